@@ -1,0 +1,68 @@
+"""Errors that the engine raises for bad input. Internal faults are assertions, not these.
+
+    EngineError
+    ├── ModelError              a model file that is missing, corrupt, or of an architecture that we can't run
+    │   └── ChatTemplateError   the model has no chat template, or its template refuses the messages
+    ├── RequestError            a request that can't be accepted
+    │   └── ContextOverflow     prompt + at least one token don't fit; carries both numbers
+    └── GrammarError            a grammar or schema that can't be compiled
+        ├── GBNFSyntaxError     carries line and column
+        ├── Unsatisfiable       a schema that nothing satisfies; carries the JSON pointer
+        └── GrammarTooLarge     a bound on time or memory was met; says which
+"""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """Base of everything that bad input to the engine raises. Its message is fit for a user."""
+
+
+class ModelError(EngineError):
+    """The model file is missing, corrupt, or not supported."""
+
+
+class ChatTemplateError(ModelError):
+    """The model carries no chat template, or the template refuses these messages."""
+
+
+class RequestError(EngineError):
+    """The request can't be accepted as it is."""
+
+
+class ContextOverflow(RequestError):
+    """The prompt does not fit the context. Never truncated in silence."""
+
+    def __init__(self, prompt_tokens: int, context_tokens: int) -> None:
+        super().__init__(
+            f"the prompt has {prompt_tokens} tokens, but the model's context holds {context_tokens} "
+            f"(prompt and answer together); shorten the prompt or load the model with a larger context"
+        )
+        self.prompt_tokens = prompt_tokens
+        self.context_tokens = context_tokens
+
+
+class GrammarError(EngineError):
+    """A grammar, schema or tool definition that can't be compiled."""
+
+
+class GBNFSyntaxError(GrammarError):
+    """A GBNF text that doesn't parse. Line and column start at 1."""
+
+    def __init__(self, message: str, line: int, column: int) -> None:
+        super().__init__(f"line {line}, column {column}: {message}")
+        self.line = line
+        self.column = column
+
+
+class Unsatisfiable(GrammarError):
+    """A schema that no value satisfies."""
+
+    def __init__(self, pointer: str, reason: str) -> None:
+        super().__init__(f"nothing satisfies the schema at {pointer or '/'}: {reason}")
+        self.pointer = pointer
+        self.reason = reason
+
+
+class GrammarTooLarge(GrammarError):
+    """Compilation met its bound on time, memory or size; the message says which."""

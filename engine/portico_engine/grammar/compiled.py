@@ -1,0 +1,68 @@
+"""What compiling a grammar yields: the text that the matcher enforces, its digest, and an honest report.
+
+It owns these value types only; printers make them, the matcher consumes them, the gateway shows the report.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Loosened:
+    """A keyword that the grammar does not enforce exactly. The call is checked against it afterwards."""
+
+    tool: str  # "" where a lone schema was compiled
+    pointer: str  # JSON pointer of the keyword inside the tool's schema, e.g. "/properties/tags/uniqueItems"
+    keyword: str
+    what: str  # what is accepted instead, in one sentence
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultBound:
+    """An open end that got a bound of ours, for generation only."""
+
+    tool: str
+    pointer: str
+    bound: Literal["string", "integer", "number", "array", "object", "depth"]
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A tool whose schema is invalid or unsatisfiable: degraded to "any JSON object", or left out."""
+
+    tool: str
+    pointer: str
+    reason: str
+    degraded: bool  # True: still callable with any JSON object; False: left out of the grammar
+
+
+@dataclass(frozen=True, slots=True)
+class CompileReport:
+    """Everything about a compilation that is not exact."""
+
+    loosened: tuple[Loosened, ...] = ()
+    bounds: tuple[DefaultBound, ...] = ()
+    failed: tuple[Failed, ...] = ()
+    compile_seconds: float = 0.0
+
+    @property
+    def exact(self) -> bool:
+        return not self.loosened and not self.failed
+
+
+@dataclass(frozen=True)
+class CompiledGrammar:
+    """A grammar ready for a matcher. `lark` is enforced (llguidance's dialect); `report` says where it is not exact."""
+
+    lark: str
+    report: CompileReport = field(default_factory=CompileReport)
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the enforced text, hex: the key of every cache."""
+        return hashlib.sha256(self.lark.encode()).hexdigest()

@@ -1,0 +1,103 @@
+"""What a caller asks of the engine, and how an answer ends. No torch here, and nothing of scheduling."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from portico_engine.grammar.compiled import CompiledGrammar
+
+
+class FinishReason(enum.StrEnum):
+    """Every accepted request ends with exactly one of these."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
+    CANCELLED = "cancelled"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How to pick tokens. Applied in this order: penalties, temperature, top-k, top-p, min-p, then the draw.
+
+    temperature 0 is argmax and ignores top-k, top-p, min-p and seed. top_k 0 and top_p 1.0 and min_p 0.0 switch that filter off.
+    seed None draws from the operating system. Bad values raise RequestError naming the field.
+    """
+
+    temperature: float = 0.7
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    seed: int | None = None
+    repetition_penalty: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    logprobs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One generation: a tokenized prompt and how to continue it."""
+
+    id: str
+    prompt: tuple[int, ...]
+    sampling: SamplingParams = SamplingParams()
+    max_tokens: int = 512
+    stop: tuple[str, ...] = ()
+    grammar: CompiledGrammar | None = None
+    priority: int = 0  # lower runs first
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the model may call: the engine's own view of a tool, free of MCP and HTTP."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]  # JSON Schema, 2020-12 or draft-07
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Counts and times of one request. Times are seconds."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0  # of the prompt, found in the prefix index
+    completion_tokens: int = 0
+    forced_tokens: int = 0  # of the completion, taken without sampling because the grammar left no choice
+    sampled_steps: int = 0  # model steps that picked a token
+    time_to_first_token: float = 0.0
+    decode_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """One event of one request. The last one has a finish_reason and the final usage."""
+
+    request_id: str
+    text: str = ""  # whole UTF-8 characters only
+    tokens: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What a loaded model is."""
+
+    name: str
+    architecture: str
+    context_length: int
+    vocab_size: int
+    parameters: int
+    quantization: str
+    bytes_on_disk: int
+    executor: str  # "torch" | "llama_cpp"
+    numerics_id: str
+    extra: dict[str, Any] = field(default_factory=dict)
