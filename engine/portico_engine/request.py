@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from portico_engine.grammar.compiled import CompiledGrammar
@@ -37,6 +40,15 @@ class SamplingParams:
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
     logprobs: int | None = None
+    logit_bias: tuple[tuple[int, float], ...] = ()  # (token, added to its logit before anything else)
+
+
+class TokenPrior(Protocol):
+    """A caller's belief about what comes next, added to the logits of a constrained step before sampling."""
+
+    def bias(self, text: str, allowed: npt.NDArray[np.int64]) -> npt.NDArray[np.float32] | None:
+        """`text` is the completion so far, `allowed` the token ids that the grammar allows [n]; returns what to add [n], or None."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,7 @@ class Request:
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
     grammar: CompiledGrammar | None = None
+    prior: TokenPrior | None = None  # asked only where a grammar leaves a choice
     priority: int = 0  # lower runs first
 
 
