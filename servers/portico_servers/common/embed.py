@@ -1,0 +1,85 @@
+"""Static text embeddings that need no network: wordllama's 256 dimensions, loaded once, on first use, off the request path.
+
+A static embedding is the mean of its subwords' vectors: no transformer runs, a few microseconds a word. It knows nothing
+of code or documents, nor where texts come from.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+DIMENSIONS = 256
+Vectors = npt.NDArray[np.float32]
+
+
+class Embedder:
+    """Loads its model in a thread of its own after `start`; until then `ready` is False and callers do without.
+
+    Thread-safe. `embed` loads on the spot when nobody has started it (0.5 s).
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._model: Any = None
+        self._failure: str | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self._model is not None
+
+    @property
+    def failure(self) -> str | None:
+        """Why the model could not be loaded, for a log; None while it may still come."""
+        return self._failure
+
+    def start(self) -> threading.Thread:
+        """Load in the background; returns the thread, which a caller may join."""
+        thread = threading.Thread(target=self._load, name="embedder", daemon=True)
+        thread.start()
+        return thread
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors, float32 [len(texts), 256]; a text without a known word gives zeros.
+
+        Raises RuntimeError if the model's files are missing (a broken installation).
+        """
+        self._load()
+        if self._model is None:
+            raise RuntimeError(self._failure or "the embedding model is not available")
+        if not texts:
+            return np.zeros((0, DIMENSIONS), np.float32)
+        vectors = np.asarray(self._model.embed(list(texts), norm=False), dtype=np.float32)
+        np.nan_to_num(vectors, copy=False)
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0), dtype=np.float32)
+
+    def _load(self) -> None:
+        with self._lock:
+            if self._model is not None or self._failure is not None:
+                return
+            spec = importlib.util.find_spec("wordllama")
+            if spec is None or spec.origin is None:
+                self._failure = "wordllama is not installed"
+                return
+            from wordllama import WordLlama
+
+            try:
+                # Its plain load() asks a hub; the weights are in the wheel.
+                self._model = WordLlama.load(cache_dir=Path(spec.origin).parent, disable_download=True)
+            except (OSError, ValueError) as error:
+                self._failure = f"the embedding model can't be loaded: {error}"
+
+
+_shared = Embedder()
+
+
+def shared() -> Embedder:
+    """The process's one embedder: the weights are held once, whoever asks."""
+    return _shared
