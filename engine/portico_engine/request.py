@@ -27,7 +27,7 @@ class FinishReason(enum.StrEnum):
 class SamplingParams:
     """How to pick tokens. Applied in this order: penalties, temperature, top-k, top-p, min-p, then the draw.
 
-    temperature 0 is argmax and ignores top-k, top-p, min-p and seed. top_k 0 and top_p 1.0 and min_p 0.0 switch that filter off.
+    temperature 0 is argmax and ignores top-k, top-p, min-p and seed. top_k 0, top_p 1.0 and min_p 0.0 switch that filter off;
     seed None draws from the operating system. Bad values raise RequestError naming the field.
     """
 
@@ -47,7 +47,7 @@ class TokenPrior(Protocol):
     """A caller's belief about what comes next, added to the logits of a constrained step before sampling."""
 
     def bias(self, text: str, allowed: npt.NDArray[np.int64]) -> npt.NDArray[np.float32] | None:
-        """`text` is the completion so far, `allowed` the token ids that the grammar allows [n]; returns what to add [n], or None."""
+        """`text` is the completion so far, `allowed` the token ids allowed next [n]; returns what to add [n], or None."""
         ...
 
 

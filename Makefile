@@ -1,0 +1,51 @@
+# Portico: `make help` says what there is. Everything happens inside .venv; nothing is installed elsewhere.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+DEMO := .demo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo test lint types tests fixtures bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP)-run ## .venv with the servers, the gateway, the engine and the default model
+setup-dev: $(STAMP)-dev ## the same, with llama.cpp (compiles for about 4 minutes), linters and test tools
+
+$(STAMP)-run: pyproject.toml constraints.txt scripts/setup.sh
+	@PYTHON="$(PYTHON)" bash scripts/setup.sh run
+	@touch $@
+
+$(STAMP)-dev: pyproject.toml constraints.txt scripts/setup.sh
+	@PYTHON="$(PYTHON)" bash scripts/setup.sh dev
+	@touch $@ $(STAMP)-run
+
+demo: $(STAMP)-run ## set up, write the sample workspace, ask it three questions
+	@$(BIN)/python demo/run.py --workspace $(DEMO)
+
+test: $(STAMP)-dev lint types tests ## set up, then lint, types and tests
+
+lint: $(STAMP)-dev
+	@echo "==> ruff"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(STAMP)-dev
+	@echo "==> mypy --strict"
+	@$(BIN)/mypy
+
+tests: $(STAMP)-dev
+	@echo "==> pytest"
+	@$(BIN)/python -m pytest -m "not gpu"
+
+fixtures: $(STAMP)-dev ## record the Inspector's answers anew (inspector-fixtures/)
+	@$(BIN)/python inspector-fixtures/record.py
+
+bench: $(STAMP)-dev ## the figures of README: routing and tool calls
+	@$(BIN)/python benchmarks/routing.py
+	@$(BIN)/python benchmarks/tool_calls.py
+
+clean: ## remove .venv, the demo's workspace and caches
+	@rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
