@@ -1,0 +1,141 @@
+"""What all upstreams offer, under the gateway's names: tools, prompts, resources and resource templates.
+
+It owns names and order: servers as configured, each server's things as it lists them, so that a prompt made from the catalog
+keeps its prefix. A server that goes down keeps its last known list. It knows no connections; `Upstreams` fills it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, TypeVar
+
+import mcp_types
+
+from portico_gateway.errors import UnknownName
+from portico_gateway.names import inward_uri, namespaced, outward_uri
+
+Kind: TypeAlias = Literal["tools", "prompts", "resources"]
+Listener: TypeAlias = Callable[[frozenset[Kind]], None]
+_Entry = TypeVar("_Entry", "CatalogTool", "CatalogPrompt")
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogTool:
+    """One tool. `name` is the gateway's; `tool.name` is the server's own."""
+
+    name: str
+    server: str
+    tool: mcp_types.Tool
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogPrompt:
+    name: str
+    server: str
+    prompt: mcp_types.Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogResource:
+    uri: str
+    server: str
+    resource: mcp_types.Resource
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogTemplate:
+    uri_template: str
+    server: str
+    template: mcp_types.ResourceTemplate
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What one server lists, in its own names and order."""
+
+    tools: tuple[mcp_types.Tool, ...] = ()
+    prompts: tuple[mcp_types.Prompt, ...] = ()
+    resources: tuple[mcp_types.Resource, ...] = ()
+    templates: tuple[mcp_types.ResourceTemplate, ...] = ()
+
+
+@dataclass
+class Catalog:
+    """The union of the servers' listings. `order` holds the configured names; one that isn't there is appended."""
+
+    order: Sequence[str] = ()
+    _listings: dict[str, Listing] = field(default_factory=dict, init=False)
+    _listeners: list[Listener] = field(default_factory=list, init=False)
+    tools: tuple[CatalogTool, ...] = field(default=(), init=False)
+    prompts: tuple[CatalogPrompt, ...] = field(default=(), init=False)
+    resources: tuple[CatalogResource, ...] = field(default=(), init=False)
+    templates: tuple[CatalogTemplate, ...] = field(default=(), init=False)
+
+    def put(self, server: str, listing: Listing) -> None:
+        """Take a server's listing, and tell the listeners which kinds changed."""
+        old = self._listings.get(server, Listing())
+        self._listings[server] = listing
+        changed: set[Kind] = set()
+        if listing.tools != old.tools:
+            changed.add("tools")
+        if listing.prompts != old.prompts:
+            changed.add("prompts")
+        if listing.resources != old.resources or listing.templates != old.templates:
+            changed.add("resources")
+        if changed:
+            self._rebuild()
+            for listener in list(self._listeners):
+                listener(frozenset(changed))
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener(kinds)` on every change; returns what ends it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def listing(self, server: str) -> Listing:
+        """The last known listing of a server, empty before the first."""
+        return self._listings.get(server, Listing())
+
+    def tool(self, name: str) -> CatalogTool:
+        """The tool of this gateway name. Raises UnknownName."""
+        return _find(self.tools, name, "tool")
+
+    def prompt(self, name: str) -> CatalogPrompt:
+        """The prompt of this gateway name. Raises UnknownName."""
+        return _find(self.prompts, name, "prompt")
+
+    def resource_owner(self, uri: str) -> tuple[str, str]:
+        """(server, its own URI) for a gateway URI or URI template. Raises UnknownName."""
+        inward = inward_uri(uri)
+        if inward is None or inward[0] not in self._listings:
+            raise UnknownName("resource", uri)
+        return inward
+
+    @property
+    def digest(self) -> str:
+        """sha256 over names, descriptions and input schemas of all tools, in order: the key of what is compiled from them."""
+        view = [(entry.name, entry.tool.description, entry.tool.input_schema) for entry in self.tools]
+        return hashlib.sha256(json.dumps(view, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+
+    def _rebuild(self) -> None:
+        servers = [name for name in self.order if name in self._listings]
+        servers += [name for name in self._listings if name not in self.order]
+        pairs = [(server, self._listings[server]) for server in servers]
+        self.tools = tuple(CatalogTool(namespaced(server, t.name), server, t) for server, lst in pairs for t in lst.tools)
+        self.prompts = tuple(CatalogPrompt(namespaced(server, p.name), server, p) for server, lst in pairs for p in lst.prompts)
+        self.resources = tuple(
+            CatalogResource(outward_uri(server, r.uri), server, r) for server, lst in pairs for r in lst.resources
+        )
+        self.templates = tuple(
+            CatalogTemplate(outward_uri(server, t.uri_template), server, t) for server, lst in pairs for t in lst.templates
+        )
+
+
+def _find(entries: tuple[_Entry, ...], name: str, kind: str) -> _Entry:
+    for entry in entries:
+        if entry.name == name:
+            return entry
+    raise UnknownName(kind, name)

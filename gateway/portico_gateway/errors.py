@@ -1,0 +1,66 @@
+"""Errors that the gateway raises. Every message is fit for a user: what is wrong, and what would be right.
+
+    GatewayError
+    ├── ConfigError             portico.toml, an mcpServers JSON or a PORTICO_* variable; names file, line and key
+    ├── UnknownName             a tool, prompt or resource that no upstream offers
+    └── UpstreamError           an MCP server behind the gateway; names the server
+        ├── UpstreamUnavailable it isn't up: still starting, failed to start, or its circuit is open
+        ├── UpstreamDied        its process or connection ended, at start or in the middle of a call
+        ├── UpstreamTimeout     it did not answer within the call's deadline
+        └── UpstreamFault       it answered with something that is no valid MCP
+
+How they leave the process is decided in one place a protocol: `mcp_server.py` for MCP, `http/errors.py` for HTTP, `cli.py` for
+the terminal.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class GatewayError(Exception):
+    """Base of everything that the gateway raises for bad input or a bad neighbour."""
+
+
+class ConfigError(GatewayError):
+    """A configuration that can't be used."""
+
+    def __init__(self, message: str, *, path: Path | None = None, line: int | None = None, key: str | None = None) -> None:
+        where = "" if path is None else f"{path}:{line}: " if line is not None else f"{path}: "
+        super().__init__(where + message)
+        self.path = path
+        self.line = line
+        self.key = key
+
+
+class UnknownName(GatewayError):
+    """No upstream offers what was asked for."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"no {kind} is named {name!r}")
+        self.kind = kind
+        self.name = name
+
+
+class UpstreamError(GatewayError):
+    """An MCP server behind the gateway failed. The other servers go on."""
+
+    def __init__(self, server: str, message: str) -> None:
+        super().__init__(f"server {server!r} {message}")
+        self.server = server
+
+
+class UpstreamUnavailable(UpstreamError):
+    """The server isn't up, so the call was not sent."""
+
+
+class UpstreamDied(UpstreamError):
+    """The server's process or connection ended."""
+
+
+class UpstreamTimeout(UpstreamError):
+    """The server did not answer in time; the call was cancelled."""
+
+
+class UpstreamFault(UpstreamError):
+    """The server's answer breaks the protocol or its own output schema."""

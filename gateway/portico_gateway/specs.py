@@ -1,0 +1,106 @@
+"""How to reach one MCP server, and the specs of Portico's own three. It knows neither config files nor connections."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Transport = Literal["stdio", "http", "sse"]
+Era = Literal["auto", "legacy", "modern"]
+
+_DATABASE_SUFFIXES = {".db", ".sqlite", ".sqlite3", ".db3"}
+_SQLITE_MAGIC = b"SQLite format 3\x00"
+_SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv", "site-packages"}
+_MAX_DEPTH = 3
+_MAX_DATABASES = 8
+# What our own servers need beside the SDK's minimal environment: where caches and temporary files go, and the text encoding.
+_OWN_ENVIRONMENT = (
+    "LANG",
+    "LC_ALL",
+    "NO_COLOR",
+    "TMPDIR",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_STATE_HOME",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSpec:
+    """One MCP server: a command to start and talk to over stdio, or a URL. Times are seconds."""
+
+    name: str
+    transport: Transport = "stdio"
+    # stdio
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str | None = None
+    # http, sse
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    # both
+    era: Era = "auto"
+    start_timeout: float = 30.0
+    call_timeout: float = 60.0
+
+
+def default_specs(
+    root: Path | None = None,
+    docs: Sequence[Path] | Path | None = None,
+    db: Sequence[Path | str] | Path | str | None = None,
+) -> tuple[UpstreamSpec, ...]:
+    """Portico's own servers as subprocesses of this very interpreter, with absolute paths.
+
+    `root` (default: the working directory) is the code. `docs` defaults to `root`, `db` to the SQLite files found in it;
+    without any database there is no db server. An entry of `db` may also be a DSN such as `postgresql://...`, kept as it is.
+    """
+    code_root = (root or Path.cwd()).absolute()
+    doc_roots = [code_root] if docs is None else [path.absolute() for path in ([docs] if isinstance(docs, Path) else docs)]
+    databases = list(find_databases(code_root)) if db is None else [db] if isinstance(db, Path | str) else list(db)
+    specs = [own_spec("code", [str(code_root)]), own_spec("docs", [str(path) for path in doc_roots])]
+    if databases:
+        specs.append(own_spec("db", [_absolute(item) for item in databases]))
+    return tuple(specs)
+
+
+def own_spec(kind: Literal["code", "docs", "db"], args: Sequence[str]) -> UpstreamSpec:
+    """One of our servers, started as `python -m portico_servers.KIND ARGS...`."""
+    env = {name: os.environ[name] for name in _OWN_ENVIRONMENT if name in os.environ}
+    return UpstreamSpec(kind, command=sys.executable, args=("-m", f"portico_servers.{kind}", *args), env=env)
+
+
+def find_databases(root: Path) -> Iterator[Path]:
+    """SQLite files at most three folders below `root`, by suffix and header, in a stable order; hidden folders are skipped."""
+    found = 0
+    for folder, subfolders, files in os.walk(root):
+        depth = len(Path(folder).relative_to(root).parts)
+        subfolders[:] = sorted(
+            name for name in subfolders if depth < _MAX_DEPTH and not name.startswith(".") and name not in _SKIPPED_FOLDERS
+        )
+        for name in sorted(files):
+            path = Path(folder, name)
+            if path.suffix.lower() in _DATABASE_SUFFIXES and _is_sqlite(path):
+                yield path
+                found += 1
+                if found == _MAX_DATABASES:
+                    return
+
+
+def _is_sqlite(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SQLITE_MAGIC)) == _SQLITE_MAGIC
+    except OSError:
+        return False
+
+
+def _absolute(item: Path | str) -> str:
+    if isinstance(item, str) and "://" in item:
+        return item
+    return str(Path(item).absolute())
