@@ -9,6 +9,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from portico_engine.grammar.calls.compile import compile_tool_calls as compile_tool_calls
+    from portico_engine.grammar.calls.compile import tool_calls_grammar as tool_calls_grammar
+    from portico_engine.grammar.calls.formats import CallFormat as CallFormat
+    from portico_engine.grammar.calls.formats import NamedTool as NamedTool
+    from portico_engine.grammar.calls.formats import ToolChoice as ToolChoice
+    from portico_engine.grammar.calls.formats import detect_format as detect_format
+    from portico_engine.grammar.calls.parser import ArgumentsText as ArgumentsText
+    from portico_engine.grammar.calls.parser import CallCut as CallCut
+    from portico_engine.grammar.calls.parser import CallFinished as CallFinished
+    from portico_engine.grammar.calls.parser import CallStarted as CallStarted
+    from portico_engine.grammar.calls.parser import ContentText as ContentText
+    from portico_engine.grammar.calls.parser import ThinkingText as ThinkingText
+    from portico_engine.grammar.calls.parser import ToolCallParser as ToolCallParser
     from portico_engine.grammar.compiled import CompiledGrammar as CompiledGrammar
     from portico_engine.grammar.compiled import CompileReport as CompileReport
     from portico_engine.grammar.lark import LarkText as LarkText
@@ -16,6 +29,19 @@ if TYPE_CHECKING:
 
 # name -> the module of this package that has it
 _HOMES = {
+    "CallFormat": "calls.formats",
+    "NamedTool": "calls.formats",
+    "ToolChoice": "calls.formats",
+    "detect_format": "calls.formats",
+    "compile_tool_calls": "calls.compile",
+    "tool_calls_grammar": "calls.compile",
+    "ArgumentsText": "calls.parser",
+    "CallCut": "calls.parser",
+    "CallFinished": "calls.parser",
+    "CallStarted": "calls.parser",
+    "ContentText": "calls.parser",
+    "ThinkingText": "calls.parser",
+    "ToolCallParser": "calls.parser",
     "CompileReport": "compiled",
     "CompiledGrammar": "compiled",
     "LarkText": "lark",

@@ -1,0 +1,139 @@
+"""One call's body, `{"name": ..., "arguments": {...}}`, parsed as it arrives.
+
+It owns the object's members in any order and with any whitespace (a free model's text), and hands arguments on as they
+grow once the name is known. It knows nothing of markers or of what stands between calls.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from dataclasses import dataclass, field
+
+from portico_engine.grammar.calls.scan import WHITESPACE, Step, ValueScanner
+
+ARGUMENT_KEYS = ("arguments", "parameters")
+
+
+class _At(enum.Enum):
+    OPEN = enum.auto()  # before {
+    KEY_OR_END = enum.auto()
+    KEY = enum.auto()  # after a comma
+    IN_KEY = enum.auto()
+    COLON = enum.auto()
+    VALUE = enum.auto()
+    IN_VALUE = enum.auto()
+    COMMA_OR_END = enum.auto()
+
+
+class Malformed(Exception):
+    """Not a call's body; the message says where it went wrong. Never leaves this package."""
+
+
+@dataclass(slots=True)
+class CallBody:
+    """State of one body. After each `step` read `name`, `take_arguments()`, and `done`."""
+
+    name: str | None = None
+    arguments: str | None = None  # whole and decoded once, when their value has ended
+    done: bool = False
+    _at: _At = _At.OPEN
+    _key: str = ""
+    _value: list[str] = field(default_factory=list)
+    _scanner: ValueScanner = field(default_factory=ValueScanner)
+    _sent: int = 0  # of the arguments' text, what was taken
+
+    def step(self, c: str) -> None:
+        """Take one character; raises Malformed."""
+        if self._at in (_At.IN_KEY, _At.IN_VALUE):
+            self._inside(c)
+        elif c not in WHITESPACE:
+            self._between(c)
+
+    def take_arguments(self) -> str:
+        """Text of the arguments that was not taken yet; nothing before the name is known."""
+        if self.name is None:
+            return ""
+        if self.arguments is not None:
+            fresh = self.arguments[self._sent :]
+        elif self._at is _At.IN_VALUE and self._key in ARGUMENT_KEYS and self._value[0] == "{":
+            fresh = "".join(self._value[self._sent :])
+        else:
+            return ""
+        self._sent += len(fresh)
+        return fresh
+
+    def _between(self, c: str) -> None:
+        match self._at, c:
+            case _At.OPEN, "{":
+                self._at = _At.KEY_OR_END
+            case ((_At.KEY_OR_END | _At.KEY), '"'):
+                self._begin(_At.IN_KEY, c)
+            case ((_At.KEY_OR_END | _At.COMMA_OR_END), "}"):
+                self._finish()
+            case _At.COLON, ":":
+                self._at = _At.VALUE
+            case _At.VALUE, _:
+                self._begin(_At.IN_VALUE, c)
+            case _At.COMMA_OR_END, ",":
+                self._at = _At.KEY
+            case _:
+                raise Malformed(f"{c!r} where {self._at.name.lower().replace('_', ' ')} was due")
+
+    def _begin(self, at: _At, c: str) -> None:
+        self._at, self._value, self._scanner = at, [], ValueScanner()
+        self._inside(c)
+
+    def _inside(self, c: str) -> None:
+        step = self._scanner.step(c)
+        if step is Step.BAD:
+            raise Malformed(f"{c!r} can't go on a JSON value")
+        if step is not Step.AFTER:
+            self._value.append(c)
+        if step is Step.MORE:
+            return
+        if self._at is _At.IN_KEY:
+            self._key, self._at = _string("".join(self._value)), _At.COLON
+            return
+        self._member()
+        self._at = _At.COMMA_OR_END
+        if step is Step.AFTER and c not in WHITESPACE:
+            self._between(c)
+
+    def _member(self) -> None:
+        if self._key == "name":
+            self.name = _string("".join(self._value))
+        elif self._key in ARGUMENT_KEYS and self.arguments is None:
+            self.arguments = _arguments("".join(self._value))
+
+    def _finish(self) -> None:
+        if self.name is None:
+            raise Malformed("the call has no name")
+        if self.arguments is None:
+            self.arguments = "{}"
+        self.done = True
+
+
+def _string(text: str) -> str:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise Malformed(f"not a JSON string: {error}") from None
+    if not isinstance(value, str):
+        raise Malformed(f"a string was due, not {text[:40]}")
+    return value
+
+
+def _arguments(text: str) -> str:
+    """The arguments as a JSON object's text, also where a model wrote them as a string (OpenAI's own habit)."""
+    try:
+        value = json.loads(text)
+        if isinstance(value, str):
+            text, value = value, json.loads(value or "{}")
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"the arguments are not JSON: {error}") from None
+    if value is None:
+        return "{}"
+    if not isinstance(value, dict):
+        raise Malformed("the arguments are not an object")
+    return text or "{}"

@@ -1,0 +1,221 @@
+"""Tools and a tool choice -> one grammar that allows the family's calls with valid arguments and nothing else.
+
+It owns how the grammars of single tools are joined and how free text ends where a call begins. What a tool's schema means is
+`schema`'s affair. One bad tool never spoils the others: it is degraded or left out, and the report says so.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from portico_engine.errors import GrammarError, Unsatisfiable
+from portico_engine.grammar import ir
+from portico_engine.grammar.bounds import DEFAULT_BOUNDS, Bounds, Limits
+from portico_engine.grammar.calls.formats import THINK_CLOSE, THINK_OPEN, CallFormat, Envelope, NamedTool, ToolChoice, envelope
+from portico_engine.grammar.compiled import CompiledGrammar, CompileReport, Failed
+from portico_engine.grammar.lark import to_lark
+from portico_engine.grammar.schema import schema_to_ir
+from portico_engine.request import Tool
+
+ANY = ir.chars((0, ir.MAX_CODE_POINT))
+ANY_TEXT = ir.repeat(ANY)
+_SPACE = ir.chars(" \t\r\n")
+
+
+class CallGrammar(NamedTuple):
+    """The joined grammar before it is printed, and what is not exact in it."""
+
+    grammar: ir.Grammar
+    report: CompileReport
+
+
+def compile_tool_calls(
+    tools: Sequence[Tool],
+    *,
+    choice: ToolChoice = "required",
+    format: CallFormat = CallFormat.GENERIC,
+    parallel: tuple[int, int] = (1, 1),
+    thinking: int | None = None,
+    special_tokens: Mapping[str, int] | None = None,
+    bounds: Bounds | None = DEFAULT_BOUNDS,
+    limits: Limits | None = None,
+) -> CompiledGrammar:
+    """The enforced grammar of `tools`; see `tool_calls_grammar` for what the arguments mean and which errors it raises."""
+    began = time.perf_counter()
+    grammar, report = tool_calls_grammar(
+        tools,
+        choice=choice,
+        format=format,
+        parallel=parallel,
+        thinking=thinking,
+        special_tokens=special_tokens,
+        bounds=bounds,
+        limits=limits,
+    )
+    text = to_lark(grammar).text
+    return CompiledGrammar(text, replace(report, compile_seconds=time.perf_counter() - began))
+
+
+def tool_calls_grammar(
+    tools: Sequence[Tool],
+    *,
+    choice: ToolChoice = "required",
+    format: CallFormat = CallFormat.GENERIC,
+    parallel: tuple[int, int] = (1, 1),
+    thinking: int | None = None,
+    special_tokens: Mapping[str, int] | None = None,
+    bounds: Bounds | None = DEFAULT_BOUNDS,
+    limits: Limits | None = None,
+) -> CallGrammar:
+    """Join the tools' grammars into one.
+
+    choice     "required": calls only. "auto": free text, or free text up to the family's marker and then calls (a family
+               without a marker calls where its first visible character is the call's own). "none": free text without calls.
+               NamedTool: calls of this tool only.
+    parallel   fewest and most calls in one answer, once there is one. With GENERIC, more than one possible makes a JSON array.
+    thinking   the answer begins with a thought: `<think>` unless the prompt opened it, at most so many characters, `</think>`.
+    special_tokens   ids of markers that are control tokens of the model (Mistral's [TOOL_CALLS]); others are plain text.
+
+    Raises GrammarError for no tools, a name used twice, an unknown named tool, bad bounds, or where no tool is left to call.
+    """
+    fewest, most = parallel
+    if not 1 <= fewest <= most:
+        raise GrammarError(f"parallel bounds must be 1 <= fewest <= most, not {fewest} and {most}")
+    if thinking is not None and thinking < 0:
+        raise GrammarError(f"a thinking budget must be 0 or more characters, not {thinking}")
+    if choice == "none":
+        return CallGrammar(_finished({}, _free_text(envelope(format, array=False)), thinking), CompileReport())
+    family = envelope(format, array=most > 1)
+    rules, bodies, report = _tool_rules(_chosen(tools, choice), family, bounds, limits or Limits())
+    rules["call"] = _one_call(family, bodies)
+    body = _run_of_calls(family, fewest, most)
+    token = special_tokens.get(family.marker) if special_tokens and family.marker else None
+    if choice == "auto":
+        body = _auto(family, body, token)
+    elif token is not None:
+        body = ir.seq(ir.TokenRef(token), body)
+    else:
+        body = ir.seq(ir.text(family.marker or ""), body)
+        if thinking is not None:
+            body = ir.seq(ir.repeat(ir.chars("\n"), 0, 2), body)
+    return CallGrammar(_finished(rules, body, thinking), report)
+
+
+def _chosen(tools: Sequence[Tool], choice: ToolChoice) -> Sequence[Tool]:
+    names = [tool.name for tool in tools]
+    twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
+    if twice:
+        raise GrammarError(f"tool names must differ; used more than once: {', '.join(sorted(twice))}")
+    if not isinstance(choice, NamedTool):
+        if not tools:
+            raise GrammarError(f"tool_choice {choice!r} needs at least one tool")
+        return tools
+    for tool in tools:
+        if tool.name == choice.name:
+            return [tool]
+    raise GrammarError(f"tool_choice names {choice.name!r}, which is not among the tools: {', '.join(names) or 'none'}")
+
+
+def _tool_rules(
+    tools: Sequence[Tool], family: Envelope, bounds: Bounds | None, limits: Limits
+) -> tuple[dict[str, ir.Node], dict[str, ir.Node], CompileReport]:
+    """All tools' rules, and by tool name the node of its arguments."""
+    rules: dict[str, ir.Node] = {}
+    bodies: dict[str, ir.Node] = {}
+    reports: list[CompileReport] = []
+    failed: list[Failed] = []
+    for tool in tools:
+        prefix = _prefix(tool.name, rules)
+        try:
+            grammar, report = schema_to_ir(tool.parameters, tool=tool.name, bounds=bounds, limits=limits, prefix=prefix)
+        except Unsatisfiable as error:
+            failed.append(Failed(tool.name, error.pointer, error.reason, degraded=False))
+            continue
+        except GrammarError as error:
+            failed.append(Failed(tool.name, "", str(error), degraded=True))
+            grammar, report = schema_to_ir({"type": "object"}, tool=tool.name, bounds=bounds, limits=limits, prefix=prefix)
+        rules.update(grammar.rules)
+        bodies[tool.name] = ir.Ref(grammar.start)
+        reports.append(report)
+    if not bodies:
+        reasons = "; ".join(f"{each.tool}: {each.pointer or '/'} {each.reason}" for each in failed)
+        raise GrammarError(f"no tool is left that could be called: {reasons}")
+    return (
+        rules,
+        bodies,
+        CompileReport(
+            loosened=tuple(entry for report in reports for entry in report.loosened),
+            bounds=tuple(entry for report in reports for entry in report.bounds),
+            failed=(*failed, *(entry for report in reports for entry in report.failed)),
+        ),
+    )
+
+
+def _prefix(name: str, rules: Mapping[str, ir.Node]) -> str:
+    """A rule-name prefix made from a tool's name: GBNF's alphabet, unlike every other tool's."""
+    base = "".join(c if c.isascii() and c.isalnum() else "-" for c in name).strip("-") or "tool"
+    if not base[0].isalpha() or base in ("root", "call", "calls"):
+        base = f"t-{base}"
+    prefix, count = f"{base}-", 1
+    while any(rule.startswith(prefix) for rule in rules):
+        count += 1
+        prefix = f"{base}-{count}-"
+    return prefix
+
+
+def _one_call(family: Envelope, bodies: Mapping[str, ir.Node]) -> ir.Node:
+    options = [ir.seq(ir.text(_escaped(name) + family.arguments), arguments) for name, arguments in bodies.items()]
+    return ir.seq(ir.text(family.name), ir.alt(*options), ir.text(family.end))
+
+
+def _escaped(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)[1:-1]
+
+
+def _run_of_calls(family: Envelope, fewest: int, most: int) -> ir.Node:
+    """What follows the marker: the first call, and the others with all that stands between."""
+    call = ir.Ref("call")
+    more = ir.repeat(ir.seq(ir.text(family.separator), call), fewest - 1, most - 1)
+    return ir.seq(ir.text(family.begin), call, more, ir.text(family.finish))
+
+
+def without(marker: str) -> ir.Node:
+    """Any text that does not hold `marker`."""
+    return ir.And((ANY_TEXT, ir.Not(ir.seq(ANY_TEXT, ir.text(marker), ANY_TEXT))))
+
+
+def up_to(marker: str, most: int | None = None) -> ir.Node:
+    """At most `most` characters without `marker`, then `marker`. None begins another: greedy reading can't run past it."""
+    return ir.And(
+        (
+            ir.seq(ir.repeat(ANY, 0, most), ir.text(marker)),
+            ir.Not(ir.seq(ANY_TEXT, ir.text(marker), ir.repeat(ANY, 1, None))),
+        )
+    )
+
+
+def _free_text(family: Envelope) -> ir.Node:
+    if family.marker:
+        return without(family.marker)
+    calls_begin = ir.merge_ranges((ord(c), ord(c)) for c in " \t\r\n{" + family.first)
+    return ir.seq(ir.repeat(_SPACE), ir.optional(ir.seq(ir.Chars(ir.complement(calls_begin)), ANY_TEXT)))
+
+
+def _auto(family: Envelope, calls: ir.Node, token: int | None) -> ir.Node:
+    """Free text, or calls, or free text with calls at its end."""
+    if token is not None:
+        return ir.seq(ANY_TEXT, ir.optional(ir.seq(ir.TokenRef(token), calls)))
+    if family.marker:
+        return ir.alt(without(family.marker), ir.seq(up_to(family.marker), calls))
+    return ir.alt(_free_text(family), ir.seq(ir.repeat(_SPACE), calls))
+
+
+def _finished(rules: dict[str, ir.Node], body: ir.Node, thinking: int | None) -> ir.Grammar:
+    if thinking is not None:
+        rules["thought"] = ir.seq(ir.optional(ir.text(THINK_OPEN)), up_to(THINK_CLOSE, thinking))
+        body = ir.seq(ir.Ref("thought"), body)
+    return ir.Grammar({"root": body, **rules})

@@ -1,0 +1,94 @@
+"""How model families write a tool call: the text around name and arguments, and the marker that begins it.
+
+It knows nothing of schemas. The spacing is what each family was trained on, so that forced text is text the model would write.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+
+class CallFormat(enum.StrEnum):
+    """A family's way to write calls; the value is what an override in a config or an option says."""
+
+    GENERIC = "generic"  # {"name":"NAME","arguments":{...}}, an array of them for parallel calls
+    HERMES = "hermes"  # <tool_call>\n{"name": "NAME", "arguments": {...}}\n</tool_call>, as Hermes and Qwen
+    LLAMA3 = "llama3"  # {"name": "NAME", "parameters": {...}}
+    MISTRAL = "mistral"  # [TOOL_CALLS][{"name": "NAME", "arguments": {...}}]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTool:
+    """A tool choice: this tool, exactly."""
+
+    name: str
+
+
+ToolChoice: TypeAlias = Literal["none", "auto", "required"] | NamedTool
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The fixed text of a family: `marker` `begin` CALL (`separator` CALL)* `finish`, and a CALL is
+    `name` NAME `arguments` ARGUMENTS `end`."""
+
+    name: str
+    arguments: str
+    end: str = "}"
+    marker: str | None = None  # begins a run of calls, and never stands in the free text before it
+    begin: str = ""
+    separator: str = ""
+    finish: str = ""
+
+    @property
+    def first(self) -> str:
+        """The character that tells a call from prose where there is no marker."""
+        return (self.begin + self.name)[0]
+
+
+_COMPACT = Envelope(name='{"name":"', arguments='","arguments":')
+_COMPACT_ARRAY = Envelope(name='{"name":"', arguments='","arguments":', begin="[", separator=",", finish="]")
+_HERMES = Envelope(
+    name='{"name": "',
+    arguments='", "arguments": ',
+    marker="<tool_call>",
+    begin="\n",
+    separator="\n</tool_call>\n<tool_call>\n",
+    finish="\n</tool_call>",
+)
+_LLAMA3 = Envelope(name='{"name": "', arguments='", "parameters": ', separator="; ")
+_MISTRAL = Envelope(
+    name='{"name": "', arguments='", "arguments": ', marker="[TOOL_CALLS]", begin="[", separator=", ", finish="]"
+)
+
+THINK_OPEN = "<think>"
+THINK_CLOSE = "</think>"
+
+
+def envelope(format: CallFormat, *, array: bool) -> Envelope:
+    """The family's text. `array` matters for GENERIC alone: several calls are a JSON array, one stands by itself."""
+    match format:
+        case CallFormat.GENERIC:
+            return _COMPACT_ARRAY if array else _COMPACT
+        case CallFormat.HERMES:
+            return _HERMES
+        case CallFormat.LLAMA3:
+            return _LLAMA3
+        case CallFormat.MISTRAL:
+            return _MISTRAL
+
+
+def detect_format(chat_template: str | None) -> CallFormat:
+    """The format that a chat template teaches; GENERIC where it teaches none that we write (or there is no template)."""
+    if not chat_template:
+        return CallFormat.GENERIC
+    if "[TOOL_CALLS]" in chat_template:
+        return CallFormat.MISTRAL
+    if "<tool_call>" in chat_template:
+        # the same tags around XML-like <function=...> (Qwen3-Coder) are another format
+        return CallFormat.GENERIC if "<function=" in chat_template else CallFormat.HERMES
+    if "<|python_tag|>" in chat_template or ("ipython" in chat_template and '"parameters"' in chat_template):
+        return CallFormat.LLAMA3
+    return CallFormat.GENERIC
