@@ -1,4 +1,4 @@
-"""The workspace of the routing benchmark: other people's code and docs (installed packages) and a generated clinic database.
+"""The workspace of the routing benchmark: other people's code and docs (installed packages), a generated database.
 
 It is not the demo's workspace, so that nothing tuned on the demo can pass here by heart. Deterministic for given package versions.
 """
@@ -47,7 +47,8 @@ def _clinic(path: Path) -> None:
         CREATE TABLE departments (id INTEGER PRIMARY KEY, name TEXT NOT NULL, floor INTEGER NOT NULL);
         CREATE TABLE doctors (id INTEGER PRIMARY KEY, name TEXT NOT NULL, specialty TEXT NOT NULL, hired DATE NOT NULL,
             department_id INTEGER NOT NULL REFERENCES departments(id));
-        CREATE TABLE patients (id INTEGER PRIMARY KEY, name TEXT NOT NULL, city TEXT NOT NULL, born DATE NOT NULL, insurance TEXT);
+        CREATE TABLE patients (id INTEGER PRIMARY KEY, name TEXT NOT NULL, city TEXT NOT NULL, born DATE NOT NULL,
+            insurance TEXT);
         CREATE TABLE appointments (id INTEGER PRIMARY KEY, patient_id INTEGER NOT NULL REFERENCES patients(id),
             doctor_id INTEGER NOT NULL REFERENCES doctors(id), day DATE NOT NULL,
             status TEXT NOT NULL CHECK (status IN ('booked', 'done', 'cancelled', 'missed')), fee REAL NOT NULL);
@@ -57,20 +58,31 @@ def _clinic(path: Path) -> None:
     departments = ["Cardiology", "Dermatology", "Neurology", "Paediatrics", "Radiology", "Surgery"]
     cities = ["Bergen", "Ghent", "Graz", "Lyon", "Porto", "Tartu", "Turku"]
     first = "Ada Ben Cleo Dora Elif Finn Gita Hugo Ines Jonas Kaya Lena Milo Nora Otto Pia Rosa Sven Tara Yuri".split()
-    last = "Abel Brandt Costa Dahl Eriksen Fabre Greco Haas Ivanov Jensen Kovacs Lund Moreau Nagy Olsen Petit Rossi Silva".split()
+    last = (
+        "Abel Brandt Costa Dahl Eriksen Fabre Greco Haas Ivanov Jensen Kovacs Lund Moreau Nagy Olsen Petit Rossi Silva".split()
+    )
     drugs = ["amoxicillin", "ibuprofen", "insulin", "lisinopril", "metformin", "prednisone", "salbutamol"]
     day = datetime.date(2024, 1, 1)
     person = lambda: f"{rng.choice(first)} {rng.choice(last)}"  # noqa: E731
     after = lambda start, days: (start + datetime.timedelta(rng.randrange(days))).isoformat()  # noqa: E731
     db.executemany("INSERT INTO departments VALUES (?,?,?)", [(i, n, 1 + i % 4) for i, n in enumerate(departments, 1)])
-    doctors = [(i, "Dr. " + person(), departments[i % 6].lower(), after(datetime.date(2005, 1, 1), 7000), 1 + i % 6) for i in range(1, 25)]
+    hiring = datetime.date(2005, 1, 1)
+    doctors = [(i, "Dr. " + person(), departments[i % 6].lower(), after(hiring, 7000), 1 + i % 6) for i in range(1, 25)]
     db.executemany("INSERT INTO doctors VALUES (?,?,?,?,?)", doctors)
     insurers = ["Aegis", "Helvia", "Nordica", None]
-    patients = [(i, person(), rng.choice(cities), after(datetime.date(1935, 1, 1), 30000), rng.choice(insurers)) for i in range(1, 801)]
+    birth = datetime.date(1935, 1, 1)
+    patients = [(i, person(), rng.choice(cities), after(birth, 30000), rng.choice(insurers)) for i in range(1, 801)]
     db.executemany("INSERT INTO patients VALUES (?,?,?,?,?)", patients)
     states = ["booked", "done", "done", "done", "done", "cancelled", "missed"]
     visits = [
-        (i, rng.randrange(1, 801), rng.randrange(1, 25), after(day, 900), rng.choice(states), rng.randrange(30, 400) + rng.choice([0, 0.5]))
+        (
+            i,
+            rng.randrange(1, 801),
+            rng.randrange(1, 25),
+            after(day, 900),
+            rng.choice(states),
+            rng.randrange(30, 400) + rng.choice([0, 0.5]),
+        )
         for i in range(1, 4001)
     ]
     db.executemany("INSERT INTO appointments VALUES (?,?,?,?,?,?)", visits)

@@ -24,7 +24,8 @@ CREATE TABLE order_items (
     product_id INTEGER NOT NULL REFERENCES products(id), quantity INTEGER NOT NULL, unit_price REAL NOT NULL);
 CREATE TABLE reviews (
     id INTEGER PRIMARY KEY, product_id INTEGER NOT NULL REFERENCES products(id),
-    customer_id INTEGER NOT NULL REFERENCES customers(id), stars INTEGER NOT NULL CHECK (stars BETWEEN 1 AND 5), written DATE NOT NULL);
+    customer_id INTEGER NOT NULL REFERENCES customers(id), stars INTEGER NOT NULL CHECK (stars BETWEEN 1 AND 5),
+    written DATE NOT NULL);
 CREATE INDEX orders_customer ON orders(customer_id);
 CREATE INDEX order_items_order ON order_items(order_id);
 CREATE INDEX order_items_product ON order_items(product_id);
@@ -42,46 +43,10 @@ GOODS = {
     "Outdoor": ["Backpack", "Camping Stove", "Compass", "Rain Jacket", "Tent"],
 }
 KINDS = ["Classic", "Compact", "Deluxe"]
-FIRST = [
-    "Alma",
-    "Bruno",
-    "Clara",
-    "Dario",
-    "Edith",
-    "Felix",
-    "Greta",
-    "Henri",
-    "Ida",
-    "Jakob",
-    "Klara",
-    "Luis",
-    "Marta",
-    "Nils",
-    "Olga",
-    "Paul",
-    "Rita",
-    "Simon",
-    "Teresa",
-    "Viktor",
-]
-LAST = [
-    "Almeida",
-    "Bauer",
-    "Castro",
-    "Dupont",
-    "Ekberg",
-    "Fischer",
-    "Garcia",
-    "Hansen",
-    "Janssens",
-    "Keller",
-    "Leroy",
-    "Marino",
-    "Novak",
-    "Ortiz",
-    "Pires",
-    "Richter",
-]
+FIRST = (
+    "Alma Bruno Clara Dario Edith Felix Greta Henri Ida Jakob Klara Luis Marta Nils Olga Paul Rita Simon Teresa Viktor".split()
+)
+LAST = "Almeida Bauer Castro Dupont Ekberg Fischer Garcia Hansen Janssens Keller Leroy Marino Novak Ortiz Pires Richter".split()
 
 
 def write(path: Path, *, seed: int = 7) -> int:

@@ -1,0 +1,310 @@
+"""The tool-calling loop: one question, some calls, one answer, all of it told as events.
+
+It owns the turns (prompt, call, result, answer), the limits on them, and what is done for a model too small to choose by
+itself. It knows tools through `ToolHost` and the model through the engine's root API; it prints nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import mcp_types as types
+
+from portico_engine import AsyncEngine, Delta, FinishReason, PhrasePrior, Request, SamplingParams, Tool, Usage
+from portico_engine.grammar import check_arguments, compile_tool_calls
+from portico_gateway.errors import GatewayError
+from portico_gateway.results import Place, Shown, show
+from portico_gateway.router import Ranked, Router, words
+from portico_gateway.signatures import CatalogText, catalog_text, option_texts
+from portico_gateway.sources import Source, confirm
+
+CALL_TOKENS = 384
+ANSWER_TOKENS = 160
+TOOLS_SHARE = 3  # the tools' text may fill a third of the context
+BEST = 5  # full signatures where it doesn't fit
+
+SYSTEM = "You answer questions about the user's files and data. Call the tool that fits the question best.\n\nTools:\n"
+CALL_FORM = '\n\nA call is JSON: {"name":"TOOL","arguments":{...}}'
+
+
+class ToolHost(Protocol):
+    """What the loop needs of the gateway's upstreams."""
+
+    def tools(self) -> Sequence[Tool]: ...
+    def server_of(self, tool: str) -> str: ...
+    def profiles(self) -> Mapping[str, Sequence[str]]: ...
+    def templates(self, server: str) -> Sequence[str]: ...
+    async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult: ...
+    async def read_text(self, server: str, uri: str) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """The model has written a whole, valid call, and it is being run."""
+
+    tool: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CallFinished:
+    """The call's result, as it is shown; `error` where the server failed or refused."""
+
+    tool: str
+    arguments: dict[str, Any]
+    shown: Shown
+    seconds: float
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerText:
+    """A piece of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One line about speed. Times are seconds from the question."""
+
+    time_to_first_token: float
+    tokens_per_second: float
+    forced_share: float
+    tool_seconds: float
+    total_seconds: float
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    sampled_steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of a question: everything that `--json` prints."""
+
+    question: str
+    answer: str
+    found: bool
+    calls: tuple[CallFinished, ...]
+    sources: tuple[Source, ...]
+    figures: Figures
+
+
+Event = CallStarted | CallFinished | AnswerText | Finished
+Message = Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Run:
+    """What one question has used and found so far."""
+
+    question: str
+    started: float = field(default_factory=time.perf_counter)
+    first_token: float | None = None
+    usage: list[Usage] = field(default_factory=list)
+    calls: list[CallFinished] = field(default_factory=list)
+    places: list[tuple[str, Place]] = field(default_factory=list)
+    tool_seconds: float = 0.0
+
+    def figures(self) -> Figures:
+        total = time.perf_counter() - self.started
+        completion = sum(u.completion_tokens for u in self.usage)
+        decode = sum(u.decode_seconds for u in self.usage)
+        return Figures(
+            time_to_first_token=(self.first_token or time.perf_counter()) - self.started,
+            tokens_per_second=completion / decode if decode else 0.0,
+            forced_share=sum(u.forced_tokens for u in self.usage) / completion if completion else 0.0,
+            tool_seconds=self.tool_seconds,
+            total_seconds=total,
+            prompt_tokens=sum(u.prompt_tokens for u in self.usage),
+            cached_tokens=sum(u.cached_tokens for u in self.usage),
+            completion_tokens=completion,
+            sampled_steps=sum(u.sampled_steps for u in self.usage),
+        )
+
+
+class Agent:
+    """The loop for a model that must be guided: calls under the catalog's grammar, then an answer from what they found.
+
+    Retrieval over the catalog and the calibrated model form a prior over names; the catalog's own enum values and the
+    question's words form one over arguments. All of that only moves logits: what may be said is the grammar's alone.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, host: ToolHost, router: Router, *, sampling: SamplingParams | None = None, raw: bool = False
+    ) -> None:
+        """`raw` switches all help off: the model under the grammar alone, for comparison."""
+        self._engine = engine
+        self._host = host
+        self._router = router
+        self._sampling = sampling or SamplingParams(temperature=0.0)
+        self._raw = raw
+        self._neutral: dict[str, list[dict[str, float]]] = {}
+        self._texts = [token.decode("utf-8", "replace") for token in engine.engine.tokenizer.token_bytes]
+
+    async def ask(self, question: str, *, history: Sequence[Message] = (), max_steps: int = 3) -> AsyncIterator[Event]:
+        """Run the loop. Raises ContextOverflow where the question alone does not fit; tool failures are events, not errors."""
+        run = _Run(question)
+        tried: set[str] = set()
+        turns: list[Message] = [*history, {"role": "user", "content": question}]
+        for _ in range(max_steps):
+            ranked = await self._rank(question, frozenset(tried))
+            if not ranked:
+                break
+            catalog = self._catalog(ranked)
+            name, arguments = await self._call(run, catalog, turns, ranked)
+            yield CallStarted(name, arguments)
+            finished = await self._dispatch(run, name, arguments)
+            yield finished
+            turns += [
+                {"role": "assistant", "content": _call_text(name, arguments)},
+                {"role": "user", "content": _result_text(finished, question)},
+            ]
+            if finished.shown.found and finished.error is None:
+                break
+            tried.add(name)
+        found = any(c.shown.found and c.error is None for c in run.calls)
+        answer = ""
+        if found:
+            async for piece in self._answer(run, turns):
+                answer += piece
+                yield AnswerText(piece)
+        sources = await self._sources(run)
+        yield Finished(question, answer.strip(), found, tuple(run.calls), tuple(sources), run.figures())
+
+    # --- choosing -------------------------------------------------------------------------------------------------------------
+
+    async def _rank(self, question: str, exclude: frozenset[str]) -> list[Ranked]:
+        if self._raw:
+            return [Ranked(tool, 0.0) for tool in self._host.tools() if tool.name not in exclude]
+        return self._router.rank(question, exclude=exclude)
+
+    def _catalog(self, ranked: Sequence[Ranked]) -> CatalogText:
+        engine = self._engine.engine
+        return catalog_text(
+            self._host.tools(),
+            budget=engine.info.context_length // TOOLS_SHARE,
+            count=lambda text: len(engine.tokenizer.encode(text)),
+            best=[r.tool for r in ranked[:BEST]],
+        )
+
+    def _messages(self, catalog: CatalogText, turns: Sequence[Message]) -> list[Message]:
+        return [{"role": "system", "content": SYSTEM + catalog.text + CALL_FORM}, *turns]
+
+    async def _call(
+        self, run: _Run, catalog: CatalogText, turns: Sequence[Message], ranked: Sequence[Ranked]
+    ) -> tuple[str, dict[str, Any]]:
+        allowed = {r.tool.name for r in ranked}
+        tools = [tool for tool in catalog.covered if tool.name in allowed]
+        grammar = compile_tool_calls(tools, choice="required")
+        request = Request(
+            id=uuid.uuid4().hex,
+            prompt=self._engine.engine.render_chat(self._messages(catalog, turns)),
+            sampling=self._sampling,
+            max_tokens=CALL_TOKENS,
+            grammar=grammar,
+            prior=None if self._raw else self._prior(run.question, tools, ranked),
+        )
+        text = "".join([piece async for piece in self._generate(run, request)])
+        call = json.loads(text)
+        return call["name"], call["arguments"]
+
+    def _prior(self, question: str, tools: Sequence[Tool], ranked: Sequence[Ranked]) -> PhrasePrior:
+        phrases = {r.tool.name: 4.0 * r.weight for r in ranked}
+        asked = words(question)
+        for tool in tools:
+            for value, label in option_texts(tool.parameters).items():
+                phrases.setdefault(value, 6.0 * _overlap(words(f"{value} {label}"), asked))
+        encode = self._engine.engine.tokenizer.encode
+        copied = {
+            t for word in question.split() for form in (word, " " + word) for t in encode(form.strip("?!.,;:\"'") or word)
+        }
+        copied |= set(encode(question))
+        return PhrasePrior(self._texts, phrases, frozenset(copied), copy_weight=4.0)
+
+    # --- calling --------------------------------------------------------------------------------------------------------------
+
+    async def _dispatch(self, run: _Run, name: str, arguments: dict[str, Any]) -> CallFinished:
+        started = time.perf_counter()
+        shown, error = Shown("", False), None
+        tool = next(t for t in self._host.tools() if t.name == name)
+        violations = check_arguments(tool.parameters, arguments)
+        if violations:
+            error = f"the call was not made: {violations[0].message} at {violations[0].pointer or '/'}"
+        else:
+            try:
+                result = await self._host.call_tool(name, arguments)
+                shown = show(arguments, result)
+                error = shown.text or "the tool failed without saying why" if result.is_error else None
+            except GatewayError as failure:
+                error = str(failure)
+        seconds = time.perf_counter() - started
+        run.tool_seconds += seconds
+        finished = CallFinished(name, arguments, replace(shown, found=shown.found and error is None), seconds, error)
+        run.calls.append(finished)
+        if finished.shown.found:
+            server = self._host.server_of(name)
+            run.places.extend((server, place) for place in shown.places)
+        return finished
+
+    async def _sources(self, run: _Run) -> list[Source]:
+        found: list[Source] = []
+        for server in dict.fromkeys(server for server, _ in run.places):
+            places = [place for s, place in run.places if s == server]
+
+            async def read(uri: str, server: str = server) -> str:
+                return await self._host.read_text(server, uri)
+
+            found += await confirm(server, places, self._host.templates(server), read)
+        return found
+
+    # --- generating -----------------------------------------------------------------------------------------------------------
+
+    async def _answer(self, run: _Run, turns: Sequence[Message]) -> AsyncIterator[str]:
+        ranked = await self._rank(run.question, frozenset())
+        request = Request(
+            id=uuid.uuid4().hex,
+            prompt=self._engine.engine.render_chat(self._messages(self._catalog(ranked), turns)),
+            sampling=replace(self._sampling, repetition_penalty=1.1),
+            max_tokens=ANSWER_TOKENS,
+        )
+        async for piece in self._generate(run, request):
+            yield piece
+
+    async def _generate(self, run: _Run, request: Request) -> AsyncIterator[str]:
+        async for delta in self._engine.generate(request):
+            if run.first_token is None and delta.tokens:
+                run.first_token = time.perf_counter()
+            if delta.text:
+                yield delta.text
+            if delta.finish_reason is not None:
+                self._end(run, delta)
+
+    def _end(self, run: _Run, delta: Delta) -> None:
+        if delta.usage:
+            run.usage.append(delta.usage)
+        if delta.finish_reason is FinishReason.ERROR:
+            raise GatewayError(f"the model engine failed: {delta.error or 'no reason given'}")
+
+
+def _overlap(option: Sequence[str], asked: Sequence[str]) -> float:
+    """The share of an option's words that the question has."""
+    return len(set(option) & set(asked)) / len(set(option)) if option else 0.0
+
+
+def _call_text(name: str, arguments: Mapping[str, Any]) -> str:
+    return json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False, separators=(",", ":"))
+
+
+def _result_text(call: CallFinished, question: str) -> str:
+    if call.error is not None:
+        return f"{call.tool} failed: {call.error}\n\nTry another tool for: {question}"
+    if not call.shown.found:
+        return f"{call.tool} found nothing.\n\nTry another tool for: {question}"
+    return f"Result of {call.tool}:\n{call.shown.text}\n\nAnswer in one or two sentences, from this result alone: {question}"

@@ -1,0 +1,74 @@
+"""The gateway's upstreams as the agent's `ToolHost`: tools under their gateway names, results, and resources as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+
+from portico_engine import Tool
+from portico_gateway.errors import GatewayError, UpstreamFault
+from portico_gateway.names import outward_uri
+from portico_gateway.upstreams import Upstreams
+
+
+class UpstreamHost:
+    """See `ToolHost`. Tools are in the catalog's order, which is the configuration's."""
+
+    def __init__(self, upstreams: Upstreams, order: Sequence[str] | None = None) -> None:
+        """`order` rearranges the tools by name, for experiments; what it doesn't name comes last."""
+        self._upstreams = upstreams
+        self._place = {name: i for i, name in enumerate(order or ())}
+
+    def tools(self) -> Sequence[Tool]:
+        entries = [
+            Tool(entry.name, entry.tool.description or entry.tool.title or "", _schema(entry.tool))
+            for entry in self._upstreams.catalog.tools
+            if _is_safe(entry.tool)
+        ]
+        return sorted(entries, key=lambda tool: self._place.get(tool.name, len(self._place)))
+
+    def server_of(self, tool: str) -> str:
+        return self._upstreams.catalog.tool(tool).server
+
+    def profiles(self) -> Mapping[str, Sequence[str]]:
+        found: dict[str, list[str]] = {entry.server: [] for entry in self._upstreams.catalog.tools}
+        for entry in self._upstreams.catalog.resources:
+            found.setdefault(entry.server, []).extend((entry.resource.name, entry.resource.title or ""))
+        return found
+
+    def templates(self, server: str) -> Sequence[str]:
+        return [entry.template.uri_template for entry in self._upstreams.catalog.templates if entry.server == server]
+
+    async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
+        try:
+            return await self._upstreams.call_tool(name, dict(arguments))
+        except MCPError as error:
+            raise UpstreamFault(self.server_of(name), f"answered with an error: {error}") from None
+
+    async def read_text(self, server: str, uri: str) -> str:
+        try:
+            result = await self._upstreams.read_resource(outward_uri(server, uri))
+        except MCPError as error:
+            raise GatewayError(f"{uri} can't be read: {error}") from None
+        return "\n".join(block.text for block in result.contents if isinstance(block, types.TextResourceContents))
+
+
+def _is_safe(tool: types.Tool) -> bool:
+    """Read-only by its server's word. Others need a person's consent, which this loop has no way to ask for."""
+    return tool.annotations is not None and bool(tool.annotations.read_only_hint)
+
+
+def _schema(tool: types.Tool) -> dict[str, Any]:
+    return dict(tool.input_schema)
+
+
+@lru_cache(maxsize=1)
+def embedder() -> Any:
+    """The process's one static embedder, loaded on first use."""
+    from portico_servers.common.embed import Embedder
+
+    return Embedder()

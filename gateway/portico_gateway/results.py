@@ -1,0 +1,127 @@
+"""What a tool answered, trimmed to what matters: for a small model to read, for a person to see, and as places to cite.
+
+It reads the structured content that search-like tools share (`hits`, or `columns` and `rows`) and the text of any other tool;
+it knows no server by name and opens nothing itself: `sources.py` re-reads the places.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mcp_types as types
+
+SHOWN_CHARACTERS = 1600
+HITS_SHOWN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Something a result cites: the fields that name it, where in it, and the words that must be found there again."""
+
+    fields: Mapping[str, Any]  # e.g. {"root": ..., "path": ...}: what a server's resource template asks for
+    label: str  # "kv/pool.py:41", "guide.md#install", "table orders"
+    line: int | None
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A result as it is shown. `found` False: the tool worked and has nothing to say."""
+
+    text: str
+    found: bool
+    places: tuple[Place, ...] = ()
+    truncated: bool = False
+
+
+def show(arguments: Mapping[str, Any], result: types.CallToolResult, *, limit: int = SHOWN_CHARACTERS) -> Shown:
+    """A result as text of at most `limit` characters, with the places that it cites."""
+    data = result.structured_content
+    if isinstance(data, Mapping) and isinstance(hits := data.get("hits"), Sequence) and not isinstance(hits, str):
+        return _show_hits([h for h in hits if isinstance(h, Mapping)], limit)
+    text = "\n".join(block.text for block in result.content if isinstance(block, types.TextContent)).strip()
+    if isinstance(data, Mapping) and isinstance(rows := data.get("rows"), Sequence) and "columns" in data:
+        return _show_rows(arguments, data, rows, text, limit)
+    places = _place_of(data) if isinstance(data, Mapping) else ()
+    return Shown(clip(text, limit), bool(text), places, len(text) > limit)
+
+
+def clip(text: str, limit: int) -> str:
+    """At most `limit` characters, cut at a line's end where one is near, and marked."""
+    if len(text) <= limit:
+        return text
+    cut = text[: limit - 2]
+    line = cut.rfind("\n")
+    return (cut[:line] if line > limit // 2 else cut.rstrip()) + "\n…"
+
+
+def _show_hits(hits: Sequence[Mapping[str, Any]], limit: int) -> Shown:
+    if not hits:
+        return Shown("", False)
+    parts: list[str] = []
+    places: list[Place] = []
+    for hit in hits[:HITS_SHOWN]:
+        place = _hit_place(hit)
+        body = _dedent(str(hit.get("text") or ""))
+        room = limit - sum(map(len, parts)) - len(place.label) - 2
+        if parts and room < 200:
+            break
+        heading = place.label
+        if trail := hit.get("title_trail"):
+            heading += "  " + " > ".join(map(str, trail))
+        elif hit.get("symbol"):
+            heading += f"  {hit.get('kind') or ''} {hit['symbol']}".replace("   ", "  ")
+        share = max(room if len(hits) == 1 else min(room, limit // 2), 120)
+        parts.append(f"{heading}\n{clip(body, share)}".rstrip())
+        places.append(place)
+    return Shown("\n\n".join(parts), True, tuple(places), len(parts) < len(hits))
+
+
+def _hit_place(hit: Mapping[str, Any]) -> Place:
+    path = str(hit.get("path") or hit.get("uri") or hit.get("title") or "?")
+    line = hit.get("start_line", hit.get("line"))
+    text = str(hit.get("text") or "")
+    quote = next((s for raw in text.splitlines() if (s := raw.strip())), "")
+    anchor = hit.get("anchor")
+    label = f"{path}#{anchor}" if anchor else f"{path}:{line}" if line else path
+    return Place(dict(hit), label, line if isinstance(line, int) else None, quote)
+
+
+def _show_rows(arguments: Mapping[str, Any], data: Mapping[str, Any], rows: Sequence[Any], text: str, limit: int) -> Shown:
+    tables = data.get("tables") or _tables(arguments, str(data.get("sql") or ""))
+    extra = {k: v for k, v in data.items() if isinstance(v, str | int)}
+    places = tuple(Place({**extra, "table": t}, f"table {t}", None, "") for t in tables)
+    shown = text or _plain_table(data.get("columns") or (), rows)
+    empty = not rows or all(v is None for row in rows for v in (row if isinstance(row, Sequence) else (row,)))
+    return Shown(clip(shown, limit), not empty, places, bool(data.get("truncated")) or len(shown) > limit)
+
+
+def _tables(arguments: Mapping[str, Any], sql: str) -> list[str]:
+    if isinstance(arguments.get("table"), str):
+        return [arguments["table"]]
+    found = re.findall(r'\b(?:FROM|JOIN)\s+"?([A-Za-z_][\w.]*)"?', sql, re.IGNORECASE)
+    return list(dict.fromkeys(found))
+
+
+def _plain_table(columns: Sequence[Any], rows: Sequence[Any]) -> str:
+    lines = [" | ".join(map(str, columns))]
+    lines += [" | ".join(map(str, row)) for row in rows[:20]]
+    return "\n".join(lines)
+
+
+def _place_of(data: Mapping[str, Any]) -> tuple[Place, ...]:
+    """A single thing that was read: its fields name it, where it has a path or a table."""
+    if isinstance(data.get("path"), str):
+        return (_hit_place(data),)
+    if isinstance(data.get("table"), str):
+        return (Place(dict(data), f"table {data['table']}", None, ""),)
+    return ()
+
+
+def _dedent(text: str) -> str:
+    lines = [line.rstrip() for line in text.strip("\n").splitlines()]
+    margin = min((len(line) - len(line.lstrip()) for line in lines if line), default=0)
+    return "\n".join(line[margin:] for line in lines)

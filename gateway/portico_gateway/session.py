@@ -1,0 +1,69 @@
+"""Everything that one `portico ask` needs, started side by side: the servers, the model, the router over their tools."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from portico_engine import AsyncEngine, Engine, find_model
+from portico_gateway.agent import Agent
+from portico_gateway.agent_host import UpstreamHost, embedder
+from portico_gateway.router import Router
+from portico_gateway.specs import UpstreamSpec
+from portico_gateway.upstreams import Upstreams
+
+READY_SECONDS = 30.0
+Update = Callable[[str, str], None]  # (what, its state), from any thread
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A loaded model in front of running servers."""
+
+    agent: Agent
+    host: UpstreamHost
+    upstreams: Upstreams
+    engine: AsyncEngine
+    router: Router
+    model: str
+
+    def failures(self) -> dict[str, str]:
+        """The servers that are not there, and why."""
+        return {s.name: s.error or s.state for s in self.upstreams.status() if s.error is not None}
+
+
+@asynccontextmanager
+async def open_session(
+    specs: Sequence[UpstreamSpec], model: str | None, update: Update, *, order: Sequence[str] | None = None, raw: bool = False
+) -> AsyncIterator[Session]:
+    """Start the servers, load the model meanwhile, build the router. Raises ModelError where there is no such model."""
+    path = find_model(model)
+    loaded: list[Engine] = []
+
+    async def load() -> None:
+        def report(stage: str, fraction: float) -> None:
+            update("model", f"{stage} {fraction:.0%}")
+
+        loaded.append(await anyio.to_thread.run_sync(_load, path, report, abandon_on_cancel=True))
+        update("model", f"{loaded[0].info.name} ready")
+
+    async with Upstreams(specs) as upstreams:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(load)
+            tasks.start_soon(anyio.to_thread.run_sync, embedder().embed, ["warm"])
+            for status in await upstreams.ready(READY_SECONDS):
+                update(status.name, f"{status.tools} tools" if status.error is None else "failed")
+        host = UpstreamHost(upstreams, order)
+        tools = host.tools()
+        router = Router(tools, {t.name: host.server_of(t.name) for t in tools}, host.profiles(), embedder().embed)
+        async with AsyncEngine(loaded[0]) as engine:
+            yield Session(Agent(engine, host, router, raw=raw), host, upstreams, engine, router, loaded[0].info.name)
+
+
+def _load(path: Path, report: Callable[[str, float], None]) -> Engine:
+    return Engine.load(path, progress=report)
