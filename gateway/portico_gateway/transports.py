@@ -38,6 +38,7 @@ class Link:
     def __init__(self) -> None:
         self.ended = anyio.Event()
         self.pid: int | None = None
+        self.at_end = False  # its output ended by itself
         self.exit_code: int | None = None
         self.stderr: tuple[Path, int] | None = None  # the file, and where this process's part starts
 
@@ -162,6 +163,7 @@ async def _process_streams(spec: UpstreamSpec, link: Link, log_dir: Path) -> Asy
             with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError, ConnectionError):
                 async for line in _lines(process):
                     await to_session.send(_parse(line))
+                link.at_end = True
         link.exit_code = await _exit_code(process, _STOP_GRACE / 4)
         link.ended.set()
 
@@ -182,6 +184,9 @@ async def _process_streams(spec: UpstreamSpec, link: Link, log_dir: Path) -> Asy
             yield read, write
         finally:
             with anyio.CancelScope(shield=True):
+                if link.at_end and not link.ended.is_set():  # the session heard of the end first: its reason is still due
+                    link.exit_code = await _exit_code(process, _STOP_GRACE / 4)
+                    link.ended.set()
                 await read.aclose()
                 await write.aclose()
                 await _stop(process)

@@ -1,0 +1,34 @@
+"""Shared by the gateway's tests: async tests run on asyncio, logs go to a temporary folder, and a spec for the sample server."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from portico_gateway.specs import UpstreamSpec
+
+SAMPLE = Path(__file__).with_name("sample_server.py")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _logs_go_to_a_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORTICO_LOG_DIR", str(tmp_path / "logs"))
+
+
+@pytest.fixture
+def sample() -> Callable[..., UpstreamSpec]:
+    """`sample(name, *args, **fields)`: the spec of a sample server as a subprocess."""
+
+    def make(name: str, *args: str, **fields: Any) -> UpstreamSpec:
+        return UpstreamSpec(name, command=sys.executable, args=(str(SAMPLE), name, *args), **fields)
+
+    return make
