@@ -1,0 +1,208 @@
+"""Keeps the index what its sources are: once over everything at the start, then whatever changes.
+
+Runs in a thread of its own, the store's only writer in this process. Knows shelves, sources and the store; not who asks.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from portico_servers.common.embed import Embedder
+from portico_servers.docs.errors import DocsError
+from portico_servers.docs.prepare import Prepared, prepare_all
+from portico_servers.docs.ranking import Vectors
+from portico_servers.docs.sources import Found, scan_directory, scan_file
+from portico_servers.docs.store import Shelf, Store
+
+log = logging.getLogger(__name__)
+_EMBED_BATCH = 512
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far the first pass is. Written by the indexer, read by anyone; `changed` wakes those who wait."""
+
+    phase: str = "waiting"  # waiting, scanning, reading, embedding, ready, failed
+    shelf: str = ""
+    done: int = 0
+    total: int = 0
+    failed: dict[str, str] = field(default_factory=dict)  # library@version/path -> why
+    problem: str = ""
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    @property
+    def searchable(self) -> bool:
+        """Everything is in the full-text index (vectors may still come)."""
+        return self.phase in ("embedding", "ready", "failed")
+
+    def set(self, **values: object) -> None:
+        with self.changed:
+            for name, value in values.items():
+                setattr(self, name, value)
+            self.changed.notify_all()
+
+    def wait(self, seconds: float) -> bool:
+        """Until everything is searchable, at most `seconds`; whether it is."""
+        with self.changed:
+            return self.changed.wait_for(lambda: self.searchable, timeout=seconds)
+
+    def __str__(self) -> str:
+        if self.phase == "reading":
+            return f"indexing {self.shelf}: {self.done} of {self.total} pages so far"
+        return {"ready": "", "embedding": "", "failed": self.problem}.get(self.phase, "indexing has just begun")
+
+
+class Indexer:
+    """`start` returns at once; `stop` ends the thread within about a second. `on_change` hears of pages re-read later."""
+
+    def __init__(
+        self,
+        store: Store,
+        vectors: Vectors,
+        embedder: Embedder,
+        *,
+        watch: bool = True,
+        on_change: Callable[[Shelf, Sequence[str]], None] | None = None,
+    ) -> None:
+        self.progress = Progress()
+        self._store = store
+        self._vectors = vectors
+        self._embedder = embedder
+        self._watch = watch
+        self._on_change = on_change
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, shelves: Callable[[], Sequence[Shelf]]) -> None:
+        self._thread = threading.Thread(target=self._run, args=(shelves,), name="docs-indexer", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+
+    def _run(self, shelves: Callable[[], Sequence[Shelf]]) -> None:
+        try:
+            mine = shelves()
+            self._load_vectors()
+            self.update(mine)
+            if self._watch and not self._stop.is_set():
+                self._follow(mine)
+        except Exception as error:  # the outermost loop of this thread: it must end in a state that is told
+            log.exception("the indexer stopped")
+            self.progress.set(phase="failed", problem=f"indexing failed: {error}")
+
+    def update(self, shelves: Sequence[Shelf]) -> None:
+        """One pass over all shelves, then the vectors that are missing. Blocks."""
+        self.progress.set(phase="scanning", done=0, total=0)
+        for shelf in shelves:
+            if self._stop.is_set():
+                return
+            self._update_shelf(shelf)
+        self.progress.set(phase="embedding", shelf="")
+        self._embed()
+        if not self._stop.is_set():
+            self.progress.set(phase="ready")
+
+    def _update_shelf(self, shelf: Shelf) -> list[str]:
+        """Bring one shelf up to date; the paths that changed."""
+        try:
+            found = list(scan(shelf))
+        except DocsError as error:
+            log.warning("%s: %s", shelf.name, error)
+            self._store.mark_shelf(shelf.id, complete=False, note=str(error))
+            self.progress.failed[shelf.name] = str(error)
+            return []
+        known = self._store.stamps(shelf.id)
+        now = {item.path for item in found}
+        gone = [path for path in known if path not in now]
+        if gone:
+            self._store.drop_pages([known[path][0] for path in gone])
+        fresh = [item for item in found if known.get(item.path, (0, ""))[1] != item.stamp]
+        self.progress.set(phase=self.progress.phase if self.progress.phase == "ready" else "reading", shelf=shelf.name)
+        self.progress.set(done=0, total=len(fresh))
+        started = time.monotonic()
+        for batch in prepare_all(base_of(shelf), fresh, self._stop):
+            self._put(shelf, batch)
+            self.progress.set(done=self.progress.done + len(batch))
+        if self._stop.is_set():
+            return []
+        if fresh or gone or not shelf.complete:
+            self._store.mark_shelf(shelf.id, complete=True)
+            log.info("%s: %d pages read, %d gone, %.1f s", shelf.name, len(fresh), len(gone), time.monotonic() - started)
+        return [*gone, *(item.path for item in fresh)]
+
+    def _put(self, shelf: Shelf, batch: Iterable[Prepared]) -> None:
+        good = []
+        for item in batch:
+            name = f"{shelf.name}/{item.path}"
+            if item.page is None:
+                log.warning("%s: %s", shelf.name, item.error)
+                self.progress.failed[name] = item.error
+            else:
+                self.progress.failed.pop(name, None)
+                good.append((item.path, item.stamp, item.page, item.passages))
+        self._store.put_pages(shelf.id, good)
+
+    def _embed(self) -> None:
+        changed = False
+        while not self._stop.is_set():
+            rows = self._store.without_vector(_EMBED_BATCH)
+            if not rows:
+                break
+            try:
+                vectors = self._embedder.embed([text for _, text in rows])
+            except RuntimeError as error:
+                log.warning("%s; search is by words alone", error)
+                return
+            half = vectors.astype(np.float16)
+            self._store.put_vectors((i, half[n].tobytes()) for n, (i, _) in enumerate(rows))
+            changed = True
+        if changed:
+            self._load_vectors()
+
+    def _load_vectors(self) -> None:
+        try:
+            with self._store.read() as db:
+                self._vectors.load(db)
+        except sqlite3.Error as error:
+            log.warning("vectors can't be read: %s", error)
+
+    def _follow(self, shelves: Sequence[Shelf]) -> None:
+        """Re-read what changes on disk, until stopped."""
+        from watchfiles import watch
+
+        places = {shelf: Path(shelf.source) for shelf in shelves if shelf.kind in ("dir", "file")}
+        places = {shelf: path for shelf, path in places.items() if path.exists()}
+        if not places:
+            return
+        for changes in watch(*set(places.values()), stop_event=self._stop, rust_timeout=500, debounce=400):
+            touched = [Path(path) for _, path in changes]
+            for shelf, place in places.items():
+                if any(place == path or place in path.parents for path in touched):
+                    paths = self._update_shelf(shelf)
+                    if paths:
+                        self._embed()
+                        if self._on_change is not None:
+                            self._on_change(shelf, paths)
+
+
+def scan(shelf: Shelf) -> Iterator[Found]:
+    """What the shelf's source has now. Raises SourceError."""
+    path = Path(shelf.source)
+    return scan_directory(path) if shelf.kind == "dir" else scan_file(path)
+
+
+def base_of(shelf: Shelf) -> Path:
+    """The directory that the shelf's paths are relative to."""
+    path = Path(shelf.source)
+    return path if shelf.kind == "dir" else path.parent

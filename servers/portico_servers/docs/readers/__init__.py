@@ -1,0 +1,89 @@
+"""From bytes to `Page`, one module a format. What a name is read as, and the one door through which every file goes.
+
+Knows nothing of the index, nor of where the bytes came from. Format libraries are imported when the first page of their
+kind is read, so that a server starts at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from portico_servers.docs.errors import ReadError
+from portico_servers.docs.pages import Page
+
+MAX_BYTES = 64_000_000
+KINDS = {
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".mdx": "markdown",
+    ".mkd": "markdown",
+    ".qmd": "markdown",
+    ".rst": "rst",
+    ".rest": "rst",
+    ".html": "html",
+    ".htm": "html",
+    ".xhtml": "html",
+    ".txt": "text",
+    ".text": "text",
+}
+_BARE = {"readme", "changelog", "changes", "news", "install", "contributing", "authors", "todo", "history", "faq", "hacking"}
+_GENERATED = {"genindex.html", "search.html", "searchindex.html", "py-modindex.html", "modindex.html", "404.html", "robots.txt"}
+_NOT_PROSE = {"cmakelists.txt", "requirements.txt", "constraints.txt", "manifest.txt", "top_level.txt", "entry_points.txt"}
+
+
+def kind_of(path: str) -> str | None:
+    """What a file is read as, by its name; None for what isn't documentation."""
+    name = PurePosixPath(path).name.lower()
+    if name in _GENERATED or name in _NOT_PROSE or (name.startswith("genindex") and name.endswith((".html", ".htm"))):
+        return None
+    if name.startswith("requirements") and name.endswith(".txt"):
+        return None
+    if name == "llms.txt" or name == "llms-full.txt":
+        return "markdown"
+    if name.endswith((".rst.txt", ".md.txt")):
+        return KINDS[PurePosixPath(name[: -len(".txt")]).suffix]
+    stem, dot, _ = name.rpartition(".")
+    if not dot and name in _BARE:
+        return "text"
+    return KINDS.get(PurePosixPath(name).suffix) if stem else None
+
+
+def read_page(path: str, data: bytes, kind: str | None = None) -> Page:
+    """The page in `data`. `path` names it in errors and decides the kind. Raises ReadError."""
+    kind = kind or kind_of(path)
+    if kind is None:
+        raise ReadError(f"{path}: not a kind of documentation that can be read")
+    if len(data) > MAX_BYTES:
+        raise ReadError(f"{path}: {len(data):,} bytes; at most {MAX_BYTES:,} are read")
+    text = decode(path, data)
+    match kind:
+        case "markdown":
+            from portico_servers.docs.readers.markdown import read_markdown
+
+            return read_markdown(text)
+        case "rst":
+            from portico_servers.docs.readers.rst import read_rst
+
+            return read_rst(text)
+        case "html":
+            from portico_servers.docs.readers.html import read_html
+
+            return read_html(text)
+        case _:
+            from portico_servers.docs.readers.text import read_text
+
+            return read_text(text)
+
+
+def decode(path: str, data: bytes) -> str:
+    """UTF-8 (a byte order mark is dropped), UTF-16 with its mark, else Latin-1; `\\n` line ends. Binary data is refused."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = data.decode("utf-16", errors="replace")
+    elif b"\0" in data[:8192]:
+        raise ReadError(f"{path}: binary data, not text")
+    else:
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = data.decode("latin-1")
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,372 @@
+"""The documentation server's face: tools, resources, prompts and completion over MCP. All work is `library`'s."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import anyio.to_thread
+from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp_types import (
+    CallToolResult,
+    Completion,
+    CompletionArgument,
+    CompletionContext,
+    PromptReference,
+    ResourceTemplateReference,
+    TextContent,
+    ToolAnnotations,
+)
+from pydantic import BaseModel, Field
+
+from portico_servers.common import cursor as cursors
+from portico_servers.common.text import one_line
+from portico_servers.docs.errors import DocsError, PageNotFound
+from portico_servers.docs.library import Excerpt, Found, Hit, Library, citation
+from portico_servers.docs.service import Service
+from portico_servers.docs.store import Shelf
+
+READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+_LIST_PAGE = 100
+_SHOWN_CHARS = 1_200
+_HIT_CHARS = 230
+T = TypeVar("T")
+
+
+class DocHit(BaseModel):
+    library: str
+    version: str
+    path: str
+    anchor: str = Field(description="Fragment that opens the section; empty for the page's beginning")
+    title_trail: list[str] = Field(description="Headings from the page's first to this section's")
+    line: int = Field(description="First line of text in the page, as read shows it")
+    text: str
+    score: float
+
+
+class SearchResult(BaseModel):
+    hits: list[DocHit]
+    complete: bool = Field(description="False while the index is still being built")
+    note: str | None
+    next_cursor: str | None
+
+
+class SectionEntry(BaseModel):
+    anchor: str
+    title: str
+    level: int
+    line: int
+
+
+class ReadResult(BaseModel):
+    library: str
+    version: str
+    path: str
+    anchor: str
+    title_trail: list[str]
+    uri: str
+    line: int
+    end_line: int
+    text: str
+    sections: list[SectionEntry] = Field(description="Sections inside what was asked for")
+    complete: bool = Field(description="False if the text goes on: pass next_cursor")
+    note: str | None
+    next_cursor: str | None
+
+
+class LibraryEntry(BaseModel):
+    library: str
+    version: str
+    pages: int
+    indexed_at: str | None
+    complete: bool
+
+
+class PageEntry(BaseModel):
+    path: str
+    title: str
+    kind: str
+    sections: int
+
+
+class ListResult(BaseModel):
+    libraries: list[LibraryEntry]
+    pages: list[PageEntry]
+    complete: bool
+    note: str | None
+    next_cursor: str | None
+
+
+class _Tools:
+    """The three tools. Their signatures are what hosts and the local model see: short, flat, few."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+
+    async def search(
+        self,
+        query: Annotated[str, Field(min_length=1, max_length=400)],
+        library: Annotated[str, Field(description="name or name@version")] = "",
+        max_tokens: Annotated[int, Field(ge=100, le=8000)] = 1000,
+        cursor: str = "",
+    ) -> Annotated[CallToolResult, SearchResult]:
+        offset = _offset(cursor, "search", query, library)
+        found: Found = await _run(self._library.search, query, library, budget=max_tokens, offset=offset)
+        following = cursors.encode(offset + len(found.hits), "search", query, library) if found.more and found.hits else None
+        result = SearchResult(
+            hits=[_doc_hit(hit) for hit in found.hits], complete=found.complete, note=found.note, next_cursor=following
+        )
+        return _answer(_hits_text(query, found), result)
+
+    async def read(
+        self,
+        path: Annotated[str, Field(description="page or page#anchor, as search gives it", min_length=1, max_length=1000)],
+        library: str = "",
+        cursor: str = "",
+    ) -> Annotated[CallToolResult, ReadResult]:
+        line = _offset(cursor, "read", path, library)
+        got: Excerpt = await _run(self._library.read, path, library, from_line=line)
+        following = cursors.encode(got.end + 1, "read", path, library) if got.end < got.last else None
+        uri = citation(got.library, got.version, got.path, got.anchor)
+        result = ReadResult(
+            library=got.library,
+            version=got.version,
+            path=got.path,
+            anchor=got.anchor,
+            title_trail=list(got.title_trail),
+            uri=uri,
+            line=got.line,
+            end_line=got.end,
+            text=got.text,
+            sections=[SectionEntry(anchor=s.anchor, title=s.title, level=s.level, line=s.line) for s in got.sections[:200]],
+            complete=following is None,
+            note=got.note,
+            next_cursor=following,
+        )
+        more = f"\n\n(lines {got.line}-{got.end} of {got.last}; more with cursor {following})" if following else ""
+        return _answer(f"{uri} line {got.line}\n\n{got.text}{more}", result)
+
+    async def list(
+        self,
+        library: str = "",
+        cursor: str = "",
+    ) -> Annotated[CallToolResult, ListResult]:
+        offset = _offset(cursor, "list", library)
+        shelves = await _run(self._library.shelves)
+        pages: list[PageEntry] = []
+        following = None
+        heading = ""
+        if library or len(shelves) == 1:
+            shelf, rows = await _run(self._library.pages, library, offset=offset, limit=_LIST_PAGE + 1)
+            pages = [PageEntry(path=p, title=t, kind=k, sections=n) for p, t, k, n in rows[:_LIST_PAGE]]
+            following = cursors.encode(offset + _LIST_PAGE, "list", library) if len(rows) > _LIST_PAGE else None
+            heading = f"{shelf.name}: {shelf.pages} pages"
+        progress = self._library.progress
+        result = ListResult(
+            libraries=[_library_entry(s) for s in shelves],
+            pages=pages,
+            complete=progress.searchable,
+            note=str(progress) or None,
+            next_cursor=following,
+        )
+        if heading:
+            lines = [heading, *(f"{p.path} - {p.title}" for p in pages)]
+        else:
+            lines = [f"{s.name}: {s.pages} pages" for s in shelves] or ["no documentation is indexed"]
+        return _answer(_shown(lines, result.note), result)
+
+
+def build_server(roots: Sequence[Path], *, cache_dir: Path | None = None, watch: bool = True) -> MCPServer[Any]:
+    """The server over `roots`, or over the added libraries if there are none; the index is built once a client comes.
+
+    Raises SourceError if a root isn't there.
+    """
+    service = Service(roots, cache_dir, watch=watch)
+
+    @asynccontextmanager
+    async def lifespan(_: MCPServer[Any]) -> AsyncIterator[None]:
+        service.start()
+        try:
+            yield
+        finally:
+            await anyio.to_thread.run_sync(service.stop)
+
+    tools = _Tools(service.library)
+    server: MCPServer[Any] = MCPServer(
+        "portico-docs",
+        title="Documentation",
+        version=_version(),
+        instructions="Local documentation: search finds passages, read opens one by its path#anchor, list shows what there is.",
+        tools=[
+            _tool(
+                tools.search,
+                "Search documentation",
+                "Search documentation: guides, manuals, how to do something.",
+            ),
+            _tool(tools.read, "Read documentation", "Read a documentation page or section by its path."),
+            _tool(tools.list, "List documentation", "List documentation libraries and their pages."),
+        ],
+        lifespan=lifespan,
+        log_level="WARNING",
+    )
+    _add_resources(server, service)
+    _add_prompts(server)
+    return server
+
+
+def _tool(function: Callable[..., Any], title: str, description: str) -> Tool:
+    tool = Tool.from_function(function, title=title, description=description, annotations=READ_ONLY)
+    _strip_titles(tool.parameters)
+    return tool
+
+
+def _strip_titles(schema: dict[str, Any]) -> None:
+    """pydantic's generated titles say the property's name again, at a cost in every host's prompt."""
+    schema.pop("title", None)
+    for value in schema.get("properties", {}).values():
+        value.pop("title", None)
+
+
+def _add_resources(server: MCPServer[Any], service: Service) -> None:
+    library = service.library
+
+    @server.resource(
+        "docs://{library}/{version}/{+path}",
+        name="page",
+        title="Documentation page",
+        description="A page of a library's documentation as text.",
+        mime_type="text/markdown",
+    )
+    async def page(library: str, version: str, path: str) -> str:
+        name, _, anchor = path.partition("#")
+        try:
+            if anchor:
+                return (await _call(service.library.read, f"{name}#{anchor}", f"{library}@{version}", max_chars=100_000)).text
+            return (await _call(service.library.page, library, version, name)).text
+        except PageNotFound as error:
+            raise ResourceNotFoundError(str(error)) from None
+
+    @server.resource(
+        "docs://libraries",
+        name="libraries",
+        title="Libraries",
+        description="The libraries whose documentation can be searched, one a line.",
+        mime_type="text/plain",
+    )
+    async def libraries() -> str:
+        shelves = await _call(library.shelves)
+        return "\n".join(f"{s.name}: {s.pages} pages" for s in shelves) or "no documentation is indexed"
+
+    @server.completion()  # type: ignore[no-untyped-call, untyped-decorator]
+    async def complete(
+        ref: PromptReference | ResourceTemplateReference, argument: CompletionArgument, context: CompletionContext | None
+    ) -> Completion | None:
+        chosen = (context.arguments if context else None) or {}
+        return await _call(_completions, library, argument.name, argument.value, chosen)
+
+
+def _completions(library: Library, name: str, value: str, chosen: dict[str, str]) -> Completion:
+    shelves = library.shelves()
+    if name == "library":
+        values = sorted({s.library for s in shelves if s.library.lower().startswith(value.lower())})
+    elif name == "version":
+        of = chosen.get("library")
+        values = sorted({s.version for s in shelves if (not of or s.library == of) and s.version.startswith(value)})
+    elif name in ("path", "page"):
+        values = library.complete_path(chosen.get("library", ""), chosen.get("version", ""), value, 101)
+    else:
+        values = []
+    return Completion(values=values[:100], total=len(values) if len(values) <= 100 else None, has_more=len(values) > 100)
+
+
+def _add_prompts(server: MCPServer[Any]) -> None:
+    @server.prompt(title="Answer from the documentation", description="Answer a question, citing the documentation.")
+    def answer(question: str) -> str:
+        return (
+            f"Answer this question from the documentation alone: {question}\n\n"
+            "Use search to find passages and read to open those that matter. Cite each statement by its path#anchor. "
+            "If the documentation does not say, say so."
+        )
+
+    @server.prompt(title="Summarize a page", description="Summarize one documentation page.")
+    def summarize(page: str) -> str:
+        return (
+            f"Read the documentation page {page} with read, to its end, and summarize it in five sentences, citing path#anchor."
+        )
+
+
+async def _run(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """A blocking call on a worker thread; what we say no to reaches the model as the tool's error."""
+    try:
+        return await _call(function, *args, **kwargs)
+    except DocsError as error:
+        raise ToolError(str(error)) from None
+
+
+async def _call(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    return await anyio.to_thread.run_sync(partial(function, *args, **kwargs), abandon_on_cancel=True)
+
+
+def _offset(cursor: str, *question: Any) -> int:
+    try:
+        return cursors.decode(cursor, *question)
+    except cursors.BadCursor as error:
+        raise ToolError(str(error)) from None
+
+
+def _answer(text: str, result: BaseModel) -> CallToolResult:
+    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=result.model_dump(mode="json"))
+
+
+def _doc_hit(hit: Hit) -> DocHit:
+    return DocHit(
+        library=hit.library,
+        version=hit.version,
+        path=hit.path,
+        anchor=hit.anchor,
+        title_trail=list(hit.title_trail),
+        line=hit.line,
+        text=hit.text,
+        score=hit.score,
+    )
+
+
+def _library_entry(shelf: Shelf) -> LibraryEntry:
+    return LibraryEntry(
+        library=shelf.library, version=shelf.version, pages=shelf.pages, indexed_at=shelf.indexed_at, complete=shelf.complete
+    )
+
+
+def _hits_text(query: str, found: Found) -> str:
+    if not found.hits:
+        return _shown([f"not found: {one_line(query, 100)}"], found.note)
+    lines = []
+    for hit in found.hits:
+        place = f"{hit.path}#{hit.anchor}" if hit.anchor else hit.path
+        lines.append(f"{place} (line {hit.line}): {one_line(hit.text, _HIT_CHARS)}")
+    return _shown(lines, found.note)
+
+
+def _shown(lines: Sequence[str], note: str | None) -> str:
+    """The short text that a person and a small model read; whole lines, never more than the budget."""
+    left = _SHOWN_CHARS - (len(note) + 3 if note else 0)
+    taken: list[str] = []
+    for line in lines:
+        if taken and left < len(line) + 1:
+            break
+        taken.append(line[:left])
+        left -= len(line) + 1
+    return "\n".join([*taken, f"({note})"] if note else taken)
+
+
+def _version() -> str:
+    try:
+        return version("portico-mcp")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,96 @@
+"""One running documentation server behind its protocol: which shelves, the index they live in, and the thread that fills it.
+
+Owns start and stop. Knows directories and the cache; nothing of MCP.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from portico_servers.common.embed import shared
+from portico_servers.docs.errors import SourceError
+from portico_servers.docs.indexer import Indexer
+from portico_servers.docs.library import Library
+from portico_servers.docs.ranking import Vectors
+from portico_servers.docs.sources import library_name
+from portico_servers.docs.store import Shelf, Store
+
+LOCAL_VERSION = "local"
+
+
+def default_cache_dir() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("portico", appauthor=False) / "docs"
+
+
+class Service:
+    """`roots` are indexed as one library each; without any, what was added by `portico-docs add` is served.
+
+    Raises SourceError if a root isn't there. Nothing is read before `start`.
+    """
+
+    def __init__(self, roots: Sequence[Path], cache_dir: Path | None = None, *, watch: bool = True) -> None:
+        self.roots = [checked_root(root) for root in roots]
+        cache = cache_dir or default_cache_dir()
+        try:
+            self.store = Store(cache / (f"roots-{_roots_digest(self.roots)}.sqlite3" if self.roots else "libraries.sqlite3"))
+        except (OSError, sqlite3.Error) as error:
+            raise SourceError(f"the index can't be kept in {cache}: {error}") from None
+        self._shelves = self._local_shelves() if self.roots else None
+        self.vectors = Vectors()
+        self.indexer = Indexer(self.store, self.vectors, shared(), watch=watch, on_change=self._changed)
+        ids = [s.id for s in self._shelves] if self._shelves is not None else None
+        self.library = Library(self.store, self.vectors, shared(), self.indexer.progress, ids)
+        self.listeners: list[Callable[[Shelf, Sequence[str]], None]] = []
+        self._lock = threading.Lock()
+        self._users = 0
+
+    def start(self) -> None:
+        """The first of several users starts the indexer; the rest share it."""
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                shared().start()
+                self.indexer.start(self.library.shelves)
+
+    def stop(self) -> None:
+        """The last user stops it."""
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self.indexer.stop()
+
+    def _changed(self, shelf: Shelf, paths: Sequence[str]) -> None:
+        for listener in self.listeners:
+            listener(shelf, paths)
+
+    def _local_shelves(self) -> list[Shelf]:
+        names: dict[str, Path] = {}
+        for root in self.roots:
+            base = library_name(root if root.is_dir() else root.parent)
+            name, number = base, 2
+            while name in names:
+                name, number = f"{base}-{number}", number + 1
+            names[name] = root
+        kinds = {root: "dir" if root.is_dir() else "file" for root in self.roots}
+        return [self.store.add_shelf(name, LOCAL_VERSION, kinds[root], str(root)) for name, root in names.items()]
+
+
+def checked_root(root: Path) -> Path:
+    """The root, absolute. Raises SourceError, saying what is wrong with it."""
+    try:
+        real = root.expanduser().resolve(strict=True)
+    except (OSError, RuntimeError, ValueError):
+        raise SourceError(f"{root}: no such directory; give a directory with documentation, or a single document") from None
+    if not (real.is_dir() or real.is_file()):
+        raise SourceError(f"{root}: neither a directory nor a file")
+    return real
+
+
+def _roots_digest(roots: Sequence[Path]) -> str:
+    return hashlib.blake2b("\0".join(sorted(map(str, roots))).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
