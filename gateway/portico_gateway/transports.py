@@ -16,9 +16,12 @@ from types import TracebackType
 from typing import Any
 
 import anyio
+import httpx2
 import mcp_types
 from anyio.abc import Process
+from mcp.client.sse import sse_client
 from mcp.client.stdio import get_default_environment
+from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
 
 from portico_gateway.specs import UpstreamSpec
@@ -81,16 +84,10 @@ async def open_transport(spec: UpstreamSpec, link: Link, log_dir: Path) -> Async
         async with _process_streams(spec, link, log_dir) as streams:
             yield streams
         return
-    import httpx2  # a third of a second that a gateway of stdio servers does not pay before its first answer
-
     if spec.transport == "sse":
-        from mcp.client.sse import sse_client
-
         async with sse_client(spec.url, headers=dict(spec.headers)) as (read, write):
             yield _Watched(read, link), write
         return
-    from mcp.client.streamable_http import streamable_http_client
-
     timeout = httpx2.Timeout(30.0, read=None)  # deadlines are per call, above
     async with (
         httpx2.AsyncClient(headers=dict(spec.headers), timeout=timeout) as client,

@@ -1,15 +1,218 @@
-"""How a server of ours meets its host: stdio or Streamable HTTP, both eras. It knows nothing of what the server does."""
+"""How a server of ours meets its host: stdio or Streamable HTTP, both eras. It knows nothing of what the server does.
+
+On stdio each era has a loop of its own over the one pipe: a request that carries the 2026-07-28 envelope goes to the modern
+loop, everything else to the handshake loop. So a host may ask `server/discover` and then still `initialize`, as real hosts do; the
+SDK's own loop locks on the first request and would refuse the second.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
 
+import anyio
+import mcp_types
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.mcpserver import MCPServer
+from mcp.server.runner import serve_dual_era_loop
+from mcp.server.stdio import stdio_server
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp.shared.message import SessionMessage
+
+EXIT_PORT_IN_USE = 1
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_ANY_ADDRESS = ("0.0.0.0", "::", "")
+_STOP_GRACE = 5.0  # seconds that a signal leaves for cleaning up
+_CHANGES = NotificationOptions(prompts_changed=True, resources_changed=True, tools_changed=True)
+
+AnyServer = MCPServer[Any] | Server[Any]
+Stream = MemoryObjectSendStream[SessionMessage | Exception]
 
 
-def serve(server: MCPServer[Any], *, http: int | None = None, host: str = "127.0.0.1") -> None:
-    """Run until the host hangs up (stdio) or the process is told to end (Streamable HTTP on `http`, path /mcp)."""
-    if http is None:
-        server.run("stdio")
+def serve(server: AnyServer, *, http: int | None = None, host: str = "127.0.0.1", allowed_hosts: Sequence[str] = ()) -> None:
+    """Run until the host hangs up (stdio), or the process is told to end (Streamable HTTP on port `http`, path /mcp).
+
+    Host and Origin headers are checked on every address; `allowed_hosts` are further names that this machine is reached by.
+    A port in use is one line on stderr and exit code 1.
+    """
+    _log_plainly()
+    try:
+        if http is None:
+            anyio.run(serve_stdio, server)
+        else:
+            _serve_http(low_level(server), bind(host, http), host, allowed_hosts)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def low_level(server: AnyServer) -> Server[Any]:
+    """The SDK's low-level server; MCPServer has no public name for its own."""
+    return server._lowlevel_server if isinstance(server, MCPServer) else server
+
+
+# -- stdio
+
+
+async def serve_stdio(
+    server: AnyServer,
+    *,
+    beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    cleaned_up: Callable[[], None] | None = None,
+) -> None:
+    """Serve on fd 0 and 1 until the host closes stdin, or SIGINT or SIGTERM arrives.
+
+    While it runs, fd 1 points at stderr for everybody else, native libraries included. `beside` runs as long as the server does
+    and is cancelled at its end. After a signal the process is left by `os._exit`, because the thread that reads stdin can't be woken.
+    """
+    low = low_level(server)
+    received: list[signal.Signals] = []
+    async with stdio_server() as (read, write):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_stop_on_signal, tasks.cancel_scope, received)
+            if beside is not None:
+                tasks.start_soon(beside)
+            async with low.lifespan(low) as state:
+                await serve_both_eras(low, read, write, lifespan_state=state)
+            tasks.cancel_scope.cancel()
+        if cleaned_up is not None:
+            cleaned_up()
+        if received:
+            _leave(128 + received[0])
+
+
+async def _stop_on_signal(scope: anyio.CancelScope, received: list[signal.Signals]) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            received.append(number)
+            watchdog = threading.Timer(_STOP_GRACE, _leave, args=(128 + number,))
+            watchdog.daemon = True
+            watchdog.start()
+            scope.cancel()
+            return
+
+
+def _leave(code: int) -> NoReturn:
+    with suppress(OSError, ValueError):
+        sys.stderr.flush()
+    os._exit(code)
+
+
+async def serve_both_eras(server: Server[Any], read: Any, write: Any, *, lifespan_state: Any) -> None:
+    """Serve one duplex stream pair until `read` ends, each request in the era that it is written in; then close `write`."""
+    options = server.create_initialization_options(_CHANGES)
+
+    async def loop(messages: MemoryObjectReceiveStream[SessionMessage | Exception]) -> None:
+        await serve_dual_era_loop(server, messages, _Shared(write), lifespan_state=lifespan_state, init_options=options)
+
+    to_modern, modern = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    to_handshake, handshake = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    async with write, anyio.create_task_group() as tasks, to_modern, to_handshake:
+        tasks.start_soon(loop, modern)
+        tasks.start_soon(loop, handshake)
+        async for message in read:
+            for stream in _addressees(message, to_modern, to_handshake):
+                with suppress(anyio.BrokenResourceError):
+                    await stream.send(message)
+
+
+def _addressees(message: SessionMessage | Exception, modern: Stream, handshake: Stream) -> tuple[Stream, ...]:
+    if isinstance(message, SessionMessage):
+        inner = message.message
+        if isinstance(inner, mcp_types.JSONRPCRequest):
+            meta = (inner.params or {}).get("_meta")
+            enveloped = isinstance(meta, dict) and mcp_types.PROTOCOL_VERSION_META_KEY in meta and inner.method != "initialize"
+            return (modern,) if enveloped else (handshake,)
+        if isinstance(inner, mcp_types.JSONRPCNotification) and inner.method == "notifications/cancelled":
+            return (modern, handshake)  # it names a request of either; the other one doesn't know the id
+    return (handshake,)
+
+
+class _Shared:
+    """A write stream that one of its users can't close for the other."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    async def send(self, item: SessionMessage, /) -> None:
+        await self._inner.send(item)
+
+    async def aclose(self) -> None: ...
+
+    async def __aenter__(self) -> _Shared:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+# -- Streamable HTTP
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket. Exits with one line where the address can't be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen()  # without it a second process could bind the same address
+    except OSError as error:
+        sock.close()
+        print(f"{_program()}: can't listen on {host}:{port}: {error.strerror or error}; choose another port", file=sys.stderr)
+        raise SystemExit(EXIT_PORT_IN_USE) from None
+    return sock
+
+
+def security(
+    host: str, port: int, allowed_hosts: Sequence[str] = (), allowed_origins: Sequence[str] = ()
+) -> TransportSecuritySettings:
+    """Which Host and Origin headers are answered: this address by its names, and what is allowed beside it.
+
+    On 0.0.0.0 these are the loopback names and this machine's own name; other names must be allowed by the user.
+    """
+    names = [*_LOOPBACK]
+    if host in _ANY_ADDRESS:
+        names += [socket.gethostname(), socket.getfqdn()]
     else:
-        server.run("streamable-http", host=host, port=http)
+        names.append(f"[{host}]" if ":" in host else host)
+    hosts = list(dict.fromkeys(form for name in names for form in (f"{name}:{port}", *((name,) if port in (80, 443) else ()))))
+    hosts += [form for name in allowed_hosts for form in ((name,) if _has_port(name) else (name, f"{name}:{port}"))]
+    origins = [f"{scheme}://{name}" for name in hosts for scheme in ("http", "https")]
+    return TransportSecuritySettings(
+        enable_dns_rebinding_protection=True, allowed_hosts=hosts, allowed_origins=[*origins, *allowed_origins]
+    )
+
+
+def _has_port(name: str) -> bool:
+    return name.rpartition(":")[2].isdigit() and not name.endswith("]")
+
+
+def _serve_http(server: Server[Any], sock: socket.socket, host: str, allowed_hosts: Sequence[str]) -> None:
+    import uvicorn
+
+    port = sock.getsockname()[1]
+    app = server.streamable_http_app(host=host, transport_security=security(host, port, allowed_hosts))
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+    print(f"{_program()}: MCP over Streamable HTTP on http://{host}:{port}/mcp", file=sys.stderr, flush=True)
+    with sock:
+        uvicorn.Server(config).run(sockets=[sock])
+
+
+def _program() -> str:
+    path = Path(sys.argv[0])
+    return path.name if path.name != "__main__.py" else f"portico-{path.parent.name}"
+
+
+def _log_plainly() -> None:
+    """Warnings go to stderr, a line each: MCPServer sets up a wide, wrapped format that a gateway's log can't quote."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=os.environ.get("PORTICO_LOG_LEVEL", "WARNING").upper(), handlers=[handler], force=True)
