@@ -1,0 +1,36 @@
+"""`portico-code DIR...`: the code server over stdio, or over Streamable HTTP with --http."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("directories", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR...")
+@click.option(
+    "--http", "port", type=click.IntRange(1, 65535), metavar="PORT", help="Serve Streamable HTTP on this port, path /mcp."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on with --http.")
+@click.option(
+    "--cache-dir", type=click.Path(path_type=Path), help="Where the index is kept between runs (default: the user's cache)."
+)
+def main(directories: tuple[Path, ...], port: int | None, host: str, cache_dir: Path | None) -> None:
+    """Search, symbols, references and history of the source code under DIR..., as an MCP server (stdio by default)."""
+    for directory in directories:
+        if not directory.is_dir():
+            state = "is not a directory" if directory.exists() else "does not exist"
+            click.echo(f"portico-code: {directory} {state}; give directories of source code", err=True)
+            sys.exit(2)
+    # Imported here, so that a mistake above is answered at once.
+    from portico_servers.code.server import build_server, log_to_stderr
+    from portico_servers.common.transport import serve
+
+    log_to_stderr()
+    serve(build_server(directories, cache_dir=cache_dir), http=port, host=host)
+
+
+if __name__ == "__main__":
+    main()

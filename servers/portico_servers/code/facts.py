@@ -1,0 +1,115 @@
+"""One file's bytes -> everything that the index keeps of it. Pure: no disk, no database, so that it runs in any process.
+
+The text itself is not kept: snippets are read from the file when they're shown, and are never staler than it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from portico_servers.code import chunks, tokens
+from portico_servers.code.languages import KINDS, language_of
+from portico_servers.code.symbols import Symbol, definitions
+
+MAX_BYTES = 1_000_000  # larger files are listed, not indexed; regex search still reads them
+_MAX_PLAIN_BYTES = 200_000  # of a file in no known language (logs, tables) the head says enough
+_MAX_MEAN_LINE = 400  # minified or generated: only its path is indexed
+_MAX_SYMBOLS = 5_000
+_SNIFF = 8_192
+KIND_CODES = {kind: code for code, kind in enumerate(KINDS, start=1)}  # 0: no definition
+
+# A term's field is its first character: b(ody), n(ame of the definition and what encloses it), p(ath).
+BODY, NAME, PATH = "b", "n", "p"
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """`chunks`: int32 [n, 4], start line, end line, ordinal in `symbols` or -1, kind code. `postings`: int32 [m, 3],
+    chunk, index in `terms`, count. Both as bytes, as the database keeps them. `skipped` says why there is nothing."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    language: str
+    lines: int
+    skipped: str | None
+    symbols: tuple[Symbol, ...]
+    imports: tuple[tuple[int, int], ...]
+    chunks: bytes
+    terms: tuple[str, ...]
+    postings: bytes
+
+
+def is_binary(head: bytes) -> bool:
+    return b"\0" in head[:_SNIFF]
+
+
+def extract(path: str, size: int, mtime_ns: int, data: bytes) -> FileFacts:
+    """`path` is relative to its root. `data` may be the head alone of a file beyond `MAX_BYTES`."""
+    language = language_of(path)
+    skipped: str | None = None
+    if is_binary(data):
+        skipped = "binary"
+    elif size > MAX_BYTES:
+        skipped = "too large"
+    if skipped:
+        return FileFacts(path, size, mtime_ns, language, 0, skipped, (), (), b"", (), b"")
+    if language == "text":
+        data = data[:_MAX_PLAIN_BYTES]
+    text = data.decode("utf-8", "replace")
+    lines = text.split("\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    symbols: list[Symbol] = []
+    imports: list[tuple[int, int]] = []
+    pieces: list[chunks.Chunk]
+    if lines and len(text) / len(lines) > _MAX_MEAN_LINE:
+        skipped = "minified"
+        pieces = [chunks.Chunk(1, 1, None)]
+        lines = [""]
+    else:
+        symbols, imports = definitions(language, data)
+        del symbols[_MAX_SYMBOLS:]
+        pieces = chunks.cut(lines, symbols) or [chunks.Chunk(1, max(len(lines), 1), None)]
+    table, terms, postings = _count(path, lines, symbols, pieces)
+    return FileFacts(
+        path,
+        size,
+        mtime_ns,
+        language,
+        len(lines),
+        skipped,
+        tuple(symbols),
+        tuple(imports),
+        table.tobytes(),
+        terms,
+        postings.tobytes(),
+    )
+
+
+def _count(
+    path: str, lines: list[str], symbols: list[Symbol], pieces: list[chunks.Chunk]
+) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
+    vocabulary: dict[str, int] = {}
+    rows: list[tuple[int, int, int]] = []
+    table = np.empty((len(pieces), 4), np.int32)
+    in_path = [PATH + term for term in tokens.path_terms(path)]
+    for number, piece in enumerate(pieces):
+        counts = Counter(BODY + term for term in tokens.terms("\n".join(lines[piece.start - 1 : piece.end])))
+        kind = 0
+        if piece.symbol is not None:
+            symbol = symbols[piece.symbol]
+            kind = KIND_CODES.get(symbol.kind, 0)
+            for term in tokens.split(symbol.name):
+                counts[NAME + term] += 2
+            for term in tokens.terms(symbol.parent):
+                counts[NAME + term] += 1
+        for term in in_path:
+            counts[term] = 1
+        for term, count in counts.items():
+            rows.append((number, vocabulary.setdefault(term, len(vocabulary)), count))
+        table[number] = (piece.start, piece.end, -1 if piece.symbol is None else piece.symbol, kind)
+    return table, tuple(vocabulary), np.array(rows, np.int32).reshape(-1, 3)

@@ -1,0 +1,182 @@
+"""The live index of one root: a thread that scans, extracts, stores, and then watches. It ranks through `RankedIndex` and
+persists through `Store`; it knows nothing of MCP.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from portico_servers.code.facts import MAX_BYTES, FileFacts, extract
+from portico_servers.code.files import FileStat, list_files, stat_file
+from portico_servers.code.rank import KnownFile, RankedIndex, Scored
+from portico_servers.code.store import Store, StoredFile
+from portico_servers.common.jail import Jail, NotFound
+
+logger = logging.getLogger(__name__)
+_BATCH_SECONDS = 0.5
+_BATCH_FILES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`done` of `total` files; `complete` once the first pass is over (it stays True while later saves are taken in)."""
+
+    done: int
+    total: int
+    complete: bool
+
+
+class RootIndex:
+    """`start` returns at once; look-ups answer from what is there. `changed` is told the paths of each later batch."""
+
+    def __init__(
+        self, root: Path, name: str, cache_dir: Path, *, changed: Callable[[str, Sequence[str]], None] | None = None
+    ) -> None:
+        self.root = root
+        self.name = name
+        self.progress = Progress(0, 0, False)
+        self.ready = threading.Event()
+        self._cache_dir = cache_dir
+        self._changed = changed
+        self._stop = threading.Event()
+        self._jail = Jail([root])
+        self._store: Store | None = None
+        self._ranked: RankedIndex | None = None
+        self._by_path: dict[str, StoredFile] = {}
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name=f"index-{self.name}", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+            self._thread = None
+
+    # Look-ups, from any thread.
+
+    @property
+    def store(self) -> Store | None:
+        """None until the cache is open (a few milliseconds after `start`)."""
+        return self._store
+
+    def search(
+        self, question: str, *, accept: Callable[[KnownFile], bool] | None = None, limit: int = 100
+    ) -> list[tuple[KnownFile, Scored]]:
+        ranked = self._ranked
+        if ranked is None:
+            return []
+        hits = ranked.search(question, accept=accept, limit=limit)
+        return [(file, hit) for hit in hits if (file := ranked.files.get(hit.file_id)) is not None]
+
+    def files(self) -> list[KnownFile]:
+        ranked = self._ranked
+        return [] if ranked is None else list(ranked.files.values())
+
+    # The thread.
+
+    def _run(self) -> None:
+        try:
+            store = Store(self.root, self._cache_dir)
+        except OSError as error:
+            logger.error("the index of %s can't be kept: %s", self.root, error)
+            return
+        try:
+            self._ranked = RankedIndex(store.term_ids)
+            self._store = store
+            self._load(store, self._ranked)
+            self._scan()
+            self.progress = replace(self.progress, complete=True)
+            self.ready.set()
+            self._watch()
+        finally:
+            self._store = None
+            store.close()
+
+    def _load(self, store: Store, ranked: RankedIndex) -> None:
+        known = list(store.files())
+        self._by_path = {file.path: _light(file) for file in known}
+        ranked.add(known)
+
+    def _scan(self) -> None:
+        """Bring the index up to what is on disk: after a start, and whenever files may have come or gone."""
+        present = list_files(self.root)
+        gone = [path for path in self._by_path if path not in present]
+        stale = [path for path, now in present.items() if not self._is_current(path, now)]
+        self.progress = Progress(len(present) - len(stale), len(present), self.progress.complete)
+        self._forget(gone)
+        self._take(stale, present)
+        if self.progress.complete and (gone or stale) and self._changed is not None:
+            self._changed(self.name, [*gone, *stale])
+
+    def _is_current(self, path: str, now: FileStat) -> bool:
+        known = self._by_path.get(path)
+        return known is not None and (known.size, known.mtime_ns) == now
+
+    def _forget(self, paths: Sequence[str]) -> None:
+        if paths:
+            assert self._store is not None
+            assert self._ranked is not None
+            self._ranked.remove([self._by_path.pop(path).id for path in paths])
+            self._store.remove(paths)
+
+    def _take(self, paths: Iterable[str], present: dict[str, FileStat]) -> None:
+        batch: list[FileFacts] = []
+        began = time.monotonic()
+        for path in paths:
+            if self._stop.is_set():
+                return
+            facts = self._extract(path, present[path])
+            if facts is not None:
+                batch.append(facts)
+            if len(batch) >= _BATCH_FILES or time.monotonic() - began > _BATCH_SECONDS:
+                self._commit(batch)
+                batch, began = [], time.monotonic()
+        self._commit(batch)
+
+    def _extract(self, path: str, now: FileStat) -> FileFacts | None:
+        try:
+            data = self._jail.read_bytes(path, MAX_BYTES + 1)
+        except NotFound:  # it went away, or may not be read
+            return None
+        return extract(path, now.size, now.mtime_ns, data)
+
+    def _commit(self, batch: Sequence[FileFacts]) -> None:
+        if not batch:
+            return
+        assert self._store is not None
+        assert self._ranked is not None
+        stored = self._store.put(batch)
+        self._ranked.remove([self._by_path[file.path].id for file in stored if file.path in self._by_path])
+        self._ranked.add(stored)
+        self._ranked.tidy()
+        self._by_path.update((file.path, _light(file)) for file in stored)
+        self.progress = replace(self.progress, done=min(self.progress.done + len(batch), self.progress.total))
+
+    def _watch(self) -> None:
+        from watchfiles import watch
+
+        for changes in watch(self.root, stop_event=self._stop, debounce=200, step=50, raise_interrupt=False, rust_timeout=1000):
+            paths = {Path(path).relative_to(self.root).as_posix() for _, path in changes}
+            known = {path: stat_file(self.root, path) for path in paths if path in self._by_path}
+            if len(known) == len(paths) and all(known.values()):
+                # Saves of files that are already known: no walk, so that it's done in milliseconds.
+                present = {path: now for path, now in known.items() if now is not None and not self._is_current(path, now)}
+                self._take(present, present)
+                if present and self._changed is not None:
+                    self._changed(self.name, list(present))
+            else:
+                self._scan()
+
+
+def _light(file: StoredFile) -> StoredFile:
+    """Without the arrays, which the segments hold."""
+    return file._replace(chunks=file.chunks[:0].copy(), postings=file.postings[:0].copy())

@@ -1,0 +1,246 @@
+"""The index on disk: one SQLite file a root, under the user's cache directory. It stores facts and answers look-ups by
+name; it does not rank, and reads none of the files it describes.
+
+The cache can be deleted at any time. One process writes it: a second one on the same root works on a private copy.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from portico_servers.code.facts import FileFacts
+from portico_servers.code.symbols import Symbol
+
+# Raised whenever the meaning of what is stored changes: an older file is rebuilt, not migrated.
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE files (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+  language TEXT NOT NULL, lines INTEGER NOT NULL, skipped TEXT, chunks BLOB NOT NULL, postings BLOB NOT NULL,
+  imports TEXT NOT NULL);
+CREATE TABLE symbols (file_id INTEGER NOT NULL, ordinal INTEGER NOT NULL, name TEXT NOT NULL, folded TEXT NOT NULL,
+  kind TEXT NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL, parent TEXT NOT NULL, signature TEXT NOT NULL,
+  PRIMARY KEY (file_id, ordinal)) WITHOUT ROWID;
+CREATE INDEX symbols_by_name ON symbols(folded);
+CREATE TABLE terms (id INTEGER PRIMARY KEY, term TEXT NOT NULL UNIQUE);
+"""
+
+
+class StoredFile(NamedTuple):
+    """`chunks` int32 [n, 4] and `postings` int32 [m, 3] as in `FileFacts`, but terms by their ids in the store."""
+
+    id: int
+    path: str
+    size: int
+    mtime_ns: int
+    language: str
+    lines: int
+    skipped: str | None
+    chunks: np.ndarray
+    postings: np.ndarray
+
+
+class FoundSymbol(NamedTuple):
+    path: str
+    language: str
+    symbol: Symbol
+
+
+class Store:
+    """Thread-safe: one connection writes, another reads, each behind its lock, so that a look-up never waits for a commit."""
+
+    def __init__(self, root: Path, cache_dir: Path) -> None:
+        cache_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        name = hashlib.blake2b(os.fsencode(root), digest_size=12).hexdigest()
+        self.path = cache_dir / f"{name}.sqlite"
+        self._lock = threading.Lock()
+        self._read_lock = threading.Lock()
+        self._private: Path | None = None
+        self._claim = os.open(cache_dir / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._private = Path(tempfile.mkdtemp(prefix="portico-code-"))
+            self._copy_to(self._private / "index.sqlite")
+            self.path = self._private / "index.sqlite"
+        self._db = self._open()
+        self._reader = self._connect()
+        self._reader.execute("PRAGMA query_only = ON")
+        self.term_ids: dict[str, int] = {term: number for number, term in self._db.execute("SELECT id, term FROM terms")}
+
+    @property
+    def shared(self) -> bool:
+        """Whether what is written survives this process."""
+        return self._private is None
+
+    def close(self) -> None:
+        with self._lock, self._read_lock:
+            self._reader.close()
+            self._db.close()
+            os.close(self._claim)
+            if self._private is not None:
+                for file in self._private.iterdir():
+                    file.unlink(missing_ok=True)
+                self._private.rmdir()
+
+    def files(self) -> Iterator[StoredFile]:
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT id, path, size, mtime_ns, language, lines, skipped, chunks, postings FROM files"
+            ).fetchall()
+        for number, path, size, mtime_ns, language, lines, skipped, chunks, postings in rows:
+            tables = _table(chunks, 4), _table(postings, 3)
+            yield StoredFile(number, path, size, mtime_ns, language, lines, skipped, *tables)
+
+    def put(self, batch: Sequence[FileFacts]) -> list[StoredFile]:
+        """Replace what is known of these files, in one transaction."""
+        stored: list[StoredFile] = []
+        with self._lock, self._db:
+            self._drop([facts.path for facts in batch])
+            fresh = [(term,) for term in dict.fromkeys(t for facts in batch for t in facts.terms) if term not in self.term_ids]
+            first = len(self.term_ids) + 1
+            self._db.executemany("INSERT INTO terms(id, term) VALUES (?, ?)", ((first + i, t) for i, (t,) in enumerate(fresh)))
+            self.term_ids.update((t, first + i) for i, (t,) in enumerate(fresh))
+            for facts in batch:
+                stored.append(self._put_one(facts))
+        return stored
+
+    def _put_one(self, facts: FileFacts) -> StoredFile:
+        postings = _table(facts.postings, 3).copy()
+        if len(postings):
+            ids = np.fromiter((self.term_ids[term] for term in facts.terms), np.int32, len(facts.terms))
+            postings[:, 1] = ids[postings[:, 1]]
+        imports = ",".join(f"{start}-{end}" for start, end in facts.imports)
+        row = (facts.path, facts.size, facts.mtime_ns, facts.language, facts.lines, facts.skipped)
+        cursor = self._db.execute(
+            "INSERT INTO files(path, size, mtime_ns, language, lines, skipped, chunks, postings, imports) "
+            "VALUES (?,?,?,?,?,?,?,?,?)",
+            (*row, facts.chunks, postings.tobytes(), imports),
+        )
+        assert cursor.lastrowid is not None
+        self._db.executemany(
+            "INSERT INTO symbols VALUES (?,?,?,?,?,?,?,?,?)",
+            (
+                (cursor.lastrowid, i, s.name, s.name.lower(), s.kind, s.start, s.end, s.parent, s.signature)
+                for i, s in enumerate(facts.symbols)
+            ),
+        )
+        return StoredFile(cursor.lastrowid, *row, _table(facts.chunks, 4), postings)
+
+    def remove(self, paths: Iterable[str]) -> None:
+        with self._lock, self._db:
+            self._drop(paths)
+
+    def _drop(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            row = self._db.execute("SELECT id FROM files WHERE path = ?", (path,)).fetchone()
+            if row is not None:
+                self._db.execute("DELETE FROM symbols WHERE file_id = ?", row)
+                self._db.execute("DELETE FROM files WHERE id = ?", row)
+
+    def symbol(self, file_id: int, ordinal: int) -> Symbol | None:
+        with self._read_lock:
+            row = self._reader.execute(
+                "SELECT name, kind, start, stop, parent, signature FROM symbols WHERE file_id = ? AND ordinal = ?",
+                (file_id, ordinal),
+            ).fetchone()
+        return None if row is None else Symbol(*row)
+
+    def symbols_in(self, path: str) -> list[Symbol]:
+        with self._read_lock:
+            rows = self._reader.execute(
+                "SELECT name, kind, start, stop, parent, signature FROM symbols "
+                "WHERE file_id = (SELECT id FROM files WHERE path = ?) ORDER BY ordinal",
+                (path,),
+            ).fetchall()
+        return [Symbol(*row) for row in rows]
+
+    def imports_in(self, path: str) -> list[tuple[int, int]]:
+        with self._read_lock:
+            row = self._reader.execute("SELECT imports FROM files WHERE path = ?", (path,)).fetchone()
+        pairs = (part.split("-") for part in (row[0].split(",") if row and row[0] else ()))
+        return [(int(start), int(end)) for start, end in pairs]
+
+    def symbols_named(self, name: str, *, kind: str | None = None, limit: int = 500) -> list[FoundSymbol]:
+        """Definitions called `name`, whatever the case; exact case first. At most `limit`."""
+        return self._find("s.folded = ?", (name.lower(),), kind, limit, name)
+
+    def symbols_like(self, part: str, *, kind: str | None = None, limit: int = 500) -> list[FoundSymbol]:
+        """Definitions whose name contains `part`, whatever the case; those that begin with it first, shorter ones first."""
+        pattern = part.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        return self._find("s.folded LIKE ? ESCAPE '\\'", (f"%{pattern}%",), kind, limit, part)
+
+    def names_with_prefix(self, prefix: str, limit: int) -> list[str]:
+        folded = prefix.lower()
+        with self._read_lock:
+            rows = self._reader.execute(
+                "SELECT DISTINCT name FROM symbols WHERE folded >= ? AND folded < ? ORDER BY folded LIMIT ?",
+                (folded, folded + "\U0010ffff", limit),
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def _find(self, where: str, values: tuple[str, ...], kind: str | None, limit: int, wanted: str) -> list[FoundSymbol]:
+        if kind is not None:
+            where, values = f"{where} AND s.kind = ?", (*values, kind)
+        with self._read_lock:
+            rows = self._reader.execute(
+                "SELECT f.path, f.language, s.name, s.kind, s.start, s.stop, s.parent, s.signature "
+                f"FROM symbols s JOIN files f ON f.id = s.file_id WHERE {where} "
+                "ORDER BY s.name <> ?, substr(s.folded, 1, ?) <> ?, length(s.name), length(f.path), f.path, s.start LIMIT ?",
+                (*values, wanted, len(wanted), wanted.lower(), limit),
+            ).fetchall()
+        return [FoundSymbol(row[0], row[1], Symbol(*row[2:])) for row in rows]
+
+    def interrupt(self) -> None:
+        """End a running look-up of another thread with sqlite3.OperationalError ("interrupted")."""
+        self._reader.interrupt()
+
+    def _copy_to(self, target: Path) -> None:
+        if not self.path.exists():
+            return
+        source = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
+        try:
+            with sqlite3.connect(target) as copy:
+                source.backup(copy)
+            copy.close()
+        except sqlite3.DatabaseError:
+            target.unlink(missing_ok=True)
+        finally:
+            source.close()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            db = self._connect()
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version == SCHEMA_VERSION:
+                db.execute("SELECT count(*) FROM files").fetchone()
+                return db
+            db.close()
+        except sqlite3.DatabaseError:  # not a database any more: it's a cache, so begin again
+            pass
+        for suffix in ("", "-wal", "-shm"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        db = self._connect()
+        db.executescript(_SCHEMA)
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        db.commit()
+        return db
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, check_same_thread=False)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = OFF" if self._private else "PRAGMA synchronous = NORMAL")
+        return db
+
+
+def _table(data: bytes, columns: int) -> np.ndarray:
+    return np.frombuffer(data, np.int32).reshape(-1, columns)
