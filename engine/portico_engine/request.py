@@ -94,7 +94,8 @@ class Delta:
     request_id: str
     text: str = ""  # whole UTF-8 characters only
     tokens: tuple[int, ...] = ()
-    logprobs: tuple[float, ...] = ()
+    logprobs: tuple[float, ...] = ()  # one a token where SamplingParams.logprobs is set; 0.0 for a forced token
+    top_logprobs: tuple[tuple[tuple[int, float], ...], ...] = ()  # the most probable (token, logprob) at each token, best first
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     error: str | None = None

@@ -1,0 +1,65 @@
+"""Portico's model engine: GGUF models, grammar-constrained decoding, paged KV. It knows neither MCP nor HTTP.
+
+Importing it loads no model library: what needs one is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from portico_engine.errors import (
+    ChatTemplateError,
+    ContextOverflow,
+    EngineError,
+    GBNFSyntaxError,
+    GrammarError,
+    GrammarTooLarge,
+    ModelError,
+    RequestError,
+    Unsatisfiable,
+)
+from portico_engine.locate import find_model
+from portico_engine.request import Delta, FinishReason, ModelInfo, Request, SamplingParams, TokenPrior, Tool, Usage
+
+if TYPE_CHECKING:
+    from portico_engine.async_engine import AsyncEngine
+    from portico_engine.engine import Engine
+    from portico_engine.tokenizer import Tokenizer
+
+_LAZY = {
+    "AsyncEngine": "portico_engine.async_engine",
+    "Engine": "portico_engine.engine",
+    "Tokenizer": "portico_engine.tokenizer",
+}
+
+__all__ = [
+    "AsyncEngine",
+    "ChatTemplateError",
+    "ContextOverflow",
+    "Delta",
+    "Engine",
+    "EngineError",
+    "FinishReason",
+    "GBNFSyntaxError",
+    "GrammarError",
+    "GrammarTooLarge",
+    "ModelError",
+    "ModelInfo",
+    "Request",
+    "RequestError",
+    "SamplingParams",
+    "TokenPrior",
+    "Tokenizer",
+    "Tool",
+    "Unsatisfiable",
+    "Usage",
+    "find_model",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        import importlib
+
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

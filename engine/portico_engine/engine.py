@@ -1,0 +1,309 @@
+"""The engine: requests in, deltas out, one step at a time.
+
+It owns the loop: schedule, run, mask, pick, accept, and how an answer ends. It knows the parts by their seams (Executor,
+Matcher) and nothing of MCP, HTTP, threads or torch. Not thread-safe: async_engine.py puts it on a thread of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Sequence as Seq
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from portico_engine.chat import ChatTemplate
+from portico_engine.constrain import constrain
+from portico_engine.detokenizer import IncrementalDetokenizer, StopStrings
+from portico_engine.errors import ChatTemplateError, ContextOverflow, GrammarError, RequestError
+from portico_engine.executors.protocol import Executor
+from portico_engine.grammar.protocol import Matcher, MatcherFactory
+from portico_engine.kv.block_pool import BlockPool
+from portico_engine.kv.cache import KVCache
+from portico_engine.kv.hashing import root_key
+from portico_engine.request import Delta, FinishReason, ModelInfo, Request, Tool
+from portico_engine.sampling import Pick, resolve_seed, validate
+from portico_engine.scheduler import Scheduler
+from portico_engine.scoring import Scorer
+from portico_engine.sequence import Sequence, State
+from portico_engine.tokenizer import Tokenizer
+
+Progress = Callable[[str, float], None]
+
+
+class Engine:
+    """One loaded model. Every accepted request ends in exactly one Delta with a finish reason."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        tokenizer: Tokenizer,
+        info: ModelInfo,
+        *,
+        chat_template: str | None = None,
+        grammars: MatcherFactory | None = None,
+        check: bool = False,
+    ) -> None:
+        """`check` asserts all invariants whenever the engine falls idle."""
+        self.info = info
+        self.tokenizer = tokenizer
+        self._executor = executor
+        self._template_source = chat_template
+        self._given_grammars = grammars
+        self._check = check
+        self._kv = KVCache(
+            BlockPool(executor.caps.blocks), root_key(info.name, str(info.bytes_on_disk), executor.caps.numerics_id)
+        )
+        self._scheduler = Scheduler(self._kv, executor.caps)
+        self._scorer = Scorer(executor, self._kv, self._scheduler.preempt_last)
+        self._live: dict[str, Sequence] = {}
+        self._ended: list[Delta] = []  # deltas of requests that ended outside of a step
+        self._arrivals = 0
+        self._steps = 0
+        self._step_seconds = 0.0
+        self._generated = 0
+        self._forced = 0
+
+    @classmethod
+    def load(
+        cls,
+        path: Path | str,
+        *,
+        executor: str = "auto",
+        context: int | None = None,
+        max_rows: int = 16,
+        kv_tokens: int | None = None,
+        progress: Progress | None = None,
+    ) -> Engine:
+        """Load a GGUF file; blocks until it is ready to answer. `progress(stage, fraction)` is called on this thread.
+
+        `context` None takes the model's own, as far as memory allows. Raises ModelError for a file that can't be run,
+        RequestError for an option that makes no sense.
+        """
+        from portico_engine.loading import load_engine
+
+        return load_engine(
+            Path(path), executor=executor, context=context, max_rows=max_rows, kv_tokens=kv_tokens, progress=progress
+        )
+
+    @property
+    def chat_template(self) -> str:
+        """The source of the model's chat template. Raises ChatTemplateError where it has none."""
+        if not self._template_source:
+            raise ChatTemplateError(
+                f"the model {self.info.name} carries no chat template (tokenizer.chat_template); "
+                "give the prompt as text, or use an instruction-tuned model"
+            )
+        return self._template_source
+
+    @cached_property
+    def grammars(self) -> MatcherFactory:
+        """Compiles grammars for this vocabulary."""
+        if self._given_grammars is not None:
+            return self._given_grammars
+        from portico_engine.grammar import LLGuidanceFactory
+
+        factory: MatcherFactory = LLGuidanceFactory(self.tokenizer)
+        return factory
+
+    @property
+    def has_work(self) -> bool:
+        return self._scheduler.has_work or bool(self._ended)
+
+    def render_chat(
+        self, messages: Seq[Mapping[str, Any]], tools: Seq[Tool] | None = None, *, add_generation_prompt: bool = True
+    ) -> tuple[int, ...]:
+        """The prompt's tokens for these turns. Raises ChatTemplateError."""
+        text = self._template.render(messages, tools, add_generation_prompt=add_generation_prompt)
+        return tuple(self.tokenizer.encode(text, special=True, bos=True))
+
+    @cached_property
+    def _template(self) -> ChatTemplate:
+        tokens = self.tokenizer.tokens
+        names = {"eos_token": tokens[self.tokenizer.eos_token_id]}
+        if self.tokenizer.bos_token_id is not None:
+            names["bos_token"] = tokens[self.tokenizer.bos_token_id]
+        return ChatTemplate(self.chat_template, names)
+
+    def submit(self, request: Request) -> None:
+        """Accept a request. Raises RequestError, ContextOverflow or GrammarError at once where it can't be run as it is."""
+        max_new = self._admissible(request)
+        matcher = self._matcher(request, max_new)
+        seq = Sequence(
+            request=request,
+            arrival=self._arrivals,
+            max_new=max_new,
+            seed=resolve_seed(request.sampling),
+            detokenizer=IncrementalDetokenizer(self.tokenizer.token_bytes),
+            stops=StopStrings(request.stop),
+            matcher=matcher,
+        )
+        self._arrivals += 1
+        self._live[request.id] = seq
+        self._scheduler.add(seq)
+        self._take_forced(seq)
+        self._collect(seq, self._ended, only_finished=True)
+
+    def abort(self, request_id: str) -> None:
+        """End a request with CANCELLED; no effect on one that ended already."""
+        seq = self._live.get(request_id)
+        if seq is not None and seq.finish is None:
+            self._end(seq, FinishReason.CANCELLED)
+            self._collect(seq, self._ended)
+
+    def step(self) -> list[Delta]:
+        """Run one step of whatever waits; what happened in it. Empty where there is nothing to do."""
+        deltas, self._ended = self._ended, []
+        planned = self._scheduler.schedule()
+        if planned is None:
+            return deltas
+        started = perf_counter()
+        step = self._executor.submit(planned.plan)
+        mask = constrain(
+            planned, self.grammars if any(s.matcher for s in planned.sequences) else None, self._executor.caps.vocab_size
+        )
+        sampled = step.finish(mask.bitmask, mask.bias)
+        for i, (seq, row) in enumerate(zip(planned.sequences, planned.plan.rows, strict=True)):
+            self._scheduler.computed(seq, len(row.tokens))
+            if not row.want:
+                continue
+            if i in sampled.bad:
+                self._end(seq, FinishReason.ERROR, "the model's output is not a number, or its grammar allows nothing")
+            else:
+                (token,), logprobs, tops = sampled.tokens[i], sampled.logprobs[i], sampled.top[i]
+                self._accept(seq, Pick(token, logprobs[0], tops[0]))
+            self._collect(seq, deltas)
+        self._steps += 1
+        self._step_seconds += perf_counter() - started
+        if self._check and not self._scheduler.has_work:
+            self._scheduler.check_integrity()
+        return deltas
+
+    def generate(self, request: Request) -> Iterator[Delta]:
+        """Submit a request and step until it ends; closing the iterator aborts it. For callers without other requests in
+        flight.
+        """
+        self.submit(request)
+        try:
+            while request.id in self._live or self._ended:
+                for delta in self.step():
+                    if delta.request_id == request.id:
+                        yield delta
+        finally:
+            self.abort(request.id)
+
+    def score(self, prompt: Seq[int], continuations: Seq[Seq[int]]) -> list[list[float]]:
+        """The log-probability of every token of every continuation after the prompt, one batch over the shared prefix."""
+        return self._scorer.score(prompt, continuations)
+
+    def fail_all(self, message: str) -> None:
+        """End every request with ERROR; the deltas come from the next `step`. Cached blocks are forgotten: a step may have died
+        half-way.
+        """
+        for seq in self._scheduler.sequences():
+            self._end(seq, FinishReason.ERROR, message)
+            self._collect(seq, self._ended)
+        self._kv.pool.clear()
+
+    def stats(self) -> dict[str, float]:
+        """Counters since the model was loaded, and what is going on."""
+        pool = self._kv.pool
+        return {
+            "waiting": self._scheduler.n_waiting,
+            "running": self._scheduler.n_running,
+            "steps": self._steps,
+            "step_seconds": self._step_seconds,
+            "generated_tokens": self._generated,
+            "forced_tokens": self._forced,
+            "preemptions": self._scheduler.preemptions,
+            "blocks": pool.n_blocks,
+            "blocks_available": pool.available,
+            "blocks_cached": pool.cached,
+            "evictions": pool.evictions,
+            "prompt_tokens": self._kv.queried_tokens,
+            "prompt_tokens_cached": self._kv.hit_tokens,
+        }
+
+    def close(self) -> None:
+        """Cancel what is in flight and let go of the executor."""
+        for request_id in list(self._live):
+            self.abort(request_id)
+        self._executor.close()
+
+    def _admissible(self, request: Request) -> int:
+        """Check a request; how many tokens its answer may have."""
+        caps = self._executor.caps
+        if request.id in self._live:
+            raise RequestError(f"a request with the id {request.id!r} is in flight already")
+        if not request.prompt:
+            raise RequestError("the prompt is empty; it needs at least one token")
+        if request.max_tokens < 1:
+            raise RequestError(f"max_tokens is {request.max_tokens}; it must be at least 1")
+        if any(not stop for stop in request.stop):
+            raise RequestError("stop holds an empty string, which would stop everything")
+        if len(request.prompt) >= caps.context_length:
+            raise ContextOverflow(len(request.prompt), caps.context_length)
+        for token in request.prompt:
+            if not 0 <= token < caps.vocab_size:
+                raise RequestError(f"the prompt holds the token {token}; the vocabulary has {caps.vocab_size}")
+        validate(request.sampling, caps.vocab_size)
+        return min(request.max_tokens, caps.context_length - len(request.prompt))
+
+    def _matcher(self, request: Request, max_new: int) -> Matcher | None:
+        if request.grammar is None:
+            return None
+        matcher = self.grammars.matcher(request.grammar)
+        if matcher.closing_tokens(max_new) is None:
+            longest = self._executor.caps.context_length
+            shortest = matcher.closing_tokens(longest)
+            needs = f"at least {len(shortest)}" if shortest is not None else f"more than {longest}"
+            raise GrammarError(f"the grammar's shortest text needs {needs} tokens, but only {max_new} may be generated")
+        return matcher
+
+    def _accept(self, seq: Sequence, pick: Pick) -> None:
+        """A sampled token, and the run that the grammar forces behind it."""
+        if self._take(seq, pick, forced=False):
+            self._take_forced(seq)
+
+    def _take_forced(self, seq: Sequence) -> None:
+        if seq.matcher is not None and seq.finish is None and seq.remaining > 0:
+            for token in seq.matcher.forced_tokens(seq.remaining):
+                if not self._take(seq, Pick(token, 0.0, ((token, 0.0),)), forced=True):
+                    return
+
+    def _take(self, seq: Sequence, pick: Pick, *, forced: bool) -> bool:
+        """One token, however it came: grammar, text, stop checks, length. Does the answer go on?"""
+        if seq.matcher is not None and not seq.matcher.accept_token(pick.token):
+            self._end(seq, FinishReason.ERROR, f"the grammar refused the token {pick.token}, which its own mask allowed")
+            return False
+        seq.append(pick, forced=forced)
+        self._generated += 1
+        self._forced += forced
+        if pick.token in self.tokenizer.end_token_ids:
+            self._end(seq, FinishReason.STOP)
+            return False
+        seq.say(seq.stops.add(seq.detokenizer.add(pick.token)))
+        if seq.stops.stopped or (seq.matcher is not None and seq.matcher.is_terminated()):
+            self._end(seq, FinishReason.STOP)
+        elif seq.remaining <= 0:
+            self._end(seq, FinishReason.LENGTH)
+        return seq.finish is None
+
+    def _end(self, seq: Sequence, reason: FinishReason, error: str | None = None) -> None:
+        assert seq.finish is None
+        seq.finish = reason
+        seq.error = error
+        if reason in (FinishReason.STOP, FinishReason.LENGTH):
+            seq.say(seq.stops.flush())
+        self._scheduler.finish(seq)
+        assert seq.state is State.FINISHED
+
+    def _collect(self, seq: Sequence, deltas: list[Delta], *, only_finished: bool = False) -> None:
+        if only_finished and seq.finish is None:
+            return
+        delta = seq.take_delta()
+        if delta is not None:
+            deltas.append(delta)
+        if seq.finish is not None:
+            self._live.pop(seq.request.id, None)

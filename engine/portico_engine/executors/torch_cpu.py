@@ -1,0 +1,163 @@
+"""The torch executor on a CPU: plans in, sampled tokens out. Correctness first: the oracle of every other executor.
+
+It owns a decoder, its paged KV and the sampling of its logits. It knows neither requests nor grammars beyond their bitmasks. It
+runs a plan when it is submitted; nothing is asynchronous here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from portico_engine.executors.attention import PagedKV
+from portico_engine.executors.protocol import (
+    Bias,
+    Capabilities,
+    Copy,
+    Row,
+    Sampled,
+    StepPlan,
+    blocks_for,
+)
+from portico_engine.grammar.protocol import Bitmask
+from portico_engine.models.config import DecoderConfig, read_config
+from portico_engine.models.decoder import Decoder
+from portico_engine.sampling import Pick, TopLogprobs, log_softmax_at, pick, unpack_mask
+from portico_engine.weights.gguf_file import GGUFFile
+from portico_engine.weights.linear import int4_supported
+from portico_engine.weights.loader import Progress, load_weights
+
+
+class TorchCPUExecutor:
+    """`executors.protocol.Executor`."""
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        *,
+        context_length: int,
+        kv_tokens: int,
+        max_rows: int,
+        step_tokens: int,
+        vocab_size: int | None = None,
+    ) -> None:
+        """`vocab_size` is the tokenizer's where the embeddings are padded beyond it."""
+        blocks = blocks_for(max(kv_tokens, context_length)) + 1
+        self._decoder = decoder
+        self._kv = PagedKV(decoder.config, blocks)
+        int4 = "-int4" if decoder.weights.has_int4 else ""
+        self.caps = Capabilities(
+            blocks=blocks,
+            rows=max_rows,
+            step_tokens=step_tokens,
+            vocab_size=vocab_size or decoder.config.vocab_size,
+            context_length=context_length,
+            numerics_id=f"torch-{torch.__version__}-cpu-bf16{int4}",
+        )
+
+    @classmethod
+    def load(
+        cls,
+        file: GGUFFile,
+        *,
+        context_length: int,
+        kv_tokens: int,
+        max_rows: int = 16,
+        step_tokens: int = 512,
+        int4: bool | None = None,
+        config: DecoderConfig | None = None,
+        vocab_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> TorchCPUExecutor:
+        """Read a model. `int4` None takes the 4-bit product where this CPU has a fast one and the file has 4-bit weights."""
+        config = config or read_config(file)
+        use_int4 = int4_supported() if int4 is None else int4
+        with torch.inference_mode():
+            weights = load_weights(file, config, int4=use_int4, progress=progress)
+            decoder = Decoder(config, weights, context_length)
+        return cls(
+            decoder,
+            context_length=context_length,
+            kv_tokens=kv_tokens,
+            max_rows=max_rows,
+            step_tokens=step_tokens,
+            vocab_size=vocab_size,
+        )
+
+    @torch.inference_mode()
+    def submit(self, plan: StepPlan) -> TorchStep:
+        """Run a plan."""
+        for op in plan.kv_ops:
+            if isinstance(op, Copy):
+                self._kv.copy(op)
+        tokens = [token for row in plan.rows for token in row.tokens]
+        positions = [p for row in plan.rows for p in range(row.start, row.start + len(row.tokens))]
+        hidden = self._decoder.hidden(torch.tensor(tokens), torch.tensor(positions), self._kv.batch(plan.rows))
+        wanted = _wanted(plan.rows)
+        if not wanted:
+            return TorchStep(plan, np.zeros((0, self.caps.vocab_size), np.float32))
+        return TorchStep(plan, self._decoder.logits(hidden[wanted]).numpy()[:, : self.caps.vocab_size])
+
+    def close(self) -> None:
+        """Nothing to end: memory goes with the object."""
+
+
+class TorchStep:
+    """`executors.protocol.Step`, already run. `logits` has a row a wanted position, in plan order."""
+
+    def __init__(self, plan: StepPlan, logits: npt.NDArray[np.float32]) -> None:
+        self._plan = plan
+        self._logits = logits
+
+    def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> Sampled:
+        """Pick. The logits are consumed."""
+        tokens: list[tuple[int, ...]] = []
+        logprobs: list[tuple[float, ...]] = []
+        tops: list[tuple[TopLogprobs, ...]] = []
+        bad: list[int] = []
+        at = 0
+        for i, row in enumerate(self._plan.rows):
+            logits = self._logits[at : at + len(row.want)]
+            at += len(row.want)
+            if row.targets:
+                tokens.append(row.targets)
+                logprobs.append(tuple(log_softmax_at(logits, np.array(row.targets)).tolist()))
+                tops.append(())
+                continue
+            picks = _pick_row(i, row, logits, bitmask, bias)
+            if picks is None:
+                bad.append(i)
+                picks = []
+            tokens.append(tuple(p.token for p in picks))
+            logprobs.append(tuple(p.logprob for p in picks))
+            tops.append(tuple(p.top for p in picks))
+        return Sampled(tuple(tokens), tuple(logprobs), tuple(tops), tuple(bad))
+
+
+def _pick_row(
+    i: int, row: Row, logits: npt.NDArray[np.float32], bitmask: Bitmask | None, bias: Bias | None
+) -> list[Pick] | None:
+    picks: list[Pick] = []
+    for values in logits:
+        assert row.draw is not None, "a row that wants a token needs a draw"
+        if bias and i in bias:
+            where, what = bias[i]
+            values[where] += what
+        mask = None if bitmask is None else unpack_mask(bitmask[i], values.size)
+        picked = pick(values, row.draw, mask)
+        if picked is None:
+            return None
+        picks.append(picked)
+    return picks
+
+
+def _wanted(rows: Sequence[Row]) -> list[int]:
+    out: list[int] = []
+    first = 0
+    for row in rows:
+        out += [first + w for w in row.want]
+        first += len(row.tokens)
+    return out

@@ -1,0 +1,28 @@
+"""What a block of tokens is called: a chain of sha256 in a fixed layout, the same in every process.
+
+A key stands for all tokens from the beginning up to its block's end, for the model and numerics that computed them, and for
+whatever else keeps two prefixes apart (`extra`). It owns the layout only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+_LAYOUT = b"portico-kv-1"
+
+
+def root_key(*parts: str) -> bytes:
+    """The key before the first block: model, numerics, adapter, salt."""
+    digest = hashlib.sha256(_LAYOUT)
+    for part in parts:
+        data = part.encode()
+        digest.update(len(data).to_bytes(4, "little") + data)
+    return digest.digest()
+
+
+def chain_key(parent: bytes, tokens: Sequence[int], extra: bytes = b"") -> bytes:
+    """sha256 over (parent's key, tokens as little-endian uint32, extra)."""
+    return hashlib.sha256(parent + np.asarray(tokens, dtype="<u4").tobytes() + extra).digest()

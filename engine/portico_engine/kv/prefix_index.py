@@ -1,0 +1,140 @@
+"""Which blocks hold which prefixes: full blocks by chained key, and every block, full or not, as a child of its parent by first
+token.
+
+So reuse ends at the first token that differs, as fine as in a radix tree. It knows blocks by number only: neither who holds
+them nor when they go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from portico_engine.kv.hashing import chain_key
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What an indexed block holds: these tokens, behind the prefix `parent`. `key` is set where the block is full."""
+
+    block: int
+    parent: bytes
+    tokens: tuple[int, ...]
+    key: bytes | None
+
+
+class Hit(NamedTuple):
+    """The longest known beginning: whole blocks, then the first `tail_tokens` of one more."""
+
+    blocks: tuple[int, ...]
+    keys: tuple[bytes, ...]
+    tail: int | None
+    tail_tokens: int
+
+
+class PrefixIndex:
+    """Blocks by content."""
+
+    def __init__(self, block_tokens: int) -> None:
+        self._block_tokens = block_tokens
+        self._entries: dict[int, Entry] = {}
+        self._by_key: dict[bytes, int] = {}
+        self._children: dict[bytes, dict[int, list[int]]] = {}
+
+    def __contains__(self, block: int) -> bool:
+        return block in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def entry(self, block: int) -> Entry:
+        return self._entries[block]
+
+    def match(self, root: bytes, tokens: Sequence[int], limit: int) -> Hit:
+        """The longest known prefix of `tokens[:limit]`. Token ids are compared, so that no collision serves another's KV."""
+        size = self._block_tokens
+        blocks: list[int] = []
+        keys: list[bytes] = []
+        key, at = root, 0
+        while at + size <= limit:
+            piece = tuple(tokens[at : at + size])
+            next_key = chain_key(key, piece)
+            block = self._by_key.get(next_key)
+            if block is None or self._entries[block].tokens != piece or self._entries[block].parent != key:
+                break
+            blocks.append(block)
+            keys.append(next_key)
+            key, at = next_key, at + size
+        tail, tail_tokens = self._best_child(key, tokens, at, limit)
+        return Hit(tuple(blocks), tuple(keys), tail, tail_tokens)
+
+    def _best_child(self, parent: bytes, tokens: Sequence[int], at: int, limit: int) -> tuple[int | None, int]:
+        best, best_tokens = None, 0
+        if at < limit:
+            rest = tuple(tokens[at : min(limit, at + self._block_tokens)])
+            for block in self._children.get(parent, {}).get(rest[0], ()):
+                same = _common(self._entries[block].tokens, rest)
+                if same > best_tokens:
+                    best, best_tokens = block, same
+        return best, best_tokens
+
+    def add_full(self, block: int, parent: bytes, tokens: tuple[int, ...], key: bytes) -> bool:
+        """Index a full block; False where its prefix is indexed already, in another block."""
+        assert block not in self._entries
+        assert len(tokens) == self._block_tokens
+        if key in self._by_key:
+            return False
+        self._by_key[key] = block
+        self._add(Entry(block, parent, tokens, key))
+        return True
+
+    def add_tail(self, block: int, parent: bytes, tokens: tuple[int, ...]) -> bool:
+        """Index an unfilled block; False where an indexed block holds these tokens already."""
+        assert block not in self._entries
+        assert 0 < len(tokens) < self._block_tokens
+        for other in self._children.get(parent, {}).get(tokens[0], ()):
+            if self._entries[other].tokens[: len(tokens)] == tokens:
+                return False
+        self._add(Entry(block, parent, tokens, None))
+        return True
+
+    def remove(self, block: int) -> None:
+        """Forget a block. What was indexed behind it stays, and becomes reachable again with it."""
+        entry = self._entries.pop(block)
+        if entry.key is not None:
+            del self._by_key[entry.key]
+        siblings = self._children[entry.parent]
+        same_start = siblings[entry.tokens[0]]
+        same_start.remove(block)
+        if not same_start:
+            del siblings[entry.tokens[0]]
+            if not siblings:
+                del self._children[entry.parent]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def _add(self, entry: Entry) -> None:
+        self._entries[entry.block] = entry
+        self._children.setdefault(entry.parent, {}).setdefault(entry.tokens[0], []).append(entry.block)
+
+    def check_integrity(self) -> None:
+        """Assert that the three views agree."""
+        listed = [b for siblings in self._children.values() for same in siblings.values() for b in same]
+        assert sorted(listed) == sorted(self._entries)
+        assert {e.key: e.block for e in self if e.key is not None} == self._by_key
+        for entry in self:
+            assert (entry.key is not None) == (len(entry.tokens) == self._block_tokens)
+            assert entry.block in self._children[entry.parent][entry.tokens[0]]
+            if entry.key is not None:
+                assert entry.key == chain_key(entry.parent, entry.tokens)
+
+
+def _common(a: Sequence[int], b: Sequence[int]) -> int:
+    same = 0
+    for x, y in zip(a, b, strict=False):
+        if x != y:
+            break
+        same += 1
+    return same

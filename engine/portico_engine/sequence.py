@@ -1,0 +1,139 @@
+"""A request under way: its tokens, its blocks, where its grammar stands, and the text that came out.
+
+It owns the state of one sequence and no decisions: the scheduler moves it between queues, the engine feeds it tokens.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from portico_engine.detokenizer import IncrementalDetokenizer, StopStrings
+from portico_engine.grammar.protocol import Matcher
+from portico_engine.kv.cache import BlockTable
+from portico_engine.request import Delta, FinishReason, Request, Usage
+from portico_engine.sampling import Draw, Pick, TopLogprobs
+
+
+class State(enum.Enum):
+    """WAITING <-> RUNNING -> FINISHED; WAITING -> FINISHED where it was cancelled or forced to its end."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """One request's life. `tokens` are the prompt's and the answer's; those behind the table's `computed` wait for a step."""
+
+    request: Request
+    arrival: int
+    max_new: int
+    seed: int
+    detokenizer: IncrementalDetokenizer
+    stops: StopStrings
+    matcher: Matcher | None = None
+    tokens: list[int] = field(default_factory=list)
+    # these are set by the scheduler
+    state: State = State.WAITING
+    slot: int | None = None
+    table: BlockTable | None = None
+    cached_tokens: int | None = None
+    preemptions: int = 0
+    # these are set by the engine
+    text: str = ""
+    forced: int = 0
+    sampled: int = 0
+    finish: FinishReason | None = None
+    error: str | None = None
+    submitted: float = field(default_factory=perf_counter)
+    first_token: float | None = None
+    _counts: Counter[int] = field(default_factory=Counter)
+    _seen: set[int] = field(default_factory=set)
+    _unsent: list[tuple[int, float, TopLogprobs]] = field(default_factory=list)
+    _unsent_text: str = ""
+
+    def __post_init__(self) -> None:
+        self.tokens = list(self.request.prompt)
+        if self.request.sampling.repetition_penalty != 1.0:
+            self._seen.update(self.tokens)
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Who goes first: the lower priority number, then the earlier arrival."""
+        return (self.request.priority, self.arrival)
+
+    @property
+    def n_new(self) -> int:
+        """Tokens of the answer so far."""
+        return len(self.tokens) - len(self.request.prompt)
+
+    @property
+    def remaining(self) -> int:
+        """Tokens that the answer may still get."""
+        return self.max_new - self.n_new
+
+    @property
+    def pending(self) -> int:
+        """Tokens that wait for a step."""
+        return len(self.tokens) - (self.table.computed if self.table else 0)
+
+    def draw(self) -> Draw:
+        """How to pick the next token."""
+        return Draw(self.request.sampling, self.seed, self.n_new, self._counts, self._seen)
+
+    def append(self, pick: Pick, *, forced: bool) -> None:
+        """One more token of the answer."""
+        self.tokens.append(pick.token)
+        if forced:
+            self.forced += 1
+        else:
+            self.sampled += 1
+        params = self.request.sampling
+        if params.repetition_penalty != 1.0:
+            self._seen.add(pick.token)
+        if params.frequency_penalty or params.presence_penalty:
+            self._counts[pick.token] += 1
+        self._unsent.append((pick.token, pick.logprob, pick.top))
+
+    def say(self, text: str) -> None:
+        """Text that may be shown."""
+        self.text += text
+        self._unsent_text += text
+
+    def take_delta(self) -> Delta | None:
+        """What happened since the last one; None where nothing did."""
+        if not self._unsent and not self._unsent_text and self.finish is None:
+            return None
+        if self._unsent and self.first_token is None:
+            self.first_token = perf_counter()
+        wants_logprobs = self.request.sampling.logprobs is not None
+        delta = Delta(
+            request_id=self.request.id,
+            text=self._unsent_text,
+            tokens=tuple(token for token, _, _ in self._unsent),
+            logprobs=tuple(logprob for _, logprob, _ in self._unsent) if wants_logprobs else (),
+            top_logprobs=tuple(top for _, _, top in self._unsent) if wants_logprobs else (),
+            finish_reason=self.finish,
+            usage=self._usage() if self.finish else None,
+            error=self.error,
+        )
+        self._unsent.clear()
+        self._unsent_text = ""
+        return delta
+
+    def _usage(self) -> Usage:
+        now = perf_counter()
+        first = now if self.first_token is None else self.first_token
+        return Usage(
+            prompt_tokens=len(self.request.prompt),
+            cached_tokens=self.cached_tokens or 0,
+            completion_tokens=self.n_new,
+            forced_tokens=self.forced,
+            sampled_steps=self.sampled,
+            time_to_first_token=first - self.submitted,
+            decode_seconds=now - first,
+        )

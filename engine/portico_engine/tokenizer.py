@@ -1,0 +1,270 @@
+"""Text to token ids and back, from a GGUF file's metadata.
+
+It owns vocabularies: byte-level BPE ("gpt2") and SentencePiece BPE ("llama"), their special tokens, and the bytes of every
+token. The merging itself is done by the `tokenizers` library. It knows neither models nor chat turns, and decodes whole
+sequences only (detokenizer.py streams).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import tokenizers
+from tokenizers import Regex
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel, Split
+from tokenizers.pre_tokenizers import Sequence as PreTokenizers
+
+from portico_engine.errors import ModelError
+from portico_engine.pretokenize import ignores_merges, split_patterns
+
+_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = 1, 2, 3, 4, 5, 6  # tokenizer.ggml.token_type
+_SPACE = "\u2581"  # SentencePiece's visible space
+_BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
+# Control tokens that end a turn in the families we run, whatever the file's own eos is.
+_TURN_ENDS = frozenset(
+    (
+        "<|im_end|>",
+        "<|eot_id|>",
+        "<|eom_id|>",
+        "<|end|>",
+        "<|endoftext|>",
+        "<|end_of_text|>",
+        "<end_of_turn>",
+        "<|end_of_turn|>",
+        "</s>",
+    )
+)
+
+
+def byte_alphabet() -> dict[str, int]:
+    """GPT-2's printable character for each byte: printable Latin-1 stands for itself, the rest for U+0100 and on."""
+    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    table = {chr(b): b for b in plain}
+    others = (b for b in range(256) if b not in set(plain))
+    table.update({chr(0x100 + i): b for i, b in enumerate(others)})
+    return table
+
+
+class Tokenizer:
+    """One vocabulary. Immutable, and safe to use from several threads. Implements grammar.protocol.Vocabulary."""
+
+    def __init__(
+        self,
+        tokens: Sequence[str],
+        types: Sequence[int],
+        *,
+        merges: Sequence[tuple[str, str]],
+        patterns: Sequence[str] | None,
+        ignore_merges: bool = False,
+        bos_token_id: int | None = None,
+        eos_token_id: int,
+        end_token_ids: Iterable[int] = (),
+        add_bos: bool = False,
+        add_space_prefix: bool = False,
+    ) -> None:
+        """`patterns` None makes a SentencePiece vocabulary: no splitting, visible spaces, byte fallback."""
+        self.tokens = tokens
+        self.types = types
+        self.byte_level = patterns is not None
+        self.bos_token_id = bos_token_id
+        self.eos_token_id = eos_token_id
+        self.add_bos = add_bos and bos_token_id is not None
+        self.add_space_prefix = add_space_prefix
+        self._ids = {token: i for i, token in enumerate(tokens)}
+        self.end_token_ids = frozenset((eos_token_id, *end_token_ids, *self._turn_ends()))
+        self._bpe = _bpe(self._ids, merges, patterns, ignore_merges)
+        self._control = _alternation(tokens, types, (_CONTROL, _USER_DEFINED))
+        self._user_defined = _alternation(tokens, types, (_USER_DEFINED,))
+
+    @classmethod
+    def from_gguf(cls, metadata: Mapping[str, Any]) -> Tokenizer:
+        """From `GGUFFile.metadata`. Raises ModelError naming the key that is missing or not supported."""
+        kind = metadata.get("tokenizer.ggml.model")
+        tokens = metadata.get("tokenizer.ggml.tokens")
+        if kind not in ("gpt2", "llama"):
+            raise ModelError(
+                f"tokenizer.ggml.model is {kind!r}; supported are 'gpt2' (byte-level BPE) and 'llama' (SentencePiece BPE)"
+            )
+        if not isinstance(tokens, list) or not tokens:
+            raise ModelError("the metadata key tokenizer.ggml.tokens is missing: this file carries no vocabulary")
+        types_value = metadata.get("tokenizer.ggml.token_type")
+        types = [_NORMAL] * len(tokens) if types_value is None else [int(t) for t in types_value]
+        if len(types) != len(tokens):
+            raise ModelError(f"tokenizer.ggml.token_type has {len(types)} entries for {len(tokens)} tokens")
+        eos = metadata.get("tokenizer.ggml.eos_token_id", 2 if kind == "llama" else 11)
+        special = {
+            "bos_token_id": metadata.get("tokenizer.ggml.bos_token_id", 1 if kind == "llama" else None),
+            "eos_token_id": int(eos),
+            "end_token_ids": [
+                int(metadata[key]) for key in ("tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id") if key in metadata
+            ],
+        }
+        for key in ("bos_token_id", "eos_token_id"):
+            if special[key] is not None and not 0 <= special[key] < len(tokens):
+                raise ModelError(f"tokenizer.ggml.{key} is {special[key]}, outside of the vocabulary of {len(tokens)} tokens")
+        if kind == "llama":
+            scores = metadata.get("tokenizer.ggml.scores")
+            if scores is None or len(scores) != len(tokens):
+                raise ModelError("tokenizer.ggml.scores is missing or not as long as tokenizer.ggml.tokens")
+            return cls(
+                tokens,
+                types,
+                merges=_merges_from_scores(tokens, types, [float(s) for s in scores]),
+                patterns=None,
+                add_bos=bool(metadata.get("tokenizer.ggml.add_bos_token", True)),
+                add_space_prefix=bool(metadata.get("tokenizer.ggml.add_space_prefix", True)),
+                **special,
+            )
+        pre = str(metadata.get("tokenizer.ggml.pre", "default"))
+        merges = metadata.get("tokenizer.ggml.merges")
+        if not isinstance(merges, list):
+            raise ModelError("the metadata key tokenizer.ggml.merges is missing")
+        return cls(
+            tokens,
+            types,
+            merges=[_pair(merge) for merge in merges],
+            patterns=split_patterns(pre),
+            ignore_merges=ignores_merges(pre),
+            add_bos=bool(metadata.get("tokenizer.ggml.add_bos_token", ignores_merges(pre))),
+            **special,
+        )
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self.tokens)
+
+    @cached_property
+    def token_bytes(self) -> Sequence[bytes]:
+        """The bytes of every token id; for control and unknown tokens b"\\xff" + their text."""
+        alphabet = byte_alphabet()
+        return [self._bytes_of(token, kind, alphabet) for token, kind in zip(self.tokens, self.types, strict=True)]
+
+    @cached_property
+    def token_texts(self) -> Sequence[str]:
+        """The text of every token id, with U+FFFD for parts of characters; empty for control tokens."""
+        return ["" if b.startswith(b"\xff") else b.decode("utf-8", errors="replace") for b in self.token_bytes]
+
+    def token_id(self, token: str) -> int | None:
+        """The id of a token by its text in the vocabulary (special tokens: `<|im_end|>`), or None."""
+        return self._ids.get(token)
+
+    def is_control(self, token: int) -> bool:
+        """Is it a token with a meaning rather than a text?"""
+        return self.types[token] in (_CONTROL, _UNKNOWN)
+
+    def encode(self, text: str, *, special: bool = False, bos: bool = False) -> list[int]:
+        """Token ids of a text. `special` parses control tokens written in it (never do so with untrusted text); `bos`
+        begins with the model's own start token where the model wants one and the text doesn't bring it."""
+        ids: list[int] = []
+        pattern = self._control if special else self._user_defined
+        at = 0
+        after_special = True  # SentencePiece begins every stretch of plain text with its space
+        for match in pattern.finditer(text) if pattern else ():
+            if match.start() > at:
+                ids += self._encode_plain(text[at : match.start()], prefix=after_special)
+            ids.append(self._ids[match.group()])
+            after_special = True
+            at = match.end()
+        if at < len(text):
+            ids += self._encode_plain(text[at:], prefix=after_special)
+        if bos and self.add_bos and self.bos_token_id is not None and ids[:1] != [self.bos_token_id]:
+            ids.insert(0, self.bos_token_id)
+        return ids
+
+    def encode_bytes(self, data: bytes) -> list[int]:
+        """The model's own tokenization of plain text, without special tokens or a prefix space; stray bytes one by one."""
+        ids: list[int] = []
+        while data:
+            try:
+                return ids + self._encode_plain(data.decode("utf-8"), prefix=False)
+            except UnicodeDecodeError as error:
+                if error.start:
+                    ids += self._encode_plain(data[: error.start].decode("utf-8"), prefix=False)
+                ids += [self._byte_ids[b] for b in data[error.start : error.end]]
+                data = data[error.end :]
+        return ids
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of a whole sequence, without control tokens; bytes that are no UTF-8 become U+FFFD."""
+        table = self.token_bytes
+        data = b"".join(table[i] for i in ids if not self.is_control(i))
+        text = data.decode("utf-8", errors="replace")
+        return text[1:] if self.add_space_prefix and text.startswith(" ") else text
+
+    def _encode_plain(self, text: str, *, prefix: bool) -> list[int]:
+        if not self.byte_level:
+            text = (" " + text if prefix and self.add_space_prefix else text).replace(" ", _SPACE)
+        return list(self._bpe.encode(text, add_special_tokens=False).ids)
+
+    @cached_property
+    def _byte_ids(self) -> list[int]:
+        if self.byte_level:
+            return [self._ids[char] for char, _ in sorted(byte_alphabet().items(), key=lambda item: item[1])]
+        return [self._ids[f"<0x{b:02X}>"] for b in range(256)]
+
+    def _bytes_of(self, token: str, kind: int, alphabet: Mapping[str, int]) -> bytes:
+        if kind in (_CONTROL, _UNKNOWN, _UNUSED):
+            return b"\xff" + token.encode()
+        if kind == _USER_DEFINED:
+            return token.encode()
+        if self.byte_level:
+            try:
+                return bytes(alphabet[char] for char in token)
+            except KeyError:  # an added token that wasn't marked as one
+                return token.encode()
+        byte = _BYTE_TOKEN.fullmatch(token)
+        if byte and kind == _BYTE:
+            return bytes([int(byte.group(1), 16)])
+        return token.replace(_SPACE, " ").encode()
+
+    def _turn_ends(self) -> Iterable[int]:
+        return (
+            i for token in _TURN_ENDS if (i := self._ids.get(token)) is not None and self.types[i] in (_CONTROL, _USER_DEFINED)
+        )
+
+
+def _pair(merge: str) -> tuple[str, str]:
+    left, _, right = merge.partition(" ")
+    if not left or not right:
+        raise ModelError(f"tokenizer.ggml.merges holds {merge!r}, which is not two pieces with a space between them")
+    return left, right
+
+
+def _alternation(tokens: Sequence[str], types: Sequence[int], kinds: tuple[int, ...]) -> re.Pattern[str] | None:
+    found = [token for token, kind in zip(tokens, types, strict=True) if kind in kinds and token]
+    if not found:
+        return None
+    return re.compile("|".join(re.escape(token) for token in sorted(found, key=len, reverse=True)))
+
+
+def _bpe(
+    ids: dict[str, int], merges: Sequence[tuple[str, str]], patterns: Sequence[str] | None, ignore_merges: bool
+) -> tokenizers.Tokenizer:
+    known = [(left, right) for left, right in merges if left in ids and right in ids and left + right in ids]
+    try:
+        if patterns is None:
+            unknown = "<unk>" if "<unk>" in ids else None
+            return tokenizers.Tokenizer(BPE(ids, known, byte_fallback=True, fuse_unk=True, unk_token=unknown))
+        out = tokenizers.Tokenizer(BPE(ids, known, ignore_merges=ignore_merges))
+    except Exception as error:  # noqa: BLE001 - the library raises bare Exception for a vocabulary that contradicts itself
+        raise ModelError(f"the vocabulary contradicts itself: {error}") from None
+    splits = [Split(Regex(pattern), behavior="isolated") for pattern in patterns]
+    out.pre_tokenizer = PreTokenizers([*splits, ByteLevel(add_prefix_space=False, use_regex=False)])
+    return out
+
+
+def _merges_from_scores(tokens: Sequence[str], types: Sequence[int], scores: Sequence[float]) -> list[tuple[str, str]]:
+    """SentencePiece merges whatever makes the best-scored piece: every split of a piece into two, by the piece's score."""
+    usable = {t: i for i, t in enumerate(tokens) if types[i] in (_NORMAL, _USER_DEFINED, _UNUSED)}
+    ranked: list[tuple[float, int, int, int]] = []
+    for piece, i in usable.items():
+        for cut in range(1, len(piece)):
+            left, right = usable.get(piece[:cut]), usable.get(piece[cut:])
+            if left is not None and right is not None:
+                ranked.append((-scores[i], i, left, right))
+    ranked.sort()
+    return [(tokens[left], tokens[right]) for _, _, left, right in ranked]
