@@ -1,17 +1,18 @@
 """Prints an `ir.Grammar` in llguidance's Lark dialect: the text that is enforced.
 
-It owns the mapping of nodes to lexemes (Lark terminals) and rules. Everything between the lexemes is as the grammar says: no
-implicit whitespace. It knows no tokens of a model and nothing of JSON Schema.
+It owns the syntax: rules, terminals (lexemes), escapes. Which parts become one lexeme is decided by `lexing`. Everything
+between lexemes is as the grammar says: no implicit whitespace. It knows no tokens of a model and nothing of JSON Schema.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from portico_engine.errors import GrammarError
 from portico_engine.grammar import ir
+from portico_engine.grammar.lexing import cut_into_lexemes
+from portico_engine.grammar.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
 
 MAX_GROUP_DEPTH = 12  # llguidance refuses 30 nested groups; deeper ones get a name
 
@@ -24,131 +25,88 @@ class LarkText(NamedTuple):
 
 
 def to_lark(grammar: ir.Grammar) -> LarkText:
-    """The grammar in llguidance's Lark. Raises GrammarError where a rule is missing or nothing at all matches."""
-    return LarkText(_Printer(grammar).text())
+    """The grammar in llguidance's Lark. Raises GrammarError where a rule is missing, GrammarTooLarge as `lexing` does."""
+    return _Printer(grammar).run()
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
-    """Lark's rule is the case of a name; IR names differ by case alone, perhaps."""
-
-    rules: dict[str, str]
-    terminals: dict[str, str]
-
-
-def _names(grammar: ir.Grammar) -> _Names:
+def _names(grammar: ir.Grammar) -> dict[str, str]:
+    """A Lark rule name for each: Lark tells rules and terminals apart by case, so names may not differ by case alone."""
     taken: dict[str, int] = {"start": 1}
-    rules: dict[str, str] = {}
+    names: dict[str, str] = {}
     for name in grammar.rules:
         base = name.lower()
         count = taken.get(base, 0)
         taken[base] = count + 1
-        rules[name] = f"{base}_{count}" if count else base
-    return _Names(rules, {name: rule.upper() for name, rule in rules.items()})
+        names[name] = f"{base}_{count}" if count else base
+    return names
 
 
 class _Printer:
     def __init__(self, grammar: ir.Grammar) -> None:
         self.grammar = grammar
         self.names = _names(grammar)
-        self.regular = regular_rules(grammar)
         self.lines: dict[str, str] = {}
+        self.terminals: dict[ir.Node, str] = {}
         self.hoisted = 0
 
-    def text(self) -> str:
-        start = self.grammar.start
-        if start not in self.grammar.rules:
-            raise GrammarError(f"the grammar has no rule {start!r} to start with")
-        entry = self._terminal(start) if start in self.regular else self._rule(start)
-        return "\n".join([f"start: {entry}", *(f"{name}: {body}" for name, body in self.lines.items())]) + "\n"
-
-    def _rule(self, name: str) -> str:
-        printed = self.names.rules[name]
-        if printed not in self.lines:
-            self.lines[printed] = ""  # a recursive rule finds itself defined
-            self.lines[printed] = self._structure(self.grammar.rules[name], 0)
-        return printed
-
-    def _terminal(self, name: str) -> str:
-        printed = self.names.terminals[name]
-        if printed not in self.lines:
-            self.lines[printed] = ""
-            self.lines[printed] = self._regex(self.grammar.rules[name], 0)
-        return printed
-
-    def _hoist(self, body: str, *, terminal: bool) -> str:
-        self.hoisted += 1
-        name = f"G_{self.hoisted}" if terminal else f"g_{self.hoisted}"
-        while name in self.lines or name in self.names.rules.values() or name in self.names.terminals.values():
-            name += "_"
-        self.lines[name] = body
-        return name
+    def run(self) -> LarkText:
+        if self.grammar.start not in self.grammar.rules:
+            raise GrammarError(f"the grammar has no rule {self.grammar.start!r} to start with")
+        cut = cut_into_lexemes(self.grammar, regular_rules(self.grammar))
+        self.names |= {name: name for name in cut.shapes if name not in self.names}
+        for name, shape in cut.shapes.items():
+            self.lines[self.names[name]] = self._shape(shape, 0)
+        start = self.names[cut.start]
+        text = "\n".join([f"start: {start}", *(f"{name}: {body}" for name, body in self.lines.items())])
+        return LarkText(text + "\n", cut.notes)
 
     # rules: what stands between lexemes
 
-    def _is_regular(self, node: ir.Node) -> bool:
-        match node:
-            case ir.Ref(name):
-                return name in self.regular
-            case ir.TokenRef():
-                return False
-            case ir.Seq(parts) | ir.Alt(parts):
-                return all(self._is_regular(part) for part in parts)
-            case ir.Repeat(item):
-                return self._is_regular(item)
-            case _:
-                return True
+    def _shape(self, shape: Shape, depth: int) -> str:
+        match shape:
+            case Leaf(node=node):
+                return self._lexeme(node)
+            case Call(rule):
+                return self.names[rule]
+            case Sequence(parts):
+                return " ".join(self._group(part, depth) for part in parts) or '""'
+            case Choice(options):
+                return " | ".join(self._group(option, depth) for option in options)
+            case Repetition(item, low, high):
+                return self._group(item, depth) + quantifier(low, high)
+
+    def _group(self, shape: Shape, depth: int) -> str:
+        if isinstance(shape, Leaf | Call):
+            return self._shape(shape, depth)
+        if depth < MAX_GROUP_DEPTH:
+            return f"({self._shape(shape, depth + 1)})"
+        return self._hoist(self._shape(shape, 0), terminal=False)
+
+    def _hoist(self, body: str, *, terminal: bool) -> str:
+        self.hoisted += 1
+        name = f"_G{self.hoisted}" if terminal else f"_g{self.hoisted}"  # no rule begins with an underscore
+        self.lines[name] = body
+        return name
 
     def _lexeme(self, node: ir.Node) -> str:
-        if isinstance(node, ir.Ref):
-            return self._terminal(node.name)
-        if isinstance(node, ir.Text | ir.Chars | ir.Empty):
-            return self._regex(node, 0)
-        return self._hoist(self._regex(node, 0), terminal=True)
-
-    def _structure(self, node: ir.Node, depth: int) -> str:
-        if self._is_regular(node):
-            return self._lexeme(node)
         match node:
-            case ir.Ref(name):
-                if name not in self.grammar.rules:
-                    raise GrammarError(f"the grammar refers to a rule {name!r} that it does not define")
-                return self._rule(name)
             case ir.TokenRef():
                 return token_ref(node)
-            case ir.Seq(parts):
-                return " ".join(self._group(part, depth) for part in self._runs(parts))
-            case ir.Alt(options):
-                regular = [option for option in options if self._is_regular(option)]
-                others = [option for option in options if not self._is_regular(option)]
-                printed = [self._structure(ir.alt(*regular), depth + 1)] if regular else []
-                return " | ".join(printed + [self._structure(option, depth + 1) for option in others])
-            case ir.Repeat(item, low, high):
-                return self._group(item, depth) + quantifier(low, high)
+            case ir.Text() | ir.Chars():
+                return self._regex(node, 0)
+            case ir.Ref(name):
+                return self._terminal(name)
             case _:
-                raise GrammarError(f"an intersection or complement of rules that are not regular: {node!r}")
+                if node not in self.terminals:
+                    self.terminals[node] = self._hoist(self._regex(node, 0), terminal=True)
+                return self.terminals[node]
 
-    def _runs(self, parts: tuple[ir.Node, ...]) -> list[ir.Node]:
-        """Neighbouring regular parts become one."""
-        out: list[ir.Node] = []
-        run: list[ir.Node] = []
-        for part in parts:
-            if self._is_regular(part):
-                run.append(part)
-                continue
-            if run:
-                out.append(ir.seq(*run))
-                run = []
-            out.append(part)
-        if run:
-            out.append(ir.seq(*run))
-        return out
-
-    def _group(self, node: ir.Node, depth: int) -> str:
-        body = self._structure(node, depth + 1)
-        if self._is_regular(node) or isinstance(node, ir.Ref | ir.TokenRef):
-            return body
-        return self._hoist(body, terminal=False) if depth >= MAX_GROUP_DEPTH else f"({body})"
+    def _terminal(self, name: str) -> str:
+        printed = self.names[name].upper()
+        if printed not in self.lines:
+            self.lines[printed] = ""  # takes its place before those that it uses
+            self.lines[printed] = self._regex(self.grammar.rules[name], 0)
+        return printed
 
     # terminals: one lexeme each
 
@@ -181,7 +139,7 @@ class _Printer:
     def _regex_group(self, node: ir.Node, depth: int) -> str:
         body = self._regex(node, depth + 1)
         if isinstance(node, ir.Seq | ir.Alt | ir.And | ir.Repeat):
-            return self._hoist(body, terminal=True) if depth >= MAX_GROUP_DEPTH else f"({body})"
+            return f"({body})" if depth < MAX_GROUP_DEPTH else self._hoist(body, terminal=True)
         return body
 
 

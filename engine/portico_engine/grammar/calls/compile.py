@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from portico_engine.errors import GrammarError, Unsatisfiable
+from portico_engine.errors import GrammarError
 from portico_engine.grammar import ir
 from portico_engine.grammar.bounds import DEFAULT_BOUNDS, Bounds, Limits
 from portico_engine.grammar.calls.formats import THINK_CLOSE, THINK_OPEN, CallFormat, Envelope, NamedTool, ToolChoice, envelope
-from portico_engine.grammar.compiled import CompiledGrammar, CompileReport, Failed
+from portico_engine.grammar.compiled import CompiledGrammar, CompileReport
 from portico_engine.grammar.lark import to_lark
-from portico_engine.grammar.schema import schema_to_ir
+from portico_engine.grammar.schema.compiler import tool_to_ir
 from portico_engine.request import Tool
 
 ANY = ir.chars((0, ir.MAX_CODE_POINT))
@@ -57,7 +57,7 @@ def compile_tool_calls(
         limits=limits,
     )
     text = to_lark(grammar).text
-    return CompiledGrammar(text, replace(report, compile_seconds=time.perf_counter() - began))
+    return CompiledGrammar(text, replace(report, compile_seconds=time.perf_counter() - began), grammar)
 
 
 def tool_calls_grammar(
@@ -127,22 +127,16 @@ def _tool_rules(
     rules: dict[str, ir.Node] = {}
     bodies: dict[str, ir.Node] = {}
     reports: list[CompileReport] = []
-    failed: list[Failed] = []
     for tool in tools:
         prefix = _prefix(tool.name, rules)
-        try:
-            grammar, report = schema_to_ir(tool.parameters, tool=tool.name, bounds=bounds, limits=limits, prefix=prefix)
-        except Unsatisfiable as error:
-            failed.append(Failed(tool.name, error.pointer, error.reason, degraded=False))
-            continue
-        except GrammarError as error:
-            failed.append(Failed(tool.name, "", str(error), degraded=True))
-            grammar, report = schema_to_ir({"type": "object"}, tool=tool.name, bounds=bounds, limits=limits, prefix=prefix)
-        rules.update(grammar.rules)
-        bodies[tool.name] = ir.Ref(grammar.start)
+        grammar, report = tool_to_ir(tool.parameters, tool=tool.name, bounds=bounds, limits=limits, prefix=prefix)
         reports.append(report)
+        if grammar is not None:
+            rules.update(grammar.rules)
+            bodies[tool.name] = ir.Ref(grammar.start)
+    failed = [entry for report in reports for entry in report.failed]
     if not bodies:
-        reasons = "; ".join(f"{each.tool}: {each.pointer or '/'} {each.reason}" for each in failed)
+        reasons = "; ".join(f"{each.tool}: at {each.pointer or '/'}, {each.reason}" for each in failed)
         raise GrammarError(f"no tool is left that could be called: {reasons}")
     return (
         rules,
@@ -150,7 +144,7 @@ def _tool_rules(
         CompileReport(
             loosened=tuple(entry for report in reports for entry in report.loosened),
             bounds=tuple(entry for report in reports for entry in report.bounds),
-            failed=(*failed, *(entry for report in reports for entry in report.failed)),
+            failed=tuple(failed),
         ),
     )
 
