@@ -66,7 +66,7 @@ class Upstreams:
     async def _warm_up(self) -> None:
         """Import what the SDK imports on the first checked result (0.3 s and more) while there is nothing to do."""
         await self.ready(2.0)
-        await anyio.to_thread.run_sync(importlib.import_module, "jsonschema")
+        await anyio.to_thread.run_sync(importlib.import_module, "jsonschema", abandon_on_cancel=True)
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None

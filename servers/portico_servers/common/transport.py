@@ -1,8 +1,8 @@
 """How a server of ours meets its host: stdio or Streamable HTTP, both eras. It knows nothing of what the server does.
 
 On stdio each era has a loop of its own over the one pipe: a request that carries the 2026-07-28 envelope goes to the modern
-loop, everything else to the handshake loop. So a host may ask `server/discover` and then still `initialize`, as real hosts do; the
-SDK's own loop locks on the first request and would refuse the second.
+loop, everything else to the handshake loop. So a host may ask `server/discover` and then still `initialize`, as real hosts do;
+the SDK's own loop locks on the first request and would refuse the second.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ async def serve_stdio(
     """Serve on fd 0 and 1 until the host closes stdin, or SIGINT or SIGTERM arrives.
 
     While it runs, fd 1 points at stderr for everybody else, native libraries included. `beside` runs as long as the server does
-    and is cancelled at its end. After a signal the process is left by `os._exit`, because the thread that reads stdin can't be woken.
+    and is cancelled at its end. After a signal the process is left by `os._exit`: the thread that reads stdin can't be woken.
     """
     low = low_level(server)
     received: list[signal.Signals] = []

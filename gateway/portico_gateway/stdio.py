@@ -1,0 +1,24 @@
+"""Runs the gateway on stdin and stdout: the first answer does not wait for upstreams or a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from portico_gateway.config import PorticoConfig
+from portico_gateway.mcp_server import Gateway
+from portico_gateway.specs import UpstreamSpec
+from portico_gateway.upstreams import Upstreams
+from portico_servers.common.transport import serve_stdio
+
+
+async def serve_gateway(config: PorticoConfig, specs: Sequence[UpstreamSpec], log_dir: Path) -> None:
+    """Serve until the host hangs up or a signal comes; every upstream has ended when it returns."""
+    upstreams = Upstreams(specs, log_dir=log_dir)
+    gateway = Gateway(upstreams, list_timeout=config.gateway.list_timeout)
+
+    async def beside() -> None:
+        async with upstreams:
+            await gateway.announce_changes()
+
+    await serve_stdio(gateway.server, beside=beside)
