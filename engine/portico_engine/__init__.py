@@ -24,11 +24,13 @@ from portico_engine.request import Delta, FinishReason, ModelInfo, Request, Samp
 if TYPE_CHECKING:
     from portico_engine.async_engine import AsyncEngine
     from portico_engine.engine import Engine
+    from portico_engine.prior import PhrasePrior
     from portico_engine.tokenizer import Tokenizer
 
 _LAZY = {
     "AsyncEngine": "portico_engine.async_engine",
     "Engine": "portico_engine.engine",
+    "PhrasePrior": "portico_engine.prior",
     "Tokenizer": "portico_engine.tokenizer",
 }
 
@@ -45,6 +47,7 @@ __all__ = [
     "GrammarTooLarge",
     "ModelError",
     "ModelInfo",
+    "PhrasePrior",
     "Request",
     "RequestError",
     "SamplingParams",
