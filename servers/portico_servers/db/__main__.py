@@ -1,0 +1,32 @@
+"""`portico-db FILE...`: the command. Exit codes: 0 the host hung up, 2 a bad file, DSN, config or option."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from portico_servers.db.errors import ConfigError, SourceError
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("databases", nargs=-1, required=True, metavar="FILE|DSN...")
+@click.option("--http", type=click.IntRange(1, 65535), metavar="PORT", help="Streamable HTTP on this port instead of stdio.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on, with --http.")
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file with limits, canned queries and lookup columns.")
+def main(databases: tuple[str, ...], http: int | None, host: str, config: Path | None) -> None:
+    """Serve SQLite and DuckDB files and PostgreSQL databases, read-only, to an MCP host."""
+    from portico_servers.common.transport import serve
+    from portico_servers.db.server import build_server
+
+    try:
+        server = build_server(databases, config=config)
+    except (SourceError, ConfigError) as exc:
+        click.echo(f"portico-db: {exc}", err=True)
+        sys.exit(2)
+    serve(server, http=http, host=host)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""The databases that one server fronts: their schemas, their workers, and what is made of both. It knows no MCP.
+
+Methods block; they are called from worker threads. A `Call` ties one tool call to the processes that work for it, so that
+cancelling it ends them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from portico_servers.db.dialect import Dialect, dialect
+from portico_servers.db.errors import ArgumentError, DbError
+from portico_servers.db.limits import Limits
+from portico_servers.db.rows.tool_schema import Named, RowsSchema, build
+from portico_servers.db.schema import Schema, from_json
+from portico_servers.db.sources import Source
+from portico_servers.db.suggest import did_you_mean
+from portico_servers.db.workers import Pool, Worker
+
+
+class Cancelled(DbError):
+    """The caller gave up."""
+
+
+class Call:
+    """One tool call's statements: which worker runs one now, and whether the caller gave up."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._worker: Worker | None = None
+        self._cancelled = False
+
+    def started(self, worker: Worker) -> None:
+        """A worker took a statement of this call."""
+        with self._lock:
+            if self._cancelled:
+                raise Cancelled("cancelled")
+            self._worker = worker
+
+    def cancel(self) -> None:
+        """End the statement under way, and let no further one start."""
+        with self._lock:
+            self._cancelled = True
+            if self._worker is not None:
+                self._worker.kill()
+
+    def finished(self) -> None:
+        with self._lock:
+            self._worker = None
+
+
+@dataclass(slots=True)
+class Database:
+    """One source with its workers and the schema as last read."""
+
+    source: Source
+    pool: Pool
+    schema: Schema = field(default_factory=lambda: Schema(()))
+    warning: str | None = None
+    version: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    @property
+    def dialect(self) -> Dialect:
+        return dialect(self.source.engine)
+
+    def load(self) -> bool:
+        """Read the schema anew; True where it changed. DbError where the database can't be read."""
+        version = self.pool.version()
+        data = self.pool.schema()
+        schema = from_json(data)
+        changed = schema.digest != self.schema.digest
+        self.schema, self.warning, self.version = schema, data["warning"], version
+        return changed
+
+    def run(self, sql: str, parameters: Any, limits: Limits, call: Call) -> dict[str, Any]:
+        """One statement: columns, rows, truncated, seconds."""
+        try:
+            return self.pool.run(sql, parameters, limits, on_start=call.started)
+        finally:
+            call.finished()
+
+    def explain(self, sql: str, parameters: Any, limits: Limits, call: Call) -> list[str]:
+        """One statement's plan."""
+        try:
+            return self.pool.explain(sql, parameters, limits, on_start=call.started)
+        finally:
+            call.finished()
+
+
+class View:
+    """What the schemas of all databases mean for callers, at one moment. Immutable: a changed schema makes a new one."""
+
+    def __init__(self, databases: Sequence[Database], budget: Callable[[Sequence[Named]], RowsSchema] = build) -> None:
+        several = len(databases) > 1
+        self.tables: dict[str, Named] = {}
+        self.owners: dict[str, Database] = {}
+        for database in databases:
+            for table in database.schema.tables:
+                name = f"{database.name}.{table.name}" if several else table.name
+                self.tables[name] = Named(name, database.schema, table)
+                self.owners[name] = database
+        self._budget = budget
+
+    @cached_property
+    def rows(self) -> RowsSchema:
+        return self._budget(tuple(self.tables.values()))
+
+    def table(self, name: Any) -> tuple[Database, Named]:
+        """By name, whatever its case where that is unambiguous. ArgumentError with the nearest."""
+        if isinstance(name, str):
+            if name in self.tables:
+                return self.owners[name], self.tables[name]
+            alike = [known for known in self.tables if known.casefold() == name.casefold()]
+            if len(alike) == 1:
+                return self.owners[alike[0]], self.tables[alike[0]]
+        raise ArgumentError(f"no table {name!r}{did_you_mean(str(name), self.tables)}")
+
+
+class Databases:
+    """All of them, and the view made of their schemas."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.all = tuple(Database(source, Pool(source)) for source in sources)
+        self.by_name: Mapping[str, Database] = {database.name: database for database in self.all}
+        self._lock = threading.Lock()
+        self._loaded = False
+        self._view = View(self.all)
+        self.problems: dict[str, str] = {}  # by database: why its schema can't be read
+
+    def view(self) -> View:
+        """The current view; the first call reads the schemas."""
+        with self._lock:
+            if not self._loaded:
+                self._load(self.all)
+                self._loaded = True
+            return self._view
+
+    def refresh(self) -> bool:
+        """Look whether any schema changed, and read it if so. True where callers see something else now."""
+        with self._lock:
+            if not self._loaded:
+                return False
+            stale = [database for database in self.all if self._stale(database)]
+            return self._load(stale) if stale else False
+
+    def choose(self, name: str | None) -> Database:
+        """By connection name; the only one where none is given."""
+        if name is None and len(self.all) == 1:
+            return self.all[0]
+        if name in self.by_name:
+            return self.by_name[str(name)]
+        known = ", ".join(self.by_name)
+        raise ArgumentError(
+            f"connection: which of {known}?" if name is None else f"no connection {name!r} (there are: {known})"
+        )
+
+    def close(self) -> None:
+        for database in self.all:
+            database.pool.close()
+
+    def _stale(self, database: Database) -> bool:
+        try:
+            return database.pool.version() != database.version
+        except DbError:
+            return True
+
+    def _load(self, databases: Sequence[Database]) -> bool:
+        changed = False
+        for database in databases:
+            try:
+                changed |= database.load()
+                self.problems.pop(database.name, None)
+            except DbError as exc:
+                changed |= self.problems.get(database.name) != str(exc)
+                self.problems[database.name] = str(exc)
+        if changed:
+            self._view = View(self.all)
+        return changed

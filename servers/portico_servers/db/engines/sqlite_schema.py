@@ -1,0 +1,162 @@
+"""Reads what a SQLite database is made of. It knows neither limits nor results."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable
+
+from portico_servers.db.engines.kinds import ISO_DATE, declared_kind
+from portico_servers.db.schema import Column, ForeignKey, Kind, Schema, Table
+
+_SAMPLE = 20  # cells looked at where the declared type says nothing
+_CHECK_IN = re.compile(r"""["'`\[]?(\w+)["'`\]]?\s+IN\s*\(\s*('(?:[^']|'')*'(?:\s*,\s*'(?:[^']|'')*')*)\s*\)""", re.IGNORECASE)
+_LITERAL = re.compile(r"'((?:[^']|'')*)'")
+
+
+def read(connection: sqlite3.Connection) -> Schema:
+    """Tables, then views, each by name as created."""
+    listed = connection.execute(
+        "SELECT s.name, s.type, s.sql FROM sqlite_schema AS s"
+        " JOIN pragma_table_list AS l ON l.name = s.name AND l.schema = 'main' AND l.type <> 'shadow'"
+        " WHERE s.type IN ('table', 'view') AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY s.type, s.rowid"
+    ).fetchall()
+    estimates = _estimates(connection)
+    return Schema(tuple(_table(connection, name, kind == "view", sql or "", estimates) for name, kind, sql in listed))
+
+
+def virtual_tables(connection: sqlite3.Connection) -> list[str]:
+    return [
+        row[0] for row in connection.execute("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual'")
+    ]
+
+
+def _table(connection: sqlite3.Connection, name: str, view: bool, sql: str, estimates: dict[str, int]) -> Table:
+    checks = {} if view else allowed_values(sql)
+    columns = []
+    try:
+        found = connection.execute('SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?)', (name,)).fetchall()
+    except sqlite3.OperationalError:
+        found = []  # a view on something that is gone, or a virtual table whose module is missing
+    for column, declared, not_null, key, hidden in found:
+        if hidden == 1:
+            continue
+        kind = _kind(connection, name, column, declared)
+        columns.append(Column(column, declared, kind, not (not_null or key), key, checks.get(column.lower(), ())))
+    return Table(
+        name=name,
+        schema=None,
+        relation=name,
+        view=view,
+        columns=tuple(columns),
+        foreign_keys=tuple(_foreign_keys(connection, name)),
+        indexes=tuple(_indexes(connection, name)),
+        row_estimate=None if view else _row_estimate(connection, name, estimates),
+    )
+
+
+def _kind(connection: sqlite3.Connection, table: str, column: str, declared: str) -> Kind:
+    kind = declared_kind(declared)
+    if kind in ("number", "boolean"):
+        return kind
+    # SQLite's dates are text or numbers, and a column without a type may hold anything: see what is there.
+    cells = _sample(connection, table, column)
+    if kind == "other" and declared and "BLOB" in declared.upper():
+        return "other"
+    if not cells:
+        return "text" if kind == "other" else kind
+    if all(isinstance(cell, str) and ISO_DATE.fullmatch(cell) for cell in cells):
+        return "date"
+    if all(isinstance(cell, int | float) for cell in cells):
+        return "number"
+    if all(isinstance(cell, str | int | float) for cell in cells):
+        return "text"
+    return "other"
+
+
+def _sample(connection: sqlite3.Connection, table: str, column: str) -> list[object]:
+    t, c = quoted(table), quoted(column)
+    try:
+        return [
+            r[0]
+            for r in connection.execute(
+                f"SELECT {c} FROM (SELECT {c} FROM {t} LIMIT 1000) WHERE {c} IS NOT NULL LIMIT {_SAMPLE}"
+            )
+        ]
+    except sqlite3.Error:
+        return []
+
+
+def _foreign_keys(connection: sqlite3.Connection, table: str) -> Iterable[ForeignKey]:
+    keys: dict[int, list[tuple[str, str | None, str]]] = {}
+    rows = connection.execute(
+        'SELECT id, "from", "to", "table" FROM pragma_foreign_key_list(?) ORDER BY id DESC, seq', (table,)
+    )
+    for identity, column, parent_column, parent in rows.fetchall():
+        keys.setdefault(identity, []).append((column, parent_column, parent))
+    for parts in keys.values():
+        parent = _actual_name(connection, parts[0][2])
+        if parent is None:
+            continue
+        target = tuple(part[1] or "" for part in parts)
+        if not all(target):
+            target = _primary_key(connection, parent)
+        if len(target) == len(parts):
+            yield ForeignKey(tuple(part[0] for part in parts), parent, target)
+
+
+def _actual_name(connection: sqlite3.Connection, name: str) -> str | None:
+    row = connection.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE", (name,)
+    ).fetchone()
+    return row[0] if row else None
+
+
+def _primary_key(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
+    return tuple(r[0] for r in connection.execute("SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", (table,)))
+
+
+def _indexes(connection: sqlite3.Connection, table: str) -> Iterable[tuple[str, ...]]:
+    for (name,) in connection.execute("SELECT name FROM pragma_index_list(?) ORDER BY seq DESC", (table,)).fetchall():
+        columns = connection.execute("SELECT name FROM pragma_index_info(?) ORDER BY seqno", (name,)).fetchall()
+        yield tuple(column for (column,) in columns if column)
+
+
+def _estimates(connection: sqlite3.Connection) -> dict[str, int]:
+    """Row counts that ANALYZE left behind."""
+    found: dict[str, int] = {}
+    try:
+        rows = connection.execute("SELECT tbl, stat FROM sqlite_stat1").fetchall()
+    except sqlite3.Error:
+        return found
+    for table, stat in rows:
+        first = str(stat).split(" ", 1)[0]
+        if first.isdigit():
+            found[table] = max(found.get(table, 0), int(first))
+    return found
+
+
+def _row_estimate(connection: sqlite3.Connection, table: str, estimates: dict[str, int]) -> int | None:
+    if table in estimates:
+        return estimates[table]
+    try:
+        row = connection.execute(f"SELECT max(rowid) FROM {quoted(table)}").fetchone()
+    except sqlite3.Error:
+        return None  # WITHOUT ROWID
+    return int(row[0]) if row and isinstance(row[0], int) else 0
+
+
+def allowed_values(sql: str) -> dict[str, tuple[str, ...]]:
+    """Per column (lower case) the values of `CHECK (column IN ('a', 'b'))` in a CREATE TABLE text."""
+    found: dict[str, tuple[str, ...]] = {}
+    for match in re.finditer(r"CHECK\s*\(", sql, re.IGNORECASE):
+        inner = _CHECK_IN.match(sql[match.end() :].lstrip())
+        rest = sql[match.end() :].lstrip()[inner.end() :].lstrip() if inner else ""
+        if inner and rest.startswith(")"):
+            found[inner[1].lower()] = tuple(v.replace("''", "'") for v in _LITERAL.findall(inner[2]))
+    return found
+
+
+def quoted(name: str) -> str:
+    """A name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,115 @@
+"""A call's arguments against the live schema: jsonschema decides; a refusal names the nearest right thing.
+
+(A schema swapped in tools/list doesn't guard the function by itself.) It runs no SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from portico_servers.db.errors import ArgumentError
+from portico_servers.db.rows.compile import DEFAULT_LIMIT, Filter, Question
+from portico_servers.db.rows.fields import Field
+from portico_servers.db.rows.tool_schema import AGGREGATES, NUMBER_OPS, ROOT, TEXT_OPS, VALUE_OPS, Named, RowsSchema
+from portico_servers.db.suggest import did_you_mean
+
+_OPS: Mapping[str, Sequence[str]] = {"text": TEXT_OPS, "number": NUMBER_OPS, "date": NUMBER_OPS, "boolean": VALUE_OPS}
+_KEYS = ("table", "aggregate", "columns", "filters", "group_by", "order_by", "order", "limit")
+
+
+def resolve(arguments: Mapping[str, Any], rows: RowsSchema, tables: Mapping[str, Named]) -> tuple[Named, Question]:
+    """The table, and the question about it with its names resolved. ArgumentError."""
+    ask = arguments.get(ROOT)
+    if not isinstance(ask, Mapping) or set(arguments) != {ROOT}:
+        raise ArgumentError(
+            f"the arguments must be one object under {ROOT!r}: {{{ROOT!r}: {{'table': ..., 'aggregate': ...}}}}"
+        )
+    for key in ask:
+        if key not in _KEYS:
+            raise ArgumentError(f"unknown key {key!r}{did_you_mean(str(key), _KEYS)} (known: {', '.join(_KEYS)})")
+    table = tables[_chosen("table", ask.get("table"), [name for name in tables if name in rows.fields])]
+    found = {field.path: field for field in rows.fields[table.name]}
+    aggregate = _chosen("aggregate", ask.get("aggregate"), AGGREGATES)
+    question = Question(
+        table=table.table,
+        aggregate=aggregate,
+        columns=tuple(_field("columns", name, found) for name in _list("columns", ask.get("columns"))),
+        filters=tuple(_filter(item, found) for item in _list("filters", ask.get("filters"))),
+        group_by=_field("group_by", ask["group_by"], found) if "group_by" in ask else None,
+        order_by=_field("order_by", ask["order_by"], found) if "order_by" in ask else None,
+        order=_chosen("order", ask["order"], ("asc", "desc")) if "order" in ask else None,
+        limit=ask.get("limit", DEFAULT_LIMIT),
+    )
+    _check_aggregate(question, found)
+    _check_schema(arguments, rows)
+    return table, question
+
+
+def _check_aggregate(question: Question, found: Mapping[str, Field]) -> None:
+    if question.aggregate in ("none", "count"):
+        return
+    if not question.columns:
+        raise ArgumentError(f"{question.aggregate} needs columns: which one to compute it of")
+    if question.aggregate in ("sum", "avg"):
+        for field in question.columns:
+            if not field.summable:
+                numbers = [f.path for f in found.values() if f.summable]
+                known = ", ".join(numbers) or "none"
+                raise ArgumentError(f"{question.aggregate} needs number columns, not {field.path!r} (there are: {known})")
+
+
+def _check_schema(arguments: Mapping[str, Any], rows: RowsSchema) -> None:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    validator = Draft202012Validator(rows.input_schema)
+    if (error := best_match(validator.iter_errors(arguments))) is not None:
+        where = "/".join(str(part) for part in error.absolute_path)
+        raise ArgumentError(f"{where or ROOT}: {error.message}")
+
+
+def _chosen(key: str, value: Any, options: Sequence[str]) -> str:
+    if isinstance(value, str) and value in options:
+        return value
+    if value is None:
+        raise ArgumentError(f"{key!r} is missing: one of {_some(options)}")
+    raise ArgumentError(f"{key}: {value!r} is not one of {_some(options)}{did_you_mean(str(value), options)}")
+
+
+def _field(key: str, name: Any, found: Mapping[str, Field]) -> Field:
+    return found[_chosen(key, name, list(found))]
+
+
+def _list(key: str, value: Any) -> Sequence[Any]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise ArgumentError(f"{key}: must be a list")
+    return value
+
+
+def _filter(item: Any, found: Mapping[str, Field]) -> Filter:
+    if not isinstance(item, Mapping) or set(item) != {"column", "op", "value"}:
+        raise ArgumentError("filters: each must be {column, op, value}")
+    field = _field("filters/column", item["column"], found)
+    if field.part is not None:
+        raise ArgumentError(f"filters/column: filter {field.column.name!r} itself, with a value such as 2024 or 2024-05")
+    kind = field.column.kind
+    op = _chosen("filters/op", item["op"], VALUE_OPS if field.column.values else _OPS[kind])
+    value = item["value"]
+    right = {
+        "text": isinstance(value, str),
+        "date": isinstance(value, str),
+        "number": isinstance(value, int | float) and not isinstance(value, bool),
+        "boolean": isinstance(value, bool),
+    }[kind]
+    if value is not None and not right:
+        raise ArgumentError(f"filters/value: {field.path!r} is compared with a {kind} value, {value!r} is none")
+    if field.column.values and value is not None:
+        _chosen(f"filters/value of {field.path}", value, field.column.values)
+    return Filter(field, op, value)
+
+
+def _some(options: Sequence[str], n: int = 12) -> str:
+    return ", ".join(options[:n]) + (", …" if len(options) > n else "")

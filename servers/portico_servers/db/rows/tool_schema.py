@@ -1,0 +1,164 @@
+"""The input schema of `rows`, made from a live schema: one branch a table, so that nothing wrong can be said.
+
+Written for a small model that decodes it under a grammar from left to right: first the table, then what to compute, then the
+conditions; names are enums, most of the rest is forced. Everything stands under one property, since hosts' APIs refuse `anyOf`
+at the top of a tool's schema. It knows no SQL.
+
+Cells never enter it (tool definitions go to the host's cloud): value enums come from CHECK constraints and enum types, and from
+lookup columns that the owner configured.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from portico_servers.db.rows.fields import Field, fields
+from portico_servers.db.schema import Schema, Table
+
+ROOT = "ask"
+AGGREGATES = ("none", "count", "sum", "avg", "min", "max", "count_distinct")
+MAX_COLUMNS = 8
+MAX_FILTERS = 4
+MAX_LIMIT = 1000
+TEXT_OPS = ("=", "!=", "contains", "starts with")
+NUMBER_OPS = ("=", "!=", "<", "<=", ">", ">=")
+VALUE_OPS = ("=", "!=")
+DATE_PATTERN = r"^\d{4}(-\d\d){0,2}$|^\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?$"
+BUDGET = 11_000  # characters of compact JSON, about three a token
+
+JSON = dict[str, Any]
+_SHARED = {"ask", "ask_plain", "plain", "total", "text", "number", "date", "boolean", "listed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A table as callers name it: `connection.table` where there are several connections."""
+
+    name: str
+    schema: Schema
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class RowsSchema:
+    """The schema, and what may be named: every table's fields, listed or not."""
+
+    input_schema: JSON
+    fields: Mapping[str, tuple[Field, ...]]
+    note: str | None = None  # what was left out to keep within the budget
+
+
+def build(tables: Sequence[Named], *, budget: int = BUDGET) -> RowsSchema:
+    """The fullest schema within `budget`: with parents' columns, then without, then with columns as plain strings."""
+    every = {item.name: fields(item.schema, item.table) for item in tables}
+    every = {name: found for name, found in every.items() if found}
+    own = {name: tuple(f for f in found if f.join is None) for name, found in every.items()}
+    for listed, note in ((every, None), (own, "columns of parent tables can be named but aren't listed")):
+        schema = _schema(listed)
+        if len(json.dumps(schema, separators=(",", ":"))) <= budget:
+            return RowsSchema(schema, listed if note is None else every, note)
+    return RowsSchema(_loose(tuple(every)), every, "too many columns to list: see describe")
+
+
+def _schema(listed: Mapping[str, Sequence[Field]]) -> JSON:
+    columns = [f.column for found in listed.values() for f in found]
+    kinds = {"listed" if column.values else column.kind for column in columns}
+    names = {_key(name): {"enum": [f.path for f in found]} for name, found in listed.items()}
+    return _root({"anyOf": [_branch(name, found) for name, found in listed.items()]}, {**_shared(kinds), **names})
+
+
+def _branch(name: str, found: Sequence[Field]) -> JSON:
+    """One table's branch of the question: `ask` with this table's names in the open places."""
+    columns = {"$ref": f"#/$defs/{_key(name)}"}
+    properties = {
+        "table": {"const": name},
+        "columns": {"items": columns},
+        "filters": {"items": {"anyOf": _filters(found)}},
+        "group_by": columns,
+        "order_by": columns,
+    }
+    numbers = [f.path for f in found if f.summable]
+    if not numbers:
+        return {"$ref": "#/$defs/ask_plain", "properties": properties}
+    total = {"$ref": "#/$defs/total", "properties": {"columns": {"items": {"enum": numbers}}}}
+    return {"$ref": "#/$defs/ask", "properties": properties, "anyOf": [{"$ref": "#/$defs/plain"}, total]}
+
+
+def _filters(found: Sequence[Field]) -> list[JSON]:
+    """A condition's shapes: one for each kind of column that there is, and one for each column with listed values."""
+    shapes: list[JSON] = []
+    found = [f for f in found if f.part is None]
+    for kind in ("text", "number", "date", "boolean"):
+        paths = [f.path for f in found if f.column.kind == kind and not f.column.values]
+        if paths:
+            shapes.append({"$ref": f"#/$defs/{kind}", "properties": {"column": {"enum": paths}}})
+    for field in found:
+        if field.column.values:
+            narrowed = {"column": {"const": field.path}, "value": {"enum": list(field.column.values)}}
+            shapes.append({"$ref": "#/$defs/listed", "properties": narrowed})
+    return shapes
+
+
+def _ask() -> JSON:
+    """The question's keys, in the order in which a model decides them."""
+    properties: JSON = {
+        "table": {"type": "string"},
+        "aggregate": {"type": "string"},
+        "columns": {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MAX_COLUMNS},
+        "filters": {"type": "array", "maxItems": MAX_FILTERS},
+        "group_by": {"type": "string"},
+        "order_by": {"type": "string"},
+        "order": {"enum": ["asc", "desc"]},
+        "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+    }
+    return {"type": "object", "properties": properties, "required": ["table", "aggregate"], "additionalProperties": False}
+
+
+def _shared(kinds: set[str]) -> JSON:
+    conditions: JSON = {
+        "text": _condition(TEXT_OPS, {"type": ["string", "null"]}),
+        "number": _condition(NUMBER_OPS, {"type": ["number", "null"]}),
+        "date": _condition(NUMBER_OPS, {"type": ["string", "null"], "pattern": DATE_PATTERN}),
+        "boolean": _condition(VALUE_OPS, {"type": ["boolean", "null"]}),
+        "listed": _condition(VALUE_OPS, {"type": "string"}),
+    }
+    plain = [
+        {"properties": {"aggregate": {"enum": ["none", "count"]}}},
+        {"properties": {"aggregate": {"enum": ["min", "max", "count_distinct"]}}, "required": ["columns"]},
+    ]
+    return {
+        "ask": _ask(),
+        "plain": {"anyOf": plain},
+        "ask_plain": {"$ref": "#/$defs/ask", "allOf": [{"$ref": "#/$defs/plain"}]},
+        "total": {"properties": {"aggregate": {"enum": ["sum", "avg"]}}, "required": ["columns"]},
+        **{kind: shape for kind, shape in conditions.items() if kind in kinds},
+    }
+
+
+def _condition(ops: Sequence[str], value: JSON) -> JSON:
+    properties = {"column": {"type": "string"}, "op": {"enum": list(ops)}, "value": value}
+    return {"type": "object", "properties": properties, "required": ["column", "op", "value"], "additionalProperties": False}
+
+
+def _loose(names: Sequence[str]) -> JSON:
+    ask = _ask()
+    ask["properties"]["table"] = {"enum": list(names)}
+    ask["properties"]["aggregate"] = {"enum": list(AGGREGATES)}
+    condition = _condition([*NUMBER_OPS, *TEXT_OPS[2:]], {"type": ["string", "number", "boolean", "null"]})
+    ask["properties"]["filters"]["items"] = condition
+    return _root(ask, {})
+
+
+def _root(ask: JSON, defs: JSON) -> JSON:
+    schema: JSON = {"type": "object", "properties": {ROOT: ask}, "required": [ROOT]}
+    return {**schema, "$defs": defs} if defs else schema
+
+
+def _key(name: str) -> str:
+    """A table's name as a key of $defs: one that needs no escaping in a JSON pointer and meets none of the shared ones."""
+    key = re.sub(r"[^A-Za-z0-9_.]", lambda match: f"_{ord(match[0]):x}", name)
+    return f"{key}." if key in _SHARED else key

@@ -1,0 +1,122 @@
+"""portico-db as an MCP server: tools and their live schemas. What the tools do is in `answers.py`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.subscriptions import InMemorySubscriptionBus
+from mcp_types import CallToolResult, Resource, TextContent, Tool
+
+from portico_servers.db import sources
+from portico_servers.db.answers import Answer
+from portico_servers.db.database import Call, Databases
+from portico_servers.db.errors import ArgumentError, DbError
+from portico_servers.db.limits import Limits
+from portico_servers.db.notify import Notifier, watch
+from portico_servers.db.resources import add_resources, table_resources
+from portico_servers.db.suggest import did_you_mean
+from portico_servers.db.tool_table import BUILT_IN, ToolSpec
+
+_INSTRUCTIONS = (
+    "Read-only access to databases. `rows` answers most questions about one table and its parents without SQL; "
+    "`query` runs a single SELECT; every answer shows the SQL that ran."
+)
+
+
+class DatabaseServer(MCPServer[None]):
+    """MCPServer whose tools' schemas are made from the live databases at each tools/list."""
+
+    def __init__(self, databases: Databases, tools: Sequence[ToolSpec], limits: Limits) -> None:
+        self.databases, self.limits = databases, limits
+        self._specs = {spec.name: spec for spec in tools}
+        bus = InMemorySubscriptionBus()
+        self.notifier = Notifier(bus)
+        super().__init__(
+            "portico-db",
+            title="Portico database",
+            instructions=_INSTRUCTIONS,
+            version=_version(),
+            log_level="WARNING",
+            lifespan=_lifespan,
+            subscriptions=bus,
+            middleware=[self.notifier.remember],
+        )
+        add_resources(self, databases)
+
+    async def list_tools(self) -> list[Tool]:
+        """All tools, schemas from the live databases."""
+        view = await anyio.to_thread.run_sync(self.databases.view)
+        connections = list(self.databases.by_name)
+        return [spec.tool(view, connections) for spec in self._specs.values()]
+
+    async def list_resources(self) -> list[Resource]:
+        """One resource a table."""
+        view = await anyio.to_thread.run_sync(self.databases.view)
+        return table_resources(view)
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None) -> CallToolResult:
+        """Run a tool. What goes wrong is told in an `is_error` result; cancelling the call ends its statement."""
+        call = Call()
+        try:
+            work = functools.partial(self._run, name, arguments, call)
+            answer = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+        except DbError as exc:
+            return CallToolResult(content=[TextContent(type="text", text=str(exc))], is_error=True)
+        except anyio.get_cancelled_exc_class():
+            call.cancel()
+            raise
+        return CallToolResult(content=[TextContent(type="text", text=answer.text)], structured_content=answer.structured)
+
+    def _run(self, name: str, arguments: dict[str, Any], call: Call) -> Answer:
+        spec = self._specs.get(name)
+        if spec is None:
+            raise ArgumentError(f"no tool {name!r}{did_you_mean(name, self._specs)}")
+        view = self.databases.view()
+        if spec.name != "rows":  # rows explains better what is wrong, and runs the same check itself
+            _check(spec.input_schema(view, list(self.databases.by_name)), arguments)
+        return spec.run(self.databases, arguments, self.limits, call)
+
+
+def build_server(targets: Sequence[str], *, config: Path | None = None, limits: Limits | None = None) -> DatabaseServer:
+    """A server over these files and DSNs. SourceError where one of them is no database, ConfigError for a bad config."""
+    return DatabaseServer(Databases(sources.parse(targets)), BUILT_IN, limits or Limits())
+
+
+def _check(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    if (error := best_match(Draft202012Validator(schema).iter_errors(arguments))) is not None:
+        where = "/".join(str(part) for part in error.absolute_path)
+        options = error.validator_value if error.validator == "enum" else ()
+        raise ArgumentError(
+            f"{where + ': ' if where else ''}{error.message}{did_you_mean(str(error.instance), map(str, options))}"
+        )
+
+
+@asynccontextmanager
+async def _lifespan(server: MCPServer[None]) -> AsyncIterator[None]:
+    assert isinstance(server, DatabaseServer)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch, server.databases, server.notifier)
+        try:
+            yield
+        finally:
+            tasks.cancel_scope.cancel()
+            server.databases.close()
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("portico-mcp")
+    except PackageNotFoundError:
+        return "0"

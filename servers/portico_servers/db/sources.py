@@ -1,0 +1,82 @@
+"""What the command line names: files and DSNs, each a connection with a short name. Only a file's first bytes are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from portico_servers.db.errors import SourceError
+
+EngineName = Literal["sqlite", "duckdb", "postgres"]
+
+_POSTGRES = re.compile(r"postgres(ql)?://", re.IGNORECASE)
+_DUCKDB_MAGIC = b"DUCK"  # at byte 8
+_SQLITE_MAGIC = b"SQLite format 3\x00"
+_EXPECTED = "expected a SQLite or DuckDB file, or a postgresql:// DSN"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One database: its name in tool arguments and URIs, its engine, and where it is (a path, or a DSN with its secrets)."""
+
+    name: str
+    engine: EngineName
+    target: str
+    allow_powerful_role: bool = False  # PostgreSQL: connect as a role that could leave the database
+
+    @property
+    def file(self) -> Path | None:
+        return None if self.engine == "postgres" else Path(self.target)
+
+
+def parse(targets: Sequence[str], *, allow_powerful_role: bool = False) -> tuple[Source, ...]:
+    """Sources in the order given; two of the same name get a number. SourceError for what can't be one."""
+    if not targets:
+        raise SourceError(f"no database given; {_EXPECTED}")
+    found: list[Source] = []
+    for target in targets:
+        engine = recognise(target)
+        where = target if engine == "postgres" else str(Path(target).absolute())
+        name = _unique(_name(target, engine), [source.name for source in found])
+        found.append(Source(name, engine, where, allow_powerful_role))
+    return tuple(found)
+
+
+def recognise(target: str) -> EngineName:
+    """The engine by DSN scheme or by the file's first bytes, never by its suffix."""
+    if _POSTGRES.match(target):
+        return "postgres"
+    if re.match(r"[a-z][a-z0-9+.-]+://", target, re.IGNORECASE):
+        raise SourceError(f"{target.split('://')[0]}://…: unknown kind of database; {_EXPECTED}")
+    path = Path(target)
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except FileNotFoundError:
+        raise SourceError(f"{target}: no such file; {_EXPECTED}") from None
+    except (OSError, ValueError) as exc:
+        raise SourceError(f"{target}: {getattr(exc, 'strerror', None) or exc}; {_EXPECTED}") from None
+    if not head or head == _SQLITE_MAGIC:
+        return "sqlite"
+    if head[8:12] == _DUCKDB_MAGIC:
+        return "duckdb"
+    raise SourceError(f"{target}: not a database (it begins with {head!r}); {_EXPECTED}")
+
+
+def _name(target: str, engine: EngineName) -> str:
+    if engine == "postgres":
+        path = target.split("://", 1)[1].split("?", 1)[0].rpartition("/")
+        stem = path[2] if path[1] else "postgres"
+    else:
+        stem = Path(target).stem
+    return re.sub(r"[^A-Za-z0-9_]+", "_", stem).strip("_") or engine
+
+
+def _unique(name: str, taken: Sequence[str]) -> str:
+    candidate, n = name, 2
+    while candidate in taken:
+        candidate, n = f"{name}_{n}", n + 1
+    return candidate
