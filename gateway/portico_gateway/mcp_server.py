@@ -129,7 +129,7 @@ class Gateway:
         return next((entry.tool.input_schema for entry in self._catalog.tools if entry.name == name), None)
 
     async def _call_tool(self, ctx: Context, params: mcp_types.CallToolRequestParams) -> mcp_types.CallToolResult:
-        progress = ctx.session.report_progress if ctx.meta and "progress_token" in ctx.meta else None
+        progress = ctx.session.report_progress  # does nothing where the caller did not ask for progress
         arguments = params.arguments or {}
         try:
             if own := self._own.get(params.name):

@@ -1,0 +1,179 @@
+"""The gateway as an MCP server, spoken to by the SDK's client in both eras, with real subprocess servers behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import mcp_types
+import pytest
+from mcp.client.client import Client
+from mcp.shared.exceptions import MCPError
+
+from portico_gateway.errors import UpstreamDied
+from portico_gateway.mcp_server import Gateway, OwnTool
+from portico_gateway.specs import UpstreamSpec
+from portico_gateway.upstreams import Upstreams
+
+pytestmark = pytest.mark.anyio
+Sample = Callable[..., UpstreamSpec]
+PATIENCE = 30.0
+
+
+@asynccontextmanager
+async def gateway(
+    specs: Sequence[UpstreamSpec],
+    mode: str = "auto",
+    *,
+    list_timeout: float = PATIENCE,
+    own: Sequence[OwnTool] = (),
+    **client: Any,
+) -> AsyncIterator[tuple[Client, Upstreams]]:
+    async with Upstreams(specs) as upstreams:
+        front = Gateway(upstreams, own_tools=own, list_timeout=list_timeout)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(front.announce_changes)
+            async with Client(front.server, mode=mode, cache=None, **client) as connected:
+                yield connected, upstreams
+            tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_everything_of_two_servers_is_there_in_any_mix_of_eras(sample: Sample, mode: str) -> None:
+    async with gateway([sample("one", era="auto"), sample("two", era="legacy")], mode) as (client, _):
+        names = [tool.name for tool in (await client.list_tools()).tools]
+        assert names[0] == "one__add"
+        assert names.index("two__add") == len(names) // 2
+        result = await client.call_tool("two__add", {"a": 1, "b": 2})
+        assert result.structured_content == {"result": 3}
+        seen: list[float] = []
+
+        async def progress(done: float, total: float | None, message: str | None) -> None:
+            seen.append(done)
+
+        for name in ("one", "two"):
+            await client.call_tool(f"{name}__count", {"to": 3}, progress_callback=progress)
+        assert seen == [1.0, 2.0, 3.0] * 2
+        resources = (await client.list_resources()).resources
+        assert [resource.uri for resource in resources] == ["portico://one/note://motto", "portico://two/note://motto"]
+        read = await client.read_resource("portico://two/note://x/y")
+        assert read.contents[0].uri == "portico://two/note://x/y"
+        assert read.contents[0].text == "note x/y of two"  # type: ignore[union-attr]
+        (template, _) = (await client.list_resource_templates()).resource_templates
+        assert template.uri_template == "portico://one/note://{+path}"
+        completed = await client.complete(
+            mcp_types.ResourceTemplateReference(type="ref/resource", uri=template.uri_template), {"name": "path", "value": "b"}
+        )
+        assert completed.completion.values == ["beta"]
+        assert [prompt.name for prompt in (await client.list_prompts()).prompts] == ["one__greet", "two__greet"]
+        prompt = await client.get_prompt("two__greet", {"who": "Ada"})
+        assert "Greet Ada for two" in str(prompt.messages[0].content)
+
+
+async def test_the_gateway_answers_for_itself_and_no_upstream_is_named_by_its_stamp(sample: Sample) -> None:
+    async with gateway([sample("secretive")]) as (client, _):
+        result = await client.call_tool("secretive__add", {"a": 1, "b": 2})
+        assert result.meta is not None
+        assert result.meta[mcp_types.SERVER_INFO_META_KEY]["name"] == "portico"
+
+
+async def test_a_dying_server_is_an_error_result_and_the_others_go_on(sample: Sample) -> None:
+    specs = [sample("one"), sample("two"), sample("broken", "--die-at-start", "2")]
+    async with gateway(specs) as (client, _):
+        await client.list_tools()
+        died = await client.call_tool("one__die", {"code": 9})
+        assert died.is_error
+        assert died.content[0].text.startswith("server 'one' exited with code 9")  # type: ignore[union-attr]
+        assert (await client.call_tool("two__add", {"a": 1, "b": 2})).structured_content == {"result": 3}
+
+
+@pytest.mark.parametrize(("mode", "code"), [("auto", mcp_types.INVALID_PARAMS), ("legacy", -32002)])
+async def test_unknown_names_are_protocol_errors_with_the_eras_codes(sample: Sample, mode: str, code: int) -> None:
+    async with gateway([sample("one")], mode) as (client, _):
+        with pytest.raises(MCPError, match="Unknown tool: one__nope") as caught:
+            await client.call_tool("one__nope")
+        assert caught.value.code == mcp_types.INVALID_PARAMS
+        with pytest.raises(MCPError, match="no resource is named") as caught:
+            await client.read_resource("note://x")
+        assert caught.value.code == code
+        with pytest.raises(MCPError, match="no prompt is named"):
+            await client.get_prompt("one__nope")
+
+
+async def test_lists_wait_only_so_long_and_the_rest_is_announced_later(sample: Sample) -> None:
+    slow = UpstreamSpec(
+        "slow", command="sh", args=("-c", "sleep 1.5; exec " + " ".join([sample("slow").command, *sample("slow").args]))
+    )
+    async with (
+        gateway([sample("quick"), slow], list_timeout=1.2) as (client, _),
+        client.listen(tools_list_changed=True) as changes,
+    ):
+        names = {tool.name.partition("__")[0] for tool in (await client.list_tools()).tools}
+        assert "slow" not in names
+        with anyio.fail_after(PATIENCE):
+            async for _change in changes:
+                if any(tool.name == "slow__add" for tool in (await client.list_tools()).tools):
+                    break
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_cancelled_call_is_cancelled_at_the_server(sample: Sample, mode: str, tmp_path: Path) -> None:
+    marker = tmp_path / "cancelled"
+    async with gateway([sample("one")], mode) as (client, _):
+        await client.list_tools()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.call_tool, "one__hang", {"marker": str(marker)})
+            with anyio.fail_after(PATIENCE):
+                while not marker.with_suffix(".started").exists():  # noqa: ASYNC110 - another process's doing
+                    await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+        with anyio.fail_after(PATIENCE):
+            while not marker.exists():  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+
+
+async def test_a_handshake_client_hears_of_changed_lists(sample: Sample) -> None:
+    heard = anyio.Event()
+
+    async def on_message(message: object) -> None:
+        if isinstance(message, mcp_types.ToolListChangedNotification):
+            heard.set()
+
+    async with gateway([sample("one")], "legacy", message_handler=on_message) as (client, _):
+        await client.list_tools()
+        await client.call_tool("one__grow")
+        with anyio.fail_after(PATIENCE):
+            await heard.wait()
+        assert any(tool.name == "one__grown" for tool in (await client.list_tools()).tools)
+
+
+async def test_links_and_embedded_resources_can_be_read_through_the_gateway() -> None:
+    from portico_gateway.mcp_server import _outward
+
+    text = mcp_types.TextResourceContents(uri="note://x", text="")
+    content: list[Any] = [
+        mcp_types.ResourceLink(name="a", uri="note://a"),
+        mcp_types.ResourceLink(name="b", uri="https://example.org/b"),
+        mcp_types.EmbeddedResource(resource=text),
+    ]
+    inner, web, embedded = _outward("s", mcp_types.CallToolResult(content=content)).content
+    assert inner.uri == "portico://s/note://a"  # type: ignore[union-attr]
+    assert web.uri == "https://example.org/b"  # type: ignore[union-attr]
+    assert embedded.resource.uri == "portico://s/note://x"  # type: ignore[union-attr]
+
+
+async def test_a_tool_of_the_gateways_own_stands_first_and_its_errors_are_results() -> None:
+    tool = mcp_types.Tool(name="ask", input_schema={"type": "object", "properties": {"question": {"type": "string"}}})
+
+    async def call(arguments: dict[str, Any], progress: object) -> mcp_types.CallToolResult:
+        if not arguments:
+            raise UpstreamDied("code", "exited with code 1")
+        return mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text=arguments["question"][::-1])])
+
+    async with gateway([], own=[OwnTool(tool, call)]) as (client, _):
+        assert [entry.name for entry in (await client.list_tools()).tools] == ["ask"]
+        assert (await client.call_tool("ask", {"question": "abc"})).content[0].text == "cba"  # type: ignore[union-attr]
+        assert (await client.call_tool("ask", {})).is_error
