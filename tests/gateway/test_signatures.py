@@ -36,7 +36,7 @@ def test_a_one_liner_ends_at_the_first_sentence_or_is_cut_and_marked() -> None:
 
 def test_alternative_parameter_sets_are_all_shown() -> None:
     branch = {"properties": {"table": {"const": "orders"}, "column": {"enum": ["id"]}}, "required": ["table", "column"]}
-    assert signature(Tool("rows", "Rows.", {"oneOf": [branch]})) == 'rows(table: "orders", column: id) - Rows.'
+    assert signature(Tool("rows", "Rows.", {"oneOf": [branch]})) == "rows(table: orders, column: id) - Rows."
 
 
 def test_a_catalog_within_budget_is_given_whole() -> None:
@@ -47,12 +47,12 @@ def test_a_catalog_within_budget_is_given_whole() -> None:
 
 def test_past_the_budget_names_come_first_and_only_the_best_are_covered() -> None:
     others = [Tool(f"other_{i}", "Does something else entirely. " * 3, SEARCH.parameters) for i in range(20)]
-    found = catalog_text([*others, SEARCH], budget=120, count=count, best=[SEARCH])
+    found = catalog_text([*others, SEARCH], budget=200, count=count, best=[SEARCH])
     assert found.abridged
     assert found.covered == (SEARCH,)
     assert found.text.startswith("other_0 - Does something else entirely.")
     assert found.text.endswith(signature(SEARCH))
-    again = catalog_text([*others, SEARCH], budget=120, count=count, best=[others[3]])
+    again = catalog_text([*others, SEARCH], budget=200, count=count, best=[others[3]])
     assert again.text.split("\n\n")[0] == found.text.split("\n\n")[0], "what depends on the question is appended"
 
 
