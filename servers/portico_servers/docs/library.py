@@ -16,11 +16,13 @@ import numpy as np
 from portico_servers.common.embed import Embedder
 from portico_servers.docs.errors import PageNotFound
 from portico_servers.docs.indexer import Progress
-from portico_servers.docs.ranking import Vectors, fuse, lexical
+from portico_servers.docs.ranking import Ranked, Vectors, rank
 from portico_servers.docs.store import Shelf, Store, StoredPage, StoredPassage, StoredSection
 
 _NUMBER = re.compile(r"\d+|[a-z]+", re.I)
 CHARS_PER_TOKEN = 4
+_SHORT_WAIT = 0.25
+_LONG_WAIT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +127,13 @@ class Library:
         if not shelves:
             return Found([], self.progress.searchable, self._note([]), False)
         by_id = {s.id: s for s in shelves}
-        if not self.progress.searchable and not any(s.pages for s in shelves):
-            # Nothing at all to answer from: a moment's patience is worth more than an empty answer.
-            self.progress.wait(2.0)
+        # A start with an index at hand is over in a moment; and an empty answer is worth some patience.
+        self.progress.wait(_SHORT_WAIT)
         ranked = self._rank(query, list(by_id))
-        if not ranked and not self.progress.searchable:
-            self.progress.wait(2.0)
+        if not ranked and not self.progress.wait(_LONG_WAIT):
             ranked = self._rank(query, list(by_id))
-        passages = self._store.passages([i for i, _ in ranked])
-        distinct = _distinct([(passages[i], score) for i, score in ranked if i in passages])
+        passages = self._store.passages([item.passage for item in ranked[: offset + 4 * limit]])
+        distinct = _distinct([(passages[item.passage], item.score) for item in ranked if item.passage in passages])
         hits: list[Hit] = []
         left = budget * CHARS_PER_TOKEN
         for passage, score in distinct[offset : offset + limit]:
@@ -157,17 +157,14 @@ class Library:
             )
         return Found(hits, self.progress.searchable, self._note(hits), offset + len(hits) < len(distinct))
 
-    def _rank(self, query: str, shelf_ids: list[int]) -> list[tuple[int, float]]:
-        with self._store.read() as db:
-            words = lexical(db, query, shelf_ids)
-        rankings: list[Sequence[int]] = [words]
-        weights = [1.0]
+    def _rank(self, query: str, shelf_ids: Sequence[int]) -> list[Ranked]:
+        chosen = None if len(shelf_ids) == len(self._store.shelves()) else shelf_ids
+        meaning: Sequence[tuple[int, int]] = ()
         if len(self._vectors) and self._embedder.ready:
             vector = np.asarray(self._embedder.embed([query])[0], np.float32)
-            rankings.append(self._vectors.nearest(vector, shelf_ids))
-            weights.append(0.5)
-        best = (sum(weights)) / 61
-        return [(item, score / best) for item, score in fuse(rankings, weights)]
+            meaning = self._vectors.nearest(vector, chosen)
+        with self._store.read() as db:
+            return rank(db, query, chosen, meaning)
 
     def _note(self, hits: list[Hit]) -> str | None:
         if not self.shelves():
@@ -287,16 +284,13 @@ def _section(sections: list[StoredSection], anchor: str, line: int) -> StoredSec
 
 
 def _distinct(ranked: list[tuple[StoredPassage, float]]) -> list[tuple[StoredPassage, float]]:
-    """One passage a section, and none that says the same as a better one."""
-    sections: set[int] = set()
+    """None that says the same as a better one."""
     texts: set[bytes] = set()
     kept = []
     for passage, score in ranked:
-        if passage.section_id in sections or passage.digest in texts:
-            continue
-        sections.add(passage.section_id)
-        texts.add(passage.digest)
-        kept.append((passage, score))
+        if passage.digest not in texts:
+            texts.add(passage.digest)
+            kept.append((passage, score))
     return kept
 
 

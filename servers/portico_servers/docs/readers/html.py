@@ -45,14 +45,6 @@ def read_html(text: str) -> Page:
 
 
 @dataclass(slots=True)
-class _Open:
-    """An object (`<dt id>` with its `<dd>`) or heading that is still being written."""
-
-    heading: Heading
-    aliases: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
 class _Writer:
     lines: list[str] = field(default_factory=list)
     headings: list[Heading] = field(default_factory=list)
@@ -60,6 +52,7 @@ class _Writer:
     _pending: list[str] = field(default_factory=list)  # ids met since the last text
     _inline: list[str] = field(default_factory=list)
     _indent: str = ""
+    _bullet: bool = False
     _level: int = 0  # of the heading that the current text stands under
 
     def finished(self) -> list[Heading]:
@@ -77,19 +70,23 @@ class _Writer:
             self._child(child, depth)
             child = child.next
 
-    def flush(self, prefix: str = "") -> None:
+    def flush(self) -> None:
         text = _clean("".join(self._inline))
         self._inline.clear()
         if not text:
             return
         self._settle()
-        self._write([f"{prefix}{text}"])
+        self._write([text])
 
     def _write(self, lines: list[str]) -> None:
-        together = self.lines and lines[0].startswith(_RUN) and self.lines[-1].lstrip().startswith(_RUN)
+        indent = self._indent
+        if self._bullet:
+            lines, indent, self._bullet = [f"- {lines[0]}", *(f"  {line}" for line in lines[1:])], self._indent[:-2], False
+        mark = lines[0][:2]
+        together = mark in _RUN and self.lines and self.lines[-1].lstrip().startswith(mark)
         if self.lines and self.lines[-1] and not together:
             self.lines.append("")
-        self.lines += [f"{self._indent}{line}" if line else "" for line in lines]
+        self.lines += [f"{indent}{line}" if line.strip() else "" for line in lines]
 
     def _settle(self) -> None:
         """Ids that turned out not to belong to a heading lead to the section that they stand in."""
@@ -157,22 +154,11 @@ class _Writer:
         self.headings.append(Heading(level, title, anchor, len(self.lines), aliases=_others(anchor, ids)))
 
     def _item(self, node: LexborNode, depth: int) -> None:
-        before, outer = len(self.lines), self._indent
-        self._indent = outer + "  "
+        outer, self._indent = self._indent, self._indent + "  "
+        self._bullet = True  # whatever the item writes first carries it
         self.block(node, depth + 1)
         self.flush()
-        self._indent = outer
-        for index in range(before, len(self.lines)):
-            if self.lines[index].strip():
-                self.lines[index] = f"{outer}- {self.lines[index].lstrip()}"
-                # Items of a list stand together.
-                if index == before + 1 and before and self.lines[before - 1].lstrip().startswith("- "):
-                    self._drop_blank(before)
-                break
-
-    def _drop_blank(self, index: int) -> None:
-        if not self.lines[index]:
-            del self.lines[index]
+        self._indent, self._bullet = outer, False
 
     def _definitions(self, node: LexborNode, depth: int) -> None:
         """`<dl>`: a `<dt>` with an id is an object of its own, as Sphinx writes functions and glossary terms."""

@@ -1,0 +1,43 @@
+"""What a name is read as, and bytes that aren't what their name says."""
+
+from __future__ import annotations
+
+import pytest
+
+from portico_servers.docs.errors import ReadError
+from portico_servers.docs.readers import kind_of, read_page
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("a/Guide.MD", "markdown"),
+        ("llms.txt", "markdown"),
+        ("x/index.rst", "rst"),
+        ("_sources/index.rst.txt", "rst"),
+        ("index.html", "html"),
+        ("README", "text"),
+        ("notes.txt", "text"),
+        ("genindex-A.html", None),
+        ("search.html", None),
+        ("requirements-dev.txt", None),
+        ("CMakeLists.txt", None),
+        ("code.py", None),
+        (".md", None),
+    ],
+)
+def test_the_name_decides_what_a_file_is_read_as(path: str, kind: str | None) -> None:
+    assert kind_of(path) == kind
+
+
+def test_every_encoding_is_read_and_binary_data_is_refused() -> None:
+    assert read_page("a.txt", "\ufeffGrüße\r\nx".encode()).text == "Grüße\nx"
+    assert read_page("a.txt", "Grüße".encode("utf-16")).text == "Grüße"
+    assert read_page("a.txt", b"Gr\xfc\xdfe").text == "Grüße"
+    with pytest.raises(ReadError, match="binary"):
+        read_page("a.md", b"\0\1\2")
+
+
+def test_underlined_lines_of_plain_text_are_headings() -> None:
+    page = read_page("notes.txt", b"Title\n=====\n\nwords\n\nPart\n----\nmore\n")
+    assert [(s.title, s.anchor, s.level) for s in page.sections] == [("Title", "title", 1), ("Part", "part", 2)]
