@@ -7,6 +7,7 @@
     │   └── ContextOverflow     prompt + at least one token don't fit; carries both numbers
     └── GrammarError            a grammar or schema that can't be compiled
         ├── GBNFSyntaxError     carries line and column
+        ├── InvalidSchema       a schema that is none; carries the JSON pointer
         ├── Unsatisfiable       a schema that nothing satisfies; carries the JSON pointer
         └── GrammarTooLarge     a bound on time or memory was met; says which
 """
@@ -53,6 +54,15 @@ class GBNFSyntaxError(GrammarError):
         super().__init__(f"line {line}, column {column}: {message}")
         self.line = line
         self.column = column
+
+
+class InvalidSchema(GrammarError):
+    """A JSON Schema that is none: a keyword with a wrong value, or a reference that leads nowhere."""
+
+    def __init__(self, pointer: str, reason: str) -> None:
+        super().__init__(f"invalid schema at {pointer or '/'}: {reason}")
+        self.pointer = pointer
+        self.reason = reason
 
 
 class Unsatisfiable(GrammarError):

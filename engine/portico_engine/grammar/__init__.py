@@ -9,6 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from portico_engine.grammar.bounds import DEFAULT_BOUNDS as DEFAULT_BOUNDS
+    from portico_engine.grammar.bounds import Bounds as Bounds
+    from portico_engine.grammar.bounds import Limits as Limits
     from portico_engine.grammar.calls.compile import compile_tool_calls as compile_tool_calls
     from portico_engine.grammar.calls.compile import tool_calls_grammar as tool_calls_grammar
     from portico_engine.grammar.calls.formats import CallFormat as CallFormat
@@ -22,10 +25,16 @@ if TYPE_CHECKING:
     from portico_engine.grammar.calls.parser import ContentText as ContentText
     from portico_engine.grammar.calls.parser import ThinkingText as ThinkingText
     from portico_engine.grammar.calls.parser import ToolCallParser as ToolCallParser
+    from portico_engine.grammar.check import Violation as Violation
+    from portico_engine.grammar.check import check_arguments as check_arguments
     from portico_engine.grammar.compiled import CompiledGrammar as CompiledGrammar
     from portico_engine.grammar.compiled import CompileReport as CompileReport
     from portico_engine.grammar.lark import LarkText as LarkText
     from portico_engine.grammar.lark import to_lark as to_lark
+    from portico_engine.grammar.matcher import LLGuidanceFactory as LLGuidanceFactory
+    from portico_engine.grammar.schema import compile_schema as compile_schema
+    from portico_engine.grammar.schema import schema_to_ir as schema_to_ir
+    from portico_engine.grammar.schema import tool_to_ir as tool_to_ir
 
 # name -> the module of this package that has it
 _HOMES = {
@@ -42,6 +51,15 @@ _HOMES = {
     "ContentText": "calls.parser",
     "ThinkingText": "calls.parser",
     "ToolCallParser": "calls.parser",
+    "Bounds": "bounds",
+    "DEFAULT_BOUNDS": "bounds",
+    "Limits": "bounds",
+    "Violation": "check",
+    "check_arguments": "check",
+    "LLGuidanceFactory": "matcher",
+    "compile_schema": "schema",
+    "schema_to_ir": "schema",
+    "tool_to_ir": "schema",
     "CompileReport": "compiled",
     "CompiledGrammar": "compiled",
     "LarkText": "lark",

@@ -8,7 +8,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from portico_engine.grammar.ir import Grammar
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +60,14 @@ class CompileReport:
 
 @dataclass(frozen=True)
 class CompiledGrammar:
-    """A grammar ready for a matcher. `lark` is enforced (llguidance's dialect); `report` says where it is not exact."""
+    """A grammar ready for a matcher. `lark` is enforced (llguidance's dialect); `report` says where it is not exact.
+
+    `ir` is what `lark` was printed from. With it a matcher can guarantee to close within a budget of tokens; every compiler here sets it.
+    """
 
     lark: str
     report: CompileReport = field(default_factory=CompileReport)
+    ir: Grammar | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def digest(self) -> str:

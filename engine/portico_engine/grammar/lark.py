@@ -14,6 +14,7 @@ from portico_engine.grammar import ir
 from portico_engine.grammar.lexing import cut_into_lexemes
 from portico_engine.grammar.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
 
+MAX_REGULAR_SIZE = 4000  # nodes, references written out
 MAX_GROUP_DEPTH = 12  # llguidance refuses 30 nested groups; deeper ones get a name
 
 
@@ -102,11 +103,12 @@ class _Printer:
                 return self.terminals[node]
 
     def _terminal(self, name: str) -> str:
-        printed = self.names[name].upper()
-        if printed not in self.lines:
+        body = self.grammar.rules[name]
+        if body not in self.terminals:  # rules with the same body share a terminal
+            printed = self.terminals[body] = self.names[name].upper()
             self.lines[printed] = ""  # takes its place before those that it uses
-            self.lines[printed] = self._regex(self.grammar.rules[name], 0)
-        return printed
+            self.lines[printed] = self._regex(body, 0)
+        return self.terminals[body]
 
     # terminals: one lexeme each
 
@@ -144,8 +146,12 @@ class _Printer:
 
 
 def regular_rules(grammar: ir.Grammar) -> frozenset[str]:
-    """Names of the rules that reach neither themselves nor a token reference: each is one regular expression."""
+    """Names of the rules that reach neither themselves nor a token reference: each is one regular expression.
+
+    A rule that is very large once its references are written out (any JSON value, eight levels deep) is left a rule.
+    """
     state: dict[str, bool | None] = {}  # None: being visited
+    sizes: dict[str, int] = {}
 
     def references(node: ir.Node) -> list[ir.Node]:
         match node:
@@ -162,18 +168,22 @@ def regular_rules(grammar: ir.Grammar) -> frozenset[str]:
             return bool(known)
         state[name] = None
         result = True
+        size = 0
         stack: list[ir.Node] = [grammar.rules[name]]
         while stack:
             node = stack.pop()
+            size += 1
             if isinstance(node, ir.TokenRef):
                 result = False
             elif isinstance(node, ir.Ref):
                 if node.name not in grammar.rules:
                     raise GrammarError(f"rule {name!r} refers to {node.name!r}, which is not defined")
                 result = visit(node.name) and result
+                size += sizes.get(node.name, 0)
             else:
                 stack.extend(references(node))
-        state[name] = result
+        state[name] = result = result and size <= MAX_REGULAR_SIZE
+        sizes[name] = size
         return result
 
     for name in grammar.rules:

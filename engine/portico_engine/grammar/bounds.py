@@ -1,0 +1,76 @@
+"""Default bounds for open ends, limits on compilation, and the meter that enforces the limits.
+
+Bounds change the language (for generation only, and reported); limits never do: they end a compilation with an error.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from portico_engine.errors import GrammarTooLarge
+
+NODE_BYTES = 400  # a generous mean of one IR node with its hash, tuple and dictionary entries, in CPython 3.11
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What an open end of a schema gets when a model fills it in. A schema's own limits always win.
+
+    `open_objects` False closes objects that declare properties and say nothing of additional ones: a model is not drawn into
+    inventing keys. It is sound (a subset), and reported as a bound of kind "object" with value 0.
+    """
+
+    string: int = 512  # code points
+    integer: int = 15  # digits
+    fraction: int = 15  # digits after the point
+    array: int = 32  # items
+    object: int = 32  # undeclared properties
+    depth: int = 8  # levels of a recursive schema
+    open_objects: bool = False
+
+
+DEFAULT_BOUNDS = Bounds()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a compilation may cost. Meeting one raises GrammarTooLarge, whose message names it."""
+
+    seconds: float = 2.0
+    bytes: int = 256 * 1024 * 1024
+    nesting: int = 160  # levels of the schema document
+    cases: int = 256  # alternatives that one combination of anyOf, oneOf, if and not may multiply to
+
+
+class Meter:
+    """Counts what one compilation has used."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.started = time.perf_counter()
+        self._bytes = 0
+        self._calls = 0
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.started
+
+    def count(self, nodes: int = 1) -> None:
+        """Note `nodes` IR nodes made; raises GrammarTooLarge."""
+        self._bytes += nodes * NODE_BYTES
+        if self._bytes > self.limits.bytes:
+            raise GrammarTooLarge(
+                f"the grammar needs more than {self.limits.bytes / 2**20:.0f} MB (its limit on memory); "
+                f"make the schema smaller or raise Limits.bytes"
+            )
+        self._calls += 1
+        if self._calls & 63 == 0 or nodes > 64:
+            self.check_time()
+
+    def check_time(self) -> None:
+        if self.seconds > self.limits.seconds:
+            raise GrammarTooLarge(
+                f"compiling took longer than {self.limits.seconds:g} s (its limit on time); "
+                f"make the schema smaller or raise Limits.seconds"
+            )

@@ -1,0 +1,148 @@
+"""The check after the call: does a value satisfy a schema? jsonschema, read as ECMA-262 and JSON Schema mean it.
+
+`pattern` and `patternProperties` run on `regress` (Python's `re` raises on `\\p{L}`, takes "12\\n" for `^[0-9]+$` and Arabic digits for
+`\\d`), `multipleOf` on exact decimals, formats are asserted, `nullable` is understood, and equal means JSON's equal. A check that
+raises is a failed check. It is independent of the compiler, so that one can hold the other to its word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import regress
+from jsonschema import exceptions, validators
+
+from portico_engine.errors import InvalidSchema
+from portico_engine.grammar.schema import keywords as read
+from portico_engine.grammar.schema.document import Dialect, dialect_of
+from portico_engine.grammar.schema.values import compiled_pattern, is_multiple
+
+_BASES = {
+    Dialect.DRAFT_4: validators.Draft4Validator,
+    Dialect.DRAFT_6: validators.Draft6Validator,
+    Dialect.DRAFT_7: validators.Draft7Validator,
+    Dialect.DRAFT_2019: validators.Draft201909Validator,
+    Dialect.DRAFT_2020: validators.Draft202012Validator,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One way in which a value fails its schema."""
+
+    pointer: str  # JSON pointer into the value
+    keyword: str
+    message: str
+
+
+def check_arguments(schema: Any, value: Any, *, resources: Mapping[str, Any] | None = None) -> list[Violation]:
+    """Every violation of `schema` by `value`, in no particular order; empty where it is valid. Never raises, never fetches."""
+    try:
+        return [
+            Violation(_pointer(error.absolute_path), str(error.validator), _short(error.message))
+            for error in _validator(schema, resources).iter_errors(value)
+        ]
+    except RecursionError:
+        return [Violation("", "$ref", "the value could not be checked: schema or value nest too deeply")]
+    except Exception as error:  # noqa: BLE001 - whatever a check raises (a bad schema, a dead reference), the call is not valid
+        return [Violation("", "schema", f"the value could not be checked: {_short(str(error))}")]
+
+
+def is_valid(schema: Any, value: Any) -> bool:
+    return not check_arguments(schema, value)
+
+
+def _pointer(path: Iterable[str | int]) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _short(message: str) -> str:
+    return message if len(message) <= 300 else message[:297] + "..."
+
+
+def _validator(schema: Any, resources: Mapping[str, Any] | None) -> Any:
+    from referencing import Registry, Resource
+    from referencing.jsonschema import DRAFT202012
+
+    registry: Any = Registry()
+    for uri, contents in (resources or {}).items():
+        registry = registry.with_resource(uri, Resource.from_contents(contents, default_specification=DRAFT202012))
+    from jsonschema_specifications import REGISTRY
+
+    return _class(dialect_of(schema))(schema, registry=registry.combine(REGISTRY))
+
+
+@lru_cache(maxsize=8)
+def _class(dialect: Dialect) -> Any:
+    return validators.extend(
+        _BASES[dialect],
+        {
+            "pattern": _pattern,
+            "patternProperties": _pattern_properties,
+            "additionalProperties": _additional_properties,
+            "multipleOf": _multiple_of,
+            "format": _format,
+            "type": _type(_BASES[dialect].VALIDATORS["type"]),
+        },
+    )
+
+
+def _pattern(validator: Any, pattern: Any, instance: Any, schema: Any) -> Iterator[exceptions.ValidationError]:
+    if isinstance(instance, str) and compiled_pattern(pattern).find(instance) is None:
+        yield exceptions.ValidationError(f"{_short(repr(instance))} does not match the pattern {pattern!r}")
+
+
+def _pattern_properties(validator: Any, patterns: Any, instance: Any, schema: Any) -> Iterator[exceptions.ValidationError]:
+    if not isinstance(instance, dict):
+        return
+    for pattern, sub in patterns.items():
+        regex = compiled_pattern(pattern)
+        for name, item in instance.items():
+            if regex.find(name) is not None:
+                yield from validator.descend(item, sub, path=name, schema_path=pattern)
+
+
+def _additional_properties(validator: Any, additional: Any, instance: Any, schema: Any) -> Iterator[exceptions.ValidationError]:
+    if not isinstance(instance, dict):
+        return
+    named = schema.get("properties", {})
+    patterns: list[regress.Regex] = [compiled_pattern(pattern) for pattern in schema.get("patternProperties", {})]
+    for name, item in instance.items():
+        if name in named or any(regex.find(name) is not None for regex in patterns):
+            continue
+        if additional is False:
+            yield exceptions.ValidationError(f"the property {name!r} is not allowed")
+        elif isinstance(additional, dict):
+            yield from validator.descend(item, additional, path=name)
+
+
+def _multiple_of(validator: Any, step: Any, instance: Any, schema: Any) -> Iterator[exceptions.ValidationError]:
+    if validator.is_type(instance, "number") and not is_multiple(read.exact(instance), read.exact(step)):
+        yield exceptions.ValidationError(f"{instance!r} is not a multiple of {step!r}")
+
+
+def _format(validator: Any, name: Any, instance: Any, schema: Any) -> Iterator[exceptions.ValidationError]:
+    from portico_engine.grammar.formats import conforms
+
+    if isinstance(instance, str) and isinstance(name, str) and not conforms(name, instance):
+        yield exceptions.ValidationError(f"{_short(repr(instance))} is not a {name}")
+
+
+def _type(base: Any) -> Any:
+    def check(validator: Any, types: Any, instance: Any, schema: Any) -> Iterator[exceptions.ValidationError]:
+        if instance is None and isinstance(schema, dict) and schema.get("nullable") is True:
+            return
+        yield from base(validator, types, instance, schema)
+
+    return check
+
+
+def assert_valid_schema(schema: Any) -> None:
+    """Raise InvalidSchema where the dialect's own meta-schema refuses `schema`. Slow (milliseconds): for reports, not for requests."""
+    try:
+        _BASES[dialect_of(schema)].check_schema(schema)
+    except exceptions.SchemaError as error:
+        raise InvalidSchema(_pointer(error.absolute_path), _short(error.message)) from None

@@ -1,0 +1,233 @@
+"""The matcher on llguidance: one request's state, and the factory that compiles and caches for one vocabulary.
+
+It owns canonical forced runs, the guarantee to close within a budget (with completion.py), and batch filling. It knows neither
+schemas nor sampling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from portico_engine.errors import GrammarError
+from portico_engine.grammar.cache import ByteCache
+from portico_engine.grammar.compiled import CompiledGrammar
+from portico_engine.grammar.completion import Completions
+from portico_engine.grammar.protocol import Bitmask, Matcher, Vocabulary
+
+if TYPE_CHECKING:
+    from llguidance import LLExecutor, LLMatcher, LLTokenizer
+
+_WINDOW = 8  # tokens before a forced run that its canonical tokenization is checked against
+_ENTRY_BYTES = 96 * 1024  # what a compiled grammar costs beside its text
+_BYTES_PER_CHARACTER = 64  # of the enforced text, once compiled: measured on catalogs of 1 to 260 tools, rounded up
+
+
+class _Tokens:
+    """What llguidance asks of a tokenizer, from our Vocabulary."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.tokens = list(vocabulary.token_bytes)
+        self.eos_token_id = vocabulary.eos_token_id
+        self.bos_token_id = None
+        self.special_token_ids = [i for i, data in enumerate(self.tokens) if len(data) > 1 and data[:1] == b"\xff"]
+        self._vocabulary = vocabulary
+
+    def __call__(self, data: bytes | str) -> list[int]:
+        return self._vocabulary.encode_bytes(data.encode() if isinstance(data, str) else data)
+
+
+class LLGuidanceFactory:
+    """Compiles grammars for one vocabulary; implements protocol.MatcherFactory.
+
+    `cache_bytes` bounds what compiled grammars may hold together; the least recently used go first.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, *, cache_bytes: int = 64 * 1024 * 1024) -> None:
+        import llguidance
+
+        self.vocabulary = vocabulary
+        tokens = _Tokens(vocabulary)
+        ends = {vocabulary.eos_token_id, *getattr(vocabulary, "end_token_ids", ())}
+        self.end_tokens = np.array(sorted(ends), dtype=np.int64)
+        self.vocab_size = len(tokens.tokens)
+        self.words = (self.vocab_size + 31) // 32
+        self._tokenizer: LLTokenizer = llguidance.LLTokenizer(llguidance.TokenizerWrapper(tokens), eos_token=sorted(ends))
+        self._cache: ByteCache[_Compiled] = ByteCache(cache_bytes)
+        self._executors: dict[int | None, LLExecutor] = {}
+        self.end_row = np.zeros(self.words, dtype=np.int32)
+        for token in self.end_tokens:
+            self.end_row.view(np.uint32)[token >> 5] |= np.uint32(1 << (int(token) & 31))
+
+    def matcher(self, grammar: CompiledGrammar) -> LLGuidanceMatcher:
+        """A matcher at the grammar's start. Raises GrammarError where llguidance can't take it."""
+        compiled = self._cache.get(grammar.digest)
+        if compiled is None:
+            compiled = self._compile(grammar)
+            self._cache.put(grammar.digest, compiled, _ENTRY_BYTES + _BYTES_PER_CHARACTER * len(grammar.lark))
+        return LLGuidanceMatcher(self, compiled, compiled.prototype.deep_copy())
+
+    def _compile(self, grammar: CompiledGrammar) -> _Compiled:
+        import llguidance
+
+        prototype = llguidance.LLMatcher(self._tokenizer, llguidance.LLMatcher.grammar_from_lark(grammar.lark), log_level=0)
+        if prototype.is_error():
+            raise GrammarError(f"the matcher can't take this grammar: {prototype.get_error().splitlines()[0]}")
+        completions = None if grammar.ir is None else Completions(grammar.ir, self.vocabulary)
+        return _Compiled(prototype, completions)
+
+    def fill_bitmasks(
+        self, bitmask: Bitmask, rows: Sequence[tuple[int, Matcher, int | None]], *, threads: int | None = None
+    ) -> None:
+        """Masks of many matchers, on `threads` threads without the GIL; then the budgets of those that near their end."""
+        running: list[tuple[Any, int]] = []
+        for row, matcher, _ in rows:
+            assert isinstance(matcher, LLGuidanceMatcher)
+            if matcher.is_terminated():
+                bitmask[row, :] = 0
+                bitmask[row, : self.words] = self.end_row
+            else:
+                running.append((matcher.ll, row))
+        if len(running) == 1:
+            _fill(running[0][0], bitmask, running[0][1])
+        elif running:
+            executor = self._executors.get(threads)
+            if executor is None:
+                from llguidance import LLExecutor
+
+                executor = self._executors[threads] = LLExecutor(threads)
+            assert bitmask.flags.c_contiguous
+            executor.unsafe_compute_mask_ptr(running, bitmask.ctypes.data, bitmask.shape[1] * 4, bitmask.shape[0])
+        for row, matcher, remaining in rows:
+            if remaining is not None:
+                assert isinstance(matcher, LLGuidanceMatcher)
+                matcher.restrict(bitmask, row, remaining)
+
+
+class _Compiled:
+    """A grammar for one vocabulary: a matcher at its start that is only ever copied, and how to close it."""
+
+    __slots__ = ("completions", "prototype")
+
+    def __init__(self, prototype: LLMatcher, completions: Completions | None) -> None:
+        self.prototype = prototype
+        self.completions = completions
+
+
+def _fill(ll: LLMatcher, bitmask: Bitmask, row: int) -> None:
+    target = bitmask[row]
+    assert target.flags.c_contiguous
+    assert target.dtype == np.int32
+    ll.unsafe_compute_mask_ptr(target.ctypes.data, target.size * 4)
+
+
+class LLGuidanceMatcher:
+    """Implements protocol.Matcher."""
+
+    def __init__(self, factory: LLGuidanceFactory, compiled: _Compiled, ll: LLMatcher, tokens: Sequence[int] = ()) -> None:
+        self.factory = factory
+        self.compiled = compiled
+        self.ll = ll
+        self._tokens = list(tokens)
+        self._ended = False
+
+    def accept_token(self, token: int) -> bool:
+        if self._ended or not 0 <= token < self.factory.vocab_size:
+            return False
+        if token in self.factory.end_tokens and self.ll.is_accepting():
+            self._ended = True
+        elif self.ll.is_stopped() or self.ll.try_consume_tokens([token]) != 1:
+            return False
+        self._tokens.append(token)
+        return True
+
+    def fill_bitmask(self, bitmask: Bitmask, row: int, remaining: int | None = None) -> None:
+        self.factory.fill_bitmasks(bitmask, [(row, self, remaining)])
+
+    def restrict(self, bitmask: Bitmask, row: int, remaining: int) -> None:
+        """Leave in a filled row only tokens after which `remaining` - 1 tokens, the end among them, still suffice."""
+        completions = self.compiled.completions
+        if completions is None or self.is_terminated() or remaining > completions.enough:
+            return
+        completions.restrict(self._tokens, bitmask[row], remaining, self.factory.end_tokens)
+
+    def forced_tokens(self, limit: int | None = None) -> list[int]:
+        if self._ended:
+            return []
+        forced = bytes(self.ll.compute_ff_bytes())
+        if not forced:
+            return []
+        tokens = self._canonical(forced)
+        return tokens if limit is None else tokens[:limit]
+
+    def _canonical(self, forced: bytes) -> list[int]:
+        """The tokens of `forced` that the model itself would write, whatever comes after it.
+
+        Text is tokenized together with what stands before it. Where the model's own tokenization would run across the border, the
+        part that it covers is left to sampling; likewise the end, where a longer token could go on past the forced text.
+        """
+        table = self.factory.vocabulary.token_bytes
+        recent = self._tokens[-_WINDOW:]
+        while recent and table[recent[0]][:1] == b"\xff":
+            recent.pop(0)
+        before = b"".join(table[token] for token in recent)
+        at, tokens = 0, self.factory.vocabulary.encode_bytes(before + forced)
+        start = 0
+        while at < len(before):
+            at += len(table[tokens[start]])
+            start += 1
+        if at != len(before):
+            return []
+        return self._settled(tokens[start:], forced)
+
+    def _settled(self, tokens: list[int], forced: bytes) -> list[int]:
+        """Without the last tokens, where one that the grammar allows there reaches past the end of `forced`."""
+        table = self.factory.vocabulary.token_bytes
+        if self.ll.validate_tokens(tokens) != len(tokens):
+            tokens = tokens[: self.ll.validate_tokens(tokens)]
+        probe = self.ll.deep_copy()
+        probe.try_consume_tokens(tokens)
+        if probe.is_accepting() and probe.is_stopped():
+            return tokens
+        own = self.ll.compute_ff_tokens()
+        settled = sum(len(table[token]) for token in own)
+        kept, length = [], 0
+        for token in tokens:
+            length += len(table[token])
+            if length > settled:
+                break
+            kept.append(token)
+        return kept
+
+    def closing_tokens(self, limit: int) -> list[int] | None:
+        if self.is_terminated():
+            return []
+        completions = self.compiled.completions
+        if completions is None:
+            return [] if self.ll.is_accepting() else None
+        closing = completions.closing(self._tokens)
+        return closing if closing is not None and len(closing) <= limit else None
+
+    def is_accepting(self) -> bool:
+        return self._ended or bool(self.ll.is_accepting())
+
+    def is_terminated(self) -> bool:
+        return self._ended or bool(self.ll.is_stopped())
+
+    def rollback(self, n_tokens: int) -> None:
+        assert 0 <= n_tokens <= len(self._tokens)
+        if n_tokens == 0:
+            return
+        del self._tokens[len(self._tokens) - n_tokens :]
+        if self._ended:
+            self._ended = False
+            n_tokens -= 1
+        if n_tokens:
+            self.ll.rollback(n_tokens)
+
+    def clone(self) -> LLGuidanceMatcher:
+        copy = LLGuidanceMatcher(self.factory, self.compiled, self.ll.deep_copy(), self._tokens)
+        copy._ended = self._ended
+        return copy

@@ -1,0 +1,102 @@
+"""The compiler's front door: JSON Schema -> IR -> grammar, with its report. What a tool's bad schema degrades to is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from portico_engine.errors import GrammarError, InvalidSchema, Unsatisfiable
+from portico_engine.grammar.bounds import DEFAULT_BOUNDS, Bounds, Limits, Meter
+from portico_engine.grammar.compiled import CompiledGrammar, CompileReport, Failed
+from portico_engine.grammar.ir import Grammar, Never, Node, Ref
+from portico_engine.grammar.schema.build import Builder
+from portico_engine.grammar.schema.depth import prune, unroll
+from portico_engine.grammar.schema.document import SchemaDocument
+
+ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
+
+
+def schema_to_ir(
+    schema: Any,
+    *,
+    tool: str = "",
+    bounds: Bounds | None = DEFAULT_BOUNDS,
+    limits: Limits = Limits(),
+    prefix: str = "",
+    resources: Mapping[str, Any] | None = None,
+) -> tuple[Grammar, CompileReport]:
+    """The language of a schema's values in compact canonical JSON, and where it is not exact.
+
+    `bounds` None leaves open ends open (for checking texts, not for generation). Every rule's name begins with `prefix`; `resources`
+    are schemas by URI that references may lead to. Raises InvalidSchema, Unsatisfiable or GrammarTooLarge.
+    """
+    meter = Meter(limits)
+    try:
+        document = SchemaDocument(schema, limits, resources)
+        builder = Builder(document, tool=tool, prefix=prefix, bounds=bounds, limits=limits, meter=meter)
+        start = builder.goal(((document.root, True),), "root" if not prefix else "")
+        rules, name = _finish(builder, start)
+    except RecursionError:
+        raise InvalidSchema("", "its keywords nest too deeply to be followed") from None
+    report = CompileReport(tuple(builder.loosened.values()), tuple(builder.bounded.values()), compile_seconds=meter.seconds)
+    return Grammar(rules, name), report
+
+
+def _finish(builder: Builder, start: Node) -> tuple[dict[str, Node], str]:
+    if isinstance(start, Never):
+        raise _unsatisfiable(builder)
+    if isinstance(start, Ref):
+        name = start.name
+    else:
+        name = builder.new_name("root")
+        builder.rules[name] = start
+    rules = prune(builder.rules, name)
+    if name not in rules:
+        raise _unsatisfiable(builder)
+    if builder.bounds is not None:
+        rules, levels = unroll(rules, name, builder.value_rules, builder.bounds.depth, builder.meter)
+        if levels is not None:
+            builder.bound("", "depth", levels)
+    return rules, name
+
+
+def _unsatisfiable(builder: Builder) -> Unsatisfiable:
+    if not builder.dead:
+        return Unsatisfiable("", "its references go round in a circle, so that no finite value satisfies it")
+    pointer, reason = next(iter(builder.dead.items()))
+    return Unsatisfiable(pointer, reason)
+
+
+def compile_schema(
+    schema: Any,
+    *,
+    tool: str = "",
+    bounds: Bounds | None = DEFAULT_BOUNDS,
+    limits: Limits = Limits(),
+    resources: Mapping[str, Any] | None = None,
+) -> CompiledGrammar:
+    """A grammar for one schema's values; errors as `schema_to_ir`."""
+    from portico_engine.grammar.lark import to_lark
+
+    grammar, report = schema_to_ir(schema, tool=tool, bounds=bounds, limits=limits, resources=resources)
+    return CompiledGrammar(to_lark(grammar).text, report, grammar)
+
+
+def tool_to_ir(
+    schema: Any, *, tool: str, bounds: Bounds | None = DEFAULT_BOUNDS, limits: Limits = Limits(), prefix: str = ""
+) -> tuple[Grammar | None, CompileReport]:
+    """The arguments of one tool, whatever its schema is like: never raises for a bad one.
+
+    An invalid or too large schema degrades to "any JSON object" (`Failed(degraded=True)`, to be checked after the call); a schema that
+    no object satisfies leaves the tool out (None, `Failed(degraded=False)`). Arguments are always an object.
+    """
+    wanted = schema if isinstance(schema, dict) and schema.get("type") == "object" else {"allOf": [dict(ANY_OBJECT), schema]}
+    try:
+        return schema_to_ir(wanted, tool=tool, bounds=bounds, limits=limits, prefix=prefix)
+    except Unsatisfiable as error:
+        return None, CompileReport(failed=(Failed(tool, error.pointer, error.reason, degraded=False),))
+    except GrammarError as error:
+        pointer = error.pointer if isinstance(error, InvalidSchema) else ""
+        reason = error.reason if isinstance(error, InvalidSchema) else str(error)
+        grammar, report = schema_to_ir(dict(ANY_OBJECT), tool=tool, bounds=bounds, prefix=prefix)
+        return grammar, CompileReport(bounds=report.bounds, failed=(Failed(tool, pointer, reason, degraded=True),))

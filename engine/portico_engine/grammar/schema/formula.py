@@ -1,0 +1,116 @@
+"""Schemas as formulas: conjunctions and disjunctions of atoms about one JSON type each, and their disjunctive normal form.
+
+Negation never appears: it was pushed into the atoms when the formula was made (expand.py). An atom says nothing about values of
+another type than its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from portico_engine.grammar.schema.document import SchemaNode
+
+NULL, BOOLEAN, INTEGER, FRACTION, STRING, ARRAY, OBJECT = "null", "boolean", "integer", "fraction", "string", "array", "object"
+ALL_TYPES = frozenset({NULL, BOOLEAN, INTEGER, FRACTION, STRING, ARRAY, OBJECT})  # every number is an INTEGER or a FRACTION
+NUMBER = frozenset({INTEGER, FRACTION})
+
+Sub: TypeAlias = tuple[SchemaNode, bool]  # a subschema that a value must satisfy (True) or must not (False)
+Goal: TypeAlias = tuple[Sub, ...]  # all of them at once; () is "any value"
+
+
+@dataclass(frozen=True, slots=True)
+class Types:
+    """The value's type is one of these."""
+
+    types: frozenset[str]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Atom:
+    """One constraint on values of `types`; `kind` says what `value` means (the table is in expand.py)."""
+
+    types: frozenset[str]
+    kind: str
+    value: Any
+    pointer: str
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    parts: tuple[Formula, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    parts: tuple[Formula, ...]
+    pointer: str = ""
+    keyword: str = ""
+
+
+Formula: TypeAlias = Types | Atom | AllOf | AnyOf
+
+TRUE = AllOf(())
+FALSE = AnyOf(())
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One conjunction of the normal form: a value of one of `types` that satisfies every atom about its type."""
+
+    types: frozenset[str]
+    atoms: tuple[Atom, ...]
+
+    def of(self, type_: str) -> tuple[Atom, ...]:
+        return tuple(atom for atom in self.atoms if type_ in atom.types)
+
+
+ANYTHING = Case(ALL_TYPES, ())
+
+
+def conjoin(first: Case, second: Case) -> Case | None:
+    """Both, or None where no type is left."""
+    types = first.types & second.types
+    if not types:
+        return None
+    if not second.atoms and types == first.types:
+        return first
+    seen = dict.fromkeys((*first.atoms, *second.atoms))
+    return Case(types, tuple(atom for atom in seen if atom.types & types))
+
+
+class TooManyCases(Exception):
+    """The normal form outgrew its limit; carries the disjunction at which it did."""
+
+    def __init__(self, at: AnyOf) -> None:
+        super().__init__(at.pointer)
+        self.at = at
+
+
+def normal_form(formula: Formula, limit: int, dropped: frozenset[AnyOf] = frozenset()) -> list[Case]:
+    """The cases whose union `formula` is; `dropped` disjunctions count as true. Raises TooManyCases."""
+    match formula:
+        case Types(types):
+            return [Case(types, ())] if types else []
+        case Atom():
+            return [Case(ALL_TYPES, (formula,))]
+        case AnyOf(parts):
+            if formula in dropped:
+                return [ANYTHING]
+            out = [case for part in parts for case in normal_form(part, limit, dropped)]
+            if len(out) > limit:
+                raise TooManyCases(formula)
+            return out
+        case AllOf(parts):
+            return _product(parts, limit, dropped)
+
+
+def _product(parts: Sequence[Formula], limit: int, dropped: frozenset[AnyOf]) -> list[Case]:
+    cases = [ANYTHING]
+    # What doesn't branch goes first: it empties cases before they multiply. Ties keep the schema's order.
+    for part in sorted(parts, key=lambda part: isinstance(part, AnyOf)):
+        cases = [both for other in normal_form(part, limit, dropped) for case in cases if (both := conjoin(case, other))]
+        if len(cases) > limit:
+            raise TooManyCases(part if isinstance(part, AnyOf) else AnyOf(tuple(parts)))
+    return cases

@@ -1,0 +1,152 @@
+"""Objects of one case, as IR: declared properties in the schema's order, then others, each pair `"name":value` without spaces.
+
+Which names there are, and what their values must satisfy, is names.py's; how pairs follow one another is here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from portico_engine.grammar.ir import EMPTY, NEVER, Never, Node, alt, optional, repeat, seq, text
+from portico_engine.grammar.schema.formula import OBJECT, Case
+from portico_engine.grammar.schema.names import Shape, extra_pairs, shape_of
+from portico_engine.grammar.strings import json_literal
+
+if TYPE_CHECKING:
+    from portico_engine.grammar.schema.build import Builder
+
+_MAX_COUNTED = 4096  # states of the automaton that counts properties
+_INLINE_OPTIONAL = 2  # so many optional properties are spelled out; more get a chain of rules
+_COMMA = text(",")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    name: str
+    pair: Node
+    required: bool
+
+
+def object_(builder: Builder, case: Case, pointer: str, hint: str) -> Node:
+    """`{` pairs `}`."""
+    shape = shape_of(builder, case.of(OBJECT), pointer)
+    if shape.most is not None and shape.least > shape.most:
+        return builder.never(pointer, f"minProperties {shape.least} is above maxProperties {shape.most}")
+    entries: list[_Entry] = []
+    for name, goal in shape.declared.items():
+        required = name in shape.required
+        value = builder.goal(goal, f"{hint}/{name}")
+        if isinstance(value, Never):
+            if required:
+                return builder.never(pointer, f"the required property {json_literal(name)} can't have any value")
+            continue
+        entries.append(_Entry(name, seq(text(f"{json_literal(name)}:"), value), required))
+    missing = [name for name in shape.required if name not in shape.declared]
+    if missing:
+        return builder.never(pointer, f"the required property {json_literal(missing[0])} is forbidden by another keyword")
+    extra, high = extra_pairs(builder, shape, hint)
+    return _assemble(builder, shape, entries, extra, high, pointer, hint)
+
+
+def _assemble(
+    builder: Builder, shape: Shape, entries: list[_Entry], extra: Node, high: int | None, pointer: str, hint: str
+) -> Node:
+    """The pairs under minProperties and maxProperties."""
+    required = sum(entry.required for entry in entries)
+    least, most = shape.least, shape.most
+    if isinstance(extra, Never):
+        high = 0
+    room = None if high is None else len(entries) + high
+    if most is not None and required > most:
+        return builder.never(pointer, f"{required} properties are required, but maxProperties is {most}")
+    if room is not None and least > room:
+        return builder.never(pointer, f"minProperties is {least}, but only {room} properties can be there")
+    counted = least > required or (most is not None and (room is None or most < room))
+    if counted and least > len(entries):
+        builder.loosen(f"{pointer}/minProperties", "minProperties", "a property written twice counts twice")
+    if counted and (len(entries) + 1) * (max(least, most or 0) + 2) > _MAX_COUNTED:
+        builder.loosen(f"{pointer}/minProperties", "minProperties", "any number of properties")
+        counted = False
+    if counted:
+        body = _Counted(builder, entries, extra, high, least, most, hint).state(0, 0)
+    elif required:
+        body = _anchored(entries, extra, high)
+    else:
+        body = _chain(builder, entries, extra, high, hint)
+    return NEVER if isinstance(body, Never) else seq(text("{"), body, text("}"))
+
+
+def _anchored(entries: list[_Entry], extra: Node, high: int | None) -> Node:
+    """Where a property is required, what stands before it brings its comma after, and what follows its comma before."""
+    anchor = next(i for i, entry in enumerate(entries) if entry.required)
+    parts: list[Node] = [optional(seq(entry.pair, _COMMA)) for entry in entries[:anchor]]
+    parts.append(entries[anchor].pair)
+    for entry in entries[anchor + 1 :]:
+        pair = seq(_COMMA, entry.pair)
+        parts.append(pair if entry.required else optional(pair))
+    parts.append(repeat(seq(_COMMA, extra), 0, high))
+    return seq(*parts)
+
+
+def _chain(builder: Builder, entries: list[_Entry], extra: Node, high: int | None, hint: str) -> Node:
+    """All optional: one alternative for each first pair, sharing what may follow it."""
+    tail = repeat(seq(_COMMA, extra), 0, high)
+    options: list[Node] = [EMPTY]
+    if high != 0 and not isinstance(extra, Never):
+        options.append(seq(extra, repeat(seq(_COMMA, extra), 0, None if high is None else high - 1)))
+    for index in range(len(entries) - 1, -1, -1):
+        options.append(seq(entries[index].pair, tail))
+        tail = seq(optional(seq(_COMMA, entries[index].pair)), tail)
+        if index and len(entries) > _INLINE_OPTIONAL:
+            tail = builder.rule(f"{hint}/then", tail)
+    return alt(*reversed(options))
+
+
+class _Counted:
+    """minProperties and maxProperties in force: states are (entries decided, properties written)."""
+
+    def __init__(
+        self, builder: Builder, entries: list[_Entry], extra: Node, high: int | None, least: int, most: int | None, hint: str
+    ) -> None:
+        self.builder, self.entries, self.extra, self.high = builder, entries, extra, high
+        self.least, self.most, self.hint = least, most, hint
+        self.cap = max(least, (most or 0) + 1, 1)
+        self.made: dict[tuple[int, int], Node] = {}
+
+    def state(self, index: int, count: int) -> Node:
+        count = min(count, self.cap)
+        key = (index, count)
+        if key in self.made:
+            return self.made[key]
+        node = self._end(count) if index == len(self.entries) else self._step(index, count)
+        self.made[key] = self.builder.rule(f"{self.hint}/counted", node)
+        self.builder.meter.count(4)
+        return self.made[key]
+
+    def _step(self, index: int, count: int) -> Node:
+        entry = self.entries[index]
+        required_left = sum(entry.required for entry in self.entries[index:])
+        if self.most is not None and count + required_left > self.most:
+            return NEVER
+        taken = seq(_COMMA if count else EMPTY, entry.pair, self.state(index + 1, count + 1))
+        return taken if entry.required else alt(taken, self.state(index + 1, count))
+
+    def _end(self, count: int) -> Node:
+        low = max(self.least - count, 0)
+        high = self.high
+        if self.most is not None:
+            left = self.most - count
+            if left < 0:
+                return NEVER
+            high = left if high is None else min(high, left)
+        if high is not None and low > high:
+            return NEVER
+        if high == 0:
+            return EMPTY
+        if count:
+            return repeat(seq(_COMMA, self.extra), low, high)
+        if isinstance(self.extra, Never):
+            return NEVER if low else EMPTY
+        some = seq(self.extra, repeat(seq(_COMMA, self.extra), max(low - 1, 0), None if high is None else high - 1))
+        return some if low else optional(some)

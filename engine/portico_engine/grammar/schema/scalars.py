@@ -1,0 +1,162 @@
+"""Strings, numbers, booleans and null of one case, as IR."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from portico_engine.grammar.ir import EMPTY, NEVER, And, Node, Not, Repeat, alt, optional, repeat, seq, text
+from portico_engine.grammar.numbers import Interval, decimal_range, integer_range
+from portico_engine.grammar.schema import keywords as read
+from portico_engine.grammar.schema.formula import BOOLEAN, FRACTION, INTEGER, NULL, STRING, Atom, Case
+from portico_engine.grammar.schema.values import type_of
+from portico_engine.grammar.strings import ANY, quoted
+
+if TYPE_CHECKING:
+    from portico_engine.grammar.schema.build import Builder
+
+
+def null(builder: Builder, case: Case, pointer: str, hint: str) -> Node:
+    return NEVER if any(value is None for value in _excluded(case, NULL)) else text("null")
+
+
+def boolean(builder: Builder, case: Case, pointer: str, hint: str) -> Node:
+    excluded = _excluded(case, BOOLEAN)
+    return alt(*(text(spelling) for value, spelling in ((True, "true"), (False, "false")) if value not in excluded))
+
+
+def _excluded(case: Case, type_: str) -> list[object]:
+    return [v for atom in case.of(type_) if atom.kind == "not-in" for v in atom.value if type_of(v) == type_]
+
+
+# --- strings ------------------------------------------------------------------------------------------------------------------
+
+
+def string(builder: Builder, case: Case, pointer: str, hint: str) -> Node:
+    """A quoted string; lengths, patterns, formats and exclusions by intersection."""
+    language = string_language(builder, case.of(STRING), pointer)
+    return language if language == NEVER else quoted(language)
+
+
+def string_language(builder: Builder, atoms: tuple[Atom, ...], pointer: str) -> Node:
+    """The language of a string's code points."""
+    least, most = 0, None
+    parts: list[Node] = []
+    for atom in atoms:
+        match atom.kind:
+            case "min-length":
+                least = max(least, atom.value)
+            case "max-length":
+                most = atom.value if most is None else min(most, atom.value)
+            case "pattern" | "not-pattern":
+                parts += _pattern(builder, atom)
+            case "format" | "not-format":
+                parts += _format(builder, atom)
+            case "not-in":
+                texts = [value for value in atom.value if isinstance(value, str)]
+                if texts:
+                    parts.append(Not(alt(*map(text, texts))))
+    if most is not None and least > most:
+        return builder.never(pointer, f"minLength {least} is above maxLength {most}")
+    if most is None and builder.bounds is not None and not any(_bounded(part) for part in parts):
+        most = max(builder.bounds.string, least)
+        builder.bound(pointer, "string", most)
+    if least > 0 or most is not None or not any(not isinstance(part, Not) for part in parts):
+        parts.append(repeat(ANY, least, most))
+    return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+
+def _pattern(builder: Builder, atom: Atom) -> list[Node]:
+    from portico_engine.grammar.ecma import pattern_language
+
+    language = pattern_language(atom.value, atom.pointer)
+    positive = atom.kind == "pattern"
+    if language.loosened:
+        builder.loosen(atom.pointer, "pattern", language.loosened if positive else "any string")
+        if not positive:
+            return []
+    return [language.node if positive else Not(language.node)]
+
+
+def _format(builder: Builder, atom: Atom) -> list[Node]:
+    from portico_engine.grammar.formats import format_language
+
+    node = format_language(atom.value)
+    if node is None:
+        return []
+    return [node if atom.kind == "format" else Not(node)]
+
+
+def _bounded(node: Node) -> bool:
+    """Is the language surely finite?"""
+    if isinstance(node, Not):
+        return False
+    if isinstance(node, And):
+        return any(map(_bounded, node.parts))
+    if isinstance(node, Repeat):
+        return node.high is not None and _bounded(node.item)
+    return all(map(_bounded, getattr(node, "parts", None) or getattr(node, "options", ())))
+
+
+# --- numbers ------------------------------------------------------------------------------------------------------------------
+
+
+def integer(builder: Builder, case: Case, pointer: str, hint: str) -> Node:
+    """Integers of a range, multiples and exclusions exact."""
+    from portico_engine.grammar.schema.multiples import integers
+
+    interval, steps, not_steps = _number_atoms(case.of(INTEGER))
+    low, high = interval.integers()
+    if low is not None and high is not None and low > high:
+        return builder.never(pointer, f"no integer is at least {low} and at most {high}")
+    digits = None
+    if builder.bounds is not None and (low is None or high is None):
+        digits = builder.bounds.integer
+        builder.bound(pointer, "integer", digits)
+    excluded = [int(v) for v in _excluded(case, INTEGER)]  # type: ignore[call-overload]
+    if not steps and not not_steps and not excluded:
+        node = integer_range(low, high, digits)
+    else:
+        node = integers(builder, low, high, digits, steps, not_steps, excluded, pointer)
+    return _as_float(node) if builder.bounds is None else node
+
+
+def _as_float(node: Node) -> Node:
+    """For checking, `2.0` is an integer too."""
+    return seq(node, optional(seq(text("."), repeat(text("0"), 1))))
+
+
+def number(builder: Builder, case: Case, pointer: str, *, whole: bool) -> Node:
+    """Numbers of a range; `whole` False leaves the integers out."""
+    from portico_engine.grammar.schema.multiples import decimals
+
+    atoms = case.of(FRACTION)
+    interval, steps, not_steps = _number_atoms(atoms)
+    if interval.empty:
+        return builder.never(pointer, f"no number is within {interval.low} and {interval.high}")
+    digits = fraction = None
+    if builder.bounds is not None:
+        digits, fraction = builder.bounds.integer, builder.bounds.fraction
+        builder.bound(pointer, "number", digits)
+    excluded = [read.exact(v) for v in (*_excluded(case, FRACTION), *(_excluded(case, INTEGER) if whole else ()))]  # type: ignore[arg-type]
+    if steps or not_steps or excluded or not whole:
+        return decimals(builder, interval, digits, fraction, steps, not_steps, excluded, whole, pointer)
+    return decimal_range(interval, digits, fraction, exponent=True)
+
+
+def _number_atoms(atoms: tuple[Atom, ...]) -> tuple[Interval, list[Decimal], list[Decimal]]:
+    interval, steps, not_steps = Interval(), [], []
+    for atom in atoms:
+        match atom.kind:
+            case "min":
+                interval = interval.above(*atom.value)
+            case "max":
+                interval = interval.below(*atom.value)
+            case "multiple":
+                steps.append(atom.value)
+            case "not-multiple":
+                not_steps.append(atom.value)
+    return interval, steps, not_steps
+
+
+EMPTY_STRING = EMPTY
