@@ -157,7 +157,7 @@ class Agent:
             ranked = await self._rank(question, frozenset(tried))
             if not ranked:
                 break
-            catalog = self._catalog(ranked)
+            catalog = self.catalog(ranked)
             name, arguments = await self._call(run, catalog, turns, ranked)
             yield CallStarted(name, arguments)
             finished = await self._dispatch(run, name, arguments)
@@ -185,7 +185,7 @@ class Agent:
             return [Ranked(tool, 0.0) for tool in self._host.tools() if tool.name not in exclude]
         return self._router.rank(question, exclude=exclude)
 
-    def _catalog(self, ranked: Sequence[Ranked]) -> CatalogText:
+    def catalog(self, ranked: Sequence[Ranked]) -> CatalogText:
         engine = self._engine.engine
         return catalog_text(
             self._host.tools(),
@@ -194,7 +194,7 @@ class Agent:
             best=[r.tool for r in ranked[:BEST]],
         )
 
-    def _messages(self, catalog: CatalogText, turns: Sequence[Message]) -> list[Message]:
+    def messages(self, catalog: CatalogText, turns: Sequence[Message]) -> list[Message]:
         return [{"role": "system", "content": SYSTEM + catalog.text + CALL_FORM}, *turns]
 
     async def _call(
@@ -205,17 +205,17 @@ class Agent:
         grammar = compile_tool_calls(tools, choice="required")
         request = Request(
             id=uuid.uuid4().hex,
-            prompt=self._engine.engine.render_chat(self._messages(catalog, turns)),
+            prompt=self._engine.engine.render_chat(self.messages(catalog, turns)),
             sampling=self._sampling,
             max_tokens=CALL_TOKENS,
             grammar=grammar,
-            prior=None if self._raw else self._prior(run.question, tools, ranked),
+            prior=None if self._raw else self.prior(run.question, tools, ranked),
         )
         text = "".join([piece async for piece in self._generate(run, request)])
         call = json.loads(text)
         return call["name"], call["arguments"]
 
-    def _prior(self, question: str, tools: Sequence[Tool], ranked: Sequence[Ranked]) -> PhrasePrior:
+    def prior(self, question: str, tools: Sequence[Tool], ranked: Sequence[Ranked]) -> PhrasePrior:
         phrases = {r.tool.name: 4.0 * r.weight for r in ranked}
         asked = words(question)
         for tool in tools:
@@ -270,7 +270,7 @@ class Agent:
         ranked = await self._rank(run.question, frozenset())
         request = Request(
             id=uuid.uuid4().hex,
-            prompt=self._engine.engine.render_chat(self._messages(self._catalog(ranked), turns)),
+            prompt=self._engine.engine.render_chat(self.messages(self.catalog(ranked), turns)),
             sampling=replace(self._sampling, repetition_penalty=1.1),
             max_tokens=ANSWER_TOKENS,
         )

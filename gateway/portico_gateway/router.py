@@ -1,6 +1,7 @@
 """Which tool fits a question, before the model has its say: retrieval over the catalog, as weights for a prior.
 
-It owns three opinions and their sum: static embeddings of the question against every tool's description, the question's words
+It owns three opinions and their sum: static embeddings of the question against every sentence of a tool's description (a
+description that names typical questions is chosen for their like; the best sentence counts), the question's words
 found in a server's own vocabulary (tool names, enum values, the names of its resources), and the model's own preference less
 what it would prefer whatever were asked (calibration; Zhao et al. 2021, "Calibrate Before Use"). It knows no server by name.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -25,96 +26,14 @@ Floats = npt.NDArray[np.float32]
 EMBEDDING_WEIGHT = 14.0  # nats at a cosine of 1
 WORDS_WEIGHT = 1.6  # nats per nat of evidence of a word
 MODEL_WEIGHT = 1.0
-NEUTRAL = (
-    "Hello.",
-    "Tell me more.",
-    "What about this?",
-    "Please go on.",
-    "I have a question.",
-    "Which one?",
-    "Show it.",
-    "Why?",
-)
+NEUTRAL = ("Hello.", "Tell me more.", "What about this?", "Please go on.", "Which one?", "Show it.", "I have a question.")
 
 _WORD = re.compile(r"[A-Za-z][a-z]+|[A-Z]{2,}|[a-z]+|\d+")
+_SENTENCE = re.compile(r"(?<=[.?!])\s+")
 _STOP = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "by",
-        "can",
-        "did",
-        "do",
-        "does",
-        "each",
-        "for",
-        "from",
-        "had",
-        "has",
-        "have",
-        "how",
-        "i",
-        "in",
-        "is",
-        "it",
-        "its",
-        "me",
-        "my",
-        "of",
-        "on",
-        "one",
-        "or",
-        "our",
-        "out",
-        "show",
-        "so",
-        "some",
-        "that",
-        "the",
-        "their",
-        "them",
-        "there",
-        "these",
-        "they",
-        "this",
-        "to",
-        "us",
-        "was",
-        "we",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "who",
-        "whom",
-        "whose",
-        "why",
-        "will",
-        "with",
-        "would",
-        "you",
-        "your",
-        "find",
-        "get",
-        "give",
-        "list",
-        "please",
-        "tell",
-        "all",
-        "any",
-        "many",
-        "much",
-        "most",
-        "use",
-        "used",
-        "using",
-    ]
+    "a an and are as at be by can did do does each for from had has have how i in is it its me my of on one or our out show so "
+    "some that the their them there these they this to us was we were what when where which who whom whose why will with would "
+    "you your find get give list please tell all any many much most use used using".split()
 )
 
 
@@ -156,7 +75,9 @@ class Router:
         self.tools = list(tools)
         self._servers = servers
         self._embed = embed
-        self._vectors = embed([f"{t.name.partition('__')[2].replace('_', ' ')}: {t.description}" for t in tools])
+        sentences = [[*(s for s in _SENTENCE.split(t.description.strip()) if s), t.description] for t in tools]
+        self._vectors = embed([sentence for of_tool in sentences for sentence in of_tool])
+        self._owners = np.repeat(np.arange(len(tools)), [len(of_tool) for of_tool in sentences])
         self._words = {
             server: Counter(w for text in texts for w in words(text)) for server, texts in self._texts(profiles).items()
         }
@@ -172,7 +93,8 @@ class Router:
         self, question: str, model: Mapping[str, float] | None = None, exclude: frozenset[str] = frozenset()
     ) -> list[Ranked]:
         """Best first. `model` are calibrated log-probabilities by tool name, where they were asked for."""
-        similar = self._vectors @ self._embed([question])[0]
+        similar = np.full(len(self.tools), -1.0, np.float32)
+        np.maximum.at(similar, self._owners, self._vectors @ self._embed([question])[0])
         evidence = self._evidence(question)
         ranked = []
         for tool, cosine in zip(self.tools, similar.tolist(), strict=True):
@@ -204,6 +126,3 @@ class Router:
 def calibrated(raw: Mapping[str, float], neutral: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """`raw` less the mean over the neutral questions, by name."""
     return {name: value - sum(n[name] for n in neutral) / len(neutral) for name, value in raw.items()}
-
-
-Count = Callable[[str], int]
