@@ -16,7 +16,7 @@ from typing import Any
 from portico_engine.chat import ChatTemplate
 from portico_engine.constrain import constrain
 from portico_engine.detokenizer import IncrementalDetokenizer, StopStrings
-from portico_engine.errors import ChatTemplateError, ContextOverflow, GrammarError, RequestError
+from portico_engine.errors import ChatTemplateError, ContextOverflow, RequestError
 from portico_engine.executors.protocol import Executor
 from portico_engine.grammar.protocol import Matcher, MatcherFactory
 from portico_engine.kv.block_pool import BlockPool
@@ -30,6 +30,7 @@ from portico_engine.sequence import Sequence, State
 from portico_engine.tokenizer import Tokenizer
 
 Progress = Callable[[str, float], None]
+_ANY_LENGTH = 1 << 30
 
 
 class Engine:
@@ -254,11 +255,11 @@ class Engine:
         if request.grammar is None:
             return None
         matcher = self.grammars.matcher(request.grammar)
-        if matcher.closing_tokens(max_new) is None:
-            longest = self._executor.caps.context_length
-            shortest = matcher.closing_tokens(longest)
-            needs = f"at least {len(shortest)}" if shortest is not None else f"more than {longest}"
-            raise GrammarError(f"the grammar's shortest text needs {needs} tokens, but only {max_new} may be generated")
+        shortest = matcher.closing_tokens(_ANY_LENGTH)  # None: not known, then the length itself is the only end
+        if shortest is not None and len(shortest) > max_new:
+            raise RequestError(
+                f"max_tokens is {max_new}, but the grammar's shortest text needs {len(shortest)} tokens (its end among them)"
+            )
         return matcher
 
     def _accept(self, seq: Sequence, pick: Pick) -> None:

@@ -1,0 +1,103 @@
+"""An executor whose next token is a hash of the keys that it reads through the block table: a mistake in blocks shows."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from portico_engine.executors.protocol import BLOCK_TOKENS, Bias, Capabilities, Copy, Row, Sampled, StepPlan
+from portico_engine.grammar.protocol import Bitmask
+from portico_engine.sampling import unpack_mask
+
+Cell = tuple[int, int]  # (position, token)
+
+
+def next_token(tokens: list[int], vocab_size: int) -> int:
+    """What the fake model says after these tokens."""
+    return 3 + zlib.crc32(np.array(tokens, dtype="<i8").tobytes()) % (vocab_size - 3)
+
+
+@dataclass
+class FakeStep:
+    """Already run."""
+
+    executor: FakeExecutor
+    plan: StepPlan
+
+    def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> Sampled:
+        tokens: list[tuple[int, ...]] = []
+        logprobs: list[tuple[float, ...]] = []
+        bad: list[int] = []
+        for i, row in enumerate(self.plan.rows):
+            seen = [self.executor.read(row, row.start + want) for want in row.want]
+            picks = [next_token(s, self.executor.caps.vocab_size) for s in seen]
+            if row.targets:
+                tokens.append(row.targets)
+                logprobs.append(tuple(-float((p - t) % 97) for p, t in zip(picks, row.targets, strict=True)))
+                continue
+            if bitmask is not None and picks:
+                allowed = np.flatnonzero(unpack_mask(bitmask[i], self.executor.caps.vocab_size))
+                if not allowed.size:
+                    bad.append(i)
+                    picks = []
+                else:
+                    picks = [int(allowed[p % allowed.size]) for p in picks]
+            tokens.append(tuple(picks))
+            logprobs.append(tuple(0.0 for _ in picks))
+        return Sampled(tuple(tokens), tuple(logprobs), tuple(tuple(() for _ in t) for t in tokens), tuple(bad))
+
+
+@dataclass
+class FakeExecutor:
+    """`fail_at` raises in that step (from 1)."""
+
+    blocks: int = 32
+    rows: int = 4
+    step_tokens: int = 64
+    vocab_size: int = 1000
+    context_length: int = 256
+    fail_at: int | None = None
+    steps: list[StepPlan] = field(default_factory=list)
+    cells: dict[int, dict[int, Cell]] = field(default_factory=dict)
+    closed: bool = False
+
+    @property
+    def caps(self) -> Capabilities:
+        return Capabilities(self.blocks, self.rows, self.step_tokens, self.vocab_size, self.context_length, "fake")
+
+    def submit(self, plan: StepPlan) -> FakeStep:
+        self.steps.append(plan)
+        if self.fail_at == len(self.steps):
+            raise RuntimeError("the fake executor was told to fail")
+        assert len(plan.rows) <= self.rows
+        assert plan.n_tokens <= self.step_tokens
+        for op in plan.kv_ops:
+            if isinstance(op, Copy):
+                source = self.cells.get(op.source, {})
+                assert set(range(op.n_tokens)) <= set(source), "a copy of what was never written"
+                self.cells[op.target] = {i: source[i] for i in range(op.n_tokens)}
+            else:
+                self.cells.pop(op.block, None)
+        written: set[tuple[int, int]] = set()
+        for row in plan.rows:
+            for i, token in enumerate(row.tokens):
+                position = row.start + i
+                block, offset = row.block_table[position // BLOCK_TOKENS], position % BLOCK_TOKENS
+                assert (block, offset) not in written, "two rows write the same slot"
+                written.add((block, offset))
+                self.cells.setdefault(block, {})[offset] = (position, token)
+        return FakeStep(self, plan)
+
+    def read(self, row: Row, position: int) -> list[int]:
+        """All tokens up to a position, as the block table shows them."""
+        out = []
+        for p in range(position + 1):
+            at, token = self.cells[row.block_table[p // BLOCK_TOKENS]][p % BLOCK_TOKENS]
+            assert at == p, f"position {p} holds the key of position {at}"
+            out.append(token)
+        return out
+
+    def close(self) -> None:
+        self.closed = True

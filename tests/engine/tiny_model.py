@@ -1,0 +1,111 @@
+"""GGUF files made by gguf's writer, for tests: a random two-layer Llama with a byte vocabulary, and broken variants of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+from portico_engine.tokenizer import byte_alphabet
+
+HIDDEN, LAYERS, HEADS, KV_HEADS, FEED_FORWARD = 64, 2, 4, 2, 96
+SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+MERGES = ("h e", "l l", "he ll", "hell o", "Ġ w", "o r", "Ġw or", "l d", "Ġwor ld", "Ã ©")
+CHAT_TEMPLATE = (
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+
+def vocabulary() -> list[str]:
+    """Special tokens, every byte, the merged pieces."""
+    return [*SPECIAL, *byte_alphabet(), *("".join(merge.split()) for merge in MERGES)]
+
+
+def write_tiny_llama(
+    path: Path,
+    *,
+    architecture: str = "llama",
+    context: int = 256,
+    chat_template: str | None = CHAT_TEMPLATE,
+    quantization: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.Q4_1,
+    leave_out: str = "",
+    customize: Callable[[gguf.GGUFWriter], None] | None = None,
+    extra_tensors: bool = False,
+) -> Path:
+    """A model file. `leave_out` is a tensor that is not written; `customize` adds metadata; `extra_tensors` biases and norms."""
+    tokens = vocabulary()
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_name("tiny")
+    writer.add_context_length(context)
+    writer.add_embedding_length(HIDDEN)
+    writer.add_block_count(LAYERS)
+    writer.add_feed_forward_length(FEED_FORWARD)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(KV_HEADS)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_freq_base(10000.0)
+    writer.add_rope_dimension_count(HIDDEN // HEADS)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q4_1)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("smollm")
+    writer.add_token_list(tokens)
+    writer.add_token_types([3] * len(SPECIAL) + [1] * (len(tokens) - len(SPECIAL)))
+    writer.add_token_merges(list(MERGES))
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_add_bos_token(False)
+    if chat_template is not None:
+        writer.add_chat_template(chat_template)
+    if customize is not None:
+        customize(writer)
+    for name, value in _tensors(len(tokens), extra=extra_tensors).items():
+        if name == leave_out:
+            continue
+        if value.ndim == 2:
+            data = gguf.quants.quantize(value, quantization)
+            writer.add_tensor(name, data, raw_dtype=quantization)
+        else:
+            writer.add_tensor(name, value)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def _tensors(vocab_size: int, *, extra: bool) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(7)
+
+    def matrix(rows: int, columns: int) -> np.ndarray:
+        return (rng.standard_normal((rows, columns)) * 0.6 / np.sqrt(columns)).astype(np.float32)
+
+    def norm(size: int = HIDDEN) -> np.ndarray:
+        return (1 + 0.1 * rng.standard_normal(size)).astype(np.float32)
+
+    head = HIDDEN // HEADS
+    out = {"token_embd.weight": matrix(vocab_size, HIDDEN) * 8, "output_norm.weight": norm()}
+    for i in range(LAYERS):
+        at = f"blk.{i}"
+        out |= {
+            f"{at}.attn_norm.weight": norm(),
+            f"{at}.attn_q.weight": matrix(HEADS * head, HIDDEN) * 3,
+            f"{at}.attn_k.weight": matrix(KV_HEADS * head, HIDDEN) * 3,
+            f"{at}.attn_v.weight": matrix(KV_HEADS * head, HIDDEN) * 2,
+            f"{at}.attn_output.weight": matrix(HIDDEN, HEADS * head) * 2,
+            f"{at}.ffn_norm.weight": norm(),
+            f"{at}.ffn_gate.weight": matrix(FEED_FORWARD, HIDDEN) * 2,
+            f"{at}.ffn_up.weight": matrix(FEED_FORWARD, HIDDEN) * 2,
+            f"{at}.ffn_down.weight": matrix(HIDDEN, FEED_FORWARD) * 2,
+        }
+        if extra:
+            out |= {
+                f"{at}.attn_q.bias": matrix(1, HEADS * head)[0] * 3,
+                f"{at}.attn_k.bias": matrix(1, KV_HEADS * head)[0] * 3,
+                f"{at}.attn_v.bias": matrix(1, KV_HEADS * head)[0],
+                f"{at}.attn_q_norm.weight": norm(head),
+                f"{at}.attn_k_norm.weight": norm(head),
+            }
+    return out
