@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import psycopg
 
 Rows = list[tuple[object, ...]]
 
@@ -99,14 +104,10 @@ def shop_rows(rng: random.Random) -> Iterator[tuple[str, Rows]]:
         customers.append((i, name, email, country, rng.choice(_CITIES[country]), rng.random() < 0.5, since))
     yield "customers", customers
     yield "categories", [(i, name) for i, name in enumerate(["Lamps", "Chairs", "Desks", "Rugs"], 1)]
-    names = [
-        f"{stuff} {kind}" for stuff in ("Oak", "Steel", "Linen", "Cork", "Glass") for kind in ("One", "Two", "Three", "Four")
-    ]
+    names = [f"{stuff} {kind}" for stuff in _STUFFS for kind in ("One", "Two", "Three", "Four")]
     prices = [rng.randint(500, 60000) / 100 for _ in names]
-    yield (
-        "products",
-        [(i, names[i - 1], 1 + i % 4, prices[i - 1], rng.choice([0, 3, 12, 40])) for i in range(1, len(names) + 1)],
-    )
+    stocks = [rng.choice([0, 3, 12, 40]) for _ in names]
+    yield "products", [(i, names[i - 1], 1 + i % 4, prices[i - 1], stocks[i - 1]) for i in range(1, len(names) + 1)]
     orders: Rows = []
     items: Rows = []
     for i in range(1, 241):
@@ -121,17 +122,7 @@ def shop_rows(rng: random.Random) -> Iterator[tuple[str, Rows]]:
 
 def music_rows(rng: random.Random) -> Iterator[tuple[str, Rows]]:
     """Artists, albums, tracks; some tracks have no genre."""
-    names = [
-        "Blue Harbor",
-        "Ivory Kites",
-        "The Slow Trains",
-        "Nordlys",
-        "Río Claro",
-        "Mono Garden",
-        "Paper Wolves",
-        "Sunday Static",
-    ]
-    yield "Artist", [(i, name, rng.choice(_COUNTRIES)) for i, name in enumerate(names, 1)]
+    yield "Artist", [(i, name, rng.choice(_COUNTRIES)) for i, name in enumerate(_ARTISTS, 1)]
     albums: Rows = []
     for i in range(1, 31):
         title = (
@@ -193,3 +184,26 @@ def write_sqlite(folder: Path, name: str) -> Path:
     connection.commit()
     connection.close()
     return path
+
+
+def write_duckdb(folder: Path, name: str) -> Path:
+    """The sample as `folder/name.duckdb`."""
+    import duckdb
+
+    schema, make = SAMPLES[name]
+    path = folder / f"{name}.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(schema.replace("placed_at TEXT", "placed_at TIMESTAMP"))
+        for table, rows in make(random.Random(name)):
+            connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+    return path
+
+
+def write_postgres(connection: psycopg.Connection[Any], name: str) -> None:
+    """The sample in the current schema of a connection that may write."""
+    schema, make = SAMPLES[name]
+    translated = re.sub(r"NVARCHAR", "VARCHAR", schema).replace("DATETIME", "TIMESTAMP")
+    connection.execute(translated.replace("placed_at TEXT", "placed_at TIMESTAMP"))
+    for table, rows in make(random.Random(name)):
+        with connection.cursor() as cursor:
+            cursor.executemany(f"INSERT INTO {table} VALUES ({', '.join(['%s'] * len(rows[0]))})", rows)

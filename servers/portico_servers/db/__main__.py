@@ -15,13 +15,14 @@ from portico_servers.db.errors import ConfigError, SourceError
 @click.option("--http", type=click.IntRange(1, 65535), metavar="PORT", help="Streamable HTTP on this port instead of stdio.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on, with --http.")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with limits, canned queries and lookup columns.")
-def main(databases: tuple[str, ...], http: int | None, host: str, config: Path | None) -> None:
+@click.option("--allow-powerful-role", is_flag=True, help="PostgreSQL: connect even as a role that READ ONLY does not hold.")
+def main(databases: tuple[str, ...], http: int | None, host: str, config: Path | None, allow_powerful_role: bool) -> None:
     """Serve SQLite and DuckDB files and PostgreSQL databases, read-only, to an MCP host."""
     from portico_servers.common.transport import serve
     from portico_servers.db.server import build_server
 
     try:
-        server = build_server(databases, config=config)
+        server = build_server(databases, config=config, allow_powerful_role=allow_powerful_role)
     except (SourceError, ConfigError) as exc:
         click.echo(f"portico-db: {exc}", err=True)
         sys.exit(2)

@@ -89,8 +89,13 @@ def rows(databases: Databases, arguments: Arguments, limits: Limits, call: Call)
 def query(databases: Databases, arguments: Arguments, limits: Limits, call: Call) -> Answer:
     """One statement in SQL, its parameters bound."""
     database = databases.choose(arguments.get("connection"))
-    sql, parameters = str(arguments["sql"]), arguments.get("params") or []
-    found = database.run(sql, parameters, _with_rows(limits, arguments.get("limit") or limits.rows), call)
+    rows = arguments.get("limit") or limits.rows
+    return sql_answer(database, str(arguments["sql"]), arguments.get("params") or [], _with_rows(limits, rows), call)
+
+
+def sql_answer(database: Database, sql: str, parameters: Sequence[Any], limits: Limits, call: Call) -> Answer:
+    """The rows of one statement."""
+    found = database.run(sql, parameters, limits, call)
     answer = _result(database, sql, parameters, found, None)
     return Answer(answer, _table_text(answer))
 
@@ -131,7 +136,7 @@ def _result(database: Database, sql: str, parameters: Sequence[Any], found: dict
         "row_count": len(found["rows"]),
         "truncated": found["truncated"],
         "sql": sql,
-        "params": list(parameters) if not isinstance(parameters, Mapping) else dict(parameters),
+        "params": list(parameters),
         "markdown": render.markdown(found["columns"], found["rows"]),
         "note": note,
     }

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from portico_servers.db.dialect import Dialect, dialect
 from portico_servers.db.errors import ArgumentError, DbError
 from portico_servers.db.limits import Limits
+from portico_servers.db.rows.compile import compile_values
+from portico_servers.db.rows.fields import Field
 from portico_servers.db.rows.tool_schema import Named, RowsSchema, build
-from portico_servers.db.schema import Schema, from_json
+from portico_servers.db.schema import Column, Schema, Table, from_json
 from portico_servers.db.sources import Source
 from portico_servers.db.suggest import did_you_mean
 from portico_servers.db.workers import Pool, Worker
+
+_MAX_LOOKUP = 60  # values of a lookup column that a tool definition lists
 
 
 class Cancelled(DbError):
@@ -62,6 +66,7 @@ class Database:
     schema: Schema = field(default_factory=lambda: Schema(()))
     warning: str | None = None
     version: str = ""
+    lookups: tuple[str, ...] = ()  # `table.column`: their values may stand in tool definitions
 
     @property
     def name(self) -> str:
@@ -75,10 +80,37 @@ class Database:
         """Read the schema anew; True where it changed. DbError where the database can't be read."""
         version = self.pool.version()
         data = self.pool.schema()
-        schema = from_json(data)
+        schema, refused = self._with_lookups(from_json(data))
+        if refused:
+            data["warning"] = "; ".join(filter(None, [data["warning"], *refused]))
         changed = schema.digest != self.schema.digest
         self.schema, self.warning, self.version = schema, data["warning"], version
         return changed
+
+    def _with_lookups(self, schema: Schema) -> tuple[Schema, list[str]]:
+        """The schema with the lookup columns' values, and why some have none."""
+        refused: list[str] = []
+        for path in self.lookups:
+            table_name, _, column_name = path.rpartition(".")
+            table = schema.by_name.get(table_name)
+            column = table.by_name.get(column_name) if table else None
+            if table is None or column is None or column.kind != "text":
+                refused.append(f"lookup {path}: no such text column")
+                continue
+            values = self._values(schema, table, column)
+            if values is None:
+                refused.append(f"lookup {path}: more than {_MAX_LOOKUP} values")
+                continue
+            columns = tuple(replace(c, values=values) if c is column else c for c in table.columns)
+            changed = replace(table, columns=columns)
+            schema = Schema(tuple(changed if item is table else item for item in schema.tables))
+        return schema, refused
+
+    def _values(self, schema: Schema, table: Table, column: Column) -> tuple[str, ...] | None:
+        statement = compile_values(schema, table, Field(column.name, column), self.dialect, _MAX_LOOKUP + 2)
+        found = self.pool.run(statement.sql, statement.parameters, Limits(rows=_MAX_LOOKUP + 2))
+        values = sorted(str(row[0]) for row in found["rows"] if row[0] is not None)
+        return tuple(values) if len(values) <= _MAX_LOOKUP else None
 
     def run(self, sql: str, parameters: Any, limits: Limits, call: Call) -> dict[str, Any]:
         """One statement: columns, rows, truncated, seconds."""
@@ -127,8 +159,8 @@ class View:
 class Databases:
     """All of them, and the view made of their schemas."""
 
-    def __init__(self, sources: Sequence[Source]) -> None:
-        self.all = tuple(Database(source, Pool(source)) for source in sources)
+    def __init__(self, sources: Sequence[Source], lookups: Mapping[str, Sequence[str]] | None = None) -> None:
+        self.all = tuple(Database(s, Pool(s), lookups=tuple((lookups or {}).get(s.name, ()))) for s in sources)
         self.by_name: Mapping[str, Database] = {database.name: database for database in self.all}
         self._lock = threading.Lock()
         self._loaded = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,10 +15,11 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp_types import CallToolResult, Resource, TextContent, Tool
 
-from portico_servers.db import sources
+from portico_servers.db import canned, sources
+from portico_servers.db import config as config_file
 from portico_servers.db.answers import Answer
 from portico_servers.db.database import Call, Databases
-from portico_servers.db.errors import ArgumentError, DbError
+from portico_servers.db.errors import ArgumentError, ConfigError, DbError
 from portico_servers.db.limits import Limits
 from portico_servers.db.notify import Notifier, watch
 from portico_servers.db.resources import add_resources, table_resources
@@ -84,9 +86,30 @@ class DatabaseServer(MCPServer[None]):
         return spec.run(self.databases, arguments, self.limits, call)
 
 
-def build_server(targets: Sequence[str], *, config: Path | None = None, limits: Limits | None = None) -> DatabaseServer:
-    """A server over these files and DSNs. SourceError where one of them is no database, ConfigError for a bad config."""
-    return DatabaseServer(Databases(sources.parse(targets)), BUILT_IN, limits or Limits())
+def build_server(
+    targets: Sequence[str], *, config: Path | None = None, limits: Limits | None = None, allow_powerful_role: bool = False
+) -> DatabaseServer:
+    """A server over these files and DSNs. SourceError where one of them is no database, ConfigError for a bad config.
+
+    `limits` and `allow_powerful_role` go over the config file's.
+    """
+    settings = config_file.load(config) if config else config_file.Config()
+    found = [_allowed(source, settings, allow_powerful_role) for source in sources.parse(targets)]
+    names = [source.name for source in found]
+    for name in settings.connections:
+        if name not in names:
+            raise ConfigError(
+                f"{config}: connections.{name}: no such connection{did_you_mean(name, names)} (there are: {names})"
+            )
+    lookups = {name: connection.lookups for name, connection in settings.connections.items()}
+    tools = (*BUILT_IN, *canned.tools(settings.queries, names))
+    return DatabaseServer(Databases(found, lookups), tools, limits or settings.bounds())
+
+
+def _allowed(source: sources.Source, settings: config_file.Config, powerful: bool) -> sources.Source:
+    connection = settings.connections.get(source.name)
+    powerful = powerful or (connection is not None and connection.allow_powerful_role)
+    return dataclasses.replace(source, allow_powerful_role=powerful)
 
 
 def _check(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:

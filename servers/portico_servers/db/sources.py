@@ -32,7 +32,7 @@ class Source:
         return None if self.engine == "postgres" else Path(self.target)
 
 
-def parse(targets: Sequence[str], *, allow_powerful_role: bool = False) -> tuple[Source, ...]:
+def parse(targets: Sequence[str]) -> tuple[Source, ...]:
     """Sources in the order given; two of the same name get a number. SourceError for what can't be one."""
     if not targets:
         raise SourceError(f"no database given; {_EXPECTED}")
@@ -41,7 +41,7 @@ def parse(targets: Sequence[str], *, allow_powerful_role: bool = False) -> tuple
         engine = recognise(target)
         where = target if engine == "postgres" else str(Path(target).absolute())
         name = _unique(_name(target, engine), [source.name for source in found])
-        found.append(Source(name, engine, where, allow_powerful_role))
+        found.append(Source(name, engine, where))
     return tuple(found)
 
 

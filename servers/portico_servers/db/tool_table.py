@@ -64,7 +64,7 @@ RESULT_SCHEMA: JSON = {
         "row_count": {"type": "integer"},
         "truncated": {"type": "boolean", "description": "More rows, bytes or cells were there than the limits allow."},
         "sql": {"type": "string", "description": "The statement that ran."},
-        "params": {"type": ["array", "object"], "description": "The values bound to it."},
+        "params": {"type": "array", "description": "The values bound to it."},
         "markdown": {"type": "string", "description": "The rows as a Markdown table."},
         "note": {**_NOTE, "description": "Where nothing matched: the nearest values."},
     },

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from portico_servers.db.engines.base import Engine
-from portico_servers.db.errors import DbError
+from portico_servers.db.errors import DbError, SourceError
 from portico_servers.db.limits import Limits
 from portico_servers.db.schema import to_json
 from portico_servers.db.sources import Source
@@ -36,7 +36,16 @@ def open_engine(source: Source) -> Engine:
         from portico_servers.db.engines.sqlite import SQLiteEngine
 
         return SQLiteEngine(Path(source.target))
-    raise NotImplementedError(source.engine)
+    try:
+        if source.engine == "duckdb":
+            from portico_servers.db.engines.duckdb import DuckDBEngine
+
+            return DuckDBEngine(Path(source.target))
+        from portico_servers.db.engines.postgres import PostgresEngine
+
+        return PostgresEngine(source.target, allow_powerful_role=source.allow_powerful_role)
+    except ModuleNotFoundError as exc:
+        raise SourceError(f"{source.name}: {exc.name} is not installed: pip install 'portico-mcp[db]'") from None
 
 
 def answer(engine: Engine, request: dict[str, Any]) -> Any:

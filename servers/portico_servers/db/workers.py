@@ -158,10 +158,13 @@ class Pool:
         """End every worker. Calls under way fail."""
         with self._lock:
             self._closed = True
-            workers = list(self._all)
-            self._free.clear()
-        for worker in workers:
-            worker.kill()
+            idle, self._free = self._free, []
+            busy = self._all.difference(idle)
+            self._all.difference_update(idle)
+        for worker in busy:
+            worker.kill()  # whoever waits for it closes it
+        for worker in idle:
+            worker.close()
 
     def release_idle(self, seconds: float) -> None:
         """End workers that had nothing to do for so long: a DuckDB file stays locked against writers while one has it open."""

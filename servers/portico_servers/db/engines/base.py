@@ -20,6 +20,7 @@ Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 
 _CELL_CHARACTERS = 4_000  # one cell of an answer; the rest is cut and marked
 _BLOB_BYTES = 32
+_COMPUTED_DIGITS = -10  # decimals with this many fractional digits come from a division: a float says as much
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,4 +107,8 @@ def _decimal(value: decimal.Decimal) -> Any:
         return str(value)
     if value == value.to_integral_value() and value.adjusted() < 18:
         return int(value)
-    return float(value) if decimal.Decimal(repr(float(value))) == value else str(value)
+    as_float = float(value)
+    computed = value.as_tuple().exponent
+    if decimal.Decimal(repr(as_float)) == value or (isinstance(computed, int) and computed <= _COMPUTED_DIGITS):
+        return as_float
+    return str(value)

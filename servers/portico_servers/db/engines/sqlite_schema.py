@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterable
 
-from portico_servers.db.engines.kinds import ISO_DATE, declared_kind
+from portico_servers.db.engines.kinds import ISO_DATE, allowed_values, declared_kind
 from portico_servers.db.schema import Column, ForeignKey, Kind, Schema, Table
 
 _SAMPLE = 20  # cells looked at where the declared type says nothing
-_CHECK_IN = re.compile(r"""["'`\[]?(\w+)["'`\]]?\s+IN\s*\(\s*('(?:[^']|'')*'(?:\s*,\s*'(?:[^']|'')*')*)\s*\)""", re.IGNORECASE)
-_LITERAL = re.compile(r"'((?:[^']|'')*)'")
 
 
 def read(connection: sqlite3.Connection) -> Schema:
@@ -144,17 +141,6 @@ def _row_estimate(connection: sqlite3.Connection, table: str, estimates: dict[st
     except sqlite3.Error:
         return None  # WITHOUT ROWID
     return int(row[0]) if row and isinstance(row[0], int) else 0
-
-
-def allowed_values(sql: str) -> dict[str, tuple[str, ...]]:
-    """Per column (lower case) the values of `CHECK (column IN ('a', 'b'))` in a CREATE TABLE text."""
-    found: dict[str, tuple[str, ...]] = {}
-    for match in re.finditer(r"CHECK\s*\(", sql, re.IGNORECASE):
-        inner = _CHECK_IN.match(sql[match.end() :].lstrip())
-        rest = sql[match.end() :].lstrip()[inner.end() :].lstrip() if inner else ""
-        if inner and rest.startswith(")"):
-            found[inner[1].lower()] = tuple(v.replace("''", "'") for v in _LITERAL.findall(inner[2]))
-    return found
 
 
 def quoted(name: str) -> str:

@@ -1,0 +1,116 @@
+"""DuckDB, read-only by the engine itself: read_only, no external access, no extensions, configuration locked, memory bounded.
+
+It owns one connection. What the tables are like is in `duckdb_schema.py`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from portico_servers.db.engines import duckdb_schema
+from portico_servers.db.engines.base import Parameters, Result, collect
+from portico_servers.db.errors import LimitError, ReadOnlyError, SourceError, StatementError
+from portico_servers.db.limits import Limits
+from portico_servers.db.schema import Schema
+
+# Kinds of statement that only read, as DuckDB's own parser names them. MULTI is what PIVOT becomes.
+_READING = {"SELECT", "EXPLAIN", "PRAGMA", "CALL", "MULTI"}
+_CONFIG = {
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "python_enable_replacements": "false",  # else a table name could mean a Python variable of ours
+    "memory_limit": "512MB",
+    "temp_directory": "",  # its default lies beside the database
+    "threads": "2",
+    "lock_configuration": "true",
+}
+_REFUSED = ("read-only", "read only", "disabled by configuration", "configuration has been locked", "permission error")
+
+
+class DuckDBEngine:
+    """One connection to one file."""
+
+    warning: str | None = None
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._connection = duckdb.connect(str(path), read_only=True, config=dict(_CONFIG))
+        except duckdb.Error as exc:
+            raise SourceError(f"{path}: {_line(exc)}; expected a DuckDB database that can be read") from None
+
+    def schema(self) -> Schema:
+        """All tables and views of all schemas."""
+        try:
+            return duckdb_schema.read(self._connection)
+        except duckdb.Error as exc:
+            raise _translated(exc, 30.0) from None
+
+    def schema_version(self) -> str:
+        try:
+            return duckdb_schema.version(self._connection)
+        except duckdb.Error as exc:
+            raise _translated(exc, 30.0) from None
+
+    def run(self, sql: str, parameters: Parameters, limits: Limits) -> Result:
+        """One statement of a kind that only reads."""
+        start = time.monotonic()
+        timer = threading.Timer(limits.seconds, self._connection.interrupt)
+        timer.daemon = True
+        try:
+            timer.start()
+            statement = self._only_statement(sql)
+            cursor = self._connection.execute(statement, parameters)
+            columns = [item[0] for item in cursor.description or ()]
+            rows, truncated = collect(columns, _fetch(cursor), limits)
+        except duckdb.Error as exc:
+            raise _translated(exc, limits.seconds) from None
+        except (RuntimeError, MemoryError, OverflowError, ValueError) as exc:
+            raise _translated(exc, limits.seconds) from None
+        finally:
+            timer.cancel()
+        return Result(columns, rows, truncated, time.monotonic() - start)
+
+    def _only_statement(self, sql: str) -> duckdb.Statement:
+        statements = self._connection.extract_statements(sql)
+        if len(statements) != 1:
+            raise ReadOnlyError("only one statement at a time is run" if statements else "there is no statement in it")
+        kind = statements[0].type.name
+        if kind not in _READING:
+            raise ReadOnlyError(f"refused, this connection only reads: {kind} statements are not run")
+        return statements[0]
+
+    def explain(self, sql: str, parameters: Parameters, limits: Limits) -> list[str]:
+        """The physical plan as DuckDB draws it."""
+        found = self.run("EXPLAIN " + sql, parameters, limits)
+        return [line for row in found.rows for line in str(row[-1]).splitlines() if line.strip()]
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _fetch(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    while some := cursor.fetchmany(200):
+        yield from some
+
+
+def _line(exc: BaseException) -> str:
+    return str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
+
+
+def _translated(exc: BaseException, seconds: float) -> StatementError:
+    text = str(exc)
+    if isinstance(exc, duckdb.InterruptException) or "INTERRUPT" in text:
+        return LimitError(f"stopped after {seconds:g} s, the limit for one statement")
+    if isinstance(exc, duckdb.OutOfMemoryException | MemoryError) or "Out of Memory" in text or "bad_alloc" in text:
+        return LimitError("the statement needs more memory than it may have")
+    if any(part in text.lower() for part in _REFUSED):
+        return ReadOnlyError(f"refused, this connection only reads: {_line(exc)}")
+    return StatementError(_line(exc))
