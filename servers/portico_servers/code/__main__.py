@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -25,10 +26,12 @@ def main(directories: tuple[Path, ...], port: int | None, host: str, cache_dir: 
             click.echo(f"portico-code: {directory} {state}; give directories of source code", err=True)
             sys.exit(2)
     # Imported here, so that a mistake above is answered at once.
-    from portico_servers.code.server import build_server, log_to_stderr
+    from portico_servers.code.server import build_server
     from portico_servers.common.transport import serve
 
-    log_to_stderr()
+    # Nothing but JSON-RPC may reach stdout.
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="portico-code: %(message)s")
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
     serve(build_server(directories, cache_dir=cache_dir), http=port, host=host)
 
 

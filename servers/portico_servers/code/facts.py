@@ -40,11 +40,21 @@ class FileFacts:
     imports: tuple[tuple[int, int], ...]
     chunks: bytes
     terms: tuple[str, ...]
+    surfaces: tuple[str, ...]  # of each term, a word as it was written
     postings: bytes
 
 
 def is_binary(head: bytes) -> bool:
     return b"\0" in head[:_SNIFF]
+
+
+def failed(path: str, size: int, mtime_ns: int) -> FileFacts:
+    """A file that no parser survives: known by name, so that it isn't tried again until it changes."""
+    return _nothing(path, size, mtime_ns, "unparsable")
+
+
+def _nothing(path: str, size: int, mtime_ns: int, why: str) -> FileFacts:
+    return FileFacts(path, size, mtime_ns, language_of(path), 0, why, (), (), b"", (), (), b"")
 
 
 def extract(path: str, size: int, mtime_ns: int, data: bytes) -> FileFacts:
@@ -56,7 +66,7 @@ def extract(path: str, size: int, mtime_ns: int, data: bytes) -> FileFacts:
     elif size > MAX_BYTES:
         skipped = "too large"
     if skipped:
-        return FileFacts(path, size, mtime_ns, language, 0, skipped, (), (), b"", (), b"")
+        return _nothing(path, size, mtime_ns, skipped)
     if language == "text":
         data = data[:_MAX_PLAIN_BYTES]
     text = data.decode("utf-8", "replace")
@@ -75,6 +85,7 @@ def extract(path: str, size: int, mtime_ns: int, data: bytes) -> FileFacts:
         del symbols[_MAX_SYMBOLS:]
         pieces = chunks.cut(lines, symbols) or [chunks.Chunk(1, max(len(lines), 1), None)]
     table, terms, postings = _count(path, lines, symbols, pieces)
+    surfaces = tuple(tokens.surface(term[1:]) for term in terms)
     return FileFacts(
         path,
         size,
@@ -86,6 +97,7 @@ def extract(path: str, size: int, mtime_ns: int, data: bytes) -> FileFacts:
         tuple(imports),
         table.tobytes(),
         terms,
+        surfaces,
         postings.tobytes(),
     )
 

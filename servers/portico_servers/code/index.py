@@ -5,21 +5,28 @@ persists through `Store`; it knows nothing of MCP.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from portico_servers.code.facts import MAX_BYTES, FileFacts, extract
+from portico_servers.code.extractor import Job, extract_all, extract_one
+from portico_servers.code.facts import FileFacts
 from portico_servers.code.files import FileStat, list_files, stat_file
+from portico_servers.code.languages import language_of
+from portico_servers.code.priors import prior
 from portico_servers.code.rank import KnownFile, RankedIndex, Scored
 from portico_servers.code.store import Store, StoredFile
-from portico_servers.common.jail import Jail, NotFound
+from portico_servers.common import embed
+from portico_servers.common.jail import Jail
 
 logger = logging.getLogger(__name__)
 _BATCH_SECONDS = 0.5
-_BATCH_FILES = 200
+_BATCH_FILES = 400
+_FEW_FILES = 8
+_PROCESSES = max(2, min(4, (os.cpu_count() or 2) // 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +97,13 @@ class RootIndex:
             logger.error("the index of %s can't be kept: %s", self.root, error)
             return
         try:
-            self._ranked = RankedIndex(store.term_ids)
+            self._ranked = RankedIndex(store)
             self._store = store
             self._load(store, self._ranked)
             self._scan()
             self.progress = replace(self.progress, complete=True)
             self.ready.set()
+            self._embed()
             self._watch()
         finally:
             self._store = None
@@ -128,26 +136,21 @@ class RootIndex:
             self._ranked.remove([self._by_path.pop(path).id for path in paths])
             self._store.remove(paths)
 
-    def _take(self, paths: Iterable[str], present: dict[str, FileStat]) -> None:
-        batch: list[FileFacts] = []
+    def _take(self, paths: Sequence[str], present: dict[str, FileStat]) -> None:
+        """Extract and commit: a few files here and now, more in child processes."""
+        jobs = [Job(path, *present[path]) for path in paths]
+        if len(jobs) <= _FEW_FILES:
+            self._commit([facts for job in jobs if (facts := extract_one(self._jail, job)) is not None])
+            return
+        jobs.sort(key=lambda job: (prior(job.path, language_of(job.path)) < 1, job.path))  # what is asked for most comes first
+        waiting: list[FileFacts] = []
         began = time.monotonic()
-        for path in paths:
-            if self._stop.is_set():
-                return
-            facts = self._extract(path, present[path])
-            if facts is not None:
-                batch.append(facts)
-            if len(batch) >= _BATCH_FILES or time.monotonic() - began > _BATCH_SECONDS:
-                self._commit(batch)
-                batch, began = [], time.monotonic()
-        self._commit(batch)
-
-    def _extract(self, path: str, now: FileStat) -> FileFacts | None:
-        try:
-            data = self._jail.read_bytes(path, MAX_BYTES + 1)
-        except NotFound:  # it went away, or may not be read
-            return None
-        return extract(path, now.size, now.mtime_ns, data)
+        for some in extract_all(self.root, jobs, processes=_PROCESSES, stop=self._stop.is_set):
+            waiting += some
+            if len(waiting) >= _BATCH_FILES or time.monotonic() - began > _BATCH_SECONDS:
+                self._commit(waiting)
+                waiting, began = [], time.monotonic()
+        self._commit(waiting)
 
     def _commit(self, batch: Sequence[FileFacts]) -> None:
         if not batch:
@@ -161,6 +164,14 @@ class RootIndex:
         self._by_path.update((file.path, _light(file)) for file in stored)
         self.progress = replace(self.progress, done=min(self.progress.done + len(batch), self.progress.total))
 
+    def _embed(self) -> None:
+        """Rank by meaning from now on; without its model the index ranks by words alone."""
+        assert self._ranked is not None
+        try:
+            self._ranked.embed(embed.shared())
+        except RuntimeError as error:
+            logger.warning("%s; ranking by words alone", error)
+
     def _watch(self) -> None:
         from watchfiles import watch
 
@@ -170,7 +181,7 @@ class RootIndex:
             if len(known) == len(paths) and all(known.values()):
                 # Saves of files that are already known: no walk, so that it's done in milliseconds.
                 present = {path: now for path, now in known.items() if now is not None and not self._is_current(path, now)}
-                self._take(present, present)
+                self._take(list(present), present)
                 if present and self._changed is not None:
                     self._changed(self.name, list(present))
             else:

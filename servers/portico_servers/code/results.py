@@ -5,8 +5,6 @@ The text is what a small model and a person read: it keeps to a budget, and the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pydantic import BaseModel, Field
 
 from portico_servers.common.text import dedent, one_line, within
@@ -111,7 +109,3 @@ def outline_text(outline: Outline, budget: int = TEXT_BUDGET) -> str:
 def passage_text(passage: Passage) -> str:
     head = f"{passage.path}:{passage.start_line}-{passage.end_line} of {passage.total_lines}"
     return "\n".join(line for line in (head, passage.text, f"({passage.note})" if passage.note else "") if line)
-
-
-def numbered(symbols: Sequence[OutlineItem]) -> list[str]:
-    return [f"{item.start_line}: {item.signature}" for item in symbols]

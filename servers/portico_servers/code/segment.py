@@ -1,4 +1,4 @@
-"""One immutable piece of the ranking index: the postings of some files, by term. Numbers alone, no text, no disk.
+"""One piece of the ranking index, immutable but for what it leaves out: the postings of some files, by term. No text, no disk.
 
 The index is a handful of these (as a log-structured merge tree has levels): new files make a small segment, and segments
 are merged in the background, so that a query never waits for a writer.
@@ -33,6 +33,7 @@ class Segment:
         self.size = len(table)
         self.file, self.start, self.end, self.ordinal, self.kind = (np.ascontiguousarray(table[:, i]) for i in range(5))
         self.alive = np.ones(self.size, np.bool_)
+        self.vectors: npt.NDArray[np.float16] | None = None  # set once, when embeddings are there
         order = np.argsort(terms, kind="stable")
         self.docs, self.counts = docs[order], counts[order]
         sorted_terms = terms[order]

@@ -31,7 +31,7 @@ CREATE TABLE symbols (file_id INTEGER NOT NULL, ordinal INTEGER NOT NULL, name T
   kind TEXT NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL, parent TEXT NOT NULL, signature TEXT NOT NULL,
   PRIMARY KEY (file_id, ordinal)) WITHOUT ROWID;
 CREATE INDEX symbols_by_name ON symbols(folded);
-CREATE TABLE terms (id INTEGER PRIMARY KEY, term TEXT NOT NULL UNIQUE);
+CREATE TABLE terms (id INTEGER PRIMARY KEY, term TEXT NOT NULL UNIQUE, surface TEXT NOT NULL);
 """
 
 
@@ -75,7 +75,12 @@ class Store:
         self._db = self._open()
         self._reader = self._connect()
         self._reader.execute("PRAGMA query_only = ON")
-        self.term_ids: dict[str, int] = {term: number for number, term in self._db.execute("SELECT id, term FROM terms")}
+        # Ids are given out from 1 in order, so that both can be read up to a length while they grow.
+        self.term_ids: dict[str, int] = {}
+        self.surfaces: list[str] = [""]
+        for number, term, surface in self._db.execute("SELECT id, term, surface FROM terms ORDER BY id"):
+            self.term_ids[term] = number
+            self.surfaces.append(surface)
 
     @property
     def shared(self) -> bool:
@@ -106,13 +111,21 @@ class Store:
         stored: list[StoredFile] = []
         with self._lock, self._db:
             self._drop([facts.path for facts in batch])
-            fresh = [(term,) for term in dict.fromkeys(t for facts in batch for t in facts.terms) if term not in self.term_ids]
-            first = len(self.term_ids) + 1
-            self._db.executemany("INSERT INTO terms(id, term) VALUES (?, ?)", ((first + i, t) for i, (t,) in enumerate(fresh)))
-            self.term_ids.update((t, first + i) for i, (t,) in enumerate(fresh))
+            self._learn(batch)
             for facts in batch:
                 stored.append(self._put_one(facts))
         return stored
+
+    def _learn(self, batch: Sequence[FileFacts]) -> None:
+        fresh: dict[str, str] = {}
+        for facts in batch:
+            for term, surface in zip(facts.terms, facts.surfaces, strict=True):
+                if term not in self.term_ids:
+                    fresh.setdefault(term, surface)
+        first = len(self.term_ids) + 1
+        self._db.executemany("INSERT INTO terms VALUES (?,?,?)", ((first + i, t, s) for i, (t, s) in enumerate(fresh.items())))
+        self.surfaces.extend(fresh.values())
+        self.term_ids.update((term, first + i) for i, term in enumerate(fresh))
 
     def _put_one(self, facts: FileFacts) -> StoredFile:
         postings = _table(facts.postings, 3).copy()

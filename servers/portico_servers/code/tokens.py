@@ -22,6 +22,7 @@ STOP_WORDS = frozenset(
 _GENERIC = frozenset("find code file function method class used use uses using show".split())
 
 _split_cache: dict[str, tuple[str, ...]] = {}
+_surfaces: dict[str, str] = {}
 
 
 def split(word: str) -> tuple[str, ...]:
@@ -29,15 +30,25 @@ def split(word: str) -> tuple[str, ...]:
     known = _split_cache.get(word)
     if known is not None:
         return known
-    parts = [stem(part.lower()) for part in _PART.findall(word)]
+    parts = []
+    for part in _PART.findall(word):
+        lowered = part.lower()
+        parts.append(stem(lowered))
+        _surfaces.setdefault(parts[-1], lowered)
     whole = word.strip("_").lower()
     if len(parts) > 1 and len(whole) <= _MAX_TERM:
         parts.append(whole.replace("_", ""))
     terms = tuple(part for part in parts if 1 < len(part) <= _MAX_TERM and not (part.isdigit() and len(part) > 4))
     if len(_split_cache) >= _SPLIT_CACHE_SIZE:
         _split_cache.clear()
+        _surfaces.clear()
     _split_cache[word] = terms
     return terms
+
+
+def surface(term: str) -> str:
+    """A word that gave `term` in this process: what an embedding model can read. The term itself if it's a whole name."""
+    return _surfaces.get(term, term)
 
 
 def stem(term: str) -> str:
@@ -70,13 +81,16 @@ def terms(text: str) -> list[str]:
     return found
 
 
-def question_terms(question: str) -> list[str]:
-    """The distinct terms of a question, stop words left out unless nothing else is there."""
+def question_words(question: str) -> list[str]:
+    """The words of a question, stop words left out unless nothing else is there."""
     words = _WORD.findall(question)
     content = [word for word in words if word.lower() not in STOP_WORDS]
-    if not content:
-        content = [word for word in words if word.lower() in _GENERIC] or words
-    return list(dict.fromkeys(term for word in content for term in split(word)))
+    return content or [word for word in words if word.lower() in _GENERIC] or words
+
+
+def question_terms(question: str) -> list[str]:
+    """The distinct terms of a question."""
+    return list(dict.fromkeys(term for word in question_words(question) for term in split(word)))
 
 
 def identifiers(question: str) -> list[str]:

@@ -1,0 +1,59 @@
+"""The prompts: a question that a person picks from a menu, with what is needed to answer it already looked up."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from mcp.server.mcpserver import MCPServer
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS
+
+from portico_servers.code.finding import find_symbol
+from portico_servers.code.results import Hits, hits_text
+from portico_servers.code.tools import CALLER_ERRORS, in_thread
+from portico_servers.code.using import changed_since, find_references
+from portico_servers.code.workspace import Workspace
+
+_SHORT = 4_000  # characters
+_LONG = 6_000
+_DIFF = 20_000
+
+
+def add_prompts(server: MCPServer[Workspace], workspace: Workspace) -> None:
+    @server.prompt(title="Explain a symbol", description="Explain what a function or class does, from its code and its uses.")
+    async def explain_symbol(name: str) -> str:
+        found, used = await _around(workspace, name)
+        return (
+            f"Explain `{name}`: what it does, what it takes and gives back, and how it is used. Cite lines as path:line.\n\n"
+            f"## Definition\n{hits_text(found, nothing='not found', budget=_LONG)}\n\n"
+            f"## Uses\n{hits_text(used, nothing='none', budget=_SHORT)}"
+        )
+
+    @server.prompt(title="Review a diff", description="Review what changed since a commit, tag or date.")
+    async def review_diff(ref: str) -> str:
+        try:
+            changes = await changed_since(workspace, ref)
+        except CALLER_ERRORS as error:
+            raise MCPError(code=INVALID_PARAMS, message=str(error)) from None
+        return (
+            f"Review the changes since {ref}: bugs first, then what is unclear, then style. Cite lines as path:line; say so if "
+            f"you find nothing.\n\n{hits_text(changes, nothing='nothing changed', budget=_DIFF)}"
+        )
+
+    @server.prompt(title="Trace a call", description="Follow who calls a function, and what it calls.")
+    async def trace_call(name: str) -> str:
+        found, used = await _around(workspace, name)
+        callers = used.model_copy(update={"hits": [hit for hit in used.hits if hit.kind == "call"]})
+        return (
+            f"Trace the calls around `{name}`: who calls it, in what order things happen, and what it calls in turn. Use "
+            f"find_references and read to go on from here. Cite lines as path:line.\n\n"
+            f"## Definition\n{hits_text(found, nothing='not found', budget=_LONG)}\n\n"
+            f"## Callers\n{hits_text(callers, nothing='none found', budget=_LONG)}"
+        )
+
+
+async def _around(workspace: Workspace, name: str) -> tuple[Hits, Hits]:
+    try:
+        return await in_thread(partial(find_symbol, workspace, name)), await find_references(workspace, name)
+    except CALLER_ERRORS as error:
+        raise MCPError(code=INVALID_PARAMS, message=str(error)) from None
