@@ -6,6 +6,7 @@ kind is read, so that a server starts at once.
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
 from portico_servers.docs.errors import ReadError
@@ -25,7 +26,10 @@ KINDS = {
     ".xhtml": "html",
     ".txt": "text",
     ".text": "text",
+    ".pdf": "pdf",
+    ".ipynb": "notebook",
 }
+_MAN_NAME = re.compile(r".+\.(?:[1-9][a-z0-9]*|[ln])(?:\.gz)?$")
 _BARE = {"readme", "changelog", "changes", "news", "install", "contributing", "authors", "todo", "history", "faq", "hacking"}
 _GENERATED = {"genindex.html", "search.html", "searchindex.html", "py-modindex.html", "modindex.html", "404.html", "robots.txt"}
 _NOT_PROSE = {"cmakelists.txt", "requirements.txt", "constraints.txt", "manifest.txt", "top_level.txt", "entry_points.txt"}
@@ -45,6 +49,8 @@ def kind_of(path: str) -> str | None:
     stem, dot, _ = name.rpartition(".")
     if not dot and name in _BARE:
         return "text"
+    if stem and PurePosixPath(path).parent.name.lower().startswith("man") and _MAN_NAME.match(name):
+        return "man"
     return KINDS.get(PurePosixPath(name).suffix) if stem else None
 
 
@@ -55,7 +61,20 @@ def read_page(path: str, data: bytes, kind: str | None = None) -> Page:
         raise ReadError(f"{path}: not a kind of documentation that can be read")
     if len(data) > MAX_BYTES:
         raise ReadError(f"{path}: {len(data):,} bytes; at most {MAX_BYTES:,} are read")
-    text = decode(path, data)
+    match kind:
+        case "pdf":
+            from portico_servers.docs.readers.pdf import read_pdf
+
+            return read_pdf(path, data)
+        case "man":
+            from portico_servers.docs.readers.man import read_man, unpack
+
+            return read_man(path, decode(path, unpack(path, data)))
+        case _:
+            return _read_text_kind(path, decode(path, data), kind)
+
+
+def _read_text_kind(path: str, text: str, kind: str) -> Page:
     match kind:
         case "markdown":
             from portico_servers.docs.readers.markdown import read_markdown
@@ -69,6 +88,14 @@ def read_page(path: str, data: bytes, kind: str | None = None) -> Page:
             from portico_servers.docs.readers.html import read_html
 
             return read_html(text)
+        case "notebook":
+            from portico_servers.docs.readers.notebook import read_notebook
+
+            return read_notebook(path, text)
+        case "docstrings":
+            from portico_servers.docs.readers.docstrings import read_docstrings
+
+            return read_docstrings(path, text)
         case _:
             from portico_servers.docs.readers.text import read_text
 
