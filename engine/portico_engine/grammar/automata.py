@@ -148,6 +148,7 @@ def first(node: ir.Node) -> Ranges:
     return ir.merge_ranges((low, high) for low, high, _ in steps(node))
 
 
+@lru_cache(maxsize=_CACHE)
 def loose(node: ir.Node) -> ir.Node:
     """A node that matches at least as much, and has few states: bounded repetitions lose their counts."""
     match node:

@@ -12,12 +12,12 @@ callers, bounded repetitions lose their counts, and lexemes that match a common 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from portico_engine.errors import GrammarError, GrammarTooLarge
 from portico_engine.grammar import ir
-from portico_engine.grammar.automata import determinize, inline
+from portico_engine.grammar.automata import determinize, inline, nullable
 from portico_engine.grammar.lexing_conflicts import find_conflicts
 from portico_engine.grammar.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
 
@@ -143,10 +143,10 @@ class _Cutter:
             case ir.Text(value):
                 return Sequence(tuple(self._leaf(ir.Text(c), path) for c in value))
             case ir.Seq(parts):
-                parts = parts if forced else self._joined(parts, ir.seq, all_regular=not regular)
+                parts = parts if forced else self._joined(node, regular=regular)
                 return Sequence(tuple(self._shape(part, path, queue) for part in parts))
             case ir.Alt(options):
-                options = options if forced else self._joined(options, ir.alt, all_regular=not regular)
+                options = options if forced else self._joined(node, regular=regular)
                 return Choice(tuple(self._shape(option, path, queue) for option in options))
             case ir.Repeat(item, low, high):
                 return Repetition(self._shape(item, path, queue), low, high)
@@ -164,22 +164,41 @@ class _Cutter:
         self.leaves.append(leaf)
         return leaf
 
-    def _joined(self, parts: tuple[ir.Node, ...], join: Callable[..., ir.Node], *, all_regular: bool) -> tuple[ir.Node, ...]:
-        """Neighbours that one lexeme can hold, joined: all regular ones, or (in an opened regular node) the light ones."""
+    def _joined(self, node: ir.Seq | ir.Alt, *, regular: bool) -> tuple[ir.Node, ...]:
+        """The parts or options, with neighbours joined that one lexeme can hold: all regular ones, or (in a regular node that
+        is opened) the light ones around at most one long repetition. There, optional parts at a run's end stay apart: others
+        like them may follow.
+        """
+        in_order = isinstance(node, ir.Seq)
+        join = ir.seq if in_order else ir.alt
         out: list[ir.Node] = []
         run: list[ir.Node] = []
-        for part in parts:
-            fits = self._is_regular(part) if all_regular else not self._heavy(part)
-            if fits and part not in self.opened:
-                run.append(part)
-                continue
+
+        def end_run() -> None:
+            apart: list[ir.Node] = []
+            while regular and in_order and run and self._nullable(run[-1]):
+                apart.append(run.pop())
             if run:
                 out.append(join(*run))
-                run = []
-            out.append(part)
-        if run:
-            out.append(join(*run))
+            out.extend(reversed(apart))
+            run.clear()
+
+        for part in node.parts if isinstance(node, ir.Seq) else node.options:
+            fits = self._is_regular(part)
+            if fits and regular and self._heavy(part):
+                fits = in_order and not isinstance(part, ir.Ref) and not self._worth_opening(part)
+                if any(map(self._heavy, run)):
+                    end_run()
+            if fits and part not in self.opened:
+                run.append(part)
+            else:
+                end_run()
+                out.append(part)
+        end_run()
         return tuple(out)
+
+    def _nullable(self, node: ir.Node) -> bool:
+        return nullable(self._inline(node))
 
     def _is_regular(self, node: ir.Node) -> bool:
         match node:

@@ -73,50 +73,76 @@ def _loosened(node: ir.Node) -> _Lexeme:
 
 def _follow(shapes: Mapping[str, Shape], start: str, positions: SequenceOf[_Lexeme]) -> tuple[list[int], int]:
     """Each position's followers, and the positions that a text may begin with."""
-    ends = dict.fromkeys(shapes, _NOTHING)
-    follow = [0] * len(positions)
+    follower = _Follower(shapes, positions)
+    follower.find_ends(start)
+    for shape in shapes.values():
+        follower.walk(shape, linking=True)
+    return follower.follow, follower.ends[start].first
 
-    def walk(shape: Shape, linking: bool) -> _Ends:
+
+class _Follower:
+    """First, last and nullable of every rule, then the links between neighbouring positions."""
+
+    def __init__(self, shapes: Mapping[str, Shape], positions: SequenceOf[_Lexeme]) -> None:
+        self.shapes = shapes
+        self.positions = positions
+        self.ends: dict[str, _Ends] = {}
+        self.follow = [0] * len(positions)
+        self.recursive = False
+        self.unfinished: set[str] = set()
+
+    def find_ends(self, start: str) -> None:
+        """Bottom up in one pass; where rules recur, again until nothing changes."""
+        self._call(start)
+        while self.recursive:
+            self.recursive = False
+            for rule, shape in self.shapes.items():
+                new = self.walk(shape, linking=False)
+                if new != self.ends[rule]:
+                    self.ends[rule] = new
+                    self.recursive = True
+
+    def _call(self, rule: str) -> _Ends:
+        known = self.ends.get(rule)
+        if known is None:
+            self.ends[rule] = _NOTHING
+            self.unfinished.add(rule)
+            known = self.ends[rule] = self.walk(self.shapes[rule], linking=False)
+            self.unfinished.discard(rule)
+        elif rule in self.unfinished:
+            self.recursive = True
+        return known
+
+    def walk(self, shape: Shape, linking: bool) -> _Ends:
         match shape:
             case Leaf(index=index):
                 bit = 1 << index
-                return _Ends(positions[index].nullable, bit, bit)
+                return _Ends(self.positions[index].nullable, bit, bit)
             case Call(rule):
-                return ends[rule]
+                return self._call(rule)
             case Choice(options):
-                each = [walk(option, linking) for option in options]
+                each = [self.walk(option, linking) for option in options]
                 return _Ends(any(e.nullable for e in each), _or(e.first for e in each), _or(e.last for e in each))
             case Sequence(parts):
                 nullable, first, last = True, 0, 0
                 for part in parts:
-                    end = walk(part, linking)
+                    end = self.walk(part, linking)
                     if linking:
-                        link(last, end.first)
+                        self._link(last, end.first)
                     first |= end.first if nullable else 0
                     last = end.last | (last if end.nullable else 0)
                     nullable = nullable and end.nullable
                 return _Ends(nullable, first, last)
             case Repetition(item, low, high):
-                end = walk(item, linking)
+                end = self.walk(item, linking)
                 if linking and (high is None or high > 1):
-                    link(end.last, end.first)
+                    self._link(end.last, end.first)
                 return _Ends(end.nullable or low == 0, end.first, end.last)
 
-    def link(last: int, first: int) -> None:
+    def _link(self, last: int, first: int) -> None:
         if first:
             for position in bits(last):
-                follow[position] |= first
-
-    changed = True
-    while changed:
-        changed = False
-        for rule in reversed(shapes):
-            new = walk(shapes[rule], linking=False)
-            if new != ends[rule]:
-                ends[rule], changed = new, True
-    for shape in shapes.values():
-        walk(shape, linking=True)
-    return follow, ends[start].first
+                self.follow[position] |= first
 
 
 class _Rows:
