@@ -17,6 +17,17 @@ _KEPT = 3
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
+class _OneLine(logging.Formatter):
+    """For the terminal: no stack traces, which are in the file."""
+
+    def formatException(self, ei: object) -> str:
+        return ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record).strip()
+        return text.splitlines()[0] if record.exc_info and text else text
+
+
 def log_folder(config: LogConfig | None = None) -> Path:
     """The configured folder, PORTICO_LOG_DIR, or the state folder of the user."""
     if config is not None and config.dir is not None:
@@ -37,7 +48,7 @@ def set_up_logging(command: str, config: LogConfig, *, stderr_level: int = loggi
         root.removeHandler(old)
     to_stderr = logging.StreamHandler(sys.stderr)
     to_stderr.setLevel(stderr_level)
-    to_stderr.setFormatter(logging.Formatter(f"portico {command}: %(message)s"))
+    to_stderr.setFormatter(_OneLine(f"portico {command}: %(message)s"))
     root.addHandler(to_stderr)
     path = log_folder(config) / f"portico-{command}.log"
     try:

@@ -208,7 +208,8 @@ def _serve_http(server: Server[Any], sock: socket.socket, host: str, allowed_hos
 
 def _program() -> str:
     path = Path(sys.argv[0])
-    return path.name if path.name != "__main__.py" else f"portico-{path.parent.name}"
+    package = path.parent.name
+    return path.name if path.name != "__main__.py" else "portico" if package == "portico_gateway" else f"portico-{package}"
 
 
 def _log_plainly() -> None:

@@ -1,0 +1,136 @@
+"""The HTTP application: OpenAI's chat API, MCP over Streamable HTTP, and health, behind one check of Host and Origin.
+
+It owns routes and life: upstreams and the model start with it and end with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from mcp.server.transport_security import RequestBodyLimitMiddleware, TransportSecurityMiddleware, TransportSecuritySettings
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from portico_gateway.http import errors
+from portico_gateway.http.chat import ChatEndpoint, model_not_found
+from portico_gateway.http.model_host import ModelHost
+from portico_gateway.http.schemas import ChatRequest
+from portico_gateway.mcp_server import Gateway
+from portico_gateway.upstreams import Upstreams
+
+MAX_BODY = 32 << 20
+
+
+def create_app(
+    upstreams: Upstreams,
+    gateway: Gateway,
+    model: ModelHost | None,
+    *,
+    security: TransportSecuritySettings,
+    load_timeout: float = 60.0,
+) -> FastAPI:
+    """The application over these parts, which it starts and ends. `security` says which Host and Origin are answered."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(upstreams)
+            if model is not None:
+                await stack.enter_async_context(model.running())
+            await stack.enter_async_context(gateway.server.session_manager.run())
+            announcing = asyncio.create_task(gateway.announce_changes(), name="announce changes")
+            try:
+                yield
+            finally:
+                announcing.cancel()
+                await asyncio.gather(announcing, return_exceptions=True)
+
+    # Without the documentation pages, which load their scripts from elsewhere; /openapi.json stays.
+    app = FastAPI(title="Portico", lifespan=lifespan, docs_url=None, redoc_url=None)
+    errors.install(app)
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY)
+    app.add_middleware(HostCheck, settings=security)
+    app.router.routes.extend(gateway.server.streamable_http_app(transport_security=security).routes)
+    _add_openai(app, model, load_timeout)
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, Any]:
+        return health(upstreams, model)
+
+    return app
+
+
+def _add_openai(app: FastAPI, model: ModelHost | None, load_timeout: float) -> None:
+    endpoint = ChatEndpoint(model, load_timeout=load_timeout)
+
+    @app.post("/v1/chat/completions", response_model=None)
+    async def chat_completions(body: ChatRequest, request: Request) -> Response:
+        return await endpoint(body, request)
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        return {"object": "list", "data": [model_object(model)] if model else []}
+
+    @app.get("/v1/models/{name:path}")
+    async def one_model(name: str) -> dict[str, Any]:
+        if model is None or name != model.name:
+            raise model_not_found(name, model)
+        return model_object(model)
+
+
+def model_object(model: ModelHost) -> dict[str, Any]:
+    """OpenAI's model object, with what is known of the model once it is loaded."""
+    about: dict[str, Any] = {"id": model.name, "object": "model", "created": model.created, "owned_by": "portico"}
+    if model.loaded is not None:
+        info = model.loaded.engine.info
+        about["context_length"] = info.context_length
+        about["meta"] = {
+            "name": info.name,
+            "parameters": info.parameters,
+            "quantization": info.quantization,
+            "executor": info.executor,
+        }
+    return about
+
+
+def health(upstreams: Upstreams, model: ModelHost | None) -> dict[str, Any]:
+    """Answers while everything is still starting; `status` is "ok" once the model is ready and every server is."""
+    servers = [dataclasses.asdict(status) for status in upstreams.status()]
+    states = {server["state"] for server in servers}
+    if model is not None and model.status.state != "ready":
+        status: str = model.status.state
+    elif states <= {"ready"}:
+        status = "ok"
+    else:
+        status = "starting" if states <= {"ready", "starting"} else "degraded"
+    about: dict[str, Any] = {"status": status, "servers": servers, "model": None}
+    if model is not None:
+        about["model"] = {"id": model.name, **dataclasses.asdict(model.status)}
+        if model.loaded is not None:
+            about["model"]["stats"] = model.loaded.engine.stats()
+    return about
+
+
+class HostCheck:
+    """Refuses requests whose Host or Origin is not ours, whatever their path: a web page must not reach a local server."""
+
+    def __init__(self, app: ASGIApp, settings: TransportSecuritySettings) -> None:
+        self._app = app
+        self._check = TransportSecurityMiddleware(settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            refused = await self._check.validate_request(Request(scope))
+            if refused is not None:
+                what = "Host" if refused.status_code == 421 else "Origin"
+                message = f"this {what} header is not answered here; start with --allow-host for other names of this machine"
+                error = errors.ApiError(refused.status_code, message, code=f"invalid_{what.lower()}")
+                await JSONResponse(error.body, error.status)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)

@@ -1,0 +1,128 @@
+"""Whatever goes wrong, in OpenAI's error shape: `{"error": {"message", "type", "param", "code"}}`. No stack trace leaves.
+
+The one place where errors of this program become HTTP statuses.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from portico_engine.errors import ChatTemplateError, ContextOverflow, EngineError, GrammarError, ModelError, RequestError
+from portico_gateway.errors import GatewayError
+from portico_gateway.http.schemas import ChatRequest
+
+log = logging.getLogger(__name__)
+
+_UNION_TAGS = {"str", "text", "json_object", "json_schema", "NamedToolChoice", "none", "auto", "required"}
+
+
+class ApiError(GatewayError):
+    """An error that knows its HTTP status and OpenAI's fields."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        kind: str = "invalid_request_error",
+        param: str | None = None,
+        code: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.param = param
+        self.code = code
+        self.headers = headers or {}
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return {"error": {"message": str(self), "type": self.kind, "param": self.param, "code": self.code}}
+
+
+def from_engine(error: EngineError, *, param: str | None = None) -> ApiError:
+    """An engine's error as the client sees it. `param` is the field that a grammar came from."""
+    message = str(error)
+    if isinstance(error, ContextOverflow):
+        return ApiError(400, message, param="messages", code="context_length_exceeded")
+    if isinstance(error, GrammarError):
+        return ApiError(400, message, param=param, code="invalid_grammar")
+    if isinstance(error, ChatTemplateError):
+        return ApiError(400, message, param="messages", code="chat_template_error")
+    if isinstance(error, RequestError):
+        return ApiError(400, message, param=param)
+    code = "model_unavailable" if isinstance(error, ModelError) else None
+    return ApiError(500, message, kind="server_error", code=code)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of `app` come out in this shape."""
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _api_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ApiError)
+    return JSONResponse(error.body, error.status, headers=error.headers)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    path = f"{request.method} {request.url.path}"
+    message = {404: f"there is no {path}", 405: f"{path}: this method is not allowed here"}.get(
+        error.status_code, str(error.detail)
+    )
+    return await _api_error(request, ApiError(error.status_code, message, headers=dict(error.headers or {})))
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return await _api_error(request, ApiError(500, "internal error; the server's log has more", kind="server_error"))
+
+
+async def _validation(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    return await _api_error(request, explain(error.errors()))
+
+
+def explain(problems: Sequence[Any]) -> ApiError:
+    """The deepest of pydantic's problems, which is the one nearest to the mistake, with its field's path."""
+    first = max(problems, key=lambda problem: len(problem["loc"]))
+    where = [
+        str(part) for part in first["loc"][1:] if part not in _UNION_TAGS and not str(part).startswith(("list[", "literal["))
+    ]
+    param = ".".join(where) or None
+    reason = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if first["type"] == "json_invalid":
+        detail = (first.get("ctx") or {}).get("error", reason)
+        return ApiError(400, f"the body is not valid JSON: {detail} at character {first['loc'][-1]}", code="invalid_json")
+    if first["type"] == "missing":
+        message = (
+            f"{param}: this field is required" if param else "the body is missing; send JSON with content-type application/json"
+        )
+    elif first["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(where[-1], ChatRequest.model_fields, n=1)
+        message = f"{param}: this field is not known here" + (f"; did you mean {close[0]!r}?" if close else "")
+    else:
+        message = f"{param}: {reason}{_given(first.get('input'))}" if param else reason
+    return ApiError(400, message, param=param)
+
+
+def _given(value: Any) -> str:
+    """The offending value, where it is short enough to help."""
+    if value is None or isinstance(value, dict | list):
+        return ""
+    text = json.dumps(value, default=str)
+    return f" (is {text})" if len(text) <= 60 else ""

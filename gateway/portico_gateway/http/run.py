@@ -1,0 +1,71 @@
+"""Puts the parts of `portico serve` together and runs them under uvicorn."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+
+from portico_gateway.config import PorticoConfig
+from portico_gateway.errors import GatewayError
+from portico_gateway.http.app import create_app
+from portico_gateway.http.model_host import LoadStatus, ModelHost, model_host
+from portico_gateway.logs import log_folder, set_up_logging
+from portico_gateway.mcp_server import Gateway
+from portico_gateway.specs import UpstreamSpec
+from portico_gateway.upstreams import Upstreams
+from portico_servers.common.transport import bind, security
+
+_GRACE = 3  # seconds that running requests get at the end
+
+
+class ServeFailed(GatewayError):
+    """The server stopped because its model can't be loaded."""
+
+
+def run_server(config: PorticoConfig, specs: Sequence[UpstreamSpec], *, with_model: bool = True) -> None:
+    """Serve until interrupted. Raises ModelError or ServeFailed where the model can't be had; exits with 1 on a port in use."""
+    sock = bind(config.serve.host, config.serve.port)
+    with sock:
+        port = sock.getsockname()[1]
+        set_up_logging("serve", config.log)
+        upstreams = Upstreams(specs, log_dir=log_folder(config.log))
+        gateway = Gateway(upstreams, list_timeout=config.gateway.list_timeout)
+        ended: list[LoadStatus] = []
+
+        def on_end(status: LoadStatus) -> None:
+            ended.append(status)
+            if status.state == "failed":
+                server.should_exit = True
+            else:
+                _say(f"model {model.name if model else ''} ready after {status.seconds:.1f} s")
+
+        model = _model(config, on_end) if with_model else None
+        rules = security(config.serve.host, port, config.serve.allowed_hosts, config.serve.allowed_origins)
+        app = create_app(upstreams, gateway, model, security=rules, load_timeout=config.serve.load_timeout)
+        options = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE, server_header=False)
+        server = uvicorn.Server(options)
+        where = f"http://{f'[{config.serve.host}]' if ':' in config.serve.host else config.serve.host}:{port}"
+        _say(f"OpenAI API on {where}/v1, MCP on {where}/mcp" + (f"; loading {model.name}" if model else "; without a model"))
+        server.run(sockets=[sock])
+    if ended and ended[0].state == "failed":
+        raise ServeFailed(f"the model can't be loaded: {ended[0].error}")
+
+
+def _model(config: PorticoConfig, on_end: object) -> ModelHost:
+    from portico_engine import find_model
+
+    path = find_model(config.model.name)
+    options = {"executor": config.model.executor, "context": config.model.context}
+    return model_host(model_id(config.model.name, path), path, on_end=on_end, **options)  # type: ignore[arg-type]
+
+
+def model_id(name: str, path: Path) -> str:
+    """What the API calls the model: the known name it was asked for by, or its file's name."""
+    return path.stem if name.endswith(".gguf") or "/" in name else name
+
+
+def _say(text: str) -> None:
+    print(f"portico: {text}", file=sys.stderr, flush=True)
