@@ -78,14 +78,15 @@ def extract_all(root: Path, jobs: Sequence[Job], *, processes: int, stop: Callab
 
 
 def _batches(jobs: Sequence[Job]) -> Iterator[list[Job]]:
+    """Small ones first, so that something can be found early."""
     batch: list[Job] = []
-    size = 0
+    size, most = 0, 8
     for job in jobs:
         batch.append(job)
         size += min(job.size, MAX_BYTES)
-        if len(batch) >= _BATCH_FILES or size >= _BATCH_BYTES:
+        if len(batch) >= most or size >= _BATCH_BYTES:
             yield batch
-            batch, size = [], 0
+            batch, size, most = [], 0, min(most + 8, _BATCH_FILES)
     if batch:
         yield batch
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from portico_servers.code.extractor import Job, extract_all, extract_one
 from portico_servers.code.facts import FileFacts
-from portico_servers.code.files import FileStat, list_files, stat_file
+from portico_servers.code.files import FileStat, RipgrepMissing, list_files, stat_file
 from portico_servers.code.languages import language_of
 from portico_servers.code.priors import prior
 from portico_servers.code.rank import KnownFile, RankedIndex, Scored
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 _BATCH_SECONDS = 0.5
 _BATCH_FILES = 400
 _FEW_FILES = 8
+_POLL_SECONDS = 3
+_JOIN_SECONDS = 10.0
 _PROCESSES = max(2, min(4, (os.cpu_count() or 2) // 2))
 
 
@@ -47,7 +50,8 @@ class RootIndex:
         self.root = root
         self.name = name
         self.progress = Progress(0, 0, False)
-        self.ready = threading.Event()
+        self.failure: str | None = None  # why there will be no index, or no newer one
+        self.ready = threading.Event()  # set once the first pass is over, or has failed
         self._cache_dir = cache_dir
         self._changed = changed
         self._stop = threading.Event()
@@ -65,7 +69,7 @@ class RootIndex:
     def close(self) -> None:
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(timeout=10)
+            self._thread.join(timeout=_JOIN_SECONDS)
             self._thread = None
 
     # Look-ups, from any thread.
@@ -93,21 +97,31 @@ class RootIndex:
     def _run(self) -> None:
         try:
             store = Store(self.root, self._cache_dir)
-        except OSError as error:
-            logger.error("the index of %s can't be kept: %s", self.root, error)
-            return
-        try:
-            self._ranked = RankedIndex(store)
-            self._store = store
-            self._load(store, self._ranked)
-            self._scan()
-            self.progress = replace(self.progress, complete=True)
+            try:
+                self._keep_up(store)
+            finally:
+                self._store = None
+                store.close()
+        except (OSError, sqlite3.Error, RipgrepMissing) as error:
+            self.failure = f"the index of {self.name} stopped: {error}"
             self.ready.set()
-            self._embed()
+            logger.error("%s", self.failure)
+
+    def _keep_up(self, store: Store) -> None:
+        self._ranked = RankedIndex(store)
+        self._store = store
+        self._load(store, self._ranked)
+        self._scan()
+        if self._stop.is_set():
+            return
+        self.progress = replace(self.progress, complete=True)
+        self.ready.set()
+        embedding = threading.Thread(target=self._embed, name=f"embed-{self.name}", daemon=True)
+        embedding.start()
+        try:
             self._watch()
         finally:
-            self._store = None
-            store.close()
+            embedding.join(timeout=_JOIN_SECONDS)
 
     def _load(self, store: Store, ranked: RankedIndex) -> None:
         known = list(store.files())
@@ -173,19 +187,41 @@ class RootIndex:
             logger.warning("%s; ranking by words alone", error)
 
     def _watch(self) -> None:
+        """Take in what is saved, until the end. Where the system can't watch so many directories, look every few seconds."""
         from watchfiles import watch
 
-        for changes in watch(self.root, stop_event=self._stop, debounce=200, step=50, raise_interrupt=False, rust_timeout=1000):
-            paths = {Path(path).relative_to(self.root).as_posix() for _, path in changes}
-            known = {path: stat_file(self.root, path) for path in paths if path in self._by_path}
-            if len(known) == len(paths) and all(known.values()):
-                # Saves of files that are already known: no walk, so that it's done in milliseconds.
-                present = {path: now for path, now in known.items() if now is not None and not self._is_current(path, now)}
-                self._take(list(present), present)
-                if present and self._changed is not None:
-                    self._changed(self.name, list(present))
-            else:
+        try:
+            # The first yield may be empty: it says that watching has begun, and what came before it needs one more look.
+            begun = False
+            for changes in watch(
+                self.root,
+                stop_event=self._stop,
+                debounce=200,
+                step=50,
+                rust_timeout=500,
+                yield_on_timeout=True,
+                raise_interrupt=False,
+            ):
+                if not begun:
+                    begun = True
+                    self._scan()
+                elif changes:
+                    self._saved({Path(path).relative_to(self.root).as_posix() for _, path in changes})
+        except OSError as error:
+            logger.warning("%s can't be watched (%s); looking every %d s instead", self.root, error, _POLL_SECONDS)
+            while not self._stop.wait(_POLL_SECONDS):
                 self._scan()
+
+    def _saved(self, paths: set[str]) -> None:
+        known = {path: stat_file(self.root, path) for path in paths if path in self._by_path}
+        if len(known) < len(paths) or not all(known.values()):
+            self._scan()  # something came or went: only a walk knows what is ignored
+            return
+        # Saves of files that are already known: no walk, so that it's done in milliseconds.
+        present = {path: now for path, now in known.items() if now is not None and not self._is_current(path, now)}
+        self._take(list(present), present)
+        if present and self._changed is not None:
+            self._changed(self.name, list(present))
 
 
 def _light(file: StoredFile) -> StoredFile:

@@ -2,7 +2,6 @@
 
 | part       | raises pieces                                                                    |
 |------------|----------------------------------------------------------------------------------|
-| coverage   | that hold more of the question's words, by what the words are worth (idf)        |
 | named      | whose definition's name is made of the question's words                          |
 | definition | that are a definition, rather than what lies between them                        |
 | file       | whose file has other good pieces                                                 |
@@ -32,14 +31,13 @@ class Weights:
     """How much each part counts; 0 turns it off. Chosen on the dev half of `benchmarks/code_search.py`."""
 
     name: float = 0.8
-    path: float = 0.4
-    coverage: float = 1.0
+    path: float = 0.6
     named: float = 0.5
     definition: float = 0.1
-    file: float = 0.3
-    prior: float = 1.0
+    file: float = 0.15
+    prior: float = 1.5
     semantic: float = 0.5
-    spread: float = 0.1
+    spread: float = 0.05
 
 
 class Term(NamedTuple):
@@ -67,13 +65,9 @@ def refine(
     files: Mapping[int, KnownFile],
     vectors: TermVectors | None,
 ) -> None:
-    total = sum(term.worth for term in terms)
     for group in groups:
-        matched, in_name = _matches(group, terms)
-        if weights.coverage:
-            group.scores *= (matched / np.float32(total)) ** np.float32(weights.coverage)
         if weights.named:
-            share = in_name / np.maximum(group.segment.name_terms[group.docs], 1)
+            share = _in_name(group, terms) / np.maximum(group.segment.name_terms[group.docs], 1)
             group.scores *= 1 + np.float32(weights.named) * share
         if weights.definition:
             group.scores *= 1 + np.float32(weights.definition) * (group.segment.ordinal[group.docs] >= 0)
@@ -87,19 +81,14 @@ def refine(
         _by_file(groups, weights.file)
 
 
-def _matches(group: Candidates, terms: Sequence[Term]) -> tuple[Floats, Floats]:
-    """For each candidate: the worth of the question's words that it holds, and how many of them its name holds."""
-    matched = np.zeros(len(group.docs), np.float32)
-    in_name = np.zeros(len(group.docs), np.float32)
+def _in_name(group: Candidates, terms: Sequence[Term]) -> Floats:
+    """For each candidate: how many of the question's words its name holds."""
+    held = np.zeros(len(group.docs), np.float32)
     for term in terms:
-        present = np.zeros(len(group.docs), np.bool_)
         for field, number, _ in term.numbers:
-            here = _member(group.segment.docs[group.segment.postings(number)], group.docs)
-            present |= here
             if field == NAME_FIELD:
-                in_name += here
-        matched += np.float32(term.worth) * present
-    return matched, in_name
+                held += _member(group.segment.docs[group.segment.postings(number)], group.docs)
+    return held
 
 
 def _semantic(groups: Sequence[Candidates], terms: Sequence[Term], weight: float, question: str, vectors: TermVectors) -> None:

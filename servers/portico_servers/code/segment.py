@@ -75,7 +75,11 @@ class Segment:
             first += int(alive.sum())
         all_docs, all_terms, all_counts = np.concatenate(docs), np.concatenate(terms), np.concatenate(counts)
         by_doc = np.argsort(all_docs, kind="stable")  # the constructor's sort by term keeps this order within a term
-        return cls(np.concatenate(tables), all_docs[by_doc], all_terms[by_doc], all_counts[by_doc], field_of)
+        merged = cls(np.concatenate(tables), all_docs[by_doc], all_terms[by_doc], all_counts[by_doc], field_of)
+        vectors = [segment.vectors[segment.alive] for segment in segments if segment.vectors is not None]
+        if len(vectors) == len(segments):
+            merged.vectors = np.concatenate(vectors)
+        return merged
 
     def postings(self, term: int) -> slice:
         """Where `term` is in `docs`, `counts` and `impacts`; empty if nowhere."""

@@ -7,12 +7,14 @@ Embeddings", 2017.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from portico_servers.code import tokens
 from portico_servers.code.segment import Floats, Segment
 from portico_servers.common.embed import Embedder
 
@@ -26,16 +28,17 @@ Halfs = npt.NDArray[np.float16]
 
 
 class TermVectors:
-    """A vector for each term of a vocabulary, made when first needed. Belongs to the index's thread, but for `of_question`."""
+    """A vector for each term of a vocabulary, made when first needed. Thread-safe."""
 
     def __init__(self, vocabulary: Vocabulary, embedder: Embedder) -> None:
         self._vocabulary = vocabulary
         self._embedder = embedder
+        self._lock = threading.Lock()
         self._table: Halfs = np.zeros((0, DIMENSIONS), np.float16)
 
     def of_segment(self, segment: Segment) -> Halfs:
         """Unit vectors of its pieces, float16 [size, 128]."""
-        self._extend()
+        table = self._extended()
         out = np.zeros((segment.size, DIMENSIONS), np.float32)
         terms = np.repeat(segment.terms, np.diff(segment.starts))
         held = np.repeat(np.diff(segment.starts), np.diff(segment.starts)).astype(np.float32)
@@ -44,7 +47,7 @@ class TermVectors:
         for first in range(0, len(order), _BLOCK):
             part = order[first : first + _BLOCK]
             docs = segment.docs[part]
-            rows = self._table[terms[part]].astype(np.float32) * weight[part, None]
+            rows = table[terms[part]].astype(np.float32) * weight[part, None]
             starts = np.flatnonzero(np.diff(docs, prepend=-1))
             out[docs[starts]] += np.add.reduceat(rows, starts, axis=0)
         return _unit(out).astype(np.float16)
@@ -54,11 +57,14 @@ class TermVectors:
         if not words:
             return np.zeros(DIMENSIONS, np.float32)
         highest = max(worth.values(), default=1.0)
-        from portico_servers.code.tokens import split
-
-        weights = [max((worth.get(term, highest) for term in split(word)), default=highest) for word in words]
+        weights = [max((worth.get(term, highest) for term in tokens.split(word)), default=highest) for word in words]
         rows = self._embedder.embed(words)[:, :DIMENSIONS]
         return np.asarray(_unit((_unit(rows) * np.array(weights, np.float32)[:, None]).sum(axis=0, keepdims=True))[0])
+
+    def _extended(self) -> Halfs:
+        with self._lock:
+            self._extend()
+            return self._table
 
     def _extend(self) -> None:
         surfaces = self._vocabulary.surfaces

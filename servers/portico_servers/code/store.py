@@ -12,17 +12,16 @@ import os
 import sqlite3
 import tempfile
 import threading
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from portico_servers.code.facts import FileFacts
+from portico_servers.code.facts import EXTRACTION_VERSION, FileFacts
 from portico_servers.code.symbols import Symbol
 
-# Raised whenever the meaning of what is stored changes: an older file is rebuilt, not migrated.
-SCHEMA_VERSION = 1
 _SCHEMA = """
 CREATE TABLE files (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
   language TEXT NOT NULL, lines INTEGER NOT NULL, skipped TEXT, chunks BLOB NOT NULL, postings BLOB NOT NULL,
@@ -33,6 +32,8 @@ CREATE TABLE symbols (file_id INTEGER NOT NULL, ordinal INTEGER NOT NULL, name T
 CREATE INDEX symbols_by_name ON symbols(folded);
 CREATE TABLE terms (id INTEGER PRIMARY KEY, term TEXT NOT NULL UNIQUE, surface TEXT NOT NULL);
 """
+# Changes with the tables and with what extraction puts in them: an older file is rebuilt, not migrated.
+_VERSION = zlib.crc32(_SCHEMA.encode(), EXTRACTION_VERSION) & 0x7FFF_FFFF
 
 
 class StoredFile(NamedTuple):
@@ -234,7 +235,7 @@ class Store:
         try:
             db = self._connect()
             version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version == SCHEMA_VERSION:
+            if version == _VERSION:
                 db.execute("SELECT count(*) FROM files").fetchone()
                 return db
             db.close()
@@ -244,7 +245,7 @@ class Store:
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         db = self._connect()
         db.executescript(_SCHEMA)
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        db.execute(f"PRAGMA user_version = {_VERSION}")
         db.commit()
         return db
 

@@ -73,11 +73,10 @@ def definitions(language: str, source: bytes) -> Definitions:
                 imports.append((node.start_point[0] + 1, node.end_point[0] + 1))
             elif kind not in ("name", "declarator") and not kind.startswith("_"):
                 name, owner = _name(captures, node)
-                if name:
-                    # The first pattern wins: a variable that holds a function is a function.
-                    found.setdefault(
-                        (node.start_byte, node.end_byte), _Found(node.start_byte, node.end_byte, node, name, kind, owner)
-                    )
+                key = (node.start_byte, node.end_byte)
+                # A variable that holds a function matches as both: it's a function.
+                if name and (key not in found or found[key].kind == "variable"):
+                    found[key] = _Found(node.start_byte, node.end_byte, node, name, kind, owner)
     return Definitions(_nest(sorted(found.values(), key=lambda f: (f.start_byte, -f.end_byte)), source), sorted(imports))
 
 

@@ -65,9 +65,25 @@ def build_tools(workspace: Workspace) -> list[Tool]:
         return _answer(result, hits_text(result, nothing="not found"))
 
     return [
-        _tool(search_tool, "search", "Search code", "Search source code by words or a question; regex=true for a pattern."),
-        _tool(symbol_tool, "find_symbol", "Find a definition", "Find where a function, class or variable is defined."),
-        _tool(references_tool, "find_references", "Find references", "Find where a name is used or called."),
+        _tool(
+            search_tool,
+            "search",
+            "Search code",
+            "Search source code by words or a question; regex=true for a pattern. Where is it implemented? "
+            "Which function or class does this? How does the code do it? Show me the implementation. Find the code that handles it.",
+        ),
+        _tool(
+            symbol_tool,
+            "find_symbol",
+            "Find a definition",
+            "Find where a function, class or variable is defined. Where is the class defined? What does the method do?",
+        ),
+        _tool(
+            references_tool,
+            "find_references",
+            "Find references",
+            "Find where a name is used or called. Who calls the function? Where is it used or raised?",
+        ),
         _tool(outline_tool, "outline", "Outline a file", "List what a source file defines, or the files of a directory."),
         _tool(read_tool, "read", "Read code", "Read lines, or one symbol, of a source file."),
         _tool(changed_tool, "changed_since", "Changed since", "List source changes since a git commit, tag or date."),

@@ -40,10 +40,13 @@ class Workspace:
 
     @property
     def complete(self) -> bool:
-        return all(index.progress.complete for index in self.indexes.values())
+        return all(index.progress.complete and index.failure is None for index in self.indexes.values())
 
     def progress_note(self) -> str | None:
-        """How far the index is, while it's being built."""
+        """How far the index is, while it's being built; or why it never will be."""
+        failures = [index.failure for index in self.indexes.values() if index.failure is not None]
+        if failures:
+            return failures[0]
         parts = [index.progress for index in self.indexes.values() if not index.progress.complete]
         if not parts:
             return None
