@@ -31,7 +31,8 @@ FORMS = (
     "Where is {a} defined?", "How many {b} are there?", "How do I {c}?", "Which {b} has the highest {d}?",
     "Who calls {a}?", "Find {a} in {f}.", "Explain {e}.",
     "What does the manual say about {e}?", "Show the first ten {b}.", "List the {b} by {d}.",
-    "{e}?", "Count the {b} whose {d} is above {n}.", "Read lines {n} to {m} of {f}.", "What changed since {g}?", "Describe {b}.",
+    "{e}?", "Count the {b} whose {d} is above {n}.", "Read lines {n} to {m} of {f}.",
+    "What changed since {g}?", "Describe {b}.",
     'Say "{e}" \\ {n} \u00e9\u4e2d\U0001f600.',
 )  # fmt: skip
 WORDS = {

@@ -27,6 +27,7 @@ CALL_TOKENS = 384
 ANSWER_TOKENS = 160
 TOOLS_SHARE = 3  # the tools' text may fill a third of the context
 BEST = 5  # full signatures where it doesn't fit
+TRIES = 2  # of one call, where the grammar was looser than the schema
 
 SYSTEM = "You answer questions about the user's files and data. Call the tool that fits the question best.\n\nTools:\n"
 CALL_FORM = '\n\nA call is JSON: {"name":"TOOL","arguments":{...}}'
@@ -112,6 +113,12 @@ class _Run:
     places: list[tuple[str, Place]] = field(default_factory=list)
     tool_seconds: float = 0.0
 
+    def failed(self, call: CallStarted, error: str) -> CallFinished:
+        """A call that was never run."""
+        finished = CallFinished(call.tool, call.arguments, Shown("", False), 0.0, error)
+        self.calls.append(finished)
+        return finished
+
     def figures(self) -> Figures:
         total = time.perf_counter() - self.started
         completion = sum(u.completion_tokens for u in self.usage)
@@ -157,19 +164,21 @@ class Agent:
             ranked = await self._rank(question, frozenset(tried))
             if not ranked:
                 break
-            catalog = self.catalog(ranked)
-            name, arguments = await self._call(run, catalog, turns, ranked)
-            yield CallStarted(name, arguments)
-            finished = await self._dispatch(run, name, arguments)
+            call = await self._valid_call(run, turns, ranked)
+            if isinstance(call, CallFinished):
+                yield call
+                break
+            yield call
+            finished = await self._dispatch(run, call)
             yield finished
             turns += [
-                {"role": "assistant", "content": _call_text(name, arguments)},
+                {"role": "assistant", "content": _call_text(call.tool, call.arguments)},
                 {"role": "user", "content": _result_text(finished, question)},
             ]
-            if finished.shown.found and finished.error is None:
+            if finished.shown.found:
                 break
-            tried.add(name)
-        found = any(c.shown.found and c.error is None for c in run.calls)
+            tried.add(call.tool)
+        found = any(c.shown.found for c in run.calls)
         answer = ""
         if found:
             async for piece in self._answer(run, turns):
@@ -197,23 +206,47 @@ class Agent:
     def messages(self, catalog: CatalogText, turns: Sequence[Message]) -> list[Message]:
         return [{"role": "system", "content": SYSTEM + catalog.text + CALL_FORM}, *turns]
 
-    async def _call(
-        self, run: _Run, catalog: CatalogText, turns: Sequence[Message], ranked: Sequence[Ranked]
-    ) -> tuple[str, dict[str, Any]]:
+    async def _valid_call(self, run: _Run, turns: Sequence[Message], ranked: Sequence[Ranked]) -> CallStarted | CallFinished:
+        """A call that its tool's schema takes. What the grammar can't enforce is checked here, and gets one more try."""
+        said: list[Message] = []
+        wrong = ""
+        for _ in range(TRIES):
+            call = await self._call(run, [*turns, *said], ranked)
+            if isinstance(call, CallFinished):
+                return call
+            last = call
+            violations = check_arguments(self._tool(call.tool).parameters, call.arguments)
+            if not violations:
+                return call
+            wrong = f"{violations[0].pointer or '/'}: {violations[0].message}"
+            said = [
+                {"role": "assistant", "content": _call_text(call.tool, call.arguments)},
+                {"role": "user", "content": f"That call is not valid, {wrong}. Call again: {run.question}"},
+            ]
+        return run.failed(last, f"the call was not made, its arguments are not valid: {wrong}")
+
+    async def _call(self, run: _Run, turns: Sequence[Message], ranked: Sequence[Ranked]) -> CallStarted | CallFinished:
+        catalog = self.catalog(ranked)
         allowed = {r.tool.name for r in ranked}
         tools = [tool for tool in catalog.covered if tool.name in allowed]
-        grammar = compile_tool_calls(tools, choice="required")
         request = Request(
             id=uuid.uuid4().hex,
             prompt=self._engine.engine.render_chat(self.messages(catalog, turns)),
             sampling=self._sampling,
             max_tokens=CALL_TOKENS,
-            grammar=grammar,
+            grammar=compile_tool_calls(tools, choice="required"),
             prior=None if self._raw else self.prior(run.question, tools, ranked),
         )
-        text = "".join([piece async for piece in self._generate(run, request)])
+        text, reason = "", None
+        async for delta in self._generate(run, request):
+            text, reason = text + delta.text, delta.finish_reason
+        if reason is not FinishReason.STOP:
+            return run.failed(CallStarted("", {}), f"no call was made: the model's call was cut ({reason})")
         call = json.loads(text)
-        return call["name"], call["arguments"]
+        return CallStarted(call["name"], call["arguments"])
+
+    def _tool(self, name: str) -> Tool:
+        return next(tool for tool in self._host.tools() if tool.name == name)
 
     def prior(self, question: str, tools: Sequence[Tool], ranked: Sequence[Ranked]) -> PhrasePrior:
         phrases = {r.tool.name: 4.0 * r.weight for r in ranked}
@@ -230,26 +263,21 @@ class Agent:
 
     # --- calling --------------------------------------------------------------------------------------------------------------
 
-    async def _dispatch(self, run: _Run, name: str, arguments: dict[str, Any]) -> CallFinished:
+    async def _dispatch(self, run: _Run, call: CallStarted) -> CallFinished:
         started = time.perf_counter()
         shown, error = Shown("", False), None
-        tool = next(t for t in self._host.tools() if t.name == name)
-        violations = check_arguments(tool.parameters, arguments)
-        if violations:
-            error = f"the call was not made: {violations[0].message} at {violations[0].pointer or '/'}"
-        else:
-            try:
-                result = await self._host.call_tool(name, arguments)
-                shown = show(arguments, result)
-                error = shown.text or "the tool failed without saying why" if result.is_error else None
-            except GatewayError as failure:
-                error = str(failure)
-        seconds = time.perf_counter() - started
-        run.tool_seconds += seconds
-        finished = CallFinished(name, arguments, replace(shown, found=shown.found and error is None), seconds, error)
+        try:
+            result = await self._host.call_tool(call.tool, call.arguments)
+            shown = show(call.arguments, result)
+            if result.is_error:
+                error, shown = shown.text or "the tool failed without saying why", replace(shown, found=False)
+        except GatewayError as failure:
+            error = str(failure)
+        finished = CallFinished(call.tool, call.arguments, shown, time.perf_counter() - started, error)
         run.calls.append(finished)
-        if finished.shown.found:
-            server = self._host.server_of(name)
+        run.tool_seconds += finished.seconds
+        if shown.found:
+            server = self._host.server_of(call.tool)
             run.places.extend((server, place) for place in shown.places)
         return finished
 
@@ -274,23 +302,19 @@ class Agent:
             sampling=replace(self._sampling, repetition_penalty=1.1),
             max_tokens=ANSWER_TOKENS,
         )
-        async for piece in self._generate(run, request):
-            yield piece
+        async for delta in self._generate(run, request):
+            if delta.text:
+                yield delta.text
 
-    async def _generate(self, run: _Run, request: Request) -> AsyncIterator[str]:
+    async def _generate(self, run: _Run, request: Request) -> AsyncIterator[Delta]:
         async for delta in self._engine.generate(request):
             if run.first_token is None and delta.tokens:
                 run.first_token = time.perf_counter()
-            if delta.text:
-                yield delta.text
-            if delta.finish_reason is not None:
-                self._end(run, delta)
-
-    def _end(self, run: _Run, delta: Delta) -> None:
-        if delta.usage:
-            run.usage.append(delta.usage)
-        if delta.finish_reason is FinishReason.ERROR:
-            raise GatewayError(f"the model engine failed: {delta.error or 'no reason given'}")
+            if delta.usage:
+                run.usage.append(delta.usage)
+            if delta.finish_reason is FinishReason.ERROR:
+                raise GatewayError(f"the model engine failed: {delta.error or 'no reason given'}")
+            yield delta
 
 
 def _overlap(option: Sequence[str], asked: Sequence[str]) -> float:

@@ -1,9 +1,9 @@
 """Which tool fits a question, before the model has its say: retrieval over the catalog, as weights for a prior.
 
-It owns three opinions and their sum: static embeddings of the question against every sentence of a tool's description (a
-description that names typical questions is chosen for their like; the best sentence counts), the question's words
-found in a server's own vocabulary (tool names, enum values, the names of its resources), and the model's own preference less
-what it would prefer whatever were asked (calibration; Zhao et al. 2021, "Calibrate Before Use"). It knows no server by name.
+It owns two opinions and their sum: static embeddings of the question against every sentence of a tool's description (one that
+names typical questions is chosen for their like; the best sentence counts), and the question's words found in a server's own
+vocabulary (tool names, enum values, the names of its resources). It knows no server by name. The model's own preference among
+names, even calibrated, adds nothing to these at the default model's size: docs/decisions.md has the figures.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ Floats = npt.NDArray[np.float32]
 
 EMBEDDING_WEIGHT = 14.0  # nats at a cosine of 1
 WORDS_WEIGHT = 1.6  # nats per nat of evidence of a word
-MODEL_WEIGHT = 1.0
-NEUTRAL = ("Hello.", "Tell me more.", "What about this?", "Please go on.", "Which one?", "Show it.", "I have a question.")
 
 _WORD = re.compile(r"[A-Za-z][a-z]+|[A-Z]{2,}|[a-z]+|\d+")
 _SENTENCE = re.compile(r"(?<=[.?!])\s+")
@@ -89,10 +87,8 @@ class Router:
             texts.setdefault(self._servers[tool.name], []).append(vocabulary(tool))
         return texts
 
-    def rank(
-        self, question: str, model: Mapping[str, float] | None = None, exclude: frozenset[str] = frozenset()
-    ) -> list[Ranked]:
-        """Best first. `model` are calibrated log-probabilities by tool name, where they were asked for."""
+    def rank(self, question: str, exclude: frozenset[str] = frozenset()) -> list[Ranked]:
+        """Best first, without the excluded."""
         similar = np.full(len(self.tools), -1.0, np.float32)
         np.maximum.at(similar, self._owners, self._vectors @ self._embed([question])[0])
         evidence = self._evidence(question)
@@ -103,7 +99,6 @@ class Router:
             parts = {
                 "embedding": EMBEDDING_WEIGHT * cosine,
                 "words": WORDS_WEIGHT * evidence[self._servers[tool.name]] + 0.5 * self._overlap(question, tool),
-                "model": MODEL_WEIGHT * (model or {}).get(tool.name, 0.0),
             }
             ranked.append(Ranked(tool, sum(parts.values()), parts))
         best = max((r.weight for r in ranked), default=0.0)
@@ -121,8 +116,3 @@ class Router:
 
     def _overlap(self, question: str, tool: Tool) -> float:
         return float(len(set(words(question)) & self._names[tool.name]))
-
-
-def calibrated(raw: Mapping[str, float], neutral: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """`raw` less the mean over the neutral questions, by name."""
-    return {name: value - sum(n[name] for n in neutral) / len(neutral) for name, value in raw.items()}

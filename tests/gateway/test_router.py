@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from portico_engine import Tool
-from portico_gateway.router import Router, calibrated, words
+from portico_gateway.router import Router, words
 
 TOOLS = [
     Tool("code__search", "Search source code.", {"properties": {"query": {"type": "string"}}}),
@@ -37,7 +37,3 @@ def test_the_best_weighs_nothing_and_the_excluded_are_not_ranked() -> None:
 def test_identifiers_and_prose_share_their_words() -> None:
     assert words("fill_bitmask") == words("fillBitmask")
     assert set(words("Which appointments were cancelled?")) == set(words("cancelled appointment"))
-
-
-def test_calibration_takes_off_what_is_preferred_whatever_is_asked() -> None:
-    assert calibrated({"a": -1.0, "b": -2.0}, [{"a": -1.0, "b": -4.0}, {"a": -1.0, "b": -2.0}]) == {"a": 0.0, "b": 1.0}

@@ -28,6 +28,15 @@ from portico_servers.common.jail import NotFound
 T = TypeVar("T")
 P = ParamSpec("P")
 READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+# A description's first sentence says what the tool does; the rest are questions that it is for, in the words that people use.
+_SEARCH = (
+    "Search source code by words or a question; regex=true for a pattern. Where is it implemented? Which function or class does "
+    "this? How does the code do it? Show me the implementation. Find the code that handles it."
+)
+_SYMBOL = "Find where a function, class or variable is defined. Where is the class defined? What does the method do?"
+_REFERENCES = "Find where a name is used or called. Who calls the function? Where is it used or raised?"
+_OUTLINE = "List what a source file defines, or the files of a directory. What is in this file?"
+
 CALLER_ERRORS = (CodeError, NotFound, BadCursor)
 
 
@@ -65,26 +74,10 @@ def build_tools(workspace: Workspace) -> list[Tool]:
         return _answer(result, hits_text(result, nothing="not found"))
 
     return [
-        _tool(
-            search_tool,
-            "search",
-            "Search code",
-            "Search source code by words or a question; regex=true for a pattern. Where is it implemented? "
-            "Which function or class does this? How does the code do it? Show me the implementation. Find the code that handles it.",
-        ),
-        _tool(
-            symbol_tool,
-            "find_symbol",
-            "Find a definition",
-            "Find where a function, class or variable is defined. Where is the class defined? What does the method do?",
-        ),
-        _tool(
-            references_tool,
-            "find_references",
-            "Find references",
-            "Find where a name is used or called. Who calls the function? Where is it used or raised?",
-        ),
-        _tool(outline_tool, "outline", "Outline a file", "List what a source file defines, or the files of a directory."),
+        _tool(search_tool, "search", "Search code", _SEARCH),
+        _tool(symbol_tool, "find_symbol", "Find a definition", _SYMBOL),
+        _tool(references_tool, "find_references", "Find references", _REFERENCES),
+        _tool(outline_tool, "outline", "Outline a file", _OUTLINE),
         _tool(read_tool, "read", "Read code", "Read lines, or one symbol, of a source file."),
         _tool(changed_tool, "changed_since", "Changed since", "List source changes since a git commit, tag or date."),
     ]

@@ -134,7 +134,10 @@ def _rows_description(view: View) -> str:
     names = ", ".join(view.rows.fields)
     text = f"Count, sum, average, filter, group or list the data in the tables {names}"
     text = text if len(text) <= 119 else text[:118].rsplit(",", 1)[0] + ", …"
-    return f"{text}. No SQL needed." + (f" ({view.rows.note}.)" if view.rows.note else "")
+    asked = (
+        "How many are there? Which one has the most? What is the total, average, highest or lowest? List or show all of them."
+    )
+    return f"{text}. No SQL needed. {asked}" + (f" ({view.rows.note}.)" if view.rows.note else "")
 
 
 def _said(text: str) -> Callable[[View], str]:
@@ -145,7 +148,10 @@ def _rows_in(view: View, connections: Sequence[str]) -> JSON:
     return view.rows.input_schema
 
 
-_TABLES, _DESCRIBE = "List the tables of the database.", "Columns, keys and sample rows of one table."
+_TABLES, _DESCRIBE = (
+    "List the tables of the database. Which tables are there?",
+    "Columns, keys and sample rows of one table. Which columns does it have?",
+)
 _QUERY, _EXPLAIN = "Run one read-only SQL SELECT statement.", "Show the query plan of one SQL statement."
 
 BUILT_IN: tuple[ToolSpec, ...] = (

@@ -207,7 +207,9 @@ def build_server(roots: Sequence[Path], *, cache_dir: Path | None = None, watch:
             _tool(
                 tools.search,
                 "Search documentation",
-                "Search documentation: guides, manuals, how to do something.",
+                "Search documentation: guides, manuals, how to do something. How do I install, configure or use it? What does "
+                "the manual say? What are the requirements? Is there a guide? What changed in the latest version? Which licence? "
+                "Explain how it works.",
             ),
             _tool(tools.read, "Read documentation", "Read a documentation page or section by its path."),
             _tool(tools.list, "List documentation", "List documentation libraries and their pages."),
