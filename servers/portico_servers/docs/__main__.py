@@ -1,4 +1,4 @@
-"""`portico-docs DIR...`: the documentation server from a command line."""
+"""`portico-docs`: the documentation server from a command line, and the libraries that it keeps."""
 
 from __future__ import annotations
 
@@ -7,28 +7,49 @@ from pathlib import Path
 
 import click
 
+from portico_servers.docs import commands
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Default(click.Group):
+    """What isn't a command's name is `serve`'s: `portico-docs DIR...` starts the server (`./add` for a directory `add`)."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
+            args = ["serve", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Default, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Documentation for MCP hosts: search it, read it, list it.
+
+    `portico-docs DIR...` serves directories (Markdown, reST, HTML, PDF, notebooks, manual pages, text);
+    `portico-docs` alone serves the libraries that were added.
+    """
+
+
+@main.command()
 @click.argument("roots", nargs=-1, type=click.Path(path_type=Path), metavar="DIR...")
-@click.option(
-    "--http", type=click.IntRange(1, 65535), metavar="PORT", help="Serve Streamable HTTP on this port instead of stdio."
-)
+@click.option("--http", type=click.IntRange(1, 65535), metavar="PORT", help="Serve Streamable HTTP instead of stdio.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on with --http.")
-@click.option("--cache-dir", type=click.Path(path_type=Path, file_okay=False), help="Where the index is kept.")
-def main(roots: tuple[Path, ...], http: int | None, host: str, cache_dir: Path | None) -> None:
-    """Serve documentation (Markdown, reST, HTML, text) to MCP hosts: search, read, list."""
+@commands.cache_option
+def serve(roots: tuple[Path, ...], http: int | None, host: str, cache_dir: Path | None) -> None:
+    """Serve documentation over stdio or Streamable HTTP (what `portico-docs DIR...` does)."""
     from portico_servers.docs.errors import SourceError
 
     try:
-        from portico_servers.common.transport import serve
+        from portico_servers.common import transport
         from portico_servers.docs.server import build_server
 
         server = build_server(roots, cache_dir=cache_dir)
     except SourceError as error:
         click.echo(f"portico-docs: {error}", err=True)
         sys.exit(2)
-    serve(server, http=http, host=host)
+    transport.serve(server, http=http, host=host)
 
+
+for command in (commands.add, commands.list_, commands.refresh, commands.remove):
+    main.add_command(command)
 
 if __name__ == "__main__":
     main()

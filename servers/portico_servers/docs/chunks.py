@@ -13,6 +13,7 @@ from portico_servers.docs.pages import Page
 
 TARGET_CHARS = 1_200
 MAX_CHARS = 2_400
+_BARE = 8  # characters below a heading that are no content yet
 _FENCE = re.compile(r"^\s*(```|~~~)")
 
 
@@ -34,11 +35,29 @@ def cut(page: Page) -> list[Passage]:
             text = "\n".join(lines[start - 1 : end])
             if not any(c.isalnum() for c in text):
                 continue
+            if start == page.sections[section].line and not _says_more(text):
+                # A bare heading says nothing: its passage goes on into what follows.
+                start, end = _longer(lines, start, min(page.sections[section].end, len(lines)))
+                text = "\n".join(lines[start - 1 : end])
             # One endless line becomes several passages that begin on it.
-            for offset in range(0, len(text), MAX_CHARS) if len(text) > MAX_CHARS and start == end else (0,):
-                whole = len(text) <= MAX_CHARS or start != end
-                passages.append(Passage(section, start, end, text if whole else text[offset : offset + MAX_CHARS]))
+            step = MAX_CHARS if start == end else len(text)
+            passages += [Passage(section, start, end, text[offset : offset + step]) for offset in range(0, len(text), step)]
     return passages
+
+
+def _says_more(text: str) -> bool:
+    """Whether there is anything below the heading (an underline is nothing)."""
+    return any(c.isalnum() for line in text.split("\n")[1:] for c in line) and len(text.split("\n", 1)[-1]) > _BARE
+
+
+def _longer(lines: list[str], start: int, last: int) -> tuple[int, int]:
+    size, end = 0, start
+    for number in range(start, last + 1):
+        size += len(lines[number - 1]) + 1
+        if size > TARGET_CHARS // 2:
+            break
+        end = number
+    return _trimmed(lines, start, end)
 
 
 def _runs(page: Page, count: int) -> Iterator[tuple[int, int, int]]:

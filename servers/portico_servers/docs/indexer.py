@@ -12,14 +12,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from portico_servers.common.embed import Embedder
-from portico_servers.docs.errors import DocsError
+from portico_servers.docs.errors import DocsError, SourceError
 from portico_servers.docs.prepare import Prepared, prepare_all
 from portico_servers.docs.ranking import Vectors
-from portico_servers.docs.sources import Found, scan_directory, scan_file
+from portico_servers.docs.sources import Found, checked_root, package_place, scan_directory, scan_file, scan_package
 from portico_servers.docs.store import Shelf, Store
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ class Indexer:
         self._thread: threading.Thread | None = None
 
     def start(self, shelves: Callable[[], Sequence[Shelf]]) -> None:
+        self._stop.clear()
         self._thread = threading.Thread(target=self._run, args=(shelves,), name="docs-indexer", daemon=True)
         self._thread.start()
 
@@ -107,7 +109,8 @@ class Indexer:
         for shelf in shelves:
             if self._stop.is_set():
                 return
-            self._update_shelf(shelf)
+            if shelf.kind != "url":  # the web is `crawl`'s, and only when it's asked for
+                self._update_shelf(shelf)
         self.progress.set(phase="embedding", shelf="")
         self._embed()
         if not self._stop.is_set():
@@ -178,31 +181,50 @@ class Indexer:
             log.warning("vectors can't be read: %s", error)
 
     def _follow(self, shelves: Sequence[Shelf]) -> None:
-        """Re-read what changes on disk, until stopped."""
-        from watchfiles import watch
-
+        """Re-read what changes on disk, and take in what another process wrote (`portico-docs add`), until stopped."""
         places = {shelf: Path(shelf.source) for shelf in shelves if shelf.kind in ("dir", "file")}
         places = {shelf: path for shelf, path in places.items() if path.exists()}
-        if not places:
-            return
-        for changes in watch(*set(places.values()), stop_event=self._stop, rust_timeout=500, debounce=400):
-            touched = [Path(path) for _, path in changes]
+        for touched in self._changes(sorted(set(places.values()))):
+            if self._store.written_by_others():
+                self._load_vectors()
             for shelf, place in places.items():
                 if any(place == path or place in path.parents for path in touched):
-                    paths = self._update_shelf(shelf)
-                    if paths:
-                        self._embed()
-                        if self._on_change is not None:
-                            self._on_change(shelf, paths)
+                    self._follow_shelf(shelf)
+
+    def _changes(self, places: Sequence[Path]) -> Iterator[list[Path]]:
+        """The paths that changed, every two seconds or as soon as some have."""
+        if not places:
+            while not self._stop.wait(2):
+                yield []
+            return
+        from watchfiles import watch
+
+        options: dict[str, Any] = {"debounce": 400, "rust_timeout": 2_000, "yield_on_timeout": True, "raise_interrupt": False}
+        for changes in watch(*places, stop_event=self._stop, **options):
+            yield [Path(path) for _, path in changes]
+
+    def _follow_shelf(self, shelf: Shelf) -> None:
+        paths = self._update_shelf(shelf)
+        if paths:
+            self._embed()
+            if self._on_change is not None:
+                self._on_change(shelf, paths)
 
 
 def scan(shelf: Shelf) -> Iterator[Found]:
     """What the shelf's source has now. Raises SourceError."""
-    path = Path(shelf.source)
+    if shelf.kind == "package":
+        return scan_package(shelf.source)
+    path = checked_root(Path(shelf.source))
     return scan_directory(path) if shelf.kind == "dir" else scan_file(path)
 
 
 def base_of(shelf: Shelf) -> Path:
-    """The directory that the shelf's paths are relative to."""
+    """The directory that the shelf's paths are relative to. Raises SourceError."""
+    if shelf.kind == "package":
+        place = package_place(shelf.source)
+        if place is None:
+            raise SourceError(f"{shelf.source}: no such package is installed")
+        return place.parent
     path = Path(shelf.source)
     return path if shelf.kind == "dir" else path.parent

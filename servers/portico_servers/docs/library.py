@@ -284,13 +284,17 @@ def _section(sections: list[StoredSection], anchor: str, line: int) -> StoredSec
 
 
 def _distinct(ranked: list[tuple[StoredPassage, float]]) -> list[tuple[StoredPassage, float]]:
-    """None that says the same as a better one."""
+    """None that says the same as a better one, or only a part of it."""
     texts: set[bytes] = set()
+    lines: dict[int, list[tuple[int, int]]] = {}
     kept = []
     for passage, score in ranked:
-        if passage.digest not in texts:
-            texts.add(passage.digest)
-            kept.append((passage, score))
+        mine = lines.setdefault(passage.page_id, [])
+        if passage.digest in texts or any(a <= passage.line and passage.end <= b for a, b in mine):
+            continue
+        texts.add(passage.digest)
+        mine.append((passage.line, passage.end))
+        kept.append((passage, score))
     return kept
 
 

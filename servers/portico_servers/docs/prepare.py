@@ -40,12 +40,12 @@ class Prepared(NamedTuple):
 
 
 def prepare(root: Path, found: Sequence[Found]) -> list[Prepared]:
-    """Read and cut pages beneath `root`, in this process. Never raises for a page: its error is in the result."""
+    """Read and cut pages beneath `root`, in this process. A page's error is in its result."""
     jail = Jail([root])
     results = []
     for item in found:
         try:
-            page = read_page(item.path, jail.read_bytes(item.path, MAX_BYTES + 1))
+            page = read_page(item.path, jail.read_bytes(item.path, MAX_BYTES + 1), item.kind)
             results.append(Prepared(item.path, item.stamp, page, tuple(cut(page)), ""))
         except (ReadError, NotFound) as error:
             results.append(Prepared(item.path, item.stamp, None, (), str(error)))

@@ -16,10 +16,8 @@ from portico_servers.docs.errors import SourceError
 from portico_servers.docs.indexer import Indexer
 from portico_servers.docs.library import Library
 from portico_servers.docs.ranking import Vectors
-from portico_servers.docs.sources import library_name
+from portico_servers.docs.sources import checked_root, source_of
 from portico_servers.docs.store import Shelf, Store
-
-LOCAL_VERSION = "local"
 
 
 def default_cache_dir() -> Path:
@@ -65,31 +63,26 @@ class Service:
             if self._users == 0:
                 self.indexer.stop()
 
+    def close(self) -> None:
+        """For a service that won't be started again."""
+        self.indexer.stop()
+        self.store.close()
+
     def _changed(self, shelf: Shelf, paths: Sequence[str]) -> None:
         for listener in self.listeners:
             listener(shelf, paths)
 
     def _local_shelves(self) -> list[Shelf]:
-        names: dict[str, Path] = {}
+        taken: set[tuple[str, str]] = set()
+        shelves = []
         for root in self.roots:
-            base = library_name(root if root.is_dir() else root.parent)
-            name, number = base, 2
-            while name in names:
-                name, number = f"{base}-{number}", number + 1
-            names[name] = root
-        kinds = {root: "dir" if root.is_dir() else "file" for root in self.roots}
-        return [self.store.add_shelf(name, LOCAL_VERSION, kinds[root], str(root)) for name, root in names.items()]
-
-
-def checked_root(root: Path) -> Path:
-    """The root, absolute. Raises SourceError, saying what is wrong with it."""
-    try:
-        real = root.expanduser().resolve(strict=True)
-    except (OSError, RuntimeError, ValueError):
-        raise SourceError(f"{root}: no such directory; give a directory with documentation, or a single document") from None
-    if not (real.is_dir() or real.is_file()):
-        raise SourceError(f"{root}: neither a directory nor a file")
-    return real
+            source = source_of(str(root))
+            name, number = source.library, 2
+            while (name, source.version) in taken:
+                name, number = f"{source.library}-{number}", number + 1
+            taken.add((name, source.version))
+            shelves.append(self.store.add_shelf(name, source.version, source.kind, source.place))
+        return shelves
 
 
 def _roots_digest(roots: Sequence[Path]) -> str:

@@ -1,16 +1,22 @@
-"""Where pages come from: a directory, a file. What is there now, under which stamp, and the bytes behind a name.
+"""Where pages come from on this machine: a directory, a file, an installed package. What is there now, and under which stamp.
 
-Knows nothing of formats and the index. Nothing outside the root is read: every file goes through the path jail.
+Knows nothing of formats and the index, and opens no page: that is `prepare`'s, through the path jail.
 """
 
 from __future__ import annotations
 
+import importlib.machinery
 import os
+import platform
+import re
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
+from portico_servers.docs.errors import SourceError
 from portico_servers.docs.readers import MAX_BYTES, kind_of
 
 if TYPE_CHECKING:
@@ -19,6 +25,9 @@ if TYPE_CHECKING:
 _SKIPPED = {"node_modules", "__pycache__", "site-packages", "venv", "env", "target", "htmlcov"}
 _GENERIC = {"doc", "docs", "documentation", "html", "source", "src", "site", "_build", "build", "public", "content", "pages"}
 MAX_PAGES = 50_000
+LOCAL_VERSION = "local"
+WEB_VERSION = "latest"
+_DOCSTRINGS = "docstrings"
 
 
 class Found(NamedTuple):
@@ -27,13 +36,114 @@ class Found(NamedTuple):
     path: str
     stamp: str
     size: int
+    kind: str  # as `readers.read_page` knows it
+
+
+class Source(NamedTuple):
+    """One place as it's asked for. `kind`: dir, file, package, url; `place`: a path, a module's name, an address."""
+
+    kind: str
+    place: str
+    library: str
+    version: str
+
+
+def source_of(given: str, *, library: str = "", version: str = "", package: bool = False) -> Source:
+    """What a user means: an address, a path that exists, or an installed package. Raises SourceError."""
+    if given.startswith(("http://", "https://")):
+        host = urlsplit(given).hostname or ""
+        return Source(
+            "url", given, clean_name(library or host.removeprefix("www.").removeprefix("docs.")), version or WEB_VERSION
+        )
+    path = Path(given).expanduser()
+    if not package and path.exists():
+        real = checked_root(path)
+        name, found = sphinx_project(real)
+        kind = "dir" if real.is_dir() else "file"
+        own = name or library_name(real if kind == "dir" else real.parent)
+        return Source(kind, str(real), clean_name(library or own), version or found or LOCAL_VERSION)
+    place = package_place(given)
+    if place is None:
+        raise SourceError(f"{given}: neither an address, nor a file or directory, nor an installed Python package")
+    return Source("package", given, clean_name(library or given), version or package_version(given))
+
+
+def checked_root(root: Path) -> Path:
+    """The root, absolute. Raises SourceError, saying what is wrong with it."""
+    try:
+        real = root.expanduser().resolve(strict=True)
+    except (OSError, RuntimeError, ValueError):
+        raise SourceError(f"{root}: no such directory; give a directory with documentation, or a single document") from None
+    if not (real.is_dir() or real.is_file()):
+        raise SourceError(f"{root}: neither a directory nor a file")
+    return real
+
+
+def sphinx_project(root: Path) -> tuple[str, str]:
+    """(project, version) that Sphinx wrote into the HTML it made; empty strings elsewhere."""
+    try:
+        with (root / "objects.inv").open("rb") as file:
+            head = file.read(2_000).decode("utf-8", errors="replace").split("\n")
+    except OSError:
+        return "", ""
+    lines = {key: value.strip() for key, _, value in (line.removeprefix("# ").partition(":") for line in head[1:3])}
+    return lines.get("Project", ""), lines.get("Version", "")
+
+
+def clean_name(name: str) -> str:
+    """A library's name as it stands in `name@version` and in addresses."""
+    return re.sub(r"[\s/@#?%]+", "-", name.strip()).strip("-") or "docs"
+
+
+def package_place(module: str) -> Path | None:
+    """The package's directory, or the module's file, found without importing it."""
+    if not re.fullmatch(r"[A-Za-z_]\w*", module):
+        return None
+    spec = importlib.machinery.PathFinder.find_spec(module, None)
+    if spec is None:
+        return None
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations)))
+    return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+
+
+def package_version(module: str) -> str:
+    """The version of the distribution that brings `module`; Python's own for a module of the standard library."""
+    from importlib.metadata import PackageNotFoundError, packages_distributions, version
+
+    for name in (*packages_distributions().get(module, ()), module):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return platform.python_version() if module in sys.stdlib_module_names else LOCAL_VERSION
+
+
+def scan_package(module: str) -> Iterator[Found]:
+    """The package's modules; its tests are left out. Raises SourceError."""
+    place = package_place(module)
+    if place is None:
+        raise SourceError(f"{module}: no such package is installed (in {sys.executable})")
+    if place.is_file():
+        yield from scan_file(place, _DOCSTRINGS)
+        return
+    pending = [place]
+    while pending:
+        directory = pending.pop()
+        for entry in sorted(os.scandir(directory), key=lambda e: e.name):
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name not in ("tests", "test", "testing", "__pycache__", "_vendor") and entry.name.isidentifier():
+                    pending.append(Path(entry.path))
+            elif entry.name.endswith(".py") and not entry.name.startswith("test_") and entry.is_file(follow_symlinks=False):
+                status = entry.stat(follow_symlinks=False)
+                yield Found(Path(entry.path).relative_to(place.parent).as_posix(), _stamp(status), status.st_size, _DOCSTRINGS)
 
 
 def library_name(root: Path) -> str:
     """What a directory's library is called: its name, or its parents' where it is only `docs` or the like."""
     for part in (root, *root.parents):
         if part.name and part.name.lower() not in _GENERIC:
-            return part.name.replace("/", "-").replace("@", "-")
+            return part.name
     return root.name or "docs"
 
 
@@ -62,21 +172,22 @@ def scan_directory(root: Path) -> Iterator[Found]:
                 copies = entry.name == "_sources" and "_static" in names
                 if entry.name not in _SKIPPED and not copies and "pyvenv.cfg" not in _children(entry.path):
                     below.append((Path(entry.path), ignores))
-            elif kind_of(entry.name) is not None and entry.is_file(follow_symlinks=False):
+            elif (kind := kind_of(entry.path)) is not None and entry.is_file(follow_symlinks=False):
                 status = entry.stat(follow_symlinks=False)
                 if status.st_size <= MAX_BYTES and count < MAX_PAGES:
                     count += 1
-                    yield Found(Path(entry.path).relative_to(root).as_posix(), _stamp(status), status.st_size)
+                    yield Found(Path(entry.path).relative_to(root).as_posix(), _stamp(status), status.st_size, kind)
         pending.extend(reversed(below))
 
 
-def scan_file(path: Path) -> Iterator[Found]:
+def scan_file(path: Path, kind: str = "") -> Iterator[Found]:
+    """A single document, read as what its name says, or else as text."""
     try:
         status = path.stat()
     except OSError:
         return
     if stat.S_ISREG(status.st_mode):
-        yield Found(path.name, _stamp(status), status.st_size)
+        yield Found(path.name, _stamp(status), status.st_size, kind or kind_of(str(path)) or "text")
 
 
 def _stamp(status: os.stat_result) -> str:

@@ -126,6 +126,7 @@ class Store:
         self._open: list[sqlite3.Connection] = []
         self._writer = self._connect()
         self._prepare()
+        self._seen_version = self._writer.execute("PRAGMA data_version").fetchone()[0]
 
     def close(self) -> None:
         for connection in (self._writer, *self._open):
@@ -174,6 +175,12 @@ class Store:
             yield connection
         finally:
             self._idle.put(connection)
+
+    def written_by_others(self) -> bool:
+        """Whether another process has written since the last call. For the writer's thread alone."""
+        version = self._writer.execute("PRAGMA data_version").fetchone()[0]
+        changed, self._seen_version = version != self._seen_version, version
+        return bool(changed)
 
     # Shelves
 

@@ -1,0 +1,190 @@
+"""`portico-docs add`, `list`, `refresh`, `remove`: the libraries that a server without a DIR serves, side by side in versions.
+
+Knows the terminal. Progress goes to stderr, results to stdout.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from portico_servers.docs.errors import DocsError, PageNotFound, SourceError
+
+if TYPE_CHECKING:
+    from portico_servers.docs.crawl import Outcome
+    from portico_servers.docs.service import Service
+    from portico_servers.docs.store import Shelf
+
+cache_option = click.option(
+    "--cache-dir", type=click.Path(path_type=Path, file_okay=False), help="Where the index is kept.", metavar="DIR"
+)
+
+
+@click.command()
+@click.argument("source")
+@click.option("--library", default="", help="Name of the library (default: found out from the source).")
+@click.option("--version", default="", help="Version of the library (default: found out from the source).")
+@click.option("--package", is_flag=True, help="SOURCE is an installed Python package, even if a file has that name.")
+@cache_option
+def add(source: str, library: str, version: str, package: bool, cache_dir: Path | None) -> None:
+    """Add a library: a directory, a file, an installed Python package, or the address of an llms.txt, sitemap or page."""
+    from portico_servers.docs.sources import source_of
+
+    with _service(cache_dir) as service:
+        found = source_of(source, library=library, version=version, package=package)
+        new = (found.library, found.version) not in {(s.library, s.version) for s in service.store.shelves()}
+        shelf = service.store.add_shelf(found.library, found.version, found.kind, found.place)
+        try:
+            _update(service, [shelf])
+        except SourceError:
+            if new:
+                service.store.remove_shelf(shelf.id)
+            raise
+        _say(next(s for s in service.store.shelves() if s.id == shelf.id))
+
+
+@click.command("list")
+@cache_option
+def list_(cache_dir: Path | None) -> None:
+    """List the libraries that were added."""
+    with _service(cache_dir) as service:
+        shelves = service.store.shelves()
+        if not shelves:
+            click.echo("no libraries yet: portico-docs add SOURCE", err=True)
+        for shelf in shelves:
+            _say(shelf)
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME[@VERSION]]...")
+@cache_option
+def refresh(names: tuple[str, ...], cache_dir: Path | None) -> None:
+    """Read again what changed at the source of the named libraries (default: all)."""
+    with _service(cache_dir) as service:
+        shelves = _named(service, names) if names else service.store.shelves()
+        problem = _update(service, shelves, keep_going=True)
+        for shelf in service.store.shelves():
+            if shelf.id in {s.id for s in shelves}:
+                _say(shelf)
+        if problem:
+            raise SourceError(problem)
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME[@VERSION]...")
+@cache_option
+def remove(names: tuple[str, ...], cache_dir: Path | None) -> None:
+    """Remove libraries from the index (all versions, or one). The sources are not touched."""
+    with _service(cache_dir) as service:
+        for shelf in _named(service, names):
+            service.store.remove_shelf(shelf.id)
+            click.echo(f"removed {shelf.name}")
+
+
+@contextmanager
+def _service(cache_dir: Path | None) -> Iterator[Service]:
+    from portico_servers.docs.service import Service
+
+    try:
+        with closing(Service([], cache_dir, watch=False)) as service:
+            yield service
+    except DocsError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _named(service: Service, names: Sequence[str]) -> list[Shelf]:
+    found = []
+    for name in names:
+        try:
+            found += service.library.choose(name if "@" in name else f"{name}@*")
+        except PageNotFound as error:
+            raise SourceError(str(error)) from None
+    return list(dict.fromkeys(found))
+
+
+def _update(service: Service, shelves: Sequence[Shelf], *, keep_going: bool = False) -> str:
+    """Index the shelves' sources, with progress. The problems of those that couldn't be had, if they needn't stop the rest."""
+    from portico_servers.docs.crawl import refresh as crawl
+    from portico_servers.docs.web import Fetcher
+
+    problems = []
+    with _bar() as show, Fetcher() as fetcher:
+        for shelf in shelves:
+            if shelf.kind != "url":
+                continue
+            try:
+                _tell(crawl(service.store, shelf, fetcher, partial(show, f"fetching {shelf.name}")))
+            except SourceError as error:
+                if not keep_going:
+                    raise
+                problems.append(f"{shelf.name}: {error}")
+        _index(service, shelves, show)
+    failed = service.indexer.progress.failed
+    problems += [failed[s.name] for s in shelves if s.name in failed]
+    for name, why in failed.items():
+        if name not in {s.name for s in shelves}:
+            click.echo(f"left out: {why}", err=True)
+    if problems and not keep_going:
+        raise SourceError(problems[0])
+    return "; ".join(problems)
+
+
+def _index(service: Service, shelves: Sequence[Shelf], show: _Show) -> None:
+    progress = service.indexer.progress
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.1):
+            show(f"{progress.phase} {progress.shelf}".strip(), progress.done, progress.total)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        service.indexer.update(shelves)
+    finally:
+        done.set()
+        watcher.join()
+
+
+class _Show:
+    """Called as `show(what, done, total)`."""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        raise NotImplementedError
+
+
+@contextmanager
+def _bar() -> Iterator[_Show]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("", total=None)
+
+        class Show(_Show):
+            def __call__(self, what: str, done: int, total: int) -> None:
+                bars.update(task, description=what, completed=done, total=total or None)
+
+        yield Show()
+
+
+def _tell(outcome: Outcome) -> None:
+    click.echo(f"{outcome.read} pages read, {outcome.unchanged} unchanged, {outcome.gone} gone", err=True)
+    for why in list(outcome.skipped.values())[:20]:
+        click.echo(f"left out: {why}", err=True)
+    if len(outcome.skipped) > 20:
+        click.echo(f"left out: {len(outcome.skipped) - 20} more", err=True)
+    if outcome.elsewhere:
+        click.echo(f"left out: {outcome.elsewhere} links to other hosts", err=True)
+
+
+def _say(shelf: Shelf) -> None:
+    note = f"  ({shelf.note})" if shelf.note else "" if shelf.complete else "  (incomplete)"
+    click.echo(f"{shelf.name}  {shelf.pages} pages  {shelf.indexed_at or 'never indexed'}  {shelf.source}{note}")
