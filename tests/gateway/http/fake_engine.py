@@ -1,0 +1,101 @@
+"""An engine with the real one's surface whose answers are scripted, so that HTTP is tested without a model.
+
+It stands under the real AsyncEngine: threads, streams and aborts are the real ones.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from portico_engine import ContextOverflow, Delta, FinishReason, ModelInfo, Request, Tool, Usage
+
+PLAIN_TEMPLATE = "{% for message in messages %}...{% endfor %}"
+
+
+class FakeTokenizer:
+    """A token a byte."""
+
+    token_bytes = tuple(bytes([value]) for value in range(256))
+    end_token_ids = frozenset({0})
+
+    def encode(self, text: str, *, special: bool = False) -> list[int]:
+        return list(text.encode())
+
+
+@dataclass
+class FakeEngine:
+    """`script(request)` gives the pieces of an answer; an exception among them fails the step."""
+
+    script: Callable[[Request], Sequence[str | Exception]] = lambda request: ["Hello", " there"]
+    context_length: int = 2000
+    chat_template: str = PLAIN_TEMPLATE
+    endless: bool = False
+    finish: FinishReason = FinishReason.STOP
+    requests: list[Request] = field(default_factory=list)
+    rendered: list[list[Mapping[str, Any]]] = field(default_factory=list)
+    rendered_tools: list[Sequence[Tool] | None] = field(default_factory=list)
+    aborted: list[str] = field(default_factory=list)
+    was_aborted: threading.Event = field(default_factory=threading.Event)
+    was_submitted: threading.Event = field(default_factory=threading.Event)
+    closed: bool = False
+    tokenizer: FakeTokenizer = field(default_factory=FakeTokenizer)
+    _live: dict[str, list[str | Exception]] = field(default_factory=dict)
+
+    @property
+    def info(self) -> ModelInfo:
+        return ModelInfo("fake", "llama", self.context_length, 256, 1, "F32", 1, "torch", "fake")
+
+    def render_chat(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool] | None = None) -> tuple[int, ...]:
+        self.rendered.append(list(messages))
+        self.rendered_tools.append(tools)
+        return tuple(self.tokenizer.encode("".join(f"<{m['role']}>{m['content']}" for m in messages)))
+
+    def submit(self, request: Request) -> None:
+        if len(request.prompt) >= self.context_length:
+            raise ContextOverflow(len(request.prompt), self.context_length)
+        self.requests.append(request)
+        self._live[request.id] = list(self.script(request))
+        self.was_submitted.set()
+
+    def abort(self, request_id: str) -> None:
+        self.aborted.append(request_id)
+        self._live.pop(request_id, None)
+        self.was_aborted.set()
+
+    def fail_all(self, message: str) -> None:
+        self._failed = [Delta(name, finish_reason=FinishReason.ERROR, error=message) for name in self._live]
+        self._live.clear()
+
+    _failed: list[Delta] = field(default_factory=list)
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self._live or self._failed)
+
+    def step(self) -> list[Delta]:
+        deltas, self._failed = self._failed, []
+        if self.endless:
+            time.sleep(0.002)
+            return [Delta(name, "word ", (1,), (-0.5,), (((1, -0.5),),)) for name in self._live]
+        for name, pieces in list(self._live.items()):
+            if not pieces:
+                del self._live[name]
+                usage = Usage(prompt_tokens=7, cached_tokens=3, completion_tokens=5, forced_tokens=2)
+                deltas.append(Delta(name, tokens=(0,), logprobs=(-0.1,), finish_reason=self.finish, usage=usage))
+                continue
+            piece = pieces.pop(0)
+            if isinstance(piece, Exception):
+                raise piece
+            tokens = tuple(piece.encode())
+            deltas.append(Delta(name, piece, tokens, (-0.5,) * len(tokens), tuple(((t, -0.5), (0, -2.0)) for t in tokens)))
+        return deltas
+
+    def stats(self) -> dict[str, float]:
+        return {"running": len(self._live)}
+
+    def close(self) -> None:
+        self.closed = True
