@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from portico_servers.db.engines.base import Engine
-from portico_servers.db.errors import DbError, SourceError
+from portico_servers.db.errors import DbError, SourceError, StatementError
 from portico_servers.db.limits import Limits
 from portico_servers.db.schema import to_json
 from portico_servers.db.sources import Source
@@ -55,11 +55,22 @@ def answer(engine: Engine, request: dict[str, Any]) -> Any:
         return {**to_json(engine.schema()), "warning": engine.warning}
     if op == "version":
         return engine.schema_version()
-    limits = Limits(**request["limits"])
+    limits, sql = Limits(**request["limits"]), _readable(request["sql"])
     if op == "run":
-        return asdict(engine.run(request["sql"], request["parameters"], limits))
+        return asdict(engine.run(sql, request["parameters"], limits))
     assert op == "explain"
-    return engine.explain(request["sql"], request["parameters"], limits)
+    return engine.explain(sql, request["parameters"], limits)
+
+
+def _readable(sql: str) -> str:
+    """The text, unless a C library would see another one than we do."""
+    if "\0" in sql:
+        raise StatementError("the statement holds a NUL character")
+    try:
+        sql.encode()
+    except UnicodeEncodeError:
+        raise StatementError("the statement holds half of a surrogate pair") from None
+    return sql
 
 
 def serve(source: Source, requests: IO[bytes], answers: IO[bytes]) -> None:

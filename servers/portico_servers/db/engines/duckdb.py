@@ -20,7 +20,7 @@ from portico_servers.db.limits import Limits
 from portico_servers.db.schema import Schema
 
 # Kinds of statement that only read, as DuckDB's own parser names them. MULTI is what PIVOT becomes.
-_READING = {"SELECT", "EXPLAIN", "PRAGMA", "CALL", "MULTI"}
+_READING = {"SELECT", "EXPLAIN", "PRAGMA", "MULTI"}
 _CONFIG = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",

@@ -1,7 +1,10 @@
 """PostgreSQL, read-only by the server itself: every statement in a READ ONLY transaction that is rolled back.
 
-Roles that could leave the database despite that (superusers, members of the server-file and server-program roles, who may run
-dblink) are refused unless the owner allows them. It owns one connection; the tables are read in `postgres_schema.py`.
+What READ ONLY leaves to any role: ending its own other sessions, advisory locks (given back here), messages in the WAL for
+logical decoding (`pg_logical_emit_message`: an owner who minds revokes it). Roles that could leave the database (superusers,
+members of the server-file and server-program roles, who may run dblink) are refused unless the owner allows them.
+
+It owns one connection; what the tables are like is in `postgres_schema.py`.
 """
 
 from __future__ import annotations
@@ -47,15 +50,8 @@ class PostgresEngine:
     warning: str | None = None
 
     def __init__(self, dsn: str, *, allow_powerful_role: bool = False) -> None:
-        try:
-            self._connection = psycopg.connect(
-                dsn, autocommit=True, options=_OPTIONS, connect_timeout=_CONNECT_SECONDS, application_name="portico-db"
-            )
-        except psycopg.Error as exc:
-            wanted = "expected a PostgreSQL database that can be reached"
-            raise SourceError(f"{without_secrets(dsn)}: {_line(exc)}; {wanted}") from None
-        for name in _AS_TEXT:
-            self._connection.adapters.register_loader(name, TextLoader)
+        self._dsn = dsn
+        self._connection = self._connect()
         powers = self._powers()
         if powers and not allow_powerful_role:
             self._connection.close()
@@ -66,6 +62,24 @@ class PostgresEngine:
         if powers:
             self.warning = f"connected as a role that {'; '.join(powers)}"
 
+    def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        try:
+            connection = psycopg.connect(
+                self._dsn, autocommit=True, options=_OPTIONS, connect_timeout=_CONNECT_SECONDS, application_name="portico-db"
+            )
+        except psycopg.Error as exc:
+            wanted = "expected a PostgreSQL database that can be reached"
+            raise SourceError(f"{without_secrets(self._dsn)}: {_line(exc)}; {wanted}") from None
+        for name in _AS_TEXT:
+            connection.adapters.register_loader(name, TextLoader)
+        return connection
+
+    def _connected(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """The connection; a new one where the server ended the last."""
+        if self._connection.closed:
+            self._connection = self._connect()
+        return self._connection
+
     def _powers(self) -> list[str]:
         found = [row[0] for row in self._connection.execute(_POWERS).fetchall() if row[0]]
         return list(dict.fromkeys(found))[:4]
@@ -73,13 +87,13 @@ class PostgresEngine:
     def schema(self) -> Schema:
         """All tables and views that the role may read."""
         try:
-            return postgres_schema.read(self._connection)
+            return postgres_schema.read(self._connected())
         except psycopg.Error as exc:
             raise _translated(exc, 30.0) from None
 
     def schema_version(self) -> str:
         try:
-            return postgres_schema.version(self._connection)
+            return postgres_schema.version(self._connected())
         except psycopg.Error as exc:
             raise _translated(exc, 30.0) from None
 
@@ -99,7 +113,7 @@ class PostgresEngine:
         return Result(columns, rows, truncated, time.monotonic() - start)
 
     def _begin(self, limits: Limits) -> None:
-        self._connection.execute("BEGIN TRANSACTION READ ONLY")
+        self._connected().execute("BEGIN TRANSACTION READ ONLY")
         self._connection.execute(f"SET LOCAL statement_timeout = {max(int(limits.seconds * 1000), 1)}")
 
     def _prepared(self, sql: str) -> list[str]:
@@ -125,11 +139,13 @@ class PostgresEngine:
     def _leave(self) -> None:
         """Undo everything: settings, cursors, locks of the session."""
         try:
+            if self._connection.closed:
+                return
             if self._connection.info.transaction_status != pq.TransactionStatus.IDLE:
                 self._connection.execute("ROLLBACK")
             self._connection.execute("SELECT pg_catalog.pg_advisory_unlock_all()")
         except psycopg.Error:
-            self._connection.close()  # the worker ends with the next request, and a new one connects
+            self._connection.close()  # the next statement connects anew
 
     def explain(self, sql: str, parameters: Parameters, limits: Limits) -> list[str]:
         """EXPLAIN; with GENERIC_PLAN where the statement has placeholders but no values came."""
@@ -166,8 +182,8 @@ def _line(exc: BaseException) -> str:
 
 
 def _translated(exc: psycopg.Error, seconds: float) -> StatementError:
-    if isinstance(exc, psycopg.errors.QueryCanceled):
-        return LimitError(f"stopped after {seconds:g} s, the limit for one statement")
+    if isinstance(exc, psycopg.errors.QueryCanceled | psycopg.errors.AdminShutdown):
+        return LimitError(f"stopped; the limit for one statement is {seconds:g} s")
     if isinstance(exc, psycopg.errors.ReadOnlySqlTransaction | psycopg.errors.InsufficientPrivilege):
         return ReadOnlyError(f"refused, this connection only reads: {_line(exc)}")
     if "multiple commands" in str(exc):

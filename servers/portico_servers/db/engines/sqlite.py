@@ -28,6 +28,7 @@ _REFUSED = (
     "access to",
     "prohibited",
     "unsafe use of",
+    "may not be modified",
 )
 
 
@@ -141,6 +142,8 @@ class SQLiteEngine:
             raise _translated(exc, limits.seconds) from None
         except (OverflowError, MemoryError) as exc:
             raise LimitError(f"a value is out of bounds: {exc}") from None
+        except ValueError as exc:  # NUL or a lone surrogate in the text
+            raise StatementError(f"the statement can't be read: {exc}") from None
         finally:
             cursor.close()
         return Result(columns, rows, truncated, time.monotonic() - start)
