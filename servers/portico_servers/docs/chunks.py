@@ -91,7 +91,7 @@ def _pieces(lines: list[str], first: int, last: int) -> Iterator[tuple[int, int]
             yield _trimmed(lines, start, border)
             start, border = border + 1, None
             size = sum(len(x) + 1 for x in lines[start - 1 : number])
-        elif size > MAX_CHARS and number > start:
+        if size > MAX_CHARS and number > start:
             yield _trimmed(lines, start, number - 1)
             start, border, size = number, None, len(line) + 1
     if start <= last:

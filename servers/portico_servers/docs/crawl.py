@@ -19,6 +19,7 @@ from portico_servers.docs.readers import KINDS, read_page
 from portico_servers.docs.readers.man import unpack
 from portico_servers.docs.store import Shelf, Store
 from portico_servers.docs.web import Fetched, Fetcher, checked_url
+from portico_servers.docs.web_paths import page_path
 
 MAX_PAGES = 5_000
 _MAX_SITEMAPS = 50
@@ -82,21 +83,6 @@ def page_addresses(source: str, fetcher: Fetcher, outcome: Outcome) -> list[str]
     if name.endswith((".xml", ".xml.gz")):
         return _own(source, _sitemap(source, fetcher), outcome)
     return [source]
-
-
-def page_path(address: str) -> str:
-    """The page's path within its library: that of the address, `index` for a site's root."""
-    parts = urlsplit(address)
-    path = parts.path.lstrip("/")
-    path = f"{path}index" if not path or path.endswith("/") else path
-    return f"{path}?{parts.query}" if parts.query else path
-
-
-def page_url(source: str, path: str) -> str:
-    """The address that `page_path` was made from."""
-    path = path.removesuffix("index") if path == "index" or path.endswith("/index") else path
-    parts = urlsplit(source)
-    return f"{parts.scheme}://{parts.netloc}/{path}"
 
 
 def _refresh_page(

@@ -18,6 +18,7 @@ from portico_servers.docs.errors import PageNotFound
 from portico_servers.docs.indexer import Progress
 from portico_servers.docs.ranking import Ranked, Vectors, rank
 from portico_servers.docs.store import Shelf, Store, StoredPage, StoredPassage, StoredSection
+from portico_servers.docs.web_paths import page_url
 
 _NUMBER = re.compile(r"\d+|[a-z]+", re.I)
 CHARS_PER_TOKEN = 4
@@ -63,6 +64,7 @@ class Excerpt:
     last: int
     text: str
     sections: list[StoredSection] = field(default_factory=list)
+    source: str = ""  # address on the web, if it came from there
     note: str | None = None
 
 
@@ -210,6 +212,7 @@ class Library:
             last=last,
             text=text,
             sections=inner,
+            source=_web_address(shelf, page.path, section.anchor if section else ""),
             note=page.note or None,
         )
 
@@ -267,6 +270,12 @@ class Library:
             raise PageNotFound(f"not found: {path[:200]} ({self.progress})")
         known = [row[0] for s in shelves for row in self._store.page_list(s.id, limit=5000)]
         raise PageNotFound(f"not found: {path[:200]}; {_nearest(path, known, 'pages')}")
+
+
+def _web_address(shelf: Shelf, path: str, anchor: str) -> str:
+    if shelf.kind != "url":
+        return ""
+    return f"{page_url(shelf.source, path)}#{anchor}" if anchor else page_url(shelf.source, path)
 
 
 def _section(sections: list[StoredSection], anchor: str, line: int) -> StoredSection | None:

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import anyio.to_thread
+from anyio.from_thread import BlockingPortal
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.subscriptions import InMemorySubscriptionBus
+from mcp.shared.subscriptions import ResourceUpdated
 from mcp_types import (
     CallToolResult,
     Completion,
@@ -20,87 +23,33 @@ from mcp_types import (
     CompletionContext,
     PromptReference,
     ResourceTemplateReference,
-    TextContent,
     ToolAnnotations,
 )
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from portico_servers.common import cursor as cursors
-from portico_servers.common.text import one_line
+from portico_servers.docs.answers import (
+    ListResult,
+    PageEntry,
+    ReadResult,
+    SearchResult,
+    SectionEntry,
+    answer,
+    doc_hit,
+    hits_text,
+    library_entry,
+    shown,
+)
 from portico_servers.docs.errors import DocsError, PageNotFound
-from portico_servers.docs.library import Excerpt, Found, Hit, Library, citation
+from portico_servers.docs.library import Excerpt, Found, Library, citation
 from portico_servers.docs.service import Service
 from portico_servers.docs.store import Shelf
 
 READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+LIBRARIES = "docs://libraries"
 _LIST_PAGE = 100
-_SHOWN_CHARS = 1_200
-_HIT_CHARS = 230
+_MAX_EVENTS = 100
 T = TypeVar("T")
-
-
-class DocHit(BaseModel):
-    library: str
-    version: str
-    path: str
-    anchor: str = Field(description="Fragment that opens the section; empty for the page's beginning")
-    title_trail: list[str] = Field(description="Headings from the page's first to this section's")
-    line: int = Field(description="First line of text in the page, as read shows it")
-    text: str
-    score: float
-
-
-class SearchResult(BaseModel):
-    hits: list[DocHit]
-    complete: bool = Field(description="False while the index is still being built")
-    note: str | None
-    next_cursor: str | None
-
-
-class SectionEntry(BaseModel):
-    anchor: str
-    title: str
-    level: int
-    line: int
-
-
-class ReadResult(BaseModel):
-    library: str
-    version: str
-    path: str
-    anchor: str
-    title_trail: list[str]
-    uri: str
-    line: int
-    end_line: int
-    text: str
-    sections: list[SectionEntry] = Field(description="Sections inside what was asked for")
-    complete: bool = Field(description="False if the text goes on: pass next_cursor")
-    note: str | None
-    next_cursor: str | None
-
-
-class LibraryEntry(BaseModel):
-    library: str
-    version: str
-    pages: int
-    indexed_at: str | None
-    complete: bool
-
-
-class PageEntry(BaseModel):
-    path: str
-    title: str
-    kind: str
-    sections: int
-
-
-class ListResult(BaseModel):
-    libraries: list[LibraryEntry]
-    pages: list[PageEntry]
-    complete: bool
-    note: str | None
-    next_cursor: str | None
 
 
 class _Tools:
@@ -120,9 +69,9 @@ class _Tools:
         found: Found = await _run(self._library.search, query, library, budget=max_tokens, offset=offset)
         following = cursors.encode(offset + len(found.hits), "search", query, library) if found.more and found.hits else None
         result = SearchResult(
-            hits=[_doc_hit(hit) for hit in found.hits], complete=found.complete, note=found.note, next_cursor=following
+            hits=[doc_hit(hit) for hit in found.hits], complete=found.complete, note=found.note, next_cursor=following
         )
-        return _answer(_hits_text(query, found), result)
+        return answer(hits_text(query, found), result)
 
     async def read(
         self,
@@ -141,6 +90,7 @@ class _Tools:
             anchor=got.anchor,
             title_trail=list(got.title_trail),
             uri=uri,
+            source=got.source,
             line=got.line,
             end_line=got.end,
             text=got.text,
@@ -150,7 +100,7 @@ class _Tools:
             next_cursor=following,
         )
         more = f"\n\n(lines {got.line}-{got.end} of {got.last}; more with cursor {following})" if following else ""
-        return _answer(f"{uri} line {got.line}\n\n{got.text}{more}", result)
+        return answer(f"{uri} line {got.line}\n\n{got.text}{more}", result)
 
     async def list(
         self,
@@ -169,7 +119,7 @@ class _Tools:
             heading = f"{shelf.name}: {shelf.pages} pages"
         progress = self._library.progress
         result = ListResult(
-            libraries=[_library_entry(s) for s in shelves],
+            libraries=[library_entry(s) for s in shelves],
             pages=pages,
             complete=progress.searchable,
             note=str(progress) or None,
@@ -179,7 +129,7 @@ class _Tools:
             lines = [heading, *(f"{p.path} - {p.title}" for p in pages)]
         else:
             lines = [f"{s.name}: {s.pages} pages" for s in shelves] or ["no documentation is indexed"]
-        return _answer(_shown(lines, result.note), result)
+        return answer(shown(lines, result.note), result)
 
 
 def build_server(roots: Sequence[Path], *, cache_dir: Path | None = None, watch: bool = True) -> MCPServer[Any]:
@@ -189,13 +139,22 @@ def build_server(roots: Sequence[Path], *, cache_dir: Path | None = None, watch:
     """
     service = Service(roots, cache_dir, watch=watch)
 
+    bus = InMemorySubscriptionBus()
+
     @asynccontextmanager
     async def lifespan(_: MCPServer[Any]) -> AsyncIterator[None]:
-        service.start()
-        try:
-            yield
-        finally:
-            await anyio.to_thread.run_sync(service.stop)
+        async with BlockingPortal() as portal:
+
+            def tell(shelf: Shelf, paths: Sequence[str]) -> None:
+                """From the indexer's thread: who listens hears which pages are to be read again."""
+                for uri in (LIBRARIES, *(citation(shelf.library, shelf.version, path) for path in paths[:_MAX_EVENTS])):
+                    portal.start_task_soon(bus.publish, ResourceUpdated(uri))
+
+            service.start(tell)
+            try:
+                yield
+            finally:
+                await anyio.to_thread.run_sync(service.stop)
 
     tools = _Tools(service.library)
     server: MCPServer[Any] = MCPServer(
@@ -207,14 +166,15 @@ def build_server(roots: Sequence[Path], *, cache_dir: Path | None = None, watch:
             _tool(
                 tools.search,
                 "Search documentation",
-                "Search documentation: guides, manuals, how to do something. How do I install, configure or use it? What does "
-                "the manual say? What are the requirements? Is there a guide? What changed in the latest version? Which licence? "
-                "Explain how it works.",
+                "Search documentation: guides, manuals, how to do something. How do I install, configure or use it? "
+                "What does the manual say? What are the requirements? Is there a guide? What changed in the latest version? "
+                "Which licence? Explain how it works.",
             ),
             _tool(tools.read, "Read documentation", "Read a documentation page or section by its path."),
             _tool(tools.list, "List documentation", "List documentation libraries and their pages."),
         ],
         lifespan=lifespan,
+        subscriptions=bus,
         log_level="WARNING",
     )
     _add_resources(server, service)
@@ -255,7 +215,7 @@ def _add_resources(server: MCPServer[Any], service: Service) -> None:
             raise ResourceNotFoundError(str(error)) from None
 
     @server.resource(
-        "docs://libraries",
+        LIBRARIES,
         name="libraries",
         title="Libraries",
         description="The libraries whose documentation can be searched, one a line.",
@@ -288,8 +248,10 @@ def _completions(library: Library, name: str, value: str, chosen: dict[str, str]
 
 
 def _add_prompts(server: MCPServer[Any]) -> None:
-    @server.prompt(title="Answer from the documentation", description="Answer a question, citing the documentation.")
-    def answer(question: str) -> str:
+    @server.prompt(
+        name="answer", title="Answer from the documentation", description="Answer a question, citing the documentation."
+    )
+    def answer_question(question: str) -> str:
         return (
             f"Answer this question from the documentation alone: {question}\n\n"
             "Use search to find passages and read to open those that matter. Cite each statement by its path#anchor. "
@@ -320,51 +282,6 @@ def _offset(cursor: str, *question: Any) -> int:
         return cursors.decode(cursor, *question)
     except cursors.BadCursor as error:
         raise ToolError(str(error)) from None
-
-
-def _answer(text: str, result: BaseModel) -> CallToolResult:
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=result.model_dump(mode="json"))
-
-
-def _doc_hit(hit: Hit) -> DocHit:
-    return DocHit(
-        library=hit.library,
-        version=hit.version,
-        path=hit.path,
-        anchor=hit.anchor,
-        title_trail=list(hit.title_trail),
-        line=hit.line,
-        text=hit.text,
-        score=hit.score,
-    )
-
-
-def _library_entry(shelf: Shelf) -> LibraryEntry:
-    return LibraryEntry(
-        library=shelf.library, version=shelf.version, pages=shelf.pages, indexed_at=shelf.indexed_at, complete=shelf.complete
-    )
-
-
-def _hits_text(query: str, found: Found) -> str:
-    if not found.hits:
-        return _shown([f"not found: {one_line(query, 100)}"], found.note)
-    lines = []
-    for hit in found.hits:
-        place = f"{hit.path}#{hit.anchor}" if hit.anchor else hit.path
-        lines.append(f"{place} (line {hit.line}): {one_line(hit.text, _HIT_CHARS)}")
-    return _shown(lines, found.note)
-
-
-def _shown(lines: Sequence[str], note: str | None) -> str:
-    """The short text that a person and a small model read; whole lines, never more than the budget."""
-    left = _SHOWN_CHARS - (len(note) + 3 if note else 0)
-    taken: list[str] = []
-    for line in lines:
-        if taken and left < len(line) + 1:
-            break
-        taken.append(line[:left])
-        left -= len(line) + 1
-    return "\n".join([*taken, f"({note})"] if note else taken)
 
 
 def _version() -> str:

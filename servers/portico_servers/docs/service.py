@@ -19,6 +19,8 @@ from portico_servers.docs.ranking import Vectors
 from portico_servers.docs.sources import checked_root, source_of
 from portico_servers.docs.store import Shelf, Store
 
+Listener = Callable[[Shelf, Sequence[str]], None]
+
 
 def default_cache_dir() -> Path:
     from platformdirs import user_cache_path
@@ -44,14 +46,15 @@ class Service:
         self.indexer = Indexer(self.store, self.vectors, shared(), watch=watch, on_change=self._changed)
         ids = [s.id for s in self._shelves] if self._shelves is not None else None
         self.library = Library(self.store, self.vectors, shared(), self.indexer.progress, ids)
-        self.listeners: list[Callable[[Shelf, Sequence[str]], None]] = []
+        self._listener: Listener | None = None
         self._lock = threading.Lock()
         self._users = 0
 
-    def start(self) -> None:
-        """The first of several users starts the indexer; the rest share it."""
+    def start(self, listener: Listener | None = None) -> None:
+        """The first of several users starts the indexer; the rest share it. The latest `listener` hears of changed pages."""
         with self._lock:
             self._users += 1
+            self._listener = listener or self._listener
             if self._users == 1:
                 shared().start()
                 self.indexer.start(self.library.shelves)
@@ -61,6 +64,7 @@ class Service:
         with self._lock:
             self._users -= 1
             if self._users == 0:
+                self._listener = None
                 self.indexer.stop()
 
     def close(self) -> None:
@@ -69,7 +73,8 @@ class Service:
         self.store.close()
 
     def _changed(self, shelf: Shelf, paths: Sequence[str]) -> None:
-        for listener in self.listeners:
+        listener = self._listener
+        if listener is not None:
             listener(shelf, paths)
 
     def _local_shelves(self) -> list[Shelf]:

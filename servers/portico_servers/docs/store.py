@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import queue
 import re
 import sqlite3
@@ -20,6 +21,7 @@ from typing import Any
 from portico_servers.docs.chunks import Passage
 from portico_servers.docs.pages import Page
 
+log = logging.getLogger(__name__)
 INDEX_VERSION = 1
 _BUSY_MS = 15_000
 _SCHEMA = """
@@ -124,8 +126,17 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._open: list[sqlite3.Connection] = []
-        self._writer = self._connect()
-        self._prepare()
+        try:
+            self._writer = self._connect()
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):  # locked, unwritable: the file itself may be sound
+                raise
+            log.warning("%s is no index any more (%s); it is kept as %s.damaged and a new one is made", path, error, path.name)
+            for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+                path.with_name(name).unlink(missing_ok=True) if name != path.name else path.replace(f"{path}.damaged")
+            self._writer = self._connect()
+            self._prepare()
         self._seen_version = self._writer.execute("PRAGMA data_version").fetchone()[0]
 
     def close(self) -> None:

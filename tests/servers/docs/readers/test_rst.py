@@ -116,7 +116,8 @@ def test_titles_with_overline_begin_at_the_overline_and_repeated_ones_are_number
 def test_no_directive_reads_a_file_or_passes_raw_html(tmp_path: Path) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_text("Stolen\n======\n")
-    text = f"Top\n===\n\n.. include:: {secret}\n\n.. raw:: html\n   :file: {secret}\n\n.. csv-table:: t\n   :file: {secret}\n\nend\n"
+    directives = (f".. include:: {secret}", f".. raw:: html\n   :file: {secret}", f".. csv-table:: t\n   :file: {secret}")
+    text = "Top\n===\n\n" + "\n\n".join(directives) + "\n\nend\n"
     page = read_rst(text)
     assert [s.title for s in page.sections] == ["Top"]
     assert page.text == text

@@ -1,0 +1,16 @@
+"""A reader that dies on one page, importable by worker processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from portico_servers.docs import prepare as real
+from portico_servers.docs.sources import Found
+
+
+def prepare(root: Path, found: Sequence[Found]) -> list[real.Prepared]:
+    if any(item.path == "crash.md" for item in found):
+        os._exit(11)
+    return real.prepare(root, found)
