@@ -54,18 +54,17 @@ def read(workspace: Workspace, path: str, start: int = 0, end: int = 0, symbol: 
     if symbol:
         found = _pick(definitions(language, text.data).symbols, symbol, relative)
         start, end = found.start, found.end
-    start = start or 1
-    end = end or start + READ_LINES - 1
-    if start < 0 or end < start or start > max(total, 1):
-        raise BadRange(f"{relative} has lines 1 to {total}; asked for {start} to {end}")
-    lines = _fitting(text.lines[start - 1 : min(end, total, start + READ_LINES - 1)])
-    last = start + max(len(lines), 1) - 1
-    cut = last < min(end, total) or text.cut
+    first, wanted = start or 1, end or max(total, start)
+    if first < 0 or wanted < first or first > max(total, 1):
+        raise BadRange(f"{relative} has lines 1 to {total}; asked for {first} to {end or 'its end'}")
+    lines = _fitting(text.lines[first - 1 : min(wanted, total, first + READ_LINES - 1)])
+    last = first + max(len(lines), 1) - 1
+    cut = last < min(wanted, total) or text.cut
     return Passage(
         path=relative,
         root=workspace.jail.name_of(place.root),
         language=language,
-        start_line=start,
+        start_line=first,
         end_line=last,
         total_lines=total,
         symbol=found.qualified if found else None,

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable
 
 _WORD = re.compile(r"\w+")
-_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_OTHER_PART = re.compile(r"[^\W\d_]+|\d+")  # beyond ASCII: upper case is not told from lower by a range
 _MAX_TERM = 40
 _SPLIT_CACHE_SIZE = 200_000
 # Words of a question that say nothing of what is sought.
@@ -31,7 +32,7 @@ def split(word: str) -> tuple[str, ...]:
     if known is not None:
         return known
     parts = []
-    for part in _PART.findall(word):
+    for part in (_PART if word.isascii() else _OTHER_PART).findall(word):
         lowered = part.lower()
         parts.append(stem(lowered))
         _surfaces.setdefault(parts[-1], lowered)
@@ -60,6 +61,8 @@ def stem(term: str) -> str:
             return term[:-2]
         if term.endswith("ing") and len(term) > 5:
             return _undouble(term[:-3])
+        if term.endswith("eed"):
+            return term[:-1]
         if term.endswith("ed"):
             return _undouble(term[:-2])
         if term.endswith("e") and not term.endswith("ee"):

@@ -28,7 +28,7 @@ from portico_servers.common.jail import NotFound
 T = TypeVar("T")
 P = ParamSpec("P")
 READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
-# A description's first sentence says what the tool does; the rest are questions that it is for, in the words that people use.
+# The first sentence of a description says what the tool does; the rest are questions that it is for, in people's words.
 _SEARCH = (
     "Search source code by words or a question; regex=true for a pattern. Where is it implemented? Which function or class does "
     "this? How does the code do it? Show me the implementation. Find the code that handles it."

@@ -88,14 +88,14 @@ def write_repository(root: Path) -> Path:
         "tests/test_pool.py": TEST,
         "README.md": "# A cache\n\nSee `BlockPool`.\n\n## Running\n\nRun it.\n",
         ".gitignore": "build/\n*.log\n!keep.log\n",
-        "build/generated.py": "def generated_thing(): pass\n",
-        "debug.log": "generated_thing\n",
-        "keep.log": "kept_thing\n",
+        "build/generated.py": "def generatedthing(): pass\n",
+        "debug.log": "generatedthing\n",
+        "keep.log": "keptthing\n",
         "web/.gitignore": "vendor.js\n",
-        "web/vendor.js": "function vendored_thing() {}\n",
-        ".env": "SECRET=hidden_thing\n",
-        "image.bin": "binary_thing\0\0",
-        "app.min.js": "var minified_thing=1;" * 200,
+        "web/vendor.js": "function vendoredthing() {}\n",
+        ".env": "SECRET=hiddenthing\n",
+        "image.bin": "binarything\0\0",
+        "app.min.js": "var minifiedthing=1;" * 200,
     }
     for path, text in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)

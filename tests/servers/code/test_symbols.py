@@ -30,7 +30,8 @@ SOURCES: dict[str, tuple[str, list[str]]] = {
         ["struct S 2-2", "interface I 3-3", "function f 4-4", "method S.M 5-5", "constant K 6-6"],
     ),
     "rust": (
-        "struct S { a: i32 }\nimpl S {\n    fn n(&self) {}\n}\ntrait T { fn m(&self); }\nfn f() {}\nmacro_rules! mm { () => {} }\n",
+        "struct S { a: i32 }\nimpl S {\n    fn n(&self) {}\n}\ntrait T { fn m(&self); }\nfn f() {}\n"
+        "macro_rules! mm { () => {} }\n",
         ["struct S 1-1", "impl S 2-4", "method S.n 3-3", "trait T 5-5", "method T.m 5-5", "function f 6-6", "macro mm 7-7"],
     ),
     "java": (
@@ -110,5 +111,5 @@ def test_a_language_is_told_by_the_file_name(path: str, language: str) -> None:
 
 def test_words_for_languages_are_understood_and_others_named() -> None:
     assert [normalize(word) for word in ("py", "C++", ".ts", " Python ")] == ["python", "cpp", "typescript", "python"]
-    with pytest.raises(UnknownLanguage, match="klingon.*python"):
+    with pytest.raises(UnknownLanguage, match=r"klingon.*python"):
         normalize("klingon")
