@@ -10,8 +10,9 @@ from typing import Any
 
 from portico_servers.db.errors import ArgumentError
 from portico_servers.db.rows.compile import DEFAULT_LIMIT, Filter, Question
+from portico_servers.db.rows.dates import period
 from portico_servers.db.rows.fields import Field
-from portico_servers.db.rows.tool_schema import AGGREGATES, NUMBER_OPS, ROOT, TEXT_OPS, VALUE_OPS, Named, RowsSchema
+from portico_servers.db.rows.tool_schema import AGGREGATES, MAX_LIMIT, NUMBER_OPS, ROOT, TEXT_OPS, VALUE_OPS, Named, RowsSchema
 from portico_servers.db.suggest import did_you_mean
 
 _OPS: Mapping[str, Sequence[str]] = {"text": TEXT_OPS, "number": NUMBER_OPS, "date": NUMBER_OPS, "boolean": VALUE_OPS}
@@ -39,7 +40,7 @@ def resolve(arguments: Mapping[str, Any], rows: RowsSchema, tables: Mapping[str,
         group_by=_field("group_by", ask["group_by"], found) if "group_by" in ask else None,
         order_by=_field("order_by", ask["order_by"], found) if "order_by" in ask else None,
         order=_chosen("order", ask["order"], ("asc", "desc")) if "order" in ask else None,
-        limit=ask.get("limit", DEFAULT_LIMIT),
+        limit=_limit(ask.get("limit", DEFAULT_LIMIT)),
     )
     _check_aggregate(question, found)
     _check_schema(arguments, rows)
@@ -81,6 +82,12 @@ def _field(key: str, name: Any, found: Mapping[str, Field]) -> Field:
     return found[_chosen(key, name, list(found))]
 
 
+def _limit(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_LIMIT:
+        raise ArgumentError(f"limit: must be a whole number from 1 to {MAX_LIMIT}, {value!r} is none")
+    return value
+
+
 def _list(key: str, value: Any) -> Sequence[Any]:
     if value is None:
         return ()
@@ -104,6 +111,8 @@ def _filter(item: Any, found: Mapping[str, Field]) -> Filter:
         "number": isinstance(value, int | float) and not isinstance(value, bool),
         "boolean": isinstance(value, bool),
     }[kind]
+    if kind == "date" and isinstance(value, str):
+        period(value)
     if value is not None and not right:
         raise ArgumentError(f"filters/value: {field.path!r} is compared with a {kind} value, {value!r} is none")
     if field.column.values and value is not None:
