@@ -24,18 +24,20 @@ from portico_engine.request import Delta, FinishReason, ModelInfo, Request, Samp
 if TYPE_CHECKING:
     from portico_engine.async_engine import AsyncEngine
     from portico_engine.engine import Engine
-    from portico_engine.prior import PhrasePrior
+    from portico_engine.prior import CallPrior, ToolCallPrior
     from portico_engine.tokenizer import Tokenizer
 
 _LAZY = {
     "AsyncEngine": "portico_engine.async_engine",
     "Engine": "portico_engine.engine",
-    "PhrasePrior": "portico_engine.prior",
+    "CallPrior": "portico_engine.prior",
     "Tokenizer": "portico_engine.tokenizer",
+    "ToolCallPrior": "portico_engine.prior",
 }
 
 __all__ = [
     "AsyncEngine",
+    "CallPrior",
     "ChatTemplateError",
     "ContextOverflow",
     "Delta",
@@ -47,13 +49,13 @@ __all__ = [
     "GrammarTooLarge",
     "ModelError",
     "ModelInfo",
-    "PhrasePrior",
     "Request",
     "RequestError",
     "SamplingParams",
     "TokenPrior",
     "Tokenizer",
     "Tool",
+    "ToolCallPrior",
     "Unsatisfiable",
     "Usage",
     "find_model",

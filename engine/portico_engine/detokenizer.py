@@ -19,7 +19,8 @@ class IncrementalDetokenizer:
     def add(self, token: int) -> str:
         """The characters that this token completes. Control tokens have no text. A character cut at the end never comes."""
         data = self._token_bytes[token]
-        return "" if data.startswith(b"\xff") else self._decoder.decode(data)
+        control = len(data) > 1 and data.startswith(b"\xff")  # 0xff alone is a byte like others
+        return "" if control else self._decoder.decode(data)
 
 
 class StopStrings:

@@ -146,7 +146,7 @@ class Tokenizer:
     @cached_property
     def token_texts(self) -> Sequence[str]:
         """The text of every token id, with U+FFFD for parts of characters; empty for control tokens."""
-        return ["" if b.startswith(b"\xff") else b.decode("utf-8", errors="replace") for b in self.token_bytes]
+        return ["" if self.is_control(i) else data.decode("utf-8", errors="replace") for i, data in enumerate(self.token_bytes)]
 
     def token_id(self, token: str) -> int | None:
         """The id of a token by its text in the vocabulary (special tokens: `<|im_end|>`), or None."""
@@ -154,7 +154,7 @@ class Tokenizer:
 
     def is_control(self, token: int) -> bool:
         """Is it a token with a meaning rather than a text?"""
-        return self.types[token] in (_CONTROL, _UNKNOWN)
+        return self.types[token] in (_CONTROL, _UNKNOWN, _UNUSED)
 
     def encode(self, text: str, *, special: bool = False, bos: bool = False) -> list[int]:
         """Token ids of a text. `special` parses control tokens written in it (never do so with untrusted text); `bos`
@@ -176,7 +176,10 @@ class Tokenizer:
         return ids
 
     def encode_bytes(self, data: bytes) -> list[int]:
-        """The model's own tokenization of plain text, without special tokens or a prefix space; stray bytes one by one."""
+        """The model's own tokenization of plain text, without special tokens or a prefix space; stray bytes one by one.
+
+        Bytes that the vocabulary has no token for are left out.
+        """
         ids: list[int] = []
         while data:
             try:
@@ -184,7 +187,7 @@ class Tokenizer:
             except UnicodeDecodeError as error:
                 if error.start:
                     ids += self._encode_plain(data[: error.start].decode("utf-8"), prefix=False)
-                ids += [self._byte_ids[b] for b in data[error.start : error.end]]
+                ids += [self._byte_ids[b] for b in data[error.start : error.end] if b in self._byte_ids]
                 data = data[error.end :]
         return ids
 
@@ -201,10 +204,10 @@ class Tokenizer:
         return list(self._bpe.encode(text, add_special_tokens=False).ids)
 
     @cached_property
-    def _byte_ids(self) -> list[int]:
-        if self.byte_level:
-            return [self._ids[char] for char, _ in sorted(byte_alphabet().items(), key=lambda item: item[1])]
-        return [self._ids[f"<0x{b:02X}>"] for b in range(256)]
+    def _byte_ids(self) -> dict[int, int]:
+        """The token of each single byte. Not every vocabulary has all: SmolLM2's lacks 21, and drops them like every other reader."""
+        names = byte_alphabet() if self.byte_level else {f"<0x{b:02X}>": b for b in range(256)}
+        return {b: self._ids[name] for name, b in names.items() if name in self._ids}
 
     def _bytes_of(self, token: str, kind: int, alphabet: Mapping[str, int]) -> bytes:
         if kind in (_CONTROL, _UNKNOWN, _UNUSED):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -34,8 +35,10 @@ def write_tiny_llama(
     leave_out: str = "",
     customize: Callable[[gguf.GGUFWriter], None] | None = None,
     extra_tensors: bool = False,
+    replace: bool = False,
 ) -> Path:
-    """A model file. `leave_out` is a tensor that is not written; `customize` adds metadata; `extra_tensors` biases and norms."""
+    """A model file. `leave_out` is a tensor that is not written; `customize` adds metadata; `extra_tensors` biases and norms;
+    `replace` lets `customize` say again what is said already."""
     tokens = vocabulary()
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("tiny")
@@ -60,7 +63,10 @@ def write_tiny_llama(
     if chat_template is not None:
         writer.add_chat_template(chat_template)
     if customize is not None:
-        customize(writer)
+        if replace:
+            customize(_Replacing(writer))  # type: ignore[arg-type]
+        else:
+            customize(writer)
     for name, value in _tensors(len(tokens), extra=extra_tensors).items():
         if name == leave_out:
             continue
@@ -74,6 +80,22 @@ def write_tiny_llama(
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+class _Replacing:
+    """The writer, except that a key may be given a second time."""
+
+    def __init__(self, writer: gguf.GGUFWriter) -> None:
+        self._writer = writer
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*args: Any) -> None:
+            before = dict(self._writer.kv_data[0])
+            self._writer.kv_data[0].clear()
+            getattr(self._writer, name)(*args)
+            self._writer.kv_data[0] = before | self._writer.kv_data[0]
+
+        return call
 
 
 def _tensors(vocab_size: int, *, extra: bool) -> dict[str, np.ndarray]:

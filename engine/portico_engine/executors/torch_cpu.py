@@ -99,7 +99,8 @@ class TorchCPUExecutor:
         wanted = _wanted(plan.rows)
         if not wanted:
             return TorchStep(plan, np.zeros((0, self.caps.vocab_size), np.float32))
-        return TorchStep(plan, self._decoder.logits(hidden[wanted]).numpy()[:, : self.caps.vocab_size])
+        logits = self._decoder.logits(hidden[wanted], _targets(plan.rows))
+        return TorchStep(plan, logits.numpy()[:, : self.caps.vocab_size])
 
     def close(self) -> None:
         """Nothing to end: memory goes with the object."""
@@ -110,7 +111,7 @@ class TorchStep:
 
     def __init__(self, plan: StepPlan, logits: npt.NDArray[np.float32]) -> None:
         self._plan = plan
-        self._logits = logits
+        self.logits = logits
 
     def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> Sampled:
         """Pick. The logits are consumed."""
@@ -120,7 +121,7 @@ class TorchStep:
         bad: list[int] = []
         at = 0
         for i, row in enumerate(self._plan.rows):
-            logits = self._logits[at : at + len(row.want)]
+            logits = self.logits[at : at + len(row.want)]
             at += len(row.want)
             if row.targets:
                 tokens.append(row.targets)
@@ -161,3 +162,10 @@ def _wanted(rows: Sequence[Row]) -> list[int]:
         out += [first + w for w in row.want]
         first += len(row.tokens)
     return out
+
+
+def _targets(rows: Sequence[Row]) -> torch.Tensor | None:
+    """The token that each wanted position is scored for, [wanted, 1]; None where none is."""
+    if not any(row.targets for row in rows):
+        return None
+    return torch.tensor([[token] for row in rows for token in (row.targets or (0,) * len(row.want))])

@@ -17,6 +17,8 @@ from torch import Tensor
 from portico_engine.models.config import DecoderConfig
 from portico_engine.weights.loader import DecoderWeights, LayerWeights
 
+_EXACT = 32  # likeliest tokens whose logits are exact
+
 
 class Attend(Protocol):
     """Stores a layer's keys and values and attends over all that a token may see."""
@@ -43,9 +45,19 @@ class Decoder:
             x += self._feed_forward(layer, x)
         return x
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        """hidden float32 [n, hidden] -> float32 [n, vocab_size]."""
-        return self.weights.head(self._norm(hidden, self.weights.norm)).float()
+    def logits(self, hidden: Tensor, also: Tensor | None = None) -> Tensor:
+        """hidden float32 [n, hidden] -> float32 [n, vocab_size].
+
+        The product is rounded to bfloat16, which is as coarse as 0.06 for usual logits: the likeliest tokens, and those in
+        `also` int64 [n, 1], are computed again in float32, so that near ties and scores are not decided by rounding.
+        """
+        x = self._norm(hidden, self.weights.norm)
+        out = self.weights.head(x).float()
+        candidates = out.topk(min(_EXACT, out.shape[1])).indices
+        if also is not None:
+            candidates = torch.cat([candidates, also], dim=1)
+        rows = F.embedding(candidates, self.weights.head.weight).float()  # [n, candidates, hidden]
+        return out.scatter_(1, candidates, torch.bmm(rows, x.float().unsqueeze(2)).squeeze(2))
 
     def _attention(self, i: int, layer: LayerWeights, x: Tensor, cos: Tensor, sin: Tensor, attend: Attend) -> Tensor:
         config = self.config

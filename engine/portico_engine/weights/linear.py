@@ -6,41 +6,61 @@ weight once for little work. It knows neither layers nor files.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-INT4_ROWS = 8  # up to here the 4-bit product wins; from 16 rows on the bfloat16 one does
 GROUP = 32
+# Up to so many rows the product over 4-bit codes is faster than the bfloat16 one, by the number of passes over them.
+_INT4_ROWS = {1: 12, 2: 4}
+
+
+class Codes(NamedTuple):
+    """4-bit codes with a scale and an offset a group of 32: w = (code - 8) scale + offset."""
+
+    codes: Tensor  # int32 [out, in], 0..15
+    scales: Tensor  # bf16 [in / 32, out, 2]: scale, offset
 
 
 class Linear:
-    """y = x W^T (+ b) with W [out, in] in bfloat16, and, where given, the same matrix as 4-bit codes."""
+    """y = x W^T (+ b) with W [out, in] in bfloat16, and, where given, the same matrix as a sum of 4-bit ones.
 
-    __slots__ = ("_packed", "_scales", "bias", "weight")
+    One pass holds a 4-bit format exactly; two hold an 8-bit one (its high and its low half), which still reads half of what
+    bfloat16 does.
+    """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None = None, int4: tuple[Tensor, Tensor] | None = None) -> None:
-        """`int4`: codes [out, in] int32 in 0..15 and scales [in/32, out, 2] bf16 of (d, min + 8 d): w = (code - 8) d + (min + 8
-        d).
-        """
+    __slots__ = ("_passes", "_rows", "bias", "weight")
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None, int4: Sequence[Codes] = ()) -> None:
         self.weight = weight
         self.bias = bias
-        self._packed: Tensor | None = None
-        self._scales: Tensor | None = None
-        if int4 is not None:
-            self._packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(int4[0], 1)
-            self._scales = int4[1]
+        self._rows = _INT4_ROWS.get(len(int4), 0)
+        pack = torch.ops.aten._convert_weight_to_int4pack_for_cpu
+        self._passes = tuple((pack(part.codes, 1), part.scales) for part in int4)
 
     @property
     def has_int4(self) -> bool:
-        return self._packed is not None
+        return bool(self._passes)
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of all copies."""
+        tensors = [self.weight, *(tensor for part in self._passes for tensor in part)]
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
     def __call__(self, x: Tensor) -> Tensor:
         """x [rows, in] bf16 -> [rows, out] bf16."""
-        if self._packed is not None and x.shape[0] <= INT4_ROWS:
-            y: Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(x, self._packed, GROUP, self._scales)
-            return y if self.bias is None else y + self.bias
-        return F.linear(x, self.weight, self.bias)
+        if x.shape[0] > self._rows:
+            return F.linear(x, self.weight, self.bias)
+        y: Tensor | None = self.bias
+        for packed, scales in self._passes:
+            part: Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(x, packed, GROUP, scales)
+            y = part if y is None else part + y
+        assert y is not None
+        return y
 
 
 def int4_supported() -> bool:

@@ -17,7 +17,7 @@ from torch import Tensor
 from portico_engine.errors import ModelError
 from portico_engine.models.config import DecoderConfig
 from portico_engine.weights.gguf_file import GGUFFile
-from portico_engine.weights.linear import GROUP, Linear
+from portico_engine.weights.linear import GROUP, Codes, Linear
 
 Progress = Callable[[str, float], None]
 
@@ -59,13 +59,12 @@ def load_weights(file: GGUFFile, config: DecoderConfig, *, int4: bool, progress:
         if progress:
             progress("weights", i / config.n_layers)
         layers.append(reader.layer(i))
-    embedding = reader.matrix("token_embd.weight", config.vocab_size, config.hidden)
     tied = "output.weight" not in file.tensors
-    head = embedding if tied else reader.matrix("output.weight", config.vocab_size, config.hidden)
+    head = reader.linear(("token_embd" if tied else "output", config.vocab_size, None), n_in=config.hidden)
+    embedding = head.weight if tied else reader.matrix("token_embd.weight", config.vocab_size, config.hidden)
     factors = reader.vector("rope_freqs.weight", config.head_dim // 2) if "rope_freqs.weight" in file.tensors else None
-    weights = DecoderWeights(
-        embedding, tuple(layers), reader.vector("output_norm.weight", config.hidden), Linear(head), factors
-    )
+    norm = reader.vector("output_norm.weight", config.hidden)
+    weights = DecoderWeights(embedding, tuple(layers), norm, head, factors)
     if progress:
         progress("weights", 1.0)
     return weights
@@ -83,25 +82,28 @@ class _Reader:
         has_norms = f"{at}.attn_q_norm.weight" in self._file.tensors
         return LayerWeights(
             attention_norm=self.vector(f"{at}.attn_norm.weight", config.hidden),
-            qkv=self._linear(
+            qkv=self.linear(
                 (f"{at}.attn_q", q, self._rotary_order(config.n_heads)),
                 (f"{at}.attn_k", kv, self._rotary_order(config.n_kv_heads)),
                 (f"{at}.attn_v", kv, None),
                 n_in=config.hidden,
             ),
-            out=self._linear((f"{at}.attn_output", config.hidden, None), n_in=q),
+            out=self.linear((f"{at}.attn_output", config.hidden, None), n_in=q),
             ffn_norm=self.vector(f"{at}.ffn_norm.weight", config.hidden),
-            gate_up=self._linear(
+            gate_up=self.linear(
                 (f"{at}.ffn_gate", config.feed_forward, None), (f"{at}.ffn_up", config.feed_forward, None), n_in=config.hidden
             ),
-            down=self._linear((f"{at}.ffn_down", config.hidden, None), n_in=config.feed_forward),
-            query_norm=self.vector(f"{at}.attn_q_norm.weight", config.head_dim) if has_norms else None,
-            key_norm=self.vector(f"{at}.attn_k_norm.weight", config.head_dim) if has_norms else None,
+            down=self.linear((f"{at}.ffn_down", config.hidden, None), n_in=config.feed_forward),
+            query_norm=self._head_norm(f"{at}.attn_q_norm.weight") if has_norms else None,
+            key_norm=self._head_norm(f"{at}.attn_k_norm.weight") if has_norms else None,
         )
 
     def vector(self, name: str, size: int) -> Tensor:
         self._expect(name, (size,))
-        return torch.from_numpy(self._file.dequantize(name).astype(np.float32))
+        return torch.from_numpy(np.array(self._file.dequantize(name)))
+
+    def _head_norm(self, name: str) -> Tensor:
+        return _ordered(self.vector(name, self._config.head_dim), self._rotary_order(1))
 
     def matrix(self, name: str, n_out: int, n_in: int) -> Tensor:
         """bf16 [n_out, n_in]."""
@@ -115,9 +117,9 @@ class _Reader:
         if unpacked is not None:
             codes, d, low = unpacked
             return torch.addcmul(low.unsqueeze(-1), codes, d.unsqueeze(-1)).to(torch.bfloat16).view(n_out, n_in)
-        return torch.from_numpy(np.ascontiguousarray(self._file.dequantize(name))).to(torch.bfloat16)
+        return torch.from_numpy(np.array(self._file.dequantize(name))).to(torch.bfloat16)
 
-    def _linear(self, *parts: tuple[str, int, Tensor | None], n_in: int) -> Linear:
+    def linear(self, *parts: tuple[str, int, Tensor | None], n_in: int) -> Linear:
         """A product of matrices stacked by rows, each with its own order of rows."""
         rows = [self.matrix(f"{name}.weight", n_out, n_in) for name, n_out, _ in parts]
         weight = torch.cat([_ordered(matrix, order) for matrix, (_, _, order) in zip(rows, parts, strict=True)])
@@ -126,21 +128,42 @@ class _Reader:
             for name, n_out, order in parts
         ]
         any_bias = any(f"{name}.bias" in self._file.tensors for name, _, _ in parts)
-        int4 = self._codes(parts, n_in) if self._int4 else None
+        int4 = self._codes(parts, n_in) if self._int4 else ()
         return Linear(weight, torch.cat(biases).to(torch.bfloat16) if any_bias else None, int4)
 
-    def _codes(self, parts: tuple[tuple[str, int, Tensor | None], ...], n_in: int) -> tuple[Tensor, Tensor] | None:
-        """Codes and scales for the 4-bit product, or None where a part's format has none."""
-        codes, scales = [], []
+    def _codes(self, parts: tuple[tuple[str, int, Tensor | None], ...], n_in: int) -> tuple[Codes, ...]:
+        """The matrix for the 4-bit product in one or two passes; none where a part's format has no such codes."""
+        passes: list[list[Codes]] = []
         for name, n_out, order in parts:
-            unpacked = self._four_bit(f"{name}.weight", n_out, n_in)
-            if unpacked is None or n_out % 16:
-                return None
-            q, d, low = unpacked
-            codes.append(_ordered(q.view(n_out, n_in), order))
-            scales.append(_ordered(torch.stack([d, low + 8 * d], dim=-1), order))  # [n_out, n_in / 32, 2]
-        packed_scales = torch.cat(scales).transpose(0, 1).to(torch.bfloat16).contiguous()
-        return torch.cat(codes).to(torch.int32), packed_scales
+            halves = self._passes(f"{name}.weight", n_out, n_in)
+            if not halves or n_out % 16:
+                return ()
+            passes.append([Codes(_ordered(codes, order), _ordered(scales, order)) for codes, scales in halves])
+        if len({len(halves) for halves in passes}) > 1:
+            return ()
+        return tuple(
+            Codes(
+                torch.cat([part.codes for part in same]).to(torch.int32),
+                torch.cat([part.scales for part in same]).transpose(0, 1).to(torch.bfloat16).contiguous(),
+            )
+            for same in zip(*passes, strict=True)
+        )
+
+    def _passes(self, name: str, n_out: int, n_in: int) -> list[tuple[Tensor, Tensor]]:
+        """Codes [n_out, n_in] and float32 scales [n_out, n_in/32, 2] whose products add up to the matrix's."""
+        four = self._four_bit(name, n_out, n_in)
+        if four is not None:
+            codes, d, low = four
+            return [(codes.view(n_out, n_in), torch.stack([d, low + 8 * d], dim=-1))]
+        if self._file.tensors[name].type == Q.Q8_0:  # code = 16 (high - 8) + low
+            blocks = self._blocks(name, n_out, n_in, 34)
+            d = _half(blocks, 0)
+            codes = (blocks[..., 2:] ^ 128).reshape(n_out, n_in)
+            return [
+                (codes >> 4, torch.stack([16 * d, torch.zeros_like(d)], dim=-1)),
+                (codes & 15, torch.stack([d, 8 * d], dim=-1)),
+            ]
+        return []
 
     def _four_bit(self, name: str, n_out: int, n_in: int) -> tuple[Tensor, Tensor, Tensor] | None:
         """Codes uint8 [n_out, n_in/32, 32] and float32 d, low [n_out, n_in/32]: w = code d + low. None for other formats."""

@@ -1,0 +1,114 @@
+"""The fused bf16 decoder over paged KV beside the plain float32 reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gguf
+import numpy as np
+import pytest
+import torch
+
+from engine.tiny_model import write_tiny_llama
+from portico_engine import ModelError
+from portico_engine.executors.protocol import Row, StepPlan
+from portico_engine.executors.torch_cpu import TorchCPUExecutor
+from portico_engine.models.config import read_config
+from portico_engine.weights.gguf_file import GGUFFile
+from portico_engine.weights.linear import int4_supported
+from reference_decoder import ReferenceDecoder
+
+TOKENS = tuple(int(t) for t in np.random.default_rng(3).integers(3, 260, 70))
+Q = gguf.GGMLQuantizationType
+
+
+def rope_factors(writer: gguf.GGUFWriter) -> None:
+    writer.add_tensor("rope_freqs.weight", np.linspace(1, 8, 8, dtype=np.float32))
+
+
+def linear_scaling(writer: gguf.GGUFWriter) -> None:
+    writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+    writer.add_rope_scaling_factor(4.0)
+
+
+def closeness(path: Path, chunks: list[int], *, int4: bool) -> tuple[float, float]:
+    """Mean KL(reference || ours) over all positions, and the share of positions with the same likeliest token."""
+    file = GGUFFile(path)
+    reference = ReferenceDecoder(file).logits(TOKENS).log_softmax(-1)
+    executor = TorchCPUExecutor.load(file, context_length=128, kv_tokens=128, int4=int4)
+    table = tuple(reversed(range(8)))  # no two neighbours
+    out, at = [], 0
+    for count in chunks:
+        piece = TOKENS[at : at + count]
+        row = Row(0, piece, at, table, want=tuple(range(count)), targets=piece)
+        out.append(torch.from_numpy(executor.submit(StepPlan((row,))).logits.copy()))
+        at += count
+    assert at == len(TOKENS)
+    ours = torch.cat(out).log_softmax(-1)
+    divergence = (reference.exp() * (reference - ours)).sum(-1).mean()
+    same = (reference.argmax(-1) == ours.argmax(-1)).float().mean()
+    return float(divergence), float(same)
+
+
+@pytest.mark.parametrize(
+    "chunks", [[70], [16, 16, 38], [1] * 70, [33, 5, 1, 1, 8, 22]], ids=["whole", "blocks", "single", "ragged"]
+)
+def test_logits_are_the_references_however_the_prompt_is_cut(tiny_path: Path, chunks: list[int]) -> None:
+    divergence, same = closeness(tiny_path, chunks, int4=False)
+    assert divergence < 4e-3
+    assert same > 0.95
+
+
+@pytest.mark.parametrize("quantization", [Q.Q4_1, Q.Q4_0, Q.Q8_0], ids=lambda q: str(q.name))
+@pytest.mark.skipif(not int4_supported(), reason="this CPU has no fast 4-bit product")
+def test_four_bit_products_hold_the_files_own_weights(tmp_path: Path, quantization: Q) -> None:
+    path = write_tiny_llama(tmp_path / "tiny.gguf", quantization=quantization)
+    divergence, same = closeness(path, [3] * 20 + [10], int4=True)
+    assert divergence < 4e-3
+    assert same > 0.95
+
+
+@pytest.mark.parametrize("quantization", [Q.F32, Q.F16, Q.Q5_0, Q.Q5_1], ids=lambda q: str(q.name))
+def test_other_formats_are_read_through_gguf(tmp_path: Path, quantization: Q) -> None:
+    path = write_tiny_llama(tmp_path / "tiny.gguf", quantization=quantization)
+    assert closeness(path, [70], int4=int4_supported())[0] < 4e-3
+
+
+@pytest.mark.parametrize(
+    ("architecture", "extra", "customize"),
+    [
+        ("qwen2", True, None),
+        ("qwen3", True, None),
+        ("llama", True, None),
+        ("llama", False, rope_factors),
+        ("llama", False, linear_scaling),
+    ],
+    ids=["qwen2", "qwen3", "biases and norms", "rope factors", "linear scaling"],
+)
+def test_the_families_variants_are_the_references(tmp_path: Path, architecture: str, extra: bool, customize: None) -> None:
+    path = write_tiny_llama(tmp_path / "tiny.gguf", architecture=architecture, extra_tensors=extra, customize=customize)
+    divergence, same = closeness(path, [40, 1, 29], int4=int4_supported())
+    assert divergence < 4e-3
+    assert same > 0.9
+
+
+@pytest.mark.parametrize(
+    ("customize", "message"),
+    [
+        (lambda w: w.add_expert_count(8), "mixture of experts"),
+        (lambda w: w.add_head_count_kv(3), "4 query heads can't share 3"),
+        (lambda w: w.add_rope_dimension_count(8), "rotary embedding over 8 of 16"),
+        (lambda w: w.add_rope_scaling_type(gguf.RopeScalingType.YARN), "'yarn' is not supported"),
+        (lambda w: w.add_feed_forward_length(128), r"has the shape \(.*\); the metadata calls for"),
+        (lambda w: w.add_block_count(3), r"blk\.2\..* is missing"),
+        (lambda w: w.add_block_count(0), "block_count is 0; it must be positive"),
+        (lambda w: w.add_context_length(-1 & 0xFFFFFFFF), None),
+    ],
+)
+def test_numbers_that_dont_fit_together_are_named(tmp_path: Path, customize: object, message: str | None) -> None:
+    path = write_tiny_llama(tmp_path / "tiny.gguf", customize=customize, replace=True)  # type: ignore[arg-type]
+    if message is None:
+        assert read_config(GGUFFile(path)).context_length == 0xFFFFFFFF
+        return
+    with pytest.raises(ModelError, match=message):
+        TorchCPUExecutor.load(GGUFFile(path), context_length=128, kv_tokens=128)

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portico_engine import SamplingParams
+from portico_engine.sampling import Draw, log_softmax_at, pick, uniform, unpack_mask
+
+LOGITS = np.log(np.array([0.5, 0.25, 0.15, 0.07, 0.03], np.float32))
+
+
+def draws(params: SamplingParams, n: int = 4000, mask: np.ndarray | None = None) -> dict[int, float]:
+    counts = Counter(p.token for i in range(n) if (p := pick(LOGITS.copy(), Draw(params, 11, i), mask)))
+    return {token: count / n for token, count in sorted(counts.items())}
+
+
+def test_temperature_zero_is_the_likeliest_token_whatever_else_is_set() -> None:
+    assert draws(SamplingParams(temperature=0, top_k=3, top_p=0.1, min_p=0.5, seed=3), 5) == {0: 1.0}
+
+
+def test_temperature_one_draws_the_models_own_distribution() -> None:
+    assert draws(SamplingParams(temperature=1)) == pytest.approx({0: 0.5, 1: 0.25, 2: 0.15, 3: 0.07, 4: 0.03}, abs=0.03)
+
+
+def test_temperature_sharpens_and_flattens() -> None:
+    sharp = draws(SamplingParams(temperature=0.5))
+    weights = np.array([0.5, 0.25, 0.15, 0.07, 0.03]) ** 2
+    assert sharp == pytest.approx(dict(enumerate(weights / weights.sum())), abs=0.03)
+    assert draws(SamplingParams(temperature=50))[4] > 0.15
+
+
+@pytest.mark.parametrize(
+    ("params", "kept"),
+    [
+        (SamplingParams(temperature=1, top_k=2), {0, 1}),
+        (SamplingParams(temperature=1, top_p=0.5), {0}),
+        (SamplingParams(temperature=1, top_p=0.51), {0, 1}),
+        (SamplingParams(temperature=1, top_p=0.9), {0, 1, 2}),
+        (SamplingParams(temperature=1, min_p=0.2), {0, 1, 2}),
+        (SamplingParams(temperature=1, min_p=0.2, top_p=0.6), {0, 1}),
+        (SamplingParams(temperature=1, top_k=4, top_p=0.99, min_p=0.1), {0, 1, 2, 3}),
+    ],
+)
+def test_filters_keep_the_likeliest(params: SamplingParams, kept: set[int]) -> None:
+    assert set(draws(params, 1500)) == kept
+
+
+def test_penalties_apply_to_what_was_said() -> None:
+    params = SamplingParams(temperature=0, repetition_penalty=2.0)
+    assert pick(np.array([2.0, 1.5, -1.0], np.float32), Draw(params, 0, 0, {}, {0})) == (1, 0.0, ())
+    assert pick(np.array([-1.0, -1.5, -9.0], np.float32), Draw(params, 0, 0, {}, {0})) == (1, 0.0, ())
+    params = SamplingParams(temperature=0, frequency_penalty=0.5)
+    assert pick(np.array([2.0, 1.2], np.float32), Draw(params, 0, 0, {0: 2})) == (1, 0.0, ())
+    params = SamplingParams(temperature=0, presence_penalty=1.0)
+    assert pick(np.array([2.0, 1.2], np.float32), Draw(params, 0, 0, {0: 1})) == (1, 0.0, ())
+
+
+def test_a_bias_comes_before_everything() -> None:
+    assert draws(SamplingParams(temperature=1, top_k=1, logit_bias=((4, 100.0),)), 5) == {4: 1.0}
+    assert 0 not in draws(SamplingParams(temperature=1, logit_bias=((0, float("-inf")),)), 300)
+
+
+def test_only_allowed_tokens_are_drawn_and_renormalized() -> None:
+    mask = np.array([False, True, False, True, False])
+    assert draws(SamplingParams(temperature=1), mask=mask) == pytest.approx({1: 0.25 / 0.32, 3: 0.07 / 0.32}, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("logits", "mask"),
+    [
+        ([1.0, 2.0], [False, False]),
+        ([np.nan, 1.0], [True, True]),
+        ([-np.inf, -np.inf], [True, True]),
+        ([np.inf, 1.0], [True, True]),
+    ],
+)
+def test_nothing_is_picked_from_nothing(logits: list[float], mask: list[bool]) -> None:
+    for temperature in (0.0, 1.0):
+        draw = Draw(SamplingParams(temperature=temperature), 0, 0)
+        assert pick(np.array(logits, np.float32), draw, np.array(mask)) is None
+
+
+def test_logprobs_are_those_after_the_mask_at_temperature_one() -> None:
+    mask = np.array([True, True, False, False, False])
+    picked = pick(LOGITS.copy(), Draw(SamplingParams(temperature=0, logprobs=3), 0, 0), mask)
+    assert picked is not None
+    assert picked.logprob == pytest.approx(np.log(2 / 3), abs=1e-6)
+    assert [token for token, _ in picked.top] == [0, 1]
+    assert picked.top[1][1] == pytest.approx(np.log(1 / 3), abs=1e-6)
+
+
+@given(seed=st.integers(0, 2**64 - 1), position=st.integers(0, 10_000))
+def test_the_draws_number_depends_on_seed_and_position_alone(seed: int, position: int) -> None:
+    assert 0 <= uniform(seed, position) < 1
+    assert uniform(seed, position) == uniform(seed, position)
+    assert uniform(seed, position) != uniform(seed, position + 1)
+
+
+def test_the_draws_numbers_are_fixed_for_ever() -> None:
+    """A saved seed must say the same next year."""
+    assert uniform(42, 7) == 0.4074136540795371
+    numbers = [uniform(1, i) for i in range(4000)]
+    assert np.mean(numbers) == pytest.approx(0.5, abs=0.02)
+    assert np.var(numbers) == pytest.approx(1 / 12, abs=0.005)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=130))
+def test_masks_unpack_bit_by_bit(allowed: list[bool]) -> None:
+    words = np.zeros(-(-len(allowed) // 32), np.int32)
+    for i, bit in enumerate(allowed):
+        words.view(np.uint32)[i // 32] |= np.uint32(bit) << np.uint32(i % 32)
+    assert unpack_mask(words, len(allowed)).tolist() == allowed
+
+
+def test_log_softmax_is_stable() -> None:
+    logits = np.array([[1000.0, 999.0], [-1000.0, -1001.0]], np.float32)
+    assert log_softmax_at(logits, np.array([0, 1])) == pytest.approx([-0.3132617, -1.3132617])
