@@ -1,4 +1,4 @@
-"""Shared by the gateway's tests: async tests run on asyncio, logs go to a temporary folder, and a spec for the sample server."""
+"""Shared by the gateway's tests: async tests run on asyncio, logs go to a temporary folder; a spec for the sample server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from portico_gateway.specs import UpstreamSpec
 SAMPLE = Path(__file__).with_name("sample_server.py")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def anyio_backend() -> str:
     return "asyncio"
 
@@ -24,7 +24,7 @@ def _logs_go_to_a_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PORTICO_LOG_DIR", str(tmp_path / "logs"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sample() -> Callable[..., UpstreamSpec]:
     """`sample(name, *args, **fields)`: the spec of a sample server as a subprocess."""
 

@@ -24,6 +24,27 @@ PATIENCE = 30.0
 
 
 @asynccontextmanager
+async def front(
+    upstreams: Upstreams, mode: str = "auto", *, list_timeout: float = PATIENCE, own: Sequence[OwnTool] = (), **client: Any
+) -> AsyncIterator[Client]:
+    """A client connected to a gateway over `upstreams`."""
+    served = Gateway(upstreams, own_tools=own, list_timeout=list_timeout)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(served.announce_changes)
+        async with Client(served.server, mode=mode, cache=None, **client) as connected:
+            yield connected
+        tasks.cancel_scope.cancel()
+
+
+@pytest.fixture(scope="module")
+async def shared(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Upstreams]:
+    """Two servers, one of each era, for the tests that leave them as they are."""
+    specs = [sample("one", era="auto"), sample("two", era="legacy")]
+    async with Upstreams(specs, log_dir=tmp_path_factory.mktemp("logs")) as upstreams:
+        yield upstreams
+
+
+@asynccontextmanager
 async def gateway(
     specs: Sequence[UpstreamSpec],
     mode: str = "auto",
@@ -32,18 +53,14 @@ async def gateway(
     own: Sequence[OwnTool] = (),
     **client: Any,
 ) -> AsyncIterator[tuple[Client, Upstreams]]:
-    async with Upstreams(specs) as upstreams:
-        front = Gateway(upstreams, own_tools=own, list_timeout=list_timeout)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(front.announce_changes)
-            async with Client(front.server, mode=mode, cache=None, **client) as connected:
-                yield connected, upstreams
-            tasks.cancel_scope.cancel()
+    """The same over servers of its own."""
+    async with Upstreams(specs) as upstreams, front(upstreams, mode, list_timeout=list_timeout, own=own, **client) as connected:
+        yield connected, upstreams
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_everything_of_two_servers_is_there_in_any_mix_of_eras(sample: Sample, mode: str) -> None:
-    async with gateway([sample("one", era="auto"), sample("two", era="legacy")], mode) as (client, _):
+async def test_everything_of_two_servers_is_there_in_any_mix_of_eras(shared: Upstreams, mode: str) -> None:
+    async with front(shared, mode) as client:
         names = [tool.name for tool in (await client.list_tools()).tools]
         assert names[0] == "one__add"
         assert names.index("two__add") == len(names) // 2
@@ -73,9 +90,9 @@ async def test_everything_of_two_servers_is_there_in_any_mix_of_eras(sample: Sam
         assert "Greet Ada for two" in str(prompt.messages[0].content)
 
 
-async def test_the_gateway_answers_for_itself_and_no_upstream_is_named_by_its_stamp(sample: Sample) -> None:
-    async with gateway([sample("secretive")]) as (client, _):
-        result = await client.call_tool("secretive__add", {"a": 1, "b": 2})
+async def test_the_gateway_answers_for_itself_and_no_upstream_is_named_by_its_stamp(shared: Upstreams) -> None:
+    async with front(shared) as client:
+        result = await client.call_tool("one__add", {"a": 1, "b": 2})
         assert result.meta is not None
         assert result.meta[mcp_types.SERVER_INFO_META_KEY]["name"] == "portico"
 
@@ -91,8 +108,8 @@ async def test_a_dying_server_is_an_error_result_and_the_others_go_on(sample: Sa
 
 
 @pytest.mark.parametrize(("mode", "code"), [("auto", mcp_types.INVALID_PARAMS), ("legacy", -32002)])
-async def test_unknown_names_are_protocol_errors_with_the_eras_codes(sample: Sample, mode: str, code: int) -> None:
-    async with gateway([sample("one")], mode) as (client, _):
+async def test_unknown_names_are_protocol_errors_with_the_eras_codes(shared: Upstreams, mode: str, code: int) -> None:
+    async with front(shared, mode) as client:
         with pytest.raises(MCPError, match="Unknown tool: one__nope") as caught:
             await client.call_tool("one__nope")
         assert caught.value.code == mcp_types.INVALID_PARAMS
@@ -120,9 +137,9 @@ async def test_lists_wait_only_so_long_and_the_rest_is_announced_later(sample: S
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_a_cancelled_call_is_cancelled_at_the_server(sample: Sample, mode: str, tmp_path: Path) -> None:
+async def test_a_cancelled_call_is_cancelled_at_the_server(shared: Upstreams, mode: str, tmp_path: Path) -> None:
     marker = tmp_path / "cancelled"
-    async with gateway([sample("one")], mode) as (client, _):
+    async with front(shared, mode) as client:
         await client.list_tools()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(client.call_tool, "one__hang", {"marker": str(marker)})
