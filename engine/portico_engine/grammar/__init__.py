@@ -29,9 +29,13 @@ if TYPE_CHECKING:
     from portico_engine.grammar.check import check_arguments as check_arguments
     from portico_engine.grammar.compiled import CompiledGrammar as CompiledGrammar
     from portico_engine.grammar.compiled import CompileReport as CompileReport
+    from portico_engine.grammar.gbnf import compile_gbnf as compile_gbnf
+    from portico_engine.grammar.gbnf import parse_gbnf as parse_gbnf
+    from portico_engine.grammar.gbnf import to_gbnf as to_gbnf
     from portico_engine.grammar.lark import LarkText as LarkText
     from portico_engine.grammar.lark import to_lark as to_lark
     from portico_engine.grammar.matcher import LLGuidanceFactory as LLGuidanceFactory
+    from portico_engine.grammar.sample import sentences as sentences
     from portico_engine.grammar.schema import compile_schema as compile_schema
     from portico_engine.grammar.schema import schema_to_ir as schema_to_ir
     from portico_engine.grammar.schema import tool_to_ir as tool_to_ir
@@ -64,6 +68,10 @@ _HOMES = {
     "CompiledGrammar": "compiled",
     "LarkText": "lark",
     "to_lark": "lark",
+    "compile_gbnf": "gbnf",
+    "parse_gbnf": "gbnf",
+    "to_gbnf": "gbnf",
+    "sentences": "sample",
 }
 
 

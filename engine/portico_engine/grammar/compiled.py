@@ -52,6 +52,7 @@ class CompileReport:
     bounds: tuple[DefaultBound, ...] = ()
     failed: tuple[Failed, ...] = ()
     compile_seconds: float = 0.0
+    notes: tuple[str, ...] = ()  # about a user's own grammar: what is slower, or what its author may not have meant
 
     @property
     def exact(self) -> bool:

@@ -20,6 +20,7 @@ from portico_engine.grammar import ir
 from portico_engine.grammar.automata import determinize, inline, nullable
 from portico_engine.grammar.lexing_conflicts import find_conflicts
 from portico_engine.grammar.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
+from portico_engine.grammar.notation import show
 
 WIDE = 64
 LONG_REPEAT = 16  # repetitions from here on get a lexeme of their own, which all their uses share
@@ -55,7 +56,7 @@ class _Cutter:
         self.heavy_memo: dict[ir.Node, bool] = {}
         self.inlined: dict[str, ir.Node] = {}
         self.dfa_names: dict[ir.Node, str] = {}
-        self.notes: dict[str, None] = {}
+        self.pieces: dict[str, None] = {}  # shown: what is read in smaller pieces
         self.leaves: list[Leaf] = []
 
     def run(self) -> Cut:
@@ -63,9 +64,16 @@ class _Cutter:
             shapes = self._shapes()
             conflicts = find_conflicts(shapes, self.start, self.leaves, self._inline)
             if not conflicts:
-                return Cut(shapes, self.start, tuple(self.notes))
+                return Cut(shapes, self.start, self._notes())
             for left, taker in conflicts:
                 self._resolve(left, taker)
+
+    def _notes(self) -> tuple[str, ...]:
+        if not self.pieces:
+            return ()
+        some = ", ".join(f"`{piece}`" for piece in list(self.pieces)[:5])
+        more = f" and {len(self.pieces) - 5} more" if len(self.pieces) > 5 else ""
+        return (f"read in small pieces, which is slower, since reading on greedily would change the language: {some}{more}",)
 
     # decisions
 
@@ -88,7 +96,7 @@ class _Cutter:
             return
         if isinstance(node, ir.And | ir.Not):
             self.rules |= self._left_linear(node)
-        self.notes[f"greedy reading would change the language: {_brief(node)} is read in smaller pieces"] = None
+        self.pieces[show(node)] = None
 
     def _left_linear(self, node: ir.Node) -> dict[str, ir.Node]:
         """Rules for an intersection or complement, one a state, for the texts that lead there: cheap for an Earley parser."""
@@ -96,7 +104,7 @@ class _Cutter:
         if dfa is None:
             raise GrammarTooLarge(
                 f"an intersection or complement needs more than {MAX_DFA_STATES} states where it must be read a character at a "
-                f"time: {_brief(node)}"
+                f"time: {show(node)}"
             )
         name = self._dfa_name(node)
         into: list[list[ir.Node]] = [[] for _ in dfa.transitions]
@@ -155,7 +163,7 @@ class _Cutter:
                 queue.append(name)
                 return Call(name)
             case _:
-                raise GrammarError(f"an intersection or complement of something that is not regular: {_brief(node)}")
+                raise GrammarError(f"an intersection or complement of something that is not regular: {show(node)}")
 
     def _leaf(self, node: ir.Node, path: tuple[ir.Node, ...]) -> Shape:
         if isinstance(node, ir.Empty):
@@ -265,8 +273,3 @@ def _is_wide(node: ir.Node) -> bool:
             return any(map(_is_wide, options))
         case _:
             return True
-
-
-def _brief(node: ir.Node) -> str:
-    shown = repr(node)
-    return shown if len(shown) <= 100 else shown[:97] + "..."

@@ -2,7 +2,8 @@
 
 Positions are lexeme places, numbered; sets of them are bits of an int (Glushkov's first, last and follow, with rules as calls
 that return to every caller). A *row* is the set of positions that may come next at some point of a text. A conflict is two
-positions of one row where a match of the first, with a character that may follow it, begins a match of the second.
+positions of one row where a match of the first, with the first byte of a character that may follow it, begins a match of the
+second.
 """
 
 from __future__ import annotations
@@ -215,7 +216,7 @@ class _Rows:
         if (a, b) in self.compared:
             return
         self.compared.add((a, b))
-        taken = _extension(self.positions[a], self.positions[b])
+        taken = same_first_byte(_extension(self.positions[a], self.positions[b]))
         if taken and _meet(taken, self._after(a)):
             self.conflicts[a, b] = None
 
@@ -266,6 +267,23 @@ def _share(a: _Lexeme, b: _Lexeme) -> bool:
         return automata.overlap(a.node, b.node, MAX_PAIR_STATES)
     except TooManyStates:
         return True
+
+
+def same_first_byte(ranges: Ranges) -> Ranges:
+    """All characters that begin, in UTF-8, with a byte that one of these begins with: a lexer goes on byte by byte."""
+    if not ranges or ranges[-1][1] < 0x80:
+        return ranges
+    wide = []
+    for low, high in ranges:
+        for block_low, block_high, size in _FIRST_BYTES:
+            if low <= block_high and high >= block_low:
+                start, end = max(low, block_low), min(high, block_high)
+                wide.append((start - start % size, end - end % size + size - 1))
+    return ir.merge_ranges((low, min(high, ir.MAX_CODE_POINT)) for low, high in wide)
+
+
+# code points of one, two, three and four bytes, and how many of each share a first byte (RFC 3629)
+_FIRST_BYTES = ((0, 0x7F, 1), (0x80, 0x7FF, 0x40), (0x800, 0xFFFF, 0x1000), (0x10000, ir.MAX_CODE_POINT, 0x40000))
 
 
 def _is_single(node: ir.Node) -> bool:
