@@ -9,7 +9,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS
 
 from portico_servers.code.finding import find_symbol
-from portico_servers.code.results import Hits, hits_text
+from portico_servers.code.reading import read
+from portico_servers.code.results import Hits, hits_text, passage_text
 from portico_servers.code.tools import CALLER_ERRORS, in_thread
 from portico_servers.code.using import changed_since, find_references
 from portico_servers.code.workspace import Workspace
@@ -17,6 +18,7 @@ from portico_servers.code.workspace import Workspace
 _SHORT = 4_000  # characters
 _LONG = 6_000
 _DIFF = 20_000
+_DIFF_LINES = 60
 
 
 def add_prompts(server: MCPServer[Workspace], workspace: Workspace) -> None:
@@ -25,7 +27,7 @@ def add_prompts(server: MCPServer[Workspace], workspace: Workspace) -> None:
         found, used = await _around(workspace, name)
         return (
             f"Explain `{name}`: what it does, what it takes and gives back, and how it is used. Cite lines as path:line.\n\n"
-            f"## Definition\n{hits_text(found, nothing='not found', budget=_LONG)}\n\n"
+            f"## Definition\n{found}\n\n"
             f"## Uses\n{hits_text(used, nothing='none', budget=_SHORT)}"
         )
 
@@ -37,7 +39,7 @@ def add_prompts(server: MCPServer[Workspace], workspace: Workspace) -> None:
             raise MCPError(code=INVALID_PARAMS, message=str(error)) from None
         return (
             f"Review the changes since {ref}: bugs first, then what is unclear, then style. Cite lines as path:line; say so if "
-            f"you find nothing.\n\n{hits_text(changes, nothing='nothing changed', budget=_DIFF)}"
+            f"you find nothing.\n\n{hits_text(changes, nothing='nothing changed', budget=_DIFF, snippet=_DIFF_LINES)}"
         )
 
     @server.prompt(title="Trace a call", description="Follow who calls a function, and what it calls.")
@@ -47,13 +49,23 @@ def add_prompts(server: MCPServer[Workspace], workspace: Workspace) -> None:
         return (
             f"Trace the calls around `{name}`: who calls it, in what order things happen, and what it calls in turn. Use "
             f"find_references and read to go on from here. Cite lines as path:line.\n\n"
-            f"## Definition\n{hits_text(found, nothing='not found', budget=_LONG)}\n\n"
+            f"## Definition\n{found}\n\n"
             f"## Callers\n{hits_text(callers, nothing='none found', budget=_LONG)}"
         )
 
 
-async def _around(workspace: Workspace, name: str) -> tuple[Hits, Hits]:
+async def _around(workspace: Workspace, name: str) -> tuple[str, Hits]:
+    """The definition as text (whole, if there is one alone or it's the likeliest), and the first uses."""
     try:
-        return await in_thread(partial(find_symbol, workspace, name)), await find_references(workspace, name)
+        found = await in_thread(partial(find_symbol, workspace, name))
+        used = await find_references(workspace, name)
+        if not found.hits:
+            return hits_text(found, nothing="not found"), used
+        best = found.hits[0]
+        where = str(workspace.jail.names[best.root] / best.path)
+        whole = await in_thread(partial(read, workspace, where, best.start_line, best.end_line))
     except CALLER_ERRORS as error:
         raise MCPError(code=INVALID_PARAMS, message=str(error)) from None
+    others = found.model_copy(update={"hits": found.hits[1:]})
+    also = f"\n\nAlso:\n{hits_text(others, nothing='', budget=_SHORT)}" if others.hits else ""
+    return f"{passage_text(whole)}{also}", used

@@ -72,25 +72,24 @@ class Passage(BaseModel):
     note: str | None = None
 
 
-def hits_text(result: Hits, *, nothing: str, budget: int = TEXT_BUDGET) -> str:
-    """`path:line kind symbol`, then the snippet, for as many hits as fit."""
+def hits_text(result: Hits, *, nothing: str, budget: int = TEXT_BUDGET, snippet: int = _SNIPPET_LINES) -> str:
+    """`path:line kind symbol`, then at most `snippet` lines, for as many hits as fit `budget` characters."""
     if not result.hits:
         return f"{nothing}{f' ({result.note})' if result.note else ''}"
     several_roots = len({hit.root for hit in result.hits}) > 1
     tail = f"({result.note})" if result.note else ""
-    text, shown = within((_hit_text(hit, several_roots) for hit in result.hits), budget - len(tail) - 40)
+    text, shown = within((_hit_text(hit, several_roots, snippet) for hit in result.hits), budget - len(tail) - 40)
     more = len(result.hits) - shown
     lines = [text, f"(+{more} more)" if more else "", tail]
     return "\n".join(line for line in lines if line)
 
 
-def _hit_text(hit: Hit, several_roots: bool) -> str:
+def _hit_text(hit: Hit, several_roots: bool, snippet: int) -> str:
     where = f"{hit.root}/{hit.path}" if several_roots else hit.path
     what = " ".join(part for part in (hit.kind, hit.symbol) if part)
     head = f"{where}:{hit.start_line}{f' {what}' if what else ''}"
-    body = [line[:_LINE_CHARS].rstrip() for line in dedent([line for line in hit.text.split("\n") if line.strip()])][
-        :_SNIPPET_LINES
-    ]
+    filled = dedent([line for line in hit.text.split("\n") if line.strip()])
+    body = [line[:_LINE_CHARS].rstrip() for line in filled[:snippet]]
     return "\n".join([head, *(f"  {line}" for line in body)])
 
 

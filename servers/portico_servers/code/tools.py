@@ -30,8 +30,8 @@ P = ParamSpec("P")
 READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 # The first sentence of a description says what the tool does; the rest are questions that it is for, in people's words.
 _SEARCH = (
-    "Search source code by words or a question; regex=true for a pattern. Where is it implemented? Which function or class does "
-    "this? How does the code do it? Show me the implementation. Find the code that handles it."
+    "Search source code by words or a question; regex=true for a pattern. Where is it implemented? Which function or class "
+    "does this? How does the code do it? Show me the implementation. Find the code that handles it."
 )
 _SYMBOL = "Find where a function, class or variable is defined. Where is the class defined? What does the method do?"
 _REFERENCES = "Find where a name is used or called. Who calls the function? Where is it used or raised?"

@@ -241,7 +241,7 @@ def test_it_answers_at_once_and_says_what_is_missing_while_it_indexes(tmp_path: 
     """The first answers come before a large tree is read; nothing but JSON-RPC is on stdout."""
     root = tmp_path / "large"
     root.mkdir()
-    for number in range(1500):
+    for number in range(800):
         (root / f"f{number}.py").write_text(f"def function_{number}(a, b):\n    return a + b\n    # end\n" * 20)
     command = [sys.executable, "-m", "portico_servers.code", str(root), "--cache-dir", str(tmp_path / "index")]
     began = time.monotonic()
@@ -277,7 +277,7 @@ def test_a_killed_server_leaves_a_usable_index_and_no_children(tmp_path: Path) -
 
     root = tmp_path / "large"
     root.mkdir()
-    for number in range(600):
+    for number in range(300):
         (root / f"f{number}.py").write_text(f"def function_{number}(a, b):\n    return a + b\n    # end\n" * 30)
     command = [sys.executable, "-m", "portico_servers.code", str(root), "--cache-dir", str(tmp_path / "index")]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -302,5 +302,5 @@ def test_a_killed_server_leaves_a_usable_index_and_no_children(tmp_path: Path) -
     again.start()
     assert again.ready.wait(60)
     assert again.failure is None
-    assert len(again.files()) == 600
+    assert len(again.files()) == 300
     again.close()
