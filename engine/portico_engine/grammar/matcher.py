@@ -14,7 +14,7 @@ import numpy as np
 from portico_engine.errors import GrammarError
 from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.compiled import CompiledGrammar
-from portico_engine.grammar.completion import Completions
+from portico_engine.grammar.completion import Completions, Cursor, TokenTable
 from portico_engine.grammar.protocol import Bitmask, Matcher, Vocabulary
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class LLGuidanceFactory:
         self.vocab_size = len(tokens.tokens)
         self.words = (self.vocab_size + 31) // 32
         self._tokenizer: LLTokenizer = llguidance.LLTokenizer(llguidance.TokenizerWrapper(tokens), eos_token=sorted(ends))
+        self._table = TokenTable(vocabulary)
         self._cache: ByteCache[_Compiled] = ByteCache(cache_bytes)
         self._executors: dict[int | None, LLExecutor] = {}
         self.end_row = np.zeros(self.words, dtype=np.int32)
@@ -75,7 +76,7 @@ class LLGuidanceFactory:
         prototype = llguidance.LLMatcher(self._tokenizer, llguidance.LLMatcher.grammar_from_lark(grammar.lark), log_level=0)
         if prototype.is_error():
             raise GrammarError(f"the matcher can't take this grammar: {prototype.get_error().splitlines()[0]}")
-        completions = None if grammar.ir is None else Completions(grammar.ir, self.vocabulary)
+        completions = None if grammar.ir is None else Completions(grammar.ir, self._table)
         return _Compiled(prototype, completions)
 
     def fill_bitmasks(
@@ -132,6 +133,7 @@ class LLGuidanceMatcher:
         self.ll = ll
         self._tokens = list(tokens)
         self._ended = False
+        self._cursor: Cursor | None = None
 
     def accept_token(self, token: int) -> bool:
         if self._ended or not 0 <= token < self.factory.vocab_size:
@@ -148,10 +150,31 @@ class LLGuidanceMatcher:
 
     def restrict(self, bitmask: Bitmask, row: int, remaining: int) -> None:
         """Leave in a filled row only tokens after which `remaining` - 1 tokens, the end among them, still suffice."""
-        completions = self.compiled.completions
-        if completions is None or self.is_terminated() or remaining > completions.enough:
+        cursor = self._tight(remaining)
+        if cursor is None or self.is_terminated():
             return
-        completions.restrict(self._tokens, bitmask[row], remaining, self.factory.end_tokens)
+        bits = np.unpackbits(bitmask[row].view(np.uint8), bitorder="little")
+        allowed = np.flatnonzero(bits[: self.factory.vocab_size])
+        with cursor.completions.lock:
+            kept = cursor.keep(self._tokens, allowed, remaining)
+        if kept is None:
+            return
+        if self.ll.is_accepting():
+            kept |= np.isin(allowed, self.factory.end_tokens)
+        bits[allowed[~kept]] = 0
+        bitmask[row] = np.packbits(bits, bitorder="little").view(np.int32)
+
+    def _tight(self, remaining: int) -> Cursor | None:
+        """The cursor, where so small a budget has to be looked after."""
+        completions = self.compiled.completions
+        if completions is None or remaining > completions.enough:
+            return None
+        return self._at()
+
+    def _at(self) -> Cursor | None:
+        if self._cursor is None and self.compiled.completions is not None:
+            self._cursor = Cursor(self.compiled.completions)
+        return self._cursor
 
     def forced_tokens(self, limit: int | None = None) -> list[int]:
         if self._ended:
@@ -160,7 +183,24 @@ class LLGuidanceMatcher:
         if not forced:
             return []
         tokens = self._canonical(forced)
-        return tokens if limit is None else tokens[:limit]
+        return tokens if limit is None else self._within(tokens, forced, limit)
+
+    def _within(self, tokens: list[int], forced: bytes, limit: int) -> list[int]:
+        """The forced run where an ending still fits after it; else as much of it as the plan for ending writes, in its tokens."""
+        cursor = self._tight(limit)
+        if cursor is None:
+            return tokens[:limit]
+        with cursor.completions.lock:
+            plan = cursor.plan(self._tokens)
+            if plan is None or cursor.fits(self._tokens, tokens, limit):
+                return tokens[:limit]
+        table, length, kept = self.factory.vocabulary.token_bytes, 0, 0
+        for token in plan.tokens:
+            length += len(table[token])
+            if length > len(forced):
+                break
+            kept += 1
+        return list(plan.tokens[:kept])
 
     def _canonical(self, forced: bytes) -> list[int]:
         """The tokens of `forced` that the model itself would write, whatever comes after it.
@@ -204,11 +244,15 @@ class LLGuidanceMatcher:
     def closing_tokens(self, limit: int) -> list[int] | None:
         if self.is_terminated():
             return []
-        completions = self.compiled.completions
-        if completions is None:
+        cursor = self._at()
+        if cursor is None:
             return [] if self.ll.is_accepting() else None
-        closing = completions.closing(self._tokens)
-        return closing if closing is not None and len(closing) <= limit else None
+        with cursor.completions.lock:
+            plan = cursor.plan(self._tokens)
+            if plan is None:
+                return None
+            closing = [*plan.tokens, self.factory.vocabulary.eos_token_id] if plan.open else list(plan.tokens)
+        return closing if len(closing) <= limit else None
 
     def is_accepting(self) -> bool:
         return self._ended or bool(self.ll.is_accepting())
@@ -221,6 +265,8 @@ class LLGuidanceMatcher:
         if n_tokens == 0:
             return
         del self._tokens[len(self._tokens) - n_tokens :]
+        if self._cursor is not None:
+            self._cursor.rollback(len(self._tokens))
         if self._ended:
             self._ended = False
             n_tokens -= 1
@@ -230,4 +276,5 @@ class LLGuidanceMatcher:
     def clone(self) -> LLGuidanceMatcher:
         copy = LLGuidanceMatcher(self.factory, self.compiled, self.ll.deep_copy(), self._tokens)
         copy._ended = self._ended
+        copy._cursor = None if self._cursor is None else self._cursor.copy()
         return copy
