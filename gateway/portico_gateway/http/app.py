@@ -55,7 +55,7 @@ def create_app(
     app = FastAPI(title="Portico", lifespan=lifespan, docs_url=None, redoc_url=None)
     errors.install(app)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY)
-    app.add_middleware(HostCheck, settings=security)
+    app.add_middleware(Gate, settings=security)
     app.router.routes.extend(gateway.server.streamable_http_app(transport_security=security).routes)
     _add_openai(app, model, load_timeout)
 
@@ -117,8 +117,11 @@ def health(upstreams: Upstreams, model: ModelHost | None) -> dict[str, Any]:
     return about
 
 
-class HostCheck:
-    """Refuses requests whose Host or Origin is not ours, whatever their path: a web page must not reach a local server."""
+class Gate:
+    """Refuses requests whose Host or Origin is not ours, whatever their path: a web page must not reach a local server.
+
+    And bodies that announce too great a size; RequestBodyLimitMiddleware counts those that announce none.
+    """
 
     def __init__(self, app: ASGIApp, settings: TransportSecuritySettings) -> None:
         self._app = app
@@ -126,11 +129,20 @@ class HostCheck:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            refused = await self._check.validate_request(Request(scope))
+            request = Request(scope)
+            refused = await self._refuse(request)
             if refused is not None:
-                what = "Host" if refused.status_code == 421 else "Origin"
-                message = f"this {what} header is not answered here; start with --allow-host for other names of this machine"
-                error = errors.ApiError(refused.status_code, message, code=f"invalid_{what.lower()}")
-                await JSONResponse(error.body, error.status)(scope, receive, send)
+                await JSONResponse(refused.body, refused.status)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    async def _refuse(self, request: Request) -> errors.ApiError | None:
+        response = await self._check.validate_request(request)
+        if response is not None:
+            what = "Host" if response.status_code == 421 else "Origin"
+            message = f"this {what} header is not answered here; start with --allow-host for other names of this machine"
+            return errors.ApiError(response.status_code, message, code=f"invalid_{what.lower()}")
+        size = request.headers.get("content-length", "")
+        if size.isdigit() and int(size) > MAX_BODY:
+            return errors.ApiError(413, f"the body has {size} bytes; at most {MAX_BODY} are taken")
+        return None

@@ -128,10 +128,8 @@ async def _events(
         async with aclosing(deltas):
             yield event(answer.chunk({"role": "assistant", "content": ""}))
             async for delta in _with_first(first, deltas):
-                sent = len(answer.logprobs)
-                pieces = answer.feed(delta)
-                for index, piece in enumerate(pieces):
-                    yield event(answer.chunk(piece, logprobs=answer.logprobs[sent:] if index == 0 else ()))
+                for piece in answer.feed(delta):
+                    yield event(answer.chunk(piece))
             if wrong := answer.violation():
                 raise _invalid(wrong)
         yield event(answer.chunk({}, finish_reason=answer.finish_reason))

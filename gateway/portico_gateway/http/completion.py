@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,7 @@ class Answer:
     finish_reason: str | None = None
     cut: CallCut | None = None
     _parser: ToolCallParser | None = None
+    _sent_logprobs: int = 0
 
     def __post_init__(self) -> None:
         if self.prepared.tools:
@@ -120,9 +121,12 @@ class Answer:
 
     # -- OpenAI's objects
 
-    def chunk(self, delta: Json, *, finish_reason: str | None = None, logprobs: Sequence[Json] = ()) -> Json:
-        choice: Json = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-        choice["logprobs"] = {"content": list(logprobs)} if logprobs else None
+    def chunk(self, delta: Json, *, finish_reason: str | None = None) -> Json:
+        """The next chunk of the stream, with the log-probabilities that no chunk before it had."""
+        fresh = self.logprobs[self._sent_logprobs :]
+        self._sent_logprobs += len(fresh)
+        logprobs = {"content": fresh} if fresh else None
+        choice: Json = {"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": logprobs}
         return {**self._head("chat.completion.chunk"), "choices": [choice]}
 
     def usage_chunk(self) -> Json:

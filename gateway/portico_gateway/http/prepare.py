@@ -61,11 +61,12 @@ def prepare(body: ChatRequest, engine: Engine) -> Prepared:
     tools = tuple(
         Tool(t.function.name, t.function.description, t.function.parameters or _NO_PARAMETERS) for t in body.tools or []
     )
-    taught = "tools" in engine.chat_template
-    format = detect_format(engine.chat_template) if taught else CallFormat.GENERIC
-    shape = _shape(body, tools, format)
-    messages = _messages(body.messages, keeps_calls="tool_calls" in engine.chat_template)
     try:
+        template = engine.chat_template
+        taught = "tools" in template
+        format = detect_format(template) if taught else CallFormat.GENERIC
+        shape = _shape(body, tools, format)
+        messages = _messages(body.messages, keeps_calls="tool_calls" in template)
         if tools and not taught and body.tool_choice != "none":
             messages = _with_tools(messages, tools, engine)
         prompt = engine.render_chat(messages, tools if taught else None)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from portico_engine import ModelError
+from portico_engine import ChatTemplateError, ModelError
 
 pytestmark = pytest.mark.anyio
 
@@ -196,6 +196,28 @@ async def test_an_internal_fault_is_a_500_without_a_stack_trace(serve: Any, fake
     assert response.status_code == 500
     assert response.json()["error"]["message"] == "internal error; the server's log has more"
     assert "secret" not in response.text
+
+
+async def test_a_model_without_a_chat_template_is_a_400_that_says_so(serve: Any, fakes: Any) -> None:
+    class Untaught(fakes.FakeEngine):  # type: ignore[name-defined, misc]
+        def __getattribute__(self, name: str) -> Any:
+            if name == "chat_template":
+                raise ChatTemplateError("the model fake carries no chat template")
+            return super().__getattribute__(name)
+
+    async with serve(Untaught()) as client:
+        response = await client.post("/v1/chat/completions", json={"model": "fake", "messages": USER})
+    assert response.status_code == 400
+    assert response.json()["error"]["code"] == "chat_template_error"
+    assert "carries no chat template" in response.json()["error"]["message"]
+
+
+async def test_a_body_that_is_too_large_is_a_413(serve: Any) -> None:
+    async with serve() as client:
+        headers = {"content-length": str(1 << 30), "content-type": "application/json"}
+        response = await client.post("/v1/chat/completions", content=b"{}", headers=headers)
+    assert response.status_code == 413
+    assert "1073741824 bytes" in response.json()["error"]["message"]
 
 
 async def test_the_engine_is_closed_at_the_end(serve: Any, fakes: Any) -> None:
