@@ -205,7 +205,7 @@ class Tokenizer:
 
     @cached_property
     def _byte_ids(self) -> dict[int, int]:
-        """The token of each single byte. Not every vocabulary has all: SmolLM2's lacks 21, and drops them like every other reader."""
+        """The token of each single byte. Not every vocabulary has all: SmolLM2's lacks 21."""
         names = byte_alphabet() if self.byte_level else {f"<0x{b:02X}>": b for b in range(256)}
         return {b: self._ids[name] for name, b in names.items() if name in self._ids}
 
