@@ -15,18 +15,20 @@ from typing import Any, Protocol
 
 import mcp_types as types
 
-from portico_engine import AsyncEngine, Delta, FinishReason, PhrasePrior, Request, SamplingParams, Tool, Usage
+from portico_engine import AsyncEngine, Delta, FinishReason, Request, SamplingParams, Tool, ToolCallPrior, Usage
 from portico_engine.grammar import check_arguments, compile_tool_calls
 from portico_gateway.errors import GatewayError
+from portico_gateway.hints import Hints, read_question
 from portico_gateway.results import Place, Shown, show
-from portico_gateway.router import Ranked, Router, words
-from portico_gateway.signatures import CatalogText, catalog_text, option_texts
+from portico_gateway.router import Ranked, Router
+from portico_gateway.signatures import CatalogText, catalog_text
 from portico_gateway.sources import Source, confirm
 
 CALL_TOKENS = 384
 ANSWER_TOKENS = 160
 TOOLS_SHARE = 3  # the tools' text may fill a third of the context
 BEST = 5  # full signatures where it doesn't fit
+STRENGTH = 3.0  # of the prior against the model's logits: a model of 135M parameters knows little of tools
 TRIES = 2  # of one call, where the grammar was looser than the schema
 
 SYSTEM = "You answer questions about the user's files and data. Call the tool that fits the question best.\n\nTools:\n"
@@ -152,7 +154,7 @@ class Agent:
         self._router = router
         self._sampling = sampling or SamplingParams(temperature=0.0)
         self._raw = raw
-        self._neutral: dict[str, list[dict[str, float]]] = {}
+        self._hints = Hints(router.embed)
         self._texts = [token.decode("utf-8", "replace") for token in engine.engine.tokenizer.token_bytes]
 
     async def ask(self, question: str, *, history: Sequence[Message] = (), max_steps: int = 3) -> AsyncIterator[Event]:
@@ -248,18 +250,12 @@ class Agent:
     def _tool(self, name: str) -> Tool:
         return next(tool for tool in self._host.tools() if tool.name == name)
 
-    def prior(self, question: str, tools: Sequence[Tool], ranked: Sequence[Ranked]) -> PhrasePrior:
-        phrases = {r.tool.name: 4.0 * r.weight for r in ranked}
-        asked = words(question)
-        for tool in tools:
-            for value, label in option_texts(tool.parameters).items():
-                phrases.setdefault(value, 6.0 * _overlap(words(f"{value} {label}"), asked))
-        encode = self._engine.engine.tokenizer.encode
-        copied = {
-            t for word in question.split() for form in (word, " " + word) for t in encode(form.strip("?!.,;:\"'") or word)
-        }
-        copied |= set(encode(question))
-        return PhrasePrior(self._texts, phrases, frozenset(copied), copy_weight=4.0)
+    def prior(self, question: str, tools: Sequence[Tool], ranked: Sequence[Ranked]) -> ToolCallPrior:
+        """What retrieval and the question's words say about names and arguments."""
+        read = read_question(question)
+        names = {r.tool.name: r.weight for r in ranked}
+        calls = {tool.name: self._hints.prior(tool, read) for tool in tools}
+        return ToolCallPrior(self._texts, names, calls, strength=STRENGTH)
 
     # --- calling --------------------------------------------------------------------------------------------------------------
 
@@ -315,11 +311,6 @@ class Agent:
             if delta.finish_reason is FinishReason.ERROR:
                 raise GatewayError(f"the model engine failed: {delta.error or 'no reason given'}")
             yield delta
-
-
-def _overlap(option: Sequence[str], asked: Sequence[str]) -> float:
-    """The share of an option's words that the question has."""
-    return len(set(option) & set(asked)) / len(set(option)) if option else 0.0
 
 
 def _call_text(name: str, arguments: Mapping[str, Any]) -> str:

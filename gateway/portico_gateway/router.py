@@ -72,7 +72,7 @@ class Router:
         """`servers` maps a tool's name to its server; `profiles` are names that a server itself shows: resources, titles."""
         self.tools = list(tools)
         self._servers = servers
-        self._embed = embed
+        self.embed = embed
         sentences = [[*(s for s in _SENTENCE.split(t.description.strip()) if s), t.description] for t in tools]
         self._vectors = embed([sentence for of_tool in sentences for sentence in of_tool])
         self._owners = np.repeat(np.arange(len(tools)), [len(of_tool) for of_tool in sentences])
@@ -90,7 +90,7 @@ class Router:
     def rank(self, question: str, exclude: frozenset[str] = frozenset()) -> list[Ranked]:
         """Best first, without the excluded."""
         similar = np.full(len(self.tools), -1.0, np.float32)
-        np.maximum.at(similar, self._owners, self._vectors @ self._embed([question])[0])
+        np.maximum.at(similar, self._owners, self._vectors @ self.embed([question])[0])
         evidence = self._evidence(question)
         ranked = []
         for tool, cosine in zip(self.tools, similar.tolist(), strict=True):

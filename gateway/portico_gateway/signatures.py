@@ -74,7 +74,7 @@ def option_texts(schema: Any) -> dict[str, str]:
 
 
 def _parameters(schema: Mapping[str, Any]) -> str:
-    return _properties([view for view in _variants(schema, schema) if view.get("properties")], schema)
+    return _properties([view for view in variants(schema, schema) if view.get("properties")], schema)
 
 
 def _properties(views: Sequence[Mapping[str, Any]], root: Mapping[str, Any], depth: int = 0) -> str:
@@ -92,7 +92,7 @@ def _type(schemas: Sequence[Any], root: Mapping[str, Any], depth: int = 0) -> st
     """What a value may be that any of `schemas` allows: literals, type names, `[items]`, `{properties}`, joined by `|`."""
     if depth > MAX_DEPTH:
         return "any"
-    views = [view for schema in schemas for view in _variants(schema, root)]
+    views = [view for schema in schemas for view in variants(schema, root)]
     literals, kinds, items, objects = [], [], [], []
     for view in views:
         kind = view.get("type", "any")
@@ -117,7 +117,7 @@ def _literal(value: Any) -> str:
     return value if isinstance(value, str) and value.replace(".", "_").isidentifier() else json.dumps(value, ensure_ascii=False)
 
 
-def _variants(schema: Any, root: Mapping[str, Any], depth: int = 0) -> list[dict[str, Any]]:
+def variants(schema: Any, root: Mapping[str, Any], depth: int = 0) -> list[dict[str, Any]]:
     """The schema as views without references, `allOf`, `anyOf` or `oneOf`: for reading, not for validating."""
     if not isinstance(schema, Mapping):
         return [{}]
@@ -127,11 +127,11 @@ def _variants(schema: Any, root: Mapping[str, Any], depth: int = 0) -> list[dict
         ref = schema.get("$ref")
         parts = [*([_resolve(ref, root)] if isinstance(ref, str) else []), *(schema.get("allOf") or ()), *parts]
     for part in parts:
-        options = [part] if part is parts[-1] else _variants(part, root, depth + 1)
+        options = [part] if part is parts[-1] else variants(part, root, depth + 1)
         views = [_merge(view, option) for view in views for option in options][:MAX_VARIANTS]
     choices = schema.get("anyOf") or schema.get("oneOf")
     if choices and depth <= MAX_DEPTH:
-        options = [option for choice in choices for option in _variants(choice, root, depth + 1)]
+        options = [option for choice in choices for option in variants(choice, root, depth + 1)]
         views = [_merge(view, option) for view in views for option in options][:MAX_VARIANTS]
     return views
 

@@ -3,67 +3,92 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from portico_engine.prior import PhrasePrior, open_string
+from portico_engine import CallPrior, ToolCallPrior
+from portico_engine.prior import EMPTY_STRING, MORE, OPEN_STRING
 
-TOKENS = ['"', "code", "docs", "__search", "__read", '"}', "x", '{"name":"']
-
-
-def prior(**phrases: float) -> PhrasePrior:
-    return PhrasePrior(TOKENS, phrases)
-
-
-@pytest.mark.parametrize(
-    ("text", "inside"),
-    [
-        ("", None),
-        ("{", None),
-        ('{"na', "na"),
-        ('{"name"', None),
-        ('{"name":"', ""),
-        (r'{"a":"b\"c', r"b\"c"),
-        (r'{"a":"b\\"', None),
-    ],
+PIECES = [
+    "code__",
+    "docs__",
+    "search",
+    "read",
+    '"',
+    '",',
+    '"}',
+    '"}}',
+    "kind",
+    "limit",
+    "[",
+    "]",
+    ",",
+    "{",
+    '":',
+    "blue",
+    "red",
+]
+FREE = [f"w{i}" for i in range(OPEN_STRING)]
+TEXTS = PIECES + FREE
+NAMES = {"code__search": 0.0, "code__read": -3.0, "docs__search": -5.0}
+CALL = CallPrior(
+    keys={"": {"query": 0.0, "kind": 6.0, "limit": -9.0}, "colours": {}},
+    values={"kind": {"blue": 7.0, "red": 1.0}, "colours": {"blue": 7.0, "red": 1.0}, "query": {"w1 w2": 7.0}},
 )
-def test_the_open_string_is_what_follows_the_last_quote_that_opens_one(text: str, inside: str | None) -> None:
-    assert open_string(text) == inside
+OPEN = '{"name":"code__search","arguments":{'
 
 
-def test_a_token_gets_the_best_weight_that_it_still_leads_to() -> None:
-    bias = prior(code__search=0.0, code__read=-3.0, docs__search=-5.0).bias('{"name":"', np.array([1, 2]))
-    assert bias is not None
-    assert bias.tolist() == [0.0, -5.0]
+def bias(text: str, *pieces: str) -> list[float]:
+    prior = ToolCallPrior(TEXTS, NAMES, {"code__search": CALL})
+    found = prior.bias(text, np.array([TEXTS.index(p) for p in pieces]))
+    assert found is not None
+    return [float(x) for x in found]
 
 
-def test_the_additions_along_a_phrase_sum_up_to_its_weight() -> None:
-    p = prior(code__search=0.0, code__read=-3.0)
-    first = p.bias('{"name":"', np.array([1]))
-    second = p.bias('{"name":"code', np.array([3, 4]))
-    assert first is not None
-    assert second is not None
-    assert first[0] + second[1] == -3.0
-    assert second[0] > second[1]
+def test_a_name_gets_the_best_weight_that_it_still_leads_to() -> None:
+    assert bias('{"name":"', "code__", "docs__") == [0.0, -5.0]
 
 
-def test_a_closing_quote_counts_only_where_the_phrase_is_whole() -> None:
-    bias = prior(code=-2.0, code__search=0.0).bias('"code', np.array([5, 3]))
-    assert bias is not None
-    assert bias.tolist() == [-2.0, 0.0]
+def test_the_additions_along_a_name_sum_up_to_its_weight() -> None:
+    first, rest, end = bias('{"name":"', "code__"), bias('{"name":"code__', "read"), bias('{"name":"code__read', '",')
+    assert first[0] + rest[0] + end[0] == -3.0
 
 
-def test_tokens_that_touch_no_phrase_are_left_alone() -> None:
-    bias = prior(code=-2.0).bias("{", np.array([6]))
-    assert bias is not None
-    assert bias.tolist() == [0.0]
+def test_an_optional_key_that_nothing_speaks_for_costs_its_weight() -> None:
+    to_kind, to_limit = bias(OPEN + '"query":"x","', "kind", "limit")
+    assert to_kind - to_limit == 15.0
 
 
-def test_free_strings_prefer_copied_tokens_and_never_end_empty() -> None:
-    vocabulary = [f"t{i}" for i in range(400)] + ['"']
-    p = PhrasePrior(vocabulary, {}, frozenset({7}), copy_weight=3.0)
-    allowed = np.arange(401)
-    empty, begun = p.bias('"', allowed), p.bias('"some', allowed)
-    assert empty is not None
-    assert begun is not None
-    assert empty[7] == 3.0
-    assert empty[8] == 0.0
-    assert empty[400] < -1e8
-    assert begun[400] > 0
+def test_a_comma_is_worth_the_best_key_that_may_still_come() -> None:
+    assert bias(OPEN + '"query":"x"', ",")[0] == 6.0
+    assert bias(OPEN + '"query":"x","kind":"red"', ",")[0] == -9.0
+
+
+def test_a_value_that_the_caller_believes_in_is_preferred() -> None:
+    blue, red = bias(OPEN + '"kind":"', "blue", "red")
+    assert (blue, red) == (0.0, -6.0)
+
+
+def test_an_array_does_not_repeat_itself_nor_stay_empty() -> None:
+    assert bias(OPEN + '"colours":[', "]")[0] == pytest.approx(MORE)
+    assert bias(OPEN + '"colours":["blue"', ",", "]") == [pytest.approx(MORE + 1.0), 0.0]
+
+
+def test_a_free_string_follows_what_the_question_spells_out_and_is_not_left_empty() -> None:
+    prior = ToolCallPrior(TEXTS, NAMES, {"code__search": CALL})
+    allowed = np.arange(len(TEXTS))
+    found = prior.bias(OPEN + '"query":"', allowed)
+    assert found is not None
+    assert found[TEXTS.index("w1")] == 0.0
+    assert found[TEXTS.index("w7")] == -7.0
+    assert found[TEXTS.index('"}}')] < EMPTY_STRING
+
+
+def test_strength_scales_every_opinion() -> None:
+    weak = ToolCallPrior(TEXTS, NAMES, {}).bias('{"name":"', np.array([1]))
+    strong = ToolCallPrior(TEXTS, NAMES, {}, strength=3.0).bias('{"name":"', np.array([1]))
+    assert weak is not None
+    assert strong is not None
+    assert strong[0] == 3 * weak[0]
+
+
+def test_escaped_quotes_do_not_end_a_string() -> None:
+    escaped = r'{"name":"code__search","arguments":{"query":"say \"hi\" ","'
+    assert bias(escaped, "kind")[0] - bias(escaped, "limit")[0] == 15.0

@@ -30,6 +30,15 @@ VALUE_OPS = ("=", "!=")
 DATE_PATTERN = r"^\d{4}(-\d\d){0,2}$|^\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?$"
 BUDGET = 11_000  # characters of compact JSON, about three a token
 
+# What people say for a key, or (`option: "words"`) for one of its values: hosts' models read it, and the gateway's prior does.
+_AGGREGATE_WORDS = (
+    'count: "how many", "number of", "count"; sum: "total", "sum"; avg: "average", "mean"; max: "highest", "largest", '
+    '"maximum"; min: "lowest", "smallest", "minimum"; none: "list", "show", "who is", "what is the"'
+)
+_GROUP_WORDS = 'Said as "each", "per", "by", "most often", "the most", "the fewest".'
+_ORDER_BY_WORDS = 'Said as "oldest", "youngest", "newest", "latest", "first", "last", "cheapest", "most expensive", "top".'
+_ORDER_WORDS = 'asc: "oldest", "first", "cheapest", "fewest"; desc: "newest", "latest", "last", "most expensive", "top"'
+
 JSON = dict[str, Any]
 _SHARED = {"ask", "ask_plain", "plain", "total", "text", "number", "date", "boolean", "listed"}
 
@@ -107,12 +116,12 @@ def _ask() -> JSON:
     """The question's keys, in the order in which a model decides them."""
     properties: JSON = {
         "table": {"type": "string"},
-        "aggregate": {"type": "string"},
+        "aggregate": {"type": "string", "description": _AGGREGATE_WORDS},
         "columns": {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MAX_COLUMNS},
         "filters": {"type": "array", "maxItems": MAX_FILTERS},
-        "group_by": {"type": "string"},
-        "order_by": {"type": "string"},
-        "order": {"enum": ["asc", "desc"]},
+        "group_by": {"type": "string", "description": _GROUP_WORDS},
+        "order_by": {"type": "string", "description": _ORDER_BY_WORDS},
+        "order": {"enum": ["asc", "desc"], "description": _ORDER_WORDS},
         "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
     }
     return {"type": "object", "properties": properties, "required": ["table", "aggregate"], "additionalProperties": False}

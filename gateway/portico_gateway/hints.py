@@ -1,0 +1,199 @@
+"""What a question says about a tool's arguments, before any model: weights on keys and values, from the schema's own words.
+
+A key's description, an option's title and the words of the question are compared as words and as static embeddings. Optional
+keys are left out unless the question speaks for them; strings are likely what the question spells out. It knows no tool.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from portico_engine import CallPrior, Tool
+from portico_gateway.router import Embedder, words
+from portico_gateway.signatures import variants
+
+OPTIONAL = -9.0  # nats for writing an optional key that nothing speaks for
+SPOKEN_FOR = 6.0  # for one that the question speaks for
+SAID = 7.0  # for an option all of whose words the question has
+NEAR = 8.0  # for an option at cosine 1 from the question
+FIRST = 1.0  # for the first of options that have no words ("=", "!="): schemas list the usual one first
+SPELLED = 7.0  # for a string that the question spells out
+MAX_DEPTH = 4  # objects within objects that are looked at
+
+_LITERAL = re.compile(
+    r"""["'`]([^"'`]+)["'`]                      # quoted
+    | ((?:[\w.-]+/)+[\w.-]+ | \w+\.[a-z]{1,4}\b)  # a path
+    | ([A-Za-z]+(?:_\w+)+ | _+\w+ | [A-Za-z]*[a-z]\d*[A-Z]\w* | \w+(?=\(\)))  # an identifier
+    | (\d+(?:\.\d+)?)                            # a number
+    | ((?:[A-Z][\w-]*)(?:\s+[A-Z][\w-]*)*)       # a name
+    """,
+    re.VERBOSE,
+)
+_SAYINGS = re.compile(r'(?:(\w+): )?("[^"]+"(?:, "[^"]+")*)')
+_QUERY = frozenset("query search question words text".split())
+_PATHS = frozenset("path file folder page".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question, read once: its words, and what it spells out."""
+
+    text: str
+    said: frozenset[str]  # every word as it stands, lower case
+    stems: frozenset[str]  # content words, stemmed
+    topic: str  # the content words, in order, as they stand
+    names: tuple[str, ...]  # quoted, identifiers, names, numbers
+    paths: tuple[str, ...]
+
+
+def read_question(text: str) -> Question:
+    names: list[str] = []
+    paths: list[str] = []
+    for match in _LITERAL.finditer(text):
+        quoted, path, identifier, number, name = match.groups()
+        if path:
+            paths.append(path)
+        elif literal := quoted or identifier or number or (name if match.start() > 0 else None):
+            names.append(literal)
+    said = re.findall(r"[\w'-]+", text.lower())
+    kept = [w.strip("?!.,;:()\"'`") for w in text.split()]
+    topic = " ".join(w for w in kept if w and words(w)) or text.strip(" ?!.")
+    return Question(text, frozenset(said), frozenset(words(text)), topic, tuple(names), tuple(paths))
+
+
+@dataclass(slots=True)
+class _Weights:
+    keys: dict[str, dict[str, float]] = field(default_factory=dict)
+    values: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+class Hints:
+    """Makes priors for the tools of one catalog. Embeddings of options are kept; a question costs one."""
+
+    def __init__(self, embed: Embedder) -> None:
+        self._embed = embed
+        self._vectors: dict[str, Any] = {}
+
+    def prior(self, tool: Tool, question: Question) -> CallPrior:
+        """What the question says about this tool's arguments."""
+        found = _Weights()
+        self._object(tool.parameters, tool.parameters, "", question, found)
+        return CallPrior(found.keys, found.values)
+
+    def _object(
+        self, schema: Any, root: Mapping[str, Any], path: str, question: Question, found: _Weights, depth: int = 0
+    ) -> None:
+        if depth > MAX_DEPTH:
+            return
+        views = [v for v in variants(schema, root) if v.get("properties")]
+        names = list(dict.fromkeys(name for view in views for name in view["properties"]))
+        nodes = {name: [view["properties"][name] for view in views if name in view["properties"]] for name in names}
+        chosen: dict[str, set[str]] = {}  # per key, what it offers that the question says
+        for name in names:
+            where = f"{path}.{name}" if path else name
+            self._value(name, nodes[name], root, where, question, found, depth)
+            chosen[name] = {
+                value
+                for at, values in found.values.items()
+                if at == where or at.startswith(where + ".")
+                for value, weight in values.items()
+                if weight >= SAID
+            }
+        keys = found.keys.setdefault(path, {})
+        for name in names:
+            needed = all(name in (view.get("required") or ()) for view in views)
+            others = set().union(*(chosen[other] for other in names if other != name))
+            spoken = bool(chosen[name] - others) or bool(_spoken(_described(nodes[name], root), question).get(""))
+            keys[name] = 0.0 if needed else SPOKEN_FOR if spoken else OPTIONAL
+
+    def _value(
+        self,
+        name: str,
+        nodes: Sequence[Any],
+        root: Mapping[str, Any],
+        where: str,
+        question: Question,
+        found: _Weights,
+        depth: int,
+    ) -> None:
+        """Weigh what the value may be, and what is inside of it."""
+        views = [view for node in nodes for view in variants(node, root)]
+        views += [inner for view in views if view.get("type") == "array" for inner in variants(view.get("items"), root)]
+        options = {
+            value: str(view.get("title") or "")
+            for view in views
+            for value in ([view["const"]] if "const" in view else view.get("enum") or ())
+            if isinstance(value, str)
+        }
+        described = _described(nodes, root)
+        values = found.values.setdefault(where, {})
+        for value, weight in self._options(options, _spoken(described, question), question).items():
+            values[_escaped(value)] = weight
+        if objects := [view for view in views if view.get("properties")]:
+            self._object({"anyOf": objects}, root, where, question, found, depth + 1)
+        elif not options and any(_is_free_string(view) for view in views):
+            for text, weight in _strings(name, described, question).items():
+                values.setdefault(_escaped(text), weight)
+        elif any(_is_free_string(view) for view in views):
+            for text in question.names:
+                values.setdefault(_escaped(text), SPELLED)
+
+    def _options(self, options: Mapping[str, str], spoken: Mapping[str, bool], question: Question) -> dict[str, float]:
+        if not options:
+            return {}
+        near = self._near(
+            [f"{value} {title}".replace("_", " ").replace(".", " ") for value, title in options.items()], question
+        )
+        weights = {}
+        for value, cosine in zip(options, near, strict=True):
+            own = set(words(value))
+            share = 1.0 if spoken.get(value) else len(own & question.stems) / len(own) if own else 0.0
+            weights[value] = SAID * share + NEAR * max(0.0, cosine) if own else FIRST if not weights else 0.0
+        return weights
+
+    def _near(self, texts: Sequence[str], question: Question) -> list[float]:
+        fresh = [text for text in dict.fromkeys([*texts, question.text]) if text not in self._vectors]
+        if fresh:
+            self._vectors.update(zip(fresh, self._embed(fresh), strict=True))
+        asked = self._vectors[question.text]
+        return [float(self._vectors[text] @ asked) for text in texts]
+
+
+def _escaped(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def _described(nodes: Sequence[Any], root: Mapping[str, Any]) -> str:
+    texts = [view.get("description") for node in nodes for view in variants(node, root)]
+    return " ".join(dict.fromkeys(text for text in texts if isinstance(text, str)))
+
+
+def _spoken(described: str, question: Question) -> dict[str, bool]:
+    """Which options the question speaks for, and under "" whether it does for the key: the quoted words of a description.
+
+    A description may list what people say: `Said as "per", "each"` for the key, `count: "how many"; sum: "total"` for options.
+    """
+    asked = " " + " ".join(re.findall(r"[\w-]+", question.text.lower())) + " "
+    found: dict[str, bool] = {}
+    for option, phrases in _SAYINGS.findall(described):
+        found[option] = found.get(option, False) or any(f" {p} " in asked for p in re.findall(r'"([^"]+)"', phrases))
+    return found
+
+
+def _is_free_string(view: Mapping[str, Any]) -> bool:
+    kind = view.get("type")
+    return (kind == "string" or (isinstance(kind, list) and "string" in kind)) and "enum" not in view and "const" not in view
+
+
+def _strings(name: str, described: str, question: Question) -> dict[str, float]:
+    """What a free string may be, out of the question."""
+    about = set(words(name)) | set(words(described)) | {name.lower()}
+    if about & {*_QUERY}:
+        return {question.topic: SPELLED}
+    if about & {*_PATHS}:
+        return dict.fromkeys(question.paths, SPELLED)
+    return {**dict.fromkeys(question.names, SPELLED), question.topic: SPELLED / 2}
