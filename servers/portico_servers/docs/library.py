@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
@@ -24,6 +24,7 @@ _NUMBER = re.compile(r"\d+|[a-z]+", re.I)
 CHARS_PER_TOKEN = 4
 _SHORT_WAIT = 0.25
 _LONG_WAIT = 2.0
+_NOTHING = "no documentation is indexed: start the server with a directory, or add a library"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,38 +103,22 @@ class Library:
 
         Without a version a library's newest is taken. Raises PageNotFound, naming the nearest.
         """
-        shelves = self.shelves()
-        library, _, version = name.strip().partition("@")
-        if library:
-            same = [s for s in shelves if s.library == library] or [s for s in shelves if s.library.lower() == library.lower()]
-            if not same:
-                raise PageNotFound(f"no library {library!r}; {_nearest(library, [s.library for s in shelves], 'libraries')}")
-            shelves = same
-        if version == "*":
-            return shelves
-        if version:
-            exact = [s for s in shelves if s.version == version]
-            if not exact:
-                known = ", ".join(sorted({s.version for s in shelves}, key=version_key))
-                raise PageNotFound(f"{library} has no version {version!r}; it has {known}")
-            return exact
-        newest: dict[str, Shelf] = {}
-        for shelf in shelves:
-            if shelf.library not in newest or version_key(newest[shelf.library].version) < version_key(shelf.version):
-                newest[shelf.library] = shelf
-        return list(newest.values())
+        return _choose(self.shelves(), name)
 
     def search(self, query: str, library: str = "", *, budget: int = 1000, offset: int = 0, limit: int = 10) -> Found:
         """Passages that answer `query`, best first, one a section, at most `limit` and about `budget` tokens in all."""
-        shelves = self.choose(library)
-        if not shelves:
-            return Found([], self.progress.searchable, self._note([]), False)
-        by_id = {s.id: s for s in shelves}
-        # A start with an index at hand is over in a moment; and an empty answer is worth some patience.
-        self.progress.wait(_SHORT_WAIT)
-        ranked = self._rank(query, list(by_id))
-        if not ranked and not self.progress.wait(_LONG_WAIT):
-            ranked = self._rank(query, list(by_id))
+        every = self.shelves()
+        if not every:
+            return Found([], self.progress.searchable, _NOTHING, False)
+        by_id = {s.id: s for s in _choose(every, library)}
+        chosen = None if len(by_id) == self._store.shelf_count() else list(by_id)
+        # A start with an index at hand is over in a moment. Asked before the search: what comes in meanwhile isn't in it.
+        complete = self.progress.wait(_SHORT_WAIT)
+        ranked = self._rank(query, chosen)
+        if not ranked and not complete:
+            # An empty answer is worth some patience.
+            complete = self.progress.wait(_LONG_WAIT)
+            ranked = self._rank(query, chosen)
         passages = self._store.passages([item.passage for item in ranked[: offset + 4 * limit]])
         distinct = _distinct([(passages[item.passage], item.score) for item in ranked if item.passage in passages])
         hits: list[Hit] = []
@@ -157,26 +142,18 @@ class Library:
                     score=round(score, 4),
                 )
             )
-        return Found(hits, self.progress.searchable, self._note(hits), offset + len(hits) < len(distinct))
+        note = self.progress.problem or (None if hits else _searched(by_id.values()))
+        if not complete:
+            note = str(self.progress) or "indexing has just ended: ask again"
+        return Found(hits, complete, note, offset + len(hits) < len(distinct))
 
-    def _rank(self, query: str, shelf_ids: Sequence[int]) -> list[Ranked]:
-        chosen = None if len(shelf_ids) == len(self._store.shelves()) else shelf_ids
+    def _rank(self, query: str, chosen: Sequence[int] | None) -> list[Ranked]:
         meaning: Sequence[tuple[int, int]] = ()
         if len(self._vectors) and self._embedder.ready:
             vector = np.asarray(self._embedder.embed([query])[0], np.float32)
             meaning = self._vectors.nearest(vector, chosen)
         with self._store.read() as db:
             return rank(db, query, chosen, meaning)
-
-    def _note(self, hits: list[Hit]) -> str | None:
-        if not self.shelves():
-            return "no documentation is indexed: start the server with a directory, or add a library"
-        return str(self.progress) or (None if hits else self._searched())
-
-    def _searched(self) -> str:
-        shelves = self.shelves()
-        names = ", ".join(f"{s.name} ({s.pages} pages)" for s in shelves[:6])
-        return f"searched {names}{' and more' if len(shelves) > 6 else ''}"
 
     def read(self, address: str, library: str = "", *, max_chars: int = 8_000, from_line: int = 0) -> Excerpt:
         """The page or section at `address` (`path`, `path#anchor`, `path:line` or a citation), from `from_line` on."""
@@ -270,6 +247,33 @@ class Library:
             raise PageNotFound(f"not found: {path[:200]} ({self.progress})")
         known = [row[0] for s in shelves for row in self._store.page_list(s.id, limit=5000)]
         raise PageNotFound(f"not found: {path[:200]}; {_nearest(path, known, 'pages')}")
+
+
+def _choose(shelves: list[Shelf], name: str) -> list[Shelf]:
+    library, _, version = name.strip().partition("@")
+    if library:
+        same = [s for s in shelves if s.library == library] or [s for s in shelves if s.library.lower() == library.lower()]
+        if not same:
+            raise PageNotFound(f"no library {library!r}; {_nearest(library, [s.library for s in shelves], 'libraries')}")
+        shelves = same
+    if version == "*":
+        return shelves
+    if version:
+        exact = [s for s in shelves if s.version == version]
+        if not exact:
+            known = ", ".join(sorted({s.version for s in shelves}, key=version_key))
+            raise PageNotFound(f"{library} has no version {version!r}; it has {known}")
+        return exact
+    newest: dict[str, Shelf] = {}
+    for shelf in shelves:
+        if shelf.library not in newest or version_key(newest[shelf.library].version) < version_key(shelf.version):
+            newest[shelf.library] = shelf
+    return list(newest.values())
+
+
+def _searched(shelves: Iterable[Shelf]) -> str:
+    names = [f"{s.name} ({s.pages} pages)" for s in shelves]
+    return f"searched {', '.join(names[:6])}{' and more' if len(names) > 6 else ''}"
 
 
 def _web_address(shelf: Shelf, path: str, anchor: str) -> str:

@@ -218,6 +218,10 @@ class Store:
             ).fetchall()
         return [Shelf(row[0], row[1], row[2], row[3], row[4], row[5], bool(row[6]), row[7], row[8]) for row in rows]
 
+    def shelf_count(self) -> int:
+        with self.read() as db:
+            return int(db.execute("SELECT count(*) FROM shelf").fetchone()[0])
+
     def remove_shelf(self, shelf_id: int) -> None:
         with self.write() as db:
             db.execute("DELETE FROM shelf WHERE id = ?", (shelf_id,))

@@ -107,7 +107,7 @@ def mdoc(text: str, name: str) -> str:
             continue
         joined = glue or not out or (shown in _PUNCTUATION)
         out.append(shown if joined else f" {shown}")
-        glue = shown in ("(", "[", "{") and word not in ("Oc", "Pc")
+        glue = shown in ("(", "[", "{") or (word == "Fl" and shown == "-" and following == "Fl")
     return "".join(out) + "".join(reversed(closing))
 
 
