@@ -6,14 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from portico_gateway.config import PorticoConfig
+from portico_gateway.errors import ConfigError
 from portico_gateway.mcp_server import Gateway
 from portico_gateway.specs import UpstreamSpec
+from portico_gateway.transports import nesting
 from portico_gateway.upstreams import Upstreams
 from portico_servers.common.transport import serve_stdio
 
+MOST_NESTED = 3
+
 
 async def serve_gateway(config: PorticoConfig, specs: Sequence[UpstreamSpec], log_dir: Path) -> None:
-    """Serve until the host hangs up or a signal comes; every upstream has ended when it returns."""
+    """Serve until the host hangs up or a signal comes; every upstream has ended when it returns.
+
+    Raises ConfigError where this gateway was started by gateways, deeper than anybody means to.
+    """
+    if nesting() >= MOST_NESTED:
+        raise ConfigError("portico was started by portico again and again: does its configuration name portico itself?")
     upstreams = Upstreams(specs, log_dir=log_dir)
     gateway = Gateway(upstreams, list_timeout=config.gateway.list_timeout)
 

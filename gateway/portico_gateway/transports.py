@@ -28,11 +28,18 @@ from portico_gateway.specs import UpstreamSpec
 
 log = logging.getLogger(__name__)
 
+NESTING = "PORTICO_NESTING"
 _STOP_GRACE = 1.0  # seconds between closing stdin and SIGTERM, and between SIGTERM and SIGKILL
 _POLL = 0.01
 _MAX_LINE = 64 << 20  # bytes of one message; a server that sends more is broken
 _MAX_LOG = 1 << 20
 _TAIL = 8 << 10
+
+
+def nesting() -> int:
+    """How many gateways this process is behind. A host's file may name Portico itself, which would start itself for ever."""
+    value = os.environ.get(NESTING, "0")
+    return int(value) if value.isdigit() else 0
 
 
 class Link:
@@ -145,7 +152,7 @@ async def _process_streams(spec: UpstreamSpec, link: Link, log_dir: Path) -> Asy
     with stderr:
         process = await anyio.open_process(
             [spec.command, *spec.args],
-            env={**get_default_environment(), **spec.env},
+            env={**get_default_environment(), **spec.env, NESTING: str(nesting() + 1)},
             stderr=stderr,
             cwd=spec.cwd,
             start_new_session=True,

@@ -11,7 +11,7 @@ import importlib.metadata
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,8 +23,9 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 from portico_gateway.breaker import Breaker
-from portico_gateway.catalog import Catalog, Listing
+from portico_gateway.catalog import Catalog
 from portico_gateway.errors import UpstreamDied, UpstreamError, UpstreamFault, UpstreamTimeout, UpstreamUnavailable
+from portico_gateway.listing import fetch
 from portico_gateway.specs import UpstreamSpec
 from portico_gateway.transports import Link, open_transport
 
@@ -36,7 +37,7 @@ FIRST_DELAY = 0.25  # seconds before the first restart, doubled up to LAST_DELAY
 LAST_DELAY = 30.0
 STABLE = 10.0  # a connection that lasted this long starts the backoff afresh
 WAIT_FOR_START = 20.0  # how long a call waits for a server that is (re)starting
-_PAGES = 100
+REFRESH_PAUSE = 0.1  # between two readings of its lists: a server may announce a change with every reading
 _END_NOTICE = 1.0  # how long to wait for a dead server's exit code
 _CLIENT_INFO = mcp_types.Implementation(name="portico", version=importlib.metadata.version("portico-mcp"))
 # Exit codes that a restart can't mend: a usage error (as argparse and click report it), not executable, not found.
@@ -71,6 +72,7 @@ class Upstream:
         self._client: Client | None = None
         self._link = Link()
         self._breaker = Breaker()
+        self._last_failure: UpstreamError | None = None  # of a call; the server itself may be well
         self._changed = anyio.Event()
         self._wake = anyio.Event()
         self._stale = anyio.Event()
@@ -123,7 +125,7 @@ class Upstream:
             ) as client:
                 self.pid = link.pid
                 self.protocol_version = client.protocol_version
-                self._catalog.put(self.spec.name, await _fetch(client))
+                self._catalog.put(self.spec.name, await fetch(client))
                 starting.deadline = math.inf
                 self._client, self.error = client, None
                 self.start_seconds = time.monotonic() - begun
@@ -209,9 +211,10 @@ class Upstream:
             self._stale = anyio.Event()
             try:
                 with anyio.fail_after(self.spec.call_timeout):
-                    self._catalog.put(self.spec.name, await _fetch(client))
+                    self._catalog.put(self.spec.name, await fetch(client))
             except (MCPError, TimeoutError, ValidationError) as error:
                 log.warning("server %r: its lists could not be read again: %s", self.spec.name, _first_line(error))
+            await anyio.sleep(REFRESH_PAUSE)
 
     # -- calls
 
@@ -224,7 +227,8 @@ class Upstream:
         timeout = self.spec.call_timeout if timeout is None else timeout
         if not self._breaker.allow():
             pause = f"{self._breaker.retry_after:.0f} s"
-            raise UpstreamUnavailable(self.spec.name, f"failed several times in a row; next try in {pause}. Last: {self.error}")
+            last = f". Last: {self._last_failure}" if self._last_failure else ""
+            raise UpstreamUnavailable(self.spec.name, f"failed several times in a row; next try in {pause}{last}")
         link = self._link
         try:
             client = await self._ready_client(min(timeout, WAIT_FOR_START))
@@ -245,9 +249,9 @@ class Upstream:
             self._breaker.forget_try()
             raise
         if deadline.cancelled_caught:
-            self._breaker.failure()
-            self.error = UpstreamTimeout(self.spec.name, f"did not answer within {timeout:g} s; the call was cancelled")
-            raise self.error
+            late = UpstreamTimeout(self.spec.name, f"did not answer within {timeout:g} s; the call was cancelled")
+            self._failed(late)
+            raise late
         self._breaker.success()
         return result
 
@@ -259,12 +263,11 @@ class Upstream:
         if self._client is not None:
             return self._client
         if self.state in (State.FAILED, State.STOPPED):
-            raise self.error or UpstreamUnavailable(self.spec.name, f"is {self.state}")
+            raise self.error.with_traceback(None) if self.error else UpstreamUnavailable(self.spec.name, f"is {self.state}")
         raise UpstreamUnavailable(self.spec.name, f"is still {self.state}" + (f". Last: {self.error}" if self.error else ""))
 
     async def _lost(self, link: Link, error: Exception) -> UpstreamError:
         """The error for a connection that broke in mid-call, with the exit code where there is one."""
-        self._breaker.failure()
         with anyio.move_on_after(_END_NOTICE):
             if link.pid is not None:
                 await link.ended.wait()
@@ -272,44 +275,13 @@ class Upstream:
         link.ended.set()
         if link is self._link:
             self._gone()
-        return UpstreamDied(self.spec.name, f"{how} (in the middle of a call)")
+        died = UpstreamDied(self.spec.name, f"{how} (in the middle of a call)")
+        self._failed(died)
+        return died
 
-
-async def _fetch(client: Client) -> Listing:
-    """Everything a server lists, all pages. A list that it doesn't serve is empty."""
-    can = client.server_capabilities
-    # A server pinned to an era without discovery announces nothing: then every list is asked for.
-    unknown = not (can.tools or can.prompts or can.resources)
-    tools = await _pages(client.list_tools, lambda page: page.tools) if can.tools or unknown else []
-    prompts = await _pages(client.list_prompts, lambda page: page.prompts) if can.prompts or unknown else []
-    resources = await _pages(client.list_resources, lambda page: page.resources) if can.resources or unknown else []
-    templates = (
-        await _pages(client.list_resource_templates, lambda page: page.resource_templates) if can.resources or unknown else []
-    )
-    return Listing(
-        tuple({tool.name: tool for tool in reversed(tools)}.values())[::-1],  # of two tools of one name, the first
-        tuple({prompt.name: prompt for prompt in reversed(prompts)}.values())[::-1],
-        tuple(resources),
-        tuple(templates),
-    )
-
-
-async def _pages(ask: Callable[..., Awaitable[Any]], items: Callable[[Any], Iterable[_T]]) -> list[_T]:
-    found: list[_T] = []
-    cursor: str | None = None
-    for _ in range(_PAGES):
-        try:
-            page = await ask(cursor=cursor)
-        except MCPError as error:
-            if error.code == mcp_types.METHOD_NOT_FOUND:
-                return found
-            raise
-        found.extend(items(page))
-        cursor = page.next_cursor
-        if not cursor:
-            return found
-    log.warning("a list has more than %d pages; the rest is left out", _PAGES)
-    return found
+    def _failed(self, error: UpstreamError) -> None:
+        self._last_failure = error
+        self._breaker.failure()
 
 
 def _root_cause(error: BaseException) -> BaseException:

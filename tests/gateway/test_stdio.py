@@ -143,6 +143,19 @@ def test_a_signal_ends_the_gateway_and_its_servers_though_stdin_stays_open(
     assert is_gone(pid)
 
 
+def test_a_gateway_that_its_own_configuration_starts_ends_instead_of_multiplying(config: Path, tmp_path: Path) -> None:
+    own = {"command": sys.executable, "args": ["-m", "portico_gateway", "stdio", "--config", str(config)]}
+    config.write_text(json.dumps({"mcpServers": {"portico": own}}))
+    host = Host("--config", str(config), cwd=tmp_path, env={"PORTICO_NESTING": "1", "PORTICO_LOG_DIR": str(tmp_path)})
+    try:
+        host.ask("initialize", **INITIALIZE)
+        assert host.ask("tools/list")["result"]["tools"] == []
+        log = tmp_path / "server-portico.log"
+        assert "does its configuration name portico itself?" in log.read_text()
+    finally:
+        host.close()
+
+
 def test_logs_go_to_a_file(host: Host, tmp_path: Path) -> None:
     host.ask("initialize", **INITIALIZE)
     assert (tmp_path / "logs" / "portico-stdio.log").is_file()
