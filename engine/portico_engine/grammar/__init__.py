@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from portico_engine.grammar.check import check_arguments as check_arguments
     from portico_engine.grammar.compiled import CompiledGrammar as CompiledGrammar
     from portico_engine.grammar.compiled import CompileReport as CompileReport
+    from portico_engine.grammar.gbnf import check_gbnf as check_gbnf
     from portico_engine.grammar.gbnf import compile_gbnf as compile_gbnf
     from portico_engine.grammar.gbnf import parse_gbnf as parse_gbnf
     from portico_engine.grammar.gbnf import to_gbnf as to_gbnf
@@ -68,6 +69,7 @@ _HOMES = {
     "CompiledGrammar": "compiled",
     "LarkText": "lark",
     "to_lark": "lark",
+    "check_gbnf": "gbnf",
     "compile_gbnf": "gbnf",
     "parse_gbnf": "gbnf",
     "to_gbnf": "gbnf",

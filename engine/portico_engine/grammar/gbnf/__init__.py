@@ -15,7 +15,7 @@ from portico_engine.grammar.gbnf.parser import parse_gbnf
 from portico_engine.grammar.gbnf.printer import to_gbnf
 from portico_engine.grammar.lark import to_lark
 
-__all__ = ["compile_gbnf", "parse_gbnf", "to_gbnf"]
+__all__ = ["check_gbnf", "compile_gbnf", "parse_gbnf", "to_gbnf"]
 
 
 def compile_gbnf(text: str, *, tokens: Mapping[str, int] | None = None) -> CompiledGrammar:
@@ -33,6 +33,18 @@ def compile_gbnf(text: str, *, tokens: Mapping[str, int] | None = None) -> Compi
         raise GrammarTooLarge("the grammar's rules nest too deeply to be compiled") from None
     report = CompileReport(notes=(*grammar.notes, *notes), compile_seconds=time.perf_counter() - began)
     return CompiledGrammar(lark, report, grammar)
+
+
+def check_gbnf(text: str) -> CompiledGrammar:
+    """As `compile_gbnf`, and the matcher is asked to take it, where it is installed. Raises the same, and GrammarError."""
+    compiled = compile_gbnf(text)
+    try:
+        from llguidance import LLMatcher
+    except ImportError:
+        return compiled
+    if error := LLMatcher.validate_grammar(LLMatcher.grammar_from_lark(compiled.lark)):
+        raise GrammarError(f"the matcher can't take this grammar: {error.splitlines()[0]}")
+    return compiled
 
 
 def _with_token_ids(grammar: ir.Grammar, tokens: Mapping[str, int]) -> ir.Grammar:

@@ -7,13 +7,14 @@ automaton, up to 2,000 states, and beyond that a looser rule marked `# looser`. 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 from portico_engine.errors import GrammarError
 from portico_engine.grammar import ir
 from portico_engine.grammar.automata import ANY_TEXT, Dfa, determinize, inline, loose
-from portico_engine.grammar.notation import char_class, quantifier, quote, token_text
+from portico_engine.grammar.notation import char_class, quantifier, quote, show, token_text
 
 Target: TypeAlias = Literal["portico", "llama.cpp"]
 
@@ -39,6 +40,7 @@ class _Printer:
         self.loosened: list[str] = []
         self.extra: dict[ir.Node, str] = {}  # nodes that got a rule of their own
         self.names = self._names()
+        self.repeated = _repeated(grammar)
         self.current = ""
 
     def text(self) -> str:
@@ -78,7 +80,9 @@ class _Printer:
 
     def _new_name(self, hint: str) -> str:
         taken = {*self.names.values(), *self.lines, *self.extra.values()}
-        return next(name for i in range(1, len(taken) + 2) if (name := f"{hint}-{i}") not in taken)
+        if hint not in taken:
+            return hint
+        return next(name for i in range(2, len(taken) + 3) if (name := f"{hint}-{i}") not in taken)
 
     # bodies
 
@@ -109,6 +113,8 @@ class _Printer:
                 return self.names[name]
             case ir.TokenRef():
                 return token_text(node)
+            case ir.Alt() if node in self.repeated:
+                return self._own_rule(node, "char" if _is_character(node) else "part")
             case ir.Seq() | ir.Alt():
                 return f"({self._body(node)})"
             case ir.Repeat(item, low, high):
@@ -119,8 +125,11 @@ class _Printer:
     def _repetition(self, item: ir.Node, low: int, high: int | None) -> str:
         if isinstance(item, ir.Empty):
             return '""'  # nothing, however often; llama.cpp refuses to repeat it
-        if self.llama and not isinstance(item, ir.Chars | ir.Ref | ir.And | ir.Not) and (high or low) > 1:
-            item_text = self._own_rule(item)  # llama.cpp multiplies the rules inside a group by the repetition
+        named = isinstance(item, ir.Chars | ir.Ref | ir.And | ir.Not) or item in self.repeated
+        if self.llama and not named and (high or low) > 1:
+            item_text = self._own_rule(
+                item, f"{self.current}-part"
+            )  # llama.cpp multiplies the rules inside a group by the repetition
         elif isinstance(item, ir.Repeat):
             item_text = f"({self._item(item)})"
         else:
@@ -143,10 +152,10 @@ class _Printer:
         pieces.append(item + quantifier(low, high))
         return pieces[0] if len(pieces) == 1 else f"({' '.join(pieces)})"
 
-    def _own_rule(self, node: ir.Node) -> str:
+    def _own_rule(self, node: ir.Node, hint: str) -> str:
         name = self.extra.get(node)
         if name is None:
-            name = self.extra[node] = self._new_name(f"{self.current}-part")
+            name = self.extra[node] = self._new_name(hint)
             self.lines[name] = ""
             self.lines[name] = self._body(node)
         return name
@@ -193,6 +202,33 @@ class _Printer:
             return inline(node, self.grammar.rules)
         except (KeyError, RecursionError):
             raise GrammarError("an intersection or complement of something that is not regular can't be printed") from None
+
+
+def _repeated(grammar: ir.Grammar) -> set[ir.Node]:
+    """Alternations of some length that stand in several places: they read better as a rule."""
+    counts: Counter[ir.Node] = Counter()
+    stack = list(grammar.rules.values())
+    while stack:
+        node = stack.pop()
+        match node:
+            case ir.Alt(options):
+                counts[node] += 1
+                if counts[node] == 1:
+                    stack.extend(options)
+            case ir.Seq(parts):
+                stack.extend(parts)
+            case ir.Repeat(item):
+                stack.append(item)
+            case _:
+                pass
+    bodies = set(grammar.rules.values())
+    return {node for node, count in counts.items() if count > 1 and len(show(node, 40)) >= 30 and node not in bodies}
+
+
+def _is_character(node: ir.Alt) -> bool:
+    """Does it begin with a class that holds most characters (a string's text, with its escapes)?"""
+    first = node.options[0]
+    return isinstance(first, ir.Chars) and first.ranges[-1][1] == ir.MAX_CODE_POINT
 
 
 def _is_final(dfa: Dfa, state: int) -> bool:
