@@ -145,7 +145,7 @@ class ToolCallPrior:
             level = replace(level, key=said, expects="value")
         elif level.kind == "[":
             total += self._values(state).get(said, 0.0) if said not in level.items else MORE
-            level = replace(level, items=level.items | {said}, filled=True)
+            level = replace(level, items=level.items | {said}, filled=True, expects="end")
         else:
             total += self._values(state).get(said, 0.0)
             if level.path == "" and level.key == "name":
@@ -160,7 +160,7 @@ class ToolCallPrior:
             return replace(state, string="", is_key=top is not None and top.kind == "{" and top.expects == "key", escaped=False)
         if char in "{[":
             path = "" if top is None else top.path if top.kind == "[" else _join(top.path, top.key)
-            outer = levels if top is None or top.kind == "{" else (*levels[:-1], replace(top, filled=True))
+            outer = levels if top is None or top.kind == "{" else (*levels[:-1], replace(top, filled=True, expects="end"))
             return replace(state, levels=(*outer, _Level("{" if char == "{" else "[", path)))
         if char in "}]" and top is not None:
             empty = char == "]" and top.kind == "[" and not top.filled
@@ -183,24 +183,25 @@ class ToolCallPrior:
             return state.total
         top = state.levels[-1]
         if state.string is not None:
-            options = self._keys(state) if state.is_key else self._values(state)
+            options = self._later_keys(state, top) if state.is_key else self._values(state)
             fitting = [
                 weight for phrase, weight in options.items() if phrase.startswith(state.string) and phrase not in top.items
             ]
             return state.total + max(fitting, default=0.0)
         if top.kind == "{" and top.expects == "key" and top.key is not None:
-            return state.total + max(self._later_keys(state, top), default=0.0)
+            return state.total + max(self._later_keys(state, top).values(), default=0.0)
         if (top.kind == "{" and top.expects == "value") or (top.kind == "[" and top.expects == "key" and top.filled):
             fresh = [weight for phrase, weight in self._values(state).items() if phrase not in top.items]
             return state.total + max(fresh, default=0.0)
         return state.total
 
-    def _later_keys(self, state: JsonState, top: _Level) -> list[float]:
-        """The weights of the keys that may follow the last one written."""
+    def _later_keys(self, state: JsonState, top: _Level) -> Mapping[str, float]:
+        """The keys that may follow the last one written."""
         keys = self._keys(state)
+        if top.key is None or top.key not in keys:
+            return keys
         names = list(keys)
-        start = names.index(top.key) + 1 if top.key is not None and top.key in keys else 0
-        return [keys[name] for name in names[start:]]
+        return {name: keys[name] for name in names[names.index(top.key) + 1 :]}
 
     def _keys(self, state: JsonState) -> Mapping[str, float]:
         path = _below_arguments(state.levels[-1].path)

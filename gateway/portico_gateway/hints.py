@@ -148,7 +148,7 @@ class Hints:
         near = self._near(
             [f"{value} {title}".replace("_", " ").replace(".", " ") for value, title in options.items()], question
         )
-        weights = {}
+        weights: dict[str, float] = {}
         for value, cosine in zip(options, near, strict=True):
             own = set(words(value))
             share = 1.0 if spoken.get(value) else len(own & question.stems) / len(own) if own else 0.0

@@ -26,7 +26,7 @@ PIECES = [
     "red",
 ]
 FREE = [f"w{i}" for i in range(OPEN_STRING)]
-TEXTS = PIECES + FREE
+TEXTS = [*PIECES, '","', *FREE]
 NAMES = {"code__search": 0.0, "code__read": -3.0, "docs__search": -5.0}
 CALL = CallPrior(
     keys={"": {"query": 0.0, "kind": 6.0, "limit": -9.0}, "colours": {}},
@@ -61,6 +61,11 @@ def test_a_comma_is_worth_the_best_key_that_may_still_come() -> None:
     assert bias(OPEN + '"query":"x","kind":"red"', ",")[0] == -9.0
 
 
+def test_a_token_that_opens_a_key_counts_only_keys_that_may_still_come() -> None:
+    assert bias(OPEN + '"query":"w1 w2', '","')[0] == 6.0
+    assert bias(OPEN + '"query":"w1 w2","kind":"red', '","')[0] == -9.0
+
+
 def test_a_value_that_the_caller_believes_in_is_preferred() -> None:
     blue, red = bias(OPEN + '"kind":"', "blue", "red")
     assert (blue, red) == (0.0, -6.0)
@@ -68,6 +73,7 @@ def test_a_value_that_the_caller_believes_in_is_preferred() -> None:
 
 def test_an_array_does_not_repeat_itself_nor_stay_empty() -> None:
     assert bias(OPEN + '"colours":[', "]")[0] == pytest.approx(MORE)
+    assert bias(OPEN + '"colours":["blue"', ",", "]")[1] == 0.0
     assert bias(OPEN + '"colours":["blue"', ",", "]") == [pytest.approx(MORE + 1.0), 0.0]
 
 
