@@ -1,7 +1,8 @@
 """How upstream names become the gateway's own: tools and prompts `server__tool`, resources `portico://server/...`.
 
 A name is a pure function of (server, name): it does not depend on which servers are up or in what order they came. Tool names
-are at most 64 characters of `[A-Za-z0-9_-]`, as hosts and model APIs demand, and two different pairs never share one.
+are at most 50 characters of `[A-Za-z0-9_-]`: model APIs take 64, of which hosts use up to 14 (`mcp__portico__`). Two different
+pairs never share one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import re
 from urllib.parse import quote, unquote
 
-MAX_NAME = 64
+MAX_NAME = 50
 SEPARATOR = "__"
 SCHEME = "portico://"
 

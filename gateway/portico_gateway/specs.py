@@ -22,6 +22,7 @@ _OWN_ENVIRONMENT = (
     "LANG",
     "LC_ALL",
     "NO_COLOR",
+    "PORTICO_LOG_LEVEL",
     "TMPDIR",
     "XDG_CACHE_HOME",
     "XDG_CONFIG_HOME",

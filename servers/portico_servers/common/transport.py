@@ -216,4 +216,5 @@ def _log_plainly() -> None:
     """Warnings go to stderr, a line each: MCPServer sets up a wide, wrapped format that a gateway's log can't quote."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=os.environ.get("PORTICO_LOG_LEVEL", "WARNING").upper(), handlers=[handler], force=True)
+    level = logging.getLevelNamesMapping().get(os.environ.get("PORTICO_LOG_LEVEL", "").upper(), logging.WARNING)
+    logging.basicConfig(level=level, handlers=[handler], force=True)

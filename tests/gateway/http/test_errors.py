@@ -159,6 +159,16 @@ async def test_a_model_that_cannot_be_loaded_is_a_503_with_the_reason(serve: Any
         assert (await client.get("/healthz")).json()["status"] == "failed"
 
 
+async def test_without_the_engines_libraries_the_answer_says_what_to_install(serve: Any) -> None:
+    def load(progress: Any) -> Any:
+        raise ImportError("No module named 'torch'")
+
+    async with serve(load=load) as client:
+        response = await client.post("/v1/chat/completions", json={"model": "fake", "messages": USER})
+    assert response.status_code == 503
+    assert "pip install 'portico-mcp[engine]'" in response.json()["error"]["message"]
+
+
 async def test_without_a_model_the_rest_goes_on(serve: Any) -> None:
     async with serve(load=None) as client:
         response = await client.post("/v1/chat/completions", json={"model": "fake", "messages": USER})
