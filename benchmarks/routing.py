@@ -17,6 +17,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ async def until_indexed(session: Any) -> None:
 
 
 async def one(session: Any, question: dict[str, str], mode: str, seed: int, db: Path, verbose: bool) -> dict[str, Any]:
-    from portico_gateway.agent import Agent, Finished
+    from portico_gateway.agent import Agent, CallFinished
     from portico_gateway.agent_host import UpstreamHost
 
     order = [tool.name for tool in session.host.tools()]
@@ -90,10 +91,11 @@ async def one(session: Any, question: dict[str, str], mode: str, seed: int, db: 
     host = UpstreamHost(session.upstreams, order)
     agent = Agent(session.engine, host, session.router, raw=mode == "raw")
     started = time.perf_counter()
-    async for event in agent.ask(question["question"], max_steps=1):
-        if isinstance(event, Finished):
-            finished = event
-    first = finished.calls[0]
+    async with aclosing(agent.ask(question["question"], max_steps=1)) as events:
+        async for event in events:
+            if isinstance(event, CallFinished):
+                first = event
+                break
     server = host.server_of(first.tool)
     right = server == question["server"]
     held = right and first.error is None and holds(question, first, db)
