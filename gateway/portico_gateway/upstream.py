@@ -213,7 +213,8 @@ class Upstream:
                 with anyio.fail_after(self.spec.call_timeout):
                     self._catalog.put(self.spec.name, await fetch(client))
             except (MCPError, TimeoutError, ValidationError) as error:
-                log.warning("server %r: its lists could not be read again: %s", self.spec.name, _first_line(error))
+                level = logging.DEBUG if self._link.ended.is_set() else logging.WARNING  # its end is reported once, by `run`
+                log.log(level, "server %r: its lists could not be read again: %s", self.spec.name, _first_line(error))
             await anyio.sleep(REFRESH_PAUSE)
 
     # -- calls
