@@ -253,7 +253,7 @@ class Agent:
     def prior(self, question: str, tools: Sequence[Tool], ranked: Sequence[Ranked]) -> ToolCallPrior:
         """What retrieval and the question's words say about names and arguments."""
         read = read_question(question)
-        names = {r.tool.name: r.weight for r in ranked}
+        names = {r.tool.name: r.weight + self._hints.fit(r.tool, read) for r in ranked}
         calls = {tool.name: self._hints.prior(tool, read) for tool in tools}
         return ToolCallPrior(self._texts, names, calls, strength=STRENGTH)
 

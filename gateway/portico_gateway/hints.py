@@ -22,6 +22,7 @@ SAID = 7.0  # for an option all of whose words the question has
 NEAR = 8.0  # for an option at cosine 1 from the question
 FIRST = 1.0  # for the first of options that have no words ("=", "!="): schemas list the usual one first
 SPELLED = 7.0  # for a string that the question spells out
+UNSPELLED = -5.0  # for a tool that needs a string which the question does not spell out
 MAX_DEPTH = 4  # objects within objects that are looked at
 
 _LITERAL = re.compile(
@@ -47,11 +48,13 @@ class Question:
     stems: frozenset[str]  # content words, stemmed
     topic: str  # the content words, in order, as they stand
     names: tuple[str, ...]  # quoted, identifiers, names, numbers
+    identifiers: tuple[str, ...]  # those of the names that only code or a quotation has
     paths: tuple[str, ...]
 
 
 def read_question(text: str) -> Question:
     names: list[str] = []
+    identifiers: list[str] = []
     paths: list[str] = []
     for match in _LITERAL.finditer(text):
         quoted, path, identifier, number, name = match.groups()
@@ -59,10 +62,12 @@ def read_question(text: str) -> Question:
             paths.append(path)
         elif literal := quoted or identifier or number or (name if match.start() > 0 else None):
             names.append(literal)
+            if quoted or identifier:
+                identifiers.append(literal)
     said = re.findall(r"[\w'-]+", text.lower())
     kept = [w.strip("?!.,;:()\"'`") for w in text.split()]
     topic = " ".join(w for w in kept if w and words(w)) or text.strip(" ?!.")
-    return Question(text, frozenset(said), frozenset(words(text)), topic, tuple(names), tuple(paths))
+    return Question(text, frozenset(said), frozenset(words(text)), topic, tuple(names), tuple(identifiers), tuple(paths))
 
 
 @dataclass(slots=True)
@@ -83,6 +88,20 @@ class Hints:
         found = _Weights()
         self._object(tool.parameters, tool.parameters, "", question, found)
         return CallPrior(found.keys, found.values)
+
+    def fit(self, tool: Tool, question: Question) -> float:
+        """What it costs the tool that it must be told a name, a path or a statement that the question does not spell out."""
+        cost = 0.0
+        for view in variants(tool.parameters, tool.parameters)[:1]:
+            for name in view.get("required") or ():
+                node = (view.get("properties") or {}).get(name)
+                if not any(_is_free_string(v) for v in variants(node, tool.parameters)):
+                    continue
+                about = set(words(name)) | {name.lower()}
+                spelled = question.paths if about & _PATHS else question.identifiers
+                if not about & _QUERY and not spelled:
+                    cost += UNSPELLED
+        return cost
 
     def _object(
         self, schema: Any, root: Mapping[str, Any], path: str, question: Question, found: _Weights, depth: int = 0
@@ -192,8 +211,8 @@ def _is_free_string(view: Mapping[str, Any]) -> bool:
 def _strings(name: str, described: str, question: Question) -> dict[str, float]:
     """What a free string may be, out of the question."""
     about = set(words(name)) | set(words(described)) | {name.lower()}
-    if about & {*_QUERY}:
+    if about & _QUERY:
         return {question.topic: SPELLED}
-    if about & {*_PATHS}:
+    if about & _PATHS:
         return dict.fromkeys(question.paths, SPELLED)
     return {**dict.fromkeys(question.names, SPELLED), question.topic: SPELLED / 2}

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from portico_engine import Tool
-from portico_gateway.hints import OPTIONAL, SAID, SPELLED, SPOKEN_FOR, Hints, read_question
+from portico_gateway.hints import OPTIONAL, SAID, SPELLED, SPOKEN_FOR, UNSPELLED, Hints, read_question
 
 
 def nothing(texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -90,3 +90,12 @@ def test_strings_are_weighed_as_json_writes_them() -> None:
     tool = Tool("t", "T.", {"properties": {"value": {"type": "string"}}, "required": ["value"]})
     values = Hints(nothing).prior(tool, read_question("Find 'a\\b' now")).values["value"]
     assert "a\\\\b" in values
+
+
+def test_a_tool_that_must_be_told_a_name_does_not_fit_a_question_without_one() -> None:
+    symbol = Tool("t", "T.", {"properties": {"name": {"type": "string"}, "kind": {"type": "string"}}, "required": ["name"]})
+    search = Tool("s", "S.", {"properties": {"query": {"type": "string"}}, "required": ["query"]})
+    hints = Hints(nothing)
+    vague, exact = read_question("Which function merges ranges?"), read_question("Where is merge_ranges defined?")
+    assert (hints.fit(symbol, vague), hints.fit(symbol, exact)) == (UNSPELLED, 0.0)
+    assert hints.fit(search, vague) == 0.0
