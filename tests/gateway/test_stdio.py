@@ -116,7 +116,7 @@ def test_the_handshake_is_answered_while_the_servers_are_still_starting(config: 
         assert "result" in host.ask("initialize", **INITIALIZE)
         assert host.ask("tools/list")["result"]["tools"] == []
         # Generous for a busy machine; `portico doctor` shows the real figure.
-        assert time.monotonic() - host.started < 10
+        assert time.monotonic() - host.started < 30
     finally:
         host.close()
 
@@ -127,7 +127,7 @@ def test_when_the_host_hangs_up_the_gateway_and_its_servers_end(host: Host, tmp_
     pid = pid_of_the_server(tmp_path)
     assert host.process.stdin is not None
     host.process.stdin.close()
-    assert host.process.wait(15) == 0
+    assert host.process.wait(60) == 0
     assert is_gone(pid)
 
 
@@ -139,7 +139,7 @@ def test_a_signal_ends_the_gateway_and_its_servers_though_stdin_stays_open(
     host.ask("tools/list")
     pid = pid_of_the_server(tmp_path)
     host.process.send_signal(number)
-    assert host.process.wait(15) == code
+    assert host.process.wait(60) == code
     assert is_gone(pid)
 
 

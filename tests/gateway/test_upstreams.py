@@ -18,7 +18,7 @@ from portico_gateway.upstreams import State, Upstreams, UpstreamStatus
 
 pytestmark = pytest.mark.anyio
 Sample = Callable[..., UpstreamSpec]
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def by_name(statuses: list[UpstreamStatus]) -> dict[str, UpstreamStatus]:
