@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from portico_engine.errors import GrammarError
 from portico_engine.grammar import ir
-from portico_engine.grammar.lexing import cut_into_lexemes
+from portico_engine.grammar.lexing import Cut, cut_into_lexemes
+from portico_engine.grammar.lexing_json import json_shapes
 from portico_engine.grammar.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
 
 MAX_REGULAR_SIZE = 4000  # nodes, references written out
@@ -35,7 +36,7 @@ def _names(grammar: ir.Grammar) -> dict[str, str]:
     taken: dict[str, int] = {"start": 1}
     names: dict[str, str] = {}
     for name in grammar.rules:
-        base = name.lower()
+        base = name.lower() if name[:1].isalpha() else f"r{name.lower()}"
         count = taken.get(base, 0)
         taken[base] = count + 1
         names[name] = f"{base}_{count}" if count else base
@@ -53,7 +54,11 @@ class _Printer:
     def run(self) -> LarkText:
         if self.grammar.start not in self.grammar.rules:
             raise GrammarError(f"the grammar has no rule {self.grammar.start!r} to start with")
-        cut = cut_into_lexemes(self.grammar, regular_rules(self.grammar))
+        shapes = json_shapes(self.grammar)
+        if shapes is not None:
+            cut = Cut(shapes, self.grammar.start, ())
+        else:
+            cut = cut_into_lexemes(self.grammar, regular_rules(self.grammar))
         self.names |= {name: name for name in cut.shapes if name not in self.names}
         for name, shape in cut.shapes.items():
             self.lines[self.names[name]] = self._shape(shape, 0)

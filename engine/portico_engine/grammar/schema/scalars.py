@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from portico_engine.grammar.ir import EMPTY, NEVER, And, Node, Not, Repeat, alt, optional, repeat, seq, text
+from portico_engine.grammar.ir import NEVER, And, Node, Not, Repeat, alt, optional, repeat, seq, text
 from portico_engine.grammar.numbers import Interval, decimal_range, integer_range
 from portico_engine.grammar.schema import keywords as read
 from portico_engine.grammar.schema.formula import BOOLEAN, FRACTION, INTEGER, NULL, STRING, Atom, Case
@@ -83,6 +83,8 @@ def _format(builder: Builder, atom: Atom) -> list[Node]:
 
     node = format_language(atom.value)
     if node is None:
+        if atom.value == "regex":
+            builder.loosen(atom.pointer, "format", "any string, be it a regular expression or not")
         return []
     return [node if atom.kind == "format" else Not(node)]
 
@@ -157,6 +159,3 @@ def _number_atoms(atoms: tuple[Atom, ...]) -> tuple[Interval, list[Decimal], lis
             case "not-multiple":
                 not_steps.append(atom.value)
     return interval, steps, not_steps
-
-
-EMPTY_STRING = EMPTY

@@ -1,0 +1,294 @@
+"""Lexemes of grammars whose texts are JSON: its own tokens. Greedy lexing is then harmless, and nothing has to be searched.
+
+A string is one lexeme from quote to quote, a bracket, comma or colon one each, and a bare run (a number, a word, an envelope's
+marker) one. A string ends at its first unescaped quote whatever else could be read there; punctuation is one character; and a bare
+run ends where punctuation or a quote comes, which is checked for every pair of neighbours, through rules. Grammars that don't fit are
+left to `lexing`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from portico_engine.grammar import ir
+from portico_engine.grammar.automata import nullable
+from portico_engine.grammar.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
+
+_PUNCTUATION = frozenset("{}[],:")
+_MARKS = tuple(map(ord, '{}[],:"'))
+
+
+class _Edge(enum.Flag):
+    """What a shape's text may begin or end with."""
+
+    NONE = 0
+    BARE = 1
+    OTHER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Edges:
+    first: _Edge
+    last: _Edge
+    empty: bool
+
+
+class _Unfit(Exception):
+    """The grammar isn't JSON's; never leaves this module."""
+
+
+def json_shapes(grammar: ir.Grammar) -> Mapping[str, Shape] | None:
+    """Shapes of the rules that the start reaches, lexemes along JSON's tokens; None where the grammar isn't of that kind."""
+    try:
+        shapes = _Cutter(grammar).run()
+        _Neighbours(shapes).check()
+    except _Unfit:
+        return None
+    return shapes
+
+
+class _Cutter:
+    def __init__(self, grammar: ir.Grammar) -> None:
+        self.grammar = grammar
+        self.leaves = 0
+        self.todo = [grammar.start]
+
+    def run(self) -> dict[str, Shape]:
+        shapes: dict[str, Shape] = {}
+        while self.todo:
+            name = self.todo.pop()
+            if name not in shapes:
+                if name not in self.grammar.rules:
+                    raise _Unfit  # the general way says what is missing
+                shapes[name] = self.shape(self.grammar.rules[name])
+        return shapes
+
+    def leaf(self, node: ir.Node) -> Leaf:
+        self.leaves += 1
+        return Leaf(node, self.leaves - 1, ())
+
+    def shape(self, node: ir.Node) -> Shape:
+        """A node that begins and ends between tokens."""
+        if _bare(node) and not isinstance(node, ir.Empty):
+            if nullable(node):
+                raise _Unfit
+            return self.leaf(node)
+        match node:
+            case ir.Ref(name):
+                self.todo.append(name)
+                return Call(name)
+            case ir.TokenRef():
+                return self.leaf(node)
+            case ir.Empty():
+                return Sequence(())
+            case ir.Repeat(item, low, high):
+                return Repetition(self.shape(item), low, high)
+            case ir.Alt(options):
+                return self._choice(options)
+            case ir.Seq(parts):
+                return self._sequence(parts)
+            case ir.Text():
+                return self._sequence((node,))
+            case _:
+                raise _Unfit
+
+    def _choice(self, options: tuple[ir.Node, ...]) -> Shape:
+        """Options that are one token each become one lexeme."""
+        strings: list[ir.Node] = []
+        bare: list[ir.Node] = []
+        out: list[Shape] = []
+        for option in options:
+            shape = self.shape(option)
+            if not isinstance(shape, Leaf) or isinstance(shape.node, ir.TokenRef):
+                out.append(shape)
+            elif _bare(shape.node):
+                bare.append(shape.node)
+            elif isinstance(shape.node, ir.Text) and shape.node.value in _PUNCTUATION:
+                out.append(shape)
+            else:
+                strings.append(shape.node)
+        for nodes in (bare, strings):
+            if nodes:
+                out.append(self.leaf(ir.alt(*nodes)))
+        return out[0] if len(out) == 1 else Choice(tuple(out))
+
+    def _sequence(self, parts: tuple[ir.Node, ...]) -> Shape:
+        run = _Run(self)
+        for part in parts:
+            run.add(part)
+        out = run.finish()
+        return out[0] if len(out) == 1 else Sequence(tuple(out))
+
+
+class _Run:
+    """A sequence being cut: what is finished, and the parts of the lexeme at hand."""
+
+    def __init__(self, cutter: _Cutter) -> None:
+        self.cutter = cutter
+        self.out: list[Shape] = []
+        self.parts: list[ir.Node] = []
+        self.in_string = False
+        self.escaped = False  # a backslash was read, and what it escapes is in the next part
+
+    def add(self, part: ir.Node) -> None:
+        if isinstance(part, ir.Text):
+            self._text(part.value)
+        elif self.in_string:
+            if self.escaped and not isinstance(part, ir.Chars):
+                raise _Unfit
+            if _has_reference(part):
+                raise _Unfit
+            self.escaped = False
+            self.parts.append(part)
+        elif _bare(part):
+            self.parts.append(part)
+        else:
+            self._end()
+            self.out.append(self.cutter.shape(part))
+
+    def _text(self, value: str) -> None:
+        at = 0
+        for index, character in enumerate(value):
+            if self.in_string:
+                if self.escaped:
+                    self.escaped = False
+                elif character == "\\":
+                    self.escaped = True
+                elif character == '"':
+                    self.parts.append(ir.text(value[at : index + 1]))
+                    at = index + 1
+                    self.in_string = False
+                    self._end()
+            elif character == '"' or character in _PUNCTUATION:
+                if index > at:
+                    self.parts.append(ir.text(value[at:index]))
+                self._end()
+                at = index
+                if character == '"':
+                    self.in_string = True
+                else:
+                    self.out.append(self.cutter.leaf(ir.text(character)))
+                    at = index + 1
+        if at < len(value):
+            self.parts.append(ir.text(value[at:]))
+
+    def _end(self) -> None:
+        if self.parts:
+            node = ir.seq(*self.parts)
+            if nullable(node):
+                raise _Unfit
+            self.out.append(self.cutter.leaf(node))
+            self.parts = []
+
+    def finish(self) -> list[Shape]:
+        if self.in_string:
+            raise _Unfit
+        self._end()
+        return self.out
+
+
+def _bare(node: ir.Node) -> bool:
+    """Is there neither a quote nor punctuation in any text of the node? (A doubt says no.)"""
+    match node:
+        case ir.Text(value):
+            return not any(c == '"' or c in _PUNCTUATION for c in value)
+        case ir.Chars(ranges):
+            return not any(low <= mark <= high for low, high in ranges for mark in _MARKS)
+        case ir.Seq(parts) | ir.Alt(parts):
+            return all(map(_bare, parts))
+        case ir.And(parts):
+            return any(map(_bare, parts))
+        case ir.Repeat(item):
+            return _bare(item)
+        case ir.Empty():
+            return True
+        case _:
+            return False
+
+
+def _has_reference(node: ir.Node) -> bool:
+    match node:
+        case ir.Ref() | ir.TokenRef():
+            return True
+        case ir.Seq(parts) | ir.Alt(parts) | ir.And(parts):
+            return any(map(_has_reference, parts))
+        case ir.Repeat(item) | ir.Not(item):
+            return _has_reference(item)
+        case _:
+            return False
+
+
+class _Neighbours:
+    """Does a bare run ever stand beside another? Edges of rules by a fixed point, then every pair of neighbours."""
+
+    def __init__(self, shapes: Mapping[str, Shape]) -> None:
+        self.shapes = shapes
+        self.rules = dict.fromkeys(shapes, _Edges(_Edge.NONE, _Edge.NONE, False))
+
+    def check(self) -> None:
+        changed = True
+        while changed:
+            changed = False
+            for name, shape in reversed(self.shapes.items()):
+                edges = self._edges(shape)
+                if edges != self.rules[name]:
+                    self.rules[name] = edges
+                    changed = True
+        for shape in self.shapes.values():
+            self._pairs(shape)
+
+    def _edges(self, shape: Shape) -> _Edges:
+        match shape:
+            case Leaf(node=node):
+                edge = _Edge.BARE if _bare(node) else _Edge.OTHER
+                return _Edges(edge, edge, False)
+            case Call(rule):
+                return self.rules[rule]
+            case Choice(options):
+                first = last = _Edge.NONE
+                empty = False
+                for option in map(self._edges, options):
+                    first, last, empty = first | option.first, last | option.last, empty or option.empty
+                return _Edges(first, last, empty)
+            case Repetition(item, low):
+                edges = self._edges(item)
+                return _Edges(edges.first, edges.last, edges.empty or low == 0)
+            case Sequence(parts):
+                return self._joined(parts)
+
+    def _joined(self, parts: tuple[Shape, ...]) -> _Edges:
+        first = last = _Edge.NONE
+        empty = True
+        for part in map(self._edges, parts):
+            if empty:
+                first |= part.first
+            last = last | part.last if part.empty else part.last
+            empty = empty and part.empty
+        return _Edges(first, last, empty)
+
+    def _pairs(self, shape: Shape) -> None:
+        match shape:
+            case Choice(options):
+                for option in options:
+                    self._pairs(option)
+            case Repetition(item, _, high):
+                self._pairs(item)
+                if high is None or high > 1:
+                    edges = self._edges(item)
+                    self._meet(edges.last, edges.first)
+            case Sequence(parts):
+                before = _Edge.NONE
+                for part in parts:
+                    self._pairs(part)
+                    edges = self._edges(part)
+                    self._meet(before, edges.first)
+                    before = before | edges.last if edges.empty else edges.last
+            case _:
+                pass
+
+    @staticmethod
+    def _meet(last: _Edge, first: _Edge) -> None:
+        if _Edge.BARE in last and _Edge.BARE in first:
+            raise _Unfit
