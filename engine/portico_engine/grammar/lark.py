@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
-from portico_engine.errors import GrammarError
+from portico_engine.errors import GrammarError, GrammarTooLarge
 from portico_engine.grammar import ir
 from portico_engine.grammar.lexing import Cut, cut_into_lexemes
 from portico_engine.grammar.lexing_json import json_shapes
@@ -28,7 +28,10 @@ class LarkText(NamedTuple):
 
 def to_lark(grammar: ir.Grammar) -> LarkText:
     """The grammar in llguidance's Lark. Raises GrammarError where a rule is missing, GrammarTooLarge as `lexing` does."""
-    return _Printer(grammar).run()
+    try:
+        return _Printer(grammar).run()
+    except RecursionError:
+        raise GrammarTooLarge("the grammar nests too deeply: more than some 150 rules that lead one to the next") from None
 
 
 def _names(grammar: ir.Grammar) -> dict[str, str]:

@@ -63,17 +63,24 @@ class _Cutter:
         while True:
             shapes = self._shapes()
             conflicts = find_conflicts(shapes, self.start, self.leaves, self._inline)
-            if not conflicts:
-                return Cut(shapes, self.start, self._notes())
-            for left, taker in conflicts:
+            if not conflicts.pairs:
+                return Cut(shapes, self.start, self._notes(conflicts.text_beside_tokens))
+            for left, taker in conflicts.pairs:
                 self._resolve(left, taker)
 
-    def _notes(self) -> tuple[str, ...]:
-        if not self.pieces:
-            return ()
-        some = ", ".join(f"`{piece}`" for piece in list(self.pieces)[:5])
-        more = f" and {len(self.pieces) - 5} more" if len(self.pieces) > 5 else ""
-        return (f"read in small pieces, which is slower, since reading on greedily would change the language: {some}{more}",)
+    def _notes(self, text_beside_tokens: bool) -> tuple[str, ...]:
+        notes: list[str] = []
+        if self.pieces:
+            some = ", ".join(f"`{piece}`" for piece in list(self.pieces)[:5])
+            more = f" and {len(self.pieces) - 5} more" if len(self.pieces) > 5 else ""
+            notes.append(
+                f"read in small pieces, which is slower, since reading on greedily would change the language: {some}{more}"
+            )
+        if text_beside_tokens:
+            notes.append(
+                "where text and a negated token reference may both come next, a token that fits the text is read as text"
+            )
+        return tuple(notes)
 
     # decisions
 
@@ -214,9 +221,9 @@ class _Cutter:
                 return name in self.regular
             case ir.TokenRef():
                 return False
-            case ir.Seq(parts) | ir.Alt(parts):
+            case ir.Seq(parts) | ir.Alt(parts) | ir.And(parts):
                 return all(map(self._is_regular, parts))
-            case ir.Repeat(item):
+            case ir.Repeat(item) | ir.Not(item):
                 return self._is_regular(item)
             case _:
                 return True

@@ -43,23 +43,31 @@ class _Lexeme:
     nullable: bool
 
 
+class Conflicts(NamedTuple):
+    """`pairs` (a, b): where a's match ends, b could go on reading; none: greedy reading keeps the language."""
+
+    pairs: list[tuple[Leaf, Leaf]]
+    text_beside_tokens: bool  # somewhere text and a negated token reference may both come next; llguidance tries the text alone
+
+
 def find_conflicts(
     shapes: Mapping[str, Shape], start: str, leaves: SequenceOf[Leaf], inlined: Callable[[ir.Node], ir.Node]
-) -> list[tuple[Leaf, Leaf]]:
-    """Pairs (a, b): where a's match ends, b could go on reading. Empty: greedy reading keeps the language."""
+) -> Conflicts:
+    """Every place where a match ends and a lexeme could go on reading."""
     lexemes: dict[ir.Node, _Lexeme] = {}
     for leaf in leaves:
         if leaf.node not in lexemes:
             lexemes[leaf.node] = _lexeme(leaf.node, inlined)
     positions = [lexemes[leaf.node] for leaf in leaves]
     follow, entry = _follow(shapes, start, positions)
-    pairs = _Rows(positions, follow).explore(entry)
-    return [(leaves[a], leaves[b]) for a, b in pairs]
+    rows = _Rows(positions, follow)
+    pairs = rows.explore(entry)
+    return Conflicts([(leaves[a], leaves[b]) for a, b in pairs], rows.text_beside_tokens)
 
 
 def _lexeme(node: ir.Node, inlined: Callable[[ir.Node], ir.Node]) -> _Lexeme:
     if isinstance(node, ir.TokenRef):
-        return _Lexeme(None, node, (), False)
+        return _Lexeme(None, node, ALL if node.negated else (), False)
     plain = inlined(node)
     if isinstance(plain, ir.Text):
         code = ord(plain.value[0])
@@ -155,6 +163,9 @@ class _Rows:
         self.compared: set[tuple[int, int]] = set()
         self.conflicts: dict[tuple[int, int], None] = {}
         self.after_memo: dict[int, Ranges] = {}
+        self.text_beside_tokens = False
+        self.negated = _or(1 << at for at, lexeme in enumerate(positions) if _is_negated(lexeme.node))
+        self.texts = _or(1 << at for at, lexeme in enumerate(positions) if not isinstance(lexeme.node, ir.TokenRef))
 
     def explore(self, entry: int) -> list[tuple[int, int]]:
         rows = [entry]
@@ -174,6 +185,8 @@ class _Rows:
 
     def _compare(self, row: int) -> Iterator[int]:
         """Note the row's conflicts; yields the rows after each of its positions, of those read together at once."""
+        if row & self.negated and row & self.texts:
+            self.text_beside_tokens = True
         groups = {position: {position} for position in bits(row)}
         for a, b in self._neighbours(list(groups)):
             self._check(a, b)
@@ -284,6 +297,10 @@ def same_first_byte(ranges: Ranges) -> Ranges:
 
 # code points of one, two, three and four bytes, and how many of each share a first byte (RFC 3629)
 _FIRST_BYTES = ((0, 0x7F, 1), (0x80, 0x7FF, 0x40), (0x800, 0xFFFF, 0x1000), (0x10000, ir.MAX_CODE_POINT, 0x40000))
+
+
+def _is_negated(node: ir.Node) -> bool:
+    return isinstance(node, ir.TokenRef) and node.negated
 
 
 def _is_single(node: ir.Node) -> bool:

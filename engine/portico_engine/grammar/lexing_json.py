@@ -1,9 +1,9 @@
 """Lexemes of grammars whose texts are JSON: its own tokens. Greedy lexing is then harmless, and nothing has to be searched.
 
 A string is one lexeme from quote to quote, a bracket, comma or colon one each, and a bare run (a number, a word, an envelope's
-marker) one. A string ends at its first unescaped quote whatever else could be read there; punctuation is one character; and a bare
-run ends where punctuation or a quote comes, which is checked for every pair of neighbours, through rules. Grammars that don't fit are
-left to `lexing`.
+marker) one. A string ends at its first unescaped quote whatever else could be read there; punctuation is one character; and a
+bare run ends where punctuation or a quote comes, which is checked for every pair of neighbours, through rules. Grammars that
+don't fit are left to `lexing`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from portico_engine.grammar import ir
 from portico_engine.grammar.automata import nullable
@@ -79,7 +80,7 @@ class _Cutter:
             case ir.Ref(name):
                 self.todo.append(name)
                 return Call(name)
-            case ir.TokenRef():
+            case ir.TokenRef(negated=False):
                 return self.leaf(node)
             case ir.Empty():
                 return Sequence(())
@@ -138,7 +139,7 @@ class _Run:
         elif self.in_string:
             if self.escaped and not isinstance(part, ir.Chars):
                 raise _Unfit
-            if _has_reference(part):
+            if not self.escaped and not _stays_inside(part):
                 raise _Unfit
             self.escaped = False
             self.parts.append(part)
@@ -199,13 +200,60 @@ def _bare(node: ir.Node) -> bool:
         case ir.Seq(parts) | ir.Alt(parts):
             return all(map(_bare, parts))
         case ir.And(parts):
-            return any(map(_bare, parts))
+            return any(map(_bare, parts)) and not any(map(_has_reference, parts))
         case ir.Repeat(item):
             return _bare(item)
         case ir.Empty():
             return True
         case _:
             return False
+
+
+@lru_cache(maxsize=4096)
+def _stays_inside(node: ir.Node) -> bool:
+    """Is no text of the node, inside a string, the string's end or half of an escape? (A doubt says no.)"""
+    match node:
+        case ir.Text(value):
+            return _after_text(value, False) is False
+        case ir.Chars(ranges):
+            return not any(low <= mark <= high for low, high in ranges for mark in (0x22, 0x5C))
+        case ir.Seq(parts):
+            return _sequence_stays_inside(parts)
+        case ir.Alt(options):
+            return all(map(_stays_inside, options))
+        case ir.And(parts):
+            return any(map(_stays_inside, parts)) and not any(map(_has_reference, parts))
+        case ir.Repeat(item):
+            return _stays_inside(item)
+        case _:
+            return isinstance(node, ir.Empty)
+
+
+def _sequence_stays_inside(parts: tuple[ir.Node, ...]) -> bool:
+    escaped = False
+    for part in parts:
+        if isinstance(part, ir.Text):
+            after = _after_text(part.value, escaped)
+            if after is None:
+                return False
+            escaped = after
+        elif escaped and isinstance(part, ir.Chars):
+            escaped = False
+        elif escaped or not _stays_inside(part):
+            return False
+    return not escaped
+
+
+def _after_text(value: str, escaped: bool) -> bool | None:
+    """Is an escape open after this text? None where a quote in it ends the string."""
+    for c in value:
+        if escaped:
+            escaped = False
+        elif c == '"':
+            return None
+        else:
+            escaped = c == "\\"
+    return escaped
 
 
 def _has_reference(node: ir.Node) -> bool:
@@ -231,7 +279,7 @@ class _Neighbours:
         changed = True
         while changed:
             changed = False
-            for name, shape in reversed(self.shapes.items()):
+            for name, shape in reversed(list(self.shapes.items())):
                 edges = self._edges(shape)
                 if edges != self.rules[name]:
                     self.rules[name] = edges

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from portico_engine.errors import GrammarError, GrammarTooLarge
+from portico_engine.errors import GrammarError
 from portico_engine.grammar import ir
 from portico_engine.grammar.compiled import CompiledGrammar, CompileReport
 from portico_engine.grammar.gbnf.parser import parse_gbnf
@@ -26,11 +26,8 @@ def compile_gbnf(text: str, *, tokens: Mapping[str, int] | None = None) -> Compi
     GrammarTooLarge.
     """
     began = time.perf_counter()
-    try:
-        grammar = parse_gbnf(text)
-        lark, notes = to_lark(grammar if tokens is None else _with_token_ids(grammar, tokens))
-    except RecursionError:
-        raise GrammarTooLarge("the grammar's rules nest too deeply to be compiled") from None
+    grammar = parse_gbnf(text)
+    lark, notes = to_lark(grammar if tokens is None else _with_token_ids(grammar, tokens))
     report = CompileReport(notes=(*grammar.notes, *notes), compile_seconds=time.perf_counter() - began)
     return CompiledGrammar(lark, report, grammar)
 

@@ -222,7 +222,7 @@ def _repeated(grammar: ir.Grammar) -> set[ir.Node]:
             case _:
                 pass
     bodies = set(grammar.rules.values())
-    return {node for node, count in counts.items() if count > 1 and len(show(node, 40)) >= 30 and node not in bodies}
+    return {node for node, count in counts.items() if count > 1 and len(show(node, 40)) >= 20 and node not in bodies}
 
 
 def _is_character(node: ir.Alt) -> bool:
