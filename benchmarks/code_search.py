@@ -107,6 +107,9 @@ class Tree:
             "INSERT INTO pieces(rowid, text) VALUES (?, ?)", ((i, text) for i, (_, text) in enumerate(self.pieces))
         )
 
+    def about(self, version: str) -> dict[str, Any]:
+        return {"version": version, "files": len(self.names), "pieces": len(self.pieces)}
+
     def close(self) -> None:
         self._store.close()
         self.fts.close()
@@ -289,16 +292,18 @@ def summary(
         rankers[question.package](question.text)
         times.append(1e3 * (time.perf_counter() - began))
     return {
-        "command": "python benchmarks/code_search.py" + "".join(f" --history {name.split('=')[0]}=CLONE" for name in args.history),
+        "command": " ".join(
+            ["python benchmarks/code_search.py", *(f"--history {h.split('=')[0]}=CLONE" for h in args.history)]
+        ),
         "labels_sha256": hashlib.sha256(LABELS.read_bytes()).hexdigest(),
         "half": args.half,
         "questions": dict(Counter(question.kind for question in questions)),
         "left_out": dict(missing),
-        "trees": {name: {"version": importlib.metadata.version(name), "files": len(t.names), "pieces": len(t.pieces)} for name, t in trees.items()},
+        "trees": {name: tree.about(importlib.metadata.version(name)) for name, tree in trees.items()},
         "weights": {field.name: getattr(weights, field.name) for field in fields(Weights)},
         "ndcg_at_10": rows,
         "ranking_ms": {"p50": round(percentile(times, 0.5), 2), "p99": round(percentile(times, 0.99), 2)},
-    }  # fmt: skip
+    }
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ The text itself is not kept: snippets are read from the file when they're shown,
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +14,7 @@ from portico_servers.code.languages import KINDS, language_of
 from portico_servers.code.symbols import Symbol, definitions
 
 # Raised whenever the same file gives other facts: terms, pieces, symbols. Indexes of an older version are rebuilt.
-EXTRACTION_VERSION = 2
+EXTRACTION_VERSION = 3
 MAX_BYTES = 1_000_000  # larger files are listed, not indexed; regex search still reads them
 _MAX_PLAIN_BYTES = 200_000  # of a file in no known language (logs, tables) the head says enough
 _MAX_MEAN_LINE = 400  # minified or generated: only its path is indexed
@@ -107,23 +106,33 @@ def extract(path: str, size: int, mtime_ns: int, data: bytes) -> FileFacts:
 def _count(
     path: str, lines: list[str], symbols: list[Symbol], pieces: list[chunks.Chunk]
 ) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
-    vocabulary: dict[str, int] = {}
-    rows: list[tuple[int, int, int]] = []
+    """The chunk table, the terms of the file, and (chunk, term, count) rows. Python's slowest part of indexing: each
+    distinct word of a piece is split once, and prefixes are put to the file's vocabulary at the end."""
+    vocabularies: dict[str, dict[str, int]] = {BODY: {}, NAME: {}, PATH: {}}
+    numbers: dict[str, list[tuple[int, int, int]]] = {BODY: [], NAME: [], PATH: []}
     table = np.empty((len(pieces), 4), np.int32)
-    in_path = [PATH + term for term in tokens.path_terms(path)]
+    in_path = dict.fromkeys(tokens.path_terms(path), 1)
     for number, piece in enumerate(pieces):
-        counts = Counter(BODY + term for term in tokens.terms("\n".join(lines[piece.start - 1 : piece.end])))
+        in_name: dict[str, int] = {}
         kind = 0
         if piece.symbol is not None:
             symbol = symbols[piece.symbol]
             kind = KIND_CODES.get(symbol.kind, 0)
             for term in tokens.split(symbol.name):
-                counts[NAME + term] += 2
+                in_name[term] = in_name.get(term, 0) + 2
             for term in tokens.terms(symbol.parent):
-                counts[NAME + term] += 1
-        for term in in_path:
-            counts[term] = 1
-        for term, count in counts.items():
-            rows.append((number, vocabulary.setdefault(term, len(vocabulary)), count))
+                in_name[term] = in_name.get(term, 0) + 1
+        in_body = tokens.count_terms("\n".join(lines[piece.start - 1 : piece.end]))
+        for field, counts in ((BODY, in_body), (NAME, in_name), (PATH, in_path)):
+            vocabulary, rows = vocabularies[field], numbers[field]
+            for term, count in counts.items():
+                rows.append((number, vocabulary.setdefault(term, len(vocabulary)), count))
         table[number] = (piece.start, piece.end, -1 if piece.symbol is None else piece.symbol, kind)
-    return table, tuple(vocabulary), np.array(rows, np.int32).reshape(-1, 3)
+    terms: list[str] = []
+    parts: list[np.ndarray] = []
+    for field, vocabulary in vocabularies.items():
+        part = np.array(numbers[field], np.int32).reshape(-1, 3)
+        part[:, 1] += len(terms)
+        parts.append(part)
+        terms.extend(field + term for term in vocabulary)
+    return table, tuple(terms), np.concatenate(parts)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from portico_servers.code.errors import BadFilter
-from portico_servers.code.languages import BY_NAME, UnknownLanguage, language_of, normalize
+from portico_servers.code.languages import BY_NAME, UnknownLanguage, may_be, normalize
 
 _GLOB = re.compile(r"[*?\[]")
 
@@ -49,7 +49,7 @@ class Filter:
             matches = lambda path: needle in path.lower() or f"{root}/{path}".lower().startswith(needle)  # noqa: E731
         if not self.language:
             return matches
-        return lambda path: language_of(path) == self.language and matches(path)
+        return lambda path: may_be(path, self.language) and matches(path)
 
     def ripgrep_options(self) -> list[str]:
         """What narrows rg's walk. It may let more through than `accepts`, never less."""

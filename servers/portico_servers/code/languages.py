@@ -150,7 +150,10 @@ LANGUAGES: tuple[LanguageSpec, ...] = (
         (".java",),
     ),
     LanguageSpec("c", "tree_sitter_c", C, (".c", ".h")),
-    LanguageSpec("cpp", "tree_sitter_cpp", CPP, (".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx", ".cu", ".cuh", ".inl", ".ipp")),
+    # A .h is parsed as C++, which has nearly all of C: read as C, a C++ header is one long error, and slow.
+    LanguageSpec(
+        "cpp", "tree_sitter_cpp", CPP, (".h", ".cc", ".cpp", ".cxx", ".hh", ".hpp", ".hxx", ".cu", ".cuh", ".inl", ".ipp")
+    ),
     LanguageSpec(
         "csharp",
         "tree_sitter_c_sharp",
@@ -301,6 +304,15 @@ def language_of(path: str) -> str:
     """The language of a file by its name: a key of `BY_NAME`, or `text`."""
     pure = PurePosixPath(path)
     return _BY_FILENAME.get(pure.name) or _BY_EXTENSION.get(pure.suffix.lower(), "text")
+
+
+def may_be(path: str, language: str) -> bool:
+    """Whether a file of that name can be in that language: a .h is a header of C and of C++."""
+    spec = BY_NAME.get(language)
+    if spec is None:
+        return language_of(path) == language
+    pure = PurePosixPath(path)
+    return pure.suffix.lower() in spec.extensions or pure.name in spec.filenames
 
 
 def normalize(name: str) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 _WORD = re.compile(r"\w+")
@@ -82,6 +83,15 @@ def terms(text: str) -> list[str]:
     for word in _WORD.findall(text):
         found.extend(split(word))
     return found
+
+
+def count_terms(text: str) -> dict[str, int]:
+    """How often each term is in a piece of code: `Counter(terms(text))`, several times faster."""
+    counts: dict[str, int] = {}
+    for word, times in Counter(_WORD.findall(text)).items():
+        for term in _split_cache.get(word) or split(word):
+            counts[term] = counts.get(term, 0) + times
+    return counts
 
 
 def question_words(question: str) -> list[str]:

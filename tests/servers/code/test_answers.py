@@ -397,6 +397,11 @@ def test_several_roots_are_searched_together_and_told_apart(tmp_path: Path) -> N
     found.close()
 
 
+def test_a_header_is_found_as_c_and_as_cpp() -> None:
+    assert [Filter.of("", language).accepts("r")("x.h") for language in ("c", "c++", "go")] == [True, True, False]
+    assert Filter.of("", "text").accepts("r")("LICENSE")
+
+
 @pytest.mark.parametrize(
     ("wanted", "path", "accepted"),
     [

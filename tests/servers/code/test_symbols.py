@@ -103,7 +103,15 @@ def test_a_signature_is_the_definition_up_to_its_body_on_one_line() -> None:
 
 @pytest.mark.parametrize(
     ("path", "language"),
-    [("a/b.py", "python"), ("A.TSX", "tsx"), ("x.h", "c"), ("Gemfile", "ruby"), ("LICENSE", "text"), ("a.unknown", "text")],
+    [
+        ("a/b.py", "python"),
+        ("A.TSX", "tsx"),
+        ("x.h", "cpp"),
+        ("x.c", "c"),
+        ("Gemfile", "ruby"),
+        ("LICENSE", "text"),
+        ("a.unknown", "text"),
+    ],
 )
 def test_a_language_is_told_by_the_file_name(path: str, language: str) -> None:
     assert language_of(path) == language
