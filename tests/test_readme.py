@@ -43,8 +43,8 @@ def test_every_folder_of_the_annotated_tree_exists(line: str) -> None:
     assert (ROOT / line).is_dir()
 
 
-def test_console_scripts_are_those_of_pyproject() -> None:
+def test_readme_names_every_console_script() -> None:
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-    assert set(scripts) == {"portico", "portico-code", "portico-docs", "portico-db"}
+    assert {"portico", "portico-code", "portico-docs", "portico-db"} <= set(scripts)
     for name in scripts:
         assert name in README

@@ -21,6 +21,7 @@ import numpy.typing as npt
 OPEN_STRING = 256  # more allowed tokens than this: free text, not a choice between names
 MORE = -9.0  # nats for an array's every item but the first, and for an empty array
 EMPTY_STRING = -20.0  # nats for leaving a free string empty
+NO_PHRASE = "\x00"  # leads away from every phrase: JSON strings can't have it as it is
 LONGEST_TOKEN = 32  # characters
 HURRY = 0.25  # nats a character for ending a free string that is past the caller's patience
 
@@ -96,7 +97,7 @@ class ToolCallPrior:
     def _free(self, state: JsonState, before: float, allowed: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Inside a free string: every token leaves the phrases, but for those that go on along one, or end the string."""
         assert state.string is not None
-        out = np.full(len(allowed), state.total - before, np.float32)
+        out = np.full(len(allowed), self._potential(self._feed(state, NO_PHRASE)) - before, np.float32)
         place = {token: i for i, token in enumerate(allowed.tolist())}
         for phrase in self._values(state):
             if phrase.startswith(state.string):
@@ -141,7 +142,7 @@ class ToolCallPrior:
             return replace(state, string=None)
         level = state.levels[-1]
         if state.is_key:
-            total += self._keys(state).get(said, 0.0)
+            total += self._keys(state, level).get(said, 0.0)
             level = replace(level, key=said, expects="value")
         elif level.kind == "[":
             total += self._values(state).get(said, 0.0) if said not in level.items else MORE
@@ -178,33 +179,40 @@ class ToolCallPrior:
     # --- weighing -------------------------------------------------------------------------------------------------------------
 
     def _potential(self, state: JsonState) -> float:
-        """What is collected, and the best of what is open."""
+        """What is collected, the best of what is open, and every later key that is worth writing."""
         if not state.levels:
             return state.total
         top = state.levels[-1]
-        if state.string is not None:
-            options = self._later_keys(state, top) if state.is_key else self._values(state)
-            fitting = [
-                weight for phrase, weight in options.items() if phrase.startswith(state.string) and phrase not in top.items
+        total = state.total + sum(_worth(self._later_keys(state, level)) for level in state.levels[:-1] if level.kind == "{")
+        later = self._later_keys(state, top) if top.kind == "{" else {}
+        if state.is_key or (top.kind == "{" and top.expects == "key" and top.key is not None):
+            names = list(later)
+            start = state.string or ""
+            choices = [
+                later[name] + _worth({after: later[after] for after in names[i + 1 :]})
+                for i, name in enumerate(names)
+                if name.startswith(start)
             ]
-            return state.total + max(fitting, default=0.0)
-        if top.kind == "{" and top.expects == "key" and top.key is not None:
-            return state.total + max(self._later_keys(state, top).values(), default=0.0)
+            return total + max(choices, default=0.0)
+        total += _worth(later)
+        if state.string is not None:
+            fitting = (weight for phrase, weight in self._values(state).items() if phrase.startswith(state.string))
+            return total + max(fitting, default=0.0)
         if (top.kind == "{" and top.expects == "value") or (top.kind == "[" and top.expects == "key" and top.filled):
-            fresh = [weight for phrase, weight in self._values(state).items() if phrase not in top.items]
-            return state.total + max(fresh, default=0.0)
-        return state.total
+            fresh = (weight for phrase, weight in self._values(state).items() if phrase not in top.items)
+            return total + max(fresh, default=0.0)
+        return total
 
-    def _later_keys(self, state: JsonState, top: _Level) -> Mapping[str, float]:
-        """The keys that may follow the last one written."""
-        keys = self._keys(state)
-        if top.key is None or top.key not in keys:
+    def _later_keys(self, state: JsonState, level: _Level) -> Mapping[str, float]:
+        """The keys of an object that may follow the last one written."""
+        keys = self._keys(state, level)
+        if level.key is None or level.key not in keys:
             return keys
         names = list(keys)
-        return {name: keys[name] for name in names[names.index(top.key) + 1 :]}
+        return {name: keys[name] for name in names[names.index(level.key) + 1 :]}
 
-    def _keys(self, state: JsonState) -> Mapping[str, float]:
-        path = _below_arguments(state.levels[-1].path)
+    def _keys(self, state: JsonState, level: _Level) -> Mapping[str, float]:
+        path = _below_arguments(level.path)
         call = self._calls.get(state.tool or "")
         return {} if call is None or path is None else call.keys.get(path, {})
 
@@ -217,6 +225,10 @@ class ToolCallPrior:
         path = _below_arguments(top.path if top.kind == "[" else _join(top.path, top.key))
         call = self._calls.get(state.tool or "")
         return {} if call is None or path is None else call.values.get(path, {})
+
+
+def _worth(keys: Mapping[str, float]) -> float:
+    return sum(weight for weight in keys.values() if weight > 0)
 
 
 def _join(path: str, key: str | None) -> str:

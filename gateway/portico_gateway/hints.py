@@ -20,6 +20,8 @@ OPTIONAL = -9.0  # nats for writing an optional key that nothing speaks for
 SPOKEN_FOR = 6.0  # for one that the question speaks for
 SAID = 7.0  # for an option all of whose words the question has
 NEAR = 8.0  # for an option at cosine 1 from the question
+HEAD = 4.0  # for an option that has the noun after "which", "each", "per" or "by"
+TOGETHER = 3.0  # for an alternative, for each of its other keys that speaks for it, two at most
 FIRST = 1.0  # for the first of options that have no words ("=", "!="): schemas list the usual one first
 SPELLED = 7.0  # for a string that the question spells out
 UNSPELLED = -5.0  # for a tool that needs a string which the question does not spell out
@@ -34,6 +36,7 @@ _LITERAL = re.compile(
     """,
     re.VERBOSE,
 )
+_HEAD = re.compile(r"\b(?:which|what|each|every|per|by)\s+(\w+)")
 _SAYINGS = re.compile(r'(?:(\w+): )?("[^"]+"(?:, "[^"]+")*)')
 _QUERY = frozenset("query search question words text".split())
 _PATHS = frozenset("path file folder page".split())
@@ -46,6 +49,7 @@ class Question:
     text: str
     said: frozenset[str]  # every word as it stands, lower case
     stems: frozenset[str]  # content words, stemmed
+    heads: frozenset[str]  # stems of what is asked for: "which city", "per status"
     topic: str  # the content words, in order, as they stand
     names: tuple[str, ...]  # quoted, identifiers, names, numbers
     identifiers: tuple[str, ...]  # those of the names that only code or a quotation has
@@ -67,7 +71,8 @@ def read_question(text: str) -> Question:
     said = re.findall(r"[\w'-]+", text.lower())
     kept = [w.strip("?!.,;:()\"'`") for w in text.split()]
     topic = " ".join(w for w in kept if w and words(w)) or text.strip(" ?!.")
-    return Question(text, frozenset(said), frozenset(words(text)), topic, tuple(names), tuple(identifiers), tuple(paths))
+    heads = frozenset(word for found in _HEAD.findall(text.lower()) for word in words(found))
+    return Question(text, frozenset(said), frozenset(words(text)), heads, topic, tuple(names), tuple(identifiers), tuple(paths))
 
 
 @dataclass(slots=True)
@@ -122,12 +127,31 @@ class Hints:
                 for value, weight in values.items()
                 if weight >= SAID
             }
+        self._together(views, root, path, found)
         keys = found.keys.setdefault(path, {})
         for name in names:
             needed = all(name in (view.get("required") or ()) for view in views)
             others = set().union(*(chosen[other] for other in names if other != name))
             spoken = bool(chosen[name] - others) or bool(_spoken(_described(nodes[name], root), question).get(""))
             keys[name] = 0.0 if needed else SPOKEN_FOR if spoken else OPTIONAL
+
+    def _together(self, views: Sequence[Mapping[str, Any]], root: Mapping[str, Any], path: str, found: _Weights) -> None:
+        """An alternative is likelier where another of its keys offers what the question says: `status` where "paid" is said."""
+        where = f"{path}." if path else ""
+        for name in {name for view in views for name in view["properties"]}:
+            speaking: dict[str, int] = {}  # per alternative, how many of its other keys speak for it
+            for view in views:
+                own = _offered(view["properties"].get(name), root)
+                if len(own) == 1:
+                    others = ((other, _offered(node, root)) for other, node in view["properties"].items() if other != name)
+                    said = [
+                        o for o, offered in others if any(found.values.get(where + o, {}).get(v, 0.0) >= SAID for v in offered)
+                    ]
+                    value = next(iter(own))
+                    speaking[value] = max(speaking.get(value, 0), len(said))
+            values = found.values.get(where + name, {})
+            for value, count in speaking.items():
+                values[value] = values.get(value, 0.0) + TOGETHER * min(count, 2)
 
     def _value(
         self,
@@ -171,7 +195,8 @@ class Hints:
         for value, cosine in zip(options, near, strict=True):
             own = set(words(value))
             share = 1.0 if spoken.get(value) else len(own & question.stems) / len(own) if own else 0.0
-            weights[value] = SAID * share + NEAR * max(0.0, cosine) if own else FIRST if not weights else 0.0
+            asked = HEAD if own & question.heads else 0.0
+            weights[value] = SAID * share + asked + NEAR * max(0.0, cosine) if own else 0.0 if weights else FIRST
         return weights
 
     def _near(self, texts: Sequence[str], question: Question) -> list[float]:
@@ -184,6 +209,15 @@ class Hints:
 
 def _escaped(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def _offered(schema: Any, root: Mapping[str, Any]) -> frozenset[str]:
+    """The strings that a value, or an array's item, may be chosen from."""
+    found: set[str] = set()
+    for view in variants(schema, root):
+        for one in [view, *(variants(view["items"], root) if isinstance(view.get("items"), Mapping) else ())]:
+            found |= {_escaped(v) for v in ([one["const"]] if "const" in one else one.get("enum") or ()) if isinstance(v, str)}
+    return frozenset(found)
 
 
 def _described(nodes: Sequence[Any], root: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ PIECES = [
     "red",
 ]
 FREE = [f"w{i}" for i in range(OPEN_STRING)]
-TEXTS = [*PIECES, '","', *FREE]
+TEXTS = [*PIECES, '","', "}", *FREE]
 NAMES = {"code__search": 0.0, "code__read": -3.0, "docs__search": -5.0}
 CALL = CallPrior(
     keys={"": {"query": 0.0, "kind": 6.0, "limit": -9.0}, "colours": {}},
@@ -56,13 +56,13 @@ def test_an_optional_key_that_nothing_speaks_for_costs_its_weight() -> None:
     assert to_kind - to_limit == 15.0
 
 
-def test_a_comma_is_worth_the_best_key_that_may_still_come() -> None:
-    assert bias(OPEN + '"query":"x"', ",")[0] == 6.0
-    assert bias(OPEN + '"query":"x","kind":"red"', ",")[0] == -9.0
+def test_a_comma_costs_nothing_where_a_key_worth_writing_may_still_come() -> None:
+    assert bias(OPEN + '"query":"x"', ",", "}") == [0.0, -6.0], "closing forfeits what is worth writing"
+    assert bias(OPEN + '"query":"x","kind":"red"', ",", "}") == [-9.0, 0.0]
 
 
 def test_a_token_that_opens_a_key_counts_only_keys_that_may_still_come() -> None:
-    assert bias(OPEN + '"query":"w1 w2', '","')[0] == 6.0
+    assert bias(OPEN + '"query":"w1 w2', '","', '"}') == [0.0, -6.0]
     assert bias(OPEN + '"query":"w1 w2","kind":"red', '","')[0] == -9.0
 
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from portico_engine import Tool
-from portico_gateway.hints import OPTIONAL, SAID, SPELLED, SPOKEN_FOR, UNSPELLED, Hints, read_question
+from portico_gateway.hints import HEAD, OPTIONAL, SAID, SPELLED, SPOKEN_FOR, UNSPELLED, Hints, read_question
 
 
 def nothing(texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -58,7 +58,7 @@ def test_words_that_a_description_quotes_for_an_option_speak_for_the_option() ->
 
 def test_an_option_that_the_question_names_is_preferred() -> None:
     values = Hints(nothing).prior(TOOL, read_question("Which orders are paid?")).values
-    assert values["table"] == {"orders": SAID, "customers": 0.0}
+    assert values["table"] == {"orders": SAID + HEAD, "customers": 0.0}
     assert values["filters.value"] == {"pending": 0.0, "paid": SAID}
 
 

@@ -32,8 +32,9 @@ BUDGET = 11_000  # characters of compact JSON, about three a token
 
 # What people say for a key, or (`option: "words"`) for one of its values: hosts' models read it, and the gateway's prior does.
 _AGGREGATE_WORDS = (
-    'count: "how many", "number of", "count"; sum: "total", "sum"; avg: "average", "mean"; max: "highest", "largest", '
-    '"maximum"; min: "lowest", "smallest", "minimum"; none: "list", "show", "who is", "what is the"'
+    'count: "how many", "number of", "count", "most often", "the most", "the fewest"; sum: "total", "sum"; '
+    'avg: "average", "mean"; max: "highest", "largest", "maximum"; min: "lowest", "smallest", "minimum"; '
+    'none: "list", "show", "who is", "oldest", "youngest", "newest", "latest", "cheapest", "most expensive"'
 )
 _GROUP_WORDS = 'Said as "each", "per", "by", "most often", "the most", "the fewest".'
 _ORDER_BY_WORDS = 'Said as "oldest", "youngest", "newest", "latest", "first", "last", "cheapest", "most expensive", "top".'
