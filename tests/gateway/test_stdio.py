@@ -146,7 +146,8 @@ def test_a_signal_ends_the_gateway_and_its_servers_though_stdin_stays_open(
 def test_a_gateway_that_its_own_configuration_starts_ends_instead_of_multiplying(config: Path, tmp_path: Path) -> None:
     own = {"command": sys.executable, "args": ["-m", "portico_gateway", "stdio", "--config", str(config)]}
     config.write_text(json.dumps({"mcpServers": {"portico": own}}))
-    host = Host("--config", str(config), cwd=tmp_path, env={"PORTICO_NESTING": "1", "PORTICO_LOG_DIR": str(tmp_path)})
+    patient = {"PORTICO_GATEWAY_LIST_TIMEOUT": "60", "PORTICO_LOG_DIR": str(tmp_path)}
+    host = Host("--config", str(config), cwd=tmp_path, env={"PORTICO_NESTING": "2", **patient})
     try:
         host.ask("initialize", **INITIALIZE)
         assert host.ask("tools/list")["result"]["tools"] == []
