@@ -28,7 +28,9 @@ CALL_TOKENS = 384
 ANSWER_TOKENS = 160
 TOOLS_SHARE = 3  # the tools' text may fill a third of the context
 BEST = 5  # full signatures where it doesn't fit
-STRENGTH = 3.0  # of the prior against the model's logits: a model of 135M parameters knows little of tools
+STRENGTH_SMALL = 3.0  # of the prior against the logits of a model that knows little of tools
+STRENGTH = 1.0
+SMALL = 1_000_000_000  # parameters
 TRIES = 2  # of one call, where the grammar was looser than the schema
 
 SYSTEM = "You answer questions about the user's files and data. Call the tool that fits the question best.\n\nTools:\n"
@@ -154,6 +156,7 @@ class Agent:
         self._router = router
         self._sampling = sampling or SamplingParams(temperature=0.0)
         self._raw = raw
+        self._strength = STRENGTH_SMALL if engine.engine.info.parameters < SMALL else STRENGTH
         self._hints = Hints(router.embed)
         self._texts = [token.decode("utf-8", "replace") for token in engine.engine.tokenizer.token_bytes]
 
@@ -255,7 +258,7 @@ class Agent:
         read = read_question(question)
         names = {r.tool.name: r.weight + self._hints.fit(r.tool, read) for r in ranked}
         calls = {tool.name: self._hints.prior(tool, read) for tool in tools}
-        return ToolCallPrior(self._texts, names, calls, strength=STRENGTH)
+        return ToolCallPrior(self._texts, names, calls, strength=self._strength)
 
     # --- calling --------------------------------------------------------------------------------------------------------------
 

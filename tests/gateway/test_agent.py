@@ -70,7 +70,7 @@ class FakeEngine:
         tokenizer = SimpleNamespace(token_bytes=[b"a", b"b"], encode=lambda text: text.split())
         self.engine = SimpleNamespace(
             tokenizer=tokenizer,
-            info=SimpleNamespace(context_length=4096),
+            info=SimpleNamespace(context_length=4096, parameters=135_000_000),
             render_chat=lambda messages: tuple(range(len(messages))),
         )
 
