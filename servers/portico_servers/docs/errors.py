@@ -4,6 +4,7 @@ DocsError
 ├── SourceError        a directory, package or address to be indexed that can't be used; the message says what would be right
 ├── ReadError          one page that can't be read (the others go on): damaged, encrypted, too large, not what its name says
 ├── FetchRefused       an address that may not be fetched: private network, robots.txt, not http(s)
+├── TooSlow            a question that was not answered within its time, or whose asker has gone
 └── PageNotFound       no such library, version, page or section; also what lies outside the roots
 """
 
@@ -23,6 +24,10 @@ class ReadError(DocsError):
 
 
 class FetchRefused(DocsError):
+    pass
+
+
+class TooSlow(DocsError):
     pass
 
 

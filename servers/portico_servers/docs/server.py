@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -12,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 import anyio.to_thread
 from anyio.from_thread import BlockingPortal
 from mcp.server.mcpserver import MCPServer
-from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.shared.subscriptions import ResourceUpdated
@@ -43,20 +42,22 @@ from portico_servers.docs.answers import (
 from portico_servers.docs.errors import DocsError, PageNotFound
 from portico_servers.docs.library import Excerpt, Found, Library, citation
 from portico_servers.docs.service import Service
-from portico_servers.docs.store import Shelf
+from portico_servers.docs.store import Limit, Shelf, Store
 
 READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 LIBRARIES = "docs://libraries"
 _LIST_PAGE = 100
 _MAX_EVENTS = 100
+_SECONDS = 10.0  # that any one call may take
 T = TypeVar("T")
 
 
 class _Tools:
     """The three tools. Their signatures are what hosts and the local model see: short, flat, few."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, bounded: _Bounded) -> None:
         self._library = library
+        self._bounded = bounded
 
     async def search(
         self,
@@ -66,7 +67,7 @@ class _Tools:
         cursor: str = "",
     ) -> Annotated[CallToolResult, SearchResult]:
         offset = _offset(cursor, "search", query, library)
-        found: Found = await _run(self._library.search, query, library, budget=max_tokens, offset=offset)
+        found: Found = await self._bounded.run(self._library.search, query, library, budget=max_tokens, offset=offset)
         following = cursors.encode(offset + len(found.hits), "search", query, library) if found.more and found.hits else None
         result = SearchResult(
             hits=[doc_hit(hit) for hit in found.hits], complete=found.complete, note=found.note, next_cursor=following
@@ -80,7 +81,7 @@ class _Tools:
         cursor: str = "",
     ) -> Annotated[CallToolResult, ReadResult]:
         line = _offset(cursor, "read", path, library)
-        got: Excerpt = await _run(self._library.read, path, library, from_line=line)
+        got: Excerpt = await self._bounded.run(self._library.read, path, library, from_line=line)
         following = cursors.encode(got.end + 1, "read", path, library) if got.end < got.last else None
         uri = citation(got.library, got.version, got.path, got.anchor)
         result = ReadResult(
@@ -108,12 +109,12 @@ class _Tools:
         cursor: str = "",
     ) -> Annotated[CallToolResult, ListResult]:
         offset = _offset(cursor, "list", library)
-        shelves = await _run(self._library.shelves)
+        shelves = await self._bounded.run(self._library.shelves)
         pages: list[PageEntry] = []
         following = None
         heading = ""
         if library or len(shelves) == 1:
-            shelf, rows = await _run(self._library.pages, library, offset=offset, limit=_LIST_PAGE + 1)
+            shelf, rows = await self._bounded.run(self._library.pages, library, offset=offset, limit=_LIST_PAGE + 1)
             pages = [PageEntry(path=p, title=t, kind=k, sections=n) for p, t, k, n in rows[:_LIST_PAGE]]
             following = cursors.encode(offset + _LIST_PAGE, "list", library) if len(rows) > _LIST_PAGE else None
             heading = f"{shelf.name}: {shelf.pages} pages"
@@ -156,7 +157,7 @@ def build_server(roots: Sequence[Path], *, cache_dir: Path | None = None, watch:
             finally:
                 await anyio.to_thread.run_sync(service.stop)
 
-    tools = _Tools(service.library)
+    tools = _Tools(service.library, _Bounded(service.store))
     server: MCPServer[Any] = MCPServer(
         "portico-docs",
         title="Documentation",
@@ -197,6 +198,7 @@ def _strip_titles(schema: dict[str, Any]) -> None:
 
 def _add_resources(server: MCPServer[Any], service: Service) -> None:
     library = service.library
+    bounded = _Bounded(service.store)
 
     @server.resource(
         "docs://{library}/{version}/{+path}",
@@ -209,10 +211,14 @@ def _add_resources(server: MCPServer[Any], service: Service) -> None:
         name, _, anchor = path.partition("#")
         try:
             if anchor:
-                return (await _call(service.library.read, f"{name}#{anchor}", f"{library}@{version}", max_chars=100_000)).text
-            return (await _call(service.library.page, library, version, name)).text
+                return (
+                    await bounded.call(service.library.read, f"{name}#{anchor}", f"{library}@{version}", max_chars=100_000)
+                ).text
+            return (await bounded.call(service.library.page, library, version, name)).text
         except PageNotFound as error:
             raise ResourceNotFoundError(str(error)) from None
+        except DocsError as error:
+            raise ResourceError(str(error)) from None
 
     @server.resource(
         LIBRARIES,
@@ -222,7 +228,7 @@ def _add_resources(server: MCPServer[Any], service: Service) -> None:
         mime_type="text/plain",
     )
     async def libraries() -> str:
-        shelves = await _call(library.shelves)
+        shelves = await bounded.call(library.shelves)
         return "\n".join(f"{s.name}: {s.pages} pages" for s in shelves) or "no documentation is indexed"
 
     @server.completion()  # type: ignore[no-untyped-call, untyped-decorator]
@@ -230,7 +236,7 @@ def _add_resources(server: MCPServer[Any], service: Service) -> None:
         ref: PromptReference | ResourceTemplateReference, argument: CompletionArgument, context: CompletionContext | None
     ) -> Completion | None:
         chosen = (context.arguments if context else None) or {}
-        return await _call(_completions, library, argument.name, argument.value, chosen)
+        return await bounded.call(_completions, library, argument.name, argument.value, chosen)
 
 
 def _completions(library: Library, name: str, value: str, chosen: dict[str, str]) -> Completion:
@@ -265,16 +271,30 @@ def _add_prompts(server: MCPServer[Any]) -> None:
         )
 
 
-async def _run(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """A blocking call on a worker thread; what we say no to reaches the model as the tool's error."""
-    try:
-        return await _call(function, *args, **kwargs)
-    except DocsError as error:
-        raise ToolError(str(error)) from None
+class _Bounded:
+    """Blocking calls on worker threads, each within its time; a caller that cancels ends the statement that runs for it."""
 
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
-async def _call(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    return await anyio.to_thread.run_sync(partial(function, *args, **kwargs), abandon_on_cancel=True)
+    async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        limit = Limit(_SECONDS)
+
+        def work() -> T:
+            with self._store.within(limit):
+                return function(*args, **kwargs)
+
+        try:
+            return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+        finally:
+            limit.cancel()
+
+    async def run(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """As `call`; what we say no to reaches the model as the tool's error."""
+        try:
+            return await self.call(function, *args, **kwargs)
+        except DocsError as error:
+            raise ToolError(str(error)) from None
 
 
 def _offset(cursor: str, *question: Any) -> int:

@@ -12,6 +12,8 @@ import logging
 import queue
 import re
 import sqlite3
+import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,11 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from portico_servers.docs.chunks import Passage
+from portico_servers.docs.errors import TooSlow
 from portico_servers.docs.pages import Page
 
 log = logging.getLogger(__name__)
 INDEX_VERSION = 1
 _BUSY_MS = 15_000
+_STEPS = 20_000  # of SQLite's virtual machine between looks at the clock: well under a millisecond
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS shelf (
     id INTEGER PRIMARY KEY, library TEXT NOT NULL, version TEXT NOT NULL, kind TEXT NOT NULL, source TEXT NOT NULL,
@@ -118,6 +122,20 @@ class StoredPassage:
     text: str
 
 
+class Limit:
+    """How long a caller's reads may take: until `seconds` are over, or `cancel` is called from any thread."""
+
+    def __init__(self, seconds: float) -> None:
+        self._deadline = time.monotonic() + seconds
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        self._cancelled = True
+
+    def over(self) -> bool:
+        return self._cancelled or time.monotonic() > self._deadline
+
+
 class Store:
     """Opens or makes the index at `path`; an index of another `INDEX_VERSION` is emptied (its shelves stay listed)."""
 
@@ -126,6 +144,7 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._open: list[sqlite3.Connection] = []
+        self._limits = threading.local()
         try:
             self._writer = self._connect()
             self._prepare()
@@ -175,17 +194,34 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """A connection for reading, lent for the block."""
+        """A connection for reading, lent for the block. Raises TooSlow once this thread's limit is over."""
         try:
             connection = self._idle.get_nowait()
         except queue.Empty:
             connection = self._connect()
             connection.execute("PRAGMA query_only = ON")
             self._open.append(connection)
+        limit: Limit | None = getattr(self._limits, "limit", None)
+        if limit is not None:
+            connection.set_progress_handler(limit.over, _STEPS)
         try:
             yield connection
+        except sqlite3.OperationalError as error:
+            if limit is not None and limit.over():
+                raise TooSlow("the answer took too long; ask for something narrower") from None
+            raise error
         finally:
+            connection.set_progress_handler(None, 0)
             self._idle.put(connection)
+
+    @contextmanager
+    def within(self, limit: Limit) -> Iterator[None]:
+        """All reads of this thread in the block stop when `limit` is over, statements in mid-run too."""
+        self._limits.limit = limit
+        try:
+            yield
+        finally:
+            self._limits.limit = None
 
     def written_by_others(self) -> bool:
         """Whether another process has written since the last call. For the writer's thread alone."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from portico_servers.docs.errors import PageNotFound, SourceError
+from portico_servers.docs.errors import PageNotFound, SourceError, TooSlow
 from portico_servers.docs.library import version_key
 from portico_servers.docs.service import Service
+from portico_servers.docs.store import Limit
 
 
 def _places(service: Service, query: str, library: str = "") -> list[str]:
@@ -145,3 +147,14 @@ def test_a_root_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such directory") as error:
         Service([tmp_path / "nope"], tmp_path / "cache")
     assert "\n" not in str(error.value)
+
+
+def test_reads_end_when_their_limit_is_over_or_their_asker_is_gone(service: Service) -> None:
+    limit = Limit(60)
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+    threading.Timer(0.2, limit.cancel).start()
+    with service.store.within(limit), pytest.raises(TooSlow), service.store.read() as db:
+        db.execute(endless).fetchone()
+    with service.store.within(Limit(0.1)), pytest.raises(TooSlow), service.store.read() as db:
+        db.execute(endless).fetchone()
+    assert service.library.search("glass").hits
