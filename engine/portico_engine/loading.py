@@ -5,8 +5,10 @@ It owns these choices; readers and executors do the work. The only part of the e
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 
 import gguf
@@ -20,6 +22,7 @@ from portico_engine.weights.gguf_file import GGUFFile
 
 _EXECUTORS = ("auto", "torch")
 _MIN_CONTEXT = 64
+_SPINS = "2000"  # some 40 microseconds: longer than the gap between two operations
 _KV_CONTEXTS = 4  # conversations' worth of KV kept by default, memory allowing
 
 
@@ -43,11 +46,14 @@ def load_engine(
     config = read_config(file)
     report("tokenizer", 0.0)
     tokenizer = Tokenizer.from_gguf(file.metadata)
+    assert tokenizer.token_bytes, "made now: the first request shouldn't wait for it"
     if tokenizer.vocab_size > config.vocab_size:
         raise ModelError(f"{path} has {tokenizer.vocab_size} tokens but embeddings for {config.vocab_size}")
     context_length, kv = _sizes(config, context, kv_tokens)
+    int4 = _fits(path, config, _n_parameters(file))
     report("torch", 0.0)
-    from portico_engine.executors.torch_cpu import TorchCPUExecutor  # imports torch, which takes a second
+    import_torch()
+    from portico_engine.executors.torch_cpu import TorchCPUExecutor
 
     report("weights", 0.0)
     torch_executor = TorchCPUExecutor.load(
@@ -57,6 +63,7 @@ def load_engine(
         kv_tokens=kv,
         max_rows=max_rows,
         vocab_size=tokenizer.vocab_size,
+        int4=None if int4 else False,
         progress=progress,
     )
     template = file.metadata.get("tokenizer.chat_template")
@@ -67,6 +74,39 @@ def load_engine(
         chat_template=template if isinstance(template, str) else None,
         check=os.environ.get("PORTICO_ENGINE_CHECK") == "1",
     )
+
+
+def _n_parameters(file: GGUFFile) -> int:
+    return sum(prod(tensor.shape) for tensor in file.tensors.values())
+
+
+def _fits(path: Path, config: DecoderConfig, parameters: int) -> bool:
+    """Is there memory for 4-bit copies beside the bfloat16 weights? Raises ModelError where there isn't even for those."""
+    memory = _memory_bytes()
+    needed = 2 * parameters + _MIN_CONTEXT * config.kv_bytes_per_token
+    if needed > memory * 0.9:
+        raise ModelError(
+            f"{path} has {parameters / 1e9:.1f} billion weights, which take {needed / 2**30:.0f} GiB in memory (bfloat16); "
+            f"this machine has {memory / 2**30:.0f} GiB: use a smaller model"
+        )
+    return needed + parameters * 0.7 < memory * 0.6
+
+
+def import_torch() -> None:
+    """Import torch (a second) with its idle threads told to sleep soon.
+
+    By default they spin for milliseconds after each operation. Beside other busy processes, such as our own servers while
+    they index, the spinning takes the processor from whoever has work: decoding on two cores was six times slower. The
+    OpenMP library reads its settings once, when it is loaded; the user's own are left alone.
+    """
+    own = not ({"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & os.environ.keys())
+    if own:
+        os.environ["GOMP_SPINCOUNT"] = _SPINS
+    try:
+        importlib.import_module("torch")
+    finally:
+        if own:
+            os.environ.pop("GOMP_SPINCOUNT", None)
 
 
 def _sizes(config: DecoderConfig, context: int | None, kv_tokens: int | None) -> tuple[int, int]:
@@ -91,12 +131,6 @@ def _memory_bytes() -> int:
 
 
 def _info(file: GGUFFile, config: DecoderConfig, context_length: int, numerics_id: str) -> ModelInfo:
-    parameters = 0
-    for tensor in file.tensors.values():
-        size = 1
-        for dimension in tensor.shape:
-            size *= dimension
-        parameters += size
     try:
         quantization = gguf.LlamaFileType(int(file.metadata.get("general.file_type", -1))).name.removeprefix("MOSTLY_")
     except ValueError:
@@ -106,7 +140,7 @@ def _info(file: GGUFFile, config: DecoderConfig, context_length: int, numerics_i
         architecture=config.architecture,
         context_length=context_length,
         vocab_size=config.vocab_size,
-        parameters=parameters,
+        parameters=_n_parameters(file),
         quantization=quantization.removeprefix("ALL_"),
         bytes_on_disk=file.size,
         executor="torch",

@@ -94,6 +94,12 @@ def test_an_option_that_makes_no_sense_is_named(tiny_path: Path, options: dict[s
         Engine.load(tiny_path, **options)  # type: ignore[arg-type]
 
 
+def test_a_model_larger_than_the_memory_is_refused_with_both_sizes(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("portico_engine.loading._memory_bytes", lambda: 200_000)
+    with pytest.raises(ModelError, match=r"billion weights, which take .* GiB .*this machine has .* GiB"):
+        Engine.load(tiny_path)
+
+
 def test_embeddings_padded_beyond_the_vocabulary_are_never_said(tmp_path: Path) -> None:
     def shorter(writer: gguf.GGUFWriter) -> None:
         tokens = writer.kv_data[0]["tokenizer.ggml.tokens"]

@@ -24,6 +24,7 @@ from portico_engine.errors import ModelError
 _MAGIC = b"GGUF"
 _MAX_COUNT = 1 << 28  # no sane header has more entries in one array
 _MAX_RANK = 4
+_ALL = slice(None)
 
 _STRING, _ARRAY = 8, 9
 _SCALARS: dict[int, tuple[struct.Struct, str]] = {
@@ -174,25 +175,25 @@ class GGUFFile:
             raise ModelError(f"{self.path}: the metadata key {key} is {type(value).__name__}, not {kind.__name__}")
         return value
 
-    def raw(self, name: str) -> npt.NDArray[np.uint8]:
+    def raw(self, name: str, rows: slice = _ALL) -> npt.NDArray[np.uint8]:
         """The tensor's bytes as they are in the file, without a copy: [rows, bytes per row]."""
         info = self._info(name)
         flat = np.frombuffer(self._data, dtype=np.uint8, count=info.n_bytes, offset=info.offset)
-        return flat.reshape(prod(info.shape[:-1]), -1)
+        return flat.reshape(prod(info.shape[:-1]), -1)[rows]
 
-    def dequantize(self, name: str) -> npt.NDArray[np.float32]:
-        """The tensor in float32, [shape]."""
+    def dequantize(self, name: str, rows: slice = _ALL) -> npt.NDArray[np.float32]:
+        """The tensor, or some rows of its first dimension where it has two, in float32."""
         info = self._info(name)
-        flat = self.raw(name)
+        flat = self.raw(name, rows)
         if info.type == gguf.GGMLQuantizationType.F32:
-            return flat.view(np.float32).reshape(info.shape)
+            return flat.view(np.float32).reshape(-1, *info.shape[1:])
         try:
             values = gguf.quants.dequantize(
                 flat.view(np.float16) if info.type == gguf.GGMLQuantizationType.F16 else flat, info.type
             )
         except NotImplementedError:
             raise ModelError(f"{self.path}: the tensor {name} is of type {info.type.name}, which can't be read") from None
-        return cast("npt.NDArray[np.float32]", values.reshape(info.shape))
+        return cast("npt.NDArray[np.float32]", values.reshape(-1, *info.shape[1:]))
 
     def _info(self, name: str) -> TensorInfo:
         info = self.tensors.get(name)

@@ -6,7 +6,7 @@ weight once for little work. It knows neither layers nor files.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -21,7 +21,7 @@ _INT4_ROWS = {1: 12, 2: 4}
 class Codes(NamedTuple):
     """4-bit codes with a scale and an offset a group of 32: w = (code - 8) scale + offset."""
 
-    codes: Tensor  # int32 [out, in], 0..15
+    codes: Tensor  # uint8 [out, in], 0..15
     scales: Tensor  # bf16 [in / 32, out, 2]: scale, offset
 
 
@@ -34,12 +34,13 @@ class Linear:
 
     __slots__ = ("_passes", "_rows", "bias", "weight")
 
-    def __init__(self, weight: Tensor, bias: Tensor | None = None, int4: Sequence[Codes] = ()) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None = None, int4: Iterable[Codes] = ()) -> None:
+        """`int4` is packed one pass after another: let it be an iterator where memory counts."""
         self.weight = weight
         self.bias = bias
-        self._rows = _INT4_ROWS.get(len(int4), 0)
         pack = torch.ops.aten._convert_weight_to_int4pack_for_cpu
-        self._passes = tuple((pack(part.codes, 1), part.scales) for part in int4)
+        self._passes = tuple((pack(codes.to(torch.int32), 1), scales) for codes, scales in int4)
+        self._rows = _INT4_ROWS.get(len(self._passes), 0)
 
     @property
     def has_int4(self) -> bool:

@@ -6,7 +6,7 @@ reading of the 4-bit formats without requantizing. It knows neither KV nor batch
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,9 @@ from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.linear import GROUP, Codes, Linear
 
 Progress = Callable[[str, float], None]
+_AT_ONCE = 1 << 22  # elements converted at a time
+_BLOCK_BYTES = {Q.Q4_0: 18, Q.Q4_1: 20, Q.Q8_0: 34}  # blocks of 32 that torch reads itself
+_INT4_PASSES = {Q.Q4_0: 1, Q.Q4_1: 1, Q.Q8_0: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,82 +109,69 @@ class _Reader:
         return _ordered(self.vector(name, self._config.head_dim), self._rotary_order(1))
 
     def matrix(self, name: str, n_out: int, n_in: int) -> Tensor:
-        """bf16 [n_out, n_in]."""
+        """bf16 [n_out, n_in], converted some rows at a time: float32 copies of whole matrices would double the peak."""
         self._expect(name, (n_out, n_in))
-        kind = self._file.tensors[name].type
-        if kind == Q.Q8_0:
-            blocks = self._blocks(name, n_out, n_in, 34)
-            codes = blocks[..., 2:].contiguous().view(torch.int8)
-            return codes.mul(_half(blocks, 0).unsqueeze(-1)).to(torch.bfloat16).view(n_out, n_in)
-        unpacked = self._four_bit(name, n_out, n_in)
-        if unpacked is not None:
-            codes, d, low = unpacked
-            return torch.addcmul(low.unsqueeze(-1), codes, d.unsqueeze(-1)).to(torch.bfloat16).view(n_out, n_in)
-        return torch.from_numpy(np.array(self._file.dequantize(name))).to(torch.bfloat16)
+        out = torch.empty(n_out, n_in, dtype=torch.bfloat16)
+        step = max(1, _AT_ONCE // n_in)
+        for at in range(0, n_out, step):
+            rows = slice(at, min(at + step, n_out))
+            out[rows] = self._float_rows(name, rows, n_in)
+        return out
 
     def linear(self, *parts: tuple[str, int, Tensor | None], n_in: int) -> Linear:
-        """A product of matrices stacked by rows, each with its own order of rows."""
-        rows = [self.matrix(f"{name}.weight", n_out, n_in) for name, n_out, _ in parts]
-        weight = torch.cat([_ordered(matrix, order) for matrix, (_, _, order) in zip(rows, parts, strict=True)])
+        """A product with matrices stacked by rows, each with its own order of rows."""
+        weight = torch.cat([_ordered(self.matrix(f"{name}.weight", n_out, n_in), order) for name, n_out, order in parts])
         biases = [
             _ordered(self.vector(f"{name}.bias", n_out), order) if f"{name}.bias" in self._file.tensors else torch.zeros(n_out)
             for name, n_out, order in parts
         ]
         any_bias = any(f"{name}.bias" in self._file.tensors for name, _, _ in parts)
-        int4 = self._codes(parts, n_in) if self._int4 else ()
-        return Linear(weight, torch.cat(biases).to(torch.bfloat16) if any_bias else None, int4)
+        return Linear(weight, torch.cat(biases).to(torch.bfloat16) if any_bias else None, self._codes(parts, n_in))
 
-    def _codes(self, parts: tuple[tuple[str, int, Tensor | None], ...], n_in: int) -> tuple[Codes, ...]:
-        """The matrix for the 4-bit product in one or two passes; none where a part's format has no such codes."""
-        passes: list[list[Codes]] = []
-        for name, n_out, order in parts:
-            halves = self._passes(f"{name}.weight", n_out, n_in)
-            if not halves or n_out % 16:
-                return ()
-            passes.append([Codes(_ordered(codes, order), _ordered(scales, order)) for codes, scales in halves])
-        if len({len(halves) for halves in passes}) > 1:
-            return ()
-        return tuple(
-            Codes(
-                torch.cat([part.codes for part in same]).to(torch.int32),
-                torch.cat([part.scales for part in same]).transpose(0, 1).to(torch.bfloat16).contiguous(),
-            )
-            for same in zip(*passes, strict=True)
-        )
+    def _codes(self, parts: tuple[tuple[str, int, Tensor | None], ...], n_in: int) -> Iterator[Codes]:
+        """The matrices for the 4-bit product in one or two passes; none where their format has no such codes."""
+        kinds = {self._file.tensors[f"{name}.weight"].type for name, _, _ in parts}
+        if not self._int4 or len(kinds) > 1 or any(n_out % 16 for _, n_out, _ in parts):
+            return
+        for half in range(_INT4_PASSES.get(kinds.pop(), 0)):
+            codes, scales = [], []
+            for name, n_out, order in parts:
+                q, scale, offset = self._four_bit(f"{name}.weight", n_out, n_in, half)
+                codes.append(_ordered(q, order))
+                scales.append(_ordered(torch.stack([scale, offset], dim=-1).to(torch.bfloat16), order))
+            yield Codes(torch.cat(codes), torch.cat(scales).transpose(0, 1).contiguous())
 
-    def _passes(self, name: str, n_out: int, n_in: int) -> list[tuple[Tensor, Tensor]]:
-        """Codes [n_out, n_in] and float32 scales [n_out, n_in/32, 2] whose products add up to the matrix's."""
-        four = self._four_bit(name, n_out, n_in)
-        if four is not None:
-            codes, d, low = four
-            return [(codes.view(n_out, n_in), torch.stack([d, low + 8 * d], dim=-1))]
-        if self._file.tensors[name].type == Q.Q8_0:  # code = 16 (high - 8) + low
-            blocks = self._blocks(name, n_out, n_in, 34)
-            d = _half(blocks, 0)
-            codes = (blocks[..., 2:] ^ 128).reshape(n_out, n_in)
-            return [
-                (codes >> 4, torch.stack([16 * d, torch.zeros_like(d)], dim=-1)),
-                (codes & 15, torch.stack([d, 8 * d], dim=-1)),
-            ]
-        return []
-
-    def _four_bit(self, name: str, n_out: int, n_in: int) -> tuple[Tensor, Tensor, Tensor] | None:
-        """Codes uint8 [n_out, n_in/32, 32] and float32 d, low [n_out, n_in/32]: w = code d + low. None for other formats."""
+    def _four_bit(self, name: str, n_out: int, n_in: int, half: int) -> tuple[Tensor, Tensor, Tensor]:
+        """uint8 codes [n_out, n_in], float32 scale and offset [n_out, n_in/32] with w = (code - 8) scale + offset."""
         kind = self._file.tensors[name].type
+        blocks = self._blocks(name, slice(0, n_out), n_in)
+        d = _half(blocks, 0)
+        if kind == Q.Q8_0:  # its code is 16 (high - 8) + low, low without a sign
+            codes = (blocks[..., 2:] ^ 128).reshape(n_out, n_in)
+            return (codes & 15, d, 8 * d) if half else (codes >> 4, 16 * d, torch.zeros_like(d))
         if kind == Q.Q4_1:
-            blocks = self._blocks(name, n_out, n_in, 20)
-            d, low, nibbles = _half(blocks, 0), _half(blocks, 2), blocks[..., 4:]
-        elif kind == Q.Q4_0:
-            blocks = self._blocks(name, n_out, n_in, 18)
-            d, nibbles = _half(blocks, 0), blocks[..., 2:]
-            low = -8 * d
-        else:
-            return None
-        return torch.cat([nibbles & 15, nibbles >> 4], dim=-1), d, low
+            return _nibbles(blocks[..., 4:]).view(n_out, n_in), d, _half(blocks, 2) + 8 * d
+        return _nibbles(blocks[..., 2:]).view(n_out, n_in), d, torch.zeros_like(d)
 
-    def _blocks(self, name: str, n_out: int, n_in: int, block_bytes: int) -> Tensor:
-        self._expect(name, (n_out, n_in))
-        return torch.from_numpy(self._file.raw(name).copy()).view(n_out, n_in // GROUP, block_bytes)
+    def _float_rows(self, name: str, rows: slice, n_in: int) -> Tensor:
+        """float32 or bf16 [rows, n_in]. The commonest formats in torch; gguf reads the rest."""
+        kind = self._file.tensors[name].type
+        if kind in _BLOCK_BYTES:
+            blocks = self._blocks(name, rows, n_in)
+            d = _half(blocks, 0).unsqueeze(-1)
+            if kind == Q.Q8_0:
+                values = blocks[..., 2:].contiguous().view(torch.int8) * d
+            elif kind == Q.Q4_1:
+                values = torch.addcmul(_half(blocks, 2).unsqueeze(-1), _nibbles(blocks[..., 4:]), d)
+            else:
+                values = (_nibbles(blocks[..., 2:]).to(torch.int8) - 8) * d
+            return values.view(-1, n_in)
+        return torch.from_numpy(np.array(self._file.dequantize(name, rows)))
+
+    def _blocks(self, name: str, rows: slice, n_in: int) -> Tensor:
+        """uint8 [rows, n_in/32, bytes of a block]."""
+        block_bytes = _BLOCK_BYTES[self._file.tensors[name].type]
+        return torch.from_numpy(self._file.raw(name, rows).copy()).view(-1, n_in // GROUP, block_bytes)
 
     def _rotary_order(self, n_heads: int) -> Tensor | None:
         """Rows from interleaved rotary pairs to halves, which torch rotates in fewer operations."""
@@ -200,6 +190,11 @@ class _Reader:
 
 def _ordered(rows: Tensor, order: Tensor | None) -> Tensor:
     return rows if order is None else rows[order]
+
+
+def _nibbles(packed: Tensor) -> Tensor:
+    """Two codes a byte, the low halves first: [..., 16] -> [..., 32]."""
+    return torch.cat([packed & 15, packed >> 4], dim=-1)
 
 
 def _half(blocks: Tensor, at: int) -> Tensor:
