@@ -12,7 +12,7 @@ import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from portico_engine.engine import Engine
 from portico_engine.errors import EngineError
@@ -30,7 +30,7 @@ class AsyncEngine:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._commands: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[_Command[Any] | None] = queue.SimpleQueue()
         self._streams: dict[str, asyncio.Queue[Delta]] = {}  # the thread's own
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -86,21 +86,12 @@ class AsyncEngine:
         return await asyncio.wrap_future(self._post(fn))
 
     def _post(self, fn: Callable[[], T]) -> Future[T]:
-        future: Future[T] = Future()
-
-        def command() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(fn())
-            except BaseException as error:  # noqa: BLE001 - it is the waiting caller's
-                future.set_exception(error)
-
+        command = _Command(fn)
         with self._gate:
             if self._closed:
                 raise EngineError("the engine is closed")
             self._commands.put(command)
-        return future
+        return command.future
 
     def _abort(self, request_id: str, stream: asyncio.Queue[Delta]) -> None:
         def abort() -> None:
@@ -110,22 +101,33 @@ class AsyncEngine:
 
         with self._gate:
             if not self._closed:
-                self._commands.put(abort)
+                self._commands.put(_Command(abort))
 
     def _run(self) -> None:
-        """The thread: commands, then a step, for ever."""
-        while self._run_commands():
-            if self.engine.has_work:
-                self._deliver(self._step())
-        self._deliver(
-            [
-                Delta(request_id, finish_reason=FinishReason.CANCELLED, error="the engine was closed")
-                for request_id in self._streams
-            ]
-        )
+        """The thread: commands, then a step, until the end."""
+        reason, message = FinishReason.CANCELLED, "the engine was closed"
+        try:
+            while self._run_commands():
+                if self.engine.has_work:
+                    self._deliver(self._step())
+        except Exception as error:  # noqa: BLE001 - the outermost loop of the thread: without it everybody would wait for ever
+            _log.critical("the engine's thread ended", exc_info=error)
+            reason, message = FinishReason.ERROR, f"the engine's thread ended ({type(error).__name__}: {error})"
+        with self._gate:
+            self._closed = True
         for request_id in list(self._streams):
+            self._deliver([Delta(request_id, finish_reason=reason, error=message)])
             self.engine.abort(request_id)
-        self._streams.clear()
+        self._refuse_the_rest(message)
+
+    def _refuse_the_rest(self, message: str) -> None:
+        while True:
+            try:
+                command = self._commands.get_nowait()
+            except queue.Empty:
+                return
+            if command is not None:
+                command.future.set_exception(EngineError(message))
 
     def _run_commands(self) -> bool:
         """Run what is queued; wait for something where there is nothing else to do. False at the end."""
@@ -137,7 +139,7 @@ class AsyncEngine:
                 return True
             if command is None:
                 return False
-            command()
+            command.run()
             wait = False
 
     def _step(self) -> list[Delta]:
@@ -169,6 +171,22 @@ class AsyncEngine:
                 self._loop.call_soon_threadsafe(_put_all, pairs)
             except RuntimeError:  # the loop was closed under us: nobody listens any more
                 _log.warning("the event loop ended before the engine did")
+
+
+class _Command(Generic[T]):
+    """Something to do on the thread, and who waits for it."""
+
+    def __init__(self, fn: Callable[[], T]) -> None:
+        self._fn = fn
+        self.future: Future[T] = Future()
+
+    def run(self) -> None:
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            self.future.set_result(self._fn())
+        except BaseException as error:  # noqa: BLE001 - it is the waiting caller's
+            self.future.set_exception(error)
 
 
 def _put_all(pairs: Sequence[tuple[asyncio.Queue[Any], Delta]]) -> None:

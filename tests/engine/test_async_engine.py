@@ -133,6 +133,25 @@ def test_leaving_the_block_ends_what_is_in_flight_and_refuses_what_comes_after()
     within(10, main())
 
 
+def test_a_thread_that_dies_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        inner = fake_engine()
+        async with AsyncEngine(inner) as engine:
+
+            def broken(_deltas: object) -> None:
+                monkeypatch.undo()
+                raise OSError("no more")
+
+            monkeypatch.setattr(engine, "_deliver", broken)
+            deltas = await collect(engine, Request("a", (5,), max_tokens=9))
+            assert deltas[-1].finish_reason is FinishReason.ERROR
+            assert "no more" in (deltas[-1].error or "")
+            with pytest.raises(EngineError, match="closed"):
+                await collect(engine, Request("b", (5,)))
+
+    within(10, main())
+
+
 def test_scores_and_functions_run_between_steps() -> None:
     async def main() -> None:
         inner = fake_engine()

@@ -95,7 +95,7 @@ def test_an_option_that_makes_no_sense_is_named(tiny_path: Path, options: dict[s
 
 
 def test_a_model_larger_than_the_memory_is_refused_with_both_sizes(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("portico_engine.loading._memory_bytes", lambda: 200_000)
+    monkeypatch.setattr("portico_engine.loading._memory_bytes", lambda: 100_000)
     with pytest.raises(ModelError, match=r"billion weights, which take .* GiB .*this machine has .* GiB"):
         Engine.load(tiny_path)
 
