@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from portico_gateway.ask_tool import LateEngine, ask_tool, engine_installed
 from portico_gateway.config import PorticoConfig
 from portico_gateway.errors import ConfigError
 from portico_gateway.mcp_server import Gateway
@@ -24,10 +25,15 @@ async def serve_gateway(config: PorticoConfig, specs: Sequence[UpstreamSpec], lo
     if nesting() >= MOST_NESTED:
         raise ConfigError("portico was started by portico again and again: does its configuration name portico itself?")
     upstreams = Upstreams(specs, log_dir=log_dir)
-    gateway = Gateway(upstreams, list_timeout=config.gateway.list_timeout)
+    engine = LateEngine(config.model.name)
+    own = [ask_tool(upstreams, engine.get)] if engine_installed() else []
+    gateway = Gateway(upstreams, own_tools=own, list_timeout=config.gateway.list_timeout)
 
     async def beside() -> None:
-        async with upstreams:
-            await gateway.announce_changes()
+        try:
+            async with upstreams:
+                await gateway.announce_changes()
+        finally:
+            await engine.aclose()
 
     await serve_stdio(gateway.server, beside=beside)

@@ -213,3 +213,26 @@ def test_ctrl_c_ends_cleanly_and_leaves_no_child(home: dict[str, str], workspace
     assert "Traceback" not in rest
     _, alive = psutil.wait_procs(children, timeout=10)
     assert alive == []
+
+
+def test_a_host_may_ask_over_mcp_and_gets_answer_evidence_and_sources(home: dict[str, str], workspace: Path) -> None:
+    import anyio
+    from mcp import StdioServerParameters
+    from mcp.client import Client
+
+    async def call() -> dict[str, Any]:
+        command = StdioServerParameters(
+            command=sys.executable, args=["-m", "portico_gateway", "stdio", "--root", str(workspace)], env=home
+        )
+        async with Client(command) as client:
+            with anyio.fail_after(TIMEOUT):
+                assert "ask" in [tool.name for tool in (await client.list_tools()).tools]
+                result = await client.call_tool("ask", {"question": "How do I install the pump?"})
+        assert not result.is_error
+        assert isinstance(result.structured_content, dict)
+        return result.structured_content
+
+    found = anyio.run(call)
+    assert found["found"]
+    assert "blue valve" in found["evidence"]
+    assert "guide.md#install (docs)" in found["sources"]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from portico_gateway.workspace import workspace_options, workspace_specs
+
 if TYPE_CHECKING:
     from portico_gateway.agent import Event, Finished
     from portico_gateway.specs import UpstreamSpec
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 EXIT_NOT_FOUND = 1
 EXIT_MODEL = 3
 EXIT_SERVERS = 4
-EXIT_INTERRUPTED = 130
 DEFAULT_STEPS = 3
 
 
@@ -25,12 +26,7 @@ DEFAULT_STEPS = 3
     "the question, 4 no server could be started, 130 interrupted."
 )
 @click.argument("question", required=False)
-@click.option("--root", type=click.Path(path_type=Path), help="Folder whose code is searched; default: the working directory.")
-@click.option("--docs", type=click.Path(path_type=Path), multiple=True, help="Folder of documents; default: those of the root.")
-@click.option("--db", type=click.Path(path_type=Path), multiple=True, help="SQLite file; default: those found in the root.")
-@click.option(
-    "--config", type=click.Path(path_type=Path), help="portico.toml or a host's mcp.json: its servers instead of ours."
-)
+@workspace_options
 @click.option("--model", metavar="NAME|FILE.gguf", help="The model; default: SmolLM2-135M-Instruct.")
 @click.option("--max-steps", type=click.IntRange(1, 16), default=DEFAULT_STEPS, show_default=True, help="Tool calls at most.")
 @click.option("--continue", "go_on", is_flag=True, help="Go on with the last conversation about this workspace.")
@@ -39,32 +35,29 @@ def command(
     question: str | None,
     root: Path | None,
     docs: tuple[Path, ...],
-    db: tuple[Path, ...],
+    db: tuple[str, ...],
     config: Path | None,
     model: str | None,
     max_steps: int,
     go_on: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Answer QUESTION (or stdin) about code, documents and databases, with sources."""
     import anyio
 
     from portico_engine.errors import EngineError
-    from portico_gateway.errors import ConfigError
+    from portico_gateway.config import load_config
 
     question = _question(question)
+    loaded = load_config(config, flags={"model.name": model})
+    specs = workspace_specs(loaded, root, docs, db)
+    given = [str(place) for place in (root or Path.cwd(), *docs, *db, config) if place is not None]
+    places = [str(Path(place).absolute()) for place in given]
     try:
-        specs, model, workspace = _workspace(root, docs, db, config, model)
-        code = anyio.run(_run, question, specs, workspace, model, max_steps, go_on, as_json)
-    except ConfigError as error:
-        raise click.UsageError(str(error)) from None
+        return anyio.run(_run, question, specs, places, loaded.model.name, max_steps, go_on, as_json)
     except EngineError as error:
         click.echo(f"portico: {error}", err=True)
-        sys.exit(EXIT_MODEL)
-    except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        sys.exit(EXIT_INTERRUPTED)
-    sys.exit(code)
+        return EXIT_MODEL
 
 
 def _question(given: str | None) -> str:
@@ -74,34 +67,10 @@ def _question(given: str | None) -> str:
     return text.strip()
 
 
-def _workspace(
-    root: Path | None, docs: Sequence[Path], db: Sequence[Path], config: Path | None, model: str | None
-) -> tuple[tuple[UpstreamSpec, ...], str, list[str]]:
-    """The servers to start, the model's name, and what the conversation is about. Raises ConfigError for what isn't there."""
-    from portico_gateway.config import load_config
-    from portico_gateway.errors import ConfigError
-    from portico_gateway.specs import default_specs
-
-    if config is not None and not config.is_file():
-        raise ConfigError("there is no such file; --config takes a portico.toml or a host's mcp.json", path=config)
-    for option, folder in [("--root", root), *(("--docs", d) for d in docs)]:
-        if folder is not None and not folder.is_dir():
-            kind = "is not a folder" if folder.exists() else "is not there"
-            raise ConfigError(f"{option} {folder} {kind}; give an existing folder")
-    for file in db:
-        if "://" not in str(file) and not file.is_file():
-            raise ConfigError(f"--db {file} is not there; give an existing SQLite file")
-    loaded = load_config(config, flags={"model.name": model})
-    given = root is not None or docs or db
-    specs = loaded.specs() if loaded.servers and not given else default_specs(root, list(docs) or None, list(db) or None)
-    place = [str(p.absolute()) for p in (root or Path.cwd(), *docs, *db)] + ([str(config.absolute())] if config else [])
-    return specs, loaded.model.name, place
-
-
 async def _run(
     question: str,
     specs: tuple[UpstreamSpec, ...],
-    workspace: Sequence[str],
+    places: Sequence[str],
     model: str,
     max_steps: int,
     go_on: bool,
@@ -114,7 +83,7 @@ async def _run(
     from portico_gateway.view import Progress, TerminalView, as_json_object
 
     stderr = Console(stderr=True)
-    kept = conversation.path_of(workspace)
+    kept = conversation.path_of(places)
     history = conversation.load(kept) if go_on else []
     handle = None if as_json else TerminalView(Console(highlight=False)).handle
     with Progress(stderr) as progress:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 
+from portico_gateway.ask_tool import ask_tool
 from portico_gateway.config import PorticoConfig
 from portico_gateway.errors import GatewayError
 from portico_gateway.http.app import create_app
@@ -17,6 +20,9 @@ from portico_gateway.mcp_server import Gateway
 from portico_gateway.specs import UpstreamSpec
 from portico_gateway.upstreams import Upstreams
 from portico_servers.common.transport import bind, security
+
+if TYPE_CHECKING:
+    from portico_engine import AsyncEngine
 
 _GRACE = 3  # seconds that running requests get at the end
 
@@ -32,7 +38,6 @@ def run_server(config: PorticoConfig, specs: Sequence[UpstreamSpec], *, with_mod
         port = sock.getsockname()[1]
         set_up_logging("serve", config.log)
         upstreams = Upstreams(specs, log_dir=log_folder(config.log))
-        gateway = Gateway(upstreams, list_timeout=config.gateway.list_timeout)
         ended: list[LoadStatus] = []
 
         def on_end(status: LoadStatus) -> None:
@@ -43,6 +48,8 @@ def run_server(config: PorticoConfig, specs: Sequence[UpstreamSpec], *, with_mod
                 _say(f"model {model.name if model else ''} ready after {status.seconds:.1f} s")
 
         model = _model(config, on_end) if with_model else None
+        own = [ask_tool(upstreams, partial(_engine, model, config.serve.load_timeout))] if model else []
+        gateway = Gateway(upstreams, own_tools=own, list_timeout=config.gateway.list_timeout)
         rules = security(config.serve.host, port, config.serve.allowed_hosts, config.serve.allowed_origins)
         app = create_app(upstreams, gateway, model, security=rules, load_timeout=config.serve.load_timeout)
         options = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE, server_header=False)
@@ -60,6 +67,13 @@ def _model(config: PorticoConfig, on_end: object) -> ModelHost:
     path = find_model(config.model.name)
     options = {"executor": config.model.executor, "context": config.model.context}
     return model_host(model_id(config.model.name, path), path, on_end=on_end, **options)  # type: ignore[arg-type]
+
+
+async def _engine(model: ModelHost, timeout: float) -> AsyncEngine:
+    engine = await model.engine(timeout)
+    if engine is None:
+        raise GatewayError(f"the model is still loading after {timeout:g} s; ask again in a moment")
+    return engine
 
 
 def model_id(name: str, path: Path) -> str:

@@ -1,0 +1,141 @@
+"""The gateway's own MCP tool: a host's model hands a whole question to the local model and gets the answer with its sources.
+
+It owns the tool's face and the engine's late start: nothing is loaded before the first question.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+import mcp_types as types
+from mcp.shared.dispatcher import ProgressFnT
+
+from portico_gateway.errors import GatewayError
+from portico_gateway.mcp_server import OwnTool
+from portico_gateway.upstreams import Upstreams
+
+if TYPE_CHECKING:
+    from portico_engine import AsyncEngine
+    from portico_gateway.agent import Finished
+
+ENGINE_LIBRARIES = ("torch", "gguf", "tokenizers", "llguidance", "jinja2")
+MAX_STEPS = 3
+GetEngine = Callable[[], Awaitable["AsyncEngine"]]
+
+TOOL = types.Tool(
+    name="ask",
+    title="Ask the local model",
+    description="Answer a question about the user's code, documents and databases, by a model on this machine, with sources.",
+    input_schema={
+        "type": "object",
+        "properties": {"question": {"type": "string", "minLength": 1, "maxLength": 4000}},
+        "required": ["question"],
+        "additionalProperties": False,
+    },
+    output_schema={
+        "type": "object",
+        "properties": {
+            "answer": {"type": "string"},
+            "found": {"type": "boolean"},
+            "evidence": {"type": "string"},
+            "sources": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": ["answer", "found", "evidence", "sources"],
+    },
+    annotations=types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
+)
+
+
+def engine_installed() -> bool:
+    """Are the extra `engine`'s libraries there? Nothing is imported to find out."""
+    return all(importlib.util.find_spec(name) is not None for name in ENGINE_LIBRARIES)
+
+
+class LateEngine:
+    """Loads the model when it is first asked for, once; closing it ends what runs."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._lock = anyio.Lock()
+        self._engine: AsyncEngine | None = None
+        self._stack = AsyncExitStack()
+
+    async def get(self) -> AsyncEngine:
+        """The engine. Raises GatewayError where the model can't be had."""
+        async with self._lock:
+            if self._engine is None:
+                self._engine = await self._load()
+            return self._engine
+
+    async def _load(self) -> AsyncEngine:
+        from portico_engine import AsyncEngine, Engine, EngineError, find_model
+
+        try:
+            path = find_model(self._model)
+            loaded = await anyio.to_thread.run_sync(Engine.load, path)
+        except EngineError as error:
+            raise GatewayError(f"the model can't be loaded: {error}") from None
+        self._stack.callback(loaded.close)
+        return await self._stack.enter_async_context(AsyncEngine(loaded))
+
+    async def aclose(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._stack.aclose()
+
+
+def ask_tool(upstreams: Upstreams, engine: GetEngine) -> OwnTool:
+    """The tool, answering through `upstreams` with the engine that `engine` gives."""
+
+    async def call(arguments: dict[str, Any], progress: ProgressFnT | None) -> types.CallToolResult:
+        question = arguments.get("question")
+        if not isinstance(question, str) or not question.strip():
+            raise GatewayError("'question' must be a text that is not empty")
+        if progress is not None:
+            await progress(0.0, None, "loading the model")
+        return await _answer(upstreams, await engine(), question.strip(), progress)
+
+    return OwnTool(TOOL, call)
+
+
+async def _answer(
+    upstreams: Upstreams, engine: AsyncEngine, question: str, progress: ProgressFnT | None
+) -> types.CallToolResult:
+    from portico_engine import EngineError
+    from portico_gateway.agent import Agent, CallStarted, Finished
+    from portico_gateway.agent_host import UpstreamHost, embedder
+    from portico_gateway.router import Router
+
+    host = UpstreamHost(upstreams)
+    tools = host.tools()
+    router = await anyio.to_thread.run_sync(
+        Router, tools, {tool.name: host.server_of(tool.name) for tool in tools}, host.profiles(), embedder().embed
+    )
+    steps = 0
+    try:
+        async for event in Agent(engine, host, router).ask(question, max_steps=MAX_STEPS):
+            if isinstance(event, CallStarted) and progress is not None:
+                steps += 1
+                await progress(float(steps), None, f"calling {event.tool}")
+            if isinstance(event, Finished):
+                return _result(event)
+    except EngineError as error:
+        raise GatewayError(str(error)) from None
+    raise AssertionError("the loop ended without an end")
+
+
+def _result(end: Finished) -> types.CallToolResult:
+    evidence = "\n\n".join(call.shown.text for call in end.calls if call.shown.found)
+    sources = [f"{source.label} ({source.server})" for source in end.sources]
+    if not end.found:
+        searched = ", ".join(call.tool for call in end.calls if call.tool)
+        errors = "; ".join(call.error for call in end.calls if call.error)
+        text = f"Not found. Searched with: {searched or 'nothing'}." + (f" Errors: {errors}" if errors else "")
+    else:
+        text = "\n\n".join([end.answer, evidence, "Sources: " + ", ".join(sources) if sources else ""]).strip()
+    data = {"answer": end.answer, "found": end.found, "evidence": evidence, "sources": sources}
+    return types.CallToolResult(content=[types.TextContent(type="text", text=text)], structured_content=data)
