@@ -77,6 +77,10 @@ def test_an_array_does_not_repeat_itself_nor_stay_empty() -> None:
     assert bias(OPEN + '"colours":["blue"', ",", "]") == [pytest.approx(MORE + 1.0), 0.0]
 
 
+def test_a_token_that_opens_another_item_counts_only_items_that_are_not_there_yet() -> None:
+    assert bias(OPEN + '"colours":["blue', '","', '"') == [pytest.approx(MORE + 1.0), 0.0]
+
+
 def test_a_free_string_follows_what_the_question_spells_out_and_is_not_left_empty() -> None:
     prior = ToolCallPrior(TEXTS, NAMES, {"code__search": CALL})
     allowed = np.arange(len(TEXTS))
