@@ -196,8 +196,8 @@ class ToolCallPrior:
             return total + max(choices, default=0.0)
         total += _worth(later)
         if state.string is not None:
-            fresh = ((phrase, weight) for phrase, weight in self._values(state).items() if phrase not in top.items)
-            fitting = (weight for phrase, weight in fresh if phrase.startswith(state.string))
+            options = self._values(state).items()
+            fitting = (weight for phrase, weight in options if phrase.startswith(state.string) and phrase not in top.items)
             return total + max(fitting, default=0.0)
         if (top.kind == "{" and top.expects == "value") or (top.kind == "[" and top.expects == "key" and top.filled):
             fresh = (weight for phrase, weight in self._values(state).items() if phrase not in top.items)
