@@ -170,7 +170,7 @@ def measure_save(workspace: Workspace) -> dict[str, float]:
     path = index.root / index.files()[0].path
     times = []
     for turn in range(8):
-        word = f"savedword{turn}x"
+        word = "saved" + "".join(random.Random(turn).choices("bcdfghjkl", k=12))  # no word of any earlier save
         began = time.perf_counter()
         path.write_text(f"def {word}():\n    return 1\n    # end\n")
         while not index.search(word):

@@ -14,7 +14,7 @@ from portico_servers.code.languages import KINDS, language_of
 from portico_servers.code.symbols import Symbol, definitions
 
 # Raised whenever the same file gives other facts: terms, pieces, symbols. Indexes of an older version are rebuilt.
-EXTRACTION_VERSION = 3
+EXTRACTION_VERSION = 4
 MAX_BYTES = 1_000_000  # larger files are listed, not indexed; regex search still reads them
 _MAX_PLAIN_BYTES = 200_000  # of a file in no known language (logs, tables) the head says enough
 _MAX_MEAN_LINE = 400  # minified or generated: only its path is indexed
@@ -41,7 +41,7 @@ class FileFacts:
     imports: tuple[tuple[int, int], ...]
     chunks: bytes
     terms: tuple[str, ...]
-    surfaces: tuple[str, ...]  # of each term, a word as it was written
+    surfaces: tuple[str, ...]  # of each term, a word as it was written; "" for a name of several parts
     postings: bytes
 
 

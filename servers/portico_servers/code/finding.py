@@ -70,10 +70,10 @@ async def search_regex(
     found: list[tuple[float, str, str, int, str]] = []
     complete = True
     for name, index in workspace.indexes.items():
-        accepts, prior = wanted.accepts(name), workspace.priors(name)
+        accepts = wanted.accepts(name)
         result = await grep(index.root, pattern, options=wanted.ripgrep_options(), within=workspace.narrow(name, wanted))
         complete = complete and result.complete
-        found += [(-prior(m.path), name, m.path, m.line, m.text) for m in result.matches if accepts(m.path)]
+        found += [(-index.prior_of(m.path), name, m.path, m.line, m.text) for m in result.matches if accepts(m.path)]
     found.sort()
     hits = []
     for _, name, file, line, text in found[offset : offset + PAGE]:
@@ -115,10 +115,8 @@ def _named(workspace: Workspace, last: str, owner: Sequence[str], kind: str) -> 
     for root, index in workspace.indexes.items():
         if index.store is not None and last:
             named = index.store.symbols_named(last, kind=kind or None)
-            prior = workspace.priors(root) if len(named) > 1 else None
-            if prior is not None:
-                named.sort(key=lambda item: (item.symbol.name != last, -prior(item.path)))
-            found += [(root, item) for item in named]
+            likelier = [(item.symbol.name != last, -index.prior_of(item.path), number) for number, item in enumerate(named)]
+            found += [(root, named[number]) for *_, number in sorted(likelier)]
     narrowed = [(root, item) for root, item in found if _owned(item, owner)] if owner else []
     return narrowed or found
 

@@ -92,6 +92,10 @@ class RootIndex:
         ranked = self._ranked
         return [] if ranked is None else list(ranked.files.values())
 
+    def prior_of(self, path: str, unknown: float = 0.5) -> float:
+        ranked = self._ranked
+        return unknown if ranked is None else ranked.prior_of(path, unknown)
+
     # The thread.
 
     def _run(self) -> None:

@@ -61,6 +61,7 @@ class RankedIndex:
     def __init__(self, vocabulary: Vocabulary, weights: Weights | None = None) -> None:
         self.weights = weights or Weights()
         self.files: dict[int, KnownFile] = {}
+        self._priors: dict[str, float] = {}
         self._vocabulary = vocabulary
         self._field_of = np.zeros(0, np.int8)
         self._known_terms = 0
@@ -72,7 +73,9 @@ class RankedIndex:
             return
         self._learn_terms()
         for file in files:
-            self.files[file.id] = KnownFile(file.path, file.language, file.lines, file.skipped, prior(file.path, file.language))
+            likely = prior(file.path, file.language)
+            self.files[file.id] = KnownFile(file.path, file.language, file.lines, file.skipped, likely)
+            self._priors[file.path] = likely
         segment = Segment.of_files([file for file in files if len(file.chunks)], self._field_of)
         self._segments = (*self._segments, self._embedded(segment))
 
@@ -82,7 +85,13 @@ class RankedIndex:
             for segment in self._segments:
                 segment.kill(gone)
             for file_id in gone.tolist():
-                self.files.pop(file_id, None)
+                file = self.files.pop(file_id, None)
+                if file is not None:
+                    self._priors.pop(file.path, None)
+
+    def prior_of(self, path: str, unknown: float) -> float:
+        """How likely that file is what's meant; `unknown` for one that the index does not hold."""
+        return self._priors.get(path, unknown)
 
     def tidy(self) -> None:
         """Merge segments when there are many: the smaller ones first, so that the big one is rarely copied."""
@@ -180,11 +189,9 @@ class RankedIndex:
                     scores[segment.docs[span]] += np.float32(weight) * segment.impacts[span]
         live = segment.alive if allowed is None else segment.alive & _take(allowed, segment.file)
         scores[~live] = 0
-        if segment.size > _CANDIDATES:
-            best = np.argpartition(scores, -_CANDIDATES)[-_CANDIDATES:].astype(np.int32)
-        else:
-            best = np.arange(segment.size, dtype=np.int32)
-        best = np.sort(best[scores[best] > 0])
+        best = np.flatnonzero(scores).astype(np.int32)
+        if len(best) > _CANDIDATES:
+            best = np.sort(best[np.argpartition(scores[best], -_CANDIDATES)[-_CANDIDATES:]])
         return Candidates(segment, best, scores[best])
 
 

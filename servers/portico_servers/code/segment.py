@@ -37,7 +37,8 @@ class Segment:
         order = np.argsort(terms, kind="stable")
         self.docs, self.counts = docs[order], counts[order]
         sorted_terms = terms[order]
-        self.terms, starts = np.unique(sorted_terms, return_index=True)
+        starts = np.flatnonzero(np.diff(sorted_terms, prepend=-1))
+        self.terms = sorted_terms[starts]
         self.starts = np.append(starts, len(docs)).astype(np.int64)
         fields = field_of[sorted_terms] if len(docs) else np.zeros(0, np.int8)
         body = fields == BODY_FIELD

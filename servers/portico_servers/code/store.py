@@ -214,10 +214,6 @@ class Store:
             ).fetchall()
         return [FoundSymbol(row[0], row[1], Symbol(*row[2:])) for row in rows]
 
-    def interrupt(self) -> None:
-        """End a running look-up of another thread with sqlite3.OperationalError ("interrupted")."""
-        self._reader.interrupt()
-
     def _copy_to(self, target: Path) -> None:
         if not self.path.exists():
             return

@@ -49,8 +49,9 @@ def split(word: str) -> tuple[str, ...]:
 
 
 def surface(term: str) -> str:
-    """A word that gave `term` in this process: what an embedding model can read. The term itself if it's a whole name."""
-    return _surfaces.get(term, term)
+    """A word that gave `term` in this process: what an embedding model can read. Empty for a whole name of several parts:
+    its parts say what it means."""
+    return _surfaces.get(term, "")
 
 
 def stem(term: str) -> str:

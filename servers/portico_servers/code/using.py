@@ -50,9 +50,8 @@ async def _in_root(workspace: Workspace, root: str, word: str, wanted: Filter) -
     index = workspace.indexes[root]
     options = ["--fixed-strings", "--word-regexp"]
     paths, all_files = await files_with(index.root, word, options=options, within=workspace.narrow(root, wanted))
-    prior = workspace.priors(root)
     defining = {item.path for item in index.store.symbols_named(word)} if index.store is not None else set()
-    ordered = sorted(filter(wanted.accepts(root), paths), key=lambda p: (p not in defining, -prior(p), p))
+    ordered = sorted(filter(wanted.accepts(root), paths), key=lambda p: (p not in defining, -index.prior_of(p), p))
     stop = Event()
     try:
         part = await anyio.to_thread.run_sync(

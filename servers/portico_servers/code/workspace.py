@@ -17,7 +17,6 @@ from portico_servers.common.jail import Jail, NotFound
 
 PAGE = 10
 MAX_RESULTS = 200
-_UNKNOWN_PRIOR = 0.5  # of a file that regex search found and the index does not know
 
 
 class Workspace:
@@ -56,11 +55,6 @@ class Workspace:
             if total
             else "still indexing; ask again for more"
         )
-
-    def priors(self, root: str) -> Callable[[str], float]:
-        """How likely a file of that root is what's meant, by its path."""
-        known = {file.path: file.prior for file in self.indexes[root].files()}
-        return lambda path: known.get(path, _UNKNOWN_PRIOR)
 
     def excerpt(self, root: str, path: str, start: int, end: int, words: Sequence[str] = ()) -> str | None:
         """The snippet as the file is now; None if it went away."""

@@ -45,8 +45,9 @@ class Embedder:
         thread.start()
         return thread
 
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors, float32 [len(texts), 256]; a text without a known word gives zeros.
+    def embed(self, texts: Sequence[str], *, batch: int = 64) -> Vectors:
+        """Unit vectors, float32 [len(texts), 256]; a text without a known word gives zeros. The texts of one `batch` are
+        padded to its longest: a larger batch pays where texts are short and of a length.
 
         Raises RuntimeError if the model's files are missing (a broken installation).
         """
@@ -55,7 +56,7 @@ class Embedder:
             raise RuntimeError(self._failure or "the embedding model is not available")
         if not texts:
             return np.zeros((0, DIMENSIONS), np.float32)
-        vectors = np.asarray(self._model.embed(list(texts), norm=False), dtype=np.float32)
+        vectors = np.asarray(self._model.embed(list(texts), norm=False, batch_size=batch), dtype=np.float32)
         np.nan_to_num(vectors, copy=False)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0), dtype=np.float32)
