@@ -107,7 +107,7 @@ def explain(databases: Databases, arguments: Arguments, limits: Limits, call: Ca
     database = databases.choose(arguments.get("connection"))
     databases.view()
     sql = str(arguments["sql"])
-    plan = database.explain(sql, arguments.get("params") or [], limits, call)
+    plan = database.explain(sql, [], limits, call)
     advice = hints(database.source.engine, plan, sql, database.schema)
     return Answer({"connection": database.name, "plan": plan, "hints": advice, "sql": sql}, _clipped([*plan, *advice]))
 

@@ -51,10 +51,10 @@ class Notifier:
 async def watch(databases: Databases, notifier: Notifier) -> None:
     """Read the schemas at once, then look for changes: each second where a file was touched, else every ten."""
     try:
+        touched = _stamps(databases)  # before the first look: what changes during it is noticed after it
         await anyio.to_thread.run_sync(databases.view, abandon_on_cancel=True)
         # The first call would pay for this import.
         await anyio.to_thread.run_sync(importlib.import_module, "jsonschema", abandon_on_cancel=True)
-        touched = _stamps(databases)
         last = anyio.current_time()
         while True:
             await anyio.sleep(_FILE_SECONDS)

@@ -115,19 +115,24 @@ def _describe_in(view: View, connections: Sequence[str]) -> JSON:
     return object_schema({"table": table}, ["table"])
 
 
-def _sql_in(limit: bool) -> Callable[[View, Sequence[str]], JSON]:
-    def schema(view: View, connections: Sequence[str]) -> JSON:
-        properties: JSON = {
-            "sql": {"type": "string"},
-            "params": {"type": "array", "items": {"type": ["string", "number", "boolean", "null"]}},
-        }
-        if limit:
-            properties["limit"] = {"type": "integer", "minimum": 1, "maximum": 1000}
-        if len(connections) > 1:
-            properties = {"connection": {"enum": list(connections)}, **properties}
-        return object_schema(properties, [*(["connection"] if len(connections) > 1 else []), "sql"])
+def _query_in(view: View, connections: Sequence[str]) -> JSON:
+    properties: JSON = {
+        "sql": {"type": "string"},
+        "params": {"type": "array", "items": {"type": ["string", "number", "boolean", "null"]}},
+        "limit": {"type": "integer", "minimum": 1, "maximum": 1000},
+    }
+    return _of_connection(properties, connections)
 
-    return schema
+
+def _explain_in(view: View, connections: Sequence[str]) -> JSON:
+    return _of_connection({"sql": {"type": "string"}}, connections)
+
+
+def _of_connection(properties: JSON, connections: Sequence[str]) -> JSON:
+    """The properties of a tool that takes SQL: which connection comes first where there are several."""
+    if len(connections) == 1:
+        return object_schema(properties, ["sql"])
+    return object_schema({"connection": {"enum": list(connections)}, **properties}, ["connection", "sql"])
 
 
 def _rows_description(view: View) -> str:
@@ -158,6 +163,6 @@ BUILT_IN: tuple[ToolSpec, ...] = (
     ToolSpec("rows", "Ask the data", _rows_description, _rows_in, RESULT_SCHEMA, answers.rows),
     ToolSpec("tables", "List tables", _said(_TABLES), _tables_in, _TABLES_OUT, answers.tables),
     ToolSpec("describe", "Describe a table", _said(_DESCRIBE), _describe_in, _DESCRIBE_OUT, answers.describe),
-    ToolSpec("query", "Run SQL", _said(_QUERY), _sql_in(True), RESULT_SCHEMA, answers.query),
-    ToolSpec("explain", "Explain SQL", _said(_EXPLAIN), _sql_in(False), _EXPLAIN_OUT, answers.explain),
+    ToolSpec("query", "Run SQL", _said(_QUERY), _query_in, RESULT_SCHEMA, answers.query),
+    ToolSpec("explain", "Explain SQL", _said(_EXPLAIN), _explain_in, _EXPLAIN_OUT, answers.explain),
 )

@@ -89,7 +89,9 @@ class DuckDBEngine:
 
     def explain(self, sql: str, parameters: Parameters, limits: Limits) -> list[str]:
         """The physical plan as DuckDB draws it."""
-        found = self.run("EXPLAIN " + sql, parameters, limits)
+        names = () if parameters else self._only_statement(sql).named_parameters
+        unset: Parameters = [None] * len(names) if all(name.isdigit() for name in names) else dict.fromkeys(names)
+        found = self.run("EXPLAIN " + sql, unset or parameters, limits)  # a plan needs no values
         return [line for row in found.rows for line in str(row[-1]).splitlines() if line.strip()]
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ It owns one connection. What the tables are like is in `sqlite_schema.py`, what 
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ MAGIC = b"SQLite format 3\x00"
 _VALUE_BYTES = 16_000_000
 _STATEMENT_BYTES = 1_000_000
 _STEPS_BETWEEN_CHECKS = 2_000  # virtual machine steps between two looks at the clock
+_MISSING_VALUES = re.compile(r"statement uses (\d+), and there are 0 supplied")
 _REFUSED = (
     "not authorized",
     "authorization denied",
@@ -150,7 +152,13 @@ class SQLiteEngine:
 
     def explain(self, sql: str, parameters: Parameters, limits: Limits) -> list[str]:
         """EXPLAIN QUERY PLAN, indented."""
-        plan = self.run("EXPLAIN QUERY PLAN " + sql, parameters, limits)
+        try:
+            plan = self.run("EXPLAIN QUERY PLAN " + sql, parameters, limits)
+        except StatementError as exc:
+            missing = _MISSING_VALUES.search(str(exc))
+            if missing is None or parameters:
+                raise
+            plan = self.run("EXPLAIN QUERY PLAN " + sql, [None] * int(missing[1]), limits)  # a plan needs no values
         depth: dict[int, int] = {0: -1}
         lines = []
         for identity, parent, _, detail in plan.rows:

@@ -43,7 +43,7 @@ def resolve(arguments: Mapping[str, Any], rows: RowsSchema, tables: Mapping[str,
         limit=_limit(ask.get("limit", DEFAULT_LIMIT)),
     )
     _check_aggregate(question, found)
-    _check_schema(arguments, rows)
+    _check_schema(ask, rows)
     return table, question
 
 
@@ -60,12 +60,15 @@ def _check_aggregate(question: Question, found: Mapping[str, Field]) -> None:
                 raise ArgumentError(f"{question.aggregate} needs number columns, not {field.path!r} (there are: {known})")
 
 
-def _check_schema(arguments: Mapping[str, Any], rows: RowsSchema) -> None:
+def _check_schema(ask: Mapping[str, Any], rows: RowsSchema) -> None:
+    """The table's own branch decides: an error of all branches together would speak of other tables."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
-    validator = Draft202012Validator(rows.input_schema)
-    if (error := best_match(validator.iter_errors(arguments))) is not None:
+    whole = rows.input_schema["properties"][ROOT]
+    branches = [b for b in whole.get("anyOf", ()) if b["properties"]["table"]["const"] == ask["table"]]
+    schema = {**(branches[0] if branches else whole), "$defs": rows.input_schema.get("$defs", {})}
+    if (error := best_match(Draft202012Validator(schema).iter_errors(ask))) is not None:
         where = "/".join(str(part) for part in error.absolute_path)
         raise ArgumentError(f"{where or ROOT}: {error.message}")
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,14 +22,15 @@ from portico_servers.db.schema import Schema, Table
 
 ROOT = "ask"
 AGGREGATES = ("none", "count", "sum", "avg", "min", "max", "count_distinct")
-MAX_COLUMNS = 8
 MAX_FILTERS = 4
 MAX_LIMIT = 1000
 TEXT_OPS = ("=", "!=", "contains", "starts with")
 NUMBER_OPS = ("=", "!=", "<", "<=", ">", ">=")
 VALUE_OPS = ("=", "!=")
-DATE_PATTERN = r"^\d{4}(-\d\d){0,2}$|^\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?$"
-BUDGET = 11_000  # characters of compact JSON, about three a token
+DATE_PATTERN = r"^\d{4}(-\d\d(-\d\d([ T]\d\d:\d\d)?)?)?$"
+BUDGET = 10_000  # characters of compact JSON; a token has 2.8 of them
+_PARENT_COLUMNS = (1_000, 8, 6, 4, 2, 0)  # of each parent, tried in turn
+_WORTH_SHARING = 100  # characters of a list of names, from which on a definition of it is shorter than the list twice
 
 # What people say for a key, or (`option: "words"`) for one of its values: hosts' models read it, and the gateway's prior does.
 _AGGREGATE_WORDS = (
@@ -63,31 +65,65 @@ class RowsSchema:
 
 
 def build(tables: Sequence[Named], *, budget: int = BUDGET) -> RowsSchema:
-    """The fullest schema within `budget`: with parents' columns, then without, then with columns as plain strings."""
+    """The fullest schema within `budget`: all parents' columns, fewer of each, none, at last columns as plain strings."""
     every = {item.name: fields(item.schema, item.table) for item in tables}
     every = {name: found for name, found in every.items() if found}
-    own = {name: tuple(f for f in found if f.join is None) for name, found in every.items()}
-    for listed, note in ((every, None), (own, "columns of parent tables can be named but aren't listed")):
+    for limit in _PARENT_COLUMNS:
+        listed = {name: _within(found, limit) for name, found in every.items()}
         schema = _schema(listed)
         if len(json.dumps(schema, separators=(",", ":"))) <= budget:
-            return RowsSchema(schema, listed if note is None else every, note)
-    return RowsSchema(_loose(tuple(every)), every, "too many columns to list: see describe")
+            return RowsSchema(schema, listed, None if listed == every else "some columns of parent tables need SQL")
+    return RowsSchema(_loose(tuple(every)), every, "columns are not listed: see describe")
+
+
+def _within(found: Sequence[Field], limit: int) -> tuple[Field, ...]:
+    """Own columns, and at most `limit` of each parent's."""
+    taken: Counter[str] = Counter()
+    kept = []
+    for field in found:
+        if field.join is not None:
+            taken[field.join.prefix] += 1
+            if taken[field.join.prefix] > limit:
+                continue
+        kept.append(field)
+    return tuple(kept)
 
 
 def _schema(listed: Mapping[str, Sequence[Field]]) -> JSON:
     columns = [f.column for found in listed.values() for f in found]
     kinds = {"listed" if column.values else column.kind for column in columns}
-    names = {_key(name): {"enum": [f.path for f in found]} for name, found in listed.items()}
-    return _root({"anyOf": [_branch(name, found) for name, found in listed.items()]}, {**_shared(kinds), **names})
+    branches, names = [], {}
+    for name, found in listed.items():
+        defs, text = _names(_key(name), found)
+        names.update(defs)
+        branches.append(_branch(name, found, text))
+    return _root({"anyOf": branches}, {**_shared(kinds), **names})
 
 
-def _branch(name: str, found: Sequence[Field]) -> JSON:
+def _names(key: str, found: Sequence[Field]) -> tuple[JSON, JSON]:
+    """A table's names as definitions, and a schema of its text columns: a definition of its own where there are many."""
+    texts = [f.path for f in found if _shape(f) == "text"]
+    others = [f.path for f in found if _shape(f) != "text"]
+    if len(json.dumps(texts)) < _WORTH_SHARING or not others:
+        return {key: {"enum": [f.path for f in found]}}, {"enum": texts}
+    text = {"$ref": f"#/$defs/{key}.text"}
+    return {f"{key}.text": {"enum": texts}, key: {"anyOf": [text, {"enum": others}]}}, text
+
+
+def _shape(field: Field) -> str | None:
+    """The kind of condition that fits a field: by its kind, or by its own values; none for a part of a date."""
+    if field.part is not None:
+        return None
+    return "listed" if field.column.values else field.column.kind
+
+
+def _branch(name: str, found: Sequence[Field], text: JSON) -> JSON:
     """One table's branch of the question: `ask` with this table's names in the open places."""
     columns = {"$ref": f"#/$defs/{_key(name)}"}
     properties = {
         "table": {"const": name},
         "columns": {"items": columns},
-        "filters": {"items": {"anyOf": _filters(found)}},
+        "filters": {"items": {"anyOf": _filters(found, text)}},
         "group_by": columns,
         "order_by": columns,
     }
@@ -98,16 +134,16 @@ def _branch(name: str, found: Sequence[Field]) -> JSON:
     return {"$ref": "#/$defs/ask", "properties": properties, "anyOf": [{"$ref": "#/$defs/plain"}, total]}
 
 
-def _filters(found: Sequence[Field]) -> list[JSON]:
+def _filters(found: Sequence[Field], text: JSON) -> list[JSON]:
     """A condition's shapes: one for each kind of column that there is, and one for each column with listed values."""
     shapes: list[JSON] = []
-    found = [f for f in found if f.part is None]
     for kind in ("text", "number", "date", "boolean"):
-        paths = [f.path for f in found if f.column.kind == kind and not f.column.values]
+        paths = [f.path for f in found if _shape(f) == kind]
         if paths:
-            shapes.append({"$ref": f"#/$defs/{kind}", "properties": {"column": {"enum": paths}}})
+            column = text if kind == "text" else {"enum": paths}
+            shapes.append({"$ref": f"#/$defs/{kind}", "properties": {"column": column}})
     for field in found:
-        if field.column.values:
+        if _shape(field) == "listed":
             narrowed = {"column": {"const": field.path}, "value": {"enum": list(field.column.values)}}
             shapes.append({"$ref": "#/$defs/listed", "properties": narrowed})
     return shapes
@@ -116,12 +152,12 @@ def _filters(found: Sequence[Field]) -> list[JSON]:
 def _ask() -> JSON:
     """The question's keys, in the order in which a model decides them."""
     properties: JSON = {
-        "table": {"type": "string"},
-        "aggregate": {"type": "string", "description": _AGGREGATE_WORDS},
-        "columns": {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MAX_COLUMNS},
+        "table": {},
+        "aggregate": {"description": _AGGREGATE_WORDS},
+        "columns": {"type": "array", "minItems": 1},
         "filters": {"type": "array", "maxItems": MAX_FILTERS},
-        "group_by": {"type": "string", "description": _GROUP_WORDS},
-        "order_by": {"type": "string", "description": _ORDER_BY_WORDS},
+        "group_by": {"description": _GROUP_WORDS},
+        "order_by": {"description": _ORDER_BY_WORDS},
         "order": {"enum": ["asc", "desc"], "description": _ORDER_WORDS},
         "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
     }
@@ -155,11 +191,15 @@ def _condition(ops: Sequence[str], value: JSON) -> JSON:
 
 
 def _loose(names: Sequence[str]) -> JSON:
-    ask = _ask()
+    ask, text = _ask(), {"type": "string"}
     ask["properties"]["table"] = {"enum": list(names)}
-    ask["properties"]["aggregate"] = {"enum": list(AGGREGATES)}
+    ask["properties"]["aggregate"]["enum"] = list(AGGREGATES)
     condition = _condition([*NUMBER_OPS, *TEXT_OPS[2:]], {"type": ["string", "number", "boolean", "null"]})
+    condition["properties"]["column"] = text
     ask["properties"]["filters"]["items"] = condition
+    ask["properties"]["columns"]["items"] = text
+    ask["properties"]["group_by"].update(text)
+    ask["properties"]["order_by"].update(text)
     return _root(ask, {})
 
 

@@ -1,0 +1,201 @@
+"""How often does the default model answer a question from a database: by `rows` under the grammar, and by writing SQL?
+
+usage: python benchmarks/db_rows.py [--questions N] [--model FILE.gguf]
+
+Sixty questions (benchmarks/data/db_questions.jsonl) over three small databases of our own. Each way gets the same prompt: the
+tool's signature, the tables with their columns, the question; it decodes under the tool's grammar at temperature 0, and its
+call is run. Right: the same rows as hand-written SQL gives; further columns do no harm. `guided` is `rows` with the agent's
+priors, as `portico ask` decodes. First, the call that answers each question is checked to give what the SQL gives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.progress import track
+
+from data.db_samples import SAMPLES, write_sqlite
+from portico_engine import Engine, FinishReason, Request, SamplingParams, Tool, ToolCallPrior, find_model
+from portico_engine.grammar import NamedTool, compile_tool_calls
+from portico_gateway.agent import CALL_FORM, STRENGTH, SYSTEM
+from portico_gateway.agent_host import embedder
+from portico_gateway.hints import Hints, read_question
+from portico_gateway.signatures import signature
+from portico_servers.db import answers
+from portico_servers.db.answers import schema_text
+from portico_servers.db.database import Call, Databases
+from portico_servers.db.errors import DbError
+from portico_servers.db.limits import Limits
+from portico_servers.db.sources import parse
+from portico_servers.db.tool_table import BUILT_IN
+from report import table, write
+
+QUESTIONS = Path(__file__).parent / "data/db_questions.jsonl"
+WAYS = ("query", "rows", "rows, guided")
+MAX_TOKENS = 160
+Rows = Sequence[Sequence[Any]]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of one way's calls."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
+    forced: list[float] = field(default_factory=list)
+    wrong: list[dict[str, Any]] = field(default_factory=list)
+
+    def figures(self) -> dict[str, Any]:
+        return {
+            "right": self.outcomes["right"],
+            "of": self.outcomes.total(),
+            "outcomes": dict(self.outcomes),
+            "seconds_p50": round(statistics.median(self.seconds), 3),
+            "sampled_steps_mean": round(statistics.fmean(self.steps), 1),
+            "forced_share_mean": round(statistics.fmean(self.forced), 3),
+            "not_right": self.wrong,
+        }
+
+
+class Asker:
+    """The model in front of one database at a time."""
+
+    def __init__(self, model: str | None) -> None:
+        self.engine = Engine.load(find_model(model))
+        self._hints = Hints(embedder().embed)
+        self._texts = [token.decode("utf-8", "replace") for token in self.engine.tokenizer.token_bytes]
+        self._made = 0
+
+    def ask(self, way: str, question: str, databases: Databases, tally: Tally) -> dict[str, Any] | None:
+        """The arguments of the model's call; None where it was cut by length."""
+        view = databases.view()
+        spec = next(spec for spec in BUILT_IN if spec.name == way.split(",")[0])
+        listed = spec.tool(view, list(databases.by_name))
+        tool = Tool(spec.name, listed.description or "", listed.input_schema)
+        schemas = "\n".join(schema_text(named) for named in view.tables.values())
+        system = f"{SYSTEM}{signature(tool)}\n\n{schemas}{CALL_FORM}"
+        prior = None
+        if way.endswith("guided"):
+            hints = self._hints.prior(tool, read_question(question))
+            prior = ToolCallPrior(self._texts, {tool.name: 0.0}, {tool.name: hints}, strength=STRENGTH)
+        self._made += 1
+        request = Request(
+            id=str(self._made),
+            prompt=self.engine.render_chat([{"role": "system", "content": system}, {"role": "user", "content": question}]),
+            sampling=SamplingParams(temperature=0.0),
+            max_tokens=MAX_TOKENS,
+            grammar=compile_tool_calls([tool], choice=NamedTool(tool.name)),
+            prior=prior,
+        )
+        return self._arguments(request, tally)
+
+    def _arguments(self, request: Request, tally: Tally) -> dict[str, Any] | None:
+        start, text = time.perf_counter(), ""
+        self.engine.submit(request)
+        while True:
+            for delta in self.engine.step():
+                text += delta.text
+                if delta.finish_reason is None:
+                    continue
+                tally.seconds.append(time.perf_counter() - start)
+                if delta.usage is not None:
+                    tally.steps.append(delta.usage.sampled_steps)
+                    tally.forced.append(delta.usage.forced_tokens / max(delta.usage.completion_tokens, 1))
+                if delta.finish_reason is not FinishReason.STOP:
+                    return None
+                found: dict[str, Any] = json.loads(text)["arguments"]
+                return found
+
+
+def answer(way: str, databases: Databases, arguments: dict[str, Any]) -> Rows | str:
+    """The rows that a call gives, or what kind of failure."""
+    run = answers.rows if way.startswith("rows") else answers.query
+    try:
+        rows: Rows = run(databases, arguments, Limits(rows=1000), Call()).structured["rows"]
+    except DbError as exc:
+        return type(exc).__name__
+    return rows
+
+
+def same(found: Rows, expected: Rows) -> bool:
+    """Every expected column is among the found ones, row for row in some order."""
+    if len(found) != len(expected):
+        return False
+    if not expected:
+        return True
+    wanted = [comparable(column) for column in zip(*expected, strict=True)]
+    there = [comparable(column) for column in zip(*found, strict=True)]
+    return all(column in there for column in wanted)
+
+
+def comparable(cells: Sequence[Any]) -> list[str]:
+    return sorted(f"{cell:.9g}" if isinstance(cell, int | float) else str(cell) for cell in cells)
+
+
+def measure(args: argparse.Namespace, opened: dict[str, Databases], files: dict[str, Path]) -> dict[str, Any]:
+    items = [json.loads(line) for line in QUESTIONS.read_text(encoding="utf-8").splitlines()][: args.questions]
+    expected: list[Rows] = []
+    exact = 0
+    for item in items:
+        connection = sqlite3.connect(files[item["database"]])
+        expected.append(connection.execute(item["sql"]).fetchall())
+        connection.close()
+        found = answer("rows", opened[item["database"]], {"ask": item["ask"]})
+        exact += not isinstance(found, str) and same(found, expected[-1])
+    asker = Asker(args.model)
+    tallies = {way: Tally() for way in WAYS}
+    for way, tally in tallies.items():
+        for item, wanted in track(list(zip(items, expected, strict=True)), way, disable=not sys.stderr.isatty()):
+            arguments = asker.ask(way, item["question"], opened[item["database"]], tally)
+            found = "cut" if arguments is None else answer(way, opened[item["database"]], arguments)
+            outcome = found if isinstance(found, str) else "right" if same(found, wanted) else "other rows"
+            tally.outcomes[outcome] += 1
+            if outcome != "right":
+                tally.wrong.append({"question": item["question"], "call": arguments, "outcome": outcome})
+    return {
+        "questions": len(items),
+        "structured_calls_equal_to_sql": exact,
+        "model": asker.engine.info.name,
+        "ways": {way: tally.figures() for way, tally in tallies.items()},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--questions", type=int, default=60)
+    parser.add_argument("--model", default=None)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        files = {name: write_sqlite(Path(folder), name) for name in SAMPLES}
+        opened = {name: Databases(parse([str(path)])) for name, path in files.items()}
+        figures = measure(args, opened, files)
+        for databases in opened.values():
+            databases.close()
+    print(f"structured calls equal to hand-written SQL: {figures['structured_calls_equal_to_sql']} of {figures['questions']}\n")
+    table(
+        ["way", "right", "of", "share", "s a call (p50)", "sampled steps", "forced", "else"],
+        [
+            [
+                way, f["right"], f["of"], f"{f['right'] / f['of']:.0%}", f["seconds_p50"], f["sampled_steps_mean"],
+                f"{f['forced_share_mean']:.0%}", ", ".join(f"{k} {v}" for k, v in f["outcomes"].items() if k != "right"),
+            ]
+            for way, f in figures["ways"].items()
+        ],
+    )  # fmt: skip
+    write("db_rows", figures)
+
+
+if __name__ == "__main__":
+    main()
