@@ -37,9 +37,9 @@ def test_temperature_sharpens_and_flattens() -> None:
     ("params", "kept"),
     [
         (SamplingParams(temperature=1, top_k=2), {0, 1}),
-        (SamplingParams(temperature=1, top_p=0.5), {0}),
+        (SamplingParams(temperature=1, top_p=0.49), {0}),
         (SamplingParams(temperature=1, top_p=0.51), {0, 1}),
-        (SamplingParams(temperature=1, top_p=0.9), {0, 1, 2}),
+        (SamplingParams(temperature=1, top_p=0.89), {0, 1, 2}),
         (SamplingParams(temperature=1, min_p=0.2), {0, 1, 2}),
         (SamplingParams(temperature=1, min_p=0.2, top_p=0.6), {0, 1}),
         (SamplingParams(temperature=1, top_k=4, top_p=0.99, min_p=0.1), {0, 1, 2, 3}),
