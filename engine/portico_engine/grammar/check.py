@@ -72,7 +72,24 @@ def _validator(schema: Any, resources: Mapping[str, Any] | None) -> Any:
         registry = registry.with_resource(uri, Resource.from_contents(contents, default_specification=DRAFT202012))
     from jsonschema_specifications import REGISTRY
 
-    return _class(dialect_of(schema))(schema, registry=registry.combine(REGISTRY))
+    return _class(dialect_of(schema))(_in_one_dialect(schema), registry=registry.combine(REGISTRY))
+
+
+def _in_one_dialect(schema: Any) -> Any:
+    """The schema without `$schema` below its root: jsonschema would go on there with a plain validator of that dialect."""
+
+    def inner(value: Any, *, root: bool) -> Any:
+        if isinstance(value, list):
+            return [inner(item, root=False) for item in value]
+        if not isinstance(value, dict):
+            return value
+        return {
+            key: item if key in ("enum", "const") else inner(item, root=False)
+            for key, item in value.items()
+            if not (key == "$schema" and isinstance(item, str)) or root
+        }
+
+    return inner(schema, root=True) if isinstance(schema, dict) else schema
 
 
 @lru_cache(maxsize=8)

@@ -44,6 +44,11 @@ def json_literal(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+def is_text(value: str) -> bool:
+    """Is it free of lone surrogates, so that UTF-8 can write it?"""
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def spelling(code_point: int) -> str:
     """The canonical spelling of one code point inside a JSON string."""
     known = ESCAPES.get(code_point)

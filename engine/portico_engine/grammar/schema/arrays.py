@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from portico_engine.grammar.ir import EMPTY, NEVER, Never, Node, alt, optional, repeat, seq, text
-from portico_engine.grammar.schema.formula import ARRAY, Atom, Case, Goal
+from portico_engine.grammar.schema.formula import ARRAY, Atom, Case, Goal, goal_of
 
 if TYPE_CHECKING:
     from portico_engine.grammar.schema.build import Builder
@@ -24,7 +24,7 @@ class _Shape:
 
     def goal_at(self, index: int) -> Goal:
         subs = [sub for at, sub in self.prefixes if at == index] + [sub for first, sub in self.rests if first <= index]
-        return tuple(dict.fromkeys(subs))  # type: ignore[arg-type]
+        return goal_of(subs)  # type: ignore[arg-type]
 
     @property
     def uniform_from(self) -> int:
@@ -198,7 +198,7 @@ class _Counter:
         for now, goal in combos:
             if any(atom.value[2] is not None and n > atom.value[2] for n, atom in zip(now, self.shape.contains, strict=True)):
                 continue
-            item = self.builder.goal(tuple(dict.fromkeys(goal)), f"{self.hint}/item")
+            item = self.builder.goal(goal_of(goal), f"{self.hint}/item")
             if not isinstance(item, Never):
                 out.append(seq(comma, item, self._state(index + 1, now)))
         return out

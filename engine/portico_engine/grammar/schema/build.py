@@ -32,7 +32,7 @@ from portico_engine.grammar.schema.formula import (
     normal_form,
 )
 from portico_engine.grammar.schema.values import atom_holds, type_of
-from portico_engine.grammar.strings import json_literal
+from portico_engine.grammar.strings import is_text, json_literal
 
 _INLINE = 3  # nodes: a value no larger is written where it stands instead of becoming a rule
 _ORDER = (STRING, INTEGER, FRACTION, BOOLEAN, NULL, ARRAY, OBJECT)
@@ -52,7 +52,6 @@ class Builder:
         self.meter = meter
         self.expander = Expander(document, self.loosen)
         self.rules: dict[str, Node] = {}
-        self.value_rules: set[str] = set()  # rules that hold one JSON value each: what depth is counted by
         self.loosened: dict[tuple[str, str], Loosened] = {}
         self.bounded: dict[tuple[str, str], DefaultBound] = {}
         self.dead: dict[str, str] = {}  # pointer -> why nothing satisfies it
@@ -111,7 +110,6 @@ class Builder:
         name = self.new_name(hint)
         self._goals[key] = Ref(name)
         self._open.add(name)
-        self.value_rules.add(name)
         pointer = goal[0][0].pointer if goal else ""
         node = self._cases(self.cases(goal), pointer, hint)
         self._open.discard(name)
@@ -164,7 +162,10 @@ class Builder:
         self.meter.count(len(kept))
         if not kept:
             return self.never(first.pointer, "none of the listed values satisfies the other keywords")
-        return alt(*(text(json_literal(value)) for value in kept))
+        texts = [literal for value in kept if is_text(literal := json_literal(value))]
+        if not texts:
+            return self.never(first.pointer, "the listed values hold lone surrogates, which no text can")
+        return alt(*map(text, texts))
 
 
 _BUILDERS: dict[str, Callable[[Builder, Case, str, str], Node]] = {

@@ -32,7 +32,7 @@ def schema_to_ir(
     """
     meter = Meter(limits)
     try:
-        document = SchemaDocument(schema, limits, resources)
+        document = SchemaDocument(schema, meter, resources)
         builder = Builder(document, tool=tool, prefix=prefix, bounds=bounds, limits=limits, meter=meter)
         start = builder.goal(((document.root, True),), "root" if not prefix else "")
         rules, name = _finish(builder, start)
@@ -54,7 +54,7 @@ def _finish(builder: Builder, start: Node) -> tuple[dict[str, Node], str]:
     if name not in rules:
         raise _unsatisfiable(builder)
     if builder.bounds is not None:
-        rules, levels = unroll(rules, name, builder.value_rules, builder.bounds.depth, builder.meter)
+        rules, levels = unroll(rules, name, builder.bounds.depth, builder.meter)
         if levels is not None:
             builder.bound("", "depth", levels)
     return rules, name

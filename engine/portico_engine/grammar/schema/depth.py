@@ -92,24 +92,27 @@ def _reachable(rules: Mapping[str, Node], start: str) -> list[str]:
 
 
 def unroll(
-    rules: dict[str, Node], start: str, counted: set[str], levels: int, meter: Meter
+    rules: dict[str, Node], start: str, levels: int, meter: Meter
 ) -> tuple[dict[str, Node], int | None]:
-    """Recursion through rules of `counted` at most `levels` deep, and the levels used; None where nothing recurs.
+    """Recursion at most `levels` deep, and the levels used; None where nothing recurs.
 
     Where no string of `start` is that shallow, more levels are taken.
     """
-    groups = _cycles(rules)
+    groups, heads = _cycles(rules)
     if not groups:
         return rules, None
     for factor in _MORE_LEVELS:
-        flat = prune(_Unroller(rules, groups, counted, levels * factor, meter).run(start), start)
+        flat = prune(_Unroller(rules, groups, heads, levels * factor - 1, meter).run(start), start)
         if flat:
             return flat, levels * factor
     return rules, None
 
 
-def _cycles(rules: Mapping[str, Node]) -> dict[str, int]:
-    """Rule -> number of its strongly connected component, for rules that can reach themselves (Tarjan, without recursion)."""
+def _cycles(rules: Mapping[str, Node]) -> tuple[dict[str, int], set[str]]:
+    """Of the rules that can reach themselves: the number of each one's strongly connected component, and those at which a
+    cycle is entered, so that every cycle passes one (Tarjan's algorithm, without recursion; SIAM J. Comput. 1(2), 1972).
+    """
+    heads: set[str] = set()
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     on_stack: dict[str, None] = {}
@@ -121,6 +124,7 @@ def _cycles(rules: Mapping[str, Node]) -> dict[str, int]:
         work = [(root, iter(edges[root]))]
         index[root] = low[root] = len(index)
         on_stack[root] = None
+        on_path = {root}
         while work:
             name, successors = work[-1]
             for other in successors:
@@ -128,11 +132,15 @@ def _cycles(rules: Mapping[str, Node]) -> dict[str, int]:
                     index[other] = low[other] = len(index)
                     on_stack[other] = None
                     work.append((other, iter(edges[other])))
+                    on_path.add(other)
                     break
+                if other in on_path:
+                    heads.add(other)
                 if other in on_stack:
                     low[name] = min(low[name], index[other])
             else:
                 work.pop()
+                on_path.discard(name)
                 if work:
                     low[work[-1][0]] = min(low[work[-1][0]], low[name])
                 if low[name] == index[name]:
@@ -144,16 +152,16 @@ def _cycles(rules: Mapping[str, Node]) -> dict[str, int]:
                             break
                     if len(members) > 1 or name in edges[name]:
                         groups.update((member, index[name]) for member in members)
-    return groups
+    return groups, heads
 
 
 class _Unroller:
-    """Copies of recursive rules by how many levels are left below them."""
+    """Copies of recursive rules by how many levels are left below them, at most `levels`."""
 
     def __init__(
-        self, rules: Mapping[str, Node], groups: Mapping[str, int], counted: set[str], levels: int, meter: Meter
+        self, rules: Mapping[str, Node], groups: Mapping[str, int], heads: set[str], levels: int, meter: Meter
     ) -> None:
-        self.rules, self.groups, self.counted, self.levels, self.meter = rules, groups, counted, levels, meter
+        self.rules, self.groups, self.heads, self.levels, self.meter = rules, groups, heads, levels, meter
         self.out: dict[str, Node] = {}
         self.todo: list[tuple[str, int]] = []
 
@@ -173,7 +181,7 @@ class _Unroller:
         own = self.groups.get(name)
         if own is None or own != group:
             left = self.levels
-        elif name in self.counted:
+        elif name in self.heads:
             left -= 1
         if left < 0:
             return NEVER

@@ -6,21 +6,10 @@ value the two sides differ, or that the other side forbids.
 
 from __future__ import annotations
 
+from portico_engine.errors import InvalidSchema
 from portico_engine.grammar.numbers import Interval
 from portico_engine.grammar.schema.expand import Expander
-from portico_engine.grammar.schema.formula import (
-    ARRAY,
-    FRACTION,
-    INTEGER,
-    OBJECT,
-    STRING,
-    Atom,
-    Case,
-    Formula,
-    TooManyCases,
-    conjoin,
-    normal_form,
-)
+from portico_engine.grammar.schema.formula import (ARRAY, FRACTION, INTEGER, OBJECT, STRING, AllOf, Atom, Case, Formula, Sub, TooManyCases, conjoin, normal_form,)
 from portico_engine.grammar.schema.values import atom_holds, subs_for, type_of
 
 _CASES = 64
@@ -88,12 +77,10 @@ def _object_empty(expander: Expander, atoms: tuple[Atom, ...], depth: int) -> bo
     return False
 
 
-def _goal_empty(expander: Expander, subs: tuple[tuple[object, bool], ...], depth: int) -> bool:
-    from portico_engine.grammar.schema.formula import AllOf
-
-    formula = AllOf(tuple(expander.formula(sub) for sub in subs))  # type: ignore[arg-type]
+def _goal_empty(expander: Expander, subs: tuple[Sub, ...], depth: int) -> bool:
     try:
+        formula = AllOf(tuple(expander.formula(sub) for sub in subs))
         cases = normal_form(formula, _CASES)
-    except TooManyCases:
+    except (TooManyCases, InvalidSchema):  # a schema in the making refers back here; a bad one is refused where it counts
         return False
     return all(surely_empty(expander, case, type_, depth) for case in cases for type_ in case.types)

@@ -7,13 +7,13 @@ reference that leaves the document finds only what the caller handed in, and the
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urldefrag, urljoin
 
 from portico_engine.errors import GrammarTooLarge, InvalidSchema
-from portico_engine.grammar.bounds import Limits
+from portico_engine.grammar.bounds import Meter
 
 
 class Dialect(enum.IntEnum):
@@ -35,33 +35,62 @@ _DIALECTS = {
     "json-schema.org/draft/2020-12/schema": Dialect.DRAFT_2020,
 }
 _DATA = frozenset({"enum", "const", "default", "examples", "example"})  # keywords that hold values, never schemas
+_NAMING = frozenset({"$id", "id", "$anchor", "$dynamicAnchor"})
+_TELLING = _NAMING | {"exclusiveMinimum", "exclusiveMaximum", "items", "dependencies"}
 
 
 def dialect_of(schema: Any) -> Dialect:
     """The draft that a schema names; where it names none, 2020-12, unless it is written in draft-07's own way."""
     if not isinstance(schema, dict):
         return Dialect.DRAFT_2020
-    named = schema.get("$schema")
-    if isinstance(named, str):
-        known = _DIALECTS.get(named.split("://", 1)[-1].rstrip("#"))
-        return known or Dialect.DRAFT_2020
-    for value in _dicts(schema):
-        if isinstance(value.get("items"), list) or ("dependencies" in value and isinstance(value["dependencies"], dict)):
-            return Dialect.DRAFT_7
-        if isinstance(value.get("exclusiveMinimum"), bool) or isinstance(value.get("exclusiveMaximum"), bool):
-            return Dialect.DRAFT_4
+    return _named_dialect(schema) or _survey(schema, None).dialect
+
+
+def _named_dialect(schema: Any) -> Dialect | None:
+    """The dialect of `$schema`; an unknown one is read as 2020-12."""
+    named = schema.get("$schema") if isinstance(schema, dict) else None
+    if not isinstance(named, str):
+        return None
+    return _DIALECTS.get(named.split("://", 1)[-1].rstrip("#"), Dialect.DRAFT_2020)
+
+
+class _Survey(NamedTuple):
+    """What one walk over a schema tells."""
+
+    dialect: Dialect  # by its way of writing
+    names_itself: bool  # is there an $id or an anchor?
+
+
+def _survey(schema: Any, meter: Meter | None) -> _Survey:
+    """Walk level by level, so that depth costs no recursion. Raises GrammarTooLarge."""
+    dialect, names_itself = Dialect.DRAFT_2020, False
+    level: list[Any] = [schema]
+    depth = 0
+    while level:
+        depth += 1
+        if meter is not None and depth > meter.limits.nesting:
+            raise GrammarTooLarge(f"the schema is nested more than {meter.limits.nesting} levels deep (its limit on nesting)")
+        below: list[Any] = []
+        for number, item in enumerate(level):
+            if meter is not None and number & 4095 == 4095:
+                meter.check_time()
+            if isinstance(item, list):
+                below += [child for child in item if isinstance(child, dict | list)]
+                continue
+            if not item.keys().isdisjoint(_TELLING):
+                dialect = min(dialect, _way_of_writing(item))
+                names_itself = names_itself or not item.keys().isdisjoint(_NAMING)
+            below += [child for key, child in item.items() if isinstance(child, dict | list) and key not in _DATA]
+        level = below
+    return _Survey(dialect, names_itself)
+
+
+def _way_of_writing(schema: dict[str, Any]) -> Dialect:
+    if isinstance(schema.get("exclusiveMinimum"), bool) or isinstance(schema.get("exclusiveMaximum"), bool):
+        return Dialect.DRAFT_4
+    if isinstance(schema.get("items"), list) or isinstance(schema.get("dependencies"), dict):
+        return Dialect.DRAFT_7
     return Dialect.DRAFT_2020
-
-
-def _dicts(value: Any) -> Iterator[dict[str, Any]]:
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            yield item
-            stack.extend(v for k, v in item.items() if k not in _DATA)
-        elif isinstance(item, list):
-            stack.extend(item)
 
 
 @dataclass(eq=False, slots=True)
@@ -78,9 +107,11 @@ class SchemaNode:
 class SchemaDocument:
     """A schema and everything that it can refer to."""
 
-    def __init__(self, schema: Any, limits: Limits, resources: Mapping[str, Any] | None = None) -> None:
-        _check_nesting(schema, limits)
-        self.dialect = dialect_of(schema)
+    def __init__(self, schema: Any, meter: Meter, resources: Mapping[str, Any] | None = None) -> None:
+        self._meter = meter
+        survey = _survey(schema, meter) if isinstance(schema, dict) else _Survey(Dialect.DRAFT_2020, False)
+        self._names_itself = survey.names_itself
+        self.dialect = _named_dialect(schema) or survey.dialect
         self._resources: dict[str, SchemaNode] = {}
         self._anchors: dict[tuple[str, str], SchemaNode] = {}
         self._dynamic: dict[tuple[str, str], SchemaNode] = {}
@@ -152,7 +183,8 @@ class SchemaDocument:
         root = SchemaNode(value, pointer, base, dialect)
         self._resources[uri] = root
         self._resources.setdefault(base, root)
-        self._index(root)
+        if self._names_itself or pointer:
+            self._index(root)
         return root
 
     def _index(self, root: SchemaNode) -> None:
@@ -197,19 +229,3 @@ class SchemaDocument:
 
 def _escape(key: str | int) -> str:
     return str(key).replace("~", "~0").replace("/", "~1")
-
-
-def _check_nesting(schema: Any, limits: Limits) -> None:
-    """Walk level by level, so that depth costs no recursion."""
-    level, depth = [schema], 0
-    while level:
-        depth += 1
-        if depth > limits.nesting:
-            raise GrammarTooLarge(f"the schema is nested more than {limits.nesting} levels deep (its limit on nesting)")
-        level = [
-            child
-            for item in level
-            if isinstance(item, dict | list)
-            for child in (item.values() if isinstance(item, dict) else item)
-            if isinstance(child, dict | list)
-        ]

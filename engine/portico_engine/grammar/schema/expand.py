@@ -103,7 +103,7 @@ class Expander:
         parts: list[Formula] = []
         for keyword in schema:
             handler = _HANDLERS.get(keyword)
-            if handler is not None:
+            if handler is not None and node.dialect >= _SINCE.get(keyword, Dialect.DRAFT_4):
                 part = handler(self, node, keyword, positive)
                 if part is not None:
                     parts.append(part)
@@ -401,4 +401,10 @@ _HANDLERS: dict[str, _Handler] = {
     "propertyNames": Expander._property_names,
     "unevaluatedProperties": Expander._unsupported,
     "unevaluatedItems": Expander._unsupported,
+}
+# The draft that brought a keyword. (`dependencies` is read in every draft: tools write it under 2020-12 still.)
+_SINCE = {
+    **dict.fromkeys(("const", "contains", "propertyNames"), Dialect.DRAFT_6),
+    "if": Dialect.DRAFT_7,
+    **dict.fromkeys(("dependentRequired", "dependentSchemas", "unevaluatedItems", "unevaluatedProperties"), Dialect.DRAFT_2019),
 }

@@ -6,7 +6,7 @@ another type than its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -15,6 +15,8 @@ from portico_engine.grammar.schema.document import SchemaNode
 NULL, BOOLEAN, INTEGER, FRACTION, STRING, ARRAY, OBJECT = "null", "boolean", "integer", "fraction", "string", "array", "object"
 ALL_TYPES = frozenset({NULL, BOOLEAN, INTEGER, FRACTION, STRING, ARRAY, OBJECT})  # every number is an INTEGER or a FRACTION
 NUMBER = frozenset({INTEGER, FRACTION})
+
+MAX_PRODUCT = 128  # cases that two disjunctions together may make, beyond twice those of one
 
 Sub: TypeAlias = tuple[SchemaNode, bool]  # a subschema that a value must satisfy (True) or must not (False)
 Goal: TypeAlias = tuple[Sub, ...]  # all of them at once; () is "any value"
@@ -53,6 +55,11 @@ Formula: TypeAlias = Types | Atom | AllOf | AnyOf
 
 TRUE = AllOf(())
 FALSE = AnyOf(())
+
+
+def goal_of(subs: Iterable[Sub]) -> Goal:
+    """A goal in one order, whatever way led to it, so that a value has one spelling."""
+    return tuple(sorted(dict.fromkeys(subs), key=lambda sub: (sub[0].pointer, sub[1])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +110,27 @@ def normal_form(formula: Formula, limit: int, dropped: frozenset[AnyOf] = frozen
                 raise TooManyCases(formula)
             return out
         case AllOf(parts):
-            return _product(parts, limit, dropped)
+            return _product(_flat(parts), limit, dropped)
+
+
+def _flat(parts: Sequence[Formula]) -> list[Formula]:
+    """Conjuncts without conjunctions among them."""
+    out: list[Formula] = []
+    for part in parts:
+        if isinstance(part, AllOf):
+            out += _flat(part.parts)
+        else:
+            out.append(part)
+    return out
 
 
 def _product(parts: Sequence[Formula], limit: int, dropped: frozenset[AnyOf]) -> list[Case]:
     cases = [ANYTHING]
     # What doesn't branch goes first: it empties cases before they multiply. Ties keep the schema's order.
     for part in sorted(parts, key=lambda part: isinstance(part, AnyOf)):
-        cases = [both for other in normal_form(part, limit, dropped) for case in cases if (both := conjoin(case, other))]
-        if len(cases) > limit:
-            raise TooManyCases(part if isinstance(part, AnyOf) else AnyOf(tuple(parts)))
+        options = normal_form(part, limit, dropped)
+        cases = [both for other in options for case in cases if (both := conjoin(case, other))]
+        if len(cases) > max(MAX_PRODUCT, 2 * len(options)) or len(cases) > limit:
+            assert isinstance(part, AnyOf), "nothing else adds cases"
+            raise TooManyCases(part)
     return cases

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
 from portico_engine.grammar.ir import NEVER, And, Never, Node, Not, alt, seq, text
 from portico_engine.grammar.schema.expand import Applied
-from portico_engine.grammar.schema.formula import STRING, Atom, Case, Goal, Sub
+from portico_engine.grammar.schema.formula import STRING, Atom, Case, Goal, Sub, goal_of
 from portico_engine.grammar.schema.scalars import string_language
-from portico_engine.grammar.schema.values import atom_holds, satisfies, subs_for
-from portico_engine.grammar.strings import quoted
+from portico_engine.grammar.schema.values import atom_holds, part_for, satisfies, subs_for
+from portico_engine.grammar.strings import is_text, quoted
 
 if TYPE_CHECKING:
     from portico_engine.grammar.schema.build import Builder
@@ -31,6 +31,8 @@ class Shape:
     most: int | None = None
     declared: dict[str, Goal] = field(default_factory=dict)
     absent: set[str] = field(default_factory=set)
+    some: list[Atom] = field(default_factory=list)  # a property must be there that fails its Sub
+    failing: Atom | None = None  # of them, the one that an undeclared property must satisfy
 
 
 def shape_of(builder: Builder, atoms: tuple[Atom, ...], pointer: str) -> Shape:
@@ -50,7 +52,7 @@ def shape_of(builder: Builder, atoms: tuple[Atom, ...], pointer: str) -> Shape:
             case "max-properties":
                 shape.most = atom.value if shape.most is None else min(shape.most, atom.value)
             case "some":
-                builder.loosen(atom.pointer, "not", "objects none of whose other properties fails it, too")
+                shape.some.append(atom)
             case "not-in":
                 if any(isinstance(value, dict) for value in atom.value):
                     _exclude(builder, shape, atom)
@@ -73,9 +75,9 @@ def _declare(builder: Builder, shape: Shape) -> None:
     known.update(shape.required)
     known.update(dict.fromkeys(listed or ()))
     for name in known:
-        if name in shape.absent or not all(satisfies(builder.expander, sub, name) for sub in shape.names):
+        if name in shape.absent or not is_text(name) or not all(satisfies(builder.expander, sub, name) for sub in shape.names):
             continue
-        shape.declared[name] = tuple(dict.fromkeys(sub for applied in shape.applied for sub in subs_for(applied, name)))
+        shape.declared[name] = goal_of(sub for applied in shape.applied for sub in subs_for(applied, name))
 
 
 def _listed_names(builder: Builder, shape: Shape) -> list[str] | None:
@@ -118,9 +120,30 @@ def extra_pairs(builder: Builder, shape: Shape, hint: str) -> tuple[Node, int | 
     return builder.rule(f"{hint}/other", alt(*pairs)), high
 
 
-def _classes(builder: Builder, shape: Shape, closed: bool, hint: str) -> list[Node]:
-    """A pair for each class of undeclared names: those that match the same patterns."""
+def failing_pair(builder: Builder, shape: Shape, hint: str) -> Node:
+    """One pair whose name isn't declared and that is what `shape.failing` asks for."""
+    return alt(*_classes(builder, shape, False, f"{hint}/failing", shape.failing))
+
+
+def witnesses(shape: Shape, atom: Atom) -> list[Shape]:
+    """The ways to satisfy a `some`: by each declared property that it is about, or by one that isn't declared."""
+    applied, index = atom.value
+    out = []
+    rest = [other for other in shape.some if other is not atom]
+    for name, goal in shape.declared.items():
+        for sub in part_for(applied, index, name):
+            declared = {**shape.declared, name: goal_of((*goal, (sub[0], not sub[1])))}
+            out.append(replace(shape, declared=declared, required={**shape.required, name: None}, some=rest))
+    if shape.failing is None:
+        out.append(replace(shape, failing=atom, some=rest))
+    return out
+
+
+def _classes(builder: Builder, shape: Shape, closed: bool, hint: str, failing: Atom | None = None) -> list[Node]:
+    """A pair for each class of undeclared names: those that match the same patterns. `failing` keeps those that satisfy it."""
     patterns = list(dict.fromkeys(pattern for applied in shape.applied for pattern, _ in applied.patterns))
+    if failing is not None:
+        patterns = list(dict.fromkeys((*patterns, *(pattern for pattern, _ in failing.value[0].patterns))))
     if len(patterns) > _MAX_PATTERNS:
         builder.loosen(
             f"{shape.pointer}/patternProperties", "patternProperties", "names that match two patterns need satisfy one only"
@@ -134,15 +157,31 @@ def _classes(builder: Builder, shape: Shape, closed: bool, hint: str) -> list[No
             continue
         matched = {pattern for pattern, yes in zip(patterns, combo, strict=True) if yes}
         exact = not any(combo) or len(patterns) <= _MAX_PATTERNS
-        out.append(_class_pair(builder, shape, matched, [p for p in patterns if p not in matched] if exact else [], hint))
+        out.append(_class_pair(builder, shape, matched, [p for p in patterns if p not in matched] if exact else [], hint, failing))
     return out
 
 
-def _class_pair(builder: Builder, shape: Shape, matched: set[str], unmatched: list[str], hint: str) -> Node:
+def _failing_part(atom: Atom, matched: set[str]) -> Sub | None:
+    """What an undeclared property must fail, where its name is of the class that the atom is about."""
+    applied, index = atom.value
+    if index < len(applied.patterns):
+        pattern, sub = applied.patterns[index]
+        return sub if pattern in matched else None
+    return None if any(pattern in matched for pattern, _ in applied.patterns) else applied.additional
+
+
+def _class_pair(
+    builder: Builder, shape: Shape, matched: set[str], unmatched: list[str], hint: str, failing: Atom | None
+) -> Node:
     goal: list[Sub] = []
     for applied in shape.applied:
         subs = [sub for pattern, sub in applied.patterns if pattern in matched]
         goal += subs if subs or applied.additional is None else [applied.additional]
+    if failing is not None:
+        part = _failing_part(failing, matched)
+        if part is None:
+            return NEVER
+        goal.append((part[0], not part[1]))
     if any(sub[0].value is False and sub[1] for sub in goal):
         return NEVER
     at = shape.pointer
@@ -154,8 +193,8 @@ def _class_pair(builder: Builder, shape: Shape, matched: set[str], unmatched: li
     if isinstance(key, Never):
         return NEVER
     if taken:
-        key = And((key, Not(alt(*map(text, taken)))))
-    value = builder.goal(tuple(dict.fromkeys(goal)), f"{hint}/other-value")
+        key = And((key, Not(alt(*map(text, filter(is_text, taken))))))
+    value = builder.goal(goal_of(goal), f"{hint}/other-value")
     return NEVER if isinstance(value, Never) else seq(quoted(key), text(":"), value)
 
 
@@ -173,7 +212,8 @@ def _names(builder: Builder, shape: Shape, atoms: list[Atom]) -> Node:
 def _name_language(builder: Builder, case: Case, atoms: list[Atom], pointer: str) -> Node:
     listed = [atom for atom in case.atoms if atom.kind == "in"]
     if listed:
-        rest = [atom for atom in (*case.atoms, *atoms)]
-        kept = [v for v in listed[0].value if isinstance(v, str) and all(atom_holds(builder.expander, a, v) for a in rest)]
+        rest = (*case.atoms, *atoms)
+        texts = [v for v in listed[0].value if isinstance(v, str) and is_text(v)]
+        kept = [v for v in texts if all(atom_holds(builder.expander, a, v) for a in rest)]
         return alt(*map(text, kept))
     return string_language(builder, (*case.of(STRING), *atoms), f"{pointer}/propertyNames")

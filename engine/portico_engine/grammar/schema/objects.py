@@ -5,18 +5,20 @@ Which names there are, and what their values must satisfy, is names.py's; how pa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from portico_engine.grammar.ir import EMPTY, NEVER, Never, Node, alt, optional, repeat, seq, text
 from portico_engine.grammar.schema.formula import OBJECT, Case
-from portico_engine.grammar.schema.names import Shape, extra_pairs, shape_of
+from portico_engine.grammar.schema.names import Shape, extra_pairs, failing_pair, shape_of, witnesses
 from portico_engine.grammar.strings import json_literal
 
 if TYPE_CHECKING:
     from portico_engine.grammar.schema.build import Builder
 
 _MAX_COUNTED = 4096  # states of the automaton that counts properties
+_MAX_WITNESSED = 2  # `some` atoms in one object
+_MAX_CANDIDATES = 24  # declared properties beside them
 _INLINE_OPTIONAL = 2  # so many optional properties are spelled out; more get a chain of rules
 _COMMA = text(",")
 
@@ -33,6 +35,22 @@ def object_(builder: Builder, case: Case, pointer: str, hint: str) -> Node:
     shape = shape_of(builder, case.of(OBJECT), pointer)
     if shape.most is not None and shape.least > shape.most:
         return builder.never(pointer, f"minProperties {shape.least} is above maxProperties {shape.most}")
+    return _witnessed(builder, shape, hint)
+
+
+def _witnessed(builder: Builder, shape: Shape, hint: str) -> Node:
+    """The object in every way in which its `some` atoms can be satisfied."""
+    if not shape.some:
+        return _pairs(builder, shape, hint)
+    if len(shape.some) > _MAX_WITNESSED or len(shape.declared) > _MAX_CANDIDATES:
+        for atom in shape.some:
+            builder.loosen(atom.pointer, "not", "objects none of whose other properties fails it, too")
+        return _pairs(builder, replace(shape, some=[]), hint)
+    return alt(*(_witnessed(builder, way, hint) for way in witnesses(shape, shape.some[0])))
+
+
+def _pairs(builder: Builder, shape: Shape, hint: str) -> Node:
+    pointer = shape.pointer
     entries: list[_Entry] = []
     for name, goal in shape.declared.items():
         required = name in shape.required
@@ -46,6 +64,12 @@ def object_(builder: Builder, case: Case, pointer: str, hint: str) -> Node:
     if missing:
         return builder.never(pointer, f"the required property {json_literal(missing[0])} is forbidden by another keyword")
     extra, high = extra_pairs(builder, shape, hint)
+    if shape.failing is not None:
+        special = failing_pair(builder, shape, hint)
+        if isinstance(special, Never):
+            return NEVER
+        # It stands where the first undeclared property may: as one more declared property, whose name is not fixed.
+        entries.append(_Entry("", special, True))
     return _assemble(builder, shape, entries, extra, high, pointer, hint)
 
 
@@ -63,7 +87,7 @@ def _assemble(
     if room is not None and least > room:
         return builder.never(pointer, f"minProperties is {least}, but only {room} properties can be there")
     counted = least > required or (most is not None and (room is None or most < room))
-    if counted and least > len(entries):
+    if counted and least > len(entries) + 1:
         builder.loosen(f"{pointer}/minProperties", "minProperties", "a property written twice counts twice")
     if counted and (len(entries) + 1) * (max(least, most or 0) + 2) > _MAX_COUNTED:
         builder.loosen(f"{pointer}/minProperties", "minProperties", "any number of properties")

@@ -11,9 +11,9 @@ from typing import Any
 from portico_engine.grammar.bounds import Limits, Meter
 from portico_engine.grammar.schema.build import Builder
 from portico_engine.grammar.schema.document import SchemaDocument
-from portico_engine.grammar.schema.formula import ARRAY, OBJECT, Case, Goal, Sub
+from portico_engine.grammar.schema.formula import ARRAY, OBJECT, Case, Goal, Sub, goal_of
 from portico_engine.grammar.schema.names import shape_of
-from portico_engine.grammar.schema.values import atom_holds, subs_for, type_of
+from portico_engine.grammar.schema.values import atom_holds, equal, subs_for, type_of
 from portico_engine.grammar.strings import json_literal
 
 
@@ -23,27 +23,25 @@ def canonical_text(schema: Any, value: Any, *, resources: Mapping[str, Any] | No
     Raises InvalidSchema or GrammarTooLarge, as compiling does.
     """
     limits = Limits(seconds=10.0)
-    document = SchemaDocument(schema, limits, resources)
-    builder = Builder(document, tool="", prefix="", bounds=None, limits=limits, meter=Meter(limits))
+    meter = Meter(limits)
+    document = SchemaDocument(schema, meter, resources)
+    builder = Builder(document, tool="", prefix="", bounds=None, limits=limits, meter=meter)
     return json_literal(_ordered(builder, ((document.root, True),), value))
 
 
 def _ordered(builder: Builder, goal: Goal, value: Any) -> Any:
-    if not isinstance(value, dict | list):
-        return value
     kind = type_of(value)
     for case in builder.cases(goal):
         if kind in case.types and all(atom_holds(builder.expander, atom, value) for atom in case.atoms):
-            listed = any(atom.kind == "in" for atom in case.atoms)
-            if listed:
+            if any(atom.kind == "in" for atom in case.atoms):
                 return _as_listed(case, value)
-            return _object(builder, case, value) if kind == OBJECT else _array(builder, case, value)
+            if kind == OBJECT:
+                return _object(builder, case, value)
+            return _array(builder, case, value) if kind == ARRAY else value
     return value
 
 
 def _as_listed(case: Case, value: Any) -> Any:
-    from portico_engine.grammar.schema.values import equal
-
     return next(item for atom in case.atoms if atom.kind == "in" for item in atom.value if equal(item, value))
 
 
@@ -56,7 +54,7 @@ def _object(builder: Builder, case: Case, value: dict[str, Any]) -> dict[str, An
 
 
 def _goal_of(applied: list[Any], name: str) -> Goal:
-    return tuple(dict.fromkeys(sub for each in applied for sub in subs_for(each, name)))
+    return goal_of(sub for each in applied for sub in subs_for(each, name))
 
 
 def _array(builder: Builder, case: Case, value: list[Any]) -> list[Any]:
@@ -66,5 +64,5 @@ def _array(builder: Builder, case: Case, value: list[Any]) -> list[Any]:
         for atom in case.of(ARRAY):
             if (atom.kind == "prefix" and atom.value[0] == index) or (atom.kind == "rest" and atom.value[0] <= index):
                 subs.append(atom.value[1])
-        out.append(_ordered(builder, tuple(dict.fromkeys(subs)), item))
+        out.append(_ordered(builder, goal_of(subs), item))
     return out

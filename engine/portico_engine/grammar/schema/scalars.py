@@ -5,15 +5,18 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from portico_engine.grammar.automata import TooManyStates, is_empty
 from portico_engine.grammar.ir import NEVER, And, Node, Not, Repeat, alt, optional, repeat, seq, text
 from portico_engine.grammar.numbers import Interval, decimal_range, integer_range
 from portico_engine.grammar.schema import keywords as read
 from portico_engine.grammar.schema.formula import BOOLEAN, FRACTION, INTEGER, NULL, STRING, Atom, Case
 from portico_engine.grammar.schema.values import type_of
-from portico_engine.grammar.strings import ANY, quoted
+from portico_engine.grammar.strings import ANY, is_text, quoted
 
 if TYPE_CHECKING:
     from portico_engine.grammar.schema.build import Builder
+
+_MAX_SEARCHED = 3000  # states of an intersection that are searched for a string
 
 
 def null(builder: Builder, case: Case, pointer: str, hint: str) -> Node:
@@ -53,7 +56,7 @@ def string_language(builder: Builder, atoms: tuple[Atom, ...], pointer: str) -> 
             case "format" | "not-format":
                 parts += _format(builder, atom)
             case "not-in":
-                texts = [value for value in atom.value if isinstance(value, str)]
+                texts = [value for value in atom.value if isinstance(value, str) and is_text(value)]
                 if texts:
                     parts.append(Not(alt(*map(text, texts))))
     if most is not None and least > most:
@@ -63,7 +66,18 @@ def string_language(builder: Builder, atoms: tuple[Atom, ...], pointer: str) -> 
         builder.bound(pointer, "string", most)
     if least > 0 or most is not None or not any(not isinstance(part, Not) for part in parts):
         parts.append(repeat(ANY, least, most))
-    return parts[0] if len(parts) == 1 else And(tuple(parts))
+    node = parts[0] if len(parts) == 1 else And(tuple(parts))
+    if isinstance(node, And) and surely_empty(node):
+        return builder.never(pointer, "no string satisfies its pattern, format and length together")
+    return node
+
+
+def surely_empty(node: Node) -> bool:
+    """Is an intersection proved to have no string?"""
+    try:
+        return is_empty(node, _MAX_SEARCHED)
+    except TooManyStates:
+        return False
 
 
 def _pattern(builder: Builder, atom: Atom) -> list[Node]:
@@ -120,6 +134,8 @@ def integer(builder: Builder, case: Case, pointer: str, hint: str) -> Node:
         node = integer_range(low, high, digits)
     else:
         node = integers(builder, low, high, digits, steps, not_steps, excluded, pointer)
+        if isinstance(node, And) and surely_empty(node):
+            return builder.never(pointer, "no integer in its range is such a multiple")
     return _as_float(node) if builder.bounds is None else node
 
 
@@ -142,7 +158,10 @@ def number(builder: Builder, case: Case, pointer: str, *, whole: bool) -> Node:
         builder.bound(pointer, "number", digits)
     excluded = [read.exact(v) for v in (*_excluded(case, FRACTION), *(_excluded(case, INTEGER) if whole else ()))]  # type: ignore[arg-type]
     if steps or not_steps or excluded or not whole:
-        return decimals(builder, interval, digits, fraction, steps, not_steps, excluded, whole, pointer)
+        node = decimals(builder, interval, digits, fraction, steps, not_steps, excluded, whole, pointer)
+        if isinstance(node, And) and surely_empty(node):
+            return builder.never(pointer, "no number in its range is such a multiple")
+        return node
     return decimal_range(interval, digits, fraction, exponent=True)
 
 
