@@ -8,10 +8,9 @@ don't fit are left to `lexing`.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from portico_engine.grammar import ir
 from portico_engine.grammar.automata import nullable
@@ -21,18 +20,12 @@ _PUNCTUATION = frozenset("{}[],:")
 _MARKS = tuple(map(ord, '{}[],:"'))
 
 
-class _Edge(enum.Flag):
-    """What a shape's text may begin or end with."""
-
-    NONE = 0
-    BARE = 1
-    OTHER = 2
+_BARE, _OTHER = 1, 2  # what a shape's text may begin or end with, as bits
 
 
-@dataclass(frozen=True, slots=True)
-class _Edges:
-    first: _Edge
-    last: _Edge
+class _Edges(NamedTuple):
+    first: int
+    last: int
     empty: bool
 
 
@@ -190,6 +183,7 @@ class _Run:
         return self.out
 
 
+@lru_cache(maxsize=1 << 14)
 def _bare(node: ir.Node) -> bool:
     """Is there neither a quote nor punctuation in any text of the node? (A doubt says no.)"""
     match node:
@@ -269,74 +263,69 @@ def _has_reference(node: ir.Node) -> bool:
 
 
 class _Neighbours:
-    """Does a bare run ever stand beside another? Edges of rules by a fixed point, then every pair of neighbours."""
+    """Does a bare run ever stand beside another? Edges of rules, by a fixed point where they recur, then every neighbour."""
 
     def __init__(self, shapes: Mapping[str, Shape]) -> None:
         self.shapes = shapes
-        self.rules = dict.fromkeys(shapes, _Edges(_Edge.NONE, _Edge.NONE, False))
+        self.rules: dict[str, _Edges] = {}
+        self.unfinished: set[str] = set()
+        self.changed = False
 
     def check(self) -> None:
-        changed = True
-        while changed:
-            changed = False
-            for name, shape in reversed(list(self.shapes.items())):
-                edges = self._edges(shape)
+        for name in self.shapes:
+            self._call(name)
+        while self.changed:
+            self.changed = False
+            for name, shape in self.shapes.items():
+                edges = self._edges(shape, checking=False)
                 if edges != self.rules[name]:
                     self.rules[name] = edges
-                    changed = True
+                    self.changed = True
         for shape in self.shapes.values():
-            self._pairs(shape)
+            self._edges(shape, checking=True)
 
-    def _edges(self, shape: Shape) -> _Edges:
+    def _call(self, rule: str) -> _Edges:
+        known = self.rules.get(rule)
+        if known is None:
+            self.rules[rule] = _Edges(0, 0, False)
+            self.unfinished.add(rule)
+            known = self.rules[rule] = self._edges(self.shapes[rule], checking=False)
+            self.unfinished.discard(rule)
+        elif rule in self.unfinished:
+            self.changed = True
+        return known
+
+    def _edges(self, shape: Shape, checking: bool) -> _Edges:
         match shape:
             case Leaf(node=node):
-                edge = _Edge.BARE if _bare(node) else _Edge.OTHER
+                edge = _BARE if _bare(node) else _OTHER
                 return _Edges(edge, edge, False)
             case Call(rule):
-                return self.rules[rule]
+                return self._call(rule)
             case Choice(options):
-                first = last = _Edge.NONE
+                first = last = 0
                 empty = False
-                for option in map(self._edges, options):
-                    first, last, empty = first | option.first, last | option.last, empty or option.empty
+                for option in options:
+                    edges = self._edges(option, checking)
+                    first, last, empty = first | edges.first, last | edges.last, empty or edges.empty
                 return _Edges(first, last, empty)
-            case Repetition(item, low):
-                edges = self._edges(item)
+            case Repetition(item, low, high):
+                edges = self._edges(item, checking)
+                if checking and edges.last & edges.first & _BARE and (high is None or high > 1):
+                    raise _Unfit
                 return _Edges(edges.first, edges.last, edges.empty or low == 0)
             case Sequence(parts):
-                return self._joined(parts)
+                return self._sequence(parts, checking)
 
-    def _joined(self, parts: tuple[Shape, ...]) -> _Edges:
-        first = last = _Edge.NONE
+    def _sequence(self, parts: tuple[Shape, ...], checking: bool) -> _Edges:
+        first = last = 0
         empty = True
-        for part in map(self._edges, parts):
+        for part in parts:
+            edges = self._edges(part, checking)
+            if checking and last & edges.first & _BARE:
+                raise _Unfit
             if empty:
-                first |= part.first
-            last = last | part.last if part.empty else part.last
-            empty = empty and part.empty
+                first |= edges.first
+            last = last | edges.last if edges.empty else edges.last
+            empty = empty and edges.empty
         return _Edges(first, last, empty)
-
-    def _pairs(self, shape: Shape) -> None:
-        match shape:
-            case Choice(options):
-                for option in options:
-                    self._pairs(option)
-            case Repetition(item, _, high):
-                self._pairs(item)
-                if high is None or high > 1:
-                    edges = self._edges(item)
-                    self._meet(edges.last, edges.first)
-            case Sequence(parts):
-                before = _Edge.NONE
-                for part in parts:
-                    self._pairs(part)
-                    edges = self._edges(part)
-                    self._meet(before, edges.first)
-                    before = before | edges.last if edges.empty else edges.last
-            case _:
-                pass
-
-    @staticmethod
-    def _meet(last: _Edge, first: _Edge) -> None:
-        if _Edge.BARE in last and _Edge.BARE in first:
-            raise _Unfit

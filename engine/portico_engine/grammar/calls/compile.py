@@ -6,7 +6,9 @@ It owns how the grammars of single tools are joined and how free text ends where
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +17,7 @@ from typing import NamedTuple
 from portico_engine.errors import GrammarError
 from portico_engine.grammar import ir
 from portico_engine.grammar.bounds import DEFAULT_BOUNDS, Bounds, Limits
+from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.calls.formats import THINK_CLOSE, THINK_OPEN, CallFormat, Envelope, NamedTool, ToolChoice, envelope
 from portico_engine.grammar.compiled import CompiledGrammar, CompileReport
 from portico_engine.grammar.lark import to_lark
@@ -24,6 +27,10 @@ from portico_engine.request import Tool
 ANY = ir.chars((0, ir.MAX_CODE_POINT))
 ANY_TEXT = ir.repeat(ANY)
 _SPACE = ir.chars(" \t\r\n")
+
+_RULE_BYTES = 6_000  # of a rule's nodes, rounded up from real tools'
+_tools: ByteCache[tuple[ir.Grammar | None, CompileReport]] = ByteCache(32 * 1024 * 1024)
+_catalogs: ByteCache[CompiledGrammar] = ByteCache(32 * 1024 * 1024)
 
 
 class CallGrammar(NamedTuple):
@@ -44,8 +51,20 @@ def compile_tool_calls(
     bounds: Bounds | None = DEFAULT_BOUNDS,
     limits: Limits | None = None,
 ) -> CompiledGrammar:
-    """The enforced grammar of `tools`; see `tool_calls_grammar` for what the arguments mean and which errors it raises."""
+    """The enforced grammar of `tools`; see `tool_calls_grammar` for what the arguments mean and which errors it raises.
+
+    Kept by what it was made from, a bounded number of bytes of them: the same tools compile once. So does each single tool.
+    """
     began = time.perf_counter()
+    made_from = (
+        [(tool.name, tool.parameters) for tool in tools],
+        [choice.name] if isinstance(choice, NamedTool) else choice,
+        (format, parallel, thinking, dict(special_tokens or {}), repr(bounds), repr(limits)),
+    )
+    key = _digest(made_from)
+    known = _catalogs.get(key)
+    if known is not None:
+        return known
     grammar, report = tool_calls_grammar(
         tools,
         choice=choice,
@@ -57,7 +76,23 @@ def compile_tool_calls(
         limits=limits,
     )
     text = to_lark(grammar).text
-    return CompiledGrammar(text, replace(report, compile_seconds=time.perf_counter() - began), grammar)
+    compiled = CompiledGrammar(text, replace(report, compile_seconds=time.perf_counter() - began), grammar)
+    _catalogs.put(key, compiled, _RULE_BYTES * len(grammar.rules) + 2 * len(text))
+    return compiled
+
+
+def _digest(made_from: object) -> str:
+    """Of a JSON value; the order of properties counts, since it is the order that they are written in."""
+    return hashlib.sha256(json.dumps(made_from, ensure_ascii=True).encode()).hexdigest()
+
+
+def _one_tool(tool: Tool, bounds: Bounds | None, limits: Limits, prefix: str) -> tuple[ir.Grammar | None, CompileReport]:
+    key = _digest((tool.name, tool.parameters, prefix, repr(bounds), repr(limits)))
+    known = _tools.get(key)
+    if known is None:
+        known = tool_to_ir(tool.parameters, tool=tool.name, bounds=bounds, limits=limits, prefix=prefix)
+        _tools.put(key, known, _RULE_BYTES * (1 + len(known[0].rules if known[0] else ())))
+    return known
 
 
 def tool_calls_grammar(
@@ -127,9 +162,9 @@ def _tool_rules(
     rules: dict[str, ir.Node] = {}
     bodies: dict[str, ir.Node] = {}
     reports: list[CompileReport] = []
+    taken: set[str] = set()
     for tool in tools:
-        prefix = _prefix(tool.name, rules)
-        grammar, report = tool_to_ir(tool.parameters, tool=tool.name, bounds=bounds, limits=limits, prefix=prefix)
+        grammar, report = _one_tool(tool, bounds, limits, _prefix(tool.name, taken))
         reports.append(report)
         if grammar is not None:
             rules.update(grammar.rules)
@@ -149,25 +184,26 @@ def _tool_rules(
     )
 
 
-def _prefix(name: str, rules: Mapping[str, ir.Node]) -> str:
-    """A rule-name prefix made from a tool's name: GBNF's alphabet, unlike every other tool's."""
-    base = "".join(c if c.isascii() and c.isalnum() else "-" for c in name).strip("-") or "tool"
-    if not base[0].isalpha() or base in ("root", "call", "calls"):
+def _prefix(name: str, taken: set[str]) -> str:
+    """What the names of a tool's rules begin with, in GBNF's alphabet. The double dash stands in no other place of a name."""
+    base = "-".join(re.findall("[a-zA-Z0-9]+", name)) or "tool"
+    if not base[0].isalpha():
         base = f"t-{base}"
-    prefix, count = f"{base}-", 1
-    while any(rule.startswith(prefix) for rule in rules):
+    unique, count = base, 1
+    while unique in taken:
         count += 1
-        prefix = f"{base}-{count}-"
-    return prefix
+        unique = f"{base}-{count}"
+    taken.add(unique)
+    return f"{unique}--"
 
 
 def _one_call(family: Envelope, bodies: Mapping[str, ir.Node]) -> ir.Node:
-    options = [ir.seq(ir.text(_escaped(name) + family.arguments), arguments) for name, arguments in bodies.items()]
+    options = [ir.seq(ir.text(_quoted(name) + family.arguments), arguments) for name, arguments in bodies.items()]
     return ir.seq(ir.text(family.name), ir.alt(*options), ir.text(family.end))
 
 
-def _escaped(name: str) -> str:
-    return json.dumps(name, ensure_ascii=False)[1:-1]
+def _quoted(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)
 
 
 def _run_of_calls(family: Envelope, fewest: int, most: int) -> ir.Node:

@@ -32,7 +32,7 @@ ToolChoice: TypeAlias = Literal["none", "auto", "required"] | NamedTool
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """The fixed text of a family: `marker` `begin` CALL (`separator` CALL)* `finish`, and a CALL is
-    `name` NAME `arguments` ARGUMENTS `end`."""
+    `name` NAME `arguments` ARGUMENTS `end`, where NAME has its quotes."""
 
     name: str
     arguments: str
@@ -48,20 +48,18 @@ class Envelope:
         return (self.begin + self.name)[0]
 
 
-_COMPACT = Envelope(name='{"name":"', arguments='","arguments":')
-_COMPACT_ARRAY = Envelope(name='{"name":"', arguments='","arguments":', begin="[", separator=",", finish="]")
+_COMPACT = Envelope(name='{"name":', arguments=',"arguments":')
+_COMPACT_ARRAY = Envelope(name='{"name":', arguments=',"arguments":', begin="[", separator=",", finish="]")
 _HERMES = Envelope(
-    name='{"name": "',
-    arguments='", "arguments": ',
+    name='{"name": ',
+    arguments=', "arguments": ',
     marker="<tool_call>",
     begin="\n",
     separator="\n</tool_call>\n<tool_call>\n",
     finish="\n</tool_call>",
 )
-_LLAMA3 = Envelope(name='{"name": "', arguments='", "parameters": ', separator="; ")
-_MISTRAL = Envelope(
-    name='{"name": "', arguments='", "arguments": ', marker="[TOOL_CALLS]", begin="[", separator=", ", finish="]"
-)
+_LLAMA3 = Envelope(name='{"name": ', arguments=', "parameters": ', separator="; ")
+_MISTRAL = Envelope(name='{"name": ', arguments=', "arguments": ', marker="[TOOL_CALLS]", begin="[", separator=", ", finish="]")
 
 THINK_OPEN = "<think>"
 THINK_CLOSE = "</think>"
