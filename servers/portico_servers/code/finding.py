@@ -27,7 +27,10 @@ def search(workspace: Workspace, query: str, path: str = "", language: str = "",
     question = ("search", query, wanted.path, wanted.language)
     offset = cursors.decode(cursor, *question)
     complete, note = workspace.complete, workspace.progress_note()
-    scored = _scored(workspace, query, wanted)
+    scored = workspace.kept.get(question) if offset else None
+    if scored is None:
+        scored = _scored(workspace, query, wanted)
+        workspace.kept.put(question, scored)
     words = tokens.question_words(query)
     hits: list[Hit] = []
     per_file: dict[tuple[str, str], int] = {}
@@ -67,14 +70,11 @@ async def search_regex(
     wanted = Filter.of(path, language)
     question = ("regex", pattern, wanted.path, wanted.language)
     offset = cursors.decode(cursor, *question)
-    found: list[tuple[float, str, str, int, str]] = []
-    complete = True
-    for name, index in workspace.indexes.items():
-        accepts = wanted.accepts(name)
-        result = await grep(index.root, pattern, options=wanted.ripgrep_options(), within=workspace.narrow(name, wanted))
-        complete = complete and result.complete
-        found += [(-index.prior_of(m.path), name, m.path, m.line, m.text) for m in result.matches if accepts(m.path)]
-    found.sort()
+    kept = workspace.kept.get(question) if offset else None
+    if kept is None:
+        kept = await _matches(workspace, pattern, wanted)
+        workspace.kept.put(question, kept)
+    found, complete = kept
     hits = []
     for _, name, file, line, text in found[offset : offset + PAGE]:
         store = workspace.indexes[name].store
@@ -84,6 +84,19 @@ async def search_regex(
     following = cursors.encode(after, *question) if after < len(found) else None
     note = None if complete else f"stopped at a bound: {len(found)} matches so far; narrow the pattern, path or language"
     return Hits(hits=hits, complete=complete, note=note or workspace.empty_note(hits, wanted), next_cursor=following)
+
+
+async def _matches(workspace: Workspace, pattern: str, wanted: Filter) -> tuple[list[tuple[float, str, str, int, str]], bool]:
+    """(minus prior, root, path, line, text) of every match, likelier files first, and whether that's all."""
+    found: list[tuple[float, str, str, int, str]] = []
+    complete = True
+    for name, index in workspace.indexes.items():
+        accepts = wanted.accepts(name)
+        result = await grep(index.root, pattern, options=wanted.ripgrep_options(), within=workspace.narrow(name, wanted))
+        complete = complete and result.complete
+        found += [(-index.prior_of(m.path), name, m.path, m.line, m.text) for m in result.matches if accepts(m.path)]
+    found.sort()
+    return found, complete
 
 
 def find_symbol(workspace: Workspace, name: str, kind: str = "", cursor: str | None = None) -> Hits:

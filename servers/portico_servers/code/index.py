@@ -41,6 +41,34 @@ class Progress:
     complete: bool
 
 
+class Paced:
+    """Work that is asked for often and must not take more than a share of the time: a build that writes thousands of ignored
+    files would have the tree walked without end. `due` says whether it was asked for and has rested long enough; the work goes
+    inside `with`."""
+
+    REST = 4  # times what the work last took
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._asked = False
+        self._began = 0.0
+        self._rested = 0.0
+
+    def ask(self) -> None:
+        self._asked = True
+
+    def due(self) -> bool:
+        return self._asked and self._clock() >= self._rested
+
+    def __enter__(self) -> None:
+        self._asked = False
+        self._began = self._clock()
+
+    def __exit__(self, *_: object) -> None:
+        now = self._clock()
+        self._rested = now + self.REST * (now - self._began)
+
+
 class RootIndex:
     """`start` returns at once; look-ups answer from what is there. `changed` is told the paths of each later batch."""
 
@@ -58,6 +86,7 @@ class RootIndex:
         self._jail = Jail([root])
         self._store: Store | None = None
         self._ranked: RankedIndex | None = None
+        self._walk = Paced()
         self._by_path: dict[str, StoredFile] = {}
         self._thread: threading.Thread | None = None
 
@@ -208,9 +237,12 @@ class RootIndex:
             ):
                 if not begun:
                     begun = True
-                    self._scan()
+                    self._walk.ask()
                 elif changes:
                     self._saved({Path(path).relative_to(self.root).as_posix() for _, path in changes})
+                if self._walk.due():
+                    with self._walk:
+                        self._scan()
         except OSError as error:
             logger.warning("%s can't be watched (%s); looking every %d s instead", self.root, error, _POLL_SECONDS)
             while not self._stop.wait(_POLL_SECONDS):
@@ -219,7 +251,7 @@ class RootIndex:
     def _saved(self, paths: set[str]) -> None:
         known = {path: stat_file(self.root, path) for path in paths if path in self._by_path}
         if len(known) < len(paths) or not all(known.values()):
-            self._scan()  # something came or went: only a walk knows what is ignored
+            self._walk.ask()  # something came or went: only a walk knows what is ignored
             return
         # Saves of files that are already known: no walk, so that it's done in milliseconds.
         present = {path: now for path, now in known.items() if now is not None and not self._is_current(path, now)}

@@ -26,10 +26,25 @@ _DIFF_CHARS = 3_000
 async def find_references(workspace: Workspace, name: str, path: str = "", cursor: str | None = None) -> Hits:
     """Uses of a name, its definitions first. Raises `BadFilter`, `BadCursor`, `ToolMissing`."""
     wanted = Filter.of(path, "")
-    offset = cursors.decode(cursor, "references", name, wanted.path)
+    question = ("references", name, wanted.path)
+    offset = cursors.decode(cursor, *question)
     word = name.strip().strip("`").removesuffix("()").replace("::", ".").split(".")[-1].strip()
     if not word or len(word) > _NAME_CHARS or any(c.isspace() or not c.isprintable() for c in word):
         raise BadFilter(f"not a name: {name[:80]!r}; give one identifier, such as parse_config")
+    kept = workspace.kept.get(question) if offset else None
+    if kept is None:
+        kept = await _everywhere(workspace, word, wanted)
+        workspace.kept.put(question, kept)
+    found, every = kept
+    hits = [hit(root, r.path, r.line, r.line, r.symbol, r.text, kind=r.kind) for root, r in found[offset : offset + PAGE]]
+    after = offset + len(hits)
+    following = cursors.encode(after, *question) if after < len(found) else None
+    note = _counted(len(found), every) or workspace.empty_note(hits, wanted)
+    return Hits(hits=hits, complete=every.complete, note=note, next_cursor=following)
+
+
+async def _everywhere(workspace: Workspace, word: str, wanted: Filter) -> tuple[list[tuple[str, Reference]], References]:
+    """The uses in all roots, definitions first, and their bounds and counts added up."""
     found: list[tuple[str, Reference]] = []
     every = References()
     for root in workspace.indexes:
@@ -39,11 +54,7 @@ async def find_references(workspace: Workspace, name: str, path: str = "", curso
         every.unread += part.unread
         every.in_text += part.in_text
     found.sort(key=lambda item: item[1].kind != "definition")
-    hits = [hit(root, r.path, r.line, r.line, r.symbol, r.text, kind=r.kind) for root, r in found[offset : offset + PAGE]]
-    after = offset + len(hits)
-    following = cursors.encode(after, "references", name, wanted.path) if after < len(found) else None
-    note = _counted(len(found), every) or workspace.empty_note(hits, wanted)
-    return Hits(hits=hits, complete=every.complete, note=note, next_cursor=following)
+    return found, every
 
 
 async def _in_root(workspace: Workspace, root: str, word: str, wanted: Filter) -> References:

@@ -10,6 +10,7 @@ from pathlib import Path
 from portico_servers.code.filters import Filter
 from portico_servers.code.index import RootIndex
 from portico_servers.code.languages import language_of
+from portico_servers.code.pages import KeptResults
 from portico_servers.code.results import Hit
 from portico_servers.code.snippets import excerpt, read_text
 from portico_servers.code.symbols import Symbol
@@ -27,6 +28,7 @@ class Workspace:
     ) -> None:
         """Raises NotADirectoryError. `changed` is told (root's name, paths) of every later change, on the index's thread."""
         self.jail = Jail(roots)
+        self.kept = KeptResults()
         self.indexes = {name: RootIndex(root, name, cache_dir, changed=changed) for name, root in self.jail.names.items()}
 
     def start(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from portico_servers.code import extractor, index
-from portico_servers.code.index import RootIndex
+from portico_servers.code.index import Paced, RootIndex
 
 WAIT = 10.0
 
@@ -98,6 +98,23 @@ def test_saved_new_and_deleted_files_are_taken_in_within_a_second(repository: Pa
     changes.wait_for("last.py")
     assert found_paths(root, "ignoredwhennew") == []
     root.close()
+
+
+def test_paced_work_is_done_at_once_and_then_rests_four_times_as_long_as_it_took() -> None:
+    now = [100.0]
+    work = Paced(lambda: now[0])
+    assert not work.due()
+    work.ask()
+    assert work.due()
+    with work:
+        now[0] += 2
+    assert not work.due()
+    work.ask()
+    assert not work.due()
+    now[0] += 7.9
+    assert not work.due()
+    now[0] += 0.2
+    assert work.due()
 
 
 def test_a_second_process_on_the_same_root_works_on_a_copy(repository: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, PromptReference, ResourceTemplateReference, TextContent
 
+from portico_servers.code.index import Progress, RootIndex
 from portico_servers.code.server import build_server
 
 TOOLS = ["search", "find_symbol", "find_references", "outline", "read", "changed_since"]
@@ -216,6 +217,22 @@ async def test_a_saved_file_is_told_to_who_listens(repository: Path, tmp_path: P
         tasks.cancel_scope.cancel()
 
 
+@pytest.mark.anyio
+async def test_who_asks_for_progress_is_told_how_far_the_index_is(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RootIndex, "start", lambda self: setattr(self, "progress", Progress(3, 12, False)))
+    told: list[tuple[float, float | None, str | None]] = []
+
+    async def progress(done: float, total: float | None, message: str | None) -> None:
+        told.append((done, total, message))
+
+    async with Client(build_server([repository], cache_dir=tmp_path / "index")) as client:
+        result = await client.call_tool("search", {"query": "block"}, progress_callback=progress)
+    assert told == [(3, 12, "still indexing: 3 of 12 files; ask again for more")]
+    assert result.structured_content == {"hits": [], "complete": False, "note": told[0][2], "next_cursor": None}  # type: ignore[union-attr]
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "portico_servers.code", *arguments],
@@ -296,8 +313,6 @@ def test_a_killed_server_leaves_a_usable_index_and_no_children(tmp_path: Path) -
         process.stdout.close()  # type: ignore[union-attr]
     _, alive = psutil.wait_procs(children, timeout=20)
     assert not alive
-    from portico_servers.code.index import RootIndex
-
     again = RootIndex(root, "large", tmp_path / "index")
     again.start()
     assert again.ready.wait(60)
