@@ -13,24 +13,24 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from portico_engine.admission import check_budget, check_request
 from portico_engine.chat import ChatTemplate
 from portico_engine.constrain import constrain
 from portico_engine.detokenizer import IncrementalDetokenizer, StopStrings
-from portico_engine.errors import ChatTemplateError, ContextOverflow, RequestError
+from portico_engine.errors import ChatTemplateError, RequestError
 from portico_engine.executors.protocol import Executor
-from portico_engine.grammar.protocol import Matcher, MatcherFactory
+from portico_engine.grammar.protocol import MatcherFactory
 from portico_engine.kv.block_pool import BlockPool
 from portico_engine.kv.cache import KVCache
 from portico_engine.kv.hashing import root_key
 from portico_engine.request import Delta, FinishReason, ModelInfo, Request, Tool
-from portico_engine.sampling import Pick, resolve_seed, validate
+from portico_engine.sampling import Pick, resolve_seed
 from portico_engine.scheduler import Scheduler
 from portico_engine.scoring import Scorer
 from portico_engine.sequence import Sequence, State
 from portico_engine.tokenizer import Tokenizer
 
 Progress = Callable[[str, float], None]
-_ANY_LENGTH = 1 << 30
 
 
 class Engine:
@@ -129,8 +129,12 @@ class Engine:
 
     def submit(self, request: Request) -> None:
         """Accept a request. Raises RequestError, ContextOverflow or GrammarError at once where it can't be run as it is."""
-        max_new = self._admissible(request)
-        matcher = self._matcher(request, max_new)
+        if request.id in self._live:
+            raise RequestError(f"a request with the id {request.id!r} is in flight already")
+        max_new = check_request(request, self._executor.caps)
+        matcher = None if request.grammar is None else self.grammars.matcher(request.grammar)
+        if matcher is not None:
+            check_budget(matcher, max_new)
         seq = Sequence(
             request=request,
             arrival=self._arrivals,
@@ -231,36 +235,6 @@ class Engine:
         for request_id in list(self._live):
             self.abort(request_id)
         self._executor.close()
-
-    def _admissible(self, request: Request) -> int:
-        """Check a request; how many tokens its answer may have."""
-        caps = self._executor.caps
-        if request.id in self._live:
-            raise RequestError(f"a request with the id {request.id!r} is in flight already")
-        if not request.prompt:
-            raise RequestError("the prompt is empty; it needs at least one token")
-        if request.max_tokens < 1:
-            raise RequestError(f"max_tokens is {request.max_tokens}; it must be at least 1")
-        if any(not stop for stop in request.stop):
-            raise RequestError("stop holds an empty string, which would stop everything")
-        if len(request.prompt) >= caps.context_length:
-            raise ContextOverflow(len(request.prompt), caps.context_length)
-        for token in request.prompt:
-            if not 0 <= token < caps.vocab_size:
-                raise RequestError(f"the prompt holds the token {token}; the vocabulary has {caps.vocab_size}")
-        validate(request.sampling, caps.vocab_size)
-        return min(request.max_tokens, caps.context_length - len(request.prompt))
-
-    def _matcher(self, request: Request, max_new: int) -> Matcher | None:
-        if request.grammar is None:
-            return None
-        matcher = self.grammars.matcher(request.grammar)
-        shortest = matcher.closing_tokens(_ANY_LENGTH)  # None: not known, then the length itself is the only end
-        if shortest is not None and len(shortest) > max_new:
-            raise RequestError(
-                f"max_tokens is {max_new}, but the grammar's shortest text needs {len(shortest)} tokens (its end among them)"
-            )
-        return matcher
 
     def _accept(self, seq: Sequence, pick: Pick) -> None:
         """A sampled token, and the run that the grammar forces behind it."""

@@ -68,7 +68,7 @@ def test_four_bit_products_hold_the_files_own_weights(tmp_path: Path, quantizati
     assert same > 0.95
 
 
-@pytest.mark.parametrize("quantization", [Q.F32, Q.F16, Q.Q5_0, Q.Q5_1], ids=lambda q: str(q.name))
+@pytest.mark.parametrize("quantization", [Q.F32, Q.F16, Q.BF16, Q.Q5_0, Q.Q5_1], ids=lambda q: str(q.name))
 def test_other_formats_are_read_through_gguf(tmp_path: Path, quantization: Q) -> None:
     path = write_tiny_llama(tmp_path / "tiny.gguf", quantization=quantization)
     assert closeness(path, [70], int4=int4_supported())[0] < 4e-3

@@ -1,0 +1,41 @@
+"""What a request must be to be accepted. Everything here is said before the first step, by the name of the field.
+
+It knows an executor's limits and a matcher's shortest ending, not what else is running.
+"""
+
+from __future__ import annotations
+
+from portico_engine.errors import ContextOverflow, RequestError
+from portico_engine.executors.protocol import Capabilities
+from portico_engine.grammar.protocol import Matcher
+from portico_engine.request import Request
+from portico_engine.sampling import validate
+
+_ANY_LENGTH = 1 << 30
+
+
+def check_request(request: Request, caps: Capabilities) -> int:
+    """How many tokens the answer may have. Raises RequestError naming the field, ContextOverflow with both numbers."""
+    if not request.prompt:
+        raise RequestError("the prompt is empty; it needs at least one token")
+    if request.max_tokens < 1:
+        raise RequestError(f"max_tokens is {request.max_tokens}; it must be at least 1")
+    if any(not stop for stop in request.stop):
+        raise RequestError("stop holds an empty string, which would stop everything")
+    if len(request.prompt) >= caps.context_length:
+        raise ContextOverflow(len(request.prompt), caps.context_length)
+    for token in request.prompt:
+        if not 0 <= token < caps.vocab_size:
+            raise RequestError(f"the prompt holds the token {token}; the vocabulary has {caps.vocab_size}")
+    validate(request.sampling, caps.vocab_size)
+    return min(request.max_tokens, caps.context_length - len(request.prompt))
+
+
+def check_budget(matcher: Matcher, max_new: int) -> None:
+    """Raise RequestError where even the grammar's shortest text is longer than the answer may be."""
+    shortest = matcher.closing_tokens(_ANY_LENGTH)  # None: not known, then the length itself is the only end
+    if shortest is not None and len(shortest) > max_new:
+        raise RequestError(
+            f"the answer may have {max_new} tokens (max_tokens, as far as the context goes), "
+            f"but the grammar's shortest text needs {len(shortest)}, its end among them"
+        )
