@@ -32,6 +32,8 @@ _CALLS = (
     "macro_invocation",
     "command",
 )
+_NAMING_FIELDS = ("name", "declarator", "left", "property", "key", "column")
+_NAME_LINES = 8  # how far a name may be below its definition's first line
 _CALLEE_FIELDS = ("function", "name", "method", "macro")
 
 
@@ -79,7 +81,6 @@ def _in_file(result: References, path: str, text: Text, word: re.Pattern[bytes])
     tree = parse(language, text.data)
     facts = definitions(language, text.data) if tree is not None else None
     symbols = facts.symbols if facts else []
-    defined = {(symbol.name, symbol.start) for symbol in symbols}
     seen: set[int] = set()
     for match in word.finditer(text.data):
         line = text.data.count(b"\n", 0, match.start()) + 1
@@ -91,12 +92,12 @@ def _in_file(result: References, path: str, text: Text, word: re.Pattern[bytes])
             continue
         seen.add(line)
         name = match.group().decode()
-        if any((name, start) in defined for start in (line, line - 1)) and _defines(node, line, symbols, name):
-            kind = "definition"
-        elif facts is not None and any(start <= line <= end for start, end in facts.imports):
+        if facts is not None and any(start <= line <= end for start, end in facts.imports):
             kind = "import"
+        elif node is not None and _is_call(node):
+            kind = "call"
         else:
-            kind = "call" if node is not None and _is_call(node) else "use"
+            kind = "definition" if _defines(node, line, symbols, name) else "use"
         result.found.append(Reference(path, line, kind, text.lines[line - 1].strip()[:240], enclosing(symbols, line)))
         if len(result.found) >= MAX_HITS:
             return
@@ -119,14 +120,15 @@ def _is_text(node: Node) -> bool:
 
 
 def _defines(node: Node | None, line: int, symbols: Sequence[Symbol], name: str) -> bool:
-    """Whether this mention is the definition's own name: the node is its parent's `name`, or the only mention there."""
-    if node is None:
+    """Whether this mention is a definition's own name. Its line may come after the definition's first: decorators,
+    annotations and return types can stand above."""
+    if not any(symbol.name == name and symbol.start <= line <= symbol.start + _NAME_LINES for symbol in symbols):
+        return False
+    parent = node.parent if node is not None else None
+    if node is None or parent is None:
         return True
-    parent = node.parent
-    named = parent.child_by_field_name("name") if parent is not None else None
-    if named is not None and named.start_byte == node.start_byte:
-        return True
-    return any(symbol.name == name and symbol.start == line for symbol in symbols) and not _is_call(node)
+    named = (parent.child_by_field_name(field) for field in _NAMING_FIELDS)
+    return any(child is not None and (child.start_byte, child.end_byte) == (node.start_byte, node.end_byte) for child in named)
 
 
 def _is_call(node: Node) -> bool:

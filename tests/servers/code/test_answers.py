@@ -210,6 +210,41 @@ async def test_references_in_comments_and_strings_are_counted_not_listed(tmp_pat
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("path", "source", "expected"),
+    [
+        ("a.py", "@deco\n@other(1)\ndef target(x):\n    return target(x - 1)\n", ["3 definition", "4 call"]),
+        (
+            "A.java",
+            "class A {\n  @Override\n  @Deprecated\n  public\n  int target() { return this.target(); }\n}\n",
+            ["5 definition"],
+        ),
+        (
+            "a.c",
+            "int target(void);\nint\ntarget(void) {\n  return 1;\n}\nint b = target;\n",
+            ["1 definition", "3 definition", "6 use"],
+        ),
+        ("a.go", "package p\nfunc (s *S) target() {}\nfunc f(s *S) { s.target() }\n", ["2 definition", "3 call"]),
+        ("a.rs", "fn target() {}\nfn f() { target(); let x = target; }\n", ["1 definition", "2 call"]),
+        ("a.rb", "def target\nend\ntarget\nobj.target(1)\n", ["1 definition", "3 use", "4 call"]),
+        (
+            "a.ts",
+            "import { target } from './x';\nclass A { target() {} }\nnew A().target();\n",
+            ["2 definition", "1 import", "3 call"],
+        ),
+        ("a.php", "<?php\nfunction target() {}\ntarget();\n$o->target();\n", ["2 definition", "3 call", "4 call"]),
+        ("a.sh", "target() { echo; }\ntarget\n", ["1 definition", "2 call"]),
+    ],
+)
+async def test_uses_are_told_apart_in_each_language(tmp_path: Path, path: str, source: str, expected: list[str]) -> None:
+    root = tmp_path / "r"
+    root.mkdir()
+    (root / path).write_text(source)
+    found = await find_references(Workspace([root], tmp_path / "index"), "target")
+    assert [f"{hit.start_line} {hit.kind}" for hit in found.hits] == expected
+
+
+@pytest.mark.anyio
 async def test_a_common_name_is_bounded_and_says_what_was_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tmp_path / "r"
     root.mkdir()
