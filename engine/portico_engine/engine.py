@@ -258,7 +258,7 @@ class Engine:
         if pick.token in self.tokenizer.end_token_ids:
             self._end(seq, FinishReason.STOP)
             return False
-        seq.say(seq.stops.add(seq.detokenizer.add(pick.token)))
+        seq.say(seq.detokenizer.add(pick.token))
         if seq.stops.stopped or (seq.matcher is not None and seq.matcher.is_terminated()):
             self._end(seq, FinishReason.STOP)
         elif seq.remaining <= 0:
@@ -270,7 +270,7 @@ class Engine:
         seq.finish = reason
         seq.error = error
         if reason in (FinishReason.STOP, FinishReason.LENGTH):
-            seq.say(seq.stops.flush())
+            seq.say_the_rest()
         self._scheduler.finish(seq)
         assert seq.state is State.FINISHED
 

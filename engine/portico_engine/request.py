@@ -93,7 +93,7 @@ class Delta:
 
     request_id: str
     text: str = ""  # whole UTF-8 characters only
-    tokens: tuple[int, ...] = ()
+    tokens: tuple[int, ...] = ()  # all that was generated, an end token (which has no text) among them
     logprobs: tuple[float, ...] = ()  # one a token where SamplingParams.logprobs is set; 0.0 for a forced token
     top_logprobs: tuple[tuple[tuple[int, float], ...], ...] = ()  # the most probable (token, logprob) at each token, best first
     finish_reason: FinishReason | None = None

@@ -69,8 +69,8 @@ def validate(params: SamplingParams, vocab_size: int) -> None:
     for token, bias in params.logit_bias:
         if not 0 <= token < vocab_size:
             raise RequestError(f"logit_bias names the token {token}; the vocabulary has {vocab_size}")
-        if math.isnan(bias):
-            raise RequestError(f"logit_bias for the token {token} is not a number")
+        if math.isnan(bias) or bias == math.inf:
+            raise RequestError(f"logit_bias for the token {token} is {bias}; it must be a finite number, or minus infinity")
 
 
 def resolve_seed(params: SamplingParams) -> int:

@@ -44,7 +44,7 @@ class Sequence:
     cached_tokens: int | None = None
     preemptions: int = 0
     # these are set by the engine
-    text: str = ""
+    text: str = ""  # all of it, what a stop string may still take back among it
     forced: int = 0
     sampled: int = 0
     finish: FinishReason | None = None
@@ -100,9 +100,13 @@ class Sequence:
         self._unsent.append((pick.token, pick.logprob, pick.top))
 
     def say(self, text: str) -> None:
-        """Text that may be shown."""
+        """Text of the next token. What may be the beginning of a stop string is held back."""
         self.text += text
-        self._unsent_text += text
+        self._unsent_text += self.stops.add(text)
+
+    def say_the_rest(self) -> None:
+        """Show what was held back: nothing follows."""
+        self._unsent_text += self.stops.flush()
 
     def take_delta(self) -> Delta | None:
         """What happened since the last one; None where nothing did."""

@@ -44,6 +44,9 @@ class FakeStep:
                     picks = []
                 else:
                     picks = [int(allowed[p % allowed.size]) for p in picks]
+                    if bias and i in bias:
+                        where, what = bias[i]
+                        picks = [int(where[what.argmax()])]
             tokens.append(tuple(picks))
             logprobs.append(tuple(0.0 for _ in picks))
         return Sampled(tuple(tokens), tuple(logprobs), tuple(tuple(() for _ in t) for t in tokens), tuple(bad))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from engine.fake_executor import FakeExecutor
@@ -159,6 +161,22 @@ def test_a_budget_below_the_grammars_shortest_text_is_refused_with_both_numbers(
     with pytest.raises(RequestError, match=r"may have 3 tokens.*needs 6,"):
         engine.submit(Request("a", (5,), max_tokens=3, grammar=script("7|8 9 10|11 12|13 14")))
     assert not engine.has_work
+
+
+def test_a_prior_is_asked_where_the_grammar_leaves_a_choice_with_all_text_so_far() -> None:
+    asked: list[tuple[str, list[int]]] = []
+
+    class Prior:
+        def bias(self, text: str, allowed: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+            asked.append((text, allowed.tolist()))
+            return np.arange(len(allowed), dtype=np.float32)
+
+    hello = tiny_tokenizer().encode("hello")[0]
+    request = Request("a", (5, 6), grammar=script(f"{hello} 7|8 9 10|11|12"), prior=Prior(), stop=("hellogram",))
+    tokens = tokens_of(run(fake_engine(), [request])["a"])
+    assert tokens == [hello, 8, 9, 12]
+    assert [allowed for _, allowed in asked] == [[7, 8], [10, 11, 12]]
+    assert asked[0][0] == "hello", "though a stop string may still take it back"
 
 
 def test_an_end_token_stops_an_answer_and_has_no_text() -> None:
