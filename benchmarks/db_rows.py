@@ -43,7 +43,7 @@ from report import table, write
 
 QUESTIONS = Path(__file__).parent / "data/db_questions.jsonl"
 WAYS = ("query", "rows", "rows, guided")
-MAX_TOKENS = 160
+MAX_TOKENS = 96
 Rows = Sequence[Sequence[Any]]
 
 
@@ -155,7 +155,7 @@ def measure(args: argparse.Namespace, opened: dict[str, Databases], files: dict[
         found = answer("rows", opened[item["database"]], {"ask": item["ask"]})
         exact += not isinstance(found, str) and same(found, expected[-1])
     asker = Asker(args.model)
-    tallies = {way: Tally() for way in WAYS}
+    tallies = {way: Tally() for way in args.way or WAYS}
     for way, tally in tallies.items():
         for item, wanted in track(list(zip(items, expected, strict=True)), way, disable=not sys.stderr.isatty()):
             arguments = asker.ask(way, item["question"], opened[item["database"]], tally)
@@ -176,6 +176,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--questions", type=int, default=60)
     parser.add_argument("--model", default=None)
+    parser.add_argument("--way", action="append", choices=WAYS, help="only this way (repeatable); results are not written")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         files = {name: write_sqlite(Path(folder), name) for name in SAMPLES}
@@ -194,7 +195,12 @@ def main() -> None:
             for way, f in figures["ways"].items()
         ],
     )  # fmt: skip
-    write("db_rows", figures)
+    if args.way or args.questions < 60:
+        for way, figures_of in figures["ways"].items():
+            for item in figures_of["not_right"]:
+                print(way, item["outcome"], item["question"], json.dumps(item["call"], ensure_ascii=False))
+    else:
+        write("db_rows", figures)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.subscriptions import InMemorySubscriptionBus
-from mcp_types import CallToolResult, Resource, TextContent, Tool
+from mcp_types import CallToolResult, InputRequiredResult, Resource, TextContent, Tool
 
 from portico_servers.db import canned, sources
 from portico_servers.db import config as config_file
@@ -25,6 +25,8 @@ from portico_servers.db.notify import Notifier, watch
 from portico_servers.db.resources import add_resources, table_resources
 from portico_servers.db.suggest import did_you_mean
 from portico_servers.db.tool_table import BUILT_IN, ToolSpec
+from portico_servers.db.workers import Pool
+from portico_servers.db.writing import add_write, writable
 
 _INSTRUCTIONS = (
     "Read-only access to databases. `rows` answers most questions about one table and its parents without SQL; "
@@ -35,8 +37,10 @@ _INSTRUCTIONS = (
 class DatabaseServer(MCPServer[None]):
     """MCPServer whose tools' schemas are made from the live databases at each tools/list."""
 
-    def __init__(self, databases: Databases, tools: Sequence[ToolSpec], limits: Limits) -> None:
-        self.databases, self.limits = databases, limits
+    def __init__(
+        self, databases: Databases, tools: Sequence[ToolSpec], limits: Limits, writers: Mapping[str, Pool] | None = None
+    ) -> None:
+        self.databases, self.limits, self.writers = databases, limits, writers or {}
         self._specs = {spec.name: spec for spec in tools}
         bus = InMemorySubscriptionBus()
         self.notifier = Notifier(bus)
@@ -51,20 +55,26 @@ class DatabaseServer(MCPServer[None]):
             middleware=[self.notifier.remember],
         )
         add_resources(self, databases)
+        self._write_tool = add_write(self, self.writers, limits) if self.writers else None
 
     async def list_tools(self) -> list[Tool]:
         """All tools, schemas from the live databases."""
         view = await anyio.to_thread.run_sync(self.databases.view)
         connections = list(self.databases.by_name)
-        return [spec.tool(view, connections) for spec in self._specs.values()]
+        tools = [spec.tool(view, connections) for spec in self._specs.values()]
+        return [*tools, self._write_tool] if self._write_tool else tools
 
     async def list_resources(self) -> list[Resource]:
         """One resource a table."""
         view = await anyio.to_thread.run_sync(self.databases.view)
         return table_resources(view)
 
-    async def call_tool(self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None) -> CallToolResult:
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
         """Run a tool. What goes wrong is told in an `is_error` result; cancelling the call ends its statement."""
+        if self._write_tool is not None and name == self._write_tool.name:
+            return await super().call_tool(name, arguments, context)
         call = Call()
         try:
             work = functools.partial(self._run, name, arguments, call)
@@ -75,6 +85,12 @@ class DatabaseServer(MCPServer[None]):
             call.cancel()
             raise
         return CallToolResult(content=[TextContent(type="text", text=answer.text)], structured_content=answer.structured)
+
+    def close(self) -> None:
+        """End all workers."""
+        self.databases.close()
+        for pool in self.writers.values():
+            pool.close()
 
     def _run(self, name: str, arguments: dict[str, Any], call: Call) -> Answer:
         spec = self._specs.get(name)
@@ -103,7 +119,8 @@ def build_server(
             )
     lookups = {name: connection.lookups for name, connection in settings.connections.items()}
     tools = (*BUILT_IN, *canned.tools(settings.queries, names))
-    return DatabaseServer(Databases(found, lookups), tools, limits or settings.bounds())
+    writers = writable({s.name: s for s in found if s.name in settings.connections and settings.connections[s.name].write})
+    return DatabaseServer(Databases(found, lookups), tools, limits or settings.bounds(), writers)
 
 
 def _allowed(source: sources.Source, settings: config_file.Config, powerful: bool) -> sources.Source:
@@ -133,7 +150,7 @@ async def _lifespan(server: MCPServer[None]) -> AsyncIterator[None]:
             yield
         finally:
             tasks.cancel_scope.cancel()
-            server.databases.close()
+            server.close()
 
 
 def _version() -> str:

@@ -25,6 +25,7 @@ class Source:
     name: str
     engine: EngineName
     target: str
+    writable: bool = False  # for the tool `write` alone
     allow_powerful_role: bool = False  # PostgreSQL: connect as a role that could leave the database
 
     @property

@@ -32,6 +32,8 @@ _HEADER = struct.Struct(">I")
 
 def open_engine(source: Source) -> Engine:
     """The source's engine, connected. SourceError where it can't be."""
+    if source.writable:
+        return _open_writer(source)
     if source.engine == "sqlite":
         from portico_servers.db.engines.sqlite import SQLiteEngine
 
@@ -46,6 +48,17 @@ def open_engine(source: Source) -> Engine:
         return PostgresEngine(source.target, allow_powerful_role=source.allow_powerful_role)
     except ModuleNotFoundError as exc:
         raise SourceError(f"{source.name}: {exc.name} is not installed: pip install 'portico-mcp[db]'") from None
+
+
+def _open_writer(source: Source) -> Engine:
+    if source.engine == "sqlite":
+        from portico_servers.db.engines.sqlite_writer import SQLiteWriter
+
+        return SQLiteWriter(Path(source.target))
+    assert source.engine == "postgres"
+    from portico_servers.db.engines.postgres_writer import PostgresWriter
+
+    return PostgresWriter(source.target)
 
 
 def answer(engine: Engine, request: dict[str, Any]) -> Any:
@@ -125,8 +138,8 @@ def confine(source: Source) -> None:
         return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _lower(resource.RLIMIT_AS, _MEMORY[source.engine])
-    writes = 1 << 20 if source.engine == "sqlite" else 0
-    _lower(resource.RLIMIT_FSIZE, writes)
+    if not source.writable:
+        _lower(resource.RLIMIT_FSIZE, 1 << 20 if source.engine == "sqlite" else 0)
 
 
 def _lower(which: int, value: int) -> None:

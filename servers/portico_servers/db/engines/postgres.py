@@ -89,13 +89,13 @@ class PostgresEngine:
         try:
             return postgres_schema.read(self._connected())
         except psycopg.Error as exc:
-            raise _translated(exc, 30.0) from None
+            raise translated(exc, 30.0) from None
 
     def schema_version(self) -> str:
         try:
             return postgres_schema.version(self._connected())
         except psycopg.Error as exc:
-            raise _translated(exc, 30.0) from None
+            raise translated(exc, 30.0) from None
 
     def run(self, sql: str, parameters: Parameters, limits: Limits) -> Result:
         """One statement with `$1` placeholders."""
@@ -105,7 +105,7 @@ class PostgresEngine:
             columns = self._prepared(sql)
             rows, truncated = self._stream(columns, sql, parameters, limits)
         except psycopg.Error as exc:
-            raise _translated(exc, limits.seconds) from None
+            raise translated(exc, limits.seconds) from None
         except (ValueError, OverflowError) as exc:
             raise StatementError(_line(exc)) from None
         finally:
@@ -160,7 +160,7 @@ class PostgresEngine:
                 raise psycopg.errors.error_from_result(plan, encoding)
             return [(plan.get_value(i, 0) or b"").decode(encoding) for i in range(plan.ntuples)]
         except psycopg.Error as exc:
-            raise _translated(exc, limits.seconds) from None
+            raise translated(exc, limits.seconds) from None
         finally:
             self._leave()
 
@@ -181,7 +181,8 @@ def _line(exc: BaseException) -> str:
     return str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
 
 
-def _translated(exc: psycopg.Error, seconds: float) -> StatementError:
+def translated(exc: psycopg.Error, seconds: float) -> StatementError:
+    """The server's error as one of ours."""
     if isinstance(exc, psycopg.errors.QueryCanceled | psycopg.errors.AdminShutdown):
         return LimitError(f"stopped; the limit for one statement is {seconds:g} s")
     if isinstance(exc, psycopg.errors.ReadOnlySqlTransaction | psycopg.errors.InsufficientPrivilege):

@@ -119,14 +119,14 @@ class SQLiteEngine:
         try:
             return sqlite_schema.read(self._connection)
         except sqlite3.Error as exc:
-            raise _translated(exc, 10.0) from None
+            raise translated(exc, 10.0) from None
 
     def schema_version(self) -> str:
         self._deadline = time.monotonic() + 1.0
         try:
             return _schema_version(self._connection)
         except sqlite3.Error as exc:
-            raise _translated(exc, 1.0) from None
+            raise translated(exc, 1.0) from None
 
     def run(self, sql: str, parameters: Parameters, limits: Limits) -> Result:
         """One statement; SQLite itself refuses a second one behind it."""
@@ -141,7 +141,7 @@ class SQLiteEngine:
             columns = [item[0] for item in cursor.description]
             rows, truncated = collect(columns, cursor, limits)
         except (sqlite3.Error, sqlite3.Warning) as exc:
-            raise _translated(exc, limits.seconds) from None
+            raise translated(exc, limits.seconds) from None
         except (OverflowError, MemoryError) as exc:
             raise LimitError(f"a value is out of bounds: {exc}") from None
         except ValueError as exc:  # NUL or a lone surrogate in the text
@@ -209,7 +209,8 @@ def _casefold(value: Any) -> Any:
     return value.casefold() if isinstance(value, str) else value
 
 
-def _translated(exc: Exception, seconds: float) -> StatementError:
+def translated(exc: Exception, seconds: float) -> StatementError:
+    """SQLite's error as one of ours."""
     text = str(exc)
     if text == "interrupted":
         return LimitError(f"stopped after {seconds:g} s, the limit for one statement")
