@@ -5,7 +5,8 @@ opinion to their logits, where the grammar leaves a choice, is a product of expe
 grammar. Opinions are a potential over JSON prefixes: a token gets the potential after it less the potential before it
 (potential-based shaping; Ng, Harada and Russell 1999), so that along a whole call they sum up to the weights of its parts.
 
-It owns the arithmetic on text; it knows neither schemas nor retrieval (the caller has made weights out of those), nor logits.
+`TextPrior` does the same for a choice among whole texts. It owns the arithmetic on text; it knows neither schemas nor retrieval
+(the caller has made weights out of those), nor logits.
 """
 
 from __future__ import annotations
@@ -226,6 +227,27 @@ class ToolCallPrior:
         path = _below_arguments(top.path if top.kind == "[" else _join(top.path, top.key))
         call = self._calls.get(state.tool or "")
         return {} if call is None or path is None else call.values.get(path, {})
+
+
+class TextPrior:
+    """Implements `TokenPrior` for a choice among whole texts, of which `weights` (nats) says how likely each one is."""
+
+    def __init__(self, token_texts: Sequence[str], weights: Mapping[str, float], *, strength: float = 1.0) -> None:
+        self._texts = token_texts
+        self._weights = weights
+        self._strength = strength
+
+    def bias(self, text: str, allowed: npt.NDArray[np.int64]) -> npt.NDArray[np.float32] | None:
+        """See `TokenPrior`. A token that ends the text weighs what the text so far does."""
+        before = self._best(text)
+        if before is None:
+            return None
+        found = [self._best(text + self._texts[token]) for token in allowed.tolist()]
+        whole = self._weights.get(text, before)
+        return np.asarray([self._strength * ((whole if f is None else f) - before) for f in found], np.float32)
+
+    def _best(self, start: str) -> float | None:
+        return max((weight for text, weight in self._weights.items() if text.startswith(start)), default=None)
 
 
 def _worth(keys: Mapping[str, float]) -> float:

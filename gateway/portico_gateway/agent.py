@@ -15,22 +15,23 @@ from typing import Any, Protocol
 
 import mcp_types as types
 
-from portico_engine import AsyncEngine, Delta, FinishReason, Request, SamplingParams, Tool, ToolCallPrior, Usage
+from portico_engine import AsyncEngine, Delta, FinishReason, Request, SamplingParams, TextPrior, Tool, ToolCallPrior, Usage
 from portico_engine.grammar import check_arguments, compile_tool_calls
 from portico_gateway.errors import GatewayError
 from portico_gateway.hints import Hints, read_question
+from portico_gateway.quotes import quotable, quote_grammar, weigh
 from portico_gateway.results import Place, Shown, show
 from portico_gateway.router import Ranked, Router
 from portico_gateway.signatures import CatalogText, catalog_text
 from portico_gateway.sources import Source, confirm
 
 CALL_TOKENS = 384
-ANSWER_TOKENS = 160
+ANSWER_TOKENS = 256
 TOOLS_SHARE = 3  # the tools' text may fill a third of the context
 BEST = 5  # full signatures where it doesn't fit
 STRENGTH_SMALL = 3.0  # of the prior against the logits of a model that knows little of tools
 STRENGTH = 1.0
-SMALL = 1_000_000_000  # parameters
+SMALL = 1_000_000_000  # parameters: below it a model's own prose about a result is not to be trusted, it quotes
 TRIES = 2  # of one call, where the grammar was looser than the schema
 
 SYSTEM = "You answer questions about the user's files and data. Call the tool that fits the question best.\n\nTools:\n"
@@ -156,7 +157,9 @@ class Agent:
         self._router = router
         self._sampling = sampling or SamplingParams(temperature=0.0)
         self._raw = raw
-        self._strength = STRENGTH_SMALL if engine.engine.info.parameters < SMALL else STRENGTH
+        small = engine.engine.info.parameters < SMALL
+        self._strength = STRENGTH_SMALL if small else STRENGTH
+        self._quotes = small and not raw
         self._hints = Hints(router.embed)
         self._texts = [token.decode("utf-8", "replace") for token in engine.engine.tokenizer.token_bytes]
 
@@ -301,6 +304,10 @@ class Agent:
             sampling=replace(self._sampling, repetition_penalty=1.1),
             max_tokens=ANSWER_TOKENS,
         )
+        passages = quotable([call.shown for call in run.calls if call.shown.found]) if self._quotes else []
+        if passages:
+            prior = TextPrior(self._texts, weigh(passages, run.question, self._router.embed), strength=self._strength)
+            request = replace(request, sampling=self._sampling, grammar=quote_grammar(passages), prior=prior)
         async for delta in self._generate(run, request):
             if delta.text:
                 yield delta.text

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from portico_engine import CallPrior, ToolCallPrior
+from portico_engine import CallPrior, TextPrior, ToolCallPrior
 from portico_engine.prior import EMPTY_STRING, MORE, OPEN_STRING
 
 PIECES = [
@@ -102,3 +102,13 @@ def test_strength_scales_every_opinion() -> None:
 def test_escaped_quotes_do_not_end_a_string() -> None:
     escaped = r'{"name":"code__search","arguments":{"query":"say \"hi\" ","'
     assert bias(escaped, "kind")[0] - bias(escaped, "limit")[0] == 15.0
+
+
+def test_among_whole_texts_a_token_gets_the_best_text_that_it_still_leads_to() -> None:
+    prior = TextPrior(["blue", "red", " sky", "<end>"], {"blue sky": 2.0, "blue": 1.0, "red": -1.0})
+    first, then = prior.bias("", np.array([0, 1])), prior.bias("blue", np.array([2, 3]))
+    assert first is not None
+    assert then is not None
+    assert first.tolist() == [0.0, -3.0]
+    assert then.tolist() == [0.0, -1.0]
+    assert prior.bias("green", np.array([0])) is None

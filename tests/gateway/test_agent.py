@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from portico_engine import Delta, FinishReason, Request, Tool, Usage
+from portico_engine.grammar.ir import Text
 from portico_gateway.agent import Agent, AnswerText, CallFinished, CallStarted, Event, Finished
 from portico_gateway.errors import GatewayError, UpstreamDied
 from portico_gateway.router import Router
@@ -64,13 +65,13 @@ class FakeHost:
 class FakeEngine:
     """Says `texts` one after the other; a (text, reason) pair ends for another reason than stop."""
 
-    def __init__(self, *texts: str | tuple[str, FinishReason]) -> None:
+    def __init__(self, *texts: str | tuple[str, FinishReason], parameters: int = 135_000_000) -> None:
         self.texts = list(texts)
         self.requests: list[Request] = []
         tokenizer = SimpleNamespace(token_bytes=[b"a", b"b"], encode=lambda text: text.split())
         self.engine = SimpleNamespace(
             tokenizer=tokenizer,
-            info=SimpleNamespace(context_length=4096, parameters=135_000_000),
+            info=SimpleNamespace(context_length=4096, parameters=parameters),
             render_chat=lambda messages: tuple(range(len(messages))),
         )
 
@@ -112,8 +113,18 @@ def test_a_question_becomes_a_call_a_result_an_answer_and_sources() -> None:
     assert host.called == [("code__search", {"query": "free"})]
 
 
-def test_every_call_is_made_under_a_grammar_and_the_answer_is_free() -> None:
-    engine = FakeEngine(SEARCH_CALL, "In a.py.")
+def test_every_call_is_made_under_a_grammar_and_a_small_model_answers_in_quotations() -> None:
+    engine = FakeEngine(SEARCH_CALL, "a.py:3: def free(self):")
+    run(engine, FakeHost(hits(HIT)))
+    answer = engine.requests[1].grammar
+    assert engine.requests[0].grammar is not None
+    assert answer is not None
+    assert answer.ir is not None
+    assert answer.ir.rules["root"] == Text("a.py:3: def free(self):")
+
+
+def test_a_larger_model_answers_in_its_own_words() -> None:
+    engine = FakeEngine(SEARCH_CALL, "In a.py.", parameters=8_000_000_000)
     run(engine, FakeHost(hits(HIT)))
     assert [r.grammar is not None for r in engine.requests] == [True, False]
 
