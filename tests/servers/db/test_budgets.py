@@ -135,7 +135,7 @@ def test_past_its_budget_parents_columns_go_first_then_columns_become_plain_stri
         for budget in range(size, 0, -50)
         if "reporter.login" not in str((small := build(named, budget=budget)).input_schema)
     )
-    assert [field.path for field in own.fields["users"]] == ["id", "login", "team", "joined", "joined.year", "joined.month"]
+    assert [field.path for field in own.fields["users"]] == ["login", "team", "joined", "joined.year", "joined.month", "id"]
     assert all(field.join is None for found in own.fields.values() for field in found)
     loose = build(named, budget=500)
     assert loose.note is not None

@@ -41,24 +41,25 @@ class Field:
 
 
 def fields(schema: Schema, table: Table, *, parents: bool = True) -> tuple[Field, ...]:
-    """Own columns in order, the years and months of own dates, then parents' columns without their keys.
+    """Own columns, parents' columns without their keys, years and months of own dates, at last the keys.
 
-    Columns of no comparable kind are left out.
+    Keys come last because questions seldom speak of them, and a small model prefers what comes first. Columns of no comparable
+    kind are left out.
     """
     own = [Field(c.name, c, None, table.is_key(c.name)) for c in table.columns if c.kind != "other"]
     taken = {field.path for field in own}
-    found = list(own)
-    for field in own:
-        for part in PARTS if field.column.kind == "date" else ():
-            if f"{field.path}.{part}" not in taken:
-                found.append(Field(f"{field.path}.{part}", field.column, part=part))
+    found = [field for field in own if not field.key]
     for join in joins(schema, table) if parents else ():
         for column in join.parent.columns:
             path = f"{join.prefix}.{column.name}"
             if column.kind != "other" and not join.parent.is_key(column.name) and path not in taken:
                 taken.add(path)
                 found.append(Field(path, column, join))
-    return tuple(found)
+    dates = [field for field in own if field.column.kind == "date"]
+    found.extend(
+        Field(f"{f.path}.{part}", f.column, part=part) for f in dates for part in PARTS if f"{f.path}.{part}" not in taken
+    )
+    return (*found, *(field for field in own if field.key))
 
 
 def joins(schema: Schema, table: Table) -> tuple[Join, ...]:

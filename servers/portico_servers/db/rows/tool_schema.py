@@ -24,11 +24,12 @@ ROOT = "ask"
 AGGREGATES = ("none", "count", "sum", "avg", "min", "max", "count_distinct")
 MAX_FILTERS = 4
 MAX_LIMIT = 1000
+MAX_NUMBER = 10**12  # what a number is compared with: without a bound small models write digits without end
 TEXT_OPS = ("=", "!=", "contains", "starts with")
 NUMBER_OPS = ("=", "!=", "<", "<=", ">", ">=")
 VALUE_OPS = ("=", "!=")
 DATE_PATTERN = r"^\d{4}(-\d\d(-\d\d([ T]\d\d:\d\d)?)?)?$"
-BUDGET = 10_000  # characters of compact JSON; a token has 2.8 of them
+BUDGET = 9_850  # characters of compact JSON; a token has 2.8 of them
 _PARENT_COLUMNS = (1_000, 8, 6, 4, 2, 0)  # of each parent, tried in turn
 _WORTH_SHARING = 100  # characters of a list of names, from which on a definition of it is shorter than the list twice
 
@@ -167,20 +168,21 @@ def _ask() -> JSON:
 def _shared(kinds: set[str]) -> JSON:
     conditions: JSON = {
         "text": _condition(TEXT_OPS, {"type": ["string", "null"]}),
-        "number": _condition(NUMBER_OPS, {"type": ["number", "null"]}),
+        "number": _condition(NUMBER_OPS, {"type": ["number", "null"], "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER}),
         "date": _condition(NUMBER_OPS, {"type": ["string", "null"], "pattern": DATE_PATTERN}),
         "boolean": _condition(VALUE_OPS, {"type": ["boolean", "null"]}),
         "listed": _condition(VALUE_OPS, {"type": "string"}),
     }
+    one: JSON = {"columns": {"maxItems": 1}}  # small models would repeat the name without end
     plain = [
         {"properties": {"aggregate": {"enum": ["none", "count"]}}},
-        {"properties": {"aggregate": {"enum": ["min", "max", "count_distinct"]}}, "required": ["columns"]},
+        {"properties": {"aggregate": {"enum": ["min", "max", "count_distinct"]}, **one}, "required": ["columns"]},
     ]
     return {
         "ask": _ask(),
         "plain": {"anyOf": plain},
         "ask_plain": {"$ref": "#/$defs/ask", "allOf": [{"$ref": "#/$defs/plain"}]},
-        "total": {"properties": {"aggregate": {"enum": ["sum", "avg"]}}, "required": ["columns"]},
+        "total": {"properties": {"aggregate": {"enum": ["sum", "avg"]}, **one}, "required": ["columns"]},
         **{kind: shape for kind, shape in conditions.items() if kind in kinds},
     }
 

@@ -148,10 +148,10 @@ def test_a_group_without_an_aggregate_lists_its_different_values(odd: Databases)
     assert found["rows"] == [["Oslo"], ["Rome"]]
 
 
-def test_several_columns_can_be_added_up_at_once(odd: Databases) -> None:
+def test_columns_are_added_up_counted_and_compared(odd: Databases) -> None:
     found = ask(odd, "Order", "sum", columns=['say "hi"'])
     assert found["rows"] == [[12]]
-    assert ask(odd, "people", "count_distinct", columns=["home_id", "work_id"])["rows"] == [[2, 2]]
+    assert ask(odd, "people", "count_distinct", columns=["home_id"])["rows"] == [[2]]
     assert ask(odd, "people", "min", columns=["name"])["rows"] == [["Ann"]]
 
 
