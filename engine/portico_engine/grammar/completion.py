@@ -24,6 +24,9 @@ from portico_engine.grammar.worst import NO_BOUND, longest_ending
 
 _MAX_TOKEN = 48  # characters: longer tokens are left out where the budget is tight
 
+_IS_PLAIN = np.array([code >= 0x20 and chr(code) not in '"\\' for code in range(OTHER)] + [True])  # columns, by JSON's strings
+_PLAIN = np.flatnonzero(_IS_PLAIN)
+
 
 class Plan(NamedTuple):
     """How to end: tokens, and whether an end token must follow because the text could go on."""
@@ -59,6 +62,7 @@ class TokenTable:
                 self.lengths[token] = len(text)
                 self.codes[token, : len(text)] = np.frombuffer(text.encode("utf-32-le"), dtype=np.int32)
         self.columns = np.minimum(self.codes, OTHER).astype(np.uint8)
+        self.plain = (self.lengths > 0) & (_IS_PLAIN[self.columns] | (np.arange(_MAX_TOKEN) >= self.lengths[:, None])).all(axis=1)
         continuing = [i for i, data in enumerate(tokens) if 0 < len(data) <= 3 and all(0x80 <= byte <= 0xBF for byte in data)]
         self.trailing = [(token, tokens[token]) for token in continuing]  # tokens that may end a begun character
 
@@ -78,6 +82,7 @@ class Completions:
         self.tokens = table
         self.lock = threading.RLock()
         self._costs: dict[int, int] = {}
+        self._alike: dict[int, int] = {}  # where every plain character leads alike, or DEAD
         self._plans: dict[int, Plan | None] = {}
 
     @cached_property
@@ -161,12 +166,30 @@ class Completions:
             known = self._costs[state] = NO_BOUND if plan is None else plan.cost
         return known
 
+    def _plain_chain(self, state: int) -> npt.NDArray[np.int32]:
+        """The states after 0, 1, 2.. plain characters, as far as it doesn't matter which: inside a string, mostly."""
+        chain = [state]
+        while len(chain) <= _MAX_TOKEN:
+            last = chain[-1]
+            if last not in self._alike:
+                if self.machine.table[last, 0] == UNKNOWN:
+                    self.machine.fill(last)
+                after = self.machine.table[last][_PLAIN]
+                self._alike[last] = int(after[0]) if after[0] >= 0 and (after == after[0]).all() else DEAD
+            if self._alike[last] == DEAD:
+                break
+            chain.append(self._alike[last])
+        return np.array(chain, dtype=np.int32)
+
     def follow(self, state: int, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
         """The states after each of some tokens; DEAD where one can't follow or is no text of its own."""
         machine, table = self.machine, self.tokens
         lengths = table.lengths[ids]
         out = np.full(len(ids), DEAD, dtype=np.int32)
-        live = np.flatnonzero(lengths)
+        chain = self._plain_chain(state)
+        alike = table.plain[ids] & (lengths < len(chain))
+        out[alike] = chain[lengths[alike]]
+        live = np.flatnonzero((lengths > 0) & ~alike)
         states = np.full(len(live), state, dtype=np.int32)
         for position in range(_MAX_TOKEN):
             if not len(live):

@@ -56,7 +56,7 @@ class LLGuidanceFactory:
         self.words = (self.vocab_size + 31) // 32
         self._tokenizer: LLTokenizer = llguidance.LLTokenizer(llguidance.TokenizerWrapper(tokens), eos_token=sorted(ends))
         self._table = TokenTable(vocabulary)
-        self._cache: ByteCache[_Compiled] = ByteCache(cache_bytes)
+        self.cache: ByteCache[_Compiled] = ByteCache(cache_bytes)
         self._executors: dict[int | None, LLExecutor] = {}
         self.end_row = np.zeros(self.words, dtype=np.int32)
         for token in self.end_tokens:
@@ -64,10 +64,10 @@ class LLGuidanceFactory:
 
     def matcher(self, grammar: CompiledGrammar) -> LLGuidanceMatcher:
         """A matcher at the grammar's start. Raises GrammarError where llguidance can't take it."""
-        compiled = self._cache.get(grammar.digest)
+        compiled = self.cache.get(grammar.digest)
         if compiled is None:
             compiled = self._compile(grammar)
-            self._cache.put(grammar.digest, compiled, _ENTRY_BYTES + _BYTES_PER_CHARACTER * len(grammar.lark))
+            self.cache.put(grammar.digest, compiled, _ENTRY_BYTES + _BYTES_PER_CHARACTER * len(grammar.lark))
         return LLGuidanceMatcher(self, compiled, compiled.prototype.deep_copy())
 
     def _compile(self, grammar: CompiledGrammar) -> _Compiled:
@@ -200,7 +200,7 @@ class LLGuidanceMatcher:
             if length > len(forced):
                 break
             kept += 1
-        return list(plan.tokens[:kept])
+        return list(plan.tokens[: min(kept, limit)])
 
     def _canonical(self, forced: bytes) -> list[int]:
         """The tokens of `forced` that the model itself would write, whatever comes after it.

@@ -190,6 +190,8 @@ def _class_pair(
     atoms += [Atom(strings, "not-pattern", pattern, f"{at}/patternProperties") for pattern in unmatched]
     key = _names(builder, shape, atoms)
     taken = [*shape.declared, *shape.absent]
+    if failing is not None and failing.value[1] >= len(failing.value[0].patterns):
+        taken += [name for name in failing.value[0].named if name not in shape.declared]
     if isinstance(key, Never):
         return NEVER
     if taken:

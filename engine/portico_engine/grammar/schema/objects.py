@@ -68,7 +68,9 @@ def _pairs(builder: Builder, shape: Shape, hint: str) -> Node:
         special = failing_pair(builder, shape, hint)
         if isinstance(special, Never):
             return NEVER
-        # It stands where the first undeclared property may: as one more declared property, whose name is not fixed.
+        # It is one more declared property, whose name is not fixed; other undeclared ones may stand before and after it.
+        if shape.least <= 1 and shape.most is None:
+            special = seq(repeat(seq(extra, _COMMA), 0, high), special)
         entries.append(_Entry("", special, True))
     return _assemble(builder, shape, entries, extra, high, pointer, hint)
 
