@@ -198,7 +198,7 @@ async def probe(alive: Life, load: Workload) -> list[Any]:
     while True:
         results = [(await alive.ask(ask) or {}).get("result", {}) for ask in load.probes]
         found = [result.get("structuredContent") or {} for result in results]
-        if all(part and part.get("complete", True) and part.get("hits", True) for part in found):
+        if all(part and part.get("complete", True) and part.get("hits", True) and not part.get("note") for part in found):
             return [_stable(part) for part in found]
         if time.monotonic() > until:
             raise SystemExit(f"soak: the index is not complete after {READY:.0f} s: {json.dumps(results)[:400]}")
