@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -29,9 +30,9 @@ def main(directories: tuple[Path, ...], port: int | None, host: str, cache_dir: 
     from portico_servers.code.server import build_server
     from portico_servers.common.transport import serve
 
-    # Nothing but JSON-RPC may reach stdout.
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="portico-code: %(message)s")
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    # How far a first indexing is: worth a line on stderr even where nothing else is.
+    if "PORTICO_LOG_LEVEL" not in os.environ:
+        logging.getLogger("portico_servers.code.index").setLevel(logging.INFO)
     serve(build_server(directories, cache_dir=cache_dir), http=port, host=host)
 
 

@@ -28,6 +28,7 @@ _BATCH_SECONDS = 0.5
 _BATCH_FILES = 400
 _FEW_FILES = 8
 _POLL_SECONDS = 3
+_SAY_SECONDS = 2.0
 _JOIN_SECONDS = 10.0
 _PROCESSES = max(2, min(4, (os.cpu_count() or 2) // 2))
 
@@ -87,6 +88,7 @@ class RootIndex:
         self._store: Store | None = None
         self._ranked: RankedIndex | None = None
         self._walk = Paced()
+        self._say_next = time.monotonic() + _SAY_SECONDS
         self._by_path: dict[str, StoredFile] = {}
         self._thread: threading.Thread | None = None
 
@@ -210,6 +212,9 @@ class RootIndex:
         self._ranked.tidy()
         self._by_path.update((file.path, _light(file)) for file in stored)
         self.progress = replace(self.progress, done=min(self.progress.done + len(batch), self.progress.total))
+        if not self.progress.complete and time.monotonic() >= self._say_next:
+            self._say_next = time.monotonic() + _SAY_SECONDS
+            logger.info("indexing %s: %d of %d files", self.name, self.progress.done, self.progress.total)
 
     def _embed(self) -> None:
         """Rank by meaning from now on; without its model the index ranks by words alone."""
