@@ -163,7 +163,7 @@ async def burst(alive: Life, load: Workload, rng: random.Random, calls: int, unt
         nonlocal made
         while made < calls and time.monotonic() < until:
             made += 1
-            if made % 100 == 0:
+            if made % 100 == 1:
                 await asyncio.to_thread(alive.measure)
             if rng.random() < EDITED:
                 load.edit(rng)
@@ -223,8 +223,8 @@ async def soak(kind: str, load: Workload, home: Path, calls: int, seconds: float
         made += await burst(second, load, rng, calls - made, start + seconds, tally)
         intact = intact and await probe(second, load) == before
         await second.close()
-    memory, part = first.memory, max(1, len(first.memory) // 10)
-    warm, end = median(memory[2 * part : 3 * part] or [1]), median(memory[-part:] or [1])
+    part = max(1, len(first.memory) // 10)
+    warm, end = median(first.memory[2 * part : 3 * part] or first.memory), median(first.memory[-part:])
     return {
         "server": kind, "calls": made, "cancelled": tally.cancelled, "answered_anyway": tally.answered_anyway,
         "lost": tally.lost, "answered_twice": tally.twice, "wrong": len(tally.wrong), "examples": tally.wrong[:5],

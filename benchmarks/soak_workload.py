@@ -116,7 +116,7 @@ def _docs(root: Path) -> Workload:
         (3, lambda r: Ask("tools/list", {})),
         (2, lambda r: _complete("docs://{library}/{version}/{+path}", "path", "page-1")),
     ]
-    probes = (*(tool("read", path=f"page-{number}.md") for number in range(8)), tool("search", query="harbor"), tool("list"))
+    probes = (*(tool("read", path=f"page-{number}.md") for number in range(8)), tool("list"))
     return Workload((str(root),), mix, probes, edit)
 
 
