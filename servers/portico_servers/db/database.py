@@ -6,6 +6,7 @@ cancelling it ends them.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,8 @@ from portico_servers.db.schema import Column, Schema, Table, from_json
 from portico_servers.db.sources import Source
 from portico_servers.db.suggest import did_you_mean
 from portico_servers.db.workers import Pool, Worker
+
+logger = logging.getLogger(__name__)
 
 _MAX_LOOKUP = 60  # values of a lookup column that a tool definition lists
 
@@ -213,6 +216,7 @@ class Databases:
             except DbError as exc:
                 changed |= self.problems.get(database.name) != str(exc)
                 self.problems[database.name] = str(exc)
+                logger.warning("%s can't be read: %s", database.name, exc)
         if changed:
             self._view = View(self.all)
         return changed

@@ -13,6 +13,9 @@ import anyio
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp_types import CallToolResult
+
+from portico_servers.db.server import build_server
 
 pytestmark = pytest.mark.anyio
 
@@ -90,3 +93,42 @@ def test_what_is_no_database_is_one_line_naming_the_file_and_exit_code_2(tmp_pat
     assert len(run.stderr.splitlines()) == 1
     assert str(file) in run.stderr
     assert "expected a SQLite" in run.stderr
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "postgres"])
+async def test_other_engines_answer_through_the_same_tools(engine: str, request: pytest.FixtureRequest) -> None:
+    server = build_server([str(request.getfixturevalue(f"{engine}_samples")["shop"])])
+    rows = next(tool for tool in await server.list_tools() if tool.name == "rows")
+    assert "customers.country" in str(rows.input_schema)
+    ask = {"table": "orders", "aggregate": "count", "filters": [{"column": "customers.country", "op": "=", "value": "japan"}]}
+    for name, arguments in (
+        ("tables", {}),
+        ("describe", {"table": "orders"}),
+        ("rows", {"ask": ask}),
+        ("query", {"sql": f"SELECT COUNT(*) FROM orders WHERE id = {'$1' if engine == 'postgres' else '?'}", "params": [1]}),
+        ("explain", {"sql": f"SELECT * FROM orders WHERE id = {'$1' if engine == 'postgres' else '?'}"}),
+    ):
+        found = await server.call_tool(name, arguments)
+        assert isinstance(found, CallToolResult)
+        assert not found.is_error, found.content
+        assert found.structured_content
+    assert "shop" in server.databases.by_name
+    server.close()
+
+
+async def test_a_database_that_cannot_be_reached_is_said_and_the_others_answer(samples: dict[str, Path]) -> None:
+    server = build_server([str(samples["music"]), "postgresql://nobody:secret@127.0.0.1:1/none"])
+    listed = await server.call_tool("tables", {})
+    assert isinstance(listed, CallToolResult)
+    assert listed.structured_content is not None
+    assert "music.Track" in str(listed.structured_content["tables"])
+    assert listed.structured_content["complete"] is False
+    assert "none: postgresql://127.0.0.1:1/none" in listed.structured_content["note"]
+    assert "secret" not in str(listed)
+    asked = await server.call_tool("rows", {"ask": {"table": "music.Track", "aggregate": "count"}})
+    assert isinstance(asked, CallToolResult)
+    assert not asked.is_error
+    failed = await server.call_tool("query", {"connection": "none", "sql": "SELECT 1"})
+    assert isinstance(failed, CallToolResult)
+    assert failed.is_error
+    server.close()

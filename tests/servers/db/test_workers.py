@@ -180,3 +180,19 @@ def test_a_file_that_vanished_is_a_source_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such file"):
         pool.schema()
     pool.close()
+
+
+def test_an_idle_worker_lets_go_of_a_duckdb_file_so_that_others_may_write(tmp_path: Path) -> None:
+    import duckdb
+
+    path = tmp_path / "x.duckdb"
+    duckdb.connect(str(path)).execute("CREATE TABLE t (a INTEGER)").close()
+    pool = Pool(Source("x", "duckdb", str(path)))
+    assert pool.run("SELECT COUNT(*) FROM t", [], Limits())["rows"] == [[0]]
+    with pytest.raises(duckdb.IOException, match="lock"):
+        duckdb.connect(str(path))
+    pool.release_idle(0.0)
+    with duckdb.connect(str(path)) as writer:
+        writer.execute("INSERT INTO t VALUES (1)")
+    assert pool.run("SELECT COUNT(*) FROM t", [], Limits())["rows"] == [[1]]
+    pool.close()
