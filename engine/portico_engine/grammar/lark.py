@@ -14,6 +14,7 @@ from portico_engine.grammar import ir
 from portico_engine.grammar.lexing import Cut, cut_into_lexemes
 from portico_engine.grammar.lexing_json import json_shapes
 from portico_engine.grammar.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
+from portico_engine.grammar.markers import UpTo, as_up_to
 
 MAX_REGULAR_SIZE = 4000  # nodes, references written out
 MAX_GROUP_DEPTH = 12  # llguidance refuses 30 nested groups; deeper ones get a name
@@ -107,8 +108,18 @@ class _Printer:
                 return self._terminal(name)
             case _:
                 if node not in self.terminals:
-                    self.terminals[node] = self._hoist(self._regex(node, 0), terminal=True)
+                    up_to = as_up_to(node)
+                    made = self._lazy(up_to) if up_to else self._hoist(self._regex(node, 0), terminal=True)
+                    self.terminals[node] = made
                 return self.terminals[node]
+
+    def _lazy(self, up_to: UpTo) -> str:
+        """A lexeme that ends at its first match."""
+        name = self._hoist(
+            f"/(?s:.{quantifier(0, up_to.most) if up_to.most != 1 else '?'})/ {quote(up_to.marker)}", terminal=False
+        )
+        self.lines[f"{name}[lazy]"] = self.lines.pop(name)
+        return name
 
     def _terminal(self, name: str) -> str:
         body = self.grammar.rules[name]
@@ -181,7 +192,7 @@ def regular_rules(grammar: ir.Grammar) -> frozenset[str]:
         while stack:
             node = stack.pop()
             size += 1
-            if isinstance(node, ir.TokenRef):
+            if isinstance(node, ir.TokenRef) or as_up_to(node):
                 result = False
             elif isinstance(node, ir.Ref):
                 if node.name not in grammar.rules:

@@ -20,6 +20,7 @@ from portico_engine.grammar import ir
 from portico_engine.grammar.automata import determinize, inline, nullable
 from portico_engine.grammar.lexing_conflicts import find_conflicts
 from portico_engine.grammar.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
+from portico_engine.grammar.markers import as_up_to
 from portico_engine.grammar.notation import show
 
 WIDE = 64
@@ -155,6 +156,8 @@ class _Cutter:
                 return Call(name)
             case ir.TokenRef():
                 return self._leaf(node, path)
+            case ir.And() if not forced and as_up_to(node):
+                return self._leaf(node, path)
             case ir.Text(value):
                 return Sequence(tuple(self._leaf(ir.Text(c), path) for c in value))
             case ir.Seq(parts):
@@ -216,13 +219,16 @@ class _Cutter:
         return nullable(self._inline(node))
 
     def _is_regular(self, node: ir.Node) -> bool:
+        """Can it be part of a larger lexeme? Text up to a marker is one by itself."""
         match node:
             case ir.Ref(name):
                 return name in self.regular
             case ir.TokenRef():
                 return False
-            case ir.Seq(parts) | ir.Alt(parts) | ir.And(parts):
+            case ir.Seq(parts) | ir.Alt(parts):
                 return all(map(self._is_regular, parts))
+            case ir.And(parts):
+                return all(map(self._is_regular, parts)) and as_up_to(node) is None
             case ir.Repeat(item) | ir.Not(item):
                 return self._is_regular(item)
             case _:

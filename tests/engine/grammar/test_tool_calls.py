@@ -126,9 +126,9 @@ def test_a_thought_comes_first_within_its_budget(format: CallFormat, choice: Too
     answer = "No calls." if choice == "none" else ONE[format]
     for opening in ("<think>\n", ""):
         assert accepts(lark, f"{opening}Is it <this>, </thin> or {{that}}?</think>\n\n{answer}")
-        assert not accepts(lark, f"{opening}{'x' * 48}</think>\n\n{answer}")
+        assert not accepts(lark, f"{opening}{'x' * 60}</think>\n\n{answer}")
     assert not accepts(lark, answer)
-    assert forced(lark, "y" * 40).startswith("</think>")
+    assert forced(lark, "y" * 48).startswith("</think>")
 
 
 def test_a_marker_that_is_a_control_token_is_asked_for_by_its_id() -> None:

@@ -21,11 +21,10 @@ from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.calls.formats import THINK_CLOSE, THINK_OPEN, CallFormat, Envelope, NamedTool, ToolChoice, envelope
 from portico_engine.grammar.compiled import CompiledGrammar, CompileReport
 from portico_engine.grammar.lark import to_lark
+from portico_engine.grammar.markers import ANY_TEXT, up_to, without
 from portico_engine.grammar.schema.compiler import tool_to_ir
 from portico_engine.request import Tool
 
-ANY = ir.chars((0, ir.MAX_CODE_POINT))
-ANY_TEXT = ir.repeat(ANY)
 _SPACE = ir.chars(" \t\r\n")
 
 _RULE_BYTES = 6_000  # of a rule's nodes, rounded up from real tools'
@@ -213,21 +212,6 @@ def _run_of_calls(family: Envelope, fewest: int, most: int) -> ir.Node:
     return ir.seq(ir.text(family.begin), call, more, ir.text(family.finish))
 
 
-def without(marker: str) -> ir.Node:
-    """Any text that does not hold `marker`."""
-    return ir.And((ANY_TEXT, ir.Not(ir.seq(ANY_TEXT, ir.text(marker), ANY_TEXT))))
-
-
-def up_to(marker: str, most: int | None = None) -> ir.Node:
-    """At most `most` characters without `marker`, then `marker`. None begins another: greedy reading can't run past it."""
-    return ir.And(
-        (
-            ir.seq(ir.repeat(ANY, 0, most), ir.text(marker)),
-            ir.Not(ir.seq(ANY_TEXT, ir.text(marker), ir.repeat(ANY, 1, None))),
-        )
-    )
-
-
 def _free_text(family: Envelope) -> ir.Node:
     if family.marker:
         return without(family.marker)
@@ -246,6 +230,6 @@ def _auto(family: Envelope, calls: ir.Node, token: int | None) -> ir.Node:
 
 def _finished(rules: dict[str, ir.Node], body: ir.Node, thinking: int | None) -> ir.Grammar:
     if thinking is not None:
-        rules["thought"] = ir.seq(ir.optional(ir.text(THINK_OPEN)), up_to(THINK_CLOSE, thinking))
+        rules["thought"] = up_to(THINK_CLOSE, len(THINK_OPEN) + 1 + thinking)
         body = ir.seq(ir.Ref("thought"), body)
     return ir.Grammar({"root": body, **rules})
