@@ -33,7 +33,7 @@ def record(name: str, figures: dict[str, Any]) -> Path:
     """Write the figures beside the machine and the date; the file's path."""
     RESULTS.mkdir(exist_ok=True)
     now = datetime.datetime.now(datetime.UTC)
-    path = RESULTS / f"{now:%Y-%m-%d}-{name}.json"
+    path = RESULTS / f"{name}-{now:%Y-%m-%d}.json"
     data = {"benchmark": name, "at": now.isoformat(timespec="seconds"), "machine": machine(), **figures}
     path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"recorded in {path.relative_to(Path(__file__).parents[1])}")

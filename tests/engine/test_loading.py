@@ -35,6 +35,15 @@ def test_a_loaded_model_answers_and_says_what_it_is(tiny_path: Path) -> None:
     assert sum(len(d.tokens) for d in deltas) == 5 or deltas[-1].finish_reason == "stop"
 
 
+def test_loading_leaves_the_environment_as_it_was(tiny_path: Path) -> None:
+    probe = (
+        "import os, sys; before = dict(os.environ); from portico_engine import Engine; Engine.load(sys.argv[1]); "
+        "print(before == dict(os.environ))"
+    )
+    command = [sys.executable, "-c", probe, str(tiny_path)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout.strip() == "True"
+
+
 def test_a_prompt_longer_than_the_context_is_refused_with_both_numbers(tiny_path: Path) -> None:
     engine = Engine.load(tiny_path, context=64)
     prompt = engine.render_chat([{"role": "user", "content": "many words " * 40}])
