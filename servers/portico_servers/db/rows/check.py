@@ -62,15 +62,21 @@ def _check_aggregate(question: Question, found: Mapping[str, Field]) -> None:
 
 def _check_schema(ask: Mapping[str, Any], rows: RowsSchema) -> None:
     """The table's own branch decides: an error of all branches together would speak of other tables."""
-    from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
-    whole = rows.input_schema["properties"][ROOT]
-    branches = [b for b in whole.get("anyOf", ()) if b["properties"]["table"]["const"] == ask["table"]]
-    schema = {**(branches[0] if branches else whole), "$defs": rows.input_schema.get("$defs", {})}
-    if (error := best_match(Draft202012Validator(schema).iter_errors(ask))) is not None:
+    if ask["table"] not in rows.validators:
+        rows.validators[ask["table"]] = _validator(ask["table"], rows)
+    if (error := best_match(rows.validators[ask["table"]].iter_errors(ask))) is not None:
         where = "/".join(str(part) for part in error.absolute_path)
         raise ArgumentError(f"{where or ROOT}: {error.message}")
+
+
+def _validator(table: str, rows: RowsSchema) -> Any:
+    from jsonschema import Draft202012Validator
+
+    whole = rows.input_schema["properties"][ROOT]
+    branches = [b for b in whole.get("anyOf", ()) if b["properties"]["table"]["const"] == table]
+    return Draft202012Validator({**(branches[0] if branches else whole), "$defs": rows.input_schema.get("$defs", {})})
 
 
 def _chosen(key: str, value: Any, options: Sequence[str]) -> str:

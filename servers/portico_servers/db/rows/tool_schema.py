@@ -10,6 +10,7 @@ lookup columns that the owner configured.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections import Counter
@@ -63,6 +64,7 @@ class RowsSchema:
     input_schema: JSON
     fields: Mapping[str, tuple[Field, ...]]
     note: str | None = None  # what was left out to keep within the budget
+    validators: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)  # by table, made when first needed
 
 
 def build(tables: Sequence[Named], *, budget: int = BUDGET) -> RowsSchema:
