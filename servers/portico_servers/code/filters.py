@@ -11,6 +11,7 @@ from portico_servers.code.errors import BadFilter
 from portico_servers.code.languages import BY_NAME, UnknownLanguage, may_be, normalize
 
 _GLOB = re.compile(r"[*?\[]")
+_PATH_CHARS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,9 @@ class Filter:
 
     @classmethod
     def of(cls, path: str, language: str) -> Filter:
-        """Raises `BadFilter` for a language that nothing is in."""
+        """Raises `BadFilter` for a language that nothing is in and for what is too long to be a path."""
+        if len(path) > _PATH_CHARS:
+            raise BadFilter(f"a path filter has at most {_PATH_CHARS} characters; got {len(path):,}")
         try:
             return cls(path.strip().removeprefix("./").rstrip("/"), normalize(language) if language.strip() else "")
         except UnknownLanguage as error:
@@ -62,7 +65,7 @@ class Filter:
         return options
 
     def describe(self) -> str:
-        parts = [f"path {self.path!r}"] if self.path else []
+        parts = [f"path {self.path[:80]!r}"] if self.path else []
         if self.language:
             parts.append(f"language {self.language}")
         return " and ".join(parts)

@@ -18,6 +18,7 @@ from portico_servers.common import cursor as cursors
 
 _PER_FILE = 3  # of one file on a page of ranked hits
 _MAX_QUERY = 2_000
+_NAME_CHARS = 400
 
 
 def search(workspace: Workspace, query: str, path: str = "", language: str = "", cursor: str | None = None) -> Hits:
@@ -104,6 +105,8 @@ def find_symbol(workspace: Workspace, name: str, kind: str = "", cursor: str | N
     kind = kind.strip().lower()
     if kind and kind not in KINDS:
         raise BadFilter(f"unknown kind {kind[:40]!r}: use one of {', '.join(KINDS)}")
+    if len(name) > _NAME_CHARS:
+        raise BadFilter(f"not a name: {name[:40]!r}…; give one identifier, such as parse_config")
     offset = cursors.decode(cursor, "symbol", name, kind)
     dotted = name.strip().strip("`").removesuffix("()").replace("::", ".").replace("#", ".")
     *owner, last = [part for part in dotted.split(".") if part] or [""]

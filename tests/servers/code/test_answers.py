@@ -65,6 +65,14 @@ def test_filters_narrow_by_path_and_language(workspace: Workspace) -> None:
         search(workspace, "block", language="klingon")
 
 
+def test_what_is_too_long_is_refused_at_once(workspace: Workspace) -> None:
+    assert search(workspace, "pool " * 100_000).hits
+    with pytest.raises(BadFilter, match="a path filter has at most 1000 characters; got 5,000"):
+        search(workspace, "pool", path="x" * 5_000)
+    with pytest.raises(BadFilter, match="not a name"):
+        find_symbol(workspace, "x" * 1_000_000)
+
+
 def test_pages_continue_without_gap_or_repetition(tmp_path: Path) -> None:
     root = tmp_path / "many"
     root.mkdir()
