@@ -1,0 +1,54 @@
+"""The check after a call, where jsonschema alone would be wrong, and where it would raise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from portico_engine.grammar import Violation, check_arguments
+from portico_engine.grammar.check import is_valid
+
+
+@pytest.mark.parametrize(
+    ("schema", "good", "bad"),
+    [
+        ({"pattern": "^[0-9]+$"}, ["12"], ["12\n"]),
+        ({"pattern": r"^\d$"}, ["3"], ["٣"]),
+        ({"pattern": r"^\p{L}+$"}, ["é"], ["1"]),
+        ({"patternProperties": {r"^\p{L}$": {"type": "integer"}}, "additionalProperties": False}, [{"é": 1}], [{"é": ""}, {"1": 1}]),
+        ({"multipleOf": 0.01}, [0.07, 1.1, 4.35], [0.001]),
+        ({"multipleOf": 1e-8}, [0.12345678], [0.123456785]),
+        ({"type": "string", "nullable": True}, [None, "a"], [1]),
+        ({"format": "date"}, ["2024-02-29", 5], ["2023-02-29"]),
+        ({"format": "no-such-format"}, ["x"], []),
+        ({"items": [{"type": "integer"}], "additionalItems": False}, [[1]], [["a"], [1, 2]]),
+        ({"const": 1}, [1.0], [True]),
+    ],
+)
+def test_values_are_judged_as_json_schema_and_ecma_262_say(schema: Any, good: list[Any], bad: list[Any]) -> None:
+    assert [value for value in good if not is_valid(schema, value)] == []
+    assert [value for value in bad if is_valid(schema, value)] == []
+
+
+def test_a_violation_names_where_and_what() -> None:
+    schema = {"properties": {"a/b": {"type": "array", "items": {"minimum": 3}}}}
+    assert check_arguments(schema, {"a/b": [5, 1]}) == [Violation("/a~1b/1", "minimum", "1 is less than the minimum of 3")]
+
+
+@pytest.mark.parametrize("schema", [{"$ref": "#/nowhere"}, {"$ref": "https://example.com/x"}, {"pattern": "("}, {"type": 5}, {"$ref": "#"}])
+def test_a_check_that_raises_is_a_failed_check_and_fetches_nothing(schema: Any) -> None:
+    assert [v.message.startswith("the value could not be checked") for v in check_arguments(schema, "x")] == [True]
+
+
+def test_a_value_that_nests_too_deeply_is_a_failed_check() -> None:
+    value: Any = []
+    for _ in range(5_000):
+        value = [value]
+    schema = {"$defs": {"t": {"type": "array", "items": {"$ref": "#/$defs/t"}}}, "$ref": "#/$defs/t"}
+    assert check_arguments(schema, value)
+
+
+def test_a_dialect_named_further_down_changes_nothing() -> None:
+    inner = {"$schema": "http://json-schema.org/draft-04/schema#", "type": "string", "format": "date"}
+    assert not is_valid({"properties": {"a": inner}}, {"a": "x"})
