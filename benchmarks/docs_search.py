@@ -34,7 +34,7 @@ import docs_labels
 from docs_labels import Term
 from portico_servers.common.embed import shared
 from portico_servers.docs import ranking
-from portico_servers.docs.ranking import FUSION, any_word, rank, telling_words
+from portico_servers.docs.ranking import FUSION, expression, rank, telling_words
 from portico_servers.docs.readers import kind_of
 from portico_servers.docs.service import Service
 from report import percentile, table, write
@@ -112,7 +112,7 @@ def _rankers(service: Service) -> dict[str, Ranker]:
                     "SELECT p.section_id FROM (SELECT rowid AS id, bm25(lexical, ?, ?, ?, ?) AS s FROM lexical"
                     " WHERE lexical MATCH ?"
                     " ORDER BY s LIMIT 400) f JOIN passage p ON p.id = f.id ORDER BY f.s",
-                    (*weights, any_word(telling_words(query))),
+                    (*weights, expression(telling_words(query)).words),
                 ).fetchall()
             return list(dict.fromkeys(row[0] for row in found))
 

@@ -19,9 +19,9 @@ import numpy as np
 from portico_servers.common.embed import Embedder
 from portico_servers.docs.errors import DocsError, SourceError
 from portico_servers.docs.prepare import Prepared, prepare_all
-from portico_servers.docs.ranking import Vectors
 from portico_servers.docs.sources import Found, checked_root, package_place, scan_directory, scan_file, scan_package
 from portico_servers.docs.store import Shelf, Store
+from portico_servers.docs.vectors import Vectors
 
 log = logging.getLogger(__name__)
 _EMBED_BATCH = 512

@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -16,8 +17,9 @@ import numpy as np
 from portico_servers.common.embed import Embedder
 from portico_servers.docs.errors import PageNotFound
 from portico_servers.docs.indexer import Progress
-from portico_servers.docs.ranking import Ranked, Vectors, rank
+from portico_servers.docs.ranking import Frequencies, Ranked, rank
 from portico_servers.docs.store import Shelf, Store, StoredPage, StoredPassage, StoredSection
+from portico_servers.docs.vectors import Vectors
 from portico_servers.docs.web_paths import page_url
 
 _NUMBER = re.compile(r"\d+|[a-z]+", re.I)
@@ -93,6 +95,8 @@ class Library:
         self._vectors = vectors
         self._embedder = embedder
         self.progress = progress
+        self._frequencies = Frequencies()
+        self._counted_at = 0
         self._only = set(shelf_ids) if shelf_ids is not None else None
 
     def shelves(self) -> list[Shelf]:
@@ -149,11 +153,15 @@ class Library:
 
     def _rank(self, query: str, chosen: Sequence[int] | None) -> list[Ranked]:
         meaning: Sequence[tuple[int, int]] = ()
+        if abs(len(self._vectors) - self._counted_at) > self._counted_at // 10:
+            # The index has grown or shrunk: what was common may not be so any more.
+            self._frequencies.clear()
+            self._counted_at = len(self._vectors)
         if len(self._vectors) and self._embedder.ready:
             vector = np.asarray(self._embedder.embed([query])[0], np.float32)
             meaning = self._vectors.nearest(vector, chosen)
         with self._store.read() as db:
-            return rank(db, query, chosen, meaning)
+            return rank(db, query, chosen, meaning, count=partial(self._frequencies.of, db))
 
     def read(self, address: str, library: str = "", *, max_chars: int = 8_000, from_line: int = 0) -> Excerpt:
         """The page or section at `address` (`path`, `path#anchor`, `path:line` or a citation), from `from_line` on."""

@@ -9,13 +9,9 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
-
-import numpy as np
-import numpy.typing as npt
 
 CANDIDATES = 400  # passages that one full-text query gives
 DEPTH = 100  # sections of each ranking that take part in the fusion
@@ -26,6 +22,7 @@ TITLES_FIRST = (8.0, 3.0, 2.0, 1.0)
 FUSION: Mapping[str, float] = {"words": 1.0, "titles": 0.5, "near": 0.5, "meaning": 0.5}
 _NEAR_WORDS = 6
 _NEAR_PAIRS = 10
+GATE_ROWS = 2_500  # beyond so many passages only those with a rarer word are scored: BM25 costs a microsecond a row
 _REST = 0.3  # what a section's further passages add to its best one
 # Lists of changes name everything and explain little.
 _CHANGES = re.compile(r"(?:^|/)(?:what'?s-?_?new|change(?:log|s)|release|news|history)[^/]*(?:$|/)", re.I)
@@ -52,8 +49,7 @@ class Scored(NamedTuple):
     passage: int
     section: int
     path: str
-    even: float
-    titles: float
+    score: float
 
 
 def telling_words(query: str) -> list[str]:
@@ -63,31 +59,51 @@ def telling_words(query: str) -> list[str]:
     return [w for w in words if w not in _STOP] or words
 
 
-def any_word(words: Sequence[str]) -> str:
-    """As FTS5 reads it: each word a quoted phrase, so that no operator can be smuggled in."""
-    return " OR ".join(f'"{word}"' for word in words)
+class Expression(NamedTuple):
+    """The query as FTS5 reads it. Each word is a quoted phrase, so that no operator can be smuggled in."""
+
+    words: str  # any of the words
+    titles: str  # any of them in title, trail or names
+    near: str  # two of them within a few words of each other
 
 
-def close_together(words: Sequence[str]) -> str:
-    """Two of the words within a few words of each other."""
-    if len(words) < 2:
-        return any_word(words)
-    pairs = list(combinations(words, 2))[:_NEAR_PAIRS]
-    return " OR ".join(f'NEAR("{a}" "{b}", {_NEAR_WORDS})' for a, b in pairs)
+def expression(words: Sequence[str], count: Callable[[str], int] = lambda word: 0) -> Expression:
+    """`count`: how many passages hold a word. In a large index, common words count only beside a rarer one."""
+    quoted = [f'"{word}"' for word in words]
+    either = " OR ".join(quoted)
+    frequent = {word: count(word) for word in quoted}
+    gate: list[str] = []
+    for word in sorted(quoted, key=lambda w: frequent[w]):
+        if gate and sum(frequent[w] for w in gate) + frequent[word] > GATE_ROWS:
+            break
+        if frequent[word] or not gate:
+            gate.append(word)
+    if sum(frequent.values()) <= GATE_ROWS:
+        gate = quoted
+    pairs = [(a, b) for a, b in combinations(quoted, 2) if a in gate or b in gate][:_NEAR_PAIRS]
+    whole = either if gate == quoted else f"({' OR '.join(gate)}) AND ({either})"
+    near = " OR ".join(f"NEAR({a} {b}, {_NEAR_WORDS})" for a, b in pairs)
+    return Expression(whole, f"{{title trail names}} : ({whole})" if whole else "", near or whole)
 
 
-def lexical(db: sqlite3.Connection, expression: str, shelves: Sequence[int] | None, limit: int = CANDIDATES) -> list[Scored]:
-    """Passages that match an FTS5 expression, best first by `even`. `shelves` None: all."""
-    if not expression:
+def lexical(
+    db: sqlite3.Connection,
+    match: str,
+    shelves: Sequence[int] | None,
+    weights: tuple[float, float, float, float] = EVEN,
+    limit: int = CANDIDATES,
+) -> list[Scored]:
+    """Passages that match an FTS5 expression, best first by BM25 with `weights`. `shelves` None: all."""
+    if not match:
         return []
     inside = "" if shelves is None else f" AND g.shelf_id IN ({','.join(str(int(s)) for s in shelves)})"
     join = "" if shelves is None else " JOIN passage q ON q.id = lexical.rowid JOIN page g ON g.id = q.page_id"
     rows = db.execute(
-        "SELECT f.id, p.section_id, page.path, -f.even, -f.titles FROM"
-        " (SELECT lexical.rowid AS id, bm25(lexical, ?, ?, ?, ?) AS even, bm25(lexical, ?, ?, ?, ?) AS titles"
-        f" FROM lexical{join} WHERE lexical MATCH ?{inside} ORDER BY even LIMIT ?) f"
-        " JOIN passage p ON p.id = f.id JOIN page ON page.id = p.page_id ORDER BY f.even",
-        (*EVEN, *TITLES_FIRST, expression, limit),
+        "SELECT f.id, p.section_id, page.path, -f.score FROM"
+        f" (SELECT lexical.rowid AS id, bm25(lexical, ?, ?, ?, ?) AS score FROM lexical{join}"
+        f" WHERE lexical MATCH ?{inside} ORDER BY score LIMIT ?) f"
+        " JOIN passage p ON p.id = f.id JOIN page ON page.id = p.page_id ORDER BY f.score",
+        (*weights, match, limit),
     ).fetchall()
     return [Scored(*row) for row in rows]
 
@@ -98,33 +114,54 @@ def rank(
     shelves: Sequence[int] | None,
     meaning: Sequence[tuple[int, int]] = (),
     weights: Mapping[str, float] = FUSION,
+    count: Callable[[str], int] = lambda word: 0,
 ) -> list[Ranked]:
     """Sections that answer `query`, best first. `meaning`: (passage, section) by similarity of embeddings, best first."""
-    words = telling_words(query)
-    found = lexical(db, any_word(words), shelves)
-    near = lexical(db, close_together(words), shelves) if weights.get("near") else []
+    match = expression(telling_words(query), count)
+    found = lexical(db, match.words, shelves)
+    titled = lexical(db, match.titles, shelves, TITLES_FIRST, DEPTH) if weights.get("titles") else []
+    near = lexical(db, match.near, shelves, limit=DEPTH) if weights.get("near") else []
     best: dict[int, int] = {}
-    for item in (*found, *near):
+    for item in (*found, *near, *titled):
         best.setdefault(item.section, item.passage)
     for passage, section in meaning:
         best.setdefault(section, passage)
     rankings = {
         "words": by_sum(found),
-        "titles": list(dict.fromkeys(s.section for s in sorted(found, key=lambda s: -s.titles))),
+        "titles": list(dict.fromkeys(s.section for s in titled)),
         "near": list(dict.fromkeys(s.section for s in near)),
         "meaning": list(dict.fromkeys(section for _, section in meaning)),
     }
     scores = fuse(rankings, weights)
-    for section in {item.section for item in (*found, *near) if _CHANGES.search(item.path)} & scores.keys():
+    for section in {item.section for item in (*found, *near, *titled) if _CHANGES.search(item.path)} & scores.keys():
         scores[section] *= _CHANGES_FACTOR
     return [Ranked(s, best[s], score) for s, score in sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))]
+
+
+class Frequencies:
+    """How many passages hold a word: counted once, forgotten when the index has changed much. Thread-safe enough: a count
+    that is made twice is the same."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+
+    def clear(self) -> None:
+        self._counts = {}
+
+    def of(self, db: sqlite3.Connection, quoted: str) -> int:
+        found = self._counts.get(quoted)
+        if found is None:
+            found = int(db.execute("SELECT count(*) FROM lexical WHERE lexical MATCH ?", (quoted,)).fetchone()[0])
+            if len(self._counts) < 20_000:
+                self._counts[quoted] = found
+        return found
 
 
 def by_sum(found: Sequence[Scored]) -> list[int]:
     """Sections by their best passage and, to a lesser degree, all others."""
     scores: dict[int, list[float]] = {}
     for item in found:
-        scores.setdefault(item.section, []).append(item.even)  # the best comes first
+        scores.setdefault(item.section, []).append(item.score)  # the best comes first
     total = {section: values[0] + _REST * sum(values[1:]) for section, values in scores.items()}
     return sorted(total, key=lambda section: (-total[section], section))
 
@@ -138,42 +175,3 @@ def fuse(rankings: Mapping[str, Sequence[int]], weights: Mapping[str, float]) ->
         for place, item in enumerate(rankings[name][:DEPTH], 1):
             scores[item] = scores.get(item, 0.0) + weight / (RRF_K + place) / whole
     return scores
-
-
-class Vectors:
-    """The passages' vectors in memory: float32 [n, 256], with passage, section and shelf of each row. Thread-safe; replaced
-    as a whole by `load`."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._owners = np.zeros((0, 3), np.int64)  # passage, section, shelf
-        self._matrix = np.zeros((0, 1), np.float32)
-
-    def __len__(self) -> int:
-        return len(self._owners)
-
-    def load(self, db: sqlite3.Connection) -> None:
-        rows = db.execute(
-            "SELECT v.passage_id, p.section_id, g.shelf_id, v.data FROM vector v JOIN passage p ON p.id = v.passage_id"
-            " JOIN page g ON g.id = p.page_id ORDER BY v.passage_id"
-        ).fetchall()
-        owners = np.array([row[:3] for row in rows], np.int64).reshape(-1, 3)
-        matrix = np.frombuffer(b"".join(row[3] for row in rows), np.float16).reshape(len(rows), -1 if rows else 1)
-        with self._lock:
-            self._owners, self._matrix = owners, matrix.astype(np.float32)
-
-    def nearest(
-        self, vector: npt.NDArray[np.float32], shelves: Sequence[int] | None, limit: int = CANDIDATES
-    ) -> list[tuple[int, int]]:
-        """(passage, section) by cosine similarity, best first. `shelves` None: all."""
-        with self._lock:
-            owners, matrix = self._owners, self._matrix
-        if not len(owners) or not vector.any():
-            return []
-        scores = matrix @ vector
-        if shelves is not None:
-            scores = np.where(np.isin(owners[:, 2], np.asarray(shelves)), scores, -np.inf)
-        limit = min(limit, len(owners))
-        best = np.argpartition(-scores, limit - 1)[:limit]
-        best = best[np.argsort(-scores[best], kind="stable")]
-        return [(int(owners[n, 0]), int(owners[n, 1])) for n in best if np.isfinite(scores[n])]
