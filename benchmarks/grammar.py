@@ -212,8 +212,9 @@ class Bench:
             if shortest is None:
                 state["no closing known"] += 1
                 continue
-            for _ in range(50):
-                text = self._walk(grammar, len(shortest) + rng.choice((0, 3, 20, 60)), rng)
+            for number in range(50):  # every tenth within a tight budget, the others at will and then closed
+                tight = len(shortest) + rng.choice((0, 3, 20, 60)) if number % 10 == 0 else None
+                text = self._walk(grammar, tight, rng)
                 if text is None:
                     state["walks not ended"] += 1
                     continue
@@ -224,18 +225,23 @@ class Bench:
                         print("  invalid:", text[:200], check_arguments(schema, json.loads(text))[:1], json.dumps(schema)[:200])
         return dict(state)
 
-    def _walk(self, grammar: CompiledGrammar, budget: int, rng: random.Random) -> str | None:
+    def _walk(self, grammar: CompiledGrammar, budget: int | None, rng: random.Random) -> str | None:
         matcher, tokens = self.factory.matcher(grammar), []
         bitmask = np.zeros((1, self.factory.words), dtype=np.int32)
-        while not matcher.is_terminated() and len(tokens) < budget:
-            run = matcher.forced_tokens(budget - len(tokens))
+        steps = rng.randrange(60) if budget is None else budget
+        while not matcher.is_terminated() and len(tokens) < steps:
+            left = None if budget is None else budget - len(tokens)
+            run = matcher.forced_tokens(left)
             if not run:
-                matcher.fill_bitmask(bitmask, 0, budget - len(tokens))
+                matcher.fill_bitmask(bitmask, 0, left)
                 bits = np.unpackbits(bitmask[0].view(np.uint8), bitorder="little")
                 run = [int(rng.choice(np.flatnonzero(bits[: self.tokenizer.vocab_size])))]
-            for token in run:
-                assert matcher.accept_token(token)
             tokens += run
+            assert all(map(matcher.accept_token, run))
+        if budget is None:
+            rest = matcher.closing_tokens(10_000) or []
+            assert all(map(matcher.accept_token, rest))
+            tokens += rest
         return self.tokenizer.decode(tokens) if matcher.is_terminated() or matcher.is_accepting() else None
 
     def masks(self) -> Figures:

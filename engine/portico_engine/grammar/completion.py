@@ -22,7 +22,7 @@ from portico_engine.grammar.ir import Grammar
 from portico_engine.grammar.protocol import Vocabulary
 from portico_engine.grammar.worst import NO_BOUND, longest_ending
 
-_MAX_TOKEN = 48  # characters: longer tokens are left out where the budget is tight
+_MAX_TOKEN = 20  # characters: longer tokens are left out where the budget is tight
 
 _IS_PLAIN = np.array([code >= 0x20 and chr(code) not in '"\\' for code in range(OTHER)] + [True])  # columns, by JSON's strings
 _PLAIN = np.flatnonzero(_IS_PLAIN)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from portico_engine.errors import GrammarError, InvalidSchema, Unsatisfiable
-from portico_engine.grammar.bounds import DEFAULT_BOUNDS, Bounds, Limits, Meter
+from portico_engine.grammar.bounds import DEFAULT_BOUNDS, NODE_BYTES, Bounds, Limits, Meter
+from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.compiled import CompiledGrammar, CompileReport, Failed
 from portico_engine.grammar.ir import Grammar, Never, Node, Ref
-from portico_engine.grammar.schema.build import Builder
+from portico_engine.grammar.schema.build import Builder, size
 from portico_engine.grammar.schema.depth import prune, unroll
 from portico_engine.grammar.schema.document import SchemaDocument
 
@@ -90,6 +92,24 @@ def tool_to_ir(
     An invalid or too large schema degrades to "any JSON object" (`Failed(degraded=True)`, to be checked after the call); a schema that
     no object satisfies leaves the tool out (None, `Failed(degraded=False)`). Arguments are always an object.
     """
+    key = hashlib.sha256(repr((schema, tool, bounds, limits, prefix)).encode("utf-8", "surrogatepass")).hexdigest()
+    known = _TOOLS.get(key)
+    if known is None:
+        known = _tool_to_ir(schema, tool, bounds, limits, prefix)
+        _TOOLS.put(key, known, _size(known[0]))
+    return known
+
+
+_TOOLS: ByteCache[tuple[Grammar | None, CompileReport]] = ByteCache(32 * 1024 * 1024)  # by digest, so that a catalog costs its new tools
+
+
+def _size(grammar: Grammar | None) -> int:
+    return 1024 + (0 if grammar is None else sum(size(node) for node in grammar.rules.values()) * NODE_BYTES)
+
+
+def _tool_to_ir(
+    schema: Any, tool: str, bounds: Bounds | None, limits: Limits, prefix: str
+) -> tuple[Grammar | None, CompileReport]:
     wanted = schema if isinstance(schema, dict) and schema.get("type") == "object" else {"allOf": [dict(ANY_OBJECT), schema]}
     try:
         return schema_to_ir(wanted, tool=tool, bounds=bounds, limits=limits, prefix=prefix)
