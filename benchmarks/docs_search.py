@@ -24,6 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ import docs_labels
 from docs_labels import Term
 from portico_servers.common.embed import shared
 from portico_servers.docs import ranking
-from portico_servers.docs.ranking import FUSION, expression, rank, telling_words
+from portico_servers.docs.ranking import FUSION, Frequencies, expression, look_up, rank, telling_words
 from portico_servers.docs.readers import kind_of
 from portico_servers.docs.service import Service
 from report import percentile, table, write
@@ -103,7 +104,7 @@ def recall(trees: dict[str, Path], labels: dict[str, list[Term]], count: int, ca
 
 
 def _rankers(service: Service) -> dict[str, Ranker]:
-    store, vectors, embedder = service.store, service.vectors, shared()
+    store, vectors, embedder, counts = service.store, service.vectors, shared(), Frequencies()
 
     def bm25(weights: tuple[float, float, float, float]) -> Ranker:
         def ask(query: str) -> list[int]:
@@ -122,7 +123,7 @@ def _rankers(service: Service) -> dict[str, Ranker]:
         def ask(query: str) -> list[int]:
             meaning = vectors.nearest(embedder.embed([query])[0], None) if weights["meaning"] else []
             with store.read() as db:
-                return [item.section for item in rank(db, query, None, meaning, weights)]
+                return [item.section for item in rank(look_up(db, query, None, partial(counts.of, db)), meaning, weights)]
 
         return ask
 

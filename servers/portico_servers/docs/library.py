@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import quote, unquote
@@ -17,7 +18,7 @@ import numpy as np
 from portico_servers.common.embed import Embedder
 from portico_servers.docs.errors import PageNotFound
 from portico_servers.docs.indexer import Progress
-from portico_servers.docs.ranking import Frequencies, Ranked, rank
+from portico_servers.docs.ranking import Frequencies, Ranked, look_up, rank
 from portico_servers.docs.store import Shelf, Store, StoredPage, StoredPassage, StoredSection
 from portico_servers.docs.vectors import Vectors
 from portico_servers.docs.web_paths import page_url
@@ -96,6 +97,7 @@ class Library:
         self._embedder = embedder
         self.progress = progress
         self._frequencies = Frequencies()
+        self._helper = ThreadPoolExecutor(2, thread_name_prefix="docs-meaning")
         self._counted_at = 0
         self._only = set(shelf_ids) if shelf_ids is not None else None
 
@@ -152,16 +154,20 @@ class Library:
         return Found(hits, complete, note, offset + len(hits) < len(distinct))
 
     def _rank(self, query: str, chosen: Sequence[int] | None) -> list[Ranked]:
-        meaning: Sequence[tuple[int, int]] = ()
         if abs(len(self._vectors) - self._counted_at) > self._counted_at // 10:
             # The index has grown or shrunk: what was common may not be so any more.
             self._frequencies.clear()
             self._counted_at = len(self._vectors)
+        pending = None
         if len(self._vectors) and self._embedder.ready:
-            vector = np.asarray(self._embedder.embed([query])[0], np.float32)
-            meaning = self._vectors.nearest(vector, chosen)
+            # Neither half holds the interpreter's lock for long: on two cores they cost what the longer one costs.
+            pending = self._helper.submit(self._meaning, query, chosen)
         with self._store.read() as db:
-            return rank(db, query, chosen, meaning, count=partial(self._frequencies.of, db))
+            found = look_up(db, query, chosen, count=partial(self._frequencies.of, db))
+        return rank(found, pending.result() if pending is not None else ())
+
+    def _meaning(self, query: str, chosen: Sequence[int] | None) -> Sequence[tuple[int, int]]:
+        return self._vectors.nearest(np.asarray(self._embedder.embed([query])[0], np.float32), chosen)
 
     def read(self, address: str, library: str = "", *, max_chars: int = 8_000, from_line: int = 0) -> Excerpt:
         """The page or section at `address` (`path`, `path#anchor`, `path:line` or a citation), from `from_line` on."""

@@ -108,32 +108,42 @@ def lexical(
     return [Scored(*row) for row in rows]
 
 
-def rank(
-    db: sqlite3.Connection,
-    query: str,
-    shelves: Sequence[int] | None,
-    meaning: Sequence[tuple[int, int]] = (),
-    weights: Mapping[str, float] = FUSION,
-    count: Callable[[str], int] = lambda word: 0,
-) -> list[Ranked]:
-    """Sections that answer `query`, best first. `meaning`: (passage, section) by similarity of embeddings, best first."""
+class Found(NamedTuple):
+    """What the full-text index gives to a query, in its three views."""
+
+    words: list[Scored]
+    titles: list[Scored]
+    near: list[Scored]
+
+
+def look_up(
+    db: sqlite3.Connection, query: str, shelves: Sequence[int] | None, count: Callable[[str], int] = lambda word: 0
+) -> Found:
+    """The lexical half. `count`: see `expression`."""
     match = expression(telling_words(query), count)
-    found = lexical(db, match.words, shelves)
-    titled = lexical(db, match.titles, shelves, TITLES_FIRST, DEPTH) if weights.get("titles") else []
-    near = lexical(db, match.near, shelves, limit=DEPTH) if weights.get("near") else []
+    return Found(
+        lexical(db, match.words, shelves),
+        lexical(db, match.titles, shelves, TITLES_FIRST, DEPTH),
+        lexical(db, match.near, shelves, limit=DEPTH),
+    )
+
+
+def rank(found: Found, meaning: Sequence[tuple[int, int]] = (), weights: Mapping[str, float] = FUSION) -> list[Ranked]:
+    """Sections, best first. `meaning`: (passage, section) by similarity of embeddings, best first."""
+    everything = (*found.words, *found.near, *found.titles)
     best: dict[int, int] = {}
-    for item in (*found, *near, *titled):
+    for item in everything:
         best.setdefault(item.section, item.passage)
     for passage, section in meaning:
         best.setdefault(section, passage)
     rankings = {
-        "words": by_sum(found),
-        "titles": list(dict.fromkeys(s.section for s in titled)),
-        "near": list(dict.fromkeys(s.section for s in near)),
+        "words": by_sum(found.words),
+        "titles": list(dict.fromkeys(s.section for s in found.titles)),
+        "near": list(dict.fromkeys(s.section for s in found.near)),
         "meaning": list(dict.fromkeys(section for _, section in meaning)),
     }
     scores = fuse(rankings, weights)
-    for section in {item.section for item in (*found, *near, *titled) if _CHANGES.search(item.path)} & scores.keys():
+    for section in {item.section for item in everything if _CHANGES.search(item.path)} & scores.keys():
         scores[section] *= _CHANGES_FACTOR
     return [Ranked(s, best[s], score) for s, score in sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))]
 
