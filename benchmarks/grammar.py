@@ -1,9 +1,10 @@
-"""The grammar compiler and matcher: coverage, exactness, soundness, and times, beside llguidance's JSON mode and llama.cpp's converter.
+"""The grammar compiler and matcher: coverage, exactness, soundness, and times, beside llguidance's JSON mode and llama.cpp's
+converter.
 
     python benchmarks/grammar.py [SECTION...] [--limit N] [--llama-bpe ggml-vocab-llama-bpe.gguf]
 
-Sections: tools, maskbench, suite, soundness, masks, threads, bfcl (all without an argument). Times of compiling are wall clock of one
-run; "cpu" are of the process. Peers run in the same process on the same inputs.
+Sections: tools, maskbench, suite, soundness, masks, threads, bfcl (all without an argument). Times of compiling are wall
+clock of one run; "cpu" are of the process. Peers run in the same process on the same inputs.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from typing import Any
 
 import llguidance
 import numpy as np
+
 from engine_results import record
 from grammar_inputs import Case, bfcl_gold, maskbench, mcp_tools, suite, suite_remotes, vocabulary
-
 from portico_engine.errors import EngineError, Unsatisfiable
 from portico_engine.grammar import LLGuidanceFactory, check_arguments, compile_schema, compile_tool_calls, tool_to_ir
 from portico_engine.grammar.compiled import CompiledGrammar
@@ -182,7 +183,9 @@ class Bench:
                 continue
             for description, valid, data in case.tests:
                 try:
-                    accepted = prototype is not None and self.takes(prototype, canonical_text(case.schema, data, resources=remotes))
+                    accepted = prototype is not None and self.takes(
+                        prototype, canonical_text(case.schema, data, resources=remotes)
+                    )
                 except EngineError:
                     row["schema refused"] += 1
                     continue
@@ -201,7 +204,9 @@ class Bench:
         """Random walks of grammars for generation: what they write is valid."""
         rng = random.Random(7)
         state: Counter[str] = Counter()
-        schemas = [tool.schema for tool in mcp_tools()] + [case.schema for case in maskbench()[:: 4 if self.limit is None else 40]]
+        schemas = [tool.schema for tool in mcp_tools()] + [
+            case.schema for case in maskbench()[:: 4 if self.limit is None else 40]
+        ]
         for schema in schemas[: self.limit]:
             try:
                 grammar = compile_schema(schema)
@@ -274,7 +279,9 @@ class Bench:
 
     def threads(self) -> Figures:
         """Masks in parallel on two threads, beside hashing on two threads in the same run."""
-        grammar = compile_schema({"type": "object", "additionalProperties": {"type": "string", "pattern": r"^(?=.*\d)[\w .,-]+$"}})
+        grammar = compile_schema(
+            {"type": "object", "additionalProperties": {"type": "string", "pattern": r"^(?=.*\d)[\w .,-]+$"}}
+        )
         bitmask = np.zeros((64, self.factory.words), dtype=np.int32)
 
         def masks(threads: int) -> float:
@@ -311,7 +318,10 @@ class Bench:
         envelopes: dict[str, Callable[[str, str], tuple[str, str]]] = {
             "bare arguments": lambda name, _: ("", ""),
             "with the name": lambda name, _: (f'{{"name":{json.dumps(name)},"arguments":', "}"),
-            "openai wrapper": lambda name, _: (f'{{"type":"function","function":{{"name":{json.dumps(name)},"arguments":', "}}"),
+            "openai wrapper": lambda name, _: (
+                f'{{"type":"function","function":{{"name":{json.dumps(name)},"arguments":',
+                "}}",
+            ),
         }
         from portico_engine.grammar import ir
 
@@ -388,7 +398,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("section", nargs="*", choices=[*SECTIONS, []], default=[])
     parser.add_argument("--limit", type=int, help="inputs of each section")
-    parser.add_argument("--llama-bpe", type=Path, help="a vocab-only GGUF of Llama 3's 128k tokens (llama.cpp's models/ has one)")
+    parser.add_argument(
+        "--llama-bpe", type=Path, help="a vocab-only GGUF of Llama 3's 128k tokens (llama.cpp's models/ has one)"
+    )
     options = parser.parse_args()
     bench = Bench(options.limit, options.llama_bpe)
     figures: Figures = {}

@@ -1,4 +1,5 @@
-"""What benchmarks/grammar.py measures on: real tool lists, MaskBench's sample, the official suite, BFCL's gold calls, vocabularies."""
+"""What benchmarks/grammar.py measures on: real tool lists, MaskBench's sample, the official suite, BFCL's gold calls,
+vocabularies."""
 
 from __future__ import annotations
 
@@ -108,7 +109,9 @@ def bfcl_gold(category: str = "simple_python") -> list[GoldCall]:
 def _plain(value: Any) -> Any:
     """Nested answers are lists of acceptable values too."""
     if isinstance(value, dict):
-        return {key: _plain(item[0]) if isinstance(item, list) and item else item for key, item in value.items() if item != [""]}
+        return {
+            key: _plain(item[0]) if isinstance(item, list) and item else item for key, item in value.items() if item != [""]
+        }
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 

@@ -46,6 +46,9 @@ class Limits:
     cases: int = 1024  # alternatives of one combination of anyOf, oneOf, if and not
 
 
+DEFAULT_LIMITS = Limits()
+
+
 class Meter:
     """Counts what one compilation has used."""
 

@@ -1,4 +1,5 @@
-"""A cache of compiled things by digest, bounded by bytes; the least recently used goes first. Safe to use from several threads."""
+"""A cache of compiled things by digest, bounded by bytes; the least recently used goes first. Safe to use from several
+threads."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The check after the call: does a value satisfy a schema? jsonschema, read as ECMA-262 and JSON Schema mean it.
 
-`pattern` and `patternProperties` run on `regress` (Python's `re` raises on `\\p{L}`, takes "12\\n" for `^[0-9]+$` and Arabic digits for
-`\\d`), `multipleOf` on exact decimals, formats are asserted, `nullable` is understood, and equal means JSON's equal. A check that
-raises is a failed check. It is independent of the compiler, so that one can hold the other to its word.
+`pattern` and `patternProperties` run on `regress` (Python's `re` raises on `\\p{L}`, takes "12\\n" for `^[0-9]+$` and Arabic
+digits for `\\d`), `multipleOf` on exact decimals, formats are asserted, `nullable` is understood, and equal means JSON's
+equal. A check that raises is a failed check. It is independent of the compiler, so that one can hold the other to its word.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _validator(schema: Any, resources: Mapping[str, Any] | None) -> Any:
     registry: Any = Registry()
     for uri, contents in (resources or {}).items():
         registry = registry.with_resource(uri, Resource.from_contents(contents, default_specification=DRAFT202012))
-    from jsonschema_specifications import REGISTRY
+    from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
 
     return _class(dialect_of(schema))(_in_one_dialect(schema), registry=registry.combine(REGISTRY))
 
@@ -158,7 +158,8 @@ def _type(base: Any) -> Any:
 
 
 def assert_valid_schema(schema: Any) -> None:
-    """Raise InvalidSchema where the dialect's own meta-schema refuses `schema`. Slow (milliseconds): for reports, not for requests."""
+    """Raise InvalidSchema where the dialect's own meta-schema refuses `schema`. Slow (milliseconds): for reports, not for
+    requests."""
     try:
         _BASES[dialect_of(schema)].check_schema(schema)
     except exceptions.SchemaError as error:

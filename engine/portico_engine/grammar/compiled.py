@@ -63,7 +63,8 @@ class CompileReport:
 class CompiledGrammar:
     """A grammar ready for a matcher. `lark` is enforced (llguidance's dialect); `report` says where it is not exact.
 
-    `ir` is what `lark` was printed from. With it a matcher can guarantee to close within a budget of tokens; every compiler here sets it.
+    `ir` is what `lark` was printed from. With it a matcher can guarantee to close within a budget of tokens; every compiler
+    here sets it.
     """
 
     lark: str

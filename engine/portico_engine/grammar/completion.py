@@ -1,8 +1,9 @@
 """Closing within a budget of tokens: no answer under a grammar is ever cut.
 
-Every state of a grammar has a shortest ending (derivation.py). A cursor follows one request's tokens and holds a *plan*: tokens that
-end the text from here. While the budget is larger than any ending that the grammar can ask for, nothing is looked at. Below that, the
-mask keeps only tokens after which an ending fits, and always the plan's next token: so the plan never outgrows what is left.
+Every state of a grammar has a shortest ending (derivation.py). A cursor follows one request's tokens and holds a *plan*:
+tokens that end the text from here. While the budget is larger than any ending that the grammar can ask for, nothing is
+looked at. Below that, the mask keeps only tokens after which an ending fits, and always the plan's next token: so the plan
+never outgrows what is left.
 
 Where the budget is tight, a token that ends inside a character is kept only where the plan has it.
 """
@@ -62,7 +63,9 @@ class TokenTable:
                 self.lengths[token] = len(text)
                 self.codes[token, : len(text)] = np.frombuffer(text.encode("utf-32-le"), dtype=np.int32)
         self.columns = np.minimum(self.codes, OTHER).astype(np.uint8)
-        self.plain = (self.lengths > 0) & (_IS_PLAIN[self.columns] | (np.arange(_MAX_TOKEN) >= self.lengths[:, None])).all(axis=1)
+        self.plain = (self.lengths > 0) & (_IS_PLAIN[self.columns] | (np.arange(_MAX_TOKEN) >= self.lengths[:, None])).all(
+            axis=1
+        )
         continuing = [i for i, data in enumerate(tokens) if 0 < len(data) <= 3 and all(0x80 <= byte <= 0xBF for byte in data)]
         self.trailing = [(token, tokens[token]) for token in continuing]  # tokens that may end a begun character
 
@@ -268,7 +271,9 @@ class Cursor:
             kept = np.isin(allowed, list(self._finishing(place, left)))
         else:
             after = self.completions.follow(place.state, allowed)
-            fits = [state for state in np.unique(after).tolist() if state != DEAD and self.completions.cost(state, left) <= left]
+            fits = [
+                state for state in np.unique(after).tolist() if state != DEAD and self.completions.cost(state, left) <= left
+            ]
             kept = np.isin(after, fits)
         if plan.tokens:
             kept |= allowed == plan.tokens[0]

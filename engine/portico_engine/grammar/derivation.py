@@ -1,13 +1,14 @@
 """A grammar as a machine over characters: derivatives of its rules, and the shortest way to end from every state.
 
-States are IR nodes (what is still to come), made lazily and numbered; a table of transitions lets many texts be followed at once.
-Only a rule that calls itself before reading anything can't be followed: compilers refuse those. It knows no tokens.
+States are IR nodes (what is still to come), made lazily and numbered; a table of transitions lets many texts be followed at
+once. Only a rule that calls itself before reading anything can't be followed: compilers refuse those. It knows no tokens.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +46,8 @@ _SEARCHED = 20_000  # states of an intersection that are searched for its shorte
 
 
 class Ending(NamedTuple):
-    """A shortest way to end: its bytes (control tokens as CONTROL and their id), and whether the grammar could go on after them."""
+    """A shortest way to end: its bytes (control tokens as CONTROL and their id), and whether the grammar could go on after
+    them."""
 
     data: bytes
     open: bool
@@ -341,7 +343,7 @@ def _union(a: automata.Steps, b: automata.Steps) -> automata.Steps:
     edges = sorted({low for low, _, _ in (*a, *b)} | {high + 1 for _, high, _ in (*a, *b)})
     out: list[tuple[int, int, Node]] = []
     i = j = 0
-    for low, after in zip(edges, edges[1:], strict=False):
+    for low, after in pairwise(edges):
         while i < len(a) and a[i][1] < low:
             i += 1
         while j < len(b) and b[j][1] < low:

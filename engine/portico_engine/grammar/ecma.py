@@ -23,17 +23,11 @@ Ranges: TypeAlias = tuple[tuple[int, int], ...]
 DIGITS: Ranges = ((0x30, 0x39),)
 WORD: Ranges = ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
 SPACE: Ranges = merge_ranges(
-    [
-        (9, 13),
-        (0x20, 0x20),
-        (0xA0, 0xA0),
-        (0x1680, 0x1680),
-        (0x2000, 0x200A),
-        (0x2028, 0x2029),
-        (0x202F, 0x202F),
-        (0x205F, 0x205F),
-    ]
-    + [(0x3000, 0x3000), (0xFEFF, 0xFEFF)]
+    (low, high)
+    for low, high in (
+        *((9, 13), (0x20, 0x20), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029)),
+        *((0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000), (0xFEFF, 0xFEFF)),
+    )
 )
 LINE_ENDS: Ranges = ((10, 10), (13, 13), (0x2028, 0x2029))
 _CLASSES = {"d": DIGITS, "w": WORD, "s": SPACE}
@@ -124,7 +118,7 @@ def _all_characters() -> str:
 def property_ranges(expression: str) -> Ranges:
     r"""The code points of `\p{...}`, asked of the engine that also checks calls."""
     out = []
-    for match in regress.Regex(f"{expression}+", "u").find_iter(_all_characters()):
+    for match in regress.Regex(f"{expression}+", "u").find_iter(_all_characters()) or ():
         span = match.range()
         out.append((_code_point(span.start), _code_point(span.stop) - 1))
     return merge_ranges(out)

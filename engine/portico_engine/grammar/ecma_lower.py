@@ -1,7 +1,7 @@
 """Assertions as intersections and complements.
 
-A pattern becomes lines: sequences of plain expressions and assertions. Where every assertion about what comes before stands left of
-every one about what comes after, the language is exact:
+A pattern becomes lines: sequences of plain expressions and assertions. Where every assertion about what comes before stands
+left of every one about what comes after, the language is exact:
 
     prefix: built from the left,   J := J & (.* X)   at a lookbehind X
     suffix: built from the right,  K := K & (X .*)   at a lookahead X
@@ -67,7 +67,7 @@ def both(first: Node, second: Node) -> Node:
     """Intersection, simplified where it is plain to see."""
     if NEVER in (first, second):
         return NEVER
-    if first == ALL or first == second:
+    if first in (ALL, second):
         return second
     if second == ALL:
         return first
@@ -214,10 +214,14 @@ def _order(line: Line) -> Line:
         if isinstance(item, Look):
             run.append(item)
             continue
-        out += sorted(run, key=lambda look: look.kind in _AFTER)
+        out.extend(sorted(run, key=_is_after))
         run = []
         out.append(item)
-    return (*out, *sorted(run, key=lambda look: look.kind in _AFTER))
+    return (*out, *sorted(run, key=_is_after))
+
+
+def _is_after(look: Look) -> bool:
+    return look.kind in _AFTER
 
 
 def _separable(line: Line) -> bool:
@@ -254,7 +258,7 @@ def _move_one(line: Line) -> list[Line] | None:
         out = [] if wanted == NEVER else [(*rest[:place], wanted, *rest[place + 1 :])]
         if nullable(node):  # the expression is empty: the assertion looks past it
             passed = [*rest[:place], *rest[place + 1 :]]
-            passed.insert(place if ahead else place, item)
+            passed.insert(place, item)
             out.append(tuple(passed))
         return [tuple(line) for line in out]
     return None

@@ -1,8 +1,8 @@
 """JSON Schema's formats as regular languages, and the check of a value against them: one definition for both.
 
-RFC 3339 dates and times (leap years right; a leap second only as 23:59:60 UTC), its durations, RFC 5321 addresses, RFC 1123 host
-names, RFC 4291 and RFC 2673 addresses, RFC 3986 URIs, RFC 4122 UUIDs, RFC 6901 pointers. `regex` is no regular language: strings are
-checked afterwards only. Other names assert nothing, as JSON Schema says of formats that one doesn't know.
+RFC 3339 dates and times (leap years right; a leap second only as 23:59:60 UTC), its durations, RFC 5321 addresses, RFC 1123
+host names, RFC 4291 and RFC 2673 addresses, RFC 3986 URIs, RFC 4122 UUIDs, RFC 6901 pointers. `regex` is no regular
+language: strings are checked afterwards only. Other names assert nothing, as JSON Schema says of formats that one doesn't know.
 """
 
 from __future__ import annotations
@@ -30,19 +30,23 @@ _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IPV4 = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
 _H16 = r"[0-9A-Fa-f]{1,4}"
 _LS32 = rf"(?:{_H16}:{_H16}|{_IPV4})"
-_IPV6 = "(?:" + "|".join(
-    (
-        rf"(?:{_H16}:){{6}}{_LS32}",
-        rf"::(?:{_H16}:){{5}}{_LS32}",
-        rf"(?:{_H16})?::(?:{_H16}:){{4}}{_LS32}",
-        rf"(?:(?:{_H16}:){{0,1}}{_H16})?::(?:{_H16}:){{3}}{_LS32}",
-        rf"(?:(?:{_H16}:){{0,2}}{_H16})?::(?:{_H16}:){{2}}{_LS32}",
-        rf"(?:(?:{_H16}:){{0,3}}{_H16})?::{_H16}:{_LS32}",
-        rf"(?:(?:{_H16}:){{0,4}}{_H16})?::{_LS32}",
-        rf"(?:(?:{_H16}:){{0,5}}{_H16})?::{_H16}",
-        rf"(?:(?:{_H16}:){{0,6}}{_H16})?::",
+_IPV6 = (
+    "(?:"
+    + "|".join(
+        (
+            rf"(?:{_H16}:){{6}}{_LS32}",
+            rf"::(?:{_H16}:){{5}}{_LS32}",
+            rf"(?:{_H16})?::(?:{_H16}:){{4}}{_LS32}",
+            rf"(?:(?:{_H16}:){{0,1}}{_H16})?::(?:{_H16}:){{3}}{_LS32}",
+            rf"(?:(?:{_H16}:){{0,2}}{_H16})?::(?:{_H16}:){{2}}{_LS32}",
+            rf"(?:(?:{_H16}:){{0,3}}{_H16})?::{_H16}:{_LS32}",
+            rf"(?:(?:{_H16}:){{0,4}}{_H16})?::{_LS32}",
+            rf"(?:(?:{_H16}:){{0,5}}{_H16})?::{_H16}",
+            rf"(?:(?:{_H16}:){{0,6}}{_H16})?::",
+        )
     )
-) + ")"
+    + ")"
+)
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LOCAL = rf"(?:{_ATOM}(?:\.{_ATOM})*|\"(?:[ !#-\[\]-~]|\\[ -~])*\")"
 _EMAIL = rf"{_LOCAL}@(?:(?=.{{1,253}}$){_HOST}|\[(?:{_IPV4}|IPv6:{_IPV6})\])"

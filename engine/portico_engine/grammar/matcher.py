@@ -186,7 +186,8 @@ class LLGuidanceMatcher:
         return tokens if limit is None else self._within(tokens, forced, limit)
 
     def _within(self, tokens: list[int], forced: bytes, limit: int) -> list[int]:
-        """The forced run where an ending still fits after it; else as much of it as the plan for ending writes, in its tokens."""
+        """The forced run where an ending still fits after it; else as much of it as the plan for ending writes, in its
+        tokens."""
         cursor = self._tight(limit)
         if cursor is None:
             return tokens[:limit]
@@ -205,8 +206,9 @@ class LLGuidanceMatcher:
     def _canonical(self, forced: bytes) -> list[int]:
         """The tokens of `forced` that the model itself would write, whatever comes after it.
 
-        Text is tokenized together with what stands before it. Where the model's own tokenization would run across the border, the
-        part that it covers is left to sampling; likewise the end, where a longer token could go on past the forced text.
+        Text is tokenized together with what stands before it. Where the model's own tokenization would run across the
+        border, the part that it covers is left to sampling; likewise the end, where a longer token could go on past the
+        forced text.
         """
         table = self.factory.vocabulary.token_bytes
         recent = self._tokens[-_WINDOW:]

@@ -1,6 +1,7 @@
 """JSON numbers as regular languages: ranges of integers and decimals, multiples, exclusions.
 
-Canonical spelling: no leading zeros, no `+`, no `-0` among integers. Bounds may be exact decimals of any size. It knows no schema.
+Canonical spelling: no leading zeros, no `+`, no `-0` among integers. Bounds may be exact decimals of any size. It knows no
+schema.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ def integer_range(low: int | None, high: int | None, digits: int | None = None) 
 
 
 def natural_range(low: int, high: int | None, digits: int | None = None) -> Node:
-    """Natural numbers from `low` to `high`; an open end reaches to `digits` digits (at least to those of `low`), or on without bound."""
+    """Natural numbers from `low` to `high`; an open end reaches to `digits` digits (at least to those of `low`), or on
+    without bound."""
     if high is None:
         if digits is not None:
             return natural_range(low, max(10**digits - 1, 10 ** len(str(low)) - 1))
@@ -94,12 +96,11 @@ def natural_range(low: int, high: int | None, digits: int | None = None) -> Node
     if low > high:
         return NEVER
     parts = []
-    for width in _widths(len(str(low)), len(str(high))):
-        if isinstance(width, tuple):
-            parts.append(seq(NONZERO, repeat(DIGIT, width[0] - 1, width[1] - 1)))
-            if width[0] == 1:
-                parts.append(text("0"))
+    for size in _widths(len(str(low)), len(str(high))):
+        if isinstance(size, tuple):
+            parts.append(seq(NONZERO, repeat(DIGIT, size[0] - 1, size[1] - 1)))
             continue
+        width = size
         bottom = max(low, 10 ** (width - 1) if width > 1 else 0)
         top = min(high, 10**width - 1)
         parts.append(_same_width(str(bottom), str(top)))

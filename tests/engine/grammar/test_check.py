@@ -16,7 +16,11 @@ from portico_engine.grammar.check import is_valid
         ({"pattern": "^[0-9]+$"}, ["12"], ["12\n"]),
         ({"pattern": r"^\d$"}, ["3"], ["٣"]),
         ({"pattern": r"^\p{L}+$"}, ["é"], ["1"]),
-        ({"patternProperties": {r"^\p{L}$": {"type": "integer"}}, "additionalProperties": False}, [{"é": 1}], [{"é": ""}, {"1": 1}]),
+        (
+            {"patternProperties": {r"^\p{L}$": {"type": "integer"}}, "additionalProperties": False},
+            [{"é": 1}],
+            [{"é": ""}, {"1": 1}],
+        ),
         ({"multipleOf": 0.01}, [0.07, 1.1, 4.35], [0.001]),
         ({"multipleOf": 1e-8}, [0.12345678], [0.123456785]),
         ({"type": "string", "nullable": True}, [None, "a"], [1]),
@@ -36,7 +40,9 @@ def test_a_violation_names_where_and_what() -> None:
     assert check_arguments(schema, {"a/b": [5, 1]}) == [Violation("/a~1b/1", "minimum", "1 is less than the minimum of 3")]
 
 
-@pytest.mark.parametrize("schema", [{"$ref": "#/nowhere"}, {"$ref": "https://example.com/x"}, {"pattern": "("}, {"type": 5}, {"$ref": "#"}])
+@pytest.mark.parametrize(
+    "schema", [{"$ref": "#/nowhere"}, {"$ref": "https://example.com/x"}, {"pattern": "("}, {"type": 5}, {"$ref": "#"}]
+)
 def test_a_check_that_raises_is_a_failed_check_and_fetches_nothing(schema: Any) -> None:
     assert [v.message.startswith("the value could not be checked") for v in check_arguments(schema, "x")] == [True]
 

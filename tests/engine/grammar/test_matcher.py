@@ -91,7 +91,11 @@ def test_rollback_and_clone_keep_states_apart() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ['{"location":"Paris","unit":"celsius"}', '{"location":"","unit":"fahrenheit"}', '{"location":"São Tomé 日本","unit":"celsius"}'],
+    [
+        '{"location":"Paris","unit":"celsius"}',
+        '{"location":"","unit":"fahrenheit"}',
+        '{"location":"São Tomé 日本","unit":"celsius"}',
+    ],
 )
 def test_forced_runs_and_sampled_tokens_together_are_the_model_s_own_tokenization(text: str) -> None:
     """A model that writes canonically gets canonical text, whatever was forced in between."""
@@ -128,7 +132,9 @@ def test_a_run_is_no_longer_than_the_budget() -> None:
 
 def test_masks_are_filled_for_many_rows_on_threads_as_one_by_one() -> None:
     matchers = [start() for _ in range(6)]
-    for matcher, text in zip(matchers, ["", "{", '{"location":"', '{"location":"a', '{"location":"a",', '{"location":"a","unit":"'], strict=True):
+    for matcher, text in zip(
+        matchers, ["", "{", '{"location":"', '{"location":"a', '{"location":"a",', '{"location":"a","unit":"'], strict=True
+    ):
         feed(matcher, text)
     together, alone = empty_mask(7), empty_mask(7)
     together[0] = alone[0] = -1

@@ -1,4 +1,5 @@
-"""No answer under a grammar is cut: whatever a model picks, and whatever its budget (the shortest call's or more), it ends valid."""
+"""No answer under a grammar is cut: whatever a model picks, and whatever its budget (the shortest call's or more), it ends
+valid."""
 
 from __future__ import annotations
 
@@ -63,10 +64,14 @@ def scalar() -> st.SearchStrategy[Any]:
     return st.one_of(
         st.just({"type": "string"}),
         st.builds(lambda n: {"type": "string", "minLength": n * 3}, sizes),
-        st.sampled_from([{"type": "string", "pattern": p} for p in ("^(ab[0-9]{3})+$", "^[A-Z]{5,}-x$", "é", r"^(?!aa)\w{4,20}$")]),
+        st.sampled_from(
+            [{"type": "string", "pattern": p} for p in ("^(ab[0-9]{3})+$", "^[A-Z]{5,}-x$", "é", r"^(?!aa)\w{4,20}$")]
+        ),
         st.sampled_from([{"type": "string", "format": f} for f in ("date-time", "email", "uuid", "ipv6", "uri")]),
         st.builds(lambda n: {"type": "integer", "minimum": 10**n}, sizes),
-        st.sampled_from([{"type": "number"}, {"type": "integer", "multipleOf": 7}, {"type": "boolean"}, {}, {"enum": ["日本語", "x"]}]),
+        st.sampled_from(
+            [{"type": "number"}, {"type": "integer", "multipleOf": 7}, {"type": "boolean"}, {}, {"enum": ["日本語", "x"]}]
+        ),
     )
 
 
@@ -88,7 +93,13 @@ SCHEMAS = st.recursive(scalar(), compound, max_leaves=6)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
-@given(schema=SCHEMAS, more=st.sampled_from([0, 1, 2, 5, 17, 60]), seed=st.integers(0, 1000), who=st.integers(0, 3), force=st.booleans())
+@given(
+    schema=SCHEMAS,
+    more=st.sampled_from([0, 1, 2, 5, 17, 60]),
+    seed=st.integers(0, 1000),
+    who=st.integers(0, 3),
+    force=st.booleans(),
+)
 def test_every_budget_that_holds_the_shortest_text_ends_valid(schema: Any, more: int, seed: int, who: int, force: bool) -> None:
     try:
         grammar = compile_schema(schema)
@@ -163,7 +174,10 @@ def test_a_budget_that_is_plentiful_restricts_nothing() -> None:
 
 
 def test_a_recursive_grammar_without_bounds_is_closed_as_well() -> None:
-    schema = {"$ref": "#/$defs/t", "$defs": {"t": {"type": "array", "items": {"$ref": "#/$defs/t"}, "minItems": 1, "maxItems": 3}, "u": {}}}
+    schema = {
+        "$ref": "#/$defs/t",
+        "$defs": {"t": {"type": "array", "items": {"$ref": "#/$defs/t"}, "minItems": 1, "maxItems": 3}, "u": {}},
+    }
     schema["$defs"]["t"] = {"anyOf": [{"type": "null"}, schema["$defs"]["t"]]}  # type: ignore[index]
     grammar = compile_schema(schema, bounds=None)
     for who, pick in enumerate(picks(3)):

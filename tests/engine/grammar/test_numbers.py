@@ -28,7 +28,12 @@ def test_an_integer_range_holds_its_integers_and_no_others(low: int | None, high
 
 
 @settings(max_examples=150, deadline=None)
-@given(low=st.one_of(st.none(), DECIMALS), high=st.one_of(st.none(), DECIMALS), out=st.tuples(st.booleans(), st.booleans()), values=st.lists(DECIMALS, max_size=20))
+@given(
+    low=st.one_of(st.none(), DECIMALS),
+    high=st.one_of(st.none(), DECIMALS),
+    out=st.tuples(st.booleans(), st.booleans()),
+    values=st.lists(DECIMALS, max_size=20),
+)
 def test_a_decimal_range_holds_its_decimals_and_no_others(
     low: Decimal | None, high: Decimal | None, out: tuple[bool, bool], values: list[Decimal]
 ) -> None:
@@ -49,7 +54,11 @@ def test_a_decimal_range_holds_its_decimals_and_no_others(
 @given(step=st.integers(2, 60), low=ENDS, high=ENDS, values=st.lists(SMALL, min_size=8, max_size=8))
 def test_multiples_of_an_integer_are_exact(step: int, low: int | None, high: int | None, values: list[int]) -> None:
     bounds = ({} if low is None else {"minimum": low}) | ({} if high is None else {"maximum": high})
-    members = [n * step for n in range(-1300 // step, 1300 // step) if (low is None or n * step >= low) and (high is None or n * step <= high)]
+    members = [
+        n * step
+        for n in range(-1300 // step, 1300 // step)
+        if (low is None or n * step >= low) and (high is None or n * step <= high)
+    ]
     if not members:
         return
     wanted = [v % step == 0 and (low is None or v >= low) and (high is None or v <= high) for v in (*values, *members[:5])]
@@ -62,4 +71,10 @@ def test_an_integer_can_be_excluded_and_a_multiple_too() -> None:
 
 
 def test_numbers_that_are_no_integers_can_be_asked_for() -> None:
-    assert takes({"type": "number", "not": {"type": "integer"}}, "1.5", "1", "1.0", "0.10", "-3.25") == [True, False, False, True, True]
+    assert takes({"type": "number", "not": {"type": "integer"}}, "1.5", "1", "1.0", "0.10", "-3.25") == [
+        True,
+        False,
+        False,
+        True,
+        True,
+    ]

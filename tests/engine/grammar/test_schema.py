@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,7 +14,10 @@ from portico_engine.grammar.check import is_valid
 
 A = {"type": "string"}
 N = {"type": "integer"}
-TREE = {"$ref": "#/$defs/t", "$defs": {"t": {"type": "object", "properties": {"k": {"type": "array", "items": {"$ref": "#/$defs/t"}}}}}}
+TREE = {
+    "$ref": "#/$defs/t",
+    "$defs": {"t": {"type": "object", "properties": {"k": {"type": "array", "items": {"$ref": "#/$defs/t"}}}}},
+}
 
 TABLE: list[tuple[str, Any, list[Any], list[Any]]] = [
     ("any value", {}, [None, True, 1, 1.5, "x", [], {}, {"a": [1]}], []),
@@ -26,25 +30,65 @@ TABLE: list[tuple[str, Any, list[Any], list[Any]]] = [
     ("enum of mixed types", {"enum": ["a", 1, None, {"k": [1]}, 2.5]}, ["a", 1, None, {"k": [1]}, 2.5], ["b", 2, {"k": []}]),
     ("const", {"const": {"a": "x"}}, [{"a": "x"}], [{"a": "y"}, {}]),
     ("enum filtered by type", {"type": "integer", "enum": ["a", 1, 2.0]}, [1], ["a"]),
-    ("required", {"type": "object", "properties": {"a": A, "b": N}, "required": ["b"]}, [{"b": 1}, {"a": "", "b": 1}], [{}, {"a": ""}]),
+    (
+        "required",
+        {"type": "object", "properties": {"a": A, "b": N}, "required": ["b"]},
+        [{"b": 1}, {"a": "", "b": 1}],
+        [{}, {"a": ""}],
+    ),
     ("required but not declared", {"type": "object", "required": ["z"]}, [{"z": 1}], [{}, {"y": 1}]),
-    ("all optional", {"type": "object", "properties": {"a": N, "b": N, "c": N, "d": N}}, [{}, {"b": 1}, {"a": 1, "d": 2}], [{"a": ""}]),
+    (
+        "all optional",
+        {"type": "object", "properties": {"a": N, "b": N, "c": N, "d": N}},
+        [{}, {"b": 1}, {"a": 1, "d": 2}],
+        [{"a": ""}],
+    ),
     ("closed", {"properties": {"a": N}, "additionalProperties": False}, [{"a": 1}, {}], [{"a": 1, "b": 2}, {"b": 2}]),
     ("additional of a type", {"properties": {"a": N}, "additionalProperties": A}, [{"a": 1, "x": "y"}], [{"x": 1}]),
-    ("patternProperties", {"patternProperties": {"^x": N, "y$": A}}, [{"x1": 1, "by": ""}, {"q": None}], [{"x1": ""}, {"xy": 1}]),
+    (
+        "patternProperties",
+        {"patternProperties": {"^x": N, "y$": A}},
+        [{"x1": 1, "by": ""}, {"q": None}],
+        [{"x1": ""}, {"xy": 1}],
+    ),
     ("propertyNames", {"propertyNames": {"pattern": "^[a-z]+$"}}, [{"ab": 1}, {}], [{"A": 1}]),
     ("propertyNames in a list", {"propertyNames": {"enum": ["a", "b"]}}, [{"a": 1, "b": 2}], [{"c": 1}]),
-    ("minProperties", {"properties": {"a": N, "b": N}, "minProperties": 1, "additionalProperties": False}, [{"a": 1}, {"b": 1}], [{}]),
+    (
+        "minProperties",
+        {"properties": {"a": N, "b": N}, "minProperties": 1, "additionalProperties": False},
+        [{"a": 1}, {"b": 1}],
+        [{}],
+    ),
     ("maxProperties", {"type": "object", "maxProperties": 2}, [{}, {"a": 1, "b": 2}], [{"a": 1, "b": 2, "c": 3}]),
-    ("dependentRequired", {"properties": {"a": N, "b": N}, "dependentRequired": {"a": ["b"]}}, [{"b": 1}, {"a": 1, "b": 2}], [{"a": 1}]),
+    (
+        "dependentRequired",
+        {"properties": {"a": N, "b": N}, "dependentRequired": {"a": ["b"]}},
+        [{"b": 1}, {"a": 1, "b": 2}],
+        [{"a": 1}],
+    ),
     ("dependentSchemas", {"dependentSchemas": {"a": {"required": ["b"]}}}, [{"b": 1}, {}], [{"a": 1}]),
     ("items", {"items": N, "type": "array"}, [[], [1, 2]], [["a"], [1, "a"]]),
     ("prefixItems", {"prefixItems": [N, A], "items": False}, [[], [1], [1, "a"]], [["a"], [1, "a", 1]]),
-    ("minItems and maxItems", {"type": "array", "items": N, "minItems": 2, "maxItems": 3}, [[1, 2], [1, 2, 3]], [[], [1], [1, 2, 3, 4]]),
+    (
+        "minItems and maxItems",
+        {"type": "array", "items": N, "minItems": 2, "maxItems": 3},
+        [[1, 2], [1, 2, 3]],
+        [[], [1], [1, 2, 3, 4]],
+    ),
     ("contains", {"type": "array", "contains": {"const": "x"}}, [["x"], [1, "x", 2]], [[], [1, 2]]),
-    ("contains, counted", {"contains": {"const": 1}, "minContains": 2, "maxContains": 2}, [[1, 1], [1, 2, 1]], [[1], [1, 1, 1]]),
+    (
+        "contains, counted",
+        {"contains": {"const": 1}, "minContains": 2, "maxContains": 2},
+        [[1, 1], [1, 2, 1]],
+        [[1], [1, 1, 1]],
+    ),
     ("lengths in code points", {"type": "string", "minLength": 2, "maxLength": 3}, ["ab", "äöü", "😀😀"], ["a", "abcd"]),
-    ("length and pattern", {"type": "string", "pattern": "a", "maxLength": 2, "minLength": 2}, ["ab", "ba", "aa"], ["a", "bb", "abc"]),
+    (
+        "length and pattern",
+        {"type": "string", "pattern": "a", "maxLength": 2, "minLength": 2},
+        ["ab", "ba", "aa"],
+        ["a", "bb", "abc"],
+    ),
     ("lookahead", {"type": "string", "pattern": r"^(?=.*\d)(?=.*[a-z]).{3,}$"}, ["a1b"], ["abc", "a1", "123"]),
     ("integer range", {"type": "integer", "minimum": -12, "exclusiveMaximum": 105}, [-12, 0, 9, 104], [-13, 105, 1000]),
     ("multipleOf", {"type": "integer", "multipleOf": 7, "minimum": -100}, [0, -98, 7, 700], [1, -105, 8]),
@@ -52,16 +96,35 @@ TABLE: list[tuple[str, Any, list[Any], list[Any]]] = [
     ("number range", {"type": "number", "minimum": 0.5, "exclusiveMaximum": 2}, [0.5, 1, 1.999, 0.51], [0.49, 2, 2.01, -1]),
     ("anyOf", {"anyOf": [N, {"type": "string", "maxLength": 1}]}, [1, "a"], ["ab", None]),
     ("oneOf that overlaps", {"oneOf": [{"type": "integer"}, {"minimum": 2}]}, [1, 2.5], [3, 1.5]),
-    ("allOf merged", {"allOf": [{"properties": {"a": N}}, {"properties": {"a": {"minimum": 3}}, "required": ["a"]}]}, [{"a": 3}], [{"a": 2}, {}]),
+    (
+        "allOf merged",
+        {"allOf": [{"properties": {"a": N}}, {"properties": {"a": {"minimum": 3}}, "required": ["a"]}]},
+        [{"a": 3}],
+        [{"a": 2}, {}],
+    ),
     ("not over types", {"not": {"type": ["string", "object"]}}, [1, None, []], ["a", {}]),
     ("not over an enum", {"type": "string", "not": {"enum": ["a", "b"]}}, ["c", "ab", ""], ["a", "b"]),
     ("not over a pattern", {"type": "string", "not": {"pattern": "^a"}}, ["b", ""], ["a", "ab"]),
-    ("not closed", {"not": {"properties": {"a": N}, "additionalProperties": False}, "type": "object"}, [{"b": 1}, {"a": ""}], [{"a": 1}, {}]),
-    ("not by pattern", {"not": {"patternProperties": {"^a": N}}}, [{"ab": ""}, {"b": 1, "a": None}], [{"b": 1}, {}, {"a": 1}, 3]),
+    (
+        "not closed",
+        {"not": {"properties": {"a": N}, "additionalProperties": False}, "type": "object"},
+        [{"b": 1}, {"a": ""}],
+        [{"a": 1}, {}],
+    ),
+    (
+        "not by pattern",
+        {"not": {"patternProperties": {"^a": N}}},
+        [{"ab": ""}, {"b": 1, "a": None}],
+        [{"b": 1}, {}, {"a": 1}, 3],
+    ),
     ("not required", {"not": {"required": ["a"]}, "type": "object"}, [{}, {"b": 1}], [{"a": 1}]),
     (
         "if, then, else",
-        {"if": {"properties": {"k": {"const": "x"}}, "required": ["k"]}, "then": {"required": ["v"]}, "else": {"maxProperties": 1}},
+        {
+            "if": {"properties": {"k": {"const": "x"}}, "required": ["k"]},
+            "then": {"required": ["v"]},
+            "else": {"maxProperties": 1},
+        },
         [{"k": "x", "v": 1}, {"k": "y"}, {}],
         [{"k": "x"}, {"k": "y", "v": 1}],
     ),
@@ -135,7 +198,7 @@ def test_a_schema_whose_only_values_are_deeper_than_the_bound_still_compiles() -
     names = [f"n{i}" for i in range(12)]
     defs: dict[str, Any] = {
         name: {"type": "object", "properties": {"x": {"$ref": f"#/$defs/{after}"}}, "required": ["x"]}
-        for name, after in zip(names, names[1:], strict=False)
+        for name, after in pairwise(names)
     }
     defs[names[-1]] = {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/n0"}]}
     grammar = compile_schema({"$ref": "#/$defs/n0", "$defs": defs})

@@ -1,4 +1,5 @@
-"""Schemas that are wrong, hostile or absurd: a typed error that names what is wrong, in bounded time, and never for another tool."""
+"""Schemas that are wrong, hostile or absurd: a typed error that names what is wrong, in bounded time, and never for another
+tool."""
 
 from __future__ import annotations
 
@@ -47,7 +48,10 @@ def test_an_invalid_schema_is_refused_naming_the_pointer(schema: Any, pointer: s
     [
         (False, ""),
         ({"type": "integer", "minimum": 5, "maximum": 3}, ""),
-        ({"type": "object", "properties": {"a": {"type": "string", "minLength": 3, "maxLength": 2}}, "required": ["a"]}, "/properties/a"),
+        (
+            {"type": "object", "properties": {"a": {"type": "string", "minLength": 3, "maxLength": 2}}, "required": ["a"]},
+            "/properties/a",
+        ),
         ({"type": "array", "minItems": 3, "maxItems": 2}, ""),
         ({"type": "string", "enum": [1, 2]}, "/enum"),
         ({"allOf": [{"type": "string"}, {"type": "integer"}]}, ""),
@@ -55,7 +59,13 @@ def test_an_invalid_schema_is_refused_naming_the_pointer(schema: Any, pointer: s
         ({"type": "string", "pattern": "^a$", "minLength": 2}, ""),
         ({"type": "string", "pattern": "^(?=b)a"}, ""),
         ({"type": "integer", "exclusiveMinimum": 1, "exclusiveMaximum": 2}, ""),
-        ({"$defs": {"n": {"type": "object", "properties": {"x": {"$ref": "#/$defs/n"}}, "required": ["x"]}}, "$ref": "#/$defs/n"}, ""),
+        (
+            {
+                "$defs": {"n": {"type": "object", "properties": {"x": {"$ref": "#/$defs/n"}}, "required": ["x"]}},
+                "$ref": "#/$defs/n",
+            },
+            "",
+        ),
         ({"type": "object", "minProperties": 2, "properties": {"a": {}}, "additionalProperties": False}, ""),
     ],
 )
@@ -67,7 +77,9 @@ def test_an_unsatisfiable_schema_is_an_error_at_compile_time(schema: Any, pointe
 
 
 def test_an_optional_property_that_nothing_satisfies_is_left_out() -> None:
-    grammar = compile_schema({"type": "object", "properties": {"a": {"type": "string", "pattern": "^a$", "minLength": 2}, "b": {}}})
+    grammar = compile_schema(
+        {"type": "object", "properties": {"a": {"type": "string", "pattern": "^a$", "minLength": 2}, "b": {}}}
+    )
     assert oracle.accepts(grammar.lark, "{}")
     assert not oracle.accepts(grammar.lark, '{"a":"a"}')
 
@@ -80,12 +92,18 @@ def test_ten_thousand_levels_of_nesting_meet_the_limit_on_nesting() -> None:
         compile_schema(schema)
 
 
-def test_ten_megabytes_of_schema_end_in_bounded_time_with_the_bound_named() -> None:
-    schema = {"type": "object", "properties": {f"property_{i}": {"type": "object", "properties": {f"p{i}": {"type": "string", "maxLength": i + 1}}} for i in range(90_000)}}
-    began = time.perf_counter()
-    with pytest.raises(GrammarTooLarge, match="limit on (time|memory)"):
+def test_ten_megabytes_of_schema_end_in_bounded_processor_time_with_the_bound_named() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            f"property_{i}": {"type": "object", "properties": {f"p{i}": {"type": "string", "maxLength": i + 1}}}
+            for i in range(90_000)
+        },
+    }
+    began = time.thread_time()
+    with pytest.raises(GrammarTooLarge, match=r"limit on (time|memory)"):
         compile_schema(schema)
-    assert time.perf_counter() - began < 8
+    assert time.thread_time() - began < 4
 
 
 def test_the_limit_on_memory_names_itself() -> None:

@@ -1,4 +1,5 @@
-"""A sample of MaskBench and of the official suite: nothing that the report doesn't name is accepted wrongly. The benchmark does all."""
+"""A sample of MaskBench and of the official suite: nothing that the report doesn't name is accepted wrongly. The benchmark
+does all."""
 
 from __future__ import annotations
 
@@ -53,9 +54,11 @@ def test_a_sample_of_maskbench_passes_and_accepts_nothing_wrong() -> None:
 @pytest.mark.skipif(not SUITE.is_dir(), reason="the official suite is not in ../shared/data")
 @pytest.mark.parametrize(
     "keyword",
-    ["additionalProperties", "allOf", "anyOf", "const", "contains", "dependentRequired", "enum", "if-then-else", "items", "maxItems"]
-    + ["maxLength", "minimum", "minProperties", "multipleOf", "not", "oneOf", "pattern", "patternProperties", "prefixItems", "properties"]
-    + ["propertyNames", "required", "type", "uniqueItems"],
+    (
+        "additionalProperties allOf anyOf const contains dependentRequired enum if-then-else items maxItems maxLength minimum "
+        "minProperties multipleOf not oneOf pattern patternProperties prefixItems properties propertyNames required type "
+        "uniqueItems"
+    ).split(),
 )
 def test_the_official_suite_accepts_nothing_wrong_unreported(keyword: str) -> None:
     state: Counter[str] = Counter()

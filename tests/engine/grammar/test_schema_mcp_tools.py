@@ -22,7 +22,10 @@ pytestmark = pytest.mark.skipif(not TOOLS.is_dir(), reason="the recorded tool li
 def listed() -> list[tuple[str, Any]]:
     out = []
     for path in sorted(TOOLS.glob("*.json")):
-        out += [(f"{path.stem}__{tool['name']}", tool["inputSchema"]) for tool in json.loads(path.read_text(encoding="utf-8"))["tools"]]
+        out += [
+            (f"{path.stem}__{tool['name']}", tool["inputSchema"])
+            for tool in json.loads(path.read_text(encoding="utf-8"))["tools"]
+        ]
     return out
 
 

@@ -4,7 +4,8 @@ document.py   the schema as a document: dialect, pointers, references      keywo
 expand.py     subschema -> formula; negation is pushed into the atoms      formula.py   formulas and their normal form
 build.py      goal -> rules; with scalars.py, arrays.py, objects.py, names.py
 depth.py      what can end, what is reachable, how deep recursion goes     compiler.py  the front door, and degrading
-values.py     does a concrete value satisfy a subschema?                   disjoint.py  do two formulas surely exclude each other?
+values.py     does a concrete value satisfy a subschema?                   disjoint.py  do two formulas surely exclude each
+other?
 """
 
 from __future__ import annotations

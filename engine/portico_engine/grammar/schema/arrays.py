@@ -29,9 +29,8 @@ class _Shape:
     @property
     def uniform_from(self) -> int:
         """The first index from which every item has the same goal."""
-        return max(
-            (*(at + 1 for at, _ in self.prefixes), *(first for first, _ in self.rests), *(a.value[3] for a in self.contains), 0)
-        )
+        counted: list[int] = [atom.value[3] for atom in self.contains]
+        return max((*(at + 1 for at, _ in self.prefixes), *(first for first, _ in self.rests), *counted, 0))
 
 
 def array(builder: Builder, case: Case, pointer: str, hint: str) -> Node:

@@ -100,7 +100,8 @@ class Builder:
         return Ref(name)
 
     def goal(self, goal: Goal, hint: str) -> Node:
-        """The values that satisfy every part of `goal`, as a reference or as a small node; NEVER where there surely are none."""
+        """The values that satisfy every part of `goal`, as a reference or as a small node; NEVER where there surely are
+        none."""
         key = frozenset((id(node), positive) for node, positive in goal)
         known = self._goals.get(key)
         if known is not None:

@@ -1,4 +1,5 @@
-"""The compiler's front door: JSON Schema -> IR -> grammar, with its report. What a tool's bad schema degrades to is decided here."""
+"""The compiler's front door: JSON Schema -> IR -> grammar, with its report. What a tool's bad schema degrades to is decided
+here."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from portico_engine.errors import GrammarError, InvalidSchema, Unsatisfiable
-from portico_engine.grammar.bounds import DEFAULT_BOUNDS, NODE_BYTES, Bounds, Limits, Meter
+from portico_engine.grammar.bounds import DEFAULT_BOUNDS, DEFAULT_LIMITS, NODE_BYTES, Bounds, Limits, Meter
 from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.compiled import CompiledGrammar, CompileReport, Failed
 from portico_engine.grammar.ir import Grammar, Never, Node, Ref
@@ -23,14 +24,14 @@ def schema_to_ir(
     *,
     tool: str = "",
     bounds: Bounds | None = DEFAULT_BOUNDS,
-    limits: Limits = Limits(),
+    limits: Limits = DEFAULT_LIMITS,
     prefix: str = "",
     resources: Mapping[str, Any] | None = None,
 ) -> tuple[Grammar, CompileReport]:
     """The language of a schema's values in compact canonical JSON, and where it is not exact.
 
-    `bounds` None leaves open ends open (for checking texts, not for generation). Every rule's name begins with `prefix`; `resources`
-    are schemas by URI that references may lead to. Raises InvalidSchema, Unsatisfiable or GrammarTooLarge.
+    `bounds` None leaves open ends open (for checking texts, not for generation). Every rule's name begins with `prefix`;
+    `resources` are schemas by URI that references may lead to. Raises InvalidSchema, Unsatisfiable or GrammarTooLarge.
     """
     meter = Meter(limits)
     try:
@@ -74,7 +75,7 @@ def compile_schema(
     *,
     tool: str = "",
     bounds: Bounds | None = DEFAULT_BOUNDS,
-    limits: Limits = Limits(),
+    limits: Limits = DEFAULT_LIMITS,
     resources: Mapping[str, Any] | None = None,
 ) -> CompiledGrammar:
     """A grammar for one schema's values; errors as `schema_to_ir`."""
@@ -85,12 +86,12 @@ def compile_schema(
 
 
 def tool_to_ir(
-    schema: Any, *, tool: str, bounds: Bounds | None = DEFAULT_BOUNDS, limits: Limits = Limits(), prefix: str = ""
+    schema: Any, *, tool: str, bounds: Bounds | None = DEFAULT_BOUNDS, limits: Limits = DEFAULT_LIMITS, prefix: str = ""
 ) -> tuple[Grammar | None, CompileReport]:
     """The arguments of one tool, whatever its schema is like: never raises for a bad one.
 
-    An invalid or too large schema degrades to "any JSON object" (`Failed(degraded=True)`, to be checked after the call); a schema that
-    no object satisfies leaves the tool out (None, `Failed(degraded=False)`). Arguments are always an object.
+    An invalid or too large schema degrades to "any JSON object" (`Failed(degraded=True)`, to be checked after the call); a
+    schema that no object satisfies leaves the tool out (None, `Failed(degraded=False)`). Arguments are always an object.
     """
     key = hashlib.sha256(repr((schema, tool, bounds, limits, prefix)).encode("utf-8", "surrogatepass")).hexdigest()
     known = _TOOLS.get(key)
@@ -100,7 +101,9 @@ def tool_to_ir(
     return known
 
 
-_TOOLS: ByteCache[tuple[Grammar | None, CompileReport]] = ByteCache(32 * 1024 * 1024)  # by digest, so that a catalog costs its new tools
+_TOOLS: ByteCache[tuple[Grammar | None, CompileReport]] = ByteCache(
+    32 * 1024 * 1024
+)  # by digest, so that a catalog costs its new tools
 
 
 def _size(grammar: Grammar | None) -> int:

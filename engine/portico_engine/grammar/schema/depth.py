@@ -91,9 +91,7 @@ def _reachable(rules: Mapping[str, Node], start: str) -> list[str]:
     return list(seen)
 
 
-def unroll(
-    rules: dict[str, Node], start: str, levels: int, meter: Meter
-) -> tuple[dict[str, Node], int | None]:
+def unroll(rules: dict[str, Node], start: str, levels: int, meter: Meter) -> tuple[dict[str, Node], int | None]:
     """Recursion at most `levels` deep, and the levels used; None where nothing recurs.
 
     Where no string of `start` is that shallow, more levels are taken.

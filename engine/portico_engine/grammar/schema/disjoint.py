@@ -9,7 +9,21 @@ from __future__ import annotations
 from portico_engine.errors import InvalidSchema
 from portico_engine.grammar.numbers import Interval
 from portico_engine.grammar.schema.expand import Expander
-from portico_engine.grammar.schema.formula import (ARRAY, FRACTION, INTEGER, OBJECT, STRING, AllOf, Atom, Case, Formula, Sub, TooManyCases, conjoin, normal_form,)
+from portico_engine.grammar.schema.formula import (
+    ARRAY,
+    FRACTION,
+    INTEGER,
+    OBJECT,
+    STRING,
+    AllOf,
+    Atom,
+    Case,
+    Formula,
+    Sub,
+    TooManyCases,
+    conjoin,
+    normal_form,
+)
 from portico_engine.grammar.schema.values import atom_holds, subs_for, type_of
 
 _CASES = 64

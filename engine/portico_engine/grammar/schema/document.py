@@ -170,7 +170,7 @@ class SchemaDocument:
             value = self._outside[uri]
             return self._add_resource(value, uri, f"<{uri}>", dialect_of(value) if isinstance(value, dict) else self.dialect)
         if "json-schema.org/" in uri:
-            from jsonschema_specifications import REGISTRY
+            from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
 
             found = REGISTRY.get(uri)
             if found is not None:

@@ -1,4 +1,5 @@
-"""Subschema -> formula. Every in-place keyword ($ref, allOf, anyOf, oneOf, not, if) is resolved, every negation pushed into atoms.
+"""Subschema -> formula. Every in-place keyword ($ref, allOf, anyOf, oneOf, not, if) is resolved, every negation pushed into
+atoms.
 
 Kinds of atoms, and what their `value` is:
 

@@ -1,4 +1,5 @@
-"""Reading keyword values: each reader returns the value in one shape, or raises InvalidSchema naming the keyword and what would be right."""
+"""Reading keyword values: each reader returns the value in one shape, or raises InvalidSchema naming the keyword and what
+would be right."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Multiples and exclusions of numbers, as IR.
 
-Where the last digits decide (2, 5, 10, 0.25), the language is one regular expression. Otherwise digits are counted modulo the step
-by right-linear rules, a state for each residue.
+Where the last digits decide (2, 5, 10, 0.25), the language is one regular expression. Otherwise digits are counted modulo
+the step by right-linear rules, a state for each residue.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ def integers(
 
 def _whole(step: _Step) -> int:
     """The step among integers: v is a multiple of units/10**places iff v is one of this."""
-    return lcm(step.units, 10**step.places) // 10**step.places
+    scale = int(10**step.places)
+    return lcm(step.units, scale) // scale
 
 
 def _ending_multiples(step: _Step) -> Node | None:
@@ -207,7 +208,8 @@ def decimals(
     whole: bool,
     pointer: str,
 ) -> Node:
-    """Decimals of an interval that are multiples of `steps`, of none of `not_steps`, not `excluded`; `whole` False: no integers."""
+    """Decimals of an interval that are multiples of `steps`, of none of `not_steps`, not `excluded`; `whole` False: no
+    integers."""
     parts: list[Node] = []
     if steps:
         step = _joined(steps)

@@ -157,7 +157,9 @@ def _classes(builder: Builder, shape: Shape, closed: bool, hint: str, failing: A
             continue
         matched = {pattern for pattern, yes in zip(patterns, combo, strict=True) if yes}
         exact = not any(combo) or len(patterns) <= _MAX_PATTERNS
-        out.append(_class_pair(builder, shape, matched, [p for p in patterns if p not in matched] if exact else [], hint, failing))
+        out.append(
+            _class_pair(builder, shape, matched, [p for p in patterns if p not in matched] if exact else [], hint, failing)
+        )
     return out
 
 

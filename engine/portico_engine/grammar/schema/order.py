@@ -1,4 +1,5 @@
-"""A value as its schema's grammar writes it: compact, canonical escapes, keys in the order of the first alternative that it satisfies.
+"""A value as its schema's grammar writes it: compact, canonical escapes, keys in the order of the first alternative that it
+satisfies.
 
 For whoever has a call from elsewhere (a data set, another model) and wants the text that the grammar accepts.
 """

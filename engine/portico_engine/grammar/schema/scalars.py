@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from portico_engine.grammar.automata import TooManyStates, is_empty
-from portico_engine.grammar.ir import NEVER, And, Node, Not, Repeat, alt, optional, repeat, seq, text
+from portico_engine.grammar.ir import NEVER, Alt, And, Node, Not, Repeat, Seq, alt, optional, repeat, seq, text
 from portico_engine.grammar.numbers import Interval, decimal_range, integer_range
 from portico_engine.grammar.schema import keywords as read
 from portico_engine.grammar.schema.formula import BOOLEAN, FRACTION, INTEGER, NULL, STRING, Atom, Case
@@ -111,7 +111,8 @@ def _bounded(node: Node) -> bool:
         return any(map(_bounded, node.parts))
     if isinstance(node, Repeat):
         return node.high is not None and _bounded(node.item)
-    return all(map(_bounded, getattr(node, "parts", None) or getattr(node, "options", ())))
+    inner: tuple[Node, ...] = node.parts if isinstance(node, Seq) else node.options if isinstance(node, Alt) else ()
+    return all(map(_bounded, inner))
 
 
 # --- numbers ------------------------------------------------------------------------------------------------------------------
@@ -156,7 +157,8 @@ def number(builder: Builder, case: Case, pointer: str, *, whole: bool) -> Node:
     if builder.bounds is not None:
         digits, fraction = builder.bounds.integer, builder.bounds.fraction
         builder.bound(pointer, "number", digits)
-    excluded = [read.exact(v) for v in (*_excluded(case, FRACTION), *(_excluded(case, INTEGER) if whole else ()))]  # type: ignore[arg-type]
+    left_out = [*_excluded(case, FRACTION), *(_excluded(case, INTEGER) if whole else ())]
+    excluded = [read.exact(v) for v in left_out if isinstance(v, int | float)]
     if steps or not_steps or excluded or not whole:
         node = decimals(builder, interval, digits, fraction, steps, not_steps, excluded, whole, pointer)
         if isinstance(node, And) and surely_empty(node):

@@ -140,9 +140,9 @@ def is_multiple(value: Decimal, step: Decimal) -> bool:
 def _string_holds(atom: Atom, value: str) -> bool:
     match atom.kind:
         case "min-length":
-            return len(value) >= atom.value
+            return len(value) >= int(atom.value)
         case "max-length":
-            return len(value) <= atom.value
+            return len(value) <= int(atom.value)
         case "pattern":
             return pattern_matches(atom.value, value)
         case "not-pattern":
@@ -167,9 +167,9 @@ def _array_holds(expander: Expander, atom: Atom, value: list[Any]) -> bool:
             found = sum(satisfies(expander, sub, item) for item in value[first:])
             return found >= least and (most is None or found <= most)
         case "min-items":
-            return len(value) >= atom.value
+            return len(value) >= int(atom.value)
         case "max-items":
-            return len(value) <= atom.value
+            return len(value) <= int(atom.value)
         case "unique":
             return len({same_key(item) for item in value}) == len(value)
     raise AssertionError(atom.kind)
@@ -189,9 +189,9 @@ def _object_holds(expander: Expander, atom: Atom, value: dict[str, Any]) -> bool
         case "absent":
             return not any(name in value for name in atom.value)
         case "min-properties":
-            return len(value) >= atom.value
+            return len(value) >= int(atom.value)
         case "max-properties":
-            return len(value) <= atom.value
+            return len(value) <= int(atom.value)
         case "names":
             return all(satisfies(expander, atom.value, name) for name in value)
     raise AssertionError(atom.kind)
