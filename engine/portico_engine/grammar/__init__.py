@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from portico_engine.grammar.schema import compile_schema as compile_schema
     from portico_engine.grammar.schema import schema_to_ir as schema_to_ir
     from portico_engine.grammar.schema import tool_to_ir as tool_to_ir
+    from portico_engine.grammar.schema.order import canonical_text as canonical_text
 
 # name -> the module of this package that has it
 _HOMES = {
@@ -62,6 +63,7 @@ _HOMES = {
     "Violation": "check",
     "check_arguments": "check",
     "LLGuidanceFactory": "matcher",
+    "canonical_text": "schema.order",
     "compile_schema": "schema",
     "schema_to_ir": "schema",
     "tool_to_ir": "schema",

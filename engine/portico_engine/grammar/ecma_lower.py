@@ -217,7 +217,8 @@ def _order(line: Line) -> Line:
         out.extend(sorted(run, key=_is_after))
         run = []
         out.append(item)
-    return (*out, *sorted(run, key=_is_after))
+    last = sorted(run, key=_is_after)
+    return (*out, *last)
 
 
 def _is_after(look: Look) -> bool:
