@@ -180,6 +180,9 @@ class Library:
             raise PageNotFound(f"{page.path} has no section {anchor!r}; {near}")
         lines = page.text.split("\n")
         first, last = (section.line, section.end) if section else (1, len(lines))
+        if section is not None and section.anchor:
+            # Several entries of a PDF's outline open the same page, and HTML may repeat an id: all of them are shown.
+            last = max(s.end for s in sections if s.anchor == section.anchor)
         start = max(first, from_line)
         end, size = start - 1, 0
         for number in range(start, min(last, len(lines)) + 1):

@@ -158,3 +158,13 @@ def test_reads_end_when_their_limit_is_over_or_their_asker_is_gone(service: Serv
     with service.store.within(Limit(0.1)), pytest.raises(TooSlow), service.store.read() as db:
         db.execute(endless).fetchone()
     assert service.library.search("glass").hits
+
+
+def test_an_anchor_that_several_sections_share_opens_all_of_them(tmp_path: Path) -> None:
+    root = tmp_path / "d"
+    root.mkdir()
+    (root / "a.html").write_text("<main><h1 id=x>One</h1><p>alpha<h2 id=x>Two</h2><p>beta<h1 id=x>Three</h1><p>gamma</main>")
+    with closing(Service([root], tmp_path / "cache", watch=False)) as service:
+        service.indexer.update(service.library.shelves())
+        hit = service.library.search("gamma").hits[0]
+        assert "gamma" in service.library.read(hit.citation).text
