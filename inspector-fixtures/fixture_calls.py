@@ -1,7 +1,8 @@
 """Which calls are recorded and replayed: for every target the lists and one tool call in both eras, the rest once.
 
 A target is a server or the gateway, over stdio or Streamable HTTP. Answers are kept by server and era, not by transport: both
-must give the same. What needs a finished index is asked over HTTP, where the servers have run for a while.
+must give the same, but for the gateway's list of tools. What needs a finished index is asked over HTTP, where the servers
+have run for a while.
 """
 
 from __future__ import annotations
@@ -97,9 +98,14 @@ def calls() -> Iterator[Call]:
 
 
 def _lists(server: str, transport: Transport, era: Era) -> Iterator[Call]:
-    yield Call(server, transport, era, "tools/list", ("--method", "tools/list", "--strict"))
+    yield Call(server, transport, era, tools_list(server, transport), ("--method", "tools/list", "--strict"))
     for method in ("resources/list", "prompts/list"):
         yield Call(server, transport, era, method, ("--method", method))
+
+
+def tools_list(server: str, transport: Transport) -> str:
+    """The key of a target's tools/list. The gateway's differs: over HTTP it runs without a model here, so without `ask`."""
+    return f"tools/list over {transport}" if server == "gateway" else "tools/list"
 
 
 def _once(server: str) -> Iterator[Call]:

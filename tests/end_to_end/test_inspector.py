@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixture_calls import ANSWERS, SERVERS, Call, calls
+from fixture_calls import ANSWERS, SERVERS, Call, calls, tools_list
 from fixture_servers import CONFIGS
 from inspector_cli import InspectorMissingError, find_inspector
 from replay import Made, recorded, replay
@@ -38,7 +38,7 @@ def test_the_inspector_gets_the_recorded_answer(call: Call, made: dict[Call, Mad
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_tool_schemas_are_portable_under_strict(server: str, made: dict[Call, Made]) -> None:
-    listings = [one for call, one in made.items() if call.server == server and call.key == "tools/list"]
+    listings = [one for call, one in made.items() if call.server == server and call.key.startswith("tools/list")]
     assert len(listings) == 4
     for one in listings:
         assert "--strict" in one.call.arguments
@@ -61,7 +61,7 @@ def test_every_tool_that_a_server_lists_is_called(server: str) -> None:
 def test_the_gateway_lists_the_tools_resources_and_prompts_of_all_servers() -> None:
     gateway = recorded("gateway", "modern")
     for method, part in [("tools/list", "tools"), ("prompts/list", "prompts"), ("resources/list", "resources")]:
-        listed = _result(gateway[method])[part]
+        listed = _result(gateway[tools_list("gateway", "stdio") if part == "tools" else method])[part]
         for server in ("code", "docs", "db"):
             own = len(_result(recorded(server, "modern")[method])[part])
             assert len([entry for entry in listed if _of(server, entry)]) == own, (server, method)
@@ -74,10 +74,18 @@ def test_nothing_is_on_file_that_is_not_replayed(server: str, era: str) -> None:
     assert set(recorded(server, era)) == replayed
 
 
-def test_both_eras_give_tools_the_same_definitions() -> None:
-    for server in SERVERS:
-        modern, legacy = (_result(recorded(server, era)["tools/list"])["tools"] for era in ERAS)
-        assert modern == legacy, server
+def test_without_a_model_the_gateway_lacks_its_own_tool_and_nothing_else() -> None:
+    answers = recorded("gateway", "modern")
+    stdio, http = ([tool["name"] for tool in _result(answers[f"tools/list over {way}"])["tools"]] for way in ("stdio", "http"))
+    assert stdio == ["ask", *http]
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_both_eras_give_tools_the_same_definitions(server: str) -> None:
+    for transport in ("stdio", "http"):
+        key = tools_list(server, transport)
+        modern, legacy = (_result(recorded(server, era)[key])["tools"] for era in ERAS)
+        assert modern == legacy
 
 
 def test_recorded_answers_hold_no_paths_of_the_machine_they_were_made_on() -> None:
