@@ -214,10 +214,11 @@ def _order(line: Line) -> Line:
         if isinstance(item, Look):
             run.append(item)
             continue
-        out.extend(sorted(run, key=_is_after))
+        ordered: list[Look] = sorted(run, key=_is_after)
+        out.extend(ordered)
         run = []
         out.append(item)
-    last = sorted(run, key=_is_after)
+    last: list[Look] = sorted(run, key=_is_after)
     return (*out, *last)
 
 

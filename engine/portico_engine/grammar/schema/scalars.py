@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from portico_engine.grammar.automata import TooManyStates, is_empty
-from portico_engine.grammar.ir import NEVER, Alt, And, Node, Not, Repeat, Seq, alt, optional, repeat, seq, text
+from portico_engine.grammar.ir import NEVER, Alt, And, Chars, Node, Not, Repeat, Seq, alt, optional, repeat, seq, text
 from portico_engine.grammar.numbers import Interval, decimal_range, integer_range
 from portico_engine.grammar.schema import keywords as read
 from portico_engine.grammar.schema.formula import BOOLEAN, FRACTION, INTEGER, NULL, STRING, Atom, Case
@@ -61,15 +61,44 @@ def string_language(builder: Builder, atoms: tuple[Atom, ...], pointer: str) -> 
                     parts.append(Not(alt(*map(text, texts))))
     if most is not None and least > most:
         return builder.never(pointer, f"minLength {least} is above maxLength {most}")
-    if most is None and builder.bounds is not None and not any(_bounded(part) for part in parts):
-        most = max(builder.bounds.string, least)
-        builder.bound(pointer, "string", most)
+    if most is None and builder.bounds is not None and not any(map(_bounded, parts)):
+        most = _default_bound(builder, parts, least, pointer)
     if least > 0 or most is not None or not any(not isinstance(part, Not) for part in parts):
         parts.append(repeat(ANY, least, most))
     node = parts[0] if len(parts) == 1 else And(tuple(parts))
     if isinstance(node, And) and surely_empty(node):
         return builder.never(pointer, "no string satisfies its pattern, format and length together")
     return node
+
+
+def _default_bound(builder: Builder, parts: list[Node], least: int, pointer: str) -> int | None:
+    """The default bound on length: for a string without patterns itself; within patterns, on each run of a class.
+
+    Intersecting a pattern with a length multiplies the states of a mask's automaton by it (milliseconds a mask), and an
+    answer is closed within its budget anyway.
+    """
+    assert builder.bounds is not None
+    bound = max(builder.bounds.string, least)
+    if not parts:
+        builder.bound(pointer, "string", bound)
+        return bound
+    limited = [_limited(part, bound) for part in parts]
+    if limited != parts:
+        builder.bound(pointer, "string", bound)
+        parts[:] = limited
+    return None
+
+
+def _limited(node: Node, bound: int) -> Node:
+    match node:
+        case Repeat(Chars() as item, low, None):
+            return repeat(item, low, max(low, bound))
+        case Seq(parts):
+            return seq(*(_limited(part, bound) for part in parts))
+        case Alt(options):
+            return alt(*(_limited(option, bound) for option in options))
+        case _:
+            return node
 
 
 def surely_empty(node: Node) -> bool:
