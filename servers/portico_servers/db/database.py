@@ -56,6 +56,7 @@ class Call:
                 self._worker.kill()
 
     def finished(self) -> None:
+        """The worker is done with this call. A kill that is under way is waited for, so that its end is seen."""
         with self._lock:
             self._worker = None
 
@@ -117,17 +118,11 @@ class Database:
 
     def run(self, sql: str, parameters: Any, limits: Limits, call: Call) -> dict[str, Any]:
         """One statement: columns, rows, truncated, seconds."""
-        try:
-            return self.pool.run(sql, parameters, limits, on_start=call.started)
-        finally:
-            call.finished()
+        return self.pool.run(sql, parameters, limits, on_start=call.started, on_end=call.finished)
 
     def explain(self, sql: str, parameters: Any, limits: Limits, call: Call) -> list[str]:
         """One statement's plan."""
-        try:
-            return self.pool.explain(sql, parameters, limits, on_start=call.started)
-        finally:
-            call.finished()
+        return self.pool.explain(sql, parameters, limits, on_start=call.started, on_end=call.finished)
 
 
 class View:

@@ -31,6 +31,7 @@ _VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "PYTHONPATH"
 
 
 OnStart: TypeAlias = "Callable[[Worker], None]"
+OnEnd: TypeAlias = Callable[[], None]
 
 
 class WorkerLost(DbError):
@@ -122,7 +123,7 @@ class Worker:
                     pass
 
 
-def _ignore(worker: Worker) -> None:
+def _ignore(*_: Worker) -> None:
     pass
 
 
@@ -137,15 +138,23 @@ class Pool:
         self._places = threading.BoundedSemaphore(size)
         self._closed = False
 
-    def run(self, sql: str, parameters: Any, limits: Limits, *, on_start: OnStart = _ignore) -> dict[str, Any]:
-        """One statement's columns, rows, truncated and seconds. `on_start` hears which worker has it, and may kill it."""
-        request = {"op": "run", "sql": sql, "parameters": parameters, "limits": asdict(limits)}
-        return self._ask(request, limits.seconds + GRACE_SECONDS, on_start)  # type: ignore[no-any-return]
+    def run(
+        self, sql: str, parameters: Any, limits: Limits, *, on_start: OnStart = _ignore, on_end: OnEnd = _ignore
+    ) -> dict[str, Any]:
+        """One statement's columns, rows, truncated and seconds.
 
-    def explain(self, sql: str, parameters: Any, limits: Limits, *, on_start: OnStart = _ignore) -> list[str]:
-        """The plan's lines."""
+        `on_start` hears which worker has it: that one may be killed until `on_end` returns, and never after, for then it may
+        have another call's statement. `on_end` is called in any case.
+        """
+        request = {"op": "run", "sql": sql, "parameters": parameters, "limits": asdict(limits)}
+        return self._ask(request, limits.seconds + GRACE_SECONDS, on_start, on_end)  # type: ignore[no-any-return]
+
+    def explain(
+        self, sql: str, parameters: Any, limits: Limits, *, on_start: OnStart = _ignore, on_end: OnEnd = _ignore
+    ) -> list[str]:
+        """The plan's lines. `on_start`, `on_end`: see `run`."""
         request = {"op": "explain", "sql": sql, "parameters": parameters, "limits": asdict(limits)}
-        return self._ask(request, limits.seconds + GRACE_SECONDS, on_start)  # type: ignore[no-any-return]
+        return self._ask(request, limits.seconds + GRACE_SECONDS, on_start, on_end)  # type: ignore[no-any-return]
 
     def schema(self) -> dict[str, Any]:
         """As `schema.from_json` takes it, with `warning`."""
@@ -175,10 +184,13 @@ class Pool:
         for worker in old:
             worker.close()
 
-    def _ask(self, request: dict[str, Any], seconds: float, on_start: OnStart = _ignore) -> Any:
+    def _ask(self, request: dict[str, Any], seconds: float, on_start: OnStart = _ignore, on_end: OnEnd = _ignore) -> Any:
         with self._worker() as worker:
-            on_start(worker)
-            return worker.call(request, seconds)
+            try:
+                on_start(worker)
+                return worker.call(request, seconds)
+            finally:
+                on_end()
 
     @contextmanager
     def _worker(self) -> Iterator[Worker]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 import threading
@@ -102,6 +103,66 @@ def test_cancelling_a_call_ends_its_process_and_nothing_further_starts(samples: 
     assert not workers[0].alive
     with pytest.raises(Cancelled):
         database.run("SELECT 1", [], Limits(), call)
+    databases.close()
+
+
+def test_a_cancel_after_the_answer_leaves_the_worker_to_the_next_call(
+    samples: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from portico_servers.db.database import Call, Databases
+    from portico_servers.db.sources import parse
+
+    databases = Databases(parse([str(samples["shop"])]))
+    database, call = databases.all[0], Call()
+    give_back = database.pool._give_back
+    returned: list[Worker] = []
+
+    def give_back_then_cancel(worker: Worker) -> None:
+        give_back(worker)
+        returned.append(worker)
+        call.cancel()  # from here on another call may have this worker
+
+    monkeypatch.setattr(database.pool, "_give_back", give_back_then_cancel)
+    assert database.run("SELECT 1", [], Limits(), call)["rows"] == [[1]]
+    assert database.explain("SELECT 1", [], Limits(), Call())
+    assert returned[0].alive
+    assert returned[0] is returned[1]
+    databases.close()
+
+
+def test_cancels_at_any_moment_end_no_other_calls_statement(samples: dict[str, Path]) -> None:
+    from portico_servers.db.database import Call, Cancelled, Databases
+    from portico_servers.db.sources import parse
+
+    databases = Databases(parse([str(samples["shop"])]))
+    database = databases.all[0]
+    problems: list[str] = []
+    answered: list[object] = []
+
+    def client(seed: int) -> None:
+        chance = random.Random(seed)
+        for _ in range(60):
+            call, cancelled = Call(), chance.random() < 0.15
+            # Around the time that a warm worker takes to answer: many cancels come just before or after the answer.
+            timer = threading.Timer(chance.random() * 0.004, call.cancel)
+            if cancelled:
+                timer.start()
+            try:
+                answered.append(database.run("SELECT COUNT(*) FROM orders", [], Limits(), call)["rows"])
+            except (WorkerLost, Cancelled) as exc:
+                if not cancelled:
+                    problems.append(repr(exc))
+            if cancelled:
+                timer.join()
+
+    threads = [threading.Thread(target=client, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert problems == []
+    assert len(answered) > 250
+    assert all(rows == [[240]] for rows in answered)
     databases.close()
 
 
