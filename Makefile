@@ -6,10 +6,10 @@ STAMP := $(VENV)/.ready
 DEMO := .demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test lint types tests fixtures bench clean
+.PHONY: help setup setup-dev demo test lint types tests fixtures conformance bundles soak bench clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)-run ## .venv with the servers, the gateway, the engine and the default model
 setup-dev: $(STAMP)-dev ## the same, with llama.cpp (compiles for about 4 minutes), linters and test tools
@@ -42,6 +42,15 @@ tests: $(STAMP)-dev
 
 fixtures: $(STAMP)-dev ## record the Inspector's answers anew (inspector-fixtures/)
 	@$(BIN)/python inspector-fixtures/record.py
+
+conformance: $(STAMP)-dev ## the MCP conformance suite against every server and the gateway
+	@$(BIN)/python conformance/run.py
+
+bundles: $(STAMP)-dev ## dist/: an .mcpb bundle for each server, validated
+	@$(BIN)/python scripts/bundles.py --validate
+
+soak: $(STAMP)-dev ## 10,000 calls with cancels, a kill and a restart, for each server
+	@$(BIN)/python benchmarks/soak.py
 
 bench: $(STAMP)-dev ## the figures of README: routing and tool calls
 	@$(BIN)/python benchmarks/routing.py
