@@ -21,6 +21,7 @@ from portico_servers.code.prompts import add_prompts
 from portico_servers.code.resources import add_completion, add_resources, uri_of
 from portico_servers.code.tools import build_tools
 from portico_servers.code.workspace import Workspace
+from portico_servers.common.server import PorticoServer
 
 logger = logging.getLogger(__name__)
 _INSTRUCTIONS = (
@@ -47,7 +48,7 @@ def build_server(roots: Sequence[Path], *, cache_dir: Path | None = None) -> MCP
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(workspace.close)
 
-    server: MCPServer[Workspace] = MCPServer(
+    server: PorticoServer[Workspace] = PorticoServer(
         "portico-code",
         title="Portico code search",
         instructions=_INSTRUCTIONS,

@@ -15,6 +15,7 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp_types import CallToolResult, InputRequiredResult, Resource, TextContent, Tool
 
+from portico_servers.common.server import PorticoServer
 from portico_servers.db import canned, sources
 from portico_servers.db import config as config_file
 from portico_servers.db.answers import Answer
@@ -34,8 +35,8 @@ _INSTRUCTIONS = (
 )
 
 
-class DatabaseServer(MCPServer[None]):
-    """MCPServer whose tools' schemas are made from the live databases at each tools/list."""
+class DatabaseServer(PorticoServer[None]):
+    """A server whose tools' schemas are made from the live databases at each tools/list."""
 
     def __init__(
         self, databases: Databases, tools: Sequence[ToolSpec], limits: Limits, writers: Mapping[str, Pool] | None = None

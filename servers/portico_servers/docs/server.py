@@ -27,6 +27,7 @@ from mcp_types import (
 from pydantic import Field
 
 from portico_servers.common import cursor as cursors
+from portico_servers.common.server import PorticoServer
 from portico_servers.docs.answers import (
     ListResult,
     PageEntry,
@@ -158,7 +159,7 @@ def build_server(roots: Sequence[Path], *, cache_dir: Path | None = None, watch:
                 await anyio.to_thread.run_sync(service.stop)
 
     tools = _Tools(service.library, _Bounded(service.store))
-    server: MCPServer[Any] = MCPServer(
+    server: PorticoServer[Any] = PorticoServer(
         "portico-docs",
         title="Documentation",
         version=_version(),

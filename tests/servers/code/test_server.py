@@ -125,6 +125,8 @@ async def test_the_tools_fit_their_token_budgets(repository: Path, tmp_path: Pat
         ("find_references", {"name": "a b"}, "not a name: 'a b'"),
         ("outline", {"path": "../x"}, "not found: ../x"),
         ("read", {"path": "/etc/passwd"}, "not found: /etc/passwd"),
+        ("read", {}, "'path' is a required property"),
+        ("read", {"path": "pool.py", "start": "x"}, "start: 'x' is not of type 'integer'"),
         ("read", {"path": "pool.py", "start": 99}, "pool.py has lines 1 to 26"),
         ("changed_since", {"ref": "HEAD"}, "cache is not in a git repository"),
     ],
