@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -18,15 +19,17 @@ import numpy as np
 from portico_servers.common.embed import Embedder
 from portico_servers.docs.errors import PageNotFound
 from portico_servers.docs.indexer import Progress
-from portico_servers.docs.ranking import Frequencies, Ranked, look_up, rank
+from portico_servers.docs.ranking import Frequencies, Ranked, look_up, rank, telling_words
 from portico_servers.docs.store import Shelf, Store, StoredPage, StoredPassage, StoredSection
 from portico_servers.docs.vectors import Vectors
 from portico_servers.docs.web_paths import page_url
 
+T = TypeVar("T")
 _NUMBER = re.compile(r"\d+|[a-z]+", re.I)
 CHARS_PER_TOKEN = 4
 _SHORT_WAIT = 0.25
 _LONG_WAIT = 2.0
+_ALIKE = 0.25  # cosine: a section that shares no word with a question stays below it unless it is about the same
 _NOTHING = "no documentation is indexed: start the server with a directory, or add a library"
 
 
@@ -159,20 +162,24 @@ class Library:
             self._frequencies.clear()
             self._counted_at = len(self._vectors)
         pending = None
-        if len(self._vectors) and self._embedder.ready:
+        if len(self._vectors) and self._embedder.ready and telling_words(query):
             # Neither half holds the interpreter's lock for long: on two cores they cost what the longer one costs.
             pending = self._helper.submit(self._meaning, query, chosen)
         with self._store.read() as db:
             found = look_up(db, query, chosen, count=partial(self._frequencies.of, db))
-        return rank(found, pending.result() if pending is not None else ())
+        meaning = pending.result() if pending is not None else ()
+        if meaning and not found.words:
+            # Something is always nearest, be it as far away as can be: where no word speaks for it, it must be near indeed.
+            meaning = self._meaning(query, chosen, floor=_ALIKE)
+        return rank(found, meaning)
 
-    def _meaning(self, query: str, chosen: Sequence[int] | None) -> Sequence[tuple[int, int]]:
-        return self._vectors.nearest(np.asarray(self._embedder.embed([query])[0], np.float32), chosen)
+    def _meaning(self, query: str, chosen: Sequence[int] | None, floor: float = -1.0) -> Sequence[tuple[int, int]]:
+        return self._vectors.nearest(np.asarray(self._embedder.embed([query])[0], np.float32), chosen, floor=floor)
 
     def read(self, address: str, library: str = "", *, max_chars: int = 8_000, from_line: int = 0) -> Excerpt:
         """The page or section at `address` (`path`, `path#anchor`, `path:line` or a citation), from `from_line` on."""
         library, path, anchor = self._parse(address, library)
-        shelf, page, line = self._page(path, library)
+        shelf, page, line = self._patiently(lambda: self._page(path, library))
         sections = self._store.sections(page.id)
         section = _section(sections, anchor, line)
         if anchor and section is None:
@@ -212,11 +219,28 @@ class Library:
 
     def page(self, library: str, version: str, path: str) -> StoredPage:
         """A whole page, exactly. Raises PageNotFound."""
+        return self._patiently(lambda: self._whole(library, version, path))
+
+    def _whole(self, library: str, version: str, path: str) -> StoredPage:
         for shelf in self.choose(f"{library}@{version}"):
             page = self._store.page(shelf.id, path)
             if page is not None:
                 return page
-        raise PageNotFound(f"not found: {citation(library, version, path)}")
+        address = citation(library, version, path)
+        raise PageNotFound(
+            f"not found: {address}" if self.progress.searchable else f"not found yet: {address} ({self.progress})"
+        )
+
+    def _patiently(self, look: Callable[[], T]) -> T:
+        """What `look` finds; while the index is being built, a page that isn't there yet is waited for a while."""
+        complete = self.progress.searchable  # asked before: what comes in meanwhile was not looked at
+        try:
+            return look()
+        except PageNotFound:
+            if complete:
+                raise
+        self.progress.wait(_LONG_WAIT)
+        return look()
 
     def pages(self, library: str = "", *, offset: int = 0, limit: int = 100) -> tuple[Shelf, list[tuple[str, str, str, int]]]:
         """(shelf, [(path, title, kind, sections)]) of one library."""
@@ -261,7 +285,7 @@ class Library:
                 if page is not None:
                     return alike[0][0], page, line
         if not self.progress.searchable:
-            raise PageNotFound(f"not found: {path[:200]} ({self.progress})")
+            raise PageNotFound(f"not found yet: {path[:200]} ({self.progress})")
         known = [row[0] for s in shelves for row in self._store.page_list(s.id, limit=5000)]
         raise PageNotFound(f"not found: {path[:200]}; {_nearest(path, known, 'pages')}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,7 +10,8 @@ from typing import Annotated, Any, TypeVar
 
 import anyio.to_thread
 from anyio.from_thread import BlockingPortal
-from mcp.server.mcpserver import MCPServer
+from mcp.server.lowlevel.helper_types import ReadResourceContents
+from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.subscriptions import InMemorySubscriptionBus
@@ -20,11 +21,12 @@ from mcp_types import (
     Completion,
     CompletionArgument,
     CompletionContext,
+    InputRequiredResult,
     PromptReference,
     ResourceTemplateReference,
     ToolAnnotations,
 )
-from pydantic import Field
+from pydantic import AnyUrl, Field
 
 from portico_servers.common import cursor as cursors
 from portico_servers.common.server import PorticoServer
@@ -51,6 +53,17 @@ _LIST_PAGE = 100
 _MAX_EVENTS = 100
 _SECONDS = 10.0  # that any one call may take
 T = TypeVar("T")
+
+
+class DocsServer(PorticoServer[Any]):
+    """A server that opens a citation as `read` gives it, section and all."""
+
+    async def read_resource(
+        self, uri: AnyUrl | str, context: Context[Any, Any] | None = None
+    ) -> Iterable[ReadResourceContents] | InputRequiredResult:
+        """The page, or the section that the URI's fragment names."""
+        # The SDK matches no template against a bare "#", and hands the path on decoded.
+        return await super().read_resource(str(uri).replace("#", "%23", 1), context)
 
 
 class _Tools:
@@ -159,7 +172,7 @@ def build_server(roots: Sequence[Path], *, cache_dir: Path | None = None, watch:
                 await anyio.to_thread.run_sync(service.stop)
 
     tools = _Tools(service.library, _Bounded(service.store))
-    server: PorticoServer[Any] = PorticoServer(
+    server = DocsServer(
         "portico-docs",
         title="Documentation",
         version=_version(),

@@ -48,9 +48,9 @@ class Vectors:
             self._owners, self._whole, self._coarse = owners, whole, coarse
 
     def nearest(
-        self, vector: npt.NDArray[np.float32], shelves: Sequence[int] | None, limit: int = 400
+        self, vector: npt.NDArray[np.float32], shelves: Sequence[int] | None, limit: int = 400, *, floor: float = -np.inf
     ) -> list[tuple[int, int]]:
-        """(passage, section) by cosine similarity to `vector` [256], best first. `shelves` None: all."""
+        """(passage, section) by cosine similarity to `vector` [256], at least `floor`, best first. `shelves` None: all."""
         with self._lock:
             owners, whole, coarse = self._owners, self._whole, self._coarse
         if not len(owners) or not vector.any():
@@ -63,10 +63,11 @@ class Vectors:
             rows = _best(scores, SHORTLIST)
             rows = rows[np.isfinite(scores[rows])]
             exact = whole[rows].astype(np.float32) @ vector
-            order = rows[np.argsort(-exact, kind="stable")][:limit]
+            ranked = np.argsort(-exact, kind="stable")[:limit]
+            order = rows[ranked[exact[ranked] >= floor]]
         else:
             order = _best(scores, limit)
-            order = order[np.isfinite(scores[order])]
+            order = order[np.isfinite(scores[order]) & (scores[order] >= floor)]
         return [(passage, section) for passage, section, _ in owners[order].tolist()]
 
 

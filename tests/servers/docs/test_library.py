@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from portico_servers.docs.errors import PageNotFound, SourceError, TooSlow
+from portico_servers.docs.indexer import Progress
 from portico_servers.docs.library import version_key
 from portico_servers.docs.service import Service
 from portico_servers.docs.store import Limit
@@ -61,6 +62,42 @@ def test_no_query_is_an_error(service: Service, query: str) -> None:
     found = service.library.search(query)
     assert found.complete
     assert found.hits or found.note == "searched parcels@local (3 pages)"
+
+
+@pytest.mark.parametrize("query", ["***", "\0", "退款", "日本", "qwertzuiop", "carburetor"])
+def test_a_question_that_shares_neither_word_nor_meaning_has_no_answer(service: Service, query: str) -> None:
+    found = service.library.search(query)
+    assert (found.hits, found.complete, found.note) == ([], True, "searched parcels@local (3 pages)")
+
+
+def test_a_page_that_is_not_indexed_yet_is_waited_for(docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(Service([docs], tmp_path / "cache", watch=False)) as service:
+        asked = threading.Event()
+        wait = Progress.wait
+
+        def waiting(progress: Progress, seconds: float) -> bool:
+            asked.set()
+            return wait(progress, 60)
+
+        monkeypatch.setattr(Progress, "wait", waiting)
+        texts: list[str] = []
+        reader = threading.Thread(target=lambda: texts.append(service.library.page("parcels", "local", "guide.md").text))
+        reader.start()
+        assert asked.wait(10)
+        service.start()
+        reader.join(60)
+        assert texts == [(docs / "guide.md").read_text()]
+        service.stop()
+
+
+def test_a_page_that_is_not_there_while_the_index_is_built_is_not_found_yet(
+    docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portico_servers.docs.library._LONG_WAIT", 0.01)
+    with closing(Service([docs], tmp_path / "cache", watch=False)) as service:
+        for read in (lambda: service.library.page("parcels", "local", "guide.md"), lambda: service.library.read("guide.md")):
+            with pytest.raises(PageNotFound, match=r"not found yet: .*guide.md \(indexing has just begun\)"):
+                read()
 
 
 def test_the_answer_keeps_to_its_budget_and_goes_on_where_it_stopped(service: Service) -> None:

@@ -47,7 +47,13 @@ def test_search_read_and_list_answer_with_structure_and_with_short_text(docs: Pa
             assert len(found.content[0].text) <= 1200
             read = await client.call_tool("read", {"path": "guide.md#glass-bottles"})
             assert read.structured_content["text"].startswith("### Glass bottles")
-            assert read.structured_content["uri"] == "docs://parcels/local/guide.md#glass-bottles"
+            uri = read.structured_content["uri"]
+            assert uri == "docs://parcels/local/guide.md#glass-bottles"
+            (opened,) = (await client.read_resource(uri)).contents
+            assert (opened.uri, opened.text) == (uri, read.structured_content["text"])
+            with pytest.raises(MCPError, match="has no section 'glass-bottle'; nearest: glass-bottles") as refusal:
+                await client.read_resource(uri[:-1])
+            assert refusal.value.error.data == {"uri": uri[:-1]}
             listed = await client.call_tool("list", {})
             assert [p["path"] for p in listed.structured_content["pages"]] == ["guide.md", "more/faq.html", "reference.rst"]
             assert listed.structured_content["libraries"][0]["pages"] == 3
