@@ -14,6 +14,7 @@ from portico_servers.code.results import Hits, hits_text, passage_text
 from portico_servers.code.tools import CALLER_ERRORS, in_thread
 from portico_servers.code.using import changed_since, find_references
 from portico_servers.code.workspace import Workspace
+from portico_servers.common.jail import NotFound
 
 _SHORT = 4_000  # characters
 _LONG = 6_000
@@ -64,6 +65,8 @@ async def _around(workspace: Workspace, name: str) -> tuple[str, Hits]:
         best = found.hits[0]
         where = str(workspace.jail.names[best.root] / best.path)
         whole = await in_thread(partial(read, workspace, where, best.start_line, best.end_line))
+    except NotFound:  # it went away after it was indexed
+        raise MCPError(code=INVALID_PARAMS, message=str(NotFound(best.path))) from None
     except CALLER_ERRORS as error:
         raise MCPError(code=INVALID_PARAMS, message=str(error)) from None
     others = found.model_copy(update={"hits": found.hits[1:]})

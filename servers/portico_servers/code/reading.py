@@ -8,10 +8,10 @@ from portico_servers.code.errors import BadRange, NoSuchSymbol
 from portico_servers.code.languages import language_of
 from portico_servers.code.rank import KnownFile
 from portico_servers.code.results import Outline, OutlineItem, Passage
-from portico_servers.code.snippets import read_text
+from portico_servers.code.snippets import Text, read_text
 from portico_servers.code.symbols import Symbol, definitions
 from portico_servers.code.workspace import MAX_RESULTS, Workspace
-from portico_servers.common.jail import Place
+from portico_servers.common.jail import NotFound, Place
 from portico_servers.common.text import one_line
 
 READ_LINES = 200
@@ -24,7 +24,7 @@ def outline(workspace: Workspace, path: str) -> Outline:
     place = workspace.jail.locate(path.strip() or ".")
     if place.path.is_dir():
         return _listing(workspace, place)
-    text = read_text(workspace.jail, str(place.path))
+    text = _text(workspace, place, path)
     relative = place.relative.as_posix()
     found = definitions(language_of(relative), text.data)
     items = [_item(symbol, depth) for symbol, depth in _depths(found.symbols)]
@@ -46,7 +46,7 @@ def read(workspace: Workspace, path: str, start: int = 0, end: int = 0, symbol: 
     """Lines of a file (0: from its start, to a page's end), or a definition in it. Raises `NotFound`, `BadRange`,
     `NoSuchSymbol`."""
     place = workspace.jail.locate(path)
-    text = read_text(workspace.jail, str(place.path))
+    text = _text(workspace, place, path)
     relative = place.relative.as_posix()
     language = language_of(relative)
     total = len(text.lines)
@@ -72,6 +72,13 @@ def read(workspace: Workspace, path: str, start: int = 0, end: int = 0, symbol: 
         complete=not cut,
         note=f"cut at line {last}: read on from {last + 1}" if cut else None,
     )
+
+
+def _text(workspace: Workspace, place: Place, given: str) -> Text:
+    try:
+        return read_text(workspace.jail, str(place.path))
+    except NotFound:
+        raise NotFound(given) from None  # the caller's own words: where the root lies is none of its business
 
 
 def _fitting(lines: Sequence[str]) -> list[str]:

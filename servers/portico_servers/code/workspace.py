@@ -18,6 +18,7 @@ from portico_servers.common.jail import Jail, NotFound
 
 PAGE = 10
 MAX_RESULTS = 200
+HISTORY = (".git", ".hg", ".svn")  # no source, and a remote's address in there may hold a password
 
 
 class Workspace:
@@ -27,7 +28,7 @@ class Workspace:
         self, roots: Sequence[Path], cache_dir: Path, *, changed: Callable[[str, Sequence[str]], None] | None = None
     ) -> None:
         """Raises NotADirectoryError. `changed` is told (root's name, paths) of every later change, on the index's thread."""
-        self.jail = Jail(roots)
+        self.jail = Jail(roots, hidden=HISTORY)
         self.kept = KeptResults()
         self.indexes = {name: RootIndex(root, name, cache_dir, changed=changed) for name, root in self.jail.names.items()}
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
@@ -52,9 +52,11 @@ class Jail:
     | `name/src/a.py`            | the same in the root whose name (see `names`) is `name`          |
     | `/abs/root/src/a.py`       | the same, if the path begins with a root                         |
     | anything with `..`, NUL, a backslash, a drive letter | not found                              |
+    | what leads below a root through a name in `hidden`, whatever its case | not found             |
     """
 
-    def __init__(self, roots: Sequence[Path]) -> None:
+    def __init__(self, roots: Sequence[Path], *, hidden: Collection[str] = ()) -> None:
+        self._hidden = frozenset(name.casefold() for name in hidden)
         self.roots: tuple[Path, ...] = tuple(dict.fromkeys(Path(os.path.realpath(root)) for root in roots))
         for root in self.roots:
             if not root.is_dir():
@@ -139,7 +141,9 @@ class Jail:
                 return Place(home, PurePosixPath())
             prefix = f"{str(home).rstrip('/')}/"
             if real.startswith(prefix):
-                return Place(home, PurePosixPath(real[len(prefix) :]))
+                relative_to_home = PurePosixPath(real[len(prefix) :])
+                if self._hidden.isdisjoint(part.casefold() for part in relative_to_home.parts):
+                    return Place(home, relative_to_home)
         return None
 
 

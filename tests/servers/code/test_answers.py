@@ -350,8 +350,15 @@ def test_an_unknown_symbol_is_refused_with_those_there_are(workspace: Workspace)
 
 @pytest.mark.parametrize("path", ["../outside", "/etc/passwd", "missing.py", "image.bin", "web", "a\0b", "..\\x"])
 def test_what_is_outside_missing_or_binary_is_not_found(workspace: Workspace, path: str) -> None:
-    with pytest.raises(NotFound, match="not found"):
+    with pytest.raises(NotFound) as refusal:
         read(workspace, path)
+    assert str(refusal.value) == str(NotFound(path))
+
+
+def test_an_outline_of_a_binary_file_is_refused_by_the_name_that_was_given(workspace: Workspace) -> None:
+    with pytest.raises(NotFound) as refusal:
+        outline(workspace, "image.bin")
+    assert str(refusal.value) == "not found: image.bin"
 
 
 # history

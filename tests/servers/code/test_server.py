@@ -167,6 +167,22 @@ async def test_files_are_resources_and_everything_outside_is_not_found(repositor
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("path", [".git/config", ".git/HEAD", "web/.hg/hgrc", ".svn/entries"])
+async def test_nothing_of_a_version_control_systems_own_is_readable(git_repository: Path, tmp_path: Path, path: str) -> None:
+    (git_repository / path).parent.mkdir(exist_ok=True)
+    (git_repository / path).write_text("token = SECRET\n")
+    async with connected(git_repository, tmp_path / "index") as client:
+        for tool in ("read", "outline"):
+            result = await call(client, tool, path=path)
+            assert (result.is_error, text_of(result)) == (True, f"not found: {path}")
+        with pytest.raises(MCPError, match=f"not found: cache/{path}"):
+            await client.read_resource(f"code://cache/{path}")
+        for within in (path, path.rpartition("/")[0]):
+            found = await call(client, "search", query="SECRET", regex=True, path=within)
+            assert (found.structured_content or {})["hits"] == []
+
+
+@pytest.mark.anyio
 async def test_roots_paths_names_and_revisions_complete(git_repository: Path, tmp_path: Path) -> None:
     template = ResourceTemplateReference(type="ref/resource", uri="code://{root}/{+path}")
     async with connected(git_repository, tmp_path / "index") as client:

@@ -132,6 +132,24 @@ def test_special_files_and_directories_are_no_files_and_never_hang(tree: Path) -
             jail.open(path)
 
 
+@pytest.mark.parametrize(
+    "path", [".git/config", "src/.git/config", ".GIT/config", "to_git", "root/.git/config", ".git", ".git/."]
+)
+def test_what_lies_under_a_hidden_name_looks_like_a_missing_file(tree: Path, path: str) -> None:
+    for directory in (tree / ".git", tree / "src" / ".git", tree / ".GIT"):
+        directory.mkdir(exist_ok=True)
+        (directory / "config").write_bytes(SECRET)
+    (tree / "to_git").symlink_to(".git/config")
+    (tree / ".gitignore").write_text("inside\n")
+    jail = Jail([tree], hidden=(".git",))
+    for ask in (jail.read_bytes, jail.locate):
+        with pytest.raises(NotFound) as refusal:
+            ask(path)
+        assert str(refusal.value) == f"not found: {path}"
+    assert jail.read_bytes(".gitignore") == b"inside\n"
+    assert Jail([tree]).read_bytes(".git/config") == SECRET
+
+
 def test_a_sibling_whose_name_begins_like_the_root_is_outside(tree: Path) -> None:
     sibling = tree.with_name("root-private")
     sibling.mkdir()
