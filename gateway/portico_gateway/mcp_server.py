@@ -29,7 +29,7 @@ from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from portico_gateway.catalog import Kind
+from portico_gateway.catalog import CatalogPrompt, Kind
 from portico_gateway.errors import GatewayError, UnknownName, UpstreamError
 from portico_gateway.names import outward_uri
 from portico_gateway.upstreams import Upstreams
@@ -154,7 +154,7 @@ class Gateway:
     async def _get_prompt(self, ctx: Context, params: mcp_types.GetPromptRequestParams) -> mcp_types.GetPromptResult:
         with _as_protocol_errors(ctx):
             await self._upstreams.ready(self._list_timeout)
-            server = self._catalog.prompt(params.name).server
+            server = _fitting(self._catalog.prompt(params.name), params.arguments or {}).server
             result = await self._upstreams.get_prompt(params.name, params.arguments)
             messages = [m.model_copy(update={"content": _outward_block(server, m.content)}) for m in result.messages]
             return result.model_copy(update={"messages": messages})
@@ -178,7 +178,7 @@ class Gateway:
         )
 
     async def _read_resource(self, ctx: Context, params: mcp_types.ReadResourceRequestParams) -> mcp_types.ReadResourceResult:
-        with _as_protocol_errors(ctx):
+        with _as_protocol_errors(ctx, params.uri):
             await self._upstreams.ready(self._list_timeout)
             server, _ = self._catalog.resource_owner(params.uri)
             result = await self._upstreams.read_resource(params.uri)
@@ -193,16 +193,37 @@ class Gateway:
 
 
 @contextmanager
-def _as_protocol_errors(ctx: Context) -> Iterator[None]:
-    """The gateway's errors as JSON-RPC's. What an upstream itself answered as an error passes through unchanged."""
+def _as_protocol_errors(ctx: Context, uri: str | None = None) -> Iterator[None]:
+    """The gateway's errors as JSON-RPC's. What an upstream itself answered as an error passes through unchanged, except that a
+    resource which isn't there is told in the host's terms: its era's code, and `uri`, which it asked for."""
+    not_found = mcp_types.INVALID_PARAMS if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS else _RESOURCE_NOT_FOUND
     try:
         yield
     except UnknownName as error:
-        old = error.kind == "resource" and ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS
-        raise MCPError(_RESOURCE_NOT_FOUND if old else mcp_types.INVALID_PARAMS, str(error)) from error
+        if error.kind == "resource":
+            raise MCPError(not_found, str(error), {"uri": uri or error.name}) from error
+        raise MCPError(mcp_types.INVALID_PARAMS, str(error)) from error
+    except MCPError as error:
+        if uri is None or not _is_not_found(error):
+            raise
+        raise MCPError(not_found, error.message, {"uri": uri}) from error
     except UpstreamError as error:
         data = {"server": error.server, "error": type(error).__name__}
         raise MCPError(mcp_types.INTERNAL_ERROR, str(error), data) from error
+
+
+def _is_not_found(error: MCPError) -> bool:
+    """Whether it is an upstream's word, of either era, for a resource that isn't there (the later one: SEP-2164)."""
+    named = isinstance(error.data, dict) and "uri" in error.data
+    return error.code == _RESOURCE_NOT_FOUND or (error.code == mcp_types.INVALID_PARAMS and named)
+
+
+def _fitting(entry: CatalogPrompt, arguments: Mapping[str, str]) -> CatalogPrompt:
+    """The prompt, if it has all that it requires: many servers call a missing argument an internal error."""
+    for argument in entry.prompt.arguments or ():
+        if argument.required and argument.name not in arguments:
+            raise MCPError(mcp_types.INVALID_PARAMS, f"prompt {entry.name}: {argument.name!r} is a required argument")
+    return entry
 
 
 def _outward(server: str, result: mcp_types.CallToolResult) -> mcp_types.CallToolResult:

@@ -15,6 +15,7 @@ from typing import Any
 
 import anyio
 from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp_types import Completion
 
 
@@ -96,6 +97,8 @@ def build(name: str, pid_file: Path | None) -> MCPServer[Any]:
     @server.resource("note://{+path}")
     def note(path: str) -> str:
         """A text by path."""
+        if path == "gone":
+            raise ResourceNotFoundError(f"not found: {path}")
         return f"note {path} of {name}"
 
     @server.prompt()

@@ -116,8 +116,36 @@ async def test_unknown_names_are_protocol_errors_with_the_eras_codes(shared: Ups
         with pytest.raises(MCPError, match="no resource is named") as caught:
             await client.read_resource("note://x")
         assert caught.value.code == code
-        with pytest.raises(MCPError, match="no prompt is named"):
+        assert caught.value.data == {"uri": "note://x"}
+        with pytest.raises(MCPError, match="no prompt is named") as caught:
             await client.get_prompt("one__nope")
+        assert caught.value.code == mcp_types.INVALID_PARAMS
+
+
+@pytest.mark.parametrize(("mode", "code"), [("auto", mcp_types.INVALID_PARAMS), ("legacy", -32002)])
+async def test_a_resource_that_an_upstream_does_not_have_is_named_as_the_host_asked_for_it(
+    shared: Upstreams, mode: str, code: int
+) -> None:
+    async with front(shared, mode) as client:
+        for uri in (
+            "portico://one/note://gone",
+            "portico://two/note://gone",
+            "portico://one/other://x",
+            "portico://none/x://y",
+        ):
+            with pytest.raises(MCPError) as caught:
+                await client.read_resource(uri)
+            assert (caught.value.code, caught.value.data) == (code, {"uri": uri})
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_prompt_without_a_required_argument_is_invalid_params(shared: Upstreams, mode: str) -> None:
+    async with front(shared, mode) as client:
+        for name in ("one__greet", "two__greet"):
+            for arguments in ({}, None):
+                with pytest.raises(MCPError, match=f"^prompt {name}: 'who' is a required argument$") as caught:
+                    await client.get_prompt(name, arguments)
+                assert caught.value.code == mcp_types.INVALID_PARAMS
 
 
 async def test_lists_wait_only_so_long_and_the_rest_is_announced_later(sample: Sample, tmp_path: Path) -> None:
