@@ -69,7 +69,8 @@ def test_wrong_options_are_exit_code_2(args: list[str], said: str, capsys: pytes
     assert said in capsys.readouterr().err
 
 
-def test_a_server_without_a_model_serves_health_and_ends_on_a_signal(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_a_server_without_a_model_serves_health_and_ends_on_a_signal(tmp_path: Path, number: int, code: int) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "portico_gateway", "serve", "--port", "0", "--no-model", "--root", str(tmp_path)],
         stderr=subprocess.PIPE,
@@ -84,8 +85,9 @@ def test_a_server_without_a_model_serves_health_and_ends_on_a_signal(tmp_path: P
         base = line.split("OpenAI API on ")[1].split("/v1")[0]
         health = httpx2.get(f"{base}/healthz", timeout=30).json()
         assert [server["name"] for server in health["servers"]] == ["code", "docs"]
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        process.send_signal(number)
+        assert process.wait(30) == code
+        assert process.stderr.read().strip() == ""
 
 
 def test_the_api_calls_a_model_by_the_name_it_was_asked_for_by(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ EXIT_MODEL = 3
 
 
 @click.command(
-    epilog="Exit codes: 0 stopped, 1 the port can't be had, 2 wrong usage or configuration, 3 the model can't be loaded, "
-    "130 interrupted."
+    epilog="Exit codes: 0 stopped (SIGTERM), 1 the port can't be had, 2 wrong usage or configuration, 3 the model can't be "
+    "loaded, 130 interrupted (Ctrl-C)."
 )
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on; 0 picks a free one.  [default: 8630]")

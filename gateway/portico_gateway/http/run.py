@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,9 +59,24 @@ def run_server(config: PorticoConfig, specs: Sequence[UpstreamSpec], *, with_mod
         server = uvicorn.Server(options)
         where = f"http://{f'[{config.serve.host}]' if ':' in config.serve.host else config.serve.host}:{port}"
         _say(f"OpenAI API on {where}/v1, MCP on {where}/mcp" + (f"; loading {model.name}" if model else "; without a model"))
-        server.run(sockets=[sock])
+        with _stopped_by_sigterm():
+            server.run(sockets=[sock])
     if ended and ended[0].state == "failed":
         raise ServeFailed(f"the model can't be loaded: {ended[0].error}")
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """SIGTERM is how a service is stopped, so it ends the process with exit code 0. uvicorn cleans up and then raises the
+    signal anew, which would kill it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers, and signals go there
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _model(config: PorticoConfig, on_end: object) -> ModelHost:
