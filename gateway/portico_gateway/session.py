@@ -9,8 +9,9 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
+from anyio.abc import TaskGroup
 
-from portico_engine import AsyncEngine, Engine, find_model
+from portico_engine import AsyncEngine, Engine, EngineError, find_model
 from portico_gateway.agent import Agent
 from portico_gateway.agent_host import UpstreamHost, embedder
 from portico_gateway.router import Router
@@ -44,20 +45,27 @@ async def open_session(
     """Start the servers, load the model meanwhile, build the router. Raises ModelError where there is no such model."""
     path = find_model(model)
     loaded: list[Engine] = []
+    failed: list[EngineError] = []
 
-    async def load() -> None:
+    async def load(tasks: TaskGroup) -> None:
         def report(stage: str, fraction: float) -> None:
             update("model", f"{stage} {fraction:.0%}")
 
-        loaded.append(await anyio.to_thread.run_sync(_load, path, report, abandon_on_cancel=True))
-        update("model", f"{loaded[0].info.name} ready")
+        try:
+            loaded.append(await anyio.to_thread.run_sync(_load, path, report, abandon_on_cancel=True))
+            update("model", f"{loaded[0].info.name} ready")
+        except EngineError as error:
+            failed.append(error)
+            tasks.cancel_scope.cancel()
 
     async with Upstreams(specs) as upstreams:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(load)
+            tasks.start_soon(load, tasks)
             tasks.start_soon(anyio.to_thread.run_sync, embedder().embed, ["warm"])
             for status in await upstreams.ready(READY_SECONDS):
                 update(status.name, f"{status.tools} tools" if status.error is None else "failed")
+        if failed:
+            raise failed[0]
         host = UpstreamHost(upstreams, order)
         tools = host.tools()
         router = Router(tools, {t.name: host.server_of(t.name) for t in tools}, host.profiles(), embedder().embed)
