@@ -1,15 +1,15 @@
 """Errors that the engine raises for bad input. Internal faults are assertions, not these.
 
-    EngineError
-    ├── ModelError              a model file that is missing, corrupt, or of an architecture that we can't run
-    │   └── ChatTemplateError   the model has no chat template, or its template refuses the messages
-    ├── RequestError            a request that can't be accepted
-    │   └── ContextOverflow     prompt + at least one token don't fit; carries both numbers
-    └── GrammarError            a grammar or schema that can't be compiled
-        ├── GBNFSyntaxError     carries line and column
-        ├── InvalidSchema       a schema that is none; carries the JSON pointer
-        ├── Unsatisfiable       a schema that nothing satisfies; carries the JSON pointer
-        └── GrammarTooLarge     a bound on time or memory was met; says which
+EngineError
+├── ModelError              a model file that is missing, corrupt, or of an architecture that we can't run
+│   └── ChatTemplateError   the model has no chat template, or its template refuses the messages
+├── RequestError            a request that can't be accepted
+│   └── ContextOverflow     prompt + at least one token don't fit; carries both numbers
+└── GrammarError            a grammar or schema that can't be compiled
+    ├── GBNFSyntaxError     carries line and column
+    ├── InvalidSchema       a schema that is none; carries the JSON pointer
+    ├── Unsatisfiable       a schema that nothing satisfies; carries the JSON pointer
+    └── GrammarTooLarge     a bound on time or memory was met; says which
 """
 
 from __future__ import annotations
