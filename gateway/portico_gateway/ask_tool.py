@@ -5,7 +5,6 @@ It owns the tool's face and the engine's late start: nothing is loaded before th
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from portico_engine import AsyncEngine
     from portico_gateway.agent import Finished
 
-ENGINE_LIBRARIES = ("torch", "gguf", "tokenizers", "llguidance", "jinja2")
 MAX_STEPS = 3
 GetEngine = Callable[[], Awaitable["AsyncEngine"]]
 
@@ -49,11 +47,6 @@ TOOL = types.Tool(
     },
     annotations=types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
 )
-
-
-def engine_installed() -> bool:
-    """Are the extra `engine`'s libraries there? Nothing is imported to find out."""
-    return all(importlib.util.find_spec(name) is not None for name in ENGINE_LIBRARIES)
 
 
 class LateEngine:

@@ -9,6 +9,7 @@ import pytest
 
 from portico_gateway.agent import CallFinished, Figures, Finished
 from portico_gateway.ask_tool import TOOL, LateEngine, _result, ask_tool
+from portico_gateway.cli import run
 from portico_gateway.errors import GatewayError
 from portico_gateway.results import Shown
 from portico_gateway.sources import Source
@@ -51,3 +52,9 @@ def test_an_empty_question_is_refused_before_anything_is_loaded() -> None:
     own = ask_tool(Upstreams([]), LateEngine("smollm2").get)
     with pytest.raises(GatewayError, match="question"):
         anyio.run(own.call, {"question": "  "}, None)
+
+
+def test_without_the_engine_ask_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("portico_gateway.engine_libraries.missing_libraries", lambda: ["torch", "jinja2"])
+    assert run(["ask", "hello"]) == 3
+    assert "pip install 'portico-mcp[engine]'" in capsys.readouterr().err

@@ -47,12 +47,16 @@ def command(
 
     from portico_engine.errors import EngineError
     from portico_gateway.config import load_config
+    from portico_gateway.engine_libraries import missing_libraries
 
     question = _question(question)
     loaded = load_config(config, flags={"model.name": model})
     specs = workspace_specs(loaded, root, docs, db)
     given = [str(place) for place in (root or Path.cwd(), *docs, *db, config) if place is not None]
     places = [str(Path(place).absolute()) for place in given]
+    if missing := missing_libraries():
+        click.echo(f"portico: the engine is not installed ({', '.join(missing)}): pip install 'portico-mcp[engine]'", err=True)
+        return EXIT_MODEL
     try:
         return anyio.run(_run, question, specs, places, loaded.model.name, max_steps, go_on, as_json)
     except EngineError as error:

@@ -35,6 +35,7 @@ def command(as_json: bool, quick: bool) -> None:
 
 def _print(checks: Iterable[object]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from portico_gateway.checks import Check
@@ -45,5 +46,5 @@ def _print(checks: Iterable[object]) -> None:
         table.add_column(title, overflow="fold")
     for check in checks:
         assert isinstance(check, Check)
-        table.add_row(f"[{styles[check.state]}]{check.state}[/]", check.what, check.found, check.mend)
+        table.add_row(f"[{styles[check.state]}]{check.state}[/]", check.what, escape(check.found), escape(check.mend))
     Console(highlight=False).print(table)
