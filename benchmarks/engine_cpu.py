@@ -21,7 +21,6 @@ from pathlib import Path
 
 import torch
 
-from engine_results import record
 from llama_reference import LlamaCpp
 from portico_engine import SamplingParams, find_model
 from portico_engine.executors.protocol import Row, StepPlan
@@ -29,6 +28,7 @@ from portico_engine.executors.torch_cpu import TorchCPUExecutor
 from portico_engine.loading import import_torch
 from portico_engine.sampling import Draw
 from portico_engine.weights.gguf_file import GGUFFile
+from report import write
 
 import_torch()
 
@@ -156,7 +156,7 @@ def main() -> None:
 
     line("4 sequences, 1 token each", *alternate(clock, args.repeats, lambda: ours.step(*batch), llama_four))
     print("llama.cpp's four are one after another: its own batching is measured with its server elsewhere")
-    record(
+    write(
         "engine_cpu",
         {
             "numerics": ours.executor.caps.numerics_id,

@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from engine_results import record
 from llama_reference import LlamaCpp
 from portico_engine import Engine, ModelInfo, Request, SamplingParams, find_model
 from portico_engine.executors.protocol import Row, StepPlan
@@ -26,6 +25,7 @@ from portico_engine.executors.torch_cpu import TorchCPUExecutor
 from portico_engine.tokenizer import Tokenizer
 from portico_engine.weights.gguf_file import GGUFFile
 from reference_decoder import ReferenceDecoder
+from report import write
 
 Row_ = dict[str, Any]
 KLS = ("kl", "kl_float32_engine", "kl_float32_llama")
@@ -150,7 +150,7 @@ def main() -> int:
         "positions": sum(len(row["kl"]) for row in rows),
     }
     print(summary)
-    record("engine_parity", {"summary": summary, "rows": [{k: plain(v) for k, v in row.items()} for row in rows]})
+    write("engine_parity", {"summary": summary, "rows": [{k: plain(v) for k, v in row.items()} for row in rows]})
     explained = all(row["gap"] < NEAR_TIE for row in parted)
     return 0 if explained and figures["kl"] < 0.02 else 1
 

@@ -13,10 +13,10 @@ import sys
 import time
 from pathlib import Path
 
-from engine_results import record
 from portico_engine import ModelError
 from portico_engine.tokenizer import Tokenizer
 from portico_engine.weights.gguf_file import GGUFFile
+from report import write
 
 SEPARATOR = "\n__ggml_vocab_test__\n"
 
@@ -56,7 +56,7 @@ def main() -> int:
     checked = [row for row in rows if "refused" not in row]
     wrong = sum(bool(row["differ"] or row["lossy"]) for row in checked)
     print(f"{len(checked)} vocabularies, {wrong} with differences; {len(rows) - len(checked)} not supported")
-    record("engine_tokenizers", {"rows": rows})
+    write("engine_tokenizers", {"rows": rows})
     return 1 if wrong or not checked else 0
 
 

@@ -25,7 +25,6 @@ from typing import Any
 import llguidance
 import numpy as np
 
-from engine_results import record
 from grammar_inputs import Case, bfcl_gold, maskbench, mcp_tools, suite, suite_remotes, vocabulary
 from portico_engine.errors import EngineError, Unsatisfiable
 from portico_engine.grammar import LLGuidanceFactory, check_arguments, compile_schema, compile_tool_calls, tool_to_ir
@@ -34,6 +33,7 @@ from portico_engine.grammar.lark import to_lark
 from portico_engine.grammar.schema.order import canonical_text
 from portico_engine.request import Tool
 from portico_engine.tokenizer import Tokenizer
+from report import write
 
 Figures = dict[str, Any]
 
@@ -413,7 +413,7 @@ def main() -> int:
                 print(f"  {name}: {value}")
     if options.limit is None:
         whole = not options.section
-        record("grammar" if whole else "grammar-" + "-".join(options.section), figures)
+        write("grammar" if whole else "grammar-" + "-".join(options.section), figures)
     return 0
 
 

@@ -242,7 +242,8 @@ class TextPrior:
         before = self._best(text)
         if before is None:
             return None
-        found = [self._best(text + self._texts[token]) for token in allowed.tolist()]
+        pieces = (self._texts[token] for token in allowed.tolist())
+        found = [self._best(text + piece) if piece else None for piece in pieces]  # control tokens have no text
         whole = self._weights.get(text, before)
         return np.asarray([self._strength * ((whole if f is None else f) - before) for f in found], np.float32)
 

@@ -161,7 +161,7 @@ class Agent:
         self._strength = STRENGTH_SMALL if small else STRENGTH
         self._quotes = small and not raw
         self._hints = Hints(router.embed)
-        self._texts = [token.decode("utf-8", "replace") for token in engine.engine.tokenizer.token_bytes]
+        self._texts = engine.engine.tokenizer.token_texts
 
     async def ask(self, question: str, *, history: Sequence[Message] = (), max_steps: int = 3) -> AsyncIterator[Event]:
         """Run the loop. Raises ContextOverflow where the question alone does not fit; tool failures are events, not errors."""

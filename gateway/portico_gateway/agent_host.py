@@ -12,6 +12,7 @@ from mcp.shared.exceptions import MCPError
 from portico_engine import Tool
 from portico_gateway.errors import GatewayError, UpstreamFault
 from portico_gateway.names import outward_uri
+from portico_gateway.router import Router
 from portico_gateway.upstreams import Upstreams
 
 
@@ -64,6 +65,12 @@ def _is_safe(tool: types.Tool) -> bool:
 
 def _schema(tool: types.Tool) -> dict[str, Any]:
     return dict(tool.input_schema)
+
+
+def router_of(host: UpstreamHost) -> Router:
+    """A router over all tools of `host`, with the process's embedder, which this loads where it isn't."""
+    tools = host.tools()
+    return Router(tools, {tool.name: host.server_of(tool.name) for tool in tools}, host.profiles(), embedder().embed)
 
 
 @lru_cache(maxsize=1)

@@ -100,14 +100,10 @@ async def _answer(
 ) -> types.CallToolResult:
     from portico_engine import EngineError
     from portico_gateway.agent import Agent, CallStarted, Finished
-    from portico_gateway.agent_host import UpstreamHost, embedder
-    from portico_gateway.router import Router
+    from portico_gateway.agent_host import UpstreamHost, router_of
 
     host = UpstreamHost(upstreams)
-    tools = host.tools()
-    router = await anyio.to_thread.run_sync(
-        Router, tools, {tool.name: host.server_of(tool.name) for tool in tools}, host.profiles(), embedder().embed
-    )
+    router = await anyio.to_thread.run_sync(router_of, host)
     steps = 0
     try:
         async for event in Agent(engine, host, router).ask(question, max_steps=MAX_STEPS):

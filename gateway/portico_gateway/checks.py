@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from portico_gateway.engine_libraries import LIBRARIES
+
 START_GOAL = 1.5  # seconds until one of our servers has answered
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8", "neon", "asimd", "bf16", "i8mm")
-_ENGINE = ("torch", "gguf", "tokenizers", "llguidance", "jinja2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def cpu_flags() -> list[str]:
 
 def _engine() -> Check:
     versions, missing = [], []
-    for name in _ENGINE:
+    for name in LIBRARIES:
         try:
             versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:

@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 
 from portico_engine import AsyncEngine, Engine, EngineError, find_model
 from portico_gateway.agent import Agent
-from portico_gateway.agent_host import UpstreamHost, embedder
+from portico_gateway.agent_host import UpstreamHost, embedder, router_of
 from portico_gateway.router import Router
 from portico_gateway.specs import UpstreamSpec
 from portico_gateway.upstreams import Upstreams
@@ -67,8 +67,7 @@ async def open_session(
         if failed:
             raise failed[0]
         host = UpstreamHost(upstreams, order)
-        tools = host.tools()
-        router = Router(tools, {t.name: host.server_of(t.name) for t in tools}, host.profiles(), embedder().embed)
+        router = router_of(host)
         async with AsyncEngine(loaded[0]) as engine:
             yield Session(Agent(engine, host, router, raw=raw), host, upstreams, engine, router, loaded[0].info.name)
 

@@ -68,7 +68,7 @@ class FakeEngine:
     def __init__(self, *texts: str | tuple[str, FinishReason], parameters: int = 135_000_000) -> None:
         self.texts = list(texts)
         self.requests: list[Request] = []
-        tokenizer = SimpleNamespace(token_bytes=[b"a", b"b"], encode=lambda text: text.split())
+        tokenizer = SimpleNamespace(token_texts=["a", "b"], encode=lambda text: text.split())
         self.engine = SimpleNamespace(
             tokenizer=tokenizer,
             info=SimpleNamespace(context_length=4096, parameters=parameters),
