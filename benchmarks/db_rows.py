@@ -1,11 +1,12 @@
 """How often does the default model answer a question from a database: by `rows` under the grammar, and by writing SQL?
 
-usage: python benchmarks/db_rows.py [--questions N] [--model FILE.gguf]
+usage: python benchmarks/db_rows.py [--dev] [--way WAY] [--questions N] [--model FILE.gguf]
 
 Sixty questions (benchmarks/data/db_questions.jsonl) over three small databases of our own. Each way gets the same prompt: the
 tool's signature, the tables with their columns, the question; it decodes under the tool's grammar at temperature 0, and its
-call is run. Right: the same rows as hand-written SQL gives; further columns do no harm. `guided` is `rows` with the agent's
-priors, as `portico ask` decodes. First, the call that answers each question is checked to give what the SQL gives.
+call is run. Right: the same rows as hand-written SQL gives; further columns do no harm. "guided" is with the agent's priors,
+as `portico ask` decodes; else the model is alone with the grammar. First, the call that answers each question is checked to
+give what the SQL gives. `--dev` asks the tuning questions over two other databases instead: those figures are never reported.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from typing import Any
 
 from rich.progress import track
 
-from data.db_samples import SAMPLES, write_sqlite
+from data.db_dev_samples import DEV_SAMPLES
+from data.db_samples import SAMPLES, Sample, write_sqlite
 from portico_engine import Engine, FinishReason, Request, SamplingParams, Tool, ToolCallPrior, find_model
 from portico_engine.grammar import NamedTool, compile_tool_calls
-from portico_gateway.agent import CALL_FORM, STRENGTH, SYSTEM
+from portico_gateway.agent import CALL_FORM, SMALL, STRENGTH, STRENGTH_SMALL, SYSTEM
 from portico_gateway.agent_host import embedder
 from portico_gateway.hints import Hints, read_question
 from portico_gateway.signatures import signature
@@ -41,8 +43,9 @@ from portico_servers.db.sources import parse
 from portico_servers.db.tool_table import BUILT_IN
 from report import table, write
 
-QUESTIONS = Path(__file__).parent / "data/db_questions.jsonl"
-WAYS = ("query", "rows", "rows, guided")
+DATA = Path(__file__).parent / "data"
+WAYS = ("query, raw", "query, guided", "rows, raw", "rows, guided")
+KINDS = ("count", "filter", "null", "aggregate", "group", "parent", "top", "list")
 MAX_TOKENS = 96
 Rows = Sequence[Sequence[Any]]
 
@@ -52,6 +55,7 @@ class Tally:
     """What came of one way's calls."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
+    right: Counter[str] = field(default_factory=Counter)  # by database and by kind of question
     seconds: list[float] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
     forced: list[float] = field(default_factory=list)
@@ -61,6 +65,7 @@ class Tally:
         return {
             "right": self.outcomes["right"],
             "of": self.outcomes.total(),
+            "right_by": dict(self.right),
             "outcomes": dict(self.outcomes),
             "seconds_p50": round(statistics.median(self.seconds), 3),
             "sampled_steps_mean": round(statistics.fmean(self.steps), 1),
@@ -75,7 +80,8 @@ class Asker:
     def __init__(self, model: str | None) -> None:
         self.engine = Engine.load(find_model(model))
         self._hints = Hints(embedder().embed)
-        self._texts = [token.decode("utf-8", "replace") for token in self.engine.tokenizer.token_bytes]
+        self._texts = self.engine.tokenizer.token_texts
+        self._strength = STRENGTH_SMALL if self.engine.info.parameters < SMALL else STRENGTH
         self._made = 0
 
     def ask(self, way: str, question: str, databases: Databases, tally: Tally) -> dict[str, Any] | None:
@@ -89,7 +95,7 @@ class Asker:
         prior = None
         if way.endswith("guided"):
             hints = self._hints.prior(tool, read_question(question))
-            prior = ToolCallPrior(self._texts, {tool.name: 0.0}, {tool.name: hints}, strength=STRENGTH)
+            prior = ToolCallPrior(self._texts, {tool.name: 0.0}, {tool.name: hints}, strength=self._strength)
         self._made += 1
         request = Request(
             id=str(self._made),
@@ -144,16 +150,34 @@ def comparable(cells: Sequence[Any]) -> list[str]:
     return sorted(f"{cell:.9g}" if isinstance(cell, int | float) else str(cell) for cell in cells)
 
 
-def measure(args: argparse.Namespace, opened: dict[str, Databases], files: dict[str, Path]) -> dict[str, Any]:
-    items = [json.loads(line) for line in QUESTIONS.read_text(encoding="utf-8").splitlines()][: args.questions]
+def kind(ask: dict[str, Any]) -> str:
+    """What is the hardest part of a question, by the call that answers it."""
+    filters = ask.get("filters", [])
+    names = [*ask.get("columns", ()), *(item["column"] for item in filters), ask.get("group_by", ""), ask.get("order_by", "")]
+    if any("." in name and name.rpartition(".")[2] not in ("year", "month") for name in names):
+        return "parent"
+    if "order_by" in ask or "limit" in ask:
+        return "top"
+    if "group_by" in ask:
+        return "group"
+    if any(item["value"] is None for item in filters):
+        return "null"
+    if ask["aggregate"] not in ("none", "count"):
+        return "aggregate"
+    return "list" if ask["aggregate"] == "none" else "filter" if filters else "count"
+
+
+def measure(args: argparse.Namespace, items: list[dict[str, Any]], files: dict[str, Path]) -> dict[str, Any]:
+    opened = {name: Databases(parse([str(path)])) for name, path in files.items()}
     expected: list[Rows] = []
-    exact = 0
     for item in items:
         connection = sqlite3.connect(files[item["database"]])
         expected.append(connection.execute(item["sql"]).fetchall())
         connection.close()
+    exact = 0
+    for item, wanted in zip(items, expected, strict=True):
         found = answer("rows", opened[item["database"]], {"ask": item["ask"]})
-        exact += not isinstance(found, str) and same(found, expected[-1])
+        exact += not isinstance(found, str) and same(found, wanted)
     asker = Asker(args.model)
     tallies = {way: Tally() for way in args.way or WAYS}
     for way, tally in tallies.items():
@@ -162,45 +186,58 @@ def measure(args: argparse.Namespace, opened: dict[str, Databases], files: dict[
             found = "cut" if arguments is None else answer(way, opened[item["database"]], arguments)
             outcome = found if isinstance(found, str) else "right" if same(found, wanted) else "other rows"
             tally.outcomes[outcome] += 1
-            if outcome != "right":
+            if outcome == "right":
+                tally.right.update((item["database"], kind(item["ask"])))
+            else:
                 tally.wrong.append({"question": item["question"], "call": arguments, "outcome": outcome})
+    for databases in opened.values():
+        databases.close()
     return {
         "questions": len(items),
+        "questions_by": dict(Counter(part for item in items for part in (item["database"], kind(item["ask"])))),
         "structured_calls_equal_to_sql": exact,
         "model": asker.engine.info.name,
         "ways": {way: tally.figures() for way, tally in tallies.items()},
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--questions", type=int, default=60)
-    parser.add_argument("--model", default=None)
-    parser.add_argument("--way", action="append", choices=WAYS, help="only this way (repeatable); results are not written")
-    args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        files = {name: write_sqlite(Path(folder), name) for name in SAMPLES}
-        opened = {name: Databases(parse([str(path)])) for name, path in files.items()}
-        figures = measure(args, opened, files)
-        for databases in opened.values():
-            databases.close()
+def report(figures: dict[str, Any], databases: Sequence[str]) -> None:
+    of = figures["questions_by"]
+    groups = [*databases, *(name for name in KINDS if name in of)]
     print(f"structured calls equal to hand-written SQL: {figures['structured_calls_equal_to_sql']} of {figures['questions']}\n")
     table(
-        ["way", "right", "of", "share", "s a call (p50)", "sampled steps", "forced", "else"],
+        ["way", "right", "share", *(f"{name} ({of[name]})" for name in groups), "s a call (p50)", "sampled steps", "forced"],
         [
             [
-                way, f["right"], f["of"], f"{f['right'] / f['of']:.0%}", f["seconds_p50"], f["sampled_steps_mean"],
-                f"{f['forced_share_mean']:.0%}", ", ".join(f"{k} {v}" for k, v in f["outcomes"].items() if k != "right"),
+                way, f["right"], f"{f['right'] / f['of']:.0%}", *(f["right_by"].get(name, 0) for name in groups),
+                f["seconds_p50"], f["sampled_steps_mean"], f"{f['forced_share_mean']:.0%}",
             ]
             for way, f in figures["ways"].items()
         ],
     )  # fmt: skip
-    if args.way or args.questions < 60:
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dev", action="store_true", help="the tuning questions, and what went wrong")
+    parser.add_argument("--questions", type=int, default=None, help="only so many; results are not written")
+    parser.add_argument("--model", default=None)
+    parser.add_argument("--way", action="append", choices=WAYS, help="only this way (repeatable); results are not written")
+    args = parser.parse_args()
+    samples: dict[str, Sample] = DEV_SAMPLES if args.dev else SAMPLES
+    lines = (DATA / ("db_questions_dev.jsonl" if args.dev else "db_questions.jsonl")).read_text(encoding="utf-8").splitlines()
+    items = [json.loads(line) for line in lines][: args.questions]
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(args, items, {name: write_sqlite(Path(folder), name, samples) for name in samples})
+    report(figures, list(samples))
+    if args.dev:
         for way, figures_of in figures["ways"].items():
             for item in figures_of["not_right"]:
                 print(way, item["outcome"], item["question"], json.dumps(item["call"], ensure_ascii=False))
-    else:
-        write("db_rows", figures)
+    elif not args.way and args.questions is None:
+        write(
+            "db_rows", {**figures, "ways": {way: {**f, "not_right": len(f["not_right"])} for way, f in figures["ways"].items()}}
+        )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     import psycopg
 
 Rows = list[tuple[object, ...]]
+Sample = tuple[
+    str, Callable[[random.Random], Iterator[tuple[str, Rows]]]
+]  # CREATE statements, and what makes each table's rows
 
 SHOP = """
 CREATE TABLE customers (
@@ -166,16 +169,16 @@ def tracker_rows(rng: random.Random) -> Iterator[tuple[str, Rows]]:
     )
 
 
-SAMPLES: dict[str, tuple[str, Callable[[random.Random], Iterator[tuple[str, Rows]]]]] = {
+SAMPLES: dict[str, Sample] = {
     "shop": (SHOP, shop_rows),
     "music": (MUSIC, music_rows),
     "tracker": (TRACKER, tracker_rows),
 }
 
 
-def write_sqlite(folder: Path, name: str) -> Path:
+def write_sqlite(folder: Path, name: str, samples: Mapping[str, Sample] = SAMPLES) -> Path:
     """The sample as `folder/name.db`."""
-    schema, make = SAMPLES[name]
+    schema, make = samples[name]
     path = folder / f"{name}.db"
     connection = sqlite3.connect(path)
     connection.executescript(schema)

@@ -1,0 +1,101 @@
+"""Two more small databases, for tuning: a library's loans, and a clinic. What is reported is never measured on them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from data.db_samples import Rows, Sample, moment
+
+LIBRARY = """
+CREATE TABLE authors (id INTEGER PRIMARY KEY, name TEXT NOT NULL, country TEXT, born INTEGER);
+CREATE TABLE books (
+  id INTEGER PRIMARY KEY, title TEXT NOT NULL, author_id INTEGER NOT NULL REFERENCES authors (id),
+  genre TEXT NOT NULL CHECK (genre IN ('novel', 'poetry', 'history', 'science')), pages INTEGER NOT NULL, published INTEGER,
+  price NUMERIC(8, 2)
+);
+CREATE TABLE members (
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL, phone TEXT, city TEXT NOT NULL, student BOOLEAN NOT NULL, joined DATE NOT NULL
+);
+CREATE TABLE branches (id INTEGER PRIMARY KEY, name TEXT NOT NULL, street TEXT, shelves INTEGER);
+CREATE TABLE loans (
+  id INTEGER PRIMARY KEY, book_id INTEGER NOT NULL REFERENCES books (id), member_id INTEGER NOT NULL REFERENCES members (id),
+  branch_id INTEGER NOT NULL REFERENCES branches (id), borrowed DATE NOT NULL, due DATE NOT NULL, returned DATE,
+  fine NUMERIC(6, 2)
+);
+"""
+CLINIC = """
+CREATE TABLE Department (DepartmentId INTEGER PRIMARY KEY, Name VARCHAR(60) NOT NULL, Floor INTEGER, Budget INTEGER);
+CREATE TABLE Doctor (
+  DoctorId INTEGER PRIMARY KEY, FullName VARCHAR(80) NOT NULL, Speciality VARCHAR(40),
+  DepartmentId INTEGER REFERENCES Department, Salary INTEGER, HiredOn DATE
+);
+CREATE TABLE Patient (
+  PatientId INTEGER PRIMARY KEY, FullName VARCHAR(80) NOT NULL, Town VARCHAR(40), BirthDate DATE, BloodGroup VARCHAR(3),
+  Smoker BOOLEAN, Insurer VARCHAR(40)
+);
+CREATE TABLE Visit (
+  VisitId INTEGER PRIMARY KEY, PatientId INTEGER NOT NULL REFERENCES Patient, DoctorId INTEGER NOT NULL REFERENCES Doctor,
+  Day DATE NOT NULL, Outcome VARCHAR(20) NOT NULL CHECK (Outcome IN ('cured', 'referred', 'admitted', 'missed')),
+  Minutes INTEGER, Fee NUMERIC(8, 2) NOT NULL, Temperature REAL
+);
+"""
+_TOWNS = ["Ghent", "Turku", "Graz", "Cork", "Porto"]
+_PEOPLE = ["Mara", "Otis", "Petra", "Quinn", "Rosa", "Sven", "Tilda", "Ugo", "Vera", "Wim", "Yara", "Zeno"]
+_FAMILIES = ["Abel", "Brandt", "Costa", "Dumas", "Eriksen", "Farkas", "Greco", "Horvat"]
+
+
+def library_rows(rng: random.Random) -> Iterator[tuple[str, Rows]]:
+    """Authors, their books, and two years of loans; some are not back yet."""
+    names = [f"{first} {family}" for first, family in zip(_PEOPLE, _FAMILIES * 2, strict=False)]
+    countries = ["Ireland", "Finland", "Portugal", None, "Austria"]
+    yield "authors", [(i, name, rng.choice(countries), rng.randint(1900, 1985)) for i, name in enumerate(names, 1)]
+    words = ["Winter", "Harbour", "Clock", "Garden", "Mirror", "River", "Letter", "Island"]
+    titles = [f"The {a} {b}" for a in words for b in ("Road", "Keeper", "Stone", "House", "Year")]
+    yield "books", [
+        (i, title, rng.randint(1, 12), rng.choice(["novel", "novel", "poetry", "history", "science"]), rng.randint(60, 900),
+         rng.randint(1950, 2023), rng.randint(500, 4900) / 100)
+        for i, title in enumerate(titles, 1)
+    ]  # fmt: skip
+    yield "members", [
+        (i, f"{rng.choice(_PEOPLE)} {rng.choice(_FAMILIES)}", None if rng.random() < 0.3 else f"555-{i:04}", rng.choice(_TOWNS),
+         rng.random() < 0.4, moment(rng, rng.choice([2021, 2022, 2023]), date_only=True))
+        for i in range(1, 51)
+    ]  # fmt: skip
+    yield "branches", [(1, "Central", "Mill Lane", 220), (2, "Northside", "Abbey Road", 90), (3, "Harbour", None, 45)]
+    loans: Rows = []
+    for i in range(1, 301):
+        borrowed, returned = moment(rng, 2023, date_only=True), moment(rng, 2024, date_only=True)
+        late = rng.random() < 0.25
+        people = rng.randint(1, 40), rng.randint(1, 50), rng.choice([1, 1, 2, 3])
+        back = None if rng.random() < 0.2 else returned
+        loans.append((i, *people, borrowed, moment(rng, 2024, date_only=True), back, rng.randint(10, 900) / 100 if late else 0))
+    yield "loans", loans
+
+
+def clinic_rows(rng: random.Random) -> Iterator[tuple[str, Rows]]:
+    """Departments, doctors, patients and their visits."""
+    departments = ["Cardiology", "Surgery", "Paediatrics", "Radiology"]
+    yield "Department", [(i, name, i % 3, rng.randint(20, 90) * 1000) for i, name in enumerate(departments, 1)]
+    specialities = ["heart", "bones", "children", "skin", None]
+    yield "Doctor", [
+        (i, f"Dr {rng.choice(_PEOPLE)} {family}", rng.choice(specialities), rng.choice([1, 2, 3, 4, None]),
+         rng.randint(50, 140) * 1000, moment(rng, 2010 + i, date_only=True))
+        for i, family in enumerate(_FAMILIES, 1)
+    ]  # fmt: skip
+    yield "Patient", [
+        (i, f"{rng.choice(_PEOPLE)} {rng.choice(_FAMILIES)} {i}", rng.choice(_TOWNS),
+         moment(rng, rng.randint(1940, 2015), date_only=True), rng.choice(["A", "B", "AB", "O"]), rng.random() < 0.3,
+         rng.choice(["Medix", "Sanita", None]))
+        for i in range(1, 81)
+    ]  # fmt: skip
+    visits: Rows = []
+    for i in range(1, 251):
+        outcome = rng.choice(["cured", "cured", "referred", "admitted", "missed"])
+        minutes = None if outcome == "missed" else rng.randint(5, 90)
+        day, temperature = moment(rng, rng.choice([2023, 2024]), date_only=True), rng.choice([None, 36.6, 37.2, 38.4, 39.5])
+        visits.append((i, rng.randint(1, 80), rng.randint(1, 8), day, outcome, minutes, rng.randint(20, 300), temperature))
+    yield "Visit", visits
+
+
+DEV_SAMPLES: dict[str, Sample] = {"library": (LIBRARY, library_rows), "clinic": (CLINIC, clinic_rows)}
