@@ -10,10 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TypeAlias
 
 MAX_CODE_POINT = 0x10FFFF
+
+
+def _kept_hash(node: Node, value: int) -> int:
+    """Nodes are hashed often and hold others: each works its hash out once."""
+    object.__setattr__(node, "_hash", value)
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,34 +43,41 @@ class Chars:
     """One character out of sorted, disjoint, non-adjacent inclusive ranges of code points (surrogates excluded)."""
 
     ranges: tuple[tuple[int, int], ...]
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            return _kept_hash(self, hash(("Chars", self.ranges)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Seq:
     """The parts, one after another."""
 
     parts: tuple[Node, ...]
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash(("Seq", self.parts))
+    _hash: int = field(init=False, repr=False, compare=False)
 
     def __hash__(self) -> int:
-        return self._hash
+        try:
+            return self._hash
+        except AttributeError:
+            return _kept_hash(self, hash(("Seq", self.parts)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Alt:
     """Any one of the options."""
 
     options: tuple[Node, ...]
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash(("Alt", self.options))
+    _hash: int = field(init=False, repr=False, compare=False)
 
     def __hash__(self) -> int:
-        return self._hash
+        try:
+            return self._hash
+        except AttributeError:
+            return _kept_hash(self, hash(("Alt", self.options)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +89,18 @@ class Repeat:
     high: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class And:
     """Strings that every part matches (regular parts only)."""
 
     parts: tuple[Node, ...]
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash(("And", self.parts))
+    _hash: int = field(init=False, repr=False, compare=False)
 
     def __hash__(self) -> int:
-        return self._hash
+        try:
+            return self._hash
+        except AttributeError:
+            return _kept_hash(self, hash(("And", self.parts)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,14 +198,13 @@ def seq(*parts: Node) -> Node:
     """Concatenation, flattened; NEVER if any part is, adjacent texts joined."""
     out: list[Node] = []
     for part in parts:
-        for item in part.parts if isinstance(part, Seq) else (part,):
-            if isinstance(item, Never):
+        for item in part.parts if type(part) is Seq else (part,):
+            kind = type(item)
+            if kind is Never:
                 return NEVER
-            if isinstance(item, Empty):
-                continue
-            if isinstance(item, Text) and out and isinstance(out[-1], Text):
-                out[-1] = Text(out[-1].value + item.value)
-            else:
+            if kind is Text and out and type(last := out[-1]) is Text:
+                out[-1] = Text(last.value + item.value)  # type: ignore[union-attr]  # it is a Text: `kind` says so
+            elif kind is not Empty:
                 out.append(item)
     if not out:
         return EMPTY

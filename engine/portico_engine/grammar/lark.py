@@ -7,6 +7,7 @@ between lexemes is as the grammar says: no implicit whitespace. It knows no toke
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import NamedTuple
 
 from portico_engine.errors import GrammarError, GrammarTooLarge
@@ -225,6 +226,7 @@ def quantifier(low: int, high: int | None) -> str:
             return f"{{{low}}}" if low == high else f"{{{low},{high}}}"
 
 
+@lru_cache(maxsize=1 << 14)
 def quote(value: str) -> str:
     """A Lark string literal: JSON's escapes, everything outside ASCII's printable range escaped or kept as itself."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

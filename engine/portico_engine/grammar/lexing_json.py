@@ -8,6 +8,7 @@ don't fit are left to `lexing`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
@@ -18,7 +19,8 @@ from portico_engine.grammar.lexing_shapes import Call, Choice, Leaf, Repetition,
 
 _PUNCTUATION = frozenset("{}[],:")
 _MARKS = tuple(map(ord, '{}[],:"'))
-
+_MARK_TEXTS = {mark: ir.Text(mark) for mark in _PUNCTUATION}
+_IN_STRING, _BETWEEN = re.compile(r'["\\]'), re.compile(r'["{}\[\],:]')
 
 _BARE, _OTHER = 1, 2  # what a shape's text may begin or end with, as bits
 
@@ -143,35 +145,40 @@ class _Run:
             self.out.append(self.cutter.shape(part))
 
     def _text(self, value: str) -> None:
-        at = 0
-        for index, character in enumerate(value):
-            if self.in_string:
-                if self.escaped:
-                    self.escaped = False
-                elif character == "\\":
-                    self.escaped = True
-                elif character == '"':
-                    self.parts.append(ir.text(value[at : index + 1]))
-                    at = index + 1
-                    self.in_string = False
-                    self._end()
-            elif character == '"' or character in _PUNCTUATION:
-                if index > at:
-                    self.parts.append(ir.text(value[at:index]))
-                self._end()
+        at = index = 0
+        while index < len(value):
+            if self.escaped:
+                self.escaped = False
+                index += 1
+                continue
+            found = (_IN_STRING if self.in_string else _BETWEEN).search(value, index)
+            if found is None:
+                break
+            character, start, index = found[0], found.start(), found.end()
+            if character == "\\":
+                self.escaped = True
+            elif self.in_string:
+                self.parts.append(ir.Text(value[at:index]))
                 at = index
+                self.in_string = False
+                self._end()
+            else:
+                if start > at:
+                    self.parts.append(ir.Text(value[at:start]))
+                self._end()
+                at = start
                 if character == '"':
                     self.in_string = True
                 else:
-                    self.out.append(self.cutter.leaf(ir.text(character)))
-                    at = index + 1
+                    self.out.append(self.cutter.leaf(_MARK_TEXTS[character]))
+                    at = index
         if at < len(value):
-            self.parts.append(ir.text(value[at:]))
+            self.parts.append(ir.Text(value[at:]))
 
     def _end(self) -> None:
         if self.parts:
-            node = ir.seq(*self.parts)
-            if nullable(node):
+            node = self.parts[0] if len(self.parts) == 1 else ir.seq(*self.parts)
+            if type(node) is not ir.Text and nullable(node):
                 raise _Unfit
             self.out.append(self.cutter.leaf(node))
             self.parts = []
@@ -188,7 +195,7 @@ def _bare(node: ir.Node) -> bool:
     """Is there neither a quote nor punctuation in any text of the node? (A doubt says no.)"""
     match node:
         case ir.Text(value):
-            return not any(c == '"' or c in _PUNCTUATION for c in value)
+            return _BETWEEN.search(value) is None
         case ir.Chars(ranges):
             return not any(low <= mark <= high for low, high in ranges for mark in _MARKS)
         case ir.Seq(parts) | ir.Alt(parts):
@@ -272,8 +279,11 @@ class _Neighbours:
         self.changed = False
 
     def check(self) -> None:
+        """Raises _Unfit. Edges only grow, so that what the first pass finds is true, and without recursion it is all."""
         for name in self.shapes:
             self._call(name)
+        if not self.changed:
+            return
         while self.changed:
             self.changed = False
             for name, shape in self.shapes.items():
@@ -289,7 +299,7 @@ class _Neighbours:
         if known is None:
             self.rules[rule] = _Edges(0, 0, False)
             self.unfinished.add(rule)
-            known = self.rules[rule] = self._edges(self.shapes[rule], checking=False)
+            known = self.rules[rule] = self._edges(self.shapes[rule], checking=True)
             self.unfinished.discard(rule)
         elif rule in self.unfinished:
             self.changed = True

@@ -28,7 +28,6 @@ from portico_engine.request import Tool
 _SPACE = ir.chars(" \t\r\n")
 
 _RULE_BYTES = 6_000  # of a rule's nodes, rounded up from real tools'
-_tools: ByteCache[tuple[ir.Grammar | None, CompileReport]] = ByteCache(32 * 1024 * 1024)
 _catalogs: ByteCache[CompiledGrammar] = ByteCache(32 * 1024 * 1024)
 
 
@@ -52,7 +51,8 @@ def compile_tool_calls(
 ) -> CompiledGrammar:
     """The enforced grammar of `tools`; see `tool_calls_grammar` for what the arguments mean and which errors it raises.
 
-    Kept by what it was made from, a bounded number of bytes of them: the same tools compile once. So does each single tool.
+    Kept by what it was made from, a bounded number of bytes of them: the same tools compile once. So does each single tool
+    (in `tool_to_ir`).
     """
     began = time.perf_counter()
     made_from = (
@@ -83,15 +83,6 @@ def compile_tool_calls(
 def _digest(made_from: object) -> str:
     """Of a JSON value; the order of properties counts, since it is the order that they are written in."""
     return hashlib.sha256(json.dumps(made_from, ensure_ascii=True).encode()).hexdigest()
-
-
-def _one_tool(tool: Tool, bounds: Bounds | None, limits: Limits, prefix: str) -> tuple[ir.Grammar | None, CompileReport]:
-    key = _digest((tool.name, tool.parameters, prefix, repr(bounds), repr(limits)))
-    known = _tools.get(key)
-    if known is None:
-        known = tool_to_ir(tool.parameters, tool=tool.name, bounds=bounds, limits=limits, prefix=prefix)
-        _tools.put(key, known, _RULE_BYTES * (1 + len(known[0].rules if known[0] else ())))
-    return known
 
 
 def tool_calls_grammar(
@@ -163,7 +154,8 @@ def _tool_rules(
     reports: list[CompileReport] = []
     taken: set[str] = set()
     for tool in tools:
-        grammar, report = _one_tool(tool, bounds, limits, _prefix(tool.name, taken))
+        prefix = _prefix(tool.name, taken)
+        grammar, report = tool_to_ir(tool.parameters, tool=tool.name, bounds=bounds, limits=limits, prefix=prefix)
         reports.append(report)
         if grammar is not None:
             rules.update(grammar.rules)

@@ -6,13 +6,14 @@ The rooms beside it build one type each: scalars.py, arrays.py, objects.py. What
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from portico_engine.grammar.bounds import Bounds, Limits, Meter
 from portico_engine.grammar.compiled import DefaultBound, Loosened
-from portico_engine.grammar.ir import NEVER, Never, Node, Ref, Repeat, Seq, Text, alt, text
+from portico_engine.grammar.ir import NEVER, Alt, And, Never, Node, Not, Ref, Repeat, Seq, alt, text
 from portico_engine.grammar.schema import arrays, objects, scalars
+from portico_engine.grammar.schema.depth import prune, reachable, unroll
 from portico_engine.grammar.schema.document import SchemaDocument
 from portico_engine.grammar.schema.expand import Expander
 from portico_engine.grammar.schema.formula import (
@@ -34,6 +35,9 @@ from portico_engine.grammar.schema.formula import (
 from portico_engine.grammar.schema.values import atom_holds, type_of
 from portico_engine.grammar.strings import is_text, json_literal
 
+if TYPE_CHECKING:
+    from portico_engine.grammar.schema.shared import SharedRule
+
 _INLINE = 3  # nodes: a value no larger is written where it stands instead of becoming a rule
 _ORDER = (STRING, INTEGER, FRACTION, BOOLEAN, NULL, ARRAY, OBJECT)
 
@@ -42,7 +46,15 @@ class Builder:
     """One compilation: its rules so far, what it loosened, and why goals were found empty."""
 
     def __init__(
-        self, document: SchemaDocument, *, tool: str, prefix: str, bounds: Bounds | None, limits: Limits, meter: Meter
+        self,
+        document: SchemaDocument,
+        *,
+        tool: str,
+        prefix: str,
+        bounds: Bounds | None,
+        limits: Limits,
+        meter: Meter,
+        shared: Mapping[frozenset[str], SharedRule],
     ) -> None:
         self.document = document
         self.tool = tool
@@ -50,15 +62,16 @@ class Builder:
         self.bounds = bounds
         self.limits = limits
         self.meter = meter
+        self.shared = shared  # rules by the types of a value of which nothing else is asked
         self.expander = Expander(document, self.loosen)
         self.rules: dict[str, Node] = {}
         self.loosened: dict[tuple[str, str], Loosened] = {}
         self.bounded: dict[tuple[str, str], DefaultBound] = {}
         self.dead: dict[str, str] = {}  # pointer -> why nothing satisfies it
         self._goals: dict[frozenset[tuple[int, bool]], Node] = {}
-        self._names: set[str] = set()
+        self._names: set[str] = {name for rule in shared.values() for name in rule.rules}
         self._open: set[str] = set()  # goals in the making
-        self._recursive: set[str] = set()  # of them, those met again
+        self.recursive: set[str] = set()  # of them, those met again
 
     # --- reports -----------------------------------------------------------------------------------------------------------
 
@@ -92,11 +105,12 @@ class Builder:
 
     def rule(self, hint: str, node: Node) -> Node:
         """A helper rule for `node`, unless it is small."""
-        if size(node, _INLINE) <= _INLINE:
+        nodes = size(node)
+        if nodes <= _INLINE:
             return node
         name = self.new_name(hint)
         self.rules[name] = node
-        self.meter.count(size(node))
+        self.meter.count(nodes)
         return Ref(name)
 
     def goal(self, goal: Goal, hint: str) -> Node:
@@ -106,23 +120,46 @@ class Builder:
         known = self._goals.get(key)
         if known is not None:
             if isinstance(known, Ref) and known.name in self._open:
-                self._recursive.add(known.name)
+                self.recursive.add(known.name)
             return known
+        cases = self.cases(goal)
+        pointer = goal[0][0].pointer if goal else ""
+        if len(cases) == 1 and not cases[0].atoms and cases[0].types in self.shared:
+            return self._share(self.shared[cases[0].types], key, pointer)
         name = self.new_name(hint)
         self._goals[key] = Ref(name)
         self._open.add(name)
-        pointer = goal[0][0].pointer if goal else ""
-        node = self._cases(self.cases(goal), pointer, hint)
+        node = self._cases(cases, pointer, hint)
         self._open.discard(name)
-        self.meter.count(size(node))
+        nodes = size(node)
+        self.meter.count(nodes)
         if isinstance(node, Never):
             self.never(pointer, "its keywords exclude each other")
-        if size(node, _INLINE) <= _INLINE and name not in self._recursive:
+        if nodes <= _INLINE and name not in self.recursive:
             self._names.discard(name)
             self._goals[key] = node
             return node
         self.rules[name] = node
         return Ref(name)
+
+    def _share(self, rule: SharedRule, key: frozenset[tuple[int, bool]], pointer: str) -> Node:
+        self.rules.update(rule.rules)
+        for entry in rule.bounded:
+            self.bound(pointer, entry.bound, entry.value)
+        self._goals[key] = rule.start
+        return rule.start
+
+    def finished(self, start: str) -> dict[str, Node]:
+        """The rules that `start` reaches, recursion unrolled where there are bounds; without `start` where no string of it
+        ends."""
+        if not self.recursive:  # then every rule was made after those that it refers to, and each has a string
+            return reachable(self.rules, start)
+        rules = prune(self.rules, start)
+        if rules and self.bounds is not None:
+            rules, levels = unroll(rules, start, self.bounds.depth, self.meter)
+            if levels is not None:
+                self.bound("", "depth", levels)
+        return rules
 
     def cases(self, goal: Goal) -> list[Case]:
         """The goal's normal form; a disjunction that makes it too large is dropped, and reported."""
@@ -179,27 +216,17 @@ _BUILDERS: dict[str, Callable[[Builder, Case, str, str], Node]] = {
 }
 
 
-def size(node: Node, enough: int | None = None) -> int:
-    """Nodes in a tree; stops counting a little past `enough`."""
+def size(node: Node) -> int:
+    """Nodes in a tree."""
     total, stack = 0, [node]
-    while stack and (enough is None or total <= enough):
+    while stack:
         item = stack.pop()
         total += 1
-        stack.extend(_parts(item))
+        match item:
+            case Seq(parts) | And(parts):
+                stack.extend(parts)
+            case Alt(options):
+                stack.extend(options)
+            case Repeat(inner) | Not(inner):
+                stack.append(inner)
     return total
-
-
-def _parts(node: Node) -> tuple[Node, ...]:
-    match node:
-        case Seq(parts):
-            return parts
-        case Repeat(item):
-            return (item,)
-        case Text() | Ref():
-            return ()
-        case _:
-            return (
-                getattr(node, "parts", None)
-                or getattr(node, "options", None)
-                or ((node.item,) if hasattr(node, "item") else ())
-            )

@@ -13,8 +13,8 @@ from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.compiled import CompiledGrammar, CompileReport, Failed
 from portico_engine.grammar.ir import Grammar, Never, Node, Ref
 from portico_engine.grammar.schema.build import Builder, size
-from portico_engine.grammar.schema.depth import prune, unroll
 from portico_engine.grammar.schema.document import SchemaDocument
+from portico_engine.grammar.schema.shared import shared_rules
 
 ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
 
@@ -36,7 +36,8 @@ def schema_to_ir(
     meter = Meter(limits)
     try:
         document = SchemaDocument(schema, meter, resources)
-        builder = Builder(document, tool=tool, prefix=prefix, bounds=bounds, limits=limits, meter=meter)
+        shared = shared_rules(bounds)
+        builder = Builder(document, tool=tool, prefix=prefix, bounds=bounds, limits=limits, meter=meter, shared=shared)
         start = builder.goal(((document.root, True),), "root" if not prefix else "")
         rules, name = _finish(builder, start)
     except RecursionError:
@@ -53,13 +54,9 @@ def _finish(builder: Builder, start: Node) -> tuple[dict[str, Node], str]:
     else:
         name = builder.new_name("root")
         builder.rules[name] = start
-    rules = prune(builder.rules, name)
+    rules = builder.finished(name)
     if name not in rules:
         raise _unsatisfiable(builder)
-    if builder.bounds is not None:
-        rules, levels = unroll(rules, name, builder.bounds.depth, builder.meter)
-        if levels is not None:
-            builder.bound("", "depth", levels)
     return rules, name
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from portico_engine.grammar.bounds import Meter
-from portico_engine.grammar.ir import NEVER, Alt, And, Node, Not, Ref, Repeat, Seq, alt, repeat, seq
+from portico_engine.grammar.ir import NEVER, Alt, And, Never, Node, Not, Ref, Repeat, Seq, alt, repeat, seq
 
 _MORE_LEVELS = (1, 2, 4, 8)  # times the bound, where no value is that shallow
 
@@ -17,7 +17,7 @@ def prune(rules: Mapping[str, Node], start: str) -> dict[str, Node]:
     """The rules that are reachable from `start` and can produce a finite string; without `start` where it can't."""
     alive = _productive(rules)
     kept = {name: drop(node, alive) for name, node in rules.items() if name in alive}
-    return {name: kept[name] for name in _reachable(kept, start)} if start in kept else {}
+    return reachable(kept, start) if start in kept else {}
 
 
 def _productive(rules: Mapping[str, Node]) -> set[str]:
@@ -47,7 +47,7 @@ def produces(node: Node, alive: set[str]) -> bool:
         case Repeat(item, low):
             return low == 0 or produces(item, alive)
         case _:
-            return node != NEVER
+            return type(node) is not Never
 
 
 def drop(node: Node, alive: set[str]) -> Node:
@@ -65,30 +65,34 @@ def drop(node: Node, alive: set[str]) -> Node:
             return node
 
 
-def references(node: Node) -> Iterator[str]:
+def references(node: Node) -> list[str]:
+    """Names of the rules that `node` refers to (an intersection or complement refers to none)."""
+    found = []
     stack = [node]
     while stack:
         item = stack.pop()
-        match item:
-            case Ref(name):
-                yield name
-            case Seq(parts) | And(parts):
-                stack.extend(parts)
-            case Alt(options):
-                stack.extend(options)
-            case Repeat(inner) | Not(inner):
-                stack.append(inner)
+        kind = type(item)
+        if kind is Ref:
+            found.append(item.name)
+        elif kind is Seq:
+            stack.extend(item.parts)
+        elif kind is Alt:
+            stack.extend(item.options)
+        elif kind is Repeat:
+            stack.append(item.item)
+    return found
 
 
-def _reachable(rules: Mapping[str, Node], start: str) -> list[str]:
-    seen = {start: None}
+def reachable(rules: Mapping[str, Node], start: str) -> dict[str, Node]:
+    """`start` and what it leads to."""
+    kept = {start: rules[start]}
     todo = [start]
     while todo:
         for name in references(rules[todo.pop()]):
-            if name not in seen:
-                seen[name] = None
+            if name not in kept:
+                kept[name] = rules[name]
                 todo.append(name)
-    return list(seen)
+    return kept
 
 
 def unroll(rules: dict[str, Node], start: str, levels: int, meter: Meter) -> tuple[dict[str, Node], int | None]:

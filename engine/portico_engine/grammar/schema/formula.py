@@ -125,12 +125,22 @@ def _flat(parts: Sequence[Formula]) -> list[Formula]:
 
 
 def _product(parts: Sequence[Formula], limit: int, dropped: frozenset[AnyOf]) -> list[Case]:
-    cases = [ANYTHING]
-    # What doesn't branch goes first: it empties cases before they multiply. Ties keep the schema's order.
-    for part in sorted(parts, key=lambda part: isinstance(part, AnyOf)):
+    """What doesn't branch goes first: it empties cases before they multiply. Ties keep the schema's order."""
+    types = ALL_TYPES
+    atoms: dict[Atom, None] = {}
+    branching: list[AnyOf] = []
+    for part in parts:
+        match part:
+            case Types():
+                types &= part.types
+            case Atom():
+                atoms[part] = None
+            case AnyOf():
+                branching.append(part)
+    cases = [Case(types, tuple(atom for atom in atoms if atom.types & types))] if types else []
+    for part in branching:
         options = normal_form(part, limit, dropped)
         cases = [both for other in options for case in cases if (both := conjoin(case, other))]
         if len(cases) > max(MAX_PRODUCT, 2 * len(options)) or len(cases) > limit:
-            assert isinstance(part, AnyOf), "nothing else adds cases"
             raise TooManyCases(part)
     return cases

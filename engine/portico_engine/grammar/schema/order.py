@@ -26,7 +26,7 @@ def canonical_text(schema: Any, value: Any, *, resources: Mapping[str, Any] | No
     limits = Limits(seconds=10.0)
     meter = Meter(limits)
     document = SchemaDocument(schema, meter, resources)
-    builder = Builder(document, tool="", prefix="", bounds=None, limits=limits, meter=meter)
+    builder = Builder(document, tool="", prefix="", bounds=None, limits=limits, meter=meter, shared={})
     return json_literal(_ordered(builder, ((document.root, True),), value))
 
 

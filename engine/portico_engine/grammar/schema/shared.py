@@ -1,0 +1,48 @@
+"""Rules that schemas share: any JSON value, any string, any number. Made once, so that a catalog has one copy of each.
+
+Their names begin with `any-`. Most properties of real tools are plain strings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+from portico_engine.grammar.bounds import DEFAULT_LIMITS, Bounds, Meter
+from portico_engine.grammar.compiled import DefaultBound
+from portico_engine.grammar.ir import Node, Ref
+from portico_engine.grammar.schema.document import SchemaDocument
+from portico_engine.grammar.schema.formula import ALL_TYPES, INTEGER, NUMBER, STRING
+
+_SCHEMAS = {
+    "any-value": (ALL_TYPES, True),
+    "any-string": (frozenset({STRING}), {"type": "string"}),
+    "any-integer": (frozenset({INTEGER}), {"type": "integer"}),
+    "any-number": (NUMBER, {"type": "number"}),
+}
+
+
+class SharedRule(NamedTuple):
+    """A rule with those that it needs, and the bounds that open ends got in them."""
+
+    rules: Mapping[str, Node]
+    start: Ref
+    bounded: tuple[DefaultBound, ...]
+
+
+@lru_cache(maxsize=16)
+def shared_rules(bounds: Bounds | None) -> Mapping[frozenset[str], SharedRule]:
+    """By the types that a value may have, where nothing else is asked of it."""
+    return {types: _made(name, schema, bounds) for name, (types, schema) in _SCHEMAS.items()}
+
+
+def _made(name: str, schema: object, bounds: Bounds | None) -> SharedRule:
+    from portico_engine.grammar.schema.build import Builder
+
+    meter = Meter(DEFAULT_LIMITS)
+    document = SchemaDocument(schema, meter)
+    builder = Builder(document, tool="", prefix="any-", bounds=bounds, limits=DEFAULT_LIMITS, meter=meter, shared={})
+    start = builder.goal(((document.root, True),), name.removeprefix("any-"))
+    assert start == Ref(name)
+    return SharedRule(builder.finished(name), start, tuple(builder.bounded.values()))
