@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from portico_servers.common.text import one_line
 from portico_servers.docs.library import Found, Hit
-from portico_servers.docs.store import Shelf
+from portico_servers.docs.records import Shelf
 
 _SHOWN_CHARS = 1_200
 _HIT_CHARS = 230

@@ -6,7 +6,8 @@ Knows the terminal. Progress goes to stderr, results to stdout.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,9 +19,10 @@ from portico_servers.docs.errors import DocsError, PageNotFound, SourceError
 
 if TYPE_CHECKING:
     from portico_servers.docs.crawl import Outcome
+    from portico_servers.docs.records import Shelf
     from portico_servers.docs.service import Service
-    from portico_servers.docs.store import Shelf
 
+_SECONDS_A_LINE = 3.0
 cache_option = click.option(
     "--cache-dir", type=click.Path(path_type=Path, file_okay=False), help="Where the index is kept.", metavar="DIR"
 )
@@ -152,27 +154,36 @@ def _index(service: Service, shelves: Sequence[Shelf], show: _Show) -> None:
         watcher.join()
 
 
-class _Show:
-    """Called as `show(what, done, total)`."""
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        raise NotImplementedError
+_Show = Callable[[str, int, int], None]  # what is being done, how much of it, of how much (0: unknown)
 
 
 @contextmanager
 def _bar() -> Iterator[_Show]:
+    """On a terminal a bar that goes away again; elsewhere a line every few seconds."""
     from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _line_by_line()
+        return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    with Progress(*columns, console=console, transient=True) as bars:
         task = bars.add_task("", total=None)
+        yield lambda what, done, total: bars.update(task, description=what, completed=done, total=total or None)
 
-        class Show(_Show):
-            def __call__(self, what: str, done: int, total: int) -> None:
-                bars.update(task, description=what, completed=done, total=total or None)
 
-        yield Show()
+def _line_by_line() -> _Show:
+    last = time.monotonic()
+
+    def show(what: str, done: int, total: int) -> None:
+        nonlocal last
+        if total and time.monotonic() - last >= _SECONDS_A_LINE:
+            last = time.monotonic()
+            click.echo(f"{what}: {done} of {total}", err=True)
+
+    return show
 
 
 def _tell(outcome: Outcome) -> None:

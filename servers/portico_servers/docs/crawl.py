@@ -17,7 +17,8 @@ from portico_servers.docs.chunks import cut
 from portico_servers.docs.errors import FetchRefused, ReadError, SourceError
 from portico_servers.docs.readers import KINDS, read_page
 from portico_servers.docs.readers.man import unpack
-from portico_servers.docs.store import Shelf, Store
+from portico_servers.docs.records import Shelf
+from portico_servers.docs.store import Store
 from portico_servers.docs.web import Fetched, Fetcher, checked_url
 from portico_servers.docs.web_paths import page_path
 

@@ -19,8 +19,9 @@ import numpy as np
 from portico_servers.common.embed import Embedder
 from portico_servers.docs.errors import DocsError, SourceError
 from portico_servers.docs.prepare import Prepared, prepare_all
+from portico_servers.docs.records import Shelf
 from portico_servers.docs.sources import Found, checked_root, package_place, scan_directory, scan_file, scan_package
-from portico_servers.docs.store import Shelf, Store
+from portico_servers.docs.store import Store
 from portico_servers.docs.vectors import Vectors
 
 log = logging.getLogger(__name__)
@@ -158,6 +159,8 @@ class Indexer:
 
     def _embed(self) -> None:
         changed = False
+        if self.progress.phase == "embedding":
+            self.progress.set(done=0, total=self._store.missing_vectors())
         while not self._stop.is_set():
             rows = self._store.without_vector(_EMBED_BATCH)
             if not rows:
@@ -169,6 +172,7 @@ class Indexer:
                 return
             half = vectors.astype(np.float16)
             self._store.put_vectors((i, half[n].tobytes()) for n, (i, _) in enumerate(rows))
+            self.progress.set(done=self.progress.done + len(rows))
             changed = True
         if changed:
             self._load_vectors()

@@ -20,7 +20,8 @@ from portico_servers.common.embed import Embedder
 from portico_servers.docs.errors import PageNotFound
 from portico_servers.docs.indexer import Progress
 from portico_servers.docs.ranking import Frequencies, Ranked, look_up, rank, telling_words
-from portico_servers.docs.store import Shelf, Store, StoredPage, StoredPassage, StoredSection
+from portico_servers.docs.records import Shelf, StoredPage, StoredPassage, StoredSection
+from portico_servers.docs.store import Store
 from portico_servers.docs.vectors import Vectors
 from portico_servers.docs.web_paths import page_url
 

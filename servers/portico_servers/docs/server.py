@@ -42,10 +42,11 @@ from portico_servers.docs.answers import (
     library_entry,
     shown,
 )
+from portico_servers.docs.database import Database, Limit
 from portico_servers.docs.errors import DocsError, PageNotFound
 from portico_servers.docs.library import Excerpt, Found, Library, citation
+from portico_servers.docs.records import Shelf
 from portico_servers.docs.service import Service
-from portico_servers.docs.store import Limit, Shelf, Store
 
 READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 LIBRARIES = "docs://libraries"
@@ -288,14 +289,14 @@ def _add_prompts(server: MCPServer[Any]) -> None:
 class _Bounded:
     """Blocking calls on worker threads, each within its time; a caller that cancels ends the statement that runs for it."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         limit = Limit(_SECONDS)
 
         def work() -> T:
-            with self._store.within(limit):
+            with self._database.within(limit):
                 return function(*args, **kwargs)
 
         try:

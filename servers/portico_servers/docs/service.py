@@ -15,8 +15,9 @@ from portico_servers.common.embed import shared
 from portico_servers.docs.errors import SourceError
 from portico_servers.docs.indexer import Indexer
 from portico_servers.docs.library import Library
+from portico_servers.docs.records import Shelf
 from portico_servers.docs.sources import checked_root, source_of
-from portico_servers.docs.store import Shelf, Store
+from portico_servers.docs.store import Store
 from portico_servers.docs.vectors import Vectors
 
 Listener = Callable[[Shelf, Sequence[str]], None]

@@ -1,233 +1,23 @@
-"""The index on disk: shelves (a library in one version), their pages, sections, passages and vectors, in one SQLite file.
+"""The index: shelves (a library in one version), their pages, sections, passages and vectors.
 
-Knows SQL and nothing of formats, files or ranking. One writer at a time (the indexer's thread, or a `portico-docs add`
-beside it); any number of readers, each with a connection of its own from a small pool.
+Knows the tables, and nothing of formats, files or ranking. See `database` for who may write and read when.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import logging
-import queue
-import re
-import sqlite3
-import threading
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from portico_servers.docs.chunks import Passage
-from portico_servers.docs.errors import TooSlow
+from portico_servers.docs.database import Database
 from portico_servers.docs.pages import Page
-
-log = logging.getLogger(__name__)
-INDEX_VERSION = 1
-_BUSY_MS = 15_000
-_STEPS = 20_000  # of SQLite's virtual machine between looks at the clock: well under a millisecond
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS shelf (
-    id INTEGER PRIMARY KEY, library TEXT NOT NULL, version TEXT NOT NULL, kind TEXT NOT NULL, source TEXT NOT NULL,
-    indexed_at TEXT, complete INTEGER NOT NULL DEFAULT 0, note TEXT NOT NULL DEFAULT '', UNIQUE (library, version)
-);
-CREATE TABLE IF NOT EXISTS page (
-    id INTEGER PRIMARY KEY, shelf_id INTEGER NOT NULL REFERENCES shelf (id) ON DELETE CASCADE, path TEXT NOT NULL,
-    title TEXT NOT NULL, kind TEXT NOT NULL, stamp TEXT NOT NULL, text TEXT NOT NULL, note TEXT NOT NULL,
-    UNIQUE (shelf_id, path)
-);
-CREATE TABLE IF NOT EXISTS section (
-    id INTEGER PRIMARY KEY, page_id INTEGER NOT NULL REFERENCES page (id) ON DELETE CASCADE, level INTEGER NOT NULL,
-    title TEXT NOT NULL, anchor TEXT NOT NULL, aliases TEXT NOT NULL, trail TEXT NOT NULL,
-    line INTEGER NOT NULL, end INTEGER NOT NULL
-);
-CREATE INDEX IF NOT EXISTS section_page ON section (page_id, line);
-CREATE TABLE IF NOT EXISTS passage (
-    id INTEGER PRIMARY KEY, page_id INTEGER NOT NULL REFERENCES page (id) ON DELETE CASCADE,
-    section_id INTEGER NOT NULL, line INTEGER NOT NULL, end INTEGER NOT NULL, digest BLOB NOT NULL, text TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS passage_page ON passage (page_id);
-CREATE TABLE IF NOT EXISTS vector (
-    passage_id INTEGER PRIMARY KEY REFERENCES passage (id) ON DELETE CASCADE, data BLOB NOT NULL
-);
-CREATE VIRTUAL TABLE IF NOT EXISTS lexical USING fts5 (
-    title, trail, names, body, tokenize = "porter unicode61 remove_diacritics 2"
-);
-CREATE TRIGGER IF NOT EXISTS passage_gone AFTER DELETE ON passage BEGIN DELETE FROM lexical WHERE rowid = old.id; END;
-"""
-_TABLES = ("vector", "lexical", "passage", "section", "page")
-_SPACES = re.compile(r"\s+")
-_MARKUP = re.compile(r":[\w:.+-]+:(?=`)|^\s*\.\. [\w:+-]+::|[`*|]+", re.M)
-_CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
-_IDENTIFIER = re.compile(r"\b[A-Za-z][a-z0-9]*(?:[A-Z][A-Za-z0-9]*)+\b")
+from portico_servers.docs.records import Shelf, StoredPage, StoredPassage, StoredSection
+from portico_servers.docs.views import digest, lexical_row, plain
 
 
-@dataclass(frozen=True, slots=True)
-class Shelf:
-    """A library in one version. `kind` says what `source` is: dir, file, package, url, man."""
-
-    id: int
-    library: str
-    version: str
-    kind: str
-    source: str
-    indexed_at: str | None
-    complete: bool
-    note: str
-    pages: int = 0
-
-    @property
-    def name(self) -> str:
-        return f"{self.library}@{self.version}"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPage:
-    id: int
-    shelf_id: int
-    path: str
-    title: str
-    kind: str
-    text: str
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSection:
-    id: int
-    level: int
-    title: str
-    anchor: str
-    aliases: tuple[str, ...]
-    trail: tuple[str, ...]
-    line: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPassage:
-    id: int
-    shelf_id: int
-    page_id: int
-    section_id: int
-    path: str
-    anchor: str
-    title: str
-    trail: tuple[str, ...]
-    line: int
-    end: int
-    digest: bytes
-    text: str
-
-
-class Limit:
-    """How long a caller's reads may take: until `seconds` are over, or `cancel` is called from any thread."""
-
-    def __init__(self, seconds: float) -> None:
-        self._deadline = time.monotonic() + seconds
-        self._cancelled = False
-
-    def cancel(self) -> None:
-        self._cancelled = True
-
-    def over(self) -> bool:
-        return self._cancelled or time.monotonic() > self._deadline
-
-
-class Store:
-    """Opens or makes the index at `path`; an index of another `INDEX_VERSION` is emptied (its shelves stay listed)."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
-        self._open: list[sqlite3.Connection] = []
-        self._limits = threading.local()
-        try:
-            self._writer = self._connect()
-            self._prepare()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):  # locked, unwritable: the file itself may be sound
-                raise
-            log.warning("%s is no index any more (%s); it is kept as %s.damaged and a new one is made", path, error, path.name)
-            for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-                path.with_name(name).unlink(missing_ok=True) if name != path.name else path.replace(f"{path}.damaged")
-            self._writer = self._connect()
-            self._prepare()
-        self._seen_version = self._writer.execute("PRAGMA data_version").fetchone()[0]
-
-    def close(self) -> None:
-        for connection in (self._writer, *self._open):
-            connection.close()
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=_BUSY_MS / 1000, check_same_thread=False, isolation_level=None)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA cache_size = -32000")
-        return connection
-
-    def _prepare(self) -> None:
-        version = self._writer.execute("PRAGMA user_version").fetchone()[0]
-        with self.write() as db:
-            if version not in (0, INDEX_VERSION):
-                for table in _TABLES:
-                    db.execute(f"DROP TABLE IF EXISTS {table}")
-                db.execute("UPDATE shelf SET complete = 0")
-            for statement in _statements(_SCHEMA):
-                db.execute(statement)
-            db.execute(f"PRAGMA user_version = {INDEX_VERSION}")
-
-    @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction of the writer; rolled back if the block raises."""
-        self._writer.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._writer
-        except BaseException:
-            self._writer.execute("ROLLBACK")
-            raise
-        self._writer.execute("COMMIT")
-
-    @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
-        """A connection for reading, lent for the block. Raises TooSlow once this thread's limit is over."""
-        try:
-            connection = self._idle.get_nowait()
-        except queue.Empty:
-            connection = self._connect()
-            connection.execute("PRAGMA query_only = ON")
-            self._open.append(connection)
-        limit: Limit | None = getattr(self._limits, "limit", None)
-        if limit is not None:
-            connection.set_progress_handler(limit.over, _STEPS)
-        try:
-            yield connection
-        except sqlite3.OperationalError as error:
-            if limit is not None and limit.over():
-                raise TooSlow("the answer took too long; ask for something narrower") from None
-            raise error
-        finally:
-            connection.set_progress_handler(None, 0)
-            self._idle.put(connection)
-
-    @contextmanager
-    def within(self, limit: Limit) -> Iterator[None]:
-        """All reads of this thread in the block stop when `limit` is over, statements in mid-run too."""
-        self._limits.limit = limit
-        try:
-            yield
-        finally:
-            self._limits.limit = None
-
-    def written_by_others(self) -> bool:
-        """Whether another process has written since the last call. For the writer's thread alone."""
-        version = self._writer.execute("PRAGMA data_version").fetchone()[0]
-        changed, self._seen_version = version != self._seen_version, version
-        return bool(changed)
+class Store(Database):
+    """The index at a path; one that is no index any more is set aside, and one of another version is read anew."""
 
     # Shelves
 
@@ -362,7 +152,11 @@ class Store:
                 " WHERE NOT EXISTS (SELECT 1 FROM vector v WHERE v.passage_id = p.id) ORDER BY p.id LIMIT ?",
                 (limit,),
             ).fetchall()
-        return [(i, " ".join((*json.loads(trail), _plain(text)))) for i, trail, text in rows]
+        return [(i, " ".join((*json.loads(trail), plain(text)))) for i, trail, text in rows]
+
+    def missing_vectors(self) -> int:
+        with self.read() as db:
+            return int(db.execute("SELECT (SELECT count(*) FROM passage) - (SELECT count(*) FROM vector)").fetchone()[0])
 
     def put_vectors(self, rows: Iterable[tuple[int, bytes]]) -> None:
         """A passage that vanished meanwhile is passed over."""
@@ -376,35 +170,5 @@ def _passage(row: tuple[Any, ...]) -> StoredPassage:
     return StoredPassage(*row[:7], tuple(json.loads(row[7])), *row[8:])  # type: ignore[call-arg]
 
 
-def digest(text: str) -> bytes:
-    """The same for passages that differ only in white space and case."""
-    return hashlib.blake2b(_SPACES.sub(" ", text).strip().lower().encode("utf-8", "surrogatepass"), digest_size=12).digest()
-
-
-def lexical_row(path: str, title: str, anchor: str, trail: Sequence[str], text: str) -> tuple[str, str, str, str]:
-    """What the full-text index sees of a passage: title, trail, names, body.
-
-    `names` holds the path's and anchor's parts and the words inside CamelCase names, so that "thread pool" finds
-    `ThreadPoolExecutor`; the tokenizer itself parts `snake_case` and `dotted.names`.
-    """
-    body = _plain(text)
-    camel = [" ".join(_CAMEL.findall(name)) for name in dict.fromkeys(_IDENTIFIER.findall(f"{title} {anchor} {body}"))]
-    return _plain(title), _plain(" ".join(trail[:-1])), " ".join((path, anchor, *camel)), body
-
-
-def _plain(text: str) -> str:
-    return _MARKUP.sub(" ", text)
-
-
 def _json(value: Sequence[object]) -> str:
     return json.dumps(list(value), ensure_ascii=False, separators=(",", ":"))
-
-
-def _statements(script: str) -> Iterator[str]:
-    """Statement by statement: `executescript` would commit the transaction that it runs in."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""

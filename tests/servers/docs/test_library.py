@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from portico_servers.docs.database import Limit
 from portico_servers.docs.errors import PageNotFound, SourceError, TooSlow
 from portico_servers.docs.indexer import Progress
 from portico_servers.docs.library import version_key
 from portico_servers.docs.service import Service
-from portico_servers.docs.store import Limit
 
 
 def _places(service: Service, query: str, library: str = "") -> list[str]:
