@@ -199,12 +199,11 @@ def seq(*parts: Node) -> Node:
     out: list[Node] = []
     for part in parts:
         for item in part.parts if type(part) is Seq else (part,):
-            kind = type(item)
-            if kind is Never:
+            if type(item) is Never:
                 return NEVER
-            if kind is Text and out and type(last := out[-1]) is Text:
-                out[-1] = Text(last.value + item.value)  # type: ignore[union-attr]  # it is a Text: `kind` says so
-            elif kind is not Empty:
+            if type(item) is Text and out and type(last := out[-1]) is Text:
+                out[-1] = Text(last.value + item.value)
+            elif type(item) is not Empty:
                 out.append(item)
     if not out:
         return EMPTY

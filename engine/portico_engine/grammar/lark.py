@@ -110,7 +110,7 @@ class _Printer:
             case _:
                 if node not in self.terminals:
                     up_to = as_up_to(node)
-                    made = self._lazy(up_to) if up_to else self._hoist(self._regex(node, 0), terminal=True)
+                    made = self._lazy(up_to) if up_to else self._hoist(self._regex(_edges_inside(node), 0), terminal=True)
                     self.terminals[node] = made
                 return self.terminals[node]
 
@@ -149,7 +149,7 @@ class _Printer:
             case ir.Alt(options):
                 return " | ".join(self._regex_group(option, depth) for option in options)
             case ir.And(parts):
-                return " & ".join(self._regex_group(part, depth) for part in parts)
+                return self._intersection(parts, depth)
             case ir.Repeat(item, low, high):
                 return self._regex_group(item, depth) + quantifier(low, high)
             case ir.Not(item):
@@ -158,11 +158,41 @@ class _Printer:
             case _:
                 raise GrammarError("a token reference inside a regular part")
 
+    def _intersection(self, parts: tuple[ir.Node, ...], depth: int) -> str:
+        """Beside a positive part a complement needs no word about UTF-8, and llguidance then knows the form."""
+        if all(isinstance(part, ir.Not) for part in parts):
+            return " & ".join(self._regex_group(part, depth) for part in parts)
+        return " & ".join(
+            f"~{self._regex_group(part.item, depth)}" if isinstance(part, ir.Not) else self._regex_group(part, depth)
+            for part in parts
+        )
+
     def _regex_group(self, node: ir.Node, depth: int) -> str:
         body = self._regex(node, depth + 1)
         if isinstance(node, ir.Seq | ir.Alt | ir.And | ir.Repeat):
             return f"({body})" if depth < MAX_GROUP_DEPTH else self._hoist(body, terminal=True)
         return body
+
+
+def _edges_inside(node: ir.Node) -> ir.Node:
+    """`p (A & ~B) s` for texts p and s as `p A s & ~(p B s)`: the same strings.
+
+    llguidance takes most of a mask from its cache where a lexeme is a repetition up to its closing quote, less something; it
+    looks for the difference on top only (derivre, relevance.rs, is_contained_in_prefixes).
+    """
+    if not isinstance(node, ir.Seq) or not all(isinstance(part, ir.Text | ir.And) for part in node.parts):
+        return node
+    intersections = [part for part in node.parts if isinstance(part, ir.And)]
+    if len(intersections) != 1 or not any(isinstance(part, ir.Not) for part in intersections[0].parts):
+        return node
+    at = node.parts.index(intersections[0])
+    before, after = node.parts[:at], node.parts[at + 1 :]
+    return ir.And(
+        tuple(
+            ir.Not(ir.seq(*before, part.item, *after)) if isinstance(part, ir.Not) else ir.seq(*before, part, *after)
+            for part in intersections[0].parts
+        )
+    )
 
 
 def regular_rules(grammar: ir.Grammar) -> frozenset[str]:

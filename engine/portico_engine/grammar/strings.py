@@ -8,6 +8,7 @@ spelling, none a prefix of another, so it carries intersections and complements 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from portico_engine.grammar.ir import (
@@ -109,11 +110,35 @@ def spell(node: Node) -> Node:
         case Repeat(item, low, high):
             return repeat(spell(item), low, high)
         case And(parts):
-            return And(tuple(map(spell, parts)))
-        case Not(item):
-            return And((ANY_TEXT, Not(spell(item))))
+            return _intersection(parts)
+        case Not():
+            return _intersection((node,))
         case Ref() | TokenRef():
             raise AssertionError("a string's language is regular")
+
+
+def _intersection(parts: tuple[Node, ...]) -> Node:
+    """Spellings of what is in every part: the positive ones, and at most one complement of all that is excluded."""
+    wanted: list[Node] = []
+    excluded: list[Node] = []
+    for part in _flat(parts):
+        if isinstance(part, Not):
+            excluded.append(spell(part.item))
+        else:
+            wanted.append(spell(part))
+    if not wanted:
+        wanted = [ANY_TEXT]
+    if excluded:
+        wanted.append(Not(alt(*excluded)))
+    return wanted[0] if len(wanted) == 1 else And(tuple(wanted))
+
+
+def _flat(parts: Iterable[Node]) -> Iterator[Node]:
+    for part in parts:
+        if isinstance(part, And):
+            yield from _flat(part.parts)
+        else:
+            yield part
 
 
 def quoted(node: Node) -> Node:

@@ -122,8 +122,11 @@ class Builder:
             if isinstance(known, Ref) and known.name in self._open:
                 self.recursive.add(known.name)
             return known
-        cases = self.cases(goal)
         pointer = goal[0][0].pointer if goal else ""
+        types = self.expander.plain_types(goal[0]) if len(goal) == 1 else None
+        if types is not None and types in self.shared:
+            return self._share(self.shared[types], key, pointer)
+        cases = self.cases(goal)
         if len(cases) == 1 and not cases[0].atoms and cases[0].types in self.shared:
             return self._share(self.shared[cases[0].types], key, pointer)
         name = self.new_name(hint)
@@ -222,11 +225,10 @@ def size(node: Node) -> int:
     while stack:
         item = stack.pop()
         total += 1
-        match item:
-            case Seq(parts) | And(parts):
-                stack.extend(parts)
-            case Alt(options):
-                stack.extend(options)
-            case Repeat(inner) | Not(inner):
-                stack.append(inner)
+        if type(item) is Seq or type(item) is And:
+            stack.extend(item.parts)
+        elif type(item) is Alt:
+            stack.extend(item.options)
+        elif type(item) is Repeat or type(item) is Not:
+            stack.append(item.item)
     return total

@@ -8,15 +8,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from portico_engine.errors import GrammarError, InvalidSchema, Unsatisfiable
-from portico_engine.grammar.bounds import DEFAULT_BOUNDS, DEFAULT_LIMITS, NODE_BYTES, Bounds, Limits, Meter
+from portico_engine.grammar.bounds import DEFAULT_BOUNDS, DEFAULT_LIMITS, Bounds, Limits, Meter
 from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.compiled import CompiledGrammar, CompileReport, Failed
 from portico_engine.grammar.ir import Grammar, Never, Node, Ref
-from portico_engine.grammar.schema.build import Builder, size
+from portico_engine.grammar.schema.build import Builder
 from portico_engine.grammar.schema.document import SchemaDocument
 from portico_engine.grammar.schema.shared import shared_rules
 
 ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
+_RULE_BYTES = 6_000  # of a rule's nodes, rounded up from real tools'
 
 
 def schema_to_ir(
@@ -104,7 +105,7 @@ _TOOLS: ByteCache[tuple[Grammar | None, CompileReport]] = ByteCache(
 
 
 def _size(grammar: Grammar | None) -> int:
-    return 1024 + (0 if grammar is None else sum(size(node) for node in grammar.rules.values()) * NODE_BYTES)
+    return _RULE_BYTES * (1 + len(grammar.rules if grammar else ()))
 
 
 def _tool_to_ir(

@@ -5,10 +5,10 @@ It works on the IR alone and knows no schema.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from portico_engine.grammar.bounds import Meter
-from portico_engine.grammar.ir import NEVER, Alt, And, Never, Node, Not, Ref, Repeat, Seq, alt, repeat, seq
+from portico_engine.grammar.ir import NEVER, Alt, Never, Node, Ref, Repeat, Seq, alt, repeat, seq
 
 _MORE_LEVELS = (1, 2, 4, 8)  # times the bound, where no value is that shallow
 
@@ -71,14 +71,13 @@ def references(node: Node) -> list[str]:
     stack = [node]
     while stack:
         item = stack.pop()
-        kind = type(item)
-        if kind is Ref:
+        if type(item) is Ref:
             found.append(item.name)
-        elif kind is Seq:
+        elif type(item) is Seq:
             stack.extend(item.parts)
-        elif kind is Alt:
+        elif type(item) is Alt:
             stack.extend(item.options)
-        elif kind is Repeat:
+        elif type(item) is Repeat:
             stack.append(item.item)
     return found
 

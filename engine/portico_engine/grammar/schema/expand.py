@@ -110,6 +110,16 @@ class Expander:
                     parts.append(part)
         return AllOf(tuple(parts)) if positive else AnyOf(tuple(parts), node.pointer, "not")
 
+    def plain_types(self, sub: Sub) -> frozenset[str] | None:
+        """The types of a subschema that says nothing else, as most do; None where there is more to it."""
+        node, positive = sub
+        schema = node.value
+        if not positive or not isinstance(schema, dict) or not isinstance(schema.get("type"), str) or "nullable" in schema:
+            return None
+        if any(keyword in _HANDLERS for keyword in schema if keyword != "type"):
+            return None
+        return _TYPES.get(schema["type"])
+
     def sub(self, node: SchemaNode, *path: str | int, positive: bool = True) -> Sub:
         return self.document.child(node, *path), positive
 

@@ -13,21 +13,22 @@ from portico_engine.grammar.bounds import DEFAULT_LIMITS, Bounds, Meter
 from portico_engine.grammar.compiled import DefaultBound
 from portico_engine.grammar.ir import Node, Ref
 from portico_engine.grammar.schema.document import SchemaDocument
-from portico_engine.grammar.schema.formula import ALL_TYPES, INTEGER, NUMBER, STRING
+from portico_engine.grammar.schema.formula import ALL_TYPES, BOOLEAN, INTEGER, NUMBER, STRING
 
 _SCHEMAS = {
     "any-value": (ALL_TYPES, True),
     "any-string": (frozenset({STRING}), {"type": "string"}),
     "any-integer": (frozenset({INTEGER}), {"type": "integer"}),
     "any-number": (NUMBER, {"type": "number"}),
+    "any-boolean": (frozenset({BOOLEAN}), {"type": "boolean"}),
 }
 
 
 class SharedRule(NamedTuple):
-    """A rule with those that it needs, and the bounds that open ends got in them."""
+    """A reference or a small node, the rules that it needs, and the bounds that open ends got in them."""
 
     rules: Mapping[str, Node]
-    start: Ref
+    start: Node
     bounded: tuple[DefaultBound, ...]
 
 
@@ -44,5 +45,5 @@ def _made(name: str, schema: object, bounds: Bounds | None) -> SharedRule:
     document = SchemaDocument(schema, meter)
     builder = Builder(document, tool="", prefix="any-", bounds=bounds, limits=DEFAULT_LIMITS, meter=meter, shared={})
     start = builder.goal(((document.root, True),), name.removeprefix("any-"))
-    assert start == Ref(name)
-    return SharedRule(builder.finished(name), start, tuple(builder.bounded.values()))
+    rules = builder.finished(start.name) if isinstance(start, Ref) else {}
+    return SharedRule(rules, start, tuple(builder.bounded.values()))
