@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from portico_engine.errors import GrammarError, GrammarTooLarge
 from portico_engine.grammar import ir
+from portico_engine.grammar.lexeme_forms import forms
 from portico_engine.grammar.lexing import Cut, cut_into_lexemes
 from portico_engine.grammar.lexing_json import json_shapes
 from portico_engine.grammar.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
@@ -110,9 +111,12 @@ class _Printer:
             case _:
                 if node not in self.terminals:
                     up_to = as_up_to(node)
-                    made = self._lazy(up_to) if up_to else self._hoist(self._regex(_edges_inside(node), 0), terminal=True)
-                    self.terminals[node] = made
+                    self.terminals[node] = self._lazy(up_to) if up_to else self._forms(node)
                 return self.terminals[node]
+
+    def _forms(self, node: ir.Node) -> str:
+        made = [self._hoist(self._regex(form, 0), terminal=True) for form in forms(node)]
+        return made[0] if len(made) == 1 else f"({' | '.join(made)})"
 
     def _lazy(self, up_to: UpTo) -> str:
         """A lexeme that ends at its first match."""
@@ -172,27 +176,6 @@ class _Printer:
         if isinstance(node, ir.Seq | ir.Alt | ir.And | ir.Repeat):
             return f"({body})" if depth < MAX_GROUP_DEPTH else self._hoist(body, terminal=True)
         return body
-
-
-def _edges_inside(node: ir.Node) -> ir.Node:
-    """`p (A & ~B) s` for texts p and s as `p A s & ~(p B s)`: the same strings.
-
-    llguidance takes most of a mask from its cache where a lexeme is a repetition up to its closing quote, less something; it
-    looks for the difference on top only (derivre, relevance.rs, is_contained_in_prefixes).
-    """
-    if not isinstance(node, ir.Seq) or not all(isinstance(part, ir.Text | ir.And) for part in node.parts):
-        return node
-    intersections = [part for part in node.parts if isinstance(part, ir.And)]
-    if len(intersections) != 1 or not any(isinstance(part, ir.Not) for part in intersections[0].parts):
-        return node
-    at = node.parts.index(intersections[0])
-    before, after = node.parts[:at], node.parts[at + 1 :]
-    return ir.And(
-        tuple(
-            ir.Not(ir.seq(*before, part.item, *after)) if isinstance(part, ir.Not) else ir.seq(*before, part, *after)
-            for part in intersections[0].parts
-        )
-    )
 
 
 def regular_rules(grammar: ir.Grammar) -> frozenset[str]:
