@@ -66,9 +66,9 @@ def terms(html: Path) -> list[Term]:
         tree = LexborHTMLParser(page.read_text(encoding="utf-8"))
         for cell in tree.css("table.genindextable td"):
             for child in _children(cell, "ul"):
-                for text, href in _entries(child, ""):
-                    if "://" not in href and "#" in href:
-                        places[text].add(href)
+                _note(_entries(child, ""), places)
+            for child in _children(cell, "dl"):  # as Sphinx wrote it before its version 1.8, and some themes still do
+                _note(_pairs(child, ""), places)
     ordered = sorted(places)
     random.Random(7).shuffle(ordered)
     return [
@@ -109,6 +109,28 @@ def _entries(items: LexborNode, above: str) -> Iterator[tuple[str, str]]:
                 yield term, href
         for below in inner:
             yield from _entries(below, term)
+
+
+def _pairs(items: LexborNode, above: str) -> Iterator[tuple[str, str]]:
+    """The same of a definition list, where what stands below a term is in the `dd` after it."""
+    term = above
+    child = items.child
+    while child is not None:
+        if child.tag == "dt":
+            term = " ".join(f"{above} {_MARK.sub('', child.text() or '')}".split()).strip(" ,")
+            for link in child.css("a"):
+                if href := link.attributes.get("href"):
+                    yield term, href
+        elif child.tag == "dd":
+            for below in _children(child, "dl"):
+                yield from _pairs(below, term)
+        child = child.next
+
+
+def _note(entries: Iterator[tuple[str, str]], places: dict[str, set[str]]) -> None:
+    for text, href in entries:
+        if "://" not in href and "#" in href:
+            places[text].add(href)
 
 
 def _children(node: LexborNode, tag: str) -> Iterator[LexborNode]:

@@ -5,6 +5,7 @@ Knows the terminal. Progress goes to stderr, results to stdout.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from portico_servers.docs.service import Service
 
 _SECONDS_A_LINE = 3.0
+_MAX_REASONS = 20
 cache_option = click.option(
     "--cache-dir", type=click.Path(path_type=Path, file_okay=False), help="Where the index is kept.", metavar="DIR"
 )
@@ -93,11 +95,19 @@ def remove(names: tuple[str, ...], cache_dir: Path | None) -> None:
 def _service(cache_dir: Path | None) -> Iterator[Service]:
     from portico_servers.docs.service import Service
 
+    # What it warns of is said here, once.
+    logging.getLogger("portico_servers.docs.indexer").addFilter(_silent)
     try:
         with closing(Service([], cache_dir, watch=False)) as service:
             yield service
     except DocsError as error:
         raise click.ClickException(str(error)) from None
+    finally:
+        logging.getLogger("portico_servers.docs.indexer").removeFilter(_silent)
+
+
+def _silent(record: logging.LogRecord) -> bool:
+    return False
 
 
 def _named(service: Service, names: Sequence[str]) -> list[Shelf]:
@@ -129,9 +139,7 @@ def _update(service: Service, shelves: Sequence[Shelf], *, keep_going: bool = Fa
         _index(service, shelves, show)
     failed = service.indexer.progress.failed
     problems += [failed[s.name] for s in shelves if s.name in failed]
-    for name, why in failed.items():
-        if name not in {s.name for s in shelves}:
-            click.echo(f"left out: {why}", err=True)
+    _say_left_out([why for name, why in failed.items() if name not in {s.name for s in shelves}])
     if problems and not keep_going:
         raise SourceError(problems[0])
     return "; ".join(problems)
@@ -188,12 +196,16 @@ def _line_by_line() -> _Show:
 
 def _tell(outcome: Outcome) -> None:
     click.echo(f"{outcome.read} pages read, {outcome.unchanged} unchanged, {outcome.gone} gone", err=True)
-    for why in list(outcome.skipped.values())[:20]:
-        click.echo(f"left out: {why}", err=True)
-    if len(outcome.skipped) > 20:
-        click.echo(f"left out: {len(outcome.skipped) - 20} more", err=True)
+    _say_left_out(list(outcome.skipped.values()))
     if outcome.elsewhere:
         click.echo(f"left out: {outcome.elsewhere} links to other hosts", err=True)
+
+
+def _say_left_out(reasons: Sequence[str]) -> None:
+    for why in reasons[:_MAX_REASONS]:
+        click.echo(f"left out: {why}", err=True)
+    if len(reasons) > _MAX_REASONS:
+        click.echo(f"left out: {len(reasons) - _MAX_REASONS} more", err=True)
 
 
 def _say(shelf: Shelf) -> None:

@@ -158,13 +158,14 @@ class Indexer:
         self._store.put_pages(shelf.id, good)
 
     def _embed(self) -> None:
-        changed = False
+        last = 0
         if self.progress.phase == "embedding":
             self.progress.set(done=0, total=self._store.missing_vectors())
         while not self._stop.is_set():
-            rows = self._store.without_vector(_EMBED_BATCH)
+            rows = self._store.without_vector(_EMBED_BATCH, last)
             if not rows:
                 break
+            last = rows[-1][0]
             try:
                 vectors = self._embedder.embed([text for _, text in rows])
             except RuntimeError as error:
@@ -173,8 +174,7 @@ class Indexer:
             half = vectors.astype(np.float16)
             self._store.put_vectors((i, half[n].tobytes()) for n, (i, _) in enumerate(rows))
             self.progress.set(done=self.progress.done + len(rows))
-            changed = True
-        if changed:
+        if last:
             self._load_vectors()
 
     def _load_vectors(self) -> None:

@@ -144,13 +144,13 @@ class Store(Database):
 
     # Vectors
 
-    def without_vector(self, limit: int) -> list[tuple[int, str]]:
-        """(passage id, trail and text) of passages that have no vector yet."""
+    def without_vector(self, limit: int, after: int = 0) -> list[tuple[int, str]]:
+        """(passage id, trail and text) of passages beyond id `after` that have no vector yet, in order of id."""
         with self.read() as db:
             rows = db.execute(
-                "SELECT p.id, s.trail, p.text FROM passage p JOIN section s ON s.id = p.section_id"
-                " WHERE NOT EXISTS (SELECT 1 FROM vector v WHERE v.passage_id = p.id) ORDER BY p.id LIMIT ?",
-                (limit,),
+                "SELECT p.id, s.trail, p.text FROM passage p JOIN section s ON s.id = p.section_id WHERE p.id > ?"
+                " AND NOT EXISTS (SELECT 1 FROM vector v WHERE v.passage_id = p.id) ORDER BY p.id LIMIT ?",
+                (after, limit),
             ).fetchall()
         return [(i, " ".join((*json.loads(trail), plain(text)))) for i, trail, text in rows]
 

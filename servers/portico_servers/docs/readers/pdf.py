@@ -6,6 +6,7 @@ pypdf extracts; nothing in the document is run. A scanned PDF without text says 
 from __future__ import annotations
 
 import io
+import logging
 import re
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ def read_pdf(path: str, data: bytes) -> Page:
     from pypdf import PdfReader
     from pypdf.errors import PyPdfError
 
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what it mends on the way is nobody's concern
     try:
         reader = PdfReader(io.BytesIO(data))
         if reader.is_encrypted and not reader.decrypt(""):
