@@ -1,4 +1,4 @@
-"""Two more small databases, for tuning: a library's loans, and a clinic. What is reported is never measured on them."""
+"""Three more small databases, for tuning: a library's loans, a clinic, flights. What is reported is never measured on them."""
 
 from __future__ import annotations
 
@@ -38,6 +38,20 @@ CREATE TABLE Visit (
   VisitId INTEGER PRIMARY KEY, PatientId INTEGER NOT NULL REFERENCES Patient, DoctorId INTEGER NOT NULL REFERENCES Doctor,
   Day DATE NOT NULL, Outcome VARCHAR(20) NOT NULL CHECK (Outcome IN ('cured', 'referred', 'admitted', 'missed')),
   Minutes INTEGER, Fee NUMERIC(8, 2) NOT NULL, Temperature REAL
+);
+"""
+FLIGHTS = """
+CREATE TABLE airlines (code TEXT PRIMARY KEY, name TEXT NOT NULL, home_country TEXT, founded INTEGER);
+CREATE TABLE airports (code TEXT PRIMARY KEY, name TEXT NOT NULL, city TEXT NOT NULL, runways INTEGER NOT NULL);
+CREATE TABLE flights (
+  flight_id INTEGER PRIMARY KEY, airline TEXT NOT NULL REFERENCES airlines (code),
+  origin TEXT NOT NULL REFERENCES airports (code), destination TEXT NOT NULL REFERENCES airports (code),
+  departed_at TIMESTAMP NOT NULL, duration_minutes INTEGER NOT NULL, delay_minutes INTEGER,
+  status TEXT NOT NULL CHECK (status IN ('on time', 'delayed', 'cancelled')), fare REAL NOT NULL
+);
+CREATE TABLE bookings (
+  booking_id INTEGER PRIMARY KEY, flight_id INTEGER NOT NULL REFERENCES flights (flight_id), passenger TEXT NOT NULL,
+  cabin TEXT NOT NULL CHECK (cabin IN ('economy', 'business')), paid REAL NOT NULL, checked_in BOOLEAN NOT NULL, email TEXT
 );
 """
 _TOWNS = ["Ghent", "Turku", "Graz", "Cork", "Porto"]
@@ -98,4 +112,32 @@ def clinic_rows(rng: random.Random) -> Iterator[tuple[str, Rows]]:
     yield "Visit", visits
 
 
-DEV_SAMPLES: dict[str, Sample] = {"library": (LIBRARY, library_rows), "clinic": (CLINIC, clinic_rows)}
+def flights_rows(rng: random.Random) -> Iterator[tuple[str, Rows]]:
+    """Airlines, airports, a year of flights and their bookings."""
+    airlines = [("AV", "Avela", "Spain", 1987), ("NX", "Nordex", "Norway", 1999), ("ZR", "Zephyr", "Spain", 2011)]
+    yield "airlines", list(airlines)
+    cities = [("LIS", "Humberto", "Lisbon", 2), ("OSL", "Gardermoen", "Oslo", 2), ("VIE", "Schwechat", "Vienna", 3)]
+    yield "airports", list(cities)
+    flights: Rows = []
+    for i in range(1, 181):
+        origin, destination = rng.sample(["LIS", "OSL", "VIE"], 2)
+        status = rng.choice(["on time", "on time", "delayed", "cancelled"])
+        delay = rng.randint(5, 200) if status == "delayed" else None
+        length, fare = rng.randint(60, 400), rng.randint(40, 700)
+        row = (i, rng.choice(airlines)[0], origin, destination, moment(rng, 2024), length, delay, status, fare)
+        flights.append(row)
+    yield "flights", flights
+    bookings: Rows = []
+    for i in range(1, 301):
+        name = f"{rng.choice(_PEOPLE)} {rng.choice(_FAMILIES)}"
+        paid, email = rng.randint(40, 1400), None if rng.random() < 0.4 else f"p{i}@example.org"
+        row = (i, rng.randint(1, 180), name, rng.choice(["economy", "economy", "business"]), paid, rng.random() < 0.7, email)
+        bookings.append(row)
+    yield "bookings", bookings
+
+
+DEV_SAMPLES: dict[str, Sample] = {
+    "library": (LIBRARY, library_rows),
+    "clinic": (CLINIC, clinic_rows),
+    "flights": (FLIGHTS, flights_rows),
+}

@@ -24,7 +24,8 @@ from portico_engine.request import Delta, FinishReason, ModelInfo, Request, Samp
 if TYPE_CHECKING:
     from portico_engine.async_engine import AsyncEngine
     from portico_engine.engine import Engine
-    from portico_engine.prior import CallPrior, TextPrior, ToolCallPrior
+    from portico_engine.prior import CallPrior, ToolCallPrior
+    from portico_engine.text_prior import TextPrior
     from portico_engine.tokenizer import Tokenizer
 
 _LAZY = {
@@ -32,7 +33,7 @@ _LAZY = {
     "Engine": "portico_engine.engine",
     "CallPrior": "portico_engine.prior",
     "Tokenizer": "portico_engine.tokenizer",
-    "TextPrior": "portico_engine.prior",
+    "TextPrior": "portico_engine.text_prior",
     "ToolCallPrior": "portico_engine.prior",
 }
 

@@ -5,8 +5,8 @@ opinion to their logits, where the grammar leaves a choice, is a product of expe
 grammar. Opinions are a potential over JSON prefixes: a token gets the potential after it less the potential before it
 (potential-based shaping; Ng, Harada and Russell 1999), so that along a whole call they sum up to the weights of its parts.
 
-`TextPrior` does the same for a choice among whole texts. It owns the arithmetic on text; it knows neither schemas nor retrieval
-(the caller has made weights out of those), nor logits.
+It owns the arithmetic on text; it knows neither schemas nor retrieval (the caller has made weights out of those), nor logits.
+`text_prior.py` does the same for a choice among whole texts.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 OPEN_STRING = 256  # more allowed tokens than this: free text, not a choice between names
 MORE = -9.0  # nats for an array's every item but the first, and for an empty array
+ITEM = 6.0  # nats for an item that an array is worth having
 EMPTY_STRING = -20.0  # nats for leaving a free string empty
 NO_PHRASE = "\x00"  # leads away from every phrase: JSON strings can't have it as it is
 LONGEST_TOKEN = 32  # characters
@@ -31,21 +32,31 @@ HURRY = 0.25  # nats a character for ending a free string that is past the calle
 class CallPrior:
     """Weights in nats, by path below the call's arguments ("filters.column"; arrays don't count as a level).
 
-    `keys` weigh writing a key at all, in schema order; `values` weigh whole strings (JSON-escaped) as values of a path.
+    `keys` weigh writing a key at all, in schema order; `values` weigh whole strings (JSON-escaped) as values of a path, `bare`
+    numbers and literals as JSON writes them. `items`: what is believed of each item that an array is worth having.
+    `then`: what is believed of the rest of an object, and of all below, once the value at that path is the one named.
     """
 
     keys: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # of an object's path
     values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    bare: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    items: Mapping[str, Sequence[CallPrior]] = field(default_factory=dict)
+    then: Mapping[str, Mapping[str, CallPrior]] = field(default_factory=dict)
+
+
+_NOTHING = CallPrior()
 
 
 @dataclass(frozen=True, slots=True)
 class _Level:
     kind: Literal["{", "["]
     path: str
+    prior: CallPrior = _NOTHING
     key: str | None = None
     expects: Literal["key", "value", "end"] = "key"
     items: frozenset[str] = frozenset()  # of an array, the strings it has
     filled: bool = False  # of an array, whether it has anything
+    commas: int = 0  # of an array, how many items lie behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,7 @@ class JsonState:
 
     levels: tuple[_Level, ...] = ()
     string: str | None = None  # the open string's content so far, escapes as written
+    bare: str | None = None  # the number or literal that is being written
     is_key: bool = False
     escaped: bool = False
     tool: str | None = None
@@ -137,33 +149,35 @@ class ToolCallPrior:
         assert state.string is not None
         if char != '"' or state.escaped:
             return replace(state, string=state.string + char, escaped=char == "\\" and not state.escaped)
-        said = state.string
-        total, tool = state.total, state.tool
+        said, tool = state.string, state.tool
         if not state.levels:
             return replace(state, string=None)
         level = state.levels[-1]
         if state.is_key:
-            total += self._keys(state, level).get(said, 0.0)
+            total = state.total + _keys(level).get(said, 0.0)
             level = replace(level, key=said, expects="value")
         elif level.kind == "[":
-            total += self._values(state).get(said, 0.0) if said not in level.items else MORE
+            total = state.total + (self._values(state).get(said, 0.0) if said not in level.items else MORE)
             level = replace(level, items=level.items | {said}, filled=True, expects="end")
         else:
-            total += self._values(state).get(said, 0.0)
+            total = state.total + self._values(state).get(said, 0.0) - self._peak(state)
             if level.path == "" and level.key == "name":
                 tool = said
-            level = replace(level, expects="end")
+            level = replace(level, expects="end", prior=_then(level, said))
         return replace(state, string=None, is_key=False, tool=tool, total=total, levels=(*state.levels[:-1], level))
 
     def _outside(self, state: JsonState, char: str) -> JsonState:
+        if state.bare is not None and char in ",}]":
+            state = self._end_bare(state)
         levels = state.levels
         top = levels[-1] if levels else None
         if char == '"':
-            return replace(state, string="", is_key=top is not None and top.kind == "{" and top.expects == "key", escaped=False)
+            is_key = top is not None and top.kind == "{" and top.expects == "key"
+            return replace(state, string="", is_key=is_key, escaped=False, levels=_begun(levels))
         if char in "{[":
             path = "" if top is None else top.path if top.kind == "[" else _join(top.path, top.key)
             outer = levels if top is None or top.kind == "{" else (*levels[:-1], replace(top, filled=True, expects="end"))
-            return replace(state, levels=(*outer, _Level("{" if char == "{" else "[", path)))
+            return replace(state, levels=(*outer, _Level("{" if char == "{" else "[", path, self._inherited(state, path))))
         if char in "}]" and top is not None:
             empty = char == "]" and top.kind == "[" and not top.filled
             outer = levels[:-1]
@@ -171,23 +185,38 @@ class ToolCallPrior:
                 outer = (*outer[:-1], replace(outer[-1], expects="end"))
             return replace(state, levels=outer, total=state.total + (MORE if empty else 0.0))
         if char == "," and top is not None:
-            more = MORE if top.kind == "[" else 0.0
-            return replace(state, levels=(*levels[:-1], replace(top, expects="key")), total=state.total + more)
-        if top is not None and top.kind == "[" and not top.filled:
-            return replace(state, levels=(*levels[:-1], replace(top, filled=True)))
+            more = MORE if top.kind == "[" and top.commas + 1 >= max(_wanted(top), 1) else 0.0
+            top = replace(top, expects="key", commas=top.commas + 1)
+            return replace(state, levels=(*levels[:-1], top), total=state.total + more)
+        if char != ":" and top is not None and (top.kind == "[" or top.expects == "value"):
+            levels = _begun(levels)
+            return replace(state, bare=(state.bare or "") + char, levels=(*levels[:-1], replace(levels[-1], filled=True)))
         return state
+
+    def _end_bare(self, state: JsonState) -> JsonState:
+        assert state.bare is not None
+        total = state.total + self._bare(state).get(state.bare, 0.0) - self._peak(state)
+        level = replace(state.levels[-1], expects="end")
+        return replace(state, bare=None, total=total, levels=(*state.levels[:-1], level))
+
+    def _inherited(self, state: JsonState, path: str) -> CallPrior:
+        """What is believed inside of an object or array that opens here."""
+        if not state.levels:
+            return _NOTHING
+        if path == "arguments" and len(state.levels) == 1 + (state.levels[0].kind == "["):
+            return self._calls.get(state.tool or "", _NOTHING)
+        return _item(state.levels[-1])
 
     # --- weighing -------------------------------------------------------------------------------------------------------------
 
     def _potential(self, state: JsonState) -> float:
-        """What is collected, the best of what is open, and every later key that is worth writing."""
+        """What is collected, the best of what is open, and every later key or item that is worth writing."""
         if not state.levels:
             return state.total
         top = state.levels[-1]
-        total = state.total + sum(_worth(self._later_keys(state, level)) for level in state.levels[:-1] if level.kind == "{")
-        later = self._later_keys(state, top) if top.kind == "{" else {}
+        total = state.total + sum(_rest(level) for level in state.levels[:-1])
         if state.is_key or (top.kind == "{" and top.expects == "key" and top.key is not None):
-            names = list(later)
+            names = list(later := _later_keys(top))
             start = state.string or ""
             choices = [
                 later[name] + _worth({after: later[after] for after in names[i + 1 :]})
@@ -195,28 +224,34 @@ class ToolCallPrior:
                 if name.startswith(start)
             ]
             return total + max(choices, default=0.0)
-        total += _worth(later)
-        if state.string is not None:
-            options = self._values(state).items()
-            fitting = (weight for phrase, weight in options if phrase.startswith(state.string) and phrase not in top.items)
-            return total + max(fitting, default=0.0)
-        if (top.kind == "{" and top.expects == "value") or (top.kind == "[" and top.expects == "key" and top.filled):
-            fresh = (weight for phrase, weight in self._values(state).items() if phrase not in top.items)
-            return total + max(fresh, default=0.0)
-        return total
+        return total + self._best(state, top)
 
-    def _later_keys(self, state: JsonState, level: _Level) -> Mapping[str, float]:
-        """The keys of an object that may follow the last one written."""
-        keys = self._keys(state, level)
-        if level.key is None or level.key not in keys:
-            return keys
-        names = list(keys)
-        return {name: keys[name] for name in names[names.index(level.key) + 1 :]}
+    def _best(self, state: JsonState, top: _Level) -> float:
+        """What the value that is being written may still become, with what it makes of the rest of its object."""
+        if state.bare is not None:
+            weights = self._bare(state)
+            return (
+                _rest(top)
+                + max((w for text, w in weights.items() if text.startswith(state.bare)), default=0.0)
+                - self._peak(state)
+            )
+        start = state.string or ""
+        if state.string is not None or (top.kind == "[" and top.expects == "key" and top.filled):
+            found = [
+                weight + _gain(top, phrase)
+                for phrase, weight in self._values(state).items()
+                if phrase not in top.items and phrase.startswith(start)
+            ]
+            return _rest(top) + max(found, default=0.0) - self._peak(state)
+        return _rest(top)
 
-    def _keys(self, state: JsonState, level: _Level) -> Mapping[str, float]:
-        path = _below_arguments(level.path)
-        call = self._calls.get(state.tool or "")
-        return {} if call is None or path is None else call.keys.get(path, {})
+    def _peak(self, state: JsonState) -> float:
+        """The best that an object's value can add. It is taken off all of them: a key is worth writing for its own weight."""
+        top = state.levels[-1]
+        if top.kind == "[":
+            return 0.0
+        strings = (weight + _gain(top, phrase) for phrase, weight in self._values(state).items())
+        return max((*strings, *self._bare(state).values()), default=0.0)
 
     def _values(self, state: JsonState) -> Mapping[str, float]:
         if not state.levels:
@@ -224,31 +259,64 @@ class ToolCallPrior:
         top = state.levels[-1]
         if top.path == "" and top.key == "name":
             return self._names
-        path = _below_arguments(top.path if top.kind == "[" else _join(top.path, top.key))
-        call = self._calls.get(state.tool or "")
-        return {} if call is None or path is None else call.values.get(path, {})
+        path = _value_path(top)
+        return {} if path is None else _item(top).values.get(path, {})
+
+    def _bare(self, state: JsonState) -> Mapping[str, float]:
+        path = _value_path(state.levels[-1])
+        return {} if path is None else _item(state.levels[-1]).bare.get(path, {})
 
 
-class TextPrior:
-    """Implements `TokenPrior` for a choice among whole texts, of which `weights` (nats) says how likely each one is."""
+def _keys(level: _Level) -> Mapping[str, float]:
+    path = _below_arguments(level.path)
+    return {} if path is None else level.prior.keys.get(path, {})
 
-    def __init__(self, token_texts: Sequence[str], weights: Mapping[str, float], *, strength: float = 1.0) -> None:
-        self._texts = token_texts
-        self._weights = weights
-        self._strength = strength
 
-    def bias(self, text: str, allowed: npt.NDArray[np.int64]) -> npt.NDArray[np.float32] | None:
-        """See `TokenPrior`. A token that ends the text weighs what the text so far does."""
-        before = self._best(text)
-        if before is None:
-            return None
-        pieces = (self._texts[token] for token in allowed.tolist())
-        found = [self._best(text + piece) if piece else None for piece in pieces]  # control tokens have no text
-        whole = self._weights.get(text, before)
-        return np.asarray([self._strength * ((whole if f is None else f) - before) for f in found], np.float32)
+def _later_keys(level: _Level) -> Mapping[str, float]:
+    """The keys of an object that may follow the last one written."""
+    keys = _keys(level)
+    if level.key is None or level.key not in keys:
+        return keys
+    names = list(keys)
+    return {name: keys[name] for name in names[names.index(level.key) + 1 :]}
 
-    def _best(self, start: str) -> float | None:
-        return max((weight for text, weight in self._weights.items() if text.startswith(start)), default=None)
+
+def _rest(level: _Level) -> float:
+    """What is still worth writing in an object or an array."""
+    if level.kind == "[":
+        return ITEM * max(0, _wanted(level) - level.commas - (level.expects != "key"))
+    return _worth(_later_keys(level))
+
+
+def _wanted(level: _Level) -> int:
+    """How many items an array is worth having."""
+    path = _below_arguments(level.path)
+    return 0 if path is None else len(level.prior.items.get(path, ()))
+
+
+def _item(level: _Level) -> CallPrior:
+    """What is believed of the value that comes next in an object, or of an array's present item."""
+    items = level.prior.items.get(_below_arguments(level.path) or "", ()) if level.kind == "[" else ()
+    return items[level.commas] if level.commas < len(items) else level.prior
+
+
+def _begun(levels: tuple[_Level, ...]) -> tuple[_Level, ...]:
+    """The levels, once a string or a bare value has begun in the last one."""
+    return (*levels[:-1], replace(levels[-1], expects="value")) if levels and levels[-1].kind == "[" else levels
+
+
+def _gain(level: _Level, said: str) -> float:
+    """What a value makes of the rest of its object."""
+    return _rest(replace(level, prior=then)) - _rest(level) if (then := _then(level, said)) is not level.prior else 0.0
+
+
+def _then(level: _Level, said: str) -> CallPrior:
+    path = _value_path(level)
+    return level.prior if path is None else level.prior.then.get(path, {}).get(said, level.prior)
+
+
+def _value_path(level: _Level) -> str | None:
+    return _below_arguments(level.path if level.kind == "[" else _join(level.path, level.key))
 
 
 def _worth(keys: Mapping[str, float]) -> float:

@@ -18,7 +18,7 @@ import mcp_types as types
 from portico_engine import AsyncEngine, Delta, FinishReason, Request, SamplingParams, TextPrior, Tool, ToolCallPrior, Usage
 from portico_engine.grammar import check_arguments, compile_tool_calls
 from portico_gateway.errors import GatewayError
-from portico_gateway.hints import Hints, read_question
+from portico_gateway.hints import Hints, Priors, read_question
 from portico_gateway.quotes import quotable, quote_grammar, weigh
 from portico_gateway.results import Place, Shown, show
 from portico_gateway.router import Ranked, Router
@@ -260,8 +260,7 @@ class Agent:
         """What retrieval and the question's words say about names and arguments."""
         read = read_question(question)
         names = {r.tool.name: r.weight + self._hints.fit(r.tool, read) for r in ranked}
-        calls = {tool.name: self._hints.prior(tool, read) for tool in tools}
-        return ToolCallPrior(self._texts, names, calls, strength=self._strength)
+        return ToolCallPrior(self._texts, names, Priors(self._hints, tools, read), strength=self._strength)
 
     # --- calling --------------------------------------------------------------------------------------------------------------
 

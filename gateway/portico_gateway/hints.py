@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from portico_engine import CallPrior, Tool
+from portico_gateway.cases import case_of, prior_of
+from portico_gateway.claims import Claims
+from portico_gateway.question import Token, Value, tokens_of, values_of
 from portico_gateway.router import Embedder, words
+from portico_gateway.shapes import Branch, branches
 from portico_gateway.signatures import variants
 
 OPTIONAL = -9.0  # nats for writing an optional key that nothing speaks for
@@ -21,10 +25,10 @@ SPOKEN_FOR = 6.0  # for one that the question speaks for
 SAID = 7.0  # for an option all of whose words the question has
 NEAR = 8.0  # for an option at cosine 1 from the question
 HEAD = 4.0  # for an option that has the noun after "which", "each", "per" or "by"
-TOGETHER = 3.0  # for an alternative, for each of its other keys that speaks for it, two at most
 FIRST = 1.0  # for the first of options that have no words ("=", "!="): schemas list the usual one first
 SPELLED = 7.0  # for a string that the question spells out
 UNSPELLED = -5.0  # for a tool that needs a string which the question does not spell out
+SHAPES_KEPT = 64  # objects whose alternatives are read once
 MAX_DEPTH = 4  # objects within objects that are looked at
 
 _LITERAL = re.compile(
@@ -54,6 +58,8 @@ class Question:
     names: tuple[str, ...]  # quoted, identifiers, names, numbers
     identifiers: tuple[str, ...]  # those of the names that only code or a quotation has
     paths: tuple[str, ...]
+    tokens: tuple[Token, ...]
+    values: tuple[Value, ...]
 
 
 def read_question(text: str) -> Question:
@@ -72,13 +78,46 @@ def read_question(text: str) -> Question:
     kept = [w.strip("?!.,;:()\"'`") for w in text.split()]
     topic = " ".join(w for w in kept if w and words(w)) or text.strip(" ?!.")
     heads = frozenset(word for found in _HEAD.findall(text.lower()) for word in words(found))
-    return Question(text, frozenset(said), frozenset(words(text)), heads, topic, tuple(names), tuple(identifiers), tuple(paths))
+    tokens = tokens_of(text)
+    return Question(
+        text=text,
+        said=frozenset(said),
+        stems=frozenset(words(text)),
+        heads=heads,
+        topic=topic,
+        names=tuple(names),
+        identifiers=tuple(identifiers),
+        paths=tuple(paths),
+        tokens=tokens,
+        values=values_of(text, tokens),
+    )
 
 
 @dataclass(slots=True)
 class _Weights:
     keys: dict[str, dict[str, float]] = field(default_factory=dict)
     values: dict[str, dict[str, float]] = field(default_factory=dict)
+    then: dict[str, Mapping[str, CallPrior]] = field(default_factory=dict)
+
+
+class Priors(Mapping[str, CallPrior]):
+    """The priors of some tools by name, each made when it is first looked at: a question calls one of them."""
+
+    def __init__(self, hints: Hints, tools: Sequence[Tool], question: Question) -> None:
+        self._hints, self._question = hints, question
+        self._tools = {tool.name: tool for tool in tools}
+        self._made: dict[str, CallPrior] = {}
+
+    def __getitem__(self, name: str) -> CallPrior:
+        if name not in self._made:
+            self._made[name] = self._hints.prior(self._tools[name], self._question)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tools)
+
+    def __len__(self) -> int:
+        return len(self._tools)
 
 
 class Hints:
@@ -87,12 +126,13 @@ class Hints:
     def __init__(self, embed: Embedder) -> None:
         self._embed = embed
         self._vectors: dict[str, Any] = {}
+        self._shapes: dict[str, list[Branch]] = {}
 
     def prior(self, tool: Tool, question: Question) -> CallPrior:
         """What the question says about this tool's arguments."""
         found = _Weights()
         self._object(tool.parameters, tool.parameters, "", question, found)
-        return CallPrior(found.keys, found.values)
+        return CallPrior(found.keys, found.values, then=found.then)
 
     def fit(self, tool: Tool, question: Question) -> float:
         """What it costs the tool that it must be told a name, a path or a statement that the question does not spell out."""
@@ -109,9 +149,16 @@ class Hints:
         return cost
 
     def _object(
-        self, schema: Any, root: Mapping[str, Any], path: str, question: Question, found: _Weights, depth: int = 0
+        self,
+        schema: Any,
+        root: Mapping[str, Any],
+        path: str,
+        question: Question,
+        found: _Weights,
+        depth: int = 0,
+        item: bool = False,
     ) -> None:
-        if depth > MAX_DEPTH:
+        if depth > MAX_DEPTH or (not item and self._alternatives(schema, root, path, question, found, depth)):
             return
         views = [v for v in variants(schema, root) if v.get("properties")]
         names = list(dict.fromkeys(name for view in views for name in view["properties"]))
@@ -127,7 +174,6 @@ class Hints:
                 for value, weight in values.items()
                 if weight >= SAID
             }
-        self._together(views, root, path, found)
         keys = found.keys.setdefault(path, {})
         for name in names:
             needed = all(name in (view.get("required") or ()) for view in views)
@@ -135,23 +181,31 @@ class Hints:
             spoken = bool(chosen[name] - others) or bool(_spoken(_described(nodes[name], root), question).get(""))
             keys[name] = 0.0 if needed else SPOKEN_FOR if spoken else OPTIONAL
 
-    def _together(self, views: Sequence[Mapping[str, Any]], root: Mapping[str, Any], path: str, found: _Weights) -> None:
-        """An alternative is likelier where another of its keys offers what the question says: `status` where "paid" is said."""
-        where = f"{path}." if path else ""
-        for name in {name for view in views for name in view["properties"]}:
-            speaking: dict[str, int] = {}  # per alternative, how many of its other keys speak for it
-            for view in views:
-                own = _offered(view["properties"].get(name), root)
-                if len(own) == 1:
-                    others = ((other, _offered(node, root)) for other, node in view["properties"].items() if other != name)
-                    said = [
-                        o for o, offered in others if any(found.values.get(where + o, {}).get(v, 0.0) >= SAID for v in offered)
-                    ]
-                    value = next(iter(own))
-                    speaking[value] = max(speaking.get(value, 0), len(said))
-            values = found.values.get(where + name, {})
-            for value, count in speaking.items():
-                values[value] = values.get(value, 0.0) + TOGETHER * min(count, 2)
+    def _alternatives(
+        self, schema: Any, root: Mapping[str, Any], path: str, question: Question, found: _Weights, depth: int
+    ) -> bool:
+        """Where an object has several forms, weights of each, once its deciding choice is made; else False."""
+        text = json.dumps([schema, root.get("$defs")], sort_keys=True, default=str)
+        if text not in self._shapes:
+            while len(self._shapes) > SHAPES_KEPT:
+                self._shapes.pop(next(iter(self._shapes)))
+            self._shapes[text] = branches(schema, root)
+        if not (forms := self._shapes[text]):
+            return False
+        claims = Claims(question.tokens, question.values, self._alike)
+        prior = prior_of([case_of(form, claims, path) for form in forms], list(forms[0].choice), path)
+        for slot in {slot.name: slot for form in forms for slot in form.slots if slot.other is not None}.values():
+            self._value(slot.name, [slot.other], root, f"{path}.{slot.name}" if path else slot.name, question, found, depth)
+        found.keys[path] = dict(prior.keys[path])
+        found.values.update({where: dict(weights) for where, weights in prior.values.items()})
+        found.then.update(prior.then)
+        return True
+
+    def _alike(self, first: str, second: str) -> float:
+        fresh = [text for text in (first, second) if text not in self._vectors]
+        if fresh:
+            self._vectors.update(zip(fresh, self._embed(fresh), strict=True))
+        return float(self._vectors[first] @ self._vectors[second])
 
     def _value(
         self,
@@ -177,7 +231,8 @@ class Hints:
         for value, weight in self._options(options, _spoken(described, question), question).items():
             values[_escaped(value)] = weight
         if objects := [view for view in views if view.get("properties")]:
-            self._object({"anyOf": objects}, root, where, question, found, depth + 1)
+            item = any(view.get("type") == "array" for view in views)
+            self._object({"anyOf": objects}, root, where, question, found, depth + 1, item)
         elif not options and any(_is_free_string(view) for view in views):
             for text, weight in _strings(name, described, question).items():
                 values.setdefault(_escaped(text), weight)
@@ -209,15 +264,6 @@ class Hints:
 
 def _escaped(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)[1:-1]
-
-
-def _offered(schema: Any, root: Mapping[str, Any]) -> frozenset[str]:
-    """The strings that a value, or an array's item, may be chosen from."""
-    found: set[str] = set()
-    for view in variants(schema, root):
-        for one in [view, *(variants(view["items"], root) if isinstance(view.get("items"), Mapping) else ())]:
-            found |= {_escaped(v) for v in ([one["const"]] if "const" in one else one.get("enum") or ()) if isinstance(v, str)}
-    return frozenset(found)
 
 
 def _described(nodes: Sequence[Any], root: Mapping[str, Any]) -> str:

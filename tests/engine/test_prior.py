@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from portico_engine import CallPrior, TextPrior, ToolCallPrior
-from portico_engine.prior import EMPTY_STRING, MORE, OPEN_STRING
+from portico_engine.prior import EMPTY_STRING, ITEM, MORE, OPEN_STRING
 
 PIECES = [
     "code__",
@@ -112,3 +112,63 @@ def test_among_whole_texts_a_token_gets_the_best_text_that_it_still_leads_to() -
     assert first.tolist() == [0.0, -3.0]
     assert then.tolist() == [0.0, -1.0]
     assert prior.bias("green", np.array([0])) is None
+
+
+PAIRS = ["{", "}", "[", "]", ",", '"', ":", "7", "75", "8", "null", "w", "c", "k", "low", "high", '"}', '"},{"', "},", "},{"]
+DEEP = CallPrior(
+    keys={"": {"kind": 0.0, "where": -9.0}},
+    values={"kind": {"low": 1.0, "high": 2.0}},
+    then={
+        "kind": {
+            "low": CallPrior(
+                keys={"": {"kind": 0.0, "where": 10.0}},
+                items={
+                    "where": [
+                        CallPrior(values={"where.c": {"low": 4.0, "high": 1.0}}, bare={"where.k": {"75": 5.0}}),
+                        CallPrior(values={"where.c": {"high": 4.0}}, bare={"where.k": {"null": 5.0}}),
+                    ]
+                },
+            )
+        }
+    },
+)
+START = '{"name":"t","arguments":{"kind":"'
+
+
+def deep(text: str, *pieces: str) -> list[float]:
+    found = ToolCallPrior(PAIRS, {}, {"t": DEEP}).bias(START + text, np.array([PAIRS.index(p) for p in pieces]))
+    assert found is not None
+    return [round(float(x), 4) for x in found]
+
+
+def test_a_choice_weighs_what_it_makes_worth_writing_afterwards() -> None:
+    assert deep("", "low", "high") == [0.0, -9.0], "1 and a key worth 10, against 2"
+
+
+def test_after_a_choice_its_own_beliefs_hold() -> None:
+    assert deep('low","', "w", '"')[0] == 0.0
+    assert deep('low"', ",", "}") == [0.0, -10.0]
+    assert deep('high"', ",", "}") == [-9.0, 0.0]
+
+
+def test_an_array_is_worth_as_many_items_as_are_believed_in_each_with_its_own_beliefs() -> None:
+    assert deep('low","where":[{"c":"', "low", "high") == [0.0, -3.0]
+    first = 'low","where":[{"c":"low","k":75'
+    assert deep(first, "},", "}") == [0.0, 0.0]
+    assert deep(first + "}", ",", "]") == [0.0, -ITEM]
+    assert deep(first + '},{"c":"', "low", "high") == [-4.0, 0.0]
+    assert deep(first + '},{"c":"high","k":null}', ",", "]") == [pytest.approx(MORE), 0.0]
+
+
+def test_numbers_and_null_are_weighed_as_they_are_written() -> None:
+    assert deep('low","where":[{"c":"low","k":', "7", "75", "8", "null") == [0.0, 0.0, -5.0, -5.0]
+    assert deep('low","where":[{"c":"low","k":7', "}", "8") == [-5.0, -5.0]
+    assert deep('low","where":[{"c":"low","k":75', "}", "8") == [0.0, -5.0]
+
+
+def test_a_key_is_chosen_for_its_own_weight_whatever_its_values_weigh() -> None:
+    call = CallPrior(keys={"": {"c": 1.0, "k": 2.0}}, values={"c": {"low": 50.0, "high": 0.0}})
+    found = ToolCallPrior(PAIRS, {}, {"t": call}).bias('{"name":"t","arguments":{"', np.array([PAIRS.index(p) for p in "ck"]))
+    assert found is not None
+    assert found[0] == 0.0, "k may still come"
+    assert found[1] == -1.0

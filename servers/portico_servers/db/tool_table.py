@@ -17,7 +17,9 @@ JSON = dict[str, Any]
 Run = Callable[[Databases, Arguments, Limits, Call], Answer]
 
 READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
-_NOTE: JSON = {"type": ["string", "null"]}
+_NOTE: JSON = {"anyOf": [{"type": "string"}, {"type": "null"}]}  # several APIs take no list of types
+_SCALAR: JSON = {"anyOf": [{"type": kind} for kind in ("string", "number", "boolean", "null")]}
+PARAMETERS: JSON = {"type": "array", "items": _SCALAR}
 _ANY_ROWS: JSON = {"type": "array", "items": {"type": "array"}}
 _NAMES: JSON = {"type": "array", "items": {"type": "string"}}
 
@@ -75,7 +77,7 @@ _SUMMARY: JSON = {
     "connection": {"type": "string"},
     "kind": {"enum": ["table", "view"]},
     "column_count": {"type": "integer"},
-    "rows": {"type": ["integer", "null"], "description": "An estimate."},
+    "rows": {"anyOf": [{"type": "integer"}, {"type": "null"}], "description": "An estimate."},
     "parents": _NAMES,
 }
 _TABLES_OUT: JSON = {
@@ -118,7 +120,7 @@ def _describe_in(view: View, connections: Sequence[str]) -> JSON:
 def _query_in(view: View, connections: Sequence[str]) -> JSON:
     properties: JSON = {
         "sql": {"type": "string"},
-        "params": {"type": "array", "items": {"type": ["string", "number", "boolean", "null"]}},
+        "params": PARAMETERS,
         "limit": {"type": "integer", "minimum": 1, "maximum": 1000},
     }
     return _of_connection(properties, connections)

@@ -23,7 +23,7 @@ from portico_servers.db.errors import ConfigError, DbError
 from portico_servers.db.limits import Limits
 from portico_servers.db.sources import Source
 from portico_servers.db.suggest import did_you_mean
-from portico_servers.db.tool_table import object_schema
+from portico_servers.db.tool_table import PARAMETERS, object_schema
 from portico_servers.db.workers import Pool
 
 NAME = "write"
@@ -95,7 +95,7 @@ def add_write(server: MCPServer[None], pools: Mapping[str, Pool], limits: Limits
     )
     properties: dict[str, Any] = {
         "sql": {"type": "string"},
-        "params": {"type": "array", "items": {"type": ["string", "number", "boolean", "null"]}},
+        "params": PARAMETERS,
     }
     if only is None:
         properties = {"connection": {"enum": list(pools)}, **properties}

@@ -48,7 +48,13 @@ def resolve(arguments: Mapping[str, Any], rows: RowsSchema, tables: Mapping[str,
 
 
 def _check_aggregate(question: Question, found: Mapping[str, Field]) -> None:
-    if question.aggregate in ("none", "count"):
+    if question.aggregate == "none":
+        if question.group_by is not None:
+            raise ArgumentError("group_by needs an aggregate: count lists the different values, each with its number")
+        return
+    if question.aggregate == "count":
+        if question.columns:
+            raise ArgumentError("count takes no columns, it counts rows: filter by != null for those that have a value")
         return
     if not question.columns:
         raise ArgumentError(f"{question.aggregate} needs columns: which one to compute it of")

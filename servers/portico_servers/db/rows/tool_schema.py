@@ -34,15 +34,29 @@ BUDGET = 9_850  # characters of compact JSON; a token has 2.8 of them
 _PARENT_COLUMNS = (1_000, 8, 6, 4, 2, 0)  # of each parent, tried in turn
 _WORTH_SHARING = 100  # characters of a list of names, from which on a definition of it is shorter than the list twice
 
-# What people say for a key, or (`option: "words"`) for one of its values: hosts' models read it, and the gateway's prior does.
+# What people say for a key, or (`option: "words"`) for one of its values; "..." is where what they mean stands, and a key in
+# backquotes lends its words. Hosts' models read it, and the gateway's prior does.
 _AGGREGATE_WORDS = (
-    'count: "how many", "number of", "count", "most often", "the most", "the fewest"; sum: "total", "sum"; '
-    'avg: "average", "mean"; max: "highest", "largest", "maximum"; min: "lowest", "smallest", "minimum"; '
-    'none: "list", "show", "who is", "oldest", "youngest", "newest", "latest", "cheapest", "most expensive"'
+    'none: "list", "show", "which", "who", "what are", "give me"; count: "how many", "number of", "count", "the most", '
+    '"most often", "most frequent", "most common", "the fewest"; sum: "total", "sum", "how much"; avg: "average", "mean"; '
+    'max: "highest", "largest", "longest", "maximum"; min: "lowest", "smallest", "shortest", "cheapest", "minimum"; '
+    'count_distinct: "how many different", "number of different"'
 )
-_GROUP_WORDS = 'Said as "each", "per", "by", "most often", "the most", "the fewest".'
-_ORDER_BY_WORDS = 'Said as "oldest", "youngest", "newest", "latest", "first", "last", "cheapest", "most expensive", "top".'
-_ORDER_WORDS = 'asc: "oldest", "first", "cheapest", "fewest"; desc: "newest", "latest", "last", "most expensive", "top"'
+_FILTER_WORDS = (
+    '>: "more than", "over", "above", "after", "longer than"; <: "less than", "under", "below", "before", "fewer than", '
+    '"shorter than"; >=: "at least", "since", "between", "... or more"; <=: "at most", "until", "between ... and ..."; '
+    'null: "no", "not", "without", "never"; !=: "not in", "except"; contains: "containing"'
+)
+_GROUP_WORDS = (
+    'Said as "each ...", "per ...", "by ...", "which ... the most", "who ... the most", "which ... the fewest", '
+    '"which ... most often"'
+)
+_ORDER_BY_WORDS = 'Said as `order`, "the most ...", "... the most?", "the fewest ...", "top ... by ...", "sorted by ..."'
+_ORDER_WORDS = (
+    'asc: "oldest", "first", "cheapest", "fewest", "lowest", "smallest", "shortest"; '
+    'desc: "newest", "latest", "last", "youngest", "most", "top", "most expensive", "highest", "largest", "longest"'
+)
+_LIMIT_WORDS = '"top ...", "first ..."; 1: `order`'
 
 JSON = dict[str, Any]
 _SHARED = {"ask", "ask_plain", "plain", "total", "text", "number", "date", "boolean", "listed"}
@@ -158,26 +172,27 @@ def _ask() -> JSON:
         "table": {},
         "aggregate": {"description": _AGGREGATE_WORDS},
         "columns": {"type": "array", "minItems": 1},
-        "filters": {"type": "array", "maxItems": MAX_FILTERS},
+        "filters": {"type": "array", "maxItems": MAX_FILTERS, "description": _FILTER_WORDS},
         "group_by": {"description": _GROUP_WORDS},
         "order_by": {"description": _ORDER_BY_WORDS},
         "order": {"enum": ["asc", "desc"], "description": _ORDER_WORDS},
-        "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+        "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "description": _LIMIT_WORDS},
     }
     return {"type": "object", "properties": properties, "required": ["table", "aggregate"], "additionalProperties": False}
 
 
 def _shared(kinds: set[str]) -> JSON:
     conditions: JSON = {
-        "text": _condition(TEXT_OPS, {"type": ["string", "null"]}),
-        "number": _condition(NUMBER_OPS, {"type": ["number", "null"], "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER}),
-        "date": _condition(NUMBER_OPS, {"type": ["string", "null"], "pattern": DATE_PATTERN}),
-        "boolean": _condition(VALUE_OPS, {"type": ["boolean", "null"]}),
+        "text": _condition(TEXT_OPS, _or_null({"type": "string"})),
+        "number": _condition(NUMBER_OPS, _or_null({"type": "number", "minimum": -MAX_NUMBER, "maximum": MAX_NUMBER})),
+        "date": _condition(NUMBER_OPS, _or_null({"type": "string", "pattern": DATE_PATTERN})),
+        "boolean": _condition(VALUE_OPS, _or_null({"type": "boolean"})),
         "listed": _condition(VALUE_OPS, {"type": "string"}),
     }
     one: JSON = {"columns": {"maxItems": 1}}  # small models would repeat the name without end
     plain = [
-        {"properties": {"aggregate": {"enum": ["none", "count"]}}},
+        {"properties": {"aggregate": {"const": "none"}, "group_by": False}},
+        {"properties": {"aggregate": {"const": "count"}, "columns": False}},
         {"properties": {"aggregate": {"enum": ["min", "max", "count_distinct"]}, **one}, "required": ["columns"]},
     ]
     return {
@@ -194,11 +209,18 @@ def _condition(ops: Sequence[str], value: JSON) -> JSON:
     return {"type": "object", "properties": properties, "required": ["column", "op", "value"], "additionalProperties": False}
 
 
+def _or_null(value: JSON) -> JSON:
+    """Not as a list of types: several APIs take none."""
+    return {"anyOf": [value, {"type": "null"}]}
+
+
 def _loose(names: Sequence[str]) -> JSON:
     ask, text = _ask(), {"type": "string"}
     ask["properties"]["table"] = {"enum": list(names)}
     ask["properties"]["aggregate"]["enum"] = list(AGGREGATES)
-    condition = _condition([*NUMBER_OPS, *TEXT_OPS[2:]], {"type": ["string", "number", "boolean", "null"]})
+    condition = _condition(
+        [*NUMBER_OPS, *TEXT_OPS[2:]], {"anyOf": [{"type": kind} for kind in ("string", "number", "boolean", "null")]}
+    )
     condition["properties"]["column"] = text
     ask["properties"]["filters"]["items"] = condition
     ask["properties"]["columns"]["items"] = text

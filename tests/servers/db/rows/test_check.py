@@ -37,6 +37,8 @@ def filters(column: Any, op: Any, value: Any) -> dict[str, Any]:
         ({"ask": {"table": "orders", "aggregate": "total"}}, "aggregate"),
         ({"ask": {"table": "orders", "aggregate": "count", "where": []}}, "unknown key 'where'"),
         ({"ask": {"table": "orders", "aggregate": "sum"}}, "needs columns"),
+        ({"ask": {"table": "orders", "aggregate": "count", "columns": ["total"]}}, "count takes no columns"),
+        ({"ask": {"table": "orders", "aggregate": "none", "group_by": "status"}}, "group_by needs an aggregate"),
         ({"ask": {"table": "orders", "aggregate": "sum", "columns": ["status"]}}, "total"),
         ({"ask": {"table": "orders", "aggregate": "sum", "columns": ["id"]}}, "number columns"),
         ({"ask": {"table": "orders", "aggregate": "none", "columns": ["ttl"]}}, "did you mean total"),
