@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from portico_engine.grammar.ir import Grammar
@@ -59,17 +59,28 @@ class CompileReport:
         return not self.loosened and not self.failed
 
 
+class OpenStrings(NamedTuple):
+    """A grammar's text without the counts of long strings. It means the same while no string is `length` characters long.
+
+    Counting makes every character of a string a state of its own; without it masks are quicker.
+    """
+
+    lark: str
+    length: int
+
+
 @dataclass(frozen=True)
 class CompiledGrammar:
     """A grammar ready for a matcher. `lark` is enforced (llguidance's dialect); `report` says where it is not exact.
 
     `ir` is what `lark` was printed from. With it a matcher can guarantee to close within a budget of tokens; every compiler
-    here sets it.
+    here sets it. `open_strings` is what a matcher may go by until a string is long.
     """
 
     lark: str
     report: CompileReport = field(default_factory=CompileReport)
     ir: Grammar | None = field(default=None, compare=False, repr=False)
+    open_strings: OpenStrings | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def digest(self) -> str:

@@ -7,12 +7,14 @@ between lexemes is as the grammar says: no implicit whitespace. It knows no toke
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
 from portico_engine.errors import GrammarError, GrammarTooLarge
 from portico_engine.grammar import ir
-from portico_engine.grammar.lexeme_forms import forms
+from portico_engine.grammar.compiled import OpenStrings
+from portico_engine.grammar.lexeme_forms import forms, opened
 from portico_engine.grammar.lexing import Cut, cut_into_lexemes
 from portico_engine.grammar.lexing_json import json_shapes
 from portico_engine.grammar.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
@@ -23,10 +25,11 @@ MAX_GROUP_DEPTH = 12  # llguidance refuses 30 nested groups; deeper ones get a n
 
 
 class LarkText(NamedTuple):
-    """The text for llguidance, and what a reader of a report should know of its making."""
+    """The text for llguidance, what a reader of a report should know of its making, and the text with open strings."""
 
     text: str
     notes: tuple[str, ...] = ()
+    open_strings: OpenStrings | None = None
 
 
 def to_lark(grammar: ir.Grammar) -> LarkText:
@@ -56,11 +59,14 @@ class _Printer:
         self.lines: dict[str, str] = {}
         self.terminals: dict[ir.Node, str] = {}
         self.hoisted = 0
+        self.open_lines: dict[str, str] = {}  # of `lines`, what differs where strings are open
+        self.lengths: list[int] = []
 
     def run(self) -> LarkText:
         if self.grammar.start not in self.grammar.rules:
             raise GrammarError(f"the grammar has no rule {self.grammar.start!r} to start with")
         shapes = json_shapes(self.grammar)
+        self.is_json = shapes is not None
         if shapes is not None:
             cut = Cut(shapes, self.grammar.start, ())
         else:
@@ -68,9 +74,13 @@ class _Printer:
         self.names |= {name: name for name in cut.shapes if name not in self.names}
         for name, shape in cut.shapes.items():
             self.lines[self.names[name]] = self._shape(shape, 0)
-        start = self.names[cut.start]
-        text = "\n".join([f"start: {start}", *(f"{name}: {body}" for name, body in self.lines.items())])
-        return LarkText(text + "\n", cut.notes)
+        text = self._text(cut.start, self.lines)
+        if not self.open_lines:
+            return LarkText(text, cut.notes)
+        return LarkText(text, cut.notes, OpenStrings(self._text(cut.start, self.lines | self.open_lines), min(self.lengths)))
+
+    def _text(self, start: str, lines: Mapping[str, str]) -> str:
+        return "\n".join([f"start: {self.names[start]}", *(f"{name}: {body}" for name, body in lines.items())]) + "\n"
 
     # rules: what stands between lexemes
 
@@ -115,8 +125,18 @@ class _Printer:
                 return self.terminals[node]
 
     def _forms(self, node: ir.Node) -> str:
-        made = [self._hoist(self._regex(form, 0), terminal=True) for form in forms(node)]
+        made = []
+        for form in forms(node):
+            made.append(self._hoist(self._regex(form, 0), terminal=True))
+            if self.is_json:  # then a string ends at its first unescaped quote
+                self._open(made[-1], form)
         return made[0] if len(made) == 1 else f"({' | '.join(made)})"
+
+    def _open(self, terminal: str, node: ir.Node) -> None:
+        for_any_length, length = opened(node)
+        if length is not None:
+            self.lengths.append(length)
+            self.open_lines[terminal] = self._regex(for_any_length, 0)
 
     def _lazy(self, up_to: UpTo) -> str:
         """A lexeme that ends at its first match."""

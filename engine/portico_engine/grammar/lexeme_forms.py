@@ -1,8 +1,9 @@
-"""Ways of writing a lexeme that say the same, and that llguidance answers from its cache.
+"""Ways of writing a lexeme that llguidance answers from its cache.
 
 A mask costs microseconds where llguidance sees that every ordinary piece of text may stand next, and hundreds where it has to
 walk the vocabulary. What it sees is syntax: a lexeme that is a repetition up to a fixed end, less something of bounded length
-(derivre, relevance.rs, `is_contained_in_prefixes`; one lexeme of several suffices). It owns these rewritings and nothing else.
+(derivre, relevance.rs, `is_contained_in_prefixes`; one lexeme of several suffices). And a state that comes again has its mask
+already, which a count of characters prevents. It owns these rewritings and nothing else.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from portico_engine.grammar import ir
 
 _WIDE = 1_000_000  # code points in a class that hardly leaves any out
 _LONG = 31  # repetitions that any token fits into
+_MANY = 200  # characters: a string of fewer is counted from its start
 _FEW = 4  # alternatives that are worth a lexeme each
 
 
@@ -25,11 +27,49 @@ def forms(node: ir.Node) -> list[ir.Node]:
     return list(out)
 
 
+def opened(node: ir.Node) -> tuple[ir.Node, int | None]:
+    """A string's lexeme without its high counts of characters, and the lowest of them; None where there is none.
+
+    The two agree on every text in which the string is shorter than that.
+    """
+    if not _is_string(node):
+        return node, None
+    counts: list[int] = []
+    return _without_counts(node, counts), min(counts, default=None)
+
+
+def _is_string(node: ir.Node) -> bool:
+    match node:
+        case ir.Seq((ir.Text(value), *_)):
+            return value[0] == '"'
+        case ir.And(parts):
+            return any(map(_is_string, parts))
+        case _:
+            return False
+
+
+def _without_counts(node: ir.Node, counts: list[int]) -> ir.Node:
+    match node:
+        case ir.Repeat(item, low, high):
+            if high is None or high < _MANY:
+                return ir.repeat(_without_counts(item, counts), low, high)
+            counts.append(high)
+            return ir.repeat(_without_counts(item, counts), low, None)
+        case ir.Seq(parts):
+            return ir.seq(*(_without_counts(part, counts) for part in parts))
+        case ir.Alt(options):
+            return ir.alt(*(_without_counts(option, counts) for option in options))
+        case ir.And(parts):
+            return ir.And(tuple(_without_counts(part, counts) for part in parts))
+        case _:  # what is excluded must not grow
+            return node
+
+
 def _options(node: ir.Node) -> list[ir.Node]:
     """Alternatives of open length between fixed edges, each by itself."""
     match node:
-        case ir.Seq((ir.Text() as before, ir.Alt(options), ir.Text() as after)) if (
-            len(options) <= _FEW and any(_wide_repeat(part) for option in options for part in _parts(option))
+        case ir.Seq((ir.Text() as before, ir.Alt(options), ir.Text() as after)) if len(options) <= _FEW and any(
+            _wide_repeat(part) for option in options for part in _parts(option)
         ):
             return [ir.seq(before, option, after) for option in options]
     return [node]

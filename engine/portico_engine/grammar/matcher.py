@@ -7,6 +7,7 @@ schemas nor sampling.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from portico_engine.grammar.protocol import Bitmask, Matcher, Vocabulary
 if TYPE_CHECKING:
     from llguidance import LLExecutor, LLMatcher, LLTokenizer
 
+# Tokens that a mask allows all at once where a lexeme has room for any of them: pieces of strings, short and long. The line
+# separators are left out, as ECMAScript's `.` leaves them out.
+_SLICES = [rf'[^"\\\x00-\x1F\x7F\u{{2028}}\u{{2029}}]{{1,{length}}}' for length in (10, 30)]
 _WINDOW = 8  # tokens before a forced run that its canonical tokenization is checked against
 _ENTRY_BYTES = 96 * 1024  # what a compiled grammar costs beside its text
 _BYTES_PER_CHARACTER = 64  # of the enforced text, once compiled: measured on catalogs of 1 to 260 tools, rounded up
@@ -54,8 +58,11 @@ class LLGuidanceFactory:
         self.end_tokens = np.array(sorted(ends), dtype=np.int64)
         self.vocab_size = len(tokens.tokens)
         self.words = (self.vocab_size + 31) // 32
-        self._tokenizer: LLTokenizer = llguidance.LLTokenizer(llguidance.TokenizerWrapper(tokens), eos_token=sorted(ends))
-        self._table = TokenTable(vocabulary)
+        self._tokenizer: LLTokenizer = llguidance.LLTokenizer(
+            llguidance.TokenizerWrapper(tokens), eos_token=sorted(ends), slices=_SLICES
+        )
+        self.table = TokenTable(vocabulary)
+        self.longest_token = max(map(len, tokens.tokens))
         self.cache: ByteCache[_Compiled] = ByteCache(cache_bytes)
         self._executors: dict[int | None, LLExecutor] = {}
         self.end_row = np.zeros(self.words, dtype=np.int32)
@@ -66,18 +73,19 @@ class LLGuidanceFactory:
         """A matcher at the grammar's start. Raises GrammarError where llguidance can't take it."""
         compiled = self.cache.get(grammar.digest)
         if compiled is None:
-            compiled = self._compile(grammar)
-            self.cache.put(grammar.digest, compiled, _ENTRY_BYTES + _BYTES_PER_CHARACTER * len(grammar.lark))
+            compiled = _Compiled(self, grammar)
+            text = len(grammar.lark) + (len(grammar.open_strings.lark) if grammar.open_strings else 0)
+            self.cache.put(grammar.digest, compiled, _ENTRY_BYTES + _BYTES_PER_CHARACTER * text)
         return LLGuidanceMatcher(self, compiled, compiled.prototype.deep_copy())
 
-    def _compile(self, grammar: CompiledGrammar) -> _Compiled:
+    def prototype(self, lark: str) -> LLMatcher:
+        """llguidance's matcher at the start of a grammar. Raises GrammarError."""
         import llguidance
 
-        prototype = llguidance.LLMatcher(self._tokenizer, llguidance.LLMatcher.grammar_from_lark(grammar.lark), log_level=0)
-        if prototype.is_error():
-            raise GrammarError(f"the matcher can't take this grammar: {prototype.get_error().splitlines()[0]}")
-        completions = None if grammar.ir is None else Completions(grammar.ir, self._table)
-        return _Compiled(prototype, completions)
+        made = llguidance.LLMatcher(self._tokenizer, llguidance.LLMatcher.grammar_from_lark(lark), log_level=0)
+        if made.is_error():
+            raise GrammarError(f"the matcher can't take this grammar: {made.get_error().splitlines()[0]}")
+        return made
 
     def fill_bitmasks(
         self, bitmask: Bitmask, rows: Sequence[tuple[int, Matcher, int | None]], *, threads: int | None = None
@@ -108,13 +116,27 @@ class LLGuidanceFactory:
 
 
 class _Compiled:
-    """A grammar for one vocabulary: a matcher at its start that is only ever copied, and how to close it."""
+    """A grammar for one vocabulary: a matcher at its start that is only ever copied, and how to close it.
 
-    __slots__ = ("completions", "prototype")
+    `open_until` is the length of a string, in bytes, from which `exact` has to take over from `prototype`; None where the two
+    are one.
+    """
 
-    def __init__(self, prototype: LLMatcher, completions: Completions | None) -> None:
-        self.prototype = prototype
-        self.completions = completions
+    def __init__(self, factory: LLGuidanceFactory, grammar: CompiledGrammar) -> None:
+        self._factory = factory
+        self._lark = grammar.lark
+        open_ = grammar.open_strings
+        self.open_until = None if open_ is None else open_.length - factory.longest_token
+        if open_ is None or open_.length <= factory.longest_token:
+            self.open_until = None
+            self.prototype = self.exact
+        else:
+            self.prototype = factory.prototype(open_.lark)
+        self.completions = None if grammar.ir is None else Completions(grammar.ir, factory.table)
+
+    @cached_property
+    def exact(self) -> LLMatcher:
+        return self._factory.prototype(self._lark)
 
 
 def _fill(ll: LLMatcher, bitmask: Bitmask, row: int) -> None:
@@ -134,6 +156,8 @@ class LLGuidanceMatcher:
         self._tokens = list(tokens)
         self._ended = False
         self._cursor: Cursor | None = None
+        self._open_until = compiled.open_until
+        self._since_quote = 0  # bytes since the last quote that no backslash stands before: at least as many as a string has
 
     def accept_token(self, token: int) -> bool:
         if self._ended or not 0 <= token < self.factory.vocab_size:
@@ -143,7 +167,39 @@ class LLGuidanceMatcher:
         elif self.ll.is_stopped() or self.ll.try_consume_tokens([token]) != 1:
             return False
         self._tokens.append(token)
+        if self._open_until is not None and not self._ended:
+            quote = self._quote_in(-1)
+            size = len(self.factory.vocabulary.token_bytes[token])
+            self._since_quote = size - quote - 1 if quote >= 0 else self._since_quote + size
+            if self._since_quote >= self._open_until:
+                self._be_exact()
         return True
+
+    def _quote_in(self, index: int) -> int:
+        """Where in a token the last quote is, if no backslash stands before it; else -1."""
+        table = self.factory.vocabulary.token_bytes
+        data = table[self._tokens[index]]
+        quote = data.rfind(b'"')
+        before = data[:quote] or (table[self._tokens[index - 1]] if -index < len(self._tokens) else b"")
+        return -1 if before.endswith(b"\\") else quote
+
+    def _count_back(self) -> int:
+        """The bytes since the last such quote, counted anew."""
+        total = 0
+        for index in range(-1, -len(self._tokens) - 1, -1):
+            size = len(self.factory.vocabulary.token_bytes[self._tokens[index]])
+            quote = self._quote_in(index)
+            if quote >= 0:
+                return total + size - quote - 1
+            total += size
+        return total
+
+    def _be_exact(self) -> None:
+        """A string nears its bound: the grammar that counts takes over. So far both mean the same."""
+        exact = self.compiled.exact.deep_copy()
+        taken = exact.try_consume_tokens(self._tokens)
+        assert taken == len(self._tokens)
+        self.ll, self._open_until = exact, None
 
     def fill_bitmask(self, bitmask: Bitmask, row: int, remaining: int | None = None) -> None:
         self.factory.fill_bitmasks(bitmask, [(row, self, remaining)])
@@ -274,9 +330,11 @@ class LLGuidanceMatcher:
             n_tokens -= 1
         if n_tokens:
             self.ll.rollback(n_tokens)
+        self._since_quote = self._count_back()
 
     def clone(self) -> LLGuidanceMatcher:
         copy = LLGuidanceMatcher(self.factory, self.compiled, self.ll.deep_copy(), self._tokens)
         copy._ended = self._ended
+        copy._open_until, copy._since_quote = self._open_until, self._since_quote
         copy._cursor = None if self._cursor is None else self._cursor.copy()
         return copy

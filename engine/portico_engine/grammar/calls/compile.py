@@ -74,9 +74,10 @@ def compile_tool_calls(
         bounds=bounds,
         limits=limits,
     )
-    text = to_lark(grammar).text
-    compiled = CompiledGrammar(text, replace(report, compile_seconds=time.perf_counter() - began), grammar)
-    _catalogs.put(key, compiled, _RULE_BYTES * len(grammar.rules) + 2 * len(text))
+    printed = to_lark(grammar)
+    report = replace(report, compile_seconds=time.perf_counter() - began)
+    compiled = CompiledGrammar(printed.text, report, grammar, printed.open_strings)
+    _catalogs.put(key, compiled, _RULE_BYTES * len(grammar.rules) + 4 * len(printed.text))
     return compiled
 
 

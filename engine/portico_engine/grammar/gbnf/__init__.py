@@ -27,9 +27,9 @@ def compile_gbnf(text: str, *, tokens: Mapping[str, int] | None = None) -> Compi
     """
     began = time.perf_counter()
     grammar = parse_gbnf(text)
-    lark, notes = to_lark(grammar if tokens is None else _with_token_ids(grammar, tokens))
-    report = CompileReport(notes=(*grammar.notes, *notes), compile_seconds=time.perf_counter() - began)
-    return CompiledGrammar(lark, report, grammar)
+    printed = to_lark(grammar if tokens is None else _with_token_ids(grammar, tokens))
+    report = CompileReport(notes=(*grammar.notes, *printed.notes), compile_seconds=time.perf_counter() - began)
+    return CompiledGrammar(printed.text, report, grammar, printed.open_strings)
 
 
 def check_gbnf(text: str) -> CompiledGrammar:

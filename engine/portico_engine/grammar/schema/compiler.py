@@ -80,7 +80,8 @@ def compile_schema(
     from portico_engine.grammar.lark import to_lark
 
     grammar, report = schema_to_ir(schema, tool=tool, bounds=bounds, limits=limits, resources=resources)
-    return CompiledGrammar(to_lark(grammar).text, report, grammar)
+    printed = to_lark(grammar)
+    return CompiledGrammar(printed.text, report, grammar, printed.open_strings)
 
 
 def tool_to_ir(
