@@ -28,7 +28,7 @@ from typing import Any
 import anyio
 
 from portico_servers.code.finding import find_symbol, search, search_regex
-from portico_servers.code.using import find_references
+from portico_servers.code.uses import find_references
 from portico_servers.code.workspace import Workspace
 from report import percentile, table, write
 

@@ -5,6 +5,7 @@ The text itself is not kept: snippets are read from the file when they're shown,
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,14 +13,15 @@ import numpy as np
 from portico_servers.code import chunks, tokens
 from portico_servers.code.languages import KINDS, language_of
 from portico_servers.code.symbols import Symbol, definitions
+from portico_servers.code.trigrams import signature
 
 # Raised whenever the same file gives other facts: terms, pieces, symbols. Indexes of an older version are rebuilt.
-EXTRACTION_VERSION = 4
+EXTRACTION_VERSION = 5
 MAX_BYTES = 1_000_000  # larger files are listed, not indexed; regex search still reads them
 _MAX_PLAIN_BYTES = 200_000  # of a file in no known language (logs, tables) the head says enough
 _MAX_MEAN_LINE = 400  # minified or generated: only its path is indexed
 _MAX_SYMBOLS = 5_000
-_SNIFF = 8_192
+BINARY = "binary"
 KIND_CODES = {kind: code for code, kind in enumerate(KINDS, start=1)}  # 0: no definition
 
 # A term's field is its first character: b(ody), n(ame of the definition and what encloses it), p(ath).
@@ -29,7 +31,8 @@ BODY, NAME, PATH = "b", "n", "p"
 @dataclass(frozen=True, slots=True)
 class FileFacts:
     """`chunks`: int32 [n, 4], start line, end line, ordinal in `symbols` or -1, kind code. `postings`: int32 [m, 3],
-    chunk, index in `terms`, count. Both as bytes, as the database keeps them. `skipped` says why there is nothing."""
+    chunk, index in `terms`, count. Both as bytes, as the database keeps them. `skipped` says why there is nothing.
+    `trigrams`: see `trigrams.signature`; None for what is not text, or was not read whole."""
 
     path: str
     size: int
@@ -43,10 +46,15 @@ class FileFacts:
     terms: tuple[str, ...]
     surfaces: tuple[str, ...]  # of each term, a word as it was written; "" for a name of several parts
     postings: bytes
+    trigrams: bytes | None
 
 
-def is_binary(head: bytes) -> bool:
-    return b"\0" in head[:_SNIFF]
+def as_utf8(data: bytes) -> bytes | None:
+    """A file's bytes as UTF-8 without a byte order mark, or None for what is not text: what holds a NUL. UTF-16 is known by
+    its mark, as ripgrep knows it."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        data = data.decode("utf-16", "replace").encode()
+    return None if b"\0" in data else data.removeprefix(codecs.BOM_UTF8)
 
 
 def failed(path: str, size: int, mtime_ns: int) -> FileFacts:
@@ -55,19 +63,19 @@ def failed(path: str, size: int, mtime_ns: int) -> FileFacts:
 
 
 def _nothing(path: str, size: int, mtime_ns: int, why: str) -> FileFacts:
-    return FileFacts(path, size, mtime_ns, language_of(path), 0, why, (), (), b"", (), (), b"")
+    return FileFacts(path, size, mtime_ns, language_of(path), 0, why, (), (), b"", (), (), b"", None)
 
 
 def extract(path: str, size: int, mtime_ns: int, data: bytes) -> FileFacts:
     """`path` is relative to its root. `data` may be the head alone of a file beyond `MAX_BYTES`."""
     language = language_of(path)
+    whole = as_utf8(data)
+    if whole is None:
+        return _nothing(path, size, mtime_ns, BINARY)
+    if size > MAX_BYTES:
+        return _nothing(path, size, mtime_ns, "too large")
+    data = whole
     skipped: str | None = None
-    if is_binary(data):
-        skipped = "binary"
-    elif size > MAX_BYTES:
-        skipped = "too large"
-    if skipped:
-        return _nothing(path, size, mtime_ns, skipped)
     if language == "text":
         data = data[:_MAX_PLAIN_BYTES]
     text = data.decode("utf-8", "replace")
@@ -100,6 +108,7 @@ def extract(path: str, size: int, mtime_ns: int, data: bytes) -> FileFacts:
         terms,
         surfaces,
         postings.tobytes(),
+        signature(whole),
     )
 
 

@@ -11,17 +11,30 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 # What rg is told whenever it walks: the index and regex search must agree on what exists.
-WALK = ("--no-config", "--no-require-git", "--no-messages", "--glob=!node_modules", "--glob=!__pycache__", "--glob=!*.egg-info")
+NEVER = ("node_modules", "__pycache__", "*.egg-info")
+WALK = ("--no-config", "--no-require-git", "--no-messages", *(f"--glob=!{name}" for name in NEVER))
+
+
+# A file's clock ticks every 4 to 10 ms: what changed so lately may change again and show the same time.
+_TICK_NS = 15_000_000
+UNSETTLED = -1
 
 
 class FileStat(NamedTuple):
+    """`mtime_ns` is `UNSETTLED` if the file had only just changed: then nobody can tell whether it does so again."""
+
     size: int
     mtime_ns: int
+
+    @property
+    def settled(self) -> bool:
+        return self.mtime_ns != UNSETTLED
 
 
 class RipgrepMissing(RuntimeError):
@@ -59,6 +72,7 @@ def list_files(root: Path) -> dict[str, FileStat]:
 
 def _stats(root: Path, names: bytes) -> Iterator[tuple[str, FileStat]]:
     prefix = os.fsencode(root) + b"/"
+    now = time.time_ns()
     for raw in names.split(b"\0"):
         name = raw.removeprefix(b"./")
         if not name:
@@ -69,13 +83,19 @@ def _stats(root: Path, names: bytes) -> Iterator[tuple[str, FileStat]]:
         except (OSError, UnicodeDecodeError):
             continue
         if stat.S_ISREG(known.st_mode):
-            yield path, FileStat(known.st_size, known.st_mtime_ns)
+            yield path, FileStat(known.st_size, settled(known.st_mtime_ns, now))
 
 
 def stat_file(root: Path, path: str) -> FileStat | None:
     """As `list_files` would have it, or None for what is gone or no regular file."""
+    now = time.time_ns()
     try:
         known = os.lstat(root / path)
     except OSError:
         return None
-    return FileStat(known.st_size, known.st_mtime_ns) if stat.S_ISREG(known.st_mode) else None
+    return FileStat(known.st_size, settled(known.st_mtime_ns, now)) if stat.S_ISREG(known.st_mode) else None
+
+
+def settled(mtime_ns: int, now: int) -> int:
+    """The time, or `UNSETTLED` if that's hardly before `now`."""
+    return mtime_ns if mtime_ns < now - _TICK_NS else UNSETTLED

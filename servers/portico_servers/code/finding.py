@@ -8,9 +8,9 @@ from portico_servers.code import tokens
 from portico_servers.code.errors import BadFilter
 from portico_servers.code.filters import Filter
 from portico_servers.code.languages import KINDS
+from portico_servers.code.matching import matching_lines
 from portico_servers.code.rank import KnownFile, Scored
 from portico_servers.code.results import Hit, Hits
-from portico_servers.code.ripgrep import grep
 from portico_servers.code.snippets import enclosing
 from portico_servers.code.store import FoundSymbol
 from portico_servers.code.workspace import MAX_RESULTS, PAGE, Workspace, hit
@@ -33,6 +33,7 @@ def search(workspace: Workspace, query: str, path: str = "", language: str = "",
         scored = _scored(workspace, query, wanted)
         workspace.kept.put(question, scored)
     words = tokens.question_words(query)
+    reader = workspace.reader()
     hits: list[Hit] = []
     per_file: dict[tuple[str, str], int] = {}
     taken = offset
@@ -42,7 +43,7 @@ def search(workspace: Workspace, query: str, path: str = "", language: str = "",
         per_file[key] = per_file.get(key, 0) + 1
         if per_file[key] > _PER_FILE:
             continue
-        text = workspace.excerpt(name, file.path, found.start, found.end, words)
+        text = reader.excerpt(name, file.path, found.start, found.end, words)
         if text is not None:
             store = workspace.indexes[name].store
             symbol = store.symbol(found.file_id, found.ordinal) if store is not None and found.ordinal >= 0 else None
@@ -92,10 +93,10 @@ async def _matches(workspace: Workspace, pattern: str, wanted: Filter) -> tuple[
     found: list[tuple[float, str, str, int, str]] = []
     complete = True
     for name, index in workspace.indexes.items():
-        accepts = wanted.accepts(name)
-        result = await grep(index.root, pattern, options=wanted.ripgrep_options(), within=workspace.narrow(name, wanted))
+        within, options = workspace.narrow(name, wanted), wanted.ripgrep_options()
+        result = await matching_lines(index, pattern, wanted.accepts(name), options=options, within=within)
         complete = complete and result.complete
-        found += [(-index.prior_of(m.path), name, m.path, m.line, m.text) for m in result.matches if accepts(m.path)]
+        found += [(-index.prior_of(m.path), name, m.path, m.line, m.text) for m in result.found]
     found.sort()
     return found, complete
 
@@ -116,9 +117,10 @@ def find_symbol(workspace: Workspace, name: str, kind: str = "", cursor: str | N
         found = _similar(workspace, last, kind)
         if found:
             note = note or f"no definition is called {name[:80]!r}; these contain it"
+    reader = workspace.reader()
     hits = []
     for root, item in found[offset : offset + PAGE]:
-        text = workspace.excerpt(root, item.path, item.symbol.start, item.symbol.end)
+        text = reader.excerpt(root, item.path, item.symbol.start, item.symbol.end)
         if text is not None:
             hits.append(hit(root, item.path, item.symbol.start, item.symbol.end, item.symbol, text))
     after = offset + PAGE

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from portico_servers.code.candidates import CandidateFiles, Plan
 from portico_servers.code.extractor import Job, extract_all, extract_one
 from portico_servers.code.facts import FileFacts
 from portico_servers.code.files import FileStat, RipgrepMissing, list_files, stat_file
@@ -20,6 +21,8 @@ from portico_servers.code.languages import language_of
 from portico_servers.code.priors import prior
 from portico_servers.code.rank import KnownFile, RankedIndex, Scored
 from portico_servers.code.store import Store, StoredFile
+from portico_servers.code.tree import tree_state
+from portico_servers.code.trigrams import Need
 from portico_servers.common import embed
 from portico_servers.common.jail import Jail
 
@@ -88,6 +91,7 @@ class RootIndex:
         self._store: Store | None = None
         self._ranked: RankedIndex | None = None
         self._walk = Paced()
+        self._candidates = CandidateFiles(root, outdated=self._walk.ask)
         self._say_next = time.monotonic() + _SAY_SECONDS
         self._by_path: dict[str, StoredFile] = {}
         self._thread: threading.Thread | None = None
@@ -127,6 +131,18 @@ class RootIndex:
         ranked = self._ranked
         return unknown if ranked is None else ranked.prior_of(path, unknown)
 
+    def plan(self, need: Need, accept: Callable[[str], bool]) -> Plan | None:
+        """Which files to search for what needs that, or None while the whole tree must be; see `newer`."""
+        return self._candidates.plan(need, accept, self.prior_of)
+
+    def regular(self, paths: Sequence[str]) -> list[str]:
+        """Those of `paths` that may be opened: regular files, not reached through a link."""
+        return self._candidates.regular(paths)
+
+    def newer(self, plan: Plan) -> list[str]:
+        """Files that `plan` could not know of, or not as they are now: to be searched as well."""
+        return self._candidates.newer(plan)
+
     # The thread.
 
     def _run(self) -> None:
@@ -162,27 +178,34 @@ class RootIndex:
         known = list(store.files())
         self._by_path = {file.path: _light(file) for file in known}
         ranked.add(known)
+        self._candidates.replace((), known)
 
     def _scan(self) -> None:
         """Bring the index up to what is on disk: after a start, and whenever files may have come or gone."""
+        since = time.time_ns()
         present = list_files(self.root)
         gone = [path for path in self._by_path if path not in present]
         stale = [path for path, now in present.items() if not self._is_current(path, now)]
         self.progress = Progress(len(present) - len(stale), len(present), self.progress.complete)
         self._forget(gone)
         self._take(stale, present)
+        if self._stop.is_set():
+            return
+        self._candidates.listed(tree_state(self.root, present, since))
         if self.progress.complete and (gone or stale) and self._changed is not None:
             self._changed(self.name, [*gone, *stale])
 
     def _is_current(self, path: str, now: FileStat) -> bool:
         known = self._by_path.get(path)
-        return known is not None and (known.size, known.mtime_ns) == now
+        return known is not None and now.settled and (known.size, known.mtime_ns) == now
 
     def _forget(self, paths: Sequence[str]) -> None:
         if paths:
             assert self._store is not None
             assert self._ranked is not None
-            self._ranked.remove([self._by_path.pop(path).id for path in paths])
+            ids = [self._by_path.pop(path).id for path in paths]
+            self._ranked.remove(ids)
+            self._candidates.replace(ids, ())
             self._store.remove(paths)
 
     def _take(self, paths: Sequence[str], present: dict[str, FileStat]) -> None:
@@ -207,8 +230,10 @@ class RootIndex:
         assert self._store is not None
         assert self._ranked is not None
         stored = self._store.put(batch)
-        self._ranked.remove([self._by_path[file.path].id for file in stored if file.path in self._by_path])
+        old = [self._by_path[file.path].id for file in stored if file.path in self._by_path]
+        self._ranked.remove(old)
         self._ranked.add(stored)
+        self._candidates.replace(old, stored)
         self._ranked.tidy()
         self._by_path.update((file.path, _light(file)) for file in stored)
         self.progress = replace(self.progress, done=min(self.progress.done + len(batch), self.progress.total))
@@ -266,5 +291,5 @@ class RootIndex:
 
 
 def _light(file: StoredFile) -> StoredFile:
-    """Without the arrays, which the segments hold."""
-    return file._replace(chunks=file.chunks[:0].copy(), postings=file.postings[:0].copy())
+    """Without what the segments and bitmaps hold."""
+    return file._replace(chunks=file.chunks[:0].copy(), postings=file.postings[:0].copy(), trigrams=None)

@@ -116,22 +116,9 @@ class RankedIndex:
         if not terms:
             return []
         allowed = self._allowed(accept)
-        candidates = [self._candidates(segment, terms, allowed) for segment in segments]
-        refine.refine([c for c in candidates if len(c.docs)], terms, self.weights, question, self.files, self._vectors)
-        found = [
-            Scored(file, start, end, ordinal, score)
-            for c in candidates
-            for file, start, end, ordinal, score in zip(
-                c.segment.file[c.docs].tolist(),
-                c.segment.start[c.docs].tolist(),
-                c.segment.end[c.docs].tolist(),
-                c.segment.ordinal[c.docs].tolist(),
-                c.scores.tolist(),
-                strict=True,
-            )
-        ]
-        found.sort(key=lambda hit: (-hit.score, hit.file_id, hit.start))
-        return _spread(found, self.weights.spread)[:limit]
+        candidates = [c for segment in segments if len((c := self._candidates(segment, terms, allowed)).docs)]
+        refine.refine(candidates, terms, self.weights, question, self.files, self._vectors)
+        return _best(candidates, self.weights.spread, limit)
 
     def _embedded(self, segment: Segment) -> Segment:
         if self._vectors is not None and segment.vectors is None:
@@ -187,26 +174,35 @@ class RankedIndex:
                 if weight:
                     span = segment.postings(number)
                     scores[segment.docs[span]] += np.float32(weight) * segment.impacts[span]
-        live = segment.alive if allowed is None else segment.alive & _take(allowed, segment.file)
-        scores[~live] = 0
-        best = np.flatnonzero(scores).astype(np.int32)
+        best = np.flatnonzero(scores > 0).astype(np.int32)
+        best = best[segment.alive[best]]
+        if allowed is not None:
+            best = best[_take(allowed, segment.file[best])]
         if len(best) > _CANDIDATES:
             best = np.sort(best[np.argpartition(scores[best], -_CANDIDATES)[-_CANDIDATES:]])
         return Candidates(segment, best, scores[best])
 
 
-def _spread(found: list[Scored], weight: float) -> list[Scored]:
-    """Each further piece of one file counts for less, so that one file does not fill the page."""
-    if not weight:
-        return found
-    times: dict[int, int] = {}
-    for at, hit in enumerate(found):
-        before = times.get(hit.file_id, 0)
-        times[hit.file_id] = before + 1
-        if before:
-            found[at] = hit._replace(score=hit.score * (1 - weight) ** before)
-    found.sort(key=lambda hit: (-hit.score, hit.file_id, hit.start))
-    return found
+def _best(groups: Sequence[Candidates], spread: float, limit: int) -> list[Scored]:
+    """The first `limit` of all candidates. Each further piece of one file counts for less by the share `spread`, so that one
+    file does not fill the page."""
+    if not groups:
+        return []
+    file, start, end, ordinal = (
+        np.concatenate([getattr(group.segment, name)[group.docs] for group in groups])
+        for name in ("file", "start", "end", "ordinal")
+    )
+    scores = np.concatenate([group.scores for group in groups]).astype(np.float64)
+    order = np.lexsort((start, file, -scores))
+    if spread:
+        by_file = order[np.argsort(file[order], kind="stable")]  # of each file, its best piece first
+        firsts = np.flatnonzero(np.diff(file[by_file], prepend=-1))
+        before = np.arange(len(by_file)) - np.repeat(firsts, np.diff(firsts, append=len(by_file)))
+        scores[by_file] *= (1 - spread) ** before
+        order = np.lexsort((start, file, -scores))
+    order = order[:limit]
+    columns = (column[order].tolist() for column in (file, start, end, ordinal, scores))
+    return [Scored(*row) for row in zip(*columns, strict=True)]
 
 
 def _take(mask: np.ndarray, ids: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from portico_servers.code.errors import BadRange, NoSuchSymbol
+from portico_servers.code.facts import MAX_BYTES
 from portico_servers.code.languages import language_of
 from portico_servers.code.rank import KnownFile
 from portico_servers.code.results import Outline, OutlineItem, Passage
@@ -34,9 +35,9 @@ def outline(workspace: Workspace, path: str) -> Outline:
         path=relative,
         root=workspace.jail.name_of(place.root),
         language=language_of(relative),
-        lines=len(text.lines),
+        lines=text.count,
         symbols=kept,
-        imports=[one_line(" ".join(text.lines[start - 1 : end]), 200) for start, end in found.imports[:_MAX_IMPORTS]],
+        imports=[one_line(" ".join(text.lines(start, end)), 200) for start, end in found.imports[:_MAX_IMPORTS]],
         complete=cut is None and not text.cut,
         note=cut or ("the file is too large to read whole" if text.cut else None),
     )
@@ -49,7 +50,7 @@ def read(workspace: Workspace, path: str, start: int = 0, end: int = 0, symbol: 
     text = _text(workspace, place, path)
     relative = place.relative.as_posix()
     language = language_of(relative)
-    total = len(text.lines)
+    total = text.count
     found: Symbol | None = None
     if symbol:
         found = _pick(definitions(language, text.data).symbols, symbol, relative)
@@ -57,9 +58,14 @@ def read(workspace: Workspace, path: str, start: int = 0, end: int = 0, symbol: 
     first, wanted = start or 1, end or max(total, start)
     if first < 0 or wanted < first or first > max(total, 1):
         raise BadRange(f"{relative} has lines 1 to {total}; asked for {first} to {end or 'its end'}")
-    lines = _fitting(text.lines[first - 1 : min(wanted, total, first + READ_LINES - 1)])
+    lines = _fitting(text.lines(first, min(wanted, first + READ_LINES - 1)))
     last = first + max(len(lines), 1) - 1
-    cut = last < min(wanted, total) or text.cut
+    note = f"cut at line {last}: read on from {last + 1}" if last < min(wanted, total) else None
+    if len(lines) == 1 and len(lines[0]) > _READ_CHARS:
+        lines, beyond = [lines[0][:_READ_CHARS]], len(lines[0]) - _READ_CHARS
+        note = "; ".join(filter(None, (f"line {first} has {beyond:,} characters more", note)))
+    if text.cut and last == total:
+        note = f"the file is larger than {MAX_BYTES:,} bytes: what comes after line {total} can't be read"
     return Passage(
         path=relative,
         root=workspace.jail.name_of(place.root),
@@ -68,9 +74,9 @@ def read(workspace: Workspace, path: str, start: int = 0, end: int = 0, symbol: 
         end_line=last,
         total_lines=total,
         symbol=found.qualified if found else None,
-        text="\n".join(lines)[:_READ_CHARS],
-        complete=not cut,
-        note=f"cut at line {last}: read on from {last + 1}" if cut else None,
+        text="\n".join(lines),
+        complete=note is None,
+        note=note,
     )
 
 

@@ -1,25 +1,20 @@
-"""Where a name is used: ripgrep finds the files, a syntax tree tells uses from comments and strings. Bounded in files, time
-and hits, so that a common name costs no more than a rare one. It needs no index, so it's never stale.
-"""
+"""Where a name is used in a file: a syntax tree tells uses from comments and strings. It reads the text, not the index."""
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from threading import Event
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from tree_sitter import Node, Tree
 
 from portico_servers.code.languages import language_of
-from portico_servers.code.snippets import Text, enclosing, read_text
+from portico_servers.code.snippets import Text, enclosing
 from portico_servers.code.symbols import Symbol, definitions, parse
-from portico_servers.common.jail import Jail, NotFound
 
-MAX_FILES = 500
-MAX_HITS = 300
-SECONDS = 1.5
+MAX_PER_FILE = 300
+_MAX_MENTIONS = 3_000  # of one file, comments and strings among them
 _NOT_CODE = re.compile(r"comment|string|heredoc|char_literal|regex|^text$|raw_text|jsx_text")
 _CODE_IN_STRING = re.compile(r"interpolation|template_substitution|substitution|expansion")
 _CALLS = (
@@ -48,59 +43,45 @@ class Reference:
     symbol: Symbol | None
 
 
-@dataclass(slots=True)
-class References:
-    """`complete` is False if a bound ended the search; `unread` files were not looked into."""
+class Found(NamedTuple):
+    """`in_text` counts mentions in comments and strings; `complete` is False if a bound ended the search."""
 
-    found: list[Reference] = field(default_factory=list)
-    complete: bool = True
-    unread: int = 0
-    in_text: int = 0
+    uses: list[Reference]
+    in_text: int
+    complete: bool
 
 
-def references(jail: Jail, root: str, paths: Sequence[str], name: str, *, stop: Event, seconds: float = SECONDS) -> References:
-    """Uses of `name` in `paths` (relative to `root`, in the order to look), until a bound is met or `stop` is set."""
-    result = References()
+def references(path: str, text: Text, name: str) -> Found:
+    """The uses of `name` in a file, a line each, in their order."""
     word = re.compile(rb"(?<![\w$])" + re.escape(name.encode()) + rb"(?![\w$])")
-    deadline = time.monotonic() + seconds
-    for number, path in enumerate(paths):
-        if number >= MAX_FILES or len(result.found) >= MAX_HITS or time.monotonic() > deadline or stop.is_set():
-            result.complete = False
-            result.unread = len(paths) - number
-            break
-        try:
-            text = read_text(jail, f"{root}/{path}")
-        except NotFound:
-            continue
-        _in_file(result, path, text, word)
-    return result
-
-
-def _in_file(result: References, path: str, text: Text, word: re.Pattern[bytes]) -> None:
+    mentions = list(word.finditer(text.data))
+    if not mentions:
+        return Found([], 0, not text.cut)
     language = language_of(path)
     tree = parse(language, text.data)
-    facts = definitions(language, text.data) if tree is not None else None
+    facts = definitions(language, text.data, tree) if tree is not None else None
     symbols = facts.symbols if facts else []
-    seen: set[int] = set()
-    for match in word.finditer(text.data):
-        line = text.data.count(b"\n", 0, match.start()) + 1
-        if line in seen or line > len(text.lines):
+    uses: list[Reference] = []
+    in_text, line, counted = 0, 1, 0
+    for match in mentions[:_MAX_MENTIONS]:
+        line += text.data.count(b"\n", counted, match.start())
+        counted = match.start()
+        if uses and uses[-1].line == line:
             continue
         node = _node(tree, match.start(), match.end())
         if node is not None and _is_text(node):
-            result.in_text += 1
+            in_text += 1
             continue
-        seen.add(line)
-        name = match.group().decode()
         if facts is not None and any(start <= line <= end for start, end in facts.imports):
             kind = "import"
         elif node is not None and _is_call(node):
             kind = "call"
         else:
             kind = "definition" if _defines(node, line, symbols, name) else "use"
-        result.found.append(Reference(path, line, kind, text.lines[line - 1].strip()[:240], enclosing(symbols, line)))
-        if len(result.found) >= MAX_HITS:
-            return
+        if len(uses) == MAX_PER_FILE:
+            return Found(uses, in_text, False)
+        uses.append(Reference(path, line, kind, text.line(line).strip()[:240], enclosing(symbols, line)))
+    return Found(uses, in_text, len(mentions) <= _MAX_MENTIONS and not text.cut)
 
 
 def _node(tree: Tree | None, start: int, end: int) -> Node | None:

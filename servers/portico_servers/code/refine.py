@@ -77,7 +77,7 @@ def refine(
             group.scores *= priors ** np.float32(weights.prior)
     if weights.semantic and vectors is not None:
         _semantic(groups, terms, weights.semantic, question, vectors)
-    if weights.file:
+    if weights.file and groups:
         _by_file(groups, weights.file)
 
 
@@ -101,15 +101,13 @@ def _semantic(groups: Sequence[Candidates], terms: Sequence[Term], weight: float
 
 def _by_file(groups: Sequence[Candidates], weight: float) -> None:
     """A file's pieces speak for each other: each gains by the sum of its file's scores, relative to the best file's."""
-    sums: dict[int, float] = {}
+    _, number = np.unique(np.concatenate([group.segment.file[group.docs] for group in groups]), return_inverse=True)
+    sums = np.bincount(number, np.concatenate([group.scores for group in groups]))
+    shares = (sums / max(float(sums.max()), 1e-9)).astype(np.float32)[number]
+    first = 0
     for group in groups:
-        for file_id, score in zip(group.segment.file[group.docs].tolist(), group.scores.tolist(), strict=True):
-            sums[file_id] = sums.get(file_id, 0.0) + score
-    best = max(sums.values(), default=0.0)
-    if best > 0:
-        for group in groups:
-            shares = np.array([sums[file_id] / best for file_id in group.segment.file[group.docs].tolist()], np.float32)
-            group.scores *= 1 + np.float32(weight) * shares
+        group.scores *= 1 + np.float32(weight) * shares[first : first + len(group.docs)]
+        first += len(group.docs)
 
 
 def _member(sorted_docs: Ints, wanted: Ints) -> np.ndarray:

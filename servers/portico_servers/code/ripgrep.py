@@ -1,6 +1,6 @@
-"""Regular expressions over the files themselves, by ripgrep: always fresh, bounded in time and hits, killed on cancel.
+"""Regular expressions over the files themselves, by ripgrep: always fresh, killed when it's left or cancelled.
 
-It knows roots and patterns, not the index.
+It knows roots, paths and patterns, not the index.
 """
 
 from __future__ import annotations
@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,11 +19,10 @@ import anyio.abc
 from portico_servers.code.errors import BadPattern, ToolMissing
 from portico_servers.code.files import WALK, RipgrepMissing, ripgrep
 
-MAX_MATCHES = 1_000
 MAX_PER_FILE = 50
-SECONDS = 5.0
 _MAX_COLUMNS = 400
 _READ_BYTES = 65_536
+_ARGUMENT_BYTES = 200_000
 _PATTERN_CHARS = 2_000
 
 
@@ -34,58 +32,61 @@ class Match(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Matches:
-    """`complete` is False if the bound on hits or time ended the search."""
-
-    matches: list[Match]
-    complete: bool
+WHOLE_TREE = (".",)
 
 
 async def grep(
-    root: Path, pattern: str, *, options: Sequence[str] = (), within: str = ".", seconds: float = SECONDS
-) -> Matches:
-    """The lines under `root/within` that match `pattern`, in no order. Raises `BadPattern`, `ToolMissing`."""
+    root: Path, pattern: str, paths: Sequence[str] = WHOLE_TREE, *, options: Sequence[str] = (), per_file: int = MAX_PER_FILE
+) -> AsyncGenerator[Match]:
+    """The lines under `paths` (relative to `root`; all of them, or none is) that match `pattern`, in no order, at most
+    `per_file` of a file. Raises `BadPattern`, `ToolMissing`. To be closed if it's left early."""
     lines = [
         "--null",
+        "--with-filename",
         "--line-number",
         "--no-heading",
         "--color=never",
         f"--max-columns={_MAX_COLUMNS}",
         "--max-columns-preview",
+        f"--max-count={per_file}",
     ]
-    matches: list[Match] = []
-    complete = True
-    with anyio.move_on_after(seconds) as scope:
-        async with _run(root, [*lines, f"--max-count={MAX_PER_FILE}", *options], pattern, within) as (process, output):
+    for some in _batches(paths):
+        async with _run(root, [*lines, *options], pattern, some) as (process, output):
             async for raw in _records(output, b"\n"):
                 match = _match(raw)
                 if match is not None:
-                    matches.append(match)
-                if len(matches) >= MAX_MATCHES:
-                    complete = False
-                    break
-            else:
-                await _check(process, pattern)
-    return Matches(matches, complete and not scope.cancelled_caught)
-
-
-async def files_with(
-    root: Path, pattern: str, *, options: Sequence[str] = (), within: str = ".", seconds: float = SECONDS
-) -> tuple[list[str], bool]:
-    """The files under `root/within` that match, and whether that's all of them."""
-    paths: list[str] = []
-    with anyio.move_on_after(seconds) as scope:
-        async with _run(root, ["--files-with-matches", "--null", *options], pattern, within) as (process, output):
-            async for raw in _records(output, b"\0"):
-                paths.append(_path(raw))
+                    yield match
             await _check(process, pattern)
-    return paths, not scope.cancelled_caught
+
+
+async def files_with(root: Path, pattern: str, paths: Sequence[str] = WHOLE_TREE, *, options: Sequence[str] = ()) -> list[str]:
+    """The files under `paths` that match."""
+    found: list[str] = []
+    for some in _batches(paths):
+        async with _run(root, ["--files-with-matches", "--null", *options], pattern, some) as (process, output):
+            found += [_path(raw) async for raw in _records(output, b"\0")]
+            await _check(process, pattern)
+    return found
+
+
+def _batches(paths: Sequence[str]) -> Iterator[list[str]]:
+    """As many at once as fit a command line."""
+    batch: list[str] = []
+    size = 0
+    for path in paths:
+        cost = len(os.fsencode(path)) + 1
+        if batch and size + cost > _ARGUMENT_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(path)
+        size += cost
+    if batch:
+        yield batch
 
 
 @asynccontextmanager
 async def _run(
-    root: Path, options: Sequence[str], pattern: str, within: str
+    root: Path, options: Sequence[str], pattern: str, paths: Sequence[str]
 ) -> AsyncIterator[tuple[anyio.abc.Process, anyio.abc.ByteReceiveStream]]:
     """A running rg, killed on the way out however that comes: done, enough, too slow, or cancelled."""
     if len(pattern) > _PATTERN_CHARS or "\0" in pattern:
@@ -95,7 +96,7 @@ async def _run(
     except RipgrepMissing as error:
         raise ToolMissing(str(error)) from None
     process = await anyio.open_process(
-        [program, *WALK, *options, f"--regexp={pattern}", "--", within], cwd=root, stdin=subprocess.DEVNULL
+        [program, *WALK, "--crlf", *options, f"--regexp={pattern}", "--", *paths], cwd=root, stdin=subprocess.DEVNULL
     )
     assert process.stdout is not None
     try:

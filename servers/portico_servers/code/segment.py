@@ -84,7 +84,7 @@ class Segment:
 
     def postings(self, term: int) -> slice:
         """Where `term` is in `docs`, `counts` and `impacts`; empty if nowhere."""
-        at = int(np.searchsorted(self.terms, term))
+        at = int(np.searchsorted(self.terms, np.int32(term)))  # of the array's type: another would have it copied
         if at == len(self.terms) or self.terms[at] != term:
             return slice(0, 0)
         return slice(int(self.starts[at]), int(self.starts[at + 1]))

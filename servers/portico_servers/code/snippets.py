@@ -4,45 +4,72 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
+from pathlib import Path, PurePosixPath
 
-from portico_servers.code.facts import MAX_BYTES, is_binary
+import numpy as np
+
+from portico_servers.code.facts import MAX_BYTES, as_utf8
 from portico_servers.code.symbols import Symbol
-from portico_servers.common.jail import Jail, NotFound
+from portico_servers.common.jail import Jail, NotFound, Place
 
 SNIPPET_LINES = 12
 _LINE_CHARS = 240
+_NEWLINE = 10
 
 
-@dataclass(frozen=True, slots=True)
 class Text:
-    """A file as text. `cut` is set if it was longer than `MAX_BYTES`."""
+    """A file as text: `data`, UTF-8. `cut` is set if the file is longer than `MAX_BYTES`. Lines are decoded when asked for:
+    of a long file a snippet needs a few."""
 
-    data: bytes
-    lines: tuple[str, ...]
-    cut: bool
+    def __init__(self, data: bytes, *, cut: bool) -> None:
+        self.data = data
+        self.cut = cut
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        """Where each line ends, int64 [lines]."""
+        ends = np.flatnonzero(np.frombuffer(self.data, np.uint8) == _NEWLINE)
+        return ends if not self.data or self.data.endswith(b"\n") else np.append(ends, len(self.data))
+
+    @property
+    def count(self) -> int:
+        return len(self._ends)
+
+    def lines(self, start: int = 1, end: int | None = None) -> list[str]:
+        """Lines `start` to `end` (from 1, both included), as many of them as there are. Bad bytes are replaced."""
+        end = self.count if end is None else min(end, self.count)
+        if start > end:
+            return []
+        first = int(self._ends[start - 2]) + 1 if start > 1 else 0
+        text = self.data[first : int(self._ends[end - 1])].decode("utf-8", "replace")
+        return [line.rstrip("\r") for line in text.split("\n")]
+
+    def line(self, number: int) -> str:
+        """One line, or "" beyond the last."""
+        return next(iter(self.lines(number, number)), "")
 
 
 def read_text(jail: Jail, path: str) -> Text:
-    """The file's text (UTF-8, bad bytes replaced). Raises `NotFound`, also for a binary file: there is no text in it."""
-    data = jail.read_bytes(path, MAX_BYTES + 1)
-    if is_binary(data):
+    """The text of the file that a caller names. Raises `NotFound`, also for a binary file: there is no text in it."""
+    return _as_text(jail.read_bytes(path, MAX_BYTES + 1), path)
+
+
+def read_listed(jail: Jail, root: Path, path: str) -> Text:
+    """The text of a file that the index knows, by its path relative to `root`. Raises `NotFound`."""
+    return _as_text(jail.read_place(Place(root, PurePosixPath(path)), MAX_BYTES + 1), path)
+
+
+def _as_text(data: bytes, path: str) -> Text:
+    text = as_utf8(data[:MAX_BYTES])
+    if text is None:
         raise NotFound(path)
-    return _as_text(data[:MAX_BYTES], len(data) > MAX_BYTES)
+    return Text(text, cut=len(data) > MAX_BYTES)
 
 
-@lru_cache(maxsize=32)
-def _as_text(data: bytes, cut: bool) -> Text:
-    lines = data.decode("utf-8", "replace").split("\n")
-    if lines and not lines[-1]:
-        lines.pop()
-    return Text(data, tuple(line.rstrip("\r") for line in lines), cut)
-
-
-def excerpt(lines: Sequence[str], start: int, end: int, words: Iterable[str] = (), limit: int = SNIPPET_LINES) -> str:
+def excerpt(text: Text, start: int, end: int, words: Iterable[str] = (), limit: int = SNIPPET_LINES) -> str:
     """At most `limit` of the lines `start` to `end` (from 1): the head, then the stretch that holds most of `words`."""
-    piece = [line[:_LINE_CHARS] for line in lines[start - 1 : end]]
+    piece = [line[:_LINE_CHARS] for line in text.lines(start, end)]
     if len(piece) <= limit:
         return "\n".join(piece)
     head = limit // 3
@@ -50,8 +77,11 @@ def excerpt(lines: Sequence[str], start: int, end: int, words: Iterable[str] = (
     pattern = re.compile("|".join(map(re.escape, wanted)), re.IGNORECASE) if wanted else None
     weights = [len({m.lower() for m in pattern.findall(line)}) if pattern else 0 for line in piece]
     window = limit - head - 1
-    at = max(range(head, len(piece) - window + 1), key=lambda i: (sum(weights[i : i + window]), -i))
-    if at <= head + 1 or not sum(weights[at : at + window]):
+    sums = [sum(weights[head : head + window])]
+    for at in range(head + 1, len(piece) - window + 1):
+        sums.append(sums[-1] + weights[at + window - 1] - weights[at - 1])
+    at = head + sums.index(max(sums))
+    if at <= head + 1 or not max(sums):
         return "\n".join(piece[:limit])
     return "\n".join([*piece[:head], "…", *piece[at : at + window]])
 

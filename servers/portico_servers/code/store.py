@@ -25,7 +25,7 @@ from portico_servers.code.symbols import Symbol
 _SCHEMA = """
 CREATE TABLE files (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
   language TEXT NOT NULL, lines INTEGER NOT NULL, skipped TEXT, chunks BLOB NOT NULL, postings BLOB NOT NULL,
-  imports TEXT NOT NULL);
+  imports TEXT NOT NULL, trigrams BLOB);
 CREATE TABLE symbols (file_id INTEGER NOT NULL, ordinal INTEGER NOT NULL, name TEXT NOT NULL, folded TEXT NOT NULL,
   kind TEXT NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL, parent TEXT NOT NULL, signature TEXT NOT NULL,
   PRIMARY KEY (file_id, ordinal)) WITHOUT ROWID;
@@ -48,6 +48,7 @@ class StoredFile(NamedTuple):
     skipped: str | None
     chunks: np.ndarray
     postings: np.ndarray
+    trigrams: bytes | None
 
 
 class FoundSymbol(NamedTuple):
@@ -101,11 +102,11 @@ class Store:
     def files(self) -> Iterator[StoredFile]:
         with self._lock:
             rows = self._db.execute(
-                "SELECT id, path, size, mtime_ns, language, lines, skipped, chunks, postings FROM files"
+                "SELECT id, path, size, mtime_ns, language, lines, skipped, chunks, postings, trigrams FROM files"
             ).fetchall()
-        for number, path, size, mtime_ns, language, lines, skipped, chunks, postings in rows:
+        for number, path, size, mtime_ns, language, lines, skipped, chunks, postings, trigrams in rows:
             tables = _table(chunks, 4), _table(postings, 3)
-            yield StoredFile(number, path, size, mtime_ns, language, lines, skipped, *tables)
+            yield StoredFile(number, path, size, mtime_ns, language, lines, skipped, *tables, trigrams)
 
     def put(self, batch: Sequence[FileFacts]) -> list[StoredFile]:
         """Replace what is known of these files, in one transaction."""
@@ -136,9 +137,9 @@ class Store:
         imports = ",".join(f"{start}-{end}" for start, end in facts.imports)
         row = (facts.path, facts.size, facts.mtime_ns, facts.language, facts.lines, facts.skipped)
         cursor = self._db.execute(
-            "INSERT INTO files(path, size, mtime_ns, language, lines, skipped, chunks, postings, imports) "
-            "VALUES (?,?,?,?,?,?,?,?,?)",
-            (*row, facts.chunks, postings.tobytes(), imports),
+            "INSERT INTO files(path, size, mtime_ns, language, lines, skipped, chunks, postings, imports, "
+            "trigrams) VALUES (?,?,?,?,?,?,?,?,?,?)",
+            (*row, facts.chunks, postings.tobytes(), imports, facts.trigrams),
         )
         assert cursor.lastrowid is not None
         self._db.executemany(
@@ -148,7 +149,7 @@ class Store:
                 for i, s in enumerate(facts.symbols)
             ),
         )
-        return StoredFile(cursor.lastrowid, *row, _table(facts.chunks, 4), postings)
+        return StoredFile(cursor.lastrowid, *row, _table(facts.chunks, 4), postings, facts.trigrams)
 
     def remove(self, paths: Iterable[str]) -> None:
         with self._lock, self._db:

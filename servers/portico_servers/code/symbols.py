@@ -59,9 +59,10 @@ def parse(language: str, source: bytes) -> Tree | None:
     return Parser(grammar(language)[0]).parse(source)
 
 
-def definitions(language: str, source: bytes) -> Definitions:
-    """Everything that `source` defines, in order of place, and the line ranges of its imports."""
-    tree = parse(language, source)
+def definitions(language: str, source: bytes, tree: Tree | None = None) -> Definitions:
+    """Everything that `source` defines, in order of place, and the line ranges of its imports. `tree` is its syntax tree, if
+    that's there already."""
+    tree = parse(language, source) if tree is None else tree
     if tree is None:
         return Definitions([], [])
     found: dict[tuple[int, int], _Found] = {}

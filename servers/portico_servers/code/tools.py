@@ -16,11 +16,12 @@ from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import BaseModel
 
+from portico_servers.code.changes import changed_since
 from portico_servers.code.errors import CodeError
 from portico_servers.code.finding import find_symbol, search, search_regex
 from portico_servers.code.reading import outline, read
 from portico_servers.code.results import Hits, Outline, Passage, hits_text, outline_text, passage_text
-from portico_servers.code.using import changed_since, find_references
+from portico_servers.code.uses import find_references
 from portico_servers.code.workspace import Workspace
 from portico_servers.common.cursor import BadCursor
 from portico_servers.common.jail import NotFound

@@ -12,7 +12,7 @@ from portico_servers.code.index import RootIndex
 from portico_servers.code.languages import language_of
 from portico_servers.code.pages import KeptResults
 from portico_servers.code.results import Hit
-from portico_servers.code.snippets import excerpt, read_text
+from portico_servers.code.snippets import Text, excerpt, read_listed
 from portico_servers.code.symbols import Symbol
 from portico_servers.common.jail import Jail, NotFound
 
@@ -59,13 +59,9 @@ class Workspace:
             else "still indexing; ask again for more"
         )
 
-    def excerpt(self, root: str, path: str, start: int, end: int, words: Sequence[str] = ()) -> str | None:
-        """The snippet as the file is now; None if it went away."""
-        try:
-            text = read_text(self.jail, str(self.indexes[root].root / path))
-        except NotFound:
-            return None
-        return excerpt(text.lines, start, end, words)
+    def reader(self) -> Reader:
+        """For one answer."""
+        return Reader(self)
 
     def narrow(self, root: str, wanted: Filter) -> str:
         """Where a walk of that root may begin: at the filtered directory or file itself, if that's what the filter names."""
@@ -103,6 +99,25 @@ class Workspace:
             for name in index.store.names_with_prefix(prefix, limit)
         ]
         return list(dict.fromkeys(found))[:limit]
+
+
+class Reader:
+    """Reads what one answer shows, each file once."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._texts: dict[tuple[str, str], Text | None] = {}
+
+    def excerpt(self, root: str, path: str, start: int, end: int, words: Sequence[str] = ()) -> str | None:
+        """The snippet as the file is now; None if it went away."""
+        if (root, path) not in self._texts:
+            try:
+                text = read_listed(self._workspace.jail, self._workspace.indexes[root].root, path)
+            except NotFound:
+                text = None
+            self._texts[root, path] = text
+        text = self._texts[root, path]
+        return None if text is None else excerpt(text, start, end, words)
 
 
 def hit(

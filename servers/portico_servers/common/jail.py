@@ -99,6 +99,18 @@ class Jail:
             except OSError:
                 raise NotFound(path) from None
 
+    def read_place(self, place: Place, limit: int | None = None) -> bytes:
+        """As `read_bytes`, of a file whose place is known, from a listing of the root say: no link is followed on the way,
+        not even an inside one. Several times faster. Raises `NotFound`."""
+        descriptor = _open_beneath(place)
+        if descriptor is None:
+            raise NotFound(str(place.relative))
+        with os.fdopen(descriptor, "rb") as file:
+            try:
+                return file.read() if limit is None else file.read(limit)
+            except OSError:
+                raise NotFound(str(place.relative)) from None
+
     def contains(self, path: Path) -> bool:
         """Whether `path`, its links resolved, lies in a root (or is one). It need not exist."""
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from portico_servers.code.workspace import Workspace
+from portico_servers.common import embed
 
 PYTHON = '''"""Keeps the blocks of a cache."""
 
@@ -100,7 +102,15 @@ def write_repository(root: Path) -> Path:
     for path, text in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text, encoding="utf-8")
+        os.utime(root / path, (1_700_000_000, 1_700_000_000))  # saved long ago: nobody wonders whether it's still being written
     return root
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _embeddings() -> None:
+    """Loaded here once. An index loads them in its thread, where a library's import meets the warnings filter of whatever test
+    runs at the time."""
+    embed.shared().embed(["word"])
 
 
 @pytest.fixture

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from threading import Event
 
-import anyio
 import pytest
 
-from portico_servers.code import references as references_module
-from portico_servers.code import ripgrep
-from portico_servers.code.errors import BadFilter, BadPattern, BadRange, GitError, NoSuchSymbol, ToolMissing
+from portico_servers.code.changes import changed_since
+from portico_servers.code.errors import BadFilter, BadRange, GitError, NoSuchSymbol, ToolMissing
 from portico_servers.code.filters import Filter
-from portico_servers.code.finding import find_symbol, search, search_regex
+from portico_servers.code.finding import find_symbol, search
 from portico_servers.code.reading import outline, read
-from portico_servers.code.references import references
 from portico_servers.code.results import Hits, hits_text
-from portico_servers.code.using import changed_since, find_references
 from portico_servers.code.workspace import Workspace
 from portico_servers.common.cursor import BadCursor
-from portico_servers.common.jail import Jail, NotFound
+from portico_servers.common.jail import NotFound
 
 from .conftest import git
 
@@ -32,13 +27,6 @@ def anyio_backend() -> str:
 
 def places(result: Hits) -> list[str]:
     return [f"{hit.path}:{hit.start_line} {hit.kind} {hit.symbol}" for hit in result.hits]
-
-
-async def written(file: Path) -> str:
-    """The text of a file that another process is about to write."""
-    while not (file.exists() and file.read_text().endswith("\n")):  # noqa: ASYNC110  # another process has no event of ours
-        await anyio.sleep(0.01)
-    return file.read_text()
 
 
 # search
@@ -95,69 +83,6 @@ def test_pages_continue_without_gap_or_repetition(tmp_path: Path) -> None:
     found.close()
 
 
-@pytest.mark.anyio
-async def test_a_pattern_gives_matching_lines_and_what_encloses_them(workspace: Workspace) -> None:
-    result = await search_regex(workspace, r"self\.free\.\w+\(", language="python")
-    assert places(result) == ["pool.py:16 method BlockPool.allocate", "pool.py:20 method BlockPool.release_block"]
-    assert [hit.text for hit in result.hits] == ["        return self.free.popleft()", "        self.free.append(block)"]
-
-
-@pytest.mark.anyio
-async def test_a_pattern_obeys_the_ignore_files_and_the_filters(workspace: Workspace) -> None:
-    assert (await search_regex(workspace, "generatedthing|vendoredthing|hiddenthing")).hits == []
-    assert {hit.path for hit in (await search_regex(workspace, "pool", path="tests/")).hits} == {"tests/test_pool.py"}
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("pattern", ["(", "[a", "a{2,1}", "x\0y", "a" * 5000, "\\p{Nope}"])
-async def test_a_broken_pattern_is_said_to_be_one(workspace: Workspace, pattern: str) -> None:
-    with pytest.raises(BadPattern, match="is not a regular expression"):
-        await search_regex(workspace, pattern)
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("pattern", ["--files", "-e", "--pre=touch owned", "$(touch owned)", "; touch owned"])
-async def test_a_pattern_is_never_an_option_or_a_command(workspace: Workspace, shared_repository: Path, pattern: str) -> None:
-    assert (await search_regex(workspace, pattern)).hits == []
-    assert not (shared_repository / "owned").exists()
-
-
-@pytest.mark.anyio
-async def test_too_many_matches_stop_at_the_bound_and_say_so(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ripgrep, "MAX_MATCHES", 5)
-    result = await search_regex(workspace, ".")
-    assert not result.complete
-    assert result.note is not None
-    assert "narrow" in result.note
-
-
-@pytest.mark.anyio
-async def test_cancelling_a_pattern_search_ends_its_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stand-in for rg that never ends: what is measured is that cancelling kills it."""
-    slow = tmp_path / "rg"
-    slow.write_text("#!/bin/sh\necho $$ > " + str(tmp_path / "pid") + "\nexec sleep 600\n")
-    slow.chmod(0o755)
-    monkeypatch.setattr(ripgrep, "ripgrep", lambda: str(slow))
-    with anyio.fail_after(10):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(ripgrep.grep, tmp_path, "x")
-            pid = int(await written(tmp_path / "pid"))
-            tasks.cancel_scope.cancel()
-    assert not Path(f"/proc/{pid}").exists()
-
-
-@pytest.mark.anyio
-async def test_a_pattern_search_past_its_time_gives_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    slow = tmp_path / "rg"
-    slow.write_text("#!/bin/sh\nprintf 'a.py\\0003:found it\\n'\nexec sleep 600\n")
-    slow.chmod(0o755)
-    monkeypatch.setattr(ripgrep, "ripgrep", lambda: str(slow))
-    with anyio.fail_after(10):
-        result = await ripgrep.grep(tmp_path, "x", seconds=0.5)
-    assert not result.complete
-    assert result.matches == [ripgrep.Match("a.py", 3, "found it")]
-
-
 # symbols
 
 
@@ -191,97 +116,6 @@ def test_a_kind_narrows_and_a_wrong_one_is_named(workspace: Workspace) -> None:
     assert places(find_symbol(workspace, "Server", kind="struct")) == ["server/main.go:5 struct Server"]
     with pytest.raises(BadFilter, match="gizmo"):
         find_symbol(workspace, "Server", kind="gizmo")
-
-
-@pytest.mark.anyio
-async def test_references_tell_definition_import_call_and_use_and_leave_text_out(workspace: Workspace) -> None:
-    result = await find_references(workspace, "release_block")
-    assert places(result) == ["pool.py:18 definition BlockPool.release_block", "pool.py:25 call make_pool"]
-    found = await find_references(workspace, "make_pool")
-    kinds = {(hit.path, hit.kind) for hit in found.hits}
-    assert kinds == {("pool.py", "definition"), ("tests/test_pool.py", "import"), ("tests/test_pool.py", "call")}
-
-
-@pytest.mark.anyio
-async def test_references_in_comments_and_strings_are_counted_not_listed(tmp_path: Path) -> None:
-    root = tmp_path / "r"
-    root.mkdir()
-    (root / "a.py").write_text("# target here\nx = 'target'\ny = f'{target}'\ndef target():\n    pass\n")
-    (root / "b.js").write_text("// target\nconst s = `${target()}`;\n")
-    found = Workspace([root], tmp_path / "index")
-    found.start()
-    assert found.indexes["r"].ready.wait(30)
-    result = await find_references(found, "target")
-    assert places(result) == ["a.py:4 definition target", "a.py:3 use y", "b.js:2 call s"]
-    assert result.note == "3 uses; 3 more in comments and strings"
-    found.close()
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize(
-    ("path", "source", "expected"),
-    [
-        ("a.py", "@deco\n@other(1)\ndef target(x):\n    return target(x - 1)\n", ["3 definition", "4 call"]),
-        (
-            "A.java",
-            "class A {\n  @Override\n  @Deprecated\n  public\n  int target() { return this.target(); }\n}\n",
-            ["5 definition"],
-        ),
-        (
-            "a.c",
-            "int target(void);\nint\ntarget(void) {\n  return 1;\n}\nint b = target;\n",
-            ["1 definition", "3 definition", "6 use"],
-        ),
-        ("a.go", "package p\nfunc (s *S) target() {}\nfunc f(s *S) { s.target() }\n", ["2 definition", "3 call"]),
-        ("a.rs", "fn target() {}\nfn f() { target(); let x = target; }\n", ["1 definition", "2 call"]),
-        ("a.rb", "def target\nend\ntarget\nobj.target(1)\n", ["1 definition", "3 use", "4 call"]),
-        (
-            "a.ts",
-            "import { target } from './x';\nclass A { target() {} }\nnew A().target();\n",
-            ["2 definition", "1 import", "3 call"],
-        ),
-        ("a.php", "<?php\nfunction target() {}\ntarget();\n$o->target();\n", ["2 definition", "3 call", "4 call"]),
-        ("a.sh", "target() { echo; }\ntarget\n", ["1 definition", "2 call"]),
-    ],
-)
-async def test_uses_are_told_apart_in_each_language(tmp_path: Path, path: str, source: str, expected: list[str]) -> None:
-    root = tmp_path / "r"
-    root.mkdir()
-    (root / path).write_text(source)
-    found = await find_references(Workspace([root], tmp_path / "index"), "target")
-    assert [f"{hit.start_line} {hit.kind}" for hit in found.hits] == expected
-
-
-@pytest.mark.anyio
-async def test_a_common_name_is_bounded_and_says_what_was_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = tmp_path / "r"
-    root.mkdir()
-    for number in range(60):
-        (root / f"f{number:02}.py").write_text("value = value + value\n" * 20)
-    monkeypatch.setattr(references_module, "MAX_HITS", 50)
-    found = Workspace([root], tmp_path / "index")
-    result = await find_references(found, "value")
-    assert not result.complete
-    assert result.note is not None
-    assert "files unread; narrow with path" in result.note
-    assert result.next_cursor is not None
-
-
-def test_references_stop_when_told_and_when_time_is_up(shared_repository: Path) -> None:
-    jail, root = Jail([shared_repository]), str(shared_repository)
-    stop = Event()
-    stop.set()
-    told = references(jail, root, ["pool.py"], "pool", stop=stop)
-    assert (told.found, told.complete, told.unread) == ([], False, 1)
-    late = references(jail, root, ["pool.py", "pool.py"], "pool", stop=Event(), seconds=-1)
-    assert not late.complete
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("name", ["", "two words", "a\nb", "x" * 300, "\0"])
-async def test_what_is_no_name_is_refused(workspace: Workspace, name: str) -> None:
-    with pytest.raises(BadFilter, match="not a name"):
-        await find_references(workspace, name)
 
 
 # files

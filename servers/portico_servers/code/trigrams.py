@@ -1,0 +1,94 @@
+"""Which three bytes follow each other in a file, as a signature of fixed size; and what a pattern needs of them. Pure.
+
+A file can match a pattern only if it holds the trigrams that the pattern requires, so ripgrep need read no other file. The
+idea is Russ Cox's, "Regular Expression Matching with a Trigram Index", 2012; see `patterns` for his construction. Instead
+of lists of files by trigram a file has a bitmap over hashed trigrams: a collision only adds a candidate, and a changed file
+replaces one row.
+
+Text is folded before it's cut, so that one index serves patterns of either case: `fold` maps everything that Unicode's simple
+case folding equates with an ASCII letter to that letter in lower case, and leaves other bytes alone.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+BITS = 1 << 15  # of a signature; a source file of 10 kB has about 700 distinct trigrams, one of 100 kB some 6,000
+BYTES = BITS // 8
+_HASH = np.uint32(2_654_435_761)  # Knuth's multiplicative hash; the upper bits are the good ones
+_SHIFT = np.uint32(32 - 15)
+_MASKS = np.uint8(1) << np.arange(7, -1, -1, dtype=np.uint8)  # of a bit within its byte, as np.packbits orders them
+_MOST = 16  # trigrams of one string that are asked for: more would hardly narrow, and each costs a look at every file
+
+Rows = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a matching file must hold: all of `trigrams`, and for each group of `either` what one of its members needs.
+    Without either, any file may match. `size` counts the trigrams."""
+
+    trigrams: frozenset[bytes] = frozenset()
+    either: tuple[tuple[Need, ...], ...] = ()
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        size = len(self.trigrams) + sum(member.size for group in self.either for member in group)
+        object.__setattr__(self, "size", size)
+
+    def __bool__(self) -> bool:
+        return self.size > 0
+
+
+ANYTHING = Need()
+
+
+def fold(data: bytes) -> bytes:
+    """Lower case for ASCII letters, and for the two other characters that fold to one: the Kelvin sign and the long s."""
+    data = data.lower()
+    if data.isascii():
+        return data
+    return data.replace("\N{KELVIN SIGN}".encode(), b"k").replace("\N{LATIN SMALL LETTER LONG S}".encode(), b"s")
+
+
+def needed(text: bytes) -> Need:
+    """What a file that holds `text` (folded) must hold."""
+    found = list(dict.fromkeys(text[at : at + 3] for at in range(len(text) - 2)))
+    return Need(frozenset(found if len(found) <= _MOST else found[:: -(-len(found) // _MOST)]))
+
+
+def signature(text: bytes) -> bytes:
+    """The compressed bitmap of a file's trigrams; `text` is all of it, UTF-8."""
+    bits = np.zeros(BITS, np.bool_)
+    codes = np.frombuffer(fold(text), np.uint8).astype(np.uint32)
+    if len(codes) > 2:
+        bits[_slots((codes[:-2] << np.uint32(16)) | (codes[1:-1] << np.uint32(8)) | codes[2:])] = True
+    return zlib.compress(np.packbits(bits).tobytes(), 1)
+
+
+def row(compressed: bytes) -> Rows:
+    """uint8 [BYTES], the bitmap of a `signature`."""
+    return np.frombuffer(zlib.decompress(compressed), np.uint8)
+
+
+def holding(need: Need, rows: Rows, among: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Of the numbers `among`, those whose bitmap in `rows` [n, BYTES] has what is needed."""
+    slots = _slots(np.array([int.from_bytes(trigram, "big") for trigram in sorted(need.trigrams)], np.uint32))
+    for byte, bit in zip((slots >> 3).tolist(), (slots & 7).tolist(), strict=True):
+        among = among[(rows[among, byte] & _MASKS[bit]) != 0]
+    for group in need.either:
+        among = _union(holding(member, rows, among) for member in group)
+    return among
+
+
+def _union(parts: Iterable[npt.NDArray[np.intp]]) -> npt.NDArray[np.intp]:
+    return np.unique(np.concatenate(list(parts)))
+
+
+def _slots(trigrams: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    return (trigrams * _HASH) >> _SHIFT
