@@ -203,7 +203,7 @@ def measure(args: argparse.Namespace, items: list[dict[str, Any]], files: dict[s
 
 def report(figures: dict[str, Any], databases: Sequence[str]) -> None:
     of = figures["questions_by"]
-    groups = [*databases, *(name for name in KINDS if name in of)]
+    groups = [name for name in (*databases, *KINDS) if name in of]
     print(f"structured calls equal to hand-written SQL: {figures['structured_calls_equal_to_sql']} of {figures['questions']}\n")
     table(
         ["way", "right", "share", *(f"{name} ({of[name]})" for name in groups), "s a call (p50)", "sampled steps", "forced"],

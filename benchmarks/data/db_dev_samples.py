@@ -1,4 +1,4 @@
-"""Three more small databases, for tuning: a library's loans, a clinic, flights. What is reported is never measured on them."""
+"""Four more small databases, for tuning: a library, a clinic, flights, a university. No reported figure is from them."""
 
 from __future__ import annotations
 
@@ -52,6 +52,20 @@ CREATE TABLE flights (
 CREATE TABLE bookings (
   booking_id INTEGER PRIMARY KEY, flight_id INTEGER NOT NULL REFERENCES flights (flight_id), passenger TEXT NOT NULL,
   cabin TEXT NOT NULL CHECK (cabin IN ('economy', 'business')), paid REAL NOT NULL, checked_in BOOLEAN NOT NULL, email TEXT
+);
+"""
+UNIVERSITY = """
+CREATE TABLE staff (id INTEGER PRIMARY KEY, handle TEXT NOT NULL UNIQUE, faculty TEXT, started DATE, part_time BOOLEAN);
+CREATE TABLE courses (
+  id INTEGER PRIMARY KEY, code TEXT NOT NULL, title TEXT NOT NULL, credits INTEGER NOT NULL, room TEXT,
+  lecturer_id INTEGER NOT NULL REFERENCES staff (id), assistant_id INTEGER REFERENCES staff (id)
+);
+CREATE TABLE students (id INTEGER PRIMARY KEY, name TEXT NOT NULL, degree TEXT, enrolled DATE NOT NULL, scholarship REAL);
+CREATE TABLE submissions (
+  id INTEGER PRIMARY KEY, course_id INTEGER NOT NULL REFERENCES courses (id),
+  student_id INTEGER NOT NULL REFERENCES students (id),
+  kind TEXT NOT NULL CHECK (kind IN ('essay', 'lab report', 'exam')), handed_in DATETIME NOT NULL, marked DATETIME,
+  marker_id INTEGER REFERENCES staff (id), points INTEGER, words INTEGER NOT NULL
 );
 """
 _TOWNS = ["Ghent", "Turku", "Graz", "Cork", "Porto"]
@@ -136,8 +150,37 @@ def flights_rows(rng: random.Random) -> Iterator[tuple[str, Rows]]:
     yield "bookings", bookings
 
 
+def university_rows(rng: random.Random) -> Iterator[tuple[str, Rows]]:
+    """Staff, courses with two keys to them, students and what they handed in; some of it not marked yet."""
+    handles = ["ola", "pim", "ruth", "sami", "tove", "uri"]
+    yield "staff", [
+        (i, handle, rng.choice(["law", "arts", None]), moment(rng, 2005 + i, date_only=True), i % 3 == 0)
+        for i, handle in enumerate(handles, 1)
+    ]  # fmt: skip
+    courses = ["Contracts", "Tort", "Drawing", "Sculpture", "Ethics"]
+    yield "courses", [
+        (i, f"{title[:2].upper()}{i}01", title, rng.choice([5, 10, 15]), rng.choice(["hall", "attic", None]), rng.randint(1, 6),
+         rng.choice([None, *range(1, 7)]))
+        for i, title in enumerate(courses, 1)
+    ]  # fmt: skip
+    yield "students", [
+        (i, f"{rng.choice(_PEOPLE)} {rng.choice(_FAMILIES)}", rng.choice(["bachelor", "master", None]),
+         moment(rng, rng.choice([2020, 2021, 2022]), date_only=True), rng.choice([None, None, 400.0, 950.0]))
+        for i in range(1, 41)
+    ]  # fmt: skip
+    submissions: Rows = []
+    for i in range(1, 161):
+        marked = moment(rng, 2023) if rng.random() < 0.7 else None
+        people = rng.randint(1, 5), rng.randint(1, 40)
+        kind, points = rng.choice(["essay", "lab report", "exam"]), rng.randint(20, 100) if marked else None
+        marker = rng.randint(1, 6) if marked else None
+        submissions.append((i, *people, kind, moment(rng, 2022), marked, marker, points, rng.randint(200, 9000)))
+    yield "submissions", submissions
+
+
 DEV_SAMPLES: dict[str, Sample] = {
     "library": (LIBRARY, library_rows),
     "clinic": (CLINIC, clinic_rows),
     "flights": (FLIGHTS, flights_rows),
+    "university": (UNIVERSITY, university_rows),
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from portico_engine import CallPrior
@@ -33,6 +33,10 @@ SPELLED = 9.0  # for a value, and for its operator
 UNUSED = -4.0  # for a value spelled out that finds no name
 LEAST = 0.3  # a fit below it is none
 TIMELY = 0.3  # of a fit, for a name of the kind that a phrase is about
+LATER = 0.02  # less of a fit for each name before it,
+OPEN = 0.2  # at most
+FURTHER = 0.65  # of a fit, for each word between a phrase and the name
+KNOWN = 1.0  # for a word that a branch knows, and does nothing with
 COUNTED = 0.6  # less for a number or a date where a phrase asks who or what has the most
 
 _TIMELY = frozenset("oldest newest latest youngest earliest recent first last".split())
@@ -50,10 +54,16 @@ class Case:
     bare: dict[str, dict[str, float]] = field(default_factory=dict)
     items: dict[str, list[CallPrior]] = field(default_factory=dict)
     unused: int = 0
+    known: int = 0
 
     @property
     def gain(self) -> float:
-        return sum(self.weights.values()) + sum(w for w in self.keys.values() if w > 0) + UNUSED * self.unused
+        return sum(self.weights.values()) + sum(w for w in self.keys.values() if w > 0) + self.others
+
+    @property
+    def others(self) -> float:
+        """What is said beside choices and keys."""
+        return UNUSED * self.unused + KNOWN * self.known
 
 
 class _Spoken(NamedTuple):
@@ -89,7 +99,7 @@ def prior_of(cases: Sequence[Case], deciding: Sequence[str], path: str) -> CallP
     weights, then = {}, {}
     for option, group in groups.items():
         top = max(group, key=lambda case: case.gain)
-        weights[_escaped(option)] = sum(top.weights[later] for later in deciding) + UNUSED * top.unused
+        weights[_escaped(option)] = sum(top.weights[later] for later in deciding) + top.others
         then[_escaped(option)] = prior_of(group, deciding[1:], path)
     return CallPrior(keys, {**best.values, where: weights}, then={where: then})
 
@@ -115,6 +125,7 @@ class _Reader:
         for slot in branch.slots:
             if slot.options and slot.many:
                 case.keys[slot.name] = self._names(slot)
+        case.known = claims.mentioned(branch)
         slots = {slot.name: slot for slot in branch.slots}
         case.keys = {name: _key(slots.get(name), case.keys.get(name, OPTIONAL)) for name in branch.order}
         return case
@@ -180,10 +191,22 @@ class _Reader:
                 continue
             window = self.claims.named(cue.gap) if said.gap else self.claims.free()
             fits = {o: self.claims.fit(o, window, cue.words, self._sort(o, cue, said.gap, between)) for o in slot.options}
+            if said.gap:
+                fits = {o: self._placed(fit, cue, n) for n, (o, fit) in enumerate(fits.items())}
             top = max(fits.values(), key=lambda fit: fit.score)
             if top.score >= LEAST and (best is None or top.score > best.score):
                 best = _Spoken(slot, top.score, said.size, fits, set(top.tokens) | (set() if between else cue.words))
         return best
+
+    def _placed(self, fit: Fit, cue: Cue, place: int) -> Fit:
+        """In a gap the first words count most; the most of something is the thing's number, no number that it has."""
+        if fit.owner and any(self.tokens[i].low in _MOST for i in cue.words) and min(fit.tokens) > min(cue.words):
+            counted = not cue.gap or min(cue.words) == min(cue.gap) - len(cue.words)
+            if counted:
+                return Fit(0.0)
+        content = [i for i in cue.gap if self.tokens[i].stem is not None]
+        first = min((content.index(i) for i in fit.tokens if i in content), default=0)
+        return replace(fit, score=fit.score * FURTHER**first - min(LATER * place, OPEN) * (fit.score > 0))
 
     def _sort(self, option: str, cue: Cue, gap: bool, between: bool) -> float:
         """The oldest is by a date, the cheapest by a number; who has the most of something is neither.

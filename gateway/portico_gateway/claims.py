@@ -16,7 +16,8 @@ from portico_gateway.question import Token, Value, phrase_at, stems_of
 from portico_gateway.shapes import Branch, Said
 
 OWNER = 0.5  # of a fit: for a name whose owner is said, "author" for author.name;
-REFERENCE = 0.25  # and for one that only refers to that owner, author_id
+OTHER = 0.2  # less for its further names: what comes first is what it is called by
+REFERENCE = 0.1  # for one that only refers to that owner, author_id
 SENSE = 0.8  # of a fit by sense alone against one by words
 OWNED = 0.7  # of a name that belongs to something else, where nothing says so
 NEAR = 5  # tokens between a name and its value
@@ -35,6 +36,7 @@ class Fit:
     score: float
     tokens: frozenset[int] = frozenset()
     sense: int | None = None
+    owner: bool = False  # only what the name belongs to is said
 
 
 class Cue(NamedTuple):
@@ -55,19 +57,29 @@ class Claims:
         self.chosen: set[int] = set()  # what the branch itself is chosen by
         self.kinds: Mapping[str, frozenset[str]] = {}  # what a name is compared with tells its kind
         self._owners: set[str] = set()  # stems of the names that others belong to
+        self._called: dict[str, str] = {}  # by owner, its first name
         self._found: dict[Said, list[Cue]] = {}
+        self.known: frozenset[str] = frozenset()  # stems of all names and phrases of the schema
 
     def begin(self, branch: Branch) -> None:
         """Another branch: nothing is taken yet."""
         self.taken, self.chosen = set(), set()
-        options = [option for slot in branch.slots for option in slot.options]
+        options = [option for slot in sorted(branch.slots, key=lambda slot: -len(slot.options)) for option in slot.options]
         owners = {owner for option in options if (owner := option.rpartition(".")[0]) and owner not in options}
         self._owners = {stem for owner in owners for stem in stems_of(owner)}
+        self._called = {}
+        for option in options:
+            self._called.setdefault(option.rpartition(".")[0], option)
         self.kinds = {o: c.kinds for s in branch.slots if s.conditions for o, c in s.conditions.of.items()}
 
     def free(self) -> list[int]:
         """The tokens that nothing has claimed."""
         return [i for i in range(len(self.tokens)) if i not in self.taken]
+
+    def mentioned(self, branch: Branch) -> int:
+        """How many free words name something of the branch."""
+        stems = {stem for slot in branch.slots for option in slot.options for stem in stems_of(option)}
+        return sum(self.tokens[i].stem in stems for i in self.free())
 
     def cue(self, said: Said, *, taken: bool = False) -> Cue | None:
         """Where the question has a phrase, and the tokens in its gap; `taken`: claimed words count too."""
@@ -120,7 +132,9 @@ class Claims:
         near = {i for i in free if self.tokens[i].stem in owner}
         said = math.sqrt(len({self.tokens[i].stem for i in hit}) / len(own)) if own else 0.0
         if said or near:
-            return Fit(said + (OWNER if of else REFERENCE) * bool(near) + min(kind, kind / 2), frozenset(hit | near))
+            owned = OWNER - OTHER * (not said and self._called[of] != option) if of else REFERENCE
+            score = said + owned * bool(near) + min(kind, kind / 2)
+            return Fit(score, frozenset(hit | near), owner=not said)
         senses = {*free, *(i for i in hints if (stem := self.tokens[i].stem) is not None and stem not in own | owner)}
         sense, at = max(((self.alike(spaced(name), self.tokens[i].low), i) for i in senses), default=(0.0, -1))
         score = max(0.0, sense) * (OWNED if of and of not in self.kinds else 1.0)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from portico_gateway.claims import NEAR, Claims, spaced
+from portico_gateway.claims import NEAR, Claims, Cue, spaced
 from portico_gateway.question import Value, stems_of
 from portico_gateway.shapes import Condition, Conditions, Said
 
 AGAIN = 0.5  # of what claimed words would add to a fit
 PLACE = 1.3  # of how alike a name is to a place's, for a value after "in" or "from"
-NAMED = 0.6  # of how alike it is to "name", for any other
+ELSEWHERE = 0.2  # of what words that are not beside such a value say
+NAMED = 0.6  # of how alike it is to "name", for any other; less of it for a plain word before what it describes
 YEARLY = 0.8  # of how alike a number's name is to "year", for a value that could be one
 DATED = 0.5  # for a date, for such a value
 APART = 0.4  # less for every content word between a name and its value
@@ -27,7 +28,12 @@ _PLACE, _NAME, _YEAR = "place city town country", "name", "year"
 _OF = frozenset("in of with from whose for".split())
 _INTO = frozenset("in from at near to".split())
 _NEGATIONS = frozenset("not no non without never except".split())
-_HAVING = tuple(Said(((verb,), ())) for verb in ("have", "has", "having", "with"))
+_HAVING = tuple(Said(((verb,), ())) for verb in ("have", "has", "having", "with", "get", "gets", "got", "receive", "receives"))
+_PREPOSITIONS = frozenset("by in from for at".split())
+_GENERAL = frozenset(
+    "total average all together altogether time day month year people person thing entry record row number kind type database "
+    "member different new there here yet live work come make go take be do".split()
+)
 
 
 class Wanted(NamedTuple):
@@ -89,12 +95,8 @@ class _Reader:
             cue = self.claims.cue(_open(said))
             if cue is None or not options or any(v.first in cue.gap[:2] for v in self.claims.values):
                 continue
-            window = cue.gap[:3]
-            fits = {o: fit for o in options if (fit := self.claims.fit(o, window)).score >= PLAIN}
-            if fits:
-                best = max(fits.values(), key=lambda fit: fit.score)
-                self.claims.taken |= best.tokens | cue.words
-                yield Wanted(min(cue.words), {o: fit.score for o, fit in fits.items()}, "=", "null", True)
+            if one := self._whether(cue, options, "="):
+                yield one
 
     def present(self) -> Iterator[Wanted]:
         """Names that something is said to have, whatever the value: "with an email"."""
@@ -105,21 +107,43 @@ class _Reader:
                 continue
             if any(v.first in range(min(cue.words), max(window) + 3) for v in self.claims.values):
                 continue
-            fits = {o: fit for o in options if (fit := self.claims.fit(o, window)).score >= PLAIN}
-            if fits:
-                best = max(fits.values(), key=lambda fit: fit.score)
-                self.claims.taken |= best.tokens | cue.words
-                yield Wanted(min(cue.words), {o: fit.score for o, fit in fits.items()}, "!=", "null", True)
+            if one := self._whether(cue, options, "!="):
+                yield one
+
+    def _whether(self, cue: Cue, options: Sequence[str], op: str) -> Wanted | None:
+        """A name said right after the phrase; for what something else is called by, the key that refers to it."""
+        window = cue.gap[:3]
+        fits = {o: fit for o in options if (fit := self.claims.fit(o, window)).score >= PLAIN}
+        fits = fits or {o: fit for o in options if "." not in o and (fit := self.claims.fit(o, window)).owner}
+        if not fits:
+            return None
+        best = max(fits.values(), key=lambda fit: fit.score)
+        self.claims.taken |= best.tokens | cue.words
+        return Wanted(min(cue.words), {o: fit.score for o, fit in fits.items()}, op, "null", True)
 
     def lower(self) -> Iterator[Value]:
-        """Plain words after the name of a text: "in team core"."""
+        """Plain words that may be values: what the schema doesn't know, where values stand ("by ruth", "in the attic")."""
         texts = [o for o, c in self.among.of.items() if "string" in c.kinds and not c.listed]
-        for at in range(2, len(self.tokens)):
+        general = {stem for word in _GENERAL for stem in stems_of(word)}
+        for at in range(1, len(self.tokens)):
             token = self.tokens[at]
-            if token.stem is None or at in self.claims.taken or self.tokens[at - 2].low not in _OF:
+            if token.stem is None or at in self.claims.taken:
                 continue
-            if any(self.claims.fit(option, [at - 1]).score >= 1.0 for option in texts):
-                yield Value(at, at, token.text, frozenset({"name"}))
+            before = [t.low for t in self.tokens[max(0, at - 2) : at]]
+            named = len(before) == 2 and before[0] in _OF and any(self.claims.fit(o, [at - 1]).score >= 1.0 for o in texts)
+            known = token.stem in self.claims.known or token.stem in general
+            if named or (not known and self._stands(at, before, texts)):
+                yield Value(at, at, token.text, frozenset({"plain"}))
+
+    def _stands(self, at: int, before: Sequence[str], texts: Sequence[str]) -> bool:
+        """Is this where a value stands: after a preposition, as the one who does, or before what it is a kind of?"""
+        after = self.tokens[at + 1] if at + 1 < len(self.tokens) else None
+        if before[-1] in _PREPOSITIONS or (before[-1] == "the" and before[0] in _PREPOSITIONS):
+            return after is None or after.stem is None or after.stem in self.claims.known
+        if before[-1] in ("does", "did"):
+            return after is not None and after.stem is not None
+        beside = after is not None and any(self.claims.fit(option, [at + 1]).score >= 1.0 for option in texts)
+        return beside or at + 1 in self.claims.chosen
 
     def flags(self) -> Iterator[Wanted]:
         """Names that are true or false, and are mentioned."""
@@ -150,27 +174,45 @@ class _Reader:
         return Wanted(value.first, fits, op, value.text, "number" in self.among.of[best].kinds)
 
     def _affinity(self, option: str, condition: Condition, value: Value, near: Sequence[int]) -> float | None:
+        if value.kinds & {"name", "plain", "quoted"}:
+            fits = "string" in condition.kinds and not condition.listed
+            return self._of_text(option, value, near) if fits else None
+        if not value.kinds & condition.kinds:
+            return None
+        dated = value.kinds >= {"number", "date"}
+        score, _ = self._beside(option, value, near)
         name = spaced(option.rpartition(".")[2])
+        return score + ((DATED if "date" in condition.kinds else YEARLY * self.claims.alike(name, _YEAR)) if dated else 0.0)
+
+    def _of_text(self, option: str, value: Value, near: Sequence[int]) -> float:
+        of, _, name = option.rpartition(".")
+        before = self.tokens[value.first - 1].low if value.first else ""
+        score, close = self._beside(option, value, self._asked(near, value) if before == "of" else near)
+        alike = self.claims.alike(spaced(name), value.text)
+        if before in _INTO:
+            place = max(self.claims.alike(spaced(part), _PLACE) for part in (name, of) if part)
+            return score * (1.0 if close else ELSEWHERE) + PLACE * place + alike
+        named = NAMED * self.claims.alike(spaced(name), _NAME)
+        return score + alike + (-named if "plain" in value.kinds and value.last + 1 in self.claims.chosen else named)
+
+    def _beside(self, option: str, value: Value, near: Sequence[int]) -> tuple[float, bool]:
+        """What the words near a value say for a name, and whether they stand right beside it."""
         fit = self.claims.fit(option, near)
         again = self.claims.fit(option, near, taken=True)  # a word may stand for a value and for the column beside it
         score = fit.score + AGAIN * max(0.0, again.score - fit.score)
         places = fit.tokens or ({fit.sense} if fit.sense is not None else ())
-        close = APART * min((self.claims.between(i, value) for i in places), default=0)
-        if value.kinds & {"name", "quoted"}:
-            if "string" not in condition.kinds or condition.listed:
-                return None
-            before = self.tokens[value.first - 1].low if value.first else ""
-            alike = self.claims.alike(name, value.text)
-            if before in _INTO:
-                of = spaced(option.rpartition(".")[0])
-                place = max(self.claims.alike(name, _PLACE), self.claims.alike(of, _PLACE) if of else 0.0)
-                return max(0.0, score * (0.5 if close else 1.0) - close) + PLACE * place + alike
-            return max(0.0, score - close) + NAMED * self.claims.alike(name, _NAME) + alike
-        if not value.kinds & condition.kinds:
-            return None
-        dated = value.kinds >= {"number", "date"}
-        usual = (DATED if "date" in condition.kinds else YEARLY * self.claims.alike(name, _YEAR)) if dated else 0.0
-        return max(0.0, score - close) + usual
+        apart = min((self.claims.between(i, value) for i in places), default=0)
+        close = any(at in fit.tokens for at in (value.first - 1, value.last + 1))
+        return max(0.0, score + BESIDE * close - APART * apart), close or not apart
+
+    def _asked(self, near: Sequence[int], value: Value) -> Sequence[int]:
+        """ "The room of Sculpture" asks for the room; "in the town of Graz" doesn't."""
+        start = value.first - 2
+        while start >= 0 and self.tokens[start].stem is not None:
+            start -= 1
+        if start > 0 and self.tokens[start].low == "the":
+            start -= 1
+        return near if start >= 0 and self.tokens[start].low in _INTO else [i for i in near if i > value.first]
 
     def _operator(self, condition: Condition, value: Value) -> str:
         """What a phrase beside the value stands for; else the first, which is the usual one."""

@@ -15,9 +15,9 @@ from typing import Any
 from portico_engine import CallPrior, Tool
 from portico_gateway.cases import case_of, prior_of
 from portico_gateway.claims import Claims
-from portico_gateway.question import Token, Value, tokens_of, values_of
+from portico_gateway.question import Token, Value, stems_of, tokens_of, values_of
 from portico_gateway.router import Embedder, words
-from portico_gateway.shapes import Branch, branches
+from portico_gateway.shapes import Branch, branches, vocabulary
 from portico_gateway.signatures import variants
 
 OPTIONAL = -9.0  # nats for writing an optional key that nothing speaks for
@@ -193,6 +193,7 @@ class Hints:
         if not (forms := self._shapes[text]):
             return False
         claims = Claims(question.tokens, question.values, self._alike)
+        claims.known = frozenset(stem for text in vocabulary(forms) for stem in stems_of(text))
         prior = prior_of([case_of(form, claims, path) for form in forms], list(forms[0].choice), path)
         for slot in {slot.name: slot for form in forms for slot in form.slots if slot.other is not None}.values():
             self._value(slot.name, [slot.other], root, f"{path}.{slot.name}" if path else slot.name, question, found, depth)

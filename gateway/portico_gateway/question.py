@@ -21,7 +21,7 @@ _NUMBERS = {
 _BEFORE_ONE = frozenset("with have has having than least most exactly only by on in".split())  # elsewhere it stands for a noun
 _QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”"}
 _FUNCTION = frozenset(
-    "more less than least most fewer not no without never since after before until over under above below".split()
+    "more less than least most fewer not no without never since after before until over under above below among during".split()
 )
 _YEARS = range(1800, 2200)
 
@@ -45,7 +45,7 @@ class Value:
     first: int
     last: int
     text: str
-    kinds: frozenset[Kind["name", "quoted", "number", "date"]]
+    kinds: frozenset[Kind["name", "plain", "quoted", "number", "date"]]  # a plain word has no capital
 
 
 def tokens_of(text: str) -> tuple[Token, ...]:
@@ -62,7 +62,7 @@ def tokens_of(text: str) -> tuple[Token, ...]:
 @lru_cache(maxsize=20_000)
 def stems_of(text: str) -> tuple[str, ...]:
     """Content words, stemmed so far that singular and plural, noun and verb meet."""
-    return tuple([word.rstrip("e") if len(word) > 3 else word for word in words(text)])
+    return tuple([word.rstrip("ey") if len(word) > 3 else word for word in words(text)])
 
 
 def values_of(text: str, tokens: Sequence[Token]) -> tuple[Value, ...]:

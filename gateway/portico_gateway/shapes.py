@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -113,6 +113,18 @@ def _slots(view: Mapping[str, Any], root: Mapping[str, Any], read: dict[str, Slo
 
 def _forbidden(node: Any) -> bool:
     return node is False or (isinstance(node, Mapping) and any(_forbidden(part) for part in node.get("allOf") or ()))
+
+
+def vocabulary(forms: Sequence[Branch]) -> Iterator[str]:
+    """Every name, listed value and phrase of an object's alternatives."""
+    for form in forms:
+        yield from form.choice.values()
+        spoken = [*form.sayings.values(), *(slot.sayings for slot in form.slots)]
+        yield from (" ".join(part) for says in spoken for said in says.values() for one in said for part in one.parts)
+        for slot in form.slots:
+            yield from (slot.name, *slot.options)
+            for condition in slot.conditions.of.values() if slot.conditions else ():
+                yield from condition.listed
 
 
 def _decides(name: str, slots: Sequence[Mapping[str, Slot]]) -> bool:

@@ -9,8 +9,8 @@ import pytest
 from portico_engine import CallPrior
 from portico_gateway.cases import CHOSEN, OPTIONAL, Case, case_of, prior_of
 from portico_gateway.claims import Claims
-from portico_gateway.question import tokens_of, values_of
-from portico_gateway.shapes import Branch, Said, branches, sayings
+from portico_gateway.question import stems_of, tokens_of, values_of
+from portico_gateway.shapes import Branch, Said, branches, sayings, vocabulary
 
 
 def condition(names: list[str], ops: list[str], value: dict[str, Any]) -> dict[str, Any]:
@@ -67,8 +67,14 @@ def alike(first: str, second: str) -> float:
     return 0.6 if first != second and any({first, second} <= sense for sense in senses) else 0.0
 
 
-def best(question: str) -> Case:
+def claims_of(question: str) -> Claims:
     claims = Claims(tokens_of(question), values_of(question, tokens_of(question)), alike)
+    claims.known = frozenset(stem for text in vocabulary(FORMS) for stem in stems_of(text))
+    return claims
+
+
+def best(question: str) -> Case:
+    claims = claims_of(question)
     return max((case_of(form, claims, "find") for form in FORMS), key=lambda case: case.gain)
 
 
@@ -128,6 +134,9 @@ def test_sayings_have_gaps_and_lend_each_other_words() -> None:
         ("How many boats have a length between 5 and 9?", ("boats", "count"), [("length", ">", "5"), ("length", "<", "9")]),
         ("How many red boats are under 7?", ("boats", "count"), [("colour", "=", "red"), ("length", "<", "7")]),
         ("Show boats with harbour north", ("boats", "list"), [("harbour", "=", "north")]),
+        ("How many boats of an owner were sold by pim?", ("boats", "count"), [("Owner.name", "=", "pim")]),
+        ("How many wooden boats are there?", ("boats", "count"), [("harbour", "=", "wooden")]),
+        ("How many boats have no owner?", ("boats", "count"), [("Owner_id", "=", "null")]),
     ],
 )
 def test_values_find_their_names(question: str, choice: tuple[str, str], expected: list[tuple[str, str, str]]) -> None:
@@ -160,15 +169,14 @@ def test_words_that_nothing_else_claims_are_names_to_show() -> None:
 
 
 def test_a_value_that_finds_no_name_speaks_against_the_branch() -> None:
-    claims = Claims(tokens_of("Owners over 12"), values_of("Owners over 12", tokens_of("Owners over 12")), alike)
+    claims = claims_of("Owners over 12")
     unused = {tuple(form.choice.values()): case_of(form, claims, "").unused for form in FORMS}
     assert unused["Owner", "count"] == 1
     assert unused["boats", "count"] == 0
 
 
 def test_the_prior_of_all_cases_follows_each_choice() -> None:
-    question = "How many boats are red?"
-    claims = Claims(tokens_of(question), values_of(question, tokens_of(question)), alike)
+    claims = claims_of("How many boats are red?")
     prior = prior_of([case_of(form, claims, "find") for form in FORMS], ["thing", "action"], "find")
     weights = prior.values["find.thing"]
     assert weights["boats"] > weights["Owner"]
@@ -184,7 +192,6 @@ def test_names_are_weighed_as_json_writes_them() -> None:
     odd = 'say "hi"'
     schema = {"anyOf": [branch("boats", [odd, "b"], [condition([odd, "b"], ["="], TEXT)]), branch("x", ["y"], [])]}
     forms: list[Branch] = branches(schema, schema)
-    text = "How many boats per say hi?"
-    claims = Claims(tokens_of(text), values_of(text, tokens_of(text)), alike)
+    claims = claims_of("How many boats per say hi?")
     case = case_of(next(form for form in forms if dict(form.choice) == {"thing": "boats", "action": "count"}), claims, "")
     assert 'say \\"hi\\"' in case.values["by"]

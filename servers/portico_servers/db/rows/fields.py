@@ -43,14 +43,15 @@ class Field:
 def fields(schema: Schema, table: Table, *, parents: bool = True) -> tuple[Field, ...]:
     """Own columns, parents' columns without their keys, years and months of own dates, at last the keys.
 
-    Keys come last because questions seldom speak of them, and a small model prefers what comes first. Columns of no comparable
-    kind are left out.
+    Keys come last because questions seldom speak of them, and a small model prefers what comes first; of a parent's columns the
+    one that it is called by is first. Columns of no comparable kind are left out.
     """
     own = [Field(c.name, c, None, table.is_key(c.name)) for c in table.columns if c.kind != "other"]
     taken = {field.path for field in own}
     found = [field for field in own if not field.key]
     for join in joins(schema, table) if parents else ():
-        for column in join.parent.columns:
+        first = label(join.parent)
+        for column in sorted(join.parent.columns, key=lambda column: column is not first):
             path = f"{join.prefix}.{column.name}"
             if column.kind != "other" and not join.parent.is_key(column.name) and path not in taken:
                 taken.add(path)

@@ -48,7 +48,7 @@ _FILTER_WORDS = (
     'null: "no", "not", "without", "never"; !=: "not in", "except"; contains: "containing"'
 )
 _GROUP_WORDS = (
-    'Said as "each ...", "per ...", "by ...", "which ... the most", "who ... the most", "which ... the fewest", '
+    'Said as "each ...", "every ...", "per ...", "by ...", "which ... the most", "who ... the most", "which ... the fewest", '
     '"which ... most often"'
 )
 _ORDER_BY_WORDS = 'Said as `order`, "the most ...", "... the most?", "the fewest ...", "top ... by ...", "sorted by ..."'
