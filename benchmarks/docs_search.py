@@ -1,14 +1,15 @@
-"""How well, and how fast, does documentation search work? Recall of index terms, indexing, latency, citations, start.
+"""How well does documentation search work? Recall of index terms and of paraphrases, citations, start.
 
-usage: python benchmarks/docs_search.py [--docs NAME=DIR ...] [--cache DIR] [--terms N] [--pages N] [--only recall|scale|start]
+usage: python benchmarks/docs_search.py [--docs NAME=DIR ...] [--cache DIR] [--terms N] [--only recall|start]
 
-- recall@5: the index terms of three documentations (docs_labels.py) as queries; right is the section that holds the anchor.
-  BM25 alone stands beside the hybrid in the same run, over the passage's text as it is, and over title, trail, names and
-  text in two weightings; then the hybrid without each of its parts. The constants were chosen on other terms of the first.
-- scale: 5,000 real pages (copies of them under other paths where there are fewer), HTML and reST, indexed cold in one go,
-  while its progress is read as a server's client would; then the latency of the same queries over that index.
-- citations: every hit of those queries is opened by its citation, and must show the cited text.
+- recall@5: the index terms of three documentations (docs_labels.py) and opening sentences taken out of their sections
+  (docs_paraphrases.py) as queries; right is the section that holds the anchor, or that the sentence was taken from. BM25
+  alone stands beside the hybrid in the same run, over the passage's text as it is, and over title, trail, names and text in
+  two weightings; then the hybrid without each of its parts. The constants were chosen on others of the first's labels.
+- citations: the hits of every fourth of those queries are opened by their citations, and must show the cited text.
 - start: from the start of a process to its first answers over stdio.
+
+How it bears 5,000 pages is docs_scale.py's question.
 """
 
 from __future__ import annotations
@@ -16,15 +17,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +31,20 @@ import numpy as np
 from rich.progress import track
 
 import docs_labels
+import docs_paraphrases
 from docs_labels import Term
+from docs_paraphrases import Paraphrase
 from portico_servers.common.embed import shared
 from portico_servers.docs import ranking
-from portico_servers.docs.ranking import FUSION, Frequencies, expression, look_up, rank, telling_words
-from portico_servers.docs.readers import kind_of
+from portico_servers.docs.chunks import cut
+from portico_servers.docs.pages import Page, Section
+from portico_servers.docs.ranking import FUSION, Found, Frequencies, Near, expression, look_up, rank, telling_words
 from portico_servers.docs.service import Service
 from report import percentile, table, write
 
 K = 5
+PARAPHRASES = 200  # of each documentation
+Wanted = tuple[str, set[int]]  # a query and the sections that answer it
 Ranker = Callable[[str], list[int]]  # a query's sections, best first
 
 
@@ -49,8 +53,7 @@ def main() -> None:
     parser.add_argument("--docs", action="append", default=[], metavar="NAME=DIR", help="Sphinx HTML with its index")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "portico-docs-benchmark")
     parser.add_argument("--terms", type=int, default=400, help="of each kind and documentation")
-    parser.add_argument("--pages", type=int, default=5000)
-    parser.add_argument("--only", choices=["recall", "scale", "start"])
+    parser.add_argument("--only", choices=["recall", "start"])
     options = parser.parse_args()
     given = dict(pair.split("=", 1) for pair in options.docs)
     trees = {
@@ -62,11 +65,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         if options.only in (None, "recall"):
             figures["recall_at_5"] = recall(trees, labels, options.terms, Path(temporary))
-        if options.only in (None, "scale"):
-            queries = [
-                t.text for kind in ("concept", "object") for t in docs_labels.chosen("python", labels["python"], kind, 150)
-            ]
-            figures["scale"] = scale(trees, queries, options.pages, Path(temporary))
         if options.only in (None, "start"):
             figures["start"] = start(trees["python"], Path(temporary))
     write("docs_search" if options.only is None else f"docs_search_{options.only}", figures)
@@ -75,32 +73,54 @@ def main() -> None:
 def recall(trees: dict[str, Path], labels: dict[str, list[Term]], count: int, cache: Path) -> dict[str, Any]:
     rows: dict[str, dict[str, float]] = {}
     sizes: dict[str, int] = {}
+    citations = [0, 0]
+    digests = {}
+
+    def measure(service: Service, column: str, wanted: list[Wanted]) -> None:
+        if len(wanted) < 30:
+            return  # too few to say anything
+        sizes[column] = len(wanted)
+        rankers = _rankers(service)
+        shares: dict[str, list[float]] = {name: [] for name in rankers}
+        for text, gold in track(wanted, description=column, transient=True):
+            for ranker, ask in rankers.items():  # one after the other: they share what the index gave
+                shares[ranker].append(_recall(ask(text), gold))
+        for ranker, values in shares.items():
+            rows.setdefault(ranker, {})[column] = 100 * float(np.mean(values))
+        for text, _ in wanted[::4]:
+            opened, wrong = _opened(service, text)
+            citations[0] += opened
+            citations[1] += wrong
+
     for name, tree in trees.items():
         with closing(Service([tree], cache / name, watch=False)) as service:
             service.indexer.update(service.library.shelves())
-            rankers = _rankers(service)
             places = _places(service)
             for kind in ("concept", "object"):
                 found = docs_labels.chosen(name, labels[name], kind, count)
                 wanted = [(t.text, {places[p] for p in t.places if p in places}) for t in found]
-                wanted = [(text, gold) for text, gold in wanted if gold]
-                if len(wanted) < 30:
-                    continue  # too few to say anything
-                column = f"{name} {kind}s"
-                sizes[column] = len(wanted)
-                for ranker, ask in track(rankers.items(), description=column, transient=True):
-                    rows.setdefault(ranker, {})[column] = 100 * float(
-                        np.mean([_recall(ask(text), gold) for text, gold in wanted])
-                    )
+                measure(service, f"{name} {kind}s", [(text, gold) for text, gold in wanted if gold])
+            edited, taken = docs_paraphrases.made(_pages(service), docs_paraphrases.TUNED_ON[1] + PARAPHRASES)
+        with closing(Service([], cache / f"{name} without", watch=False)) as service:
+            shelf = service.store.add_shelf(name, "1", "url", "https://example.org/")  # a source that is not looked at
+            service.store.put_pages(shelf.id, [(path, "", page, cut(page)) for path, page in edited])
+            service.indexer.update([shelf])
+            chosen = docs_paraphrases.chosen(name, taken, PARAPHRASES)
+            digests[name] = docs_paraphrases.digest(chosen)
+            measure(service, f"{name} paraphrases", [(p.text, {_section(service, shelf.id, p)}) for p in chosen])
     for row in rows.values():
         row["mean"] = float(np.mean(list(row.values())))
     columns = [*sizes, "mean"]
-    print(f"recall@{K} (percent) of index terms; {', '.join(f'{n} {c}' for c, n in sizes.items())}")
+    print(f"recall@{K} (percent); {', '.join(f'{n} {c}' for c, n in sizes.items())}")
     table(["ranking", *columns], [[name, *(f"{row[c]:.1f}" for c in columns)] for name, row in rows.items()])
     hybrid = rows["hybrid"]
     for name in (n for n in rows if n.startswith("BM25")):
         print(f"hybrid against {name}: " + ", ".join(f"{c} {hybrid[c] - rows[name][c]:+.1f}" for c in columns))
-    return {"terms": sizes, "rankings": {n: {c: round(v, 1) for c, v in row.items()} for n, row in rows.items()}}
+    print(f"citations opened: {citations[0]}, wrong: {citations[1]}")
+    return {
+        "queries": sizes, "paraphrases": digests, "citations_opened": citations[0], "citations_wrong": citations[1],
+        "rankings": {n: {c: round(v, 1) for c, v in row.items()} for n, row in rows.items()},
+    }  # fmt: skip
 
 
 def _rankers(service: Service) -> dict[str, Ranker]:
@@ -119,16 +139,20 @@ def _rankers(service: Service) -> dict[str, Ranker]:
 
         return ask
 
-    def fused(weights: dict[str, float]) -> Ranker:
-        def ask(query: str) -> list[int]:
-            meaning = vectors.nearest(embedder.embed([query])[0], None) if weights["meaning"] else []
-            with store.read() as db:
-                return [item.section for item in rank(look_up(db, query, None, partial(counts.of, db)), meaning, weights)]
+    @lru_cache(maxsize=1)
+    def lexical(query: str) -> Found:
+        with store.read() as db:
+            return look_up(db, query, None, partial(counts.of, db))
 
-        return ask
+    @lru_cache(maxsize=1)
+    def near(query: str) -> list[Near]:
+        return vectors.nearest(embedder.embed([query])[0], None)
+
+    def fused(weights: dict[str, float]) -> Ranker:
+        return lambda query: [item.section for item in rank(lexical(query), near(query), weights)]
 
     def meaning_alone(query: str) -> list[int]:
-        return list(dict.fromkeys(section for _, section in vectors.nearest(embedder.embed([query])[0], None)))
+        return list(dict.fromkeys(item.section for item in near(query)))
 
     rankers: dict[str, Ranker] = {
         "BM25 of the text": bm25((0, 0, 0, 1)),
@@ -156,76 +180,35 @@ def _recall(ranked: Sequence[int], gold: set[int]) -> float:
     return len(set(ranked[:K]) & gold) / min(K, len(gold))
 
 
-def scale(trees: dict[str, Path], queries: Sequence[str], pages: int, temporary: Path) -> dict[str, Any]:
-    root = temporary / "pages"
-    size = _collect(list(trees.values()), pages, root)
-    with closing(Service([root], temporary / "scale", watch=False)) as service:
-        progress = service.indexer.progress
-        seen: list[tuple[float, str, int, int]] = []
-        ended = threading.Event()
-        started = time.monotonic()
-
-        def look() -> None:
-            while not ended.wait(0.25):
-                seen.append((time.monotonic() - started, progress.phase, progress.done, progress.total))
-
-        watcher = threading.Thread(target=look)
-        watcher.start()
-        service.indexer.update(service.library.shelves())
-        total = time.monotonic() - started
-        ended.set()
-        watcher.join()
-        searchable = next((t for t, phase, _, _ in seen if phase in ("embedding", "ready")), total)
-        steps = len({done for _, phase, done, _ in seen if phase == "reading"})
-        took, opened, wrong = _ask(service, queries)
-        counts = {"sections": "section", "passages": "passage"}
-        with service.store.read() as db:
-            numbers = {name: db.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for name, t in counts.items()}
-        on_disk = sum(f.stat().st_size for f in (temporary / "scale").iterdir()) / 1e6
-    figures = {
-        "pages": pages, "source_mb": round(size / 1e6, 1), **numbers, "index_mb": round(on_disk),
-        "searchable_s": round(searchable, 1), "with_embeddings_s": round(total, 1), "progress_steps_seen": steps,
-        "query_ms": {name: round(percentile(took, share), 2) for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))},
-        "citations_opened": opened, "citations_wrong": wrong,
-    }  # fmt: skip
-    table(["scale", "figure"], [[k, json.dumps(v) if isinstance(v, dict) else v] for k, v in figures.items()])
-    return figures
+def _opened(service: Service, query: str) -> tuple[int, int]:
+    """(hits opened by their citation, hits whose text didn't stand there)"""
+    hits, wrong = service.library.search(query).hits, 0
+    for hit in hits:
+        page = service.library.page(hit.library, hit.version, hit.path)
+        from_line = "\n".join(page.text.split("\n")[hit.line - 1 :])
+        section = service.library.read(hit.citation, max_chars=10**7)
+        wrong += not (hit.text in from_line and hit.text.split("\n")[0] in section.text)
+    return len(hits), wrong
 
 
-def _ask(service: Service, queries: Sequence[str]) -> tuple[list[float], int, int]:
-    """(milliseconds of each query, citations opened, citations that didn't show their text)"""
-    library = service.library
-    for query in queries[:20]:
-        library.search(query)
-    took, opened, wrong = [], 0, 0
-    for query in queries:
-        started = time.perf_counter()
-        found = library.search(query)
-        took.append(1000 * (time.perf_counter() - started))
-        for hit in found.hits:
-            page = library.page(hit.library, hit.version, hit.path)
-            from_line = "\n".join(page.text.split("\n")[hit.line - 1 :])
-            section = library.read(hit.citation, max_chars=10**7)
-            opened += 1
-            wrong += not (hit.text in from_line and hit.text.split("\n")[0] in section.text)
-    return took, opened, wrong
+def _pages(service: Service) -> list[tuple[str, Page]]:
+    """(path, page) of all that is indexed, as the readers made them."""
+    found = []
+    for shelf in service.library.shelves():
+        for path, _, _, _ in service.store.page_list(shelf.id):
+            page = service.store.page(shelf.id, path)
+            assert page is not None
+            sections = [
+                Section(s.level, s.title, s.anchor, s.line, s.end, s.trail, s.aliases) for s in service.store.sections(page.id)
+            ]
+            found.append((path, Page(page.title, page.text, page.kind, tuple(sections), page.note)))
+    return found
 
 
-def _collect(trees: Sequence[Path], count: int, root: Path) -> int:
-    """Copies `count` documentation pages below `root`; bytes copied."""
-    files = [(tree, f) for tree in trees for f in sorted(tree.rglob("*")) if f.is_file() and kind_of(f.name) in ("html", "rst")]
-    size, done = 0, 0
-    while done < count:
-        for number, (tree, file) in enumerate(files):
-            if done >= count:
-                break
-            copy = root / f"copy{done // len(files)}" / f"{trees.index(tree)}" / file.relative_to(tree)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, copy)
-            size += copy.stat().st_size
-            done += 1
-            assert number < len(files)
-    return size
+def _section(service: Service, shelf_id: int, paraphrase: Paraphrase) -> int:
+    page = service.store.page(shelf_id, paraphrase.path)
+    assert page is not None
+    return service.store.sections(page.id)[paraphrase.section].id
 
 
 def start(tree: Path, temporary: Path) -> dict[str, Any]:

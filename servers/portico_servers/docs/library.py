@@ -19,7 +19,7 @@ import numpy as np
 from portico_servers.common.embed import Embedder
 from portico_servers.docs.errors import PageNotFound
 from portico_servers.docs.indexer import Progress
-from portico_servers.docs.ranking import Frequencies, Ranked, look_up, rank, telling_words
+from portico_servers.docs.ranking import Frequencies, Near, Ranked, look_up, rank, telling_words
 from portico_servers.docs.records import Shelf, StoredPage, StoredPassage, StoredSection
 from portico_servers.docs.store import Store
 from portico_servers.docs.vectors import Vectors
@@ -168,13 +168,13 @@ class Library:
             pending = self._helper.submit(self._meaning, query, chosen)
         with self._store.read() as db:
             found = look_up(db, query, chosen, count=partial(self._frequencies.of, db))
-        meaning = pending.result() if pending is not None else ()
+        meaning: Sequence[Near] = pending.result() if pending is not None else ()
         if meaning and not found.words:
             # Something is always nearest, be it as far away as can be: where no word speaks for it, it must be near indeed.
             meaning = self._meaning(query, chosen, floor=_ALIKE)
         return rank(found, meaning)
 
-    def _meaning(self, query: str, chosen: Sequence[int] | None, floor: float = -1.0) -> Sequence[tuple[int, int]]:
+    def _meaning(self, query: str, chosen: Sequence[int] | None, floor: float = -1.0) -> Sequence[Near]:
         return self._vectors.nearest(np.asarray(self._embedder.embed([query])[0], np.float32), chosen, floor=floor)
 
     def read(self, address: str, library: str = "", *, max_chars: int = 8_000, from_line: int = 0) -> Excerpt:

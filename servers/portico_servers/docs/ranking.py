@@ -1,33 +1,39 @@
-"""Which sections answer a question: BM25 over the full-text index in three views, and static embeddings, fused by rank.
+"""Which sections answer a question: BM25 over the full-text index, names that are the question, and static embeddings.
 
-Knows ids, not what they say. Sources: Robertson & Zaragoza 2009 (BM25, as SQLite's FTS5 has it); Cormack et al. 2009
-(reciprocal rank fusion). The fusion's constants were chosen on half of an index of terms and checked on the other half:
-`benchmarks/docs_search.py` has the figures, part by part.
+Knows ids, not what they say. Each part gives its sections a score between 0 and 1, and the weighted sum decides. Sources:
+Robertson & Zaragoza 2009 (BM25, as SQLite's FTS5 has it); Dice 1945 (likeness of two sets); Bruch et al. 2023 (sums of
+normalized scores against sums of ranks). The constants were chosen on one half of one documentation's index terms and
+paraphrases: `benchmarks/docs_search.py` has the figures on others, part by part.
 """
 
 from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
 CANDIDATES = 400  # passages that one full-text query gives
-DEPTH = 100  # sections of each ranking that take part in the fusion
-RRF_K = 10
+DEPTH = 100  # passages whose names are compared, or that have words close together
 # BM25's weights of title, trail, names, body.
 EVEN = (1.0, 1.0, 1.0, 1.0)
 TITLES_FIRST = (8.0, 3.0, 2.0, 1.0)
-FUSION: Mapping[str, float] = {"words": 1.0, "titles": 0.5, "near": 0.5, "meaning": 0.5}
+FUSION: Mapping[str, float] = {"words": 1.0, "near": 0.25, "names": 0.5, "meaning": 0.75}
+_ALIKE = 0.7  # Dice's coefficient: below it a name has little to do with the question
 _NEAR_WORDS = 6
 _NEAR_PAIRS = 10
 GATE_ROWS = 2_500  # beyond so many passages only those with a rarer word are scored: BM25 costs a microsecond a row
-_REST = 0.3  # what a section's further passages add to its best one
+# What a section's further passages add to its best one: a term is what its section speaks of again and again, while a
+# sentence is answered in one place.
+_REST = 0.3
+_TERM = 3  # words that a term has at most
 # Lists of changes name everything and explain little.
 _CHANGES = re.compile(r"(?:^|/)(?:what'?s-?_?new|change(?:log|s)|release|news|history)[^/]*(?:$|/)", re.I)
 _CHANGES_FACTOR = 0.8
 _WORD = re.compile(r"\w+(?:[._:/-]\w+)*", re.UNICODE)
+_PART = re.compile(r"[^\W_]+")
+_ARGUMENTS = re.compile(r"[(\[=].*", re.S)
 _STOP = frozenset(
     "a about an and any are as at be by can could do does for from get has have how i if in into is it its me my of on or "
     "please show tell than that the their them then there these they this to use using was we what when where which while who "
@@ -36,11 +42,19 @@ _STOP = frozenset(
 
 
 class Ranked(NamedTuple):
-    """A section, its passage that fits best, and a score between 0 and 1 (1: first in every ranking)."""
+    """A section, its passage that fits best, and a score between 0 and 1 (1: best in every part)."""
 
     section: int
     passage: int
     score: float
+
+
+class Near(NamedTuple):
+    """A passage that means something like the query, by the cosine of their embeddings."""
+
+    passage: int
+    section: int
+    similarity: float
 
 
 class Scored(NamedTuple):
@@ -109,40 +123,66 @@ def lexical(
 
 
 class Found(NamedTuple):
-    """What the full-text index gives to a query, in its three views."""
+    """What the full-text index gives to a query."""
 
     words: list[Scored]
-    titles: list[Scored]
     near: list[Scored]
+    titles: list[Scored]  # where `names` were looked for
+    names: dict[int, float]  # section -> how much its name is the query, 0 to 1
+    term: bool  # the query is a term, not a sentence
 
 
 def look_up(
     db: sqlite3.Connection, query: str, shelves: Sequence[int] | None, count: Callable[[str], int] = lambda word: 0
 ) -> Found:
     """The lexical half. `count`: see `expression`."""
-    match = expression(telling_words(query), count)
+    words = telling_words(query)
+    match = expression(words, count)
+    titles = lexical(db, match.titles, shelves, TITLES_FIRST, DEPTH)
     return Found(
         lexical(db, match.words, shelves),
-        lexical(db, match.titles, shelves, TITLES_FIRST, DEPTH),
         lexical(db, match.near, shelves, limit=DEPTH),
+        titles,
+        _names(db, words, {item.section for item in titles}),
+        len(words) <= _TERM,
     )
 
 
-def rank(found: Found, meaning: Sequence[tuple[int, int]] = (), weights: Mapping[str, float] = FUSION) -> list[Ranked]:
-    """Sections, best first. `meaning`: (passage, section) by similarity of embeddings, best first."""
+def _names(db: sqlite3.Connection, words: Sequence[str], sections: Collection[int]) -> dict[int, float]:
+    """Sections whose title (without arguments) or anchor is made of about the same words as the query."""
+    wanted = set(_PART.findall(" ".join(words)))
+    rows = db.execute("SELECT id, title, anchor FROM section WHERE id IN (SELECT value FROM json_each(?))", (str([*sections]),))
+    found = {}
+    for section, title, anchor in rows:
+        alike = max(_dice(wanted, set(_PART.findall(name.lower()))) for name in (_ARGUMENTS.sub("", title), anchor))
+        if alike >= _ALIKE:
+            found[section] = alike**2
+    return found
+
+
+def _dice(one: Collection[str], other: Collection[str]) -> float:
+    return 2 * len(set(one) & set(other)) / max(1, len(one) + len(other))
+
+
+def rank(found: Found, meaning: Sequence[Near] = (), weights: Mapping[str, float] = FUSION) -> list[Ranked]:
+    """Sections, best first. `meaning`: passages by similarity of embeddings, best first."""
     everything = (*found.words, *found.near, *found.titles)
     best: dict[int, int] = {}
     for item in everything:
         best.setdefault(item.section, item.passage)
-    for passage, section in meaning:
+    alike: dict[int, float] = {}
+    for passage, section, similarity in meaning:
         best.setdefault(section, passage)
-    rankings = {
-        "words": by_sum(found.words),
-        "titles": list(dict.fromkeys(s.section for s in found.titles)),
-        "near": list(dict.fromkeys(s.section for s in found.near)),
-        "meaning": list(dict.fromkeys(section for _, section in meaning)),
-    }
-    scores = fuse(rankings, weights)
+        alike.setdefault(section, max(0.0, similarity))
+    scores = fuse(
+        {
+            "words": shares(found.words, _REST if found.term else 0.0),
+            "near": shares(found.near),
+            "names": found.names,
+            "meaning": alike,
+        },
+        weights,
+    )
     for section in {item.section for item in everything if _CHANGES.search(item.path)} & scores.keys():
         scores[section] *= _CHANGES_FACTOR
     return [Ranked(s, best[s], score) for s, score in sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))]
@@ -167,21 +207,21 @@ class Frequencies:
         return found
 
 
-def by_sum(found: Sequence[Scored]) -> list[int]:
-    """Sections by their best passage and, to a lesser degree, all others."""
+def shares(found: Sequence[Scored], rest: float = 0.0) -> dict[int, float]:
+    """Section -> its score as a share of the best section's: that of its best passage, and `rest` of all others'."""
     scores: dict[int, list[float]] = {}
     for item in found:
         scores.setdefault(item.section, []).append(item.score)  # the best comes first
-    total = {section: values[0] + _REST * sum(values[1:]) for section, values in scores.items()}
-    return sorted(total, key=lambda section: (-total[section], section))
+    total = {section: values[0] + rest * sum(values[1:]) for section, values in scores.items()}
+    highest = max(total.values(), default=0.0)
+    return {section: value / highest for section, value in total.items()} if highest > 0 else {}
 
 
-def fuse(rankings: Mapping[str, Sequence[int]], weights: Mapping[str, float]) -> dict[int, float]:
-    """Reciprocal rank fusion: id -> the sum of weight / (RRF_K + rank), ranks from 1, scaled so that 1 is first everywhere."""
-    used = {name: weight for name, weight in weights.items() if weight and rankings.get(name)}
-    whole = sum(used.values()) / (RRF_K + 1)
+def fuse(parts: Mapping[str, Mapping[int, float]], weights: Mapping[str, float]) -> dict[int, float]:
+    """id -> the weighted mean of its scores; 1 would be the best in every part."""
+    whole = sum(weights.values())
     scores: dict[int, float] = {}
-    for name, weight in used.items():
-        for place, item in enumerate(rankings[name][:DEPTH], 1):
-            scores[item] = scores.get(item, 0.0) + weight / (RRF_K + place) / whole
+    for name, weight in weights.items():
+        for item, score in parts[name].items() if weight else ():
+            scores[item] = scores.get(item, 0.0) + weight * score / whole
     return scores

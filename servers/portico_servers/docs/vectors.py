@@ -14,6 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from portico_servers.docs.ranking import Near
+
 COARSE = 64
 FULL_ROWS = 20_000  # up to so many passages nothing is left to a shortlist
 SHORTLIST = 3_000
@@ -49,8 +51,8 @@ class Vectors:
 
     def nearest(
         self, vector: npt.NDArray[np.float32], shelves: Sequence[int] | None, limit: int = 400, *, floor: float = -np.inf
-    ) -> list[tuple[int, int]]:
-        """(passage, section) by cosine similarity to `vector` [256], at least `floor`, best first. `shelves` None: all."""
+    ) -> list[Near]:
+        """By cosine similarity to `vector` [256], at least `floor`, best first. `shelves` None: all."""
         with self._lock:
             owners, whole, coarse = self._owners, self._whole, self._coarse
         if not len(owners) or not vector.any():
@@ -59,16 +61,14 @@ class Vectors:
         scores = coarse @ vector[:width]
         if shelves is not None:
             scores = np.where(np.isin(owners[:, 2], np.asarray(shelves)), scores, -np.inf)
-        if width < len(vector):
-            rows = _best(scores, SHORTLIST)
-            rows = rows[np.isfinite(scores[rows])]
-            exact = whole[rows].astype(np.float32) @ vector
-            ranked = np.argsort(-exact, kind="stable")[:limit]
-            order = rows[ranked[exact[ranked] >= floor]]
-        else:
-            order = _best(scores, limit)
-            order = order[np.isfinite(scores[order]) & (scores[order] >= floor)]
-        return [(passage, section) for passage, section, _ in owners[order].tolist()]
+        small = width == len(vector)
+        rows = _best(scores, limit if small else SHORTLIST)
+        rows = rows[np.isfinite(scores[rows])]
+        exact = scores[rows] if small else whole[rows].astype(np.float32) @ vector
+        ranked = np.argsort(-exact, kind="stable")[:limit]
+        ranked = ranked[exact[ranked] >= floor]
+        found = zip(owners[rows[ranked], :2].tolist(), exact[ranked].tolist(), strict=True)
+        return [Near(passage, section, similarity) for (passage, section), similarity in found]
 
 
 def _best(scores: Matrix, count: int) -> npt.NDArray[np.intp]:
