@@ -26,7 +26,11 @@ class UpstreamHost:
 
     def tools(self) -> Sequence[Tool]:
         entries = [
-            Tool(entry.name, entry.tool.description or entry.tool.title or "", _schema(entry.tool))
+            Tool(
+                entry.name,
+                entry.tool.description or entry.tool.title or "",
+                dict(entry.local_schema or entry.tool.input_schema),
+            )
             for entry in self._upstreams.catalog.tools
             if _is_safe(entry.tool)
         ]
@@ -61,10 +65,6 @@ class UpstreamHost:
 def _is_safe(tool: types.Tool) -> bool:
     """Read-only by its server's word. Others need a person's consent, which this loop has no way to ask for."""
     return tool.annotations is not None and bool(tool.annotations.read_only_hint)
-
-
-def _schema(tool: types.Tool) -> dict[str, Any]:
-    return dict(tool.input_schema)
 
 
 def router_of(host: UpstreamHost) -> Router:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import mcp_types
 
@@ -24,11 +24,12 @@ _Entry = TypeVar("_Entry", "CatalogTool", "CatalogPrompt")
 
 @dataclass(frozen=True, slots=True)
 class CatalogTool:
-    """One tool. `name` is the gateway's; `tool.name` is the server's own."""
+    """One tool. `name` is the gateway's, `tool.name` the server's own. `local_schema`: what the built-in model decodes by."""
 
     name: str
     server: str
     tool: mcp_types.Tool
+    local_schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,15 @@ class Listing:
     prompts: tuple[mcp_types.Prompt, ...] = ()
     resources: tuple[mcp_types.Resource, ...] = ()
     templates: tuple[mcp_types.ResourceTemplate, ...] = ()
+    local: Mapping[str, LocalSchema] = field(default_factory=dict)  # by tool
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSchema:
+    """An input schema with more in it than a host may see: where the server keeps it, and what it says."""
+
+    uri: str
+    schema: Mapping[str, Any]
 
 
 @dataclass
@@ -79,7 +89,7 @@ class Catalog:
         old = self._listings.get(server, Listing())
         self._listings[server] = listing
         changed: set[Kind] = set()
-        if listing.tools != old.tools:
+        if listing.tools != old.tools or listing.local != old.local:
             changed.add("tools")
         if listing.prompts != old.prompts:
             changed.add("prompts")
@@ -112,19 +122,25 @@ class Catalog:
         inward = inward_uri(uri)
         if inward is None or inward[0] not in self._listings:
             raise UnknownName("resource", uri)
+        if any(inward[1] == local.uri for local in self._listings[inward[0]].local.values()):
+            raise UnknownName("resource", uri)  # not for hosts
         return inward
 
     @property
     def digest(self) -> str:
         """sha256 over names, descriptions and input schemas of all tools, in order: the key of what is compiled from them."""
-        view = [(entry.name, entry.tool.description, entry.tool.input_schema) for entry in self.tools]
+        view = [(entry.name, entry.tool.description, entry.local_schema or entry.tool.input_schema) for entry in self.tools]
         return hashlib.sha256(json.dumps(view, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
 
     def _rebuild(self) -> None:
         servers = [name for name in self.order if name in self._listings]
         servers += [name for name in self._listings if name not in self.order]
         pairs = [(server, self._listings[server]) for server in servers]
-        self.tools = tuple(CatalogTool(namespaced(server, t.name), server, t) for server, lst in pairs for t in lst.tools)
+        self.tools = tuple(
+            CatalogTool(namespaced(server, t.name), server, t, lst.local[t.name].schema if t.name in lst.local else None)
+            for server, lst in pairs
+            for t in lst.tools
+        )
         self.prompts = tuple(CatalogPrompt(namespaced(server, p.name), server, p) for server, lst in pairs for p in lst.prompts)
         self.resources = tuple(
             CatalogResource(outward_uri(server, r.uri), server, r) for server, lst in pairs for r in lst.resources

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
@@ -10,12 +11,13 @@ import mcp_types
 from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 
-from portico_gateway.catalog import Listing
+from portico_gateway.catalog import Listing, LocalSchema
 
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 _PAGES = 100
+LOCAL_SCHEMA = "portico/local-input-schema"  # in a tool's `_meta`: the URI of a schema for the built-in model alone
 
 
 async def fetch(client: Client) -> Listing:
@@ -29,12 +31,38 @@ async def fetch(client: Client) -> Listing:
     templates = (
         await _pages(client.list_resource_templates, lambda page: page.resource_templates) if can.resources or unknown else []
     )
+    local = {tool.name: found for tool in tools if (found := await _local_schema(client, tool)) is not None}
+    tools = [_without_local(tool) for tool in tools]
     return Listing(
         tuple({tool.name: tool for tool in reversed(tools)}.values())[::-1],  # of two tools of one name, the first
         tuple({prompt.name: prompt for prompt in reversed(prompts)}.values())[::-1],
         tuple(resources),
         tuple(templates),
+        local,
     )
+
+
+async def _local_schema(client: Client, tool: mcp_types.Tool) -> LocalSchema | None:
+    """The input schema that a server keeps for the built-in model alone, where the tool's `_meta` names one."""
+    uri = (tool.meta or {}).get(LOCAL_SCHEMA)
+    if not isinstance(uri, str):
+        return None
+    try:
+        result = await client.read_resource(uri)
+        text = "".join(block.text for block in result.contents if isinstance(block, mcp_types.TextResourceContents))
+        schema = json.loads(text)
+    except (MCPError, ValueError) as error:
+        log.warning("the local input schema of %s can't be read: %s", tool.name, error)
+        return None
+    return LocalSchema(uri, schema) if isinstance(schema, dict) else None
+
+
+def _without_local(tool: mcp_types.Tool) -> mcp_types.Tool:
+    """The tool as hosts may see it."""
+    if LOCAL_SCHEMA not in (tool.meta or {}):
+        return tool
+    meta = {key: value for key, value in (tool.meta or {}).items() if key != LOCAL_SCHEMA}
+    return tool.model_copy(update={"meta": meta or None})
 
 
 async def _pages(ask: Callable[..., Awaitable[Any]], items: Callable[[Any], Iterable[_T]]) -> list[_T]:

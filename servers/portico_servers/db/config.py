@@ -5,6 +5,7 @@ seconds = 5.0                              # of one statement; also: rows, bytes
 
 [connections.shop]
 lookups = ["customers.country"]            # columns whose values may stand in tool definitions
+local_values = ["customers.city"]          # columns whose values only the model built into a gateway is shown
 write = true                               # offer the tool `write` for it (default: false)
 allow_powerful_role = false                # PostgreSQL: connect as a superuser and the like
 
@@ -49,6 +50,7 @@ class ConnectionConfig(_Strict):
     """What the owner allows one connection."""
 
     lookups: tuple[Annotated[str, Field(pattern=r"^.+\..+$")], ...] = ()
+    local_values: tuple[Annotated[str, Field(pattern=r"^.+\..+$")], ...] = ()
     write: bool = False
     allow_powerful_role: bool = False
 

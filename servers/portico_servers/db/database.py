@@ -101,7 +101,7 @@ class Database:
             if table is None or column is None or column.kind != "text":
                 refused.append(f"lookup {path}: no such text column")
                 continue
-            values = self._values(schema, table, column)
+            values = self.values(table, column, _MAX_LOOKUP, schema)
             if values is None:
                 refused.append(f"lookup {path}: more than {_MAX_LOOKUP} values")
                 continue
@@ -110,11 +110,12 @@ class Database:
             schema = Schema(tuple(changed if item is table else item for item in schema.tables))
         return schema, refused
 
-    def _values(self, schema: Schema, table: Table, column: Column) -> tuple[str, ...] | None:
-        statement = compile_values(schema, table, Field(column.name, column), self.dialect, _MAX_LOOKUP + 2)
-        found = self.pool.run(statement.sql, statement.parameters, Limits(rows=_MAX_LOOKUP + 2))
+    def values(self, table: Table, column: Column, most: int, schema: Schema | None = None) -> tuple[str, ...] | None:
+        """The different values of a text column, sorted; None where there are more than `most`."""
+        statement = compile_values(schema or self.schema, table, Field(column.name, column), self.dialect, most + 2)
+        found = self.pool.run(statement.sql, statement.parameters, Limits(rows=most + 2))
         values = sorted(str(row[0]) for row in found["rows"] if row[0] is not None)
-        return tuple(values) if len(values) <= _MAX_LOOKUP else None
+        return tuple(values) if len(values) <= most else None
 
     def run(self, sql: str, parameters: Any, limits: Limits, call: Call) -> dict[str, Any]:
         """One statement: columns, rows, truncated, seconds."""

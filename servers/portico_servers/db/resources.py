@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
 import anyio
@@ -18,6 +19,7 @@ from mcp_types import (
     ResourceTemplateReference,
 )
 
+from portico_servers.db import local
 from portico_servers.db.answers import schema_text
 from portico_servers.db.database import Databases, View
 from portico_servers.db.errors import ArgumentError
@@ -109,6 +111,14 @@ def add_resources(server: MCPServer[None], databases: Databases) -> None:
             wanted = [view.tables[given["table"]]] if given.get("table") in view.tables else list(view.tables.values())
             return _completion(argument.value, (column.name for named in wanted for column in named.table.columns))
         return None
+
+
+def add_local_schema(server: MCPServer[None], databases: Databases, values: Mapping[str, Sequence[str]]) -> None:
+    """Register what `local.py` is about; the server's own list of resources leaves it out."""
+
+    @server.resource(local.URI, name="local_input_schema", mime_type="application/schema+json")
+    def local_input_schema() -> str:
+        return json.dumps(local.input_schema(databases, values), ensure_ascii=False)
 
 
 def _template_names(view: View, databases: Databases, argument: str, connection: str | None) -> Iterable[str]:

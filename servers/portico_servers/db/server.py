@@ -16,14 +16,14 @@ from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp_types import CallToolResult, InputRequiredResult, Resource, TextContent, Tool
 
 from portico_servers.common.server import PorticoServer
-from portico_servers.db import canned, sources
+from portico_servers.db import canned, local, sources
 from portico_servers.db import config as config_file
 from portico_servers.db.answers import Answer
 from portico_servers.db.database import Call, Databases
 from portico_servers.db.errors import ArgumentError, ConfigError, DbError
 from portico_servers.db.limits import Limits
 from portico_servers.db.notify import Notifier, watch
-from portico_servers.db.resources import add_resources, table_resources
+from portico_servers.db.resources import add_local_schema, add_resources, table_resources
 from portico_servers.db.suggest import did_you_mean
 from portico_servers.db.tool_table import BUILT_IN, ToolSpec
 from portico_servers.db.workers import Pool
@@ -39,8 +39,14 @@ class DatabaseServer(PorticoServer[None]):
     """A server whose tools' schemas are made from the live databases at each tools/list."""
 
     def __init__(
-        self, databases: Databases, tools: Sequence[ToolSpec], limits: Limits, writers: Mapping[str, Pool] | None = None
+        self,
+        databases: Databases,
+        tools: Sequence[ToolSpec],
+        limits: Limits,
+        writers: Mapping[str, Pool] | None = None,
+        local_values: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
+        """`local_values`: by connection, the columns whose values a gateway's own model is shown (`local.py`)."""
         self.databases, self.limits, self.writers = databases, limits, writers or {}
         self._specs = {spec.name: spec for spec in tools}
         bus = InMemorySubscriptionBus()
@@ -56,6 +62,10 @@ class DatabaseServer(PorticoServer[None]):
             middleware=[self.notifier.remember],
         )
         add_resources(self, databases)
+        self.local_values = local_values or {}
+        self._local = local.wanted(self.local_values)
+        if self._local:
+            add_local_schema(self, databases, self.local_values)
         self._write_tool = add_write(self, self.writers, limits) if self.writers else None
 
     async def list_tools(self) -> list[Tool]:
@@ -63,6 +73,10 @@ class DatabaseServer(PorticoServer[None]):
         view = await anyio.to_thread.run_sync(self.databases.view)
         connections = list(self.databases.by_name)
         tools = [spec.tool(view, connections) for spec in self._specs.values()]
+        if self._local:
+            tools = [
+                tool.model_copy(update={"meta": {local.META: local.URI}}) if tool.name == "rows" else tool for tool in tools
+            ]
         return [*tools, self._write_tool] if self._write_tool else tools
 
     async def list_resources(self) -> list[Resource]:
@@ -121,7 +135,8 @@ def build_server(
     lookups = {name: connection.lookups for name, connection in settings.connections.items()}
     tools = (*BUILT_IN, *canned.tools(settings.queries, names))
     writers = writable({s.name: s for s in found if s.name in settings.connections and settings.connections[s.name].write})
-    return DatabaseServer(Databases(found, lookups), tools, limits or settings.bounds(), writers)
+    values = {name: connection.local_values for name, connection in settings.connections.items()}
+    return DatabaseServer(Databases(found, lookups), tools, limits or settings.bounds(), writers, values)
 
 
 def _allowed(source: sources.Source, settings: config_file.Config, powerful: bool) -> sources.Source:

@@ -1,0 +1,63 @@
+"""What only a local model is shown: the schema of `rows` with the values of columns that the owner opted in.
+
+Cells never enter a tool definition, for hosts send those to the cloud. So the values stand in a resource that no list names;
+the tool's `_meta` says where, and both are there only for a gateway that started this server: it reads the resource for the
+model built into it, and passes neither on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from portico_servers.db.database import Database, Databases
+from portico_servers.db.errors import DbError
+from portico_servers.db.rows.tool_schema import Named, build
+from portico_servers.db.schema import Table
+
+META = "portico/local-input-schema"  # in a tool's `_meta`: the URI of the schema to decode by
+URI = "portico-db:///rows/local-input-schema"
+STARTED_BY_GATEWAY = "PORTICO_NESTING"  # in the environment of what a gateway starts
+_BUDGET = 400_000  # characters: it is compiled into a grammar, not read
+_MAX_VALUES = 1_000  # of one column
+_MAX_CHARACTERS = 80  # of one value
+
+
+def wanted(values: Mapping[str, Sequence[str]]) -> bool:
+    """Has the owner opted in any column, and is this server a gateway's child?"""
+    return any(values.values()) and STARTED_BY_GATEWAY in os.environ
+
+
+def input_schema(databases: Databases, values: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The schema of `rows` with the present values of the columns named by `values` (by connection, as `table.column`)."""
+    view = databases.view()
+    named = []
+    for name, item in view.tables.items():
+        database = view.owners[name]
+        columns = [path.rpartition(".") for path in values.get(database.name, ())]
+        wanted_columns = {column for table, _, column in columns if table == item.table.name}
+        named.append(Named(name, item.schema, _with_values(database, item.table, wanted_columns)))
+    # A parent's columns are read from its schema, so that one gets the values too.
+    tables = {(view.owners[item.name].name, item.table.name): item.table for item in named}
+    schemas = {
+        database.name: replace(
+            database.schema, tables=tuple(tables.get((database.name, table.name), table) for table in database.schema.tables)
+        )
+        for database in databases.all
+    }
+    return build([replace(item, schema=schemas[view.owners[item.name].name]) for item in named], budget=_BUDGET).input_schema
+
+
+def _with_values(database: Database, table: Table, names: set[str]) -> Table:
+    columns = []
+    for column in table.columns:
+        found: tuple[str, ...] | None = None
+        if column.name in names and column.kind == "text" and not column.values:
+            try:
+                found = database.values(table, column, _MAX_VALUES)
+            except DbError:
+                pass  # the tool itself will say what is wrong
+        columns.append(replace(column, values=tuple(v for v in found if 0 < len(v) <= _MAX_CHARACTERS)) if found else column)
+    return replace(table, columns=tuple(columns))
