@@ -6,9 +6,11 @@ schemas nor sampling.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 # Tokens that a mask allows all at once where a lexeme has room for any of them: pieces of strings, short and long. The line
 # separators are left out, as ECMAScript's `.` leaves them out.
 _SLICES = [rf'[^"\\\x00-\x1F\x7F\u{{2028}}\u{{2029}}]{{1,{length}}}' for length in (10, 30)]
+_MOST_LANES = 8
 _WINDOW = 8  # tokens before a forced run that its canonical tokenization is checked against
 _ENTRY_BYTES = 96 * 1024  # what a compiled grammar costs beside its text
 _BYTES_PER_CHARACTER = 64  # of the enforced text, once compiled: measured on catalogs of 1 to 260 tools, rounded up
@@ -46,13 +49,15 @@ class _Tokens:
 class LLGuidanceFactory:
     """Compiles grammars for one vocabulary; implements protocol.MatcherFactory.
 
-    `cache_bytes` bounds what compiled grammars may hold together; the least recently used go first.
+    `cache_bytes` bounds what compiled grammars may hold together; the least recently used go first. `lanes` is how many masks
+    of one grammar can be filled at once.
     """
 
-    def __init__(self, vocabulary: Vocabulary, *, cache_bytes: int = 64 * 1024 * 1024) -> None:
+    def __init__(self, vocabulary: Vocabulary, *, cache_bytes: int = 64 * 1024 * 1024, lanes: int | None = None) -> None:
         import llguidance
 
         self.vocabulary = vocabulary
+        self.lanes = lanes or min(os.cpu_count() or 1, _MOST_LANES)
         tokens = _Tokens(vocabulary)
         ends = {vocabulary.eos_token_id, *getattr(vocabulary, "end_token_ids", ())}
         self.end_tokens = np.array(sorted(ends), dtype=np.int64)
@@ -71,12 +76,10 @@ class LLGuidanceFactory:
 
     def matcher(self, grammar: CompiledGrammar) -> LLGuidanceMatcher:
         """A matcher at the grammar's start. Raises GrammarError where llguidance can't take it."""
-        compiled = self.cache.get(grammar.digest)
-        if compiled is None:
-            compiled = _Compiled(self, grammar)
-            text = len(grammar.lark) + (len(grammar.open_strings.lark) if grammar.open_strings else 0)
-            self.cache.put(grammar.digest, compiled, _ENTRY_BYTES + _BYTES_PER_CHARACTER * text)
-        return LLGuidanceMatcher(self, compiled, compiled.prototype.deep_copy())
+        compiled = self.cache.get(grammar.digest) or _Compiled(self, grammar)
+        made = compiled.matcher()
+        self.cache.put(grammar.digest, compiled, compiled.bytes)  # anew, since it may have got a lane
+        return made
 
     def prototype(self, lark: str) -> LLMatcher:
         """llguidance's matcher at the start of a grammar. Raises GrammarError."""
@@ -115,27 +118,53 @@ class LLGuidanceFactory:
                 matcher.restrict(bitmask, row, remaining)
 
 
-class _Compiled:
-    """A grammar for one vocabulary: a matcher at its start that is only ever copied, and how to close it.
+class _Lane:
+    """A matcher at the grammar's start that is only ever copied, and those of its copies that are in use.
 
-    `open_until` is the length of a string, in bytes, from which `exact` has to take over from `prototype`; None where the two
-    are one.
+    Copies share their lexer and its lock (llguidance's `deep_copy`): masks of one lane are filled one after another.
+    """
+
+    def __init__(self, prototype: LLMatcher) -> None:
+        self.prototype = prototype
+        self.in_use: WeakSet[LLGuidanceMatcher] = WeakSet()
+
+
+class _Compiled:
+    """A grammar for one vocabulary, in as many lanes as matchers were in use at once, up to the factory's; how to close it.
+
+    `open_until` is the length of a string, in bytes, from which `exact` has to take over; None where the grammar counts from
+    the start.
     """
 
     def __init__(self, factory: LLGuidanceFactory, grammar: CompiledGrammar) -> None:
         self._factory = factory
-        self._lark = grammar.lark
-        open_ = grammar.open_strings
-        self.open_until = None if open_ is None else open_.length - factory.longest_token
-        if open_ is None or open_.length <= factory.longest_token:
-            self.open_until = None
-            self.prototype = self.exact
-        else:
-            self.prototype = factory.prototype(open_.lark)
+        self._lark = self._text = grammar.lark
+        self.open_until: int | None = None
+        if grammar.open_strings is not None and grammar.open_strings.length > factory.longest_token:
+            self._text, length = grammar.open_strings
+            self.open_until = length - factory.longest_token
+        self._lane_bytes = _ENTRY_BYTES + _BYTES_PER_CHARACTER * len(self._text)
+        self._lanes = [_Lane(factory.prototype(self._text))]
         self.completions = None if grammar.ir is None else Completions(grammar.ir, factory.table)
+
+    def matcher(self) -> LLGuidanceMatcher:
+        """A matcher at the start, in the emptiest lane."""
+        lane = min(self._lanes, key=lambda lane: len(lane.in_use))
+        room = self.bytes + self._lane_bytes <= self._factory.cache.bound
+        if lane.in_use and room and len(self._lanes) < self._factory.lanes:
+            lane = _Lane(self._factory.prototype(self._text))
+            self._lanes.append(lane)
+        made = LLGuidanceMatcher(self._factory, self, lane.prototype.deep_copy())
+        lane.in_use.add(made)
+        return made
+
+    @property
+    def bytes(self) -> int:
+        return self._lane_bytes * len(self._lanes)
 
     @cached_property
     def exact(self) -> LLMatcher:
+        """Counts from the start. One for all, since long strings are rare."""
         return self._factory.prototype(self._lark)
 
 

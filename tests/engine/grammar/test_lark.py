@@ -64,14 +64,14 @@ def test_what_is_read_in_small_pieces_is_told() -> None:
     name = ir.repeat(ir.chars((97, 122)), 1, None)
     grammar = ir.Grammar({"root": ir.alt(ir.seq(ir.text("("), ir.Ref("root"), ir.text(")")), ir.seq(name, ir.Ref("tail"))),
                           "tail": ir.alt(ir.text("x"), ir.seq(ir.text("x"), ir.Ref("root")))})  # fmt: skip
-    text, notes = to_lark(grammar)
+    text, notes, _ = to_lark(grammar)
     assert accepts(text, "(abx)")
     assert len(notes) == 1
     assert "`[a-z]+`" in notes[0]
 
 
 def test_a_regular_grammar_is_one_lexeme_and_costs_no_notes() -> None:
-    text, notes = to_lark(ir.Grammar({"root": ir.seq(ir.Ref("word"), ir.text("x")), "word": ir.repeat(ir.chars((97, 122)))}))
+    text, notes, _ = to_lark(ir.Grammar({"root": ir.seq(ir.Ref("word"), ir.text("x")), "word": ir.repeat(ir.chars((97, 122)))}))
     assert accepts(text, "abx")
     assert not accepts(text, "ab")
     assert not notes
