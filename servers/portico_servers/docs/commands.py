@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _SECONDS_A_LINE = 3.0
 _MAX_REASONS = 20
+_KINDS = "Markdown, reStructuredText, HTML, PDF, notebooks, manual pages, text"
 cache_option = click.option(
     "--cache-dir", type=click.Path(path_type=Path, file_okay=False), help="Where the index is kept.", metavar="DIR"
 )
@@ -42,12 +43,19 @@ def add(source: str, library: str, version: str, package: bool, cache_dir: Path 
 
     with _service(cache_dir) as service:
         found = source_of(source, library=library, version=version, package=package)
-        new = (found.library, found.version) not in {(s.library, s.version) for s in service.store.shelves()}
+        before = next((s for s in service.store.shelves() if (s.library, s.version) == (found.library, found.version)), None)
+        if before is not None and (before.kind, before.source) != (found.kind, found.place):
+            raise SourceError(
+                f"{before.name} is the documentation of {before.source}: give this one another --library or --version,"
+                f" or remove that one first (portico-docs remove {before.name})"
+            )
         shelf = service.store.add_shelf(found.library, found.version, found.kind, found.place)
         try:
             _update(service, [shelf])
+            if not service.store.stamps(shelf.id):
+                raise SourceError(f"{source}: no documentation in it that can be read ({_KINDS})")
         except SourceError:
-            if new:
+            if before is None:
                 service.store.remove_shelf(shelf.id)
             raise
         _say(next(s for s in service.store.shelves() if s.id == shelf.id))

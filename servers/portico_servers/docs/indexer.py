@@ -20,7 +20,7 @@ from portico_servers.common.embed import Embedder
 from portico_servers.docs.errors import DocsError, SourceError
 from portico_servers.docs.prepare import Prepared, prepare_all
 from portico_servers.docs.records import Shelf
-from portico_servers.docs.sources import Found, checked_root, package_place, scan_directory, scan_file, scan_package
+from portico_servers.docs.sources import MAX_PAGES, Found, checked_root, package_place, scan_directory, scan_file, scan_package
 from portico_servers.docs.store import Store
 from portico_servers.docs.vectors import Vectors
 
@@ -141,7 +141,8 @@ class Indexer:
         if self._stop.is_set():
             return []
         if fresh or gone or not shelf.complete:
-            self._store.mark_shelf(shelf.id, complete=True)
+            note = f"only the first {MAX_PAGES:,} pages are indexed" if len(found) >= MAX_PAGES else ""
+            self._store.mark_shelf(shelf.id, complete=True, note=note)
             log.info("%s: %d pages read, %d gone, %.1f s", shelf.name, len(fresh), len(gone), time.monotonic() - started)
         return [*gone, *(item.path for item in fresh)]
 

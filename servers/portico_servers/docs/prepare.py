@@ -45,6 +45,8 @@ def prepare(root: Path, found: Sequence[Found]) -> list[Prepared]:
     results = []
     for item in found:
         try:
+            if item.size > MAX_BYTES:
+                raise ReadError(f"{item.path}: {item.size:,} bytes; at most {MAX_BYTES:,} are read of a page")
             page = read_page(item.path, jail.read_bytes(item.path, MAX_BYTES + 1), item.kind)
             results.append(Prepared(item.path, item.stamp, page, tuple(cut(page)), ""))
         except (ReadError, NotFound) as error:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from portico_servers.docs.errors import SourceError
-from portico_servers.docs.readers import MAX_BYTES, kind_of
+from portico_servers.docs.readers import kind_of
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -60,7 +60,7 @@ def source_of(given: str, *, library: str = "", version: str = "", package: bool
         real = checked_root(path)
         name, found = sphinx_project(real)
         kind = "dir" if real.is_dir() else "file"
-        own = name or library_name(real if kind == "dir" else real.parent)
+        own = name or (library_name(real) if kind == "dir" else document_name(real))
         return Source(kind, str(real), clean_name(library or own), version or found or LOCAL_VERSION)
     place = package_place(given)
     if place is None:
@@ -147,6 +147,11 @@ def library_name(root: Path) -> str:
     return root.name or "docs"
 
 
+def document_name(path: Path) -> str:
+    """What a single document's library is called: its name, or its directory's where it is only `README` or the like."""
+    return library_name(path.parent) if path.stem.lower() in ("readme", "index", "main", "") else path.stem
+
+
 def scan_directory(root: Path) -> Iterator[Found]:
     """Every documentation file below `root`, in order of path. Hidden and vendored directories and what .gitignore names
     are left out, and so are links: they would count a page twice or lead outside."""
@@ -174,7 +179,7 @@ def scan_directory(root: Path) -> Iterator[Found]:
                     below.append((Path(entry.path), ignores))
             elif (kind := kind_of(entry.path)) is not None and entry.is_file(follow_symlinks=False):
                 status = entry.stat(follow_symlinks=False)
-                if status.st_size <= MAX_BYTES and count < MAX_PAGES:
+                if count < MAX_PAGES:
                     count += 1
                     yield Found(Path(entry.path).relative_to(root).as_posix(), _stamp(status), status.st_size, kind)
         pending.extend(reversed(below))

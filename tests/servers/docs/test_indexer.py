@@ -109,6 +109,19 @@ def test_ignored_hidden_vendored_and_linked_files_are_left_out(tmp_path: Path) -
     assert [found.path for found in scan_directory(root)] == ["a.md", "drafts/keep.md", "sub/f.md"]
 
 
+def test_a_page_over_the_bound_is_named_and_never_read(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a.md").write_text("# A\n")
+    with (root / "huge.txt").open("wb") as file:
+        file.truncate(65_000_000)  # a hole: no disk is used
+    with closing(_indexed(root, tmp_path / "cache")) as service:
+        assert [row[0] for row in service.store.page_list(1)] == ["a.md"]
+        assert service.indexer.progress.failed == {
+            "root@local/huge.txt": "huge.txt: 65,000,000 bytes; at most 64,000,000 are read of a page"
+        }
+
+
 def test_many_pages_are_read_in_worker_processes(tmp_path: Path) -> None:
     root = tmp_path / "many"
     root.mkdir()

@@ -100,6 +100,43 @@ def test_a_package_is_added_by_its_name_without_being_imported(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("empty", None, "no documentation in it"),
+        ("bad.pdf", b"%PDF-1.4 damaged", "not a readable PDF"),
+        ("app.html", b"<html><body><div id=root></div></body></html>", "no text in it"),
+    ],
+)
+def test_what_gives_no_page_is_said_and_leaves_no_library(tmp_path: Path, name: str, content: bytes | None, said: str) -> None:
+    source = tmp_path / name
+    if content is None:
+        source.mkdir()
+    else:
+        source.write_bytes(content)
+    cache = ("--cache-dir", tmp_path / "cache")
+    code, out, err = _invoke("add", source, *cache)
+    assert (code, out) == (1, "")
+    assert said in err
+    assert "no documentation in it that can be read (Markdown" in err
+    assert _invoke("list", *cache)[1] == ""
+
+
+def test_a_library_is_never_replaced_by_another_of_its_name(docs: Path, tmp_path: Path) -> None:
+    cache = ("--cache-dir", tmp_path / "cache")
+    (tmp_path / "manual.md").write_text("# Manual\n")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "manual.md").write_text("# Other\n")
+    assert _invoke("add", tmp_path / "manual.md", *cache)[1].startswith("manual@local  1 pages")
+    assert _invoke("add", tmp_path / "manual.md", *cache)[0] == 0  # the same again is a refresh
+    code, out, err = _invoke("add", tmp_path / "other" / "manual.md", *cache)
+    assert (code, out) == (1, "")
+    assert "manual@local is the documentation of" in err
+    assert "portico-docs remove manual@local" in err
+    assert _invoke("add", tmp_path / "other" / "manual.md", "--version", "2", *cache)[0] == 0
+    assert [line.split("  ")[0] for line in _invoke("list", *cache)[1].splitlines()] == ["manual@local", "manual@2"]
+
+
+@pytest.mark.parametrize(
     ("args", "said"),
     [
         (("add", "no_such_thing_here"), "neither an address"),

@@ -30,6 +30,8 @@ KINDS = {
     ".ipynb": "notebook",
 }
 _MAN_NAME = re.compile(r".+\.(?:[1-9][a-z0-9]*|[ln])(?:\.gz)?$")
+_RST = re.compile(r"^\.\. (?:[a-z][\w:-]*::(?:\s|$)|_[^:\n]+:\s)", re.M)
+_FEW_MARKS = 2  # of reStructuredText's own, in a file called .txt
 _BARE = {"readme", "changelog", "changes", "news", "install", "contributing", "authors", "todo", "history", "faq", "hacking"}
 _GENERATED = {"genindex.html", "search.html", "searchindex.html", "py-modindex.html", "modindex.html", "404.html", "robots.txt"}
 _NOT_PROSE = {"cmakelists.txt", "requirements.txt", "constraints.txt", "manifest.txt", "top_level.txt", "entry_points.txt"}
@@ -60,7 +62,7 @@ def read_page(path: str, data: bytes, kind: str | None = None) -> Page:
     if kind is None:
         raise ReadError(f"{path}: not a kind of documentation that can be read")
     if len(data) > MAX_BYTES:
-        raise ReadError(f"{path}: {len(data):,} bytes; at most {MAX_BYTES:,} are read")
+        raise ReadError(f"{path}: more than the {MAX_BYTES:,} bytes that are read of a page")
     match kind:
         case "pdf":
             from portico_servers.docs.readers.pdf import read_pdf
@@ -83,11 +85,11 @@ def _read_text_kind(path: str, text: str, kind: str) -> Page:
         case "rst":
             from portico_servers.docs.readers.rst import read_rst
 
-            return read_rst(text)
+            return read_rst(path, text)
         case "html":
             from portico_servers.docs.readers.html import read_html
 
-            return read_html(text)
+            return read_html(path, text)
         case "notebook":
             from portico_servers.docs.readers.notebook import read_notebook
 
@@ -97,9 +99,20 @@ def _read_text_kind(path: str, text: str, kind: str) -> Page:
 
             return read_docstrings(path, text)
         case _:
-            from portico_servers.docs.readers.text import read_text
+            return _read_plain(path, text)
 
-            return read_text(text)
+
+def _read_plain(path: str, text: str) -> Page:
+    """Text, or the reStructuredText that some projects (Django) call .txt."""
+    from portico_servers.docs.readers.rst import read_rst
+    from portico_servers.docs.readers.text import read_text
+
+    if len(_RST.findall(text, 0, 100_000)) >= _FEW_MARKS:
+        try:
+            return read_rst(path, text)
+        except ReadError:
+            pass
+    return read_text(text)
 
 
 def decode(path: str, data: bytes) -> str:

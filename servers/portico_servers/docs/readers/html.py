@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from portico_servers.docs.errors import ReadError
 from portico_servers.docs.pages import Heading, Page, make_page
 
 _MAIN = ("[role=main]", "main", "article", "#content", "#main", ".document", ".content", "body")
@@ -28,20 +29,22 @@ _MAX_DEPTH = 400
 _RUN = ("- ", "| ")  # lines that stand together
 
 
-def read_html(text: str) -> Page:
+def read_html(path: str, text: str) -> Page:
+    """Raises ReadError for a page without text: what scripts would put there is not seen."""
     tree = LexborHTMLParser(text)
     title_node = tree.css_first("title")
     title = _clean(title_node.text()) if title_node else ""
-    main = next((node for css in _MAIN if (node := tree.css_first(css)) is not None and node.text(strip=True)), tree.root)
-    if main is None:
-        return make_page(title, "", "html", ())
-    for node in main.css(_NOISE):
+    main = next((node for css in _MAIN if (node := tree.css_first(css)) is not None and node.text(strip=True)), None)
+    for node in main.css(_NOISE) if main is not None else ():
         node.decompose()
     writer = _Writer()
-    writer.block(main, 0)
+    if main is not None:
+        writer.block(main, 0)
     writer.flush()
+    if not any(char.isalnum() for line in writer.lines for char in line):
+        raise ReadError(f"{path}: no text in it (pages that scripts build can't be read)")
     first = next((h.title for h in writer.headings if h.title), "")
-    return make_page(first or title, "\n".join(writer.lines).strip("\n") or title, "html", writer.finished())
+    return make_page(first or title, "\n".join(writer.lines).strip("\n"), "html", writer.finished())
 
 
 @dataclass(slots=True)

@@ -103,7 +103,7 @@ def _register(text: str) -> None:
             roles.register_local_role(role, _plain_role)
 
 
-def read_rst(text: str) -> Page:
+def read_rst(path: str, text: str) -> Page:
     _register(text)
     domain = Domain()
     overrides = {**_SETTINGS, "portico_domain": domain}
@@ -111,7 +111,7 @@ def read_rst(text: str) -> Page:
         tree = core.publish_doctree(text, settings_overrides=overrides)
     except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError, AssertionError) as error:
         # docutils has no exception of its own for what its own directives trip over.
-        raise ReadError(f"not readable as reStructuredText: {type(error).__name__}: {error}") from None
+        raise ReadError(f"{path}: not readable as reStructuredText: {type(error).__name__}: {error}") from None
     lines = text.split("\n")
     headings: list[Heading] = []
     _walk(tree, 0, lines, headings)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from portico_servers.docs.errors import ReadError
 from portico_servers.docs.readers.html import read_html
 
 PAGE = """<!doctype html><html><head><title>Pack - Docs</title><script>var stolen = 1</script></head><body>
@@ -22,14 +25,14 @@ PAGE = """<!doctype html><html><head><title>Pack - Docs</title><script>var stole
 
 
 def test_navigation_scripts_and_permalinks_are_left_out() -> None:
-    page = read_html(PAGE)
+    page = read_html("p.html", PAGE)
     for noise in ("Elsewhere", "Sidebar", "stolen", "Copyright", "¶"):
         assert noise not in page.text
     assert page.title == "Packing"
 
 
 def test_headings_and_objects_are_sections_under_their_ids() -> None:
-    page = read_html(PAGE)
+    page = read_html("p.html", PAGE)
     lines = page.text.split("\n")
     assert [(s.anchor, s.level, lines[s.line - 1].strip()) for s in page.sections] == [
         ("packing", 1, "# Packing"),
@@ -41,7 +44,7 @@ def test_headings_and_objects_are_sections_under_their_ids() -> None:
 
 
 def test_an_object_ends_with_its_description_and_methods_are_named_in_full() -> None:
-    page = read_html(PAGE)
+    page = read_html("p.html", PAGE)
     box, method = page.sections[1], page.sections[2]
     assert "After the box." not in "\n".join(page.text.split("\n")[box.line - 1 : box.end])
     assert "Open it." in "\n".join(page.text.split("\n")[method.line - 1 : method.end])
@@ -49,23 +52,30 @@ def test_an_object_ends_with_its_description_and_methods_are_named_in_full() -> 
 
 
 def test_an_id_with_nothing_between_it_and_a_heading_belongs_to_that_heading() -> None:
-    page = read_html(PAGE)
+    page = read_html("p.html", PAGE)
     assert "index-0" in page.sections[0].aliases
     assert "index-1" in page.sections[3].aliases
 
 
 def test_code_lists_and_tables_keep_their_shape() -> None:
-    text = read_html(PAGE).text
+    text = read_html("p.html", PAGE).text
     assert "```\nx = 1\n  y = 2\n```" in text
     assert "- one\n- two\n  - deep" in text
     assert "| Key | Value |\n| a | 1 |" in text
     assert "Some bold and `code`." in text
 
 
-def test_a_page_without_main_and_one_without_content_are_pages_too() -> None:
-    assert "hello" in read_html("<p>hello").text
-    assert read_html("<html><head><title>Empty</title></head><body></body></html>").title == "Empty"
+def test_a_page_without_main_is_a_page_too() -> None:
+    assert "hello" in read_html("p.html", "<p>hello").text
+
+
+@pytest.mark.parametrize(
+    "body", ["", "<nav><a href=x>Home</a></nav>", "<div id=root></div><script>go()</script>", "<p>&mdash;"]
+)
+def test_a_page_without_text_is_named_and_not_indexed(body: str) -> None:
+    with pytest.raises(ReadError, match=r"app\.html: no text in it"):
+        read_html("app.html", f"<html><head><title>App</title></head><body>{body}</body></html>")
 
 
 def test_ten_thousand_nested_elements_do_not_overflow_the_stack() -> None:
-    assert "deep" in read_html("<div>" * 10_000 + "deep").text
+    assert "deep" in read_html("p.html", "<div>" * 10_000 + "deep").text

@@ -41,3 +41,15 @@ def test_every_encoding_is_read_and_binary_data_is_refused() -> None:
 def test_underlined_lines_of_plain_text_are_headings() -> None:
     page = read_page("notes.txt", b"Title\n=====\n\nwords\n\nPart\n----\nmore\n")
     assert [(s.title, s.anchor, s.level) for s in page.sections] == [("Title", "title", 1), ("Part", "part", 2)]
+
+
+def test_restructuredtext_that_is_called_txt_is_read_as_what_it_is() -> None:
+    text = b"Forms\n=====\n\n.. module:: shop.forms\n\n.. class:: Field(**kwargs)\n\n   A field.\n"
+    assert [s.anchor for s in read_page("forms.txt", text).sections] == ["module-shop.forms", "shop.forms.Field"]
+    prose = b"Notes\n=====\n\n.. and so on::\n\nSee (1) or C:\\x.\n"
+    assert read_page("notes.txt", prose).kind == "text"
+
+
+def test_a_page_over_the_bound_is_refused_with_its_name() -> None:
+    with pytest.raises(ReadError, match=r"big\.txt: more than the 64,000,000 bytes"):
+        read_page("big.txt", b"x" * 64_000_001)
