@@ -16,6 +16,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, TextContent
 from pydantic import ValidationError
 
+from portico_servers.common.validation import first_error, validator
+
 _SHOWN = 300  # characters of a message; it may quote what the caller sent
 
 
@@ -61,10 +63,7 @@ class PorticoServer(MCPServer[LifespanResultT]):
 
 def argument_problem(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> str | None:
     """What is wrong with these arguments, as `path: what`; None where they fit the schema."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
-    error = best_match(Draft202012Validator(schema).iter_errors(arguments))
+    error = first_error(validator(schema), arguments)
     if error is None:
         return None
     where = "/".join(str(part) for part in error.absolute_path)

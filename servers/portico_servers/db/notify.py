@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 from typing import Any
@@ -13,6 +12,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.session import ServerSession
 from mcp.server.subscriptions import ResourcesListChanged, SubscriptionBus, ToolsListChanged
 
+from portico_servers.common.validation import validator
 from portico_servers.db.database import Database, Databases
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ async def watch(databases: Databases, notifier: Notifier) -> None:
         touched = _stamps(databases)  # before the first look: what changes during it is noticed after it
         await anyio.to_thread.run_sync(databases.view, abandon_on_cancel=True)
         # The first call would pay for this import.
-        await anyio.to_thread.run_sync(importlib.import_module, "jsonschema", abandon_on_cancel=True)
+        await anyio.to_thread.run_sync(validator, {}, abandon_on_cancel=True)
         last = anyio.current_time()
         while True:
             await anyio.sleep(_FILE_SECONDS)

@@ -16,6 +16,7 @@ from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp_types import CallToolResult, InputRequiredResult, Resource, TextContent, Tool
 
 from portico_servers.common.server import PorticoServer
+from portico_servers.common.validation import first_error, validator
 from portico_servers.db import canned, local, sources
 from portico_servers.db import config as config_file
 from portico_servers.db.answers import Answer
@@ -146,10 +147,7 @@ def _allowed(source: sources.Source, settings: config_file.Config, powerful: boo
 
 
 def _check(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
-    if (error := best_match(Draft202012Validator(schema).iter_errors(arguments))) is not None:
+    if (error := first_error(validator(schema), arguments)) is not None:
         where = "/".join(str(part) for part in error.absolute_path)
         options = error.validator_value if error.validator == "enum" else ()
         raise ArgumentError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from portico_servers.common.validation import first_error, validator
 from portico_servers.db.errors import ArgumentError
 from portico_servers.db.rows.compile import DEFAULT_LIMIT, Filter, Question
 from portico_servers.db.rows.dates import period
@@ -68,21 +69,17 @@ def _check_aggregate(question: Question, found: Mapping[str, Field]) -> None:
 
 def _check_schema(ask: Mapping[str, Any], rows: RowsSchema) -> None:
     """The table's own branch decides: an error of all branches together would speak of other tables."""
-    from jsonschema.exceptions import best_match
-
     if ask["table"] not in rows.validators:
         rows.validators[ask["table"]] = _validator(ask["table"], rows)
-    if (error := best_match(rows.validators[ask["table"]].iter_errors(ask))) is not None:
+    if (error := first_error(rows.validators[ask["table"]], ask)) is not None:
         where = "/".join(str(part) for part in error.absolute_path)
         raise ArgumentError(f"{where or ROOT}: {error.message}")
 
 
 def _validator(table: str, rows: RowsSchema) -> Any:
-    from jsonschema import Draft202012Validator
-
     whole = rows.input_schema["properties"][ROOT]
     branches = [b for b in whole.get("anyOf", ()) if b["properties"]["table"]["const"] == table]
-    return Draft202012Validator({**(branches[0] if branches else whole), "$defs": rows.input_schema.get("$defs", {})})
+    return validator({**(branches[0] if branches else whole), "$defs": rows.input_schema.get("$defs", {})})
 
 
 def _chosen(key: str, value: Any, options: Sequence[str]) -> str:
