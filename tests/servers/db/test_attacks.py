@@ -115,6 +115,54 @@ def test_a_role_that_read_only_does_not_hold_is_refused_unless_allowed(postgres:
     pool.close()
 
 
+def test_a_role_that_may_run_dblink_is_refused(postgres: str) -> None:
+    """Its extension lets everybody run it once it is there, and what it runs elsewhere is in no transaction of ours."""
+    import psycopg
+
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE linked")
+    dsn = postgres.removesuffix("postgres") + "linked"
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("CREATE FUNCTION dblink_exec(TEXT, TEXT) RETURNS TEXT LANGUAGE sql AS 'SELECT 1::text'")
+        refused = Pool(Source("linked", "postgres", dsn.replace("//postgres@", "//reader@")))
+        with pytest.raises(SourceError, match="may run dblink_exec"):
+            refused.schema()
+        refused.close()
+        connection.execute("REVOKE EXECUTE ON FUNCTION dblink_exec FROM PUBLIC")
+        pool = Pool(Source("linked", "postgres", dsn.replace("//postgres@", "//reader@")))
+        assert pool.schema()["warning"] is None
+        with pytest.raises(ReadOnlyError):
+            pool.run("SELECT dblink_exec('dbname=linked', 'DROP TABLE x')", [], LIMITS)
+        pool.close()
+
+
+def test_a_foreign_table_is_not_written_even_by_a_role_that_may(postgres: str) -> None:
+    import psycopg
+
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE foreign_tables")
+    dsn = postgres.removesuffix("postgres") + "foreign_tables"
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("CREATE FOREIGN DATA WRAPPER hollow; CREATE SERVER away FOREIGN DATA WRAPPER hollow")
+        connection.execute("CREATE FOREIGN TABLE far (a INT) SERVER away; GRANT ALL ON far TO reader")
+        connection.execute("GRANT USAGE ON FOREIGN DATA WRAPPER hollow TO reader; GRANT USAGE ON FOREIGN SERVER away TO reader")
+        connection.execute("GRANT CREATE ON SCHEMA public TO reader")
+    pool = Pool(Source("far", "postgres", dsn.replace("//postgres@", "//reader@")))
+    assert [table["name"] for table in pool.schema()["tables"]] == ["far"]
+    for statement in (
+        "INSERT INTO far VALUES (1) RETURNING a",
+        "UPDATE far SET a = 2 RETURNING a",
+        "TRUNCATE far",
+        "CREATE SERVER second FOREIGN DATA WRAPPER hollow",
+        "CREATE FOREIGN TABLE near (a INT) SERVER away",
+        "CREATE USER MAPPING FOR reader SERVER away",
+    ):
+        with pytest.raises(StatementError):
+            pool.run(statement, [], LIMITS)
+    assert [table["name"] for table in pool.schema()["tables"]] == ["far"]
+    pool.close()
+
+
 def test_settings_and_locks_of_one_statement_do_not_outlive_it(postgres_samples: dict[str, str]) -> None:
     pool = Pool(Source("pg", "postgres", postgres_samples["shop"]), size=1)
     pool.run("SELECT set_config('statement_timeout', '0', false), pg_advisory_lock(77)", [], LIMITS)

@@ -143,3 +143,15 @@ SELECT count(*) FROM generate_series(1, 100000000000)
 WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r
 SELECT repeat('x', 1000000000) || repeat('x', 1000000000)
 SELECT count(*) FROM order_items a, order_items b, order_items c, order_items d WHERE a.quantity + b.quantity + c.quantity > d.quantity
+CREATE EXTENSION postgres_fdw
+CREATE FOREIGN DATA WRAPPER evil
+CREATE SERVER away FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'example.org')
+CREATE SERVER files FOREIGN DATA WRAPPER file_fdw
+CREATE USER MAPPING FOR CURRENT_USER SERVER away
+CREATE FOREIGN TABLE leak (line TEXT) SERVER files OPTIONS (filename '{secret}')
+IMPORT FOREIGN SCHEMA public FROM SERVER away INTO public
+ALTER SERVER away OPTIONS (SET host 'example.org')
+SELECT postgres_fdw_get_connections()
+SELECT dblink_connect_u('host=127.0.0.1')
+SELECT dblink_send_query('x', 'DROP TABLE orders')
+SELECT dblink_open('x', 'SELECT 1')
