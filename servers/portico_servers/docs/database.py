@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from portico_servers.docs.errors import TooSlow
+from portico_servers.docs.errors import IndexUnwritable, TooSlow
 from portico_servers.docs.schema import prepare
 
 log = logging.getLogger(__name__)
@@ -76,15 +76,18 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction of the writer; rolled back if the block raises."""
-        self._writer.execute("BEGIN IMMEDIATE")
+        """One transaction of the writer; rolled back if the block raises. Raises IndexUnwritable for a full disk or the like."""
         try:
-            yield self._writer
-        except BaseException:
-            if self._writer.in_transaction:  # on a full disk SQLite has rolled back already
-                self._writer.execute("ROLLBACK")
-            raise
-        self._writer.execute("COMMIT")
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:  # on a full disk SQLite may have rolled back already
+                    self._writer.execute("ROLLBACK")
+                raise
+        except sqlite3.OperationalError as error:
+            raise IndexUnwritable(f"the index can't be written: {error} ({self.path})") from error
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:

@@ -5,6 +5,7 @@ DocsError
 ├── ReadError          one page that can't be read (the others go on): damaged, encrypted, too large, not what its name says
 ├── FetchRefused       an address that may not be fetched: private network, robots.txt, not http(s)
 ├── TooSlow            a question that was not answered within its time, or whose asker has gone
+├── IndexUnwritable    the index's file can't be written: a full disk, no permission, another writer that doesn't end
 └── PageNotFound       no such library, version, page or section; also what lies outside the roots
 """
 
@@ -28,6 +29,10 @@ class FetchRefused(DocsError):
 
 
 class TooSlow(DocsError):
+    pass
+
+
+class IndexUnwritable(DocsError):
     pass
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from portico_servers.common.embed import shared
-from portico_servers.docs.errors import SourceError
+from portico_servers.docs.errors import IndexUnwritable, SourceError
 from portico_servers.docs.indexer import Indexer
 from portico_servers.docs.library import Library
 from portico_servers.docs.records import Shelf
@@ -40,7 +40,7 @@ class Service:
         cache = cache_dir or default_cache_dir()
         try:
             self.store = Store(cache / (f"roots-{_roots_digest(self.roots)}.sqlite3" if self.roots else "libraries.sqlite3"))
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, IndexUnwritable) as error:
             raise SourceError(f"the index can't be kept in {cache}: {error}") from None
         self._shelves = self._local_shelves() if self.roots else None
         self.vectors = Vectors()
