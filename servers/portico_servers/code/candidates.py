@@ -1,7 +1,7 @@
 """Which files ripgrep must read for a pattern: those whose trigrams allow a match, and every one that the index doesn't know
 as it is now. So a search reads few files, and still finds what a search of all of them would.
 
-It holds paths, times and bitmaps of trigrams; it reads no text and knows no database. The bitmaps take 4 kB a file.
+It holds paths, times and bitmaps of trigrams; it reads no text and knows no database. The bitmaps take 0.25 to 4 kB a file.
 """
 
 from __future__ import annotations
@@ -15,27 +15,33 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from portico_servers.code.facts import BINARY
 from portico_servers.code.files import FileStat, list_files
 from portico_servers.code.store import StoredFile
 from portico_servers.code.tree import TreeState
-from portico_servers.code.trigrams import BYTES, Need, holding, row
+from portico_servers.code.trigrams import Need, Rows, holding, row
 
-_FIRST_ROWS = 256
+_FIRST_ROWS = 64
+_NO_ROW: Rows = np.zeros(0, np.uint8)
 Accept = Callable[[str], bool]
+
+
+class _File(NamedTuple):
+    path: str
+    place: bytes  # absolute, as the system wants it: encoding thousands of paths takes as long as the look at them
+    size: int
+    mtime_ns: int
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`first`: files that may match as the index knows them, likelier ones first. The rest is what `CandidateFiles.newer`
-    compares: the tree and the table as they were, and which of its slots are not in `first`."""
+    compares: the tree and its other files as they were known."""
 
     first: list[str]
+    others: list[_File]
     tree: TreeState
-    files: list[_File]
-    others: list[int]
     accept: Accept
 
     @property
@@ -44,11 +50,33 @@ class Plan:
         return len(self.first) / max(len(self.first) + len(self.others), 1)
 
 
-class _File(NamedTuple):
-    path: str
-    place: bytes  # absolute, as the system wants it: encoding thousands of paths takes as long as the look at them
-    size: int
-    mtime_ns: int
+class _Table:
+    """Files with a bitmap of one width, or with none: by slot, of which the free ones are used again."""
+
+    def __init__(self, width: int) -> None:
+        self.files: list[_File] = []
+        self.rows: Rows = np.zeros((0, width), np.uint8)
+        self.alive = np.zeros(0, np.bool_)
+        self._free: list[int] = []
+
+    def add(self, file: _File, bits: Rows) -> int:
+        if self._free:
+            slot = self._free.pop()
+            self.files[slot] = file
+        else:
+            slot = len(self.files)
+            self.files.append(file)
+            if slot >= len(self.rows):
+                more = max(_FIRST_ROWS, slot // 4)
+                self.rows = np.concatenate([self.rows, np.zeros((more, self.rows.shape[1]), np.uint8)])
+                self.alive = np.concatenate([self.alive, np.zeros(more, np.bool_)])
+        self.rows[slot] = bits
+        self.alive[slot] = True
+        return slot
+
+    def remove(self, slot: int) -> None:
+        self.alive[slot] = False
+        self._free.append(slot)
 
 
 class CandidateFiles:
@@ -60,32 +88,26 @@ class CandidateFiles:
         self._outdated = outdated
         self._prefix = os.fsencode(root) + b"/"
         self._lock = threading.Lock()
-        self._slots: dict[int, int] = {}  # by file id
-        self._free: list[int] = []
-        self._files: list[_File] = []  # by slot; what is not alive is out of date
-        self._rows: npt.NDArray[np.uint8] = np.zeros((0, BYTES), np.uint8)
-        self._alive = np.zeros(0, np.bool_)
-        self._binary = np.zeros(0, np.bool_)
-        self._unread = np.zeros(0, np.bool_)  # text without a bitmap: too large, or the parser's death
+        self._binary = _Table(0)  # never to be read, unless they change
+        self._whole = _Table(0)  # text without a bitmap, as it's too large or no parser survives it: always to be read
+        self._mapped: dict[int, _Table] = {}  # by bytes of a bitmap
+        self._slots: dict[int, tuple[_Table, int]] = {}  # by file id
         self._tree: TreeState | None = None
 
     def replace(self, gone: Iterable[int], files: Iterable[StoredFile]) -> None:
         """Forget the files of these ids and take these in, at once: in between, a search would miss what is only saved anew."""
         with self._lock:
             for file_id in gone:
-                slot = self._slots.pop(file_id, None)
-                if slot is not None:
-                    self._alive[slot] = False
-                    self._free.append(slot)
+                table, slot = self._slots.pop(file_id)
+                table.remove(slot)
             for file in files:
-                slot = self._slots[file.id] = self._slot()
-                place = self._prefix + os.fsencode(file.path)
-                self._files[slot] = _File(file.path, place, file.size, file.mtime_ns)
-                self._alive[slot] = True
-                self._binary[slot] = file.skipped == BINARY
-                self._unread[slot] = file.trigrams is None and file.skipped != BINARY
-                if file.trigrams is not None:
-                    self._rows[slot] = row(file.trigrams)
+                bits = row(file.trigrams) if file.trigrams is not None else _NO_ROW
+                if len(bits):
+                    table = self._mapped.setdefault(len(bits), _Table(len(bits)))
+                else:
+                    table = self._binary if file.skipped == BINARY else self._whole
+                known = _File(file.path, self._prefix + os.fsencode(file.path), file.size, file.mtime_ns)
+                self._slots[file.id] = table, table.add(known, bits)
 
     def listed(self, tree: TreeState) -> None:
         """The index knows every file of the tree as it was then."""
@@ -96,15 +118,18 @@ class CandidateFiles:
         tree = self._tree
         if tree is None:
             return None
+        first: list[_File] = []
+        others: list[_File] = []
         with self._lock:
-            wanted = np.zeros(len(self._alive), np.bool_)
-            wanted[holding(need, self._rows, np.flatnonzero(self._alive & ~self._binary & ~self._unread))] = True
-            wanted |= self._alive & self._unread
-            others = np.flatnonzero(self._alive & ~wanted).tolist()
-            files = self._files.copy()
-        first = [path for slot in np.flatnonzero(wanted).tolist() if accept(path := files[slot].path)]
-        first.sort(key=lambda path: (-prior(path), path))
-        return Plan(first, tree, files, others, accept)
+            for table in (self._binary, self._whole, *self._mapped.values()):
+                alive = np.flatnonzero(table.alive)
+                wanted = (
+                    alive[:0] if table is self._binary else alive if table is self._whole else holding(need, table.rows, alive)
+                )
+                first += map(table.files.__getitem__, wanted.tolist())
+                others += map(table.files.__getitem__, np.setdiff1d(alive, wanted, assume_unique=True).tolist())
+        paths = sorted((file.path for file in first if accept(file.path)), key=lambda path: (-prior(path), path))
+        return Plan(paths, others, tree, accept)
 
     def regular(self, paths: Iterable[str]) -> list[str]:
         """Those that are regular files now, reached through directories: a link or a pipe in a place of one is not for rg to
@@ -128,7 +153,7 @@ class CandidateFiles:
         """The files that are not as the index knows them, and not in `plan.first`: any of them may match."""
         if plan.tree.changed():
             self._outdated()
-            known = {file.path: FileStat(file.size, file.mtime_ns) for file in map(plan.files.__getitem__, plan.others)}
+            known = {file.path: FileStat(file.size, file.mtime_ns) for file in plan.others}
             given = set(plan.first)
             return [
                 path
@@ -136,9 +161,8 @@ class CandidateFiles:
                 if path not in given and plan.accept(path) and not (now.settled and now == known.get(path))
             ]
         changed = []
-        files, lstat = plan.files, os.lstat
-        for slot in plan.others:
-            path, place, size, mtime_ns = files[slot]
+        lstat = os.lstat
+        for path, place, size, mtime_ns in plan.others:
             try:
                 now = lstat(place)
             except OSError:
@@ -146,16 +170,3 @@ class CandidateFiles:
             if (now.st_mtime_ns != mtime_ns or now.st_size != size) and plan.accept(path):
                 changed.append(path)
         return self.regular(changed)
-
-    def _slot(self) -> int:
-        if self._free:
-            return self._free.pop()
-        slot = len(self._files)
-        self._files.append(_File("", b"", 0, 0))
-        if slot >= len(self._rows):
-            more = max(_FIRST_ROWS, slot // 4)
-            self._rows = np.concatenate([self._rows, np.zeros((more, BYTES), np.uint8)])
-            self._alive, self._binary, self._unread = (
-                np.concatenate([flags, np.zeros(more, np.bool_)]) for flags in (self._alive, self._binary, self._unread)
-            )
-        return slot

@@ -5,7 +5,8 @@ CodeError
 ├── BadFilter       a path or language filter that can't match anything
 ├── BadRange        lines that the file does not have
 ├── NoSuchSymbol    a file without such a definition
-├── GitError        no repository, an unknown revision, or git itself is missing
+├── GitError        no repository, an unknown revision, or git could not answer
+│   └── RootGone    the directory is not there any more
 └── ToolMissing     a program that the answer needs is not installed
 """
 
@@ -39,6 +40,13 @@ class NoSuchSymbol(CodeError):
 
 class GitError(CodeError):
     """git could not answer."""
+
+
+class RootGone(GitError):
+    """There is no directory to ask git about."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the directory of {name} is gone")
 
 
 class ToolMissing(CodeError):

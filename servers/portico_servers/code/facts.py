@@ -16,7 +16,7 @@ from portico_servers.code.symbols import Symbol, definitions
 from portico_servers.code.trigrams import signature
 
 # Raised whenever the same file gives other facts: terms, pieces, symbols. Indexes of an older version are rebuilt.
-EXTRACTION_VERSION = 5
+EXTRACTION_VERSION = 6
 MAX_BYTES = 1_000_000  # larger files are listed, not indexed; regex search still reads them
 _MAX_PLAIN_BYTES = 200_000  # of a file in no known language (logs, tables) the head says enough
 _MAX_MEAN_LINE = 400  # minified or generated: only its path is indexed

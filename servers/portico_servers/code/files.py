@@ -56,17 +56,23 @@ def ripgrep() -> str:
 
 
 def list_files(root: Path) -> dict[str, FileStat]:
-    """Every regular file under `root` that is not ignored: path relative to the root, with `/`, to size and time.
+    """Every regular file under `root` that is not ignored: path relative to the root, with `/`, to size and time. None at all
+    if the root is gone.
 
     Links are not followed. Names that are not UTF-8 are left out: no caller could spell them.
     """
-    done = subprocess.run(
-        [ripgrep(), "--files", "--null", *WALK, "--", "."],
-        cwd=root,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [ripgrep(), "--files", "--null", *WALK, "--", "."],
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            check=False,
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        if root.is_dir():
+            raise
+        return {}
     return dict(_stats(root, done.stdout))
 
 

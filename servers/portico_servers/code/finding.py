@@ -24,6 +24,8 @@ _NAME_CHARS = 400
 def search(workspace: Workspace, query: str, path: str = "", language: str = "", cursor: str | None = None) -> Hits:
     """Ranked search. Raises `BadFilter`, `BadCursor`."""
     query = query[:_MAX_QUERY]
+    if not query.strip():
+        raise BadFilter("an empty query finds nothing: give words, a question, or a pattern with regex=true")
     wanted = Filter.of(path, language)
     question = ("search", query, wanted.path, wanted.language)
     offset = cursors.decode(cursor, *question)
@@ -84,7 +86,10 @@ async def search_regex(
         hits.append(hit(name, file, line, line, symbol, text))
     after = offset + len(hits)
     following = cursors.encode(after, *question) if after < len(found) else None
-    note = None if complete else f"stopped at a bound: {len(found)} matches so far; narrow the pattern, path or language"
+    note = workspace.failure_note()
+    complete = complete and note is None
+    if not complete:
+        note = note or f"stopped at a bound: {len(found)} matches so far; narrow the pattern, path or language"
     return Hits(hits=hits, complete=complete, note=note or workspace.empty_note(hits, wanted), next_cursor=following)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import anyio
 
-from portico_servers.code.errors import GitError, ToolMissing
+from portico_servers.code.errors import GitError, RootGone, ToolMissing
 
 SECONDS = 10.0
 MAX_DIFF_BYTES = 2_000_000
@@ -114,11 +114,15 @@ async def _base(root: Path, ref: str) -> str:
 async def _try(root: Path, *arguments: str) -> bytes | None:
     try:
         return await _git(root, *arguments)
+    except RootGone:
+        raise
     except GitError:
         return None
 
 
 async def _git(root: Path, *arguments: str) -> bytes:
+    if not os.path.isdir(root):  # noqa: ASYNC240  # microseconds
+        raise RootGone(root.name)
     program = shutil.which("git")
     if program is None:
         raise ToolMissing("git was not found on the PATH")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -83,6 +84,7 @@ class RootIndex:
         self.name = name
         self.progress = Progress(0, 0, False)
         self.failure: str | None = None  # why there will be no index, or no newer one
+        self.opened = threading.Event()  # set once `store` is there, or will not be
         self.ready = threading.Event()  # set once the first pass is over, or has failed
         self._cache_dir = cache_dir
         self._changed = changed
@@ -147,21 +149,36 @@ class RootIndex:
 
     def _run(self) -> None:
         try:
-            store = Store(self.root, self._cache_dir)
+            store = self._opened()
             try:
-                self._keep_up(store)
+                self._keep_up()
             finally:
                 self._store = None
                 store.close()
         except (OSError, sqlite3.Error, RipgrepMissing) as error:
             self.failure = f"the index of {self.name} stopped: {error}"
-            self.ready.set()
             logger.error("%s", self.failure)
+        finally:
+            self.opened.set()
+            self.ready.set()
 
-    def _keep_up(self, store: Store) -> None:
-        self._ranked = RankedIndex(store)
-        self._store = store
-        self._load(store, self._ranked)
+    def _opened(self) -> Store:
+        """The store, and what it holds loaded. A damaged one is thrown away and begun anew, once."""
+        for _ in range(2):
+            store = self._store = Store(self.root, self._cache_dir)
+            self.opened.set()
+            try:
+                self._load(store)
+            except sqlite3.DatabaseError as error:
+                logger.warning("the index of %s is damaged (%s): it's built anew", self.name, error)
+                self._store = None
+                store.discard()
+                damage = error
+            else:
+                return store
+        raise damage
+
+    def _keep_up(self) -> None:
         self._scan()
         if self._stop.is_set():
             return
@@ -170,14 +187,18 @@ class RootIndex:
         embedding = threading.Thread(target=self._embed, name=f"embed-{self.name}", daemon=True)
         embedding.start()
         try:
-            self._watch()
+            while not self._stop.is_set():
+                self._watch()
         finally:
             embedding.join(timeout=_JOIN_SECONDS)
 
-    def _load(self, store: Store, ranked: RankedIndex) -> None:
+    def _load(self, store: Store) -> None:
+        store.load_terms()
         known = list(store.files())
+        ranked = RankedIndex(store)
         self._by_path = {file.path: _light(file) for file in known}
         ranked.add(known)
+        self._ranked = ranked
         self._candidates.replace((), known)
 
     def _scan(self) -> None:
@@ -250,12 +271,18 @@ class RootIndex:
             logger.warning("%s; ranking by words alone", error)
 
     def _watch(self) -> None:
-        """Take in what is saved, until the end. Where the system can't watch so many directories, look every few seconds."""
+        """Take in what is saved, until the end or the root's own. Where the system can't watch so many directories, look every
+        few seconds."""
         from watchfiles import watch
 
+        home = self._identity()
+        if home is None:
+            self.failure = f"the directory of {self.name} is gone; its index goes on when it's back"
+            self._stop.wait(_POLL_SECONDS)
+            return
+        self.failure = None
+        self._walk.ask()  # watching is about to begin, and what came before it needs one more look
         try:
-            # The first yield may be empty: it says that watching has begun, and what came before it needs one more look.
-            begun = False
             for changes in watch(
                 self.root,
                 stop_event=self._stop,
@@ -265,18 +292,25 @@ class RootIndex:
                 yield_on_timeout=True,
                 raise_interrupt=False,
             ):
-                if not begun:
-                    begun = True
-                    self._walk.ask()
-                elif changes:
+                if self._identity() != home:
+                    return  # gone, or another directory: the watch is on the old one
+                if changes:
                     self._saved({Path(path).relative_to(self.root).as_posix() for _, path in changes})
                 if self._walk.due():
                     with self._walk:
                         self._scan()
         except OSError as error:
             logger.warning("%s can't be watched (%s); looking every %d s instead", self.root, error, _POLL_SECONDS)
-            while not self._stop.wait(_POLL_SECONDS):
+            while not self._stop.wait(_POLL_SECONDS) and self._identity() == home:
                 self._scan()
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Of the root itself; None while there is no such directory."""
+        try:
+            known = os.stat(self.root, follow_symlinks=False)
+        except OSError:
+            return None
+        return (known.st_dev, known.st_ino) if stat.S_ISDIR(known.st_mode) else None
 
     def _saved(self, paths: set[str]) -> None:
         known = {path: stat_file(self.root, path) for path in paths if path in self._by_path}

@@ -56,6 +56,8 @@ def read(workspace: Workspace, path: str, start: int = 0, end: int = 0, symbol: 
         found = _pick(definitions(language, text.data).symbols, symbol, relative)
         start, end = found.start, found.end
     first, wanted = start or 1, end or max(total, start)
+    if total == 0 and max(start, end) <= 1 and min(start, end) >= 0:
+        wanted = 1  # an empty file is read as one
     if first < 0 or wanted < first or first > max(total, 1):
         raise BadRange(f"{relative} has lines 1 to {total}; asked for {first} to {end or 'its end'}")
     lines = _fitting(text.lines(first, min(wanted, first + READ_LINES - 1)))

@@ -71,6 +71,7 @@ def add_completion(server: MCPServer[Workspace], workspace: Workspace) -> None:
         ref: PromptReference | ResourceTemplateReference, argument: CompletionArgument, context: CompletionContext | None
     ) -> Completion:
         values: list[str] = []
+        await workspace.opened()
         if isinstance(ref, ResourceTemplateReference) and argument.name == "root":
             values = [name for name in workspace.jail.names if name.startswith(argument.value)]
         elif isinstance(ref, ResourceTemplateReference) and argument.name == "path":

@@ -95,6 +95,8 @@ async def _run(
         program = ripgrep()
     except RipgrepMissing as error:
         raise ToolMissing(str(error)) from None
+    if not os.path.isdir(root):  # noqa: ASYNC240  # microseconds. It went away: nothing is in there
+        paths, root = [os.devnull], Path("/")
     process = await anyio.open_process(
         [program, *WALK, "--crlf", *options, f"--regexp={pattern}", "--", *paths], cwd=root, stdin=subprocess.DEVNULL
     )

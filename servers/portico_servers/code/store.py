@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import sqlite3
 import tempfile
 import threading
@@ -61,28 +62,36 @@ class Store:
     """Thread-safe: one connection writes, another reads, each behind its lock, so that a look-up never waits for a commit."""
 
     def __init__(self, root: Path, cache_dir: Path) -> None:
+        """Opens the file, or makes it; `load_terms` comes before the first `put`."""
         cache_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = hashlib.blake2b(os.fsencode(root), digest_size=12).hexdigest()
         self.path = cache_dir / f"{name}.sqlite"
         self._lock = threading.Lock()
         self._read_lock = threading.Lock()
         self._private: Path | None = None
-        self._claim = os.open(cache_dir / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._private = Path(tempfile.mkdtemp(prefix="portico-code-"))
+        _sweep(cache_dir, name)
+        claim = _claim(cache_dir / f"{name}.lock")
+        if claim is None:
+            while claim is None:  # another start may be sweeping just now
+                self._private = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=cache_dir))
+                claim = _claim(self._private / "lock")
+            assert self._private is not None
             self._copy_to(self._private / "index.sqlite")
             self.path = self._private / "index.sqlite"
+        self._held = claim
         self._db = self._open()
         self._reader = self._connect()
         self._reader.execute("PRAGMA query_only = ON")
         # Ids are given out from 1 in order, so that both can be read up to a length while they grow.
         self.term_ids: dict[str, int] = {}
         self.surfaces: list[str] = [""]
-        for number, term, surface in self._db.execute("SELECT id, term, surface FROM terms ORDER BY id"):
-            self.term_ids[term] = number
-            self.surfaces.append(surface)
+
+    def load_terms(self) -> None:
+        """Takes a while for a large vocabulary; look-ups by name and path don't need it."""
+        with self._lock:
+            rows = self._db.execute("SELECT id, term, surface FROM terms ORDER BY id").fetchall()
+        self.term_ids.update((term, number) for number, term, _ in rows)
+        self.surfaces.extend(surface for _, _, surface in rows)
 
     @property
     def shared(self) -> bool:
@@ -93,11 +102,14 @@ class Store:
         with self._lock, self._read_lock:
             self._reader.close()
             self._db.close()
-            os.close(self._claim)
             if self._private is not None:
-                for file in self._private.iterdir():
-                    file.unlink(missing_ok=True)
-                self._private.rmdir()
+                shutil.rmtree(self._private, ignore_errors=True)
+            os.close(self._held)
+
+    def discard(self) -> None:
+        """Close, and leave nothing of what was stored: it's damaged."""
+        self.close()
+        _remove(self.path)
 
     def files(self) -> Iterator[StoredFile]:
         with self._lock:
@@ -191,8 +203,22 @@ class Store:
 
     def symbols_like(self, part: str, *, kind: str | None = None, limit: int = 500) -> list[FoundSymbol]:
         """Definitions whose name contains `part`, whatever the case; those that begin with it first, shorter ones first."""
-        pattern = part.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        return self._find("s.folded LIKE ? ESCAPE '\\'", (f"%{pattern}%",), kind, limit, part)
+        folded = part.lower()
+        with self._read_lock:  # the names alone are in an index a tenth of the table's size
+            rows = self._reader.execute("SELECT DISTINCT folded FROM symbols WHERE instr(folded, ?)", (folded,)).fetchall()
+        names = sorted((row[0] for row in rows), key=lambda name: (not name.startswith(folded), len(name), name))[:limit]
+        marks = ",".join("?" * len(names))
+        return self._find(f"s.folded IN ({marks})", tuple(names), kind, limit, part) if names else []
+
+    def paths_like(self, part: str, limit: int) -> list[str]:
+        """Files whose path begins with `part`, in order; if there are none, those whose path contains it, whatever the case."""
+        with self._read_lock:
+            for where, value in (("substr(path, 1, length(?1)) = ?1", part), ("instr(lower(path), ?1)", part.lower())):
+                rows = self._reader.execute(f"SELECT path FROM files WHERE {where} ORDER BY path LIMIT ?2", (value, limit))
+                found = [row[0] for row in rows]
+                if found:
+                    return found
+        return []
 
     def names_with_prefix(self, prefix: str, limit: int) -> list[str]:
         folded = prefix.lower()
@@ -238,8 +264,7 @@ class Store:
             db.close()
         except sqlite3.DatabaseError:  # not a database any more: it's a cache, so begin again
             pass
-        for suffix in ("", "-wal", "-shm"):
-            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        _remove(self.path)
         db = self._connect()
         db.executescript(_SCHEMA)
         db.execute(f"PRAGMA user_version = {_VERSION}")
@@ -251,6 +276,33 @@ class Store:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = OFF" if self._private else "PRAGMA synchronous = NORMAL")
         return db
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _claim(path: Path) -> int | None:
+    """A descriptor that holds the lock until it's closed, or its process ends; None if another has it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _sweep(cache_dir: Path, name: str) -> None:
+    """Remove the private copies of processes that were killed."""
+    for folder in cache_dir.glob(f"{name}-*/"):
+        if not (folder / "lock").exists():
+            continue  # it's being made
+        claim = _claim(folder / "lock")
+        if claim is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(claim)
 
 
 def _table(data: bytes, columns: int) -> np.ndarray:

@@ -6,6 +6,7 @@ Parameters have plain types and empty defaults: short to show, and flat for a sm
 from __future__ import annotations
 
 import functools
+import sqlite3
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated, Any, ParamSpec, TypeVar
@@ -74,13 +75,14 @@ def build_tools(workspace: Workspace) -> list[Tool]:
         result = await changed_since(workspace, ref, path, cursor)
         return _answer(result, hits_text(result, nothing="not found"))
 
+    tool = functools.partial(_tool, workspace)
     return [
-        _tool(search_tool, "search", "Search code", _SEARCH),
-        _tool(symbol_tool, "find_symbol", "Find a definition", _SYMBOL),
-        _tool(references_tool, "find_references", "Find references", _REFERENCES),
-        _tool(outline_tool, "outline", "Outline a file", _OUTLINE),
-        _tool(read_tool, "read", "Read code", "Read lines, or one symbol, of a source file."),
-        _tool(changed_tool, "changed_since", "Changed since", "List source changes since a git commit, tag or date."),
+        tool(search_tool, "search", "Search code", _SEARCH),
+        tool(symbol_tool, "find_symbol", "Find a definition", _SYMBOL),
+        tool(references_tool, "find_references", "Find references", _REFERENCES),
+        tool(outline_tool, "outline", "Outline a file", _OUTLINE),
+        tool(read_tool, "read", "Read code", "Read lines, or one symbol, of a source file."),
+        tool(changed_tool, "changed_since", "Changed since", "List source changes since a git commit, tag or date."),
     ]
 
 
@@ -89,21 +91,29 @@ async def in_thread(work: Callable[[], T]) -> T:
     return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
 
 
-def _tool(function: Callable[..., Awaitable[CallToolResult]], name: str, title: str, description: str) -> Tool:
-    tool = Tool.from_function(_saying_errors(function), name=name, title=title, description=description, annotations=READ_ONLY)
+def _tool(
+    workspace: Workspace, function: Callable[..., Awaitable[CallToolResult]], name: str, title: str, description: str
+) -> Tool:
+    tool = Tool.from_function(
+        _guarded(workspace, function), name=name, title=title, description=description, annotations=READ_ONLY
+    )
     tool.parameters = _without_titles(tool.parameters)
     return tool
 
 
-def _saying_errors(function: Callable[P, Awaitable[CallToolResult]]) -> Callable[P, Awaitable[CallToolResult]]:
+def _guarded(workspace: Workspace, function: Callable[P, Awaitable[CallToolResult]]) -> Callable[P, Awaitable[CallToolResult]]:
     """What the caller got wrong becomes an error result with exactly those words; the SDK would put its own before them."""
 
     @functools.wraps(function)
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> CallToolResult:
         try:
+            await workspace.opened()
             return await function(*args, **kwargs)
         except CALLER_ERRORS as error:
-            return CallToolResult(content=[TextContent(type="text", text=str(error))], is_error=True)
+            said = str(error)
+        except sqlite3.Error as error:
+            said = f"the index can't be read ({error}); start the server again, and it will be built anew if need be"
+        return CallToolResult(content=[TextContent(type="text", text=said)], is_error=True)
 
     return guarded
 

@@ -18,10 +18,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-BITS = 1 << 15  # of a signature; a source file of 10 kB has about 700 distinct trigrams, one of 100 kB some 6,000
-BYTES = BITS // 8
+# Of a bitmap: the narrowest one that a file's trigrams fill by an eighth at most, or the widest. A source file of 10 kB has
+# about 700 distinct ones, one of 100 kB some 6,000.
+WIDTHS = (1 << 11, 1 << 13, 1 << 15)
+_WIDEST = WIDTHS[-1]
+_FILL = 8
 _HASH = np.uint32(2_654_435_761)  # Knuth's multiplicative hash; the upper bits are the good ones
-_SHIFT = np.uint32(32 - 15)
 _MASKS = np.uint8(1) << np.arange(7, -1, -1, dtype=np.uint8)  # of a bit within its byte, as np.packbits orders them
 _MOST = 16  # trigrams of one string that are asked for: more would hardly narrow, and each costs a look at every file
 
@@ -64,21 +66,24 @@ def needed(text: bytes) -> Need:
 
 def signature(text: bytes) -> bytes:
     """The compressed bitmap of a file's trigrams; `text` is all of it, UTF-8."""
-    bits = np.zeros(BITS, np.bool_)
+    bits = np.zeros(_WIDEST, np.bool_)
     codes = np.frombuffer(fold(text), np.uint8).astype(np.uint32)
     if len(codes) > 2:
-        bits[_slots((codes[:-2] << np.uint32(16)) | (codes[1:-1] << np.uint32(8)) | codes[2:])] = True
-    return zlib.compress(np.packbits(bits).tobytes(), 1)
+        bits[_slots((codes[:-2] << np.uint32(16)) | (codes[1:-1] << np.uint32(8)) | codes[2:], _WIDEST)] = True
+    count = int(bits.sum())
+    width = next((width for width in WIDTHS if count * _FILL <= width), _WIDEST)
+    return zlib.compress(np.packbits(bits.reshape(width, -1).any(axis=1)).tobytes(), 1)
 
 
 def row(compressed: bytes) -> Rows:
-    """uint8 [BYTES], the bitmap of a `signature`."""
+    """uint8 [width / 8], the bitmap of a `signature`."""
     return np.frombuffer(zlib.decompress(compressed), np.uint8)
 
 
 def holding(need: Need, rows: Rows, among: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    """Of the numbers `among`, those whose bitmap in `rows` [n, BYTES] has what is needed."""
-    slots = _slots(np.array([int.from_bytes(trigram, "big") for trigram in sorted(need.trigrams)], np.uint32))
+    """Of the numbers `among`, those whose bitmap in `rows` [n, width / 8] has what is needed."""
+    trigrams = np.array([int.from_bytes(trigram, "big") for trigram in sorted(need.trigrams)], np.uint32)
+    slots = _slots(trigrams, 8 * rows.shape[1])
     for byte, bit in zip((slots >> 3).tolist(), (slots & 7).tolist(), strict=True):
         among = among[(rows[among, byte] & _MASKS[bit]) != 0]
     for group in need.either:
@@ -90,5 +95,6 @@ def _union(parts: Iterable[npt.NDArray[np.intp]]) -> npt.NDArray[np.intp]:
     return np.unique(np.concatenate(list(parts)))
 
 
-def _slots(trigrams: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-    return (trigrams * _HASH) >> _SHIFT
+def _slots(trigrams: npt.NDArray[np.uint32], width: int) -> npt.NDArray[np.uint32]:
+    """Where a bitmap has them: the hash's upper bits, so that of a narrower bitmap they are the same, with some off the end."""
+    return (trigrams * _HASH) >> np.uint32(33 - width.bit_length())

@@ -75,10 +75,11 @@ async def find_references(workspace: Workspace, name: str, path: str = "", curso
     hits = [hit(root, r.path, r.line, r.line, r.symbol, r.text, kind=r.kind) for root, r in uses.found[offset : offset + PAGE]]
     after = offset + len(hits)
     going_on = after < len(uses.found) or (uses.more and after < MAX_USES)
-    note = _counted(uses) or workspace.empty_note(hits, wanted)
+    failure = workspace.failure_note()
+    note = failure or _counted(uses) or workspace.empty_note(hits, wanted)
     return Hits(
         hits=hits,
-        complete=not (uses.more or uses.cut),
+        complete=failure is None and not (uses.more or uses.cut),
         note=note,
         next_cursor=cursors.encode(after, *question) if going_on else None,
     )

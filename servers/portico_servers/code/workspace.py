@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import anyio.to_thread
+
 from portico_servers.code.filters import Filter
 from portico_servers.code.index import RootIndex
 from portico_servers.code.languages import language_of
@@ -18,6 +20,7 @@ from portico_servers.common.jail import Jail, NotFound
 
 PAGE = 10
 MAX_RESULTS = 200
+OPEN_SECONDS = 1.0
 HISTORY = (".git", ".hg", ".svn")  # no source, and a remote's address in there may hold a password
 
 
@@ -44,11 +47,15 @@ class Workspace:
     def complete(self) -> bool:
         return all(index.progress.complete and index.failure is None for index in self.indexes.values())
 
+    def failure_note(self) -> str | None:
+        """Why a part of the answer will not come, for now at least."""
+        return next((index.failure for index in self.indexes.values() if index.failure is not None), None)
+
     def progress_note(self) -> str | None:
         """How far the index is, while it's being built; or why it never will be."""
-        failures = [index.failure for index in self.indexes.values() if index.failure is not None]
-        if failures:
-            return failures[0]
+        failure = self.failure_note()
+        if failure is not None:
+            return failure
         parts = [index.progress for index in self.indexes.values() if not index.progress.complete]
         if not parts:
             return None
@@ -81,14 +88,16 @@ class Workspace:
         count = sum(1 for name, index in self.indexes.items() for file in index.files() if wanted.accepts(name)(file.path))
         return f"{count} files match {wanted.describe()}" if count else f"no file matches {wanted.describe()}"
 
-    def paths(self, root: str, prefix: str) -> list[str]:
+    async def opened(self, seconds: float = OPEN_SECONDS) -> None:
+        """Wait until look-ups by name and path can answer from what an earlier run stored: milliseconds after `start`."""
+        for index in self.indexes.values():
+            if not index.opened.is_set():
+                await anyio.to_thread.run_sync(index.opened.wait, seconds, abandon_on_cancel=True)
+
+    def paths(self, root: str, prefix: str, limit: int = 200) -> list[str]:
         """For completion: files of `root` whose path begins with, or else contains, `prefix`."""
         index = self.indexes.get(root)
-        if index is None:
-            return []
-        files = sorted(file.path for file in index.files())
-        begins = [path for path in files if path.startswith(prefix)]
-        return begins or [path for path in files if prefix.lower() in path.lower()]
+        return index.store.paths_like(prefix, limit) if index is not None and index.store is not None else []
 
     def names(self, prefix: str, limit: int = 200) -> list[str]:
         """For completion: names of definitions that begin with `prefix`."""

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from portico_servers.code import candidates, matching
-from portico_servers.code.candidates import CandidateFiles
 from portico_servers.code.files import WALK, list_files, ripgrep
 from portico_servers.code.index import RootIndex
 from portico_servers.code.matching import matching_lines
 from portico_servers.code.patterns import requires
+from portico_servers.code.store import Store, StoredFile
 
 LONG_AGO = 1_700_000_000
 WORDS = ("alpha", "beta_gamma", "Delta", "εψιλον", "zeta(", "alphabet")
@@ -199,24 +199,40 @@ async def test_a_text_too_large_for_the_index_is_searched_and_a_binary_one_is_no
     assert [(match.path, match.line) for match in found.found] == [("large.txt", 80_001)]
 
 
-def test_rows_are_reused_and_grow_with_the_files(tmp_path: Path) -> None:
+def test_a_forgotten_file_is_no_candidate_and_its_place_is_used_again(tmp_path: Path) -> None:
     root = tmp_path / "r"
     root.mkdir()
     for number in range(600):
         (root / f"f{number}.txt").write_text(f"word{number}\n")
+    (root / "wide.txt").write_text("".join(f"{number * 7919:x} " for number in range(40_000)))
     settle(root)
     index = indexed(root, tmp_path / "index")
-    plan = index.plan(requires("word123"), everything)
-    assert plan is not None
-    assert "f123.txt" in plan.first
-    assert len(plan.first) < 20
     files = index._candidates
-    assert isinstance(files, CandidateFiles)
-    before = len(files._files)
-    taken = [number for number, slot in files._slots.items() if files._files[slot].path in ("f1.txt", "f2.txt")]
-    files.replace(taken, [])
-    plan = index.plan(requires("word1$"), everything)
-    assert plan is not None
-    assert "f1.txt" not in plan.first
-    assert len(files._free) == 2
-    assert len(files._files) == before
+    assert len(files._mapped) == 2  # bitmaps of two widths
+
+    def first(pattern: str) -> list[str]:
+        plan = index.plan(requires(pattern), everything)
+        assert plan is not None
+        assert len(plan.first) + len(plan.others) == len(files._slots)
+        return plan.first
+
+    assert "f123.txt" in first("word123")
+    assert len(first("word123")) < 20
+    assert first(f"{39_999 * 7919:x}") == ["wide.txt"]
+    (table,) = {table for table, _ in files._slots.values() if len(table.files) > 1}
+    ids = {table.files[slot].path: number for number, (_, slot) in files._slots.items() if slot < len(table.files)}
+    before = len(table.files)
+    files.replace([ids["f1.txt"], ids["f2.txt"]], [])
+    assert "f1.txt" not in first("word1$")
+    kept = next(file for file in started_files(root, tmp_path) if file.path == "f1.txt")
+    files.replace([], [kept._replace(id=10_000)])
+    assert "f1.txt" in first("word1$")
+    assert len(table.files) == before
+
+
+def started_files(root: Path, tmp_path: Path) -> list[StoredFile]:
+    store = Store(root, tmp_path / "index")
+    try:
+        return list(store.files())
+    finally:
+        store.close()

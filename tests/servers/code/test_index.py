@@ -13,6 +13,7 @@ import pytest
 
 from portico_servers.code import extractor, index
 from portico_servers.code.index import Paced, RootIndex
+from portico_servers.code.store import Store
 
 WAIT = 10.0
 
@@ -156,6 +157,60 @@ def test_a_cache_of_another_version_is_built_anew(repository: Path, tmp_path: Pa
     assert again.failure is None
     assert found_paths(again, "release_block")[0] == "pool.py"
     again.close()
+
+
+def test_a_cache_that_is_damaged_inside_is_built_anew(repository: Path, tmp_path: Path) -> None:
+    root = started(repository, tmp_path / "index")
+    assert root.store is not None
+    path = root.store.path
+    root.close()
+    with sqlite3.connect(path) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'terms'").fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+    db.close()
+    with path.open("r+b") as file:  # the file opens, and its first tables are read
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    again = started(repository, tmp_path / "index")
+    assert again.failure is None
+    assert found_paths(again, "release_block")[0] == "pool.py"
+    again.close()
+
+
+def test_the_copy_of_a_killed_process_is_removed_by_the_next_start(repository: Path, tmp_path: Path) -> None:
+    first = started(repository, tmp_path / "index")
+    second = started(repository, tmp_path / "index")
+    assert first.store is not None
+    assert second.store is not None
+    live = second.store.path.parent
+    left = live.with_name(f"{live.name}x")
+    left.mkdir()
+    (left / "lock").touch()
+    third = started(repository, tmp_path / "index")
+    assert not left.exists()
+    assert live.exists()
+    for root in (third, second, first):
+        root.close()
+
+
+def test_names_and_paths_are_there_before_the_vocabulary(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started(repository, tmp_path / "index").close()
+    go_on = threading.Event()
+    real = Store.load_terms
+    monkeypatch.setattr(Store, "load_terms", lambda self: (go_on.wait(WAIT), real(self)))
+    root = RootIndex(repository, "cache", tmp_path / "index")
+    root.start()
+    assert root.opened.wait(WAIT)
+    assert root.store is not None
+    assert root.store.paths_like("server/", 10) == ["server/main.go"]
+    assert root.store.paths_like("SESSION", 10) == ["web/session.ts"]
+    assert root.store.names_with_prefix("rel", 10) == ["release_block"]
+    assert not root.ready.is_set()
+    go_on.set()
+    assert root.ready.wait(WAIT)
+    root.close()
 
 
 def test_a_cache_that_cannot_be_written_is_said_and_ends_the_wait(repository: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from portico_servers.code.files import ripgrep
 from portico_servers.code.patterns import literal, requires
-from portico_servers.code.trigrams import ANYTHING, BYTES, Need, fold, holding, needed, row, signature
+from portico_servers.code.trigrams import ANYTHING, WIDTHS, Need, fold, holding, needed, row, signature
 
 
 def trigrams(need: Need) -> set[bytes]:
@@ -114,10 +114,21 @@ def test_a_file_that_holds_a_text_has_all_that_the_text_needs(before: str, text:
 def test_files_that_lack_a_trigram_are_left_out() -> None:
     texts = [b"def release_block(", b"def release(", b"RELEASE_BLOCK", b"", b"ab"]
     rows = np.stack([row(signature(text)) for text in texts])
-    assert rows.shape == (5, BYTES)
+    assert rows.shape == (5, WIDTHS[0] // 8)
     assert holding(requires("release_block"), rows, np.arange(5)).tolist() == [0, 2]
     assert holding(requires("def (release_|xyz)"), rows, np.arange(5)).tolist() == [0]
     assert holding(ANYTHING, rows, np.arange(5)).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_file_of_many_trigrams_has_a_wider_bitmap_and_still_all_of_them() -> None:
+    widths = []
+    for count in (20, 100, 2_000, 200_000):
+        text = "".join(f"{number * 7919:x} " for number in range(count)).encode()
+        bits = row(signature(text))[None, :]
+        widths.append(8 * bits.shape[1])
+        for number in range(0, count, 1 + count // 50):
+            assert len(holding(literal(f"{number * 7919:x} "), bits, np.arange(1))) == 1
+    assert widths == [2_048, 8_192, 32_768, 32_768]
 
 
 # Against ripgrep itself: patterns of all that the parser reads, over lines of the same few letters.

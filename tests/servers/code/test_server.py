@@ -200,6 +200,23 @@ async def test_roots_paths_names_and_revisions_complete(git_repository: Path, tm
 
 
 @pytest.mark.anyio
+async def test_the_first_request_on_a_warm_cache_is_completed(repository: Path, tmp_path: Path) -> None:
+    async with connected(repository, tmp_path / "index"):
+        pass
+    template = ResourceTemplateReference(type="ref/resource", uri="code://{root}/{+path}")
+    async with Client(build_server([repository], cache_dir=tmp_path / "index")) as client:
+        found = await client.complete(template, {"name": "path", "value": "ser"}, {"root": "cache"})
+        assert found.completion.values == ["server/main.go"]
+    async with Client(build_server([repository], cache_dir=tmp_path / "index")) as client:
+        found = await client.complete(
+            PromptReference(type="ref/prompt", name="explain_symbol"), {"name": "name", "value": "rel"}
+        )
+        assert found.completion.values == ["release_block"]
+    async with Client(build_server([repository], cache_dir=tmp_path / "index")) as client:
+        assert "pool.py:18" in text_of(await call(client, "find_symbol", name="release_block"))
+
+
+@pytest.mark.anyio
 async def test_prompts_bring_the_code_they_ask_about(git_repository: Path, tmp_path: Path) -> None:
     (git_repository / "pool.py").write_text("changed = True\n")
     async with connected(git_repository, tmp_path / "index") as client:
