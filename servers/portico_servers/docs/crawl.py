@@ -107,7 +107,7 @@ def _refresh_page(
         store.restamp(page_id, after)
         outcome.unchanged += 1
         return
-    page = read_page(path, _as_utf8(fetched), _kind(fetched, path))
+    page = read_page(address, _as_utf8(fetched), _kind(fetched, path))
     store.put_pages(shelf.id, [(path, after, page, cut(page))])
     outcome.read += 1
 

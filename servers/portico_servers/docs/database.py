@@ -76,7 +76,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction of the writer; rolled back if the block raises. Raises IndexUnwritable for a full disk or the like."""
+        """One transaction of the writer; rolled back if the block raises. Raises IndexUnwritable (a full disk, say)."""
         try:
             self._writer.execute("BEGIN IMMEDIATE")
             try:

@@ -19,11 +19,13 @@ _MAIN = ("[role=main]", "main", "article", "#content", "#main", ".document", ".c
 _NOISE = (
     "script, style, noscript, template, nav, header nav, footer, aside, form, iframe, svg, button, select, input, "
     "[role=navigation], [role=search], [role=banner], [role=contentinfo], [aria-hidden=true], [hidden], "
-    "a.headerlink, a.anchor-link, a.hash-link, a.viewcode-link, .toctree-wrapper, .sphinxsidebar, .related, .breadcrumb, "
+    ".linenos, a.headerlink, a.header-anchor, a.doc-anchor, a.anchor-link, a.hash-link, a.viewcode-link, "
+    ".toctree-wrapper, .sphinxsidebar, .related, .breadcrumb, "
     ".breadcrumbs, .cookie-banner, .skip-link, .edit-this-page"
 )
 _INLINE = {"a", "abbr", "b", "bdi", "big", "cite", "code", "del", "dfn", "em", "font", "i", "ins", "kbd", "label", "mark", "q"}
 _INLINE |= {"s", "samp", "small", "span", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr", "-text"}
+_LAYOUT = "table, h1, h2, h3, h4, dl, pre"  # a table with these in its cells only places them
 _SPACES = re.compile(r"\s+")
 _MAX_DEPTH = 400
 _RUN = ("- ", "| ")  # lines that stand together
@@ -120,7 +122,7 @@ class _Writer:
             self._write(["```", *(node.text() or "").strip("\n").split("\n"), "```"])
         elif tag == "br":
             self._inline.append(" ")
-        elif tag == "table":
+        elif tag == "table" and not any(inner.mem_id != node.mem_id for inner in node.css(_LAYOUT)):
             self.flush()
             self._settle()
             self._table(node)

@@ -17,8 +17,8 @@ _FRONT = re.compile(r"\A\ufeff?(---|\+\+\+)[ \t]*\n(.*?)^(?:\1|\.\.\.)[ \t]*(?:\
 _FRONT_TITLE = re.compile(r"""^title\s*[:=]\s*(?P<quote>["']?)(?P<title>.*?)(?P=quote)\s*$""", re.M)
 _CUSTOM_ID = re.compile(r"\s*\{[^{}]*#(?P<id>[\w.:-]+)[^{}]*\}\s*$")
 _MYST_LABEL = re.compile(r"^\((?P<label>[^()\s]+)\)=\s*$")
-_NAMED = re.compile(r"""<(?:a|span|div)\b[^>]*?\b(?:name|id)\s*=\s*["']?([^"'\s>]+)""", re.I)
-_HTML_HEADING = re.compile(r"<h([1-6])\b([^>]*)>(.*?)</h\1\s*>", re.I | re.S)
+_NAMED = re.compile(r"""<(?:a|span|div)\b[^<>]*?\b(?:name|id)\s*=\s*["']?([^"'\s>]+)""", re.I)
+_HTML_HEADING = re.compile(r"<h([1-6])\b([^<>]*)>(.{0,1000}?)</h\1\s*>", re.I | re.S)
 _TAG = re.compile(r"<[^>]+>")
 
 

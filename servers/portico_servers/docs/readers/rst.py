@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from docutils import core, nodes
-from docutils.parsers.rst import Directive, directives, roles
+from docutils.parsers.rst import Directive, Parser, directives, roles, states
 
 from portico_servers.docs.errors import ReadError
 from portico_servers.docs.pages import Heading, Page, make_page
@@ -108,7 +108,7 @@ def read_rst(path: str, text: str) -> Page:
     domain = Domain()
     overrides = {**_SETTINGS, "portico_domain": domain}
     try:
-        tree = core.publish_doctree(text, settings_overrides=overrides)
+        tree = core.publish_doctree(text, parser=Parser(inliner=_inliner()), settings_overrides=overrides)
     except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError, AssertionError) as error:
         # docutils has no exception of its own for what its own directives trip over.
         raise ReadError(f"{path}: not readable as reStructuredText: {type(error).__name__}: {error}") from None
@@ -116,6 +116,13 @@ def read_rst(path: str, text: str) -> Page:
     headings: list[Heading] = []
     _walk(tree, 0, lines, headings)
     return make_page("", text, "rst", headings)
+
+
+def _inliner() -> states.Inliner:
+    """Bare addresses stay text: nothing here follows them, and looking for them takes minutes in some long lines."""
+    inliner = states.Inliner()
+    inliner.implicit_inline = lambda text, lineno: [nodes.Text(text)] if text else []
+    return inliner
 
 
 def _walk(node: nodes.Node, level: int, lines: list[str], headings: list[Heading]) -> None:

@@ -77,5 +77,13 @@ def test_a_page_without_text_is_named_and_not_indexed(body: str) -> None:
         read_html("app.html", f"<html><head><title>App</title></head><body>{body}</body></html>")
 
 
+def test_a_table_that_only_places_what_is_in_it_is_read_through() -> None:
+    page = read_html(
+        "p.html", "<table><tr><td><h2 id=a>Part</h2><p>One</p><table><tr><td>x<td>y</table></td><td>Two</td></tr></table>"
+    )
+    assert page.text == "## Part\n\nOne\n\n| x | y |\n\nTwo"
+    assert [s.anchor for s in page.sections] == ["a"]
+
+
 def test_ten_thousand_nested_elements_do_not_overflow_the_stack() -> None:
     assert "deep" in read_html("p.html", "<div>" * 10_000 + "deep").text

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+
 import pytest
 
 from portico_servers.docs.errors import ReadError
@@ -48,6 +51,27 @@ def test_restructuredtext_that_is_called_txt_is_read_as_what_it_is() -> None:
     assert [s.anchor for s in read_page("forms.txt", text).sections] == ["module-shop.forms", "shop.forms.Field"]
     prose = b"Notes\n=====\n\n.. and so on::\n\nSee (1) or C:\\x.\n"
     assert read_page("notes.txt", prose).kind == "text"
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("a.md", "<a "),
+        ("a.md", "<h1>"),
+        ("a.md", "[a]("),
+        ("a.rst", "+-"),
+        ("a.rst", "{#"),
+        ("a.rst", ":a:`"),
+        ("a.html", "<table><tr><td>"),
+        ("a.html", "<dl><dt id=a>"),
+        ("a.txt", "=\n"),
+    ],
+)
+def test_no_text_keeps_a_reader_busy_for_long(name: str, unit: str) -> None:
+    began = time.process_time()
+    with contextlib.suppress(ReadError):
+        read_page(name, (unit * (30_000 // len(unit)) + "\nx").encode())
+    assert time.process_time() - began < 4
 
 
 def test_a_page_over_the_bound_is_refused_with_its_name() -> None:
