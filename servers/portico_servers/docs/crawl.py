@@ -113,7 +113,10 @@ def _refresh_page(
 
 
 def _needed(fetcher: Fetcher, address: str) -> Fetched:
+    """A list of pages. One that has moved to another host names that host's pages, whose addresses would not be ours."""
     fetched = fetcher.get(address)
+    if urlsplit(fetched.url).netloc != urlsplit(address).netloc:
+        raise ReadError(f"{address} has moved to {fetched.url}: add that address")
     if fetched.status != 200:
         raise ReadError(f"{address}: answered with status {fetched.status}")
     return fetched

@@ -94,6 +94,35 @@ def test_a_source_that_can_not_be_had_changes_nothing(service: Service, site: Si
     assert len(service.store.page_list(service.store.shelves()[0].id)) == 3
 
 
+def test_pages_that_may_not_be_had_are_left_out_with_the_reason_and_the_others_are_read(service: Service, site: Site) -> None:
+    site.pages["/robots.txt"] = (200, "text/plain", "User-agent: *\nDisallow: /private/\n")
+    site.pages["/llms.txt"] = (
+        200,
+        "text/plain",
+        "- [G](/guide.md)\n- [P](/private/x.md)\n- [R](/inside)\n- [A](/app)\n",
+    )
+    site.pages["/private/x.md"] = (200, "text/plain", "# Private\n")
+    site.pages["/app"] = (200, "text/html", "<body><div id=root></div><script>go()</script></body>")
+    site.redirects["/inside"] = "http://10.1.2.3/secret"
+    outcome = _refresh(service, site)
+    assert outcome.read == 2
+    reasons = {address.removeprefix(site.url): why for address, why in outcome.skipped.items()}
+    assert "robots.txt does not allow it" in reasons["/private/x.md"]
+    assert "10.1.2.3, which is not a public address" in reasons["/inside"]
+    assert f"{site.url}/app: no text in it" in reasons["/app"]
+    assert service.store.shelves()[0].note == "3 pages could not be read"
+    assert [row[0] for row in service.store.page_list(service.store.shelves()[0].id)] == ["guide.md", "llms.txt"]
+
+
+def test_a_list_that_has_moved_to_another_host_says_where_to(service: Service, site: Site) -> None:
+    site.redirects["/llms.txt"] = f"http://localhost:{site.port}/moved/llms.txt"
+    site.pages["/moved/llms.txt"] = (200, "text/plain", "# P\n\n- [G](/guide.md)\n")
+    shelf = service.store.add_shelf("parcels", "latest", "url", f"{site.url}/llms.txt")
+    trusted = [site.host, f"localhost:{site.port}"]
+    with Fetcher(trusted_for_tests=trusted) as fetcher, pytest.raises(SourceError, match=r"has moved to http://localhost:"):
+        refresh(service.store, shelf, fetcher)
+
+
 def test_a_page_of_another_charset_is_read_and_an_image_is_not(service: Service, site: Site) -> None:
     assert _refresh(service, site, "/faq/").read == 1
     site.pages["/x.png"] = (200, "image/png", "x")
