@@ -1,10 +1,12 @@
 """How does the code server bear a large tree? 10,000 files and 100 MB: cold and warm start, queries, saves, references.
 
-usage: python benchmarks/code_scale.py [--files 10000] [--megabytes 100]
+usage: python benchmarks/code_scale.py [--files 10000] [--megabytes 100] [--tree DIR]
 
 The tree is made of what is installed beside this Python (sources in several languages, copied round by round until both
-numbers are reached), so it differs a little between machines; the result says what it held. Figures of a query are taken in
-the process (the index's own work) and over stdio (a real server, asked by raw JSON-RPC).
+numbers are reached), so it differs a little between machines; the result says what it held. With --tree it's made there, or
+taken from there if it exists, so that a run measures and does little else. Figures of a query are taken in the process, of
+the index alone and of the tool's function with its whole answer, and over stdio (a real server, asked by raw JSON-RPC).
+ripgrep over the whole tree, as it's called without an index, stands beside the patterns.
 """
 
 from __future__ import annotations
@@ -15,20 +17,24 @@ import os
 import random
 import resource
 import shutil
+import sqlite3
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
+from fnmatch import fnmatchcase
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import anyio
 
-from portico_servers.code.finding import find_symbol, search, search_regex
-from portico_servers.code.uses import find_references
+from portico_servers.code.files import NEVER, WALK, ripgrep
+from portico_servers.code.tools import build_tools
 from portico_servers.code.workspace import Workspace
 from report import percentile, table, write
 
@@ -54,17 +60,18 @@ SUFFIXES = (
 MAX_FILE = 900_000
 QUERIES = 400
 SEED = 11
+PATTERNS = (r"def \w+_block\b", r"class \w+Error\(", r"import (os|sys)$", r"TODO|FIXME", r"return \w+\[0\]")
+COMMON = ("self", "get", "value", "tensor")
 
 
 def sources() -> list[Path]:
+    """What a search would see: nothing hidden, and not what is left out of every index."""
     root = Path(sysconfig.get_paths()["purelib"])
-    found = [
-        Path(folder) / name
-        for folder, _, names in os.walk(root)
-        for name in names
-        if name.endswith(SUFFIXES) and 0 < (Path(folder) / name).stat().st_size < MAX_FILE
-    ]
-    return sorted(found)
+    found = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name[0] != "." and not any(fnmatchcase(name, never) for never in NEVER)]
+        found += [Path(folder) / name for name in names if name.endswith(SUFFIXES) and name[0] != "."]
+    return sorted(path for path in found if 0 < path.stat().st_size < MAX_FILE)
 
 
 def make_tree(target: Path, files: int, size: int) -> dict[str, Any]:
@@ -136,32 +143,49 @@ def timed(count: int, work: Callable[[], object]) -> dict[str, float]:
         began = time.perf_counter()
         work()
         times.append(1e3 * (time.perf_counter() - began))
+    return spread(times)
+
+
+def spread(times: list[float]) -> dict[str, float]:
     return {"p50": round(percentile(times, 0.5), 2), "p99": round(percentile(times, 0.99), 2), "max": round(max(times), 2)}
 
 
-def measure_queries(workspace: Workspace) -> dict[str, dict[str, float]]:
+async def timed_calls(count: int, work: Callable[[], Awaitable[object]]) -> dict[str, float]:
+    times = []
+    for _ in range(count):
+        began = time.perf_counter()
+        await work()
+        times.append(1e3 * (time.perf_counter() - began))
+    return spread(times)
+
+
+async def measure_queries(workspace: Workspace) -> dict[str, dict[str, float]]:
     source = questions(workspace)
     (index,) = workspace.indexes.values()
-    names = [question.split()[0] for _, question in zip(range(QUERIES), source, strict=False)]
+    tools = {tool.name: tool.fn for tool in build_tools(workspace)}
+    names = iter([question.split()[0] for _, question in zip(range(QUERIES), source, strict=False)])
     for _ in range(20):
-        search(workspace, next(source))
-    patterns = iter([r"def \w+_block\b", r"class \w+Error\(", r"import (os|sys)$", r"TODO|FIXME", r"return \w+\[0\]"] * 20)
-
-    def regex() -> None:
-        anyio.run(search_regex, workspace, next(patterns))
-
-    def common_references(name: str) -> Callable[[], object]:
-        return lambda: anyio.run(find_references, workspace, name)
-
-    named = iter(names)
+        await tools["search"](query=next(source), ctx=None)
+    patterns = cycle(PATTERNS)
+    common = cycle(COMMON)
     return {
         "ranked search, index alone": timed(QUERIES, lambda: index.search(next(source), limit=200)),
-        "ranked search, with snippets": timed(QUERIES, lambda: search(workspace, next(source))),
-        "regex search": timed(50, regex),
-        "find_symbol": timed(QUERIES, lambda: find_symbol(workspace, next(named))),
-        "find_references of self": timed(5, common_references("self")),
-        "find_references of a rare name": timed(10, common_references("deduplicate_helpers")),
+        "ranked search, the tool's function": await timed_calls(QUERIES, lambda: tools["search"](query=next(source), ctx=None)),
+        "regex search, the tool's function": await timed_calls(
+            20 * len(PATTERNS), lambda: tools["search"](query=next(patterns), regex=True, ctx=None)
+        ),
+        "ripgrep over the whole tree": timed(4 * len(PATTERNS), lambda: by_ripgrep(index.root, next(patterns))),
+        "find_symbol": await timed_calls(QUERIES, lambda: tools["find_symbol"](name=next(names))),
+        "find_references of common names": await timed_calls(
+            10 * len(COMMON), lambda: tools["find_references"](name=next(common))
+        ),
+        "find_references of a rare name": await timed_calls(20, lambda: tools["find_references"](name="deduplicate_helpers")),
     }
+
+
+def by_ripgrep(root: Path, pattern: str) -> int:
+    command = [ripgrep(), *WALK, "--line-number", "--null", "--no-heading", "--max-count=50", f"--regexp={pattern}", "."]
+    return len(subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, check=False).stdout)
 
 
 def measure_save(workspace: Workspace) -> dict[str, float]:
@@ -238,42 +262,56 @@ def measure_stdio(root: Path, cache: Path, asked: list[str]) -> dict[str, Any]:
     }
 
 
+def what_is_stored(cache: Path) -> dict[str, float]:
+    """Megabytes of the database, and of the bitmaps in it."""
+    (file,) = cache.glob("*.sqlite")
+    with closing(sqlite3.connect(file)) as db:
+        (bitmaps,) = db.execute("SELECT sum(length(trigrams)) FROM files").fetchone()
+    return {"all": round(file.stat().st_size / 1e6, 1), "trigrams": round(bitmaps / 1e6, 1)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--megabytes", type=int, default=100)
+    parser.add_argument("--tree", type=Path, metavar="DIR")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        root, cache = Path(folder) / "tree", Path(folder) / "cache"
-        held = make_tree(root, args.files, args.megabytes * 1_000_000)
+        root, cache = args.tree or Path(folder) / "tree", Path(folder) / "cache"
+        about = root.parent / f"{root.name}.json"
+        if not about.exists():
+            about.write_text(json.dumps(make_tree(root, args.files, args.megabytes * 1_000_000)))
+        held = json.loads(about.read_text())
         print(f"{held['files']:,} files, {held['megabytes']} MB", file=sys.stderr)
+        load = [os.getloadavg()]
         workspace, cold = started(root, cache)
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
         own = resource.getrusage(resource.RUSAGE_SELF)
+        indexed = sum(file.skipped is None for index in workspace.indexes.values() for file in index.files())
         workspace.close()
         workspace, warm = started(root, cache)
         time.sleep(5)  # embeddings
+        load.append(os.getloadavg())
         asked = [question for _, question in zip(range(QUERIES), questions(workspace), strict=False)]
-        queries = measure_queries(workspace)
+        queries = anyio.run(measure_queries, workspace)
         save = measure_save(workspace)
         workspace.close()
         stdio = measure_stdio(root, cache, asked)
-        on_disk = sum(file.stat().st_size for file in cache.iterdir()) / 1e6
+        stored = what_is_stored(cache)
     figures = {
         "tree": held,
+        "indexed_files": indexed,
         "cold_index_s": round(cold, 1),
-        "cpu_s": {"children": round(children.ru_utime + children.ru_stime, 1), "own": round(own.ru_utime, 1)},
+        "cpu_s": {"children": round(children.ru_utime + children.ru_stime, 1), "own": round(own.ru_utime + own.ru_stime, 1)},
         "warm_start_s": round(warm, 2),
         "queries_ms": queries,
         "save_to_found_s": save,
         "stdio": stdio,
-        "index_megabytes": round(on_disk, 1),
+        "index_megabytes": stored,
         "peak_memory_megabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3),
-        "load_average": os.getloadavg(),
+        "load_averages_at_start_before_queries_and_at_end": [*load, os.getloadavg()],
     }
-    print(
-        f"cold index {cold:.1f} s, warm start {warm:.2f} s, save to found {save}, index {on_disk:.0f} MB on disk; stdio {stdio}"
-    )
+    print(f"cold index {cold:.1f} s, warm start {warm:.2f} s, save to found {save}, MB on disk {stored}; stdio {stdio}")
     table(["ms", "p50", "p99", "max"], [[name, row["p50"], row["p99"], row["max"]] for name, row in queries.items()])
     write("code_scale", {"command": "python benchmarks/code_scale.py", **figures})
 

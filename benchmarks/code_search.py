@@ -13,6 +13,7 @@ questions need a clone of the project's history, given by --history; without one
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -132,7 +133,7 @@ class Tree:
         words = dict.fromkeys(word for word in re.findall(r"\w+", question.lower()) if len(word) > 2)
         if not words:
             return []
-        at = self._starts()
+        at = self._by_path
         matched: dict[Piece, Counter[str]] = defaultdict(Counter)
         options = [option for word in words for option in ("-e", re.escape(word))]
         out = subprocess.run(
@@ -151,7 +152,8 @@ class Tree:
                     matched[piece][word.decode("utf-8", "replace").lower()] += 1
         return sorted(matched, key=lambda piece: (-len(matched[piece]), -matched[piece].total(), piece))[:50]
 
-    def _starts(self) -> dict[str, list[Piece]]:
+    @functools.cached_property
+    def _by_path(self) -> dict[str, list[Piece]]:
         by_path: dict[str, list[Piece]] = defaultdict(list)
         for piece, _ in self.pieces:
             by_path[piece.path].append(piece)
