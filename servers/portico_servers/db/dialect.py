@@ -73,8 +73,15 @@ class Dialect:
 
     def date_part(self, expression: str, part: str) -> str:
         """`2024` or `2024-05`, as text."""
+        if self.name == "postgres":  # whose dates may be infinite, or before our era
+            return f"TO_CHAR(CAST({expression} AS TIMESTAMP), '{'YYYY' if part == 'year' else 'YYYY-MM'}')"
         length = 4 if part == "year" else 7
         return f"SUBSTR({expression if self.name == 'sqlite' else f'CAST({expression} AS VARCHAR)'}, 1, {length})"
+
+    def value(self, expression: str, column: Column) -> str:
+        """A column as what its kind says: PostgreSQL compares money with money only."""
+        money = self.name == "postgres" and column.type == "money"
+        return f"CAST({expression} AS NUMERIC)" if money else expression
 
     def boolean(self, value: bool) -> str:
         if self.name == "sqlite":

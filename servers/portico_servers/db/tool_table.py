@@ -139,7 +139,7 @@ def _of_connection(properties: JSON, connections: Sequence[str]) -> JSON:
 
 def _rows_description(view: View) -> str:
     names = ", ".join(view.rows.fields)
-    text = f"Count, sum, average, filter, group or list the data in the tables {names}"
+    text = "Count, sum, average, filter, group or list the data" + (f" in the tables {names}" if names else "")
     text = text if len(text) <= 119 else text[:118].rsplit(",", 1)[0] + ", …"
     asked = (
         "How many are there? Which one has the most? What is the total, average, highest or lowest? List or show all of them."

@@ -16,7 +16,9 @@ _TEXTS = ("CHAR", "CLOB", "TEXT", "STRING", "UUID", "ENUM", "NAME", "CITEXT", "I
 def declared_kind(declared: str) -> Kind:
     """ "other" where the type says nothing, or nothing that can be compared with a plain value."""
     name = declared.upper()
-    if name.endswith("[]") or name.startswith(("STRUCT", "MAP", "LIST", "UNION", "JSON", "BLOB", "BYTEA", "INTERVAL", "POINT")):
+    if name.endswith(("[]", "RANGE")) or name.startswith(
+        ("STRUCT", "MAP", "LIST", "UNION", "JSON", "BLOB", "BYTEA", "INTERVAL", "POINT")
+    ):
         return "other"
     if "BOOL" in name:
         return "boolean"

@@ -22,10 +22,11 @@ FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.rel
 WHERE {_VISIBLE} ORDER BY c.relkind IN ('v', 'm'), c.oid
 """
 _COLUMNS = f"""
-SELECT c.oid::int8, a.attname, pg_catalog.format_type(a.atttypid, NULL), NOT a.attnotnull,
+SELECT c.oid::int8, a.attname, pg_catalog.format_type(coalesce(nullif(t.typbasetype, 0), a.atttypid), NULL), NOT a.attnotnull,
   ARRAY(SELECT e.enumlabel::text FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = a.atttypid ORDER BY e.enumsortorder), a.attnum
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
 WHERE {_VISIBLE} ORDER BY c.oid, a.attnum
 """
 _CONSTRAINTS = f"""

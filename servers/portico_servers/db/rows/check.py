@@ -30,6 +30,8 @@ def resolve(arguments: Mapping[str, Any], rows: RowsSchema, tables: Mapping[str,
     for key in ask:
         if key not in _KEYS:
             raise ArgumentError(f"unknown key {key!r}{did_you_mean(str(key), _KEYS)} (known: {', '.join(_KEYS)})")
+    if not rows.fields:
+        raise ArgumentError("there are no tables in the database")
     table = tables[_chosen("table", ask.get("table"), [name for name in tables if name in rows.fields])]
     found = {field.path: field for field in rows.fields[table.name]}
     aggregate = _chosen("aggregate", ask.get("aggregate"), AGGREGATES)
@@ -133,4 +135,4 @@ def _filter(item: Any, found: Mapping[str, Field]) -> Filter:
 
 
 def _some(options: Sequence[str], n: int = 12) -> str:
-    return ", ".join(options[:n]) + (", …" if len(options) > n else "")
+    return (", ".join(options[:n]) or "none at all") + (", …" if len(options) > n else "")

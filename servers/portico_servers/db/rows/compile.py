@@ -125,7 +125,7 @@ class _Writer:
             name = f"{self.quote(item.join.prefix)}.{name}"
         elif self.joins:
             name = f"{self.quote(self.q.table.relation)}.{name}"
-        return self.dialect.date_part(name, item.part) if item.part else name
+        return self.dialect.date_part(name, item.part) if item.part else self.dialect.value(name, item.column)
 
     def _from(self) -> str:
         table = self.q.table

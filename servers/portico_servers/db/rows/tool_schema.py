@@ -84,13 +84,14 @@ class RowsSchema:
 def build(tables: Sequence[Named], *, budget: int = BUDGET) -> RowsSchema:
     """The fullest schema within `budget`: all parents' columns, fewer of each, none, at last columns as plain strings."""
     every = {item.name: fields(item.schema, item.table) for item in tables}
-    every = {name: found for name, found in every.items() if found}
-    for limit in _PARENT_COLUMNS:
+    for limit in _PARENT_COLUMNS if every else ():
         listed = {name: _within(found, limit) for name, found in every.items()}
         schema = _schema(listed)
         if len(json.dumps(schema, separators=(",", ":"))) <= budget:
             return RowsSchema(schema, listed, None if listed == every else "some columns of parent tables need SQL")
-    return RowsSchema(_loose(tuple(every)), every, "columns are not listed: see describe")
+    return RowsSchema(
+        _loose(tuple(every)), every, "columns are not listed: see describe" if every else "there are no tables yet"
+    )
 
 
 def _within(found: Sequence[Field], limit: int) -> tuple[Field, ...]:
@@ -111,7 +112,7 @@ def _schema(listed: Mapping[str, Sequence[Field]]) -> JSON:
     kinds = {"listed" if column.values else column.kind for column in columns}
     branches, names = [], {}
     for name, found in listed.items():
-        defs, text = _names(_key(name), found)
+        defs, text = _names(_key(name), found) if found else ({}, {})
         names.update(defs)
         branches.append(_branch(name, found, text))
     return _root({"anyOf": branches}, {**_shared(kinds), **names})
@@ -136,6 +137,9 @@ def _shape(field: Field) -> str | None:
 
 def _branch(name: str, found: Sequence[Field], text: JSON) -> JSON:
     """One table's branch of the question: `ask` with this table's names in the open places."""
+    if not found:  # nothing that can be compared or shown: its rows can be counted
+        closed: JSON = dict.fromkeys(("columns", "filters", "group_by", "order_by"), False)
+        return {"$ref": "#/$defs/ask", "properties": {"table": {"const": name}, "aggregate": {"const": "count"}, **closed}}
     columns = {"$ref": f"#/$defs/{_key(name)}"}
     properties = {
         "table": {"const": name},
@@ -216,7 +220,7 @@ def _or_null(value: JSON) -> JSON:
 
 def _loose(names: Sequence[str]) -> JSON:
     ask, text = _ask(), {"type": "string"}
-    ask["properties"]["table"] = {"enum": list(names)}
+    ask["properties"]["table"] = {"enum": list(names)} if names else {"type": "string"}
     ask["properties"]["aggregate"]["enum"] = list(AGGREGATES)
     condition = _condition(
         [*NUMBER_OPS, *TEXT_OPS[2:]], {"anyOf": [{"type": kind} for kind in ("string", "number", "boolean", "null")]}
