@@ -209,11 +209,6 @@ def _summary(database: Database, named: Named) -> dict[str, Any]:
     }
 
 
-def _line(named: Named) -> str:
-    names = ", ".join(column.name for column in named.table.columns)
-    return f"{named.name}{_about(named.table.row_estimate)}: {names}"
-
-
 def _with_rows(limits: Limits, rows: Any) -> Limits:
     return Limits(int(rows), limits.bytes, limits.seconds)
 
