@@ -112,7 +112,11 @@ def _slots(view: Mapping[str, Any], root: Mapping[str, Any], read: dict[str, Slo
 
 
 def _forbidden(node: Any) -> bool:
-    return node is False or (isinstance(node, Mapping) and any(_forbidden(part) for part in node.get("allOf") or ()))
+    return (
+        node is False
+        or node == {"not": {}}
+        or (isinstance(node, Mapping) and any(_forbidden(part) for part in node.get("allOf") or ()))
+    )
 
 
 def vocabulary(forms: Sequence[Branch]) -> Iterator[str]:

@@ -59,6 +59,7 @@ _ORDER_WORDS = (
 _LIMIT_WORDS = '"top ...", "first ..."; 1: `order`'
 
 JSON = dict[str, Any]
+_NEVER: JSON = {"not": {}}  # a key that must not be there; several APIs don't take `false`
 _SHARED = {"ask", "ask_plain", "plain", "total", "text", "number", "date", "boolean", "listed"}
 
 
@@ -138,7 +139,7 @@ def _shape(field: Field) -> str | None:
 def _branch(name: str, found: Sequence[Field], text: JSON) -> JSON:
     """One table's branch of the question: `ask` with this table's names in the open places."""
     if not found:  # nothing that can be compared or shown: its rows can be counted
-        closed: JSON = dict.fromkeys(("columns", "filters", "group_by", "order_by"), False)
+        closed: JSON = dict.fromkeys(("columns", "filters", "group_by", "order_by"), _NEVER)
         return {"$ref": "#/$defs/ask", "properties": {"table": {"const": name}, "aggregate": {"const": "count"}, **closed}}
     columns = {"$ref": f"#/$defs/{_key(name)}"}
     properties = {
@@ -173,7 +174,7 @@ def _filters(found: Sequence[Field], text: JSON) -> list[JSON]:
 def _ask() -> JSON:
     """The question's keys, in the order in which a model decides them."""
     properties: JSON = {
-        "table": {},
+        "table": {"type": "string"},
         "aggregate": {"description": _AGGREGATE_WORDS},
         "columns": {"type": "array", "minItems": 1},
         "filters": {"type": "array", "maxItems": MAX_FILTERS, "description": _FILTER_WORDS},
@@ -195,8 +196,8 @@ def _shared(kinds: set[str]) -> JSON:
     }
     one: JSON = {"columns": {"maxItems": 1}}  # small models would repeat the name without end
     plain = [
-        {"properties": {"aggregate": {"const": "none"}, "group_by": False}},
-        {"properties": {"aggregate": {"const": "count"}, "columns": False}},
+        {"properties": {"aggregate": {"const": "none"}, "group_by": _NEVER}},
+        {"properties": {"aggregate": {"const": "count"}, "columns": _NEVER}},
         {"properties": {"aggregate": {"enum": ["min", "max", "count_distinct"]}, **one}, "required": ["columns"]},
     ]
     return {
