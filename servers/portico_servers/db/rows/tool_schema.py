@@ -175,11 +175,11 @@ def _ask() -> JSON:
     """The question's keys, in the order in which a model decides them."""
     properties: JSON = {
         "table": {"type": "string"},
-        "aggregate": {"description": _AGGREGATE_WORDS},
+        "aggregate": {"type": "string", "description": _AGGREGATE_WORDS},
         "columns": {"type": "array", "minItems": 1},
         "filters": {"type": "array", "maxItems": MAX_FILTERS, "description": _FILTER_WORDS},
-        "group_by": {"description": _GROUP_WORDS},
-        "order_by": {"description": _ORDER_BY_WORDS},
+        "group_by": {"type": "string", "description": _GROUP_WORDS},
+        "order_by": {"type": "string", "description": _ORDER_BY_WORDS},
         "order": {"enum": ["asc", "desc"], "description": _ORDER_WORDS},
         "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "description": _LIMIT_WORDS},
     }
