@@ -1,6 +1,7 @@
 """Default bounds for open ends, limits on compilation, and the meter that enforces the limits.
 
-Bounds change the language (for generation only, and reported); limits never do: they end a compilation with an error.
+Bounds change the language (for generation only, and reported). Limits end a compilation with an error, or, where one keyword
+meets them, loosen it in the report.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Limits:
     bytes: int = 256 * 1024 * 1024
     nesting: int = 160  # levels of the schema document
     cases: int = 1024  # alternatives of one combination of anyOf, oneOf, if and not
+    residues: int = 4096  # states that count the digits of a multipleOf
 
 
 DEFAULT_LIMITS = Limits()
@@ -68,15 +70,21 @@ class Meter:
         if self._bytes > self.limits.bytes:
             raise GrammarTooLarge(
                 f"the grammar needs more than {self.limits.bytes / 2**20:.0f} MB (its limit on memory); "
-                f"make the schema smaller or raise Limits.bytes"
+                f"make the schema or grammar smaller, or raise Limits.bytes"
             )
+        self.step()
+        if nodes > 64:
+            self.check_time()
+
+    def step(self) -> None:
+        """Note a little work; raises GrammarTooLarge."""
         self._calls += 1
-        if self._calls & 63 == 0 or nodes > 64:
+        if self._calls & 63 == 0:
             self.check_time()
 
     def check_time(self) -> None:
         if self.seconds > self.limits.seconds:
             raise GrammarTooLarge(
                 f"compiling took longer than {self.limits.seconds:g} s (its limit on time); "
-                f"make the schema smaller or raise Limits.seconds"
+                f"make the schema or grammar smaller, or raise Limits.seconds"
             )

@@ -34,6 +34,7 @@ from portico_engine.grammar.ir import (
     TokenRef,
     alt,
     merge_ranges,
+    references,
     repeat,
     seq,
 )
@@ -252,7 +253,7 @@ class Derivation:
         found: dict[str, bytes] = {}
         users: dict[str, list[str]] = {}
         for name, node in self.rules.items():
-            for used in _references(node):
+            for used in references(node):
                 users.setdefault(used, []).append(name)
         todo = dict.fromkeys(self.rules)
         while todo:
@@ -279,23 +280,6 @@ def parts_of(data: bytes) -> list[bytes | int]:
             end = mark + 5
         at = end
     return out
-
-
-def _references(node: Node) -> set[str]:
-    found: set[str] = set()
-    stack = [node]
-    while stack:
-        item = stack.pop()
-        match item:
-            case Ref(name):
-                found.add(name)
-            case Seq(parts):
-                stack.extend(parts)
-            case Alt(options):
-                stack.extend(options)
-            case Repeat(inner):
-                stack.append(inner)
-    return found
 
 
 def _search(node: Node) -> bytes | None:

@@ -237,3 +237,32 @@ def repeat(item: Node, low: int = 0, high: int | None = None) -> Node:
 def optional(item: Node) -> Node:
     """`item` or nothing."""
     return repeat(item, 0, 1)
+
+
+def references(node: Node) -> list[str]:
+    """Names of the rules that `node` refers to, as they stand (an intersection or complement refers to none)."""
+    found = []
+    stack = [node]
+    while stack:
+        item = stack.pop()
+        if type(item) is Ref:
+            found.append(item.name)
+        elif type(item) is Seq:
+            stack.extend(reversed(item.parts))
+        elif type(item) is Alt:
+            stack.extend(reversed(item.options))
+        elif type(item) is Repeat:
+            stack.append(item.item)
+    return found
+
+
+def reachable(rules: Mapping[str, Node], start: str) -> dict[str, Node]:
+    """`start` and what it leads to."""
+    kept = {start: rules[start]}
+    todo = [start]
+    while todo:
+        for name in references(rules[todo.pop()]):
+            if name not in kept:
+                kept[name] = rules[name]
+                todo.append(name)
+    return kept

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
 from portico_engine.errors import GrammarError, GrammarTooLarge
 from portico_engine.grammar import ir
+from portico_engine.grammar.bounds import DEFAULT_LIMITS, Limits, Meter
 from portico_engine.grammar.compiled import OpenStrings
 from portico_engine.grammar.lexeme_forms import forms, opened
 from portico_engine.grammar.lexing import Cut, cut_into_lexemes
@@ -32,10 +34,14 @@ class LarkText(NamedTuple):
     open_strings: OpenStrings | None = None
 
 
-def to_lark(grammar: ir.Grammar) -> LarkText:
-    """The grammar in llguidance's Lark. Raises GrammarError where a rule is missing, GrammarTooLarge as `lexing` does."""
+def to_lark(grammar: ir.Grammar, *, json_rule: str | None = None, limits: Limits = DEFAULT_LIMITS) -> LarkText:
+    """The grammar in llguidance's Lark. Raises GrammarError where a rule is missing, GrammarTooLarge as `lexing` does.
+
+    `json_rule` names a rule whose texts are JSON objects, such that no other text of the grammar can be read beside one: it
+    is cut along JSON's tokens whatever stands around it.
+    """
     try:
-        return _Printer(grammar).run()
+        return _Printer(grammar, json_rule, limits).run()
     except RecursionError:
         raise GrammarTooLarge("the grammar nests too deeply: more than some 150 rules that lead one to the next") from None
 
@@ -53,8 +59,11 @@ def _names(grammar: ir.Grammar) -> dict[str, str]:
 
 
 class _Printer:
-    def __init__(self, grammar: ir.Grammar) -> None:
+    def __init__(self, grammar: ir.Grammar, json_rule: str | None, limits: Limits) -> None:
         self.grammar = grammar
+        self.json_rule = json_rule
+        self.limits = limits
+        self.is_json = False
         self.names = _names(grammar)
         self.lines: dict[str, str] = {}
         self.terminals: dict[ir.Node, str] = {}
@@ -65,12 +74,7 @@ class _Printer:
     def run(self) -> LarkText:
         if self.grammar.start not in self.grammar.rules:
             raise GrammarError(f"the grammar has no rule {self.grammar.start!r} to start with")
-        shapes = json_shapes(self.grammar)
-        self.is_json = shapes is not None
-        if shapes is not None:
-            cut = Cut(shapes, self.grammar.start, ())
-        else:
-            cut = cut_into_lexemes(self.grammar, regular_rules(self.grammar))
+        cut = self._cut()
         self.names |= {name: name for name in cut.shapes if name not in self.names}
         for name, shape in cut.shapes.items():
             self.lines[self.names[name]] = self._shape(shape, 0)
@@ -78,6 +82,24 @@ class _Printer:
         if not self.open_lines:
             return LarkText(text, cut.notes)
         return LarkText(text, cut.notes, OpenStrings(self._text(cut.start, self.lines | self.open_lines), min(self.lengths)))
+
+    def _cut(self) -> Cut:
+        shapes = json_shapes(self.grammar)
+        self.is_json = shapes is not None
+        if shapes is not None:
+            return Cut(shapes, self.grammar.start, ())
+        objects = json_shapes(replace(self.grammar, start=self.json_rule)) if self.json_rule else None
+        self.is_json = objects is not None
+        around = self.grammar if objects is None else self._around(self.grammar, self.json_rule or "")
+        cut = cut_into_lexemes(around, regular_rules(around), Meter(self.limits))
+        return cut if objects is None else replace(cut, shapes={**cut.shapes, **objects})
+
+    @staticmethod
+    def _around(grammar: ir.Grammar, json_rule: str) -> ir.Grammar:
+        """The grammar with the plainest object for `json_rule`: recursive, so that it is no part of a lexeme."""
+        plain = ir.seq(ir.text("{"), ir.optional(ir.Ref(json_rule)), ir.text("}"))
+        rules = {**grammar.rules, json_rule: plain}
+        return replace(grammar, rules=ir.reachable(rules, grammar.start))
 
     def _text(self, start: str, lines: Mapping[str, str]) -> str:
         return "\n".join([f"start: {self.names[start]}", *(f"{name}: {body}" for name, body in lines.items())]) + "\n"

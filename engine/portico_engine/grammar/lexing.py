@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from portico_engine.errors import GrammarError, GrammarTooLarge
 from portico_engine.grammar import ir
 from portico_engine.grammar.automata import determinize, inline, nullable
+from portico_engine.grammar.bounds import Meter
 from portico_engine.grammar.lexing_conflicts import find_conflicts
 from portico_engine.grammar.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
 from portico_engine.grammar.markers import as_up_to
@@ -37,18 +38,20 @@ class Cut:
     notes: tuple[str, ...]
 
 
-def cut_into_lexemes(grammar: ir.Grammar, regular: frozenset[str]) -> Cut:
+def cut_into_lexemes(grammar: ir.Grammar, regular: frozenset[str], meter: Meter) -> Cut:
     """Shapes of all rules that the start reaches. `regular`: names of the rules that are regular expressions.
 
-    Raises GrammarTooLarge where an intersection or complement would need too many states to be cut.
+    Raises GrammarTooLarge where an intersection or complement would need too many states to be cut, or where finding the
+    cuts takes longer than `meter` allows.
     """
-    return _Cutter(grammar, regular).run()
+    return _Cutter(grammar, regular, meter).run()
 
 
 class _Cutter:
     """Owns the decisions that are revised between analyses: which nodes are kept whole, which must be opened."""
 
-    def __init__(self, grammar: ir.Grammar, regular: frozenset[str]) -> None:
+    def __init__(self, grammar: ir.Grammar, regular: frozenset[str], meter: Meter) -> None:
+        self.meter = meter
         self.rules = dict(grammar.rules)
         self.start = grammar.start
         self.regular = set(regular)
@@ -63,7 +66,7 @@ class _Cutter:
     def run(self) -> Cut:
         while True:
             shapes = self._shapes()
-            conflicts = find_conflicts(shapes, self.start, self.leaves, self._inline)
+            conflicts = find_conflicts(shapes, self.start, self.leaves, self._inline, self.meter)
             if not conflicts.pairs:
                 return Cut(shapes, self.start, self._notes(conflicts.text_beside_tokens))
             for left, taker in conflicts.pairs:

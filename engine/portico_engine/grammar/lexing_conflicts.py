@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from portico_engine.grammar import automata, ir
 from portico_engine.grammar.automata import ALL, Ranges, TooManyStates
+from portico_engine.grammar.bounds import Meter
 from portico_engine.grammar.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
 
 MAX_ROWS = 20_000
@@ -51,16 +52,20 @@ class Conflicts(NamedTuple):
 
 
 def find_conflicts(
-    shapes: Mapping[str, Shape], start: str, leaves: SequenceOf[Leaf], inlined: Callable[[ir.Node], ir.Node]
+    shapes: Mapping[str, Shape],
+    start: str,
+    leaves: SequenceOf[Leaf],
+    inlined: Callable[[ir.Node], ir.Node],
+    meter: Meter,
 ) -> Conflicts:
-    """Every place where a match ends and a lexeme could go on reading."""
+    """Every place where a match ends and a lexeme could go on reading. Raises GrammarTooLarge past the meter's time."""
     lexemes: dict[ir.Node, _Lexeme] = {}
     for leaf in leaves:
         if leaf.node not in lexemes:
             lexemes[leaf.node] = _lexeme(leaf.node, inlined)
     positions = [lexemes[leaf.node] for leaf in leaves]
     follow, entry = _follow(shapes, start, positions)
-    rows = _Rows(positions, follow)
+    rows = _Rows(positions, follow, meter)
     pairs = rows.explore(entry)
     return Conflicts([(leaves[a], leaves[b]) for a, b in pairs], rows.text_beside_tokens)
 
@@ -157,9 +162,10 @@ class _Follower:
 class _Rows:
     """Explores the rows that texts can lead to, and compares the positions of each."""
 
-    def __init__(self, positions: SequenceOf[_Lexeme], follow: SequenceOf[int]) -> None:
+    def __init__(self, positions: SequenceOf[_Lexeme], follow: SequenceOf[int], meter: Meter) -> None:
         self.positions = positions
         self.follow = follow
+        self.meter = meter
         self.compared: set[tuple[int, int]] = set()
         self.conflicts: dict[tuple[int, int], None] = {}
         self.after_memo: dict[int, Ranges] = {}
@@ -171,6 +177,7 @@ class _Rows:
         rows = [entry]
         seen = {entry, 0}
         while rows:
+            self.meter.step()
             for following in self._compare(rows.pop()):
                 if following not in seen:
                     seen.add(following)
@@ -229,6 +236,7 @@ class _Rows:
         if (a, b) in self.compared:
             return
         self.compared.add((a, b))
+        self.meter.step()
         taken = same_first_byte(_extension(self.positions[a], self.positions[b]))
         if taken and _meet(taken, self._after(a)):
             self.conflicts[a, b] = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from collections.abc import Sequence as SequenceOf
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -37,28 +38,61 @@ class _Unfit(Exception):
 
 def json_shapes(grammar: ir.Grammar) -> Mapping[str, Shape] | None:
     """Shapes of the rules that the start reaches, lexemes along JSON's tokens; None where the grammar isn't of that kind."""
+    cutter = _Cutter(grammar)
     try:
-        shapes = _Cutter(grammar).run()
-        _Neighbours(shapes).check()
+        shapes = cutter.run()
+        _Neighbours(shapes).check(_callees_first(cutter.calls, grammar.start))
     except _Unfit:
         return None
     return shapes
+
+
+class _Order(NamedTuple):
+    """Rules in an order in which each stands after those that it calls, except where they call each other."""
+
+    names: list[str]
+    recursive: bool
+
+
+def _callees_first(calls: Mapping[str, SequenceOf[str]], start: str) -> _Order:
+    """Depth first, without recursion: rules may lead one to the next a thousand times."""
+    done: dict[str, bool] = {start: False}  # False: begun
+    names: list[str] = []
+    recursive = False
+    stack = [(start, iter(calls[start]))]
+    while stack:
+        name, rest = stack[-1]
+        for callee in rest:
+            if callee not in done:
+                done[callee] = False
+                stack.append((callee, iter(calls[callee])))
+                break
+            recursive = recursive or not done[callee]
+        else:
+            stack.pop()
+            done[name] = True
+            names.append(name)
+    return _Order(names, recursive)
 
 
 class _Cutter:
     def __init__(self, grammar: ir.Grammar) -> None:
         self.grammar = grammar
         self.leaves = 0
-        self.todo = [grammar.start]
+        self.calls: dict[str, list[str]] = {}  # by each rule, of others
+        self.called: list[str] = []
 
     def run(self) -> dict[str, Shape]:
         shapes: dict[str, Shape] = {}
-        while self.todo:
-            name = self.todo.pop()
+        todo = [self.grammar.start]
+        while todo:
+            name = todo.pop()
             if name not in shapes:
                 if name not in self.grammar.rules:
                     raise _Unfit  # the general way says what is missing
+                self.called = self.calls[name] = []
                 shapes[name] = self.shape(self.grammar.rules[name])
+                todo += self.called
         return shapes
 
     def leaf(self, node: ir.Node) -> Leaf:
@@ -73,7 +107,7 @@ class _Cutter:
             return self.leaf(node)
         match node:
             case ir.Ref(name):
-                self.todo.append(name)
+                self.called.append(name)
                 return Call(name)
             case ir.TokenRef(negated=False):
                 return self.leaf(node)
@@ -274,36 +308,17 @@ class _Neighbours:
 
     def __init__(self, shapes: Mapping[str, Shape]) -> None:
         self.shapes = shapes
-        self.rules: dict[str, _Edges] = {}
-        self.unfinished: set[str] = set()
-        self.changed = False
+        self.rules = dict.fromkeys(shapes, _Edges(0, 0, False))
 
-    def check(self) -> None:
+    def check(self, order: _Order) -> None:
         """Raises _Unfit. Edges only grow, so that what the first pass finds is true, and without recursion it is all."""
-        for name in self.shapes:
-            self._call(name)
-        if not self.changed:
-            return
-        while self.changed:
-            self.changed = False
-            for name, shape in self.shapes.items():
-                edges = self._edges(shape, checking=False)
-                if edges != self.rules[name]:
-                    self.rules[name] = edges
-                    self.changed = True
-        for shape in self.shapes.values():
-            self._edges(shape, checking=True)
-
-    def _call(self, rule: str) -> _Edges:
-        known = self.rules.get(rule)
-        if known is None:
-            self.rules[rule] = _Edges(0, 0, False)
-            self.unfinished.add(rule)
-            known = self.rules[rule] = self._edges(self.shapes[rule], checking=True)
-            self.unfinished.discard(rule)
-        elif rule in self.unfinished:
-            self.changed = True
-        return known
+        changed = True
+        while changed:
+            changed = False
+            for name in order.names:
+                edges = self._edges(self.shapes[name], checking=True)
+                changed = changed or (order.recursive and edges != self.rules[name])
+                self.rules[name] = edges
 
     def _edges(self, shape: Shape, checking: bool) -> _Edges:
         match shape:
@@ -311,7 +326,7 @@ class _Neighbours:
                 edge = _BARE if _bare(node) else _OTHER
                 return _Edges(edge, edge, False)
             case Call(rule):
-                return self._call(rule)
+                return self.rules[rule]
             case Choice(options):
                 first = last = 0
                 empty = False

@@ -221,3 +221,27 @@ def test_what_the_grammar_allows_the_parser_understands(format: CallFormat) -> N
 )
 def test_the_format_is_told_from_the_chat_template(template: str | None, format: CallFormat) -> None:
     assert detect_format(template) is format
+
+
+@pytest.mark.parametrize("format", list(CallFormat))
+@pytest.mark.parametrize("choice", ["required", "auto"])
+def test_a_large_catalog_compiles_in_every_format(format: CallFormat, choice: ToolChoice) -> None:
+    properties = {f"field {i}": {"type": "string"} for i in range(6)} | {"free": True}
+    tools = [Tool(f"tool_{i}", "", {"type": "object", "properties": properties}) for i in range(120)]
+    grammar = compile_tool_calls(tools, choice=choice, format=format, thinking=100, parallel=(1, 3))
+    assert not grammar.report.failed
+    assert grammar.report.compile_seconds < 5  # it once grew with the square of the catalog
+
+
+def test_a_multiple_that_must_be_counted_loosens_itself_in_a_catalog_too_large_to_search() -> None:
+    every_15 = {"type": "object", "properties": {"minutes": {"type": "integer", "multipleOf": 15}}, "required": ["minutes"]}
+    plain = {"type": "object", "properties": {f"field {i}": {"type": "string"} for i in range(30)}}
+    alone = compile_tool_calls([Tool("timer", "", every_15)])
+    assert not alone.report.loosened
+    assert accepts(alone.lark, '{"name":"timer","arguments":{"minutes":45}}')
+    assert not accepts(alone.lark, '{"name":"timer","arguments":{"minutes":46}}')
+    many = compile_tool_calls([Tool("timer", "", every_15), *(Tool(f"tool_{i}", "", plain) for i in range(150))])
+    assert [(entry.tool, entry.keyword) for entry in many.report.loosened] in ([], [("timer", "multipleOf")])
+    assert accepts(many.lark, '{"name":"timer","arguments":{"minutes":45}}')
+    assert accepts(many.lark, '{"name":"timer","arguments":{"minutes":46}}') is bool(many.report.loosened)
+    assert not accepts(many.lark, '{"name":"timer","arguments":{"minutes":"x"}}')

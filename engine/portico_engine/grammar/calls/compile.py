@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from portico_engine.errors import GrammarError
@@ -20,11 +21,11 @@ from portico_engine.grammar.bounds import DEFAULT_BOUNDS, Bounds, Limits
 from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.calls.formats import THINK_CLOSE, THINK_OPEN, CallFormat, Envelope, NamedTool, ToolChoice, envelope
 from portico_engine.grammar.compiled import CompiledGrammar, CompileReport
-from portico_engine.grammar.lark import to_lark
 from portico_engine.grammar.markers import ANY_TEXT, up_to, without
-from portico_engine.grammar.schema.compiler import tool_to_ir
+from portico_engine.grammar.schema.compiler import printed_or_looser, tool_to_ir
 from portico_engine.request import Tool
 
+CALL = "call"  # the rule of one call, an object
 _SPACE = ir.chars(" \t\r\n")
 
 _RULE_BYTES = 6_000  # of a rule's nodes, rounded up from real tools'
@@ -64,7 +65,9 @@ def compile_tool_calls(
     known = _catalogs.get(key)
     if known is not None:
         return known
-    grammar, report = tool_calls_grammar(
+    limits = limits or Limits()
+    join = partial(
+        tool_calls_grammar,
         tools,
         choice=choice,
         format=format,
@@ -72,9 +75,8 @@ def compile_tool_calls(
         thinking=thinking,
         special_tokens=special_tokens,
         bounds=bounds,
-        limits=limits,
     )
-    printed = to_lark(grammar)
+    grammar, report, printed = printed_or_looser(lambda limits: join(limits=limits), limits, CALL)
     report = replace(report, compile_seconds=time.perf_counter() - began)
     compiled = CompiledGrammar(printed.text, report, grammar, printed.open_strings)
     _catalogs.put(key, compiled, _RULE_BYTES * len(grammar.rules) + 4 * len(printed.text))
@@ -117,7 +119,7 @@ def tool_calls_grammar(
         return CallGrammar(_finished({}, _free_text(envelope(format, array=False)), thinking), CompileReport())
     family = envelope(format, array=most > 1)
     rules, bodies, report = _tool_rules(_chosen(tools, choice), family, bounds, limits or Limits())
-    rules["call"] = _one_call(family, bodies)
+    rules[CALL] = _one_call(family, bodies)
     body = _run_of_calls(family, fewest, most)
     token = special_tokens.get(family.marker) if special_tokens and family.marker else None
     if choice == "auto":
@@ -200,7 +202,7 @@ def _quoted(name: str) -> str:
 
 def _run_of_calls(family: Envelope, fewest: int, most: int) -> ir.Node:
     """What follows the marker: the first call, and the others with all that stands between."""
-    call = ir.Ref("call")
+    call = ir.Ref(CALL)
     more = ir.repeat(ir.seq(ir.text(family.separator), call), fewest - 1, most - 1)
     return ir.seq(ir.text(family.begin), call, more, ir.text(family.finish))
 

@@ -56,7 +56,7 @@ class _Printer:
             bodies.append(self.names[name])
             self.lines[self.names[name]] = ""  # before the rules that it needs
             self.lines[self.names[name]] = self._body(body)
-            for other in references(body):
+            for other in ir.references(body):
                 if other not in seen:
                     seen.add(other)
                     queue.append(other)
@@ -254,16 +254,3 @@ def _looser_words(node: ir.Node) -> str:
 
 def _last_empty(options: tuple[ir.Node, ...]) -> list[ir.Node]:
     return sorted(options, key=lambda option: isinstance(option, ir.Empty))
-
-
-def references(node: ir.Node) -> list[str]:
-    """Names of the rules that a node refers to, in reading order."""
-    match node:
-        case ir.Ref(name):
-            return [name]
-        case ir.Seq(parts) | ir.Alt(parts):
-            return [name for part in parts for name in references(part)]
-        case ir.Repeat(item):
-            return references(item)
-        case _:
-            return []  # under And and Not a reference is printed as what it stands for

@@ -167,6 +167,7 @@ class _Counter:
         if self.most is None or index < self.most:
             options += self._steps(index, counts)
         self.builder.rules[name] = alt(*options)
+        self.builder.early.add(name)
         self.builder.meter.count(8)
         return self.rules[key]
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from portico_engine.grammar.bounds import Bounds, Limits, Meter
 from portico_engine.grammar.compiled import DefaultBound, Loosened
-from portico_engine.grammar.ir import NEVER, Alt, And, Never, Node, Not, Ref, Repeat, Seq, alt, text
+from portico_engine.grammar.ir import NEVER, Alt, And, Never, Node, Not, Ref, Repeat, Seq, alt, reachable, text
 from portico_engine.grammar.schema import arrays, objects, scalars
-from portico_engine.grammar.schema.depth import prune, reachable, unroll
+from portico_engine.grammar.schema.depth import prune, unroll
 from portico_engine.grammar.schema.document import SchemaDocument
 from portico_engine.grammar.schema.expand import Expander
 from portico_engine.grammar.schema.formula import (
@@ -71,7 +71,7 @@ class Builder:
         self._goals: dict[frozenset[tuple[int, bool]], Node] = {}
         self._names: set[str] = {name for rule in shared.values() for name in rule.rules}
         self._open: set[str] = set()  # goals in the making
-        self.recursive: set[str] = set()  # of them, those met again
+        self.early: set[str] = set()  # rules that may stand before those that they refer to
 
     # --- reports -----------------------------------------------------------------------------------------------------------
 
@@ -120,7 +120,7 @@ class Builder:
         known = self._goals.get(key)
         if known is not None:
             if isinstance(known, Ref) and known.name in self._open:
-                self.recursive.add(known.name)
+                self.early.add(known.name)
             return known
         pointer = goal[0][0].pointer if goal else ""
         types = self.expander.plain_types(goal[0]) if len(goal) == 1 else None
@@ -138,7 +138,7 @@ class Builder:
         self.meter.count(nodes)
         if isinstance(node, Never):
             self.never(pointer, "its keywords exclude each other")
-        if nodes <= _INLINE and name not in self.recursive:
+        if nodes <= _INLINE and name not in self.early:
             self._names.discard(name)
             self._goals[key] = node
             return node
@@ -155,7 +155,7 @@ class Builder:
     def finished(self, start: str) -> dict[str, Node]:
         """The rules that `start` reaches, recursion unrolled where there are bounds; without `start` where no string of it
         ends."""
-        if not self.recursive:  # then every rule was made after those that it refers to, and each has a string
+        if not self.early:  # then each was made after those that it refers to, and has a string
             return reachable(self.rules, start)
         rules = prune(self.rules, start)
         if rules and self.bounds is not None:

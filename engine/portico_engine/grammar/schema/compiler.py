@@ -4,14 +4,17 @@ here."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
 
-from portico_engine.errors import GrammarError, InvalidSchema, Unsatisfiable
+from portico_engine.errors import GrammarError, GrammarTooLarge, InvalidSchema, Unsatisfiable
 from portico_engine.grammar.bounds import DEFAULT_BOUNDS, DEFAULT_LIMITS, Bounds, Limits, Meter
 from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.compiled import CompiledGrammar, CompileReport, Failed
 from portico_engine.grammar.ir import Grammar, Never, Node, Ref
+from portico_engine.grammar.lark import LarkText, to_lark
 from portico_engine.grammar.schema.build import Builder
 from portico_engine.grammar.schema.document import SchemaDocument
 from portico_engine.grammar.schema.shared import shared_rules
@@ -77,11 +80,29 @@ def compile_schema(
     resources: Mapping[str, Any] | None = None,
 ) -> CompiledGrammar:
     """A grammar for one schema's values; errors as `schema_to_ir`."""
-    from portico_engine.grammar.lark import to_lark
-
-    grammar, report = schema_to_ir(schema, tool=tool, bounds=bounds, limits=limits, resources=resources)
-    printed = to_lark(grammar)
+    make = partial(schema_to_ir, schema, tool=tool, bounds=bounds, resources=resources)
+    grammar, report, printed = printed_or_looser(lambda limits: make(limits=limits), limits)
     return CompiledGrammar(printed.text, report, grammar, printed.open_strings)
+
+
+class Printed(NamedTuple):
+    grammar: Grammar
+    report: CompileReport
+    lark: LarkText
+
+
+def printed_or_looser(
+    make: Callable[[Limits], tuple[Grammar, CompileReport]], limits: Limits, json_rule: str | None = None
+) -> Printed:
+    """What `make` makes, in Lark. Digits that are counted by rules are no JSON tokens; where the search for other lexemes takes
+    too long, they are not counted, and the report says so. Raises GrammarTooLarge where that doesn't help."""
+    grammar, report = make(limits)
+    try:
+        search = replace(limits, seconds=limits.seconds / 2)
+        return Printed(grammar, report, to_lark(grammar, json_rule=json_rule, limits=search))
+    except GrammarTooLarge:
+        grammar, report = make(replace(limits, residues=0))
+        return Printed(grammar, report, to_lark(grammar, json_rule=json_rule, limits=limits))
 
 
 def tool_to_ir(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from portico_engine.grammar.bounds import Meter
-from portico_engine.grammar.ir import NEVER, Alt, Never, Node, Ref, Repeat, Seq, alt, repeat, seq
+from portico_engine.grammar.ir import NEVER, Alt, Never, Node, Ref, Repeat, Seq, alt, reachable, references, repeat, seq
 
 _MORE_LEVELS = (1, 2, 4, 8)  # times the bound, where no value is that shallow
 
@@ -63,35 +63,6 @@ def drop(node: Node, alive: set[str]) -> Node:
             return repeat(drop(item, alive), low, high)
         case _:
             return node
-
-
-def references(node: Node) -> list[str]:
-    """Names of the rules that `node` refers to (an intersection or complement refers to none)."""
-    found = []
-    stack = [node]
-    while stack:
-        item = stack.pop()
-        if type(item) is Ref:
-            found.append(item.name)
-        elif type(item) is Seq:
-            stack.extend(item.parts)
-        elif type(item) is Alt:
-            stack.extend(item.options)
-        elif type(item) is Repeat:
-            stack.append(item.item)
-    return found
-
-
-def reachable(rules: Mapping[str, Node], start: str) -> dict[str, Node]:
-    """`start` and what it leads to."""
-    kept = {start: rules[start]}
-    todo = [start]
-    while todo:
-        for name in references(rules[todo.pop()]):
-            if name not in kept:
-                kept[name] = rules[name]
-                todo.append(name)
-    return kept
 
 
 def unroll(rules: dict[str, Node], start: str, levels: int, meter: Meter) -> tuple[dict[str, Node], int | None]:

@@ -17,7 +17,6 @@ from portico_engine.grammar.numbers import DIGIT, NONZERO, Interval, decimal_ran
 if TYPE_CHECKING:
     from portico_engine.grammar.schema.build import Builder
 
-MAX_STATES = 4096  # rules for one counted multiple
 MAX_LISTED = 256  # numbers that are listed one by one rather than counted
 MAX_ENDINGS = 1000
 
@@ -78,7 +77,7 @@ def integers(
         parts += [Not(alt(*(text(str(n)) for n in excluded)))] if excluded else []
         return And(tuple(parts)) if len(parts) > 1 else plain
     modulus = lcm(step, *avoid)
-    if modulus > MAX_STATES:
+    if modulus > builder.limits.residues:
         builder.loosen(f"{pointer}/multipleOf", "multipleOf", "integers that are no such multiple")
         return plain
     accepted = frozenset(r for r in range(0, modulus, step) if all(r % m for m in avoid))
@@ -115,83 +114,75 @@ def _counted(builder: Builder, low: int | None, high: int | None, modulus: int, 
     return alt(*parts)
 
 
+class _State(NamedTuple):
+    """What matters of the digits read so far, of which there is at least one."""
+
+    read: int  # how many: no more than the bounds have, and one
+    residue: int
+    low: int  # -1, 0, 1: the digits compared with as many of the lower bound's
+    high: int
+
+
 class _Residues:
-    """Digit strings by their value modulo `modulus`."""
+    """Natural numbers by their value modulo `modulus`, between bounds: a deterministic automaton, a rule for each state."""
 
     def __init__(self, builder: Builder, modulus: int, accepted: frozenset[int]) -> None:
         self.builder, self.modulus, self.accepted = builder, modulus, accepted
-        self.made: dict[tuple[int | None, int], Node] = {}
-        self.todo: list[tuple[str, int | None, int]] = []
+        self.made: dict[_State, Node] = {}
+        self.todo: list[tuple[str, _State]] = []
 
     def naturals(self, low: int, high: int | None) -> Node:
-        width = len(str(low))
-        out: list[Node] = []
-        if high is None:
-            out.append(self._between(str(low), "9" * width))
-            out += [self._first(digit, width, more=True) for digit in range(1, 10)]
-        else:
-            for digits in range(width, len(str(high)) + 1):
-                bottom = max(low, 10 ** (digits - 1) if digits > 1 else 0)
-                if bottom <= min(high, 10**digits - 1):
-                    out.append(self._between(str(bottom), str(min(high, 10**digits - 1))))
-        node = alt(*out)
-        self._finish()
+        self.low, self.high = str(low), None if high is None else str(high)
+        start = _State(0, 0, 0, 0)
+        node = alt(text("0") if low == 0 and 0 in self.accepted else NEVER, self._digits(start, range(1, 10)))
+        for number in count():
+            if not self.todo:
+                break
+            if number & 1023 == 1023:
+                self.builder.meter.check_time()
+            name, state = self.todo.pop()
+            more = self._digits(state, range(10))
+            self.builder.rules[name] = alt(EMPTY, more) if self._may_end(state) else more
+            self.builder.early.add(name)
+            self.builder.meter.count(24)
         return node
 
-    def _first(self, digit: int, rest: int, *, more: bool) -> Node:
-        node = self.exact(rest - 1, digit % self.modulus) if not more else self.at_least(rest, digit % self.modulus)
-        return seq(text(str(digit)), node)
+    def _digits(self, state: _State, digits: range) -> Node:
+        """One more digit, and what may follow it."""
+        if self.high is not None and state.read >= len(self.high):
+            return NEVER
+        following: dict[Node, list[int]] = {}
+        for digit in digits:
+            after = self._after(state, digit)
+            if self.high is None or after.read < len(self.high) or after.high <= 0:
+                following.setdefault(self._state(after), []).append(digit)
+        return alt(*(seq(chars("".join(map(str, same))), node) for node, same in following.items()))
 
-    def at_least(self, digits: int, residue: int) -> Node:
-        """`digits` more or any number above."""
-        if digits == 0:
-            return self._state(None, residue)
-        return alt(*(seq(text(str(d)), self.at_least(digits - 1, (residue * 10 + d) % self.modulus)) for d in range(10)))
+    def _after(self, state: _State, digit: int) -> _State:
+        residue = (state.residue * 10 + digit) % self.modulus
+        low = state.low or _compared(digit, self.low, state.read)
+        high = state.high if self.high is None else state.high or _compared(digit, self.high, state.read)
+        most = max(len(self.low), len(self.high or "")) + 1
+        counted = min(state.read + 1, most)
+        return _State(counted, residue, 1 if counted > len(self.low) else low, high)
 
-    def _between(self, low: str, high: str, residue: int = 0) -> Node:
-        if not low:
-            return EMPTY if residue in self.accepted else NEVER
-        if low == "0" * len(low) and high == "9" * len(low) and len(low) > 1:
-            return self.exact(len(low), residue)
-        out = []
-        for digit in range(int(low[0]), int(high[0]) + 1):
-            bottom = low[1:] if digit == int(low[0]) else "0" * (len(low) - 1)
-            top = high[1:] if digit == int(high[0]) else "9" * (len(low) - 1)
-            out.append(seq(text(str(digit)), self._between(bottom, top, (residue * 10 + digit) % self.modulus)))
-        return alt(*out)
+    def _may_end(self, state: _State) -> bool:
+        enough = state.read > len(self.low) or (state.read == len(self.low) and state.low >= 0)
+        few = self.high is None or state.read < len(self.high) or (state.read == len(self.high) and state.high <= 0)
+        return enough and few and state.residue in self.accepted
 
-    def exact(self, digits: int, residue: int) -> Node:
-        """Exactly `digits` more."""
-        if digits == 0:
-            return EMPTY if residue in self.accepted else NEVER
-        return self._state(digits, residue)
+    def _state(self, state: _State) -> Node:
+        if state not in self.made:
+            name = self.builder.new_name(f"multiple/{state.residue}")
+            self.made[state] = Ref(name)
+            self.todo.append((name, state))
+        return self.made[state]
 
-    def _state(self, digits: int | None, residue: int) -> Node:
-        key = (digits, residue)
-        if key not in self.made:
-            name = self.builder.new_name(f"multiple/{residue}" if digits is None else f"multiple/{residue}/{digits}")
-            self.made[key] = Ref(name)
-            self.todo.append((name, digits, residue))
-        return self.made[key]
 
-    def _finish(self) -> None:
-        """Write the rules of the states that were asked for."""
-        for made in count():
-            if not self.todo:
-                return
-            if made > MAX_STATES * 4:
-                self.builder.meter.check_time()
-            name, digits, residue = self.todo.pop()
-            following: dict[Node, list[int]] = {}
-            for digit in range(10):
-                after = (residue * 10 + digit) % self.modulus
-                node = self._state(None, after) if digits is None else self.exact(digits - 1, after)
-                following.setdefault(node, []).append(digit)
-            options = [seq(chars("".join(map(str, ds))), node) for node, ds in following.items()]
-            if digits is None and residue in self.accepted:
-                options.append(EMPTY)
-            self.builder.rules[name] = alt(*options)
-            self.builder.meter.count(24)
+def _compared(digit: int, bound: str, at: int) -> int:
+    if at >= len(bound):
+        return 0
+    return (digit > int(bound[at])) - (digit < int(bound[at]))
 
 
 # --- decimals -----------------------------------------------------------------------------------------------------------------
