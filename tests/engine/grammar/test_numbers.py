@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -78,3 +79,13 @@ def test_numbers_that_are_no_integers_can_be_asked_for() -> None:
         True,
         True,
     ]
+
+
+@pytest.mark.parametrize("step", [1, 1.0, 2, 5, 10])
+@pytest.mark.parametrize("ends", [{}, {"minimum": 0.0}, {"maximum": 900}, {"minimum": -3, "maximum": 10**6}])
+@pytest.mark.parametrize("kind", ["number", "integer"])
+def test_a_whole_step_within_ends_takes_every_multiple(step: float, ends: dict[str, float], kind: str) -> None:
+    low, high = ends.get("minimum", -100), ends.get("maximum", 100)
+    values = [-10, -2, -1, 0, 1, 2, 5, 8, 10, 15, 60, 100]
+    wanted = [value % step == 0 and low <= value <= high for value in values]
+    assert takes({"type": kind, "multipleOf": step, **ends}, *map(str, values)) == wanted

@@ -97,6 +97,8 @@ def _ending_multiples(step: _Step) -> Node | None:
     digits = step.by_ending
     if digits is None or step.places:
         return None
+    if digits == 0:
+        return seq(optional(text("-")), alt(text("0"), seq(NONZERO, repeat(DIGIT))))
     multiples = range(0, 10**digits, step.units)
     short = [text(str(n)) for n in multiples]
     long = [text(str(n).zfill(digits)) for n in multiples]
