@@ -6,21 +6,25 @@ It owns the two small states of one stream. It knows token bytes, not vocabulari
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 
 class IncrementalDetokenizer:
     """Bytes of tokens to text, as soon as characters are whole. Bytes that are no UTF-8 become U+FFFD."""
 
-    def __init__(self, token_bytes: Sequence[bytes]) -> None:
+    def __init__(self, token_bytes: Sequence[bytes], shown: Collection[int] = ()) -> None:
+        """`shown`: control tokens that come out as their text."""
         self._token_bytes = token_bytes
+        self._shown = shown
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def add(self, token: int) -> str:
-        """The characters that this token completes. Control tokens have no text. A character cut at the end never comes."""
+        """The characters that this token completes; none for other control tokens. A character cut at the end never comes."""
         data = self._token_bytes[token]
         control = len(data) > 1 and data.startswith(b"\xff")  # 0xff alone is a byte like others
-        return "" if control else self._decoder.decode(data)
+        if control:
+            return self._decoder.decode(data[1:]) if token in self._shown else ""
+        return self._decoder.decode(data)
 
 
 class StopStrings:

@@ -140,7 +140,7 @@ class Engine:
             arrival=self._arrivals,
             max_new=max_new,
             seed=resolve_seed(request.sampling),
-            detokenizer=IncrementalDetokenizer(self.tokenizer.token_bytes),
+            detokenizer=IncrementalDetokenizer(self.tokenizer.token_bytes, request.shown_tokens),
             stops=StopStrings(request.stop),
             matcher=matcher,
         )

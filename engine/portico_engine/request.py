@@ -63,6 +63,7 @@ class Request:
     grammar: CompiledGrammar | None = None
     prior: TokenPrior | None = None  # asked only where a grammar leaves a choice
     priority: int = 0  # lower runs first
+    shown_tokens: frozenset[int] = frozenset()  # control tokens whose text belongs to the answer: a call's marker
 
 
 @dataclass(frozen=True, slots=True)

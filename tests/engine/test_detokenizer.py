@@ -31,6 +31,11 @@ def test_control_tokens_have_no_text() -> None:
     assert [detokenizer.add(0), detokenizer.add(1)] == ["", "x"]
 
 
+def test_control_tokens_that_are_asked_for_come_out_as_their_text() -> None:
+    detokenizer = IncrementalDetokenizer([b"\xff[TOOL_CALLS]", b"x", b"\xff<s>"], {0})
+    assert [detokenizer.add(token) for token in (0, 1, 2)] == ["[TOOL_CALLS]", "x", ""]
+
+
 @given(
     pieces=st.lists(st.text("ab", max_size=4), max_size=12),
     stops=st.lists(st.text("ab", min_size=1, max_size=4), max_size=3),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from portico_engine.grammar.calls.formats import CallFormat as CallFormat
     from portico_engine.grammar.calls.formats import NamedTool as NamedTool
     from portico_engine.grammar.calls.formats import ToolChoice as ToolChoice
+    from portico_engine.grammar.calls.formats import control_tokens as control_tokens
     from portico_engine.grammar.calls.formats import detect_format as detect_format
     from portico_engine.grammar.calls.parser import ArgumentsText as ArgumentsText
     from portico_engine.grammar.calls.parser import CallCut as CallCut
@@ -47,6 +48,7 @@ _HOMES = {
     "CallFormat": "calls.formats",
     "NamedTool": "calls.formats",
     "ToolChoice": "calls.formats",
+    "control_tokens": "calls.formats",
     "detect_format": "calls.formats",
     "compile_tool_calls": "calls.compile",
     "tool_calls_grammar": "calls.compile",

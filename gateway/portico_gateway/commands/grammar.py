@@ -45,7 +45,7 @@ a file that is neither JSON nor GBNF; 4 the server can't be reached."""
 @click.option(
     "--format",
     "call_format",
-    type=click.Choice(["generic", "hermes", "llama3", "mistral"]),
+    type=click.Choice(["generic", "hermes", "llama3", "mistral", "mistral-args"]),
     default="generic",
     show_default=True,
     help="The model family's way to write tool calls.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from portico_engine.grammar import (
     ToolChoice,
     compile_schema,
     compile_tool_calls,
+    control_tokens,
     detect_format,
 )
 from portico_gateway.http.errors import from_engine
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 TOOLS_SHARE = 3  # the tools' text may fill a third of the context; beyond that only names and one-liners are shown
 MOST_CALLS = 8  # in one answer, where several are wanted
 _CACHED = 64
+_FOR_SEVERAL = (CallFormat.HERMES, CallFormat.MISTRAL, CallFormat.MISTRAL_ARGS)
 
 # (temperature, top_p, min_p) where the request leaves them open
 _CONVERSATION = (0.7, 0.9, 0.05)
@@ -65,7 +67,8 @@ def prepare(body: ChatRequest, engine: Engine) -> Prepared:
         template = engine.chat_template
         taught = "tools" in template
         format = detect_format(template) if taught else CallFormat.GENERIC
-        shape = _shape(body, tools, format)
+        control = control_tokens(format, engine.tokenizer)
+        shape = _shape(body, tools, format, control)
         messages = _messages(body.messages, keeps_calls="tool_calls" in template)
         if tools and not taught and body.tool_choice != "none":
             messages = _with_tools(messages, tools, engine)
@@ -83,6 +86,7 @@ def prepare(body: ChatRequest, engine: Engine) -> Prepared:
         max_tokens=min(body.limit or room, room),
         stop=body.stops,
         grammar=shape.grammar,
+        shown_tokens=frozenset(control.values()) if tools else frozenset(),
     )
     wanted = body.response_format.json_schema.schema_ if isinstance(body.response_format, JsonSchemaFormat) else None
     return Prepared(request, tools if may_call else (), format, wanted)
@@ -97,7 +101,7 @@ def grammar_field(body: ChatRequest) -> str | None:
     return "tools" if body.tools and body.tool_choice != "none" else None
 
 
-def _shape(body: ChatRequest, tools: Sequence[Tool], format: CallFormat) -> _Shape:
+def _shape(body: ChatRequest, tools: Sequence[Tool], format: CallFormat, control: Mapping[str, int]) -> _Shape:
     field = grammar_field(body)
     try:
         if body.grammar is not None:
@@ -108,7 +112,7 @@ def _shape(body: ChatRequest, tools: Sequence[Tool], format: CallFormat) -> _Sha
             return _Shape(_json_schema('{"type":"object"}'), field)
         if field == "tools":
             catalog = _canonical([[tool.name, tool.description, tool.parameters] for tool in tools])
-            return _Shape(_calls(catalog, _choice(body), format, _parallel(body, format)), field)
+            return _Shape(_calls(catalog, _choice(body), format, _parallel(body, format), tuple(control.items())), field)
     except GrammarError as error:
         raise from_engine(error, param=field) from error
     return _Shape(None, None)
@@ -128,8 +132,16 @@ def _json_schema(schema: str) -> CompiledGrammar:
 
 
 @functools.lru_cache(_CACHED)
-def _calls(catalog: str, choice: ToolChoice, format: CallFormat, parallel: tuple[int, int]) -> CompiledGrammar:
-    return compile_tool_calls([Tool(*entry) for entry in json.loads(catalog)], choice=choice, format=format, parallel=parallel)
+def _calls(
+    catalog: str, choice: ToolChoice, format: CallFormat, parallel: tuple[int, int], control: tuple[tuple[str, int], ...]
+) -> CompiledGrammar:
+    return compile_tool_calls(
+        [Tool(*entry) for entry in json.loads(catalog)],
+        choice=choice,
+        format=format,
+        parallel=parallel,
+        special_tokens=dict(control),
+    )
 
 
 def _canonical(value: Any) -> str:
@@ -146,7 +158,7 @@ def _choice(body: ChatRequest) -> ToolChoice:
 def _parallel(body: ChatRequest, format: CallFormat) -> tuple[int, int]:
     """Several calls where they are asked for; where nothing is said, if the model's own format was made for several."""
     if body.parallel_tool_calls is None:
-        return (1, MOST_CALLS) if format in (CallFormat.HERMES, CallFormat.MISTRAL) else (1, 1)
+        return (1, MOST_CALLS) if format in _FOR_SEVERAL else (1, 1)
     return (1, MOST_CALLS) if body.parallel_tool_calls else (1, 1)
 
 

@@ -26,6 +26,7 @@ TWO = {
     '<tool_call>\n{"name": "b", "arguments": {}}\n</tool_call>',
     CallFormat.LLAMA3: '{"name": "a", "parameters": {"x":1}}; {"name": "b", "parameters": {}}',
     CallFormat.MISTRAL: '[TOOL_CALLS][{"name": "a", "arguments": {"x":1}}, {"name": "b", "arguments": {}}]',
+    CallFormat.MISTRAL_ARGS: '[TOOL_CALLS]a[ARGS]{"x":1}[TOOL_CALLS]b[ARGS]{}',
 }
 
 
@@ -73,7 +74,11 @@ def test_arguments_are_handed_on_as_they_grow() -> None:
 
 @pytest.mark.parametrize(
     ("format", "call_text"),
-    [(CallFormat.HERMES, TWO[CallFormat.HERMES]), (CallFormat.MISTRAL, TWO[CallFormat.MISTRAL])],
+    [
+        (CallFormat.HERMES, TWO[CallFormat.HERMES]),
+        (CallFormat.MISTRAL, TWO[CallFormat.MISTRAL]),
+        (CallFormat.MISTRAL_ARGS, TWO[CallFormat.MISTRAL_ARGS]),
+    ],
 )
 @pytest.mark.parametrize("size", [None, 1])
 def test_text_before_the_marker_is_content_and_a_partial_marker_is_held_back(
@@ -168,3 +173,27 @@ def test_any_arguments_survive_any_cutting(arguments: list[dict[str, str]], data
     size = data.draw(st.integers(1, max(1, len(text))))
     events = parse(f"[TOOL_CALLS] [{text}]", CallFormat.MISTRAL, size=size)
     assert [event.arguments_json for event in events if isinstance(event, CallFinished)] == bodies
+
+
+@pytest.mark.parametrize("size", [None, 1, 4])
+def test_an_id_between_name_and_arguments_is_skipped_and_text_after_a_call_is_content(size: int | None) -> None:
+    text = '[TOOL_CALLS]a[CALL_ID]Ab1Cd2Ef3[ARGS]{"x":1} Done.'
+    events = parse(text, CallFormat.MISTRAL_ARGS, size=size, constrained=False)
+    assert events[:-1] == call(0, "a", '{"x":1}')
+    assert events[-1] in (ContentText(" Done."), ContentText("Done."))
+
+
+@pytest.mark.parametrize("text", ["[TOOL_CALLS]no call at all", "[TOOL_CALLS][1]", "[TOOL_CALLS]a[ARGS]"])
+def test_a_name_without_arguments_is_no_call(text: str) -> None:
+    events = parse(text, CallFormat.MISTRAL_ARGS, constrained=False)
+    assert not any(isinstance(event, CallFinished) for event in events)
+    if "[ARGS]" not in text:
+        assert "".join(event.text for event in events if isinstance(event, ContentText)) == text
+    else:
+        assert any(isinstance(event, CallCut) for event in events)
+
+
+@pytest.mark.parametrize("size", [None, 1])
+def test_arguments_that_are_no_object_cut_the_call(size: int | None) -> None:
+    events = parse("[TOOL_CALLS]a[ARGS]3", CallFormat.MISTRAL_ARGS, size=size)
+    assert any(isinstance(event, CallCut) for event in events)

@@ -9,7 +9,7 @@ import pytest
 from engine.grammar.oracle import MARK, accepts, forced, prefix_accepted
 from portico_engine.errors import GrammarError
 from portico_engine.grammar.calls.compile import compile_tool_calls
-from portico_engine.grammar.calls.formats import CallFormat, NamedTool, ToolChoice, detect_format
+from portico_engine.grammar.calls.formats import CallFormat, NamedTool, ToolChoice, control_tokens, detect_format
 from portico_engine.grammar.calls.parser import CallFinished, ContentText, ThinkingText, ToolCallParser
 from portico_engine.request import Tool
 
@@ -31,6 +31,7 @@ ONE = {
     CallFormat.HERMES: '<tool_call>\n{"name": "code__search", "arguments": {"query":"kv","limit":5}}\n</tool_call>',
     CallFormat.LLAMA3: '{"name": "code__search", "parameters": {"query":"kv","limit":5}}',
     CallFormat.MISTRAL: '[TOOL_CALLS][{"name": "code__search", "arguments": {"query":"kv","limit":5}}]',
+    CallFormat.MISTRAL_ARGS: '[TOOL_CALLS]code__search[ARGS]{"query":"kv","limit":5}',
 }
 TWO = {
     CallFormat.GENERIC: '[{"name":"db__tables","arguments":{}},{"name":"code__search","arguments":{"query":"\\"<tool_call>"}}]',
@@ -40,6 +41,7 @@ TWO = {
     '{"name": "code__search", "parameters": {"query":"\\"<tool_call>"}}',
     CallFormat.MISTRAL: '[TOOL_CALLS][{"name": "db__tables", "arguments": {}}, '
     '{"name": "code__search", "arguments": {"query":"\\"<tool_call>"}}]',
+    CallFormat.MISTRAL_ARGS: '[TOOL_CALLS]db__tables[ARGS]{}[TOOL_CALLS]code__search[ARGS]{"query":"\\"<tool_call>"}',
 }
 FORMATS = list(CallFormat)
 
@@ -104,7 +106,7 @@ def test_auto_allows_prose_without_calls(format: CallFormat) -> None:
 def test_auto_constrains_a_call_once_it_begins(format: CallFormat) -> None:
     lark = compile_tool_calls(TOOLS, choice="auto", format=format).lark
     assert accepts(lark, ONE[format])
-    marked = format in (CallFormat.HERMES, CallFormat.MISTRAL)
+    marked = format in (CallFormat.HERMES, CallFormat.MISTRAL, CallFormat.MISTRAL_ARGS)
     assert accepts(lark, "Let me look <tool that up.\n" + ONE[format]) is True
     bad = ONE[format].replace("code__search", "code__find")
     assert prefix_accepted(lark, bad) is None
@@ -141,6 +143,27 @@ def test_a_marker_that_is_a_control_token_is_asked_for_by_its_id() -> None:
     assert accepts(auto, [*b"I look.", MARK, *body])
     assert accepts(auto, [*b"I know."])
     assert not accepts(auto, [*b"I look.", MARK, *b"so"])
+
+
+def test_marks_between_name_and_arguments_can_be_control_tokens_too() -> None:
+    ids = {"[TOOL_CALLS]": MARK, "[ARGS]": MARK}
+    lark = compile_tool_calls(TOOLS, choice="auto", format=CallFormat.MISTRAL_ARGS, parallel=(1, 2), special_tokens=ids).lark
+    tables, search = list(b"db__tables"), list(b"code__search")
+    assert accepts(lark, [*b"So: ", MARK, *tables, MARK, *b"{}", MARK, *search, MARK, *b'{"query":"kv"}'])
+    assert not accepts(lark, [MARK, *tables, *b"[ARGS]{}"])
+    assert prefix_accepted(lark, [MARK, *b"code__find"]) is None
+
+
+def test_a_vocabulary_says_which_marks_are_tokens_of_its_own() -> None:
+    class Tokens:
+        def token_id(self, token: str) -> int | None:
+            return {"[TOOL_CALLS]": 9, "[ARGS]": 32}.get(token)
+
+        def is_control(self, token: int) -> bool:
+            return token == 9
+
+    assert control_tokens(CallFormat.MISTRAL_ARGS, Tokens()) == {"[TOOL_CALLS]": 9}
+    assert control_tokens(CallFormat.HERMES, Tokens()) == {}
 
 
 def test_one_bad_tool_is_degraded_or_left_out_and_the_others_stay_exact() -> None:
@@ -217,6 +240,7 @@ def test_what_the_grammar_allows_the_parser_understands(format: CallFormat) -> N
         ("{{- '<|python_tag|>' }}", CallFormat.LLAMA3),
         ("{{ '<|start_header_id|>ipython<|end_header_id|>' }}{{ '\"parameters\": ' }}", CallFormat.LLAMA3),
         ("{{ '[AVAILABLE_TOOLS] ' }}{{ '[TOOL_CALLS] [' }}", CallFormat.MISTRAL),
+        ("{{- '[TOOL_CALLS]' + call.function.name + '[ARGS]' + arguments }}", CallFormat.MISTRAL_ARGS),
     ],
 )
 def test_the_format_is_told_from_the_chat_template(template: str | None, format: CallFormat) -> None:

@@ -16,11 +16,19 @@ from portico_engine import ContextOverflow, Delta, FinishReason, ModelInfo, Requ
 PLAIN_TEMPLATE = "{% for message in messages %}...{% endfor %}"
 
 
+@dataclass
 class FakeTokenizer:
-    """A token a byte."""
+    """A token a byte, and `control` tokens by their text."""
 
     token_bytes = tuple(bytes([value]) for value in range(256))
     end_token_ids = frozenset({0})
+    control: Mapping[str, int] = field(default_factory=dict)
+
+    def token_id(self, token: str) -> int | None:
+        return self.control.get(token)
+
+    def is_control(self, token: int) -> bool:
+        return token in self.control.values()
 
     def encode(self, text: str, *, special: bool = False) -> list[int]:
         return list(text.encode())

@@ -154,6 +154,22 @@ async def test_with_auto_prose_stays_prose(serve: Any, fakes: Any) -> None:
     assert answer["choices"][0]["finish_reason"] == "stop"
 
 
+async def test_marks_that_are_control_tokens_are_written_as_such_and_read_back(serve: Any, fakes: Any) -> None:
+    template = "{% if tools %}[TOOL_CALLS]{{ name }}[ARGS]{% endif %}{{ message.tool_calls }}"
+    text = '[TOOL_CALLS]get_weather[ARGS]{"city":"Paris"}'
+    tokenizer = fakes.FakeTokenizer(control={"[TOOL_CALLS]": 9, "[ARGS]": 32, "<s>": 1})
+    engine = fakes.FakeEngine(script=lambda request: [text], chat_template=template, tokenizer=tokenizer)
+    async with serve(engine) as client:
+        answer = await ask(client, tools=[WEATHER], tool_choice="required")
+        await ask(client)
+    called, plain = engine.requests
+    assert called.shown_tokens == {9, 32}
+    assert "<[9]>" in called.grammar.lark
+    assert plain.shown_tokens == set()
+    (made,) = answer["choices"][0]["message"]["tool_calls"]
+    assert made["function"] == {"name": "get_weather", "arguments": '{"city":"Paris"}'}
+
+
 async def test_parallel_calls_are_an_array_only_where_asked_for(serve: Any, fakes: Any) -> None:
     engine = fakes.FakeEngine(script=lambda request: [f"[{CALL},{CALL}]"])
     async with serve(engine) as client:

@@ -10,9 +10,12 @@ import enum
 import json
 from dataclasses import dataclass, field
 
+from portico_engine.grammar.calls.formats import ARGS
 from portico_engine.grammar.calls.scan import WHITESPACE, Step, ValueScanner
 
 ARGUMENT_KEYS = ("arguments", "parameters")
+CALL_ID = "[CALL_ID]"
+_LONGEST_HEAD = 256  # characters of a name, an id and their marks
 
 
 class _At(enum.Enum):
@@ -112,6 +115,52 @@ class CallBody:
         if self.arguments is None:
             self.arguments = "{}"
         self.done = True
+
+
+@dataclass(slots=True)
+class NamedBody:
+    """State of one call that is written NAME[ARGS]{...}; read like a CallBody. A call's id before [ARGS] is skipped."""
+
+    name: str | None = None
+    arguments: str | None = None
+    done: bool = False
+    _head: str = ""
+    _value: list[str] = field(default_factory=list)
+    _scanner: ValueScanner = field(default_factory=ValueScanner)
+    _sent: int = 0
+
+    def step(self, c: str) -> None:
+        """Take one character; raises Malformed."""
+        if self.name is None:
+            self._head += c
+            if self._head.endswith(ARGS):
+                self._named()
+            elif c in "\r\n{" or len(self._head) > _LONGEST_HEAD:
+                raise Malformed(f"a name and {ARGS} were due, not {self._head[:40]!r}")
+            return
+        if not self._value and c in WHITESPACE:
+            return
+        if not self._value and c != "{":
+            raise Malformed(f"{c!r} where the arguments' object was due")
+        step = self._scanner.step(c)
+        if step is Step.BAD:
+            raise Malformed(f"{c!r} can't go on a JSON value")
+        self._value.append(c)
+        if step is Step.END:
+            self.arguments = _arguments("".join(self._value))
+            self.done = True
+
+    def _named(self) -> None:
+        name = self._head.removesuffix(ARGS).partition(CALL_ID)[0].strip(WHITESPACE)
+        if not name:
+            raise Malformed("the call has no name")
+        self.name = name
+
+    def take_arguments(self) -> str:
+        """Text of the arguments that was not taken yet."""
+        fresh = "".join(self._value[self._sent :])
+        self._sent = len(self._value)
+        return fresh
 
 
 def _string(text: str) -> str:

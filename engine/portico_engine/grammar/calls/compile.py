@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -106,7 +106,8 @@ def tool_calls_grammar(
                NamedTool: calls of this tool only.
     parallel   fewest and most calls in one answer, once there is one. With GENERIC, more than one possible makes a JSON array.
     thinking   the answer begins with a thought: `<think>` unless the prompt opened it, at most so many characters, `</think>`.
-    special_tokens   ids of markers that are control tokens of the model (Mistral's [TOOL_CALLS]); others are plain text.
+    special_tokens   ids of an envelope's `control` texts that are tokens of the model (Mistral's [TOOL_CALLS]); others are
+               plain text.
 
     Raises GrammarError for no tools, a name used twice, an unknown named tool, bad bounds, or where no tool is left to call.
     """
@@ -119,16 +120,16 @@ def tool_calls_grammar(
         return CallGrammar(_finished({}, _free_text(envelope(format, array=False)), thinking), CompileReport())
     family = envelope(format, array=most > 1)
     rules, bodies, report = _tool_rules(_chosen(tools, choice), family, bounds, limits or Limits())
-    rules[CALL] = _one_call(family, bodies)
-    body = _run_of_calls(family, fewest, most)
-    token = special_tokens.get(family.marker) if special_tokens and family.marker else None
+    known = special_tokens or {}
+    write = partial(_fixed, ids={text: known[text] for text in family.control if text in known})
+    rules[CALL] = _one_call(family, bodies, write)
+    body = _run_of_calls(family, fewest, most, write)
+    marker = write(family.marker or "")
     if choice == "auto":
-        body = _auto(family, body, token)
-    elif token is not None:
-        body = ir.seq(ir.TokenRef(token), body)
+        body = _auto(family, body, marker if isinstance(marker, ir.TokenRef) else None)
     else:
-        body = ir.seq(ir.text(family.marker or ""), body)
-        if thinking is not None:
+        body = ir.seq(marker, body)
+        if thinking is not None and not isinstance(marker, ir.TokenRef):
             body = ir.seq(ir.repeat(ir.chars("\n"), 0, 2), body)
     return CallGrammar(_finished(rules, body, thinking), report)
 
@@ -191,20 +192,29 @@ def _prefix(name: str, taken: set[str]) -> str:
     return f"{unique}--"
 
 
-def _one_call(family: Envelope, bodies: Mapping[str, ir.Node]) -> ir.Node:
-    options = [ir.seq(ir.text(_quoted(name) + family.arguments), arguments) for name, arguments in bodies.items()]
-    return ir.seq(ir.text(family.name), ir.alt(*options), ir.text(family.end))
+def _fixed(value: str, ids: Mapping[str, int]) -> ir.Node:
+    """Fixed text of an envelope; what is a control token of the model is that token."""
+    if not ids:
+        return ir.text(value)
+    pieces = re.split("(" + "|".join(map(re.escape, ids)) + ")", value)
+    return ir.seq(*(ir.TokenRef(ids[piece]) if piece in ids else ir.text(piece) for piece in pieces))
+
+
+def _one_call(family: Envelope, bodies: Mapping[str, ir.Node], write: Callable[[str], ir.Node]) -> ir.Node:
+    name_of = (lambda name: name) if family.bare else _quoted
+    options = [ir.seq(write(name_of(name) + family.arguments), arguments) for name, arguments in bodies.items()]
+    return ir.seq(write(family.name), ir.alt(*options), write(family.end))
 
 
 def _quoted(name: str) -> str:
     return json.dumps(name, ensure_ascii=False)
 
 
-def _run_of_calls(family: Envelope, fewest: int, most: int) -> ir.Node:
+def _run_of_calls(family: Envelope, fewest: int, most: int, write: Callable[[str], ir.Node]) -> ir.Node:
     """What follows the marker: the first call, and the others with all that stands between."""
     call = ir.Ref(CALL)
-    more = ir.repeat(ir.seq(ir.text(family.separator), call), fewest - 1, most - 1)
-    return ir.seq(ir.text(family.begin), call, more, ir.text(family.finish))
+    more = ir.repeat(ir.seq(write(family.separator), call), fewest - 1, most - 1)
+    return ir.seq(write(family.begin), call, more, write(family.finish))
 
 
 def _free_text(family: Envelope) -> ir.Node:
@@ -214,10 +224,10 @@ def _free_text(family: Envelope) -> ir.Node:
     return ir.seq(ir.repeat(_SPACE), ir.optional(ir.seq(ir.Chars(ir.complement(calls_begin)), ANY_TEXT)))
 
 
-def _auto(family: Envelope, calls: ir.Node, token: int | None) -> ir.Node:
+def _auto(family: Envelope, calls: ir.Node, token: ir.TokenRef | None) -> ir.Node:
     """Free text, or calls, or free text with calls at its end."""
     if token is not None:
-        return ir.seq(ANY_TEXT, ir.optional(ir.seq(ir.TokenRef(token), calls)))
+        return ir.seq(ANY_TEXT, ir.optional(ir.seq(token, calls)))
     if family.marker:
         return ir.alt(without(family.marker), ir.seq(up_to(family.marker), calls))
     return ir.alt(_free_text(family), ir.seq(ir.repeat(_SPACE), calls))

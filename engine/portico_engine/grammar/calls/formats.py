@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 
 class CallFormat(enum.StrEnum):
@@ -17,6 +17,7 @@ class CallFormat(enum.StrEnum):
     HERMES = "hermes"  # <tool_call>\n{"name": "NAME", "arguments": {...}}\n</tool_call>, as Hermes and Qwen
     LLAMA3 = "llama3"  # {"name": "NAME", "parameters": {...}}
     MISTRAL = "mistral"  # [TOOL_CALLS][{"name": "NAME", "arguments": {...}}]
+    MISTRAL_ARGS = "mistral-args"  # [TOOL_CALLS]NAME[ARGS]{...}, again for each call: tokenizers since v11
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ ToolChoice: TypeAlias = Literal["none", "auto", "required"] | NamedTool
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """The fixed text of a family: `marker` `begin` CALL (`separator` CALL)* `finish`, and a CALL is
-    `name` NAME `arguments` ARGUMENTS `end`, where NAME has its quotes."""
+    `name` NAME `arguments` ARGUMENTS `end`, where NAME is a JSON string, or `bare`."""
 
     name: str
     arguments: str
@@ -41,12 +42,16 @@ class Envelope:
     begin: str = ""
     separator: str = ""
     finish: str = ""
+    bare: bool = False
+    control: tuple[str, ...] = ()  # of the fixed text, what is a token of its own where the vocabulary has it
 
     @property
     def first(self) -> str:
         """The character that tells a call from prose where there is no marker."""
         return (self.begin + self.name)[0]
 
+
+TOOL_CALLS, ARGS = "[TOOL_CALLS]", "[ARGS]"
 
 _COMPACT = Envelope(name='{"name":', arguments=',"arguments":')
 _COMPACT_ARRAY = Envelope(name='{"name":', arguments=',"arguments":', begin="[", separator=",", finish="]")
@@ -59,7 +64,18 @@ _HERMES = Envelope(
     finish="\n</tool_call>",
 )
 _LLAMA3 = Envelope(name='{"name": ', arguments=', "parameters": ', separator="; ")
-_MISTRAL = Envelope(name='{"name": ', arguments=', "arguments": ', marker="[TOOL_CALLS]", begin="[", separator=", ", finish="]")
+_MISTRAL = Envelope(
+    name='{"name": ',
+    arguments=', "arguments": ',
+    marker=TOOL_CALLS,
+    begin="[",
+    separator=", ",
+    finish="]",
+    control=(TOOL_CALLS,),
+)
+_MISTRAL_ARGS = Envelope(
+    name="", arguments=ARGS, end="", marker=TOOL_CALLS, separator=TOOL_CALLS, bare=True, control=(TOOL_CALLS, ARGS)
+)
 
 THINK_OPEN = "<think>"
 THINK_CLOSE = "</think>"
@@ -76,17 +92,33 @@ def envelope(format: CallFormat, *, array: bool) -> Envelope:
             return _LLAMA3
         case CallFormat.MISTRAL:
             return _MISTRAL
+        case CallFormat.MISTRAL_ARGS:
+            return _MISTRAL_ARGS
 
 
 def detect_format(chat_template: str | None) -> CallFormat:
     """The format that a chat template teaches; GENERIC where it teaches none that we write (or there is no template)."""
     if not chat_template:
         return CallFormat.GENERIC
-    if "[TOOL_CALLS]" in chat_template:
-        return CallFormat.MISTRAL
+    if TOOL_CALLS in chat_template:
+        return CallFormat.MISTRAL_ARGS if ARGS in chat_template else CallFormat.MISTRAL
     if "<tool_call>" in chat_template:
         # the same tags around XML-like <function=...> (Qwen3-Coder) are another format
         return CallFormat.GENERIC if "<function=" in chat_template else CallFormat.HERMES
     if "<|python_tag|>" in chat_template or ("ipython" in chat_template and '"parameters"' in chat_template):
         return CallFormat.LLAMA3
     return CallFormat.GENERIC
+
+
+class Tokens(Protocol):
+    """What is asked of a tokenizer."""
+
+    def token_id(self, token: str) -> int | None: ...
+
+    def is_control(self, token: int) -> bool: ...
+
+
+def control_tokens(format: CallFormat, tokens: Tokens) -> dict[str, int]:
+    """The ids of a family's marks that are control tokens of this vocabulary; a model was trained to write those."""
+    ids = {text: tokens.token_id(text) for text in envelope(format, array=False).control}
+    return {text: token for text, token in ids.items() if token is not None and tokens.is_control(token)}

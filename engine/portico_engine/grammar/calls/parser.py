@@ -10,8 +10,8 @@ import enum
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from portico_engine.grammar.calls.body import CallBody, Malformed
-from portico_engine.grammar.calls.formats import THINK_CLOSE, THINK_OPEN, CallFormat
+from portico_engine.grammar.calls.body import CallBody, Malformed, NamedBody
+from portico_engine.grammar.calls.formats import THINK_CLOSE, THINK_OPEN, TOOL_CALLS, CallFormat
 from portico_engine.grammar.calls.scan import WHITESPACE
 
 
@@ -65,7 +65,11 @@ class CallCut:
 
 Event: TypeAlias = ContentText | ThinkingText | CallStarted | ArgumentsText | CallFinished | CallCut
 
-_MARKERS = {CallFormat.HERMES: ("<tool_call>",), CallFormat.MISTRAL: ("[TOOL_CALLS]",)}
+_MARKERS = {
+    CallFormat.HERMES: ("<tool_call>",),
+    CallFormat.MISTRAL: (TOOL_CALLS,),
+    CallFormat.MISTRAL_ARGS: (TOOL_CALLS,),
+}
 _HERMES_CLOSE = "</tool_call>"
 _PYTHON_TAG = "<|python_tag|>"
 
@@ -92,7 +96,7 @@ class ToolCallParser:
     _pending: str = ""  # not decided yet
     _raw: list[str] = field(default_factory=list)  # of a run, since its last finished call
     _array: bool = False
-    _body: CallBody = field(default_factory=CallBody)
+    _body: CallBody | NamedBody = field(default_factory=CallBody)
     _index: int = 0
     _named: bool = False  # CallStarted of the current body was sent
     _events: list[Event] = field(default_factory=list)
@@ -194,6 +198,8 @@ class ToolCallParser:
         """Between the bodies of a run of calls."""
         if self.format is CallFormat.HERMES and self._index and self._pending.lstrip(WHITESPACE).startswith("<"):
             return self._hermes_close()
+        if self.format is CallFormat.MISTRAL_ARGS:
+            return self._named_run()
         c = self._pending[0]
         if c in WHITESPACE or (c in ",;" and self._index):
             self._take_raw()
@@ -206,6 +212,21 @@ class ToolCallParser:
             self._body, self._named, self._in = CallBody(), False, _In.BODY
         else:
             self._give_back()
+        return True
+
+    def _named_run(self) -> bool:
+        """A name follows the marker at once; after a call only another marker goes on."""
+        if not self._index or self._raw:
+            self._body, self._named, self._in = NamedBody(), False, _In.BODY
+            return True
+        rest = self._pending.lstrip(WHITESPACE)
+        if TOOL_CALLS.startswith(rest):  # not whole yet
+            if rest != TOOL_CALLS:
+                return False
+        elif not rest.startswith(TOOL_CALLS):
+            self._in = _In.TEXT
+            return True
+        self._pending, self._raw = rest.removeprefix(TOOL_CALLS), [TOOL_CALLS]
         return True
 
     def _hermes_close(self) -> bool:
