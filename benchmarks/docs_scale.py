@@ -26,6 +26,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `portico-docs` sets it for itself
+
 import anyio
 import psutil
 from mcp import Client

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -35,6 +36,8 @@ def main() -> None:
 @commands.cache_option
 def serve(roots: tuple[Path, ...], http: int | None, host: str, cache_dir: Path | None) -> None:
     """Serve documentation over stdio or Streamable HTTP (what `portico-docs DIR...` does)."""
+    # Before numpy is imported: one thread multiplies as fast here, and a second one takes the core that reads the index.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from portico_servers.docs.errors import SourceError
 
     try:

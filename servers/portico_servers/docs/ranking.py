@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
 from itertools import combinations
 from typing import NamedTuple
 
@@ -119,7 +120,7 @@ def lexical(
         " JOIN passage p ON p.id = f.id JOIN page ON page.id = p.page_id ORDER BY f.score",
         (*weights, match, limit),
     ).fetchall()
-    return [Scored(*row) for row in rows]
+    return list(map(Scored._make, rows))
 
 
 class Found(NamedTuple):
@@ -160,6 +161,11 @@ def _names(db: sqlite3.Connection, words: Sequence[str], sections: Collection[in
     return found
 
 
+@lru_cache(maxsize=1 << 16)
+def _lists_changes(path: str) -> bool:
+    return _CHANGES.search(path) is not None
+
+
 def _dice(one: Collection[str], other: Collection[str]) -> float:
     return 2 * len(set(one) & set(other)) / max(1, len(one) + len(other))
 
@@ -167,9 +173,7 @@ def _dice(one: Collection[str], other: Collection[str]) -> float:
 def rank(found: Found, meaning: Sequence[Near] = (), weights: Mapping[str, float] = FUSION) -> list[Ranked]:
     """Sections, best first. `meaning`: passages by similarity of embeddings, best first."""
     everything = (*found.words, *found.near, *found.titles)
-    best: dict[int, int] = {}
-    for item in everything:
-        best.setdefault(item.section, item.passage)
+    best = {item.section: item.passage for item in reversed(everything)}  # the first of a section stays
     alike: dict[int, float] = {}
     for passage, section, similarity in meaning:
         best.setdefault(section, passage)
@@ -183,7 +187,7 @@ def rank(found: Found, meaning: Sequence[Near] = (), weights: Mapping[str, float
         },
         weights,
     )
-    for section in {item.section for item in everything if _CHANGES.search(item.path)} & scores.keys():
+    for section in {item.section for item in everything if _lists_changes(item.path)} & scores.keys():
         scores[section] *= _CHANGES_FACTOR
     return [Ranked(s, best[s], score) for s, score in sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))]
 
@@ -209,10 +213,10 @@ class Frequencies:
 
 def shares(found: Sequence[Scored], rest: float = 0.0) -> dict[int, float]:
     """Section -> its score as a share of the best section's: that of its best passage, and `rest` of all others'."""
-    scores: dict[int, list[float]] = {}
-    for item in found:
-        scores.setdefault(item.section, []).append(item.score)  # the best comes first
-    total = {section: values[0] + rest * sum(values[1:]) for section, values in scores.items()}
+    total: dict[int, float] = {}
+    for item in found:  # a section's best passage comes first
+        known = total.get(item.section)
+        total[item.section] = item.score if known is None else known + rest * item.score
     highest = max(total.values(), default=0.0)
     return {section: value / highest for section, value in total.items()} if highest > 0 else {}
 
