@@ -23,6 +23,7 @@ from portico_engine.grammar.ir import Grammar
 from portico_engine.grammar.protocol import Vocabulary
 from portico_engine.grammar.worst import NO_BOUND, longest_ending
 
+_MOST_WORK = 2_000_000  # of deriving, for one grammar: about a second
 _MAX_TOKEN = 20  # characters: longer tokens are left out where the budget is tight
 
 _IS_PLAIN = np.array([code >= 0x20 and chr(code) not in '"\\' for code in range(OTHER)] + [True])  # columns, by JSON's strings
@@ -270,14 +271,25 @@ class Cursor:
         if place.begun:
             kept = np.isin(allowed, list(self._finishing(place, left)))
         else:
-            after = self.completions.follow(place.state, allowed)
-            fits = [
-                state for state in np.unique(after).tolist() if state != DEAD and self.completions.cost(state, left) <= left
-            ]
-            kept = np.isin(after, fits)
+            kept = self._fitting(place.state, allowed, left)
         if plan.tokens:
             kept |= allowed == plan.tokens[0]
         return kept
+
+    def _fitting(self, state: int, allowed: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.bool_]:
+        """Which tokens lead to a state with an ending that fits. Where finding out has become too dear (an unanchored pattern
+        that counts to hundreds), none but those already known to: the plan is kept anyway, so that the text still ends."""
+        if self.completions.machine.work > _MOST_WORK:
+            return np.zeros(len(allowed), dtype=np.bool_)
+        after = self.completions.follow(state, allowed)
+        states, counts = np.unique(after, return_counts=True)
+        fits = []
+        for one in states[np.argsort(-counts, kind="stable")].tolist():
+            if one != DEAD and self.completions.cost(one, left) <= left:
+                fits.append(one)
+            if self.completions.machine.work > _MOST_WORK:
+                break
+        return np.isin(after, fits)
 
     def _finishing(self, place: Place, left: int) -> Iterable[int]:
         for token, data in self.completions.tokens.trailing:

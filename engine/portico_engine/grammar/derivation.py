@@ -67,6 +67,7 @@ class Derivation:
         self._rule_texts = self._knuth()
         self._settled = True
         self._steps: dict[Node, automata.Steps] = {}
+        self.work = 0  # pairs of alternatives that were compared: what deriving has cost so far
         self._nodes: list[Node] = []
         self._numbers: dict[Node, int] = {}
         self._endings: dict[int, Ending | None] = {}
@@ -169,6 +170,7 @@ class Derivation:
                 first = tuple((low, high, seq(after, rest)) for low, high, after in self.steps(parts[0]))
                 return _union(first, self.steps(rest)) if self.nullable(parts[0]) else first
             case Alt(options):
+                self.work += len(options) ** 2
                 out: automata.Steps = ()
                 for option in options:
                     out = _union(out, self.steps(option))

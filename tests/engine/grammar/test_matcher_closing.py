@@ -4,6 +4,7 @@ valid."""
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from engine.grammar.schemas import allowed, empty_mask, factory, tokenizer
 from portico_engine.errors import Unsatisfiable
-from portico_engine.grammar import compile_schema
+from portico_engine.grammar import compile_schema, completion
 from portico_engine.grammar.check import check_arguments
 from portico_engine.grammar.compiled import CompiledGrammar
 
@@ -184,3 +185,27 @@ def test_a_recursive_grammar_without_bounds_is_closed_as_well() -> None:
         text, ended = generate(grammar, 20 + who, pick, force=True)
         assert ended
         assert check_arguments(schema, json.loads(text)) == []
+
+
+@pytest.mark.parametrize("who", range(4))
+def test_a_grammar_that_is_dear_to_derive_is_closed_along_the_plan(who: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(completion, "_MOST_WORK", 0)
+    schema = {"type": "object", "properties": {"id": {"type": "string", "pattern": "[a-z0-9_-]{40}|x"}}, "required": ["id"]}
+    grammar = compile_schema(schema)
+    shortest = factory().matcher(grammar).closing_tokens(10_000)
+    assert shortest is not None
+    for more in (0, 7, 30):
+        text, ended = generate(grammar, len(shortest) + more, picks(who)[who], force=True)
+        assert ended
+        assert not check_arguments(schema, json.loads(text))
+
+
+def test_counting_to_hundreds_in_an_unanchored_pattern_does_not_hang() -> None:
+    grammar = compile_schema({"type": "string", "pattern": "[a-z0-9_-]{162}"})
+    shortest = factory().matcher(grammar).closing_tokens(10_000)
+    assert shortest is not None
+    began = time.thread_time()
+    text, ended = generate(grammar, len(shortest) + 20, picks(0)[0], force=True)
+    assert ended
+    assert len(json.loads(text)) >= 162
+    assert time.thread_time() - began < 30  # without a limit on its work: minutes
