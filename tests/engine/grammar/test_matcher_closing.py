@@ -209,3 +209,24 @@ def test_counting_to_hundreds_in_an_unanchored_pattern_does_not_hang() -> None:
     assert ended
     assert len(json.loads(text)) >= 162
     assert time.thread_time() - began < 30  # without a limit on its work: minutes
+
+
+def _too_deep(*_: object) -> int:
+    raise RecursionError
+
+
+def test_rules_too_deep_to_be_bounded_have_every_budget_looked_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    levels = {
+        f"d{i}": {"type": "object", "properties": {"a": {"$ref": f"#/$defs/d{i + 1}"}, "b": {}}, "required": ["a"]}
+        for i in range(60)
+    }
+    deep = {"$ref": "#/$defs/d0", "$defs": {**levels, "d60": {"type": "integer"}}}
+    grammar = compile_schema(deep)
+    with monkeypatch.context() as patch:
+        patch.setattr(completion, "longest_ending", _too_deep)
+        assert factory().matcher(grammar).compiled.completions.enough == completion.NO_BOUND  # type: ignore[union-attr]
+    shortest = factory().matcher(grammar).closing_tokens(10_000)
+    assert shortest is not None
+    text, ended = generate(grammar, len(shortest) + 5, picks(0)[0], force=True)
+    assert ended
+    assert not check_arguments(deep, json.loads(text))
