@@ -23,9 +23,13 @@ from portico_engine.grammar.protocol import Bitmask, Matcher, Vocabulary
 if TYPE_CHECKING:
     from llguidance import LLExecutor, LLMatcher, LLTokenizer
 
-# Tokens that a mask allows all at once where a lexeme has room for any of them: pieces of strings, short and long. The line
-# separators are left out, as ECMAScript's `.` leaves them out.
-_SLICES = [rf'[^"\\\x00-\x1F\x7F\u{{2028}}\u{{2029}}]{{1,{length}}}' for length in (10, 30)]
+# Tokens that a mask allows all at once where a lexeme has room for any of them: pieces of strings, and of names and words. The
+# line separators are left out, as ECMAScript's `.` leaves them out.
+_SLICES = [
+    *(rf'[^"\\\x00-\x1F\x7F\u{{2028}}\u{{2029}}]{{1,{length}}}' for length in (10, 18, 30)),
+    "[a-zA-Z0-9]{1,18}",
+    "[a-zA-Z0-9._-]{1,18}",
+]
 _MOST_LANES = 8
 _WINDOW = 8  # tokens before a forced run that its canonical tokenization is checked against
 _ENTRY_BYTES = 96 * 1024  # what a compiled grammar costs beside its text
