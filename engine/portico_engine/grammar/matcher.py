@@ -117,8 +117,10 @@ class LLGuidanceFactory:
             assert bitmask.flags.c_contiguous
             executor.unsafe_compute_mask_ptr(running, bitmask.ctypes.data, bitmask.shape[1] * 4, bitmask.shape[0])
         for row, matcher, remaining in rows:
+            assert isinstance(matcher, LLGuidanceMatcher)
+            if matcher.recover():
+                _fill(matcher.ll, bitmask, row)
             if remaining is not None:
-                assert isinstance(matcher, LLGuidanceMatcher)
                 matcher.restrict(bitmask, row, remaining)
 
 
@@ -190,6 +192,7 @@ class LLGuidanceMatcher:
         self._ended = False
         self._cursor: Cursor | None = None
         self._open_until = compiled.open_until
+        self._counted = False  # the grammar that counts has taken over
         self._since_quote = 0  # bytes since the last quote that no backslash stands before: at least as many as a string has
 
     def accept_token(self, token: int) -> bool:
@@ -228,11 +231,23 @@ class LLGuidanceMatcher:
         return total
 
     def _be_exact(self) -> None:
-        """A string nears its bound: the grammar that counts takes over. So far both mean the same."""
+        """A string nears its bound: the grammar that counts takes over, unless counting is too much for llguidance. So far both
+        mean the same."""
+        self._open_until = None
         exact = self.compiled.exact.deep_copy()
-        taken = exact.try_consume_tokens(self._tokens)
-        assert taken == len(self._tokens)
-        self.ll, self._open_until = exact, None
+        if exact.try_consume_tokens(self._tokens) == len(self._tokens):
+            self.ll, self._counted = exact, True
+
+    def recover(self) -> bool:
+        """Where the grammar that counts has failed in the lexer, go on without it: then the call's check is the bound. False:
+        there was nothing to recover from."""
+        if not self._counted or not self.ll.is_error():
+            return False
+        ll = self.compiled.matcher().ll
+        if ll.try_consume_tokens(self._tokens) != len(self._tokens):
+            return False
+        self.ll, self._counted = ll, False
+        return True
 
     def fill_bitmask(self, bitmask: Bitmask, row: int, remaining: int | None = None) -> None:
         self.factory.fill_bitmasks(bitmask, [(row, self, remaining)])
@@ -368,6 +383,6 @@ class LLGuidanceMatcher:
     def clone(self) -> LLGuidanceMatcher:
         copy = LLGuidanceMatcher(self.factory, self.compiled, self.ll.deep_copy(), self._tokens)
         copy._ended = self._ended
-        copy._open_until, copy._since_quote = self._open_until, self._since_quote
+        copy._open_until, copy._counted, copy._since_quote = self._open_until, self._counted, self._since_quote
         copy._cursor = None if self._cursor is None else self._cursor.copy()
         return copy

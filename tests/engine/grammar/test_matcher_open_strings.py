@@ -104,3 +104,23 @@ def test_random_walks_stay_on_the_exact_masks() -> None:
         assert exact.accept_token(token)
         if late.is_terminated():
             break
+
+
+def test_where_counting_is_too_much_for_the_lexer_the_string_goes_on_uncounted() -> None:
+    late, _ = pair()
+    feed((late,), '{"a":"' + "k" * 250)
+
+    class Failed:
+        def is_error(self) -> bool:
+            return True
+
+        def is_stopped(self) -> bool:
+            return False
+
+        def unsafe_compute_mask_ptr(self, *_: object) -> None: ...
+
+    late.ll = Failed()  # type: ignore[assignment]  # as after "too many expressions constructed"
+    allowed = np.flatnonzero(np.unpackbits(bits(late).view(np.uint8), bitorder="little"))
+    assert len(allowed) > 1000
+    feed((late,), 'k","b":""}')
+    assert late.is_terminated()
