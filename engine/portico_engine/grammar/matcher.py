@@ -378,7 +378,8 @@ class LLGuidanceMatcher:
             n_tokens -= 1
         if n_tokens:
             self.ll.rollback(n_tokens)
-        self._since_quote = self._count_back()
+        if self._open_until is not None:
+            self._since_quote = self._count_back()
 
     def clone(self) -> LLGuidanceMatcher:
         copy = LLGuidanceMatcher(self.factory, self.compiled, self.ll.deep_copy(), self._tokens)

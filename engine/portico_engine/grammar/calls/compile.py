@@ -24,13 +24,12 @@ from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.calls.formats import THINK_CLOSE, THINK_OPEN, CallFormat, Envelope, NamedTool, ToolChoice, envelope
 from portico_engine.grammar.compiled import CompiledGrammar, CompileReport
 from portico_engine.grammar.markers import ANY_TEXT, up_to, without
-from portico_engine.grammar.schema.compiler import printed_or_looser, tool_to_ir
+from portico_engine.grammar.schema.compiler import RULE_BYTES, printed_or_looser, tool_to_ir
 from portico_engine.request import Tool
 
 CALL = "call"  # the rule of one call, an object
 _SPACE = ir.chars(" \t\r\n")
 
-_RULE_BYTES = 6_000  # of a rule's nodes, rounded up from real tools'
 _catalogs: ByteCache[CompiledGrammar] = ByteCache(32 * 1024 * 1024)
 
 
@@ -82,7 +81,7 @@ def compile_tool_calls(
         grammar, report, printed = printed_or_looser(lambda limits: join(limits=limits), limits, CALL)
     report = replace(report, compile_seconds=time.perf_counter() - began)
     compiled = CompiledGrammar(printed.text, report, grammar, printed.open_strings)
-    _catalogs.put(key, compiled, _RULE_BYTES * len(grammar.rules) + 4 * len(printed.text))
+    _catalogs.put(key, compiled, RULE_BYTES * len(grammar.rules) + 4 * len(printed.text))
     return compiled
 
 

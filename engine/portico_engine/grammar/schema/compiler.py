@@ -20,7 +20,7 @@ from portico_engine.grammar.schema.document import SchemaDocument
 from portico_engine.grammar.schema.shared import shared_rules
 
 ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
-_RULE_BYTES = 6_000  # of a rule's nodes, rounded up from real tools'
+RULE_BYTES = 6_000  # of a rule's nodes, rounded up from real tools'
 
 
 def schema_to_ir(
@@ -127,7 +127,7 @@ _TOOLS: ByteCache[tuple[Grammar | None, CompileReport]] = ByteCache(
 
 
 def _size(grammar: Grammar | None) -> int:
-    return _RULE_BYTES * (1 + len(grammar.rules if grammar else ()))
+    return RULE_BYTES * (1 + len(grammar.rules if grammar else ()))
 
 
 def _tool_to_ir(
