@@ -63,12 +63,12 @@ class Database:
 
     def _open_writer(self) -> None:
         self._writer = self._connect()
+        _use_wal(self._writer)
         with self.write() as db:
             prepare(db)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=_BUSY_MS / 1000, check_same_thread=False, isolation_level=None)
-        connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA cache_size = -32000")
@@ -125,3 +125,17 @@ class Database:
         version = self._writer.execute("PRAGMA data_version").fetchone()[0]
         changed, self._seen_version = version != self._seen_version, version
         return bool(changed)
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """The file's journal becomes a write-ahead log, for good. Of two processes that open a new file SQLite tells one "locked"
+    at once, whatever its timeout is (waiting would be a deadlock if both hold what the other needs): that one tries again."""
+    until = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(0.01)

@@ -47,6 +47,33 @@ def test_a_place_where_no_index_can_be_kept_is_named(tmp_path: Path) -> None:
         Service([], tmp_path / "file")
 
 
+def test_new_indexes_are_opened_by_many_at_once(tmp_path: Path) -> None:
+    opens = """
+import sys
+from pathlib import Path
+from portico_servers.docs.database import Database
+for number in range(60):
+    print("ready", flush=True)
+    input()
+    Database(Path(sys.argv[1]) / str(number)).close()
+"""
+    command = [sys.executable, "-c", opens, str(tmp_path)]
+    running = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1)
+        for _ in range(4)
+    ]
+    for _ in range(60):
+        for process in running:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n", process.communicate()[1]
+        for process in running:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+    for process in running:
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+
+
 def test_two_processes_fill_one_index_side_by_side(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "portico_servers.docs", "add", "--cache-dir", str(tmp_path / "cache")]
     for name in ("one", "two"):
