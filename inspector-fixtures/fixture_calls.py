@@ -73,17 +73,25 @@ _TOOLS: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("db__describe", {"table": "nothing"}),
     ],
 }
-_RESOURCE = {
-    "code": "code://code/web/money.ts",
-    "docs": "docs://workspace/local/handbook.md",
-    "db": "db://orders/orders",
-    "gateway": "portico://db/db://orders/customers",
+_RESOURCES = {
+    "code": ("code://code/web/money.ts", "code://code"),
+    "docs": ("docs://workspace/local/handbook.md", "docs://workspace/local", "docs://libraries"),
+    "db": ("db://orders/orders",),
+    "gateway": ("portico://db/db://orders/customers",),
 }
-_PROMPT = {
-    "code": ("explain_symbol", "name=total_with_tax"),
-    "docs": ("summarize", "page=handbook.md"),
-    "db": ("explore_table", "table=customers"),
-    "gateway": ("docs__answer", "question=When is the counter open?"),
+_PROMPTS = {
+    "code": (
+        ("explain_symbol", "name=total_with_tax"),
+        ("review_diff", "ref=first"),
+        ("trace_call", "name=take"),
+    ),
+    "docs": (("summarize", "page=handbook.md"), ("answer", "question=When is the counter open?")),
+    "db": (
+        ("explore_table", "table=customers"),
+        ("answer_question", "question=Who paid the most?"),
+        ("profile_column", "table=orders", "column=status"),
+    ),
+    "gateway": (("docs__answer", "question=When is the counter open?"),),
 }
 
 
@@ -113,11 +121,11 @@ def _once(server: str) -> Iterator[Call]:
         yield _tool(server, "http", "modern", name, arguments)
     method = "resources/templates/list"
     yield Call(server, "http", "modern", method, ("--method", method))
-    uri = _RESOURCE[server]
-    yield Call(server, "http", "legacy", f"resources/read {uri}", ("--method", "resources/read", "--uri", uri))
-    name, argument = _PROMPT[server]
-    arguments = ("--method", "prompts/get", "--prompt-name", name, "--prompt-args", argument)
-    yield Call(server, "http", "modern", f"prompts/get {name}", arguments)
+    for uri in _RESOURCES[server]:
+        yield Call(server, "http", "legacy", f"resources/read {uri}", ("--method", "resources/read", "--uri", uri))
+    for name, *given in _PROMPTS[server]:
+        arguments = ("--method", "prompts/get", "--prompt-name", name, "--prompt-args", *given)
+        yield Call(server, "http", "modern", f"prompts/get {name}", arguments)
 
 
 def _tool(server: str, transport: Transport, era: Era, name: str, arguments: dict[str, Any]) -> Call:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,6 +100,19 @@ def test_a_question_about_data_is_computed_by_the_database(home: dict[str, str],
     assert found["calls"][0]["tool"].startswith("db__")
     assert str(expected) in found["calls"][0]["text"]
     assert "table orders" in [s["label"] for s in found["sources"]]
+
+
+def test_the_demos_questions_reach_the_three_servers_also_where_the_folder_has_the_products_name(
+    home: dict[str, str], workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "demo")
+    folder = tmp_path / "portico"
+    shutil.copytree(ROOT / "engine" / "portico_engine" / "kv", folder / "kv", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "README.md", folder)
+    shutil.copy(workspace / "shop.db", folder)
+    questions = runpy.run_path(str(ROOT / "demo" / "run.py"))["QUESTIONS"]
+    asked = [answer(home, folder, question)["calls"][0]["tool"].partition("__")[0] for question in questions]
+    assert asked == ["code", "docs", "db"]
 
 
 def test_bare_it_takes_the_working_directory_and_the_question_from_stdin(home: dict[str, str], workspace: Path) -> None:

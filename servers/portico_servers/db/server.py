@@ -15,6 +15,7 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp_types import CallToolResult, InputRequiredResult, Resource, TextContent, Tool
 
+from portico_servers.common.notify import Notifier
 from portico_servers.common.server import PorticoServer
 from portico_servers.common.validation import first_error, validator
 from portico_servers.db import canned, local, sources
@@ -23,10 +24,10 @@ from portico_servers.db.answers import Answer
 from portico_servers.db.database import Call, Databases
 from portico_servers.db.errors import ArgumentError, ConfigError, DbError
 from portico_servers.db.limits import Limits
-from portico_servers.db.notify import Notifier, watch
 from portico_servers.db.resources import add_local_schema, add_resources, table_resources
 from portico_servers.db.suggest import did_you_mean
 from portico_servers.db.tool_table import BUILT_IN, ToolSpec
+from portico_servers.db.watching import watch
 from portico_servers.db.workers import Pool
 from portico_servers.db.writing import add_write, writable
 

@@ -62,8 +62,16 @@ class Progress:
         return {"ready": "", "embedding": "", "failed": self.problem}.get(self.phase, "indexing has just begun")
 
 
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Told from the indexer's thread what changed after the first pass."""
+
+    pages: Callable[[Shelf, Sequence[str]], None]  # paths of a shelf, re-read or gone
+    shelves: Callable[[], None]  # another process added a library, or removed one
+
+
 class Indexer:
-    """`start` returns at once; `stop` ends the thread within about a second. `on_change` hears of pages re-read later."""
+    """`start` returns at once; `stop` ends the thread within about a second."""
 
     def __init__(
         self,
@@ -72,18 +80,18 @@ class Indexer:
         embedder: Embedder,
         *,
         watch: bool = True,
-        on_change: Callable[[Shelf, Sequence[str]], None] | None = None,
     ) -> None:
         self.progress = Progress()
         self._store = store
         self._vectors = vectors
         self._embedder = embedder
         self._watch = watch
-        self._on_change = on_change
+        self._listener: Listener | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, shelves: Callable[[], Sequence[Shelf]]) -> None:
+    def start(self, shelves: Callable[[], Sequence[Shelf]], listener: Listener | None = None) -> None:
+        self._listener = listener
         self._stop.clear()
         self._thread = threading.Thread(target=self._run, args=(shelves,), name="docs-indexer", daemon=True)
         self._thread.start()
@@ -99,7 +107,7 @@ class Indexer:
             self._load_vectors()
             self.update(mine)
             if self._watch and not self._stop.is_set():
-                self._follow(mine)
+                self._follow(mine, shelves)
         except Exception as error:  # the outermost loop of this thread: it must end in a state that is told
             log.exception("the indexer stopped")
             self.progress.set(phase="failed", problem=f"indexing failed: {error}")
@@ -185,13 +193,18 @@ class Indexer:
         except sqlite3.Error as error:
             log.warning("vectors can't be read: %s", error)
 
-    def _follow(self, shelves: Sequence[Shelf]) -> None:
+    def _follow(self, mine: Sequence[Shelf], shelves: Callable[[], Sequence[Shelf]]) -> None:
         """Re-read what changes on disk, and take in what another process wrote (`portico-docs add`), until stopped."""
-        places = {shelf: Path(shelf.source) for shelf in shelves if shelf.kind in ("dir", "file")}
+        places = {shelf: Path(shelf.source) for shelf in mine if shelf.kind in ("dir", "file")}
         places = {shelf: path for shelf, path in places.items() if path.exists()}
+        names = {shelf.name for shelf in mine}
         for touched in self._changes(sorted(set(places.values()))):
             if self._store.written_by_others():
                 self._load_vectors()
+                now = {shelf.name for shelf in shelves()}
+                if now != names and self._listener is not None:
+                    self._listener.shelves()
+                names = now
             for shelf, place in places.items():
                 if any(place == path or place in path.parents for path in touched):
                     self._follow_shelf(shelf)
@@ -212,8 +225,8 @@ class Indexer:
         paths = self._update_shelf(shelf)
         if paths:
             self._embed()
-            if self._on_change is not None:
-                self._on_change(shelf, paths)
+            if self._listener is not None:
+                self._listener.pages(shelf, paths)
 
 
 def scan(shelf: Shelf) -> Iterator[Found]:

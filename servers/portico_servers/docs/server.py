@@ -4,31 +4,29 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import anyio.to_thread
 from anyio.from_thread import BlockingPortal
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context, MCPServer
-from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.shared.subscriptions import ResourceUpdated
 from mcp_types import (
     CallToolResult,
-    Completion,
-    CompletionArgument,
-    CompletionContext,
     InputRequiredResult,
-    PromptReference,
-    ResourceTemplateReference,
+    Resource,
     ToolAnnotations,
 )
 from pydantic import AnyUrl, Field
 
 from portico_servers.common import cursor as cursors
+from portico_servers.common.notify import Notifier
 from portico_servers.common.server import PorticoServer
 from portico_servers.docs.answers import (
     ListResult,
@@ -42,22 +40,28 @@ from portico_servers.docs.answers import (
     library_entry,
     shown,
 )
-from portico_servers.docs.database import Database, Limit
-from portico_servers.docs.errors import DocsError, PageNotFound
+from portico_servers.docs.bounded import Bounded
+from portico_servers.docs.indexer import Listener
 from portico_servers.docs.library import Excerpt, Found, Library, citation
 from portico_servers.docs.records import Shelf
+from portico_servers.docs.resources import LIBRARIES, add_prompts, add_resources, library_resources
 from portico_servers.docs.service import Service
 
 READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
-LIBRARIES = "docs://libraries"
 _LIST_PAGE = 100
 _MAX_EVENTS = 100
-_SECONDS = 10.0  # that any one call may take
-T = TypeVar("T")
 
 
 class DocsServer(PorticoServer[Any]):
-    """A server that opens a citation as `read` gives it, section and all."""
+    """A server that lists the libraries as they are now, and opens a citation as `read` gives it, section and all."""
+
+    def __init__(self, library: Library, bounded: Bounded, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._library, self._bounded = library, bounded
+
+    async def list_resources(self) -> list[Resource]:
+        """The list of libraries, and the contents of each."""
+        return [*await super().list_resources(), *await self._bounded.call(library_resources, self._library)]
 
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[Any, Any] | None = None
@@ -70,7 +74,7 @@ class DocsServer(PorticoServer[Any]):
 class _Tools:
     """The three tools. Their signatures are what hosts and the local model see: short, flat, few."""
 
-    def __init__(self, library: Library, bounded: _Bounded) -> None:
+    def __init__(self, library: Library, bounded: Bounded) -> None:
         self._library = library
         self._bounded = bounded
 
@@ -156,25 +160,33 @@ def build_server(roots: Sequence[Path], *, cache_dir: Path | None = None, watch:
     service = Service(roots, cache_dir, watch=watch)
 
     bus = InMemorySubscriptionBus()
+    notifier = Notifier(bus)
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Any]) -> AsyncIterator[None]:
         async with BlockingPortal() as portal:
 
-            def tell(shelf: Shelf, paths: Sequence[str]) -> None:
+            def pages_changed(shelf: Shelf, paths: Sequence[str]) -> None:
                 """From the indexer's thread: who listens hears which pages are to be read again."""
                 for uri in (LIBRARIES, *(citation(shelf.library, shelf.version, path) for path in paths[:_MAX_EVENTS])):
                     portal.start_task_soon(bus.publish, ResourceUpdated(uri))
 
-            service.start(tell)
+            def shelves_changed() -> None:
+                portal.start_task_soon(partial(notifier.changed, resources=True))
+
+            listener = Listener(pages_changed, shelves_changed)
+            service.start(listener)
             try:
                 yield
             finally:
-                await anyio.to_thread.run_sync(service.stop)
+                await anyio.to_thread.run_sync(service.stop, listener)
 
-    tools = _Tools(service.library, _Bounded(service.store))
+    bounded = Bounded(service.store)
+    tools = _Tools(service.library, bounded)
     server = DocsServer(
-        "portico-docs",
+        service.library,
+        bounded,
+        name="portico-docs",
         title="Documentation",
         version=_version(),
         instructions="Local documentation: search finds passages, read opens one by its path#anchor, list shows what there is.",
@@ -191,10 +203,11 @@ def build_server(roots: Sequence[Path], *, cache_dir: Path | None = None, watch:
         ],
         lifespan=lifespan,
         subscriptions=bus,
+        middleware=[notifier.remember],
         log_level="WARNING",
     )
-    _add_resources(server, service)
-    _add_prompts(server)
+    add_resources(server, service.library, bounded)
+    add_prompts(server)
     return server
 
 
@@ -209,107 +222,6 @@ def _strip_titles(schema: dict[str, Any]) -> None:
     schema.pop("title", None)
     for value in schema.get("properties", {}).values():
         value.pop("title", None)
-
-
-def _add_resources(server: MCPServer[Any], service: Service) -> None:
-    library = service.library
-    bounded = _Bounded(service.store)
-
-    @server.resource(
-        "docs://{library}/{version}/{+path}",
-        name="page",
-        title="Documentation page",
-        description="A page of a library's documentation as text.",
-        mime_type="text/markdown",
-    )
-    async def page(library: str, version: str, path: str) -> str:
-        name, _, anchor = path.partition("#")
-        try:
-            if anchor:
-                return (
-                    await bounded.call(service.library.read, f"{name}#{anchor}", f"{library}@{version}", max_chars=100_000)
-                ).text
-            return (await bounded.call(service.library.page, library, version, name)).text
-        except PageNotFound as error:
-            raise ResourceNotFoundError(str(error)) from None
-        except DocsError as error:
-            raise ResourceError(str(error)) from None
-
-    @server.resource(
-        LIBRARIES,
-        name="libraries",
-        title="Libraries",
-        description="The libraries whose documentation can be searched, one a line.",
-        mime_type="text/plain",
-    )
-    async def libraries() -> str:
-        shelves = await bounded.call(library.shelves)
-        return "\n".join(f"{s.name}: {s.pages} pages" for s in shelves) or "no documentation is indexed"
-
-    @server.completion()  # type: ignore[no-untyped-call, untyped-decorator]
-    async def complete(
-        ref: PromptReference | ResourceTemplateReference, argument: CompletionArgument, context: CompletionContext | None
-    ) -> Completion | None:
-        chosen = (context.arguments if context else None) or {}
-        return await bounded.call(_completions, library, argument.name, argument.value, chosen)
-
-
-def _completions(library: Library, name: str, value: str, chosen: dict[str, str]) -> Completion:
-    shelves = library.shelves()
-    if name == "library":
-        values = sorted({s.library for s in shelves if s.library.lower().startswith(value.lower())})
-    elif name == "version":
-        of = chosen.get("library")
-        values = sorted({s.version for s in shelves if (not of or s.library == of) and s.version.startswith(value)})
-    elif name in ("path", "page"):
-        values = library.complete_path(chosen.get("library", ""), chosen.get("version", ""), value, 101)
-    else:
-        values = []
-    return Completion(values=values[:100], total=len(values) if len(values) <= 100 else None, has_more=len(values) > 100)
-
-
-def _add_prompts(server: MCPServer[Any]) -> None:
-    @server.prompt(
-        name="answer", title="Answer from the documentation", description="Answer a question, citing the documentation."
-    )
-    def answer_question(question: str) -> str:
-        return (
-            f"Answer this question from the documentation alone: {question}\n\n"
-            "Use search to find passages and read to open those that matter. Cite each statement by its path#anchor. "
-            "If the documentation does not say, say so."
-        )
-
-    @server.prompt(title="Summarize a page", description="Summarize one documentation page.")
-    def summarize(page: str) -> str:
-        return (
-            f"Read the documentation page {page} with read, to its end, and summarize it in five sentences, citing path#anchor."
-        )
-
-
-class _Bounded:
-    """Blocking calls on worker threads, each within its time; a caller that cancels ends the statement that runs for it."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        limit = Limit(_SECONDS)
-
-        def work() -> T:
-            with self._database.within(limit):
-                return function(*args, **kwargs)
-
-        try:
-            return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
-        finally:
-            limit.cancel()
-
-    async def run(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """As `call`; what we say no to reaches the model as the tool's error."""
-        try:
-            return await self.call(function, *args, **kwargs)
-        except DocsError as error:
-            raise ToolError(str(error)) from None
 
 
 def _offset(cursor: str, *question: Any) -> int:

@@ -8,19 +8,17 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from portico_servers.common.embed import shared
 from portico_servers.docs.errors import IndexUnwritable, SourceError
-from portico_servers.docs.indexer import Indexer
+from portico_servers.docs.indexer import Indexer, Listener
 from portico_servers.docs.library import Library
 from portico_servers.docs.records import Shelf
 from portico_servers.docs.sources import checked_root, source_of
 from portico_servers.docs.store import Store
 from portico_servers.docs.vectors import Vectors
-
-Listener = Callable[[Shelf, Sequence[str]], None]
 
 
 def default_cache_dir() -> Path:
@@ -44,28 +42,28 @@ class Service:
             raise SourceError(f"the index can't be kept in {cache}: {error}") from None
         self._shelves = self._local_shelves() if self.roots else None
         self.vectors = Vectors()
-        self.indexer = Indexer(self.store, self.vectors, shared(), watch=watch, on_change=self._changed)
+        self.indexer = Indexer(self.store, self.vectors, shared(), watch=watch)
         ids = [s.id for s in self._shelves] if self._shelves is not None else None
         self.library = Library(self.store, self.vectors, shared(), self.indexer.progress, ids)
-        self._listener: Listener | None = None
         self._lock = threading.Lock()
-        self._users = 0
+        self._telling = threading.Lock()
+        self._users: list[Listener | None] = []
 
     def start(self, listener: Listener | None = None) -> None:
-        """The first of several users starts the indexer; the rest share it. The latest `listener` hears of changed pages."""
+        """The first of several users starts the indexer; the rest share it. Each one's `listener` hears until its `stop`."""
         with self._lock:
-            self._users += 1
-            self._listener = listener or self._listener
-            if self._users == 1:
+            with self._telling:
+                self._users.append(listener)
+            if len(self._users) == 1:
                 shared().start()
-                self.indexer.start(self.library.shelves)
+                self.indexer.start(self.library.shelves, Listener(self._pages_changed, self._shelves_changed))
 
-    def stop(self) -> None:
+    def stop(self, listener: Listener | None = None) -> None:
         """The last user stops it."""
         with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                self._listener = None
+            with self._telling:
+                self._users.remove(listener)
+            if not self._users:
                 self.indexer.stop()
 
     def close(self) -> None:
@@ -73,10 +71,17 @@ class Service:
         self.indexer.stop()
         self.store.close()
 
-    def _changed(self, shelf: Shelf, paths: Sequence[str]) -> None:
-        listener = self._listener
-        if listener is not None:
-            listener(shelf, paths)
+    def _pages_changed(self, shelf: Shelf, paths: Sequence[str]) -> None:
+        with self._telling:  # who stops is told nothing afterwards
+            for user in self._users:
+                if user is not None:
+                    user.pages(shelf, paths)
+
+    def _shelves_changed(self) -> None:
+        with self._telling:
+            for user in self._users:
+                if user is not None:
+                    user.shelves()
 
     def _local_shelves(self) -> list[Shelf]:
         taken: set[tuple[str, str]] = set()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from portico_servers.docs import prepare
+from portico_servers.docs.indexer import Listener
 from portico_servers.docs.service import Service
 from portico_servers.docs.sources import scan_directory
 
@@ -64,7 +65,8 @@ def test_broken_pages_are_named_and_the_others_are_indexed(docs: Path, tmp_path:
 def test_a_saved_file_is_searchable_soon_and_listeners_hear_of_it(docs: Path, tmp_path: Path) -> None:
     heard = threading.Event()
     with closing(Service([docs], tmp_path / "cache")) as service:
-        service.start(lambda shelf, paths: heard.set() if "late.md" in paths else None)
+        listener = Listener(lambda shelf, paths: heard.set() if "late.md" in paths else None, lambda: None)
+        service.start(listener)
         assert service.indexer.progress.wait(30)
         for attempt in range(40):  # the watcher needs a moment to take up its work
             (docs / "late.md").write_text(f"# Late\n\nThe platypus arrived {attempt}.\n")
@@ -72,7 +74,7 @@ def test_a_saved_file_is_searchable_soon_and_listeners_hear_of_it(docs: Path, tm
                 break
         assert heard.is_set()
         assert service.library.search("platypus").hits[0].path == "late.md"
-        service.stop()
+        service.stop(listener)
 
 
 def test_stop_ends_the_thread_and_start_works_again(docs: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -118,11 +119,18 @@ def test_pages_are_resources_with_completion(docs: Path, tmp_path: Path, mode: s
             text = (await client.read_resource("docs://parcels/local/guide.md")).contents[0].text
             assert text == (docs / "guide.md").read_text()
             assert "parcels@local: 3 pages" in (await client.read_resource("docs://libraries")).contents[0].text
+            listed = {r.name: str(r.uri) for r in (await client.list_resources()).resources}
+            assert listed == {"libraries": "docs://libraries", "parcels@local": "docs://parcels/local"}
+            contents = (await client.read_resource("docs://parcels/local")).contents[0].text
+            assert contents.splitlines()[0] == "# parcels@local"
+            assert "- [Packing guide](docs://parcels/local/guide.md)" in contents
             for uri in (
                 "docs://parcels/local/nope.md",
                 "docs://parcels/9/guide.md",
                 "docs://parcels/local/../../x",
                 "docs://x/y/z",
+                "docs://x/y",
+                "docs://parcels/9",
             ):
                 with pytest.raises(MCPError):
                     await client.read_resource(uri)
@@ -202,6 +210,37 @@ def test_hosts_that_listen_hear_of_a_page_that_changed(docs: Path, tmp_path: Pat
                 async for event in events:
                     assert event.uri == uri
                     break
+                group.cancel_scope.cancel()
+
+    _run(check)
+
+
+@pytest.mark.parametrize("mode", ERAS)
+def test_hosts_hear_of_a_library_that_another_process_added(docs: Path, tmp_path: Path, mode: Any) -> None:
+    heard = anyio.Event()
+
+    async def on_message(message: Any) -> None:
+        if getattr(message, "method", "") == "notifications/resources/list_changed":
+            heard.set()
+
+    async def listen(client: Client) -> None:
+        async with client.listen(resources_list_changed=True) as events:
+            async for _ in events:
+                heard.set()
+
+    async def check() -> None:
+        cache = tmp_path / "cache"
+        server = build_server([], cache_dir=cache)
+        with anyio.fail_after(60):
+            async with Client(server, mode=mode, message_handler=on_message) as client, anyio.create_task_group() as group:
+                if mode != "legacy":
+                    group.start_soon(listen, client)
+                assert [r.name for r in (await client.list_resources()).resources] == ["libraries"]
+                await anyio.sleep(1)  # the indexer looks at once, then every two seconds
+                command = [sys.executable, "-m", "portico_servers.docs", "add", "--cache-dir", str(cache), str(docs)]
+                await anyio.run_process(command)
+                await heard.wait()
+                assert [r.name for r in (await client.list_resources()).resources] == ["libraries", "parcels@local"]
                 group.cancel_scope.cancel()
 
     _run(check)

@@ -1,17 +1,14 @@
-"""Tells hosts that tools and resources changed, in both eras, and watches the schemas for it. It knows no tool."""
+"""Watches the schemas of all databases, and has hosts told when one changed. It knows no tool."""
 
 from __future__ import annotations
 
 import logging
 import os
-from typing import Any
 
 import anyio
 import anyio.to_thread
-from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-from mcp.server.session import ServerSession
-from mcp.server.subscriptions import ResourcesListChanged, SubscriptionBus, ToolsListChanged
 
+from portico_servers.common.notify import Notifier
 from portico_servers.common.validation import validator
 from portico_servers.db.database import Database, Databases
 
@@ -20,32 +17,6 @@ logger = logging.getLogger(__name__)
 _FILE_SECONDS = 1.0
 _SERVER_SECONDS = 10.0
 _IDLE_SECONDS = 20.0  # after which a worker that keeps a DuckDB file locked is let go
-_MAX_SESSIONS = 256
-
-
-class Notifier:
-    """Sends list_changed to `subscriptions/listen` streams (2026-07-28) and to sessions that shook hands (2025-11-25)."""
-
-    def __init__(self, bus: SubscriptionBus) -> None:
-        self._bus = bus
-        self._sessions: list[ServerSession] = []
-
-    async def remember(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Middleware: keep the session of every host that says it is initialized."""
-        if ctx.method == "notifications/initialized":
-            self._sessions = [*self._sessions[-_MAX_SESSIONS + 1 :], ctx.session]
-        return await call_next(ctx)
-
-    async def changed(self) -> None:
-        """Tools and resources are others now."""
-        await self._bus.publish(ToolsListChanged())
-        await self._bus.publish(ResourcesListChanged())
-        for session in list(self._sessions):
-            try:
-                await session.send_tool_list_changed()
-                await session.send_resource_list_changed()
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError, RuntimeError):
-                self._sessions.remove(session)
 
 
 async def watch(databases: Databases, notifier: Notifier) -> None:
@@ -66,7 +37,7 @@ async def watch(databases: Databases, notifier: Notifier) -> None:
                 continue
             touched, last = stamps, now
             if await anyio.to_thread.run_sync(databases.refresh, abandon_on_cancel=True):
-                await notifier.changed()
+                await notifier.changed(tools=True, resources=True)
     except OSError as exc:
         logger.warning("no longer watching for schema changes: %s", exc)
 
