@@ -98,10 +98,7 @@ class Completions:
     def enough(self) -> int:
         """A budget that every ending fits, from any state that one more token may lead to; NO_BOUND where none is known."""
         with self.lock:
-            try:
-                bound = longest_ending(self.grammar, self.machine)
-            except RecursionError:  # hundreds of rules that lead one to the next: then every budget is looked after
-                bound = NO_BOUND
+            bound = longest_ending(self.grammar, self.machine)
         return bound if bound == NO_BOUND else bound + 5  # the token that leads there, the rest of a character, the end token
 
     def plan(self, place: Place) -> Plan | None:

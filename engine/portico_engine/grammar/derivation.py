@@ -7,7 +7,7 @@ once. Only a rule that calls itself before reading anything can't be followed: c
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -38,6 +38,7 @@ from portico_engine.grammar.ir import (
     repeat,
     seq,
 )
+from portico_engine.grammar.rule_order import bottom_up
 
 DEAD, UNKNOWN, MIXED = -1, -2, -3
 OTHER = 128  # the column for every character beyond ASCII; MIXED where they lead to different states
@@ -64,7 +65,7 @@ class Derivation:
         self._shortest: dict[Node, bytes | None] = {}
         self._searched: dict[Node, bytes | None] = {}
         self._settled = False  # are the rules' shortest strings known?
-        self._rule_texts = self._knuth()
+        self._rule_texts = self._knuth(grammar)
         self._settled = True
         self._steps: dict[Node, automata.Steps] = {}
         self.work = 0  # pairs of alternatives that were compared: what deriving has cost so far
@@ -132,22 +133,12 @@ class Derivation:
         return DEAD if isinstance(after, Never) else self._live(after)
 
     def _after_token(self, node: Node, token: int) -> Node:
-        match node:
-            case TokenRef(negated=negated):
-                return EMPTY if (self._token_id(node) == token) is not negated else NEVER
-            case Ref(name):
-                return self._after_token(self.rules[name], token)
-            case Alt(options):
-                return alt(*(self._after_token(option, token) for option in options))
-            case Seq(parts):
-                rest = seq(*parts[1:])
-                after = seq(self._after_token(parts[0], token), rest)
-                return alt(after, self._after_token(rest, token)) if self.nullable(parts[0]) else after
-            case Repeat(item, low, high):
-                rest = repeat(item, max(low - 1, 0), None if high is None else high - 1)
-                return seq(self._after_token(item, token), rest)
-            case _:
-                return NEVER
+        after = [
+            rest
+            for leaf, rest in self._heads(node)
+            if isinstance(leaf, TokenRef) and (self._token_id(leaf) == token) is not leaf.negated
+        ]
+        return alt(*after)
 
     def _token_id(self, node: TokenRef) -> int | None:
         return node.token if isinstance(node.token, int) else self._control.get(node.token.strip("<>"))
@@ -162,26 +153,35 @@ class Derivation:
         return known
 
     def _make_steps(self, node: Node) -> automata.Steps:
-        match node:
-            case Ref(name):
-                return self.steps(self.rules[name])
-            case Seq(parts):
-                rest = parts[1] if len(parts) == 2 else Seq(parts[1:])
-                first = tuple((low, high, seq(after, rest)) for low, high, after in self.steps(parts[0]))
-                return _union(first, self.steps(rest)) if self.nullable(parts[0]) else first
-            case Alt(options):
-                self.work += len(options) ** 2
-                out: automata.Steps = ()
-                for option in options:
-                    out = _union(out, self.steps(option))
-                return out
-            case Repeat(item, low_count, high_count):
-                rest = repeat(item, max(low_count - 1, 0), None if high_count is None else high_count - 1)
-                return tuple((low, high, seq(after, rest)) for low, high, after in self.steps(item))
-            case TokenRef():
-                return ()
-            case _:
-                return automata.steps(node)
+        found = []
+        for leaf, rest in self._heads(node):
+            for low, high, after in () if isinstance(leaf, TokenRef) else automata.steps(leaf):
+                found.append((low, high, seq(after, rest)))
+        self.work += len(found) ** 2
+        return _union(found)
+
+    def _heads(self, node: Node) -> list[tuple[Node, Node]]:
+        """What its texts begin with: characters, texts, regular parts and control tokens, each with what then follows."""
+        heads: dict[tuple[Node, Node], None] = {}
+        todo: list[tuple[Node, Node]] = [(node, EMPTY)]
+        while todo:
+            part, rest = todo.pop()
+            match part:
+                case Ref(name):
+                    todo.append((self.rules[name], rest))
+                case Seq((first, *others)):
+                    following = seq(*others)
+                    if self.nullable(first):
+                        todo.append((following, rest))
+                    todo.append((first, seq(following, rest)))
+                case Alt(options):
+                    todo.extend((option, rest) for option in reversed(options))
+                case Repeat(item, low, high):
+                    again = repeat(item, max(low - 1, 0), None if high is None else high - 1)
+                    todo.append((item, seq(again, rest)))
+                case _:
+                    heads[part, rest] = None
+        return list(heads)
 
     def nullable(self, node: Node) -> bool:
         return self.shortest(node) == b""
@@ -250,14 +250,15 @@ class Derivation:
     def _part(self, node: Node, rules: Mapping[str, bytes]) -> bytes | None:
         return self.shortest(node) if self._settled else self._shortest_of(node, rules)
 
-    def _knuth(self) -> dict[str, bytes]:
-        """The shortest string of every rule (D. E. Knuth, A generalization of Dijkstra's algorithm, 1977), by sweeps."""
+    def _knuth(self, grammar: Grammar) -> dict[str, bytes]:
+        """The shortest string of every rule (D. E. Knuth, A generalization of Dijkstra's algorithm, 1977), by sweeps: one, from
+        the lowest rule up, where none is recursive."""
         found: dict[str, bytes] = {}
         users: dict[str, list[str]] = {}
         for name, node in self.rules.items():
             for used in references(node):
                 users.setdefault(used, []).append(name)
-        todo = dict.fromkeys(self.rules)
+        todo = dict.fromkeys([*bottom_up(grammar), *self.rules])
         while todo:
             name = next(iter(todo))
             del todo[name]
@@ -322,21 +323,23 @@ def _character(ranges: tuple[tuple[int, int], ...]) -> str:
     return chr(ranges[0][0])
 
 
-def _union(a: automata.Steps, b: automata.Steps) -> automata.Steps:
-    """Both at once: where intervals meet, the alternation of their nodes."""
-    if not a or not b:
-        return a or b
-    edges = sorted({low for low, _, _ in (*a, *b)} | {high + 1 for _, high, _ in (*a, *b)})
+def _union(steps: Sequence[tuple[int, int, Node]]) -> automata.Steps:
+    """All at once: where intervals meet, the alternation of their nodes."""
+    if len(steps) == 1:
+        return tuple(steps)
+    begin: dict[int, list[int]] = {}
+    end: dict[int, list[int]] = {}
+    for number, (low, high, _) in enumerate(steps):
+        begin.setdefault(low, []).append(number)
+        end.setdefault(high + 1, []).append(number)
+    edges = sorted({*begin, *end})
+    active: dict[int, None] = {}
     out: list[tuple[int, int, Node]] = []
-    i = j = 0
-    for low, after in pairwise(edges):
-        while i < len(a) and a[i][1] < low:
-            i += 1
-        while j < len(b) and b[j][1] < low:
-            j += 1
-        first = a[i][2] if i < len(a) and a[i][0] <= low else NEVER
-        second = b[j][2] if j < len(b) and b[j][0] <= low else NEVER
-        node = alt(first, second)
+    for low, following in pairwise(edges):
+        for number in end.get(low, ()):
+            del active[number]
+        active.update(dict.fromkeys(begin.get(low, ())))
+        node = alt(*(steps[number][2] for number in sorted(active)))
         if not isinstance(node, Never):
-            out.append((low, after - 1, node))
+            out.append((low, following - 1, node))
     return tuple(out)

@@ -21,9 +21,12 @@ from portico_engine.grammar.lexing import Cut, cut_into_lexemes
 from portico_engine.grammar.lexing_json import json_shapes
 from portico_engine.grammar.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
 from portico_engine.grammar.markers import UpTo, as_up_to
+from portico_engine.grammar.rule_order import compiled_first
 
 MAX_REGULAR_SIZE = 4000  # nodes, references written out
 MAX_GROUP_DEPTH = 12  # llguidance refuses 30 nested groups; deeper ones get a name
+MAX_SYMBOLS = 65_525  # llguidance's: rules, lexemes, and the groups inside of rules
+NO_TEXT = r"/[^\s\S]/"
 
 
 class LarkText(NamedTuple):
@@ -68,6 +71,8 @@ class _Printer:
         self.lines: dict[str, str] = {}
         self.terminals: dict[ir.Node, str] = {}
         self.hoisted = 0
+        self.calls: dict[str, list[str]] = {}  # the rules that a rule refers to
+        self.groups = 0  # of rules
         self.open_lines: dict[str, str] = {}  # of `lines`, what differs where strings are open
         self.lengths: list[int] = []
 
@@ -77,11 +82,21 @@ class _Printer:
         cut = self._cut()
         self.names |= {name: name for name in cut.shapes if name not in self.names}
         for name, shape in cut.shapes.items():
+            self._called = self.calls[self.names[name]] = []
             self.lines[self.names[name]] = self._shape(shape, 0)
-        text = self._text(cut.start, self.lines)
+        begin = self._start(self.names[cut.start])
+        text = _text({**begin, **self.lines})
+        if len(self.lines) + self.groups > MAX_SYMBOLS // 2:  # a few more each, in llguidance
+            _check_size(text)
         if not self.open_lines:
             return LarkText(text, cut.notes)
-        return LarkText(text, cut.notes, OpenStrings(self._text(cut.start, self.lines | self.open_lines), min(self.lengths)))
+        return LarkText(text, cut.notes, OpenStrings(_text({**begin, **self.lines, **self.open_lines}), min(self.lengths)))
+
+    def _start(self, root: str) -> dict[str, str]:
+        first = compiled_first(self.calls, root)
+        if not first:
+            return {"start": root}
+        return {"start": f"_NOTHING {' '.join(first)} | {root}", "_NOTHING": NO_TEXT}
 
     def _cut(self) -> Cut:
         shapes = json_shapes(self.grammar)
@@ -101,9 +116,6 @@ class _Printer:
         rules = {**grammar.rules, json_rule: plain}
         return replace(grammar, rules=ir.reachable(rules, grammar.start))
 
-    def _text(self, start: str, lines: Mapping[str, str]) -> str:
-        return "\n".join([f"start: {self.names[start]}", *(f"{name}: {body}" for name, body in lines.items())]) + "\n"
-
     # rules: what stands between lexemes
 
     def _shape(self, shape: Shape, depth: int) -> str:
@@ -111,6 +123,7 @@ class _Printer:
             case Leaf(node=node):
                 return self._lexeme(node)
             case Call(rule):
+                self._called.append(self.names[rule])
                 return self.names[rule]
             case Sequence(parts):
                 return " ".join(self._group(part, depth) for part in parts) or '""'
@@ -122,6 +135,7 @@ class _Printer:
     def _group(self, shape: Shape, depth: int) -> str:
         if isinstance(shape, Leaf | Call):
             return self._shape(shape, depth)
+        self.groups += 1
         if depth < MAX_GROUP_DEPTH:
             return f"({self._shape(shape, depth + 1)})"
         return self._hoist(self._shape(shape, 0), terminal=False)
@@ -183,7 +197,7 @@ class _Printer:
             case ir.Empty():
                 return '""'
             case ir.Never():
-                return "/[^\\s\\S]/"
+                return NO_TEXT
             case ir.Text(value):
                 return quote(value)
             case ir.Chars(ranges):
@@ -218,6 +232,18 @@ class _Printer:
         if isinstance(node, ir.Seq | ir.Alt | ir.And | ir.Repeat):
             return f"({body})" if depth < MAX_GROUP_DEPTH else self._hoist(body, terminal=True)
         return body
+
+
+def _text(lines: Mapping[str, str]) -> str:
+    return "".join(f"{name}: {body}\n" for name, body in lines.items())
+
+
+def _check_size(lark: str) -> None:
+    """Raises GrammarTooLarge for what llguidance has not symbols enough for (that alone makes it refuse our text)."""
+    from llguidance import LLMatcher, LLTokenizer
+
+    if LLMatcher(LLTokenizer("byte"), LLMatcher.grammar_from_lark(lark), log_level=0).is_error():
+        raise GrammarTooLarge(f"the grammar needs more than {MAX_SYMBOLS:,} symbols; make the schema or grammar smaller")
 
 
 def regular_rules(grammar: ir.Grammar) -> frozenset[str]:

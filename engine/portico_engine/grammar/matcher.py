@@ -31,6 +31,9 @@ _SLICES = [
     "[a-zA-Z0-9._-]{1,18}",
 ]
 _MOST_LANES = 8
+# What may stand next in Earley's sense: an object takes four for each property that may be left out. llguidance's own limit,
+# 2,000, ends an answer in an object of 500; its 20,000 items a millisecond bound the time.
+_MOST_ITEMS = 50_000
 _WINDOW = 8  # tokens before a forced run that its canonical tokenization is checked against
 _ENTRY_BYTES = 96 * 1024  # what a compiled grammar costs beside its text
 _BYTES_PER_CHARACTER = 64  # of the enforced text, once compiled: measured on catalogs of 1 to 260 tools, rounded up
@@ -89,7 +92,9 @@ class LLGuidanceFactory:
         """llguidance's matcher at the start of a grammar. Raises GrammarError."""
         import llguidance
 
-        made = llguidance.LLMatcher(self._tokenizer, llguidance.LLMatcher.grammar_from_lark(lark), log_level=0)
+        limits = llguidance.LLParserLimits(max_items_in_row=_MOST_ITEMS, step_max_items=10 * _MOST_ITEMS)
+        grammar = llguidance.LLMatcher.grammar_from_lark(lark)
+        made = llguidance.LLMatcher(self._tokenizer, grammar, log_level=0, limits=limits)
         if made.is_error():
             raise GrammarError(f"the matcher can't take this grammar: {made.get_error().splitlines()[0]}")
         return made

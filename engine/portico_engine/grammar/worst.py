@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from portico_engine.grammar import automata
 from portico_engine.grammar.ir import Alt, And, Chars, Grammar, Node, Not, Ref, Repeat, Seq, Text
+from portico_engine.grammar.rule_order import bottom_up
 from portico_engine.grammar.strings import ANY, ANY_SPELLED
 
 if TYPE_CHECKING:
@@ -21,21 +22,17 @@ _MAX_STATES = 1500  # of an intersection that are searched
 
 def longest_ending(grammar: Grammar, machine: Derivation) -> int:
     """Bytes of the longest of all states' shortest endings; NO_BOUND for recursive rules or very large intersections."""
-    return _Worst(grammar, machine).rule(grammar.start)
+    worst = _Worst(machine)
+    for name in bottom_up(grammar):
+        worst.rules[name] = worst.node(grammar.rules[name])
+    return worst.rules[grammar.start]
 
 
 class _Worst:
-    def __init__(self, grammar: Grammar, machine: Derivation) -> None:
-        self.rules = grammar.rules
+    def __init__(self, machine: Derivation) -> None:
         self.machine = machine
-        self.known: dict[str, int] = {}
+        self.rules: dict[str, int] = {}
         self.searched: dict[Node, int] = {}
-
-    def rule(self, name: str) -> int:
-        if name not in self.known:
-            self.known[name] = NO_BOUND  # met again below: it recurs
-            self.known[name] = self.node(self.rules[name])
-        return self.known[name]
 
     def node(self, node: Node) -> int:
         match node:
@@ -44,7 +41,7 @@ class _Worst:
             case Chars():
                 return 4
             case Ref(name):
-                return self.rule(name)
+                return self.rules.get(name, NO_BOUND)  # not known yet: it recurs
             case Seq(parts):
                 return self._sequence(parts)
             case Alt(options):

@@ -211,22 +211,29 @@ def test_counting_to_hundreds_in_an_unanchored_pattern_does_not_hang() -> None:
     assert time.thread_time() - began < 30  # without a limit on its work: minutes
 
 
-def _too_deep(*_: object) -> int:
-    raise RecursionError
-
-
-def test_rules_too_deep_to_be_bounded_have_every_budget_looked_after(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_rules_one_in_the_next_are_closed_within_their_budget() -> None:
     levels = {
         f"d{i}": {"type": "object", "properties": {"a": {"$ref": f"#/$defs/d{i + 1}"}, "b": {}}, "required": ["a"]}
         for i in range(60)
     }
     deep = {"$ref": "#/$defs/d0", "$defs": {**levels, "d60": {"type": "integer"}}}
-    grammar = compile_schema(deep)
-    with monkeypatch.context() as patch:
-        patch.setattr(completion, "longest_ending", _too_deep)
-        assert factory().matcher(grammar).compiled.completions.enough == completion.NO_BOUND  # type: ignore[union-attr]
-    shortest = factory().matcher(grammar).closing_tokens(10_000)
-    assert shortest is not None
-    text, ended = generate(grammar, len(shortest) + 5, picks(0)[0], force=True)
-    assert ended
-    assert not check_arguments(deep, json.loads(text))
+    wide = {"type": "object", "properties": {f"p{i}": {"type": "boolean"} for i in range(700)}, "minProperties": 1}
+    for schema in (deep, wide):
+        grammar = compile_schema(schema)
+        matcher = factory().matcher(grammar)
+        shortest = matcher.closing_tokens(10_000)
+        assert shortest is not None
+        assert matcher.compiled.completions is not None
+        assert matcher.compiled.completions.enough < completion.NO_BOUND
+        for more in (0, 5, 30):
+            text, ended = generate(grammar, len(shortest) + more, picks(0)[0], force=True)
+            assert ended
+            assert not check_arguments(schema, json.loads(text))
+
+
+def test_an_object_of_hundreds_of_optional_properties_takes_the_last_after_the_first() -> None:
+    properties = {f"p{i}": {"type": "boolean"} for i in range(1000)}
+    matcher = factory().matcher(compile_schema({"type": "object", "properties": properties}))
+    for text in ('{"p0":true,', '"p998":false,', '"p999":true}'):
+        assert all(map(matcher.accept_token, factory().vocabulary.encode_bytes(text.encode()))), text
+    assert matcher.is_accepting()

@@ -17,14 +17,14 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from portico_engine.errors import GrammarError
+from portico_engine.errors import GrammarError, GrammarTooLarge
 from portico_engine.grammar import ir
 from portico_engine.grammar.bounds import DEFAULT_BOUNDS, Bounds, Limits
 from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.calls.formats import THINK_CLOSE, THINK_OPEN, CallFormat, Envelope, NamedTool, ToolChoice, envelope
 from portico_engine.grammar.compiled import CompiledGrammar, CompileReport
 from portico_engine.grammar.markers import ANY_TEXT, up_to, without
-from portico_engine.grammar.schema.compiler import RULE_BYTES, printed_or_looser, tool_to_ir
+from portico_engine.grammar.schema.compiler import RULE_BYTES, Printed, degraded, printed_or_looser, tool_to_ir
 from portico_engine.request import Tool
 
 CALL = "call"  # the rule of one call, an object
@@ -34,10 +34,11 @@ _catalogs: ByteCache[CompiledGrammar] = ByteCache(32 * 1024 * 1024)
 
 
 class CallGrammar(NamedTuple):
-    """The joined grammar before it is printed, and what is not exact in it."""
+    """The joined grammar before it is printed, what is not exact in it, and how many rules each tool has in it."""
 
     grammar: ir.Grammar
     report: CompileReport
+    sizes: Mapping[str, int]
 
 
 def compile_tool_calls(
@@ -52,6 +53,8 @@ def compile_tool_calls(
     limits: Limits | None = None,
 ) -> CompiledGrammar:
     """The enforced grammar of `tools`; see `tool_calls_grammar` for what the arguments mean and which errors it raises.
+
+    Where all together are too large for the matcher, the largest tool is degraded, and the next, until they are not.
 
     Kept by what it was made from, a bounded number of bytes of them: the same tools compile once. So does each single tool
     (in `tool_to_ir`).
@@ -78,11 +81,30 @@ def compile_tool_calls(
         bounds=bounds,
     )
     with _collector_paused():
-        grammar, report, printed = printed_or_looser(lambda limits: join(limits=limits), limits, CALL)
+        grammar, report, printed = _printed(join, limits)
     report = replace(report, compile_seconds=time.perf_counter() - began)
     compiled = CompiledGrammar(printed.text, report, grammar, printed.open_strings)
     _catalogs.put(key, compiled, RULE_BYTES * len(grammar.rules) + 4 * len(printed.text))
     return compiled
+
+
+def _printed(join: Callable[..., CallGrammar], limits: Limits) -> Printed:
+    too_large: dict[str, str] = {}
+    while True:
+        sizes: dict[str, int] = {}
+
+        def make(limits: Limits) -> tuple[ir.Grammar, CompileReport]:
+            joined = join(limits=limits, too_large=too_large)
+            sizes.update(joined.sizes)  # noqa: B023 - called in this turn
+            return joined.grammar, joined.report
+
+        try:
+            return printed_or_looser(make, limits, CALL)
+        except GrammarTooLarge as error:
+            left = [name for name in sizes if name not in too_large]
+            if not left:
+                raise
+            too_large[max(left, key=lambda name: sizes[name])] = str(error)
 
 
 @contextmanager
@@ -114,6 +136,7 @@ def tool_calls_grammar(
     special_tokens: Mapping[str, int] | None = None,
     bounds: Bounds | None = DEFAULT_BOUNDS,
     limits: Limits | None = None,
+    too_large: Mapping[str, str] | None = None,
 ) -> CallGrammar:
     """Join the tools' grammars into one.
 
@@ -124,6 +147,7 @@ def tool_calls_grammar(
     thinking   the answer begins with a thought: `<think>` unless the prompt opened it, at most so many characters, `</think>`.
     special_tokens   ids of an envelope's `control` texts that are tokens of the model (Mistral's [TOOL_CALLS]); others are
                plain text.
+    too_large  by name, tools that are degraded to "any JSON object", and why.
 
     Raises GrammarError for no tools, a name used twice, an unknown named tool, bad bounds, or where no tool is left to call.
     """
@@ -133,9 +157,9 @@ def tool_calls_grammar(
     if thinking is not None and thinking < 0:
         raise GrammarError(f"a thinking budget must be 0 or more characters, not {thinking}")
     if choice == "none":
-        return CallGrammar(_finished({}, _free_text(envelope(format, array=False)), thinking), CompileReport())
+        return CallGrammar(_finished({}, _free_text(envelope(format, array=False)), thinking), CompileReport(), {})
     family = envelope(format, array=most > 1)
-    rules, bodies, report = _tool_rules(_chosen(tools, choice), family, bounds, limits or Limits())
+    rules, bodies, report, sizes = _tool_rules(_chosen(tools, choice), bounds, limits or Limits(), too_large or {})
     known = special_tokens or {}
     write = partial(_fixed, ids={text: known[text] for text in family.control if text in known})
     rules[CALL] = _one_call(family, bodies, write)
@@ -147,7 +171,7 @@ def tool_calls_grammar(
         body = ir.seq(marker, body)
         if thinking is not None and not isinstance(marker, ir.TokenRef):
             body = ir.seq(ir.repeat(ir.chars("\n"), 0, 2), body)
-    return CallGrammar(_finished(rules, body, thinking), report)
+    return CallGrammar(_finished(rules, body, thinking), report, sizes)
 
 
 def _chosen(tools: Sequence[Tool], choice: ToolChoice) -> Sequence[Tool]:
@@ -166,20 +190,26 @@ def _chosen(tools: Sequence[Tool], choice: ToolChoice) -> Sequence[Tool]:
 
 
 def _tool_rules(
-    tools: Sequence[Tool], family: Envelope, bounds: Bounds | None, limits: Limits
-) -> tuple[dict[str, ir.Node], dict[str, ir.Node], CompileReport]:
-    """All tools' rules, and by tool name the node of its arguments."""
+    tools: Sequence[Tool], bounds: Bounds | None, limits: Limits, too_large: Mapping[str, str]
+) -> tuple[dict[str, ir.Node], dict[str, ir.Node], CompileReport, dict[str, int]]:
+    """All tools' rules; by tool name the node of its arguments; what is not exact; by tool name the number of its rules."""
     rules: dict[str, ir.Node] = {}
     bodies: dict[str, ir.Node] = {}
     reports: list[CompileReport] = []
+    sizes: dict[str, int] = {}
     taken: set[str] = set()
     for tool in tools:
         prefix = _prefix(tool.name, taken)
-        grammar, report = tool_to_ir(tool.parameters, tool=tool.name, bounds=bounds, limits=limits, prefix=prefix)
+        grammar: ir.Grammar | None
+        if tool.name in too_large:
+            grammar, report = degraded(tool.name, "", too_large[tool.name], bounds=bounds, prefix=prefix)
+        else:
+            grammar, report = tool_to_ir(tool.parameters, tool=tool.name, bounds=bounds, limits=limits, prefix=prefix)
         reports.append(report)
         if grammar is not None:
             rules.update(grammar.rules)
             bodies[tool.name] = ir.Ref(grammar.start)
+            sizes[tool.name] = len(grammar.rules)
     failed = [entry for report in reports for entry in report.failed]
     if not bodies:
         reasons = "; ".join(f"{each.tool}: at {each.pointer or '/'}, {each.reason}" for each in failed)
@@ -192,6 +222,7 @@ def _tool_rules(
             bounds=tuple(entry for report in reports for entry in report.bounds),
             failed=tuple(failed),
         ),
+        sizes,
     )
 
 

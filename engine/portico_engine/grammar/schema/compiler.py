@@ -101,7 +101,10 @@ def printed_or_looser(
         search = replace(limits, seconds=limits.seconds / 2)
         return Printed(grammar, report, to_lark(grammar, json_rule=json_rule, limits=search))
     except GrammarTooLarge:
-        grammar, report = make(replace(limits, residues=0))
+        grammar, looser = make(replace(limits, residues=0))
+        if looser.loosened == report.loosened:
+            raise
+        report = looser
         return Printed(grammar, report, to_lark(grammar, json_rule=json_rule, limits=limits))
 
 
@@ -141,5 +144,10 @@ def _tool_to_ir(
     except GrammarError as error:
         pointer = error.pointer if isinstance(error, InvalidSchema) else ""
         reason = error.reason if isinstance(error, InvalidSchema) else str(error)
-        grammar, report = schema_to_ir(dict(ANY_OBJECT), tool=tool, bounds=bounds, prefix=prefix)
-        return grammar, CompileReport(bounds=report.bounds, failed=(Failed(tool, pointer, reason, degraded=True),))
+        return degraded(tool, pointer, reason, bounds=bounds, prefix=prefix)
+
+
+def degraded(tool: str, pointer: str, reason: str, *, bounds: Bounds | None, prefix: str) -> tuple[Grammar, CompileReport]:
+    """ "Any JSON object" in place of a tool's schema, and the report that says why."""
+    grammar, report = schema_to_ir(dict(ANY_OBJECT), tool=tool, bounds=bounds, prefix=prefix)
+    return grammar, CompileReport(bounds=report.bounds, failed=(Failed(tool, pointer, reason, degraded=True),))

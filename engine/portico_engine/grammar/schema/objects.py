@@ -95,7 +95,7 @@ def _assemble(
         builder.loosen(f"{pointer}/minProperties", "minProperties", "any number of properties")
         counted = False
     if counted:
-        body = _Counted(builder, entries, extra, high, least, most, hint).state(0, 0)
+        body = _Counted(builder, entries, extra, high, least, most, hint).whole()
     elif required:
         body = _anchored(entries, extra, high)
     else:
@@ -139,6 +139,14 @@ class _Counted:
         self.least, self.most, self.hint = least, most, hint
         self.cap = max(least, (most or 0) + 1, 1)
         self.made: dict[tuple[int, int], Node] = {}
+
+    def whole(self) -> Node:
+        """From the last entry to the first: each state refers to states of the next entry."""
+        for index in range(len(self.entries), 0, -1):
+            before = sum(entry.required for entry in self.entries[:index])
+            for count in range(min(before, self.cap), min(index, self.cap) + 1):
+                self.state(index, count)
+        return self.state(0, 0)
 
     def state(self, index: int, count: int) -> Node:
         count = min(count, self.cap)
