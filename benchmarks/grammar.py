@@ -378,9 +378,10 @@ def _text(schema: Any, data: Any) -> str:
 def _mask_times(ll: Callable[[], Any], accept: Callable[[int], bool], row: np.ndarray, ids: list[int]) -> list[float]:
     """Seconds of the mask before each token of a text; stops where it is refused."""
     times = []
+    pointer, size = row.ctypes.data, row.size * 4
     for token in ids:
         began = time.perf_counter()
-        ll().unsafe_compute_mask_ptr(row[0].ctypes.data, row[0].size * 4)
+        ll().unsafe_compute_mask_ptr(pointer, size)
         times.append(time.perf_counter() - began)
         if not accept(token):
             break

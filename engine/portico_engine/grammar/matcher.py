@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -34,6 +34,7 @@ _MOST_LANES = 8
 # What may stand next in Earley's sense: an object takes four for each property that may be left out. llguidance's own limit,
 # 2,000, ends an answer in an object of 500; its 20,000 items a millisecond bound the time.
 _MOST_ITEMS = 50_000
+_KEPT_RUNS = 1 << 14  # tokenized: some hundred bytes each
 _WINDOW = 8  # tokens before a forced run that its canonical tokenization is checked against
 _ENTRY_BYTES = 96 * 1024  # what a compiled grammar costs beside its text
 _BYTES_PER_CHARACTER = 64  # of the enforced text, once compiled: measured on catalogs of 1 to 260 tools, rounded up
@@ -47,10 +48,11 @@ class _Tokens:
         self.eos_token_id = vocabulary.eos_token_id
         self.bos_token_id = None
         self.special_token_ids = [i for i, data in enumerate(self.tokens) if len(data) > 1 and data[:1] == b"\xff"]
-        self._vocabulary = vocabulary
+        # Each mask has what is forced tokenized, and of a tool called again that is the same.
+        self._encode = lru_cache(_KEPT_RUNS)(vocabulary.encode_bytes)
 
     def __call__(self, data: bytes | str) -> list[int]:
-        return self._vocabulary.encode_bytes(data.encode() if isinstance(data, str) else data)
+        return self._encode(data.encode() if isinstance(data, str) else data)
 
 
 class LLGuidanceFactory:
