@@ -76,3 +76,7 @@ class Unsatisfiable(GrammarError):
 
 class GrammarTooLarge(GrammarError):
     """Compilation met its bound on time, memory or size; the message says which."""
+
+
+class LexemesTooLarge(GrammarTooLarge):
+    """The search for lexemes met a limit; a grammar that counts less may do."""

@@ -12,9 +12,9 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
-from portico_engine.errors import GrammarError, GrammarTooLarge
+from portico_engine.errors import GrammarError, GrammarTooLarge, LexemesTooLarge
 from portico_engine.grammar import ir
-from portico_engine.grammar.bounds import DEFAULT_LIMITS, Limits, Meter
+from portico_engine.grammar.bounds import DEFAULT_LIMITS, Meter
 from portico_engine.grammar.compiled import OpenStrings
 from portico_engine.grammar.lexeme_forms import forms, opened
 from portico_engine.grammar.lexing import Cut, cut_into_lexemes
@@ -37,14 +37,15 @@ class LarkText(NamedTuple):
     open_strings: OpenStrings | None = None
 
 
-def to_lark(grammar: ir.Grammar, *, json_rule: str | None = None, limits: Limits = DEFAULT_LIMITS) -> LarkText:
-    """The grammar in llguidance's Lark. Raises GrammarError where a rule is missing, GrammarTooLarge as `lexing` does.
+def to_lark(grammar: ir.Grammar, *, json_rule: str | None = None, meter: Meter | None = None) -> LarkText:
+    """The grammar in llguidance's Lark. Raises GrammarError where a rule is missing, GrammarTooLarge where `meter`'s limits or
+    the matcher's are met.
 
     `json_rule` names a rule whose texts are JSON objects, such that no other text of the grammar can be read beside one: it
     is cut along JSON's tokens whatever stands around it.
     """
     try:
-        return _Printer(grammar, json_rule, limits).run()
+        return _Printer(grammar, json_rule, meter or Meter(DEFAULT_LIMITS)).run()
     except RecursionError:
         raise GrammarTooLarge("the grammar nests too deeply: more than some 150 rules that lead one to the next") from None
 
@@ -62,10 +63,10 @@ def _names(grammar: ir.Grammar) -> dict[str, str]:
 
 
 class _Printer:
-    def __init__(self, grammar: ir.Grammar, json_rule: str | None, limits: Limits) -> None:
+    def __init__(self, grammar: ir.Grammar, json_rule: str | None, meter: Meter) -> None:
         self.grammar = grammar
         self.json_rule = json_rule
-        self.limits = limits
+        self.meter = meter
         self.is_json = False
         self.names = _names(grammar)
         self.lines: dict[str, str] = {}
@@ -82,6 +83,7 @@ class _Printer:
         cut = self._cut()
         self.names |= {name: name for name in cut.shapes if name not in self.names}
         for name, shape in cut.shapes.items():
+            self.meter.step()
             self._called = self.calls[self.names[name]] = []
             self.lines[self.names[name]] = self._shape(shape, 0)
         begin = self._start(self.names[cut.start])
@@ -99,14 +101,17 @@ class _Printer:
         return {"start": f"_NOTHING {' '.join(first)} | {root}", "_NOTHING": NO_TEXT}
 
     def _cut(self) -> Cut:
-        shapes = json_shapes(self.grammar)
+        shapes = json_shapes(self.grammar, self.meter)
         self.is_json = shapes is not None
         if shapes is not None:
             return Cut(shapes, self.grammar.start, ())
-        objects = json_shapes(replace(self.grammar, start=self.json_rule)) if self.json_rule else None
+        objects = json_shapes(replace(self.grammar, start=self.json_rule), self.meter) if self.json_rule else None
         self.is_json = objects is not None
         around = self.grammar if objects is None else self._around(self.grammar, self.json_rule or "")
-        cut = cut_into_lexemes(around, regular_rules(around), Meter(self.limits))
+        try:
+            cut = cut_into_lexemes(around, regular_rules(around), self.meter)
+        except GrammarTooLarge as error:
+            raise LexemesTooLarge(str(error)) from None
         return cut if objects is None else replace(cut, shapes={**cut.shapes, **objects})
 
     @staticmethod

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from collections.abc import Sequence as SequenceOf
 from functools import lru_cache
 from typing import NamedTuple
 
 from portico_engine.grammar import ir
 from portico_engine.grammar.automata import nullable
+from portico_engine.grammar.bounds import Meter
 from portico_engine.grammar.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
+from portico_engine.grammar.rule_order import Descent, descend
 
 _PUNCTUATION = frozenset("{}[],:")
 _MARKS = tuple(map(ord, '{}[],:"'))
@@ -36,48 +37,22 @@ class _Unfit(Exception):
     """The grammar isn't JSON's; never leaves this module."""
 
 
-def json_shapes(grammar: ir.Grammar) -> Mapping[str, Shape] | None:
-    """Shapes of the rules that the start reaches, lexemes along JSON's tokens; None where the grammar isn't of that kind."""
-    cutter = _Cutter(grammar)
+def json_shapes(grammar: ir.Grammar, meter: Meter) -> Mapping[str, Shape] | None:
+    """Shapes of the rules that the start reaches, lexemes along JSON's tokens; None where the grammar isn't of that kind.
+    Raises GrammarTooLarge where the meter's limit on time is met."""
+    cutter = _Cutter(grammar, meter)
     try:
         shapes = cutter.run()
-        _Neighbours(shapes).check(_callees_first(cutter.calls, grammar.start))
+        _Neighbours(shapes).check(descend(cutter.calls, [grammar.start]))
     except _Unfit:
         return None
     return shapes
 
 
-class _Order(NamedTuple):
-    """Rules in an order in which each stands after those that it calls, except where they call each other."""
-
-    names: list[str]
-    recursive: bool
-
-
-def _callees_first(calls: Mapping[str, SequenceOf[str]], start: str) -> _Order:
-    """Depth first, without recursion: rules may lead one to the next a thousand times."""
-    done: dict[str, bool] = {start: False}  # False: begun
-    names: list[str] = []
-    recursive = False
-    stack = [(start, iter(calls[start]))]
-    while stack:
-        name, rest = stack[-1]
-        for callee in rest:
-            if callee not in done:
-                done[callee] = False
-                stack.append((callee, iter(calls[callee])))
-                break
-            recursive = recursive or not done[callee]
-        else:
-            stack.pop()
-            done[name] = True
-            names.append(name)
-    return _Order(names, recursive)
-
-
 class _Cutter:
-    def __init__(self, grammar: ir.Grammar) -> None:
+    def __init__(self, grammar: ir.Grammar, meter: Meter) -> None:
         self.grammar = grammar
+        self.meter = meter
         self.leaves = 0
         self.calls: dict[str, list[str]] = {}  # by each rule, of others
         self.called: list[str] = []
@@ -90,6 +65,7 @@ class _Cutter:
             if name not in shapes:
                 if name not in self.grammar.rules:
                     raise _Unfit  # the general way says what is missing
+                self.meter.step()
                 self.called = self.calls[name] = []
                 shapes[name] = self.shape(self.grammar.rules[name])
                 todo += self.called
@@ -310,14 +286,14 @@ class _Neighbours:
         self.shapes = shapes
         self.rules = dict.fromkeys(shapes, _Edges(0, 0, False))
 
-    def check(self, order: _Order) -> None:
+    def check(self, order: Descent) -> None:
         """Raises _Unfit. Edges only grow, so that what the first pass finds is true, and without recursion it is all."""
         changed = True
         while changed:
             changed = False
-            for name in order.names:
+            for name in order.finished:
                 edges = self._edges(self.shapes[name], checking=True)
-                changed = changed or (order.recursive and edges != self.rules[name])
+                changed = changed or (order.circular and edges != self.rules[name])
                 self.rules[name] = edges
 
     def _edges(self, shape: Shape, checking: bool) -> _Edges:

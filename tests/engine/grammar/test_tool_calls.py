@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from engine.grammar.oracle import MARK, accepts, forced, prefix_accepted
-from portico_engine.errors import GrammarError
+from portico_engine.errors import GrammarError, GrammarTooLarge
+from portico_engine.grammar import compile_schema
+from portico_engine.grammar.bounds import Limits
+from portico_engine.grammar.calls import compile as calls_compile
 from portico_engine.grammar.calls.compile import compile_tool_calls
 from portico_engine.grammar.calls.formats import CallFormat, NamedTool, ToolChoice, control_tokens, detect_format
 from portico_engine.grammar.calls.parser import CallFinished, ContentText, ThinkingText, ToolCallParser
@@ -269,3 +273,30 @@ def test_a_multiple_that_must_be_counted_loosens_itself_in_a_catalog_too_large_t
     assert accepts(many.lark, '{"name":"timer","arguments":{"minutes":45}}')
     assert accepts(many.lark, '{"name":"timer","arguments":{"minutes":46}}') is bool(many.report.loosened)
     assert not accepts(many.lark, '{"name":"timer","arguments":{"minutes":"x"}}')
+
+
+def test_of_tools_that_are_too_large_together_the_largest_is_degraded(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = calls_compile.printed_or_looser
+
+    def small(make: Any, limits: Limits, json_rule: str | None = None) -> Any:
+        if len(make(limits)[0].rules) > 40:
+            raise GrammarTooLarge("too large for this test")
+        return whole(make, limits, json_rule)
+
+    monkeypatch.setattr(calls_compile, "printed_or_looser", small)
+    wide = {"type": "object", "properties": {f"p{i}": {"type": "boolean"} for i in range(60)}}
+    tools = [Tool("wide", "", wide), Tool("narrow", "", {"type": "object", "properties": {"a": {"const": 1}}})]
+    grammar = compile_tool_calls(tools)
+    assert [(failed.tool, failed.reason, failed.degraded) for failed in grammar.report.failed] == [
+        ("wide", "too large for this test", True)
+    ]
+    assert accepts(grammar.lark, '{"name":"wide","arguments":{"anything":[1]}}')
+    assert accepts(grammar.lark, '{"name":"narrow","arguments":{"a":1}}')
+    assert not accepts(grammar.lark, '{"name":"narrow","arguments":{"a":2}}')
+
+
+def test_more_symbols_than_the_matcher_has_are_an_error_of_the_compiler() -> None:
+    inner = [{f"q{i}_{j}": {"type": "boolean"} for j in range(8)} for i in range(1500)]
+    schema = {"type": "object", "properties": {f"p{i}": {"type": "object", "properties": of} for i, of in enumerate(inner)}}
+    with pytest.raises(GrammarTooLarge, match=r"more than 65,525 symbols; make the schema or grammar smaller"):
+        compile_schema(schema, limits=Limits(seconds=60))

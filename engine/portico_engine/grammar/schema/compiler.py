@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from portico_engine.errors import GrammarError, GrammarTooLarge, InvalidSchema, Unsatisfiable
+from portico_engine.errors import GrammarError, InvalidSchema, LexemesTooLarge, Unsatisfiable
 from portico_engine.grammar.bounds import DEFAULT_BOUNDS, DEFAULT_LIMITS, Bounds, Limits, Meter
 from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.compiled import CompiledGrammar, CompileReport, Failed
@@ -96,16 +96,13 @@ def printed_or_looser(
 ) -> Printed:
     """What `make` makes, in Lark. Digits that are counted by rules are no JSON tokens; where the search for other lexemes takes
     too long, they are not counted, and the report says so. Raises GrammarTooLarge where that doesn't help."""
+    meter = Meter(limits)
     grammar, report = make(limits)
     try:
-        search = replace(limits, seconds=limits.seconds / 2)
-        return Printed(grammar, report, to_lark(grammar, json_rule=json_rule, limits=search))
-    except GrammarTooLarge:
-        grammar, looser = make(replace(limits, residues=0))
-        if looser.loosened == report.loosened:
-            raise
-        report = looser
-        return Printed(grammar, report, to_lark(grammar, json_rule=json_rule, limits=limits))
+        return Printed(grammar, report, to_lark(grammar, json_rule=json_rule, meter=meter))
+    except LexemesTooLarge:
+        grammar, report = make(replace(limits, residues=0))
+        return Printed(grammar, report, to_lark(grammar, json_rule=json_rule, meter=Meter(limits)))
 
 
 def tool_to_ir(
