@@ -33,20 +33,20 @@ class StopStrings:
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = tuple(stops)
         self._held = ""
-        self.stopped = False
+        self.met: str | None = None  # the stop string that has occurred
 
     def add(self, text: str) -> str:
-        """The text that may be shown now. After a stop string `stopped` is set, and nothing of it or behind it is returned."""
-        if self.stopped:
+        """The text that may be shown now. After a stop string `met` names it, and nothing of it or behind it is returned."""
+        if self.met is not None:
             return ""
         if not self._stops:
             return text
         text = self._held + text
-        ends = [at for stop in self._stops if (at := text.find(stop)) >= 0]
+        ends = [(at, stop) for stop in self._stops if (at := text.find(stop)) >= 0]
         if ends:
-            self.stopped = True
+            at, self.met = min(ends)
             self._held = ""
-            return text[: min(ends)]
+            return text[:at]
         keep = max(_overlap(text, stop) for stop in self._stops)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]

@@ -259,7 +259,7 @@ class Engine:
             self._end(seq, FinishReason.STOP)
             return False
         seq.say(seq.detokenizer.add(pick.token))
-        if seq.stops.stopped or (seq.matcher is not None and seq.matcher.is_terminated()):
+        if seq.stops.met is not None or (seq.matcher is not None and seq.matcher.is_terminated()):
             self._end(seq, FinishReason.STOP)
         elif seq.remaining <= 0:
             self._end(seq, FinishReason.LENGTH)

@@ -98,6 +98,7 @@ class Delta:
     logprobs: tuple[float, ...] = ()  # one a token where SamplingParams.logprobs is set; 0.0 for a forced token
     top_logprobs: tuple[tuple[tuple[int, float], ...], ...] = ()  # the most probable (token, logprob) at each token, best first
     finish_reason: FinishReason | None = None
+    stop: str | None = None  # the stop string that ended it
     usage: Usage | None = None
     error: str | None = None
 

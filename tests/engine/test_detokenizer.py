@@ -46,10 +46,10 @@ def test_text_is_cut_at_the_first_stop_string_however_it_is_streamed(pieces: lis
     text = "".join(pieces)
     ends = [text.find(stop) for stop in stops if stop in text]
     if not ends:
-        assert not stream.stopped
+        assert stream.met is None
         assert "".join(shown) + stream.flush() == text
         return
-    assert stream.stopped
+    assert stream.met in [stop for stop in stops if stop in text]
     # a stop string that is complete earlier wins over one that begins earlier but is complete later
     first = min(text.find(stop) + len(stop) for stop in stops if stop in text)
     out = "".join(shown)
@@ -63,4 +63,4 @@ def test_text_is_cut_at_the_first_stop_string_however_it_is_streamed(pieces: lis
 def test_what_may_become_a_stop_string_is_held_back_until_it_does_not() -> None:
     stream = StopStrings(["</s>"])
     assert [stream.add(piece) for piece in ("a<", "/", "b", "</", "s>")] == ["a", "", "</b", "", ""]
-    assert stream.stopped
+    assert stream.met == "</s>"

@@ -1,4 +1,4 @@
-"""`portico serve`: the OpenAI-compatible API and MCP over HTTP."""
+"""`portico serve`: the model under OpenAI's and Anthropic's API, and MCP over HTTP."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def command(
     config: Path | None,
     log_level: str | None,
 ) -> None:
-    """Serve the OpenAI-compatible API and MCP over HTTP.
+    """Serve the model under OpenAI's and Anthropic's API, and MCP, over HTTP.
 
-    /v1/chat/completions and /v1/models speak OpenAI's protocol, /mcp is an MCP server with all tools of all servers, /healthz
-    tells how everything is.
+    /v1/chat/completions and /v1/models speak OpenAI's protocol, /v1/messages speaks Anthropic's, /mcp is an MCP server with all
+    tools of all servers, /healthz tells how everything is.
     """
     from portico_engine.errors import ModelError
     from portico_gateway.config import load_config

@@ -1,4 +1,5 @@
-"""The HTTP application: OpenAI's chat API, MCP over Streamable HTTP, and health, behind one check of Host and Origin.
+"""The HTTP application: OpenAI's chat API, Anthropic's messages, MCP over Streamable HTTP, and health, behind one check of
+Host and Origin.
 
 It owns routes and life: upstreams and the model start with it and end with it.
 """
@@ -18,7 +19,10 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from portico_gateway.http import errors
-from portico_gateway.http.chat import ChatEndpoint, model_not_found
+from portico_gateway.http.answering import Answering, model_not_found
+from portico_gateway.http.chat import ChatEndpoint
+from portico_gateway.http.messages import MessagesEndpoint
+from portico_gateway.http.messages_schemas import CountRequest, MessagesRequest
 from portico_gateway.http.model_host import ModelHost
 from portico_gateway.http.schemas import ChatRequest
 from portico_gateway.mcp_server import Gateway
@@ -57,7 +61,9 @@ def create_app(
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY)
     app.add_middleware(Gate, settings=security)
     app.router.routes.extend(gateway.server.streamable_http_app(transport_security=security).routes)
-    _add_openai(app, model, load_timeout)
+    answering = Answering(model, load_timeout=load_timeout)
+    _add_openai(app, answering, model)
+    _add_anthropic(app, answering)
 
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:
@@ -66,8 +72,8 @@ def create_app(
     return app
 
 
-def _add_openai(app: FastAPI, model: ModelHost | None, load_timeout: float) -> None:
-    endpoint = ChatEndpoint(model, load_timeout=load_timeout)
+def _add_openai(app: FastAPI, answering: Answering, model: ModelHost | None) -> None:
+    endpoint = ChatEndpoint(answering)
 
     @app.post("/v1/chat/completions", response_model=None)
     async def chat_completions(body: ChatRequest, request: Request) -> Response:
@@ -82,6 +88,18 @@ def _add_openai(app: FastAPI, model: ModelHost | None, load_timeout: float) -> N
         if model is None or name != model.name:
             raise model_not_found(name, model)
         return model_object(model)
+
+
+def _add_anthropic(app: FastAPI, answering: Answering) -> None:
+    endpoint = MessagesEndpoint(answering)
+
+    @app.post("/v1/messages", response_model=None)
+    async def messages(body: MessagesRequest, request: Request) -> Response:
+        return await endpoint.create(body, request)
+
+    @app.post("/v1/messages/count_tokens", response_model=None)
+    async def count_tokens(body: CountRequest, request: Request) -> Response:
+        return await endpoint.count(body, request)
 
 
 def model_object(model: ModelHost) -> dict[str, Any]:

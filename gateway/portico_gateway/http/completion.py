@@ -47,6 +47,7 @@ class Answer:
     logprobs: list[Json] = field(default_factory=list)
     usage: Usage | None = None
     finish_reason: str | None = None
+    stop: str | None = None  # the stop string that ended it
     cut: CallCut | None = None
     _parser: ToolCallParser | None = None
     _sent_logprobs: int = 0
@@ -95,6 +96,7 @@ class Answer:
 
     def _finish(self, delta: Delta) -> None:
         self.usage = delta.usage
+        self.stop = delta.stop
         match delta.finish_reason:
             case FinishReason.ERROR | FinishReason.CANCELLED:
                 raise ApiError(500, f"the model's answer failed: {delta.error or delta.finish_reason}", kind="server_error")

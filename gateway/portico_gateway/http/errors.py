@@ -1,4 +1,5 @@
-"""Whatever goes wrong, in OpenAI's error shape: `{"error": {"message", "type", "param", "code"}}`. No stack trace leaves.
+"""Whatever goes wrong, in the error shape of the API that was called: OpenAI's, or under /v1/messages Anthropic's. No stack
+trace leaves.
 
 The one place where errors of this program become HTTP statuses.
 """
@@ -14,10 +15,12 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from portico_engine.errors import ChatTemplateError, ContextOverflow, EngineError, GrammarError, ModelError, RequestError
 from portico_gateway.errors import GatewayError
+from portico_gateway.http.messages_schemas import MessagesRequest
 from portico_gateway.http.schemas import ChatRequest
 
 log = logging.getLogger(__name__)
@@ -48,6 +51,19 @@ class ApiError(GatewayError):
         return {"error": {"message": str(self), "type": self.kind, "param": self.param, "code": self.code}}
 
 
+_ANTHROPIC = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 413: "request_too_large"}
+
+
+def anthropic_body(error: ApiError) -> dict[str, Any]:
+    """The error in Anthropic's shape."""
+    kind = _ANTHROPIC.get(error.status, "api_error" if error.status >= 500 else "invalid_request_error")
+    return {"type": "error", "error": {"type": kind, "message": str(error)}}
+
+
+def _is_anthropic(request: Request) -> bool:
+    return request.url.path.startswith("/v1/messages")
+
+
 def from_engine(error: EngineError, *, param: str | None = None) -> ApiError:
     """An engine's error as the client sees it. `param` is the field that a grammar came from."""
     message = str(error)
@@ -73,7 +89,8 @@ def install(app: FastAPI) -> None:
 
 async def _api_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ApiError)
-    return JSONResponse(error.body, error.status, headers=error.headers)
+    body = anthropic_body(error) if _is_anthropic(request) else error.body
+    return JSONResponse(body, error.status, headers=error.headers)
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
@@ -92,11 +109,12 @@ async def _unexpected(request: Request, error: Exception) -> JSONResponse:
 
 async def _validation(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return await _api_error(request, explain(error.errors()))
+    body: type[BaseModel] = MessagesRequest if _is_anthropic(request) else ChatRequest
+    return await _api_error(request, explain(error.errors(), body))
 
 
-def explain(problems: Sequence[Any]) -> ApiError:
-    """The deepest of pydantic's problems, which is the one nearest to the mistake, with its field's path."""
+def explain(problems: Sequence[Any], body: type[BaseModel]) -> ApiError:
+    """The deepest of pydantic's problems with a `body`, which is the one nearest to the mistake, with its field's path."""
     first = max(problems, key=lambda problem: len(problem["loc"]))
     where = _field(first["loc"][1:])
     param = ".".join(where) or None
@@ -109,23 +127,29 @@ def explain(problems: Sequence[Any]) -> ApiError:
             f"{param}: this field is required" if param else "the body is missing; send JSON with content-type application/json"
         )
     elif first["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(where[-1], ChatRequest.model_fields, n=1)
+        close = difflib.get_close_matches(where[-1], body.model_fields, n=1)
         message = f"{param}: this field is not known here" + (f"; did you mean {close[0]!r}?" if close else "")
+    elif first["type"] == "union_tag_invalid":
+        context = first["ctx"]
+        message = f"{param}: the type {context['tag']!r} is not taken here; it takes {context['expected_tags']}"
     else:
         message = f"{param}: {reason}{_given(first.get('input'))}" if param else reason
     return ApiError(400, message, param=param)
 
 
 def _field(loc: Sequence[str | int]) -> list[str]:
-    """The path of a field, without what pydantic adds for the arms of a union."""
+    """The path of a field, without what pydantic adds for the arms of a union and the tags of one."""
     where: list[str] = []
-    tagged = False  # the part after response_format is the tag of its union, which is also the name of a field
+    tag_follows = False  # and it is also the name of a field
+    tagged_list = False
     for part in map(str, loc):
-        if tagged or part in ("str", "NamedToolChoice") or part.startswith(("list[", "literal[")):
-            tagged = False
+        if tag_follows or part in ("str", "NamedToolChoice") or part.startswith(("list[", "literal[")):
+            tag_follows = False
+            tagged_list = part.startswith("list[tagged")
             continue
         where.append(part)
-        tagged = part == "response_format"
+        tag_follows = part == "response_format" or tagged_list
+        tagged_list = False
     return where
 
 

@@ -16,9 +16,10 @@ DONE = "data: [DONE]\n\n"
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-def event(data: Mapping[str, Any]) -> str:
-    """One event of compact JSON."""
-    return f"data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"
+def event(data: Mapping[str, Any], name: str | None = None) -> str:
+    """One event of compact JSON, with its name where the API gives events names."""
+    named = f"event: {name}\n" if name else ""
+    return f"{named}data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"
 
 
 def event_stream(events: AsyncGenerator[str, None]) -> StreamingResponse:

@@ -43,6 +43,7 @@ class FakeEngine:
     chat_template: str = PLAIN_TEMPLATE
     endless: bool = False
     finish: FinishReason = FinishReason.STOP
+    stop: str | None = None
     requests: list[Request] = field(default_factory=list)
     rendered: list[list[Mapping[str, Any]]] = field(default_factory=list)
     rendered_tools: list[Sequence[Tool] | None] = field(default_factory=list)
@@ -93,7 +94,9 @@ class FakeEngine:
             if not pieces:
                 del self._live[name]
                 usage = Usage(prompt_tokens=7, cached_tokens=3, completion_tokens=5, forced_tokens=2)
-                deltas.append(Delta(name, tokens=(0,), logprobs=(-0.1,), finish_reason=self.finish, usage=usage))
+                deltas.append(
+                    Delta(name, tokens=(0,), logprobs=(-0.1,), finish_reason=self.finish, stop=self.stop, usage=usage)
+                )
                 continue
             piece = pieces.pop(0)
             if isinstance(piece, Exception):
