@@ -172,3 +172,31 @@ def test_mcp_is_served_beside_it_in_both_eras(base: str, mode: str) -> None:
     names, found = anyio.run(look)
     assert {"code__search", "code__outline", "docs__search", "docs__read"} <= names
     assert found
+
+
+def test_responses_call_take_results_parse_and_stream(client: openai.OpenAI) -> None:
+    tool: Any = {"type": "function", "strict": True, **WEATHER["function"]}
+    settings: Any = {"model": MODEL, "tools": [tool], "temperature": 0}
+    first = client.responses.create(input="What is the weather in Paris?", tool_choice="required", **settings)
+    (call,) = first.output
+    assert call.type == "function_call"
+    assert set(json.loads(call.arguments)) == {"city", "unit"}
+    result: Any = {"type": "function_call_output", "call_id": call.call_id, "output": "Sunny, 31 degrees."}
+    second = client.responses.create(
+        input=[result], previous_response_id=first.id, tool_choice="none", max_output_tokens=30, **settings
+    )
+    assert second.output_text
+    with client.responses.stream(input="What is the weather in Paris?", tool_choice="required", **settings) as stream:
+        kinds = [event.type for event in stream]
+        final = stream.get_final_response()
+    assert kinds[-1] == "response.completed"
+    assert [item.arguments for item in final.output if item.type == "function_call"] == [call.arguments]
+
+
+def test_responses_follow_a_json_schema(client: openai.OpenAI) -> None:
+    class Person(pydantic.BaseModel):
+        name: str
+        age: int
+
+    answer = client.responses.parse(model=MODEL, input="Anna is 31 years old. Give me name and age.", text_format=Person)
+    assert isinstance(answer.output_parsed, Person)

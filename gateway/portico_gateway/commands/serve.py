@@ -39,8 +39,8 @@ def command(
 ) -> None:
     """Serve the model under OpenAI's and Anthropic's API, and MCP, over HTTP.
 
-    /v1/chat/completions and /v1/models speak OpenAI's protocol, /v1/messages speaks Anthropic's, /mcp is an MCP server with all
-    tools of all servers, /healthz tells how everything is.
+    /v1/chat/completions, /v1/responses and /v1/models speak OpenAI's protocol, /v1/messages speaks Anthropic's, /mcp is an MCP
+    server with all tools of all servers, /healthz tells how everything is.
     """
     from portico_engine.errors import ModelError
     from portico_gateway.config import load_config

@@ -1,5 +1,5 @@
-"""The HTTP application: OpenAI's chat API, Anthropic's messages, MCP over Streamable HTTP, and health, behind one check of
-Host and Origin.
+"""The HTTP application: OpenAI's chat completions and responses, Anthropic's messages, MCP over Streamable HTTP, and health,
+behind one check of Host and Origin.
 
 It owns routes and life: upstreams and the model start with it and end with it.
 """
@@ -24,6 +24,8 @@ from portico_gateway.http.chat import ChatEndpoint
 from portico_gateway.http.messages import MessagesEndpoint
 from portico_gateway.http.messages_schemas import CountRequest, MessagesRequest
 from portico_gateway.http.model_host import ModelHost
+from portico_gateway.http.responses import ResponsesEndpoint
+from portico_gateway.http.responses_schemas import ResponsesRequest
 from portico_gateway.http.schemas import ChatRequest
 from portico_gateway.mcp_server import Gateway
 from portico_gateway.upstreams import Upstreams
@@ -63,6 +65,7 @@ def create_app(
     app.router.routes.extend(gateway.server.streamable_http_app(transport_security=security).routes)
     answering = Answering(model, load_timeout=load_timeout)
     _add_openai(app, answering, model)
+    _add_responses(app, answering)
     _add_anthropic(app, answering)
 
     @app.get("/healthz")
@@ -88,6 +91,22 @@ def _add_openai(app: FastAPI, answering: Answering, model: ModelHost | None) -> 
         if model is None or name != model.name:
             raise model_not_found(name, model)
         return model_object(model)
+
+
+def _add_responses(app: FastAPI, answering: Answering) -> None:
+    endpoint = ResponsesEndpoint(answering)
+
+    @app.post("/v1/responses", response_model=None)
+    async def responses(body: ResponsesRequest, request: Request) -> Response:
+        return await endpoint.create(body, request)
+
+    @app.get("/v1/responses/{name}")
+    async def one_response(name: str) -> dict[str, Any]:
+        return endpoint.read(name)
+
+    @app.delete("/v1/responses/{name}")
+    async def delete_response(name: str) -> dict[str, Any]:
+        return endpoint.delete(name)
 
 
 def _add_anthropic(app: FastAPI, answering: Answering) -> None:

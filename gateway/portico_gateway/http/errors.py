@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 from portico_engine.errors import ChatTemplateError, ContextOverflow, EngineError, GrammarError, ModelError, RequestError
 from portico_gateway.errors import GatewayError
 from portico_gateway.http.messages_schemas import MessagesRequest
+from portico_gateway.http.responses_schemas import ResponsesRequest
 from portico_gateway.http.schemas import ChatRequest
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class ApiError(GatewayError):
         return {"error": {"message": str(self), "type": self.kind, "param": self.param, "code": self.code}}
 
 
+_BODIES: dict[str, type[BaseModel]] = {"/v1/messages": MessagesRequest, "/v1/responses": ResponsesRequest}
 _ANTHROPIC = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 413: "request_too_large"}
 
 
@@ -109,7 +111,8 @@ async def _unexpected(request: Request, error: Exception) -> JSONResponse:
 
 async def _validation(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    body: type[BaseModel] = MessagesRequest if _is_anthropic(request) else ChatRequest
+    path = request.url.path
+    body = next((model for start, model in _BODIES.items() if path.startswith(start)), ChatRequest)
     return await _api_error(request, explain(error.errors(), body))
 
 
