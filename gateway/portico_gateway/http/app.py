@@ -1,5 +1,5 @@
-"""The HTTP application: OpenAI's chat completions and responses, Anthropic's messages, MCP over Streamable HTTP, and health,
-behind one check of Host and Origin.
+"""The HTTP application: OpenAI's chat completions and responses, Anthropic's messages, MCP over Streamable HTTP, health and
+metrics, behind one check of Host and Origin.
 
 It owns routes and life: upstreams and the model start with it and end with it.
 """
@@ -23,6 +23,7 @@ from portico_gateway.http.answering import Answering, model_not_found
 from portico_gateway.http.chat import ChatEndpoint
 from portico_gateway.http.messages import MessagesEndpoint
 from portico_gateway.http.messages_schemas import CountRequest, MessagesRequest
+from portico_gateway.http.metrics import CONTENT_TYPE, Measured, Metrics
 from portico_gateway.http.model_host import ModelHost
 from portico_gateway.http.responses import ResponsesEndpoint
 from portico_gateway.http.responses_schemas import ResponsesRequest
@@ -62,6 +63,8 @@ def create_app(
     errors.install(app)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY)
     app.add_middleware(Gate, settings=security)
+    metrics = Metrics(upstreams, model)
+    app.add_middleware(Measured, metrics=metrics)
     app.router.routes.extend(gateway.server.streamable_http_app(transport_security=security).routes)
     answering = Answering(model, load_timeout=load_timeout)
     _add_openai(app, answering, model)
@@ -71,6 +74,10 @@ def create_app(
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:
         return health(upstreams, model)
+
+    @app.get("/metrics")
+    async def all_metrics() -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE)
 
     return app
 

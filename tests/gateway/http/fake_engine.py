@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,6 +52,7 @@ class FakeEngine:
     was_aborted: threading.Event = field(default_factory=threading.Event)
     was_submitted: threading.Event = field(default_factory=threading.Event)
     closed: bool = False
+    figures: Mapping[str, float] = field(default_factory=dict)
     tokenizer: FakeTokenizer = field(default_factory=FakeTokenizer)
     _live: dict[str, list[str | Exception]] = field(default_factory=dict)
 
@@ -105,8 +107,8 @@ class FakeEngine:
             deltas.append(Delta(name, piece, tokens, (-0.5,) * len(tokens), tuple(((t, -0.5), (0, -2.0)) for t in tokens)))
         return deltas
 
-    def stats(self) -> dict[str, float]:
-        return {"running": len(self._live)}
+    def stats(self) -> Mapping[str, float]:
+        return defaultdict(float, self.figures)
 
     def close(self) -> None:
         self.closed = True

@@ -1,0 +1,55 @@
+"""/metrics: requests by route, the servers, and the engine's counters, as Prometheus' own parser reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+pytestmark = pytest.mark.anyio
+
+
+async def samples(client: httpx2.AsyncClient) -> dict[tuple[str, ...], float]:
+    response = await client.get("/metrics")
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(response.text)
+        for sample in family.samples
+    }
+
+
+async def test_requests_are_counted_by_route_and_status(serve: Any) -> None:
+    async with serve() as client:
+        body = {"model": "fake", "messages": [{"role": "user", "content": "Hi"}]}
+        for sent in (body, body, {**body, "model": "other"}):
+            await client.post("/v1/chat/completions", json=sent)
+        await client.get("/nowhere/42")
+        await client.get("/nowhere/43")
+        found = await samples(client)
+    assert found["portico_http_requests_total", "/v1/chat/completions", "200"] == 2
+    assert found["portico_http_requests_total", "/v1/chat/completions", "404"] == 1
+    assert found["portico_http_requests_total", "other", "404"] == 2
+    assert found["portico_http_seconds_count", "/v1/chat/completions"] == 3
+
+
+async def test_the_engines_counters_are_there_once_the_model_is(serve: Any, fakes: Any) -> None:
+    stats = {"running": 2, "waiting": 1, "blocks": 64, "blocks_cached": 8, "generated_tokens": 120, "forced_tokens": 70}
+    engine = fakes.FakeEngine(figures=stats)
+    async with serve(engine) as client:
+        await client.post("/v1/chat/completions", json={"model": "fake", "messages": [{"role": "user", "content": "Hi"}]})
+        found = await samples(client)
+    assert found["portico_model_ready", "fake"] == 1
+    assert found["portico_engine_requests", "running"] == 2
+    assert found["portico_engine_requests", "waiting"] == 1
+    assert found["portico_kv_blocks", "cached"] == 8
+    assert found["portico_tokens_forced_total",] == 70
+
+
+async def test_without_a_model_there_is_no_engine(serve: Any) -> None:
+    async with serve(load=None) as client:
+        found = await samples(client)
+    assert not [name for name in found if name[0].startswith(("portico_engine", "portico_model"))]
