@@ -23,7 +23,6 @@ from portico_engine.grammar.ir import Grammar
 from portico_engine.grammar.protocol import Vocabulary
 from portico_engine.grammar.worst import NO_BOUND, longest_ending
 
-_MOST_WORK = 2_000_000  # of deriving, for one grammar: about a second
 _MAX_TOKEN = 20  # characters: longer tokens are left out where the budget is tight
 
 _IS_PLAIN = np.array([code >= 0x20 and chr(code) not in '"\\' for code in range(OTHER)] + [True])  # columns, by JSON's strings
@@ -231,10 +230,21 @@ class Cursor:
         for token in tokens[len(self._path) - 1 :]:
             at = len(self._path) - 1
             plan = self._plan.get(at)
-            if plan is not None and plan.tokens[:1] == (token,):
-                self._plan.setdefault(at + 1, Plan(plan.tokens[1:], plan.open))
+            if plan is not None and (rest := self._after(plan, token)) is not None:
+                self._plan.setdefault(at + 1, rest)
             self._path.append(self.completions.after_token(self._path[-1], token))
         return self._path[-1]
+
+    def _after(self, plan: Plan, token: int) -> Plan | None:
+        """What is left of a plan after a token that writes its beginning, be it in other pieces than the plan's own."""
+        if plan.tokens[:1] == (token,):
+            return Plan(plan.tokens[1:], plan.open)
+        vocabulary, special = self.completions.tokens.vocabulary, self.completions.tokens.special
+        data = vocabulary.token_bytes[token]
+        if not data or special[token] or special[list(plan.tokens)].any():
+            return None
+        text = b"".join(vocabulary.token_bytes[each] for each in plan.tokens)
+        return Plan(tuple(vocabulary.encode_bytes(text[len(data) :])), plan.open) if text.startswith(data) else None
 
     def rollback(self, length: int) -> None:
         """Forget all but the first `length` tokens."""
@@ -245,6 +255,8 @@ class Cursor:
     def plan(self, tokens: Sequence[int]) -> Plan | None:
         """How to end the text from here; None where the grammar can't say."""
         held = self._plan.get(len(tokens))
+        if held is not None and self.completions.machine.dear:
+            return held
         fresh = self.completions.plan(self.sync(tokens))
         held = self._plan.get(len(tokens), held)
         if fresh is not None and (held is None or fresh.cost < held.cost):
@@ -254,6 +266,8 @@ class Cursor:
     def fits(self, tokens: Sequence[int], run: Sequence[int], limit: int) -> bool:
         """Does an ending fit a budget of `limit` tokens after `run` is taken from it?"""
         place = self.sync(tokens)
+        if self.completions.machine.dear:
+            return False
         for token in run:
             place = self.completions.after_token(place, token)
         if place.state == DEAD or place.begun:
@@ -279,7 +293,7 @@ class Cursor:
     def _fitting(self, state: int, allowed: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.bool_]:
         """Which tokens lead to a state with an ending that fits. Where finding out has become too dear (an unanchored pattern
         that counts to hundreds), none but those already known to: the plan is kept anyway, so that the text still ends."""
-        if self.completions.machine.work > _MOST_WORK:
+        if self.completions.machine.dear:
             return np.zeros(len(allowed), dtype=np.bool_)
         after = self.completions.follow(state, allowed)
         states, counts = np.unique(after, return_counts=True)
@@ -287,7 +301,7 @@ class Cursor:
         for one in states[np.argsort(-counts, kind="stable")].tolist():
             if one != DEAD and self.completions.cost(one, left) <= left:
                 fits.append(one)
-            if self.completions.machine.work > _MOST_WORK:
+            if self.completions.machine.dear:
                 break
         return np.isin(after, fits)
 

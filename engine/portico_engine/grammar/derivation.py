@@ -44,7 +44,9 @@ DEAD, UNKNOWN, MIXED = -1, -2, -3
 OTHER = 128  # the column for every character beyond ASCII; MIXED where they lead to different states
 CONTROL = b"\xfe"  # in an ending: the next four bytes are a control token's id (no text has this byte)
 _BEYOND = merge_ranges([(OTHER, MAX_CODE_POINT)])
-_SEARCHED = 20_000  # states of an intersection that are searched for its shortest string
+_SEARCHED = 12_000  # states of an intersection that are searched for its shortest string
+MOST_WORK = 2_000_000  # of deriving, for one grammar: about a second
+_STATE_WORK = 250  # that looking at one of them is, in pairs of alternatives
 
 
 class Ending(NamedTuple):
@@ -64,24 +66,29 @@ class Derivation:
         self._control = {text.strip("<>"): token for text, token in (control_tokens or {}).items()}
         self._shortest: dict[Node, bytes | None] = {}
         self._searched: dict[Node, bytes | None] = {}
+        self.work = 0  # pairs of alternatives that were compared: what deriving has cost so far
         self._settled = False  # are the rules' shortest strings known?
         self._rule_texts = self._knuth(grammar)
         self._settled = True
         self._steps: dict[Node, automata.Steps] = {}
-        self.work = 0  # pairs of alternatives that were compared: what deriving has cost so far
         self._nodes: list[Node] = []
         self._numbers: dict[Node, int] = {}
         self._endings: dict[int, Ending | None] = {}
         self.table: npt.NDArray[np.int32] = np.full((64, OTHER + 1), UNKNOWN, dtype=np.int32)
         self.start = self._live(self.rules[grammar.start])
 
+    @property
+    def dear(self) -> bool:
+        """Has deriving cost so much that only what must be known should be found out?"""
+        return self.work > MOST_WORK
+
     # --- states ------------------------------------------------------------------------------------------------------------
 
     def _live(self, node: Node) -> int:
-        """The number of a state; DEAD where nothing can end from it."""
+        """The number of a state; DEAD where nothing can end from it, unless finding that out is too dear."""
         number = self._numbers.get(node)
         if number is None:
-            if self.shortest(node) is None:
+            if not self.dear and self.shortest(node) is None:
                 self._numbers[node] = DEAD
                 return DEAD
             number = self._numbers[node] = len(self._nodes)
@@ -243,7 +250,7 @@ class Derivation:
                 return None if one is None else one * low
             case And() | Not():
                 if node not in self._searched:
-                    self._searched[node] = _search(node)
+                    self.work += _STATE_WORK * _search(node, self._searched)
                 return self._searched[node]
         return None
 
@@ -285,24 +292,36 @@ def parts_of(data: bytes) -> list[bytes | int]:
     return out
 
 
-def _search(node: Node) -> bytes | None:
-    """Dijkstra over the automaton of an intersection or complement, by bytes."""
+def _search(node: Node, known: dict[Node, bytes | None]) -> int:
+    """Dijkstra over the automaton of an intersection or complement, by bytes; how many states it looked at.
+
+    `known` gets the shortest string of `node` and of every state on the way (None: there is none, or it is too far), and is
+    what another search need not find again.
+    """
     best: dict[Node, int] = {node: 0}
     came: dict[Node, tuple[Node, str]] = {}
-    queue: list[tuple[int, int, Node]] = [(0, 0, node)]
+    queue: list[tuple[int, int, Node, bytes | None]] = [(0, 0, node, None)]  # with the rest of the string, once it is known
     serial = 0
     while queue:
-        cost, _, state = heapq.heappop(queue)
-        if cost > best[state]:
-            continue
-        if automata.nullable(state):
-            out = []
+        cost, _, state, rest = heapq.heappop(queue)
+        if rest is not None:
+            known[state] = rest
             while state in came:
                 state, character = came[state]
-                out.append(character)
-            return "".join(reversed(out)).encode()
+                rest = character.encode() + rest
+                known[state] = rest
+            return len(best)
+        if cost > best[state]:
+            continue
         if len(best) > _SEARCHED:
-            return None
+            known[node] = None
+            return len(best)
+        serial += 1
+        if state in known or automata.nullable(state):
+            end = known.get(state, b"")
+            if end is not None:
+                heapq.heappush(queue, (cost + len(end), serial, state, end))
+            continue
         for low, high, after in automata.steps(state):
             character = _character(((low, high),))
             further = cost + len(character.encode())
@@ -310,8 +329,9 @@ def _search(node: Node) -> bytes | None:
                 best[after] = further
                 came[after] = state, character
                 serial += 1
-                heapq.heappush(queue, (further, serial, after))
-    return None
+                heapq.heappush(queue, (further, serial, after, None))
+    known.update(dict.fromkeys(best))  # nothing is reached from any of them
+    return len(best)
 
 
 def _character(ranges: tuple[tuple[int, int], ...]) -> str:

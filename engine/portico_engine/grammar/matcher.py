@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import numpy as np
+import numpy.typing as npt
 
 from portico_engine.errors import GrammarError
 from portico_engine.grammar.cache import ByteCache
@@ -267,13 +268,22 @@ class LLGuidanceMatcher:
         bits = np.unpackbits(bitmask[row].view(np.uint8), bitorder="little")
         allowed = np.flatnonzero(bits[: self.factory.vocab_size])
         with cursor.completions.lock:
+            if len(allowed) == 1:
+                allowed = self._with_planned(cursor, allowed)
             kept = cursor.keep(self._tokens, allowed, remaining)
         if kept is None:
             return
         if self.ll.is_accepting():
             kept |= np.isin(allowed, self.factory.end_tokens)
-        bits[allowed[~kept]] = 0
+        bits[allowed] = kept
         bitmask[row] = np.packbits(bits, bitorder="little").view(np.int32)
+
+    def _with_planned(self, cursor: Cursor, allowed: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Where text is forced llguidance allows one spelling of it, and the plan for ending may have a shorter one."""
+        plan = cursor.plan(self._tokens)
+        if plan is None or not plan.tokens or self.ll.validate_tokens([plan.tokens[0]]) != 1:
+            return allowed
+        return np.union1d(allowed, plan.tokens[:1])
 
     def _tight(self, remaining: int) -> Cursor | None:
         """The cursor, where so small a budget has to be looked after."""

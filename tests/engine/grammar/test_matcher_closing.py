@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from engine.grammar.schemas import allowed, empty_mask, factory, tokenizer
 from portico_engine.errors import Unsatisfiable
-from portico_engine.grammar import compile_schema, completion
+from portico_engine.grammar import compile_schema, completion, derivation
 from portico_engine.grammar.check import check_arguments
 from portico_engine.grammar.compiled import CompiledGrammar
 
@@ -31,6 +31,13 @@ def lengths() -> np.ndarray:
 @cache
 def openers() -> np.ndarray:
     return np.array([sum(byte in b'{[",:\\' for byte in data) * 100 + len(data) for data in tokenizer().token_bytes])
+
+
+NESTED = {
+    "type": "object",
+    "additionalProperties": {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1},
+    "minProperties": 1,
+}
 
 
 def picks(seed: int) -> list[Pick]:
@@ -94,6 +101,8 @@ SCHEMAS = st.recursive(scalar(), compound, max_leaves=6)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@example(schema=NESTED, more=0, seed=0, who=0, force=False)  # llguidance spells forced text in more tokens than the plan
+@example(schema=NESTED, more=5, seed=2, who=0, force=False)
 @given(
     schema=SCHEMAS,
     more=st.sampled_from([0, 1, 2, 5, 17, 60]),
@@ -189,7 +198,7 @@ def test_a_recursive_grammar_without_bounds_is_closed_as_well() -> None:
 
 @pytest.mark.parametrize("who", range(4))
 def test_a_grammar_that_is_dear_to_derive_is_closed_along_the_plan(who: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(completion, "_MOST_WORK", 0)
+    monkeypatch.setattr(derivation, "MOST_WORK", 0)
     schema = {"type": "object", "properties": {"id": {"type": "string", "pattern": "[a-z0-9_-]{40}|x"}}, "required": ["id"]}
     grammar = compile_schema(schema)
     shortest = factory().matcher(grammar).closing_tokens(10_000)
@@ -209,6 +218,20 @@ def test_counting_to_hundreds_in_an_unanchored_pattern_does_not_hang() -> None:
     assert ended
     assert len(json.loads(text)) >= 162
     assert time.thread_time() - began < 30  # without a limit on its work: minutes
+
+
+def test_names_under_many_patterns_at_once_do_not_hang() -> None:
+    patterns = ("a5b", "(^[^5]*$)|7", "(^[^7]*$)|9", r"^(\w\w\d)+$")
+    names = [{"propertyNames": {"pattern": pattern}} for pattern in patterns]
+    schema = {"type": "object", "allOf": [*names, {"minProperties": 1, "maxProperties": 1}]}
+    grammar = compile_schema(schema)
+    shortest = factory().matcher(grammar).closing_tokens(10_000)
+    assert shortest is not None
+    began = time.thread_time()
+    text, ended = generate(grammar, len(shortest) + 10, picks(0)[0], force=True)
+    assert ended
+    assert not check_arguments(schema, json.loads(text))
+    assert time.thread_time() - began < 30  # a search for each state on the way: minutes
 
 
 def test_many_rules_one_in_the_next_are_closed_within_their_budget() -> None:
