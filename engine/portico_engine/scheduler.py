@@ -57,10 +57,12 @@ class Scheduler:
         seq.state = State.WAITING
         insort(self._waiting, seq, key=_order)
 
-    def finish(self, seq: Sequence) -> None:
-        """Take a sequence out, wherever it is."""
+    def finish(self, seq: Sequence, *, pin: float = 0.0) -> None:
+        """Take a sequence out, wherever it is; for `pin` seconds its blocks are the last to be evicted."""
         if seq.state is State.RUNNING:
-            self._stop(seq)
+            assert seq.table is not None
+            self._kv.keep(seq.table, seq.request.keep)
+            self._stop(seq, pin)
         elif seq.state is State.WAITING:
             self._waiting.remove(seq)
         seq.state = State.FINISHED
@@ -132,10 +134,10 @@ class Scheduler:
                 return False
         return True
 
-    def _stop(self, seq: Sequence) -> None:
+    def _stop(self, seq: Sequence, pin: float = 0.0) -> None:
         assert seq.table is not None
         assert seq.slot is not None
-        self._kv.end(seq.table, seq.tokens)
+        self._kv.end(seq.table, seq.tokens, pin)
         seq.table = None
         self._slots.append(seq.slot)
         seq.slot = None
