@@ -39,7 +39,7 @@ class BlockPool:
         self.tier = tier
         self.pins = Pins(clock)
         self.evictions = 0
-        self._policy: EvictionPolicy = policy or LRU()
+        self._policy: EvictionPolicy = LRU() if policy is None else policy
         self._refs = [0] * n_blocks
         self._reuses = [0] * n_blocks  # of the content, by other sequences
         self._free = bytearray(b"\x01" * n_blocks)
@@ -106,8 +106,14 @@ class BlockPool:
                 self._set_free(block)
 
     def reuse(self, block: int) -> int:
-        """A held block's content serves a further sequence; how many it has served so far."""
+        """A held block's content serves a further sequence; how many it has served so far. Who waited to go on from it waits
+        no more.
+        """
         assert self._refs[block] > 0
+        for waiting in self.pins.resolve(block):
+            if waiting in self._policy:
+                self._policy.remove(waiting)
+                self._policy.add(waiting, self._cost(waiting), self.pins.until(waiting))
         self._reuses[block] += 1
         return self._reuses[block]
 

@@ -105,9 +105,7 @@ class KVCache:
         return table.computed - before
 
     def _note_use(self, table: BlockTable) -> None:
-        """Whoever waited for this prefix waits no more; what came often enough is kept."""
-        for block in table.blocks:
-            self.pool.pins.resolve(block)
+        """What came often enough is kept."""
         reuses = [self.pool.reuse(block) for block in table.blocks[: len(table.keys)]]
         if self.pool.tier is not None:
             self._want(key for key, n in zip(table.keys, reuses, strict=True) if n >= _REUSES)

@@ -44,10 +44,6 @@ class DiskStore:
         for folder in (root, self._folder):
             _private(folder)
 
-    def contains(self, block: Block) -> bool:
-        """Is there a file for the block? It may still turn out damaged."""
-        return self._path(block.key).is_file()
-
     def get(self, block: Block) -> memoryview | None:
         """The block's content [block_bytes]; None where it isn't there. A file that holds anything else is deleted."""
         path = self._path(block.key)
@@ -67,8 +63,10 @@ class DiskStore:
         return view[len(before) : -_DIGEST]
 
     def put(self, block: Block, content: bytes) -> None:
-        """Write the block's file, replacing one that is there."""
+        """Write the block's file, unless a whole one is there."""
         assert len(content) == self._block_bytes
+        if self.get(block) is not None:
+            return
         data = _MAGIC + block.key + block.parent + _tokens(block.tokens) + content
         unfinished = self._folder / f"{block.key.hex()}.{os.getpid()}.{next(self._numbers)}{_UNFINISHED}"
         try:

@@ -36,16 +36,12 @@ class Block(NamedTuple):
 class Store(Protocol):
     """Content by block. Every method may raise OSError."""
 
-    def contains(self, block: Block) -> bool:
-        """Is there content for the block? It may still turn out damaged."""
-        ...
-
     def get(self, block: Block) -> memoryview | None:
         """The block's content, checked; None where there is none that can be trusted."""
         ...
 
     def put(self, block: Block, content: bytes) -> None:
-        """Keep the block's content."""
+        """Keep the block's content, if it isn't there."""
         ...
 
     def touch(self, keys: Sequence[bytes]) -> None:
@@ -77,10 +73,7 @@ class Tier:
         """These are to be saved when there is time, in this order."""
         for block in blocks:
             if self._works and not (block.key in self._saved or block.key in self._saving or block.key in self._wanted):
-                if self._contains(block):
-                    self._saved.add(block.key)
-                else:
-                    self._wanted[block.key] = block
+                self._wanted[block.key] = block
 
     def wants(self, key: bytes) -> bool:
         """Is the block to be saved, and isn't yet?"""
@@ -185,13 +178,6 @@ class Tier:
         assert self._loading.keys() == self._loads_planned.keys()
         assert sorted(self._saving) == sorted(op.key for op in ops if isinstance(op, Save))
         assert not self._wanted.keys() & self._saving.keys()
-
-    def _contains(self, block: Block) -> bool:
-        try:
-            return self._store.contains(block)
-        except OSError as error:
-            self._fail(error)
-            return False
 
     def _read(self, block: Block) -> memoryview | None:
         if not self._works:
