@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -233,36 +234,39 @@ class Tiers(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = TemporaryDirectory()
-        self.now = 0.0
         self.n = 0
         self.requests: dict[str, Request] = {}
         self.events: dict[str, list[Delta]] = {}
         self.start()
 
     def start(self) -> None:
-        executor = FakeExecutor(blocks=18, rows=3, step_tokens=48, vocab_size=INFO.vocab_size)
+        executor = FakeExecutor(blocks=17, rows=3, step_tokens=48, vocab_size=INFO.vocab_size)
         self.engine = fake_engine(executor, kv_dir=Path(self.folder.name))
 
     def collect(self, deltas: Sequence[Delta]) -> None:
         for delta in deltas:
             self.events[delta.request_id].append(delta)
 
-    @rule(
-        branch=st.integers(0, 2),
-        shared=st.integers(0, 90),
-        own=st.lists(st.integers(3, 5), min_size=1, max_size=20),
-        new=st.integers(1, 30),
-        priority=st.integers(0, 1),
-        keep=st.booleans(),
-        pin=st.sampled_from([0.0, 60.0]),
-    )
-    def submit(self, branch: int, shared: int, own: list[int], new: int, priority: int, keep: bool, pin: float) -> None:
-        prefix = tuple(10 + branch + i for i in range(shared))
-        request = Request(str(self.n), (*prefix, *own), max_tokens=new, priority=priority, keep=shared if keep else 0, pin=pin)
+    def accept(self, prompt: tuple[int, ...], **options: Any) -> None:
+        request = Request(str(self.n), prompt, **options)
         self.n += 1
         self.requests[request.id] = request
         self.events[request.id] = []
         self.engine.submit(request)
+
+    @rule(branches=st.lists(st.tuples(st.integers(0, 1), st.integers(50, 110)), min_size=1, max_size=3), keep=st.booleans())
+    def submit(self, branches: list[tuple[int, int]], keep: bool) -> None:
+        """Prompts that share a beginning, of lengths that don't fit the pool together."""
+        for branch, shared in branches:
+            prefix = tuple(10 + branch + i for i in range(shared))
+            own = (3 + self.n % 3,) * (1 + self.n % 5)
+            pin = 60.0 * (self.n % 2)
+            self.accept((*prefix, *own), max_tokens=20 + self.n % 60, priority=self.n % 2, keep=keep * shared, pin=pin)
+
+    @rule(n=st.integers(30, 60))
+    def fill(self, n: int) -> None:
+        """Something else that takes the memory."""
+        self.accept(tuple(3 + (i * i + self.n) % 250 for i in range(3 * n)), max_tokens=n)
 
     @precondition(lambda self: self.n)
     @rule(which=st.integers(0, 100))
@@ -271,14 +275,10 @@ class Tiers(RuleBasedStateMachine):
         request = self.requests[str(which % self.n)]
         answer = tokens_of(self.events[request.id])
         prompt = (*request.prompt, *answer, 3)
-        if self.events[request.id] and self.events[request.id][-1].finish_reason and len(prompt) < 150:
-            following = Request(str(self.n), prompt, max_tokens=5)
-            self.n += 1
-            self.requests[following.id] = following
-            self.events[following.id] = []
-            self.engine.submit(following)
+        if self.events[request.id] and self.events[request.id][-1].finish_reason and len(prompt) < 200:
+            self.accept(prompt, max_tokens=5)
 
-    @rule(n=st.integers(1, 12))
+    @rule(n=st.integers(1, 40))
     def step(self, n: int) -> None:
         for _ in range(n):
             self.collect(self.engine.step())
