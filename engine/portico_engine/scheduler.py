@@ -62,7 +62,9 @@ class Scheduler:
         if seq.state is State.RUNNING:
             assert seq.table is not None
             self._kv.keep(seq.table, seq.request.keep)
-            self._stop(seq, pin)
+            if pin:
+                self._kv.pin(seq.table, seq.request.prompt, pin)
+            self._stop(seq)
         elif seq.state is State.WAITING:
             self._waiting.remove(seq)
         seq.state = State.FINISHED
@@ -134,10 +136,10 @@ class Scheduler:
                 return False
         return True
 
-    def _stop(self, seq: Sequence, pin: float = 0.0) -> None:
+    def _stop(self, seq: Sequence) -> None:
         assert seq.table is not None
         assert seq.slot is not None
-        self._kv.end(seq.table, seq.tokens, pin)
+        self._kv.end(seq.table, seq.tokens)
         seq.table = None
         self._slots.append(seq.slot)
         seq.slot = None

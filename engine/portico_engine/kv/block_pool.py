@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from portico_engine.executors.protocol import BLOCK_TOKENS, Copy, Drop, KVOp, Load, Save
 from portico_engine.kv.eviction import LRU, EvictionPolicy
@@ -105,12 +105,12 @@ class BlockPool:
             else:
                 self._set_free(block)
 
-    def reuse(self, block: int) -> int:
-        """A held block's content serves a further sequence; how many it has served so far. Who waited to go on from it waits
-        no more.
+    def reuse(self, block: int, following: Sequence[int]) -> int:
+        """A held block serves a further sequence, whose next tokens are `following`; how many it has served so far. Who waited
+        for that sequence waits no more.
         """
         assert self._refs[block] > 0
-        for waiting in self.pins.resolve(block):
+        for waiting in self.pins.resolve(block, following):
             if waiting in self._policy:
                 self._policy.remove(waiting)
                 self._policy.add(waiting, self._cost(waiting), self.pins.until(waiting))

@@ -78,7 +78,7 @@ class KVCache:
                 table.computed += hit.tail_tokens
             self.pool.release(hit.tail)
         self._tables.add(table)
-        self._note_use(table)
+        self._note_use(table, tokens)
         self.queried_tokens += len(tokens)
         self.hit_tokens += table.computed
         self.loaded_tokens += loaded
@@ -104,9 +104,11 @@ class KVCache:
             table.computed += size
         return table.computed - before
 
-    def _note_use(self, table: BlockTable) -> None:
+    def _note_use(self, table: BlockTable, tokens: Sequence[int]) -> None:
         """What came often enough is kept."""
-        reuses = [self.pool.reuse(block) for block in table.blocks[: len(table.keys)]]
+        size = self.pool.block_tokens
+        full = enumerate(table.blocks[: len(table.keys)], 1)
+        reuses = [self.pool.reuse(block, tokens[n * size : (n + 1) * size]) for n, block in full]
         if self.pool.tier is not None:
             self._want(key for key, n in zip(table.keys, reuses, strict=True) if n >= _REUSES)
             self.pool.tier.used(table.keys)
@@ -186,13 +188,15 @@ class KVCache:
         if self.pool.tier is not None:
             self.pool.tier.want(block_of(entry) for entry in reversed(entries) if entry.key is not None)
 
-    def end(self, table: BlockTable, tokens: Sequence[int], pin: float = 0.0) -> None:
-        """Let go of a table. What it computed stays known as long as there is room; for `pin` seconds others go first, or until
-        a table begins with all its full blocks.
-        """
+    def pin(self, table: BlockTable, prompt: Sequence[int], seconds: float) -> None:
+        """Others' blocks go before this table's, until a table begins that goes on from `prompt`, at most for so long."""
+        full = min(len(prompt) // self.pool.block_tokens, len(table.keys))
+        if full:
+            self.pool.pins.pin(table.blocks, table.blocks[full - 1], prompt[full * self.pool.block_tokens :], seconds)
+
+    def end(self, table: BlockTable, tokens: Sequence[int]) -> None:
+        """Let go of a table. What it computed stays known as long as there is room."""
         self._tables.remove(table)
-        if pin > 0 and table.keys:
-            self.pool.pins.pin(table.blocks, table.blocks[len(table.keys) - 1], pin)
         full = len(table.keys)
         rest = table.computed - full * self.pool.block_tokens
         if rest:

@@ -13,38 +13,43 @@ from dataclasses import dataclass
 @dataclass(slots=True, eq=False)
 class _Pin:
     last: int
+    rest: tuple[int, ...]
     until: float
     blocks: set[int]
 
 
 class Pins:
-    """Whoever reuses the last full block of a pinned conversation has come back to it."""
+    """A conversation has come back when a prompt goes on from the one that it waits behind.
+
+    That prompt is known by its last full block and the tokens after it. What was answered since may be spelt in other tokens.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
         self._pins: set[_Pin] = set()
         self._of: dict[int, list[_Pin]] = {}
-        self._by_last: dict[int, _Pin] = {}
+        self._by_last: dict[int, list[_Pin]] = {}
 
-    def pin(self, blocks: Iterable[int], last: int, seconds: float) -> None:
-        """Pin a conversation's blocks. `last` is its last full one; what was pinned under that waits anew."""
-        self.resolve(last)
+    def pin(self, blocks: Iterable[int], last: int, rest: Sequence[int], seconds: float) -> None:
+        """Pin a conversation's blocks. `last` is the last full one of its prompt, `rest` the prompt's tokens behind that."""
         now = self.clock()
         for over in [pin for pin in self._pins if pin.until <= now]:
             self._end(over)
-        pin = _Pin(last, now + seconds, set(blocks))
+        pin = _Pin(last, tuple(rest), now + seconds, set(blocks))
         self._pins.add(pin)
-        self._by_last[last] = pin
+        self._by_last.setdefault(last, []).append(pin)
         for block in pin.blocks:
             self._of.setdefault(block, []).append(pin)
 
-    def resolve(self, last: int) -> Sequence[int]:
-        """The conversation goes on and waits no more; the blocks that it had pinned, none where there is no such pin."""
-        pin = self._by_last.get(last)
-        if pin is None:
-            return ()
-        blocks = tuple(pin.blocks)
-        self._end(pin)
+    def resolve(self, last: int, following: Sequence[int]) -> set[int]:
+        """A prompt has the block and these tokens behind it: who waited behind the same waits no more. The blocks that were
+        pinned for that.
+        """
+        blocks: set[int] = set()
+        for pin in tuple(self._by_last.get(last, ())):
+            if pin.rest == tuple(following[: len(pin.rest)]):
+                blocks |= pin.blocks
+                self._end(pin)
         return blocks
 
     def until(self, block: int) -> float | None:
@@ -66,8 +71,10 @@ class Pins:
         for block in tuple(pin.blocks):
             self._remove(block, pin)
         self._pins.remove(pin)
-        if self._by_last.get(pin.last) is pin:
-            del self._by_last[pin.last]
+        if pin in (waiting := self._by_last.get(pin.last, [])):
+            waiting.remove(pin)
+            if not waiting:
+                del self._by_last[pin.last]
 
     def _remove(self, block: int, pin: _Pin) -> None:
         pin.blocks.remove(block)
@@ -80,4 +87,6 @@ class Pins:
         listed = {(block, pin) for block, pins in self._of.items() for pin in pins}
         assert listed == {(block, pin) for pin in self._pins for block in pin.blocks}
         assert all(self._of.values())
-        assert all(last == pin.last and last in pin.blocks and pin in self._pins for last, pin in self._by_last.items())
+        for last, waiting in self._by_last.items():
+            assert waiting
+            assert all(pin.last == last and last in pin.blocks and pin in self._pins for pin in waiting)
