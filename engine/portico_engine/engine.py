@@ -240,7 +240,7 @@ class Engine:
         self._kv.reset()
 
     def stats(self) -> dict[str, float]:
-        """Counters since the model was loaded, and what is going on."""
+        """Counters since the model was loaded, and what is going on. Changes nothing: any thread may ask."""
         pool, tier = self._kv.pool, self._tier
         return {
             "waiting": self._scheduler.n_waiting,

@@ -156,6 +156,25 @@ def test_a_conversation_that_waits_when_the_engine_closes_is_there_after_a_resta
     second.close()
 
 
+def test_blocks_are_counted_once_by_state_and_hits_once_by_tier(tmp_path: Path) -> None:
+    first = fake_engine(kv_dir=tmp_path)
+    ask(first, KEPT)
+    first.close()
+    engine = fake_engine(kv_dir=tmp_path)
+    for request in (AGAIN, Request("pinned", (*PREFIX, 8), max_tokens=3, pin=60), Request("long", (5, 6), max_tokens=40)):
+        engine.submit(request)
+    while engine.has_work:
+        engine.step()
+        stats = engine.stats()
+        assert stats["blocks_free"] + stats["blocks_cached"] + stats["blocks_held"] == stats["blocks"]
+        assert stats["blocks_pinned"] <= stats["blocks_cached"]
+        by_tier = stats["prompt_tokens_cached_memory"] + stats["prompt_tokens_cached_disk"]
+        assert by_tier == stats["prompt_tokens_cached"]
+    assert (stats["prompt_tokens_cached_memory"], stats["prompt_tokens_cached_disk"]) == (48, 48)
+    assert stats["blocks_pinned"] == 4
+    engine.close()
+
+
 def test_a_folder_that_cannot_be_made_is_a_warning_and_no_tier(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").touch()
     with caplog.at_level(logging.WARNING):

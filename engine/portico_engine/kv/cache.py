@@ -162,7 +162,8 @@ class KVCache:
     def _want(self, keys: Iterable[bytes]) -> None:
         """The end before the beginning, so that the beginning is the younger file and outlives it."""
         assert self.pool.tier is not None
-        entries = [entry for key in keys if (entry := self.pool.index.full(key)) is not None]
+        new = [key for key in keys if not self.pool.tier.has(key)]
+        entries = [entry for key in new if (entry := self.pool.index.full(key)) is not None]
         self.pool.tier.want(block_of(entry) for entry in reversed(entries))
 
     @property

@@ -88,8 +88,8 @@ class CostAware:
 
     @property
     def unpinned(self) -> int:
-        self._unpin()
-        return len(self._live) - len(self._pinned)
+        now = self._clock()
+        return len(self._live) - sum(until > now for until in tuple(self._pinned.values()))
 
     def add(self, block: int, cost: float = 1.0, pinned_until: float | None = None) -> None:
         assert block not in self._live

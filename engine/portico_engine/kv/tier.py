@@ -20,7 +20,7 @@ from typing import NamedTuple, Protocol
 from portico_engine.executors.protocol import KVOp, Load, Save
 
 _QUEUED = 64  # blocks on their way to the store: the memory that a slow one may take
-_MOMENT = 0.05  # seconds that a step may wait for the disk
+_MOMENT = 0.02  # seconds that a step may wait for the disk
 _PATIENCE = 5.0
 _log = logging.getLogger(__name__)
 
