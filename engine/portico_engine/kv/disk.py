@@ -41,8 +41,7 @@ class DiskStore:
         self._max_bytes = max_bytes
         self._unmeasured = max_bytes  # so that the first write of a process measures
         self._numbers = count()
-        for folder in (root, self._folder):
-            _private(folder)
+        self._make_folders()
 
     def get(self, block: Block) -> memoryview | None:
         """The block's content [block_bytes]; None where it isn't there. A file that holds anything else is deleted."""
@@ -68,6 +67,7 @@ class DiskStore:
         if self.get(block) is not None:
             return
         data = _MAGIC + block.key + block.parent + _tokens(block.tokens) + content
+        self._make_folders()  # somebody may have emptied the cache
         unfinished = self._folder / f"{block.key.hex()}.{os.getpid()}.{next(self._numbers)}{_UNFINISHED}"
         try:
             with open(unfinished, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
@@ -95,9 +95,11 @@ class DiskStore:
         """Delete the least recently used files of any model until the next measurement can't come above the bound."""
         found: list[tuple[int, int, str]] = []
         for folder in self._root.iterdir():
-            if folder.is_dir():
+            try:
                 with os.scandir(folder) as entries:
                     found += [seen for entry in entries if (seen := _measure(entry)) is not None]
+            except (FileNotFoundError, NotADirectoryError):
+                continue
         found.sort()
         excess = sum(size for _, size, _ in found) - self._max_bytes * (_SHARES - 1) // _SHARES
         for _, size, path in found:
@@ -105,6 +107,10 @@ class DiskStore:
                 return
             Path(path).unlink(missing_ok=True)
             excess -= size
+
+    def _make_folders(self) -> None:
+        for folder in (self._root, self._folder):
+            _private(folder)
 
     def _path(self, key: bytes) -> Path:
         return self._folder / (key.hex() + _SUFFIX)

@@ -20,6 +20,7 @@ from typing import NamedTuple, Protocol
 from portico_engine.executors.protocol import KVOp, Load, Save
 
 _QUEUED = 64  # blocks on their way to the store: the memory that a slow one may take
+_TOUCH_SECONDS = 30.0
 _MOMENT = 0.02  # seconds that a step may wait for the disk
 _PATIENCE = 5.0
 _log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Tier:
         self._wanted: dict[bytes, Block] = {}
         self._saving: dict[bytes, Block] = {}  # their Save is planned
         self._saved: set[bytes] = set()
+        self._touched: dict[bytes, float] = {}  # a prefix's last block, and when
         self._loading: dict[bytes, memoryview] = {}
         self._loads_planned: Counter[bytes] = Counter()
         self._writer = _Writer(self._fail)
@@ -92,9 +94,13 @@ class Tier:
         return self._wanted.pop(next(iter(self._wanted)))
 
     def used(self, keys: Sequence[bytes]) -> None:
-        """A prefix was asked for, in whatever tier it was found: it outlives what was used before it."""
+        """A prefix was asked for, in whatever tier it was found: it outlives what was used before it. Said to the store once in
+        a while only.
+        """
         known = [key for key in keys if key in self._saved]
-        if known and self._works:
+        now = monotonic()
+        if known and self._works and now - self._touched.get(known[-1], -_TOUCH_SECONDS) >= _TOUCH_SECONDS:
+            self._touched[known[-1]] = now
             self._writer.add(lambda: self._store.touch(known))
 
     # -- down

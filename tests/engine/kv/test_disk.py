@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -146,6 +147,28 @@ def test_the_beginning_of_a_used_prefix_outlives_its_end(folder: Path) -> None:
     there = [kept.get(block) is not None for block in blocks]
     assert there == sorted(there, reverse=True)
     assert 0 < sum(there) < 18
+
+
+def test_a_cache_that_is_emptied_meanwhile_is_made_anew(folder: Path) -> None:
+    kept = store(folder)
+    (block,) = chain(1)
+    shutil.rmtree(folder)
+    assert kept.get(block) is None
+    kept.touch([block.key])
+    kept.put(block, content(block))
+    assert kept.get(block) is not None
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_other_things_in_the_folder_are_left_alone(folder: Path) -> None:
+    kept = store(folder, 10 * FILE_BYTES)
+    others = [folder / "README", folder / ROOT.hex() / "notes.txt"]
+    for path in others:
+        path.write_text("mine")
+        os.utime(path, (0, 0))
+    for block in chain(30):
+        kept.put(block, content(block))
+    assert all(path.exists() for path in others)
 
 
 def test_unfinished_files_of_dead_processes_are_deleted_and_those_under_way_are_not(folder: Path) -> None:
