@@ -54,8 +54,9 @@ class Process:
             self.engine.step()
         on_thread = perf_counter() - started
         beside = self.ask(QUESTIONS[1], DECODED)
-        assert self.engine._tier is not None
-        self.engine._tier.flush(60)
+        tier = self.engine._kv.pool.tier
+        assert tier is not None
+        tier.flush(60)
         quiet = self.ask(QUESTIONS[2], DECODED)
         self.engine.close()
         return {

@@ -6,12 +6,11 @@ Matcher) and nothing of MCP, HTTP, threads or torch. Not thread-safe: async_engi
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Seq
 from functools import cached_property
 from pathlib import Path
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import Any
 
 from portico_engine.admission import check_budget, check_request
@@ -19,14 +18,13 @@ from portico_engine.chat import ChatTemplate
 from portico_engine.constrain import constrain
 from portico_engine.detokenizer import IncrementalDetokenizer, StopStrings
 from portico_engine.errors import ChatTemplateError, RequestError
-from portico_engine.executors.protocol import Executor, StepPlan
+from portico_engine.executors.protocol import Executor
 from portico_engine.grammar.protocol import MatcherFactory
 from portico_engine.kv.block_pool import BlockPool
 from portico_engine.kv.cache import KVCache
-from portico_engine.kv.disk import DiskStore
 from portico_engine.kv.eviction import CostAware
 from portico_engine.kv.hashing import root_key
-from portico_engine.kv.tier import Tier
+from portico_engine.kv.saver import Saver, open_tier
 from portico_engine.request import Delta, FinishReason, ModelInfo, Request, Tool
 from portico_engine.sampling import Pick, resolve_seed
 from portico_engine.scheduler import Scheduler
@@ -36,8 +34,6 @@ from portico_engine.tokenizer import Tokenizer
 
 Progress = Callable[[str, float], None]
 KV_DIR_BYTES = 1 << 30
-_CLOSE_SECONDS = 10.0  # that the end waits for prefixes to be written
-_log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -63,8 +59,9 @@ class Engine:
         self._given_grammars = grammars
         self._check = check
         root = root_key(info.name, str(info.bytes_on_disk), info.fingerprint, executor.caps.numerics_id)
-        self._tier = None if kv_dir is None else _tier(executor, kv_dir, root, kv_dir_bytes)
-        self._kv = KVCache(BlockPool(executor.caps.blocks, policy=CostAware(), tier=self._tier), root)
+        tier = open_tier(executor, kv_dir, root, kv_dir_bytes)
+        self._kv = KVCache(BlockPool(executor.caps.blocks, policy=CostAware(), tier=tier), root)
+        self._saver = Saver(executor, self._kv)
         self._scheduler = Scheduler(self._kv, executor.caps)
         self._scorer = Scorer(executor, self._kv, self._scheduler.preempt_last)
         self._live: dict[str, Sequence] = {}
@@ -130,7 +127,7 @@ class Engine:
     @property
     def has_work(self) -> bool:
         """Is there something to do in a step? Saving prefixes, when nothing else is, counts."""
-        return self._scheduler.has_work or bool(self._ended) or self._kv.has_saves
+        return self._scheduler.has_work or bool(self._ended) or self._saver.has_work
 
     def render_chat(
         self, messages: Seq[Mapping[str, Any]], tools: Seq[Tool] | None = None, *, add_generation_prompt: bool = True
@@ -182,8 +179,8 @@ class Engine:
         deltas, self._ended = self._ended, []
         planned = self._scheduler.schedule()
         if planned is None:
-            if not deltas and self._kv.has_saves:
-                self._save()
+            if not deltas and self._saver.has_work:
+                self._saver.step()
             return deltas
         started = perf_counter()
         step = self._executor.submit(planned.plan)
@@ -241,7 +238,6 @@ class Engine:
 
     def stats(self) -> dict[str, float]:
         """Counters since the model was loaded, and what is going on. Changes nothing: any thread may ask."""
-        pool, tier = self._kv.pool, self._tier
         return {
             "waiting": self._scheduler.n_waiting,
             "running": self._scheduler.n_running,
@@ -250,21 +246,7 @@ class Engine:
             "generated_tokens": self._generated,
             "forced_tokens": self._forced,
             "preemptions": self._scheduler.preemptions,
-            "blocks": pool.n_blocks,
-            "blocks_available": pool.available,
-            "blocks_free": pool.free,
-            "blocks_cached": pool.cached,
-            "blocks_pinned": pool.pinned,
-            "blocks_held": pool.n_blocks - pool.available,
-            "evictions": pool.evictions,
-            "prompt_tokens": self._kv.queried_tokens,
-            "prompt_tokens_cached": self._kv.hit_tokens,
-            "prompt_tokens_cached_memory": self._kv.hit_tokens - self._kv.loaded_tokens,
-            "prompt_tokens_cached_disk": self._kv.loaded_tokens,
-            "kv_saves": tier.saves if tier else 0,
-            "kv_saves_lost": tier.lost_saves if tier else 0,
-            "kv_loads": tier.loads if tier else 0,
-            "kv_load_seconds": tier.load_seconds if tier else 0.0,
+            **self._kv.stats(),
         }
 
     def close(self) -> None:
@@ -272,20 +254,9 @@ class Engine:
         for request_id in list(self._live):
             self.abort(request_id)
         try:
-            if self._tier is not None:
-                self._kv.keep_pinned()
-                deadline = monotonic() + _CLOSE_SECONDS
-                while self._kv.has_saves and monotonic() < deadline:
-                    self._save()
-                self._tier.close(max(0.0, deadline - monotonic()))
+            self._saver.close()
         finally:
             self._executor.close()
-
-    def _save(self) -> None:
-        """Some of what is to be kept below memory. The executor copies blocks; the disk has its own thread."""
-        self._kv.plan_saves()
-        if ops := self._kv.take_ops():
-            self._executor.submit(StepPlan((), ops)).finish()
 
     def _accept(self, seq: Sequence, pick: Pick) -> None:
         """A sampled token, and the run that the grammar forces behind it."""
@@ -334,17 +305,3 @@ class Engine:
             deltas.append(delta)
         if seq.finish is not None:
             self._live.pop(seq.request.id, None)
-
-
-def _tier(executor: Executor, folder: Path, root: bytes, max_bytes: int) -> Tier | None:
-    """The disk below this executor's memory; None, and a warning, where the folder can't be used."""
-    if not executor.caps.block_bytes:
-        return None
-    try:
-        store = DiskStore(folder, root, block_bytes=executor.caps.block_bytes, max_bytes=max_bytes)
-    except OSError as error:
-        _log.warning("prefixes are not kept on disk: %s", error)
-        return None
-    tier = Tier(store)
-    executor.attach(tier)
-    return tier

@@ -39,8 +39,9 @@ def files(folder: Path) -> list[Path]:
 
 def written(engine: Engine) -> None:
     """Wait for the writer's thread."""
-    assert engine._tier is not None
-    assert engine._tier.flush(5)
+    tier = engine._kv.pool.tier
+    assert tier is not None
+    assert tier.flush(5)
 
 
 def ask(engine: Engine, request: Request) -> list[Delta]:

@@ -216,6 +216,27 @@ class KVCache:
         """The pool's operations for the executor, in order."""
         return self.pool.take_ops()
 
+    def stats(self) -> dict[str, float]:
+        """Counters since the start, and blocks by state: free, cached (the pinned among them), held."""
+        pool, tier = self.pool, self.pool.tier
+        return {
+            "blocks": pool.n_blocks,
+            "blocks_available": pool.available,
+            "blocks_free": pool.free,
+            "blocks_cached": pool.cached,
+            "blocks_pinned": pool.pinned,
+            "blocks_held": pool.n_blocks - pool.available,
+            "evictions": pool.evictions,
+            "prompt_tokens": self.queried_tokens,
+            "prompt_tokens_cached": self.hit_tokens,
+            "prompt_tokens_cached_memory": self.hit_tokens - self.loaded_tokens,
+            "prompt_tokens_cached_disk": self.loaded_tokens,
+            "kv_saves": tier.saves if tier else 0,
+            "kv_saves_lost": tier.lost_saves if tier else 0,
+            "kv_loads": tier.loads if tier else 0,
+            "kv_load_seconds": tier.load_seconds if tier else 0.0,
+        }
+
     def check_integrity(self) -> None:
         """Assert the pool's and the tables' invariants."""
         self.pool.check_integrity(table.blocks for table in self._tables)
