@@ -202,6 +202,7 @@ def test_a_disk_that_fails_is_one_warning_and_no_failed_request(
         for i in range(3):
             ask(engine, Request(str(i), (*PREFIX, *range(100, 150), 5), max_tokens=3, keep=100))
         engine.close()
+    assert (engine.stats()["kv_saves_lost"] > 0) == (method == "put")
     assert [record.getMessage() for record in caplog.records] == [
         "prefixes are not kept on disk any more: [Errno 28] No space left on device"
     ]

@@ -139,7 +139,7 @@ class Executor(Protocol):
     def caps(self) -> Capabilities: ...
 
     def attach(self, store: BlockStore) -> None:
-        """Where Save and Load of later plans go. A plan without this store has neither."""
+        """Where Save and Load of later plans go; before that, no plan has any."""
         ...
 
     def submit(self, plan: StepPlan) -> Step:

@@ -18,7 +18,7 @@ from portico_engine.kv.prefix_index import Entry, PrefixIndex
 from portico_engine.kv.tier import Block, Tier
 
 _EVICT_AT_ONCE = 16
-_RECOMPUTE = 20.0  # what computing a block anew costs, in loads from below (benchmarks/kv_tiers.py)
+_RECOMPUTE = 50.0  # what computing a block anew costs, in loads from below (benchmarks/kv_tiers.py, one thread)
 _MOST_REUSES = 8  # that count: what was popular once must be able to go
 
 

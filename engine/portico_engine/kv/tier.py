@@ -115,7 +115,11 @@ class Tier:
         block = self._saving.pop(key)
 
         def write() -> None:
-            self._store.put(block, content)
+            try:
+                self._store.put(block, content)
+            except OSError:
+                self.lost_saves += 1
+                raise
             self._saved.add(key)
             self.saves += 1
 
