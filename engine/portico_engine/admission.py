@@ -12,6 +12,7 @@ from portico_engine.request import Request
 from portico_engine.sampling import validate
 
 _ANY_LENGTH = 1 << 30
+_LONGEST_PIN = 3600
 
 
 def check_request(request: Request, caps: Capabilities) -> int:
@@ -27,6 +28,10 @@ def check_request(request: Request, caps: Capabilities) -> int:
     for token in request.prompt:
         if not 0 <= token < caps.vocab_size:
             raise RequestError(f"the prompt holds the token {token}; the vocabulary has {caps.vocab_size}")
+    if not 0 <= request.keep <= len(request.prompt):
+        raise RequestError(f"keep is {request.keep}; it must be from 0 to the prompt's {len(request.prompt)} tokens")
+    if not 0 <= request.pin <= _LONGEST_PIN:
+        raise RequestError(f"pin is {request.pin}; it must be from 0 to {_LONGEST_PIN} seconds")
     validate(request.sampling, caps.vocab_size)
     return min(request.max_tokens, caps.context_length - len(request.prompt))
 

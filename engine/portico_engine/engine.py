@@ -22,7 +22,9 @@ from portico_engine.executors.protocol import Executor
 from portico_engine.grammar.protocol import MatcherFactory
 from portico_engine.kv.block_pool import BlockPool
 from portico_engine.kv.cache import KVCache
+from portico_engine.kv.eviction import CostAware
 from portico_engine.kv.hashing import root_key
+from portico_engine.kv.saver import Saver, open_tier
 from portico_engine.request import Delta, FinishReason, ModelInfo, Request, Tool
 from portico_engine.sampling import Pick, resolve_seed
 from portico_engine.scheduler import Scheduler
@@ -31,6 +33,7 @@ from portico_engine.sequence import Sequence, State
 from portico_engine.tokenizer import Tokenizer
 
 Progress = Callable[[str, float], None]
+KV_DIR_BYTES = 1 << 30
 
 
 class Engine:
@@ -45,17 +48,20 @@ class Engine:
         chat_template: str | None = None,
         grammars: MatcherFactory | None = None,
         check: bool = False,
+        kv_dir: Path | None = None,
+        kv_dir_bytes: int = KV_DIR_BYTES,
     ) -> None:
-        """`check` asserts all invariants whenever the engine falls idle."""
+        """`check` asserts all invariants whenever the engine falls idle. `kv_dir` and `kv_dir_bytes`: see `load`."""
         self.info = info
         self.tokenizer = tokenizer
         self._executor = executor
         self._template_source = chat_template
         self._given_grammars = grammars
         self._check = check
-        self._kv = KVCache(
-            BlockPool(executor.caps.blocks), root_key(info.name, str(info.bytes_on_disk), executor.caps.numerics_id)
-        )
+        root = root_key(info.name, str(info.bytes_on_disk), info.fingerprint, executor.caps.numerics_id)
+        tier = open_tier(executor, kv_dir, root, kv_dir_bytes)
+        self._kv = KVCache(BlockPool(executor.caps.blocks, policy=CostAware(), tier=tier), root)
+        self._saver = Saver(executor, self._kv)
         self._scheduler = Scheduler(self._kv, executor.caps)
         self._scorer = Scorer(executor, self._kv, self._scheduler.preempt_last)
         self._live: dict[str, Sequence] = {}
@@ -75,17 +81,27 @@ class Engine:
         context: int | None = None,
         max_rows: int = 16,
         kv_tokens: int | None = None,
+        kv_dir: Path | None = None,
+        kv_dir_bytes: int = KV_DIR_BYTES,
         progress: Progress | None = None,
     ) -> Engine:
         """Load a GGUF file; blocks until it is ready to answer. `progress(stage, fraction)` is called on this thread.
 
-        `context` None takes the model's own, as far as memory allows. Raises ModelError for a file that can't be run,
-        RequestError for an option that makes no sense.
+        `context` None takes the model's own, as far as memory allows. The KV of prefixes that requests ask to `keep`, or that
+        came again and again, survives this process in `kv_dir`, which grows to `kv_dir_bytes`; None keeps nothing. Raises
+        ModelError for a file that can't be run, RequestError for an option that makes no sense.
         """
         from portico_engine.loading import load_engine
 
         return load_engine(
-            Path(path), executor=executor, context=context, max_rows=max_rows, kv_tokens=kv_tokens, progress=progress
+            Path(path),
+            executor=executor,
+            context=context,
+            max_rows=max_rows,
+            kv_tokens=kv_tokens,
+            kv_dir=kv_dir,
+            kv_dir_bytes=kv_dir_bytes,
+            progress=progress,
         )
 
     @property
@@ -110,7 +126,8 @@ class Engine:
 
     @property
     def has_work(self) -> bool:
-        return self._scheduler.has_work or bool(self._ended)
+        """Is there something to do in a step? Saving prefixes, when nothing else is, counts."""
+        return self._scheduler.has_work or bool(self._ended) or self._saver.has_work
 
     def render_chat(
         self, messages: Seq[Mapping[str, Any]], tools: Seq[Tool] | None = None, *, add_generation_prompt: bool = True
@@ -162,6 +179,8 @@ class Engine:
         deltas, self._ended = self._ended, []
         planned = self._scheduler.schedule()
         if planned is None:
+            if not deltas and self._saver.has_work:
+                self._saver.step()
             return deltas
         started = perf_counter()
         step = self._executor.submit(planned.plan)
@@ -200,7 +219,13 @@ class Engine:
 
     def score(self, prompt: Seq[int], continuations: Seq[Seq[int]]) -> list[list[float]]:
         """The log-probability of every token of every continuation after the prompt, one batch over the shared prefix."""
-        return self._scorer.score(prompt, continuations)
+        try:
+            return self._scorer.score(prompt, continuations)
+        except RequestError:
+            raise
+        except Exception as error:
+            self.fail_all(f"the executor failed while scoring ({type(error).__name__}: {error})")
+            raise
 
     def fail_all(self, message: str) -> None:
         """End every request with ERROR; the deltas come from the next `step`. Cached blocks are forgotten: a step may have died
@@ -209,11 +234,10 @@ class Engine:
         for seq in self._scheduler.sequences():
             self._end(seq, FinishReason.ERROR, message)
             self._collect(seq, self._ended)
-        self._kv.pool.clear()
+        self._kv.reset()
 
     def stats(self) -> dict[str, float]:
-        """Counters since the model was loaded, and what is going on."""
-        pool = self._kv.pool
+        """Counters since the model was loaded, and what is going on. Changes nothing: any thread may ask."""
         return {
             "waiting": self._scheduler.n_waiting,
             "running": self._scheduler.n_running,
@@ -222,19 +246,17 @@ class Engine:
             "generated_tokens": self._generated,
             "forced_tokens": self._forced,
             "preemptions": self._scheduler.preemptions,
-            "blocks": pool.n_blocks,
-            "blocks_available": pool.available,
-            "blocks_cached": pool.cached,
-            "evictions": pool.evictions,
-            "prompt_tokens": self._kv.queried_tokens,
-            "prompt_tokens_cached": self._kv.hit_tokens,
+            **self._kv.stats(),
         }
 
     def close(self) -> None:
-        """Cancel what is in flight and let go of the executor."""
+        """Cancel what is in flight, save what is to be kept, and let go of the executor."""
         for request_id in list(self._live):
             self.abort(request_id)
-        self._executor.close()
+        try:
+            self._saver.close()
+        finally:
+            self._executor.close()
 
     def _accept(self, seq: Sequence, pick: Pick) -> None:
         """A sampled token, and the run that the grammar forces behind it."""
@@ -271,7 +293,8 @@ class Engine:
         seq.error = error
         if reason in (FinishReason.STOP, FinishReason.LENGTH):
             seq.say_the_rest()
-        self._scheduler.finish(seq)
+        answered = reason in (FinishReason.STOP, FinishReason.LENGTH, FinishReason.TOOL_CALLS)
+        self._scheduler.finish(seq, pin=seq.request.pin if answered else 0.0)
         assert seq.state is State.FINISHED
 
     def _collect(self, seq: Sequence, deltas: list[Delta], *, only_finished: bool = False) -> None:

@@ -33,6 +33,8 @@ def load_engine(
     context: int | None,
     max_rows: int,
     kv_tokens: int | None,
+    kv_dir: Path | None,
+    kv_dir_bytes: int,
     progress: Callable[[str, float], None] | None,
 ) -> Engine:
     """See `Engine.load`."""
@@ -40,6 +42,8 @@ def load_engine(
         raise RequestError(f"executor is {executor!r}; it must be one of {', '.join(_EXECUTORS)}")
     if not 1 <= max_rows <= 256:
         raise RequestError(f"max_rows is {max_rows}; it must be from 1 to 256")
+    if kv_dir_bytes < 1:
+        raise RequestError(f"kv_dir_bytes is {kv_dir_bytes}; it must be at least 1 (kv_dir None keeps nothing)")
     report = progress or (lambda _stage, _fraction: None)
     report("reading", 0.0)
     file = GGUFFile(path)
@@ -73,6 +77,8 @@ def load_engine(
         _info(file, config, context_length, torch_executor.caps.numerics_id),
         chat_template=template if isinstance(template, str) else None,
         check=os.environ.get("PORTICO_ENGINE_CHECK") == "1",
+        kv_dir=kv_dir,
+        kv_dir_bytes=kv_dir_bytes,
     )
 
 
@@ -145,5 +151,6 @@ def _info(file: GGUFFile, config: DecoderConfig, context_length: int, numerics_i
         bytes_on_disk=file.size,
         executor="torch",
         numerics_id=numerics_id,
+        fingerprint=file.fingerprint(),
         extra={"trained_context_length": config.context_length, "title": str(file.metadata.get("general.name", ""))},
     )

@@ -63,6 +63,8 @@ class Request:
     grammar: CompiledGrammar | None = None
     prior: TokenPrior | None = None  # asked only where a grammar leaves a choice
     priority: int = 0  # lower runs first
+    keep: int = 0  # tokens at the prompt's beginning whose KV shall survive a restart: instructions and tools
+    pin: float = 0.0  # seconds that prompt and answer stay in memory before others, because their next turn is under way
     shown_tokens: frozenset[int] = frozenset()  # control tokens whose text belongs to the answer: a call's marker
 
 
@@ -116,4 +118,5 @@ class ModelInfo:
     bytes_on_disk: int
     executor: str  # "torch" | "llama_cpp"
     numerics_id: str
+    fingerprint: str = ""  # of the file's content: files of one name and size may hold different models
     extra: dict[str, Any] = field(default_factory=dict)

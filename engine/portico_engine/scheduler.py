@@ -57,9 +57,13 @@ class Scheduler:
         seq.state = State.WAITING
         insort(self._waiting, seq, key=_order)
 
-    def finish(self, seq: Sequence) -> None:
-        """Take a sequence out, wherever it is."""
+    def finish(self, seq: Sequence, *, pin: float = 0.0) -> None:
+        """Take a sequence out, wherever it is; for `pin` seconds its blocks are the last to be evicted."""
         if seq.state is State.RUNNING:
+            assert seq.table is not None
+            self._kv.keep(seq.table, seq.request.keep)
+            if pin:
+                self._kv.pin(seq.table, seq.request.prompt, pin)
             self._stop(seq)
         elif seq.state is State.WAITING:
             self._waiting.remove(seq)

@@ -19,6 +19,7 @@ from portico_engine import AsyncEngine, Delta, FinishReason, Request, SamplingPa
 from portico_engine.grammar import check_arguments, compile_tool_calls
 from portico_gateway.errors import GatewayError
 from portico_gateway.hints import Hints, Priors, read_question
+from portico_gateway.own_prefix import OwnPrefix
 from portico_gateway.quotes import quotable, quote_grammar, weigh
 from portico_gateway.results import Place, Shown, show
 from portico_gateway.router import Ranked, Router
@@ -32,6 +33,7 @@ BEST = 5  # full signatures where it doesn't fit
 STRENGTH_SMALL = 3.0  # of the prior against the logits of a model that knows little of tools
 STRENGTH = 1.0
 SMALL = 1_000_000_000  # parameters: below it a model's own prose about a result is not to be trusted, it quotes
+WAIT_SECONDS = 60.0  # that the blocks of a conversation stay in memory for its tool's result
 TRIES = 2  # of one call, where the grammar was looser than the schema
 
 SYSTEM = "You answer questions about the user's files and data. Call the tool that fits the question best.\n\nTools:\n"
@@ -162,6 +164,7 @@ class Agent:
         self._quotes = small and not raw
         self._hints = Hints(router.embed)
         self._texts = engine.engine.tokenizer.token_texts
+        self._own = OwnPrefix(engine.engine.render_chat)
 
     async def ask(self, question: str, *, history: Sequence[Message] = (), max_steps: int = 3) -> AsyncIterator[Event]:
         """Run the loop. Raises ContextOverflow where the question alone does not fit; tool failures are events, not errors."""
@@ -237,13 +240,12 @@ class Agent:
         catalog = self.catalog(ranked)
         allowed = {r.tool.name for r in ranked}
         tools = [tool for tool in catalog.covered if tool.name in allowed]
-        request = Request(
-            id=uuid.uuid4().hex,
-            prompt=self._engine.engine.render_chat(self.messages(catalog, turns)),
-            sampling=self._sampling,
+        request = replace(
+            self._request(catalog, turns),
             max_tokens=CALL_TOKENS,
             grammar=compile_tool_calls(tools, choice="required"),
             prior=None if self._raw else self.prior(run.question, tools, ranked),
+            pin=WAIT_SECONDS,
         )
         text, reason = "", None
         async for delta in self._generate(run, request):
@@ -252,6 +254,12 @@ class Agent:
             return run.failed(CallStarted("", {}), f"no call was made: the model's call was cut ({reason})")
         call = json.loads(text)
         return CallStarted(call["name"], call["arguments"])
+
+    def _request(self, catalog: CatalogText, turns: Sequence[Message]) -> Request:
+        """The conversation so far. Instructions and tools survive the process, so that the next one reads them for nothing."""
+        prompt = self._engine.engine.render_chat(self.messages(catalog, turns))
+        stable = SYSTEM + catalog.stable + ("" if catalog.abridged else CALL_FORM)
+        return Request(uuid.uuid4().hex, prompt, self._sampling, keep=self._own.length(stable, prompt))
 
     def _tool(self, name: str) -> Tool:
         return next(tool for tool in self._host.tools() if tool.name == name)
@@ -297,9 +305,8 @@ class Agent:
 
     async def _answer(self, run: _Run, turns: Sequence[Message]) -> AsyncIterator[str]:
         ranked = await self._rank(run.question, frozenset())
-        request = Request(
-            id=uuid.uuid4().hex,
-            prompt=self._engine.engine.render_chat(self.messages(self.catalog(ranked), turns)),
+        request = replace(
+            self._request(self.catalog(ranked), turns),
             sampling=replace(self._sampling, repetition_penalty=1.1),
             max_tokens=ANSWER_TOKENS,
         )

@@ -5,8 +5,9 @@ It owns the tool's face and the engine's late start: nothing is loaded before th
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -52,8 +53,10 @@ TOOL = types.Tool(
 class LateEngine:
     """Loads the model when it is first asked for, once; closing it ends what runs."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, options: Mapping[str, Any] | None = None) -> None:
+        """`options` are `Engine.load`'s."""
         self._model = model
+        self._options = dict(options or {})
         self._lock = anyio.Lock()
         self._engine: AsyncEngine | None = None
         self._stack = AsyncExitStack()
@@ -70,7 +73,7 @@ class LateEngine:
 
         try:
             path = find_model(self._model)
-            loaded = await anyio.to_thread.run_sync(Engine.load, path)
+            loaded = await anyio.to_thread.run_sync(partial(Engine.load, path, **self._options))
         except EngineError as error:
             raise GatewayError(f"the model can't be loaded: {error}") from None
         self._stack.callback(loaded.close)

@@ -27,7 +27,7 @@ EXIT_INTERRUPTED = 130
 # The one-liners of `portico --help`, kept here so that help imports no command. A test holds them against the commands' own.
 SUMMARIES = {
     "ask": "Answer QUESTION (or stdin) about code, documents and databases, with sources.",
-    "serve": "Serve the OpenAI-compatible API and MCP over HTTP.",
+    "serve": "Serve the model under OpenAI's and Anthropic's API, and MCP, over HTTP.",
     "stdio": "Be an MCP server on stdin and stdout, with all tools of all servers.",
     "server": "Run one of Portico's own MCP servers.",
     "config": "Print the entry that adds Portico to an MCP host.",

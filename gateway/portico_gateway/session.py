@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -40,9 +41,18 @@ class Session:
 
 @asynccontextmanager
 async def open_session(
-    specs: Sequence[UpstreamSpec], model: str | None, update: Update, *, order: Sequence[str] | None = None, raw: bool = False
+    specs: Sequence[UpstreamSpec],
+    model: str | None,
+    update: Update,
+    *,
+    options: Mapping[str, Any] | None = None,
+    order: Sequence[str] | None = None,
+    raw: bool = False,
 ) -> AsyncIterator[Session]:
-    """Start the servers, load the model meanwhile, build the router. Raises ModelError where there is no such model."""
+    """Start the servers, load the model meanwhile with `Engine.load`'s `options`, build the router.
+
+    Raises ModelError where there is no such model.
+    """
     path = find_model(model)
     loaded: list[Engine] = []
     failed: list[EngineError] = []
@@ -52,7 +62,7 @@ async def open_session(
             update("model", f"{stage} {fraction:.0%}")
 
         try:
-            loaded.append(await anyio.to_thread.run_sync(_load, path, report, abandon_on_cancel=True))
+            loaded.append(await anyio.to_thread.run_sync(_load, path, report, options or {}, abandon_on_cancel=True))
             update("model", f"{loaded[0].info.name} ready")
         except EngineError as error:
             failed.append(error)
@@ -68,9 +78,13 @@ async def open_session(
             raise failed[0]
         host = UpstreamHost(upstreams, order)
         router = router_of(host)
-        async with AsyncEngine(loaded[0]) as engine:
-            yield Session(Agent(engine, host, router, raw=raw), host, upstreams, engine, router, loaded[0].info.name)
+        try:
+            async with AsyncEngine(loaded[0]) as engine:
+                yield Session(Agent(engine, host, router, raw=raw), host, upstreams, engine, router, loaded[0].info.name)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(loaded[0].close)
 
 
-def _load(path: Path, report: Callable[[str, float], None]) -> Engine:
-    return Engine.load(path, progress=report)
+def _load(path: Path, report: Callable[[str, float], None], options: Mapping[str, Any]) -> Engine:
+    return Engine.load(path, progress=report, **options)

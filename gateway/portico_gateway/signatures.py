@@ -20,6 +20,7 @@ class CatalogText(NamedTuple):
     """What the prompt says about the tools, and which of them the grammar must cover."""
 
     text: str
+    stable: str  # the beginning of `text` that is the same for every question
     covered: tuple[Tool, ...]
     abridged: bool  # True: names and one-liners, with full signatures of the covered ones only
 
@@ -45,12 +46,12 @@ def catalog_text(tools: Sequence[Tool], *, budget: int, count: Callable[[str], i
     """
     full = "\n".join(signature(tool) for tool in tools)
     if count(full) <= budget:
-        return CatalogText(full, tuple(tools), False)
+        return CatalogText(full, full, tuple(tools), False)
     lines = "\n".join(f"{tool.name} - {one_liner(tool, 60)}" for tool in tools)
     if count(lines) > budget:
         lines = "\n".join(tool.name for tool in tools)
     chosen = "\n".join(signature(tool) for tool in best)
-    return CatalogText(f"{lines}\n\nMost useful here:\n{chosen}", tuple(best), True)
+    return CatalogText(f"{lines}\n\nMost useful here:\n{chosen}", lines, tuple(best), True)
 
 
 def vocabulary(tool: Tool) -> str:

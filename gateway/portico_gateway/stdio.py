@@ -8,6 +8,7 @@ from pathlib import Path
 from portico_gateway.ask_tool import LateEngine, ask_tool
 from portico_gateway.config import PorticoConfig
 from portico_gateway.engine_libraries import missing_libraries
+from portico_gateway.engine_options import load_options
 from portico_gateway.errors import ConfigError
 from portico_gateway.mcp_server import Gateway
 from portico_gateway.specs import UpstreamSpec
@@ -26,7 +27,7 @@ async def serve_gateway(config: PorticoConfig, specs: Sequence[UpstreamSpec], lo
     if nesting() >= MOST_NESTED:
         raise ConfigError("portico was started by portico again and again: does its configuration name portico itself?")
     upstreams = Upstreams(specs, log_dir=log_dir)
-    engine = LateEngine(config.model.name)
+    engine = LateEngine(config.model.name, load_options(config.model))
     own = [ask_tool(upstreams, engine.get)] if not missing_libraries() else []
     gateway = Gateway(upstreams, own_tools=own, list_timeout=config.gateway.list_timeout)
 

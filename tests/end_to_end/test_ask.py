@@ -131,6 +131,18 @@ def test_what_is_nowhere_is_not_found_and_says_what_was_searched(home: dict[str,
     assert "xylophonequux" in done.stdout
 
 
+def test_the_second_question_finds_instructions_and_tools_computed(
+    home: dict[str, str], workspace: Path, tmp_path: Path
+) -> None:
+    own = {**home, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    first = answer(own, workspace, "How do I install the pump?")["figures"]
+    kept = 16 * len(list(tmp_path.rglob("*.kv")))
+    second = answer(own, workspace, "How do I install the pump?")["figures"]
+    assert second["prompt_tokens"] == first["prompt_tokens"]
+    assert second["cached_tokens"] == first["cached_tokens"] + kept
+    assert kept > 200
+
+
 def test_a_conversation_goes_on(home: dict[str, str], workspace: Path) -> None:
     found = answer(home, workspace, "Under which licence is the handbook?", "--continue")
     assert "public domain" in found["calls"][0]["text"]

@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from portico_engine.executors.protocol import BLOCK_TOKENS, Bias, Capabilities, Copy, Row, Sampled, StepPlan
+from portico_engine.executors.protocol import (
+    BLOCK_TOKENS,
+    Bias,
+    BlockStore,
+    Capabilities,
+    Copy,
+    Drop,
+    Load,
+    Row,
+    Sampled,
+    Save,
+    StepPlan,
+)
 from portico_engine.grammar.protocol import Bitmask
 from portico_engine.sampling import unpack_mask
 
@@ -65,10 +77,15 @@ class FakeExecutor:
     steps: list[StepPlan] = field(default_factory=list)
     cells: dict[int, dict[int, Cell]] = field(default_factory=dict)
     closed: bool = False
+    store: BlockStore | None = None
 
     @property
     def caps(self) -> Capabilities:
-        return Capabilities(self.blocks, self.rows, self.step_tokens, self.vocab_size, self.context_length, "fake")
+        limits = (self.blocks, self.rows, self.step_tokens, self.vocab_size, self.context_length)
+        return Capabilities(*limits, "fake", block_bytes=16 * BLOCK_TOKENS)
+
+    def attach(self, store: BlockStore) -> None:
+        self.store = store
 
     def submit(self, plan: StepPlan) -> FakeStep:
         self.steps.append(plan)
@@ -81,8 +98,17 @@ class FakeExecutor:
                 source = self.cells.get(op.source, {})
                 assert set(range(op.n_tokens)) <= set(source), "a copy of what was never written"
                 self.cells[op.target] = {i: source[i] for i in range(op.n_tokens)}
-            else:
+            elif isinstance(op, Drop):
                 self.cells.pop(op.block, None)
+            elif isinstance(op, Save):
+                assert self.store is not None
+                cells = self.cells[op.block]
+                self.store.put(op.key, np.array([cells[i] for i in range(BLOCK_TOKENS)], "<i8").tobytes())
+            else:
+                assert isinstance(op, Load)
+                assert self.store is not None
+                loaded = np.frombuffer(self.store.get(op.key), "<i8").reshape(BLOCK_TOKENS, 2)
+                self.cells[op.block] = {i: (int(position), int(token)) for i, (position, token) in enumerate(loaded)}
         written: set[tuple[int, int]] = set()
         for row in plan.rows:
             for i, token in enumerate(row.tokens):

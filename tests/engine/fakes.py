@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from engine.fake_executor import FakeExecutor, next_token
 from engine.tiny_model import CHAT_TEMPLATE, MERGES, SPECIAL, vocabulary
@@ -90,9 +91,19 @@ class ScriptGrammars:
             matcher.fill_bitmask(bitmask, row, remaining)
 
 
-def fake_engine(executor: FakeExecutor | None = None, **options: int) -> Engine:
+def fake_engine(
+    executor: FakeExecutor | None = None, *, kv_dir: Path | None = None, info: ModelInfo = INFO, **options: int
+) -> Engine:
     executor = executor or FakeExecutor(vocab_size=INFO.vocab_size, **options)
-    return Engine(executor, tiny_tokenizer(), INFO, chat_template=CHAT_TEMPLATE, grammars=ScriptGrammars(), check=True)
+    return Engine(
+        executor,
+        tiny_tokenizer(),
+        info,
+        chat_template=CHAT_TEMPLATE,
+        grammars=ScriptGrammars(),
+        check=True,
+        kv_dir=kv_dir,
+    )
 
 
 def solitary(request: Request, vocab_size: int = INFO.vocab_size) -> list[int]:

@@ -5,6 +5,7 @@ import contextlib
 import threading
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,6 +149,21 @@ def test_a_thread_that_dies_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatc
             assert "no more" in (deltas[-1].error or "")
             with pytest.raises(EngineError, match="closed"):
                 await collect(engine, Request("b", (5,)))
+
+    within(10, main())
+
+
+def test_an_idle_engine_saves_what_is_to_be_kept_by_itself(tmp_path: Path) -> None:
+    async def main() -> None:
+        executor = FakeExecutor(vocab_size=269)
+        inner = fake_engine(executor, kv_dir=tmp_path)
+        async with AsyncEngine(inner) as engine:
+            await collect(engine, Request("a", tuple(range(3, 60)), max_tokens=3, keep=50))
+            while await engine.run_sync(lambda: inner.has_work):
+                pass
+        assert [len(plan.kv_ops) for plan in executor.steps if not plan.rows] == [3]
+        inner.close()
+        assert len(list(tmp_path.rglob("*.kv"))) == 3
 
     within(10, main())
 

@@ -123,6 +123,12 @@ def test_every_call_is_made_under_a_grammar_and_a_small_model_answers_in_quotati
     assert answer.ir.rules["root"] == Text("a.py:3: def free(self):")
 
 
+def test_instructions_and_tools_are_kept_and_a_call_waits_for_its_result_in_memory() -> None:
+    engine = FakeEngine(SEARCH_CALL, "a.py:3: def free(self):")
+    run(engine, FakeHost(hits(HIT)))
+    assert [(len(r.prompt), r.keep, r.pin > 0) for r in engine.requests] == [(2, 2, True), (4, 2, False)]
+
+
 def test_a_larger_model_answers_in_its_own_words() -> None:
     engine = FakeEngine(SEARCH_CALL, "In a.py.", parameters=8_000_000_000)
     run(engine, FakeHost(hits(HIT)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -42,6 +43,23 @@ class PagedKV:
         """The first positions of a block into another, all layers."""
         source, target = op.source * BLOCK_TOKENS, op.target * BLOCK_TOKENS
         self._kv[:, :, target : target + op.n_tokens] = self._kv[:, :, source : source + op.n_tokens]
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of one block over all layers."""
+        return self._config.kv_bytes_per_token * BLOCK_TOKENS
+
+    def read(self, block: int) -> bytes:
+        """A block's content: bf16 [layers, 2 kv_heads, BLOCK_TOKENS, head_dim], in this machine's byte order."""
+        return self._slots(block).contiguous().view(torch.uint8).numpy().tobytes()
+
+    def write(self, block: int, content: bytes | memoryview) -> None:
+        """The inverse of `read`."""
+        target = self._slots(block).view(torch.int16).numpy()  # numpy has no bf16
+        target[...] = np.frombuffer(content, np.int16).reshape(target.shape)
+
+    def _slots(self, block: int) -> Tensor:
+        return self._kv[:, :, block * BLOCK_TOKENS : (block + 1) * BLOCK_TOKENS]
 
     def batch(self, rows: Sequence[Row]) -> BatchAttention:
         """What all layers of one step share."""

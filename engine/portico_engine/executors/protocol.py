@@ -36,7 +36,23 @@ class Drop:
     block: int
 
 
-KVOp = Copy | Drop
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Put the whole content of a block, keys and values of all layers, into the block store under `key`."""
+
+    block: int
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Fill a block with what the block store holds under `key`."""
+
+    key: bytes
+    block: int
+
+
+KVOp = Copy | Drop | Save | Load
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +117,19 @@ class Capabilities:
     numerics_id: str
     mixed_adapters: bool = False
     cut_to_token: bool = True
+    block_bytes: int = 0  # of one block's content, as Save and Load move it; 0 where the executor knows neither
+
+
+class BlockStore(Protocol):
+    """Where an executor's Save puts a block's content and Load finds it. It is called in mid-step: neither waits for a disk."""
+
+    def put(self, key: bytes, content: bytes) -> None:
+        """`content` has `Capabilities.block_bytes` bytes."""
+        ...
+
+    def get(self, key: bytes) -> bytes | memoryview:
+        """The content that was put under `key`, by this executor or one with the same numerics id."""
+        ...
 
 
 class Executor(Protocol):
@@ -109,7 +138,13 @@ class Executor(Protocol):
     @property
     def caps(self) -> Capabilities: ...
 
-    def submit(self, plan: StepPlan) -> Step: ...
+    def attach(self, store: BlockStore) -> None:
+        """Where Save and Load of later plans go; before that, no plan has any."""
+        ...
+
+    def submit(self, plan: StepPlan) -> Step:
+        """Run a plan. One without rows has only its `kv_ops` done."""
+        ...
 
     def close(self) -> None: ...
 

@@ -15,10 +15,14 @@ import torch
 from portico_engine.executors.attention import PagedKV
 from portico_engine.executors.protocol import (
     Bias,
+    BlockStore,
     Capabilities,
     Copy,
+    KVOp,
+    Load,
     Row,
     Sampled,
+    Save,
     StepPlan,
     blocks_for,
 )
@@ -48,6 +52,7 @@ class TorchCPUExecutor:
         blocks = blocks_for(max(kv_tokens, context_length)) + 1
         self._decoder = decoder
         self._kv = PagedKV(decoder.config, blocks)
+        self._store: BlockStore | None = None
         int4 = "-int4" if decoder.weights.has_int4 else ""
         self.caps = Capabilities(
             blocks=blocks,
@@ -56,6 +61,7 @@ class TorchCPUExecutor:
             vocab_size=vocab_size or decoder.config.vocab_size,
             context_length=context_length,
             numerics_id=f"torch-{torch.__version__}-cpu-bf16{int4}",
+            block_bytes=self._kv.block_bytes,
         )
 
     @classmethod
@@ -87,12 +93,17 @@ class TorchCPUExecutor:
             vocab_size=vocab_size,
         )
 
+    def attach(self, store: BlockStore) -> None:
+        """See `Executor.attach`."""
+        self._store = store
+
     @torch.inference_mode()
     def submit(self, plan: StepPlan) -> TorchStep:
         """Run a plan."""
         for op in plan.kv_ops:
-            if isinstance(op, Copy):
-                self._kv.copy(op)
+            self._run(op)
+        if not plan.rows:
+            return TorchStep(plan, np.zeros((0, self.caps.vocab_size), np.float32))
         tokens = [token for row in plan.rows for token in row.tokens]
         positions = [p for row in plan.rows for p in range(row.start, row.start + len(row.tokens))]
         hidden = self._decoder.hidden(torch.tensor(tokens), torch.tensor(positions), self._kv.batch(plan.rows))
@@ -101,6 +112,17 @@ class TorchCPUExecutor:
             return TorchStep(plan, np.zeros((0, self.caps.vocab_size), np.float32))
         logits = self._decoder.logits(hidden[wanted], _targets(plan.rows))
         return TorchStep(plan, logits.numpy()[:, : self.caps.vocab_size])
+
+    def _run(self, op: KVOp) -> None:
+        """Drop needs nothing done: a dead block is overwritten by its next owner."""
+        if isinstance(op, Copy):
+            self._kv.copy(op)
+        elif isinstance(op, Save | Load):
+            assert self._store is not None, "a plan with Save or Load needs a block store"
+            if isinstance(op, Save):
+                self._store.put(op.key, self._kv.read(op.block))
+            else:
+                self._kv.write(op.block, self._store.get(op.key))
 
     def close(self) -> None:
         """Nothing to end: memory goes with the object."""

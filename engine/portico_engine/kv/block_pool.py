@@ -1,31 +1,47 @@
 """The blocks of a KV cache: who holds how many references, which are free, and which one to hand out next.
 
 A block is free (no content), held (references), or cached (no references, but indexed content; the eviction policy's). It owns
-these states and the index's life; it knows no sequences. Tensors are the executor's: what it must do is said in `ops`.
+these states, what they mean for the tier below, and the index's life; it knows no sequences. Tensors are the executor's: what
+it must do is said in `ops`.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from portico_engine.executors.protocol import BLOCK_TOKENS, Copy, Drop, KVOp
+from portico_engine.executors.protocol import BLOCK_TOKENS, Copy, Drop, KVOp, Load, Save
 from portico_engine.kv.eviction import LRU, EvictionPolicy
-from portico_engine.kv.prefix_index import PrefixIndex
+from portico_engine.kv.pins import Pins
+from portico_engine.kv.prefix_index import Entry, PrefixIndex
+from portico_engine.kv.tier import Block, Tier
 
 _EVICT_AT_ONCE = 16
+_RECOMPUTE = 50.0  # what computing a block anew costs, in loads from below (benchmarks/kv_tiers.py, one thread)
+_MOST_REUSES = 8  # that count: what was popular once must be able to go
 
 
 class BlockPool:
-    """`n_blocks` blocks of `block_tokens` positions."""
+    """`n_blocks` blocks of `block_tokens` positions; `clock` is the policy's too."""
 
-    def __init__(self, n_blocks: int, block_tokens: int = BLOCK_TOKENS, policy: EvictionPolicy | None = None) -> None:
+    def __init__(
+        self,
+        n_blocks: int,
+        block_tokens: int = BLOCK_TOKENS,
+        policy: EvictionPolicy | None = None,
+        tier: Tier | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.n_blocks = n_blocks
         self.block_tokens = block_tokens
         self.index = PrefixIndex(block_tokens)
+        self.tier = tier
+        self.pins = Pins(clock)
         self.evictions = 0
-        self._policy: EvictionPolicy = policy or LRU()
+        self._policy: EvictionPolicy = LRU() if policy is None else policy
         self._refs = [0] * n_blocks
+        self._reuses = [0] * n_blocks  # of the content, by other sequences
         self._free = bytearray(b"\x01" * n_blocks)
         self._n_free = n_blocks
         self._ops: list[KVOp] = []
@@ -38,6 +54,15 @@ class BlockPool:
     @property
     def cached(self) -> int:
         return len(self._policy)
+
+    @property
+    def pinned(self) -> int:
+        """Those of the cached blocks that go last."""
+        return len(self._policy) - self._policy.unpinned
+
+    @property
+    def free(self) -> int:
+        return self._n_free
 
     def is_cached(self, block: int) -> bool:
         """Does nobody hold the block, though it has content?"""
@@ -76,15 +101,45 @@ class BlockPool:
         self._refs[block] -= 1
         if self._refs[block] == 0:
             if block in self.index:
-                self._policy.add(block)
+                self._policy.add(block, self._cost(block), self.pins.until(block))
             else:
                 self._set_free(block)
+
+    def reuse(self, block: int, following: Sequence[int]) -> int:
+        """A held block serves a further sequence, whose next tokens are `following`; how many it has served so far. Who waited
+        for that sequence waits no more.
+        """
+        assert self._refs[block] > 0
+        for waiting in self.pins.resolve(block, following):
+            if waiting in self._policy:
+                self._policy.remove(waiting)
+                self._policy.add(waiting, self._cost(waiting), self.pins.until(waiting))
+        self._reuses[block] += 1
+        return self._reuses[block]
 
     def copy(self, source: int, target: int, n_tokens: int) -> None:
         """Copy-on-write: the first positions of a shared block into one's own."""
         assert self._refs[source] > 0
         assert self._refs[target] > 0
         self._ops.append(Copy(source, target, n_tokens))
+
+    def load(self, block: int, key: bytes) -> None:
+        """Fill a held block with content that the tier has fetched."""
+        assert self._refs[block] > 0
+        self._ops.append(Load(key, block))
+
+    def save(self, entry: Entry) -> None:
+        """Send a full block's content to the tier."""
+        assert self.tier is not None
+        self.tier.saving(block_of(entry))
+        self._ops.append(Save(entry.block, block_of(entry).key))
+
+    def abandon_ops(self) -> None:
+        """What was planned will not be done, because nothing that it was for is left: only the dead blocks stay dead."""
+        assert not any(self._refs)
+        self._ops = [op for op in self._ops if isinstance(op, Drop)]
+        if self.tier is not None:
+            self.tier.abandon()
 
     def clear(self) -> None:
         """Forget all cached content. Held blocks stay, no longer indexed."""
@@ -94,12 +149,27 @@ class BlockPool:
             self.index.remove(entry.block)
 
     def _evict(self) -> bool:
-        """Several at once: a policy lets go of a sequence's end first, so that single victims would come in falling order."""
-        count = min(len(self._policy), max(1, min(_EVICT_AT_ONCE, len(self._policy) // 8)))
+        """Several at once: a policy lets go of a sequence's end first, so that single victims would come in falling order.
+
+        A pinned block goes only if one is needed, and not before it is saved.
+        """
+        wished = max(1, min(_EVICT_AT_ONCE, len(self._policy) // 8, self._policy.unpinned))
+        count = min(len(self._policy), wished)
         for _ in range(count):
-            self._drop_cached(self._policy.pop())
+            block = self._policy.pop()
+            entry = self.index.entry(block)
+            if self.tier is not None and entry.key is not None:
+                pinned = self.pins.until(block) is not None and not self.tier.has(entry.key)
+                if pinned or self.tier.wants(entry.key):
+                    self.save(entry)
+            self._drop_cached(block)
             self.evictions += 1
         return count > 0
+
+    def _cost(self, block: int) -> float:
+        key = self.index.entry(block).key
+        saved = self.tier is not None and key is not None and self.tier.has(key)
+        return (1.0 if saved else _RECOMPUTE) * (1 + min(self._reuses[block], _MOST_REUSES))
 
     def _drop_cached(self, block: int) -> None:
         self.index.remove(block)
@@ -108,6 +178,8 @@ class BlockPool:
     def _set_free(self, block: int) -> None:
         self._free[block] = 1
         self._n_free += 1
+        self._reuses[block] = 0
+        self.pins.forget(block)
         self._ops.append(Drop(block))
 
     def _longest_free_run(self) -> int:
@@ -119,6 +191,9 @@ class BlockPool:
         references.
         """
         self.index.check_integrity()
+        self.pins.check_integrity()
+        if self.tier is not None:
+            self.tier.check_integrity(self._ops)
         expected = Counter(block for table in tables for block in table)
         for block in range(self.n_blocks):
             assert self._refs[block] == expected[block], (
@@ -130,4 +205,11 @@ class BlockPool:
                 assert block in self.index
             if self._free[block]:
                 assert block not in self.index
+                assert self.pins.until(block) is None
         assert self._n_free == sum(self._free)
+
+
+def block_of(entry: Entry) -> Block:
+    """A full block as the tier knows it."""
+    assert entry.key is not None
+    return Block(entry.key, entry.parent, entry.tokens)

@@ -1,7 +1,7 @@
 """Sequences' block tables over the pool: reuse of known prefixes, growth, and what is known afterwards.
 
-It owns `BlockTable` and the rules by which content becomes known: full blocks as soon as they are computed, an unfilled tail
-when its sequence lets go. It knows tokens and positions, not requests.
+It owns `BlockTable` and the rules by which content becomes known (full blocks as soon as they are computed, an unfilled tail
+when its sequence lets go) and by which it is worth keeping below memory. It knows tokens and positions, not requests.
 """
 
 from __future__ import annotations
@@ -10,8 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from portico_engine.executors.protocol import KVOp
-from portico_engine.kv.block_pool import BlockPool
+from portico_engine.kv.block_pool import BlockPool, block_of
 from portico_engine.kv.hashing import chain_key
+from portico_engine.kv.tier import Block
+
+_REUSES = 2  # a prefix that came this often again is kept below; once more is how every call's answer comes
+_SAVE_AT_ONCE = 16
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +42,7 @@ class KVCache:
         self._tables: set[BlockTable] = set()
         self.queried_tokens = 0
         self.hit_tokens = 0
+        self.loaded_tokens = 0  # those of the hits that came from the tier below
 
     def can_begin(self, tokens: Sequence[int]) -> bool:
         """Would a sequence with all these tokens, and one more, find room now?"""
@@ -47,11 +52,23 @@ class KVCache:
         return needed + revived <= self.pool.available
 
     def begin(self, tokens: Sequence[int]) -> BlockTable:
-        """A table that starts with whatever is known of `tokens` but the last one, which must be computed to be answered."""
-        hit = self.pool.index.match(self._root, tokens, len(tokens) - 1)
-        table = BlockTable(self._root, list(hit.blocks), list(hit.keys), len(hit.blocks) * self.pool.block_tokens)
-        for block in hit.blocks:
-            self.pool.hold(block)
+        """A table that starts with whatever is known of `tokens` but the last one, which must be computed to be answered.
+
+        Blocks that are gone from memory come from the tier below, if they are there.
+        """
+        table = BlockTable(self._root)
+        limit = len(tokens) - 1
+        loaded = 0
+        while True:
+            hit = self.pool.index.match(table.parent, tokens[table.computed :], limit - table.computed)
+            for block in hit.blocks:
+                self.pool.hold(block)
+            table.blocks += hit.blocks
+            table.keys += hit.keys
+            table.computed += len(hit.blocks) * self.pool.block_tokens
+            if not (n := self._load(table, tokens, limit)):
+                break
+            loaded += n
         if hit.tail is not None:
             self.pool.hold(hit.tail)  # so that making room doesn't evict what is to be copied
             own = self.pool.allocate(table.blocks[-1] if table.blocks else None)
@@ -61,9 +78,40 @@ class KVCache:
                 table.computed += hit.tail_tokens
             self.pool.release(hit.tail)
         self._tables.add(table)
+        self._note_use(table, tokens)
         self.queried_tokens += len(tokens)
         self.hit_tokens += table.computed
+        self.loaded_tokens += loaded
         return table
+
+    def _load(self, table: BlockTable, tokens: Sequence[int], limit: int) -> int:
+        """Go on with full blocks from below, up to one that is in memory, is nowhere, or has no room; how many tokens came."""
+        tier, size = self.pool.tier, self.pool.block_tokens
+        before = table.computed
+        while tier is not None and table.computed + size <= limit:
+            piece = tuple(tokens[table.computed : table.computed + size])
+            block = Block(chain_key(table.parent, piece), table.parent, piece)
+            if self.pool.index.full(block.key) is not None or not tier.fetch(block):
+                break
+            own = self.pool.allocate(table.blocks[-1] if table.blocks else None)
+            if own is None:
+                tier.unfetch(block.key)
+                break
+            self.pool.load(own, block.key)
+            self.pool.index.add_full(own, block.parent, piece, block.key)
+            table.blocks.append(own)
+            table.keys.append(block.key)
+            table.computed += size
+        return table.computed - before
+
+    def _note_use(self, table: BlockTable, tokens: Sequence[int]) -> None:
+        """What came often enough is kept."""
+        size = self.pool.block_tokens
+        full = enumerate(table.blocks[: len(table.keys)], 1)
+        reuses = [self.pool.reuse(block, tokens[n * size : (n + 1) * size]) for n, block in full]
+        if self.pool.tier is not None:
+            self._want(key for key, n in zip(table.keys, reuses, strict=True) if n >= _REUSES)
+            self.pool.tier.used(table.keys)
 
     def fork(self, table: BlockTable, length: int) -> BlockTable | None:
         """A second table over the first `length` computed positions: full blocks shared, an unfilled end copied. None where no
@@ -106,6 +154,47 @@ class KVCache:
             self.pool.index.add_full(table.blocks[i], table.parent, piece, key)
             table.keys.append(key)
 
+    def keep(self, table: BlockTable, n_tokens: int) -> None:
+        """The first `n_tokens` are a prefix that shall survive this process. What is no full block of it is left out."""
+        if self.pool.tier is not None:
+            self._want(table.keys[: n_tokens // self.pool.block_tokens])
+
+    def _want(self, keys: Iterable[bytes]) -> None:
+        """The end before the beginning, so that the beginning is the younger file and outlives it."""
+        assert self.pool.tier is not None
+        new = [key for key in keys if not self.pool.tier.has(key)]
+        entries = [entry for key in new if (entry := self.pool.index.full(key)) is not None]
+        self.pool.tier.want(block_of(entry) for entry in reversed(entries))
+
+    @property
+    def has_saves(self) -> bool:
+        """Is something to be saved when there is time?"""
+        return self.pool.tier is not None and self.pool.tier.has_wanted
+
+    def plan_saves(self) -> None:
+        """Plan some of what is to be saved, as the disk keeps up with it. What was evicted meanwhile is saved already."""
+        tier = self.pool.tier
+        if tier is None or not tier.wait_for_room(_SAVE_AT_ONCE):
+            return
+        for _ in range(_SAVE_AT_ONCE):
+            if not tier.has_wanted:
+                return
+            entry = self.pool.index.full(tier.take_wanted().key)
+            if entry is not None:
+                self.pool.save(entry)
+
+    def keep_pinned(self) -> None:
+        """What is still waited for shall survive this process too."""
+        entries = [self.pool.index.entry(block) for block in self.pool.pins.pinned() if block in self.pool.index]
+        if self.pool.tier is not None:
+            self.pool.tier.want(block_of(entry) for entry in reversed(entries) if entry.key is not None)
+
+    def pin(self, table: BlockTable, prompt: Sequence[int], seconds: float) -> None:
+        """Others' blocks go before this table's, until a table begins that goes on from `prompt`, at most for so long."""
+        full = min(len(prompt) // self.pool.block_tokens, len(table.keys))
+        if full:
+            self.pool.pins.pin(table.blocks, table.blocks[full - 1], prompt[full * self.pool.block_tokens :], seconds)
+
     def end(self, table: BlockTable, tokens: Sequence[int]) -> None:
         """Let go of a table. What it computed stays known as long as there is room."""
         self._tables.remove(table)
@@ -118,9 +207,35 @@ class KVCache:
             self.pool.release(block)
         table.blocks.clear()
 
+    def reset(self) -> None:
+        """Forget everything after a failure, when no table is left: what memory holds can't be trusted."""
+        self.pool.clear()
+        self.pool.abandon_ops()
+
     def take_ops(self) -> tuple[KVOp, ...]:
         """The pool's operations for the executor, in order."""
         return self.pool.take_ops()
+
+    def stats(self) -> dict[str, float]:
+        """Counters since the start, and blocks by state: free, cached (the pinned among them), held."""
+        pool, tier = self.pool, self.pool.tier
+        return {
+            "blocks": pool.n_blocks,
+            "blocks_available": pool.available,
+            "blocks_free": pool.free,
+            "blocks_cached": pool.cached,
+            "blocks_pinned": pool.pinned,
+            "blocks_held": pool.n_blocks - pool.available,
+            "evictions": pool.evictions,
+            "prompt_tokens": self.queried_tokens,
+            "prompt_tokens_cached": self.hit_tokens,
+            "prompt_tokens_cached_memory": self.hit_tokens - self.loaded_tokens,
+            "prompt_tokens_cached_disk": self.loaded_tokens,
+            "kv_saves": tier.saves if tier else 0,
+            "kv_saves_lost": tier.lost_saves if tier else 0,
+            "kv_loads": tier.loads if tier else 0,
+            "kv_load_seconds": tier.load_seconds if tier else 0.0,
+        }
 
     def check_integrity(self) -> None:
         """Assert the pool's and the tables' invariants."""

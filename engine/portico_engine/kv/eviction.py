@@ -1,8 +1,12 @@
-"""Which unreferenced block goes first. Small classes; they know block numbers and the order of use only."""
+"""Which unreferenced block goes first. Small classes; they know block numbers, what a loss would cost, and the order of use."""
 
 from __future__ import annotations
 
+import heapq
+import time
 from collections import OrderedDict
+from collections.abc import Callable
+from itertools import count
 from typing import Protocol
 
 
@@ -13,8 +17,13 @@ class EvictionPolicy(Protocol):
 
     def __contains__(self, block: object) -> bool: ...
 
-    def add(self, block: int) -> None:
-        """The block's last holder let go."""
+    @property
+    def unpinned(self) -> int:
+        """How many `pop` gives up before it comes to a pinned one."""
+        ...
+
+    def add(self, block: int, cost: float = 1.0, pinned_until: float | None = None) -> None:
+        """The block's last holder let go. `cost` is what its loss costs, in any unit."""
         ...
 
     def remove(self, block: int) -> None:
@@ -22,12 +31,15 @@ class EvictionPolicy(Protocol):
         ...
 
     def pop(self) -> int:
-        """Give up a block."""
+        """Give up a block, a pinned one only where there is no other."""
         ...
 
 
 class LRU:
-    """Least recently let go first. Callers let go of a sequence's last block first: a prefix outlives what follows it."""
+    """Least recently let go first, whatever it costs; it knows no pins.
+
+    Callers let go of a sequence's last block first: a prefix outlives what follows it.
+    """
 
     def __init__(self) -> None:
         self._blocks: OrderedDict[int, None] = OrderedDict()
@@ -38,7 +50,11 @@ class LRU:
     def __contains__(self, block: object) -> bool:
         return block in self._blocks
 
-    def add(self, block: int) -> None:
+    @property
+    def unpinned(self) -> int:
+        return len(self._blocks)
+
+    def add(self, block: int, cost: float = 1.0, pinned_until: float | None = None) -> None:
         assert block not in self._blocks
         self._blocks[block] = None
 
@@ -47,3 +63,67 @@ class LRU:
 
     def pop(self) -> int:
         return self._blocks.popitem(last=False)[0]
+
+
+class CostAware:
+    """The cheapest loss first, and what was let go long ago is cheap (GreedyDual; Young 1994, Cao and Irani 1997).
+
+    A block's priority is its cost plus the priority of the last victim when it was let go; equal ones go in LRU's order. Pinned
+    blocks go last, those whose time ends first before the others.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._order = count()
+        self._age = 0.0
+        self._live: dict[int, tuple[float, int]] = {}  # block -> (priority, order)
+        self._heap: list[tuple[float, int, int]] = []  # (priority, order, block); outdated entries among them
+        self._pinned: dict[int, float] = {}  # block -> until
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def __contains__(self, block: object) -> bool:
+        return block in self._live
+
+    @property
+    def unpinned(self) -> int:
+        now = self._clock()
+        return len(self._live) - sum(until > now for until in tuple(self._pinned.values()))
+
+    def add(self, block: int, cost: float = 1.0, pinned_until: float | None = None) -> None:
+        assert block not in self._live
+        self._live[block] = (self._age + cost, next(self._order))
+        if pinned_until is None:
+            self._push(block)
+        else:
+            self._pinned[block] = pinned_until
+
+    def remove(self, block: int) -> None:
+        del self._live[block]
+        self._pinned.pop(block, None)
+
+    def pop(self) -> int:
+        self._unpin()
+        if len(self._pinned) == len(self._live):
+            block = min(self._pinned, key=lambda b: (self._pinned[b], self._live[b]))
+            self.remove(block)
+            return block
+        while True:
+            priority, order, block = heapq.heappop(self._heap)
+            if self._live.get(block) == (priority, order):
+                self._age = priority
+                del self._live[block]
+                return block
+
+    def _unpin(self) -> None:
+        now = self._clock()
+        for block in [block for block, until in self._pinned.items() if until <= now]:
+            del self._pinned[block]
+            self._push(block)
+
+    def _push(self, block: int) -> None:
+        if len(self._heap) > 2 * len(self._live) + 64:
+            self._heap = [(*self._live[b], b) for b in self._live if b not in self._pinned and b != block]
+            heapq.heapify(self._heap)
+        heapq.heappush(self._heap, (*self._live[block], block))

@@ -51,6 +51,11 @@ class PrefixIndex:
     def entry(self, block: int) -> Entry:
         return self._entries[block]
 
+    def full(self, key: bytes) -> Entry | None:
+        """The block of this key."""
+        block = self._by_key.get(key)
+        return None if block is None else self._entries[block]
+
     def match(self, root: bytes, tokens: Sequence[int], limit: int) -> Hit:
         """The longest known prefix of `tokens[:limit]`. Token ids are compared, so that no collision serves another's KV."""
         size = self._block_tokens

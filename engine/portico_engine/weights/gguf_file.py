@@ -8,6 +8,7 @@ entry.
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import struct
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _MAGIC = b"GGUF"
 _MAX_COUNT = 1 << 28  # no sane header has more entries in one array
 _MAX_RANK = 4
 _ALL = slice(None)
+_SAMPLE = 4096
 
 _STRING, _ARRAY = 8, 9
 _SCALARS: dict[int, tuple[struct.Struct, str]] = {
@@ -121,6 +123,18 @@ class GGUFFile:
         except ValueError as error:
             raise ModelError(f"{path} is damaged: {error} in its header; download it again") from None
         self.header_bytes = cursor.at
+
+    def fingerprint(self) -> str:
+        """sha256 over the header, both ends of every tensor, and the time of the last change: all that tells two files apart
+        without reading them whole.
+        """
+        digest = hashlib.sha256(self._data[: self.header_bytes])
+        for info in self.tensors.values():
+            end = info.offset + info.n_bytes
+            digest.update(self._data[info.offset : min(info.offset + _SAMPLE, end)])
+            digest.update(self._data[max(info.offset, end - _SAMPLE) : end])
+        digest.update(str(self.path.stat().st_mtime_ns).encode())
+        return digest.hexdigest()
 
     def _read_header(self, cursor: _Cursor) -> None:
         version = cursor.scalar(_U32)

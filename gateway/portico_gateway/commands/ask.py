@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -48,6 +48,7 @@ def command(
     from portico_engine.errors import EngineError
     from portico_gateway.config import load_config
     from portico_gateway.engine_libraries import missing_libraries
+    from portico_gateway.engine_options import load_options
 
     question = _question(question)
     loaded = load_config(config, flags={"model.name": model})
@@ -58,7 +59,9 @@ def command(
         click.echo(f"portico: the engine is not installed ({', '.join(missing)}): pip install 'portico-mcp[engine]'", err=True)
         return EXIT_MODEL
     try:
-        return anyio.run(_run, question, specs, places, loaded.model.name, max_steps, go_on, as_json)
+        return anyio.run(
+            _run, question, specs, places, loaded.model.name, load_options(loaded.model), max_steps, go_on, as_json
+        )
     except EngineError as error:
         click.echo(f"portico: {error}", err=True)
         return EXIT_MODEL
@@ -76,6 +79,7 @@ async def _run(
     specs: tuple[UpstreamSpec, ...],
     places: Sequence[str],
     model: str,
+    options: Mapping[str, Any],
     max_steps: int,
     go_on: bool,
     as_json: bool,
@@ -91,7 +95,7 @@ async def _run(
     history = conversation.load(kept) if go_on else []
     handle = None if as_json else TerminalView(Console(highlight=False)).handle
     with Progress(stderr) as progress:
-        async with open_session(specs, model, progress.update) as session:
+        async with open_session(specs, model, progress.update, options=options) as session:
             progress.stop()
             for server, why in session.failures().items():
                 stderr.print(f"server {server} is not available: {why}", style="red", highlight=False, markup=False)

@@ -34,9 +34,10 @@ class _Stat(NamedTuple):
 _GAUGES = (
     _Stat("portico_engine_requests", "Requests in the engine.", {"state": "running"}, "running"),
     _Stat("portico_engine_requests", "", {"state": "waiting"}, "waiting"),
-    _Stat("portico_kv_blocks", "KV blocks of 16 tokens.", {"state": "all"}, "blocks"),
-    _Stat("portico_kv_blocks", "", {"state": "available"}, "blocks_available"),
+    _Stat("portico_kv_blocks", "KV blocks of 16 tokens.", {"state": "free"}, "blocks_free"),
     _Stat("portico_kv_blocks", "", {"state": "cached"}, "blocks_cached"),
+    _Stat("portico_kv_blocks", "", {"state": "held"}, "blocks_held"),
+    _Stat("portico_kv_blocks_pinned", "Cached blocks that others go before.", {}, "blocks_pinned"),
 )
 _COUNTERS = (
     _Stat("portico_engine_steps", "Batches that the model ran.", {}, "steps"),
@@ -44,9 +45,19 @@ _COUNTERS = (
     _Stat("portico_tokens_generated", "Tokens of answers, forced ones among them.", {}, "generated_tokens"),
     _Stat("portico_tokens_forced", "Tokens that a grammar left no choice about: they were not sampled.", {}, "forced_tokens"),
     _Stat("portico_prompt_tokens", "Tokens of prompts.", {}, "prompt_tokens"),
-    _Stat("portico_prompt_tokens_cached", "Tokens of prompts whose keys and values were there.", {}, "prompt_tokens_cached"),
+    _Stat(
+        "portico_prompt_tokens_cached",
+        "Tokens of prompts whose keys and values were there.",
+        {"tier": "memory"},
+        "prompt_tokens_cached_memory",
+    ),
+    _Stat("portico_prompt_tokens_cached", "", {"tier": "disk"}, "prompt_tokens_cached_disk"),
     _Stat("portico_preemptions", "Requests that gave up their blocks and were computed again.", {}, "preemptions"),
     _Stat("portico_kv_evictions", "Cached blocks that made room.", {}, "evictions"),
+    _Stat("portico_kv_saves", "Blocks that went to disk.", {}, "kv_saves"),
+    _Stat("portico_kv_saves_lost", "Blocks that the disk was too slow for, or failed on.", {}, "kv_saves_lost"),
+    _Stat("portico_kv_loads", "Blocks that came from disk.", {}, "kv_loads"),
+    _Stat("portico_kv_load_seconds", "Time that reading and checking them took.", {}, "kv_load_seconds"),
 )
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 TOOLS_SHARE = 3  # the tools' text may fill a third of the context; beyond that only names and one-liners are shown
 MOST_CALLS = 8  # in one answer, where several are wanted
+WAIT_SECONDS = 60.0  # that a conversation which may call a tool stays in memory for its result
 _CACHED = 64
 _FOR_SEVERAL = (CallFormat.HERMES, CallFormat.MISTRAL, CallFormat.MISTRAL_ARGS)
 
@@ -86,6 +87,7 @@ def prepare(body: ChatRequest, engine: Engine) -> Prepared:
         max_tokens=min(body.limit or room, room),
         stop=body.stops,
         grammar=shape.grammar,
+        pin=WAIT_SECONDS if may_call else 0.0,
         shown_tokens=frozenset(control.values()) if tools else frozenset(),
     )
     wanted = body.response_format.json_schema.schema_ if isinstance(body.response_format, JsonSchemaFormat) else None

@@ -15,6 +15,7 @@ import uvicorn
 
 from portico_gateway.ask_tool import ask_tool
 from portico_gateway.config import PorticoConfig
+from portico_gateway.engine_options import load_options
 from portico_gateway.errors import GatewayError
 from portico_gateway.http.app import create_app
 from portico_gateway.http.model_host import LoadStatus, ModelHost, model_host
@@ -83,7 +84,7 @@ def _model(config: PorticoConfig, on_end: object) -> ModelHost:
     from portico_engine import find_model
 
     path = find_model(config.model.name)
-    options = {"executor": config.model.executor, "context": config.model.context}
+    options = load_options(config.model)
     return model_host(model_id(config.model.name, path), path, on_end=on_end, **options)  # type: ignore[arg-type]
 
 

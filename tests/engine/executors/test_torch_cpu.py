@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from portico_engine import SamplingParams
-from portico_engine.executors.protocol import Copy, Row, StepPlan
+from portico_engine.executors.protocol import Copy, Load, Row, Save, StepPlan
 from portico_engine.executors.torch_cpu import TorchCPUExecutor
 from portico_engine.sampling import Draw
 from portico_engine.weights.gguf_file import GGUFFile
@@ -43,6 +43,44 @@ def test_a_copied_tail_continues_like_the_original(executor: TorchCPUExecutor) -
     original = executor.submit(StepPlan((scored(PROMPT[20:24], 20, (0, 1)),))).logits.copy()
     copied = executor.submit(StepPlan((scored(PROMPT[20:24], 20, (0, 15)),), (Copy(1, 15, 4),))).logits
     np.testing.assert_array_equal(copied, original)
+
+
+class Shelf:
+    """A block store in memory."""
+
+    def __init__(self) -> None:
+        self.content: dict[bytes, bytes] = {}
+
+    def put(self, key: bytes, content: bytes) -> None:
+        self.content[key] = content
+
+    def get(self, key: bytes) -> memoryview:
+        return memoryview(self.content[key])
+
+
+def test_a_saved_block_loaded_into_another_executor_continues_like_the_original(
+    executor: TorchCPUExecutor, tiny_path: Path
+) -> None:
+    shelf = Shelf()
+    executor.attach(shelf)
+    executor.submit(StepPlan((Row(0, PROMPT[:32], 0, (4, 9)),))).finish()
+    original = executor.submit(StepPlan((scored(PROMPT[32:], 32, (4, 9, 2)),), (Save(4, b"a"), Save(9, b"b")))).logits.copy()
+    assert {len(content) for content in shelf.content.values()} == {executor.caps.block_bytes}
+
+    other = TorchCPUExecutor.load(GGUFFile(tiny_path), context_length=128, kv_tokens=512)
+    other.attach(shelf)
+    loaded = other.submit(StepPlan((scored(PROMPT[32:], 32, (7, 1, 3)),), (Load(b"a", 7), Load(b"b", 1)))).logits
+    np.testing.assert_array_equal(loaded, original)
+
+
+def test_a_plan_without_rows_only_moves_blocks(executor: TorchCPUExecutor) -> None:
+    shelf = Shelf()
+    executor.attach(shelf)
+    executor.submit(StepPlan((Row(0, PROMPT[:16], 0, (4,)),))).finish()
+    sampled = executor.submit(StepPlan((), (Save(4, b"a"), Load(b"a", 5), Save(5, b"b")))).finish()
+    assert sampled.tokens == ()
+    assert shelf.content[b"a"] == shelf.content[b"b"]
+    assert any(shelf.content[b"a"])
 
 
 def test_rows_of_one_step_see_what_others_of_it_write_into_shared_blocks(executor: TorchCPUExecutor) -> None:

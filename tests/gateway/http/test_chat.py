@@ -170,6 +170,15 @@ async def test_marks_that_are_control_tokens_are_written_as_such_and_read_back(s
     assert made["function"] == {"name": "get_weather", "arguments": '{"city":"Paris"}'}
 
 
+async def test_a_conversation_that_may_call_a_tool_is_pinned_for_its_result(serve: Any, fakes: Any) -> None:
+    engine = fakes.FakeEngine(script=lambda request: ["Hello."])
+    async with serve(engine) as client:
+        await ask(client, tools=[WEATHER])
+        await ask(client, tools=[WEATHER], tool_choice="none")
+        await ask(client)
+    assert [request.pin > 0 for request in engine.requests] == [True, False, False]
+
+
 async def test_parallel_calls_are_an_array_only_where_asked_for(serve: Any, fakes: Any) -> None:
     engine = fakes.FakeEngine(script=lambda request: [f"[{CALL},{CALL}]"])
     async with serve(engine) as client:

@@ -1,0 +1,256 @@
+"""What of the KV goes below memory, and its way there and back.
+
+    saving:  want -> (idle, or eviction) Save -> put, on the engine's thread -> a queue -> the store, on a thread of its own
+    loading: fetch, which reads and checks -> Load -> get
+
+It owns which blocks are wanted, the content that is on its way, and the thread that writes. It knows blocks by what they hold;
+pools and sequences are others'. A store that fails is said once, in the log, and then used no more.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from time import monotonic, perf_counter
+from typing import NamedTuple, Protocol
+
+from portico_engine.executors.protocol import KVOp, Load, Save
+
+_QUEUED = 64  # blocks on their way to the store: the memory that a slow one may take
+_TOUCH_SECONDS = 30.0
+_MOMENT = 0.02  # seconds that a step may wait for the disk
+_PATIENCE = 5.0
+_log = logging.getLogger(__name__)
+
+
+class Block(NamedTuple):
+    """A full block by what it holds: these tokens behind the prefix `parent`."""
+
+    key: bytes
+    parent: bytes
+    tokens: tuple[int, ...]
+
+
+class Store(Protocol):
+    """Content by block. Every method may raise OSError."""
+
+    def get(self, block: Block) -> memoryview | None:
+        """The block's content, checked; None where there is none that can be trusted."""
+        ...
+
+    def put(self, block: Block, content: bytes) -> None:
+        """Keep the block's content, if it isn't there."""
+        ...
+
+    def touch(self, keys: Sequence[bytes]) -> None:
+        """A prefix, these blocks in its order, was used."""
+        ...
+
+
+class Tier:
+    """A store below memory. For executors it is their `BlockStore`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._wanted: dict[bytes, Block] = {}
+        self._saving: dict[bytes, Block] = {}  # their Save is planned
+        self._saved: set[bytes] = set()
+        self._touched: dict[bytes, float] = {}  # a prefix's last block, and when
+        self._loading: dict[bytes, memoryview] = {}
+        self._loads_planned: Counter[bytes] = Counter()
+        self._writer = _Writer(self._fail)
+        self._works = True
+        self._waited = 0  # moments without a move of the disk
+        self.saves = 0
+        self.lost_saves = 0  # the disk was too slow, or failed
+        self.loads = 0
+        self.load_seconds = 0.0
+
+    # -- what is worth keeping
+
+    def want(self, blocks: Iterable[Block]) -> None:
+        """These are to be saved when there is time, in this order."""
+        for block in blocks:
+            if self._works and not (block.key in self._saved or block.key in self._saving or block.key in self._wanted):
+                self._wanted[block.key] = block
+
+    def wants(self, key: bytes) -> bool:
+        """Is the block to be saved, and isn't yet?"""
+        return self._works and key in self._wanted
+
+    def has(self, key: bytes) -> bool:
+        """Is the block below, as far as this process knows?"""
+        return key in self._saved or key in self._saving
+
+    @property
+    def has_wanted(self) -> bool:
+        return self._works and bool(self._wanted)
+
+    def take_wanted(self) -> Block:
+        """The block to save next. It is wanted no more: save it, or it is lost."""
+        return self._wanted.pop(next(iter(self._wanted)))
+
+    def used(self, keys: Sequence[bytes]) -> None:
+        """A prefix was asked for, in whatever tier it was found: it outlives what was used before it. Said to the store once in
+        a while only.
+        """
+        known = [key for key in keys if key in self._saved]
+        now = monotonic()
+        if known and self._works and now - self._touched.get(known[-1], -_TOUCH_SECONDS) >= _TOUCH_SECONDS:
+            self._touched[known[-1]] = now
+            self._writer.add(lambda: self._store.touch(known))
+
+    # -- down
+
+    def saving(self, block: Block) -> None:
+        """A Save of this block is planned now."""
+        self._wanted.pop(block.key, None)
+        self._saving[block.key] = block
+
+    def put(self, key: bytes, content: bytes) -> None:
+        """See `BlockStore`. Where the queue is full the content is let go: KV can always be computed anew."""
+        block = self._saving.pop(key)
+
+        def write() -> None:
+            try:
+                self._store.put(block, content)
+            except OSError:
+                self.lost_saves += 1
+                raise
+            self._saved.add(key)
+            self.saves += 1
+
+        if not (self._works and self._writer.add(write)):
+            self.lost_saves += 1
+
+    def wait_for_room(self, n_blocks: int) -> bool:
+        """Can so many saves be queued? Waits a moment for the disk. One that doesn't move for seconds counts as failed."""
+        if self._writer.wait_for_room(n_blocks, _MOMENT):
+            self._waited = 0
+            return True
+        self._waited += 1
+        if self._waited * _MOMENT > _PATIENCE:
+            self._fail(TimeoutError(f"it took nothing for {_PATIENCE:g} s"))
+        return False
+
+    # -- up
+
+    def fetch(self, block: Block) -> bool:
+        """Is the block below? Then its content is held until a Load has got it."""
+        if block.key not in self._loading:
+            content = self._read(block)
+            if content is None:
+                self._saved.discard(block.key)
+                return False
+            self._loading[block.key] = content
+            self._saved.add(block.key)
+        self._loads_planned[block.key] += 1
+        return True
+
+    def get(self, key: bytes) -> memoryview:
+        """See `BlockStore`."""
+        content = self._loading[key]
+        self.loads += 1
+        self.unfetch(key)
+        return content
+
+    def unfetch(self, key: bytes) -> None:
+        """One planned Load of the block less."""
+        self._loads_planned[key] -= 1
+        if not self._loads_planned[key]:
+            del self._loads_planned[key], self._loading[key]
+
+    # -- ends
+
+    def abandon(self) -> None:
+        """No planned Save or Load will ever run."""
+        self._saving.clear()
+        self._loading.clear()
+        self._loads_planned.clear()
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until what was put is in the store; False where that takes longer."""
+        return self._writer.flush(seconds)
+
+    def close(self, seconds: float) -> None:
+        """Flush and end the thread."""
+        if not self._writer.close(seconds):
+            _log.warning("prefixes were not all written: the disk took more than %g s", seconds)
+        self._works = False
+
+    def check_integrity(self, planned: Iterable[KVOp]) -> None:
+        """Assert that content is held for exactly the planned operations."""
+        ops = tuple(planned)
+        assert self._loads_planned == Counter(op.key for op in ops if isinstance(op, Load))
+        assert self._loading.keys() == self._loads_planned.keys()
+        assert sorted(self._saving) == sorted(op.key for op in ops if isinstance(op, Save))
+        assert not self._wanted.keys() & self._saving.keys()
+
+    def _read(self, block: Block) -> memoryview | None:
+        if not self._works:
+            return None
+        started = perf_counter()
+        try:
+            return self._store.get(block)
+        except OSError as error:
+            self._fail(error)
+            return None
+        finally:
+            self.load_seconds += perf_counter() - started
+
+    def _fail(self, error: OSError) -> None:
+        if self._works:
+            _log.warning("prefixes are not kept on disk any more: %s", error)
+        self._works = False
+
+
+class _Writer:
+    """A thread that runs jobs in order, at most _QUEUED of them ahead. It is started by the first one."""
+
+    def __init__(self, on_error: Callable[[OSError], None]) -> None:
+        self._on_error = on_error
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._room = threading.Semaphore(_QUEUED)
+        self._thread: threading.Thread | None = None
+
+    def add(self, job: Callable[[], None]) -> bool:
+        """False where too many wait."""
+        if not self._room.acquire(blocking=False):
+            return False
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="portico-kv-writer", daemon=True)
+            self._thread.start()
+        self._jobs.put(job)
+        return True
+
+    def wait_for_room(self, n: int, seconds: float) -> bool:
+        deadline = monotonic() + seconds
+        got = 0
+        while got < n and self._room.acquire(timeout=max(0.0, deadline - monotonic())):
+            got += 1
+        if got:
+            self._room.release(got)
+        return got == n
+
+    def flush(self, seconds: float) -> bool:
+        done = threading.Event()
+        return self._thread is None or (self.wait_for_room(1, seconds) and self.add(done.set) and done.wait(seconds))
+
+    def close(self, seconds: float) -> bool:
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return True
+        self._jobs.put(None)
+        thread.join(seconds)
+        return not thread.is_alive()
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job()
+            except OSError as error:
+                self._on_error(error)
+            self._room.release()

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from portico_engine.kv.eviction import LRU, CostAware, EvictionPolicy
+from portico_engine.kv.pins import Pins
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def popped(policy: EvictionPolicy) -> list[int]:
+    return [policy.pop() for _ in range(len(policy))]
+
+
+def test_lru_lets_go_in_the_order_of_use() -> None:
+    policy = LRU()
+    for block in (3, 1, 2):
+        policy.add(block)
+    policy.remove(3)
+    policy.add(3)
+    assert popped(policy) == [1, 2, 3]
+
+
+def test_what_costs_the_same_goes_in_the_order_of_use() -> None:
+    policy = CostAware()
+    for block in (3, 1, 2):
+        policy.add(block, 5.0)
+    policy.remove(3)
+    policy.add(3, 5.0)
+    assert popped(policy) == [1, 2, 3]
+
+
+def test_the_cheapest_loss_goes_first() -> None:
+    policy = CostAware()
+    for block, cost in ((1, 20.0), (2, 1.0), (3, 40.0)):
+        policy.add(block, cost)
+    assert popped(policy) == [2, 1, 3]
+
+
+def test_what_was_dear_once_goes_when_enough_went_after_its_last_use() -> None:
+    policy = CostAware()
+    policy.add(0, 30.0)
+    victims = []
+    for block in range(1, 100):
+        policy.add(block, 10.0)
+        victims.append(policy.pop())
+    assert victims.index(0) in range(1, 5)
+
+
+def test_pinned_blocks_go_last_those_that_end_first_before_the_others() -> None:
+    clock = Clock()
+    policy = CostAware(clock)
+    policy.add(1, 1.0, pinned_until=9.0)
+    policy.add(2, 1.0, pinned_until=5.0)
+    policy.add(3, 100.0)
+    assert policy.unpinned == 1
+    assert popped(policy) == [3, 2, 1]
+
+
+def test_a_pin_ends_by_itself() -> None:
+    clock = Clock()
+    policy = CostAware(clock)
+    policy.add(1, 1.0, pinned_until=5.0)
+    policy.add(2, 2.0)
+    clock.now = 5.0
+    assert policy.unpinned == 2
+    assert popped(policy) == [1, 2]
+
+
+def test_a_block_in_two_pins_is_pinned_until_both_are_over() -> None:
+    clock = Clock()
+    pins = Pins(clock)
+    pins.pin([1, 2], 2, (7,), 10)
+    pins.pin([1, 3], 3, (), 20)
+    assert pins.resolve(3, [5, 6]) == {1, 3}
+    assert (pins.until(1), pins.until(2), pins.until(3)) == (10, 10, None)
+    clock.now = 10.0
+    assert pins.pinned() == []
+
+
+def test_another_question_behind_the_same_block_is_nobodys_return() -> None:
+    pins = Pins(Clock())
+    pins.pin([1, 2], 1, (7, 8), 10)
+    pins.pin([1, 3], 1, (7, 9), 10)
+    assert pins.resolve(1, [7, 5]) == set()
+    assert pins.resolve(1, [7]) == set()
+    assert pins.resolve(1, [7, 9, 5]) == {1, 3}
+    assert sorted(pins.pinned()) == [1, 2]
+    pins.check_integrity()
+
+
+def test_a_block_that_is_gone_is_pinned_no_more_and_the_rest_of_its_conversation_is() -> None:
+    pins = Pins(Clock())
+    pins.pin([1, 2], 2, (7,), 10)
+    pins.pin([1, 3], 3, (), 10)
+    pins.forget(1)
+    assert sorted(pins.pinned()) == [2, 3]
+    pins.forget(2)
+    assert pins.pinned() == [3]
+    pins.check_integrity()
+
+
+def test_a_new_block_under_the_number_of_a_lost_one_is_nobodys_return() -> None:
+    pins = Pins(Clock())
+    pins.pin([1, 2], 2, (7,), 10)
+    pins.forget(2)
+    assert pins.resolve(2, [7]) == set()
+    assert pins.pinned() == [1]
+
+
+def test_pins_that_are_over_do_not_pile_up() -> None:
+    clock = Clock()
+    pins = Pins(clock)
+    for last in range(2, 100):
+        pins.pin([1, last], last, (), 10)
+        clock.now += 5
+    assert len(pins._pins) <= 3
+    pins.check_integrity()
+
+
+class Policy(RuleBasedStateMachine):
+    """CostAware beside a list of what it should hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.policy = CostAware(self.clock)
+        self.age = 0.0
+        self.held: dict[int, tuple[float, float, int]] = {}  # block -> (pinned until, priority, order)
+        self.n = 0
+
+    @rule(block=st.integers(0, 9), cost=st.sampled_from([1.0, 2.0, 20.0]), pin=st.none() | st.integers(1, 5))
+    def add(self, block: int, cost: float, pin: int | None) -> None:
+        if block not in self.held:
+            until = 0.0 if pin is None else self.clock.now + pin
+            self.policy.add(block, cost, None if pin is None else until)
+            self.held[block] = (until, self.age + cost, self.n)
+            self.n += 1
+
+    @rule(block=st.integers(0, 9))
+    def remove(self, block: int) -> None:
+        if self.held.pop(block, None) is not None:
+            self.policy.remove(block)
+
+    @rule(seconds=st.integers(1, 4))
+    def wait(self, seconds: int) -> None:
+        self.clock.now += seconds
+
+    @precondition(lambda self: self.held)
+    @rule()
+    def pop(self) -> None:
+        unpinned = {b: (priority, n) for b, (until, priority, n) in self.held.items() if until <= self.clock.now}
+        if unpinned:
+            expected = min(unpinned, key=lambda b: unpinned[b])
+            self.age = unpinned[expected][0]
+        else:
+            expected = min(self.held, key=lambda b: self.held[b])
+        assert self.policy.pop() == expected
+        del self.held[expected]
+
+    @invariant()
+    def sizes_agree(self) -> None:
+        assert len(self.policy) == len(self.held)
+        assert self.policy.unpinned == sum(until <= self.clock.now for until, _, _ in self.held.values())
+        assert {b for b in range(10) if b in self.policy} == set(self.held)
+        assert len(self.policy._heap) <= 2 * 10 + 65, "outdated entries don't pile up"
+
+
+Policy.TestCase.settings = settings(max_examples=80, stateful_step_count=60, deadline=None)
+TestPolicy = Policy.TestCase
