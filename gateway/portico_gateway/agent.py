@@ -17,6 +17,7 @@ import mcp_types as types
 
 from portico_engine import AsyncEngine, Delta, FinishReason, Request, SamplingParams, TextPrior, Tool, ToolCallPrior, Usage
 from portico_engine.grammar import check_arguments, compile_tool_calls
+from portico_gateway.engine_options import WAIT_SECONDS
 from portico_gateway.errors import GatewayError
 from portico_gateway.hints import Hints, Priors, read_question
 from portico_gateway.own_prefix import OwnPrefix
@@ -33,7 +34,6 @@ BEST = 5  # full signatures where it doesn't fit
 STRENGTH_SMALL = 3.0  # of the prior against the logits of a model that knows little of tools
 STRENGTH = 1.0
 SMALL = 1_000_000_000  # parameters: below it a model's own prose about a result is not to be trusted, it quotes
-WAIT_SECONDS = 60.0  # that the blocks of a conversation stay in memory for its tool's result
 TRIES = 2  # of one call, where the grammar was looser than the schema
 
 SYSTEM = "You answer questions about the user's files and data. Call the tool that fits the question best.\n\nTools:\n"

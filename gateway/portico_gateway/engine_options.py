@@ -1,4 +1,5 @@
-"""How this user's configuration has a model loaded: `Engine.load`'s options. It loads nothing."""
+"""How long the gateway has a conversation kept, and how a configuration has a model loaded: `Engine.load`'s options. It loads
+nothing."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ from typing import Any
 import platformdirs
 
 from portico_gateway.config import ModelConfig
+
+WAIT_SECONDS = 60.0  # that a conversation which may call a tool stays in memory for its result
 
 
 def load_options(config: ModelConfig) -> dict[str, Any]:

@@ -68,7 +68,8 @@ class Derivation:
         self._searched: dict[Node, bytes | None] = {}
         self.work = 0  # pairs of alternatives that were compared: what deriving has cost so far
         self._settled = False  # are the rules' shortest strings known?
-        self._rule_texts = self._knuth(grammar)
+        self.bottom_up = bottom_up(grammar)
+        self._rule_texts = self._knuth()
         self._settled = True
         self._steps: dict[Node, automata.Steps] = {}
         self._nodes: list[Node] = []
@@ -257,7 +258,7 @@ class Derivation:
     def _part(self, node: Node, rules: Mapping[str, bytes]) -> bytes | None:
         return self.shortest(node) if self._settled else self._shortest_of(node, rules)
 
-    def _knuth(self, grammar: Grammar) -> dict[str, bytes]:
+    def _knuth(self) -> dict[str, bytes]:
         """The shortest string of every rule (D. E. Knuth, A generalization of Dijkstra's algorithm, 1977), by sweeps: one, from
         the lowest rule up, where none is recursive."""
         found: dict[str, bytes] = {}
@@ -265,7 +266,7 @@ class Derivation:
         for name, node in self.rules.items():
             for used in references(node):
                 users.setdefault(used, []).append(name)
-        todo = dict.fromkeys([*bottom_up(grammar), *self.rules])
+        todo = dict.fromkeys([*self.bottom_up, *self.rules])
         while todo:
             name = next(iter(todo))
             del todo[name]

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from portico_engine.grammar import automata
 from portico_engine.grammar.ir import Alt, And, Chars, Grammar, Node, Not, Ref, Repeat, Seq, Text
-from portico_engine.grammar.rule_order import bottom_up
 from portico_engine.grammar.strings import ANY, ANY_SPELLED
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ _MAX_STATES = 1500  # of an intersection that are searched
 def longest_ending(grammar: Grammar, machine: Derivation) -> int:
     """Bytes of the longest of all states' shortest endings; NO_BOUND for recursive rules or very large intersections."""
     worst = _Worst(machine)
-    for name in bottom_up(grammar):
+    for name in machine.bottom_up:
         worst.rules[name] = worst.node(grammar.rules[name])
     return worst.rules[grammar.start]
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import difflib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
 from portico_engine.errors import ChatTemplateError, ContextOverflow, EngineError, GrammarError, ModelError, RequestError
@@ -114,6 +115,16 @@ async def _validation(request: Request, error: Exception) -> JSONResponse:
     path = request.url.path
     body = next((model for start, model in _BODIES.items() if path.startswith(start)), ChatRequest)
     return await _api_error(request, explain(error.errors(), body))
+
+
+@contextmanager
+def explained(body: BaseModel) -> Iterator[None]:
+    """What pydantic minds in the block is a problem with `body`, which is being turned into another form."""
+    try:
+        yield
+    except ValidationError as error:
+        problems = [{**problem, "loc": ("body", *problem["loc"])} for problem in error.errors()]
+        raise explain(problems, type(body)) from None
 
 
 def explain(problems: Sequence[Any], body: type[BaseModel]) -> ApiError:

@@ -13,12 +13,11 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import ValidationError
 
 from portico_engine import Usage
 from portico_gateway.http.answering import Answering, Asked, Pieces, begun, whole
 from portico_gateway.http.completion import Answer
-from portico_gateway.http.errors import ApiError, anthropic_body, explain
+from portico_gateway.http.errors import ApiError, anthropic_body, explained
 from portico_gateway.http.messages_schemas import CountRequest, MessagesRequest
 from portico_gateway.http.schemas import ChatRequest
 from portico_gateway.http.sse import event, event_stream
@@ -50,11 +49,8 @@ class MessagesEndpoint:
 
 
 def _chat(body: CountRequest) -> ChatRequest:
-    try:
+    with explained(body):
         return body.chat()
-    except ValidationError as error:
-        problems = [{**problem, "loc": ("body", *problem["loc"])} for problem in error.errors()]
-        raise explain(problems, type(body)) from None
 
 
 def message(answer: Answer) -> Json:

@@ -9,14 +9,16 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from portico_gateway.http.schemas import (
+    Body,
     ChatRequest,
     Function,
     FunctionCall,
     JsonSchema,
     JsonSchemaFormat,
+    Lenient,
     Message,
     NamedFunction,
     NamedToolChoice,
@@ -27,29 +29,19 @@ from portico_gateway.http.schemas import (
 _CHOICES: dict[str, Literal["auto", "required", "none"]] = {"auto": "auto", "any": "required", "none": "none"}
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class _Block(BaseModel):
-    """Parts of a conversation come back as other programs wrote them: what they added (cache_control) is passed over."""
-
-    model_config = ConfigDict(extra="ignore")
-
-
-class Text(_Block):
+class Text(Lenient):
     type: Literal["text"]
     text: str
 
 
-class ToolUse(_Block):
+class ToolUse(Lenient):
     type: Literal["tool_use"]
     id: str
     name: str
     input: dict[str, Any]
 
 
-class ToolResult(_Block):
+class ToolResult(Lenient):
     type: Literal["tool_result"]
     tool_use_id: str
     content: str | list[Text] | None = None
@@ -61,7 +53,7 @@ class ToolResult(_Block):
         return f"Error: {said}" if self.is_error else said
 
 
-class Thought(_Block):
+class Thought(Lenient):
     """What a model thought in an earlier turn; it is not shown again."""
 
     type: Literal["thinking", "redacted_thinking"]
@@ -70,7 +62,7 @@ class Thought(_Block):
 Block = Annotated[Text | ToolUse | ToolResult | Thought, Field(discriminator="type")]
 
 
-class Turn(_Block):
+class Turn(Lenient):
     role: Literal["user", "assistant"]
     content: str | list[Block]
 
@@ -98,14 +90,14 @@ class Turn(_Block):
         return self
 
 
-class CustomTool(_Block):
+class CustomTool(Lenient):
     type: Literal["custom"] | None = None
     name: str = Field(min_length=1, max_length=128)
     description: str = ""
     input_schema: dict[str, Any]
 
 
-class ToolChoice(_Body):
+class ToolChoice(Body):
     type: Literal["auto", "any", "tool", "none"]
     name: str | None = None
     disable_parallel_tool_use: bool = False
@@ -122,21 +114,21 @@ class ToolChoice(_Body):
         return _CHOICES[self.type]
 
 
-class JsonFormat(_Body):
+class JsonFormat(Body):
     type: Literal["json_schema"]
     schema_: dict[str, Any] = Field(alias="schema")
 
 
-class OutputConfig(_Body):
+class OutputConfig(Body):
     format: JsonFormat | None = None
     effort: str | None = None
 
 
-class Thinking(_Body):
+class Thinking(Body):
     type: Literal["disabled"]
 
 
-class CountRequest(_Body):
+class CountRequest(Body):
     """What is counted: everything that makes the prompt."""
 
     model: str

@@ -25,6 +25,7 @@ from portico_engine.grammar import (
     control_tokens,
     detect_format,
 )
+from portico_gateway.engine_options import WAIT_SECONDS
 from portico_gateway.http.errors import from_engine
 from portico_gateway.http.schemas import ChatRequest, JsonSchemaFormat, Message, NamedToolChoice
 from portico_gateway.signatures import one_liner, signature
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 TOOLS_SHARE = 3  # the tools' text may fill a third of the context; beyond that only names and one-liners are shown
 MOST_CALLS = 8  # in one answer, where several are wanted
-WAIT_SECONDS = 60.0  # that a conversation which may call a tool stays in memory for its result
 _CACHED = 64
 _FOR_SEVERAL = (CallFormat.HERMES, CallFormat.MISTRAL, CallFormat.MISTRAL_ARGS)
 

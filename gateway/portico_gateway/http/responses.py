@@ -9,12 +9,11 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import ValidationError
 
 from portico_engine import Usage
 from portico_gateway.http.answering import Answering, Asked, Pieces, begun, whole
 from portico_gateway.http.completion import Answer
-from portico_gateway.http.errors import ApiError, explain
+from portico_gateway.http.errors import ApiError, explained
 from portico_gateway.http.kept_responses import KeptResponses
 from portico_gateway.http.response_items import Output, items_of
 from portico_gateway.http.responses_schemas import ResponsesRequest, add_call
@@ -43,11 +42,8 @@ class ResponsesEndpoint:
             answer = await whole(asked)
             return JSONResponse(self._finished(body, before, answer, items_of(answer)))
 
-        try:
+        with explained(body):
             chat = body.chat(before)
-        except ValidationError as error:
-            problems = [{**problem, "loc": ("body", *problem["loc"])} for problem in error.errors()]
-            raise explain(problems, ResponsesRequest) from None
         return await self._answering.respond(chat, request, make)
 
     def read(self, name: str) -> Json:

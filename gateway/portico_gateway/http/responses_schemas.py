@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from portico_gateway.http.schemas import (
     MAX_TOP_LOGPROBS,
+    Body,
     ChatRequest,
     Function,
     FunctionCall,
     JsonObjectFormat,
     JsonSchema,
     JsonSchemaFormat,
+    Lenient,
     Message,
     NamedFunction,
     NamedToolChoice,
@@ -30,39 +32,29 @@ from portico_gateway.http.schemas import (
 LOGPROBS = "message.output_text.logprobs"
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class _Item(BaseModel):
-    """Parts of a conversation come back as other programs wrote them: what they added is passed over."""
-
-    model_config = ConfigDict(extra="ignore")
-
-
 class InputMessage(Message):
     type: Literal["message"] = "message"
 
 
-class CallItem(_Item):
+class CallItem(Lenient):
     type: Literal["function_call"]
     call_id: str
     name: str
     arguments: str
 
 
-class InputText(_Item):
+class InputText(Lenient):
     type: Literal["input_text"]
     text: str
 
 
-class CallOutput(_Item):
+class CallOutput(Lenient):
     type: Literal["function_call_output"]
     call_id: str
     output: str | list[InputText]
 
 
-class Reasoning(_Item):
+class Reasoning(Lenient):
     """What a model thought in an earlier turn; it is not shown again."""
 
     type: Literal["reasoning"]
@@ -83,7 +75,7 @@ Item = Annotated[
 ]
 
 
-class FunctionTool(_Item):
+class FunctionTool(Lenient):
     type: Literal["function"]
     name: str = Field(min_length=1, max_length=128)
     description: str | None = None
@@ -91,7 +83,7 @@ class FunctionTool(_Item):
     strict: bool | None = None
 
 
-class FunctionChoice(_Body):
+class FunctionChoice(Body):
     type: Literal["function"]
     name: str
 
@@ -100,16 +92,16 @@ class SchemaFormat(JsonSchema):
     type: Literal["json_schema"]
 
 
-class TextConfig(_Body):
+class TextConfig(Body):
     format: Annotated[TextFormat | JsonObjectFormat | SchemaFormat, Field(discriminator="type")] | None = None
     verbosity: str | None = None
 
 
-class StreamOptions(_Body):
+class StreamOptions(Body):
     include_obfuscation: bool | None = None
 
 
-class ResponsesRequest(_Body):
+class ResponsesRequest(Body):
     """A response to make."""
 
     model: str

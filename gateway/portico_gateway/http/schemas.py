@@ -14,28 +14,30 @@ MAX_STOPS = 16
 MAX_TOP_LOGPROBS = 20
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """What isn't known is an error."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class _Lenient(BaseModel):
+class Lenient(BaseModel):
     """Parts of a conversation come back as other programs wrote them: what they added is passed over."""
 
     model_config = ConfigDict(extra="ignore")
 
 
-class FunctionCall(_Lenient):
+class FunctionCall(Lenient):
     name: str
     arguments: str = "{}"
 
 
-class ToolCall(_Lenient):
+class ToolCall(Lenient):
     id: str = ""
     type: Literal["function"] = "function"
     function: FunctionCall
 
 
-class Message(_Lenient):
+class Message(Lenient):
     """One turn. Content is text: parts of other kinds are refused, because the model can't see them."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
@@ -66,7 +68,7 @@ class Message(_Lenient):
         return self
 
 
-class Function(_Lenient):
+class Function(Lenient):
     name: str = Field(min_length=1, max_length=128)
     description: str = ""
     parameters: dict[str, Any] | None = None
@@ -78,36 +80,36 @@ class Function(_Lenient):
         return "" if value is None else value
 
 
-class ToolSpec(_Lenient):
+class ToolSpec(Lenient):
     type: Literal["function"]
     function: Function
 
 
-class NamedFunction(_Body):
+class NamedFunction(Body):
     name: str
 
 
-class NamedToolChoice(_Body):
+class NamedToolChoice(Body):
     type: Literal["function"]
     function: NamedFunction
 
 
-class JsonSchema(_Body):
+class JsonSchema(Body):
     name: str = "response"
     description: str | None = None
     schema_: dict[str, Any] | bool = Field(alias="schema")
     strict: bool | None = None
 
 
-class TextFormat(_Body):
+class TextFormat(Body):
     type: Literal["text"]
 
 
-class JsonObjectFormat(_Body):
+class JsonObjectFormat(Body):
     type: Literal["json_object"]
 
 
-class JsonSchemaFormat(_Body):
+class JsonSchemaFormat(Body):
     type: Literal["json_schema"]
     json_schema: JsonSchema
 
@@ -115,12 +117,12 @@ class JsonSchemaFormat(_Body):
 ResponseFormat = Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")]
 
 
-class StreamOptions(_Body):
+class StreamOptions(Body):
     include_usage: bool = False
     include_obfuscation: bool | None = None
 
 
-class ChatRequest(_Body):
+class ChatRequest(Body):
     """A chat completion to make. None is "not given": the default then depends on what is asked."""
 
     model: str

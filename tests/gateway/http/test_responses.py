@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from gateway.http.events import named_events
 from portico_engine import FinishReason
 
 pytestmark = pytest.mark.anyio
@@ -32,13 +33,7 @@ async def ask(client: httpx2.AsyncClient, **body: Any) -> Any:
 
 
 async def stream(client: httpx2.AsyncClient, **body: Any) -> list[Any]:
-    response = await post(client, stream=True, **body)
-    assert response.status_code == 200, response.text
-    events = []
-    for block in response.text.strip().split("\n\n"):
-        name, data = block.split("\n")
-        events.append(json.loads(data.removeprefix("data: ")))
-        assert name == f"event: {events[-1]['type']}"
+    events = named_events(await post(client, stream=True, **body))
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     return events
 

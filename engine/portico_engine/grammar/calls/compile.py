@@ -90,14 +90,14 @@ def compile_tool_calls(
 
 def _printed(join: Callable[..., CallGrammar], limits: Limits) -> Printed:
     too_large: dict[str, str] = {}
+    sizes: dict[str, int] = {}
+
+    def make(limits: Limits) -> tuple[ir.Grammar, CompileReport]:
+        joined = join(limits=limits, too_large=too_large)
+        sizes.update(joined.sizes)
+        return joined.grammar, joined.report
+
     while True:
-        sizes: dict[str, int] = {}
-
-        def make(limits: Limits) -> tuple[ir.Grammar, CompileReport]:
-            joined = join(limits=limits, too_large=too_large)
-            sizes.update(joined.sizes)  # noqa: B023 - called in this turn
-            return joined.grammar, joined.report
-
         try:
             return printed_or_looser(make, limits, CALL)
         except GrammarTooLarge as error:

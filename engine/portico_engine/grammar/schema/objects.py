@@ -6,6 +6,7 @@ Which names there are, and what their values must satisfy, is names.py's; how pa
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from portico_engine.grammar.ir import EMPTY, NEVER, Never, Node, alt, optional, repeat, seq, text
@@ -138,13 +139,13 @@ class _Counted:
         self.builder, self.entries, self.extra, self.high = builder, entries, extra, high
         self.least, self.most, self.hint = least, most, hint
         self.cap = max(least, (most or 0) + 1, 1)
+        self.required_before = [0, *accumulate(entry.required for entry in entries)]  # each entry, and at the end
         self.made: dict[tuple[int, int], Node] = {}
 
     def whole(self) -> Node:
         """From the last entry to the first: each state refers to states of the next entry."""
         for index in range(len(self.entries), 0, -1):
-            before = sum(entry.required for entry in self.entries[:index])
-            for count in range(min(before, self.cap), min(index, self.cap) + 1):
+            for count in range(min(self.required_before[index], self.cap), min(index, self.cap) + 1):
                 self.state(index, count)
         return self.state(0, 0)
 
@@ -160,7 +161,7 @@ class _Counted:
 
     def _step(self, index: int, count: int) -> Node:
         entry = self.entries[index]
-        required_left = sum(entry.required for entry in self.entries[index:])
+        required_left = self.required_before[-1] - self.required_before[index]
         if self.most is not None and count + required_left > self.most:
             return NEVER
         taken = seq(_COMMA if count else EMPTY, entry.pair, self.state(index + 1, count + 1))
