@@ -1,9 +1,9 @@
-"""The grammar compiler and matcher: coverage, exactness, soundness, and times, beside llguidance's JSON mode and llama.cpp's
+"""The grammar compiler and matcher: coverage, exactness and times, beside llguidance's JSON mode and llama.cpp's
 converter.
 
     python benchmarks/grammar.py [SECTION...] [--limit N] [--llama-bpe ggml-vocab-llama-bpe.gguf]
 
-Sections: tools, maskbench, suite, soundness, masks, threads, bfcl (all without an argument). Times of compiling are wall
+Sections: tools, maskbench, suite, masks, threads, bfcl (all without an argument). Times of compiling are wall
 clock of one run; "cpu" are of the process. Peers run in the same process on the same inputs.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import random
 import statistics
 import sys
 import time
@@ -27,7 +26,7 @@ import numpy as np
 
 from grammar_inputs import Case, bfcl_gold, maskbench, mcp_tools, suite, suite_remotes, vocabulary
 from portico_engine.errors import EngineError, Unsatisfiable
-from portico_engine.grammar import LLGuidanceFactory, check_arguments, compile_schema, compile_tool_calls, tool_to_ir
+from portico_engine.grammar import LLGuidanceFactory, compile_schema, compile_tool_calls, tool_to_ir
 from portico_engine.grammar.compiled import CompiledGrammar
 from portico_engine.grammar.lark import to_lark
 from portico_engine.grammar.schema.order import canonical_text
@@ -200,55 +199,6 @@ class Bench:
             print(f"  {keyword:24}", dict(row))
         return {"by_keyword": {keyword: dict(row) for keyword, row in table.items()}, "total": dict(total)}
 
-    def soundness(self) -> Figures:
-        """Random walks of grammars for generation: what they write is valid."""
-        rng = random.Random(7)
-        state: Counter[str] = Counter()
-        schemas = [tool.schema for tool in mcp_tools()] + [case.schema for case in maskbench()]
-        for number, schema in enumerate(schemas[: self.limit]):
-            if number % 100 == 99:
-                print(f"  {number + 1} of {len(schemas)}: {dict(state)}", flush=True)
-            try:
-                grammar = compile_schema(schema)
-            except EngineError:
-                state["not compiled"] += 1
-                continue
-            shortest = self.factory.matcher(grammar).closing_tokens(10_000)
-            if shortest is None:
-                state["no closing known"] += 1
-                continue
-            for walk in range(50):  # every tenth within a tight budget, the others at will and then closed
-                tight = len(shortest) + rng.choice((0, 3, 20, 60)) if walk % 10 == 0 else None
-                text = self._walk(grammar, tight, rng)
-                if text is None:
-                    state["walks not ended"] += 1
-                    continue
-                state["walks"] += 1
-                if check_arguments(schema, json.loads(text)):
-                    state["invalid, reported" if grammar.report.loosened else "invalid, UNREPORTED"] += 1
-                    if not grammar.report.loosened:
-                        print("  invalid:", text[:200], check_arguments(schema, json.loads(text))[:1], json.dumps(schema)[:200])
-        return dict(state)
-
-    def _walk(self, grammar: CompiledGrammar, budget: int | None, rng: random.Random) -> str | None:
-        matcher, tokens = self.factory.matcher(grammar), []
-        bitmask = np.zeros((1, self.factory.words), dtype=np.int32)
-        steps = rng.randrange(60) if budget is None else budget
-        while not matcher.is_terminated() and len(tokens) < steps:
-            left = None if budget is None else budget - len(tokens)
-            run = matcher.forced_tokens(left)
-            if not run:
-                matcher.fill_bitmask(bitmask, 0, left)
-                bits = np.unpackbits(bitmask[0].view(np.uint8), bitorder="little")
-                run = [int(rng.choice(np.flatnonzero(bits[: self.tokenizer.vocab_size])))]
-            tokens += run
-            assert all(map(matcher.accept_token, run))
-        if budget is None:
-            rest = matcher.closing_tokens(10_000) or []
-            assert all(map(matcher.accept_token, rest))
-            tokens += rest
-        return self.tokenizer.decode(tokens) if matcher.is_terminated() or matcher.is_accepting() else None
-
     def masks(self) -> Figures:
         """One mask a token along valid instances, for each vocabulary; llguidance's JSON mode on the same texts."""
         out: Figures = {}
@@ -392,7 +342,7 @@ def _ratio(run: Callable[[int], float]) -> float:
     return run(1) / run(2)
 
 
-SECTIONS = ("tools", "maskbench", "suite", "soundness", "masks", "threads", "bfcl")
+SECTIONS = ("tools", "maskbench", "suite", "masks", "threads", "bfcl")
 
 
 def main() -> int:

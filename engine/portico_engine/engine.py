@@ -272,7 +272,8 @@ class Engine:
     def _take(self, seq: Sequence, pick: Pick, *, forced: bool) -> bool:
         """One token, however it came: grammar, text, stop checks, length. Does the answer go on?"""
         if seq.matcher is not None and not seq.matcher.accept_token(pick.token):
-            self._end(seq, FinishReason.ERROR, f"the grammar refused the token {pick.token}, which its own mask allowed")
+            refused = f"the grammar refused the token {pick.token}, which its own mask allowed"
+            self._end(seq, FinishReason.ERROR, seq.matcher.error() or refused)
             return False
         seq.append(pick, forced=forced)
         self._generated += 1

@@ -62,6 +62,9 @@ class ScriptMatcher:
     def is_accepting(self) -> bool:
         return self.at >= len(self.script) - 1
 
+    def error(self) -> str | None:
+        return None
+
     def is_terminated(self) -> bool:
         return self.is_accepting()
 

@@ -7,9 +7,10 @@ and a node is its own state. Nodes must be regular and free of `Ref` (see `inlin
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, pairwise
 from typing import TypeAlias
 
 from portico_engine.grammar import ir
@@ -105,12 +106,9 @@ def steps(node: ir.Node) -> Steps:
         case ir.Seq(parts):
             rest = parts[1] if len(parts) == 2 else ir.Seq(parts[1:])
             first = _mapped(steps(parts[0]), lambda state: _seq(state, rest))
-            return _union(first, steps(rest)) if nullable(parts[0]) else first
+            return union([*first, *steps(rest)], _or) if nullable(parts[0]) else first
         case ir.Alt(options):
-            out: Steps = ()
-            for option in options:
-                out = _union(out, steps(option))
-            return out
+            return union(list(chain.from_iterable(map(steps, options))), _or)
         case ir.Repeat(item, low, high):
             rest = ir.repeat(item, max(low - 1, 0), None if high is None else high - 1)
             return _mapped(steps(item), lambda state: _seq(state, rest))
@@ -123,6 +121,27 @@ def steps(node: ir.Node) -> Steps:
             return _complement(steps(item))
         case _:
             return ()
+
+
+def union(every: Sequence[tuple[int, int, ir.Node]], join: Callable[[Iterable[ir.Node]], ir.Node]) -> Steps:
+    """Steps of several nodes at once: where intervals meet, `join` of their states."""
+    if len(every) < 2:
+        return tuple(every)
+    begin: dict[int, list[int]] = {}
+    end: dict[int, list[int]] = {}
+    for number, (low, high, _) in enumerate(every):
+        begin.setdefault(low, []).append(number)
+        end.setdefault(high + 1, []).append(number)
+    active: dict[int, None] = {}
+    out: list[tuple[int, int, ir.Node]] = []
+    for low, following in pairwise(sorted({*begin, *end})):
+        for number in end.get(low, ()):
+            del active[number]
+        active.update(dict.fromkeys(begin.get(low, ())))
+        state = join(every[number][2] for number in sorted(active))
+        if not isinstance(state, ir.Never):
+            out.append((low, following - 1, state))
+    return tuple(out)
 
 
 def after(node: ir.Node, text: str) -> ir.Node:
@@ -280,14 +299,15 @@ def _seq(head: ir.Node, rest: ir.Node) -> ir.Node:
     return rest if isinstance(head, ir.Empty) else ir.seq(head, rest)
 
 
-def _or(a: ir.Node, b: ir.Node) -> ir.Node:
-    if a == b or isinstance(b, ir.Never):
-        return a
-    if isinstance(a, ir.Never):
-        return b
-    options = dict.fromkeys((*(a.options if isinstance(a, ir.Alt) else (a,)), *(b.options if isinstance(b, ir.Alt) else (b,))))
+def _or(states: Iterable[ir.Node]) -> ir.Node:
+    options: dict[ir.Node, None] = {}
+    for state in states:
+        options.update(dict.fromkeys(state.options) if isinstance(state, ir.Alt) else {state: None})
+    options.pop(ir.NEVER, None)
     if ANY_TEXT in options:
         return ANY_TEXT
+    if len(options) < 2:
+        return next(iter(options), ir.NEVER)
     return ir.Alt(tuple(sorted(options, key=hash)))
 
 
@@ -312,31 +332,6 @@ def _not(item: ir.Node) -> ir.Node:
 
 def _mapped(of: Steps, change: Callable[[ir.Node], ir.Node]) -> Steps:
     return tuple((low, high, change(state)) for low, high, state in of)
-
-
-def _union(a: Steps, b: Steps) -> Steps:
-    """Both at once: where intervals meet, the alternation of their states."""
-    if not a or not b:
-        return a or b
-    out: list[tuple[int, int, ir.Node]] = []
-    i = j = 0
-    at = 0  # everything below is done
-    while i < len(a) or j < len(b):
-        low_a, high_a, state_a = a[i] if i < len(a) else (ir.MAX_CODE_POINT + 1, ir.MAX_CODE_POINT + 1, ir.NEVER)
-        low_b, high_b, state_b = b[j] if j < len(b) else (ir.MAX_CODE_POINT + 1, ir.MAX_CODE_POINT + 1, ir.NEVER)
-        at = max(at, min(low_a, low_b))
-        in_a, in_b = low_a <= at, low_b <= at
-        if in_a and in_b:
-            end, state = min(high_a, high_b), _or(state_a, state_b)
-        elif in_a:
-            end, state = min(high_a, low_b - 1), state_a
-        else:
-            end, state = min(high_b, low_a - 1), state_b
-        out.append((at, end, state))
-        at = end + 1
-        i += in_a and high_a < at
-        j += in_b and high_b < at
-    return tuple(out)
 
 
 def _intersection(a: Steps, b: Steps) -> Steps:

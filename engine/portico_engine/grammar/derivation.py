@@ -7,8 +7,7 @@ once. Only a rule that calls itself before reading anything can't be followed: c
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -166,7 +165,7 @@ class Derivation:
             for low, high, after in () if isinstance(leaf, TokenRef) else automata.steps(leaf):
                 found.append((low, high, seq(after, rest)))
         self.work += len(found) ** 2
-        return _union(found)
+        return automata.union(found, lambda nodes: alt(*nodes))
 
     def _heads(self, node: Node) -> list[tuple[Node, Node]]:
         """What its texts begin with: characters, texts, regular parts and control tokens, each with what then follows."""
@@ -250,10 +249,21 @@ class Derivation:
                 one = self._part(item, rules)
                 return None if one is None else one * low
             case And() | Not():
-                if node not in self._searched:
-                    self.work += _STATE_WORK * _search(node, self._searched)
-                return self._searched[node]
+                return self._search(node)
         return None
+
+    def _search(self, node: Node) -> bytes | None:
+        """The shortest string of an intersection or complement: that of a larger language with far fewer states, where it is
+        in this one too; nothing, where that one is empty."""
+        if node not in self._searched:
+            larger = automata.loose(node)
+            if larger != node:
+                text = self._search(larger)
+                if text is None or automata.matches(node, text.decode()):
+                    self._searched[node] = text
+                    return text
+            self.work += _STATE_WORK * _search(node, self._searched)
+        return self._searched[node]
 
     def _part(self, node: Node, rules: Mapping[str, bytes]) -> bytes | None:
         return self.shortest(node) if self._settled else self._shortest_of(node, rules)
@@ -342,25 +352,3 @@ def _character(ranges: tuple[tuple[int, int], ...]) -> str:
             if first <= high and last >= low:
                 return chr(max(first, low))
     return chr(ranges[0][0])
-
-
-def _union(steps: Sequence[tuple[int, int, Node]]) -> automata.Steps:
-    """All at once: where intervals meet, the alternation of their nodes."""
-    if len(steps) == 1:
-        return tuple(steps)
-    begin: dict[int, list[int]] = {}
-    end: dict[int, list[int]] = {}
-    for number, (low, high, _) in enumerate(steps):
-        begin.setdefault(low, []).append(number)
-        end.setdefault(high + 1, []).append(number)
-    edges = sorted({*begin, *end})
-    active: dict[int, None] = {}
-    out: list[tuple[int, int, Node]] = []
-    for low, following in pairwise(edges):
-        for number in end.get(low, ()):
-            del active[number]
-        active.update(dict.fromkeys(begin.get(low, ())))
-        node = alt(*(steps[number][2] for number in sorted(active)))
-        if not isinstance(node, Never):
-            out.append((low, following - 1, node))
-    return tuple(out)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,8 @@ import numpy.typing as npt
 from portico_engine.errors import GrammarError
 from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.compiled import CompiledGrammar
-from portico_engine.grammar.completion import Completions, Cursor, TokenTable
+from portico_engine.grammar.completion import Cursor, TokenTable
+from portico_engine.grammar.lanes import Compiled, Lane
 from portico_engine.grammar.protocol import Bitmask, Matcher, Vocabulary
 
 if TYPE_CHECKING:
@@ -35,10 +35,11 @@ _MOST_LANES = 8
 # What may stand next in Earley's sense: an object takes four for each property that may be left out. llguidance's own limit,
 # 2,000, ends an answer in an object of 500; its 20,000 items a millisecond bound the time.
 _MOST_ITEMS = 50_000
+# Of making one mask: new states of the lexer, some 100 ns each. With its own limit, 200,000, an intersection of patterns of
+# names ends an answer that would have gone on.
+_LEXER_FUEL = 2_000_000
 _KEPT_RUNS = 1 << 14  # tokenized: some hundred bytes each
 _WINDOW = 8  # tokens before a forced run that its canonical tokenization is checked against
-_ENTRY_BYTES = 96 * 1024  # what a compiled grammar costs beside its text
-_BYTES_PER_CHARACTER = 64  # of the enforced text, once compiled: measured on catalogs of 1 to 260 tools, rounded up
 
 
 class _Tokens:
@@ -78,7 +79,7 @@ class LLGuidanceFactory:
         )
         self.table = TokenTable(vocabulary)
         self.longest_token = max(map(len, tokens.tokens))
-        self.cache: ByteCache[_Compiled] = ByteCache(cache_bytes)
+        self.cache: ByteCache[Compiled] = ByteCache(cache_bytes)
         self._executors: dict[int | None, LLExecutor] = {}
         self.end_row = np.zeros(self.words, dtype=np.int32)
         for token in self.end_tokens:
@@ -86,8 +87,8 @@ class LLGuidanceFactory:
 
     def matcher(self, grammar: CompiledGrammar) -> LLGuidanceMatcher:
         """A matcher at the grammar's start. Raises GrammarError where llguidance can't take it."""
-        compiled = self.cache.get(grammar.digest) or _Compiled(self, grammar)
-        made = compiled.matcher()
+        compiled = self.cache.get(grammar.digest) or Compiled(self, grammar)
+        made = LLGuidanceMatcher(self, compiled, compiled.lane())
         self.cache.put(grammar.digest, compiled, compiled.bytes)  # anew, since it may have got a lane
         return made
 
@@ -95,7 +96,9 @@ class LLGuidanceFactory:
         """llguidance's matcher at the start of a grammar. Raises GrammarError."""
         import llguidance
 
-        limits = llguidance.LLParserLimits(max_items_in_row=_MOST_ITEMS, step_max_items=10 * _MOST_ITEMS)
+        limits = llguidance.LLParserLimits(
+            max_items_in_row=_MOST_ITEMS, step_max_items=10 * _MOST_ITEMS, step_lexer_fuel=_LEXER_FUEL
+        )
         grammar = llguidance.LLMatcher.grammar_from_lark(lark)
         made = llguidance.LLMatcher(self._tokenizer, grammar, log_level=0, limits=limits)
         if made.is_error():
@@ -126,60 +129,10 @@ class LLGuidanceFactory:
             executor.unsafe_compute_mask_ptr(running, bitmask.ctypes.data, bitmask.shape[1] * 4, bitmask.shape[0])
         for row, matcher, remaining in rows:
             assert isinstance(matcher, LLGuidanceMatcher)
-            if matcher.recover():
+            while matcher.recover():
                 _fill(matcher.ll, bitmask, row)
             if remaining is not None:
                 matcher.restrict(bitmask, row, remaining)
-
-
-class _Lane:
-    """A matcher at the grammar's start that is only ever copied, and those of its copies that are in use.
-
-    Copies share their lexer and its lock (llguidance's `deep_copy`): masks of one lane are filled one after another.
-    """
-
-    def __init__(self, prototype: LLMatcher) -> None:
-        self.prototype = prototype
-        self.in_use: WeakSet[LLGuidanceMatcher] = WeakSet()
-
-
-class _Compiled:
-    """A grammar for one vocabulary, in as many lanes as matchers were in use at once, up to the factory's; how to close it.
-
-    `open_until` is the length of a string, in bytes, from which `exact` has to take over; None where the grammar counts from
-    the start.
-    """
-
-    def __init__(self, factory: LLGuidanceFactory, grammar: CompiledGrammar) -> None:
-        self._factory = factory
-        self._lark = self._text = grammar.lark
-        self.open_until: int | None = None
-        if grammar.open_strings is not None and grammar.open_strings.length > factory.longest_token:
-            self._text, length = grammar.open_strings
-            self.open_until = length - factory.longest_token
-        self._lane_bytes = _ENTRY_BYTES + _BYTES_PER_CHARACTER * len(self._text)
-        self._lanes = [_Lane(factory.prototype(self._text))]
-        self.completions = None if grammar.ir is None else Completions(grammar.ir, factory.table)
-
-    def matcher(self) -> LLGuidanceMatcher:
-        """A matcher at the start, in the emptiest lane."""
-        lane = min(self._lanes, key=lambda lane: len(lane.in_use))
-        room = self.bytes + self._lane_bytes <= self._factory.cache.bound
-        if lane.in_use and room and len(self._lanes) < self._factory.lanes:
-            lane = _Lane(self._factory.prototype(self._text))
-            self._lanes.append(lane)
-        made = LLGuidanceMatcher(self._factory, self, lane.prototype.deep_copy())
-        lane.in_use.add(made)
-        return made
-
-    @property
-    def bytes(self) -> int:
-        return self._lane_bytes * len(self._lanes)
-
-    @cached_property
-    def exact(self) -> LLMatcher:
-        """Counts from the start. One for all, since long strings are rare."""
-        return self._factory.prototype(self._lark)
 
 
 def _fill(ll: LLMatcher, bitmask: Bitmask, row: int) -> None:
@@ -192,23 +145,34 @@ def _fill(ll: LLMatcher, bitmask: Bitmask, row: int) -> None:
 class LLGuidanceMatcher:
     """Implements protocol.Matcher."""
 
-    def __init__(self, factory: LLGuidanceFactory, compiled: _Compiled, ll: LLMatcher, tokens: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        factory: LLGuidanceFactory,
+        compiled: Compiled,
+        lane: Lane,
+        ll: LLMatcher | None = None,
+        tokens: Sequence[int] = (),
+    ) -> None:
+        """At the start, or where `ll`, of the same lane, has come to with `tokens`."""
         self.factory = factory
         self.compiled = compiled
-        self.ll = ll
+        self._lane = lane
+        own = lane.copy(self)
+        self.ll = own if ll is None else ll
         self._tokens = list(tokens)
         self._ended = False
         self._cursor: Cursor | None = None
         self._open_until = compiled.open_until
         self._counted = False  # the grammar that counts has taken over
         self._since_quote = 0  # bytes since the last quote that no backslash stands before: at least as many as a string has
+        self._renewed_at = -1  # how many tokens there were when the lexer was last renewed
 
     def accept_token(self, token: int) -> bool:
         if self._ended or not 0 <= token < self.factory.vocab_size:
             return False
         if token in self.factory.end_tokens and self.ll.is_accepting():
             self._ended = True
-        elif self.ll.is_stopped() or self.ll.try_consume_tokens([token]) != 1:
+        elif not self._consume(token):
             return False
         self._tokens.append(token)
         if self._open_until is not None and not self._ended:
@@ -217,6 +181,14 @@ class LLGuidanceMatcher:
             self._since_quote = size - quote - 1 if quote >= 0 else self._since_quote + size
             if self._since_quote >= self._open_until:
                 self._be_exact()
+        return True
+
+    def _consume(self, token: int) -> bool:
+        if self.is_terminated():
+            return False
+        while self.ll.try_consume_tokens([token]) != 1:
+            if not self.recover():
+                return False
         return True
 
     def _quote_in(self, index: int) -> int:
@@ -242,20 +214,32 @@ class LLGuidanceMatcher:
         """A string nears its bound: the grammar that counts takes over, unless counting is too much for llguidance. So far both
         mean the same."""
         self._open_until = None
-        exact = self.compiled.exact.deep_copy()
+        lane = self.compiled.counting()
+        exact = lane.copy(self)
         if exact.try_consume_tokens(self._tokens) == len(self._tokens):
-            self.ll, self._counted = exact, True
+            self.ll, self._lane, self._counted = exact, lane, True
+        elif exact.is_error():
+            self.compiled.drop(lane)
 
     def recover(self) -> bool:
-        """Where the grammar that counts has failed in the lexer, go on without it: then the call's check is the bound. False:
-        there was nothing to recover from."""
-        if not self._counted or not self.ll.is_error():
+        """Where the lexer has met its limit, which all that were said through it have used up, go on with a new one; where
+        that does too, without counting: then the call's check is the bound. False: nothing has failed, or nothing helps."""
+        if not self.ll.is_error():
             return False
-        ll = self.compiled.matcher().ll
-        if ll.try_consume_tokens(self._tokens) != len(self._tokens):
-            return False
-        self.ll, self._counted = ll, False
-        return True
+        self.compiled.drop(self._lane)
+        if self._renewed_at == len(self._tokens):
+            if not self._counted:
+                return False
+            self._counted = False
+        self._renewed_at = len(self._tokens)
+        self._lane = self.compiled.counting() if self._counted else self.compiled.lane()
+        self.ll = self._lane.copy(self)
+        return self.ll.try_consume_tokens(self._tokens) == len(self._tokens) or self.recover()
+
+    def error(self) -> str | None:
+        if not self.ll.is_error():
+            return None
+        return f"the grammar is too much for the matcher: {self.ll.get_error().splitlines()[0]}"
 
     def fill_bitmask(self, bitmask: Bitmask, row: int, remaining: int | None = None) -> None:
         self.factory.fill_bitmasks(bitmask, [(row, self, remaining)])
@@ -381,7 +365,7 @@ class LLGuidanceMatcher:
         return self._ended or bool(self.ll.is_accepting())
 
     def is_terminated(self) -> bool:
-        return self._ended or bool(self.ll.is_stopped())
+        return self._ended or (self.ll.is_stopped() and not self.ll.is_error())
 
     def rollback(self, n_tokens: int) -> None:
         assert 0 <= n_tokens <= len(self._tokens)
@@ -399,8 +383,9 @@ class LLGuidanceMatcher:
             self._since_quote = self._count_back()
 
     def clone(self) -> LLGuidanceMatcher:
-        copy = LLGuidanceMatcher(self.factory, self.compiled, self.ll.deep_copy(), self._tokens)
+        copy = LLGuidanceMatcher(self.factory, self.compiled, self._lane, self.ll.deep_copy(), self._tokens)
         copy._ended = self._ended
         copy._open_until, copy._counted, copy._since_quote = self._open_until, self._counted, self._since_quote
+        copy._renewed_at = self._renewed_at
         copy._cursor = None if self._cursor is None else self._cursor.copy()
         return copy

@@ -48,6 +48,10 @@ class Matcher(Protocol):
         """Is the end token accepted, or nothing but the end possible?"""
         ...
 
+    def error(self) -> str | None:
+        """Why the text can't go on, though the grammar has not ended; None where it can."""
+        ...
+
     def rollback(self, n_tokens: int) -> None:
         """Undo the last `n_tokens` accepted tokens."""
         ...
