@@ -8,6 +8,7 @@ EngineError
 └── GrammarError            a grammar or schema that can't be compiled
     ├── GBNFSyntaxError     carries line and column
     ├── InvalidSchema       a schema that is none; carries the JSON pointer
+    ├── PatternTooCostly    a pattern whose search in a text met its bound
     ├── Unsatisfiable       a schema that nothing satisfies; carries the JSON pointer
     └── GrammarTooLarge     a bound on time or memory was met; says which
 """
@@ -63,6 +64,13 @@ class InvalidSchema(GrammarError):
         super().__init__(f"invalid schema at {pointer or '/'}: {reason}")
         self.pointer = pointer
         self.reason = reason
+
+
+class PatternTooCostly(GrammarError):
+    """A pattern's search in a text met its bound on steps."""
+
+    def __init__(self) -> None:
+        super().__init__("the search for the pattern takes too many steps in this text")
 
 
 class Unsatisfiable(GrammarError):

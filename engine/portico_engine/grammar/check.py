@@ -1,8 +1,9 @@
 """The check after the call: does a value satisfy a schema? jsonschema, read as ECMA-262 and JSON Schema mean it.
 
-`pattern` and `patternProperties` run on `regress` (Python's `re` raises on `\\p{L}`, takes "12\\n" for `^[0-9]+$` and Arabic
-digits for `\\d`), `multipleOf` on exact decimals, formats are asserted, `nullable` is understood, and equal means JSON's
-equal. A check that raises is a failed check. It is independent of the compiler, so that one can hold the other to its word.
+`pattern` and `patternProperties` are ECMA-262's, in bounded time (Python's `re` raises on `\\p{L}`, takes "12\\n" for
+`^[0-9]+$` and Arabic digits for `\\d`), `multipleOf` on exact decimals, formats are asserted, `nullable` is understood, and
+equal means JSON's equal. A check that raises is a failed check. But for patterns it is independent of the compiler, so that one
+can hold the other to its word.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import regress
 from jsonschema import exceptions, validators
 
 from portico_engine.errors import InvalidSchema
+from portico_engine.grammar.ecma_search import finds
 from portico_engine.grammar.schema import keywords as read
 from portico_engine.grammar.schema.document import Dialect, dialect_of
-from portico_engine.grammar.schema.values import compiled_pattern, is_multiple
+from portico_engine.grammar.schema.values import is_multiple
 
 _BASES = {
     Dialect.DRAFT_4: validators.Draft4Validator,
@@ -108,7 +109,7 @@ def _class(dialect: Dialect) -> Any:
 
 
 def _pattern(validator: Any, pattern: Any, instance: Any, schema: Any) -> Iterator[exceptions.ValidationError]:
-    if isinstance(instance, str) and compiled_pattern(pattern).find(instance) is None:
+    if isinstance(instance, str) and not finds(pattern, instance):
         yield exceptions.ValidationError(f"{_short(repr(instance))} does not match the pattern {pattern!r}")
 
 
@@ -116,9 +117,8 @@ def _pattern_properties(validator: Any, patterns: Any, instance: Any, schema: An
     if not isinstance(instance, dict):
         return
     for pattern, sub in patterns.items():
-        regex = compiled_pattern(pattern)
         for name, item in instance.items():
-            if regex.find(name) is not None:
+            if finds(pattern, name):
                 yield from validator.descend(item, sub, path=name, schema_path=pattern)
 
 
@@ -126,9 +126,9 @@ def _additional_properties(validator: Any, additional: Any, instance: Any, schem
     if not isinstance(instance, dict):
         return
     named = schema.get("properties", {})
-    patterns: list[regress.Regex] = [compiled_pattern(pattern) for pattern in schema.get("patternProperties", {})]
+    patterns = schema.get("patternProperties", {})
     for name, item in instance.items():
-        if name in named or any(regex.find(name) is not None for regex in patterns):
+        if name in named or any(finds(pattern, name) for pattern in patterns):
             continue
         if additional is False:
             yield exceptions.ValidationError(f"the property {name!r} is not allowed")

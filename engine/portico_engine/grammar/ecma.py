@@ -7,6 +7,7 @@ unbounded repetition, are beyond it: there the language is a larger one, and say
 
 from __future__ import annotations
 
+import re
 import sys
 from array import array
 from dataclasses import dataclass
@@ -68,11 +69,21 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """A capturing group; only where captures are asked for."""
+
+    number: int
+    item: Ast
+
+
+@dataclass(frozen=True, slots=True)
 class Back:
     """A backreference: not regular."""
 
+    numbers: tuple[int, ...]  # of the groups that it may name (several where alternatives share a name)
 
-Ast: TypeAlias = Plain | Look | Sequence | Choice | Times | Back
+
+Ast: TypeAlias = Plain | Look | Sequence | Choice | Times | Group | Back
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,22 @@ def _language(pattern: str) -> Language | str:
     from portico_engine.grammar.ecma_lower import lower
 
     try:
+        return lower(parse(pattern))
+    except InvalidSchema as error:
+        return error.reason
+
+
+def pattern_language(pattern: str, pointer: str = "") -> Language:
+    """The strings in which `pattern` finds a match. Raises InvalidSchema where it is no ECMA-262 pattern."""
+    made = _language(pattern)
+    if isinstance(made, str):
+        raise InvalidSchema(pointer, made)
+    return made
+
+
+def parse(pattern: str, *, captures: bool = False) -> Ast:
+    """As ECMA-262 reads it (with the u flag where it parses so). Raises InvalidSchema where it is no pattern."""
+    try:
         regress.Regex(pattern, "u")
         unicode = True
     except regress.RegressError:
@@ -95,16 +122,8 @@ def _language(pattern: str) -> Language | str:
         try:
             regress.Regex(pattern)
         except regress.RegressError as error:
-            return str(error)
-    return lower(Parser(pattern, unicode).parse())
-
-
-def pattern_language(pattern: str, pointer: str = "") -> Language:
-    """The strings in which `pattern` finds a match. Raises InvalidSchema where it is no ECMA-262 pattern."""
-    made = _language(pattern)
-    if isinstance(made, str):
-        raise InvalidSchema(pointer, f"{pattern!r} is no ECMA-262 pattern: {made}")
-    return made
+            raise InvalidSchema("", f"{pattern!r} is no ECMA-262 pattern: {error}") from None
+    return Parser(pattern, unicode, captures=captures).parse()
 
 
 @lru_cache(maxsize=1)
@@ -144,10 +163,13 @@ def _code_point(offset: int) -> int:
 class Parser:
     """Recursive descent over a pattern that `regress` has accepted, so that syntax errors are internal faults here."""
 
-    def __init__(self, pattern: str, unicode: bool) -> None:
+    def __init__(self, pattern: str, unicode: bool, *, captures: bool = False) -> None:
         self.pattern = pattern
         self.unicode = unicode
+        self.captures = captures
         self.at = 0
+        self._groups = _groups(pattern)  # their names, "" where they have none
+        self._opened = 0
 
     def parse(self) -> Ast:
         ast = self._choice()
@@ -230,25 +252,33 @@ class Parser:
     def _group(self) -> Ast:
         kinds = {"?=": "ahead", "?!": "not-ahead", "?<=": "behind", "?<!": "not-behind"}
         look = self._take("?=", "?!", "?<=", "?<!")
-        if not look and not self._take("?:") and self._take("?<"):
-            self.at = self.pattern.index(">", self.at) + 1
+        number = 0
+        if not look and not self._take("?:"):
+            self._opened += 1
+            number = self._opened
+            if self._take("?<"):
+                self.at = self.pattern.index(">", self.at) + 1
         inner = self._choice()
         if not self._take(")"):
             self._fail()
-        return Look(kinds[look], inner) if look else inner
+        if look:
+            return Look(kinds[look], inner)
+        return Group(number, inner) if number and self.captures else inner
 
     def _escape(self) -> Ast:
         mark = self._peek()
         if mark == "b" or mark == "B":
             self.at += 1
             return Look("edge" if mark == "b" else "not-edge")
-        if mark and mark in "123456789":
-            while self._peek().isdigit():
-                self.at += 1
-            return Back()
-        if mark == "k" and (self.unicode or "(?<" in self.pattern) and self.pattern.startswith("k<", self.at):
-            self.at = self.pattern.index(">", self.at) + 1
-            return Back()
+        digits = re.compile("[1-9][0-9]*").match(self.pattern, self.at)
+        if digits and int(digits[0]) <= len(self._groups):
+            self.at = digits.end()
+            return Back((int(digits[0]),))
+        if mark == "k" and any(self._groups):
+            end = self.pattern.index(">", self.at)
+            name = self.pattern[self.at + 2 : end]
+            self.at = end + 1
+            return Back(tuple(number for number, known in enumerate(self._groups, 1) if known == name))
         ranges = self._class_escape()
         return Plain(chars(*ranges)) if ranges is not None else Plain(_character(self._character_escape()))
 
@@ -271,6 +301,8 @@ class Parser:
         self.at += 1
         if mark in _CONTROLS:
             return _CONTROLS[mark]
+        if mark in "01234567" and not self.unicode:
+            return self._octal()
         if mark == "0":
             return 0
         if mark == "c" and self._peek().isalpha():
@@ -299,6 +331,14 @@ class Parser:
                     return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)
             self.at = back
         return code
+
+    def _octal(self) -> int:
+        """Annex B: up to three octal digits, at most \\377."""
+        self.at -= 1
+        digits = re.compile("[0-3][0-7]{0,2}|[4-7][0-7]?").match(self.pattern, self.at)
+        assert digits is not None
+        self.at = digits.end()
+        return int(digits[0], 8)
 
     def _is_hex(self, digits: int) -> bool:
         part = self.pattern[self.at : self.at + digits]
@@ -335,6 +375,12 @@ class Parser:
             return 0x2D
         ranges = self._class_escape()
         return ranges if ranges is not None else self._character_escape()
+
+
+def _groups(pattern: str) -> tuple[str, ...]:
+    """The names of a pattern's capturing groups, in their order."""
+    found = re.findall(r"\\.|\[(?:\\.|[^\]\\])*\]|(\((?!\?)|\(\?<(?![=!])[^>]*>)", pattern, re.DOTALL)
+    return tuple(group[3:-1] for group in found if group)
 
 
 def _as_ranges(item: int | Ranges) -> Ranges:

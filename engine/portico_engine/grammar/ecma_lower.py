@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
-from portico_engine.grammar.ecma import WORD, Ast, Back, Choice, Language, Look, Plain, Sequence, Times
+from portico_engine.grammar.ecma import WORD, Ast, Back, Choice, Group, Language, Look, Plain, Sequence, Times
 from portico_engine.grammar.ir import (
     EMPTY,
     MAX_CODE_POINT,
@@ -114,6 +114,8 @@ def _lines(ast: Ast, loosened: list[str]) -> list[Line]:
             return found
         case Times(item, low, high):
             return _repeated(item, low, high, loosened)
+        case Group(_, item):
+            return _lines(item, loosened)
         case Back():
             raise _Loose("any string: a backreference is not regular")
 
@@ -178,6 +180,8 @@ def _without_looks(ast: Ast) -> Node:
             return alt(*map(_without_looks, options))
         case Times(item, low, high):
             return repeat(_without_looks(item), low, high)
+        case Group(_, item):
+            return _without_looks(item)
         case Back():
             return ALL
 

@@ -6,11 +6,9 @@ The final word on a call is check.py's (jsonschema); this is the compiler's own,
 from __future__ import annotations
 
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
-import regress
-
+from portico_engine.grammar.ecma_search import finds
 from portico_engine.grammar.schema import keywords as read
 from portico_engine.grammar.schema.expand import Applied, Expander
 from portico_engine.grammar.schema.formula import (
@@ -69,19 +67,6 @@ def same_key(value: Any) -> Any:
     if kind == OBJECT:
         return (kind, frozenset((key, same_key(item)) for key, item in value.items()))
     return (kind, value)
-
-
-@lru_cache(maxsize=1024)
-def compiled_pattern(pattern: str) -> regress.Regex:
-    """The pattern as ECMA-262 reads it (with the u flag where it parses so). Raises regress.RegressError."""
-    try:
-        return regress.Regex(pattern, "u")
-    except regress.RegressError:
-        return regress.Regex(pattern)
-
-
-def pattern_matches(pattern: str, text: str) -> bool:
-    return compiled_pattern(pattern).find(text) is not None
 
 
 def satisfies(expander: Expander, sub: Sub, value: Any) -> bool:
@@ -144,9 +129,9 @@ def _string_holds(atom: Atom, value: str) -> bool:
         case "max-length":
             return len(value) <= int(atom.value)
         case "pattern":
-            return pattern_matches(atom.value, value)
+            return finds(atom.value, value)
         case "not-pattern":
-            return not pattern_matches(atom.value, value)
+            return not finds(atom.value, value)
         case "format" | "not-format":
             from portico_engine.grammar.formats import conforms
 
@@ -200,7 +185,7 @@ def _object_holds(expander: Expander, atom: Atom, value: dict[str, Any]) -> bool
 def subs_for(applied: Applied, name: str) -> list[Sub]:
     """The subschemas that apply to the property `name`."""
     out = [applied.named[name]] if name in applied.named else []
-    out += [sub for pattern, sub in applied.patterns if pattern_matches(pattern, name)]
+    out += [sub for pattern, sub in applied.patterns if finds(pattern, name)]
     return out if out or applied.additional is None else [applied.additional]
 
 
@@ -208,6 +193,6 @@ def part_for(applied: Applied, index: int, name: str) -> list[Sub]:
     """Of them only what pattern `index` says, or, past the patterns, what is said of additional properties."""
     if index < len(applied.patterns):
         pattern, sub = applied.patterns[index]
-        return [sub] if pattern_matches(pattern, name) else []
-    covered = name in applied.named or any(pattern_matches(pattern, name) for pattern, _ in applied.patterns)
+        return [sub] if finds(pattern, name) else []
+    covered = name in applied.named or any(finds(pattern, name) for pattern, _ in applied.patterns)
     return [] if covered or applied.additional is None else [applied.additional]
