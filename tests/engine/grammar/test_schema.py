@@ -117,6 +117,12 @@ TABLE: list[tuple[str, Any, list[Any], list[Any]]] = [
         [{"ab": ""}, {"b": 1, "a": None}],
         [{"b": 1}, {}, {"a": 1}, 3],
     ),
+    (
+        "not by two patterns",
+        {"allOf": [{"not": {"patternProperties": {"^a": N}}}, {"not": {"patternProperties": {"b$": A}}}], "type": "object"},
+        [{"a": "", "b": 1}, {"b": 1, "a": ""}, {"ab": None}, {"x": 1, "ab": [], "y": 2}, {"xb": 1, "y": 2, "ax": ""}],
+        [{}, {"a": ""}, {"b": 1}, {"a": 1, "b": ""}, {"ab": 1}, {"ab": ""}],
+    ),
     ("not required", {"not": {"required": ["a"]}, "type": "object"}, [{}, {"b": 1}], [{"a": 1}]),
     (
         "if, then, else",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from portico_engine.grammar.bounds import Bounds, Limits, Meter
@@ -70,6 +71,7 @@ class Builder:
         self.dead: dict[str, str] = {}  # pointer -> why nothing satisfies it
         self._goals: dict[frozenset[tuple[int, bool]], Node] = {}
         self._names: set[str] = {name for rule in shared.values() for name in rule.rules}
+        self._numbers: dict[str, int] = {}  # the last of the names that begin alike
         self._open: set[str] = set()  # goals in the making
         self.early: set[str] = set()  # rules that may stand before those that they refer to
 
@@ -90,15 +92,12 @@ class Builder:
 
     def new_name(self, hint: str) -> str:
         """A fresh rule name that says where it comes from."""
-        words = [
-            word for word in re.split(r"[^a-zA-Z0-9]+", hint) if word and word not in ("properties", "defs", "definitions")
-        ]
-        base = self.prefix + "-".join(words[-3:])[-40:].strip("-").lower() if words else self.prefix + "value"
+        base = self.prefix + _words_of(hint)
         if not base[0].isalpha():
             base = f"r-{base}"
-        name, number = base, 1
+        name = base
         while name in self._names:
-            number += 1
+            self._numbers[base] = number = self._numbers.get(base, 1) + 1
             name = f"{base}-{number}"
         self._names.add(name)
         return name
@@ -217,6 +216,13 @@ _BUILDERS: dict[str, Callable[[Builder, Case, str, str], Node]] = {
     ARRAY: arrays.array,
     OBJECT: objects.object_,
 }
+
+
+@lru_cache(maxsize=4096)
+def _words_of(hint: str) -> str:
+    """The last words of a pointer."""
+    words = [word for word in re.split(r"[^a-zA-Z0-9]+", hint) if word not in ("", "properties", "defs", "definitions")]
+    return "-".join(words[-3:])[-40:].strip("-").lower() or "value"
 
 
 def size(node: Node) -> int:

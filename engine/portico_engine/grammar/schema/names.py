@@ -32,7 +32,9 @@ class Shape:
     declared: dict[str, Goal] = field(default_factory=dict)
     absent: set[str] = field(default_factory=set)
     some: list[Atom] = field(default_factory=list)  # a property must be there that fails its Sub
-    failing: Atom | None = None  # of them, the one that an undeclared property must satisfy
+    failing: tuple[
+        tuple[Atom, ...], ...
+    ] = ()  # of them, those that undeclared properties must satisfy: those of each, in order
 
 
 def shape_of(builder: Builder, atoms: tuple[Atom, ...], pointer: str) -> Shape:
@@ -109,7 +111,7 @@ def extra_pairs(builder: Builder, shape: Shape, hint: str) -> tuple[Node, int | 
         closed = shape.least <= len(shape.declared)
         if closed:
             builder.bound(shape.pointer, "object", 0)
-    pairs = [pair for pair in _classes(builder, shape, closed, hint) if not isinstance(pair, Never)]
+    pairs = _classes(builder, shape, closed, hint)
     if not pairs:
         return NEVER, 0
     high = None
@@ -117,16 +119,22 @@ def extra_pairs(builder: Builder, shape: Shape, hint: str) -> tuple[Node, int | 
         high = max(builder.bounds.object, shape.least)
         if shape.most is None:
             builder.bound(shape.pointer, "object", high)
-    return builder.rule(f"{hint}/other", alt(*pairs)), high
+    return builder.rule(f"{hint}/other", alt(*pairs.values())), high
 
 
-def failing_pair(builder: Builder, shape: Shape, hint: str) -> Node:
-    """One pair whose name isn't declared and that is what `shape.failing` asks for."""
-    return alt(*_classes(builder, shape, False, f"{hint}/failing", shape.failing))
+def failing_pairs(builder: Builder, shape: Shape, hint: str) -> list[tuple[Node, ...]]:
+    """Ways to write the pairs that `shape.failing` asks for, whose names aren't declared. Two pairs of a way have names of two
+    classes, and so two names."""
+    every = [_classes(builder, shape, False, f"{hint}/failing", atoms) for atoms in shape.failing]
+    if len(every) == 1:
+        return [(alt(*every[0].values()),)] if every[0] else []
+    ways = product(*(pairs.items() for pairs in every))
+    return [tuple(pair for _, pair in way) for way in ways if len({names for names, _ in way}) == len(way)]
 
 
 def witnesses(shape: Shape, atom: Atom) -> list[Shape]:
-    """The ways to satisfy a `some`: by each declared property that it is about, or by one that isn't declared."""
+    """The ways to satisfy a `some`: by each declared property that it is about, by one that isn't declared, or by one of those
+    that have to satisfy others."""
     applied, index = atom.value
     out = []
     rest = [other for other in shape.some if other is not atom]
@@ -134,16 +142,23 @@ def witnesses(shape: Shape, atom: Atom) -> list[Shape]:
         for sub in part_for(applied, index, name):
             declared = {**shape.declared, name: goal_of((*goal, (sub[0], not sub[1])))}
             out.append(replace(shape, declared=declared, required={**shape.required, name: None}, some=rest))
-    if shape.failing is None:
-        out.append(replace(shape, failing=atom, some=rest))
+    before = shape.failing
+    for at in range(len(before) + 1):
+        out.append(replace(shape, failing=(*before[:at], (atom,), *before[at:]), some=rest))
+    for at, atoms in enumerate(before):
+        out.append(replace(shape, failing=(*before[:at], (*atoms, atom), *before[at + 1 :]), some=rest))
     return out
 
 
-def _classes(builder: Builder, shape: Shape, closed: bool, hint: str, failing: Atom | None = None) -> list[Node]:
-    """A pair for each class of undeclared names: those that match the same patterns. `failing` keeps those that satisfy it."""
+def _classes(
+    builder: Builder, shape: Shape, closed: bool, hint: str, failing: tuple[Atom, ...] = ()
+) -> dict[tuple[bool, ...], Node]:
+    """A pair for each class of undeclared names: those that match the same patterns. `failing` keeps those that satisfy all of
+    it."""
     patterns = list(dict.fromkeys(pattern for applied in shape.applied for pattern, _ in applied.patterns))
-    if failing is not None:
-        patterns = list(dict.fromkeys((*patterns, *(pattern for pattern, _ in failing.value[0].patterns))))
+    if failing:
+        asked = (atom for atoms in shape.failing for atom in atoms)
+        patterns = list(dict.fromkeys((*patterns, *(pattern for atom in asked for pattern, _ in atom.value[0].patterns))))
     if len(patterns) > _MAX_PATTERNS:
         builder.loosen(
             f"{shape.pointer}/patternProperties", "patternProperties", "names that match two patterns need satisfy one only"
@@ -151,15 +166,16 @@ def _classes(builder: Builder, shape: Shape, closed: bool, hint: str, failing: A
         combos = [tuple(i == j for j in range(len(patterns))) for i in range(-1, len(patterns))]
     else:
         combos = list(product((True, False), repeat=len(patterns)))
-    out = []
+    out: dict[tuple[bool, ...], Node] = {}
     for combo in combos:
         if closed and not any(combo):
             continue
         matched = {pattern for pattern, yes in zip(patterns, combo, strict=True) if yes}
         exact = not any(combo) or len(patterns) <= _MAX_PATTERNS
-        out.append(
-            _class_pair(builder, shape, matched, [p for p in patterns if p not in matched] if exact else [], hint, failing)
-        )
+        unmatched = [pattern for pattern in patterns if pattern not in matched] if exact else []
+        pair = _class_pair(builder, shape, matched, unmatched, hint, failing)
+        if not isinstance(pair, Never):
+            out[combo] = pair
     return out
 
 
@@ -173,14 +189,14 @@ def _failing_part(atom: Atom, matched: set[str]) -> Sub | None:
 
 
 def _class_pair(
-    builder: Builder, shape: Shape, matched: set[str], unmatched: list[str], hint: str, failing: Atom | None
+    builder: Builder, shape: Shape, matched: set[str], unmatched: list[str], hint: str, failing: tuple[Atom, ...]
 ) -> Node:
     goal: list[Sub] = []
     for applied in shape.applied:
         subs = [sub for pattern, sub in applied.patterns if pattern in matched]
         goal += subs if subs or applied.additional is None else [applied.additional]
-    if failing is not None:
-        part = _failing_part(failing, matched)
+    for atom in failing:
+        part = _failing_part(atom, matched)
         if part is None:
             return NEVER
         goal.append((part[0], not part[1]))
@@ -192,8 +208,10 @@ def _class_pair(
     atoms += [Atom(strings, "not-pattern", pattern, f"{at}/patternProperties") for pattern in unmatched]
     key = _names(builder, shape, atoms)
     taken = [*shape.declared, *shape.absent]
-    if failing is not None and failing.value[1] >= len(failing.value[0].patterns):
-        taken += [name for name in failing.value[0].named if name not in shape.declared]
+    for atom in failing:
+        applied, index = atom.value
+        if index >= len(applied.patterns):
+            taken += [name for name in applied.named if name not in shape.declared]
     if isinstance(key, Never):
         return NEVER
     if taken:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from portico_engine.grammar.ir import EMPTY, NEVER, Never, Node, alt, optional, repeat, seq, text
 from portico_engine.grammar.schema.formula import OBJECT, Case
-from portico_engine.grammar.schema.names import Shape, extra_pairs, failing_pair, shape_of, witnesses
+from portico_engine.grammar.schema.names import Shape, extra_pairs, failing_pairs, shape_of, witnesses
 from portico_engine.grammar.strings import json_literal
 
 if TYPE_CHECKING:
@@ -65,15 +65,20 @@ def _pairs(builder: Builder, shape: Shape, hint: str) -> Node:
     if missing:
         return builder.never(pointer, f"the required property {json_literal(missing[0])} is forbidden by another keyword")
     extra, high = extra_pairs(builder, shape, hint)
-    if shape.failing is not None:
-        special = failing_pair(builder, shape, hint)
-        if isinstance(special, Never):
-            return NEVER
-        # It is one more declared property, whose name is not fixed; other undeclared ones may stand before and after it.
-        if shape.least <= 1 and shape.most is None:
-            special = seq(repeat(seq(extra, _COMMA), 0, high), special)
-        entries.append(_Entry("", special, True))
-    return _assemble(builder, shape, entries, extra, high, pointer, hint)
+    if not shape.failing:
+        return _assemble(builder, shape, entries, extra, high, pointer, hint)
+    # Each is one more declared property, whose name is not fixed; other undeclared ones may stand before and after it.
+    free = shape.least <= 1 and shape.most is None
+    before = repeat(seq(extra, _COMMA), 0, high) if free else EMPTY
+    ways = failing_pairs(builder, shape, hint)
+    return alt(
+        *(
+            _assemble(
+                builder, shape, [*entries, *(_Entry("", seq(before, pair), True) for pair in way)], extra, high, pointer, hint
+            )
+            for way in ways
+        )
+    )
 
 
 def _assemble(
