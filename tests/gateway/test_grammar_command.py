@@ -94,6 +94,8 @@ def test_the_report_lists_failures_loosened_keywords_and_bounds(tmp_path: Path, 
     assert "/properties/tags" in out
     assert "at most 512 characters" in out
     assert "0 failed, 1 looser" in out
+    assert "compiled in" in out
+    assert "compiled in 0.0 ms" not in out
     assert run(["grammar", "--report", write(tmp_path, [SEARCH, BAD])]) == 1
     assert "takes any object instead" in capsys.readouterr().out
 

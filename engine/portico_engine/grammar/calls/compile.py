@@ -221,6 +221,7 @@ def _tool_rules(
             loosened=tuple(entry for report in reports for entry in report.loosened),
             bounds=tuple(entry for report in reports for entry in report.bounds),
             failed=tuple(failed),
+            compile_seconds=sum(report.compile_seconds for report in reports),
         ),
         sizes,
     )
