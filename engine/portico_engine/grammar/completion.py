@@ -93,6 +93,11 @@ class Completions:
         with self.lock:
             return Derivation(self.grammar, self.tokens.control)
 
+    @property
+    def held_bytes(self) -> int:
+        """What following it has come to hold."""
+        return self.machine.held_bytes if "machine" in self.__dict__ else 0
+
     @cached_property
     def enough(self) -> int:
         """A budget that every ending fits, from any state that one more token may lead to; NO_BOUND where none is known."""

@@ -45,6 +45,7 @@ CONTROL = b"\xfe"  # in an ending: the next four bytes are a control token's id 
 _BEYOND = merge_ranges([(OTHER, MAX_CODE_POINT)])
 _SEARCHED = 12_000  # states of an intersection that are searched for its shortest string
 MOST_WORK = 2_000_000  # of deriving, for one grammar: about a second
+_NODE_BYTES = 600  # that a node whose shortest string is known holds, beside the table: measured on 124,000 states
 _STATE_WORK = 250  # that looking at one of them is, in pairs of alternatives
 
 
@@ -99,6 +100,11 @@ class Derivation:
 
     def __len__(self) -> int:
         return len(self._nodes)
+
+    @property
+    def held_bytes(self) -> int:
+        """What it holds, about."""
+        return self.table.nbytes + _NODE_BYTES * len(self._shortest)
 
     def advance(self, state: int, text: str) -> int:
         """The state after `text`; DEAD where no text begins so."""

@@ -70,7 +70,8 @@ class Compiled:
 
     @property
     def bytes(self) -> int:
-        return self._lane_bytes * len(self._lanes)
+        following = 0 if self.completions is None else self.completions.held_bytes
+        return self._lane_bytes * len(self._lanes) + following
 
     def lane(self) -> Lane:
         """The emptiest, or one more where all are in use."""

@@ -89,7 +89,7 @@ class LLGuidanceFactory:
         """A matcher at the grammar's start. Raises GrammarError where llguidance can't take it."""
         compiled = self.cache.get(grammar.digest) or Compiled(self, grammar)
         made = LLGuidanceMatcher(self, compiled, compiled.lane())
-        self.cache.put(grammar.digest, compiled, compiled.bytes)  # anew, since it may have got a lane
+        self.cache.put(grammar.digest, compiled, compiled.bytes)  # anew, since it may have grown
         return made
 
     def prototype(self, lark: str) -> LLMatcher:

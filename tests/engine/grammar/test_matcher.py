@@ -155,6 +155,17 @@ def test_a_grammar_is_compiled_once_and_the_cache_keeps_to_its_bound() -> None:
     assert small.matcher(first).compiled is not one.compiled
 
 
+def test_what_following_a_grammar_has_come_to_hold_counts_too() -> None:
+    matchers = LLGuidanceFactory(tokenizer())
+    grammar = compile_schema(WEATHER)
+    made = matchers.matcher(grammar)
+    before = matchers.cache.bytes
+    feed(made, '{"location":"somewhere')
+    assert made.closing_tokens(100)
+    matchers.matcher(grammar)
+    assert matchers.cache.bytes > before + 64 * 129 * 4  # the smallest table of states
+
+
 def test_a_text_that_is_no_grammar_is_an_error_of_one_line() -> None:
     with pytest.raises(GrammarError) as caught:
         factory().matcher(CompiledGrammar("start: nowhere"))
