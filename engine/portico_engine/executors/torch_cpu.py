@@ -6,13 +6,12 @@ runs a plan when it is submitted; nothing is asynchronous here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from portico_engine.executors.attention import PagedKV
+from portico_engine.executors.batch import targets, wanted
 from portico_engine.executors.protocol import (
     Bias,
     Capabilities,
@@ -96,10 +95,10 @@ class TorchCPUExecutor:
         tokens = [token for row in plan.rows for token in row.tokens]
         positions = [p for row in plan.rows for p in range(row.start, row.start + len(row.tokens))]
         hidden = self._decoder.hidden(torch.tensor(tokens), torch.tensor(positions), self._kv.batch(plan.rows))
-        wanted = _wanted(plan.rows)
-        if not wanted:
+        at = wanted(plan.rows)
+        if not at:
             return TorchStep(plan, np.zeros((0, self.caps.vocab_size), np.float32))
-        logits = self._decoder.logits(hidden[wanted], _targets(plan.rows))
+        logits = self._decoder.logits(hidden[at], targets(plan.rows))
         return TorchStep(plan, logits.numpy()[:, : self.caps.vocab_size])
 
     def close(self) -> None:
@@ -153,19 +152,3 @@ def _pick_row(
             return None
         picks.append(picked)
     return picks
-
-
-def _wanted(rows: Sequence[Row]) -> list[int]:
-    out: list[int] = []
-    first = 0
-    for row in rows:
-        out += [first + w for w in row.want]
-        first += len(row.tokens)
-    return out
-
-
-def _targets(rows: Sequence[Row]) -> torch.Tensor | None:
-    """The token that each wanted position is scored for, [wanted, 1]; None where none is."""
-    if not any(row.targets for row in rows):
-        return None
-    return torch.tensor([[token] for row in rows for token in (row.targets or (0,) * len(row.want))])

@@ -1,0 +1,111 @@
+"""The GPU's executor beside the CPU's, its oracle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from portico_engine import Engine, Request, SamplingParams
+from portico_engine.executors.protocol import Copy, Row, StepPlan
+from portico_engine.executors.torch_cpu import TorchCPUExecutor
+from portico_engine.sampling import Draw
+from portico_engine.weights.gguf_file import GGUFFile
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
+GREEDY = SamplingParams(temperature=0)
+PROMPT = tuple(int(t) for t in np.random.default_rng(1).integers(3, 260, 70))
+
+
+def load(path: Path, **options: bool) -> object:
+    from portico_engine.executors.torch_cuda import TorchCUDAExecutor
+
+    return TorchCUDAExecutor.load(GGUFFile(path), context_length=128, kv_tokens=512, max_rows=8, **options)
+
+
+@pytest.fixture(scope="module")
+def executor(tiny_path: Path):  # type: ignore[no-untyped-def]
+    return load(tiny_path)
+
+
+@pytest.fixture(scope="module")
+def oracle(tiny_path: Path) -> TorchCPUExecutor:
+    return TorchCPUExecutor.load(GGUFFile(tiny_path), context_length=128, kv_tokens=512, max_rows=8, int4=False)
+
+
+def scored(tokens: tuple[int, ...], start: int, table: tuple[int, ...], slot: int = 0) -> Row:
+    return Row(slot, tokens, start, table, want=tuple(range(len(tokens))), targets=tokens)
+
+
+def run(executor, chunks: list[int], table: tuple[int, ...] = (9, 2, 31, 4, 0)) -> np.ndarray:  # type: ignore[no-untyped-def]
+    out, at = [], 0
+    for count in chunks:
+        logits = executor.submit(StepPlan((scored(PROMPT[at : at + count], at, table),))).logits
+        out.append(torch.as_tensor(logits).cpu().numpy().copy())
+        at += count
+    assert at == len(PROMPT)
+    return np.concatenate(out)
+
+
+def close(got: np.ndarray, expected: np.ndarray) -> None:
+    np.testing.assert_allclose(got, expected, atol=0.2, rtol=0.03)
+    assert (got.argmax(1) == expected.argmax(1)).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    "chunks", [[70], [32, 38], [1] * 70, [33, 5, 1, 1, 8, 22], [16, 16, 16, 16, 6]],
+    ids=["whole", "halves", "single", "ragged", "runs"],
+)  # fmt: skip
+@pytest.mark.parametrize("options", [{"graphs": True}, {"graphs": False}, {"int4": False}], ids=["graphs", "eager", "bf16"])
+def test_logits_are_the_cpus(tiny_path: Path, oracle: TorchCPUExecutor, chunks: list[int], options: dict[str, bool]) -> None:
+    close(run(load(tiny_path, **options), chunks), run(oracle, [70]))
+
+
+def test_prefills_runs_and_decodes_share_a_step(executor, oracle: TorchCPUExecutor) -> None:  # type: ignore[no-untyped-def]
+    expected = run(oracle, [70])
+    executor.submit(StepPlan((scored(PROMPT[:40], 0, (0, 1, 2)), scored(PROMPT[:50], 0, (5, 6, 7, 8), 1)))).finish()
+    rows = (
+        scored(PROMPT[40:41], 40, (0, 1, 2)),
+        scored(PROMPT, 0, (20, 21, 22, 23, 24), 2),
+        scored(PROMPT[50:57], 50, (5, 6, 7, 8), 1),
+        scored(PROMPT[:20], 0, (28, 27), 3),
+    )
+    got = executor.submit(StepPlan(rows)).logits.cpu().numpy()
+    close(got, np.concatenate([expected[40:41], expected, expected[50:57], expected[:20]]))
+
+
+def test_a_copied_tail_continues_like_the_original(executor) -> None:  # type: ignore[no-untyped-def]
+    executor.submit(StepPlan((Row(0, PROMPT[:20], 0, (0, 1)),))).finish()
+    original = executor.submit(StepPlan((scored(PROMPT[20:24], 20, (0, 1)),))).logits.clone()
+    copied = executor.submit(StepPlan((scored(PROMPT[20:24], 20, (0, 15)),), (Copy(1, 15, 4),))).logits
+    torch.testing.assert_close(copied, original)
+
+
+def test_a_masked_row_picks_only_what_its_mask_allows_and_one_without_choice_is_bad(executor) -> None:  # type: ignore[no-untyped-def]
+    rows = tuple(Row(i, PROMPT[:3], 0, (3 * i,), (2,), Draw(GREEDY, 0, 0)) for i in range(3))
+    mask = np.full((3, 9), -1, np.int32)
+    mask[1:] = 0
+    mask[1, 1] = 0b110
+    sampled = executor.submit(StepPlan(rows)).finish(mask)
+    assert len(sampled.tokens[0]) == 1
+    assert sampled.tokens[1][0] in (33, 34)
+    assert (sampled.tokens[2], sampled.bad) == ((), (2,))
+
+
+def test_scores_are_the_cpus(executor, oracle: TorchCPUExecutor) -> None:  # type: ignore[no-untyped-def]
+    scores = Row(0, PROMPT, 0, (0, 1, 2, 3, 4), want=(3, 36), targets=(100, 200))
+    draws = Row(1, PROMPT[:5], 0, (7,), (4,), Draw(GREEDY, 0, 0))
+    got, expected = (e.submit(StepPlan((scores, draws))).finish() for e in (executor, oracle))
+    assert got.logprobs[0] == pytest.approx(expected.logprobs[0], abs=0.2)
+    assert len(got.tokens[1]) == 1
+
+
+def test_an_engine_takes_the_gpu_and_answers_like_the_cpus(tiny_path: Path) -> None:
+    gpu, cpu = Engine.load(tiny_path, max_rows=4), Engine.load(tiny_path, executor="torch-cpu")
+    assert "-cuda-" in gpu.info.numerics_id
+    for temperature in (0.0, 0.8):
+        request = Request("a", PROMPT[:30], SamplingParams(temperature=temperature, seed=7, top_p=0.9), max_tokens=40)
+        answers = [[t for d in e.generate(request) for t in d.tokens] for e in (gpu, cpu)]
+        assert answers[0][:3] == answers[1][:3]
