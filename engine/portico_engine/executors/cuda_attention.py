@@ -56,20 +56,18 @@ class Batch(NamedTuple):
     def of(cls, rows: Sequence[Row], device: str, *, pad_to: int = 0) -> Batch:
         """Bring a plan's rows to the device in one transfer."""
         counts = [len(row.tokens) for row in rows]
-        n = max(sum(counts), pad_to)
+        n, padding = max(sum(counts), pad_to), [0] * max(0, pad_to - sum(counts))
         width = max(blocks_for(row.start + count) for row, count in zip(rows, counts, strict=True))
         host = np.zeros(3 * n + len(rows) * width, np.int32)
-        tokens, positions, owners = host[: 3 * n].reshape(3, n)
+        host[:n] = [*(token for row in rows for token in row.tokens), *padding]
+        host[n : 2 * n] = [
+            *(row.start + k for row, count in zip(rows, counts, strict=True) for k in range(count)),
+            *(-1 for _ in padding),
+        ]
+        host[2 * n : 3 * n] = [*(i for i, count in enumerate(counts) for _ in range(count)), *padding]
         tables = host[3 * n :].reshape(len(rows), width)
-        positions[:] = -1
-        at = 0
-        for i, (row, count) in enumerate(zip(rows, counts, strict=True)):
-            tokens[at : at + count] = row.tokens
-            positions[at : at + count] = np.arange(row.start, row.start + count)
-            owners[at : at + count] = i
-            used = row.block_table[:width]
-            tables[i, : len(used)] = used
-            at += count
+        for table, row in zip(tables, rows, strict=True):
+            table[: len(row.block_table)] = row.block_table[:width]
         packed = torch.from_numpy(host).to(device)
         return cls(packed[: 3 * n].view(3, n), packed[3 * n :].view(len(rows), width))
 

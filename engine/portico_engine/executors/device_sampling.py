@@ -6,6 +6,7 @@ the same tokens are drawn (up to the rounding of exp).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -38,9 +39,9 @@ def pick_batch(logits: Tensor, asks: Sequence[Ask]) -> list[Pick | None]:
     if drawn:
         where = torch.tensor(drawn, device=logits.device)
         chosen[where] = _draw(logits[where], top[where], [asks[i].draw for i in drawn])
-    tokens, good = torch.stack([chosen, torch.isfinite(top)]).tolist()
+    tokens, tops = torch.stack([chosen.double(), top.double()]).tolist()
     details = _logprobs(logits, chosen, asks)
-    return [Pick(int(tokens[i]), *details.get(i, (0.0, ()))) if good[i] else None for i in range(len(asks))]
+    return [Pick(int(tokens[i]), *details.get(i, (0.0, ()))) if math.isfinite(tops[i]) else None for i in range(len(asks))]
 
 
 def _bias(logits: Tensor, asks: Sequence[Ask]) -> None:

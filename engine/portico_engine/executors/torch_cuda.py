@@ -1,8 +1,8 @@
 """The torch executor on a GPU: plans in, sampled tokens out.
 
 It owns a decoder on the device, its paged KV, and the CUDA graphs of steps without prefills, one for each of a few padded
-sizes. A step is under way when `submit` returns; grammars fill their masks meanwhile. It knows neither requests nor grammars beyond
-their bitmasks. One step at a time: its logits are overwritten by the next.
+sizes. A step is under way when `submit` returns; grammars fill their masks meanwhile. It knows neither requests nor grammars
+beyond their bitmasks. One step at a time: its logits are overwritten by the next.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class TorchCUDAExecutor:
         context_length: int,
         kv_tokens: int,
         max_rows: int = 16,
-        step_tokens: int = 4096,
+        step_tokens: int = 8192,
         int4: bool = True,
         graphs: bool = True,
         config: DecoderConfig | None = None,

@@ -53,7 +53,10 @@ def _swiglu(gate_up_ptr, out_ptr, width, WIDTH: tl.constexpr):
     tl.store(out_ptr + row * width + at, (gate * tl.sigmoid(gate) * up).to(tl.bfloat16), mask=inside)
 
 
-@triton.jit
+_BATCH = ["positions_ptr", "rows_ptr", "tables_ptr", "table_stride"]  # differ between batches: no kernel for each alignment
+
+
+@triton.jit(do_not_specialize=_BATCH, do_not_specialize_on_alignment=_BATCH)
 def _store(
     kv_ptr, new_ptr, positions_ptr, rows_ptr, tables_ptr,
     head_stride, token_stride, table_stride, dim,

@@ -19,7 +19,11 @@ _MAX_SPLITS = 32
 _PROGRAMS = 528  # that many keep a large GPU busy
 
 
-@triton.jit
+# Arguments that differ between batches: a kernel for each of their alignments would be compiled in the middle of an answer.
+_BATCH = ["q_ptr", "positions_ptr", "rows_ptr", "tables_ptr", "q_stride", "table_stride"]
+
+
+@triton.jit(do_not_specialize=_BATCH, do_not_specialize_on_alignment=_BATCH)
 def _attend(
     q_ptr, kv_ptr, positions_ptr, rows_ptr, tables_ptr, out_ptr, parts_ptr, weights_ptr,
     q_stride, head_stride, table_stride, scale,

@@ -1,4 +1,4 @@
-"""Products with a model's matrices on a GPU: bfloat16 by cuBLAS, and 4-bit by Triton kernels for a few rows at a time.
+"""Products with a model's matrices on a GPU: bfloat16 by cuBLAS, and 4-bit by a Triton kernel for one row.
 
 It owns the choice between the two by the number of rows. It knows neither layers nor files.
 """
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from portico_engine.kernels.four_bit import MAX_ROWS, four_bit_product
+from portico_engine.kernels.four_bit import four_bit_product
 from portico_engine.weights.linear import Codes, Linear
 
 
@@ -37,8 +37,15 @@ class CudaLinear(Linear):
         tensors = [self.weight, self._packed, self._scales]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors if tensor is not None)
 
+    def read_bytes(self, n_rows: int) -> int:
+        """Bytes of the copy that a product with so many rows reads."""
+        return self.n_bytes - self.weight.nbytes if self._takes_int4(n_rows) else self.weight.nbytes
+
+    def _takes_int4(self, n_rows: int) -> bool:
+        return self._packed is not None and n_rows == 1
+
     def __call__(self, x: Tensor) -> Tensor:
-        if self._packed is None or self._scales is None or x.shape[0] > MAX_ROWS:
+        if self._packed is None or self._scales is None or x.shape[0] > 1:
             return F.linear(x, self.weight, self.bias)
         return four_bit_product(x, self._packed, self._scales, self.bias)
 

@@ -13,6 +13,7 @@ from portico_engine.executors.protocol import Copy, Row, StepPlan
 from portico_engine.executors.torch_cpu import TorchCPUExecutor
 from portico_engine.sampling import Draw
 from portico_engine.weights.gguf_file import GGUFFile
+from reference_decoder import ReferenceDecoder
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
 GREEDY = SamplingParams(temperature=0)
@@ -50,8 +51,15 @@ def run(executor, chunks: list[int], table: tuple[int, ...] = (9, 2, 31, 4, 0)) 
 
 
 def close(got: np.ndarray, expected: np.ndarray) -> None:
-    np.testing.assert_allclose(got, expected, atol=0.2, rtol=0.03)
+    """Both are logits of bfloat16 arithmetic, whose spread is some 6; 4-bit products read unrounded weights."""
+    assert np.abs(got - expected).mean() < 0.1
     assert (got.argmax(1) == expected.argmax(1)).mean() > 0.9
+
+
+def divergence(logits: np.ndarray, reference: torch.Tensor) -> float:
+    """Mean KL(reference || logits)."""
+    p, q = reference.log_softmax(-1), torch.from_numpy(logits).log_softmax(-1)
+    return float((p.exp() * (p - q)).sum(-1).mean())
 
 
 @pytest.mark.parametrize(
@@ -59,8 +67,9 @@ def close(got: np.ndarray, expected: np.ndarray) -> None:
     ids=["whole", "halves", "single", "ragged", "runs"],
 )  # fmt: skip
 @pytest.mark.parametrize("options", [{"graphs": True}, {"graphs": False}, {"int4": False}], ids=["graphs", "eager", "bf16"])
-def test_logits_are_the_cpus(tiny_path: Path, oracle: TorchCPUExecutor, chunks: list[int], options: dict[str, bool]) -> None:
-    close(run(load(tiny_path, **options), chunks), run(oracle, [70]))
+def test_logits_are_the_references(tiny_path: Path, chunks: list[int], options: dict[str, bool]) -> None:
+    reference = ReferenceDecoder(GGUFFile(tiny_path)).logits(PROMPT)
+    assert divergence(run(load(tiny_path, **options), chunks), reference) < 4e-3
 
 
 def test_prefills_runs_and_decodes_share_a_step(executor, oracle: TorchCPUExecutor) -> None:  # type: ignore[no-untyped-def]
@@ -102,10 +111,37 @@ def test_scores_are_the_cpus(executor, oracle: TorchCPUExecutor) -> None:  # typ
     assert len(got.tokens[1]) == 1
 
 
-def test_an_engine_takes_the_gpu_and_answers_like_the_cpus(tiny_path: Path) -> None:
-    gpu, cpu = Engine.load(tiny_path, max_rows=4), Engine.load(tiny_path, executor="torch-cpu")
-    assert "-cuda-" in gpu.info.numerics_id
-    for temperature in (0.0, 0.8):
-        request = Request("a", PROMPT[:30], SamplingParams(temperature=temperature, seed=7, top_p=0.9), max_tokens=40)
-        answers = [[t for d in e.generate(request) for t in d.tokens] for e in (gpu, cpu)]
-        assert answers[0][:3] == answers[1][:3]
+def test_an_engine_takes_the_gpu(tiny_path: Path) -> None:
+    engine = Engine.load(tiny_path, max_rows=4)
+    assert "-cuda-" in engine.info.numerics_id
+    request = Request("a", PROMPT[:30], SamplingParams(temperature=0.8, seed=7, top_p=0.9), max_tokens=40)
+    answers = [[t for d in engine.generate(request) for t in d.tokens] for _ in range(2)]
+    assert answers[0] == answers[1]
+
+
+QUESTIONS = (
+    "What is the capital of France?",
+    "Write a Python function that reverses a string.",
+    "Why is the sky blue?",
+    "Give me a recipe for pancakes.",
+    "What does HTTP status 404 mean?",
+    "Tell me a fact about octopuses.",
+)
+
+
+def test_greedy_answers_are_the_cpus_or_part_at_a_near_tie(smollm2_path: Path) -> None:
+    gpu = Engine.load(smollm2_path, context=512, max_rows=8)
+    cpu = Engine.load(smollm2_path, context=512, executor="torch-cpu")
+    parted = 0
+    for question in QUESTIONS:
+        prompt = gpu.render_chat([{"role": "user", "content": question}])
+        request = Request(question, prompt, SamplingParams(temperature=0), max_tokens=64)
+        mine, theirs = ([t for d in e.generate(request) for t in d.tokens] for e in (gpu, cpu))
+        if mine != theirs:
+            parted += 1
+            k = next(k for k, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b)
+            ((own,), (other,)) = cpu.score([*prompt, *theirs[:k]], [[theirs[k]], [mine[k]]])
+            assert own - other < 0.5, (
+                f"{question} parts after {k} tokens, where the CPU's is likelier by {own - other:.2f} nats"
+            )
+    assert parted < len(QUESTIONS)
