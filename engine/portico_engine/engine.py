@@ -79,7 +79,8 @@ class Engine:
     ) -> Engine:
         """Load a GGUF file; blocks until it is ready to answer. `progress(stage, fraction)` is called on this thread.
 
-        `context` None takes the model's own, as far as memory allows. Raises ModelError for a file that can't be run,
+        `executor` "auto" takes an NVIDIA GPU where there is one, "torch-cpu" and "torch-cuda" leave no choice. `context` None
+        takes the model's own, as far as memory allows. Raises ModelError for a file that can't be run,
         RequestError for an option that makes no sense.
         """
         from portico_engine.loading import load_engine

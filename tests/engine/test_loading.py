@@ -24,7 +24,7 @@ from portico_engine import (
 
 def test_a_loaded_model_answers_and_says_what_it_is(tiny_path: Path) -> None:
     stages: list[tuple[str, float]] = []
-    engine = Engine.load(tiny_path, progress=lambda stage, fraction: stages.append((stage, fraction)))
+    engine = Engine.load(tiny_path, executor="torch-cpu", progress=lambda stage, fraction: stages.append((stage, fraction)))
     assert (engine.info.name, engine.info.architecture, engine.info.quantization) == ("tiny", "llama", "Q4_1")
     assert engine.info.context_length == 256
     assert engine.info.bytes_on_disk == tiny_path.stat().st_size

@@ -7,7 +7,8 @@ It owns the KV tensors and a batch's addresses on the device. It knows neither d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -61,8 +62,8 @@ class Batch(NamedTuple):
         host = np.zeros(3 * n + len(rows) * width, np.int32)
         host[:n] = [*(token for row in rows for token in row.tokens), *padding]
         host[n : 2 * n] = [
-            *(row.start + k for row, count in zip(rows, counts, strict=True) for k in range(count)),
-            *(-1 for _ in padding),
+            *(position for row in rows for position in range(row.start, row.start + len(row.tokens))),
+            *([-1] * len(padding)),
         ]
         host[2 * n : 3 * n] = [*(i for i, count in enumerate(counts) for _ in range(count)), *padding]
         tables = host[3 * n :].reshape(len(rows), width)
@@ -87,41 +88,37 @@ class PagedAttention:
 
 
 class MixedAttention:
-    """`decoder.Attend` for a step with prefills: their rows go through FlashAttention (Dao 2023), all in one call."""
+    """`decoder.Attend` for a step with prefills: their rows go through FlashAttention (Dao 2023), all in one call; short ones
+    through the paged kernel."""
 
     def __init__(self, kv: Tensor, batch: Batch, rows: Sequence[Row]) -> None:
         self._kv = kv
         self._batch = batch
-        device = kv.device
-        counts = [len(row.tokens) for row in rows]
-        long = [i for i, count in enumerate(counts) if count > SHORT]
-        assert long
-        seen = [rows[i].start + counts[i] for i in long]
-        self._slots = torch.from_numpy(np.concatenate([_slots(rows[i], n) for i, n in zip(long, seen, strict=True)])).to(device)
-        self._starts = [
-            torch.tensor([0, *np.cumsum(sizes)], dtype=torch.int32, device=device)
-            for sizes in ([counts[i] for i in long], seen)
-        ]
-        self._longest = max(counts[i] for i in long), max(seen)
-        short = np.concatenate([np.full(count, count <= SHORT) for count in counts])
-        self._long_tokens: Tensor | None = None
-        self._short_tokens: Tensor | None = None
-        if short.any():
-            self._long_tokens = torch.from_numpy(np.flatnonzero(~short)).to(device)
-            self._short_tokens = torch.from_numpy(np.flatnonzero(short)).to(device)
-            self._short_positions = batch.positions[self._short_tokens]
-            self._short_rows = batch.rows[self._short_tokens]
+        long = [row for row in rows if len(row.tokens) > SHORT]
+        counts = [len(row.tokens) for row in long]
+        seen = [row.start + count for row, count in zip(long, counts, strict=True)]
+
+        def on_device(values: Any, dtype: torch.dtype = torch.int64) -> Tensor:
+            return torch.as_tensor(values, dtype=dtype, device=kv.device)
+
+        self._slots = on_device(np.concatenate([_slots(row, n) for row, n in zip(long, seen, strict=True)]))
+        self._starts = [on_device([0, *accumulate(sizes)], torch.int32) for sizes in (counts, seen)]
+        self._longest = max(counts), max(seen)
+        short = [len(row.tokens) <= SHORT for row in rows for _ in row.tokens]
+        self._long = on_device([at for at, is_short in enumerate(short) if not is_short])
+        self._short = on_device([at for at, is_short in enumerate(short) if is_short])
+        self._short_addresses = batch.addresses[:, self._short]
 
     def __call__(self, layer: int, queries: Tensor, keys_values: Tensor) -> Tensor:
         (_, positions, rows), tables = self._batch
         kv = self._kv[layer]
         store(kv, keys_values, positions, rows, tables)
-        if self._short_tokens is None or self._long_tokens is None:
+        if not len(self._short):
             return self._prefill(kv, queries)
         out = torch.empty(queries.shape[0], queries.shape[1] * queries.shape[2], dtype=queries.dtype, device=queries.device)
-        out[self._long_tokens] = self._prefill(kv, queries[self._long_tokens])
-        short = queries[self._short_tokens]
-        out[self._short_tokens] = paged_attention(short, kv, self._short_positions, self._short_rows, tables)
+        out[self._long] = self._prefill(kv, queries[self._long])
+        _, positions, rows = self._short_addresses
+        out[self._short] = paged_attention(queries[self._short], kv, positions, rows, tables)
         return out
 
     def _prefill(self, kv: Tensor, queries: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from portico_engine import Engine, Request, SamplingParams
+from portico_engine import Engine, ModelError, Request, SamplingParams
 from portico_engine.executors.protocol import Copy, Row, StepPlan
 from portico_engine.executors.torch_cpu import TorchCPUExecutor
 from portico_engine.sampling import Draw
@@ -109,6 +109,11 @@ def test_scores_are_the_cpus(executor, oracle: TorchCPUExecutor) -> None:  # typ
     got, expected = (e.submit(StepPlan((scores, draws))).finish() for e in (executor, oracle))
     assert got.logprobs[0] == pytest.approx(expected.logprobs[0], abs=0.2)
     assert len(got.tokens[1]) == 1
+
+
+def test_kv_that_does_not_fit_is_a_model_error(tiny_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"doesn't fit the GPU with 4000000000 tokens of KV"):
+        Engine.load(tiny_path, executor="torch-cuda", kv_tokens=4_000_000_000)
 
 
 def test_an_engine_takes_the_gpu(tiny_path: Path) -> None:
