@@ -16,7 +16,7 @@ from portico_engine.weights.linear import Codes, Linear
 
 
 class CudaLinear(Linear):
-    """`Linear` on a GPU. A format that takes two passes is left to bfloat16: it would save nothing there."""
+    """`Linear` on a GPU. A format that takes two passes is left to bfloat16."""
 
     __slots__ = ("_packed", "_scales")
 
