@@ -37,7 +37,7 @@ LOAD = """
 import json, resource, sys, time
 start = time.perf_counter()
 from portico_engine import Engine
-engine = Engine.load(sys.argv[1], context=2048)
+engine = Engine.load(sys.argv[1], executor="torch-cpu", context=2048)
 seconds = time.perf_counter() - start
 import torch
 linears = [l for layer in engine._executor._decoder.weights.layers for l in (layer.qkv, layer.out, layer.gate_up, layer.down)]

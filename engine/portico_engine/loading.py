@@ -8,19 +8,22 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
+from functools import partial
 from math import prod
 from pathlib import Path
 
 import gguf
 
+from portico_engine.device import Device, choose_device
 from portico_engine.engine import Engine
 from portico_engine.errors import ModelError, RequestError
+from portico_engine.executors.protocol import Executor
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.request import ModelInfo
 from portico_engine.tokenizer import Tokenizer
 from portico_engine.weights.gguf_file import GGUFFile
 
-_EXECUTORS = ("auto", "torch")
+_EXECUTORS = ("auto", "torch", "torch-cpu", "torch-cuda")
 _MIN_CONTEXT = 64
 _SPINS = "2000"  # some 40 microseconds: longer than the gap between two operations
 _KV_CONTEXTS = 4  # conversations' worth of KV kept by default, memory allowing
@@ -53,21 +56,19 @@ def load_engine(
     assert tokenizer.token_bytes, "made now: the first request shouldn't wait for it"
     if tokenizer.vocab_size > config.vocab_size:
         raise ModelError(f"{path} has {tokenizer.vocab_size} tokens but embeddings for {config.vocab_size}")
-    context_length, kv = _sizes(config, context, kv_tokens)
-    int4 = _fits(path, config, _n_parameters(file))
     report("torch", 0.0)
     import_torch()
-    from portico_engine.executors.torch_cpu import TorchCPUExecutor
-
+    device = choose_device(executor)
+    context_length, kv = _sizes(config, context, kv_tokens, device.memory)
+    int4 = _fits(path, config, _n_parameters(file), device)
     report("weights", 0.0)
-    torch_executor = TorchCPUExecutor.load(
+    torch_executor = _executor(device, int4)(
         file,
         config=config,
         context_length=context_length,
         kv_tokens=kv,
         max_rows=max_rows,
         vocab_size=tokenizer.vocab_size,
-        int4=None if int4 else False,
         progress=progress,
     )
     template = file.metadata.get("tokenizer.chat_template")
@@ -82,18 +83,29 @@ def load_engine(
     )
 
 
+def _executor(device: Device, int4: bool) -> Callable[..., Executor]:
+    """The loader of the executor for this device; `int4` allows copies in 4 bits."""
+    if device.cuda:
+        from portico_engine.executors.torch_cuda import TorchCUDAExecutor
+
+        return partial(TorchCUDAExecutor.load, int4=int4)
+    from portico_engine.executors.torch_cpu import TorchCPUExecutor
+
+    return partial(TorchCPUExecutor.load, int4=None if int4 else False)
+
+
 def _n_parameters(file: GGUFFile) -> int:
     return sum(prod(tensor.shape) for tensor in file.tensors.values())
 
 
-def _fits(path: Path, config: DecoderConfig, parameters: int) -> bool:
+def _fits(path: Path, config: DecoderConfig, parameters: int, device: Device) -> bool:
     """Is there memory for 4-bit copies beside the bfloat16 weights? Raises ModelError where there isn't even for those."""
-    memory = _memory_bytes()
+    memory = device.memory
     needed = 2 * parameters + _MIN_CONTEXT * config.kv_bytes_per_token
     if needed > memory * 0.9:
         raise ModelError(
             f"{path} has {parameters / 1e9:.1f} billion weights, which take {needed / 2**30:.0f} GiB in memory (bfloat16); "
-            f"this machine has {memory / 2**30:.0f} GiB: use a smaller model"
+            f"{device.name} has {memory / 2**30:.0f} GiB: use a smaller model"
         )
     return needed + parameters * 0.7 < memory * 0.6
 
@@ -115,9 +127,9 @@ def import_torch() -> None:
             os.environ.pop("GOMP_SPINCOUNT", None)
 
 
-def _sizes(config: DecoderConfig, context: int | None, kv_tokens: int | None) -> tuple[int, int]:
+def _sizes(config: DecoderConfig, context: int | None, kv_tokens: int | None, memory: int) -> tuple[int, int]:
     """Context length and KV tokens. What the user didn't say is kept within a quarter of the memory."""
-    affordable = max(_MIN_CONTEXT, _memory_bytes() // 4 // config.kv_bytes_per_token)
+    affordable = max(_MIN_CONTEXT, memory // 4 // config.kv_bytes_per_token)
     if context is None:
         context = min(config.context_length, affordable)
     elif not _MIN_CONTEXT <= context <= config.context_length:
@@ -127,13 +139,6 @@ def _sizes(config: DecoderConfig, context: int | None, kv_tokens: int | None) ->
     elif kv_tokens < context:
         raise RequestError(f"kv_tokens is {kv_tokens}; it must hold at least one context, {context} tokens")
     return context, kv_tokens
-
-
-def _memory_bytes() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return 8 << 30
 
 
 def _info(file: GGUFFile, config: DecoderConfig, context_length: int, numerics_id: str) -> ModelInfo:

@@ -23,7 +23,7 @@ class Codes(NamedTuple):
     """4-bit codes with a scale and an offset a group of 32: w = (code - 8) scale + offset."""
 
     codes: Tensor  # uint8 [out, in], 0..15
-    scales: Tensor  # bf16 [in / 32, out, 2]: scale, offset
+    scales: Tensor  # [in / 32, out, 2]: scale, offset
 
 
 class Linear:
@@ -40,7 +40,7 @@ class Linear:
         self.weight = weight
         self.bias = bias
         pack = torch.ops.aten._convert_weight_to_int4pack_for_cpu
-        self._passes = tuple((pack(codes.to(torch.int32), 1), scales) for codes, scales in int4)
+        self._passes = tuple((pack(codes.to(torch.int32), 1), scales.to(torch.bfloat16)) for codes, scales in int4)
         self._rows = _INT4_ROWS.get(len(self._passes), 0)
         if self._passes and not self._agrees():
             self._passes, self._rows = (), 0

@@ -1,4 +1,4 @@
-"""A GGUF file's tensors as a decoder's weights in torch.
+"""A GGUF file's tensors as a decoder's weights in torch, on a device of the caller's choice.
 
 It owns names, the fusing of matrices that read the same input, the undoing of the converter's rotary permutation, and the
 reading of the 4-bit formats without requantizing. It knows neither KV nor batches.
@@ -54,9 +54,20 @@ class DecoderWeights:
         return any(layer.down.has_int4 for layer in self.layers)
 
 
-def load_weights(file: GGUFFile, config: DecoderConfig, *, int4: bool, progress: Progress | None = None) -> DecoderWeights:
-    """Read everything. Raises ModelError naming a tensor that is missing or of another shape than the metadata says."""
-    reader = _Reader(file, config, int4)
+def load_weights(
+    file: GGUFFile,
+    config: DecoderConfig,
+    *,
+    int4: bool,
+    linear: type[Linear] = Linear,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> DecoderWeights:
+    """Read everything; `linear` is the kind of product that fits the device.
+
+    Raises ModelError naming a tensor that is missing or of another shape than the metadata says.
+    """
+    reader = _Reader(file, config, int4, linear, device)
     layers = []
     for i in range(config.n_layers):
         if progress:
@@ -74,10 +85,12 @@ def load_weights(file: GGUFFile, config: DecoderConfig, *, int4: bool, progress:
 
 
 class _Reader:
-    def __init__(self, file: GGUFFile, config: DecoderConfig, int4: bool) -> None:
+    def __init__(self, file: GGUFFile, config: DecoderConfig, int4: bool, linear: type[Linear], device: str) -> None:
         self._file = file
         self._config = config
         self._int4 = int4
+        self._linear = linear
+        self._device = device
 
     def layer(self, i: int) -> LayerWeights:
         config, at = self._config, f"blk.{i}"
@@ -103,7 +116,7 @@ class _Reader:
 
     def vector(self, name: str, size: int) -> Tensor:
         self._expect(name, (size,))
-        return torch.from_numpy(np.array(self._file.dequantize(name)))
+        return torch.from_numpy(np.array(self._file.dequantize(name))).to(self._device)
 
     def _head_norm(self, name: str) -> Tensor:
         return _ordered(self.vector(name, self._config.head_dim), self._rotary_order(1))
@@ -111,7 +124,7 @@ class _Reader:
     def matrix(self, name: str, n_out: int, n_in: int) -> Tensor:
         """bf16 [n_out, n_in], converted some rows at a time: float32 copies of whole matrices would double the peak."""
         self._expect(name, (n_out, n_in))
-        out = torch.empty(n_out, n_in, dtype=torch.bfloat16)
+        out = torch.empty(n_out, n_in, dtype=torch.bfloat16, device=self._device)
         step = max(1, _AT_ONCE // n_in)
         for at in range(0, n_out, step):
             rows = slice(at, min(at + step, n_out))
@@ -122,11 +135,13 @@ class _Reader:
         """A product with matrices stacked by rows, each with its own order of rows."""
         weight = torch.cat([_ordered(self.matrix(f"{name}.weight", n_out, n_in), order) for name, n_out, order in parts])
         biases = [
-            _ordered(self.vector(f"{name}.bias", n_out), order) if f"{name}.bias" in self._file.tensors else torch.zeros(n_out)
+            _ordered(self.vector(f"{name}.bias", n_out), order)
+            if f"{name}.bias" in self._file.tensors
+            else torch.zeros(n_out, device=self._device)
             for name, n_out, order in parts
         ]
         any_bias = any(f"{name}.bias" in self._file.tensors for name, _, _ in parts)
-        return Linear(weight, torch.cat(biases).to(torch.bfloat16) if any_bias else None, self._codes(parts, n_in))
+        return self._linear(weight, torch.cat(biases).to(torch.bfloat16) if any_bias else None, self._codes(parts, n_in))
 
     def _codes(self, parts: tuple[tuple[str, int, Tensor | None], ...], n_in: int) -> Iterator[Codes]:
         """The matrices for the 4-bit product in one or two passes; none where their format has no such codes."""
@@ -138,7 +153,7 @@ class _Reader:
             for name, n_out, order in parts:
                 q, scale, offset = self._four_bit(f"{name}.weight", n_out, n_in, half)
                 codes.append(_ordered(q, order))
-                scales.append(_ordered(torch.stack([scale, offset], dim=-1).to(torch.bfloat16), order))
+                scales.append(_ordered(torch.stack([scale, offset], dim=-1), order))
             yield Codes(torch.cat(codes), torch.cat(scales).transpose(0, 1).contiguous())
 
     def _four_bit(self, name: str, n_out: int, n_in: int, half: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -171,7 +186,7 @@ class _Reader:
     def _blocks(self, name: str, rows: slice, n_in: int) -> Tensor:
         """uint8 [rows, n_in/32, bytes of a block]."""
         block_bytes = _BLOCK_BYTES[self._file.tensors[name].type]
-        return torch.from_numpy(self._file.raw(name, rows).copy()).view(-1, n_in // GROUP, block_bytes)
+        return torch.from_numpy(self._file.raw(name, rows).copy()).to(self._device).view(-1, n_in // GROUP, block_bytes)
 
     def _rotary_order(self, n_heads: int) -> Tensor | None:
         """Rows from interleaved rotary pairs to halves, which torch rotates in fewer operations."""
