@@ -1,28 +1,28 @@
 """A GGUF file's tensors as a decoder's weights in torch, on a device of the caller's choice.
 
-It owns names, the fusing of matrices that read the same input, the undoing of the converter's rotary permutation, and the
-reading of the 4-bit formats without requantizing. It knows neither KV nor batches.
+It owns names, the fusing of matrices that read the same input, and the undoing of the converter's rotary permutation. It knows
+neither KV nor batches, and block formats are `blocks`'.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 import torch
-from gguf import GGMLQuantizationType as Q
 from torch import Tensor
 
 from portico_engine.errors import ModelError
 from portico_engine.models.config import DecoderConfig
+from portico_engine.weights.blocks import FORMATS, Affine, eight_bit, n_passes, nothing, passes, unpack
 from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.linear import GROUP, Codes, Linear
 
 Progress = Callable[[str, float], None]
 _AT_ONCE = 1 << 22  # elements converted at a time
-_BLOCK_BYTES = {Q.Q4_0: 18, Q.Q4_1: 20, Q.Q8_0: 34}  # blocks of 32 that torch reads itself
-_INT4_PASSES = {Q.Q4_0: 1, Q.Q4_1: 1, Q.Q8_0: 2}
+_ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,12 @@ class _Reader:
 
     def vector(self, name: str, size: int) -> Tensor:
         self._expect(name, (size,))
-        return torch.from_numpy(np.array(self._file.dequantize(name))).to(self._device)
+        return self._finite(name, torch.from_numpy(np.array(self._file.dequantize(name))).to(self._device))
+
+    def _finite(self, name: str, values: Tensor) -> Tensor:
+        if not values.sum(dtype=torch.float32).isfinite():
+            raise ModelError(f"{self._file.path}: the tensor {name} holds numbers that are none (NaN or infinite)")
+        return values
 
     def _head_norm(self, name: str) -> Tensor:
         return _ordered(self.vector(name, self._config.head_dim), self._rotary_order(1))
@@ -125,11 +130,9 @@ class _Reader:
         """bf16 [n_out, n_in], converted some rows at a time: float32 copies of whole matrices would double the peak."""
         self._expect(name, (n_out, n_in))
         out = torch.empty(n_out, n_in, dtype=torch.bfloat16, device=self._device)
-        step = max(1, _AT_ONCE // n_in)
-        for at in range(0, n_out, step):
-            rows = slice(at, min(at + step, n_out))
-            out[rows] = self._float_rows(name, rows, n_in)
-        return out
+        for rows in _spans(n_out, n_in):
+            out[rows] = self._float_rows(name, rows)
+        return self._finite(name, out)
 
     def linear(self, *parts: tuple[str, int, Tensor | None], n_in: int) -> Linear:
         """A product with matrices stacked by rows, each with its own order of rows."""
@@ -144,49 +147,38 @@ class _Reader:
         return self._linear(weight, torch.cat(biases).to(torch.bfloat16) if any_bias else None, self._codes(parts, n_in))
 
     def _codes(self, parts: tuple[tuple[str, int, Tensor | None], ...], n_in: int) -> Iterator[Codes]:
-        """The matrices for the 4-bit product in one or two passes; none where their format has no such codes."""
-        kinds = {self._file.tensors[f"{name}.weight"].type for name, _, _ in parts}
-        if not self._int4 or len(kinds) > 1 or any(n_out % 16 for _, n_out, _ in parts):
+        """The matrices for the 4-bit product in one or two passes; none where a part isn't quantized."""
+        wanted = [n_passes(self._file.tensors[f"{name}.weight"].type) for name, _, _ in parts]
+        if not self._int4 or not all(wanted) or n_in % GROUP or any(n_out % 16 for _, n_out, _ in parts):
             return
-        for half in range(_INT4_PASSES.get(kinds.pop(), 0)):
-            codes, scales = [], []
-            for name, n_out, order in parts:
-                q, scale, offset = self._four_bit(f"{name}.weight", n_out, n_in, half)
-                codes.append(_ordered(q, order))
-                scales.append(_ordered(torch.stack([scale, offset], dim=-1), order))
-            yield Codes(torch.cat(codes), torch.cat(scales).transpose(0, 1).contiguous())
+        for halves in zip_longest(*(self._passes(f"{name}.weight", order) for name, _, order in parts)):
+            made = [
+                nothing(n_out, n_in, self._device) if half is None else half
+                for half, (_, n_out, _) in zip(halves, parts, strict=True)
+            ]
+            yield Codes(torch.cat([codes for codes, _ in made]), torch.cat([scales for _, scales in made], 1))
 
-    def _four_bit(self, name: str, n_out: int, n_in: int, half: int) -> tuple[Tensor, Tensor, Tensor]:
-        """uint8 codes [n_out, n_in], float32 scale and offset [n_out, n_in/32] with w = (code - 8) scale + offset."""
+    def _passes(self, name: str, order: Tensor | None) -> Iterator[Codes]:
+        for codes, scales in passes(self._affine(name)):
+            yield Codes(_ordered(codes, order), scales if order is None else scales[:, order])
+
+    def _affine(self, name: str) -> Affine:
+        info = self._file.tensors[name]
+        if info.type in FORMATS:
+            return unpack(self._raw(name), info.type)
+        spans = [eight_bit(self._float_rows(name, rows)) for rows in _spans(*info.shape)]
+        codes, scale, offset, bits = zip(*spans, strict=True)
+        return Affine(torch.cat(codes), torch.cat(scale), torch.cat(offset), bits[0])
+
+    def _float_rows(self, name: str, rows: slice) -> Tensor:
+        """float32 [rows, in]."""
         kind = self._file.tensors[name].type
-        blocks = self._blocks(name, slice(0, n_out), n_in)
-        d = _half(blocks, 0)
-        if kind == Q.Q8_0:  # its code is 16 (high - 8) + low, low without a sign
-            codes = (blocks[..., 2:] ^ 128).reshape(n_out, n_in)
-            return (codes & 15, d, 8 * d) if half else (codes >> 4, 16 * d, torch.zeros_like(d))
-        if kind == Q.Q4_1:
-            return _nibbles(blocks[..., 4:]).view(n_out, n_in), d, _half(blocks, 2) + 8 * d
-        return _nibbles(blocks[..., 2:]).view(n_out, n_in), d, torch.zeros_like(d)
+        if kind in FORMATS:
+            return unpack(self._raw(name, rows), kind).values()
+        return torch.from_numpy(np.array(self._file.dequantize(name, rows))).to(self._device)
 
-    def _float_rows(self, name: str, rows: slice, n_in: int) -> Tensor:
-        """float32 or bf16 [rows, n_in]. The commonest formats in torch; gguf reads the rest."""
-        kind = self._file.tensors[name].type
-        if kind in _BLOCK_BYTES:
-            blocks = self._blocks(name, rows, n_in)
-            d = _half(blocks, 0).unsqueeze(-1)
-            if kind == Q.Q8_0:
-                values = blocks[..., 2:].contiguous().view(torch.int8) * d
-            elif kind == Q.Q4_1:
-                values = torch.addcmul(_half(blocks, 2).unsqueeze(-1), _nibbles(blocks[..., 4:]), d)
-            else:
-                values = (_nibbles(blocks[..., 2:]).to(torch.int8) - 8) * d
-            return values.view(-1, n_in)
-        return torch.from_numpy(np.array(self._file.dequantize(name, rows)))
-
-    def _blocks(self, name: str, rows: slice, n_in: int) -> Tensor:
-        """uint8 [rows, n_in/32, bytes of a block]."""
-        block_bytes = _BLOCK_BYTES[self._file.tensors[name].type]
-        return torch.from_numpy(self._file.raw(name, rows).copy()).to(self._device).view(-1, n_in // GROUP, block_bytes)
+    def _raw(self, name: str, rows: slice = _ALL) -> Tensor:
+        return torch.from_numpy(self._file.raw(name, rows).copy()).to(self._device)
 
     def _rotary_order(self, n_heads: int) -> Tensor | None:
         """Rows from interleaved rotary pairs to halves, which torch rotates in fewer operations."""
@@ -207,11 +199,6 @@ def _ordered(rows: Tensor, order: Tensor | None) -> Tensor:
     return rows if order is None else rows[order]
 
 
-def _nibbles(packed: Tensor) -> Tensor:
-    """Two codes a byte, the low halves first: [..., 16] -> [..., 32]."""
-    return torch.cat([packed & 15, packed >> 4], dim=-1)
-
-
-def _half(blocks: Tensor, at: int) -> Tensor:
-    """The float16 at this byte of every block, in float32."""
-    return blocks[..., at : at + 2].contiguous().view(torch.float16).squeeze(-1).to(torch.float32)
+def _spans(n_out: int, n_in: int) -> Iterable[slice]:
+    step = max(1, _AT_ONCE // n_in)
+    return (slice(at, min(at + step, n_out)) for at in range(0, n_out, step))
