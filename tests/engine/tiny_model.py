@@ -13,6 +13,7 @@ import numpy as np
 from portico_engine.tokenizer import byte_alphabet
 
 Q = gguf.GGMLQuantizationType
+Tensors = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,12 @@ def write_tiny_llama(
     shape: Shape = Shape(),
     leave_out: str = "",
     customize: Callable[[gguf.GGUFWriter], None] | None = None,
+    rearrange: Callable[[Tensors], Tensors] | None = None,
     extra_tensors: bool = False,
     replace: bool = False,
 ) -> Path:
-    """A model file. `leave_out` is a tensor that is not written; `customize` adds metadata; `extra_tensors` biases and norms;
-    `replace` lets `customize` say again what is said already."""
+    """A model file. `leave_out` is a tensor that is not written; `customize` adds metadata; `rearrange` changes the tensors;
+    `extra_tensors` adds biases and norms; `replace` lets `customize` say again what is said already."""
     tokens = vocabulary()
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("tiny")
@@ -87,10 +89,11 @@ def write_tiny_llama(
             customize(_Replacing(writer))  # type: ignore[arg-type]
         else:
             customize(writer)
-    for name, value in _tensors(len(tokens), shape, extra=extra_tensors).items():
+    tensors = random_tensors(shape, extra=extra_tensors)
+    for name, value in (rearrange(tensors) if rearrange else tensors).items():
         if name == leave_out:
             continue
-        if value.ndim == 2:
+        if value.ndim > 1 and not name.endswith("ffn_gate_inp.weight"):
             data = gguf.quants.quantize(value, quantization)
             writer.add_tensor(name, data, raw_dtype=quantization)
         else:
@@ -118,7 +121,8 @@ class _Replacing:
         return call
 
 
-def _tensors(vocab_size: int, shape: Shape, *, extra: bool) -> dict[str, np.ndarray]:
+def random_tensors(shape: Shape = Shape(), *, extra: bool = False) -> Tensors:
+    """The weights of `write_tiny_llama`, float32, under GGUF's names."""
     rng = np.random.default_rng(7)
 
     def matrix(rows: int, columns: int) -> np.ndarray:
@@ -128,7 +132,7 @@ def _tensors(vocab_size: int, shape: Shape, *, extra: bool) -> dict[str, np.ndar
         return (1 + 0.1 * rng.standard_normal(size)).astype(np.float32)
 
     hidden, heads, kv_heads, head = shape.hidden, shape.heads, shape.kv_heads, shape.head_dim
-    out = {"token_embd.weight": matrix(vocab_size, hidden) * 8, "output_norm.weight": norm()}
+    out = {"token_embd.weight": matrix(len(vocabulary()), hidden) * 8, "output_norm.weight": norm()}
     for i in range(shape.layers):
         at = f"blk.{i}"
         out |= {

@@ -1,32 +1,29 @@
 """A GGUF file: its metadata and its tensors' bytes, memory-mapped.
 
 It owns the container format (versions 2 and 3, little-endian; ggml-org's gguf.md is the specification) and the refusal of files
-that are missing, cut short or damaged. It knows neither architectures nor what the numbers mean; block formats and
-dequantization are gguf-py's. The header is read here and not by gguf.GGUFReader, which makes a numpy object of every vocabulary
-entry.
+that are missing, cut short or damaged. It knows neither architectures nor what the numbers mean. The header is read here and
+not by gguf.GGUFReader, which makes a numpy object of every vocabulary entry.
 """
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 import struct
-from dataclasses import dataclass
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import gguf
 import numpy as np
-import numpy.typing as npt
 
 from portico_engine.errors import ModelError
+from portico_engine.weights.model_file import ModelFile, TensorInfo
+from portico_engine.weights.parts import take_apart
 
 _MAGIC = b"GGUF"
 _MAX_COUNT = 1 << 28  # no sane header has more entries in one array
 _MAX_RANK = 4
-_ALL = slice(None)
-_SAMPLE = 4096
 
 _STRING, _ARRAY = 8, 9
 _SCALARS: dict[int, tuple[struct.Struct, str]] = {
@@ -43,19 +40,6 @@ _SCALARS: dict[int, tuple[struct.Struct, str]] = {
     12: (struct.Struct("<d"), "<f8"),
 }
 _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class TensorInfo:
-    """One tensor's place in the file. `shape` is in numpy's order: rows first, the contiguous dimension last."""
-
-    name: str
-    shape: tuple[int, ...]
-    type: gguf.GGMLQuantizationType
-    offset: int  # bytes from the start of the file
-    n_bytes: int
 
 
 class _Truncated(Exception):
@@ -105,17 +89,18 @@ class _Cursor:
         raise ValueError(f"unknown array type {inner}")
 
 
-class GGUFFile:
-    """An open GGUF file. `metadata` values are Python scalars, strings, lists of strings, or numpy arrays."""
+class GGUFFile(ModelFile):
+    """An open GGUF file."""
+
+    interleaves_rotary = True
 
     def __init__(self, path: Path) -> None:
         """Map the file and read its header. Raises ModelError naming the file and what is wrong with it."""
-        self.path = path
-        self.metadata: dict[str, Any] = {}
-        self.tensors: dict[str, TensorInfo] = {}
-        self._data = _map(path)
-        self.size = len(self._data)
-        cursor = _Cursor(self._data, len(_MAGIC))
+        super().__init__(path)
+        data = _map(path)
+        self.buffers = [data]
+        self.size = len(data)
+        cursor = _Cursor(data, len(_MAGIC))
         try:
             self._read_header(cursor)
         except _Truncated:
@@ -123,18 +108,15 @@ class GGUFFile:
         except ValueError as error:
             raise ModelError(f"{path} is damaged: {error} in its header; download it again") from None
         self.header_bytes = cursor.at
+        arch = self.metadata.get("general.architecture")
+        heads = self.metadata.get(f"{arch}.attention.head_count")
+        self.tensors = take_apart(self.tensors, heads, self.metadata.get(f"{arch}.attention.head_count_kv", heads))
 
-    def fingerprint(self) -> str:
-        """sha256 over the header, both ends of every tensor, and the time of the last change: all that tells two files apart
-        without reading them whole.
-        """
-        digest = hashlib.sha256(self._data[: self.header_bytes])
-        for info in self.tensors.values():
-            end = info.offset + info.n_bytes
-            digest.update(self._data[info.offset : min(info.offset + _SAMPLE, end)])
-            digest.update(self._data[max(info.offset, end - _SAMPLE) : end])
-        digest.update(str(self.path.stat().st_mtime_ns).encode())
-        return digest.hexdigest()
+    def _headers(self) -> Sequence[bytes]:
+        return [self.buffers[0][: self.header_bytes]]
+
+    def _files(self) -> Sequence[Path]:
+        return [self.path]
 
     def _read_header(self, cursor: _Cursor) -> None:
         version = cursor.scalar(_U32)
@@ -177,43 +159,6 @@ class GGUFFile:
         if shape[-1] % block:
             raise ValueError(f"the tensor {name!r} has rows of {shape[-1]}, not a multiple of {block}")
         return TensorInfo(name, shape, type_, cursor.scalar(_U64), prod(shape) // block * block_bytes)
-
-    def get(self, key: str, kind: type[T], default: T | None = None) -> T:
-        """A metadata value of this type. Raises ModelError where it is missing without a default, or of another type."""
-        value = self.metadata.get(key, default)
-        if value is None:
-            raise ModelError(f"{self.path}: the metadata key {key} is missing")
-        if kind is float and isinstance(value, int):
-            value = float(value)
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise ModelError(f"{self.path}: the metadata key {key} is {type(value).__name__}, not {kind.__name__}")
-        return value
-
-    def raw(self, name: str, rows: slice = _ALL) -> npt.NDArray[np.uint8]:
-        """The tensor's bytes as they are in the file, without a copy: [rows, bytes per row]."""
-        info = self._info(name)
-        flat = np.frombuffer(self._data, dtype=np.uint8, count=info.n_bytes, offset=info.offset)
-        return flat.reshape(prod(info.shape[:-1]), -1)[rows]
-
-    def dequantize(self, name: str, rows: slice = _ALL) -> npt.NDArray[np.float32]:
-        """The tensor, or some rows of its first dimension where it has two, in float32."""
-        info = self._info(name)
-        flat = self.raw(name, rows)
-        if info.type == gguf.GGMLQuantizationType.F32:
-            return flat.view(np.float32).reshape(-1, *info.shape[1:])
-        try:
-            values = gguf.quants.dequantize(
-                flat.view(np.float16) if info.type == gguf.GGMLQuantizationType.F16 else flat, info.type
-            )
-        except NotImplementedError:
-            raise ModelError(f"{self.path}: the tensor {name} is of type {info.type.name}, which can't be read") from None
-        return cast("npt.NDArray[np.float32]", values.reshape(-1, *info.shape[1:]))
-
-    def _info(self, name: str) -> TensorInfo:
-        info = self.tensors.get(name)
-        if info is None:
-            raise ModelError(f"{self.path}: the tensor {name} is missing")
-        return info
 
 
 def _map(path: Path) -> mmap.mmap:

@@ -1,4 +1,4 @@
-"""A GGUF file's tensors as a decoder's weights in torch, on a device of the caller's choice.
+"""A model file's tensors as a decoder's weights in torch, on a device of the caller's choice.
 
 It owns names, the fusing of matrices that read the same input, and the undoing of the converter's rotary permutation. It knows
 neither KV nor batches, and block formats are `blocks`'.
@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from portico_engine.errors import ModelError
-from portico_engine.models.config import DecoderConfig
+from portico_engine.models.config import DecoderConfig, ExpertsConfig
 from portico_engine.weights.blocks import FORMATS, Affine, eight_bit, n_passes, nothing, passes, unpack
-from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.linear import GROUP, Codes, Linear
+from portico_engine.weights.model_file import ModelFile
 
 Progress = Callable[[str, float], None]
 _AT_ONCE = 1 << 22  # elements converted at a time
@@ -26,15 +26,32 @@ _ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
+class GatedWeights:
+    """A gated feed-forward; gate and up are fused along their rows."""
+
+    gate_up: Linear
+    down: Linear
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertsWeights:
+    """A mixture of experts. The router is float32 [experts, hidden], the shared expert's gate [hidden]."""
+
+    router: Tensor
+    experts: tuple[GatedWeights, ...]
+    shared: GatedWeights | None = None
+    shared_gate: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LayerWeights:
-    """One decoder layer. Norms are float32 [hidden]; qkv and gate_up are fused along their rows."""
+    """One decoder layer. Norms are float32 [hidden]; qkv is fused along its rows."""
 
     attention_norm: Tensor
     qkv: Linear
     out: Linear
     ffn_norm: Tensor
-    gate_up: Linear
-    down: Linear
+    feed_forward: GatedWeights | ExpertsWeights
     query_norm: Tensor | None = None  # [head_dim], Qwen3
     key_norm: Tensor | None = None
 
@@ -47,15 +64,16 @@ class DecoderWeights:
     layers: tuple[LayerWeights, ...]
     norm: Tensor
     head: Linear
-    rope_factors: Tensor | None  # float32 [head_dim / 2], divides the frequencies
+    rope_factors: Tensor | None  # float32 [rotary_dim / 2], divides the frequencies
+    long_rope_factors: Tensor | None = None  # the same for long contexts
 
     @property
     def has_int4(self) -> bool:
-        return any(layer.down.has_int4 for layer in self.layers)
+        return any(layer.out.has_int4 for layer in self.layers)
 
 
 def load_weights(
-    file: GGUFFile,
+    file: ModelFile,
     config: DecoderConfig,
     *,
     int4: bool,
@@ -76,16 +94,21 @@ def load_weights(
     tied = "output.weight" not in file.tensors
     head = reader.linear(("token_embd" if tied else "output", config.vocab_size, None), n_in=config.hidden)
     embedding = head.weight if tied else reader.matrix("token_embd.weight", config.vocab_size, config.hidden)
-    factors = reader.vector("rope_freqs.weight", config.head_dim // 2) if "rope_freqs.weight" in file.tensors else None
     norm = reader.vector("output_norm.weight", config.hidden)
-    weights = DecoderWeights(embedding, tuple(layers), norm, head, factors)
+    if config.rope.long_beyond is None:
+        factors, long_factors = reader.optional("rope_freqs.weight", config.rotary_dim // 2), None
+    else:
+        factors, long_factors = (
+            reader.vector(f"rope_factors_{which}.weight", config.rotary_dim // 2) for which in ("short", "long")
+        )
+    weights = DecoderWeights(embedding, tuple(layers), norm, head, factors, long_factors)
     if progress:
         progress("weights", 1.0)
     return weights
 
 
 class _Reader:
-    def __init__(self, file: GGUFFile, config: DecoderConfig, int4: bool, linear: type[Linear], device: str) -> None:
+    def __init__(self, file: ModelFile, config: DecoderConfig, int4: bool, linear: type[Linear], device: str) -> None:
         self._file = file
         self._config = config
         self._int4 = int4
@@ -106,16 +129,32 @@ class _Reader:
             ),
             out=self.linear((f"{at}.attn_output", config.hidden, None), n_in=q),
             ffn_norm=self.vector(f"{at}.ffn_norm.weight", config.hidden),
-            gate_up=self.linear(
-                (f"{at}.ffn_gate", config.feed_forward, None), (f"{at}.ffn_up", config.feed_forward, None), n_in=config.hidden
-            ),
-            down=self.linear((f"{at}.ffn_down", config.hidden, None), n_in=config.feed_forward),
+            feed_forward=self._experts(at, config.experts) if config.experts else self._gated(at, "", config.feed_forward),
             query_norm=self._head_norm(f"{at}.attn_q_norm.weight") if has_norms else None,
             key_norm=self._head_norm(f"{at}.attn_k_norm.weight") if has_norms else None,
         )
 
-    def vector(self, name: str, size: int) -> Tensor:
-        self._expect(name, (size,))
+    def _gated(self, at: str, suffix: str, size: int) -> GatedWeights:
+        gate, up, down = (f"{at}.ffn_{name}{suffix}" for name in ("gate", "up", "down"))
+        hidden = self._config.hidden
+        return GatedWeights(
+            self.linear((gate, size, None), (up, size, None), n_in=hidden), self.linear((down, hidden, None), n_in=size)
+        )
+
+    def _experts(self, at: str, experts: ExpertsConfig) -> ExpertsWeights:
+        return ExpertsWeights(
+            router=self.vector(f"{at}.ffn_gate_inp.weight", experts.count, self._config.hidden),
+            experts=tuple(self._gated(at, f".{i}", experts.feed_forward) for i in range(experts.count)),
+            shared=self._gated(at, "_shexp", experts.shared_feed_forward) if experts.shared_feed_forward else None,
+            shared_gate=self.optional(f"{at}.ffn_gate_inp_shexp.weight", self._config.hidden),
+        )
+
+    def optional(self, name: str, size: int) -> Tensor | None:
+        return self.vector(name, size) if name in self._file.tensors else None
+
+    def vector(self, name: str, *shape: int) -> Tensor:
+        """float32, of one dimension or more."""
+        self._expect(name, shape)
         return self._finite(name, torch.from_numpy(np.array(self._file.dequantize(name))).to(self._device))
 
     def _finite(self, name: str, values: Tensor) -> Tensor:
@@ -181,11 +220,15 @@ class _Reader:
         return torch.from_numpy(self._file.raw(name, rows).copy()).to(self._device)
 
     def _rotary_order(self, n_heads: int) -> Tensor | None:
-        """Rows from interleaved rotary pairs to halves, which torch rotates in fewer operations."""
-        if not self._config.permuted_rotary:
+        """Rows from rotary pairs as the file has them to halves of the head, with the dimensions that aren't rotated last in
+        each: torch rotates whole heads in fewer operations."""
+        head, rotary = self._config.head_dim, self._config.rotary_dim
+        if rotary == head and not self._config.permuted_rotary:
             return None
-        half = self._config.head_dim // 2
-        return torch.arange(n_heads * half * 2).view(n_heads, half, 2).transpose(1, 2).reshape(-1)
+        rotated, still = torch.arange(rotary), torch.arange(rotary, head)
+        pairs = rotated.view(-1, 2).T if self._config.permuted_rotary else rotated.view(2, -1)
+        order = torch.cat([pairs, still.view(2, -1)], 1).reshape(-1)
+        return (torch.arange(0, n_heads * head, head).unsqueeze(1) + order).reshape(-1)
 
     def _expect(self, name: str, shape: tuple[int, ...]) -> None:
         info = self._file.tensors.get(name)
