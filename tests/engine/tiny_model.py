@@ -31,6 +31,7 @@ class Shape:
         return self.hidden // self.heads
 
 
+SMALL = Shape()
 WIDE = Shape(hidden=256, feed_forward=512)
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 MERGES = ("h e", "l l", "he ll", "hell o", "Ġ w", "o r", "Ġw or", "l d", "Ġwor ld", "Ã ©")
@@ -52,7 +53,7 @@ def write_tiny_llama(
     context: int = 256,
     chat_template: str | None = CHAT_TEMPLATE,
     quantization: gguf.GGMLQuantizationType = Q.Q4_1,
-    shape: Shape = Shape(),
+    shape: Shape = SMALL,
     leave_out: str = "",
     customize: Callable[[gguf.GGUFWriter], None] | None = None,
     rearrange: Callable[[Tensors], Tensors] | None = None,
@@ -121,7 +122,7 @@ class _Replacing:
         return call
 
 
-def random_tensors(shape: Shape = Shape(), *, extra: bool = False) -> Tensors:
+def random_tensors(shape: Shape = SMALL, *, extra: bool = False) -> Tensors:
     """The weights of `write_tiny_llama`, float32, under GGUF's names."""
     rng = np.random.default_rng(7)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.models.parity import agreement, divergence, llama_cpp_logits, our_logits
-from engine.tiny_model import Q, Shape, Tensors, write_tiny_llama
+from engine.tiny_model import SMALL, Q, Shape, Tensors, write_tiny_llama
 from portico_engine.weights.linear import int4_supported
 
 Writer = gguf.GGUFWriter
@@ -25,7 +25,7 @@ class Case(NamedTuple):
     architecture: str
     metadata: Callable[[Writer], None] = lambda _writer: None
     tensors: Callable[[Tensors], Tensors] = lambda tensors: tensors
-    shape: Shape = Shape()
+    shape: Shape = SMALL
     extra: bool = False
 
 
