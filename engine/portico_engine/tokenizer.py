@@ -64,9 +64,11 @@ class Tokenizer:
         end_token_ids: Iterable[int] = (),
         add_bos: bool = False,
         space_prefix: SpacePrefix | None = None,
+        strips_left: Iterable[int] = (),
+        strips_right: Iterable[int] = (),
     ) -> None:
         """`merger` makes ids of plain text. A vocabulary that isn't `byte_level` is SentencePiece's: visible spaces and byte
-        tokens."""
+        tokens. Special tokens in `strips_left` swallow white space before them, those in `strips_right` after them."""
         self.tokens = tokens
         self.types = types
         self.byte_level = byte_level
@@ -74,6 +76,8 @@ class Tokenizer:
         self.eos_token_id = eos_token_id
         self.add_bos = add_bos and bos_token_id is not None
         self.space_prefix = space_prefix
+        self._strips_left = frozenset(strips_left)
+        self._strips_right = frozenset(strips_right)
         self._ids = {token: i for i, token in enumerate(tokens)}
         self.end_token_ids = frozenset((eos_token_id, *end_token_ids, *self._turn_ends()))
         self._merger = merger
@@ -112,6 +116,7 @@ class Tokenizer:
             eos_token_id=int(eos),
             end_token_ids=ends,
             add_bos=bool(metadata.get("tokenizer.ggml.add_bos_token", kind == "llama" or adds_bos(pre))),
+            strips_right=_phi3_strips(metadata, tokens, types),
             space_prefix="always"
             if metadata.get("tokenizer.ggml.add_space_prefix", kind == "llama") and kind != "gpt2"
             else None,
@@ -148,11 +153,14 @@ class Tokenizer:
         at = 0
         prefix = self.space_prefix
         for match in pattern.finditer(text) if pattern else ():
-            if match.start() > at:
-                ids += self._encode_plain(text[at : match.start()], prefix=prefix)
-            ids.append(self._ids[match.group()])
+            if match.start() < at:  # swallowed by the token before
+                continue
+            token = self._ids[match.group()]
+            plain = text[at : match.start()]
+            plain = plain.rstrip() if token in self._strips_left else plain
+            ids += [*self._encode_plain(plain, prefix=prefix), token] if plain else [token]
             prefix = None if self.space_prefix == "first" else self.space_prefix
-            at = match.end()
+            at = _after_spaces(text, match.end()) if token in self._strips_right else match.end()
         if at < len(text):
             ids += self._encode_plain(text[at:], prefix=prefix)
         if bos and self.add_bos and self.bos_token_id is not None and ids[:1] != [self.bos_token_id]:
@@ -216,6 +224,14 @@ class Tokenizer:
         )
 
 
+def _phi3_strips(metadata: Mapping[str, Any], tokens: Sequence[str], types: Sequence[int]) -> Iterable[int]:
+    """Phi-3's markers swallow the line break after them. GGUF has no place to say so: its name tells."""
+    if not re.search("phi-?3", str(metadata.get("general.name", "")), re.IGNORECASE):
+        return ()
+    kept = ("<unk>", "<s>", "<|endoftext|>")
+    return (i for i, kind in enumerate(types) if kind in (CONTROL, USER_DEFINED) and tokens[i] not in kept)
+
+
 def _gguf_merger(
     metadata: Mapping[str, Any], kind: str, pre: str, tokens: Sequence[str], types: Sequence[int]
 ) -> tokenizers.Tokenizer:
@@ -240,6 +256,12 @@ def _pair(merge: str) -> tuple[str, str]:
     if not left or not right:
         raise ModelError(f"tokenizer.ggml.merges holds {merge!r}, which is not two pieces with a space between them")
     return left, right
+
+
+def _after_spaces(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at
 
 
 def _alternation(tokens: Sequence[str], types: Sequence[int], kinds: tuple[int, ...]) -> re.Pattern[str] | None:

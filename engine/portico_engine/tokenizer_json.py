@@ -28,6 +28,8 @@ class _Added(NamedTuple):
     id: int
     content: str
     special: bool
+    strips_left: bool
+    strips_right: bool
 
 
 class _Cutting(NamedTuple):
@@ -74,13 +76,15 @@ def read_tokenizer(folder: Path) -> Tokenizer:
         end_token_ids=ends,
         add_bos=bos is not None,
         space_prefix=cutting.space_prefix,
+        strips_left=(token.id for token in added if token.strips_left),
+        strips_right=(token.id for token in added if token.strips_right),
     )
 
 
 def _added_token(entry: object, path: Path) -> _Added:
     match entry:
-        case {"id": int(i), "content": str(content), "special": bool(special)} if content and 0 <= i < _MAX_TOKENS:
-            return _Added(i, content, special)
+        case {"id": int(i), "content": str(content), "special": bool(special), **more} if content and 0 <= i < _MAX_TOKENS:
+            return _Added(i, content, special, bool(more.get("lstrip")), bool(more.get("rstrip")))
     raise ModelError(f"{path}: added_tokens holds {str(entry)[:200]}, which lacks an id, a content or special")
 
 

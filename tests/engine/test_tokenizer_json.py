@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from engine.fakes import tiny_tokenizer
 from engine.test_tokenizer import TEXTS
 from engine.tiny_folder import TOKENIZER, added_token, write_json
+from engine.tiny_model import SPECIAL
 from portico_engine import ModelError
 from portico_engine.pretokenize import split_patterns
 from portico_engine.tokenizer import CONTROL, USER_DEFINED, Tokenizer
@@ -129,6 +130,19 @@ def test_visible_spaces_are_put_where_the_library_puts_them(
     if "▁" in text:  # the library can't tell it from a space, and neither can anybody who reads the tokens
         return
     assert ours.encode(text, special=True) == library.encode(text, add_special_tokens=False).ids
+
+
+@given(parts=st.lists(st.sampled_from(["hello", " ", "\n", *SPECIAL]), max_size=8))
+@settings(max_examples=150, deadline=None)
+def test_tokens_swallow_the_spaces_that_the_library_lets_them_swallow(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[str]
+) -> None:
+    added = [added_token(0, SPECIAL[0], rstrip=True), added_token(1, SPECIAL[1], lstrip=True), added_token(2, SPECIAL[2])]
+    spec = TOKENIZER | {"added_tokens": added}
+    folder = folder_with(tmp_path_factory.getbasetemp() / "stripping", spec, eos_token=SPECIAL[2])
+    library = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    text = "".join(parts)
+    assert read_tokenizer(folder).encode(text, special=True) == library.encode(text, add_special_tokens=False).ids
 
 
 def test_a_template_that_begins_with_a_token_asks_for_it(tmp_path: Path) -> None:

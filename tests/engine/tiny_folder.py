@@ -57,9 +57,11 @@ _QWEN = {
 }
 
 
-def added_token(token_id: int, content: str, *, special: bool = True) -> dict[str, Any]:
+def added_token(
+    token_id: int, content: str, *, special: bool = True, lstrip: bool = False, rstrip: bool = False
+) -> dict[str, Any]:
     """An entry of tokenizer.json's added_tokens."""
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    flags = {"single_word": False, "lstrip": lstrip, "rstrip": rstrip, "normalized": False}
     return {"id": token_id, "content": content, "special": special} | flags
 
 
@@ -75,7 +77,7 @@ TOKENIZER = {
         ],
     },
     "post_processor": None,
-    "decoder": {"type": "ByteLevel"},
+    "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
     "model": {"type": "BPE", "vocab": {token: i for i, token in enumerate(vocabulary())}, "merges": list(MERGES)},
 }
 
