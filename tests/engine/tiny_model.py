@@ -59,11 +59,13 @@ def write_tiny_llama(
     rearrange: Callable[[Tensors], Tensors] | None = None,
     extra_tensors: bool = False,
     replace: bool = False,
+    tensors_a_file: int = 0,
 ) -> Path:
     """A model file. `leave_out` is a tensor that is not written; `customize` adds metadata; `rearrange` changes the tensors;
-    `extra_tensors` adds biases and norms; `replace` lets `customize` say again what is said already."""
+    `extra_tensors` adds biases and norms; `replace` lets `customize` say again what is said already;
+    `tensors_a_file` makes several files, of which the first is returned."""
     tokens = vocabulary()
-    writer = gguf.GGUFWriter(path, architecture)
+    writer = gguf.GGUFWriter(path, architecture, split_max_tensors=tensors_a_file)
     writer.add_name("tiny")
     writer.add_context_length(context)
     writer.add_embedding_length(shape.hidden)
@@ -103,7 +105,7 @@ def write_tiny_llama(
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return path
+    return next(path.parent.glob(f"{path.stem}-00001-of-*.gguf")) if tensors_a_file else path
 
 
 class _Replacing:

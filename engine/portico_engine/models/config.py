@@ -203,7 +203,7 @@ def _read_scales(file: ModelFile, arch: str, head_dim: int) -> Scales:
         embedding=file.get(f"{arch}.embedding_scale", float, 1.0),
         residual=file.get(f"{arch}.residual_scale", float, 1.0),
         logits=1 / (file.get(f"{arch}.logit_scale", float, 1.0) or math.nan),
-        queries=attention * math.sqrt(head_dim) if attention else 1.0,
+        queries=attention * math.sqrt(max(head_dim, 1)) if attention else 1.0,
     )
     if not all(0 < value < math.inf for value in (scales.embedding, scales.residual, scales.logits, scales.queries)):
         raise ModelError(f"{file.path}: one of the scales of {arch} is not a positive number: {scales}")
@@ -233,7 +233,18 @@ def _check(file: ModelFile, config: DecoderConfig) -> None:
         )
     if file.get(f"{arch}.attention.value_length", int, config.head_dim) != config.head_dim:
         raise ModelError(f"{file.path}: keys and values of different sizes are not supported")
-    if not (config.rope.base > 0 and math.isfinite(config.rope.base) and config.rope.linear_factor > 0):
-        raise ModelError(
-            f"{file.path}: a rotary base of {config.rope.base} or factor of {config.rope.linear_factor} makes no sense"
-        )
+    _check_rope(file, arch, config.rope)
+
+
+def _check_rope(file: ModelFile, arch: str, rope: RopeConfig) -> None:
+    numbers = {"freq_base": rope.base, "scaling.factor": rope.linear_factor, "scaling.attn_factor": rope.magnitude}
+    if rope.yarn is not None:
+        numbers |= {
+            "freq_base - 1": rope.base - 1,
+            "scaling.original_context_length": rope.yarn.original_context,
+            "scaling.yarn_beta_fast": rope.yarn.beta_fast,
+            "scaling.yarn_beta_slow": rope.yarn.beta_slow,
+        }
+    for key, value in numbers.items():
+        if not 0 < value < math.inf:
+            raise ModelError(f"{file.path}: the metadata key {arch}.rope.{key} is {value}; it must be positive and finite")

@@ -8,6 +8,7 @@ not by gguf.GGUFReader, which makes a numpy object of every vocabulary entry.
 from __future__ import annotations
 
 import mmap
+import re
 import struct
 from collections.abc import Sequence
 from math import prod
@@ -39,6 +40,7 @@ _SCALARS: dict[int, tuple[struct.Struct, str]] = {
     11: (struct.Struct("<q"), "<i8"),
     12: (struct.Struct("<d"), "<f8"),
 }
+_SPLIT = re.compile(r"(?P<stem>.+)-\d{5}-of-(?P<count>\d{5})\.gguf")
 _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
 
 
@@ -90,17 +92,63 @@ class _Cursor:
 
 
 class GGUFFile(ModelFile):
-    """An open GGUF file."""
+    """An open GGUF file, or the first of several that hold one model (`NAME-00001-of-00003.gguf`)."""
 
     interleaves_rotary = True
 
     def __init__(self, path: Path) -> None:
         """Map the file and read its header. Raises ModelError naming the file and what is wrong with it."""
         super().__init__(path)
-        data = _map(path)
-        self.buffers = [data]
-        self.size = len(data)
-        cursor = _Cursor(data, len(_MAGIC))
+        self._parts = [_Part(path, 0)]
+        self.metadata = self._parts[0].metadata
+        self._parts += [_Part(other, i) for i, other in enumerate(self._others(), 1)]
+        self.buffers = [part.data for part in self._parts]
+        self.size = sum(len(part.data) for part in self._parts)
+        arch = self.metadata.get("general.architecture")
+        heads = self.metadata.get(f"{arch}.attention.head_count")
+        tensors = {name: info for part in self._parts for name, info in part.tensors.items()}
+        self.tensors = take_apart(tensors, heads, self.metadata.get(f"{arch}.attention.head_count_kv", heads))
+
+    @property
+    def header_bytes(self) -> int:
+        """Size of the first file's header."""
+        return self._parts[0].header_bytes
+
+    def _others(self) -> Sequence[Path]:
+        """The other files of a model in several."""
+        count, number = self.get("split.count", int, 1), self.get("split.no", int, 0)
+        if count <= 1:
+            return []
+        name = _SPLIT.fullmatch(self.path.name)
+        if name is None or int(name["count"]) != count:
+            raise ModelError(
+                f"{self.path} is one of {count} files of a model, which must be called NAME-00001-of-{count:05}.gguf"
+            )
+        paths = [self.path.with_name(f"{name['stem']}-{i:05}-of-{count:05}.gguf") for i in range(1, count + 1)]
+        if number != 0:
+            raise ModelError(f"{self.path} is part {number + 1} of {count} of a model; give the first, {paths[0].name}")
+        missing = [path.name for path in paths if not path.exists()]
+        if missing:
+            raise ModelError(f"{self.path} is the first of {count} files of a model, but {missing[0]} is not beside it")
+        return paths[1:]
+
+    def _headers(self) -> Sequence[bytes]:
+        return [part.data[: part.header_bytes] for part in self._parts]
+
+    def _files(self) -> Sequence[Path]:
+        return [part.path for part in self._parts]
+
+
+class _Part:
+    """One file's header: what `ModelFile` says of metadata and tensors."""
+
+    def __init__(self, path: Path, buffer: int) -> None:
+        self.path = path
+        self.buffer = buffer
+        self.data = _map(path)
+        self.metadata: dict[str, Any] = {}
+        self.tensors: dict[str, TensorInfo] = {}
+        cursor = _Cursor(self.data, len(_MAGIC))
         try:
             self._read_header(cursor)
         except _Truncated:
@@ -108,15 +156,6 @@ class GGUFFile(ModelFile):
         except ValueError as error:
             raise ModelError(f"{path} is damaged: {error} in its header; download it again") from None
         self.header_bytes = cursor.at
-        arch = self.metadata.get("general.architecture")
-        heads = self.metadata.get(f"{arch}.attention.head_count")
-        self.tensors = take_apart(self.tensors, heads, self.metadata.get(f"{arch}.attention.head_count_kv", heads))
-
-    def _headers(self) -> Sequence[bytes]:
-        return [self.buffers[0][: self.header_bytes]]
-
-    def _files(self) -> Sequence[Path]:
-        return [self.path]
 
     def _read_header(self, cursor: _Cursor) -> None:
         version = cursor.scalar(_U32)
@@ -136,11 +175,11 @@ class GGUFFile(ModelFile):
             raise ValueError(f"an alignment of {alignment}")
         start = -(-cursor.at // alignment) * alignment
         for info in infos:
-            placed = TensorInfo(info.name, info.shape, info.type, start + info.offset, info.n_bytes)
-            if placed.offset + placed.n_bytes > self.size:
+            placed = TensorInfo(info.name, info.shape, info.type, start + info.offset, info.n_bytes, self.buffer)
+            if placed.offset + placed.n_bytes > len(self.data):
                 raise ModelError(
                     f"{self.path} is cut short: the tensor {info.name} ends at byte {placed.offset + placed.n_bytes}, "
-                    f"but the file has {self.size}; download it again"
+                    f"but the file has {len(self.data)}; download it again"
                 )
             self.tensors[info.name] = placed
 

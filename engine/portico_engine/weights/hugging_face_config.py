@@ -69,10 +69,9 @@ def translate(config: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], Fa
     for theirs, ours in _KEYS.items():
         if config.get(theirs) is not None:
             metadata[f"{arch}.{ours}"] = config[theirs]
-    window = config.get("sliding_window")
-    if isinstance(window, int) and config.get("use_sliding_window", True):  # all of a shorter context is in the window
-        context = f"{arch}.context_length"
-        metadata[context] = min(metadata.get(context, window), window)
+    window, longest = config.get("sliding_window"), config.get("max_position_embeddings")
+    if isinstance(window, int) and isinstance(longest, int) and config.get("use_sliding_window", True):
+        metadata[f"{arch}.context_length"] = min(longest, window)  # all of so short a context is in the window
     factors = _rope(config, arch, metadata, path)
     if arch == "smollm3" and config.get("no_rope_layers") not in (None, _every_fourth(config)):
         raise ModelError(f"{path}: no_rope_layers in config.json is not every fourth layer, which is not supported")

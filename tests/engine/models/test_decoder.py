@@ -29,6 +29,11 @@ def linear_scaling(writer: gguf.GGUFWriter) -> None:
     writer.add_rope_scaling_factor(4.0)
 
 
+def yarn(writer: gguf.GGUFWriter) -> None:
+    writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+    writer.add_rope_scaling_factor(4.0)
+
+
 def closeness(path: Path, chunks: list[int], *, int4: bool) -> tuple[float, float]:
     """Mean KL(reference || ours) over all positions, and the share of positions with the same likeliest token."""
     reference = ReferenceDecoder(GGUFFile(path)).logits(TOKENS).log_softmax(-1)
@@ -89,6 +94,10 @@ def test_the_families_variants_are_the_references(tmp_path: Path, architecture: 
         (lambda w: w.add_rope_dimension_count(7), "7 rotary dimensions of 16 are no pairs"),
         (lambda w: w.add_string("llama.rope.scaling.type", "dynamic"), "'dynamic' is not supported; 'none', 'linear'"),
         (lambda w: w.add_rope_scaling_type(gguf.RopeScalingType.YARN), r"rope\.scaling\.factor is missing"),
+        (lambda w: (w.add_rope_freq_base(1.0), yarn(w)), "rope.freq_base - 1 is 0.0; it must be positive"),
+        (lambda w: (w.add_rope_scaling_orig_ctx_len(0), yarn(w)), "rope.scaling.original_context_length is 0"),
+        (lambda w: (w.add_rope_scaling_yarn_beta_slow(float("nan")), yarn(w)), "rope.scaling.yarn_beta_slow is nan"),
+        (lambda w: w.add_rope_freq_base(float("inf")), "rope.freq_base is inf; it must be positive and finite"),
         (lambda w: w.add_rope_scaling_type(gguf.RopeScalingType.LONGROPE), r"rope_factors_short\.weight is missing"),
         (lambda w: w.add_residual_scale(float("nan")), "one of the scales of llama is not a positive number"),
         (lambda w: w.add_feed_forward_length(128), r"has the shape \(.*\); the metadata calls for"),

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.models import test_families as families
 from engine.models.parity import divergence, our_logits
-from engine.tiny_folder import write_folder, write_json
+from engine.tiny_folder import CONFIG, write_folder, write_json
 from engine.tiny_model import Q, Shape, Tensors, random_tensors, write_tiny_llama
 from portico_engine import Engine, ModelError, Request, SamplingParams, find_model
+from portico_engine.models.config import read_config
+from portico_engine.tokenizer_json import read_tokenizer
 from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.hugging_face import HuggingFaceFolder
 
@@ -180,6 +185,53 @@ def test_a_broken_folder_is_one_clear_error(tmp_path: Path, damage: Callable[[Pa
     damage(folder)
     with pytest.raises(ModelError, match=message):
         Engine.load(folder, executor="torch-cpu")
+
+
+FULL = {
+    "model_type": "qwen2_moe", "head_dim": 16, "sliding_window": 64, "partial_rotary_factor": 0.5, **QWEN_MIXTURE, **MIXTURE,
+    "original_max_position_embeddings": 64, "quantization_config": None, "rope_parameters": {}, "no_rope_layers": [1],
+    "attention_multiplier": 0.5, "logits_scaling": 2.0, "mlp_only_layers": [],
+}  # fmt: skip
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["phi3", "smollm3", "yarn", "longrope", "llama3", ""]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*LONG, *LLAMA3, "quant_method"]), inner, max_size=5)
+    ),
+    max_leaves=6,
+)
+
+
+@pytest.fixture(scope="module")
+def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("fuzz") / "model", random_tensors(), FULL)
+
+
+@given(
+    changes=st.dictionaries(
+        st.sampled_from([*CONFIG, *FULL, "rope_scaling", "num_hidden_layers", "hidden_size"]), JSON, max_size=3
+    )
+)
+@settings(max_examples=150, deadline=None)
+def test_whatever_config_json_says_is_read_or_refused(fuzzed: Path, changes: dict[str, object]) -> None:
+    keys = json.loads((fuzzed / "config.json").read_text())
+    broken = fuzzed.with_name("broken")
+    shutil.copytree(fuzzed, broken, dirs_exist_ok=True)
+    write_json(broken / "config.json", keys | changes)
+    refusal = refused(broken)
+    assert refusal is None or str(broken) in refusal
+
+
+def refused(folder: Path) -> str | None:
+    try:
+        read_config(HuggingFaceFolder(folder))
+        read_tokenizer(folder)
+    except ModelError as error:
+        return str(error)
+    return None
 
 
 def test_pickled_weights_are_refused_by_name(tmp_path: Path) -> None:
