@@ -26,13 +26,13 @@ def mixture(x: Tensor, weights: ExpertsWeights, config: ExpertsConfig, gated: Ga
     """
     shares = route(x, weights.router, config)
     out = torch.zeros(x.shape, dtype=torch.float32, device=x.device)
-    if every:
-        for i, expert in enumerate(weights.experts):
+    for i in range(config.count) if every else shares.any(0).nonzero().flatten().tolist():
+        expert = weights.experts[i]
+        if every or x.shape[0] == 1:
             out.addcmul_(gated(expert, x), shares[:, i : i + 1])
-    else:
-        for i in shares.any(0).nonzero().flatten().tolist():
+        else:
             rows = shares[:, i].nonzero().flatten()
-            out.index_add_(0, rows, gated(weights.experts[i], x[rows]) * shares[rows, i : i + 1])
+            out.index_add_(0, rows, gated(expert, x[rows]) * shares[rows, i : i + 1])
     if weights.shared is not None:
         said = gated(weights.shared, x)
         out += said if weights.shared_gate is None else said * (x.float() @ weights.shared_gate).sigmoid().unsqueeze(1)

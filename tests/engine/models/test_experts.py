@@ -40,8 +40,9 @@ def test_shares_are_the_likeliest_experts_probabilities() -> None:
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_every_expert_for_every_token_adds_up_to_the_chosen_ones(shared: bool) -> None:
-    x = torch.randn(7, HIDDEN, generator=torch.Generator().manual_seed(6)).bfloat16()
+@pytest.mark.parametrize("tokens", [1, 7])
+def test_every_expert_for_every_token_adds_up_to_the_chosen_ones(tokens: int, shared: bool) -> None:
+    x = torch.randn(tokens, HIDDEN, generator=torch.Generator().manual_seed(6)).bfloat16()
     config, parts = (
         ExpertsConfig(5, 2, SIZE, normalized=True, shared_feed_forward=SIZE if shared else 0),
         weights(shared=shared),

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.models import test_families as families
+from engine.models import families
 from engine.models.parity import divergence, our_logits
 from engine.tiny_folder import CONFIG, write_folder, write_json
 from engine.tiny_model import Q, Shape, Tensors, random_tensors, write_tiny_llama
