@@ -17,8 +17,8 @@ from portico_engine.kernels import reference
 from portico_engine.models.config import DecoderConfig
 from portico_engine.models.experts import mixture
 from portico_engine.models.rotary import rotary_tables
+from portico_engine.weights.decoder_weights import DecoderWeights, ExpertsWeights, GatedWeights, LayerWeights
 from portico_engine.weights.linear import Linear
-from portico_engine.weights.loader import DecoderWeights, ExpertsWeights, GatedWeights, LayerWeights
 
 
 class Attend(Protocol):

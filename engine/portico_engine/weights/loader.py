@@ -7,7 +7,6 @@ neither KV nor batches, and block formats are `blocks`'.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import zip_longest
 
 import numpy as np
@@ -17,59 +16,13 @@ from torch import Tensor
 from portico_engine.errors import ModelError
 from portico_engine.models.config import DecoderConfig, ExpertsConfig
 from portico_engine.weights.blocks import FORMATS, Affine, eight_bit, n_passes, nothing, passes, unpack
+from portico_engine.weights.decoder_weights import DecoderWeights, ExpertsWeights, GatedWeights, LayerWeights
 from portico_engine.weights.linear import GROUP, Codes, Linear
 from portico_engine.weights.model_file import ModelFile
 
 Progress = Callable[[str, float], None]
 _AT_ONCE = 1 << 22  # elements converted at a time
 _ALL = slice(None)
-
-
-@dataclass(frozen=True, slots=True)
-class GatedWeights:
-    """A gated feed-forward; gate and up are fused along their rows."""
-
-    gate_up: Linear
-    down: Linear
-
-
-@dataclass(frozen=True, slots=True)
-class ExpertsWeights:
-    """A mixture of experts. The router is float32 [experts, hidden], the shared expert's gate [hidden]."""
-
-    router: Tensor
-    experts: tuple[GatedWeights, ...]
-    shared: GatedWeights | None = None
-    shared_gate: Tensor | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LayerWeights:
-    """One decoder layer. Norms are float32 [hidden]; qkv is fused along its rows."""
-
-    attention_norm: Tensor
-    qkv: Linear
-    out: Linear
-    ffn_norm: Tensor
-    feed_forward: GatedWeights | ExpertsWeights
-    query_norm: Tensor | None = None  # [head_dim], Qwen3
-    key_norm: Tensor | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DecoderWeights:
-    """All of a decoder. `embedding` and `head` are bf16 [vocab_size, hidden], the same tensor where tied."""
-
-    embedding: Tensor
-    layers: tuple[LayerWeights, ...]
-    norm: Tensor
-    head: Linear
-    rope_factors: Tensor | None  # float32 [rotary_dim / 2], divides the frequencies
-    long_rope_factors: Tensor | None = None  # the same for long contexts
-
-    @property
-    def has_int4(self) -> bool:
-        return any(layer.out.has_int4 for layer in self.layers)
 
 
 def load_weights(

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from portico_engine.models.config import ExpertsConfig
 from portico_engine.models.experts import mixture, route
+from portico_engine.weights.decoder_weights import ExpertsWeights, GatedWeights
 from portico_engine.weights.linear import Linear
-from portico_engine.weights.loader import ExpertsWeights, GatedWeights
 
 HIDDEN, SIZE = 32, 16
 
