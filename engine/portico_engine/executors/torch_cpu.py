@@ -28,7 +28,7 @@ from portico_engine.models.decoder import Decoder
 from portico_engine.sampling import Pick, TopLogprobs, log_softmax_at, pick, unpack_mask
 from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.linear import int4_supported
-from portico_engine.weights.loader import Progress, load_weights
+from portico_engine.weights.loader import Progress, Reader, load_weights
 
 
 class TorchCPUExecutor:
@@ -78,7 +78,7 @@ class TorchCPUExecutor:
         config = config or read_config(file)
         use_int4 = int4_supported() if int4 is None else int4
         with torch.inference_mode():
-            weights = load_weights(file, config, int4=use_int4, progress=progress)
+            weights = load_weights(Reader(file, config, codes=use_int4), progress)
             decoder = Decoder(config, weights, context_length)
         return cls(
             decoder,

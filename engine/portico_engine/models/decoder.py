@@ -16,7 +16,7 @@ from torch import Tensor
 
 from portico_engine.kernels import reference
 from portico_engine.models.config import DecoderConfig
-from portico_engine.weights.linear import Linear
+from portico_engine.weights.linear import Product
 from portico_engine.weights.loader import DecoderWeights, LayerWeights
 
 
@@ -37,7 +37,7 @@ class Ops(Protocol):
 
     def swiglu(self, gate_up: Tensor) -> Tensor: ...
 
-    def logits(self, x: Tensor, head: Linear, also: Tensor | None = None) -> Tensor: ...
+    def logits(self, x: Tensor, head: Product, also: Tensor | None = None) -> Tensor: ...
 
 
 class Decoder:
@@ -54,7 +54,7 @@ class Decoder:
 
     def hidden(self, tokens: Tensor, positions: Tensor, attend: Attend) -> Tensor:
         """tokens, positions int64 [n] -> the residual stream after the last layer, float32 [n, hidden]."""
-        x = F.embedding(tokens, self.weights.embedding).float()
+        x = self.weights.embedding.rows(tokens).float()
         cos, sin = self._cos[positions], self._sin[positions]
         delta: Tensor | None = None
         for i, layer in enumerate(self.weights.layers):

@@ -17,7 +17,7 @@ from torch import Tensor
 from portico_engine.errors import ModelError
 from portico_engine.models.config import DecoderConfig
 from portico_engine.weights.gguf_file import GGUFFile
-from portico_engine.weights.linear import GROUP, Codes, Linear
+from portico_engine.weights.linear import GROUP, Codes, Linear, Product
 
 Progress = Callable[[str, float], None]
 _AT_ONCE = 1 << 22  # elements converted at a time
@@ -30,53 +30,41 @@ class LayerWeights:
     """One decoder layer. Norms are float32 [hidden]; qkv and gate_up are fused along their rows."""
 
     attention_norm: Tensor
-    qkv: Linear
-    out: Linear
+    qkv: Product
+    out: Product
     ffn_norm: Tensor
-    gate_up: Linear
-    down: Linear
+    gate_up: Product
+    down: Product
     query_norm: Tensor | None = None  # [head_dim], Qwen3
     key_norm: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DecoderWeights:
-    """All of a decoder. `embedding` and `head` are bf16 [vocab_size, hidden], the same tensor where tied."""
+    """All of a decoder. `embedding` and `head` are [vocab_size, hidden], the same where tied."""
 
-    embedding: Tensor
+    embedding: Product
     layers: tuple[LayerWeights, ...]
     norm: Tensor
-    head: Linear
+    head: Product
     rope_factors: Tensor | None  # float32 [head_dim / 2], divides the frequencies
 
-    @property
-    def has_int4(self) -> bool:
-        return any(layer.down.has_int4 for layer in self.layers)
 
-
-def load_weights(
-    file: GGUFFile,
-    config: DecoderConfig,
-    *,
-    int4: bool,
-    linear: type[Linear] = Linear,
-    device: str = "cpu",
-    progress: Progress | None = None,
-) -> DecoderWeights:
-    """Read everything; `linear` is the kind of product that fits the device.
+def load_weights(reader: Reader, progress: Progress | None = None) -> DecoderWeights:
+    """Read everything.
 
     Raises ModelError naming a tensor that is missing or of another shape than the metadata says.
     """
-    reader = _Reader(file, config, int4, linear, device)
+    config = reader.config
     layers = []
     for i in range(config.n_layers):
         if progress:
             progress("weights", i / config.n_layers)
         layers.append(reader.layer(i))
-    tied = "output.weight" not in file.tensors
+    tied = "output.weight" not in reader.file.tensors
     head = reader.linear(("token_embd" if tied else "output", config.vocab_size, None), n_in=config.hidden)
-    embedding = head.weight if tied else reader.matrix("token_embd.weight", config.vocab_size, config.hidden)
-    factors = reader.vector("rope_freqs.weight", config.head_dim // 2) if "rope_freqs.weight" in file.tensors else None
+    embedding = head if tied else reader.embedding("token_embd", config.vocab_size, config.hidden)
+    factors = reader.vector("rope_freqs.weight", config.head_dim // 2) if "rope_freqs.weight" in reader.file.tensors else None
     norm = reader.vector("output_norm.weight", config.hidden)
     weights = DecoderWeights(embedding, tuple(layers), norm, head, factors)
     if progress:
@@ -84,18 +72,19 @@ def load_weights(
     return weights
 
 
-class _Reader:
-    def __init__(self, file: GGUFFile, config: DecoderConfig, int4: bool, linear: type[Linear], device: str) -> None:
-        self._file = file
-        self._config = config
-        self._int4 = int4
-        self._linear = linear
-        self._device = device
+class Reader:
+    """A file's tensors for a CPU: bfloat16, with copies in 4 bits where `codes` allows and the format has them."""
+
+    def __init__(self, file: GGUFFile, config: DecoderConfig, *, codes: bool, device: str = "cpu") -> None:
+        self.file = file
+        self.config = config
+        self.codes = codes
+        self.device = device
 
     def layer(self, i: int) -> LayerWeights:
-        config, at = self._config, f"blk.{i}"
+        config, at = self.config, f"blk.{i}"
         q, kv = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
-        has_norms = f"{at}.attn_q_norm.weight" in self._file.tensors
+        has_norms = f"{at}.attn_q_norm.weight" in self.file.tensors
         return LayerWeights(
             attention_norm=self.vector(f"{at}.attn_norm.weight", config.hidden),
             qkv=self.linear(
@@ -115,50 +104,62 @@ class _Reader:
         )
 
     def vector(self, name: str, size: int) -> Tensor:
-        self._expect(name, (size,))
-        return torch.from_numpy(np.array(self._file.dequantize(name))).to(self._device)
+        self.expect(name, (size,))
+        return torch.from_numpy(np.array(self.file.dequantize(name))).to(self.device)
 
     def _head_norm(self, name: str) -> Tensor:
-        return _ordered(self.vector(name, self._config.head_dim), self._rotary_order(1))
+        return ordered(self.vector(name, self.config.head_dim), self._rotary_order(1))
 
     def matrix(self, name: str, n_out: int, n_in: int) -> Tensor:
         """bf16 [n_out, n_in], converted some rows at a time: float32 copies of whole matrices would double the peak."""
-        self._expect(name, (n_out, n_in))
-        out = torch.empty(n_out, n_in, dtype=torch.bfloat16, device=self._device)
+        self.expect(name, (n_out, n_in))
+        out = torch.empty(n_out, n_in, dtype=torch.bfloat16, device=self.device)
         step = max(1, _AT_ONCE // n_in)
         for at in range(0, n_out, step):
             rows = slice(at, min(at + step, n_out))
             out[rows] = self._float_rows(name, rows, n_in)
         return out
 
-    def linear(self, *parts: tuple[str, int, Tensor | None], n_in: int) -> Linear:
+    def linear(self, *parts: tuple[str, int, Tensor | None], n_in: int) -> Product:
         """A product with matrices stacked by rows, each with its own order of rows."""
-        weight = torch.cat([_ordered(self.matrix(f"{name}.weight", n_out, n_in), order) for name, n_out, order in parts])
+        return Linear(self.stacked(parts, n_in), self.biases(parts), self._codes(parts, n_in))
+
+    def embedding(self, name: str, n_out: int, n_in: int) -> Product:
+        """A matrix that only rows are taken of."""
+        return Linear(self.matrix(f"{name}.weight", n_out, n_in))
+
+    def stacked(self, parts: tuple[tuple[str, int, Tensor | None], ...], n_in: int) -> Tensor:
+        """The parts of `linear` in bf16 [out, in]."""
+        return torch.cat([ordered(self.matrix(f"{name}.weight", n_out, n_in), order) for name, n_out, order in parts])
+
+    def biases(self, parts: tuple[tuple[str, int, Tensor | None], ...]) -> Tensor | None:
+        """bf16 [out]; None where no part has one."""
+        if not any(f"{name}.bias" in self.file.tensors for name, _, _ in parts):
+            return None
         biases = [
-            _ordered(self.vector(f"{name}.bias", n_out), order)
-            if f"{name}.bias" in self._file.tensors
-            else torch.zeros(n_out, device=self._device)
+            ordered(self.vector(f"{name}.bias", n_out), order)
+            if f"{name}.bias" in self.file.tensors
+            else torch.zeros(n_out, device=self.device)
             for name, n_out, order in parts
         ]
-        any_bias = any(f"{name}.bias" in self._file.tensors for name, _, _ in parts)
-        return self._linear(weight, torch.cat(biases).to(torch.bfloat16) if any_bias else None, self._codes(parts, n_in))
+        return torch.cat(biases).to(torch.bfloat16)
 
     def _codes(self, parts: tuple[tuple[str, int, Tensor | None], ...], n_in: int) -> Iterator[Codes]:
         """The matrices for the 4-bit product in one or two passes; none where their format has no such codes."""
-        kinds = {self._file.tensors[f"{name}.weight"].type for name, _, _ in parts}
-        if not self._int4 or len(kinds) > 1 or any(n_out % 16 for _, n_out, _ in parts):
+        kinds = {self.file.tensors[f"{name}.weight"].type for name, _, _ in parts}
+        if not self.codes or len(kinds) > 1 or any(n_out % 16 for _, n_out, _ in parts):
             return
         for half in range(_INT4_PASSES.get(kinds.pop(), 0)):
             codes, scales = [], []
             for name, n_out, order in parts:
                 q, scale, offset = self._four_bit(f"{name}.weight", n_out, n_in, half)
-                codes.append(_ordered(q, order))
-                scales.append(_ordered(torch.stack([scale, offset], dim=-1), order))
+                codes.append(ordered(q, order))
+                scales.append(ordered(torch.stack([scale, offset], dim=-1), order))
             yield Codes(torch.cat(codes), torch.cat(scales).transpose(0, 1).contiguous())
 
     def _four_bit(self, name: str, n_out: int, n_in: int, half: int) -> tuple[Tensor, Tensor, Tensor]:
         """uint8 codes [n_out, n_in], float32 scale and offset [n_out, n_in/32] with w = (code - 8) scale + offset."""
-        kind = self._file.tensors[name].type
+        kind = self.file.tensors[name].type
         blocks = self._blocks(name, slice(0, n_out), n_in)
         d = _half(blocks, 0)
         if kind == Q.Q8_0:  # its code is 16 (high - 8) + low, low without a sign
@@ -170,7 +171,7 @@ class _Reader:
 
     def _float_rows(self, name: str, rows: slice, n_in: int) -> Tensor:
         """float32 or bf16 [rows, n_in]. The commonest formats in torch; gguf reads the rest."""
-        kind = self._file.tensors[name].type
+        kind = self.file.tensors[name].type
         if kind in _BLOCK_BYTES:
             blocks = self._blocks(name, rows, n_in)
             d = _half(blocks, 0).unsqueeze(-1)
@@ -181,29 +182,30 @@ class _Reader:
             else:
                 values = (_nibbles(blocks[..., 2:]).to(torch.int8) - 8) * d
             return values.view(-1, n_in)
-        return torch.from_numpy(np.array(self._file.dequantize(name, rows)))
+        return torch.from_numpy(np.array(self.file.dequantize(name, rows)))
 
     def _blocks(self, name: str, rows: slice, n_in: int) -> Tensor:
         """uint8 [rows, n_in/32, bytes of a block]."""
-        block_bytes = _BLOCK_BYTES[self._file.tensors[name].type]
-        return torch.from_numpy(self._file.raw(name, rows).copy()).to(self._device).view(-1, n_in // GROUP, block_bytes)
+        block_bytes = _BLOCK_BYTES[self.file.tensors[name].type]
+        return torch.from_numpy(self.file.raw(name, rows).copy()).to(self.device).view(-1, n_in // GROUP, block_bytes)
 
     def _rotary_order(self, n_heads: int) -> Tensor | None:
         """Rows from interleaved rotary pairs to halves, which torch rotates in fewer operations."""
-        if not self._config.permuted_rotary:
+        if not self.config.permuted_rotary:
             return None
-        half = self._config.head_dim // 2
+        half = self.config.head_dim // 2
         return torch.arange(n_heads * half * 2).view(n_heads, half, 2).transpose(1, 2).reshape(-1)
 
-    def _expect(self, name: str, shape: tuple[int, ...]) -> None:
-        info = self._file.tensors.get(name)
+    def expect(self, name: str, shape: tuple[int, ...]) -> None:
+        info = self.file.tensors.get(name)
         if info is None:
-            raise ModelError(f"{self._file.path}: the tensor {name} is missing")
+            raise ModelError(f"{self.file.path}: the tensor {name} is missing")
         if info.shape != shape:
-            raise ModelError(f"{self._file.path}: the tensor {name} has the shape {info.shape}; the metadata calls for {shape}")
+            raise ModelError(f"{self.file.path}: the tensor {name} has the shape {info.shape}; the metadata calls for {shape}")
 
 
-def _ordered(rows: Tensor, order: Tensor | None) -> Tensor:
+def ordered(rows: Tensor, order: Tensor | None) -> Tensor:
+    """Rows in this order."""
     return rows if order is None else rows[order]
 
 
