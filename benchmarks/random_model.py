@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import gguf
 import numpy as np
+import numpy.typing as npt
 
 from portico_engine.models.config import DecoderConfig, RopeConfig
 from portico_engine.weights.gguf_file import GGUFFile
@@ -25,12 +28,53 @@ LLAMA_8B = DecoderConfig(
     rope=RopeConfig(500_000.0),
     permuted_rotary=True,
 )
-_Q4_1 = np.dtype([("d", "<f2"), ("m", "<f2"), ("qs", "u1", 16)])
-_Q8_0 = np.dtype([("d", "<f2"), ("qs", "i1", 32)])
+QWEN3_0_6B = DecoderConfig(
+    architecture="qwen3",
+    n_layers=28,
+    hidden=1024,
+    feed_forward=3072,
+    n_heads=16,
+    n_kv_heads=8,
+    head_dim=128,
+    vocab_size=151936,
+    context_length=4096,
+    norm_eps=1e-6,
+    rope=RopeConfig(1_000_000.0),
+    permuted_rotary=False,
+)
 
 
-def write_random(path: Path, config: DecoderConfig, tokenizer: GGUFFile) -> Path:
-    """Layers in Q4_1, embedding and head in Q8_0, and the tokenizer of another file, whose vocabulary may be smaller."""
+class _Layout(NamedTuple):
+    """Where a block's float16s are, and what they are for weights of standard deviation 1."""
+
+    scale: int
+    minimum: int | None
+    deviation: float  # of code times inner scale
+    middle: float  # of the codes
+
+
+_LAYOUTS = {
+    Q.Q4_0: _Layout(0, None, 4.6, 0),
+    Q.Q4_1: _Layout(0, 2, 4.6, -7.5),
+    Q.Q5_0: _Layout(0, None, 9.2, 0),
+    Q.Q8_0: _Layout(0, None, 73, 0),
+    Q.Q4_K: _Layout(0, 2, 31 * 4.6, 7.5),
+    Q.Q5_K: _Layout(0, 2, 31 * 9.2, 15.5),
+    Q.Q6_K: _Layout(208, None, 73 * 18, 0),
+}
+Recipe = Callable[[str, int], gguf.GGMLQuantizationType]
+
+
+def q4_1(name: str, layer: int) -> gguf.GGMLQuantizationType:
+    """Layers in Q4_1, embedding and head in Q8_0."""
+    return Q.Q8_0 if layer < 0 else Q.Q4_1
+
+
+def write_random(
+    path: Path, config: DecoderConfig, tokenizer: GGUFFile, recipe: Recipe = q4_1, *, tied: bool = False, padded: bool = False
+) -> Path:
+    """`recipe` names a matrix's format by its name and layer (-1: embedding and head). The tokenizer is another file's,
+    whose vocabulary may be smaller; `padded` fills it up, which llama.cpp wants."""
     writer = gguf.GGUFWriter(path, config.architecture)
     writer.add_name(path.stem)
     writer.add_context_length(config.context_length)
@@ -39,12 +83,13 @@ def write_random(path: Path, config: DecoderConfig, tokenizer: GGUFFile) -> Path
     writer.add_feed_forward_length(config.feed_forward)
     writer.add_head_count(config.n_heads)
     writer.add_head_count_kv(config.n_kv_heads)
+    writer.add_key_length(config.head_dim)
+    writer.add_value_length(config.head_dim)
     writer.add_layer_norm_rms_eps(config.norm_eps)
     writer.add_rope_freq_base(config.rope.base)
     writer.add_rope_dimension_count(config.head_dim)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q4_1)
-    _copy_tokenizer(writer, tokenizer)
-    _Tensors(writer, config).add_all()
+    _copy_tokenizer(writer, tokenizer, config.vocab_size if padded else 0)
+    _Tensors(writer, config, recipe).add_all(tied=tied)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -52,7 +97,7 @@ def write_random(path: Path, config: DecoderConfig, tokenizer: GGUFFile) -> Path
     return path
 
 
-def _copy_tokenizer(writer: gguf.GGUFWriter, source: GGUFFile) -> None:
+def _copy_tokenizer(writer: gguf.GGUFWriter, source: GGUFFile, size: int) -> None:
     for key, value in source.metadata.items():
         if not key.startswith("tokenizer."):
             continue
@@ -63,48 +108,65 @@ def _copy_tokenizer(writer: gguf.GGUFWriter, source: GGUFFile) -> None:
         elif isinstance(value, str):
             writer.add_string(key, value)
         else:
-            writer.add_array(key, value if isinstance(value, list) else value.tolist())
+            items = value if isinstance(value, list) else value.tolist()
+            if key.endswith(".tokens"):
+                items = [*items, *(f"<unused {i}>" for i in range(len(items), size))]
+            elif key.endswith(".token_type"):
+                items = items + [gguf.TokenType.UNUSED] * (size - len(items))
+            writer.add_array(key, items)
 
 
 class _Tensors:
     """Matrices of one format are views of the same random blocks: the speed is that of different ones, since each tensor has
     its own place in the file and on the device."""
 
-    def __init__(self, writer: gguf.GGUFWriter, config: DecoderConfig) -> None:
+    def __init__(self, writer: gguf.GGUFWriter, config: DecoderConfig, recipe: Recipe) -> None:
         self._writer = writer
         self._config = config
-        rng = np.random.default_rng(1)
-        scale = config.hidden**-0.5
-        self._q4 = np.zeros(config.feed_forward * config.hidden // 32, _Q4_1)
-        self._q4["d"] = scale / 4.6
-        self._q4["m"] = -7.5 * scale / 4.6
-        self._q4["qs"] = np.frombuffer(rng.bytes(self._q4.size * 16), np.uint8).reshape(-1, 16)
-        self._q8 = np.zeros(config.vocab_size * config.hidden // 32, _Q8_0)
-        self._q8["d"] = scale / 73
-        self._q8["qs"] = np.frombuffer(rng.bytes(self._q8.size * 32), np.int8).reshape(-1, 32)
+        self._recipe = recipe
+        self._pools: dict[gguf.GGMLQuantizationType, npt.NDArray[np.uint8]] = {}
 
-    def add_all(self) -> None:
+    def add_all(self, *, tied: bool) -> None:
         config = self._config
         kv = config.n_kv_heads * config.head_dim
-        self._matrix("token_embd", config.vocab_size, config.hidden, Q.Q8_0)
-        self._matrix("output", config.vocab_size, config.hidden, Q.Q8_0)
-        self._norm("output_norm")
+        self._matrix("token_embd", config.vocab_size, config.hidden)
+        if not tied:
+            self._matrix("output", config.vocab_size, config.hidden)
+        self._norm("output_norm", config.hidden)
         for i in range(config.n_layers):
             at = f"blk.{i}"
-            self._norm(f"{at}.attn_norm")
-            self._norm(f"{at}.ffn_norm")
-            self._matrix(f"{at}.attn_q", config.n_heads * config.head_dim, config.hidden)
-            self._matrix(f"{at}.attn_k", kv, config.hidden)
-            self._matrix(f"{at}.attn_v", kv, config.hidden)
-            self._matrix(f"{at}.attn_output", config.hidden, config.n_heads * config.head_dim)
-            self._matrix(f"{at}.ffn_gate", config.feed_forward, config.hidden)
-            self._matrix(f"{at}.ffn_up", config.feed_forward, config.hidden)
-            self._matrix(f"{at}.ffn_down", config.hidden, config.feed_forward)
+            self._norm(f"{at}.attn_norm", config.hidden)
+            self._norm(f"{at}.ffn_norm", config.hidden)
+            if config.architecture == "qwen3":
+                self._norm(f"{at}.attn_q_norm", config.head_dim)
+                self._norm(f"{at}.attn_k_norm", config.head_dim)
+            self._matrix(f"{at}.attn_q", config.n_heads * config.head_dim, config.hidden, i)
+            self._matrix(f"{at}.attn_k", kv, config.hidden, i)
+            self._matrix(f"{at}.attn_v", kv, config.hidden, i)
+            self._matrix(f"{at}.attn_output", config.hidden, config.n_heads * config.head_dim, i)
+            self._matrix(f"{at}.ffn_gate", config.feed_forward, config.hidden, i)
+            self._matrix(f"{at}.ffn_up", config.feed_forward, config.hidden, i)
+            self._matrix(f"{at}.ffn_down", config.hidden, config.feed_forward, i)
 
-    def _matrix(self, name: str, n_out: int, n_in: int, kind: gguf.GGMLQuantizationType = Q.Q4_1) -> None:
-        blocks = self._q4 if kind == Q.Q4_1 else self._q8
-        data = blocks[: n_out * n_in // 32].view(np.uint8).reshape(n_out, -1)
+    def _matrix(self, name: str, n_out: int, n_in: int, layer: int = -1) -> None:
+        kind = self._recipe(name.rpartition(".")[2], layer)
+        block, block_bytes = gguf.GGML_QUANT_SIZES[kind]
+        data = self._blocks(kind)[: n_out * n_in // block * block_bytes].reshape(n_out, -1)
         self._writer.add_tensor(f"{name}.weight", data, raw_dtype=kind)
 
-    def _norm(self, name: str) -> None:
-        self._writer.add_tensor(f"{name}.weight", np.ones(self._config.hidden, np.float32))
+    def _blocks(self, kind: gguf.GGMLQuantizationType) -> npt.NDArray[np.uint8]:
+        """Random blocks of a format, enough for the largest matrix."""
+        if kind not in self._pools:
+            config, layout = self._config, _LAYOUTS[kind]
+            block, block_bytes = gguf.GGML_QUANT_SIZES[kind]
+            count = config.hidden * max(config.vocab_size, config.feed_forward) // block
+            blocks = np.frombuffer(np.random.default_rng(1).bytes(count * block_bytes), np.uint8).reshape(count, -1).copy()
+            scale = config.hidden**-0.5 / layout.deviation
+            for at, value in ((layout.scale, scale), (layout.minimum, layout.middle * scale)):
+                if at is not None:
+                    blocks[:, at : at + 2] = np.array([value], np.float16).view(np.uint8)
+            self._pools[kind] = blocks.reshape(-1)
+        return self._pools[kind]
+
+    def _norm(self, name: str, size: int) -> None:
+        self._writer.add_tensor(f"{name}.weight", np.ones(size, np.float32))

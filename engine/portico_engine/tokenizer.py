@@ -1,8 +1,8 @@
 """Text to token ids and back, from a GGUF file's metadata.
 
-It owns vocabularies: byte-level BPE ("gpt2") and SentencePiece BPE ("llama"), their special tokens, and the bytes of every
-token. The merging itself is done by the `tokenizers` library. It knows neither models nor chat turns, and decodes whole
-sequences only (detokenizer.py streams).
+It owns vocabularies: byte-level BPE ("gpt2") and SentencePiece BPE ("llama", "gemma4"), their special tokens, and the bytes of
+every token. Plain text is merged by `merging`. It knows neither models nor chat turns, and decodes whole sequences only
+(detokenizer.py streams).
 """
 
 from __future__ import annotations
@@ -13,13 +13,10 @@ from functools import cached_property
 from typing import Any
 
 import tokenizers
-from tokenizers import Regex
-from tokenizers.models import BPE
-from tokenizers.pre_tokenizers import ByteLevel, Split
-from tokenizers.pre_tokenizers import Sequence as PreTokenizers
 
 from portico_engine.errors import ModelError
-from portico_engine.pretokenize import ignores_merges, split_patterns
+from portico_engine.merging import byte_level_merger, merges_from_scores, sentencepiece_merger
+from portico_engine.pretokenize import adds_bos, ignores_merges, split_patterns
 
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = 1, 2, 3, 4, 5, 6  # tokenizer.ggml.token_type
 _SPACE = "\u2581"  # SentencePiece's visible space
@@ -56,27 +53,27 @@ class Tokenizer:
         self,
         tokens: Sequence[str],
         types: Sequence[int],
+        merger: tokenizers.Tokenizer,
         *,
-        merges: Sequence[tuple[str, str]],
-        patterns: Sequence[str] | None,
-        ignore_merges: bool = False,
+        byte_level: bool,
         bos_token_id: int | None = None,
         eos_token_id: int,
         end_token_ids: Iterable[int] = (),
         add_bos: bool = False,
         add_space_prefix: bool = False,
     ) -> None:
-        """`patterns` None makes a SentencePiece vocabulary: no splitting, visible spaces, byte fallback."""
+        """`merger` makes ids of plain text. A vocabulary that isn't `byte_level` is SentencePiece's: visible spaces and byte
+        tokens."""
         self.tokens = tokens
         self.types = types
-        self.byte_level = patterns is not None
+        self.byte_level = byte_level
         self.bos_token_id = bos_token_id
         self.eos_token_id = eos_token_id
         self.add_bos = add_bos and bos_token_id is not None
         self.add_space_prefix = add_space_prefix
         self._ids = {token: i for i, token in enumerate(tokens)}
         self.end_token_ids = frozenset((eos_token_id, *end_token_ids, *self._turn_ends()))
-        self._bpe = _bpe(self._ids, merges, patterns, ignore_merges)
+        self._merger = merger
         self._control = _alternation(tokens, types, (_CONTROL, _USER_DEFINED))
         self._user_defined = _alternation(tokens, types, (_USER_DEFINED,))
 
@@ -85,9 +82,9 @@ class Tokenizer:
         """From `GGUFFile.metadata`. Raises ModelError naming the key that is missing or not supported."""
         kind = metadata.get("tokenizer.ggml.model")
         tokens = metadata.get("tokenizer.ggml.tokens")
-        if kind not in ("gpt2", "llama"):
+        if kind not in ("gpt2", "llama", "gemma4"):
             raise ModelError(
-                f"tokenizer.ggml.model is {kind!r}; supported are 'gpt2' (byte-level BPE) and 'llama' (SentencePiece BPE)"
+                f"tokenizer.ggml.model is {kind!r}; supported are 'gpt2' (byte-level BPE), 'llama' and 'gemma4' (SentencePiece)"
             )
         if not isinstance(tokens, list) or not tokens:
             raise ModelError("the metadata key tokenizer.ggml.tokens is missing: this file carries no vocabulary")
@@ -95,42 +92,24 @@ class Tokenizer:
         types = [_NORMAL] * len(tokens) if types_value is None else [int(t) for t in types_value]
         if len(types) != len(tokens):
             raise ModelError(f"tokenizer.ggml.token_type has {len(types)} entries for {len(tokens)} tokens")
-        eos = metadata.get("tokenizer.ggml.eos_token_id", 2 if kind == "llama" else 11)
-        special = {
-            "bos_token_id": metadata.get("tokenizer.ggml.bos_token_id", 1 if kind == "llama" else None),
-            "eos_token_id": int(eos),
-            "end_token_ids": [
-                int(metadata[key]) for key in ("tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id") if key in metadata
-            ],
-        }
-        for key in ("bos_token_id", "eos_token_id"):
-            if special[key] is not None and not 0 <= special[key] < len(tokens):
-                raise ModelError(f"tokenizer.ggml.{key} is {special[key]}, outside of the vocabulary of {len(tokens)} tokens")
-        if kind == "llama":
-            scores = metadata.get("tokenizer.ggml.scores")
-            if scores is None or len(scores) != len(tokens):
-                raise ModelError("tokenizer.ggml.scores is missing or not as long as tokenizer.ggml.tokens")
-            return cls(
-                tokens,
-                types,
-                merges=_merges_from_scores(tokens, types, [float(s) for s in scores]),
-                patterns=None,
-                add_bos=bool(metadata.get("tokenizer.ggml.add_bos_token", True)),
-                add_space_prefix=bool(metadata.get("tokenizer.ggml.add_space_prefix", True)),
-                **special,
-            )
         pre = str(metadata.get("tokenizer.ggml.pre", "default"))
-        merges = metadata.get("tokenizer.ggml.merges")
-        if not isinstance(merges, list):
-            raise ModelError("the metadata key tokenizer.ggml.merges is missing")
+        merger = _gguf_merger(metadata, kind, pre, tokens, types)
+        bos = metadata.get("tokenizer.ggml.bos_token_id", 1 if kind == "llama" else None)
+        eos = metadata.get("tokenizer.ggml.eos_token_id", 2 if kind == "llama" else 11)
+        for name, value in (("bos_token_id", bos), ("eos_token_id", eos)):
+            if value is not None and not 0 <= value < len(tokens):
+                raise ModelError(f"tokenizer.ggml.{name} is {value}, outside of the vocabulary of {len(tokens)} tokens")
+        ends = [int(metadata[key]) for key in ("tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id") if key in metadata]
         return cls(
             tokens,
             types,
-            merges=[_pair(merge) for merge in merges],
-            patterns=split_patterns(pre),
-            ignore_merges=ignores_merges(pre),
-            add_bos=bool(metadata.get("tokenizer.ggml.add_bos_token", ignores_merges(pre))),
-            **special,
+            merger,
+            byte_level=kind == "gpt2",
+            bos_token_id=bos,
+            eos_token_id=int(eos),
+            end_token_ids=ends,
+            add_bos=bool(metadata.get("tokenizer.ggml.add_bos_token", kind == "llama" or adds_bos(pre))),
+            add_space_prefix=kind != "gpt2" and bool(metadata.get("tokenizer.ggml.add_space_prefix", kind == "llama")),
         )
 
     @property
@@ -201,7 +180,7 @@ class Tokenizer:
     def _encode_plain(self, text: str, *, prefix: bool) -> list[int]:
         if not self.byte_level:
             text = (" " + text if prefix and self.add_space_prefix else text).replace(" ", _SPACE)
-        return list(self._bpe.encode(text, add_special_tokens=False).ids)
+        return list(self._merger.encode(text, add_special_tokens=False).ids)
 
     @cached_property
     def _byte_ids(self) -> dict[int, int]:
@@ -230,6 +209,25 @@ class Tokenizer:
         )
 
 
+def _gguf_merger(
+    metadata: Mapping[str, Any], kind: str, pre: str, tokens: Sequence[str], types: Sequence[int]
+) -> tokenizers.Tokenizer:
+    ids = {token: i for i, token in enumerate(tokens)}
+    if kind == "llama":
+        scores = metadata.get("tokenizer.ggml.scores")
+        if scores is None or len(scores) != len(tokens):
+            raise ModelError("tokenizer.ggml.scores is missing or not as long as tokenizer.ggml.tokens")
+        usable = {t: i for i, t in enumerate(tokens) if types[i] in (_NORMAL, _USER_DEFINED, _UNUSED)}
+        return sentencepiece_merger(ids, merges_from_scores(usable, [float(s) for s in scores]))
+    lines = metadata.get("tokenizer.ggml.merges")
+    if not isinstance(lines, list):
+        raise ModelError("the metadata key tokenizer.ggml.merges is missing")
+    merges = [_pair(line) for line in lines]
+    if kind == "gemma4":
+        return sentencepiece_merger(ids, merges, patterns=split_patterns("gemma4"))
+    return byte_level_merger(ids, merges, split_patterns(pre), ignore_merges=ignores_merges(pre))
+
+
 def _pair(merge: str) -> tuple[str, str]:
     left, _, right = merge.partition(" ")
     if not left or not right:
@@ -242,32 +240,3 @@ def _alternation(tokens: Sequence[str], types: Sequence[int], kinds: tuple[int, 
     if not found:
         return None
     return re.compile("|".join(re.escape(token) for token in sorted(found, key=len, reverse=True)))
-
-
-def _bpe(
-    ids: dict[str, int], merges: Sequence[tuple[str, str]], patterns: Sequence[str] | None, ignore_merges: bool
-) -> tokenizers.Tokenizer:
-    known = [(left, right) for left, right in merges if left in ids and right in ids and left + right in ids]
-    try:
-        if patterns is None:
-            unknown = "<unk>" if "<unk>" in ids else None
-            return tokenizers.Tokenizer(BPE(ids, known, byte_fallback=True, fuse_unk=True, unk_token=unknown))
-        out = tokenizers.Tokenizer(BPE(ids, known, ignore_merges=ignore_merges))
-    except Exception as error:  # noqa: BLE001 - the library raises bare Exception for a vocabulary that contradicts itself
-        raise ModelError(f"the vocabulary contradicts itself: {error}") from None
-    splits = [Split(Regex(pattern), behavior="isolated") for pattern in patterns]
-    out.pre_tokenizer = PreTokenizers([*splits, ByteLevel(add_prefix_space=False, use_regex=False)])
-    return out
-
-
-def _merges_from_scores(tokens: Sequence[str], types: Sequence[int], scores: Sequence[float]) -> list[tuple[str, str]]:
-    """SentencePiece merges whatever makes the best-scored piece: every split of a piece into two, by the piece's score."""
-    usable = {t: i for i, t in enumerate(tokens) if types[i] in (_NORMAL, _USER_DEFINED, _UNUSED)}
-    ranked: list[tuple[float, int, int, int]] = []
-    for piece, i in usable.items():
-        for cut in range(1, len(piece)):
-            left, right = usable.get(piece[:cut]), usable.get(piece[cut:])
-            if left is not None and right is not None:
-                ranked.append((-scores[i], i, left, right))
-    ranked.sort()
-    return [(tokens[left], tokens[right]) for _, _, left, right in ranked]

@@ -28,7 +28,7 @@ from portico_engine.models.decoder import Decoder
 from portico_engine.sampling import Pick, TopLogprobs, log_softmax_at, pick, unpack_mask
 from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.linear import int4_supported
-from portico_engine.weights.loader import Progress, Reader, load_weights
+from portico_engine.weights.loader import CPUReader, Progress
 
 
 class TorchCPUExecutor:
@@ -49,7 +49,7 @@ class TorchCPUExecutor:
         self._decoder = decoder
         self._kv = PagedKV(decoder.config, blocks)
         self._store: BlockStore | None = None
-        int4 = "-int4" if decoder.weights.has_int4 else ""
+        int4 = "-int4" if decoder.weights.has_codes else ""
         self.caps = Capabilities(
             blocks=blocks,
             rows=max_rows,
@@ -78,7 +78,7 @@ class TorchCPUExecutor:
         config = config or read_config(file)
         use_int4 = int4_supported() if int4 is None else int4
         with torch.inference_mode():
-            weights = load_weights(Reader(file, config, codes=use_int4), progress)
+            weights = CPUReader(file, config, codes=use_int4).weights(progress)
             decoder = Decoder(config, weights, context_length)
         return cls(
             decoder,

@@ -10,7 +10,7 @@
 //   TOKENS       tokens of a block, in eights
 //   ROWS         tiles of 16 rows that a warp has at once
 //   WARPS        of a block
-//   UNROLL       columns of tiles at a time in the code
+//   AHEAD        tiles of columns that are read ahead
 //   SCALE_FIRST  1 to scale the codes and round them to bfloat16 instead of scaling sums: less work for many tokens
 //   RAGGED       1 where the columns are no multiple of 128
 //   WIDE         1 for a result in float32, else bfloat16
@@ -20,6 +20,9 @@ typedef unsigned short u16;
 
 #define TILE_COLUMNS 128
 #define ONE 0x3F803F80  // in bfloat16, twice
+// A lane's 8 columns of a group of 32 are neighbours where they share a scale, else 4 and 4: how far lanes and halves are apart.
+#define LANE_COLUMNS (GROUP == 32 ? 8 : 4)
+#define HALF_COLUMNS (GROUP == 32 ? 4 : 16)
 #define GROUPS (TILE_COLUMNS / GROUP)
 #define SCALE_WORDS (GROUPS * (1 + OFFSET) / 2)
 #define HIGH_WORDS (HIGH ? HIGH : 1)
@@ -120,7 +123,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) product(
 
   const u16* inputs_at[TOKENS];  // those past the last token or row read the last one's; their results are dropped
 #pragma unroll
-  for (int m = 0; m < TOKENS; m++) inputs_at[m] = x + (long)min(first_token + m * 8 + lane / 4, n - 1) * n_in + quarter * 4;
+  for (int m = 0; m < TOKENS; m++) inputs_at[m] = x + (long)min(first_token + m * 8 + lane / 4, n - 1) * n_in + quarter * LANE_COLUMNS;
   const u32 *low_at[ROWS], *high_at[ROWS], *scales_at[ROWS];
 #pragma unroll
   for (int r = 0; r < ROWS; r++) {
@@ -129,15 +132,15 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) product(
     high_at[r] = high + (tile * 64 + lane) * HIGH;
     scales_at[r] = scales + (tile * 16 + lane / 4) * SCALE_WORDS;
   }
-  Tile next[ROWS];
-  const auto fetch = [&]() {
+  Tile next[AHEAD][ROWS];
+  const auto fetch = [&](Tile (&to)[ROWS]) {
 #pragma unroll
     for (int r = 0; r < ROWS; r++) {
 #pragma unroll
       for (int side = 0; side < 2; side++) {
-        stream(next[r].low[side], low_at[r] + side * 32 * 4);
-        if (HIGH) stream(next[r].high[side], high_at[r] + side * 32 * HIGH);
-        stream(next[r].scales[side], scales_at[r] + side * 8 * SCALE_WORDS);
+        stream(to[r].low[side], low_at[r] + side * 32 * 4);
+        if (HIGH) stream(to[r].high[side], high_at[r] + side * 32 * HIGH);
+        stream(to[r].scales[side], scales_at[r] + side * 8 * SCALE_WORDS);
       }
       low_at[r] += WARPS * 64 * 4;
       high_at[r] += WARPS * 64 * HIGH;
@@ -146,13 +149,17 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) product(
   };
 
   Sums total[ROWS][TOKENS] = {};
-  if (warp < columns) fetch();
-#pragma unroll UNROLL
-  for (int column = warp; column < columns; column += WARPS) {
+#pragma unroll
+  for (int a = 0; a < AHEAD; a++)
+    if (warp + a * WARPS < columns) fetch(next[a]);
+  for (int column = warp; column < columns;)
+#pragma unroll
+  for (int a = 0; a < AHEAD; a++, column += WARPS) {
+    if (AHEAD > 1 && column >= columns) break;
     Tile now[ROWS];
 #pragma unroll
-    for (int r = 0; r < ROWS; r++) now[r] = next[r];
-    if (column + WARPS < columns) fetch();
+    for (int r = 0; r < ROWS; r++) now[r] = next[a][r];
+    if (column + AHEAD * WARPS < columns) fetch(next[a]);
     const int first_column = column * TILE_COLUMNS;
 #pragma unroll
     for (int group32 = 0; group32 < 4; group32++) {
@@ -161,12 +168,19 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) product(
       Sums sums[TOKENS][2];     // of the tokens' inputs
 #pragma unroll
       for (int m = 0; m < TOKENS; m++) {
+        const u16* from = inputs_at[m] + first_column + group32 * 32;
+        if (GROUP == 32) {
+          const uint4 both = *(const uint4*)from;
+          inputs[m][0] = make_uint2(both.x, both.y);
+          inputs[m][1] = make_uint2(both.z, both.w);
+        } else {
+          inputs[m][0] = *(const uint2*)from;
+          inputs[m][1] = *(const uint2*)(from + HALF_COLUMNS);
+        }
         const u32 ones[4] = {ONE, ONE, ONE, ONE};
 #pragma unroll
-        for (int half = 0; half < 2; half++) {
-          inputs[m][half] = *(const uint2*)(inputs_at[m] + first_column + group32 * 32 + half * 16);
+        for (int half = 0; half < 2; half++)
           if (NEEDS_SUMS) sums[m][half] = multiply(ones, inputs[m][half], half && GROUP == 32 ? sums[m][0] : Sums());
-        }
       }
 #pragma unroll
       for (int r = 0; r < ROWS; r++) {
@@ -235,7 +249,7 @@ extern "C" __global__ void rows(
   const long thread = (long)blockIdx.x * blockDim.x + threadIdx.x;
   const int i = thread / (columns * 16), place = thread % (columns * 16);
   const int column = place / 16, group32 = place % 16 / 4, quarter = place % 4;
-  const int at = column * TILE_COLUMNS + group32 * 32 + quarter * 4;
+  const int at = column * TILE_COLUMNS + group32 * 32 + quarter * LANE_COLUMNS;
   if (i >= n || at >= n_in) return;
   const int row = indices ? indices[i] : first + i;
   const long tile = (long)(row / 16) * columns + column;
@@ -255,7 +269,7 @@ extern "C" __global__ void rows(
       if (HIGH) code += (above >> (HIGH * pair + side) & ((1 << HIGH) - 1)) << 4;
       out[k] = rounded(s * (code - ZERO) + o);
     }
-    *(uint2*)(y + (long)i * n_in + at + half * 16) =
+    *(uint2*)(y + (long)i * n_in + at + half * HALF_COLUMNS) =
         make_uint2(out[0] | (u32)out[1] << 16, out[2] | (u32)out[3] << 16);
   }
 }

@@ -1,7 +1,7 @@
 """Products with quantized matrices, and their rows in bfloat16, by the kernels of quantized.cu.
 
 It owns the choice of a variant for the number of tokens, and launches. `quantized_layout` says how a matrix lies in memory and
-has the plain torch twin: `unpack(matrix).matrix()`.
+has the plain torch twin: `unpack(matrix).values()`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """A quantized matrix as the kernels of quantized.cu read it: the order of codes and scales in memory, and back again.
 
-It owns that order, in plain torch on any device. It knows neither files nor products.
+It owns that order, in plain torch on any device. It knows no products.
 
 Tiles have 16 rows and 128 columns; missing rows and columns have scale 0. In a tile, lane g * 4 + t of a warp has rows g and
-g + 8, and of each group of 32 columns those from 4 t and from 16 + 4 t, four each: what the tensor cores' m16n8k16 wants of it.
-A lane's 8 codes lie in pairs, so that shifting and masking once yields two 16-bit numbers; bits above the lower four, where a
+g + 8, and of each 32 columns the eight from 8 t, or, where each 16 have a scale, the four from 4 t and the four from 16 + 4 t:
+what the tensor cores' m16n8k16 wants of it, columns being in any order there. A lane's 8 codes lie in pairs, so that shifting and masking once yields two 16-bit numbers; bits above the lower four, where a
 format has them, lie in a plane of their own in the same order.
 """
 
@@ -15,35 +15,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from portico_engine.weights.blocks import Affine
+
 TILE_ROWS, TILE_COLUMNS = 16, 128
 
 
 @dataclass(frozen=True, slots=True)
-class Codes:
-    """A matrix as its file has it: w = scale (code - zero) + offset, with a scale for each group of columns."""
-
-    codes: Tensor  # uint8 [out, in], each below 2**bits
-    scales: Tensor  # float32 [out, in / group]
-    offsets: Tensor | None  # like scales
-    bits: int  # 4, 5, 6 or 8
-    zero: int
-
-    @property
-    def group(self) -> int:
-        """Columns with one scale: 16 or 32."""
-        return self.codes.shape[1] // self.scales.shape[1]
-
-    def matrix(self) -> Tensor:
-        """float32 [out, in]."""
-        wide = self.codes.view(*self.scales.shape, -1).float().sub_(self.zero).mul_(self.scales.unsqueeze(-1))
-        if self.offsets is not None:
-            wide += self.offsets.unsqueeze(-1)
-        return wide.view(self.codes.shape)
-
-
-@dataclass(frozen=True, slots=True)
 class Packed:
-    """`Codes` in tiles of [out / 16] rows and [in / 128] columns, both rounded up."""
+    """An `Affine` in tiles of [out / 16] rows and [in / 128] columns, both rounded up."""
 
     low: Tensor  # int32 [tiles, tiles, 2, 8, 4, 4]: side, row, quarter, group of 32
     high: Tensor | None  # int32 [tiles, tiles, 2, 8, 4, bits - 4]
@@ -66,17 +45,20 @@ class Packed:
         return self.low.nbytes + self.scales.nbytes + (0 if self.high is None else self.high.nbytes)
 
 
-def pack(codes: Codes) -> Packed:
+def pack(matrix: Affine) -> Packed:
     """Into tiles. Scales are rounded to float16."""
-    n_out, n_in = codes.codes.shape
+    n_out, n_in = matrix.codes.shape
     tiles = -(-n_out // TILE_ROWS), -(-n_in // TILE_COLUMNS)
-    padded = _padded(codes.codes, tiles[0] * TILE_ROWS, tiles[1] * TILE_COLUMNS)
-    # row = side 8 + g; column = group 32 + half 16 + quarter 4 + 2 pair + second
-    split = padded.view(tiles[0], 2, 8, tiles[1], 4, 2, 4, 2, 2).permute(0, 3, 1, 2, 6, 4, 5, 7, 8)
+    padded = _padded(matrix.codes, tiles[0] * TILE_ROWS, tiles[1] * TILE_COLUMNS)
+    at = (tiles[0], 2, 8, tiles[1], 4)  # row = side 8 + g; column = tile 128 + group 32 + ...
+    if matrix.group == 32:  # ... quarter 8 + 2 pair + second
+        split = padded.view(*at, 4, 8).permute(0, 3, 1, 2, 5, 4, 6)
+    else:  # ... half 16 + quarter 4 + 2 (pair mod 2) + second
+        split = padded.view(*at, 2, 4, 4).permute(0, 3, 1, 2, 6, 4, 5, 7)
     lanes = split.reshape(*tiles, 2, 8, 4, 4, 4, 2)  # ..., quarter, group, pair, second
-    above = codes.bits - 4
-    groups = TILE_COLUMNS // codes.group
-    numbers = [codes.scales] if codes.offsets is None else [codes.scales, codes.offsets]
+    above = matrix.bits - 4
+    groups = TILE_COLUMNS // matrix.group
+    numbers = [matrix.scale] if matrix.offset is None else [matrix.scale, matrix.offset]
     scales = [_padded(part, tiles[0] * TILE_ROWS, tiles[1] * groups).view(tiles[0], 16, tiles[1], groups) for part in numbers]
     return Packed(
         _planes(lanes & 15, 4),
@@ -84,28 +66,26 @@ def pack(codes: Codes) -> Packed:
         torch.stack(scales, dim=-1).transpose(1, 2).to(torch.float16).contiguous(),
         n_out,
         n_in,
-        codes.bits,
-        codes.zero,
+        matrix.bits,
+        matrix.zero,
     )
 
 
-def unpack(packed: Packed) -> Codes:
+def unpack(packed: Packed) -> Affine:
     """The inverse of `pack`, up to the rounding of scales."""
     rows, columns = packed.low.shape[:2]
     lanes = _from_planes(packed.low, 4)
     if packed.high is not None:
         lanes |= _from_planes(packed.high, packed.bits - 4) << 4
-    split = lanes.view(rows, columns, 2, 8, 4, 4, 2, 2, 2).permute(0, 2, 3, 1, 5, 6, 4, 7, 8)
+    if packed.group == 32:
+        split = lanes.view(rows, columns, 2, 8, 4, 4, 8).permute(0, 2, 3, 1, 5, 4, 6)
+    else:
+        split = lanes.view(rows, columns, 2, 8, 4, 4, 2, 4).permute(0, 2, 3, 1, 5, 6, 4, 7)
     codes = split.reshape(rows * TILE_ROWS, columns * TILE_COLUMNS)[: packed.n_out, : packed.n_in]
     wide = packed.scales.transpose(1, 2).float()  # tiles, 16, tiles, groups, numbers
     numbers = wide.reshape(rows * TILE_ROWS, -1, wide.shape[-1])[: packed.n_out, : packed.n_in // packed.group]
-    return Codes(
-        codes.contiguous(),
-        numbers[..., 0].contiguous(),
-        numbers[..., 1].contiguous() if packed.has_offsets else None,
-        packed.bits,
-        packed.zero,
-    )
+    scale, offset = numbers[..., 0], numbers[..., 1] if packed.has_offsets else None
+    return Affine(codes.contiguous(), scale, offset, packed.bits, packed.zero)
 
 
 def _padded(rows: Tensor, n_rows: int, n_columns: int) -> Tensor:

@@ -30,6 +30,11 @@ class Product(Protocol):
     """y = x W^T (+ b), with W [out, in] in whatever form."""
 
     @property
+    def has_codes(self) -> bool:
+        """Is it taken, for some numbers of rows at least, straight from quantized codes?"""
+        ...
+
+    @property
     def n_bytes(self) -> int:
         """Memory of all copies."""
         ...
@@ -74,7 +79,7 @@ class Linear:
         return bool((self(x).float() - exact).norm() <= _AGREEMENT * exact.norm())
 
     @property
-    def has_int4(self) -> bool:
+    def has_codes(self) -> bool:
         return bool(self._passes)
 
     @property

@@ -42,6 +42,10 @@ class QuantizedLinear:
         self._places = [slice(end - part.n_out, end) for part, end in zip(parts, ends, strict=True)]
 
     @property
+    def has_codes(self) -> bool:
+        return True
+
+    @property
     def n_bytes(self) -> int:
         return sum(part.n_bytes for part in self._parts)
 

@@ -1,60 +1,60 @@
-"""A GGUF file's tensors as a decoder's weights on a GPU, in the formats that they have in the file.
+"""A GGUF file's tensors as a decoder's weights on a GPU: quantized matrices keep their codes, and there is no second copy.
 
-It owns which tensors keep their codes, and how much memory they all take. `weights.loader` does the rest.
+It owns the form of products there. `weights.loader` reads the file.
 """
 
 from __future__ import annotations
 
-from math import prod
+from itertools import groupby
 
 import torch
-from gguf import GGMLQuantizationType as Q
-from torch import Tensor
 
 from portico_engine.kernels.quantized_layout import Packed, pack
-from portico_engine.weights.blocks import FORMATS, read_blocks
-from portico_engine.weights.gguf_file import GGUFFile
+from portico_engine.weights.blocks import Affine
 from portico_engine.weights.linear import Product
 from portico_engine.weights.linear_cuda import CudaLinear, QuantizedLinear
-from portico_engine.weights.loader import Reader, ordered
+from portico_engine.weights.loader import Part, Reader, ordered
 
-_BFLOAT16 = 16
-_SCALE = 16  # bits of a scale or an offset
+_GROUPS = (16, 32)
 
 
 class CudaReader(Reader):
-    """`Reader` for a GPU. Matrices of a format that has no codes here become bfloat16."""
+    """Codes where all parts are quantized and `codes` allows, else bfloat16."""
 
-    def linear(self, *parts: tuple[str, int, Tensor | None], n_in: int) -> Product:
-        kinds = [self.file.tensors[f"{name}.weight"].type for name, _, _ in parts if f"{name}.weight" in self.file.tensors]
-        if not self.codes or len(kinds) < len(parts) or not FORMATS.keys() >= set(kinds):
+    def linear(self, *parts: Part, n_in: int) -> Product:
+        if not self.codes or not self.all_quantized(parts):
             return CudaLinear(self.stacked(parts, n_in), self.biases(parts))
-        packed: list[Packed] = []
-        at = 0
-        while at < len(parts):  # neighbours of one format are one product
-            same = next((i for i in range(at, len(parts)) if kinds[i] != kinds[at]), len(parts))
-            packed.append(self._packed(parts[at:same], kinds[at], n_in))
-            at = same
-        return QuantizedLinear(packed, self.biases(parts))
+        read = [self._affine(part, n_in) for part in parts]
+        return QuantizedLinear(
+            [_pack(list(alike)) for _, alike in groupby(read, _form)],
+            self.biases(parts),
+        )
 
     def embedding(self, name: str, n_out: int, n_in: int) -> Product:
-        return self.linear((name, n_out, None), n_in=n_in)
+        return self.linear(Part(name, n_out), n_in=n_in)
 
-    def _packed(self, parts: tuple[tuple[str, int, Tensor | None], ...], kind: Q, n_in: int) -> Packed:
-        rows = []
-        for name, n_out, order in parts:
-            self.expect(f"{name}.weight", (n_out, n_in))
-            raw = torch.from_numpy(self.file.raw(f"{name}.weight").copy()).to(self.device)
-            rows.append(ordered(raw, order))
-        return pack(read_blocks(torch.cat(rows), kind))
-
-
-def device_bytes(file: GGUFFile) -> int:
-    """Memory that the file's tensors take on a GPU."""
-    return sum(prod(info.shape) * _bits_per_weight(info.type) for info in file.tensors.values()) // 8
+    def _affine(self, part: Part, n_in: int) -> Affine:
+        name = f"{part.name}.weight"
+        self.expect(name, (part.n_out, n_in))
+        codes, scale, offset, bits, zero = self.affine(name, _GROUPS)
+        self.check_finite(name, scale.half())  # as it is kept
+        if offset is not None:
+            self.check_finite(name, offset.half())
+            offset = ordered(offset, part.order)
+        return Affine(ordered(codes, part.order), ordered(scale, part.order), offset, bits, zero)
 
 
-def _bits_per_weight(kind: Q) -> float:
-    if kind not in FORMATS:
-        return _BFLOAT16
-    ...
+def _form(matrix: Affine) -> tuple[int, int, int, bool]:
+    return matrix.bits, matrix.zero, matrix.group, matrix.offset is not None
+
+
+def _pack(alike: list[Affine]) -> Packed:
+    """Neighbours of one format are one matrix."""
+    offsets = [matrix.offset for matrix in alike if matrix.offset is not None]
+    return pack(
+        alike[0]._replace(
+            codes=torch.cat([matrix.codes for matrix in alike]),
+            scale=torch.cat([matrix.scale for matrix in alike]),
+            offset=torch.cat(offsets) if offsets else None,
+        )
+    )

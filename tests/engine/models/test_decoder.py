@@ -7,18 +7,16 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
-import torch
 
+from engine.models.parity import TOKENS, agreement, divergence, our_logits
 from engine.tiny_model import write_tiny_llama
 from portico_engine import ModelError
-from portico_engine.executors.protocol import Row, StepPlan
 from portico_engine.executors.torch_cpu import TorchCPUExecutor
 from portico_engine.models.config import read_config
 from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.linear import int4_supported
 from reference_decoder import ReferenceDecoder
 
-TOKENS = tuple(int(t) for t in np.random.default_rng(3).integers(3, 260, 70))
 Q = gguf.GGMLQuantizationType
 
 
@@ -33,21 +31,9 @@ def linear_scaling(writer: gguf.GGUFWriter) -> None:
 
 def closeness(path: Path, chunks: list[int], *, int4: bool) -> tuple[float, float]:
     """Mean KL(reference || ours) over all positions, and the share of positions with the same likeliest token."""
-    file = GGUFFile(path)
-    reference = ReferenceDecoder(file).logits(TOKENS).log_softmax(-1)
-    executor = TorchCPUExecutor.load(file, context_length=128, kv_tokens=128, int4=int4)
-    table = tuple(reversed(range(8)))  # no two neighbours
-    out, at = [], 0
-    for count in chunks:
-        piece = TOKENS[at : at + count]
-        row = Row(0, piece, at, table, want=tuple(range(count)), targets=piece)
-        out.append(torch.from_numpy(executor.submit(StepPlan((row,))).logits.copy()))
-        at += count
-    assert at == len(TOKENS)
-    ours = torch.cat(out).log_softmax(-1)
-    divergence = (reference.exp() * (reference - ours)).sum(-1).mean()
-    same = (reference.argmax(-1) == ours.argmax(-1)).float().mean()
-    return float(divergence), float(same)
+    reference = ReferenceDecoder(GGUFFile(path)).logits(TOKENS).log_softmax(-1)
+    ours = our_logits(path, chunks, int4=int4)
+    return divergence(reference, ours), agreement(reference, ours)
 
 
 @pytest.mark.parametrize(
@@ -111,4 +97,14 @@ def test_numbers_that_dont_fit_together_are_named(tmp_path: Path, customize: obj
         assert read_config(GGUFFile(path)).context_length == 0xFFFFFFFF
         return
     with pytest.raises(ModelError, match=message):
+        TorchCPUExecutor.load(GGUFFile(path), context_length=128, kv_tokens=128)
+
+
+def test_a_tensor_that_holds_nan_is_named(tmp_path: Path) -> None:
+    path = write_tiny_llama(tmp_path / "tiny.gguf", quantization=Q.F32)
+    info = GGUFFile(path).tensors["blk.1.ffn_down.weight"]
+    with path.open("r+b") as file:
+        file.seek(info.offset + 400)
+        file.write(np.array([np.nan], np.float32).tobytes())
+    with pytest.raises(ModelError, match=r"blk\.1\.ffn_down\.weight holds numbers that are none"):
         TorchCPUExecutor.load(GGUFFile(path), context_length=128, kv_tokens=128)
