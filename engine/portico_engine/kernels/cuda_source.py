@@ -50,7 +50,7 @@ def _compile(path: Path, options: list[str]) -> bytes:
         log = b" " * _checked(nvrtc.nvrtcGetProgramLogSize(program))
         nvrtc.nvrtcGetProgramLog(program, log)
         raise RuntimeError(f"{path.name} can't be compiled with {' '.join(options)}: {log.decode(errors='replace')}")
-    binary = b" " * _checked(nvrtc.nvrtcGetCUBINSize(program))
+    binary = bytes(_checked(nvrtc.nvrtcGetCUBINSize(program)))
     nvrtc.nvrtcGetCUBIN(program, binary)
     nvrtc.nvrtcDestroyProgram(program)
     return binary

@@ -1,16 +1,15 @@
 // Products with a matrix in its file's own quantization, on tensor cores; quantized.py says how codes and scales lie in memory.
 //
 // A warp takes tiles of 16 rows x 128 columns. It makes bfloat16 numbers of the codes, which is exact, multiplies them with 8
-// tokens at a time (m16n8k16, sums in float32), and applies a group's scale to its sum. Warps of a block share the columns of
-// its rows between them. Compiled for each format with
+// tokens at a time (m16n8k16, sums in float32), and applies a group's scale to its sum. Compiled for each format with
 //   HIGH         bits of a code above its lower 4: 0, 1, 2 or 4
 //   ZERO         what is subtracted from a code
 //   OFFSET       1 where each group has an offset beside its scale
 //   GROUP        columns with one scale, 16 or 32
 //   TOKENS       tokens of a block, in eights
 //   ROWS         tiles of 16 rows that a warp has at once
-//   WARPS        of a block
-//   AHEAD        tiles of columns that are read ahead
+//   ROW_WARPS    warps of a block with rows of their own; they share tokens, in the L1 cache
+//   COLUMN_WARPS for each of them, warps that share the columns between them
 //   SCALE_FIRST  1 to scale the codes and round them to bfloat16 instead of scaling sums: less work for many tokens
 //   RAGGED       1 where the columns are no multiple of 128
 //   WIDE         1 for a result in float32, else bfloat16
@@ -26,8 +25,9 @@ typedef unsigned short u16;
 #define GROUPS (TILE_COLUMNS / GROUP)
 #define SCALE_WORDS (GROUPS * (1 + OFFSET) / 2)
 #define HIGH_WORDS (HIGH ? HIGH : 1)
-// Codes of 4 bits become 128 + code by their bits alone; what is too much is taken from the offset, times the tokens' sums.
-#define BIASED (HIGH == 0 && !SCALE_FIRST)
+// Codes of 4 bits become 128 + code by their bits alone; what is too much is taken from the offset.
+#define BIASED (HIGH == 0)
+#define WARPS (ROW_WARPS * COLUMN_WARPS)
 #define NEEDS_SUMS (!SCALE_FIRST && (OFFSET || BIASED))
 
 #if WIDE
@@ -76,6 +76,12 @@ __device__ __forceinline__ u32 twice(float value) {  // in bfloat16
   return out;
 }
 
+__device__ __forceinline__ u32 both_rounded(float low, float high) {
+  u32 out;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(out) : "f"(high), "f"(low));
+  return out;
+}
+
 __device__ __forceinline__ u16 rounded(float value) {
   u16 out;
   asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(out) : "f"(value));
@@ -88,7 +94,7 @@ __device__ __forceinline__ float half_at(const u32* words, int i) {
   return out;
 }
 
-// Two neighbouring codes of a lane's 8 in a group of 32 columns, as bfloat16 less ZERO: the pair is 0 to 3.
+// Two neighbouring codes of a lane's 8 in a group of 32 columns, as bfloat16, less ZERO unless BIASED: the pair is 0 to 3.
 __device__ __forceinline__ u32 codes_of(const u32 (&low)[4], const u32 (&high)[HIGH_WORDS], int group32, int pair) {
   u32 code = ((low[group32] >> (4 * pair)) & 0x000F000F) | 0x43004300;  // 128 + the lower 4 bits
 #if HIGH
@@ -96,10 +102,8 @@ __device__ __forceinline__ u32 codes_of(const u32 (&low)[4], const u32 (&high)[H
   const int shift = (4 * HIGH * group32) % 16 + HIGH * pair;
   const u32 above = ((high[HIGH * group32 / 4] >> shift) & mask) | 0x45004500;  // 2048 + 16 times the upper bits
   return multiply_add(code, ONE, multiply_add(above, ONE, twice(-(2048.0f + 128.0f + ZERO))));
-#elif BIASED
-  return code;
 #else
-  return multiply_add(code, ONE, twice(-(128.0f + ZERO)));
+  return code;
 #endif
 }
 
@@ -113,13 +117,17 @@ __device__ __forceinline__ Scale scale_of(const u32 (&words)[SCALE_WORDS], int g
   return out;
 }
 
+__device__ __forceinline__ u32 scaled(u32 codes, const Scale& by) {
+  return both_rounded(by.scale * __uint_as_float(codes << 16) + by.offset, by.scale * __uint_as_float(codes & 0xFFFF0000) + by.offset);
+}
+
 // y[token][row] of `n` tokens x[token][column] and `n_out` rows; blocks are (rows, tokens).
 extern "C" __global__ void __launch_bounds__(32 * WARPS) product(
     const u16* __restrict__ x, const u32* __restrict__ low, const u32* __restrict__ high, const u32* __restrict__ scales,
     const u16* __restrict__ bias, Out* __restrict__ y, int n, int n_in, int n_out, int y_stride) {
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, quarter = lane % 4;
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, quarter = lane % 4, first_column_tile = warp % COLUMN_WARPS;
   const int columns = (n_in + TILE_COLUMNS - 1) / TILE_COLUMNS, tiles = (n_out + 15) / 16;  // of the matrix, in tiles
-  const int first_token = blockIdx.y * TOKENS * 8, first_tile = blockIdx.x * ROWS;
+  const int first_token = blockIdx.y * TOKENS * 8, block_tile = blockIdx.x * ROW_WARPS * ROWS;
 
   const u16* inputs_at[TOKENS];  // those past the last token or row read the last one's; their results are dropped
 #pragma unroll
@@ -127,39 +135,35 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) product(
   const u32 *low_at[ROWS], *high_at[ROWS], *scales_at[ROWS];
 #pragma unroll
   for (int r = 0; r < ROWS; r++) {
-    const long tile = (long)min(first_tile + r, tiles - 1) * columns + warp;
+    const long tile = (long)min(block_tile + warp / COLUMN_WARPS * ROWS + r, tiles - 1) * columns + first_column_tile;
     low_at[r] = low + (tile * 64 + lane) * 4;
     high_at[r] = high + (tile * 64 + lane) * HIGH;
     scales_at[r] = scales + (tile * 16 + lane / 4) * SCALE_WORDS;
   }
-  Tile next[AHEAD][ROWS];
-  const auto fetch = [&](Tile (&to)[ROWS]) {
+  Tile next[ROWS];
+  const auto fetch = [&]() {
 #pragma unroll
     for (int r = 0; r < ROWS; r++) {
 #pragma unroll
       for (int side = 0; side < 2; side++) {
-        stream(to[r].low[side], low_at[r] + side * 32 * 4);
-        if (HIGH) stream(to[r].high[side], high_at[r] + side * 32 * HIGH);
-        stream(to[r].scales[side], scales_at[r] + side * 8 * SCALE_WORDS);
+        stream(next[r].low[side], low_at[r] + side * 32 * 4);
+        if (HIGH) stream(next[r].high[side], high_at[r] + side * 32 * HIGH);
+        stream(next[r].scales[side], scales_at[r] + side * 8 * SCALE_WORDS);
       }
-      low_at[r] += WARPS * 64 * 4;
-      high_at[r] += WARPS * 64 * HIGH;
-      scales_at[r] += WARPS * 16 * SCALE_WORDS;
+      low_at[r] += COLUMN_WARPS * 64 * 4;
+      high_at[r] += COLUMN_WARPS * 64 * HIGH;
+      scales_at[r] += COLUMN_WARPS * 16 * SCALE_WORDS;
     }
   };
 
   Sums total[ROWS][TOKENS] = {};
-#pragma unroll
-  for (int a = 0; a < AHEAD; a++)
-    if (warp + a * WARPS < columns) fetch(next[a]);
-  for (int column = warp; column < columns;)
-#pragma unroll
-  for (int a = 0; a < AHEAD; a++, column += WARPS) {
-    if (AHEAD > 1 && column >= columns) break;
+  if (first_column_tile < columns) fetch();
+#pragma unroll 1
+  for (int column = first_column_tile; column < columns; column += COLUMN_WARPS) {
     Tile now[ROWS];
 #pragma unroll
-    for (int r = 0; r < ROWS; r++) now[r] = next[a][r];
-    if (column + AHEAD * WARPS < columns) fetch(next[a]);
+    for (int r = 0; r < ROWS; r++) now[r] = next[r];
+    if (column + COLUMN_WARPS < columns) fetch();
     const int first_column = column * TILE_COLUMNS;
 #pragma unroll
     for (int group32 = 0; group32 < 4; group32++) {
@@ -195,7 +199,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) product(
           for (int i = 0; i < 4; i++) {
             const int side = i % 2, pair = half * 2 + i / 2;
             a[i] = codes_of(tile.low[side], tile.high[side], group32, pair);
-            if (SCALE_FIRST) a[i] = multiply_add(a[i], twice(scale[side].scale), OFFSET ? twice(scale[side].offset) : 0x80008000);
+            if (SCALE_FIRST) a[i] = scaled(a[i], scale[side]);
           }
 #pragma unroll
           for (int m = 0; m < TOKENS; m++) {
@@ -216,28 +220,32 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) product(
     }
   }
 
+  // The warps' sums are added up, for 8 tokens at a time.
   const int height = ROWS * 16, stride = height + 4;  // a stride that spreads the lanes over the banks
-  __shared__ float parts[WARPS][TOKENS * 8 * (ROWS * 16 + 4)];
+  __shared__ float parts[WARPS][8 * (ROWS * 16 + 4)];
 #pragma unroll
-  for (int r = 0; r < ROWS; r++)
+  for (int m = 0; m < TOKENS; m++) {
+    if (first_token + m * 8 >= n) break;
+    if (m) __syncthreads();
 #pragma unroll
-    for (int m = 0; m < TOKENS; m++)
+    for (int r = 0; r < ROWS; r++)
 #pragma unroll
       for (int i = 0; i < 4; i++)
-        parts[warp][(m * 8 + quarter * 2 + i % 2) * stride + r * 16 + lane / 4 + (i / 2) * 8] = total[r][m].at[i];
-  __syncthreads();
-  for (int i = threadIdx.x; i < height * TOKENS * 8; i += 32 * WARPS) {
-    const int token = first_token + i / height, row = first_tile * 16 + i % height;
-    if (token >= n) break;
-    if (row >= n_out) continue;
-    float sum = bias ? __uint_as_float((u32)bias[row] << 16) : 0.0f;
+        parts[warp][(quarter * 2 + i % 2) * stride + r * 16 + lane / 4 + (i / 2) * 8] = total[r][m].at[i];
+    __syncthreads();
+    for (int i = threadIdx.x; i < ROW_WARPS * height * 8; i += 32 * WARPS) {
+      const int of = i / height % ROW_WARPS, token = i / height / ROW_WARPS, row = (block_tile + of * ROWS) * 16 + i % height;
+      if (first_token + m * 8 + token >= n || row >= n_out) continue;
+      float sum = bias ? __uint_as_float((u32)bias[row] << 16) : 0.0f;
 #pragma unroll
-    for (int w = 0; w < WARPS; w++) sum += parts[w][i / height * stride + i % height];
+      for (int w = 0; w < COLUMN_WARPS; w++) sum += parts[of * COLUMN_WARPS + w][token * stride + i % height];
+      Out& to = y[(long)(first_token + m * 8 + token) * y_stride + row];
 #if WIDE
-    y[(long)token * y_stride + row] = sum;
+      to = sum;
 #else
-    y[(long)token * y_stride + row] = rounded(sum);
+      to = rounded(sum);
 #endif
+    }
   }
 }
 

@@ -25,19 +25,28 @@ class Variant(NamedTuple):
 
     tokens: int
     rows: int
-    warps: int
+    row_warps: int
+    column_warps: int
     scale_first: bool
 
 
 # Up to so many tokens.
-_VARIANTS = {8: Variant(1, 1, 8, False), 16: Variant(2, 2, 8, False), 32: Variant(4, 2, 8, True), 64: Variant(8, 2, 4, True)}
+_VARIANTS = {
+    8: Variant(1, 1, 1, 8, False),
+    16: Variant(2, 1, 1, 8, False),
+    32: Variant(4, 2, 2, 4, True),
+    64: Variant(8, 2, 2, 2, True),
+}
 
 
 def product(x: Tensor, matrix: Packed, out: Tensor, bias: Tensor | None = None) -> None:
     """out = x W^T (+ bias): x bf16 [n, in]; out bf16 or float32 [n, out], whose rows may be part of wider ones."""
-    n = x.shape[0]
-    variant = next((variant for most, variant in _VARIANTS.items() if n <= most), _VARIANTS[64])
-    run(variant, x, matrix, out, bias)
+    run(variant_for(x.shape[0]), x, matrix, out, bias)
+
+
+def variant_for(n: int) -> Variant:
+    """The fastest for so many tokens."""
+    return next((variant for most, variant in _VARIANTS.items() if n <= most), _VARIANTS[64])
 
 
 def run(variant: Variant, x: Tensor, matrix: Packed, out: Tensor, bias: Tensor | None = None) -> None:
@@ -45,9 +54,11 @@ def run(variant: Variant, x: Tensor, matrix: Packed, out: Tensor, bias: Tensor |
     n, n_in = x.shape
     assert x.is_contiguous()
     assert (n, n_in, out.stride(1)) == (out.shape[0], matrix.n_in, 1)
-    blocks = -(-matrix.n_out // (TILE_ROWS * variant.rows)), -(-n // (8 * variant.tokens))
+    if n == 0:
+        return
+    blocks = -(-matrix.n_out // (TILE_ROWS * variant.rows * variant.row_warps)), -(-n // (8 * variant.tokens))
     _module(_format(matrix), variant, out.dtype == torch.float32, x.device).launch(
-        "product", blocks, 32 * variant.warps,
+        "product", blocks, 32 * variant.row_warps * variant.column_warps,
         x, matrix.low, matrix.high, matrix.scales, bias, out, n, n_in, matrix.n_out, out.stride(0),
     )  # fmt: skip
 

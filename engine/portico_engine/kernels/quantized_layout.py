@@ -4,8 +4,9 @@ It owns that order, in plain torch on any device. It knows no products.
 
 Tiles have 16 rows and 128 columns; missing rows and columns have scale 0. In a tile, lane g * 4 + t of a warp has rows g and
 g + 8, and of each 32 columns the eight from 8 t, or, where each 16 have a scale, the four from 4 t and the four from 16 + 4 t:
-what the tensor cores' m16n8k16 wants of it, columns being in any order there. A lane's 8 codes lie in pairs, so that shifting and masking once yields two 16-bit numbers; bits above the lower four, where a
-format has them, lie in a plane of their own in the same order.
+what the tensor cores' m16n8k16 wants of it, columns being in any order there. A lane's 8 codes lie in pairs, so that shifting
+and masking once yields two 16-bit numbers; bits above the lower four, where a format has them, lie in a plane of their own in
+the same order.
 """
 
 from __future__ import annotations

@@ -55,7 +55,11 @@ def unpack(raw: Tensor, kind: Q) -> Affine:
     codes, scale, offset = form.read(raw.view(-1, GGML_QUANT_SIZES[kind][1]))
     rows = raw.shape[0]
     return Affine(
-        codes.reshape(rows, -1), scale.reshape(rows, -1), None if offset is None else offset.reshape(rows, -1), form.bits, form.zero
+        codes.reshape(rows, -1),
+        scale.reshape(rows, -1),
+        None if offset is None else offset.reshape(rows, -1),
+        form.bits,
+        form.zero,
     )
 
 

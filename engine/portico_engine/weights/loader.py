@@ -1,7 +1,7 @@
 """A GGUF file's tensors as a decoder's weights in torch.
 
-It owns names, the stacking of matrices that read the same input, the undoing of the converter's rotary permutation, and the form
-that weights have on a CPU. It knows neither KV nor batches; block formats are `blocks`', and a GPU's forms `loader_cuda`'s.
+It owns names, the stacking of matrices that read the same input, the undoing of the converter's rotary permutation, and the
+form that weights have on a CPU. It knows neither KV nor batches; block formats are `blocks`', a GPU's forms `loader_cuda`'s.
 """
 
 from __future__ import annotations
@@ -139,7 +139,9 @@ class Reader(ABC):
         if info.type in FORMATS and FORMATS[info.type].group in groups:
             return unpack(self._raw(name), info.type)
         spans = [eight_bit(self._float_rows(name, rows)) for rows in _spans(*info.shape)]
-        return spans[0]._replace(codes=torch.cat([span.codes for span in spans]), scale=torch.cat([span.scale for span in spans]))
+        return spans[0]._replace(
+            codes=torch.cat([span.codes for span in spans]), scale=torch.cat([span.scale for span in spans])
+        )
 
     def all_quantized(self, parts: Iterable[Part]) -> bool:
         """Have all of them codes?"""
@@ -225,7 +227,8 @@ class CPUReader(Reader):
             return
         for together in zip_longest(*(self._passes_of(part) for part in parts)):
             made = [
-                nothing(part.n_out, n_in, self.device) if one is None else one for one, part in zip(together, parts, strict=True)
+                nothing(part.n_out, n_in, self.device) if one is None else one
+                for one, part in zip(together, parts, strict=True)
             ]
             yield Codes(torch.cat([codes for codes, _ in made]), torch.cat([scales for _, scales in made], 1))
 
