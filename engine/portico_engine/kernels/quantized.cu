@@ -8,8 +8,7 @@
 //   GROUP        columns with one scale, 16 or 32
 //   TOKENS       tokens of a block, in eights
 //   ROWS         tiles of 16 rows that a warp has at once
-//   ROW_WARPS    warps of a block with rows of their own; they share tokens, in the L1 cache
-//   COLUMN_WARPS for each of them, warps that share the columns between them
+//   WARPS        of a block, which share the columns between them
 //   SCALE_FIRST  1 to scale the codes and round them to bfloat16 instead of scaling sums: less work for many tokens
 //   RAGGED       1 where the columns are no multiple of 128
 //   WIDE         1 for a result in float32, else bfloat16
@@ -27,7 +26,6 @@ typedef unsigned short u16;
 #define HIGH_WORDS (HIGH ? HIGH : 1)
 // Codes of 4 bits become 128 + code by their bits alone; what is too much is taken from the offset.
 #define BIASED (HIGH == 0)
-#define WARPS (ROW_WARPS * COLUMN_WARPS)
 #define NEEDS_SUMS (!SCALE_FIRST && (OFFSET || BIASED))
 
 #if WIDE
@@ -125,9 +123,9 @@ __device__ __forceinline__ u32 scaled(u32 codes, const Scale& by) {
 extern "C" __global__ void __launch_bounds__(32 * WARPS) product(
     const u16* __restrict__ x, const u32* __restrict__ low, const u32* __restrict__ high, const u32* __restrict__ scales,
     const u16* __restrict__ bias, Out* __restrict__ y, int n, int n_in, int n_out, int y_stride) {
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, quarter = lane % 4, first_column_tile = warp % COLUMN_WARPS;
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, quarter = lane % 4;
   const int columns = (n_in + TILE_COLUMNS - 1) / TILE_COLUMNS, tiles = (n_out + 15) / 16;  // of the matrix, in tiles
-  const int first_token = blockIdx.y * TOKENS * 8, block_tile = blockIdx.x * ROW_WARPS * ROWS;
+  const int first_token = blockIdx.y * TOKENS * 8, first_tile = blockIdx.x * ROWS;
 
   const u16* inputs_at[TOKENS];  // those past the last token or row read the last one's; their results are dropped
 #pragma unroll
@@ -135,7 +133,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) product(
   const u32 *low_at[ROWS], *high_at[ROWS], *scales_at[ROWS];
 #pragma unroll
   for (int r = 0; r < ROWS; r++) {
-    const long tile = (long)min(block_tile + warp / COLUMN_WARPS * ROWS + r, tiles - 1) * columns + first_column_tile;
+    const long tile = (long)min(first_tile + r, tiles - 1) * columns + warp;
     low_at[r] = low + (tile * 64 + lane) * 4;
     high_at[r] = high + (tile * 64 + lane) * HIGH;
     scales_at[r] = scales + (tile * 16 + lane / 4) * SCALE_WORDS;
@@ -150,20 +148,20 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) product(
         if (HIGH) stream(next[r].high[side], high_at[r] + side * 32 * HIGH);
         stream(next[r].scales[side], scales_at[r] + side * 8 * SCALE_WORDS);
       }
-      low_at[r] += COLUMN_WARPS * 64 * 4;
-      high_at[r] += COLUMN_WARPS * 64 * HIGH;
-      scales_at[r] += COLUMN_WARPS * 16 * SCALE_WORDS;
+      low_at[r] += WARPS * 64 * 4;
+      high_at[r] += WARPS * 64 * HIGH;
+      scales_at[r] += WARPS * 16 * SCALE_WORDS;
     }
   };
 
   Sums total[ROWS][TOKENS] = {};
-  if (first_column_tile < columns) fetch();
+  if (warp < columns) fetch();
 #pragma unroll 1
-  for (int column = first_column_tile; column < columns; column += COLUMN_WARPS) {
+  for (int column = warp; column < columns; column += WARPS) {
     Tile now[ROWS];
 #pragma unroll
     for (int r = 0; r < ROWS; r++) now[r] = next[r];
-    if (column + COLUMN_WARPS < columns) fetch();
+    if (column + WARPS < columns) fetch();
     const int first_column = column * TILE_COLUMNS;
 #pragma unroll
     for (int group32 = 0; group32 < 4; group32++) {
@@ -233,13 +231,13 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) product(
       for (int i = 0; i < 4; i++)
         parts[warp][(quarter * 2 + i % 2) * stride + r * 16 + lane / 4 + (i / 2) * 8] = total[r][m].at[i];
     __syncthreads();
-    for (int i = threadIdx.x; i < ROW_WARPS * height * 8; i += 32 * WARPS) {
-      const int of = i / height % ROW_WARPS, token = i / height / ROW_WARPS, row = (block_tile + of * ROWS) * 16 + i % height;
-      if (first_token + m * 8 + token >= n || row >= n_out) continue;
+    for (int i = threadIdx.x; i < height * 8; i += 32 * WARPS) {
+      const int token = first_token + m * 8 + i / height, row = first_tile * 16 + i % height;
+      if (token >= n || row >= n_out) continue;
       float sum = bias ? __uint_as_float((u32)bias[row] << 16) : 0.0f;
 #pragma unroll
-      for (int w = 0; w < COLUMN_WARPS; w++) sum += parts[of * COLUMN_WARPS + w][token * stride + i % height];
-      Out& to = y[(long)(first_token + m * 8 + token) * y_stride + row];
+      for (int w = 0; w < WARPS; w++) sum += parts[w][i / height * stride + i % height];
+      Out& to = y[(long)token * y_stride + row];
 #if WIDE
       to = sum;
 #else

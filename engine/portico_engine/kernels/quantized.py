@@ -25,18 +25,12 @@ class Variant(NamedTuple):
 
     tokens: int
     rows: int
-    row_warps: int
-    column_warps: int
+    warps: int
     scale_first: bool
 
 
 # Up to so many tokens.
-_VARIANTS = {
-    8: Variant(1, 1, 1, 8, False),
-    16: Variant(2, 1, 1, 8, False),
-    32: Variant(4, 2, 2, 4, True),
-    64: Variant(8, 2, 2, 2, True),
-}
+_VARIANTS = {8: Variant(1, 1, 8, False), 16: Variant(2, 1, 8, True), 32: Variant(4, 2, 8, True), 64: Variant(8, 2, 4, True)}
 
 
 def product(x: Tensor, matrix: Packed, out: Tensor, bias: Tensor | None = None) -> None:
@@ -56,9 +50,9 @@ def run(variant: Variant, x: Tensor, matrix: Packed, out: Tensor, bias: Tensor |
     assert (n, n_in, out.stride(1)) == (out.shape[0], matrix.n_in, 1)
     if n == 0:
         return
-    blocks = -(-matrix.n_out // (TILE_ROWS * variant.rows * variant.row_warps)), -(-n // (8 * variant.tokens))
+    blocks = -(-matrix.n_out // (TILE_ROWS * variant.rows)), -(-n // (8 * variant.tokens))
     _module(_format(matrix), variant, out.dtype == torch.float32, x.device).launch(
-        "product", blocks, 32 * variant.row_warps * variant.column_warps,
+        "product", blocks, 32 * variant.warps,
         x, matrix.low, matrix.high, matrix.scales, bias, out, n, n_in, matrix.n_out, out.stride(0),
     )  # fmt: skip
 
