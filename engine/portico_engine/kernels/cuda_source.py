@@ -23,11 +23,12 @@ class Module:
 
     def __init__(self, path: Path, defines: Mapping[str, int], device: torch.device) -> None:
         major, minor = torch.cuda.get_device_capability(device)
-        options = ["--std=c++17", f"--gpu-architecture=sm_{major}{minor}", *(f"-D{k}={v}" for k, v in defines.items())]
+        options = ["--std=c++17", f"--gpu-architecture=sm_{major}{minor}", f"--include-path={path.parent}"]
+        options += [f"-D{name}={value}" for name, value in defines.items()]
         self._library = _checked(driver.cuLibraryLoadData(_compile(path, options), [], [], 0, [], [], 0))
         self._kernels: dict[str, Any] = {}
 
-    def launch(self, name: str, grid: tuple[int, int], threads: int, *arguments: _Argument) -> None:
+    def launch(self, name: str, grid: tuple[int, int, int], threads: int, *arguments: _Argument) -> None:
         """Start a kernel: tensors are passed by address, None as a null pointer, integers as int."""
         if name not in self._kernels:
             kernel = _checked(driver.cuLibraryGetKernel(self._library, name.encode()))
@@ -35,7 +36,7 @@ class Module:
         values = tuple(a.data_ptr() if isinstance(a, Tensor) else a or 0 for a in arguments)
         types = tuple(ctypes.c_int if isinstance(a, int) else ctypes.c_void_p for a in arguments)
         stream = torch.cuda.current_stream().cuda_stream
-        _checked(driver.cuLaunchKernel(self._kernels[name], *grid, 1, threads, 1, 1, 0, stream, (values, types), 0))
+        _checked(driver.cuLaunchKernel(self._kernels[name], *grid, threads, 1, 1, 0, stream, (values, types), 0))
 
 
 @cache

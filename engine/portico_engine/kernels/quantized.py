@@ -1,11 +1,13 @@
-"""Products with quantized matrices, and their rows in bfloat16, by the kernels of quantized.cu.
+"""Products with quantized matrices, and their rows in bfloat16, by the kernels in cuda/.
 
-It owns the choice of a variant for the number of tokens, and launches. `quantized_layout` says how a matrix lies in memory and
-has the plain torch twin: `unpack(matrix).values()`.
+It owns the choice of kernel and variant for the number of tokens, and launches. `quantized_layout` says how a matrix lies in
+memory and has the plain torch twin: `unpack(matrix).values()`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -16,12 +18,13 @@ from torch import Tensor
 from portico_engine.kernels.cuda_source import Module
 from portico_engine.kernels.quantized_layout import TILE_COLUMNS, TILE_ROWS, Packed
 
-_SOURCE = Path(__file__).with_name("quantized.cu")
+_CUDA = Path(__file__).with_name("cuda")
 _THREADS = 256
+_BLOCKS_PER_PROCESSOR = 2  # of many_tokens.cu, which its registers allow
 
 
-class Variant(NamedTuple):
-    """How the work is cut; quantized.cu says what the words mean."""
+class FewTokens(NamedTuple):
+    """How few_tokens.cu cuts the work; it says what the words mean."""
 
     tokens: int
     rows: int
@@ -29,32 +32,74 @@ class Variant(NamedTuple):
     scale_first: bool
 
 
-# Up to so many tokens.
-_VARIANTS = {8: Variant(1, 1, 8, False), 16: Variant(2, 1, 8, True), 32: Variant(4, 2, 8, True), 64: Variant(8, 2, 4, True)}
+class ManyTokens(NamedTuple):
+    """How many_tokens.cu cuts the work."""
+
+    tokens: int
+    rows: int
+    warps: int
+
+
+# The fastest up to so many tokens.
+_FEW = {8: FewTokens(1, 1, 8, False), 16: FewTokens(2, 1, 8, True)}
+_MANY = {32: ManyTokens(4, 2, 4), 64: ManyTokens(8, 2, 4)}
 
 
 def product(x: Tensor, matrix: Packed, out: Tensor, bias: Tensor | None = None) -> None:
     """out = x W^T (+ bias): x bf16 [n, in]; out bf16 or float32 [n, out], whose rows may be part of wider ones."""
-    run(variant_for(x.shape[0]), x, matrix, out, bias)
-
-
-def variant_for(n: int) -> Variant:
-    """The fastest for so many tokens."""
-    return next((variant for most, variant in _VARIANTS.items() if n <= most), _VARIANTS[64])
-
-
-def run(variant: Variant, x: Tensor, matrix: Packed, out: Tensor, bias: Tensor | None = None) -> None:
-    """`product` by this variant."""
     n, n_in = x.shape
     assert x.is_contiguous()
     assert (n, n_in, out.stride(1)) == (out.shape[0], matrix.n_in, 1)
     if n == 0:
         return
-    blocks = -(-matrix.n_out // (TILE_ROWS * variant.rows)), -(-n // (8 * variant.tokens))
-    _module(_format(matrix), variant, out.dtype == torch.float32, x.device).launch(
-        "product", blocks, 32 * variant.warps,
+    if n <= max(_FEW):
+        _few_tokens(_FEW[min(most for most in _FEW if n <= most)], x, matrix, out, bias)
+    else:
+        _many_tokens(_MANY[min((most for most in _MANY if n <= most), default=max(_MANY))], x, matrix, out, bias)
+
+
+def prepare(matrices: Iterable[tuple[Packed, torch.dtype]]) -> None:
+    """Compile what products with these in this type need, side by side: one after another it takes seconds."""
+    settings = {
+        (source, _format(matrix), variant, dtype, matrix.low.device)
+        for matrix, dtype in matrices
+        for source, variants in (("few_tokens.cu", _FEW.values()), ("many_tokens.cu", _MANY.values()), ("rows.cu", [None]))
+        for variant in variants
+    }
+    with ThreadPoolExecutor() as pool:
+        for _ in pool.map(lambda each: _module(*each), settings):
+            pass
+
+
+def _few_tokens(variant: FewTokens, x: Tensor, matrix: Packed, out: Tensor, bias: Tensor | None) -> None:
+    n, n_in = x.shape
+    blocks = -(-matrix.n_out // (TILE_ROWS * variant.rows)), -(-n // (8 * variant.tokens)), 1
+    _module("few_tokens.cu", _format(matrix), variant, out.dtype, x.device).launch(
+        "few_tokens", blocks, 32 * variant.warps,
         x, matrix.low, matrix.high, matrix.scales, bias, out, n, n_in, matrix.n_out, out.stride(0),
     )  # fmt: skip
+
+
+def _many_tokens(variant: ManyTokens, x: Tensor, matrix: Packed, out: Tensor, bias: Tensor | None) -> None:
+    n, n_in = x.shape
+    blocks = -(-matrix.n_out // (TILE_ROWS * variant.rows * variant.warps)), -(-n // (8 * variant.tokens))
+    span, n_parts = _division(-(-n_in // TILE_COLUMNS), blocks[0] * blocks[1], x.device)
+    parts = torch.empty(n_parts, n, matrix.n_out, dtype=torch.float32, device=x.device) if n_parts > 1 else None
+    module = _module("many_tokens.cu", _format(matrix), variant, out.dtype, x.device)
+    module.launch(
+        "many_tokens", (*blocks, n_parts), 32 * variant.warps,
+        x, matrix.low, matrix.high, matrix.scales, bias, out, parts, n, n_in, matrix.n_out, out.stride(0), span,
+    )  # fmt: skip
+    if parts is not None:
+        blocks = -(-matrix.n_out // _THREADS), n
+        module.launch("add_parts", (*blocks, 1), _THREADS, parts, bias, out, n, matrix.n_out, out.stride(0), n_parts)
+
+
+def _division(columns: int, blocks: int, device: torch.device) -> tuple[int, int]:
+    """Tiles of columns a part, and parts: as many as give every processor of the GPU its blocks."""
+    room = _BLOCKS_PER_PROCESSOR * torch.cuda.get_device_properties(device).multi_processor_count
+    span = -(-columns // max(1, room // blocks))
+    return span, -(-columns // span)
 
 
 def rows(matrix: Packed, indices: Tensor) -> Tensor:
@@ -70,8 +115,8 @@ def slice_of(matrix: Packed, first: int, n: int) -> Tensor:
 def _rows(matrix: Packed, indices: Tensor | None, first: int, n: int) -> Tensor:
     out = torch.empty(n, matrix.n_in, dtype=torch.bfloat16, device=matrix.low.device)
     threads = n * -(-matrix.n_in // TILE_COLUMNS) * 16
-    _module(_format(matrix), _VARIANTS[8], False, out.device).launch(
-        "rows", (-(-threads // _THREADS), 1), _THREADS,
+    _module("rows.cu", _format(matrix), None, out.dtype, out.device).launch(
+        "rows", (-(-threads // _THREADS), 1, 1), _THREADS,
         matrix.low, matrix.high, matrix.scales, indices, out, first, n, matrix.n_in,
     )  # fmt: skip
     return out
@@ -90,6 +135,8 @@ def _format(matrix: Packed) -> _Format:
 
 
 @cache
-def _module(format_: _Format, variant: Variant, wide: bool, device: torch.device) -> Module:
-    defines = {name.upper(): int(value) for name, value in {**format_._asdict(), **variant._asdict(), "wide": wide}.items()}
-    return Module(_SOURCE, defines, device)
+def _module(
+    source: str, format_: _Format, variant: FewTokens | ManyTokens | None, dtype: torch.dtype, device: torch.device
+) -> Module:
+    settings = format_._asdict() | ({} if variant is None else variant._asdict()) | {"wide": dtype == torch.float32}
+    return Module(_CUDA / source, {name.upper(): int(value) for name, value in settings.items()}, device)

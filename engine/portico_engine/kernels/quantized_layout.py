@@ -1,4 +1,4 @@
-"""A quantized matrix as the kernels of quantized.cu read it: the order of codes and scales in memory, and back again.
+"""A quantized matrix as the kernels of cuda/ read it: the order of codes and scales in memory, and back again.
 
 It owns that order, in plain torch on any device. It knows no products.
 

@@ -15,8 +15,9 @@ from portico_engine.kernels import quantized
 from portico_engine.kernels.quantized_layout import Packed
 from portico_engine.weights.linear import Linear
 
-_KERNEL_ROWS = 128  # up to so many the kernels are faster, although 64 rows and more read the codes twice
-_SLICE = 1 << 25  # elements in bfloat16 at a time
+_KERNEL_ROWS = 192  # up to so many the kernels are faster, although they read the codes anew for each 64
+_SLICE = 1 << 26  # elements in bfloat16 at a time
+_SLICE_ROWS = 512  # and a multiple of so many rows: cuBLAS is slow with odd numbers
 
 
 class CudaLinear(Linear):
@@ -33,10 +34,10 @@ class CudaLinear(Linear):
 class QuantizedLinear:
     """`Product` with matrices stacked by rows, each in its own format. There is no copy in bfloat16."""
 
-    __slots__ = ("_bias", "_parts", "_places")
+    __slots__ = ("_bias", "_places", "parts")
 
     def __init__(self, parts: Sequence[Packed], bias: Tensor | None = None) -> None:
-        self._parts = tuple(parts)
+        self.parts = tuple(parts)
         self._bias = bias
         ends = [sum(part.n_out for part in parts[: i + 1]) for i in range(len(parts))]
         self._places = [slice(end - part.n_out, end) for part, end in zip(parts, ends, strict=True)]
@@ -47,7 +48,7 @@ class QuantizedLinear:
 
     @property
     def n_bytes(self) -> int:
-        return sum(part.n_bytes for part in self._parts)
+        return sum(part.n_bytes for part in self.parts)
 
     def __call__(self, x: Tensor) -> Tensor:
         return self._product(x, torch.bfloat16)
@@ -56,22 +57,19 @@ class QuantizedLinear:
         return self._product(x, torch.float32)
 
     def rows(self, indices: Tensor) -> Tensor:
-        (part,) = self._parts
+        (part,) = self.parts
         return quantized.rows(part, indices)
 
     def _product(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         out = torch.empty(x.shape[0], self._places[-1].stop, dtype=dtype, device=x.device)
-        run = _by_kernel if x.shape[0] <= _KERNEL_ROWS else _by_slices
-        for part, place in zip(self._parts, self._places, strict=True):
+        run = quantized.product if x.shape[0] <= _KERNEL_ROWS else _by_slices
+        for part, place in zip(self.parts, self._places, strict=True):
             run(x, part, out[:, place], None if self._bias is None else self._bias[place])
         return out
 
 
-_by_kernel = quantized.product
-
-
 def _by_slices(x: Tensor, matrix: Packed, out: Tensor, bias: Tensor | None) -> None:
-    step = max(1, _SLICE // matrix.n_in)
+    step = max(1, _SLICE // matrix.n_in // _SLICE_ROWS) * _SLICE_ROWS
     for first in range(0, matrix.n_out, step):
         n = min(step, matrix.n_out - first)
         weight = quantized.slice_of(matrix, first, n)

@@ -9,17 +9,25 @@ from itertools import groupby
 
 import torch
 
+from portico_engine.kernels.quantized import prepare
 from portico_engine.kernels.quantized_layout import Packed, pack
 from portico_engine.weights.blocks import Affine
 from portico_engine.weights.linear import Product
 from portico_engine.weights.linear_cuda import CudaLinear, QuantizedLinear
-from portico_engine.weights.loader import Part, Reader, ordered
+from portico_engine.weights.loader import DecoderWeights, Part, Progress, Reader, ordered
 
 _GROUPS = (16, 32)
 
 
 class CudaReader(Reader):
     """Codes where all parts are quantized and `codes` allows, else bfloat16."""
+
+    def weights(self, progress: Progress | None = None) -> DecoderWeights:
+        """`Reader.weights`, and the kernels for them compiled."""
+        weights = super().weights(progress)
+        products = [*((product, torch.bfloat16) for product in weights.products()), (weights.head, torch.float32)]
+        prepare((part, dtype) for made, dtype in products if isinstance(made, QuantizedLinear) for part in made.parts)
+        return weights
 
     def linear(self, *parts: Part, n_in: int) -> Product:
         if not self.codes or not self.all_quantized(parts):
