@@ -21,23 +21,12 @@ from engine_cpu import Ours, alternate
 from llama_reference import LlamaCpp
 from portico_engine import find_model
 from portico_engine.weights.gguf_file import GGUFFile
-from random_model import QWEN3_0_6B, QWEN3_MOE, Q, Recipe, write_random
+from random_model import QWEN3_0_6B, QWEN3_MOE, Q, Recipe, mixture, write_random
 from report import table, write
 
 CONTEXT = 256
 STEPS = (1, 4)
 EXPERTS = "experts"
-
-
-def mixture(kind: gguf.GGMLQuantizationType) -> Recipe:
-    """`_M`: more bits where they matter."""
-
-    def recipe(name: str, layer: int) -> gguf.GGMLQuantizationType:
-        n = QWEN3_0_6B.n_layers
-        more = layer < n // 8 or layer >= 7 * n // 8 or (layer - n // 8) % 3 == 2
-        return Q.Q6_K if layer < 0 or (name in ("attn_v", "ffn_down") and more) else kind
-
-    return recipe
 
 
 def pure(kind: gguf.GGMLQuantizationType, head: gguf.GGMLQuantizationType) -> Recipe:
@@ -48,9 +37,9 @@ def pure(kind: gguf.GGMLQuantizationType, head: gguf.GGMLQuantizationType) -> Re
 RECIPES: dict[str, Recipe] = {
     "Q4_0": pure(Q.Q4_0, Q.Q6_K),
     "Q4_1": pure(Q.Q4_1, Q.Q6_K),
-    "Q4_K_M": mixture(Q.Q4_K),
+    "Q4_K_M": mixture(Q.Q4_K, QWEN3_0_6B.n_layers),
     "Q5_0": pure(Q.Q5_0, Q.Q6_K),
-    "Q5_K_M": mixture(Q.Q5_K),
+    "Q5_K_M": mixture(Q.Q5_K, QWEN3_0_6B.n_layers),
     "Q6_K": pure(Q.Q6_K, Q.Q6_K),
     "Q8_0": pure(Q.Q8_0, Q.Q8_0),
     EXPERTS: pure(Q.Q4_0, Q.Q6_K),

@@ -1,11 +1,11 @@
 """How fast the engine is on one NVIDIA GPU: decode, prefill, and tool calls under a grammar over a shared prompt.
 
-    python benchmarks/engine_gpu.py [--models smollm2,8b] [--context 256] [--steps 64] [--calls 128]
+    python benchmarks/engine_gpu.py [--models smollm2,8b-q4_1,8b-q4_k_m] [--context 256] [--steps 64] [--calls 128]
 
-"8b" has the shape of Llama-3.1-8B and random weights in Q4_1, written to a temporary folder (6 GB). A decode step is one token
-of every sequence, picked greedily on the device, tokens back on the host; its share is that of the read bandwidth measured in
-the same run, counting each weight that a step reads once (in the form that it is read in) and the keys and values. Tool calls
-run in this process, without HTTP: N clients always have a call each in flight, 1,500 tokens of tools are the same for all.
+"8b" is the shape of Llama-3.1-8B with random weights, written to a temporary folder (6 GB). A decode step is one token of every
+sequence, picked greedily on the device, tokens back on the host; its share is that of the read bandwidth measured in the same
+run, counting each weight once in the form that it is kept in, and the keys and values. Tool calls run in this process, without
+HTTP: N clients always have a call each in flight, 1,500 tokens of tools are the same for all.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ from portico_engine.executors.torch_cuda import TorchCUDAExecutor
 from portico_engine.grammar import compile_tool_calls
 from portico_engine.sampling import Draw
 from portico_engine.weights.gguf_file import GGUFFile
-from random_model import LLAMA_8B, write_random
+from random_model import LLAMA_8B, Q, mixture, q4_1, write_random
 from report import percentile, table, write
 
 BATCHES = (1, 8, 64)
 PREFILL = 2048
 CLIENTS = (1, 16, 64)
+RECIPES = {"8b-q4_1": q4_1, "8b-q4_k_m": mixture(Q.Q4_K, LLAMA_8B.n_layers, embedding=Q.Q4_K)}
 GREEDY = Draw(SamplingParams(temperature=0), 0, 0)
 SUBJECTS = ("order", "patient", "invoice", "ticket", "branch", "shipment", "meeting", "sensor", "contract", "playlist")
 
@@ -59,9 +60,7 @@ def read_bandwidth() -> float:
 
 def step_bytes(executor: TorchCUDAExecutor, batch: int, context: int) -> int:
     """What a decode step has to read."""
-    weights = executor._decoder.weights
-    linears = [p for layer in weights.layers for p in (layer.qkv, layer.out, layer.gate_up, layer.down)]
-    read = sum(p.read_bytes(batch) for p in linears) + weights.head.weight.nbytes
+    read = sum(product.n_bytes for product in executor._decoder.weights.products())
     return read + batch * context * executor._decoder.config.kv_bytes_per_token
 
 
@@ -172,8 +171,11 @@ def measure(path: Path, args: argparse.Namespace, bandwidth: float) -> dict[str,
     executor = engine._executor
     assert isinstance(executor, TorchCUDAExecutor)
     figures |= {"load_s": time.perf_counter() - start, "numerics": executor.caps.numerics_id}
+    weights = executor._decoder.weights
+    kept = sum(product.n_bytes for product in {*weights.products(), weights.embedding})
+    figures |= {"file_gib": path.stat().st_size / 2**30, "weights_gib": kept / 2**30}
     figures["memory_gib"] = torch.cuda.memory_allocated() / 2**30
-    rows: list[list[Any]] = [["load", f"{figures['load_s']:.1f} s", f"{figures['memory_gib']:.1f} GiB"]]
+    rows: list[list[Any]] = [["load", f"{figures['load_s']:.1f} s", f"{figures['weights_gib']:.1f} GiB of weights"]]
     for batch in BATCHES:
         took = decode(executor, batch, args.context, args.steps)
         share = step_bytes(executor, batch, args.context) / took / bandwidth
@@ -194,7 +196,7 @@ def measure(path: Path, args: argparse.Namespace, bandwidth: float) -> dict[str,
 def main() -> None:
     """Measure, print, record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", default="smollm2,8b")
+    parser.add_argument("--models", default=",".join(["smollm2", *RECIPES]))
     parser.add_argument("--context", type=int, default=256)
     parser.add_argument("--steps", type=int, default=64)
     parser.add_argument("--calls", type=int, default=128)
@@ -207,7 +209,9 @@ def main() -> None:
     torch.cuda.empty_cache()
     for name in args.models.split(","):
         with tempfile.TemporaryDirectory() as folder:
-            path = default if name == "smollm2" else write_random(Path(folder) / "random-8b.gguf", LLAMA_8B, GGUFFile(default))
+            path = default
+            if name != "smollm2":
+                path = write_random(Path(folder) / f"random-{name}.gguf", LLAMA_8B, GGUFFile(default), RECIPES[name])
             figures[name] = measure(path, args, bandwidth)
         torch.cuda.empty_cache()
         write("engine_gpu", figures)

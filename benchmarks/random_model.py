@@ -74,6 +74,18 @@ def q4_1(name: str, layer: int) -> gguf.GGMLQuantizationType:
     return Q.Q8_0 if layer < 0 else Q.Q4_1
 
 
+def mixture(kind: gguf.GGMLQuantizationType, n_layers: int, embedding: gguf.GGMLQuantizationType = Q.Q6_K) -> Recipe:
+    """llama.cpp's `_M`: more bits where they matter, in `attn_v` and `ffn_down` of half of the layers, and in the head."""
+
+    def recipe(name: str, layer: int) -> gguf.GGMLQuantizationType:
+        if layer < 0:
+            return embedding if name == "token_embd" else Q.Q6_K
+        more = layer < n_layers // 8 or layer >= 7 * n_layers // 8 or (layer - n_layers // 8) % 3 == 2
+        return Q.Q6_K if name in ("attn_v", "ffn_down") and more else kind
+
+    return recipe
+
+
 def write_random(
     path: Path, config: DecoderConfig, tokenizer: GGUFFile, recipe: Recipe = q4_1, *, tied: bool = False, padded: bool = False
 ) -> Path:

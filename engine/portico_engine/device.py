@@ -49,8 +49,9 @@ def _obstacle() -> str | None:
     capability = torch.cuda.get_device_capability()
     if capability < _OLDEST:
         return f"{torch.cuda.get_device_name()} has compute capability {capability[0]}.{capability[1]}, and 8.0 is needed"
-    if importlib.util.find_spec("triton") is None:
-        return "Triton is not installed (pip install triton)"
+    for package, module in (("triton", "triton"), ("cuda-bindings", "cuda")):
+        if importlib.util.find_spec(module) is None:
+            return f"{package} is not installed (pip install {package})"
     return None
 
 

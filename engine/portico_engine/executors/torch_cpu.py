@@ -27,7 +27,7 @@ from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.decoder import Decoder
 from portico_engine.sampling import Pick, TopLogprobs, log_softmax_at, pick, unpack_mask
 from portico_engine.weights.linear import int4_supported
-from portico_engine.weights.loader import Progress, load_weights
+from portico_engine.weights.loader import CPUReader, Progress
 from portico_engine.weights.model_file import ModelFile
 
 
@@ -49,7 +49,7 @@ class TorchCPUExecutor:
         self._decoder = decoder
         self._kv = PagedKV(decoder.config, blocks)
         self._store: BlockStore | None = None
-        int4 = "-int4" if decoder.weights.has_int4 else ""
+        int4 = "-int4" if decoder.weights.has_codes else ""
         self.caps = Capabilities(
             blocks=blocks,
             rows=max_rows,
@@ -78,7 +78,7 @@ class TorchCPUExecutor:
         config = config or read_config(file)
         use_int4 = int4_supported() if int4 is None else int4
         with torch.inference_mode():
-            weights = load_weights(file, config, int4=use_int4, progress=progress)
+            weights = CPUReader(file, config, codes=use_int4).weights(progress)
             decoder = Decoder(config, weights, context_length)
         return cls(
             decoder,

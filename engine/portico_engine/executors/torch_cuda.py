@@ -25,8 +25,8 @@ from portico_engine.kernels import fused
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.decoder import Decoder
 from portico_engine.sampling import Pick, TopLogprobs
-from portico_engine.weights.linear_cuda import CudaLinear
-from portico_engine.weights.loader import Progress, load_weights
+from portico_engine.weights.loader import Progress
+from portico_engine.weights.loader_cuda import CudaReader
 from portico_engine.weights.model_file import ModelFile
 
 _SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256)  # tokens of a step that graphs are captured for
@@ -54,7 +54,7 @@ class TorchCUDAExecutor:
         self._device = device
         self._kv = DeviceKV(decoder.config, blocks, device)
         self._store: BlockStore | None = None
-        int4 = "-int4" if decoder.weights.has_int4 else ""
+        codes = "-codes" if decoder.weights.has_codes else ""
         card = re.sub(r"\W+", "-", torch.cuda.get_device_name(device)).lower()
         self.caps = Capabilities(
             blocks=blocks,
@@ -62,7 +62,7 @@ class TorchCUDAExecutor:
             step_tokens=step_tokens,
             vocab_size=vocab_size or decoder.config.vocab_size,
             context_length=context_length,
-            numerics_id=f"torch-{torch.__version__}-cuda-{card}-bf16{int4}",
+            numerics_id=f"torch-{torch.__version__}-cuda-{card}-bf16{codes}",
             block_bytes=decoder.config.kv_bytes_per_token * BLOCK_TOKENS,
         )
         self._graphs: dict[int, _Graph] = {}
@@ -89,7 +89,8 @@ class TorchCUDAExecutor:
         config = config or read_config(file)
         try:
             with torch.inference_mode():
-                weights = load_weights(file, config, int4=int4, linear=CudaLinear, device=device, progress=progress)
+                weights = CudaReader(file, config, codes=int4, device=device).weights(progress)
+                torch.cuda.empty_cache()  # what reading took
                 decoder = Decoder(config, weights, context_length, fused)
             return cls(
                 decoder,

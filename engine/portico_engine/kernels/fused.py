@@ -11,7 +11,7 @@ import triton.language as tl
 from torch import Tensor
 
 from portico_engine.executors.protocol import BLOCK_TOKENS
-from portico_engine.weights.linear import Linear
+from portico_engine.weights.linear import Product
 
 
 @triton.jit
@@ -103,11 +103,10 @@ def swiglu(gate_up: Tensor) -> Tensor:
     return out
 
 
-def logits(x: Tensor, head: Linear, also: Tensor | None = None) -> Tensor:
+def logits(x: Tensor, head: Product, also: Tensor | None = None) -> Tensor:
     """`reference.logits`, all exact: the product is accumulated and kept in float32."""
     del also
-    out: Tensor = torch.mm(x, head.weight.T, out_dtype=torch.float32)
-    return out if head.bias is None else out.add_(head.bias)
+    return head.wide(x)
 
 
 def store(kv: Tensor, keys_values: Tensor, positions: Tensor, rows: Tensor, tables: Tensor) -> None:

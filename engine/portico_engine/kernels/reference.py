@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from portico_engine.executors.protocol import BLOCK_TOKENS
-from portico_engine.weights.linear import Linear
+from portico_engine.weights.linear import Product
 
 _EXACT = 32  # likeliest tokens whose logits are exact
 
@@ -40,17 +40,17 @@ def swiglu(gate_up: Tensor) -> Tensor:
     return F.silu(gate) * up
 
 
-def logits(x: Tensor, head: Linear, also: Tensor | None = None) -> Tensor:
+def logits(x: Tensor, head: Product, also: Tensor | None = None) -> Tensor:
     """x bf16 [n, hidden] -> float32 [n, vocab_size].
 
     The product is rounded to bfloat16, which is as coarse as 0.06 for usual logits: the likeliest tokens, and those in
     `also` int64 [n, 1], are computed again in float32, so that near ties and scores are not decided by rounding.
     """
-    out = head(x).float()
+    out = head.wide(x)
     candidates = out.topk(min(_EXACT, out.shape[1])).indices
     if also is not None:
         candidates = torch.cat([candidates, also], dim=1)
-    rows = F.embedding(candidates, head.weight).float()  # [n, candidates, hidden]
+    rows = head.rows(candidates).float()  # [n, candidates, hidden]
     return out.scatter_(1, candidates, torch.bmm(rows, x.float().unsqueeze(2)).squeeze(2))
 
 
@@ -85,22 +85,3 @@ def paged_attention(queries: Tensor, kv: Tensor, positions: Tensor, rows: Tensor
         scores = grouped @ keys.transpose(1, 2) * dim**-0.5
         out[token] = (scores.softmax(-1) @ values).view(heads, dim).to(queries.dtype)
     return out.view(n, -1)
-
-
-def four_bit_product(x: Tensor, packed: Tensor, scales: Tensor, bias: Tensor | None = None) -> Tensor:
-    """y = x W^T (+ bias) with 4-bit weights: w = code scale + offset.
-
-    x bf16 [n, in]; packed uint8 [out, in / 2], in every 16 bytes a group of 32 codes: byte j holds code j low and code j + 16
-    high; scales float16 [2, out, in / 32]: scales, then offsets -> bf16 [n, out].
-    """
-    y = x.float() @ unpack_four_bit(packed, scales).T
-    return (y if bias is None else y + bias.float()).to(torch.bfloat16)
-
-
-def unpack_four_bit(packed: Tensor, scales: Tensor) -> Tensor:
-    """The matrix of `four_bit_product` in float32 [out, in]."""
-    groups = packed.view(packed.shape[0], -1, 16)
-    codes = torch.cat([groups & 15, groups >> 4], dim=-1).float()
-    scale, offset = scales.float().unsqueeze(-1)
-    matrix: Tensor = codes * scale + offset
-    return matrix.view(packed.shape[0], -1)

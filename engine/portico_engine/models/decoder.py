@@ -18,7 +18,7 @@ from portico_engine.models.config import DecoderConfig
 from portico_engine.models.experts import mixture
 from portico_engine.models.rotary import rotary_tables
 from portico_engine.weights.decoder_weights import DecoderWeights, ExpertsWeights, GatedWeights, LayerWeights
-from portico_engine.weights.linear import Linear
+from portico_engine.weights.linear import Product
 
 
 class Attend(Protocol):
@@ -38,7 +38,7 @@ class Ops(Protocol):
 
     def swiglu(self, gate_up: Tensor) -> Tensor: ...
 
-    def logits(self, x: Tensor, head: Linear, also: Tensor | None = None) -> Tensor: ...
+    def logits(self, x: Tensor, head: Product, also: Tensor | None = None) -> Tensor: ...
 
 
 class Decoder:
@@ -56,7 +56,7 @@ class Decoder:
 
     def hidden(self, tokens: Tensor, positions: Tensor, attend: Attend) -> Tensor:
         """tokens, positions int64 [n] -> the residual stream after the last layer, float32 [n, hidden]."""
-        x = F.embedding(tokens, self.weights.embedding).float()
+        x = self.weights.embedding.rows(tokens).float()
         scales = self.config.scales
         if scales.embedding != 1:
             x *= scales.embedding

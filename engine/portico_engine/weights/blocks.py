@@ -1,7 +1,7 @@
-"""The block formats of GGUF as codes with a scale and an offset a group (ggml's `ggml-quants.h` is their specification).
+"""The block formats of GGUF as codes with scales (ggml's `ggml-quants.h` is their specification).
 
-It owns the layouts whose groups are of 32 weights, in torch on any device, and how codes become passes of the 4-bit product. It
-knows neither files nor layers; the other formats are gguf's to dequantize.
+It owns the commonest formats' layouts, in torch on any device, and how codes become passes of the CPU's 4-bit product. It knows
+neither files nor layers; the other formats are gguf's to dequantize.
 """
 
 from __future__ import annotations
@@ -18,26 +18,49 @@ from portico_engine.weights.linear import GROUP, Codes
 
 
 class Affine(NamedTuple):
-    """w = code scale + offset, a scale and an offset a group."""
+    """w = (code - zero) scale + offset, with a scale, and an offset in some formats, for each group of columns."""
 
-    codes: Tensor  # uint8 [rows, groups, 32]
+    codes: Tensor  # uint8 [rows, in], each below 2**bits
     scale: Tensor  # float32 [rows, groups]
-    offset: Tensor
-    bits: int
+    offset: Tensor | None  # like scale
+    bits: int  # 4, 5, 6 or 8
+    zero: int
+
+    @property
+    def group(self) -> int:
+        """Columns with one scale: 16 or 32."""
+        return self.codes.shape[1] // self.scale.shape[1]
 
     def values(self) -> Tensor:
         """float32 [rows, in]."""
-        wide = torch.addcmul(self.offset.unsqueeze(-1), self.codes, self.scale.unsqueeze(-1))
-        return wide.view(self.codes.shape[0], -1)
+        wide = self.codes.view(*self.scale.shape, -1).float().sub_(self.zero).mul_(self.scale.unsqueeze(-1))
+        if self.offset is not None:
+            wide += self.offset.unsqueeze(-1)
+        return wide.view(self.codes.shape)
+
+
+class Format(NamedTuple):
+    """How blocks of a format are read."""
+
+    read: Callable[[Tensor], _Read]
+    bits: int
+    zero: int = 0
+    has_offsets: bool = False
+    group: int = GROUP
 
 
 def unpack(raw: Tensor, kind: Q) -> Affine:
     """Rows of a matrix as they are in the file, uint8 [rows, bytes of a row], of a format in `FORMATS`."""
-    read, bits = FORMATS[kind]
-    blocks = raw.view(-1, GGML_QUANT_SIZES[kind][1])
-    codes, scale, offset = read(blocks)
+    form = FORMATS[kind]
+    codes, scale, offset = form.read(raw.view(-1, GGML_QUANT_SIZES[kind][1]))
     rows = raw.shape[0]
-    return Affine(codes.reshape(rows, -1, GROUP), scale.reshape(rows, -1), offset.reshape(rows, -1), bits)
+    return Affine(
+        codes.reshape(rows, -1),
+        scale.reshape(rows, -1),
+        None if offset is None else offset.reshape(rows, -1),
+        form.bits,
+        form.zero,
+    )
 
 
 def eight_bit(values: Tensor) -> Affine:
@@ -45,21 +68,37 @@ def eight_bit(values: Tensor) -> Affine:
     groups = values.view(values.shape[0], -1, GROUP)
     scale = groups.abs().amax(-1) / 127
     codes = (groups / scale.clamp_min(torch.finfo(torch.float32).tiny).unsqueeze(-1)).round_().add_(128)
-    return Affine(codes.to(torch.uint8), scale, -128 * scale, 8)
+    return Affine(codes.to(torch.uint8).view(values.shape), scale, None, 8, 128)
+
+
+def is_quantized(kind: Q) -> bool:
+    """Are its weights codes with scales?"""
+    return kind not in (Q.F64, Q.F32, Q.F16, Q.BF16)
+
+
+def bits_per_weight(kind: Q) -> float:
+    """What a weight takes where codes are all that is kept, with scales and offsets in float16."""
+    if not is_quantized(kind):
+        return 16
+    if kind not in FORMATS:
+        return 8 + 16 / GROUP
+    form = FORMATS[kind]
+    return form.bits + 16 * (1 + form.has_offsets) / form.group
 
 
 def passes(matrix: Affine) -> Iterator[Codes]:
-    """The matrix as a sum of 4-bit ones, exact but for the rounding of scales."""
-    codes, scale, offset, bits = matrix
-    codes = codes.reshape(codes.shape[0], -1)
-    zero = torch.zeros_like(scale)
+    """The matrix, whose groups are of 32, as a sum of 4-bit ones, exact but for the rounding of scales."""
+    codes, scale, offset, bits, zero = matrix
+    assert matrix.group == GROUP
+    nothing = torch.zeros_like(scale)
+    offset = (nothing if offset is None else offset) - zero * scale
     if bits == 4:
         yield _pass(codes, scale, offset + 8 * scale)
     elif bits == 5:  # the high bit stands for plus or minus 8
         yield _pass(codes & 15, scale, offset + 16 * scale)
-        yield _pass(7 + 2 * (codes >> 4), 8 * scale, zero)
+        yield _pass(7 + 2 * (codes >> 4), 8 * scale, nothing)
     else:
-        yield _pass(codes >> 4, 16 * scale, zero)
+        yield _pass(codes >> 4, 16 * scale, nothing)
         yield _pass(codes & 15, scale, offset + 136 * scale)
 
 
@@ -69,23 +108,15 @@ def nothing(n_out: int, n_in: int, device: str) -> Codes:
     return Codes(codes, torch.zeros(n_in // GROUP, n_out, 2, device=device))
 
 
-def n_passes(kind: Q) -> int:
-    """Passes of the 4-bit product that a format takes; 0 where the weights aren't quantized."""
-    if kind in (Q.F32, Q.F16, Q.BF16, Q.F64):
-        return 0
-    return 1 if kind in FORMATS and FORMATS[kind][1] == 4 else 2
-
-
 def _pass(codes: Tensor, scale: Tensor, offset: Tensor) -> Codes:
     return Codes(codes, torch.stack([scale, offset], -1).transpose(0, 1).contiguous())
 
 
-_Read = tuple[Tensor, Tensor, Tensor]  # codes [blocks, (groups,) 32], scale and offset [blocks (, groups)]
+_Read = tuple[Tensor, Tensor, Tensor | None]  # codes [blocks, (groups,) 32], scale and offset [blocks (, groups)]
 
 
 def _q4_0(blocks: Tensor) -> _Read:
-    d = _half(blocks, 0)
-    return _nibbles(blocks[:, 2:]), d, -8 * d
+    return _nibbles(blocks[:, 2:]), _half(blocks, 0), None
 
 
 def _q4_1(blocks: Tensor) -> _Read:
@@ -93,8 +124,7 @@ def _q4_1(blocks: Tensor) -> _Read:
 
 
 def _q5_0(blocks: Tensor) -> _Read:
-    d = _half(blocks, 0)
-    return _nibbles(blocks[:, 6:]) | _bits(blocks[:, 2:6]) << 4, d, -16 * d
+    return _nibbles(blocks[:, 6:]) | _bits(blocks[:, 2:6]) << 4, _half(blocks, 0), None
 
 
 def _q5_1(blocks: Tensor) -> _Read:
@@ -102,8 +132,7 @@ def _q5_1(blocks: Tensor) -> _Read:
 
 
 def _q8_0(blocks: Tensor) -> _Read:
-    d = _half(blocks, 0)
-    return blocks[:, 2:] ^ 128, d, -128 * d
+    return blocks[:, 2:] ^ 128, _half(blocks, 0), None
 
 
 def _q4_k(blocks: Tensor) -> _Read:
@@ -117,14 +146,21 @@ def _q5_k(blocks: Tensor) -> _Read:
     return _k_nibbles(blocks[:, 48:]) | high << 4, scale, offset
 
 
-FORMATS: dict[Q, tuple[Callable[[Tensor], _Read], int]] = {  # how to read it, bits of a code
-    Q.Q4_0: (_q4_0, 4),
-    Q.Q4_1: (_q4_1, 4),
-    Q.Q5_0: (_q5_0, 5),
-    Q.Q5_1: (_q5_1, 5),
-    Q.Q8_0: (_q8_0, 8),
-    Q.Q4_K: (_q4_k, 4),
-    Q.Q5_K: (_q5_k, 5),
+def _q6_k(blocks: Tensor) -> _Read:
+    low = _nibbles(blocks[:, :128].view(-1, 2, 64))
+    high = (blocks[:, 128:192].view(-1, 2, 1, 32) >> _shifts(2, 4, blocks).unsqueeze(-1)) & 3
+    return low | high.flatten(2) << 4, _half(blocks, 208, 1) * blocks[:, 192:208].contiguous().view(torch.int8), None
+
+
+FORMATS: dict[Q, Format] = {
+    Q.Q4_0: Format(_q4_0, 4, 8),
+    Q.Q4_1: Format(_q4_1, 4, has_offsets=True),
+    Q.Q5_0: Format(_q5_0, 5, 16),
+    Q.Q5_1: Format(_q5_1, 5, has_offsets=True),
+    Q.Q8_0: Format(_q8_0, 8, 128),
+    Q.Q4_K: Format(_q4_k, 4, has_offsets=True),
+    Q.Q5_K: Format(_q5_k, 5, has_offsets=True),
+    Q.Q6_K: Format(_q6_k, 6, 32, group=16),
 }
 
 

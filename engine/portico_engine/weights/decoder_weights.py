@@ -10,17 +10,17 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from portico_engine.weights.linear import Linear
+from portico_engine.weights.linear import Product
 
 
 @dataclass(frozen=True, slots=True)
 class GatedWeights:
     """A gated feed-forward; gate and up are fused along their rows."""
 
-    gate_up: Linear
-    down: Linear
+    gate_up: Product
+    down: Product
 
-    def products(self) -> Iterator[Linear]:
+    def products(self) -> Iterator[Product]:
         yield from (self.gate_up, self.down)
 
 
@@ -33,7 +33,7 @@ class ExpertsWeights:
     shared: GatedWeights | None = None
     shared_gate: Tensor | None = None
 
-    def products(self) -> Iterator[Linear]:
+    def products(self) -> Iterator[Product]:
         for expert in (*self.experts, *([self.shared] if self.shared else [])):
             yield from expert.products()
 
@@ -43,8 +43,8 @@ class LayerWeights:
     """One decoder layer. Norms are float32 [hidden]; qkv is fused along its rows."""
 
     attention_norm: Tensor
-    qkv: Linear
-    out: Linear
+    qkv: Product
+    out: Product
     ffn_norm: Tensor
     feed_forward: GatedWeights | ExpertsWeights
     query_norm: Tensor | None = None  # [head_dim], Qwen3
@@ -53,20 +53,21 @@ class LayerWeights:
 
 @dataclass(frozen=True, slots=True)
 class DecoderWeights:
-    """All of a decoder. `embedding` and `head` are bf16 [vocab_size, hidden], the same tensor where tied."""
+    """All of a decoder. `embedding` and `head` are [vocab_size, hidden], the same where tied."""
 
-    embedding: Tensor
+    embedding: Product
     layers: tuple[LayerWeights, ...]
     norm: Tensor
-    head: Linear
+    head: Product
     rope_factors: Tensor | None  # float32 [rotary_dim / 2], divides the frequencies
     long_rope_factors: Tensor | None = None  # the same for long contexts
 
     @property
-    def has_int4(self) -> bool:
-        return any(layer.out.has_int4 for layer in self.layers)
+    def has_codes(self) -> bool:
+        """Are there products straight from quantized codes?"""
+        return any(layer.out.has_codes for layer in self.layers)
 
-    def products(self) -> Iterator[Linear]:
+    def products(self) -> Iterator[Product]:
         """Every matrix that a token may be multiplied with."""
         for layer in self.layers:
             yield from (layer.qkv, layer.out, *layer.feed_forward.products())

@@ -1,58 +1,81 @@
-"""Products with a model's matrices on a GPU: bfloat16 by cuBLAS, and 4-bit by a Triton kernel for one row.
+"""Products with a model's matrices on a GPU: bfloat16 by cuBLAS, and quantized ones straight from the file's own codes.
 
-It owns the choice between the two by the number of rows. It knows neither layers nor files.
+It owns the choice by the number of rows between the kernels, which read the codes, and cuBLAS over bfloat16 rows that are made
+of them a slice at a time. It knows neither layers nor files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from portico_engine.kernels.four_bit import four_bit_product
-from portico_engine.weights.linear import Codes, Linear
+from portico_engine.kernels import quantized
+from portico_engine.kernels.quantized_layout import Packed
+from portico_engine.weights.linear import Linear
+
+_KERNEL_ROWS = 192  # up to so many the kernels are faster, although they read the codes anew for each 64
+_SLICE = 1 << 26  # elements in bfloat16 at a time
+_SLICE_ROWS = 512  # and a multiple of so many rows: cuBLAS is slow with odd numbers
 
 
 class CudaLinear(Linear):
-    """`Linear` on a GPU. A format that takes two passes is left to bfloat16."""
+    """`Linear` in bfloat16 on a GPU."""
 
-    __slots__ = ("_packed", "_scales")
+    __slots__ = ()
 
-    def __init__(self, weight: Tensor, bias: Tensor | None = None, int4: Iterable[Codes] = ()) -> None:
-        super().__init__(weight, bias)
-        passes = tuple(int4)
-        self._packed: Tensor | None = None
-        self._scales: Tensor | None = None
-        if len(passes) == 1:
-            self._packed, self._scales = pack(passes[0])
+    def wide(self, x: Tensor) -> Tensor:
+        """cuBLAS keeps the float32 that it accumulates in."""
+        out: Tensor = torch.mm(x, self.weight.T, out_dtype=torch.float32)
+        return out if self.bias is None else out.add_(self.bias)
+
+
+class QuantizedLinear:
+    """`Product` with matrices stacked by rows, each in its own format. There is no copy in bfloat16."""
+
+    __slots__ = ("_bias", "_places", "parts")
+
+    def __init__(self, parts: Sequence[Packed], bias: Tensor | None = None) -> None:
+        self.parts = tuple(parts)
+        self._bias = bias
+        ends = [sum(part.n_out for part in parts[: i + 1]) for i in range(len(parts))]
+        self._places = [slice(end - part.n_out, end) for part, end in zip(parts, ends, strict=True)]
 
     @property
-    def has_int4(self) -> bool:
-        return self._packed is not None
+    def has_codes(self) -> bool:
+        return True
 
     @property
     def n_bytes(self) -> int:
-        tensors = [self.weight, self._packed, self._scales]
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors if tensor is not None)
-
-    def read_bytes(self, n_rows: int) -> int:
-        """Bytes of the copy that a product with so many rows reads."""
-        return self.n_bytes - self.weight.nbytes if self._takes_int4(n_rows) else self.weight.nbytes
-
-    def _takes_int4(self, n_rows: int) -> bool:
-        return self._packed is not None and n_rows == 1
+        return sum(part.n_bytes for part in self.parts)
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self._packed is None or self._scales is None or x.shape[0] > 1:
-            return F.linear(x, self.weight, self.bias)
-        return four_bit_product(x, self._packed, self._scales, self.bias)
+        return self._product(x, torch.bfloat16)
+
+    def wide(self, x: Tensor) -> Tensor:
+        return self._product(x, torch.float32)
+
+    def rows(self, indices: Tensor) -> Tensor:
+        (part,) = self.parts
+        return quantized.rows(part, indices)
+
+    def _product(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        out = torch.empty(x.shape[0], self._places[-1].stop, dtype=dtype, device=x.device)
+        run = quantized.product if x.shape[0] <= _KERNEL_ROWS else _by_slices
+        for part, place in zip(self.parts, self._places, strict=True):
+            run(x, part, out[:, place], None if self._bias is None else self._bias[place])
+        return out
 
 
-def pack(part: Codes) -> tuple[Tensor, Tensor]:
-    """Codes and scales as `kernels.reference.four_bit_product` takes them."""
-    codes = part.codes.view(part.codes.shape[0], -1, 2, 16)
-    packed = codes[:, :, 0] | codes[:, :, 1] << 4
-    scale, offset = part.scales.float().transpose(0, 1).unbind(-1)
-    return packed.reshape(codes.shape[0], -1), torch.stack([scale, offset - 8 * scale]).to(torch.float16)
+def _by_slices(x: Tensor, matrix: Packed, out: Tensor, bias: Tensor | None) -> None:
+    step = max(1, _SLICE // matrix.n_in // _SLICE_ROWS) * _SLICE_ROWS
+    for first in range(0, matrix.n_out, step):
+        n = min(step, matrix.n_out - first)
+        weight = quantized.slice_of(matrix, first, n)
+        if out.dtype == torch.float32:
+            torch.mm(x, weight.T, out_dtype=torch.float32, out=out[:, first : first + n])
+        else:
+            torch.mm(x, weight.T, out=out[:, first : first + n])
+    if bias is not None:
+        out += bias

@@ -7,7 +7,7 @@ import torch
 
 triton = pytest.importorskip("triton")
 
-from portico_engine.kernels import four_bit, fused, paged_attention, reference  # noqa: E402
+from portico_engine.kernels import fused, paged_attention, reference  # noqa: E402
 
 DEVICE = "cuda"
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
@@ -92,14 +92,3 @@ def test_many_programs_need_no_splits_and_few_get_many() -> None:
     counts = [paged_attention.n_splits(n) for n in (1, 3, 8, 64, 512, 2000)]
     assert counts == sorted(counts, reverse=True)
     assert (counts[0], counts[-1]) == (32, 1)
-
-
-@pytest.mark.parametrize(("n_out", "n_in"), [(48, 64), (960, 576), (512, 4096), (65, 1536)])
-def test_the_four_bit_product_of_a_row(n_out: int, n_in: int) -> None:
-    packed = torch.randint(0, 256, (n_out, n_in // 2), generator=torch.Generator().manual_seed(2), dtype=torch.uint8).to(DEVICE)
-    scales = (randn(2, n_out, n_in // 32) / 10).to(torch.float16)
-    x, bias = randn(1, n_in).to(BF16), randn(n_out).to(BF16)
-    for given in (None, bias):
-        expected = reference.four_bit_product(x, packed, scales, given).float()
-        got = four_bit.four_bit_product(x, packed, scales, given).float()
-        assert (got - expected).norm() < 0.01 * expected.norm()
