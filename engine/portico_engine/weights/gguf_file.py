@@ -104,10 +104,8 @@ class GGUFFile(ModelFile):
         self._parts += [_Part(other, i) for i, other in enumerate(self._others(), 1)]
         self.buffers = [part.data for part in self._parts]
         self.size = sum(len(part.data) for part in self._parts)
-        arch = self.metadata.get("general.architecture")
-        heads = self.metadata.get(f"{arch}.attention.head_count")
         tensors = {name: info for part in self._parts for name, info in part.tensors.items()}
-        self.tensors = take_apart(tensors, heads, self.metadata.get(f"{arch}.attention.head_count_kv", heads))
+        self.tensors = take_apart(tensors, self.metadata)
 
     @property
     def header_bytes(self) -> int:

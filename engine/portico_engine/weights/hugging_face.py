@@ -7,7 +7,7 @@ It owns which files there are and what their tensors are called in GGUF, by gguf
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,9 +54,7 @@ class HuggingFaceFolder(ModelFile):
                     tensors[name] = _squeezed(shard.info(stored, name, i))
         tensors |= self._computed(factors)
         self._tie(config, tensors)
-        arch = self.metadata["general.architecture"]
-        heads = self.metadata.get(f"{arch}.attention.head_count")
-        self.tensors = take_apart(tensors, heads, self.metadata.get(f"{arch}.attention.head_count_kv", heads))
+        self.tensors = take_apart(tensors, self.metadata)
         self.metadata |= {"general.name": path.resolve().name, "general.file_type": self._file_type()}
         template = _chat_template(path)
         if template is not None:
@@ -68,13 +66,14 @@ class HuggingFaceFolder(ModelFile):
     def _files(self) -> Sequence[Path]:
         return [shard.path for shard in self._shards]
 
-    def _computed(self, factors: Factors) -> Iterator[tuple[str, TensorInfo]]:
+    def _computed(self, factors: Factors) -> dict[str, TensorInfo]:
+        out: dict[str, TensorInfo] = {}
         for name, values in factors.items():
-            self.buffers.append(values.tobytes())
-            yield (
-                name,
-                TensorInfo(name, values.shape, gguf.GGMLQuantizationType.F32, 0, values.nbytes, len(self.buffers) - 1),
+            out[name] = TensorInfo(
+                name, values.shape, gguf.GGMLQuantizationType.F32, 0, values.nbytes, buffer=len(self.buffers)
             )
+            self.buffers.append(values.tobytes())
+        return out
 
     def _tie(self, config: Mapping[str, Any], tensors: dict[str, TensorInfo]) -> None:
         """The loader takes the embedding for the head where there is none."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -37,7 +38,7 @@ class TensorInfo:
     buffer: int = 0  # which of the model's buffers: a file has one, a folder several
 
 
-class ModelFile:
+class ModelFile(ABC):
     """An open model. `metadata` values are Python scalars, strings, lists of strings, or numpy arrays.
 
     Subclasses fill in everything when they are made. Stacked and fused matrices are listed as their parts (`parts`).
@@ -67,13 +68,13 @@ class ModelFile:
             digest.update(str(file.stat().st_mtime_ns).encode())
         return digest.hexdigest()
 
+    @abstractmethod
     def _headers(self) -> Sequence[bytes]:
         """What there is beside tensors."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _files(self) -> Sequence[Path]:
         """What is mapped."""
-        raise NotImplementedError
 
     def get(self, key: str, kind: type[T], default: T | None = None) -> T:
         """A metadata value of this type. Raises ModelError where it is missing without a default, or of another type."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from portico_engine.weights.model_file import TensorInfo
 
@@ -17,13 +18,16 @@ _QKV = re.compile(r"(blk\.\d+)\.attn_qkv\.(weight|bias)")
 _UP = re.compile(r"(blk\.\d+)\.ffn_up\.weight")
 
 
-def take_apart(tensors: Mapping[str, TensorInfo], n_heads: object, n_kv_heads: object) -> dict[str, TensorInfo]:
-    """The same tensors, with parts in place of wholes. Heads are as the metadata says them; what doesn't divide stays whole,
-    and the loader will miss its parts.
+def take_apart(tensors: Mapping[str, TensorInfo], metadata: Mapping[str, Any]) -> dict[str, TensorInfo]:
+    """The same tensors, with parts in place of wholes. The metadata says how many heads there are; what doesn't divide stays
+    whole, and the loader will miss its parts.
 
     `ffn_gate_exps` [experts, out, in] -> `ffn_gate.0`, `ffn_gate.1`, ... as in files of the first mixtures.
     `attn_qkv` -> `attn_q`, `attn_k`, `attn_v`. `ffn_up` of twice the rows that `ffn_down` reads -> `ffn_gate`, `ffn_up`.
     """
+    heads = f"{metadata.get('general.architecture')}.attention.head_count"
+    n_heads = metadata.get(heads)
+    n_kv_heads = metadata.get(f"{heads}_kv", n_heads)
     out: dict[str, TensorInfo] = {}
     for info in tensors.values():
         for part in _parts(info, tensors, n_heads, n_kv_heads):
