@@ -63,9 +63,9 @@ def load_engine(
     import_torch()
     device = choose_device(executor)
     context_length, kv = _sizes(config, context, kv_tokens, device.memory)
-    int4 = _fits(path, config, file, device)
+    second = _fits(path, config, file, device)
     report("weights", 0.0)
-    torch_executor = _executor(device, int4)(
+    torch_executor = _executor(device, second)(
         file,
         config=config,
         context_length=context_length,
@@ -92,15 +92,15 @@ def _open(path: Path) -> ModelFile:
     return HuggingFaceFolder(path) if path.is_dir() else GGUFFile(path)
 
 
-def _executor(device: Device, int4: bool) -> Callable[..., Executor]:
-    """The loader of the executor for this device; `int4` allows products from quantized codes."""
+def _executor(device: Device, second: bool) -> Callable[..., Executor]:
+    """The loader of the executor for this device; `second` allows a second form of the weights."""
     if device.cuda:
         from portico_engine.executors.torch_cuda import TorchCUDAExecutor
 
-        return partial(TorchCUDAExecutor.load, int4=int4)
+        return partial(TorchCUDAExecutor.load, copies=second)
     from portico_engine.executors.torch_cpu import TorchCPUExecutor
 
-    return partial(TorchCPUExecutor.load, int4=None if int4 else False)
+    return partial(TorchCPUExecutor.load, int4=None if second else False)
 
 
 def _n_parameters(file: ModelFile) -> int:
@@ -108,21 +108,23 @@ def _n_parameters(file: ModelFile) -> int:
 
 
 def _fits(path: Path, config: DecoderConfig, file: ModelFile, device: Device) -> bool:
-    """Is there memory for products from quantized codes? On a GPU they take less than bfloat16, on a CPU they come on top.
+    """Is there memory for a second form of the weights: on a CPU codes beside bfloat16, on a GPU bfloat16 beside codes?
 
-    Raises ModelError where the weights don't fit.
+    Raises ModelError where there isn't even for one.
     """
     from portico_engine.weights.blocks import bits_per_weight
 
     memory, parameters = device.memory, _n_parameters(file)
-    bits = sum(prod(t.shape) * bits_per_weight(t.type) for t in file.tensors.values()) if device.cuda else 16 * parameters
-    needed = int(bits / 8) + _MIN_CONTEXT * config.kv_bytes_per_token
+    wide = 2 * parameters
+    codes = int(sum(prod(tensor.shape) * bits_per_weight(tensor.type) for tensor in file.tensors.values()) / 8)
+    first, second = (codes, wide) if device.cuda else (wide, codes)
+    needed = first + _MIN_CONTEXT * config.kv_bytes_per_token
     if needed > memory * 0.9:
         raise ModelError(
             f"{path} has {parameters / 1e9:.1f} billion weights, which take {needed / 2**30:.0f} GiB in memory; "
             f"{device.name} has {memory / 2**30:.0f} GiB: use a smaller model"
         )
-    return device.cuda or needed + parameters * 0.7 < memory * 0.6
+    return needed + second < memory * 0.6
 
 
 def import_torch() -> None:

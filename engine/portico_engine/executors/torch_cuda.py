@@ -78,18 +78,22 @@ class TorchCUDAExecutor:
         kv_tokens: int,
         max_rows: int = 16,
         step_tokens: int = 8192,
-        int4: bool = True,
+        codes: bool = True,
+        copies: bool = False,
         graphs: bool = True,
         config: DecoderConfig | None = None,
         vocab_size: int | None = None,
         device: str = "cuda",
         progress: Progress | None = None,
     ) -> TorchCUDAExecutor:
-        """Read a model onto the GPU. Raises ModelError where it doesn't fit."""
+        """Read a model onto the GPU: quantized matrices as codes unless told otherwise, with copies in bfloat16 if asked for.
+
+        Raises ModelError where it doesn't fit.
+        """
         config = config or read_config(file)
         try:
             with torch.inference_mode():
-                weights = CudaReader(file, config, codes=int4, device=device).weights(progress)
+                weights = CudaReader(file, config, codes=codes, copies=copies, device=device).weights(progress)
                 torch.cuda.empty_cache()  # what reading took
                 decoder = Decoder(config, weights, context_length, fused)
             return cls(

@@ -1,7 +1,7 @@
 """Products with a model's matrices on a GPU: bfloat16 by cuBLAS, and quantized ones straight from the file's own codes.
 
-It owns the choice by the number of rows between the kernels, which read the codes, and cuBLAS over bfloat16 rows that are made
-of them a slice at a time. It knows neither layers nor files.
+It owns the choice by the number of rows between the kernels, which read the codes, and cuBLAS over bfloat16: a copy where there
+is one, else rows that are made of the codes a slice at a time. It knows neither layers nor files.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from portico_engine.kernels import quantized
 from portico_engine.kernels.quantized_layout import Packed
 from portico_engine.weights.linear import Linear
 
-_KERNEL_ROWS = 192  # up to so many the kernels are faster, although they read the codes anew for each 64
+_KERNEL_ROWS = 192  # up to so many the kernels are faster than slices, although they read the codes anew for each 64
+_KERNEL_ROWS_BESIDE_COPY = 64
 _SLICE = 1 << 26  # elements in bfloat16 at a time
 _SLICE_ROWS = 512  # and a multiple of so many rows: cuBLAS is slow with odd numbers
 
@@ -32,15 +33,18 @@ class CudaLinear(Linear):
 
 
 class QuantizedLinear:
-    """`Product` with matrices stacked by rows, each in its own format. There is no copy in bfloat16."""
+    """`Product` with matrices stacked by rows, each in its own format; with a copy in bfloat16 where memory allows."""
 
-    __slots__ = ("_bias", "_places", "parts")
+    __slots__ = ("_bias", "_copy", "_places", "parts")
 
-    def __init__(self, parts: Sequence[Packed], bias: Tensor | None = None) -> None:
+    def __init__(self, parts: Sequence[Packed], bias: Tensor | None = None, *, copy: bool = False) -> None:
         self.parts = tuple(parts)
         self._bias = bias
         ends = [sum(part.n_out for part in parts[: i + 1]) for i in range(len(parts))]
         self._places = [slice(end - part.n_out, end) for part, end in zip(parts, ends, strict=True)]
+        self._copy: CudaLinear | None = None
+        if copy:
+            self._copy = CudaLinear(torch.cat([quantized.slice_of(part, 0, part.n_out) for part in parts]), bias)
 
     @property
     def has_codes(self) -> bool:
@@ -48,12 +52,20 @@ class QuantizedLinear:
 
     @property
     def n_bytes(self) -> int:
+        return self.code_bytes + (0 if self._copy is None else self._copy.n_bytes)
+
+    @property
+    def code_bytes(self) -> int:
         return sum(part.n_bytes for part in self.parts)
 
     def __call__(self, x: Tensor) -> Tensor:
+        if self._copy is not None and x.shape[0] > _KERNEL_ROWS_BESIDE_COPY:
+            return self._copy(x)
         return self._product(x, torch.bfloat16)
 
     def wide(self, x: Tensor) -> Tensor:
+        if self._copy is not None and x.shape[0] > _KERNEL_ROWS_BESIDE_COPY:
+            return self._copy.wide(x)
         return self._product(x, torch.float32)
 
     def rows(self, indices: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A model file's tensors as a decoder's weights on a GPU: quantized matrices keep their codes, and there is no second copy.
+"""A model file's tensors as a decoder's weights on a GPU: quantized matrices keep their codes.
 
 It owns the form of products there. `weights.loader` reads the file.
 """
@@ -11,17 +11,24 @@ import torch
 
 from portico_engine.kernels.quantized import prepare
 from portico_engine.kernels.quantized_layout import Packed, pack
+from portico_engine.models.config import DecoderConfig
 from portico_engine.weights.blocks import Affine
 from portico_engine.weights.decoder_weights import DecoderWeights
 from portico_engine.weights.linear import Product
 from portico_engine.weights.linear_cuda import CudaLinear, QuantizedLinear
 from portico_engine.weights.loader import Part, Progress, Reader, ordered
+from portico_engine.weights.model_file import ModelFile
 
 _GROUPS = (16, 32)
 
 
 class CudaReader(Reader):
     """Codes where all parts are quantized and `codes` allows, else bfloat16."""
+
+    def __init__(self, file: ModelFile, config: DecoderConfig, *, codes: bool, copies: bool, device: str) -> None:
+        """`copies` keeps bfloat16 beside the codes, for prefills and wide batches."""
+        super().__init__(file, config, codes=codes, device=device)
+        self._copies = copies
 
     def weights(self, progress: Progress | None = None) -> DecoderWeights:
         """`Reader.weights`, and the kernels for them compiled."""
@@ -31,16 +38,16 @@ class CudaReader(Reader):
         return weights
 
     def linear(self, *parts: Part, n_in: int) -> Product:
+        return self._product(parts, n_in, copy=self._copies)
+
+    def embedding(self, name: str, n_out: int, n_in: int) -> Product:
+        return self._product((Part(name, n_out),), n_in, copy=False)
+
+    def _product(self, parts: tuple[Part, ...], n_in: int, *, copy: bool) -> Product:
         if not self.codes or not self.all_quantized(parts):
             return CudaLinear(self.stacked(parts, n_in), self.biases(parts))
         read = [self._affine(part, n_in) for part in parts]
-        return QuantizedLinear(
-            [_pack(list(alike)) for _, alike in groupby(read, _form)],
-            self.biases(parts),
-        )
-
-    def embedding(self, name: str, n_out: int, n_in: int) -> Product:
-        return self.linear(Part(name, n_out), n_in=n_in)
+        return QuantizedLinear([_pack(list(alike)) for _, alike in groupby(read, _form)], self.biases(parts), copy=copy)
 
     def _affine(self, part: Part, n_in: int) -> Affine:
         name = f"{part.name}.weight"

@@ -66,7 +66,7 @@ def divergence(logits: np.ndarray, reference: torch.Tensor) -> float:
     "chunks", [[70], [32, 38], [1] * 70, [33, 5, 1, 1, 8, 22], [16, 16, 16, 16, 6]],
     ids=["whole", "halves", "single", "ragged", "runs"],
 )  # fmt: skip
-@pytest.mark.parametrize("options", [{"graphs": True}, {"graphs": False}, {"int4": False}], ids=["graphs", "eager", "bf16"])
+@pytest.mark.parametrize("options", [{"graphs": True}, {"graphs": False}, {"copies": True}, {"codes": False}])
 def test_logits_are_the_references(tiny_path: Path, chunks: list[int], options: dict[str, bool]) -> None:
     reference = ReferenceDecoder(GGUFFile(tiny_path)).logits(PROMPT)
     assert divergence(run(load(tiny_path, **options), chunks), reference) < 4e-3
