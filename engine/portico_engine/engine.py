@@ -87,9 +87,10 @@ class Engine:
     ) -> Engine:
         """Load a GGUF file; blocks until it is ready to answer. `progress(stage, fraction)` is called on this thread.
 
-        `context` None takes the model's own, as far as memory allows. The KV of prefixes that requests ask to `keep`, or that
-        came again and again, survives this process in `kv_dir`, which grows to `kv_dir_bytes`; None keeps nothing. Raises
-        ModelError for a file that can't be run, RequestError for an option that makes no sense.
+        `executor` "auto" takes an NVIDIA GPU where there is one, "torch-cpu" and "torch-cuda" leave no choice. `context` None
+        takes the model's own, as far as memory allows. The KV of prefixes that requests ask to `keep`, or that came again and
+        again, survives this process in `kv_dir`, which grows to `kv_dir_bytes`; None keeps nothing. Raises ModelError for a
+        file that can't be run, RequestError for an option that makes no sense.
         """
         from portico_engine.loading import load_engine
 

@@ -1,4 +1,4 @@
-"""From a model file to an engine: which executor, how large a context, how much memory for KV.
+"""From a model on disk to an engine: which executor, how large a context, how much memory for KV.
 
 It owns these choices; readers and executors do the work. The only part of the engine's front that imports executors.
 """
@@ -8,19 +8,25 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
+from functools import partial
 from math import prod
 from pathlib import Path
 
 import gguf
 
+from portico_engine.device import Device, choose_device
 from portico_engine.engine import Engine
 from portico_engine.errors import ModelError, RequestError
+from portico_engine.executors.protocol import Executor
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.request import ModelInfo
 from portico_engine.tokenizer import Tokenizer
+from portico_engine.tokenizer_json import read_tokenizer
 from portico_engine.weights.gguf_file import GGUFFile
+from portico_engine.weights.hugging_face import HuggingFaceFolder
+from portico_engine.weights.model_file import ModelFile
 
-_EXECUTORS = ("auto", "torch")
+_EXECUTORS = ("auto", "torch", "torch-cpu", "torch-cuda")
 _MIN_CONTEXT = 64
 _SPINS = "2000"  # some 40 microseconds: longer than the gap between two operations
 _KV_CONTEXTS = 4  # conversations' worth of KV kept by default, memory allowing
@@ -46,28 +52,26 @@ def load_engine(
         raise RequestError(f"kv_dir_bytes is {kv_dir_bytes}; it must be at least 1 (kv_dir None keeps nothing)")
     report = progress or (lambda _stage, _fraction: None)
     report("reading", 0.0)
-    file = GGUFFile(path)
+    file = _open(path)
     config = read_config(file)
     report("tokenizer", 0.0)
-    tokenizer = Tokenizer.from_gguf(file.metadata)
+    tokenizer = read_tokenizer(path) if path.is_dir() else Tokenizer.from_gguf(file.metadata)
     assert tokenizer.token_bytes, "made now: the first request shouldn't wait for it"
     if tokenizer.vocab_size > config.vocab_size:
         raise ModelError(f"{path} has {tokenizer.vocab_size} tokens but embeddings for {config.vocab_size}")
-    context_length, kv = _sizes(config, context, kv_tokens)
-    int4 = _fits(path, config, _n_parameters(file))
     report("torch", 0.0)
     import_torch()
-    from portico_engine.executors.torch_cpu import TorchCPUExecutor
-
+    device = choose_device(executor)
+    context_length, kv = _sizes(config, context, kv_tokens, device.memory)
+    second = _fits(path, config, file, device)
     report("weights", 0.0)
-    torch_executor = TorchCPUExecutor.load(
+    torch_executor = _executor(device, second)(
         file,
         config=config,
         context_length=context_length,
         kv_tokens=kv,
         max_rows=max_rows,
         vocab_size=tokenizer.vocab_size,
-        int4=None if int4 else False,
         progress=progress,
     )
     template = file.metadata.get("tokenizer.chat_template")
@@ -82,20 +86,45 @@ def load_engine(
     )
 
 
-def _n_parameters(file: GGUFFile) -> int:
+def _open(path: Path) -> ModelFile:
+    if path.suffix == ".safetensors":
+        raise ModelError(f"{path} is one file of a model; give its folder, which holds config.json and tokenizer.json too")
+    return HuggingFaceFolder(path) if path.is_dir() else GGUFFile(path)
+
+
+def _executor(device: Device, second: bool) -> Callable[..., Executor]:
+    """The loader of the executor for this device; `second` allows a second form of the weights."""
+    if device.cuda:
+        from portico_engine.executors.torch_cuda import TorchCUDAExecutor
+
+        return partial(TorchCUDAExecutor.load, copies=second)
+    from portico_engine.executors.torch_cpu import TorchCPUExecutor
+
+    return partial(TorchCPUExecutor.load, int4=None if second else False)
+
+
+def _n_parameters(file: ModelFile) -> int:
     return sum(prod(tensor.shape) for tensor in file.tensors.values())
 
 
-def _fits(path: Path, config: DecoderConfig, parameters: int) -> bool:
-    """Is there memory for 4-bit copies beside the bfloat16 weights? Raises ModelError where there isn't even for those."""
-    memory = _memory_bytes()
-    needed = 2 * parameters + _MIN_CONTEXT * config.kv_bytes_per_token
+def _fits(path: Path, config: DecoderConfig, file: ModelFile, device: Device) -> bool:
+    """Is there memory for a second form of the weights: on a CPU codes beside bfloat16, on a GPU bfloat16 beside codes?
+
+    Raises ModelError where there isn't even for one.
+    """
+    from portico_engine.weights.blocks import bits_per_weight
+
+    memory, parameters = device.memory, _n_parameters(file)
+    wide = 2 * parameters
+    codes = int(sum(prod(tensor.shape) * bits_per_weight(tensor.type) for tensor in file.tensors.values()) / 8)
+    first, second = (codes, wide) if device.cuda else (wide, codes)
+    needed = first + _MIN_CONTEXT * config.kv_bytes_per_token
     if needed > memory * 0.9:
         raise ModelError(
-            f"{path} has {parameters / 1e9:.1f} billion weights, which take {needed / 2**30:.0f} GiB in memory (bfloat16); "
-            f"this machine has {memory / 2**30:.0f} GiB: use a smaller model"
+            f"{path} has {parameters / 1e9:.1f} billion weights, which take {needed / 2**30:.0f} GiB in memory; "
+            f"{device.name} has {memory / 2**30:.0f} GiB: use a smaller model"
         )
-    return needed + parameters * 0.7 < memory * 0.6
+    return needed + second < memory * 0.6
 
 
 def import_torch() -> None:
@@ -115,9 +144,9 @@ def import_torch() -> None:
             os.environ.pop("GOMP_SPINCOUNT", None)
 
 
-def _sizes(config: DecoderConfig, context: int | None, kv_tokens: int | None) -> tuple[int, int]:
+def _sizes(config: DecoderConfig, context: int | None, kv_tokens: int | None, memory: int) -> tuple[int, int]:
     """Context length and KV tokens. What the user didn't say is kept within a quarter of the memory."""
-    affordable = max(_MIN_CONTEXT, _memory_bytes() // 4 // config.kv_bytes_per_token)
+    affordable = max(_MIN_CONTEXT, memory // 4 // config.kv_bytes_per_token)
     if context is None:
         context = min(config.context_length, affordable)
     elif not _MIN_CONTEXT <= context <= config.context_length:
@@ -129,20 +158,13 @@ def _sizes(config: DecoderConfig, context: int | None, kv_tokens: int | None) ->
     return context, kv_tokens
 
 
-def _memory_bytes() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return 8 << 30
-
-
-def _info(file: GGUFFile, config: DecoderConfig, context_length: int, numerics_id: str) -> ModelInfo:
+def _info(file: ModelFile, config: DecoderConfig, context_length: int, numerics_id: str) -> ModelInfo:
     try:
         quantization = gguf.LlamaFileType(int(file.metadata.get("general.file_type", -1))).name.removeprefix("MOSTLY_")
     except ValueError:
         quantization = "unknown"
     return ModelInfo(
-        name=file.path.stem,
+        name=file.path.name.removesuffix(".gguf"),
         architecture=config.architecture,
         context_length=context_length,
         vocab_size=config.vocab_size,

@@ -22,6 +22,7 @@ from portico_engine.request import SamplingParams
 Logits = npt.NDArray[np.float32]  # [vocab_size]
 TopLogprobs = tuple[tuple[int, float], ...]  # most probable tokens and their log-probabilities, best first
 MAX_LOGPROBS = 20
+_WORD = (1 << 64) - 1
 
 
 @dataclass(slots=True)
@@ -168,9 +169,14 @@ def _nucleus(weights: npt.NDArray[np.float32], among: npt.NDArray[np.int64] | No
 
 
 def uniform(seed: int, position: int) -> float:
-    """A number in [0, 1) that depends on the seed and the position only."""
-    word = int(np.random.Philox(key=seed, counter=position).random_raw(1)[0])
-    return (word >> 11) * 2.0**-53
+    """A number in [0, 1) that depends on the seed and the position only: what numpy's Philox says first, three times as fast as
+    making one of its generators."""
+    c0, c1, c2, c3, k0, k1 = position + 1, 0, 0, 0, seed, 0
+    for _ in range(10):
+        first, second = 0xD2E7470EE14C6C93 * c0, 0xCA5A826395121157 * c2
+        c0, c1, c2, c3 = (second >> 64) ^ c1 ^ k0, second & _WORD, (first >> 64) ^ c3 ^ k1, first & _WORD
+        k0, k1 = (k0 + 0x9E3779B97F4A7C15) & _WORD, (k1 + 0xBB67AE8584CAA73B) & _WORD
+    return (c0 >> 11) * 2.0**-53
 
 
 def _top(values: npt.NDArray[np.float32], total: float, count: int, allowed: npt.NDArray[np.int64] | None) -> TopLogprobs:

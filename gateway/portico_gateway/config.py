@@ -35,7 +35,7 @@ class ModelConfig(_Section):
 
     name: str = Field(default="smollm2", description="a known name, or a path of a GGUF file")
     context: int | None = Field(default=None, gt=0, description="context length in tokens; default: the model's own")
-    executor: Literal["auto", "torch", "llama_cpp"] = "auto"
+    executor: Literal["auto", "torch", "torch-cpu", "torch-cuda", "llama_cpp"] = "auto"
     kv_disk_gib: float = Field(
         default=1.0, ge=0, description="GiB of the user's cache folder for prompts' beginnings that survive a restart; 0: none"
     )

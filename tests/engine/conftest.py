@@ -24,6 +24,6 @@ def smollm2_path() -> Path:
 @pytest.fixture(scope="session")
 def smollm2(smollm2_path: Path) -> Iterator[Engine]:
     """The default model, loaded once."""
-    engine = Engine.load(smollm2_path, context=2048)
+    engine = Engine.load(smollm2_path, executor="torch-cpu", context=2048)
     yield engine
     engine.close()

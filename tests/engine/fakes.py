@@ -10,6 +10,7 @@ from engine.tiny_model import CHAT_TEMPLATE, MERGES, SPECIAL, vocabulary
 from portico_engine import Delta, Engine, ModelInfo, Request
 from portico_engine.grammar.compiled import CompiledGrammar
 from portico_engine.grammar.protocol import Bitmask, Matcher
+from portico_engine.merging import byte_level_merger
 from portico_engine.tokenizer import Tokenizer
 
 EOS = 2
@@ -18,11 +19,12 @@ INFO = ModelInfo("fake", "fake", 256, 269, 0, "none", 0, "fake", "fake")
 
 def tiny_tokenizer() -> Tokenizer:
     tokens = vocabulary()
+    merges = [(a, b) for a, b in (merge.split() for merge in MERGES)]
     return Tokenizer(
         tokens,
         [3] * len(SPECIAL) + [1] * (len(tokens) - len(SPECIAL)),
-        merges=[(a, b) for a, b in (merge.split() for merge in MERGES)],
-        patterns=(r"\p{N}", r" ?\p{L}+|[^\p{L}]+"),
+        byte_level_merger({token: i for i, token in enumerate(tokens)}, merges, (r"\p{N}", r" ?\p{L}+|[^\p{L}]+")),
+        byte_level=True,
         eos_token_id=EOS,
     )
 

@@ -24,7 +24,7 @@ from portico_engine import (
 
 def test_a_loaded_model_answers_and_says_what_it_is(tiny_path: Path) -> None:
     stages: list[tuple[str, float]] = []
-    engine = Engine.load(tiny_path, progress=lambda stage, fraction: stages.append((stage, fraction)))
+    engine = Engine.load(tiny_path, executor="torch-cpu", progress=lambda stage, fraction: stages.append((stage, fraction)))
     assert (engine.info.name, engine.info.architecture, engine.info.quantization) == ("tiny", "llama", "Q4_1")
     assert engine.info.context_length == 256
     assert engine.info.bytes_on_disk == tiny_path.stat().st_size
@@ -104,9 +104,16 @@ def test_an_option_that_makes_no_sense_is_named(tiny_path: Path, options: dict[s
 
 
 def test_a_model_larger_than_the_memory_is_refused_with_both_sizes(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("portico_engine.loading._memory_bytes", lambda: 100_000)
+    monkeypatch.setattr("portico_engine.device.memory_bytes", lambda: 100_000)
     with pytest.raises(ModelError, match=r"billion weights, which take .* GiB .*this machine has .* GiB"):
-        Engine.load(tiny_path)
+        Engine.load(tiny_path, executor="torch-cpu")
+
+
+def test_a_gpu_that_is_asked_for_and_missing_is_said_so(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ModelError, match=r"no GPU can be used: .*(without CUDA|no NVIDIA GPU)"):
+        Engine.load(tiny_path, executor="torch-cuda")
+    assert "-cpu-" in Engine.load(tiny_path).info.numerics_id
 
 
 def test_embeddings_padded_beyond_the_vocabulary_are_never_said(tmp_path: Path) -> None:
@@ -137,8 +144,10 @@ def test_a_model_that_isnt_there_is_named(name: str, message: str) -> None:
 
 
 def test_a_folder_stands_for_its_only_model(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no \.gguf file in the folder"):
+    with pytest.raises(ModelError, match=r"neither a \.gguf file nor a config\.json in the folder"):
         find_model(str(tmp_path))
+    (tmp_path / "config.json").touch()
+    assert find_model(str(tmp_path)) == tmp_path
     (tmp_path / "a.gguf").touch()
     assert find_model(str(tmp_path)) == tmp_path / "a.gguf"
     (tmp_path / "b.gguf").touch()

@@ -119,3 +119,10 @@ def test_masks_unpack_bit_by_bit(allowed: list[bool]) -> None:
 def test_log_softmax_is_stable() -> None:
     logits = np.array([[1000.0, 999.0], [-1000.0, -1001.0]], np.float32)
     assert log_softmax_at(logits, np.array([0, 1])) == pytest.approx([-0.3132617, -1.3132617])
+
+
+@pytest.mark.parametrize("seed", [0, 1, 12345, 2**63, 2**64 - 1])
+def test_the_random_numbers_are_numpys_philox(seed: int) -> None:
+    for position in (0, 1, 2, 500, 1 << 20):
+        word = int(np.random.Philox(key=seed, counter=position).random_raw(1)[0])
+        assert uniform(seed, position) == (word >> 11) * 2.0**-53

@@ -6,23 +6,19 @@ runs a plan when it is submitted; nothing is asynchronous here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from portico_engine.executors.attention import PagedKV
+from portico_engine.executors.batch import targets, wanted
+from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.protocol import (
     Bias,
     BlockStore,
     Capabilities,
-    Copy,
-    KVOp,
-    Load,
     Row,
     Sampled,
-    Save,
     StepPlan,
     blocks_for,
 )
@@ -30,9 +26,9 @@ from portico_engine.grammar.protocol import Bitmask
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.decoder import Decoder
 from portico_engine.sampling import Pick, TopLogprobs, log_softmax_at, pick, unpack_mask
-from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.linear import int4_supported
-from portico_engine.weights.loader import Progress, load_weights
+from portico_engine.weights.loader import CPUReader, Progress
+from portico_engine.weights.model_file import ModelFile
 
 
 class TorchCPUExecutor:
@@ -53,7 +49,7 @@ class TorchCPUExecutor:
         self._decoder = decoder
         self._kv = PagedKV(decoder.config, blocks)
         self._store: BlockStore | None = None
-        int4 = "-int4" if decoder.weights.has_int4 else ""
+        int4 = "-int4" if decoder.weights.has_codes else ""
         self.caps = Capabilities(
             blocks=blocks,
             rows=max_rows,
@@ -67,7 +63,7 @@ class TorchCPUExecutor:
     @classmethod
     def load(
         cls,
-        file: GGUFFile,
+        file: ModelFile,
         *,
         context_length: int,
         kv_tokens: int,
@@ -82,7 +78,7 @@ class TorchCPUExecutor:
         config = config or read_config(file)
         use_int4 = int4_supported() if int4 is None else int4
         with torch.inference_mode():
-            weights = load_weights(file, config, int4=use_int4, progress=progress)
+            weights = CPUReader(file, config, codes=use_int4).weights(progress)
             decoder = Decoder(config, weights, context_length)
         return cls(
             decoder,
@@ -100,29 +96,17 @@ class TorchCPUExecutor:
     @torch.inference_mode()
     def submit(self, plan: StepPlan) -> TorchStep:
         """Run a plan."""
-        for op in plan.kv_ops:
-            self._run(op)
+        run_ops(plan.kv_ops, self._kv, self._store)
         if not plan.rows:
             return TorchStep(plan, np.zeros((0, self.caps.vocab_size), np.float32))
         tokens = [token for row in plan.rows for token in row.tokens]
         positions = [p for row in plan.rows for p in range(row.start, row.start + len(row.tokens))]
         hidden = self._decoder.hidden(torch.tensor(tokens), torch.tensor(positions), self._kv.batch(plan.rows))
-        wanted = _wanted(plan.rows)
-        if not wanted:
+        at = wanted(plan.rows)
+        if not at:
             return TorchStep(plan, np.zeros((0, self.caps.vocab_size), np.float32))
-        logits = self._decoder.logits(hidden[wanted], _targets(plan.rows))
+        logits = self._decoder.logits(hidden[at], targets(plan.rows))
         return TorchStep(plan, logits.numpy()[:, : self.caps.vocab_size])
-
-    def _run(self, op: KVOp) -> None:
-        """Drop needs nothing done: a dead block is overwritten by its next owner."""
-        if isinstance(op, Copy):
-            self._kv.copy(op)
-        elif isinstance(op, Save | Load):
-            assert self._store is not None, "a plan with Save or Load needs a block store"
-            if isinstance(op, Save):
-                self._store.put(op.key, self._kv.read(op.block))
-            else:
-                self._kv.write(op.block, self._store.get(op.key))
 
     def close(self) -> None:
         """Nothing to end: memory goes with the object."""
@@ -175,19 +159,3 @@ def _pick_row(
             return None
         picks.append(picked)
     return picks
-
-
-def _wanted(rows: Sequence[Row]) -> list[int]:
-    out: list[int] = []
-    first = 0
-    for row in rows:
-        out += [first + w for w in row.want]
-        first += len(row.tokens)
-    return out
-
-
-def _targets(rows: Sequence[Row]) -> torch.Tensor | None:
-    """The token that each wanted position is scored for, [wanted, 1]; None where none is."""
-    if not any(row.targets for row in rows):
-        return None
-    return torch.tensor([[token] for row in rows for token in (row.targets or (0,) * len(row.want))])

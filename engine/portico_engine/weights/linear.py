@@ -7,7 +7,7 @@ weight once for little work. It knows neither layers nor files.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +23,33 @@ class Codes(NamedTuple):
     """4-bit codes with a scale and an offset a group of 32: w = (code - 8) scale + offset."""
 
     codes: Tensor  # uint8 [out, in], 0..15
-    scales: Tensor  # bf16 [in / 32, out, 2]: scale, offset
+    scales: Tensor  # [in / 32, out, 2]: scale, offset
+
+
+class Product(Protocol):
+    """y = x W^T (+ b), with W [out, in] in whatever form."""
+
+    @property
+    def has_codes(self) -> bool:
+        """Is it taken, for some numbers of rows at least, straight from quantized codes?"""
+        ...
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of all copies."""
+        ...
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """x [rows, in] bf16 -> [rows, out] bf16."""
+        ...
+
+    def wide(self, x: Tensor) -> Tensor:
+        """The same as exactly as it comes, in float32."""
+        ...
+
+    def rows(self, indices: Tensor) -> Tensor:
+        """Rows of W, bf16 [*indices.shape, in]."""
+        ...
 
 
 class Linear:
@@ -40,7 +66,7 @@ class Linear:
         self.weight = weight
         self.bias = bias
         pack = torch.ops.aten._convert_weight_to_int4pack_for_cpu
-        self._passes = tuple((pack(codes.to(torch.int32), 1), scales) for codes, scales in int4)
+        self._passes = tuple((pack(codes.to(torch.int32), 1), scales.to(torch.bfloat16)) for codes, scales in int4)
         self._rows = _INT4_ROWS.get(len(self._passes), 0)
         if self._passes and not self._agrees():
             self._passes, self._rows = (), 0
@@ -53,17 +79,15 @@ class Linear:
         return bool((self(x).float() - exact).norm() <= _AGREEMENT * exact.norm())
 
     @property
-    def has_int4(self) -> bool:
+    def has_codes(self) -> bool:
         return bool(self._passes)
 
     @property
     def n_bytes(self) -> int:
-        """Memory of all copies."""
         tensors = [self.weight, *(tensor for part in self._passes for tensor in part)]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """x [rows, in] bf16 -> [rows, out] bf16."""
         if x.shape[0] > self._rows:
             return F.linear(x, self.weight, self.bias)
         y: Tensor | None = self.bias
@@ -72,6 +96,13 @@ class Linear:
             y = part if y is None else part + y
         assert y is not None
         return y
+
+    def wide(self, x: Tensor) -> Tensor:
+        """Rounded to bfloat16 on the way."""
+        return self(x).float()
+
+    def rows(self, indices: Tensor) -> Tensor:
+        return F.embedding(indices, self.weight)
 
 
 def int4_supported() -> bool:

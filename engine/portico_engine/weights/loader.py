@@ -1,202 +1,235 @@
-"""A GGUF file's tensors as a decoder's weights in torch.
+"""A model file's tensors as a decoder's weights in torch.
 
-It owns names, the fusing of matrices that read the same input, the undoing of the converter's rotary permutation, and the
-reading of the 4-bit formats without requantizing. It knows neither KV nor batches.
+It owns names, the stacking of matrices that read the same input, the undoing of the converter's rotary permutation, and the
+form that weights have on a CPU. It knows neither KV nor batches; block formats are `blocks`', a GPU's forms `loader_cuda`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from itertools import zip_longest
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from gguf import GGMLQuantizationType as Q
 from torch import Tensor
 
 from portico_engine.errors import ModelError
-from portico_engine.models.config import DecoderConfig
-from portico_engine.weights.gguf_file import GGUFFile
-from portico_engine.weights.linear import GROUP, Codes, Linear
+from portico_engine.models.config import DecoderConfig, ExpertsConfig
+from portico_engine.weights.blocks import FORMATS, Affine, eight_bit, is_quantized, nothing, passes, unpack
+from portico_engine.weights.decoder_weights import DecoderWeights, ExpertsWeights, GatedWeights, LayerWeights
+from portico_engine.weights.linear import GROUP, Codes, Linear, Product
+from portico_engine.weights.model_file import ModelFile
 
 Progress = Callable[[str, float], None]
 _AT_ONCE = 1 << 22  # elements converted at a time
-_BLOCK_BYTES = {Q.Q4_0: 18, Q.Q4_1: 20, Q.Q8_0: 34}  # blocks of 32 that torch reads itself
-_INT4_PASSES = {Q.Q4_0: 1, Q.Q4_1: 1, Q.Q8_0: 2}
+_ALL = slice(None)
 
 
-@dataclass(frozen=True, slots=True)
-class LayerWeights:
-    """One decoder layer. Norms are float32 [hidden]; qkv and gate_up are fused along their rows."""
+class Part(NamedTuple):
+    """A matrix of the file among those that are stacked into one product."""
 
-    attention_norm: Tensor
-    qkv: Linear
-    out: Linear
-    ffn_norm: Tensor
-    gate_up: Linear
-    down: Linear
-    query_norm: Tensor | None = None  # [head_dim], Qwen3
-    key_norm: Tensor | None = None
+    name: str
+    n_out: int
+    order: Tensor | None = None  # of its rows
 
 
-@dataclass(frozen=True, slots=True)
-class DecoderWeights:
-    """All of a decoder. `embedding` and `head` are bf16 [vocab_size, hidden], the same tensor where tied."""
+class Reader(ABC):
+    """A file's tensors on a device; what a product becomes there is a subclass's to say."""
 
-    embedding: Tensor
-    layers: tuple[LayerWeights, ...]
-    norm: Tensor
-    head: Linear
-    rope_factors: Tensor | None  # float32 [head_dim / 2], divides the frequencies
+    def __init__(self, file: ModelFile, config: DecoderConfig, *, codes: bool, device: str) -> None:
+        """`codes` allows products straight from quantized codes."""
+        self.file = file
+        self.config = config
+        self.codes = codes
+        self.device = device
 
-    @property
-    def has_int4(self) -> bool:
-        return any(layer.down.has_int4 for layer in self.layers)
+    @abstractmethod
+    def linear(self, *parts: Part, n_in: int) -> Product:
+        """A product with stacked matrices."""
 
+    @abstractmethod
+    def embedding(self, name: str, n_out: int, n_in: int) -> Product:
+        """A matrix that only rows are taken of."""
 
-def load_weights(file: GGUFFile, config: DecoderConfig, *, int4: bool, progress: Progress | None = None) -> DecoderWeights:
-    """Read everything. Raises ModelError naming a tensor that is missing or of another shape than the metadata says."""
-    reader = _Reader(file, config, int4)
-    layers = []
-    for i in range(config.n_layers):
+    def weights(self, progress: Progress | None = None) -> DecoderWeights:
+        """Read everything.
+
+        Raises ModelError naming a tensor that is missing, of another shape than the metadata says, or of no numbers.
+        """
+        config = self.config
+        layers = []
+        for i in range(config.n_layers):
+            if progress:
+                progress("weights", i / config.n_layers)
+            layers.append(self._layer(i))
+        tied = "output.weight" not in self.file.tensors
+        head = self.linear(Part("token_embd" if tied else "output", config.vocab_size), n_in=config.hidden)
+        embedding = head if tied else self.embedding("token_embd", config.vocab_size, config.hidden)
+        norm = self._vector("output_norm.weight", config.hidden)
+        half = config.rotary_dim // 2
+        if config.rope.long_beyond is None:
+            factors, long_factors = self._optional("rope_freqs.weight", half), None
+        else:
+            factors, long_factors = (self._vector(f"rope_factors_{which}.weight", half) for which in ("short", "long"))
+        weights = DecoderWeights(embedding, tuple(layers), norm, head, factors, long_factors)
         if progress:
-            progress("weights", i / config.n_layers)
-        layers.append(reader.layer(i))
-    tied = "output.weight" not in file.tensors
-    head = reader.linear(("token_embd" if tied else "output", config.vocab_size, None), n_in=config.hidden)
-    embedding = head.weight if tied else reader.matrix("token_embd.weight", config.vocab_size, config.hidden)
-    factors = reader.vector("rope_freqs.weight", config.head_dim // 2) if "rope_freqs.weight" in file.tensors else None
-    norm = reader.vector("output_norm.weight", config.hidden)
-    weights = DecoderWeights(embedding, tuple(layers), norm, head, factors)
-    if progress:
-        progress("weights", 1.0)
-    return weights
+            progress("weights", 1.0)
+        return weights
 
+    def stacked(self, parts: Iterable[Part], n_in: int) -> Tensor:
+        """The parts of a product in bf16 [out, in]."""
+        return torch.cat([ordered(self.matrix(f"{name}.weight", n_out, n_in), order) for name, n_out, order in parts])
 
-class _Reader:
-    def __init__(self, file: GGUFFile, config: DecoderConfig, int4: bool) -> None:
-        self._file = file
-        self._config = config
-        self._int4 = int4
+    def biases(self, parts: Iterable[Part]) -> Tensor | None:
+        """bf16 [out]; None where no part has one."""
+        made = [
+            (ordered(self._vector(f"{name}.bias", n_out), order) if f"{name}.bias" in self.file.tensors else None, n_out)
+            for name, n_out, order in parts
+        ]
+        if all(bias is None for bias, _ in made):
+            return None
+        zeros = (torch.zeros(n_out, device=self.device) if bias is None else bias for bias, n_out in made)
+        return torch.cat(list(zeros)).to(torch.bfloat16)
 
-    def layer(self, i: int) -> LayerWeights:
-        config, at = self._config, f"blk.{i}"
+    def matrix(self, name: str, n_out: int, n_in: int) -> Tensor:
+        """bf16 [n_out, n_in], converted some rows at a time: float32 copies of whole matrices would double the peak."""
+        self.expect(name, (n_out, n_in))
+        out = torch.empty(n_out, n_in, dtype=torch.bfloat16, device=self.device)
+        for rows in _spans(n_out, n_in):
+            out[rows] = self._float_rows(name, rows)
+        self.check_finite(name, out)
+        return out
+
+    def affine(self, name: str, groups: Iterable[int]) -> Affine:
+        """A quantized matrix as codes with scales; in 8 bits where its format has none or groups of another size."""
+        info = self.file.tensors[name]
+        if info.type in FORMATS and FORMATS[info.type].group in groups:
+            return unpack(self._raw(name), info.type)
+        spans = [eight_bit(self._float_rows(name, rows)) for rows in _spans(*info.shape)]
+        return spans[0]._replace(
+            codes=torch.cat([span.codes for span in spans]), scale=torch.cat([span.scale for span in spans])
+        )
+
+    def all_quantized(self, parts: Iterable[Part]) -> bool:
+        """Have all of them codes?"""
+        infos = [self.file.tensors.get(f"{part.name}.weight") for part in parts]
+        return all(info is not None and is_quantized(info.type) for info in infos)
+
+    def expect(self, name: str, shape: tuple[int, ...]) -> None:
+        """Raises ModelError where the tensor is missing or of another shape."""
+        info = self.file.tensors.get(name)
+        if info is None:
+            raise ModelError(f"{self.file.path}: the tensor {name} is missing")
+        if info.shape != shape:
+            raise ModelError(f"{self.file.path}: the tensor {name} has the shape {info.shape}; the metadata calls for {shape}")
+
+    def check_finite(self, name: str, values: Tensor) -> None:
+        """Raises ModelError where a value is no number."""
+        if not values.sum(dtype=torch.float32).isfinite():
+            raise ModelError(f"{self.file.path}: the tensor {name} holds numbers that are none (NaN or infinite)")
+
+    def _layer(self, i: int) -> LayerWeights:
+        config, at = self.config, f"blk.{i}"
         q, kv = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
-        has_norms = f"{at}.attn_q_norm.weight" in self._file.tensors
+        has_norms = f"{at}.attn_q_norm.weight" in self.file.tensors
         return LayerWeights(
-            attention_norm=self.vector(f"{at}.attn_norm.weight", config.hidden),
+            attention_norm=self._vector(f"{at}.attn_norm.weight", config.hidden),
             qkv=self.linear(
-                (f"{at}.attn_q", q, self._rotary_order(config.n_heads)),
-                (f"{at}.attn_k", kv, self._rotary_order(config.n_kv_heads)),
-                (f"{at}.attn_v", kv, None),
+                Part(f"{at}.attn_q", q, self._rotary_order(config.n_heads)),
+                Part(f"{at}.attn_k", kv, self._rotary_order(config.n_kv_heads)),
+                Part(f"{at}.attn_v", kv),
                 n_in=config.hidden,
             ),
-            out=self.linear((f"{at}.attn_output", config.hidden, None), n_in=q),
-            ffn_norm=self.vector(f"{at}.ffn_norm.weight", config.hidden),
-            gate_up=self.linear(
-                (f"{at}.ffn_gate", config.feed_forward, None), (f"{at}.ffn_up", config.feed_forward, None), n_in=config.hidden
-            ),
-            down=self.linear((f"{at}.ffn_down", config.hidden, None), n_in=config.feed_forward),
+            out=self.linear(Part(f"{at}.attn_output", config.hidden), n_in=q),
+            ffn_norm=self._vector(f"{at}.ffn_norm.weight", config.hidden),
+            feed_forward=self._experts(at, config.experts) if config.experts else self._gated(at, "", config.feed_forward),
             query_norm=self._head_norm(f"{at}.attn_q_norm.weight") if has_norms else None,
             key_norm=self._head_norm(f"{at}.attn_k_norm.weight") if has_norms else None,
         )
 
-    def vector(self, name: str, size: int) -> Tensor:
-        self._expect(name, (size,))
-        return torch.from_numpy(np.array(self._file.dequantize(name)))
+    def _gated(self, at: str, suffix: str, size: int) -> GatedWeights:
+        gate, up, down = (f"{at}.ffn_{name}{suffix}" for name in ("gate", "up", "down"))
+        hidden = self.config.hidden
+        gate_up = self.linear(Part(gate, size), Part(up, size), n_in=hidden)
+        return GatedWeights(gate_up, self.linear(Part(down, hidden), n_in=size))
+
+    def _experts(self, at: str, experts: ExpertsConfig) -> ExpertsWeights:
+        return ExpertsWeights(
+            router=self._vector(f"{at}.ffn_gate_inp.weight", experts.count, self.config.hidden),
+            experts=tuple(self._gated(at, f".{i}", experts.feed_forward) for i in range(experts.count)),
+            shared=self._gated(at, "_shexp", experts.shared_feed_forward) if experts.shared_feed_forward else None,
+            shared_gate=self._optional(f"{at}.ffn_gate_inp_shexp.weight", self.config.hidden),
+        )
+
+    def _optional(self, name: str, size: int) -> Tensor | None:
+        return self._vector(name, size) if name in self.file.tensors else None
+
+    def _vector(self, name: str, *shape: int) -> Tensor:
+        """float32, of one dimension or more."""
+        self.expect(name, shape)
+        values = torch.from_numpy(np.array(self.file.dequantize(name))).to(self.device)
+        self.check_finite(name, values)
+        return values
 
     def _head_norm(self, name: str) -> Tensor:
-        return _ordered(self.vector(name, self._config.head_dim), self._rotary_order(1))
+        return ordered(self._vector(name, self.config.head_dim), self._rotary_order(1))
 
-    def matrix(self, name: str, n_out: int, n_in: int) -> Tensor:
-        """bf16 [n_out, n_in], converted some rows at a time: float32 copies of whole matrices would double the peak."""
-        self._expect(name, (n_out, n_in))
-        out = torch.empty(n_out, n_in, dtype=torch.bfloat16)
-        step = max(1, _AT_ONCE // n_in)
-        for at in range(0, n_out, step):
-            rows = slice(at, min(at + step, n_out))
-            out[rows] = self._float_rows(name, rows, n_in)
-        return out
+    def _float_rows(self, name: str, rows: slice) -> Tensor:
+        """float32 [rows, in]."""
+        kind = self.file.tensors[name].type
+        if kind in FORMATS:
+            return unpack(self._raw(name, rows), kind).values()
+        return torch.from_numpy(np.array(self.file.dequantize(name, rows))).to(self.device)
 
-    def linear(self, *parts: tuple[str, int, Tensor | None], n_in: int) -> Linear:
-        """A product with matrices stacked by rows, each with its own order of rows."""
-        weight = torch.cat([_ordered(self.matrix(f"{name}.weight", n_out, n_in), order) for name, n_out, order in parts])
-        biases = [
-            _ordered(self.vector(f"{name}.bias", n_out), order) if f"{name}.bias" in self._file.tensors else torch.zeros(n_out)
-            for name, n_out, order in parts
-        ]
-        any_bias = any(f"{name}.bias" in self._file.tensors for name, _, _ in parts)
-        return Linear(weight, torch.cat(biases).to(torch.bfloat16) if any_bias else None, self._codes(parts, n_in))
-
-    def _codes(self, parts: tuple[tuple[str, int, Tensor | None], ...], n_in: int) -> Iterator[Codes]:
-        """The matrices for the 4-bit product in one or two passes; none where their format has no such codes."""
-        kinds = {self._file.tensors[f"{name}.weight"].type for name, _, _ in parts}
-        if not self._int4 or len(kinds) > 1 or any(n_out % 16 for _, n_out, _ in parts):
-            return
-        for half in range(_INT4_PASSES.get(kinds.pop(), 0)):
-            codes, scales = [], []
-            for name, n_out, order in parts:
-                q, scale, offset = self._four_bit(f"{name}.weight", n_out, n_in, half)
-                codes.append(_ordered(q, order))
-                scales.append(_ordered(torch.stack([scale, offset], dim=-1).to(torch.bfloat16), order))
-            yield Codes(torch.cat(codes), torch.cat(scales).transpose(0, 1).contiguous())
-
-    def _four_bit(self, name: str, n_out: int, n_in: int, half: int) -> tuple[Tensor, Tensor, Tensor]:
-        """uint8 codes [n_out, n_in], float32 scale and offset [n_out, n_in/32] with w = (code - 8) scale + offset."""
-        kind = self._file.tensors[name].type
-        blocks = self._blocks(name, slice(0, n_out), n_in)
-        d = _half(blocks, 0)
-        if kind == Q.Q8_0:  # its code is 16 (high - 8) + low, low without a sign
-            codes = (blocks[..., 2:] ^ 128).reshape(n_out, n_in)
-            return (codes & 15, d, 8 * d) if half else (codes >> 4, 16 * d, torch.zeros_like(d))
-        if kind == Q.Q4_1:
-            return _nibbles(blocks[..., 4:]).view(n_out, n_in), d, _half(blocks, 2) + 8 * d
-        return _nibbles(blocks[..., 2:]).view(n_out, n_in), d, torch.zeros_like(d)
-
-    def _float_rows(self, name: str, rows: slice, n_in: int) -> Tensor:
-        """float32 or bf16 [rows, n_in]. The commonest formats in torch; gguf reads the rest."""
-        kind = self._file.tensors[name].type
-        if kind in _BLOCK_BYTES:
-            blocks = self._blocks(name, rows, n_in)
-            d = _half(blocks, 0).unsqueeze(-1)
-            if kind == Q.Q8_0:
-                values = blocks[..., 2:].contiguous().view(torch.int8) * d
-            elif kind == Q.Q4_1:
-                values = torch.addcmul(_half(blocks, 2).unsqueeze(-1), _nibbles(blocks[..., 4:]), d)
-            else:
-                values = (_nibbles(blocks[..., 2:]).to(torch.int8) - 8) * d
-            return values.view(-1, n_in)
-        return torch.from_numpy(np.array(self._file.dequantize(name, rows)))
-
-    def _blocks(self, name: str, rows: slice, n_in: int) -> Tensor:
-        """uint8 [rows, n_in/32, bytes of a block]."""
-        block_bytes = _BLOCK_BYTES[self._file.tensors[name].type]
-        return torch.from_numpy(self._file.raw(name, rows).copy()).view(-1, n_in // GROUP, block_bytes)
+    def _raw(self, name: str, rows: slice = _ALL) -> Tensor:
+        return torch.from_numpy(self.file.raw(name, rows).copy()).to(self.device)
 
     def _rotary_order(self, n_heads: int) -> Tensor | None:
-        """Rows from interleaved rotary pairs to halves, which torch rotates in fewer operations."""
-        if not self._config.permuted_rotary:
+        """Rows from rotary pairs as the file has them to halves of the head, with the dimensions that aren't rotated last in
+        each: torch rotates whole heads in fewer operations."""
+        head, rotary = self.config.head_dim, self.config.rotary_dim
+        if rotary == head and not self.config.permuted_rotary:
             return None
-        half = self._config.head_dim // 2
-        return torch.arange(n_heads * half * 2).view(n_heads, half, 2).transpose(1, 2).reshape(-1)
-
-    def _expect(self, name: str, shape: tuple[int, ...]) -> None:
-        info = self._file.tensors.get(name)
-        if info is None:
-            raise ModelError(f"{self._file.path}: the tensor {name} is missing")
-        if info.shape != shape:
-            raise ModelError(f"{self._file.path}: the tensor {name} has the shape {info.shape}; the metadata calls for {shape}")
+        rotated, still = torch.arange(rotary), torch.arange(rotary, head)
+        pairs = rotated.view(-1, 2).T if self.config.permuted_rotary else rotated.view(2, -1)
+        order = torch.cat([pairs, still.view(2, -1)], 1).reshape(-1)
+        return (torch.arange(0, n_heads * head, head).unsqueeze(1) + order).reshape(-1)
 
 
-def _ordered(rows: Tensor, order: Tensor | None) -> Tensor:
+class CPUReader(Reader):
+    """bfloat16, with copies in 4-bit passes where `codes` allows and all parts are quantized."""
+
+    def __init__(self, file: ModelFile, config: DecoderConfig, *, codes: bool) -> None:
+        super().__init__(file, config, codes=codes, device="cpu")
+
+    def linear(self, *parts: Part, n_in: int) -> Product:
+        return Linear(self.stacked(parts, n_in), self.biases(parts), self._passes(parts, n_in))
+
+    def embedding(self, name: str, n_out: int, n_in: int) -> Product:
+        return Linear(self.matrix(f"{name}.weight", n_out, n_in))
+
+    def _passes(self, parts: tuple[Part, ...], n_in: int) -> Iterator[Codes]:
+        if not self.codes or not self.all_quantized(parts) or any(part.n_out % 16 for part in parts):
+            return
+        for together in zip_longest(*(self._passes_of(part) for part in parts)):
+            made = [
+                nothing(part.n_out, n_in, self.device) if one is None else one
+                for one, part in zip(together, parts, strict=True)
+            ]
+            yield Codes(torch.cat([codes for codes, _ in made]), torch.cat([scales for _, scales in made], 1))
+
+    def _passes_of(self, part: Part) -> Iterator[Codes]:
+        for codes, scales in passes(self.affine(f"{part.name}.weight", groups=(GROUP,))):
+            yield Codes(ordered(codes, part.order), scales if part.order is None else scales[:, part.order])
+
+
+def ordered(rows: Tensor, order: Tensor | None) -> Tensor:
+    """Rows in this order."""
     return rows if order is None else rows[order]
 
 
-def _nibbles(packed: Tensor) -> Tensor:
-    """Two codes a byte, the low halves first: [..., 16] -> [..., 32]."""
-    return torch.cat([packed & 15, packed >> 4], dim=-1)
-
-
-def _half(blocks: Tensor, at: int) -> Tensor:
-    """The float16 at this byte of every block, in float32."""
-    return blocks[..., at : at + 2].contiguous().view(torch.float16).squeeze(-1).to(torch.float32)
+def _spans(n_out: int, n_in: int) -> Iterable[slice]:
+    step = max(1, _AT_ONCE // n_in)
+    return (slice(at, min(at + step, n_out)) for at in range(0, n_out, step))

@@ -7,18 +7,16 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
-import torch
 
+from engine.models.parity import TOKENS, agreement, divergence, our_logits
 from engine.tiny_model import write_tiny_llama
 from portico_engine import ModelError
-from portico_engine.executors.protocol import Row, StepPlan
 from portico_engine.executors.torch_cpu import TorchCPUExecutor
 from portico_engine.models.config import read_config
 from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.linear import int4_supported
 from reference_decoder import ReferenceDecoder
 
-TOKENS = tuple(int(t) for t in np.random.default_rng(3).integers(3, 260, 70))
 Q = gguf.GGMLQuantizationType
 
 
@@ -31,23 +29,16 @@ def linear_scaling(writer: gguf.GGUFWriter) -> None:
     writer.add_rope_scaling_factor(4.0)
 
 
+def yarn(writer: gguf.GGUFWriter) -> None:
+    writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+    writer.add_rope_scaling_factor(4.0)
+
+
 def closeness(path: Path, chunks: list[int], *, int4: bool) -> tuple[float, float]:
     """Mean KL(reference || ours) over all positions, and the share of positions with the same likeliest token."""
-    file = GGUFFile(path)
-    reference = ReferenceDecoder(file).logits(TOKENS).log_softmax(-1)
-    executor = TorchCPUExecutor.load(file, context_length=128, kv_tokens=128, int4=int4)
-    table = tuple(reversed(range(8)))  # no two neighbours
-    out, at = [], 0
-    for count in chunks:
-        piece = TOKENS[at : at + count]
-        row = Row(0, piece, at, table, want=tuple(range(count)), targets=piece)
-        out.append(torch.from_numpy(executor.submit(StepPlan((row,))).logits.copy()))
-        at += count
-    assert at == len(TOKENS)
-    ours = torch.cat(out).log_softmax(-1)
-    divergence = (reference.exp() * (reference - ours)).sum(-1).mean()
-    same = (reference.argmax(-1) == ours.argmax(-1)).float().mean()
-    return float(divergence), float(same)
+    reference = ReferenceDecoder(GGUFFile(path)).logits(TOKENS).log_softmax(-1)
+    ours = our_logits(path, chunks, int4=int4)
+    return divergence(reference, ours), agreement(reference, ours)
 
 
 @pytest.mark.parametrize(
@@ -95,10 +86,20 @@ def test_the_families_variants_are_the_references(tmp_path: Path, architecture: 
 @pytest.mark.parametrize(
     ("customize", "message"),
     [
-        (lambda w: w.add_expert_count(8), "mixture of experts"),
+        (lambda w: w.add_expert_count(8), "expert_used_count is missing"),
+        (lambda w: (w.add_expert_count(8), w.add_expert_used_count(9)), "9 of 8 experts can't be used"),
+        (lambda w: (w.add_expert_count(8), w.add_expert_used_count(2)), r"blk\.0\.ffn_gate_inp\.weight is missing"),
         (lambda w: w.add_head_count_kv(3), "4 query heads can't share 3"),
-        (lambda w: w.add_rope_dimension_count(8), "rotary embedding over 8 of 16"),
-        (lambda w: w.add_rope_scaling_type(gguf.RopeScalingType.YARN), "'yarn' is not supported"),
+        (lambda w: w.add_rope_dimension_count(18), "rotary embedding over 18 of 16"),
+        (lambda w: w.add_rope_dimension_count(7), "7 rotary dimensions of 16 are no pairs"),
+        (lambda w: w.add_string("llama.rope.scaling.type", "dynamic"), "'dynamic' is not supported; 'none', 'linear'"),
+        (lambda w: w.add_rope_scaling_type(gguf.RopeScalingType.YARN), r"rope\.scaling\.factor is missing"),
+        (lambda w: (w.add_rope_freq_base(1.0), yarn(w)), "rope.freq_base - 1 is 0.0; it must be positive"),
+        (lambda w: (w.add_rope_scaling_orig_ctx_len(0), yarn(w)), "rope.scaling.original_context_length is 0"),
+        (lambda w: (w.add_rope_scaling_yarn_beta_slow(float("nan")), yarn(w)), "rope.scaling.yarn_beta_slow is nan"),
+        (lambda w: w.add_rope_freq_base(float("inf")), "rope.freq_base is inf; it must be positive and finite"),
+        (lambda w: w.add_rope_scaling_type(gguf.RopeScalingType.LONGROPE), r"rope_factors_short\.weight is missing"),
+        (lambda w: w.add_residual_scale(float("nan")), "one of the scales of llama is not a positive number"),
         (lambda w: w.add_feed_forward_length(128), r"has the shape \(.*\); the metadata calls for"),
         (lambda w: w.add_block_count(3), r"blk\.2\..* is missing"),
         (lambda w: w.add_block_count(0), "block_count is 0; it must be positive"),
@@ -111,4 +112,14 @@ def test_numbers_that_dont_fit_together_are_named(tmp_path: Path, customize: obj
         assert read_config(GGUFFile(path)).context_length == 0xFFFFFFFF
         return
     with pytest.raises(ModelError, match=message):
+        TorchCPUExecutor.load(GGUFFile(path), context_length=128, kv_tokens=128)
+
+
+def test_a_tensor_that_holds_nan_is_named(tmp_path: Path) -> None:
+    path = write_tiny_llama(tmp_path / "tiny.gguf", quantization=Q.F32)
+    info = GGUFFile(path).tensors["blk.1.ffn_down.weight"]
+    with path.open("r+b") as file:
+        file.seek(info.offset + 400)
+        file.write(np.array([np.nan], np.float32).tobytes())
+    with pytest.raises(ModelError, match=r"blk\.1\.ffn_down\.weight holds numbers that are none"):
         TorchCPUExecutor.load(GGUFFile(path), context_length=128, kv_tokens=128)

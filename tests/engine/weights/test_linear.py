@@ -21,7 +21,7 @@ def four_bit(n_out: int, n_in: int) -> tuple[torch.Tensor, Codes]:
 def test_both_products_are_the_matrixs(rows: int) -> None:
     weight, codes = four_bit(64, 96)
     linear = Linear(weight.to(torch.bfloat16), torch.ones(64, dtype=torch.bfloat16), [codes])
-    assert linear.has_int4
+    assert linear.has_codes
     x = torch.randn(rows, 96, generator=torch.Generator().manual_seed(2)).to(torch.bfloat16)
     torch.testing.assert_close(linear(x).float(), x.float() @ weight.T + 1, rtol=0.02, atol=0.05)
 
@@ -36,6 +36,6 @@ def test_two_passes_add_up() -> None:
 def test_a_four_bit_product_that_disagrees_is_not_used() -> None:
     weight, codes = four_bit(64, 96)
     linear = Linear(weight.to(torch.bfloat16), None, [Codes(codes.codes.flip(0), codes.scales)])
-    assert not linear.has_int4
+    assert not linear.has_codes
     x = torch.randn(1, 96, generator=torch.Generator().manual_seed(2)).to(torch.bfloat16)
     torch.testing.assert_close(linear(x).float(), x.float() @ weight.T, rtol=0.02, atol=0.05)

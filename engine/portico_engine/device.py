@@ -1,0 +1,63 @@
+"""Which device the model runs on, and how much memory it has.
+
+It owns the choice between GPU and CPU and the reason where a GPU can't be used. It knows no models.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import NamedTuple
+
+from portico_engine.errors import ModelError
+
+_OLDEST = (8, 0)  # compute capability with bfloat16
+
+
+class Device(NamedTuple):
+    """Where the model goes. `memory` in bytes: all of a machine's, what is free on a GPU."""
+
+    name: str
+    memory: int
+    cuda: bool
+
+
+def choose_device(executor: str) -> Device:
+    """The GPU where there is one that can be used, else the CPU; "torch-cpu" and "torch-cuda" leave no choice.
+
+    Imports torch. Raises ModelError saying what is missing where a GPU is asked for and there is none.
+    """
+    if executor != "torch-cpu":
+        obstacle = _obstacle()
+        if obstacle is None:
+            import torch
+
+            return Device(f"the GPU ({torch.cuda.get_device_name()})", torch.cuda.mem_get_info()[0], True)
+        if executor == "torch-cuda":
+            raise ModelError(f"no GPU can be used: {obstacle}; executor 'auto' takes the CPU then")
+    return Device("this machine", memory_bytes(), False)
+
+
+def _obstacle() -> str | None:
+    """Why no GPU can be used; None where one can."""
+    import torch
+
+    if torch.version.cuda is None:
+        return f"torch {torch.__version__} is built without CUDA"
+    if not torch.cuda.is_available():
+        return "torch finds no NVIDIA GPU"
+    capability = torch.cuda.get_device_capability()
+    if capability < _OLDEST:
+        return f"{torch.cuda.get_device_name()} has compute capability {capability[0]}.{capability[1]}, and 8.0 is needed"
+    for package, module in (("triton", "triton"), ("cuda-bindings", "cuda")):
+        if importlib.util.find_spec(module) is None:
+            return f"{package} is not installed (pip install {package})"
+    return None
+
+
+def memory_bytes() -> int:
+    """This machine's memory."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return 8 << 30

@@ -1,0 +1,150 @@
+// A matrix in its file's own quantization on tensor cores; quantized_layout.py says how codes and scales lie in memory.
+//
+// A warp takes tiles of 16 rows x 128 columns. It makes bfloat16 numbers of the codes, and multiplies them with 8 tokens at a
+// time (m16n8k16, sums in float32). Compiled for each format with
+//   HIGH     bits of a code above its lower 4: 0, 1, 2 or 4
+//   ZERO     what is subtracted from a code
+//   OFFSET   1 where each group has an offset beside its scale
+//   GROUP    columns with one scale, 16 or 32
+//   RAGGED   1 where the columns are no multiple of 128
+//   WIDE     1 for a result in float32, else bfloat16
+
+typedef unsigned int u32;
+typedef unsigned short u16;
+
+#define TILE_COLUMNS 128
+#define ONE 0x3F803F80  // in bfloat16, twice
+// A lane's 8 columns of a group of 32 are neighbours where they share a scale, else 4 and 4: the distances of lanes and halves.
+#define LANE_COLUMNS (GROUP == 32 ? 8 : 4)
+#define HALF_COLUMNS (GROUP == 32 ? 4 : 16)
+#define GROUPS (TILE_COLUMNS / GROUP)
+#define SCALE_WORDS (GROUPS * (1 + OFFSET) / 2)
+#define HIGH_WORDS (HIGH ? HIGH : 1)
+// Codes of 4 bits become 128 + code by their bits alone; what is too much is taken from the offset.
+#define BIASED (HIGH == 0)
+
+#if WIDE
+typedef float Out;
+#else
+typedef u16 Out;
+#endif
+
+struct Tile {  // what one lane has of 16 rows x 128 columns: rows lane / 4 and 8 more
+  u32 low[2][4], high[2][HIGH_WORDS], scales[2][SCALE_WORDS];
+};
+
+template <int N>
+__device__ __forceinline__ void stream(u32 (&to)[N], const u32* from) {  // each weight is read once: not into the L1 cache
+  if constexpr (N == 4)
+    asm("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+        : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3]) : "l"(from));
+  else if constexpr (N == 2)
+    asm("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];" : "=r"(to[0]), "=r"(to[1]) : "l"(from));
+  else
+    asm("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(to[0]) : "l"(from));
+}
+
+struct Cursor {  // a lane's way through the tiles of a row of tiles
+  const u32 *low, *high, *scales;
+
+  __device__ __forceinline__ void start(const u32* low_, const u32* high_, const u32* scales_, long tile, int lane) {
+    low = low_ + (tile * 64 + lane) * 4;
+    high = high_ + (tile * 64 + lane) * HIGH;
+    scales = scales_ + (tile * 16 + lane / 4) * SCALE_WORDS;
+  }
+
+  __device__ __forceinline__ void read(Tile& to, int step) {  // and go so many tiles on
+#pragma unroll
+    for (int side = 0; side < 2; side++) {
+      stream(to.low[side], low + side * 32 * 4);
+      if (HIGH) stream(to.high[side], high + side * 32 * HIGH);
+      stream(to.scales[side], scales + side * 8 * SCALE_WORDS);
+    }
+    low += step * 64 * 4;
+    high += step * 64 * HIGH;
+    scales += step * 16 * SCALE_WORDS;
+  }
+};
+
+struct Sums {  // rows lane / 4 and 8 more of tokens 2 (lane % 4) and 1 more
+  float at[4];
+};
+
+__device__ __forceinline__ Sums multiply(const u32 (&a)[4], const uint2 b, const Sums& added = {}) {
+  Sums out;
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %11, %12, %13};"
+      : "=f"(out.at[0]), "=f"(out.at[1]), "=f"(out.at[2]), "=f"(out.at[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b.x), "r"(b.y),
+        "f"(added.at[0]), "f"(added.at[1]), "f"(added.at[2]), "f"(added.at[3]));
+  return out;
+}
+
+__device__ __forceinline__ u32 multiply_add(u32 a, u32 b, u32 c) {  // two bfloat16
+  u32 out;
+  asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(out) : "r"(a), "r"(b), "r"(c));
+  return out;
+}
+
+__device__ __forceinline__ u32 twice(float value) {  // in bfloat16
+  u32 out;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %1;" : "=r"(out) : "f"(value));
+  return out;
+}
+
+__device__ __forceinline__ u32 both_rounded(float low, float high) {
+  u32 out;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(out) : "f"(high), "f"(low));
+  return out;
+}
+
+__device__ __forceinline__ u16 rounded(float value) {
+  u16 out;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(out) : "f"(value));
+  return out;
+}
+
+__device__ __forceinline__ float half_at(const u32* words, int i) {
+  float out;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(out) : "h"((u16)(words[i / 2] >> (16 * (i % 2)))));
+  return out;
+}
+
+// Two neighbouring codes of a lane's 8 in a group of 32 columns, as bfloat16, less ZERO unless BIASED: the pair is 0 to 3.
+__device__ __forceinline__ u32 codes_of(const u32 (&low)[4], const u32 (&high)[HIGH_WORDS], int group32, int pair) {
+  u32 code = ((low[group32] >> (4 * pair)) & 0x000F000F) | 0x43004300;  // 128 + the lower 4 bits
+#if HIGH
+  const u32 mask = ((1 << HIGH) - 1) * 0x00010001;
+  const int shift = (4 * HIGH * group32) % 16 + HIGH * pair;
+  const u32 above = ((high[HIGH * group32 / 4] >> shift) & mask) | 0x45004500;  // 2048 + 16 times the upper bits
+  return multiply_add(code, ONE, multiply_add(above, ONE, twice(-(2048.0f + 128.0f + ZERO))));
+#else
+  return code;
+#endif
+}
+
+__device__ __forceinline__ void put(Out& to, float value) {
+#if WIDE
+  to = value;
+#else
+  to = rounded(value);
+#endif
+}
+
+__device__ __forceinline__ float bias_of(const u16* bias, int row) {
+  return bias ? __uint_as_float((u32)bias[row] << 16) : 0.0f;
+}
+
+struct Scale {
+  float scale, offset;
+};
+
+__device__ __forceinline__ Scale scale_of(const u32 (&words)[SCALE_WORDS], int group) {
+  Scale out = {half_at(words, OFFSET ? 2 * group : group), OFFSET ? half_at(words, 2 * group + 1) : 0.0f};
+  if (BIASED) out.offset -= (128.0f + ZERO) * out.scale;
+  return out;
+}
+
+__device__ __forceinline__ u32 scaled(u32 codes, const Scale& by) {
+  const float low = __uint_as_float(codes << 16), high = __uint_as_float(codes & 0xFFFF0000);
+  return both_rounded(by.scale * low + by.offset, by.scale * high + by.offset);
+}

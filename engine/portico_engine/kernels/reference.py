@@ -1,0 +1,87 @@
+"""The decoder's fused operations in plain torch, on any device: the CPU's path, and what the kernels are tested against.
+
+It owns arithmetic only. `kernels.fused` has the same functions as Triton kernels.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from portico_engine.executors.protocol import BLOCK_TOKENS
+from portico_engine.weights.linear import Product
+
+_EXACT = 32  # likeliest tokens whose logits are exact
+
+
+def add_norm(x: Tensor, delta: Tensor | None, weight: Tensor, eps: Tensor) -> Tensor:
+    """x float32 [n, hidden] += delta bf16 [n, hidden]; then its RMS norm (Zhang & Sennrich 2019) times weight, bf16.
+
+    By way of the vector norm: a third faster than torch's own, which is composed. `eps` float32 [].
+    """
+    if delta is not None:
+        x += delta
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    scale = torch.addcmul(eps, length, length, value=1 / x.shape[-1]).rsqrt_()
+    return (x * scale).mul_(weight).to(torch.bfloat16)
+
+
+def rotate(qk: Tensor, cos: Tensor, sin: Tensor) -> None:
+    """Rotary embedding in place: qk [n, heads, head_dim]; cos, sin float32 [n, 1, head_dim], sin with the sign of the half that
+    it multiplies."""
+    wide = qk.float()
+    qk.copy_(torch.addcmul(wide * cos, wide.roll(qk.shape[-1] // 2, -1), sin))
+
+
+def swiglu(gate_up: Tensor) -> Tensor:
+    """gate_up bf16 [n, 2 feed_forward] -> silu(gate) * up, bf16 [n, feed_forward] (Shazeer 2020)."""
+    gate, up = gate_up.chunk(2, dim=-1)
+    return F.silu(gate) * up
+
+
+def logits(x: Tensor, head: Product, also: Tensor | None = None) -> Tensor:
+    """x bf16 [n, hidden] -> float32 [n, vocab_size].
+
+    The product is rounded to bfloat16, which is as coarse as 0.06 for usual logits: the likeliest tokens, and those in
+    `also` int64 [n, 1], are computed again in float32, so that near ties and scores are not decided by rounding.
+    """
+    out = head.wide(x)
+    candidates = out.topk(min(_EXACT, out.shape[1])).indices
+    if also is not None:
+        candidates = torch.cat([candidates, also], dim=1)
+    rows = head.rows(candidates).float()  # [n, candidates, hidden]
+    return out.scatter_(1, candidates, torch.bmm(rows, x.float().unsqueeze(2)).squeeze(2))
+
+
+def store(kv: Tensor, keys_values: Tensor, positions: Tensor, rows: Tensor, tables: Tensor) -> None:
+    """Write new positions into their blocks.
+
+    kv bf16 [2 kv_heads, slots, head_dim]; keys_values [n, 2 kv_heads, head_dim]; positions int32 [n], negative ones are
+    skipped; rows int32 [n], whose block table each token has; tables int32 [rows, blocks].
+    """
+    real = positions >= 0
+    at = positions[real].long()
+    blocks = tables[rows[real].long(), at // BLOCK_TOKENS].long()
+    kv.index_copy_(1, blocks * BLOCK_TOKENS + at % BLOCK_TOKENS, keys_values[real].transpose(0, 1))
+
+
+def paged_attention(queries: Tensor, kv: Tensor, positions: Tensor, rows: Tensor, tables: Tensor) -> Tensor:
+    """Each token attends to its own position and all before it.
+
+    queries bf16 [n, heads, head_dim]; kv, positions, rows, tables as in `store` -> bf16 [n, heads * head_dim], zeros where
+    the position is negative.
+    """
+    n, heads, dim = queries.shape
+    kv_heads = kv.shape[0] // 2
+    out = torch.zeros(n, heads, dim, dtype=queries.dtype, device=queries.device)
+    for token, position in enumerate(positions.tolist()):
+        if position < 0:
+            continue
+        seen = torch.arange(position + 1, device=kv.device)
+        slots = tables[rows[token], seen // BLOCK_TOKENS].long() * BLOCK_TOKENS + seen % BLOCK_TOKENS
+        keys, values = kv[:kv_heads, slots].float(), kv[kv_heads:, slots].float()
+        grouped = queries[token].view(kv_heads, heads // kv_heads, dim).float()
+        scores = grouped @ keys.transpose(1, 2) * dim**-0.5
+        out[token] = (scores.softmax(-1) @ values).view(heads, dim).to(queries.dtype)
+    return out.view(n, -1)

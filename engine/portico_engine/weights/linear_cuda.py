@@ -1,0 +1,93 @@
+"""Products with a model's matrices on a GPU: bfloat16 by cuBLAS, and quantized ones straight from the file's own codes.
+
+It owns the choice by the number of rows between the kernels, which read the codes, and cuBLAS over bfloat16: a copy where there
+is one, else rows that are made of the codes a slice at a time. It knows neither layers nor files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from portico_engine.kernels import quantized
+from portico_engine.kernels.quantized_layout import Packed
+from portico_engine.weights.linear import Linear
+
+_KERNEL_ROWS = 192  # up to so many the kernels are faster than slices, although they read the codes anew for each 64
+_KERNEL_ROWS_BESIDE_COPY = 64
+_SLICE = 1 << 26  # elements in bfloat16 at a time
+_SLICE_ROWS = 512  # and a multiple of so many rows: cuBLAS is slow with odd numbers
+
+
+class CudaLinear(Linear):
+    """`Linear` in bfloat16 on a GPU."""
+
+    __slots__ = ()
+
+    def wide(self, x: Tensor) -> Tensor:
+        """cuBLAS keeps the float32 that it accumulates in."""
+        out: Tensor = torch.mm(x, self.weight.T, out_dtype=torch.float32)
+        return out if self.bias is None else out.add_(self.bias)
+
+
+class QuantizedLinear:
+    """`Product` with matrices stacked by rows, each in its own format; with a copy in bfloat16 where memory allows."""
+
+    __slots__ = ("_bias", "_copy", "_places", "parts")
+
+    def __init__(self, parts: Sequence[Packed], bias: Tensor | None = None, *, copy: bool = False) -> None:
+        self.parts = tuple(parts)
+        self._bias = bias
+        ends = [sum(part.n_out for part in parts[: i + 1]) for i in range(len(parts))]
+        self._places = [slice(end - part.n_out, end) for part, end in zip(parts, ends, strict=True)]
+        self._copy: CudaLinear | None = None
+        if copy:
+            self._copy = CudaLinear(torch.cat([quantized.slice_of(part, 0, part.n_out) for part in parts]), bias)
+
+    @property
+    def has_codes(self) -> bool:
+        return True
+
+    @property
+    def n_bytes(self) -> int:
+        return self.code_bytes + (0 if self._copy is None else self._copy.n_bytes)
+
+    @property
+    def code_bytes(self) -> int:
+        return sum(part.n_bytes for part in self.parts)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self._copy is not None and x.shape[0] > _KERNEL_ROWS_BESIDE_COPY:
+            return self._copy(x)
+        return self._product(x, torch.bfloat16)
+
+    def wide(self, x: Tensor) -> Tensor:
+        if self._copy is not None and x.shape[0] > _KERNEL_ROWS_BESIDE_COPY:
+            return self._copy.wide(x)
+        return self._product(x, torch.float32)
+
+    def rows(self, indices: Tensor) -> Tensor:
+        (part,) = self.parts
+        return quantized.rows(part, indices)
+
+    def _product(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        out = torch.empty(x.shape[0], self._places[-1].stop, dtype=dtype, device=x.device)
+        run = quantized.product if x.shape[0] <= _KERNEL_ROWS else _by_slices
+        for part, place in zip(self.parts, self._places, strict=True):
+            run(x, part, out[:, place], None if self._bias is None else self._bias[place])
+        return out
+
+
+def _by_slices(x: Tensor, matrix: Packed, out: Tensor, bias: Tensor | None) -> None:
+    step = max(1, _SLICE // matrix.n_in // _SLICE_ROWS) * _SLICE_ROWS
+    for first in range(0, matrix.n_out, step):
+        n = min(step, matrix.n_out - first)
+        weight = quantized.slice_of(matrix, first, n)
+        if out.dtype == torch.float32:
+            torch.mm(x, weight.T, out_dtype=torch.float32, out=out[:, first : first + n])
+        else:
+            torch.mm(x, weight.T, out=out[:, first : first + n])
+    if bias is not None:
+        out += bias

@@ -1,0 +1,52 @@
+"""Logits of one token sequence by the engine and by llama.cpp, and how far apart they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from llama_reference import LlamaCpp
+from portico_engine.executors.protocol import Row, StepPlan
+from portico_engine.executors.torch_cpu import TorchCPUExecutor
+from portico_engine.weights.gguf_file import GGUFFile
+from portico_engine.weights.hugging_face import HuggingFaceFolder
+
+TOKENS = tuple(int(t) for t in np.random.default_rng(3).integers(3, 260, 70))
+
+
+def our_logits(path: Path, chunks: Sequence[int], *, int4: bool) -> Tensor:
+    """Log-probabilities after each of TOKENS, read in pieces of these sizes over blocks that are no neighbours."""
+    file = HuggingFaceFolder(path) if path.is_dir() else GGUFFile(path)
+    executor = TorchCPUExecutor.load(file, context_length=128, kv_tokens=128, int4=int4)
+    table = tuple(reversed(range(8)))
+    out, at = [], 0
+    for count in chunks:
+        piece = TOKENS[at : at + count]
+        row = Row(0, piece, at, table, want=tuple(range(count)), targets=piece)
+        out.append(torch.from_numpy(executor.submit(StepPlan((row,))).logits.copy()))
+        at += count
+    assert at == len(TOKENS)
+    return torch.cat(out).log_softmax(-1)
+
+
+def llama_cpp_logits(path: Path) -> Tensor:
+    """The same by llama.cpp, in one piece."""
+    llama = LlamaCpp(path, context=128, threads=1)
+    try:
+        return torch.from_numpy(llama.eval(TOKENS, 0, want_all=True)).log_softmax(-1)
+    finally:
+        llama.close()
+
+
+def divergence(reference: Tensor, ours: Tensor) -> float:
+    """Mean KL(reference || ours) over all positions, in nats."""
+    return float((reference.exp() * (reference - ours)).sum(-1).mean())
+
+
+def agreement(reference: Tensor, ours: Tensor) -> float:
+    """Share of positions with the same likeliest token."""
+    return float((reference.argmax(-1) == ours.argmax(-1)).float().mean())
