@@ -161,6 +161,7 @@ class Engine:
             detokenizer=IncrementalDetokenizer(self.tokenizer.token_bytes, request.shown_tokens),
             stops=StopStrings(request.stop),
             matcher=matcher,
+            prior=None if request.prior is None else request.prior.over(self.tokenizer.token_texts),
         )
         self._arrivals += 1
         self._live[request.id] = seq

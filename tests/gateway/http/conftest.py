@@ -6,12 +6,14 @@ import importlib.util
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from portico_engine import AsyncEngine
 from portico_gateway.http.app import create_app
 from portico_gateway.http.model_host import ModelHost
 from portico_gateway.mcp_server import Gateway
@@ -50,7 +52,7 @@ def serve(fakes: Any) -> Serve:
         upstreams = Upstreams([])
         if load is ...:
             load = lambda progress: engine or fakes.FakeEngine()  # noqa: E731
-        model = ModelHost("fake", load) if load is not None else None
+        model = ModelHost("fake", partial(AsyncEngine.open, load)) if load is not None else None
         app = create_app(upstreams, Gateway(upstreams), model, security=security("127.0.0.1", 8630), load_timeout=load_timeout)
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
         async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url=BASE) as client:
