@@ -225,9 +225,13 @@ class EngineProcess:
     async def _copy_stderr(self) -> None:
         """What native code says, a crash's stack among it, goes to the log."""
         assert self._process.stderr is not None
+        rest = b""
         while data := await self._process.stderr.read(1 << 16):
-            for line in data.decode(errors="replace").splitlines():
-                _log.info("%s", line)
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                _log.info("%s", line.decode(errors="replace"))
+        if rest:
+            _log.info("%s", rest.decode(errors="replace"))
 
     def _kill_group(self) -> None:
         with suppress(ProcessLookupError, PermissionError):

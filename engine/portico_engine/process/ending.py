@@ -1,4 +1,4 @@
-"""How a process ended, in words for a user. It knows exit codes, signals, and the kernel's count of processes killed for memory."""
+"""How a process ended, in words for a user: exit codes, signals, and the kernel's count of processes killed for memory."""
 
 from __future__ import annotations
 

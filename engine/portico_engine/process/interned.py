@@ -1,6 +1,6 @@
 """Grammars that cross to the child once, though many requests have them: afterwards their digest is enough.
 
-Sender and receiver forget by the same rule in the same order, that of the messages, so that the sender knows what the other has.
+Sender and receiver forget by the same rule in the order of the messages, so that the sender knows what the other has.
 """
 
 from __future__ import annotations
