@@ -100,7 +100,7 @@ def ask_tool(upstreams: Upstreams, engine: GetEngine) -> OwnTool:
 async def _answer(
     upstreams: Upstreams, engine: EngineClient, question: str, progress: ProgressFnT | None
 ) -> types.CallToolResult:
-    from portico_engine import EngineError
+    from portico_engine import EngineDied, EngineError
     from portico_gateway.agent import Agent, CallStarted, Finished
     from portico_gateway.agent_host import UpstreamHost, router_of
 
@@ -114,6 +114,8 @@ async def _answer(
                 await progress(float(steps), None, f"calling {event.tool}")
             if isinstance(event, Finished):
                 return _result(event)
+    except EngineDied as error:
+        raise GatewayError(f"{error}; it is started again, so ask again in a moment") from None
     except EngineError as error:
         raise GatewayError(str(error)) from None
     raise AssertionError("the loop ended without an end")

@@ -39,6 +39,7 @@ def crash() -> None:
 
 
 def hang() -> None:
+    logging.getLogger("test").warning("hanging")
     threading.Event().wait()
 
 

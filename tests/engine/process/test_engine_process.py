@@ -53,6 +53,26 @@ async def child(load: Load = loads.load_plain) -> AsyncIterator[EngineProcess]:
         assert not psutil.pid_exists(engine.pid)
 
 
+class Heard(logging.Handler):
+    """Sets `event` when the child logs `text`."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+        self.event = asyncio.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage() == self.text:
+            self.event.set()
+
+    def __enter__(self) -> asyncio.Event:
+        logging.getLogger().addHandler(self)
+        return self.event
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger().removeHandler(self)
+
+
 async def collect(engine: EngineProcess, request: Request) -> list[Delta]:
     return [delta async for delta in engine.generate(request)]
 
@@ -234,27 +254,27 @@ def test_a_crash_ends_every_request_with_one_error_that_says_how(caplog: pytest.
 
 def test_being_killed_in_the_middle_of_a_step_is_heard_of_at_once() -> None:
     async def main() -> None:
-        async with child(loads.load_hanging) as engine:
-            stream = engine.generate(Request("a", (5,), max_tokens=9))
-            await anext(stream)
-            os.kill(engine.pid, signal.SIGKILL)
-            with pytest.raises(EngineDied, match=r"was killed .*signal 9"):
-                async for _ in stream:
-                    pass
+        with Heard("hanging") as hanging:
+            async with child(loads.load_hanging) as engine:
+                task = asyncio.create_task(collect(engine, Request("a", (5,), max_tokens=9)))
+                await hanging.wait()
+                os.kill(engine.pid, signal.SIGKILL)
+                with pytest.raises(EngineDied, match=r"was killed .*signal 9"):
+                    await task
 
     within(main())
 
 
 def test_a_child_that_hangs_is_killed_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
-        async with child(loads.load_hanging) as engine:
-            stream = engine.generate(Request("a", (5,), max_tokens=9))
-            await anext(stream)
-            assert (await engine.stats())["running"] == 1, "it is asked beside the step"
-            monkeypatch.setattr(client, "CLOSE_SECONDS", 0.1)
-        with pytest.raises(EngineDied):
-            async for _ in stream:
-                pass
+        with Heard("hanging") as hanging:
+            async with child(loads.load_hanging) as engine:
+                task = asyncio.create_task(collect(engine, Request("a", (5,), max_tokens=9)))
+                await hanging.wait()
+                assert (await engine.stats())["running"] == 1, "it is asked beside the step"
+                monkeypatch.setattr(client, "CLOSE_SECONDS", 0.1)
+            with pytest.raises(EngineDied):
+                await task
 
     within(main())
 
