@@ -44,6 +44,14 @@ class ModelError(EngineError):
 class ChatTemplateError(ModelError):
     """The model carries no chat template, or the template refuses these messages."""
 
+    @classmethod
+    def missing(cls, model: str) -> ChatTemplateError:
+        """The error for a model that carries none."""
+        return cls(
+            f"the model {model} carries no chat template (tokenizer.chat_template); "
+            "give the prompt as text, or use an instruction-tuned model"
+        )
+
 
 class RequestError(EngineError):
     """The request can't be accepted as it is."""

@@ -76,6 +76,10 @@ def load_failing_in_a_step(_progress: Progress) -> Engine:
     return fake_engine(FakeExecutor(vocab_size=INFO.vocab_size, fail_at=2))
 
 
+def load_without_template(_progress: Progress) -> Engine:
+    return Engine(FakeExecutor(vocab_size=INFO.vocab_size), tiny_tokenizer(), INFO)
+
+
 def load_with_real_grammars(_progress: Progress) -> Engine:
     return Engine(FakeExecutor(vocab_size=INFO.vocab_size), tiny_tokenizer(), INFO, chat_template=CHAT_TEMPLATE)
 

@@ -72,7 +72,7 @@ class Child:
             engine = load(lambda stage, fraction: self._send(messages.Loading(stage, fraction)))
             self._thread = EngineThread(engine, self._deliver, self._ended)
             self._send(messages.Loaded(_facts(engine)))
-        except Exception as error:  # noqa: BLE001 - the parent's, who waits for it
+        except BaseException as error:  # noqa: BLE001 - the parent's, who waits for it
             self._send(messages.Failure(None, _portable(error)))
 
     def _submit(self, message: messages.Submit) -> None:

@@ -87,7 +87,7 @@ class EngineProcess:
     def chat_template(self) -> str:
         """See `EngineClient`."""
         if self._loaded.chat_template is None:
-            raise ChatTemplateError(f"the model {self.info.name} carries no chat template (tokenizer.chat_template)")
+            raise ChatTemplateError.missing(self.info.name)
         return self._loaded.chat_template
 
     async def render_chat(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool] | None = None) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ import pytest
 from engine import process_loads as loads
 from engine.fakes import solitary, tiny_tokenizer, tokens_of
 from portico_engine import (
+    ChatTemplateError,
     ContextOverflow,
     Delta,
     EngineDied,
@@ -103,6 +104,18 @@ def test_what_is_known_of_the_model_and_its_vocabulary_is_there_without_asking()
             assert engine.tokens.token_id("<|im_end|>") == tokenizer.token_id("<|im_end|>")
             assert engine.tokens.is_control(0)
             assert not engine.tokens.is_control(5)
+
+    within(main())
+
+
+def test_a_model_without_a_template_is_the_same_error_in_and_out_of_the_process() -> None:
+    async def main() -> None:
+        async with child(loads.load_without_template) as engine:
+            with pytest.raises(ChatTemplateError) as asked:
+                _ = engine.chat_template
+            with pytest.raises(ChatTemplateError) as rendered:
+                await engine.render_chat([{"role": "user", "content": "hello"}])
+            assert str(asked.value) == str(rendered.value)
 
     within(main())
 
