@@ -80,7 +80,6 @@ class Asker:
     def __init__(self, model: str | None) -> None:
         self.engine = Engine.load(find_model(model))
         self._hints = Hints(embedder().embed)
-        self._texts = self.engine.tokenizer.token_texts
         self._strength = STRENGTH_SMALL if self.engine.info.parameters < SMALL else STRENGTH
         self._made = 0
 
@@ -95,7 +94,7 @@ class Asker:
         prior = None
         if way.endswith("guided"):
             hints = self._hints.prior(tool, read_question(question))
-            prior = ToolCallPrior(self._texts, {tool.name: 0.0}, {tool.name: hints}, strength=self._strength)
+            prior = ToolCallPrior({tool.name: 0.0}, {tool.name: hints}, strength=self._strength)
         self._made += 1
         request = Request(
             id=str(self._made),

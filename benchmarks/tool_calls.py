@@ -81,10 +81,10 @@ async def one(session: Any, schemas: dict[str, Any], seed: int, args: argparse.N
 
     asked = question(random.Random(seed))
     ranked = session.router.rank(asked)
-    catalog = session.agent.catalog(ranked)
+    catalog = await session.agent.catalog(ranked)
     request = Request(
         id=uuid.uuid4().hex,
-        prompt=session.engine.engine.render_chat(session.agent.messages(catalog, [{"role": "user", "content": asked}])),
+        prompt=await session.engine.render_chat(session.agent.messages(catalog, [{"role": "user", "content": asked}])),
         sampling=SamplingParams(temperature=0.7, seed=seed),
         max_tokens=args.max_tokens,
         grammar=compile_tool_calls(catalog.covered, choice="required"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from portico_engine.errors import (
     ChatTemplateError,
     ContextOverflow,
+    EngineDied,
     EngineError,
     GBNFSyntaxError,
     GrammarError,
@@ -19,18 +20,26 @@ from portico_engine.errors import (
     Unsatisfiable,
 )
 from portico_engine.locate import find_model
-from portico_engine.request import Delta, FinishReason, ModelInfo, Request, SamplingParams, TokenPrior, Tool, Usage
+from portico_engine.request import Delta, FinishReason, ModelInfo, Prior, Request, SamplingParams, TokenPrior, Tool, Usage
 
 if TYPE_CHECKING:
     from portico_engine.async_engine import AsyncEngine
+    from portico_engine.client import EngineClient, Load, Progress, Tokens, loader
     from portico_engine.engine import Engine
     from portico_engine.prior import CallPrior, ToolCallPrior
+    from portico_engine.process.client import EngineProcess
     from portico_engine.text_prior import TextPrior
     from portico_engine.tokenizer import Tokenizer
 
 _LAZY = {
     "AsyncEngine": "portico_engine.async_engine",
     "Engine": "portico_engine.engine",
+    "EngineClient": "portico_engine.client",
+    "EngineProcess": "portico_engine.process.client",
+    "Load": "portico_engine.client",
+    "Progress": "portico_engine.client",
+    "loader": "portico_engine.client",
+    "Tokens": "portico_engine.client",
     "CallPrior": "portico_engine.prior",
     "Tokenizer": "portico_engine.tokenizer",
     "TextPrior": "portico_engine.text_prior",
@@ -44,24 +53,32 @@ __all__ = [
     "ContextOverflow",
     "Delta",
     "Engine",
+    "EngineClient",
+    "EngineDied",
     "EngineError",
+    "EngineProcess",
     "FinishReason",
     "GBNFSyntaxError",
     "GrammarError",
     "GrammarTooLarge",
+    "Load",
     "ModelError",
     "ModelInfo",
+    "Prior",
+    "Progress",
     "Request",
     "RequestError",
     "SamplingParams",
     "TextPrior",
     "TokenPrior",
     "Tokenizer",
+    "Tokens",
     "Tool",
     "ToolCallPrior",
     "Unsatisfiable",
     "Usage",
     "find_model",
+    "loader",
 ]
 
 

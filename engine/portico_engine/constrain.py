@@ -35,7 +35,7 @@ def constrain(planned: Planned, grammars: MatcherFactory | None, vocab_size: int
     grammars.fill_bitmasks(bitmask, [(i, seq.matcher, seq.remaining) for i, seq in constrained if seq.matcher is not None])
     bias: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     for i, seq in constrained:
-        prior = seq.request.prior
+        prior = seq.prior
         if prior is None:
             continue
         allowed = np.flatnonzero(unpack_mask(bitmask[i], vocab_size))

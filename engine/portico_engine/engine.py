@@ -109,10 +109,7 @@ class Engine:
     def chat_template(self) -> str:
         """The source of the model's chat template. Raises ChatTemplateError where it has none."""
         if not self._template_source:
-            raise ChatTemplateError(
-                f"the model {self.info.name} carries no chat template (tokenizer.chat_template); "
-                "give the prompt as text, or use an instruction-tuned model"
-            )
+            raise ChatTemplateError.missing(self.info.name)
         return self._template_source
 
     @cached_property
@@ -161,6 +158,7 @@ class Engine:
             detokenizer=IncrementalDetokenizer(self.tokenizer.token_bytes, request.shown_tokens),
             stops=StopStrings(request.stop),
             matcher=matcher,
+            prior=None if request.prior is None else request.prior.over(self.tokenizer.token_texts),
         )
         self._arrivals += 1
         self._live[request.id] = seq

@@ -3,6 +3,7 @@
 EngineError
 ├── ModelError              a model file that is missing, corrupt, or of an architecture that we can't run
 │   └── ChatTemplateError   the model has no chat template, or its template refuses the messages
+├── EngineDied              the engine's process ended under a request; says how
 ├── RequestError            a request that can't be accepted
 │   └── ContextOverflow     prompt + at least one token don't fit; carries both numbers
 └── GrammarError            a grammar or schema that can't be compiled
@@ -15,9 +16,26 @@ EngineError
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class EngineError(Exception):
-    """Base of everything that bad input to the engine raises. Its message is fit for a user."""
+    """Base of everything that bad input to the engine raises. Its message is fit for a user. All of them can be pickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Not by calling the class with the message, as exceptions are by default: some are made of other arguments."""
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[EngineError], args: tuple[Any, ...], attributes: dict[str, Any]) -> EngineError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
+
+
+class EngineDied(EngineError):
+    """The process that the engine ran in ended by itself. The message says how; the request may be made again."""
 
 
 class ModelError(EngineError):
@@ -26,6 +44,14 @@ class ModelError(EngineError):
 
 class ChatTemplateError(ModelError):
     """The model carries no chat template, or the template refuses these messages."""
+
+    @classmethod
+    def missing(cls, model: str) -> ChatTemplateError:
+        """The error for a model that carries none."""
+        return cls(
+            f"the model {model} carries no chat template (tokenizer.chat_template); "
+            "give the prompt as text, or use an instruction-tuned model"
+        )
 
 
 class RequestError(EngineError):

@@ -19,6 +19,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from portico_engine.request import TokenPrior
+
 OPEN_STRING = 256  # more allowed tokens than this: free text, not a choice between names
 MORE = -9.0  # nats for an array's every item but the first, and for an empty array
 ITEM = 6.0  # nats for an item that an array is worth having
@@ -72,27 +74,33 @@ class JsonState:
     total: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
 class ToolCallPrior:
-    """Implements `TokenPrior` for texts like `{"name":"TOOL","arguments":{...}}`, alone or in an array.
+    """Implements `Prior` for texts like `{"name":"TOOL","arguments":{...}}`, alone or in an array.
 
-    `token_texts` are the vocabulary's texts by id; `names` weighs tools; `calls`: what is believed about each one's arguments.
+    `names` weighs tools; `calls`: what is believed about each one's arguments. Past `patience` characters a free string is
+    hurried to its end. `strength` scales all weights: the weaker the model, the more its caller's opinion counts.
     """
 
-    def __init__(
-        self,
-        token_texts: Sequence[str],
-        names: Mapping[str, float],
-        calls: Mapping[str, CallPrior],
-        *,
-        patience: int = 64,
-        strength: float = 1.0,
-    ) -> None:
-        """`strength` scales all weights: the weaker the model, the more its caller's opinion counts."""
+    names: Mapping[str, float]
+    calls: Mapping[str, CallPrior]
+    patience: int = 64
+    strength: float = 1.0
+
+    def over(self, token_texts: Sequence[str]) -> TokenPrior:
+        """See `Prior`."""
+        return _ToolCallBias(self, token_texts)
+
+
+class _ToolCallBias:
+    """One answer's: it remembers how far it has read."""
+
+    def __init__(self, prior: ToolCallPrior, token_texts: Sequence[str]) -> None:
         self._texts = token_texts
-        self._names = names
-        self._calls = calls
-        self._patience = patience
-        self._strength = strength
+        self._names = prior.names
+        self._calls = prior.calls
+        self._patience = prior.patience
+        self._strength = prior.strength
         self._ids, self._quotes = _index(token_texts)
         self._seen: tuple[str, JsonState] = ("", JsonState())
 

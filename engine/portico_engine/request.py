@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -43,8 +44,16 @@ class SamplingParams:
     logit_bias: tuple[tuple[int, float], ...] = ()  # (token, added to its logit before anything else)
 
 
+class Prior(Protocol):
+    """A caller's belief about an answer, as plain data that can be pickled: it knows no vocabulary yet."""
+
+    def over(self, token_texts: Sequence[str]) -> TokenPrior:
+        """The belief for one answer in a vocabulary, whose tokens' texts these are by id."""
+        ...
+
+
 class TokenPrior(Protocol):
-    """A caller's belief about what comes next, added to the logits of a constrained step before sampling."""
+    """A belief about what comes next, added to the logits of a constrained step before sampling. One answer's own."""
 
     def bias(self, text: str, allowed: npt.NDArray[np.int64]) -> npt.NDArray[np.float32] | None:
         """`text` is the completion so far, `allowed` the token ids allowed next [n]; returns what to add [n], or None."""
@@ -61,7 +70,7 @@ class Request:
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
     grammar: CompiledGrammar | None = None
-    prior: TokenPrior | None = None  # asked only where a grammar leaves a choice
+    prior: Prior | None = None  # asked only where a grammar leaves a choice
     priority: int = 0  # lower runs first
     keep: int = 0  # tokens at the prompt's beginning whose KV shall survive a restart: instructions and tools
     pin: float = 0.0  # seconds that prompt and answer stay in memory before others, because their next turn is under way

@@ -13,7 +13,7 @@ from time import perf_counter
 from portico_engine.detokenizer import IncrementalDetokenizer, StopStrings
 from portico_engine.grammar.protocol import Matcher
 from portico_engine.kv.cache import BlockTable
-from portico_engine.request import Delta, FinishReason, Request, Usage
+from portico_engine.request import Delta, FinishReason, Request, TokenPrior, Usage
 from portico_engine.sampling import Draw, Pick, TopLogprobs
 
 
@@ -36,6 +36,7 @@ class Sequence:
     detokenizer: IncrementalDetokenizer
     stops: StopStrings
     matcher: Matcher | None = None
+    prior: TokenPrior | None = None
     tokens: list[int] = field(default_factory=list)
     # these are set by the scheduler
     state: State = State.WAITING

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from portico_engine.request import TokenPrior
 
+
+@dataclass(frozen=True, slots=True)
 class TextPrior:
-    """Implements `TokenPrior` for a choice among whole texts, of which `weights` (nats) says how likely each one is."""
+    """Implements `Prior` for a choice among whole texts, of which `weights` (nats) says how likely each one is."""
 
-    def __init__(self, token_texts: Sequence[str], weights: Mapping[str, float], *, strength: float = 1.0) -> None:
+    weights: Mapping[str, float]
+    strength: float = 1.0
+
+    def over(self, token_texts: Sequence[str]) -> TokenPrior:
+        """See `Prior`."""
+        return _TextBias(self, token_texts)
+
+
+class _TextBias:
+    def __init__(self, prior: TextPrior, token_texts: Sequence[str]) -> None:
         self._texts = token_texts
-        self._weights = weights
-        self._strength = strength
+        self._weights = prior.weights
+        self._strength = prior.strength
 
     def bias(self, text: str, allowed: npt.NDArray[np.int64]) -> npt.NDArray[np.float32] | None:
         """See `TokenPrior`. A token that ends the text weighs what the text so far does."""

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import mcp_types as types
 
-from portico_engine import AsyncEngine, Delta, FinishReason, Request, SamplingParams, TextPrior, Tool, ToolCallPrior, Usage
+from portico_engine import Delta, EngineClient, FinishReason, Request, SamplingParams, TextPrior, Tool, ToolCallPrior, Usage
 from portico_engine.grammar import check_arguments, compile_tool_calls
 from portico_gateway.engine_options import WAIT_SECONDS
 from portico_gateway.errors import GatewayError
@@ -151,7 +151,7 @@ class Agent:
     """
 
     def __init__(
-        self, engine: AsyncEngine, host: ToolHost, router: Router, *, sampling: SamplingParams | None = None, raw: bool = False
+        self, engine: EngineClient, host: ToolHost, router: Router, *, sampling: SamplingParams | None = None, raw: bool = False
     ) -> None:
         """`raw` switches all help off: the model under the grammar alone, for comparison."""
         self._engine = engine
@@ -159,12 +159,11 @@ class Agent:
         self._router = router
         self._sampling = sampling or SamplingParams(temperature=0.0)
         self._raw = raw
-        small = engine.engine.info.parameters < SMALL
+        small = engine.info.parameters < SMALL
         self._strength = STRENGTH_SMALL if small else STRENGTH
         self._quotes = small and not raw
         self._hints = Hints(router.embed)
-        self._texts = engine.engine.tokenizer.token_texts
-        self._own = OwnPrefix(engine.engine.render_chat)
+        self._own = OwnPrefix(engine.render_chat)
 
     async def ask(self, question: str, *, history: Sequence[Message] = (), max_steps: int = 3) -> AsyncIterator[Event]:
         """Run the loop. Raises ContextOverflow where the question alone does not fit; tool failures are events, not errors."""
@@ -205,14 +204,13 @@ class Agent:
             return [Ranked(tool, 0.0) for tool in self._host.tools() if tool.name not in exclude]
         return self._router.rank(question, exclude=exclude)
 
-    def catalog(self, ranked: Sequence[Ranked]) -> CatalogText:
-        engine = self._engine.engine
-        return catalog_text(
-            self._host.tools(),
-            budget=engine.info.context_length // TOOLS_SHARE,
-            count=lambda text: len(engine.tokenizer.encode(text)),
-            best=[r.tool for r in ranked[:BEST]],
-        )
+    async def catalog(self, ranked: Sequence[Ranked]) -> CatalogText:
+        budget = self._engine.info.context_length // TOOLS_SHARE
+
+        async def fits(text: str) -> bool:
+            return len(await self._engine.tokenize(text)) <= budget
+
+        return await catalog_text(self._host.tools(), fits=fits, best=[r.tool for r in ranked[:BEST]])
 
     def messages(self, catalog: CatalogText, turns: Sequence[Message]) -> list[Message]:
         return [{"role": "system", "content": SYSTEM + catalog.text + CALL_FORM}, *turns]
@@ -237,11 +235,11 @@ class Agent:
         return run.failed(last, f"the call was not made, its arguments are not valid: {wrong}")
 
     async def _call(self, run: _Run, turns: Sequence[Message], ranked: Sequence[Ranked]) -> CallStarted | CallFinished:
-        catalog = self.catalog(ranked)
+        catalog = await self.catalog(ranked)
         allowed = {r.tool.name for r in ranked}
         tools = [tool for tool in catalog.covered if tool.name in allowed]
         request = replace(
-            self._request(catalog, turns),
+            await self._request(catalog, turns),
             max_tokens=CALL_TOKENS,
             grammar=compile_tool_calls(tools, choice="required"),
             prior=None if self._raw else self.prior(run.question, tools, ranked),
@@ -255,11 +253,11 @@ class Agent:
         call = json.loads(text)
         return CallStarted(call["name"], call["arguments"])
 
-    def _request(self, catalog: CatalogText, turns: Sequence[Message]) -> Request:
+    async def _request(self, catalog: CatalogText, turns: Sequence[Message]) -> Request:
         """The conversation so far. Instructions and tools survive the process, so that the next one reads them for nothing."""
-        prompt = self._engine.engine.render_chat(self.messages(catalog, turns))
+        prompt = await self._engine.render_chat(self.messages(catalog, turns))
         stable = SYSTEM + catalog.stable + ("" if catalog.abridged else CALL_FORM)
-        return Request(uuid.uuid4().hex, prompt, self._sampling, keep=self._own.length(stable, prompt))
+        return Request(uuid.uuid4().hex, prompt, self._sampling, keep=await self._own.length(stable, prompt))
 
     def _tool(self, name: str) -> Tool:
         return next(tool for tool in self._host.tools() if tool.name == name)
@@ -268,7 +266,7 @@ class Agent:
         """What retrieval and the question's words say about names and arguments."""
         read = read_question(question)
         names = {r.tool.name: r.weight + self._hints.fit(r.tool, read) for r in ranked}
-        return ToolCallPrior(self._texts, names, Priors(self._hints, tools, read), strength=self._strength)
+        return ToolCallPrior(names, Priors(self._hints, tools, read), strength=self._strength)
 
     # --- calling --------------------------------------------------------------------------------------------------------------
 
@@ -306,13 +304,13 @@ class Agent:
     async def _answer(self, run: _Run, turns: Sequence[Message]) -> AsyncIterator[str]:
         ranked = await self._rank(run.question, frozenset())
         request = replace(
-            self._request(self.catalog(ranked), turns),
+            await self._request(await self.catalog(ranked), turns),
             sampling=replace(self._sampling, repetition_penalty=1.1),
             max_tokens=ANSWER_TOKENS,
         )
         passages = quotable([call.shown for call in run.calls if call.shown.found]) if self._quotes else []
         if passages:
-            prior = TextPrior(self._texts, weigh(passages, run.question, self._router.embed), strength=self._strength)
+            prior = TextPrior(weigh(passages, run.question, self._router.embed), strength=self._strength)
             request = replace(request, sampling=self._sampling, grammar=quote_grammar(passages), prior=prior)
         async for delta in self._generate(run, request):
             if delta.text:

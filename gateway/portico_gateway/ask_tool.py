@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -20,11 +19,11 @@ from portico_gateway.mcp_server import OwnTool
 from portico_gateway.upstreams import Upstreams
 
 if TYPE_CHECKING:
-    from portico_engine import AsyncEngine
+    from portico_engine import EngineClient
     from portico_gateway.agent import Finished
 
 MAX_STEPS = 3
-GetEngine = Callable[[], Awaitable["AsyncEngine"]]
+GetEngine = Callable[[], Awaitable["EngineClient"]]
 
 TOOL = types.Tool(
     name="ask",
@@ -58,26 +57,26 @@ class LateEngine:
         self._model = model
         self._options = dict(options or {})
         self._lock = anyio.Lock()
-        self._engine: AsyncEngine | None = None
+        self._engine: EngineClient | None = None
         self._stack = AsyncExitStack()
 
-    async def get(self) -> AsyncEngine:
+    async def get(self) -> EngineClient:
         """The engine. Raises GatewayError where the model can't be had."""
         async with self._lock:
             if self._engine is None:
                 self._engine = await self._load()
             return self._engine
 
-    async def _load(self) -> AsyncEngine:
-        from portico_engine import AsyncEngine, Engine, EngineError, find_model
+    async def _load(self) -> EngineClient:
+        from portico_engine import AsyncEngine, EngineError, find_model, loader
 
         try:
             path = find_model(self._model)
-            loaded = await anyio.to_thread.run_sync(partial(Engine.load, path, **self._options))
+            engine = await AsyncEngine.open(loader(path, **self._options))
         except EngineError as error:
             raise GatewayError(f"the model can't be loaded: {error}") from None
-        self._stack.callback(loaded.close)
-        return await self._stack.enter_async_context(AsyncEngine(loaded))
+        self._stack.push_async_callback(engine.aclose)
+        return engine
 
     async def aclose(self) -> None:
         with anyio.CancelScope(shield=True):
@@ -99,9 +98,9 @@ def ask_tool(upstreams: Upstreams, engine: GetEngine) -> OwnTool:
 
 
 async def _answer(
-    upstreams: Upstreams, engine: AsyncEngine, question: str, progress: ProgressFnT | None
+    upstreams: Upstreams, engine: EngineClient, question: str, progress: ProgressFnT | None
 ) -> types.CallToolResult:
-    from portico_engine import EngineError
+    from portico_engine import EngineDied, EngineError
     from portico_gateway.agent import Agent, CallStarted, Finished
     from portico_gateway.agent_host import UpstreamHost, router_of
 
@@ -115,6 +114,8 @@ async def _answer(
                 await progress(float(steps), None, f"calling {event.tool}")
             if isinstance(event, Finished):
                 return _result(event)
+    except EngineDied as error:
+        raise GatewayError(f"{error}; it is started again, so ask again in a moment") from None
     except EngineError as error:
         raise GatewayError(str(error)) from None
     raise AssertionError("the loop ended without an end")

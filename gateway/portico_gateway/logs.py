@@ -25,7 +25,7 @@ class _OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record).strip()
-        return text.splitlines()[0] if record.exc_info and text else text
+        return text.splitlines()[0] if (record.exc_info or record.exc_text) and text else text
 
 
 def log_folder(config: LogConfig | None = None) -> Path:

@@ -5,10 +5,9 @@ It knows no template: the tokens that a prompt shares with one over the same ins
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-Render = Callable[[Sequence[Mapping[str, str]]], Sequence[int]]
+Render = Callable[[Sequence[Mapping[str, str]]], Awaitable[Sequence[int]]]
 _KEPT = 4  # instructions: a catalog that changes makes new ones
 
 
@@ -16,12 +15,15 @@ class OwnPrefix:
     """Measures prompts that `render` made."""
 
     def __init__(self, render: Render) -> None:
-        def bare(instructions: str) -> tuple[int, ...]:
-            return tuple(render([{"role": "system", "content": instructions}, {"role": "user", "content": ""}]))
+        self._render = render
+        self._bare: dict[str, Sequence[int]] = {}
 
-        self._bare = lru_cache(_KEPT)(bare)
-
-    def length(self, instructions: str, prompt: Sequence[int]) -> int:
+    async def length(self, instructions: str, prompt: Sequence[int]) -> int:
         """Tokens at the beginning of `prompt` that every prompt has whose system message begins with `instructions`."""
-        bare = self._bare(instructions)
+        bare = self._bare.pop(instructions, None)
+        if bare is None:
+            bare = await self._render([{"role": "system", "content": instructions}, {"role": "user", "content": ""}])
+        self._bare[instructions] = bare
+        while len(self._bare) > _KEPT:
+            del self._bare[next(iter(self._bare))]
         return next((i for i, (a, b) in enumerate(zip(bare, prompt, strict=False)) if a != b), min(len(bare), len(prompt)))

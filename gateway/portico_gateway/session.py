@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from portico_engine import AsyncEngine, Engine, EngineError, find_model
+from portico_engine import AsyncEngine, Engine, EngineClient, EngineError, find_model, loader
 from portico_gateway.agent import Agent
 from portico_gateway.agent_host import UpstreamHost, embedder, router_of
 from portico_gateway.router import Router
@@ -30,7 +29,7 @@ class Session:
     agent: Agent
     host: UpstreamHost
     upstreams: Upstreams
-    engine: AsyncEngine
+    engine: EngineClient
     router: Router
     model: str
 
@@ -62,7 +61,8 @@ async def open_session(
             update("model", f"{stage} {fraction:.0%}")
 
         try:
-            loaded.append(await anyio.to_thread.run_sync(_load, path, report, options or {}, abandon_on_cancel=True))
+            load = loader(path, **(options or {}))
+            loaded.append(await anyio.to_thread.run_sync(load, report, abandon_on_cancel=True))
             update("model", f"{loaded[0].info.name} ready")
         except EngineError as error:
             failed.append(error)
@@ -78,13 +78,5 @@ async def open_session(
             raise failed[0]
         host = UpstreamHost(upstreams, order)
         router = router_of(host)
-        try:
-            async with AsyncEngine(loaded[0]) as engine:
-                yield Session(Agent(engine, host, router, raw=raw), host, upstreams, engine, router, loaded[0].info.name)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(loaded[0].close)
-
-
-def _load(path: Path, report: Callable[[str, float], None], options: Mapping[str, Any]) -> Engine:
-    return Engine.load(path, progress=report, **options)
+        async with AsyncEngine(loaded[0]) as engine:
+            yield Session(Agent(engine, host, router, raw=raw), host, upstreams, engine, router, engine.info.name)

@@ -6,7 +6,7 @@ It knows tools as names, descriptions and JSON Schemas; not where they come from
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from portico_engine import Tool
@@ -38,17 +38,17 @@ def one_liner(tool: Tool, limit: int = 120) -> str:
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
-def catalog_text(tools: Sequence[Tool], *, budget: int, count: Callable[[str], int], best: Sequence[Tool]) -> CatalogText:
-    """All signatures where they fit `budget` (tokens, as `count` counts); else names and one-liners, and the `best` in full.
+async def catalog_text(tools: Sequence[Tool], *, fits: Callable[[str], Awaitable[bool]], best: Sequence[Tool]) -> CatalogText:
+    """All signatures where they fit; else names and one-liners, and the `best` in full.
 
     The list comes first and is the same for every question, so that it stays in the prefix cache; what depends on the question
     is appended behind it.
     """
     full = "\n".join(signature(tool) for tool in tools)
-    if count(full) <= budget:
+    if await fits(full):
         return CatalogText(full, full, tuple(tools), False)
     lines = "\n".join(f"{tool.name} - {one_liner(tool, 60)}" for tool in tools)
-    if count(lines) > budget:
+    if not await fits(lines):
         lines = "\n".join(tool.name for tool in tools)
     chosen = "\n".join(signature(tool) for tool in best)
     return CatalogText(f"{lines}\n\nMost useful here:\n{chosen}", lines, tuple(best), True)

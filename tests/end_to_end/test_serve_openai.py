@@ -174,6 +174,19 @@ def test_mcp_is_served_beside_it_in_both_eras(base: str, mode: str) -> None:
     assert found
 
 
+def test_a_host_asks_the_local_model_through_mcp(base: str) -> None:
+    async def ask() -> dict[str, Any]:
+        async with Client(f"{base}/mcp") as client:
+            result = await client.call_tool("ask", {"question": "What does the guide say about descaling the kettle?"})
+            assert not result.is_error
+            return dict(result.structured_content or {})
+
+    answer = anyio.run(ask)
+    assert answer["found"]
+    assert "vinegar" in answer["evidence"]
+    assert any("guide.md" in source for source in answer["sources"])
+
+
 def test_responses_call_take_results_parse_and_stream(client: openai.OpenAI) -> None:
     tool: Any = {"type": "function", "strict": True, **WEATHER["function"]}
     settings: Any = {"model": MODEL, "tools": [tool], "temperature": 0}

@@ -13,6 +13,7 @@ import pytest
 from engine.fake_executor import FakeExecutor, FakeStep
 from engine.fakes import fake_engine, solitary, tokens_of
 from portico_engine import AsyncEngine, Delta, EngineError, FinishReason, Request, RequestError
+from portico_engine.engine_thread import EngineThread
 from portico_engine.executors.protocol import StepPlan
 
 
@@ -128,6 +129,7 @@ def test_leaving_the_block_ends_what_is_in_flight_and_refuses_what_comes_after()
         executor.gate.release(1000)
         await leaving
         assert (await task)[-1].finish_reason is FinishReason.CANCELLED
+        assert executor.closed
         with pytest.raises(EngineError, match="closed"):
             await collect(engine, Request("b", (5,)))
 
@@ -139,16 +141,17 @@ def test_a_thread_that_dies_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatc
         inner = fake_engine()
         async with AsyncEngine(inner) as engine:
 
-            def broken(_deltas: object) -> None:
+            def broken(*_: object) -> None:
                 monkeypatch.undo()
                 raise OSError("no more")
 
-            monkeypatch.setattr(engine, "_deliver", broken)
+            monkeypatch.setattr(EngineThread, "_tell", broken)
             deltas = await collect(engine, Request("a", (5,), max_tokens=9))
             assert deltas[-1].finish_reason is FinishReason.ERROR
             assert "no more" in (deltas[-1].error or "")
             with pytest.raises(EngineError, match="closed"):
                 await collect(engine, Request("b", (5,)))
+            assert await engine.ended() == "the engine's thread ended"
 
     within(10, main())
 
@@ -162,7 +165,6 @@ def test_an_idle_engine_saves_what_is_to_be_kept_by_itself(tmp_path: Path) -> No
             while await engine.run_sync(lambda: inner.has_work):
                 pass
         assert [len(plan.kv_ops) for plan in executor.steps if not plan.rows] == [3]
-        inner.close()
         assert len(list(tmp_path.rglob("*.kv"))) == 3
 
     within(10, main())

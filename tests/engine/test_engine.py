@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -166,13 +168,17 @@ def test_a_budget_below_the_grammars_shortest_text_is_refused_with_both_numbers(
 def test_a_prior_is_asked_where_the_grammar_leaves_a_choice_with_all_text_so_far() -> None:
     asked: list[tuple[str, list[int]]] = []
 
-    class Prior:
+    class Asked:
+        def over(self, token_texts: Sequence[str]) -> Asked:
+            assert token_texts == tiny_tokenizer().token_texts
+            return self
+
         def bias(self, text: str, allowed: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
             asked.append((text, allowed.tolist()))
             return np.arange(len(allowed), dtype=np.float32)
 
     hello = tiny_tokenizer().encode("hello")[0]
-    request = Request("a", (5, 6), grammar=script(f"{hello} 7|8 9 10|11|12"), prior=Prior(), stop=("hellogram",))
+    request = Request("a", (5, 6), grammar=script(f"{hello} 7|8 9 10|11|12"), prior=Asked(), stop=("hellogram",))
     tokens = tokens_of(run(fake_engine(), [request])["a"])
     assert tokens == [hello, 8, 9, 12]
     assert [allowed for _, allowed in asked] == [[7, 8], [10, 11, 12]]

@@ -68,12 +68,13 @@ class FakeEngine:
     def __init__(self, *texts: str | tuple[str, FinishReason], parameters: int = 135_000_000) -> None:
         self.texts = list(texts)
         self.requests: list[Request] = []
-        tokenizer = SimpleNamespace(token_texts=["a", "b"], encode=lambda text: text.split())
-        self.engine = SimpleNamespace(
-            tokenizer=tokenizer,
-            info=SimpleNamespace(context_length=4096, parameters=parameters),
-            render_chat=lambda messages: tuple(range(len(messages))),
-        )
+        self.info = SimpleNamespace(context_length=4096, parameters=parameters)
+
+    async def tokenize(self, text: str) -> Sequence[str]:
+        return text.split()
+
+    async def render_chat(self, messages: Sequence[Any]) -> tuple[int, ...]:
+        return tuple(range(len(messages)))
 
     async def generate(self, request: Request) -> AsyncIterator[Delta]:
         self.requests.append(request)

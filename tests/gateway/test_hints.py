@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from portico_engine import Tool
-from portico_gateway.hints import HEAD, OPTIONAL, SAID, SPELLED, SPOKEN_FOR, UNSPELLED, Hints, read_question
+from portico_engine import CallPrior, Tool
+from portico_gateway.hints import HEAD, OPTIONAL, SAID, SPELLED, SPOKEN_FOR, UNSPELLED, Hints, Priors, Question, read_question
 
 
 def nothing(texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -40,6 +41,22 @@ TOOL = Tool(
 
 def keys(question: str) -> dict[str, float]:
     return dict(Hints(nothing).prior(TOOL, read_question(question)).keys[""])
+
+
+def test_priors_are_made_when_they_are_looked_at_and_pickled_as_what_they_come_to() -> None:
+    asked: list[str] = []
+
+    class Counting(Hints):
+        def prior(self, tool: Tool, question: Question) -> CallPrior:
+            asked.append(tool.name)
+            return super().prior(tool, question)
+
+    tools = [TOOL, Tool("docs__list", "List pages.", {"type": "object", "properties": {}})]
+    priors = Priors(Counting(nothing), tools, read_question("How many orders are paid?"))
+    assert priors["docs__list"] == CallPrior({"": {}})
+    assert asked == ["docs__list"]
+    assert pickle.loads(pickle.dumps(priors)) == {tool.name: priors[tool.name] for tool in tools}
+    assert asked == ["docs__list", "db__rows"]
 
 
 def test_required_keys_weigh_nothing_and_optional_ones_cost_unless_spoken_for() -> None:

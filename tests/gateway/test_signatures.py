@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import anyio
+
 from portico_engine import Tool
-from portico_gateway.signatures import catalog_text, one_liner, option_texts, signature
+from portico_gateway.signatures import CatalogText, catalog_text, one_liner, option_texts, signature
 
 SEARCH = Tool(
     "code__search",
@@ -19,8 +23,13 @@ SEARCH = Tool(
 )
 
 
-def count(text: str) -> int:
-    return len(text.split())
+def catalog(tools: Sequence[Tool], *, budget: int, best: Sequence[Tool]) -> CatalogText:
+    """A word is a token."""
+
+    async def fits(text: str) -> bool:
+        return len(text.split()) <= budget
+
+    return anyio.run(lambda: catalog_text(tools, fits=fits, best=best))
 
 
 def test_a_signature_is_one_line_with_types_and_optional_marks() -> None:
@@ -40,19 +49,19 @@ def test_alternative_parameter_sets_are_all_shown() -> None:
 
 
 def test_a_catalog_within_budget_is_given_whole() -> None:
-    found = catalog_text([SEARCH], budget=100, count=count, best=[])
+    found = catalog([SEARCH], budget=100, best=[])
     assert not found.abridged
     assert found.covered == (SEARCH,)
 
 
 def test_past_the_budget_names_come_first_and_only_the_best_are_covered() -> None:
     others = [Tool(f"other_{i}", "Does something else entirely. " * 3, SEARCH.parameters) for i in range(20)]
-    found = catalog_text([*others, SEARCH], budget=200, count=count, best=[SEARCH])
+    found = catalog([*others, SEARCH], budget=200, best=[SEARCH])
     assert found.abridged
     assert found.covered == (SEARCH,)
     assert found.text.startswith("other_0 - Does something else entirely.")
     assert found.text.endswith(signature(SEARCH))
-    again = catalog_text([*others, SEARCH], budget=200, count=count, best=[others[3]])
+    again = catalog([*others, SEARCH], budget=200, best=[others[3]])
     assert again.text.split("\n\n")[0] == found.text.split("\n\n")[0], "what depends on the question is appended"
 
 

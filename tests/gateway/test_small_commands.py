@@ -159,6 +159,18 @@ def test_logs_go_to_the_file_and_warnings_to_stderr_without_stack_traces(
     assert capsys.readouterr().err == "portico serve: it failed\n"
 
 
+def test_a_record_of_another_process_whose_stack_is_text_already_is_one_line_on_stderr_too(
+    tmp_path: Path, root_logger: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = set_up_logging("serve", LogConfig(dir=tmp_path))
+    record = logging.LogRecord("portico_engine", logging.ERROR, "engine.py", 1, "a step failed", None, None)
+    record.exc_text = "Traceback (most recent call last): ..."
+    root_logger.handle(record)
+    assert path is not None
+    assert "Traceback" in path.read_text()
+    assert capsys.readouterr().err == "portico serve: a step failed\n"
+
+
 def test_a_folder_that_cannot_be_written_is_no_reason_to_stop(
     tmp_path: Path, root_logger: logging.Logger, capsys: pytest.CaptureFixture[str]
 ) -> None:

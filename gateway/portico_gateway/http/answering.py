@@ -6,7 +6,6 @@ exact, is made once more before it is an error.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -26,8 +25,9 @@ from portico_gateway.http.schemas import ChatRequest
 from portico_gateway.http.sse import until_hung_up
 
 if TYPE_CHECKING:
-    from portico_engine import AsyncEngine
+    from portico_engine import EngineClient
 
+_STATES = {"loading": "still loading", "restarting": "being started again"}
 _HUNG_UP = 499  # as nginx logs it; nobody is there to read it
 Pieces = AsyncGenerator[dict[str, Any], None]
 
@@ -37,12 +37,12 @@ class Asked:
     """A prepared request and the engine that will answer it. `field` is where its grammar came from, for errors."""
 
     model: str
-    engine: AsyncEngine
+    engine: EngineClient
     prepared: Prepared
     field: str | None
 
     def answer(self) -> Answer:
-        return Answer(self.prepared, self.model, self.engine.engine.tokenizer)
+        return Answer(self.prepared, self.model, self.engine.tokens)
 
 
 class Answering:
@@ -71,10 +71,10 @@ class Answering:
 
     async def _asked(self, model: ModelHost, body: ChatRequest) -> Asked:
         engine = await self._engine(model)
-        prepared = await asyncio.to_thread(prepare, body, engine.engine)
+        prepared = await prepare(body, engine)
         return Asked(model.name, engine, prepared, grammar_field(body))
 
-    async def _engine(self, model: ModelHost) -> AsyncEngine:
+    async def _engine(self, model: ModelHost) -> EngineClient:
         try:
             engine = await model.engine(self._load_timeout)
         except ModelError as error:
@@ -83,7 +83,7 @@ class Answering:
             status = model.status
             raise ApiError(
                 503,
-                f"the model {model.name} is still loading ({status.stage} {status.fraction:.0%}); try again soon",
+                f"the model {model.name} is {_STATES[status.state]} ({status.stage} {status.fraction:.0%}); try again soon",
                 kind="server_error",
                 code="model_loading",
                 headers={"Retry-After": "5"},
@@ -151,8 +151,7 @@ async def _deltas(asked: Asked) -> AsyncGenerator[Delta, None]:
     except EngineError as error:
         raise from_engine(error, param=asked.field) from error
     finally:
-        if isinstance(deltas, AsyncGenerator):
-            await deltas.aclose()
+        await deltas.aclose()
 
 
 def _again(asked: Asked) -> Asked:

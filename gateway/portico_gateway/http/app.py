@@ -73,11 +73,11 @@ def create_app(
 
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:
-        return health(upstreams, model)
+        return await health(upstreams, model)
 
     @app.get("/metrics")
     async def all_metrics() -> Response:
-        return Response(metrics.text(), media_type=CONTENT_TYPE)
+        return Response(await metrics.text(), media_type=CONTENT_TYPE)
 
     return app
 
@@ -132,7 +132,7 @@ def model_object(model: ModelHost) -> dict[str, Any]:
     """OpenAI's model object, with what is known of the model once it is loaded."""
     about: dict[str, Any] = {"id": model.name, "object": "model", "created": model.created, "owned_by": "portico"}
     if model.loaded is not None:
-        info = model.loaded.engine.info
+        info = model.loaded.info
         about["context_length"] = info.context_length
         about["meta"] = {
             "name": info.name,
@@ -143,7 +143,7 @@ def model_object(model: ModelHost) -> dict[str, Any]:
     return about
 
 
-def health(upstreams: Upstreams, model: ModelHost | None) -> dict[str, Any]:
+async def health(upstreams: Upstreams, model: ModelHost | None) -> dict[str, Any]:
     """Answers while everything is still starting; `status` is "ok" once the model is ready and every server is."""
     servers = [dataclasses.asdict(status) for status in upstreams.status()]
     states = {server["state"] for server in servers}
@@ -156,8 +156,8 @@ def health(upstreams: Upstreams, model: ModelHost | None) -> dict[str, Any]:
     about: dict[str, Any] = {"status": status, "servers": servers, "model": None}
     if model is not None:
         about["model"] = {"id": model.name, **dataclasses.asdict(model.status)}
-        if model.loaded is not None:
-            about["model"]["stats"] = model.loaded.engine.stats()
+        if (stats := await model.stats()) is not None:
+            about["model"]["stats"] = stats
     return about
 
 

@@ -27,7 +27,7 @@ from portico_gateway.http.errors import ApiError
 from portico_gateway.http.prepare import Prepared
 
 if TYPE_CHECKING:
-    from portico_engine import Tokenizer
+    from portico_engine import Tokens
 
 Json = dict[str, Any]
 
@@ -38,7 +38,7 @@ class Answer:
 
     prepared: Prepared
     model: str
-    tokenizer: Tokenizer
+    tokens: Tokens
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid.uuid4().hex}")
     created: int = field(default_factory=lambda: int(time.time()))
     content: list[str] = field(default_factory=list)
@@ -162,11 +162,11 @@ class Answer:
         return [
             {**self._token(token, logprob), "top_logprobs": [self._token(*each) for each in top]}
             for token, logprob, top in zip(delta.tokens, delta.logprobs, tops, strict=True)
-            if token not in self.tokenizer.end_token_ids
+            if token not in self.tokens.end_token_ids
         ]
 
     def _token(self, token: int, logprob: float) -> Json:
-        data = self.tokenizer.token_bytes[token]
+        data = self.tokens.token_bytes[token]
         return {"token": data.decode("utf-8", "replace"), "logprob": logprob, "bytes": list(data)}
 
 

@@ -19,7 +19,15 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
-from portico_engine.errors import ChatTemplateError, ContextOverflow, EngineError, GrammarError, ModelError, RequestError
+from portico_engine.errors import (
+    ChatTemplateError,
+    ContextOverflow,
+    EngineDied,
+    EngineError,
+    GrammarError,
+    ModelError,
+    RequestError,
+)
 from portico_gateway.errors import GatewayError
 from portico_gateway.http.messages_schemas import MessagesRequest
 from portico_gateway.http.responses_schemas import ResponsesRequest
@@ -78,6 +86,9 @@ def from_engine(error: EngineError, *, param: str | None = None) -> ApiError:
         return ApiError(400, message, param="messages", code="chat_template_error")
     if isinstance(error, RequestError):
         return ApiError(400, message, param=param)
+    if isinstance(error, EngineDied):
+        again = f"{message}; it is started again, so try again soon"
+        return ApiError(503, again, kind="server_error", code="engine_died", headers={"Retry-After": "5"})
     code = "model_unavailable" if isinstance(error, ModelError) else None
     return ApiError(500, message, kind="server_error", code=code)
 

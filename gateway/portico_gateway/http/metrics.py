@@ -76,10 +76,14 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
-        self._registry.register(_State(upstreams, model))
+        self._upstreams = upstreams
+        self._model = model
 
-    def text(self) -> bytes:
-        return generate_latest(self._registry)
+    async def text(self) -> bytes:
+        state = CollectorRegistry()
+        stats = None if self._model is None else await self._model.stats()
+        state.register(_State(self._upstreams, self._model, stats))
+        return generate_latest(self._registry) + generate_latest(state)
 
     def answered(self, path: str, status: int, seconds: float) -> None:
         self._requests.labels(path, status).inc()
@@ -89,9 +93,10 @@ class Metrics:
 class _State(Collector):
     """The engine and the servers as they are now."""
 
-    def __init__(self, upstreams: Upstreams, model: ModelHost | None) -> None:
+    def __init__(self, upstreams: Upstreams, model: ModelHost | None, stats: Mapping[str, float] | None) -> None:
         self._upstreams = upstreams
         self._model = model
+        self._stats = stats
 
     def collect(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("portico_upstream_up", "Whether an MCP server is ready.", labels=["server"])
@@ -106,10 +111,12 @@ class _State(Collector):
             ready = GaugeMetricFamily("portico_model_ready", "Whether the model is loaded.", labels=["model"])
             ready.add_metric([self._model.name], float(self._model.loaded is not None))
             yield ready
-            if self._model.loaded is not None:
-                stats = self._model.loaded.engine.stats()
-                yield from _families(GaugeMetricFamily, _GAUGES, stats)
-                yield from _families(CounterMetricFamily, _COUNTERS, stats)
+            restarts = CounterMetricFamily("portico_engine_restarts", "Times that the engine was started again.")
+            restarts.add_metric([], self._model.status.restarts)
+            yield restarts
+        if self._stats is not None:
+            yield from _families(GaugeMetricFamily, _GAUGES, self._stats)
+            yield from _families(CounterMetricFamily, _COUNTERS, self._stats)
 
 
 def _families(

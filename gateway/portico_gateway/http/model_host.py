@@ -1,6 +1,7 @@
-"""The one model that this process serves: loaded in the background, waited for by requests, and closed at the end.
+"""The one model that this process serves: loaded in the background, waited for by requests, loaded again where its engine ends
+by itself, and closed at the end.
 
-It owns loading and its states. It knows the engine's root API, and nothing of HTTP.
+It owns the model's states and the decision to start it again. It knows the engine's root API, and nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -8,62 +9,77 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from portico_engine.errors import EngineError, ModelError
+from portico_engine.errors import EngineDied, EngineError, ModelError
 
 if TYPE_CHECKING:
-    from portico_engine import AsyncEngine, Engine
+    from portico_engine import EngineClient, Progress
 
 log = logging.getLogger(__name__)
 
-Load = Callable[[Callable[[str, float], None]], "Engine"]
+Start: TypeAlias = "Callable[[Progress], Awaitable[EngineClient]]"
+
+FIRST_DELAY = 0.5  # seconds before an engine that ended is started again; doubled with each end in a row
+STABLE = 60.0  # an engine that lasted this long starts the count afresh
+MOST_ENDS = 5  # in a row; then it is given up
+STATS_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class LoadStatus:
-    """How far loading is. `fraction` is of the current stage."""
+    """How the model is. `fraction` is of the current stage of loading, `seconds` what loading took, `error` the last one."""
 
-    state: Literal["loading", "ready", "failed"]
+    state: Literal["loading", "ready", "restarting", "failed"]
     stage: str = ""
     fraction: float = 0.0
     error: str | None = None
     seconds: float | None = None
+    restarts: int = 0
 
 
 class ModelHost:
     """`async with host.running():` loads; meanwhile `engine(timeout)` waits for it."""
 
-    def __init__(self, name: str, load: Load, *, on_end: Callable[[LoadStatus], None] | None = None) -> None:
-        """`name` is the model's id in the API. `load(progress)` blocks and raises EngineError where it can't.
+    def __init__(
+        self,
+        name: str,
+        start: Start,
+        *,
+        on_end: Callable[[LoadStatus], None] | None = None,
+        first_delay: float = FIRST_DELAY,
+    ) -> None:
+        """`name` is the model's id in the API. `start(progress)` raises EngineError where the model can't be loaded.
 
-        `on_end` hears when loading is over, one way or the other.
+        `on_end` hears when the first loading is over, one way or the other.
         """
         self.name = name
         self.created = int(time.time())
         self.status = LoadStatus("loading")
-        self._load = load
+        self._start = start
         self._on_end = on_end
-        self._engine: AsyncEngine | None = None
-        self._over = asyncio.Event()
+        self._first_delay = first_delay
+        self._engine: EngineClient | None = None
+        self._settled = asyncio.Event()  # it is ready, or will never be
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._run(), name=f"load {self.name}")
+        task = asyncio.create_task(self._run(), name=f"model {self.name}")
         try:
             yield
         finally:
-            await self._stop(task)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
-    async def engine(self, timeout: float) -> AsyncEngine | None:
+    async def engine(self, timeout: float) -> EngineClient | None:
         """The engine, once it is loaded; None where that takes over `timeout` seconds. Raises ModelError if it failed."""
         try:
             async with asyncio.timeout(timeout):
-                await self._over.wait()
+                await self._settled.wait()
         except TimeoutError:
             return None
         if self._engine is None:
@@ -71,55 +87,94 @@ class ModelHost:
         return self._engine
 
     @property
-    def loaded(self) -> AsyncEngine | None:
+    def loaded(self) -> EngineClient | None:
         return self._engine
 
+    async def stats(self) -> dict[str, float] | None:
+        """The engine's; None where it isn't there, or doesn't answer at once."""
+        if self._engine is None:
+            return None
+        try:
+            async with asyncio.timeout(STATS_SECONDS):
+                return await self._engine.stats()
+        except (TimeoutError, EngineDied):
+            return None
+
     async def _run(self) -> None:
+        """Load, and load again where the engine ends by itself, until that is not worth repeating."""
+        ends = 0  # in a row
+        while True:
+            begun = time.monotonic()
+            try:
+                how = await self._serve()
+            except EngineDied as error:
+                if self.status.state == "loading":
+                    self._fail(f"{error} while it loaded the model")
+                    return
+                how = str(error)
+            except (EngineError, ImportError, MemoryError) as error:
+                self._fail(_reason(error))
+                return
+            except Exception:
+                log.exception("the model %s could not be loaded", self.name)
+                self._fail("internal error while loading; the log has more")
+                raise
+            ends = 1 if time.monotonic() - begun > STABLE else ends + 1
+            if ends == MOST_ENDS:
+                self._fail(f"{how}, {ends} times in a row: it is not started again")
+                return
+            log.warning("%s; it is started again", how)
+            self._enter(replace(self.status, state="restarting", error=how, restarts=self.status.restarts + 1))
+            await asyncio.sleep(self._first_delay * 2 ** (ends - 1))
+
+    async def _serve(self) -> str:
+        """Start an engine and have it used until it ends; how it did."""
         begun = time.monotonic()
         loop = asyncio.get_running_loop()
 
         def progress(stage: str, fraction: float) -> None:
             loop.call_soon_threadsafe(self._progress, stage, fraction)
 
+        engine = await self._start(progress)
         try:
-            engine = await asyncio.to_thread(self._load, progress)
-            from portico_engine import AsyncEngine
-
-            self._engine = await AsyncEngine(engine).__aenter__()
-            self.status = LoadStatus("ready", seconds=time.monotonic() - begun)
-        except (EngineError, ImportError, MemoryError) as error:
-            self.status = LoadStatus("failed", error=_reason(error))
-            log.info("the model %s could not be loaded: %s", self.name, self.status.error)
-        except Exception:
-            self.status = LoadStatus("failed", error="internal error while loading; the log has more")
-            log.exception("the model %s could not be loaded", self.name)
-            raise
+            self._engine = engine
+            seconds = time.monotonic() - begun
+            if self.status.restarts:
+                log.warning("the model %s is ready again after %.1f s", self.name, seconds)
+            self._enter(LoadStatus("ready", seconds=seconds, restarts=self.status.restarts))
+            return await engine.ended()
         finally:
-            self._over.set()
-            if self._on_end is not None and self.status.state != "loading":
-                self._on_end(self.status)
+            self._engine = None
+            self._settled.clear()
+            await engine.aclose()
+
+    def _fail(self, error: str) -> None:
+        level = logging.INFO if self.status.state == "loading" else logging.ERROR  # the first time `on_end` is who says it
+        log.log(level, "the model %s is not available: %s", self.name, error)
+        self._enter(replace(self.status, state="failed", error=error))
+
+    def _enter(self, status: LoadStatus) -> None:
+        first = self.status.state == "loading"
+        self.status = status
+        if status.state != "restarting":
+            self._settled.set()
+        if first and self._on_end is not None:
+            self._on_end(status)
 
     def _progress(self, stage: str, fraction: float) -> None:
-        if self.status.state == "loading":
-            self.status = LoadStatus("loading", stage, fraction)
-
-    async def _stop(self, task: asyncio.Task[None]) -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        if self._engine is not None:
-            await self._engine.__aexit__(None, None, None)
-            await asyncio.to_thread(self._engine.engine.close)
+        if self.status.state in ("loading", "restarting"):
+            self.status = replace(self.status, stage=stage, fraction=fraction)
 
 
 def model_host(name: str, path: Path, *, on_end: Callable[[LoadStatus], None] | None = None, **options: Any) -> ModelHost:
-    """A host for the GGUF file at `path`. `options` are `Engine.load`'s."""
+    """A host for the GGUF file at `path`, whose engine is a process of its own. `options` are `Engine.load`'s."""
 
-    def load(progress: Callable[[str, float], None]) -> Engine:
-        from portico_engine import Engine
+    async def start(progress: Progress) -> EngineClient:
+        from portico_engine import EngineProcess, loader
 
-        return Engine.load(path, progress=progress, **options)
+        return await EngineProcess.open(loader(path, **options), progress)
 
-    return ModelHost(name, load, on_end=on_end)
+    return ModelHost(name, start, on_end=on_end)
 
 
 def _reason(error: BaseException) -> str:

@@ -1,11 +1,11 @@
 """From a valid chat request to the engine's: the prompt's tokens, the grammar, the sampling parameters.
 
-It runs on a worker thread, because compiling a grammar may take a while. Compiled grammars are kept by their text. It generates
-nothing.
+Grammars are compiled on a worker thread, because that may take a while, and kept by their text. It generates nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import uuid
@@ -31,7 +31,7 @@ from portico_gateway.http.schemas import ChatRequest, JsonSchemaFormat, Message,
 from portico_gateway.signatures import one_liner, signature
 
 if TYPE_CHECKING:
-    from portico_engine import Engine
+    from portico_engine import EngineClient
 
 TOOLS_SHARE = 3  # the tools' text may fill a third of the context; beyond that only names and one-liners are shown
 MOST_CALLS = 8  # in one answer, where several are wanted
@@ -59,7 +59,7 @@ class _Shape:
     field: str | None  # of the request, where the grammar came from
 
 
-def prepare(body: ChatRequest, engine: Engine) -> Prepared:
+async def prepare(body: ChatRequest, engine: EngineClient) -> Prepared:
     """Raises ApiError for whatever the client can mend."""
     tools = tuple(
         Tool(t.function.name, t.function.description, t.function.parameters or _NO_PARAMETERS) for t in body.tools or []
@@ -68,12 +68,12 @@ def prepare(body: ChatRequest, engine: Engine) -> Prepared:
         template = engine.chat_template
         taught = "tools" in template
         format = detect_format(template) if taught else CallFormat.GENERIC
-        control = control_tokens(format, engine.tokenizer)
-        shape = _shape(body, tools, format, control)
+        control = control_tokens(format, engine.tokens)
+        shape = await asyncio.to_thread(_shape, body, tools, format, control)
         messages = _messages(body.messages, keeps_calls="tool_calls" in template)
         if tools and not taught and body.tool_choice != "none":
-            messages = _with_tools(messages, tools, engine)
-        prompt = engine.render_chat(messages, tools if taught else None)
+            messages = await _with_tools(messages, tools, engine)
+        prompt = await engine.render_chat(messages, tools if taught else None)
         room = engine.info.context_length - len(prompt)
         if room < 1:
             raise ContextOverflow(len(prompt), engine.info.context_length)
@@ -82,7 +82,7 @@ def prepare(body: ChatRequest, engine: Engine) -> Prepared:
     may_call = bool(tools) and body.tool_choice != "none"
     request = Request(
         id=uuid.uuid4().hex,
-        prompt=tuple(prompt),
+        prompt=prompt,
         sampling=_sampling(body, structured=shape.grammar is not None),
         max_tokens=min(body.limit or room, room),
         stop=body.stops,
@@ -213,13 +213,17 @@ def _messages(messages: Sequence[Message], *, keeps_calls: bool) -> list[dict[st
     return out
 
 
-def _with_tools(messages: list[dict[str, Any]], tools: Sequence[Tool], engine: Engine) -> list[dict[str, Any]]:
+async def _with_tools(messages: list[dict[str, Any]], tools: Sequence[Tool], engine: EngineClient) -> list[dict[str, Any]]:
     """The turns with the tools' signatures in the system message: first, so that they stay in the prefix cache."""
-    text = "\n".join(signature(tool) for tool in tools)
-    if len(engine.tokenizer.encode(text)) > engine.info.context_length // TOOLS_SHARE:
+    text = await asyncio.to_thread(_signatures, tools)
+    if len(await engine.tokenize(text)) > engine.info.context_length // TOOLS_SHARE:
         text = "\n".join(f"{tool.name} - {one_liner(tool, 60)}" for tool in tools)
     note = _INTRODUCTION + text + _CALL_FORM
     if messages[0]["role"] == "system":
         said = messages[0]["content"]
         return [{"role": "system", "content": f"{note}\n\n{said}" if said else note}, *messages[1:]]
     return [{"role": "system", "content": note}, *messages]
+
+
+def _signatures(tools: Sequence[Tool]) -> str:
+    return "\n".join(signature(tool) for tool in tools)

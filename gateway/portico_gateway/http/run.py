@@ -26,7 +26,7 @@ from portico_gateway.upstreams import Upstreams
 from portico_servers.common.transport import bind, security
 
 if TYPE_CHECKING:
-    from portico_engine import AsyncEngine
+    from portico_engine import EngineClient
 
 _GRACE = 3  # seconds that running requests get at the end
 
@@ -88,10 +88,10 @@ def _model(config: PorticoConfig, on_end: object) -> ModelHost:
     return model_host(model_id(config.model.name, path), path, on_end=on_end, **options)  # type: ignore[arg-type]
 
 
-async def _engine(model: ModelHost, timeout: float) -> AsyncEngine:
+async def _engine(model: ModelHost, timeout: float) -> EngineClient:
     engine = await model.engine(timeout)
     if engine is None:
-        raise GatewayError(f"the model is still loading after {timeout:g} s; ask again in a moment")
+        raise GatewayError(f"the model is still {model.status.state} after {timeout:g} s; ask again in a moment")
     return engine
 
 

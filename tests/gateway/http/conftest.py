@@ -6,12 +6,14 @@ import importlib.util
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from portico_engine import AsyncEngine
 from portico_gateway.http.app import create_app
 from portico_gateway.http.model_host import ModelHost
 from portico_gateway.mcp_server import Gateway
@@ -43,14 +45,18 @@ Serve = Callable[..., AbstractAsyncContextManager[httpx2.AsyncClient]]
 
 @pytest.fixture
 def serve(fakes: Any) -> Serve:
-    """`async with serve(engine) as client:`; `load` replaces how the model is loaded, None serves without one."""
+    """`async with serve(engine) as client:`; `load` replaces how the model is loaded, None serves without one; `start` how its
+    engine is started."""
 
     @asynccontextmanager
-    async def running(engine: Any = None, *, load: Any = ..., load_timeout: float = 10.0) -> AsyncIterator[httpx2.AsyncClient]:
+    async def running(
+        engine: Any = None, *, load: Any = ..., start: Any = None, load_timeout: float = 10.0
+    ) -> AsyncIterator[httpx2.AsyncClient]:
         upstreams = Upstreams([])
         if load is ...:
             load = lambda progress: engine or fakes.FakeEngine()  # noqa: E731
-        model = ModelHost("fake", load) if load is not None else None
+        start = start or (load and partial(AsyncEngine.open, load))
+        model = ModelHost("fake", start, first_delay=0.0) if start else None
         app = create_app(upstreams, Gateway(upstreams), model, security=security("127.0.0.1", 8630), load_timeout=load_timeout)
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
         async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url=BASE) as client:

@@ -6,11 +6,13 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 import uvicorn
 
+from portico_engine import AsyncEngine
 from portico_gateway.http.app import create_app
 from portico_gateway.http.model_host import ModelHost
 from portico_gateway.mcp_server import Gateway
@@ -32,7 +34,8 @@ class Server:
 
     def _run(self) -> None:
         upstreams = Upstreams([])
-        model = ModelHost("fake", lambda progress: self._engine, on_end=lambda status: self.started.set())
+        start = partial(AsyncEngine.open, lambda progress: self._engine)
+        model = ModelHost("fake", start, on_end=lambda status: self.started.set())
         app = create_app(upstreams, Gateway(upstreams), model, security=security("127.0.0.1", self.port))
         self.uvicorn = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
         self.uvicorn.run(sockets=[self.socket])

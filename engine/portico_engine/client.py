@@ -1,0 +1,96 @@
+"""What a program uses of a loaded model, wherever it runs: a thread of its own process, or another process.
+
+It owns the seam only. `AsyncEngine` implements it in a thread, `EngineProcess` in a child process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence, Set
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from portico_engine.request import Delta, ModelInfo, Request, Tool
+
+if TYPE_CHECKING:
+    from portico_engine.engine import Engine
+
+Progress = Callable[[str, float], None]  # (stage, fraction of it)
+Load = Callable[[Progress], "Engine"]  # blocks until the engine is there; raises EngineError where it can't be
+
+
+def loader(path: Path, **options: Any) -> Load:
+    """What loads the GGUF file at `path` with `Engine.load`'s options. It can be pickled, and has imported nothing yet."""
+    return partial(_load, path, options)
+
+
+def _load(path: Path, options: Mapping[str, Any], progress: Progress) -> Engine:
+    from portico_engine.engine import Engine
+
+    return Engine.load(path, progress=progress, **options)
+
+
+class Tokens(Protocol):
+    """What is known of a vocabulary without asking the engine."""
+
+    @property
+    def token_bytes(self) -> Sequence[bytes]:
+        """The bytes of every token id; for control tokens b"\\xff" and their text."""
+        ...
+
+    @property
+    def end_token_ids(self) -> Set[int]: ...
+
+    def token_id(self, token: str) -> int | None:
+        """The id of a control token by its text, e.g. `<|im_end|>`; None where there is no such one."""
+        ...
+
+    def is_control(self, token: int) -> bool:
+        """Is it a token with a meaning rather than a text?"""
+        ...
+
+
+class EngineClient(Protocol):
+    """One loaded model, for the tasks of one event loop."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    @property
+    def tokens(self) -> Tokens: ...
+
+    @property
+    def chat_template(self) -> str:
+        """The source of the model's chat template. Raises ChatTemplateError where it has none."""
+        ...
+
+    async def render_chat(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool] | None = None) -> tuple[int, ...]:
+        """The prompt's tokens for these turns, up to where the answer begins. Raises ChatTemplateError."""
+        ...
+
+    async def tokenize(self, text: str) -> tuple[int, ...]:
+        """The tokens of plain text: control tokens written in it are not taken for such."""
+        ...
+
+    def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
+        """The request's deltas, the last one with its finish reason. Closing the iterator aborts it.
+
+        Raises what `Engine.submit` raises, at the first delta; EngineDied, at any, where the engine's process ended.
+        """
+        ...
+
+    async def score(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[list[float]]:
+        """See `Engine.score`."""
+        ...
+
+    async def stats(self) -> dict[str, float]:
+        """See `Engine.stats`. It does not wait for a step to end."""
+        ...
+
+    async def ended(self) -> str:
+        """Returns how the engine ended, where it did so by itself or was closed; then nothing can be asked of it any more."""
+        ...
+
+    async def aclose(self) -> None:
+        """Cancel what is in flight, save what is to be kept, and let go of the model."""
+        ...

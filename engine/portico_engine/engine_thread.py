@@ -1,0 +1,164 @@
+"""A thread of its own for one engine: commands between two steps, and what happened in a step, told at once.
+
+It owns the thread and, at the end, the engine. Callers give every request a key of their own kind, by which they know its
+deltas; who they are (an event loop, a process behind a socket) is not known here. A step that raises ends all requests with
+FinishReason.ERROR; nobody waits for ever.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar
+
+from portico_engine.engine import Engine
+from portico_engine.errors import EngineError
+from portico_engine.request import Delta, FinishReason, Request
+
+K = TypeVar("K")
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class EngineThread(Generic[K]):
+    """Runs `engine` until `close`. `deliver` is called on the thread, once a step, with the deltas of requests still asked for.
+
+    `on_end` is called on the thread when it has ended, whatever the reason.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        deliver: Callable[[Sequence[tuple[K, Delta]]], None],
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.engine = engine
+        self._deliver = deliver
+        self._on_end = on_end
+        self._commands: queue.SimpleQueue[_Command[Any] | None] = queue.SimpleQueue()
+        self._keys: dict[str, K] = {}  # of the requests in flight; the thread's own
+        self._closed = False
+        self._gate = threading.Lock()  # no command is queued behind the end
+        self._thread = threading.Thread(target=self._run, name="portico-engine", daemon=True)
+        self._thread.start()
+
+    def submit(self, request: Request, key: K) -> Future[None]:
+        """Done once the engine has accepted the request, or with what `Engine.submit` raised."""
+
+        def submit() -> None:
+            self.engine.submit(request)
+            self._keys[request.id] = key
+
+        return self.call(submit)
+
+    def abort(self, request_id: str, key: K) -> None:
+        """End the request that was submitted with this key; no effect on one that ended, or on another's of the same id."""
+
+        def abort() -> None:
+            if self._keys.get(request_id) == key:
+                del self._keys[request_id]
+                self.engine.abort(request_id)
+
+        with self._gate:
+            if not self._closed:
+                self._commands.put(_Command(abort))
+
+    def call(self, fn: Callable[[], T]) -> Future[T]:
+        """Run `fn` between two steps, where it may touch the engine. Raises EngineError after the end."""
+        command = _Command(fn)
+        with self._gate:
+            if self._closed:
+                raise EngineError("the engine is closed")
+            self._commands.put(command)
+        return command.future
+
+    def close(self) -> None:
+        """Ask for the end: what is in flight is cancelled, the engine closed. `join` waits for it."""
+        with self._gate:
+            if not self._closed:
+                self._closed = True
+                self._commands.put(None)
+
+    def join(self) -> None:
+        self._thread.join()
+
+    def _run(self) -> None:
+        reason, message = FinishReason.CANCELLED, "the engine was closed"
+        try:
+            while self._run_commands():
+                if self.engine.has_work:
+                    self._tell(self._step())
+        except Exception as error:  # noqa: BLE001 - the outermost loop of the thread: without it everybody would wait for ever
+            _log.critical("the engine's thread ended", exc_info=error)
+            reason, message = FinishReason.ERROR, f"the engine's thread ended ({type(error).__name__}: {error})"
+        with self._gate:
+            self._closed = True
+        self._tell([Delta(request_id, finish_reason=reason, error=message) for request_id in self._keys])
+        self._refuse_the_rest(message)
+        try:
+            self.engine.close()
+        except Exception:  # noqa: BLE001 - the same
+            _log.exception("the engine could not be closed in order")
+        self._on_end()
+
+    def _refuse_the_rest(self, message: str) -> None:
+        while True:
+            try:
+                command = self._commands.get_nowait()
+            except queue.Empty:
+                return
+            if command is not None:
+                command.future.set_exception(EngineError(message))
+
+    def _run_commands(self) -> bool:
+        """Run what is queued; wait for something where there is nothing else to do. False at the end."""
+        wait = not self.engine.has_work
+        while True:
+            try:
+                command = self._commands.get(block=wait)
+            except queue.Empty:
+                return True
+            if command is None:
+                return False
+            command.run()
+            wait = False
+
+    def _step(self) -> list[Delta]:
+        try:
+            return self.engine.step()
+        except Exception as error:  # noqa: BLE001 - the outermost loop of the thread
+            _log.exception("a step of the engine failed")
+            message = f"the engine failed in a step ({type(error).__name__}: {error})"
+        try:
+            self.engine.fail_all(message)
+            return self.engine.step()
+        except Exception:  # noqa: BLE001 - the same
+            _log.exception("the engine can't recover from a failed step")
+            return [Delta(request_id, finish_reason=FinishReason.ERROR, error=message) for request_id in self._keys]
+
+    def _tell(self, deltas: Sequence[Delta]) -> None:
+        told = [(self._keys[delta.request_id], delta) for delta in deltas if delta.request_id in self._keys]
+        for _, delta in told:
+            if delta.finish_reason is not None:
+                self._keys.pop(delta.request_id, None)
+        if told:
+            self._deliver(told)
+
+
+class _Command(Generic[T]):
+    """Something to do on the thread, and who waits for it."""
+
+    def __init__(self, fn: Callable[[], T]) -> None:
+        self._fn = fn
+        self.future: Future[T] = Future()
+
+    def run(self) -> None:
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            self.future.set_result(self._fn())
+        except BaseException as error:  # noqa: BLE001 - it is the waiting caller's
+            self.future.set_exception(error)

@@ -1,0 +1,180 @@
+"""The child's side: loads the engine, answers the parent, and ends when the parent does.
+
+The main thread reads messages and nothing else, so that it hears at once when the parent is gone, whatever the engine is doing.
+Tokenizing and the like run beside the steps, generating and scoring between them, on the engine's own thread.
+"""
+
+from __future__ import annotations
+
+import copy
+import faulthandler
+import logging
+import os
+import pickle
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, NoReturn
+
+from portico_engine.engine import Engine
+from portico_engine.engine_thread import EngineThread
+from portico_engine.errors import ChatTemplateError, EngineError
+from portico_engine.process import messages
+from portico_engine.process.interned import Receiver
+from portico_engine.request import Delta
+from portico_engine.tokenizer import Tokenizer
+
+_BESIDE = 4  # threads for what doesn't wait for a step
+_log = logging.getLogger(__name__)
+
+
+class Child:
+    """Answers what comes over `wire`."""
+
+    def __init__(self, wire: messages.Wire) -> None:
+        self._wire = wire
+        self._beside = ThreadPoolExecutor(_BESIDE, thread_name_prefix="portico-child")
+        self._grammars = Receiver()
+        self._thread: EngineThread[int] | None = None
+        self._closing = False
+
+    def run(self) -> None:
+        """Until the parent closes its end, or has the engine closed."""
+        while (message := self._wire.receive()) is not None:
+            match message:
+                case messages.Load(load, level):
+                    logging.basicConfig(level=level, handlers=[_ToParent(self._wire)])
+                    self._beside.submit(self._load, load)
+                case messages.Submit():
+                    self._submit(message)
+                case messages.Abort(number, request_id):
+                    self._engine_thread.abort(request_id, number)
+                case messages.Close():
+                    self._closing = True
+                    self._engine_thread.close()
+                    self._engine_thread.join()
+                    return
+                case messages.Call(number, function, arguments):
+                    self._answer(number, self._call, function, arguments)
+
+    @property
+    def _engine_thread(self) -> EngineThread[int]:
+        assert self._thread is not None, "nothing is asked before the engine is there"
+        return self._thread
+
+    def _load(self, load: Callable[[Callable[[str, float], None]], Engine]) -> None:
+        try:
+            engine = load(lambda stage, fraction: self._send(messages.Loading(stage, fraction)))
+            self._thread = EngineThread(engine, self._deliver, self._ended)
+            self._send(messages.Loaded(_facts(engine)))
+        except BaseException as error:  # noqa: BLE001 - the parent's, who waits for it
+            self._send(messages.Failure(None, _portable(error)))
+
+    def _submit(self, message: messages.Submit) -> None:
+        grammar = None if message.grammar is None else self._grammars.unpack(message.grammar)
+        prior = None if message.prior is None else pickle.loads(message.prior)
+        request = replace(message.request, grammar=grammar, prior=prior)
+        self._answer(message.number, self._engine_thread.submit, request, message.number)
+
+    def _call(self, function: messages.Function, arguments: tuple[Any, ...]) -> Future[Any]:
+        engine = self._engine_thread.engine
+        match function:
+            case "score":
+                return self._engine_thread.call(lambda: engine.score(*arguments))
+            case "render_chat":
+                return self._beside.submit(engine.render_chat, *arguments)
+            case "tokenize":
+                return self._beside.submit(_tokenize, engine.tokenizer, *arguments)
+            case "stats":
+                return self._beside.submit(engine.stats)
+
+    def _answer(self, number: int, start: Callable[..., Future[Any]], *arguments: Any) -> None:
+        """What `start` begins, when it is done."""
+
+        def done(future: Future[Any]) -> None:
+            error = future.exception()
+            if error is None:
+                self._send(messages.Answer(number, future.result()))
+            else:
+                self._send(messages.Failure(number, _portable(error)))
+
+        try:
+            start(*arguments).add_done_callback(done)
+        except EngineError as error:
+            self._send(messages.Failure(number, error))
+
+    def _deliver(self, told: Sequence[tuple[int, Delta]]) -> None:
+        self._send(messages.Events([(number, messages.values_of(delta)) for number, delta in told]))
+
+    def _ended(self) -> None:
+        if not self._closing:
+            os._exit(1)  # of no more use: the parent starts another one
+
+    def _send(self, message: object) -> None:
+        with suppress(ConnectionError):  # the parent is gone, which the main thread hears too
+            self._wire.send(message)
+
+
+class _ToParent(logging.Handler):
+    """Log records become messages. Formatted first: what they refer to may not be picklable."""
+
+    def __init__(self, wire: messages.Wire) -> None:
+        super().__init__()
+        self._wire = wire
+
+    def emit(self, record: logging.LogRecord) -> None:
+        record = copy.copy(record)
+        record.msg, record.args = record.getMessage(), None
+        if record.exc_info:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+            record.exc_info = None
+        with suppress(ConnectionError):
+            self._wire.send(messages.Log(record))
+
+
+def _tokenize(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
+    return tuple(tokenizer.encode(text))
+
+
+def _facts(engine: Engine) -> messages.Facts:
+    tokenizer = engine.tokenizer
+    control = {text: i for i, text in enumerate(tokenizer.tokens) if tokenizer.is_control(i)}
+    try:
+        template = engine.chat_template
+    except ChatTemplateError:
+        template = None
+    return messages.Facts(engine.info, template, tokenizer.token_bytes, tokenizer.end_token_ids, control)
+
+
+def _portable(error: BaseException) -> Exception:
+    """The error as it can cross: our own and Python's as they are, a library's by its name and words."""
+    if isinstance(error, EngineError | ImportError | MemoryError):
+        return error
+    _log.error("an error that nothing handles", exc_info=error)
+    return EngineError(f"the engine failed ({type(error).__name__}: {error})")
+
+
+def main() -> NoReturn:
+    """Entry: the only argument is the file descriptor of the child's end of the socket."""
+    os.dup2(2, 1)  # what a native library prints goes where its complaints go
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    code = 1
+    with socket.socket(fileno=int(sys.argv[1])) as sock:
+        try:
+            Child(messages.Wire(sock)).run()
+            code = 0
+        finally:
+            if code:
+                traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(code)  # at once: threads may be in the middle of a step, and nobody waits for it
+
+
+if __name__ == "__main__":
+    main()

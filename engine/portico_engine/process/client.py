@@ -1,0 +1,264 @@
+"""The parent's side: starts the child, asks it, tells what comes back, and sees to it that no process is left.
+
+It owns one child from its start to its end, and doesn't start another: that is its user's decision. Implements `EngineClient`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import pickle
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from portico_engine.client import Load, Progress, Tokens
+from portico_engine.errors import ChatTemplateError, EngineDied
+from portico_engine.process import messages
+from portico_engine.process.ending import describe, memory_kills
+from portico_engine.process.interned import Sender
+from portico_engine.request import Delta, ModelInfo, Request, Tool
+
+CLOSE_SECONDS = 12.0  # that the child gets to save what is to be kept; its disk gets 10
+_MODULE = "portico_engine.process.child"
+_log = logging.getLogger(__name__)
+
+
+class EngineProcess:
+    """`engine = await EngineProcess.open(load)`; `aclose` ends it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.pid = process.pid
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+        self._numbers = itertools.count()
+        self._grammars = Sender()
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._streams: dict[int, asyncio.Queue[tuple[Any, ...] | None]] = {}  # None: the child has ended
+        self._kills_before = memory_kills()
+        self._facts: messages.Facts | None = None
+        self._tokens: TokenFacts | None = None
+        self._end: str | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._copying = asyncio.create_task(self._copy_stderr(), name="engine process's stderr")
+
+    @classmethod
+    async def open(cls, load: Load, progress: Progress = lambda _stage, _fraction: None) -> EngineProcess:
+        """Start a process that calls `load` (which must be picklable), and wait until the engine is there.
+
+        Raises what `load` raises (EngineError, ImportError, MemoryError), and EngineDied where the process ends over it.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", _MODULE, str(theirs.fileno())),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                start_new_session=True,  # Ctrl-C is for the parent, and the group can be ended as a whole
+            )
+        engine = cls(process, *await asyncio.open_connection(sock=ours))
+        try:
+            await engine._load(load, progress)
+        except BaseException:
+            await asyncio.shield(engine._kill())
+            raise
+        return engine
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._loaded.info
+
+    @property
+    def tokens(self) -> Tokens:
+        assert self._tokens is not None
+        return self._tokens
+
+    @property
+    def chat_template(self) -> str:
+        """See `EngineClient`."""
+        if self._loaded.chat_template is None:
+            raise ChatTemplateError.missing(self.info.name)
+        return self._loaded.chat_template
+
+    async def render_chat(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool] | None = None) -> tuple[int, ...]:
+        """See `EngineClient`."""
+        prompt: tuple[int, ...] = await self._call("render_chat", messages, tools)
+        return prompt
+
+    async def tokenize(self, text: str) -> tuple[int, ...]:
+        """See `EngineClient`."""
+        found: tuple[int, ...] = await self._call("tokenize", text)
+        return found
+
+    async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
+        """See `EngineClient`. The request's prior is pickled on a thread, since it may be made only then."""
+        prior = None if request.prior is None else await asyncio.to_thread(pickle.dumps, request.prior)
+        number = next(self._numbers)
+        stream = self._streams[number] = asyncio.Queue()
+        finished = False
+        try:
+            await self._ask(number, self._submission(number, request, prior))
+            while not finished:
+                values = await stream.get()
+                if values is None:
+                    finished = True
+                    raise EngineDied(self._end)
+                delta = messages.delta_of(request.id, values)
+                finished = delta.finish_reason is not None
+                yield delta
+        finally:
+            del self._streams[number]
+            if not finished:
+                self._send(messages.Abort(number, request.id))
+
+    async def score(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[list[float]]:
+        """See `EngineClient`."""
+        scores: list[list[float]] = await self._call("score", prompt, continuations)
+        return scores
+
+    async def stats(self) -> dict[str, float]:
+        """See `EngineClient`."""
+        figures: dict[str, float] = await self._call("stats")
+        return figures
+
+    async def ended(self) -> str:
+        """See `EngineClient`."""
+        assert self._listening is not None
+        await asyncio.wait([self._listening])
+        assert self._end is not None
+        return self._end
+
+    async def aclose(self) -> None:
+        """See `EngineClient`. A child that takes longer than CLOSE_SECONDS is killed."""
+        self._send(messages.Close())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.ended()
+        await asyncio.shield(self._kill())
+
+    @property
+    def _loaded(self) -> messages.Facts:
+        assert self._facts is not None, "open() returns when they are there"
+        return self._facts
+
+    async def _load(self, load: Load, progress: Progress) -> None:
+        done: asyncio.Future[messages.Facts] = asyncio.get_running_loop().create_future()
+        self._listening = asyncio.create_task(self._listen(done, progress), name="engine process")
+        self._send(messages.Load(load, logging.getLogger().getEffectiveLevel()))
+        self._facts = await done
+        self._tokens = TokenFacts(self._facts)
+
+    def _submission(self, number: int, request: Request, prior: bytes | None) -> messages.Submit:
+        grammar = None if request.grammar is None else self._grammars.pack(request.grammar)
+        return messages.Submit(number, replace(request, grammar=None, prior=None), grammar, prior)
+
+    async def _call(self, function: messages.Function, *arguments: Any) -> Any:
+        number = next(self._numbers)
+        return await self._ask(number, messages.Call(number, function, arguments))
+
+    async def _ask(self, number: int, message: object) -> Any:
+        if self._end is not None:
+            raise EngineDied(self._end)
+        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        self._send(message)
+        try:
+            return await answer
+        finally:
+            del self._waiting[number]
+
+    def _send(self, message: object) -> None:
+        if self._end is None:
+            self._writer.write(messages.encode(message))
+
+    async def _listen(self, loaded: asyncio.Future[messages.Facts], progress: Progress) -> None:
+        """Tell what comes until the child ends; then tell that."""
+        try:
+            while True:
+                (size,) = messages.HEADER.unpack(await self._reader.readexactly(messages.HEADER.size))
+                message = pickle.loads(await self._reader.readexactly(size))
+                match message:
+                    case messages.Loading(stage, fraction):
+                        progress(stage, fraction)
+                    case messages.Loaded(facts):
+                        loaded.set_result(facts)
+                    case messages.Failure(None, error):
+                        loaded.set_exception(error)
+                    case _:
+                        self._hear(message)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        except Exception:  # noqa: BLE001 - the outermost loop of the task: without it everybody would wait for ever
+            _log.exception("the engine's process can't be understood")
+            self._kill_group()
+        self._end = describe(await self._process.wait(), self._kills_before)
+        for answer in (loaded, *self._waiting.values()):
+            if not answer.done():
+                answer.set_exception(EngineDied(self._end))
+        for stream in self._streams.values():
+            stream.put_nowait(None)
+
+    def _hear(self, message: object) -> None:
+        match message:
+            case messages.Events(deltas):
+                for number, values in deltas:
+                    if number in self._streams:
+                        self._streams[number].put_nowait(values)
+            case messages.Answer(number, value):
+                if (answer := self._waiting.get(number)) is not None and not answer.done():
+                    answer.set_result(value)
+            case messages.Failure(number, error):
+                if (answer := self._waiting.get(number)) is not None and not answer.done():
+                    answer.set_exception(error)
+            case messages.Log(record):
+                logging.getLogger(record.name).handle(record)
+
+    async def _copy_stderr(self) -> None:
+        """What native code says, a crash's stack among it, goes to the log."""
+        assert self._process.stderr is not None
+        rest = b""
+        while data := await self._process.stderr.read(1 << 16):
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                _log.info("%s", line.decode(errors="replace"))
+        if rest:
+            _log.info("%s", rest.decode(errors="replace"))
+
+    def _kill_group(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)  # its id is the group's: it was started in a session of its own
+
+    async def _kill(self) -> None:
+        """The whole group, at once; afterwards nothing of it is left."""
+        self._kill_group()
+        await asyncio.wait([task for task in (self._listening, self._copying) if task is not None])
+        self._writer.close()
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()
+
+
+class TokenFacts:
+    """Implements `Tokens`."""
+
+    def __init__(self, facts: messages.Facts) -> None:
+        self.token_bytes = facts.token_bytes
+        self.end_token_ids = facts.end_token_ids
+        self._control = facts.control
+        self._control_ids = frozenset(facts.control.values())
+
+    def token_id(self, token: str) -> int | None:
+        """See `Tokens`."""
+        return self._control.get(token)
+
+    def is_control(self, token: int) -> bool:
+        """See `Tokens`."""
+        return token in self._control_ids

@@ -1,0 +1,39 @@
+"""How a process ended, in words for a user: exit codes, signals, and the kernel's count of processes killed for memory."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+_VMSTAT = Path("/proc/vmstat")
+_MEANINGS = {
+    signal.SIGSEGV: "segmentation fault",
+    signal.SIGBUS: "bus error",
+    signal.SIGILL: "illegal instruction",
+    signal.SIGFPE: "arithmetic error",
+    signal.SIGABRT: "aborted by a native library",
+    signal.SIGTERM: "terminated",
+}
+
+
+def memory_kills() -> int | None:
+    """How many processes this system has killed because memory ran out, since it was started; None where it doesn't say."""
+    try:
+        lines = _VMSTAT.read_text().splitlines()
+    except OSError:
+        return None
+    counts = (line.split() for line in lines)
+    return next((int(value) for name, value in counts if name == "oom_kill"), None)
+
+
+def describe(code: int, kills_before: int | None) -> str:
+    """The end of the engine's process. `code` as subprocess has it (negative: a signal), `kills_before` of its start."""
+    if code >= 0:
+        return f"the engine's process ended with exit code {code}"
+    if -code == signal.SIGKILL:
+        kills = memory_kills()
+        if kills is not None and kills_before is not None and kills > kills_before:
+            return "the engine's process was killed by the system because memory ran out (signal 9)"
+        return "the engine's process was killed (signal 9), as the system does where memory runs out"
+    meaning = _MEANINGS.get(signal.Signals(-code)) if -code in set(signal.Signals) else None
+    return f"the engine's process crashed (signal {-code}{f': {meaning}' if meaning else ''})"

@@ -1,0 +1,151 @@
+"""What parent and child say to each other over a socket pair: pickled, each behind its length.
+
+Both ends are one program of one user, and nobody else has the socket: pickle is safe here, and nowhere else. The events of a
+step are one message; their deltas are plain tuples, which are cheaper to pickle than objects.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import socket
+import struct
+import threading
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from portico_engine.client import Load as LoadFn
+from portico_engine.request import Delta, ModelInfo, Request
+
+HEADER = struct.Struct(">Q")  # a message's length in bytes
+_FIELDS = tuple(name for name in Delta.__dataclass_fields__ if name != "request_id")
+_VALUES = attrgetter(*_FIELDS)
+
+
+Function: TypeAlias = Literal["render_chat", "tokenize", "score", "stats"]
+
+
+class Load(NamedTuple):
+    """To the child, first of all: what makes the engine, and from which level on its log is wanted."""
+
+    load: LoadFn
+    log_level: int
+
+
+class Submit(NamedTuple):
+    """To the child: generate. The request comes without its grammar (see `Interned`) and prior, which are pickled already."""
+
+    number: int
+    request: Request
+    grammar: tuple[str, bytes | None] | None  # its digest; pickled, the first time
+    prior: bytes | None
+
+
+class Abort(NamedTuple):
+    """To the child: nobody listens to this submission any more."""
+
+    number: int
+    request_id: str
+
+
+class Call(NamedTuple):
+    """To the child: one of its other functions, by name."""
+
+    number: int
+    function: Function
+    arguments: tuple[Any, ...]
+
+
+class Close(NamedTuple):
+    """To the child: save what is to be kept, and end."""
+
+
+class Loading(NamedTuple):
+    """To the parent: how far loading is."""
+
+    stage: str
+    fraction: float
+
+
+class Facts(NamedTuple):
+    """What the parent knows of a loaded model without asking. `control`: the ids of control tokens by their text."""
+
+    info: ModelInfo
+    chat_template: str | None
+    token_bytes: Sequence[bytes]
+    end_token_ids: frozenset[int]
+    control: dict[str, int]
+
+
+class Loaded(NamedTuple):
+    """To the parent: the engine is there."""
+
+    facts: Facts
+
+
+class Answer(NamedTuple):
+    """To the parent: what a call or a submission came to."""
+
+    number: int
+    value: Any
+
+
+class Failure(NamedTuple):
+    """To the parent: what a call, a submission, or (number None) loading raised."""
+
+    number: int | None
+    error: Exception
+
+
+class Events(NamedTuple):
+    """To the parent: the deltas of one step, each as the number of its submission and its values."""
+
+    deltas: list[tuple[int, tuple[Any, ...]]]
+
+
+class Log(NamedTuple):
+    """To the parent: a record for its log."""
+
+    record: logging.LogRecord
+
+
+def values_of(delta: Delta) -> tuple[Any, ...]:
+    """A delta's values without its request's id, which the parent knows."""
+    values: tuple[Any, ...] = _VALUES(delta)
+    return values
+
+
+def delta_of(request_id: str, values: tuple[Any, ...]) -> Delta:
+    return Delta(request_id, *values)
+
+
+def encode(message: object) -> bytes:
+    """The message as it lies on the wire."""
+    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    return HEADER.pack(len(body)) + body
+
+
+class Wire:
+    """The child's end of the socket. Any thread may send, one receives."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._stream = sock.makefile("rb")
+        self._lock = threading.Lock()
+
+    def send(self, message: object) -> None:
+        """Raises ConnectionError where the parent is gone."""
+        data = encode(message)
+        with self._lock:
+            self._socket.sendall(data)
+
+    def receive(self) -> Any:
+        """The next message; None at the end."""
+        try:
+            header = self._stream.read(HEADER.size)
+            size = HEADER.unpack(header)[0] if len(header) == HEADER.size else 0
+            body = self._stream.read(size)
+        except ConnectionError:  # the parent was gone before it had read all
+            return None
+        return pickle.loads(body) if size and len(body) == size else None
