@@ -56,17 +56,14 @@ class EngineProcess:
         Raises what `load` raises (EngineError, ImportError, MemoryError), and EngineDied where the process ends over it.
         """
         ours, theirs = socket.socketpair()
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", _MODULE, str(theirs.fileno())),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-                pass_fds=[theirs.fileno()],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                start_new_session=True,  # Ctrl-C is for the parent, and the group can be ended as a whole
-            )
-        engine = cls(process, *await asyncio.open_connection(sock=ours))
+        try:
+            with theirs:
+                process = await _spawn(theirs)
+            reader, writer = await asyncio.open_connection(sock=ours)
+        except BaseException:
+            ours.close()  # by which the child, if it is there, knows that it isn't wanted
+            raise
+        engine = cls(process, reader, writer)
         try:
             await engine._load(load, progress)
         except BaseException:
@@ -244,6 +241,19 @@ class EngineProcess:
         self._writer.close()
         with suppress(ConnectionError):
             await self._writer.wait_closed()
+
+
+async def _spawn(sock: socket.socket) -> asyncio.subprocess.Process:
+    """A child that has this end of a socket pair."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", _MODULE, str(sock.fileno())),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        pass_fds=[sock.fileno()],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        start_new_session=True,  # Ctrl-C is for the parent, and the group can be ended as a whole
+    )
 
 
 class TokenFacts:

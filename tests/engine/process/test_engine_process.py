@@ -324,20 +324,41 @@ def test_what_loading_raises_is_raised_here_and_leaves_no_process(load: Load, er
     within(main())
 
 
-def test_a_killed_parent_leaves_no_child() -> None:
-    program = (
-        "import asyncio\n"
-        "from engine import process_loads\n"
-        "from portico_engine import EngineProcess, Request\n"
-        "async def main():\n"
-        "    engine = await EngineProcess.open(process_loads.load_hanging)\n"
-        "    async for _ in engine.generate(Request('a', (5,), max_tokens=9)):\n"
-        "        print(engine.pid, flush=True)\n"
-        "asyncio.run(main())\n"
-    )
+def test_giving_up_while_it_loads_leaves_no_process() -> None:
+    async def main() -> None:
+        before = {process.pid for process in psutil.Process().children()}
+        with Heard("hanging") as hanging:
+            task = asyncio.create_task(EngineProcess.open(loads.load_for_ever))
+            await hanging.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert {process.pid for process in psutil.Process().children()} <= before
+
+    within(main())
+
+
+PARENT = """
+import asyncio, logging, sys
+from engine import process_loads
+from portico_engine import EngineProcess, Request
+
+async def main():
+    logging.basicConfig(stream=sys.stdout, format="%(message)s")
+    engine = await EngineProcess.open(getattr(process_loads, sys.argv[1]))
+    async for _ in engine.generate(Request("a", (5,), max_tokens=9)):
+        pass
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("load", ["load_for_ever", "load_hanging"])
+def test_a_killed_parent_leaves_no_child_whatever_that_was_doing(load: str) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment) as parent:
+    with subprocess.Popen([sys.executable, "-c", PARENT, load], stdout=subprocess.PIPE, text=True, env=environment) as parent:
         assert parent.stdout is not None
-        orphan = psutil.Process(int(parent.stdout.readline()))
+        assert parent.stdout.readline() == "hanging\n"
+        (orphan,) = psutil.Process(parent.pid).children()
         parent.kill()
         orphan.wait(PATIENCE)
