@@ -19,10 +19,12 @@ from dataclasses import replace
 from typing import Any
 
 from portico_engine.client import Load, Progress, Tokens
-from portico_engine.errors import ChatTemplateError, EngineDied
+from portico_engine.errors import ChatTemplateError, EngineDied, EngineError
+from portico_engine.prior import CallPrior, ToolCallPrior
 from portico_engine.process import messages
 from portico_engine.process.ending import describe, memory_kills
 from portico_engine.process.interned import Sender
+from portico_engine.process.parts import split
 from portico_engine.request import Delta, ModelInfo, Request, Tool
 
 CLOSE_SECONDS = 12.0  # that the child gets to save what is to be kept; its disk gets 10
@@ -40,6 +42,7 @@ class EngineProcess:
         self._writer = writer
         self._numbers = itertools.count()
         self._grammars = Sender()
+        self._following: dict[int, asyncio.Task[None]] = {}
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._streams: dict[int, asyncio.Queue[tuple[Any, ...] | None]] = {}  # None: the child has ended
         self._kills_before = memory_kills()
@@ -98,13 +101,12 @@ class EngineProcess:
         return found
 
     async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
-        """See `EngineClient`. The request's prior is pickled on a thread, since it may be made only then."""
-        prior = None if request.prior is None else await asyncio.to_thread(pickle.dumps, request.prior)
+        """See `EngineClient`."""
         number = next(self._numbers)
         stream = self._streams[number] = asyncio.Queue()
         finished = False
         try:
-            await self._ask(number, self._submission(number, request, prior))
+            await self._submit(number, request)
             while not finished:
                 values = await stream.get()
                 if values is None:
@@ -116,7 +118,9 @@ class EngineProcess:
         finally:
             del self._streams[number]
             if not finished:
-                self._send(messages.Abort(number, request.id))
+                self._send(messages.Abort(number, request.id))  # its prior goes on: a step may wait for a part
+            elif number in self._following:
+                self._following[number].cancel()
 
     async def score(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[list[float]]:
         """See `EngineClient`."""
@@ -155,9 +159,25 @@ class EngineProcess:
         self._facts = await done
         self._tokens = TokenFacts(self._facts)
 
-    def _submission(self, number: int, request: Request, prior: bytes | None) -> messages.Submit:
+    async def _submit(self, number: int, request: Request) -> None:
+        prior, rest = split(request.prior)
         grammar = None if request.grammar is None else self._grammars.pack(request.grammar)
-        return messages.Submit(number, replace(request, grammar=None, prior=None), grammar, prior)
+        submission = messages.Submit(number, replace(request, grammar=None, prior=prior), grammar)
+        if rest:
+            assert isinstance(prior, ToolCallPrior)
+            following = asyncio.create_task(self._follow(number, list(prior.calls), rest), name="the rest of a prior")
+            self._following[number] = following
+            following.add_done_callback(lambda _: self._following.pop(number, None))
+        await self._ask(number, submission)
+
+    async def _follow(self, number: int, order: Sequence[str], rest: Mapping[str, CallPrior]) -> None:
+        """Send the parts of a prior, in this order."""
+        for name in order:
+            try:
+                part: CallPrior | Exception = await asyncio.to_thread(rest.__getitem__, name)
+            except Exception as error:  # noqa: BLE001 - its maker's fault, whatever it is, must not have the child wait for ever
+                part = EngineError(f"a prior can't be made ({type(error).__name__}: {error})")
+            self._send(messages.Part(number, name, part))
 
     async def _call(self, function: messages.Function, *arguments: Any) -> Any:
         number = next(self._numbers)

@@ -16,6 +16,7 @@ from operator import attrgetter
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from portico_engine.client import Load as LoadFn
+from portico_engine.prior import CallPrior
 from portico_engine.request import Delta, ModelInfo, Request
 
 HEADER = struct.Struct(">Q")  # a message's length in bytes
@@ -34,12 +35,19 @@ class Load(NamedTuple):
 
 
 class Submit(NamedTuple):
-    """To the child: generate. The request comes without its grammar (see `Interned`) and prior, which are pickled already."""
+    """To the child: generate. The request comes without its grammar, which is beside it as `interned.Sender` packs it."""
 
     number: int
     request: Request
-    grammar: tuple[str, bytes | None] | None  # its digest; pickled, the first time
-    prior: bytes | None
+    grammar: tuple[str, bytes | None] | None
+
+
+class Part(NamedTuple):
+    """To the child: a part of a submission's prior, or why there is none (see parts.py)."""
+
+    number: int
+    name: str
+    part: CallPrior | Exception
 
 
 class Abort(NamedTuple):
