@@ -18,15 +18,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, NoReturn
 
 from portico_engine.engine import Engine
 from portico_engine.engine_thread import EngineThread
 from portico_engine.errors import ChatTemplateError, EngineError
-from portico_engine.prior import CallPrior, ToolCallPrior
+from portico_engine.prior import CallPrior
 from portico_engine.process import messages
 from portico_engine.process.interned import Receiver
-from portico_engine.process.parts import Arriving
+from portico_engine.process.parts import joined
 from portico_engine.request import Delta
 from portico_engine.tokenizer import Tokenizer
 
@@ -42,7 +43,7 @@ class Child:
         self._beside = ThreadPoolExecutor(_BESIDE, thread_name_prefix="portico-child")
         self._grammars = Receiver()
         self._thread: EngineThread[int] | None = None
-        self._arriving: dict[int, Arriving] = {}  # of requests that go on, until all has come
+        self._wanted: dict[tuple[int, str], Future[CallPrior]] = {}  # parts of priors that steps wait for
         self._closing = False
 
     def run(self) -> None:
@@ -55,7 +56,7 @@ class Child:
                 case messages.Submit():
                     self._submit(message)
                 case messages.Part(number, name, part):
-                    self._take(number, name, part)
+                    self._take(self._wanted.pop((number, name)), part)
                 case messages.Abort(number, request_id):
                     self._engine_thread.abort(request_id, number)
                 case messages.Close():
@@ -79,15 +80,22 @@ class Child:
 
     def _submit(self, message: messages.Submit) -> None:
         grammar = None if message.grammar is None else self._grammars.unpack(message.grammar)
-        request = replace(message.request, grammar=grammar)
-        if isinstance(request.prior, ToolCallPrior) and isinstance(request.prior.calls, Arriving):
-            self._arriving[message.number] = request.prior.calls
+        prior = joined(message.prior, partial(self._want, message.number))
+        request = replace(message.request, grammar=grammar, prior=prior)
         self._answer(message.number, self._engine_thread.submit, request, message.number)
 
-    def _take(self, number: int, name: str, part: CallPrior | Exception) -> None:
-        arriving = self._arriving.get(number)
-        if arriving is not None and arriving.arrive(name, part):
-            self._arriving.pop(number, None)
+    def _want(self, number: int, name: str) -> CallPrior:
+        """Ask the parent, in the middle of a step."""
+        future: Future[CallPrior] = Future()
+        self._wanted[number, name] = future
+        self._send(messages.Want(number, name))
+        return future.result()
+
+    def _take(self, wanted: Future[CallPrior], part: CallPrior | Exception) -> None:
+        if isinstance(part, Exception):
+            wanted.set_exception(part)
+        else:
+            wanted.set_result(part)
 
     def _call(self, function: messages.Function, arguments: tuple[Any, ...]) -> Future[Any]:
         engine = self._engine_thread.engine
@@ -118,9 +126,6 @@ class Child:
 
     def _deliver(self, told: Sequence[tuple[int, Delta]]) -> None:
         self._send(messages.Events([(number, messages.values_of(delta)) for number, delta in told]))
-        for number, delta in told:
-            if delta.finish_reason is not None:
-                self._arriving.pop(number, None)
 
     def _ended(self) -> None:
         os._exit(0 if self._closing else 1)  # of no more use

@@ -42,7 +42,8 @@ class EngineProcess:
         self._writer = writer
         self._numbers = itertools.count()
         self._grammars = Sender()
-        self._following: dict[int, asyncio.Task[None]] = {}
+        self._priors: dict[int, Mapping[str, CallPrior]] = {}  # of requests in flight, what crosses when it is looked at
+        self._making: set[asyncio.Task[None]] = set()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._streams: dict[int, asyncio.Queue[tuple[Any, ...] | None]] = {}  # None: the child has ended
         self._kills_before = memory_kills()
@@ -106,7 +107,7 @@ class EngineProcess:
         stream = self._streams[number] = asyncio.Queue()
         finished = False
         try:
-            await self._submit(number, request)
+            await self._ask(number, self._submission(number, request))
             while not finished:
                 values = await stream.get()
                 if values is None:
@@ -117,10 +118,9 @@ class EngineProcess:
                 yield delta
         finally:
             del self._streams[number]
+            self._priors.pop(number, None)
             if not finished:
-                self._send(messages.Abort(number, request.id))  # its prior goes on: a step may wait for a part
-            elif number in self._following:
-                self._following[number].cancel()
+                self._send(messages.Abort(number, request.id))
 
     async def score(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[list[float]]:
         """See `EngineClient`."""
@@ -159,25 +159,23 @@ class EngineProcess:
         self._facts = await done
         self._tokens = TokenFacts(self._facts)
 
-    async def _submit(self, number: int, request: Request) -> None:
-        prior, rest = split(request.prior)
+    def _submission(self, number: int, request: Request) -> messages.Submit:
         grammar = None if request.grammar is None else self._grammars.pack(request.grammar)
-        submission = messages.Submit(number, replace(request, grammar=None, prior=prior), grammar)
-        if rest:
-            assert isinstance(prior, ToolCallPrior)
-            following = asyncio.create_task(self._follow(number, list(prior.calls), rest), name="the rest of a prior")
-            self._following[number] = following
-            following.add_done_callback(lambda _: self._following.pop(number, None))
-        await self._ask(number, submission)
+        prior = split(request.prior)
+        if prior.names:
+            assert isinstance(request.prior, ToolCallPrior)
+            self._priors[number] = request.prior.calls
+        return messages.Submit(number, replace(request, grammar=None, prior=None), grammar, prior)
 
-    async def _follow(self, number: int, order: Sequence[str], rest: Mapping[str, CallPrior]) -> None:
-        """Send the parts of a prior, in this order."""
-        for name in order:
+    async def _make(self, number: int, name: str) -> None:
+        """Answer a step of the child that waits, in any case: with nothing where its request was given up meanwhile."""
+        part: CallPrior | Exception = CallPrior()
+        if number in self._priors:
             try:
-                part: CallPrior | Exception = await asyncio.to_thread(rest.__getitem__, name)
-            except Exception as error:  # noqa: BLE001 - its maker's fault, whatever it is, must not have the child wait for ever
+                part = await asyncio.to_thread(self._priors[number].__getitem__, name)
+            except Exception as error:  # noqa: BLE001 - its maker's fault, whatever it is
                 part = EngineError(f"a prior can't be made ({type(error).__name__}: {error})")
-            self._send(messages.Part(number, name, part))
+        self._send(messages.Part(number, name, part))
 
     async def _call(self, function: messages.Function, *arguments: Any) -> Any:
         number = next(self._numbers)
@@ -236,6 +234,10 @@ class EngineProcess:
             case messages.Failure(number, error):
                 if (answer := self._waiting.get(number)) is not None and not answer.done():
                     answer.set_exception(error)
+            case messages.Want(number, name):
+                making = asyncio.create_task(self._make(number, name), name="a part of a prior")
+                self._making.add(making)
+                making.add_done_callback(self._making.discard)
             case messages.Log(record):
                 logging.getLogger(record.name).handle(record)
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from portico_engine.client import Load as LoadFn
 from portico_engine.prior import CallPrior
+from portico_engine.process.parts import Split
 from portico_engine.request import Delta, ModelInfo, Request
 
 HEADER = struct.Struct(">Q")  # a message's length in bytes
@@ -35,15 +36,16 @@ class Load(NamedTuple):
 
 
 class Submit(NamedTuple):
-    """To the child: generate. The request comes without its grammar, which is beside it as `interned.Sender` packs it."""
+    """To the child: generate. Grammar and prior are beside the request, as `interned.Sender` and `split` make them."""
 
     number: int
     request: Request
     grammar: tuple[str, bytes | None] | None
+    prior: Split
 
 
 class Part(NamedTuple):
-    """To the child: a part of a submission's prior, or why there is none (see parts.py)."""
+    """To the child: what it has asked for with Want, or why there is none."""
 
     number: int
     name: str
@@ -110,6 +112,13 @@ class Events(NamedTuple):
     """To the parent: the deltas of one step, each as the number of its submission and its values."""
 
     deltas: list[tuple[int, tuple[Any, ...]]]
+
+
+class Want(NamedTuple):
+    """To the parent: a step waits for what a submission's prior believes of this tool's arguments."""
+
+    number: int
+    name: str
 
 
 class Log(NamedTuple):

@@ -1,50 +1,55 @@
-"""What a prior believes of each tool's arguments follows its request, the likeliest tool first.
+"""What a prior believes of each tool's arguments stays in the parent until a step of the child looks at it.
 
-Such beliefs may be made only as they are looked at, and making all of them takes longer than many a prompt. So they are made in
-the parent while the child computes the prompt; a step that needs one which is not there yet waits for it.
+Such beliefs may be made only as they are looked at: a question calls one tool of many.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from portico_engine.prior import CallPrior, ToolCallPrior
 from portico_engine.request import Prior
 
 
-class Arriving(Mapping[str, CallPrior]):
-    """Beliefs by name. It is pickled without any: they `arrive` at its copy, and looking one up waits for it."""
+class Split(NamedTuple):
+    """A prior as it crosses, and of which tools the rest is to be asked for; none where it crosses whole."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self._parts: dict[str, Future[CallPrior]] = {name: Future() for name in names}
+    prior: Prior | None
+    names: tuple[str, ...]
 
-    def arrive(self, name: str, part: CallPrior | Exception) -> bool:
-        """Are all there now? An exception is raised to whoever looks the part up."""
-        if isinstance(part, Exception):
-            self._parts[name].set_exception(part)
-        else:
-            self._parts[name].set_result(part)
-        return all(part.done() for part in self._parts.values())
+
+def split(prior: Prior | None) -> Split:
+    """Whole where it is plain data already."""
+    if not isinstance(prior, ToolCallPrior) or isinstance(prior.calls, dict):
+        return Split(prior, ())
+    return Split(replace(prior, calls={}), tuple(prior.calls))
+
+
+def joined(given: Split, ask: Callable[[str], CallPrior]) -> Prior | None:
+    """The prior again; `ask` is called, once a tool, for what it believes of that one's arguments."""
+    if not given.names:
+        return given.prior
+    assert isinstance(given.prior, ToolCallPrior)
+    return replace(given.prior, calls=_Asked(given.names, ask))
+
+
+class _Asked(Mapping[str, CallPrior]):
+    def __init__(self, names: tuple[str, ...], ask: Callable[[str], CallPrior]) -> None:
+        self._names = dict.fromkeys(names)
+        self._ask = ask
+        self._known: dict[str, CallPrior] = {}
 
     def __getitem__(self, name: str) -> CallPrior:
-        return self._parts[name].result()
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._known:
+            self._known[name] = self._ask(name)
+        return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._parts)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._parts)
-
-    def __reduce__(self) -> tuple[type[Arriving], tuple[tuple[str, ...]]]:
-        return Arriving, (tuple(self._parts),)
-
-
-def split(prior: Prior | None) -> tuple[Prior | None, Mapping[str, CallPrior]]:
-    """The prior as it crosses with its request, and what follows it."""
-    if not isinstance(prior, ToolCallPrior) or isinstance(prior.calls, dict):
-        return prior, {}
-    names = prior.names
-    order = sorted(prior.calls, key=lambda name: -names.get(name, 0.0))
-    return replace(prior, calls=Arriving(order)), prior.calls
+        return len(self._names)
