@@ -39,6 +39,7 @@ from portico_engine import (
 )
 from portico_engine.grammar.compiled import CompiledGrammar
 from portico_engine.process import client
+from portico_engine.process.messages import Events
 
 PATIENCE = 30
 
@@ -93,6 +94,26 @@ def test_requests_in_flight_together_get_their_solitary_answers() -> None:
         assert all(deltas[-1].finish_reason is FinishReason.LENGTH for deltas in answers)
         assert all(deltas[-1].usage is not None for deltas in answers)
 
+    within(main())
+
+
+def test_the_events_of_a_step_are_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    hear = EngineProcess._hear
+
+    def counting(engine: EngineProcess, message: object) -> None:
+        if isinstance(message, Events):
+            sizes.append(len(message.deltas))
+        hear(engine, message)
+
+    async def main() -> None:
+        async with child(loads.load_slow) as engine:
+            await asyncio.gather(*(collect(engine, Request(str(i), (5, i + 6), max_tokens=20)) for i in range(4)))
+            assert len(sizes) <= (await engine.stats())["steps"]
+        assert sum(sizes) == 4 * 20
+        assert max(sizes) == 4
+
+    monkeypatch.setattr(EngineProcess, "_hear", counting)
     within(main())
 
 
