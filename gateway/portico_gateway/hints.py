@@ -119,10 +119,6 @@ class Priors(Mapping[str, CallPrior]):
     def __len__(self) -> int:
         return len(self._tools)
 
-    def __reduce__(self) -> tuple[type[dict[str, CallPrior]], tuple[dict[str, CallPrior]]]:
-        """All of them, for another process: what they are made from stays here."""
-        return dict, (dict(self),)
-
 
 class Hints:
     """Makes priors for the tools of one catalog. Embeddings of options are kept; a question costs one."""

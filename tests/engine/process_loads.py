@@ -96,6 +96,11 @@ def load_wrongly(_progress: Progress) -> Engine:
     raise ZeroDivisionError("a fault of ours")
 
 
+def load_for_ever(_progress: Progress) -> Engine:
+    hang()
+    raise AssertionError("not reached")
+
+
 def load_crash(_progress: Progress) -> Engine:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("not reached")

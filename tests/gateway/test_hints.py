@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 
 import numpy as np
@@ -43,7 +42,7 @@ def keys(question: str) -> dict[str, float]:
     return dict(Hints(nothing).prior(TOOL, read_question(question)).keys[""])
 
 
-def test_priors_are_made_when_they_are_looked_at_and_pickled_as_what_they_come_to() -> None:
+def test_priors_are_made_when_they_are_looked_at() -> None:
     asked: list[str] = []
 
     class Counting(Hints):
@@ -55,8 +54,6 @@ def test_priors_are_made_when_they_are_looked_at_and_pickled_as_what_they_come_t
     priors = Priors(Counting(nothing), tools, read_question("How many orders are paid?"))
     assert priors["docs__list"] == CallPrior({"": {}})
     assert asked == ["docs__list"]
-    assert pickle.loads(pickle.dumps(priors)) == {tool.name: priors[tool.name] for tool in tools}
-    assert asked == ["docs__list", "db__rows"]
 
 
 def test_required_keys_weigh_nothing_and_optional_ones_cost_unless_spoken_for() -> None:

@@ -4,6 +4,7 @@
     child.py     loads the engine and answers                                     (the child's side, threads)
     messages.py  what they say to each other, and how it lies on the wire
     interned.py  grammars that cross once
+    parts.py     beliefs that cross when they are looked at
     ending.py    how a process ended, in words
 
 Nothing here knows the model or the requests; nothing outside of here knows the wire.

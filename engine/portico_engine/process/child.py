@@ -10,7 +10,6 @@ import copy
 import faulthandler
 import logging
 import os
-import pickle
 import signal
 import socket
 import sys
@@ -19,13 +18,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, NoReturn
 
 from portico_engine.engine import Engine
 from portico_engine.engine_thread import EngineThread
 from portico_engine.errors import ChatTemplateError, EngineError
+from portico_engine.prior import CallPrior
 from portico_engine.process import messages
 from portico_engine.process.interned import Receiver
+from portico_engine.process.parts import joined
 from portico_engine.request import Delta
 from portico_engine.tokenizer import Tokenizer
 
@@ -41,10 +43,11 @@ class Child:
         self._beside = ThreadPoolExecutor(_BESIDE, thread_name_prefix="portico-child")
         self._grammars = Receiver()
         self._thread: EngineThread[int] | None = None
+        self._wanted: dict[tuple[int, str], Future[CallPrior]] = {}  # parts of priors that steps wait for
         self._closing = False
 
     def run(self) -> None:
-        """Until the parent closes its end, or has the engine closed."""
+        """Until the parent closes its end; where it has the engine closed, the process ends with that."""
         while (message := self._wire.receive()) is not None:
             match message:
                 case messages.Load(load, level):
@@ -52,13 +55,13 @@ class Child:
                     self._beside.submit(self._load, load)
                 case messages.Submit():
                     self._submit(message)
+                case messages.Part(number, name, part):
+                    self._take(self._wanted.pop((number, name)), part)
                 case messages.Abort(number, request_id):
                     self._engine_thread.abort(request_id, number)
                 case messages.Close():
                     self._closing = True
                     self._engine_thread.close()
-                    self._engine_thread.join()
-                    return
                 case messages.Call(number, function, arguments):
                     self._answer(number, self._call, function, arguments)
 
@@ -77,9 +80,22 @@ class Child:
 
     def _submit(self, message: messages.Submit) -> None:
         grammar = None if message.grammar is None else self._grammars.unpack(message.grammar)
-        prior = None if message.prior is None else pickle.loads(message.prior)
+        prior = joined(message.prior, partial(self._want, message.number))
         request = replace(message.request, grammar=grammar, prior=prior)
         self._answer(message.number, self._engine_thread.submit, request, message.number)
+
+    def _want(self, number: int, name: str) -> CallPrior:
+        """Ask the parent, in the middle of a step."""
+        future: Future[CallPrior] = Future()
+        self._wanted[number, name] = future
+        self._send(messages.Want(number, name))
+        return future.result()
+
+    def _take(self, wanted: Future[CallPrior], part: CallPrior | Exception) -> None:
+        if isinstance(part, Exception):
+            wanted.set_exception(part)
+        else:
+            wanted.set_result(part)
 
     def _call(self, function: messages.Function, arguments: tuple[Any, ...]) -> Future[Any]:
         engine = self._engine_thread.engine
@@ -112,8 +128,7 @@ class Child:
         self._send(messages.Events([(number, messages.values_of(delta)) for number, delta in told]))
 
     def _ended(self) -> None:
-        if not self._closing:
-            os._exit(1)  # of no more use: the parent starts another one
+        os._exit(0 if self._closing else 1)  # of no more use
 
     def _send(self, message: object) -> None:
         with suppress(ConnectionError):  # the parent is gone, which the main thread hears too

@@ -19,10 +19,12 @@ from dataclasses import replace
 from typing import Any
 
 from portico_engine.client import Load, Progress, Tokens
-from portico_engine.errors import ChatTemplateError, EngineDied
+from portico_engine.errors import ChatTemplateError, EngineDied, EngineError
+from portico_engine.prior import CallPrior, ToolCallPrior
 from portico_engine.process import messages
 from portico_engine.process.ending import describe, memory_kills
 from portico_engine.process.interned import Sender
+from portico_engine.process.parts import split
 from portico_engine.request import Delta, ModelInfo, Request, Tool
 
 CLOSE_SECONDS = 12.0  # that the child gets to save what is to be kept; its disk gets 10
@@ -40,6 +42,8 @@ class EngineProcess:
         self._writer = writer
         self._numbers = itertools.count()
         self._grammars = Sender()
+        self._priors: dict[int, Mapping[str, CallPrior]] = {}  # of requests in flight, what crosses when it is looked at
+        self._making: set[asyncio.Task[None]] = set()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._streams: dict[int, asyncio.Queue[tuple[Any, ...] | None]] = {}  # None: the child has ended
         self._kills_before = memory_kills()
@@ -56,17 +60,14 @@ class EngineProcess:
         Raises what `load` raises (EngineError, ImportError, MemoryError), and EngineDied where the process ends over it.
         """
         ours, theirs = socket.socketpair()
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", _MODULE, str(theirs.fileno())),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-                pass_fds=[theirs.fileno()],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                start_new_session=True,  # Ctrl-C is for the parent, and the group can be ended as a whole
-            )
-        engine = cls(process, *await asyncio.open_connection(sock=ours))
+        try:
+            with theirs:
+                process = await _spawn(theirs)
+            reader, writer = await asyncio.open_connection(sock=ours)
+        except BaseException:
+            ours.close()  # by which the child, if it is there, knows that it isn't wanted
+            raise
+        engine = cls(process, reader, writer)
         try:
             await engine._load(load, progress)
         except BaseException:
@@ -101,13 +102,12 @@ class EngineProcess:
         return found
 
     async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
-        """See `EngineClient`. The request's prior is pickled on a thread, since it may be made only then."""
-        prior = None if request.prior is None else await asyncio.to_thread(pickle.dumps, request.prior)
+        """See `EngineClient`."""
         number = next(self._numbers)
         stream = self._streams[number] = asyncio.Queue()
         finished = False
         try:
-            await self._ask(number, self._submission(number, request, prior))
+            await self._ask(number, self._submission(number, request))
             while not finished:
                 values = await stream.get()
                 if values is None:
@@ -118,6 +118,7 @@ class EngineProcess:
                 yield delta
         finally:
             del self._streams[number]
+            self._priors.pop(number, None)
             if not finished:
                 self._send(messages.Abort(number, request.id))
 
@@ -158,9 +159,23 @@ class EngineProcess:
         self._facts = await done
         self._tokens = TokenFacts(self._facts)
 
-    def _submission(self, number: int, request: Request, prior: bytes | None) -> messages.Submit:
+    def _submission(self, number: int, request: Request) -> messages.Submit:
         grammar = None if request.grammar is None else self._grammars.pack(request.grammar)
+        prior = split(request.prior)
+        if prior.names:
+            assert isinstance(request.prior, ToolCallPrior)
+            self._priors[number] = request.prior.calls
         return messages.Submit(number, replace(request, grammar=None, prior=None), grammar, prior)
+
+    async def _make(self, number: int, name: str) -> None:
+        """Answer a step of the child that waits, in any case: with nothing where its request was given up meanwhile."""
+        part: CallPrior | Exception = CallPrior()
+        if number in self._priors:
+            try:
+                part = await asyncio.to_thread(self._priors[number].__getitem__, name)
+            except Exception as error:  # noqa: BLE001 - its maker's fault, whatever it is
+                part = EngineError(f"a prior can't be made ({type(error).__name__}: {error})")
+        self._send(messages.Part(number, name, part))
 
     async def _call(self, function: messages.Function, *arguments: Any) -> Any:
         number = next(self._numbers)
@@ -219,6 +234,10 @@ class EngineProcess:
             case messages.Failure(number, error):
                 if (answer := self._waiting.get(number)) is not None and not answer.done():
                     answer.set_exception(error)
+            case messages.Want(number, name):
+                making = asyncio.create_task(self._make(number, name), name="a part of a prior")
+                self._making.add(making)
+                making.add_done_callback(self._making.discard)
             case messages.Log(record):
                 logging.getLogger(record.name).handle(record)
 
@@ -244,6 +263,19 @@ class EngineProcess:
         self._writer.close()
         with suppress(ConnectionError):
             await self._writer.wait_closed()
+
+
+async def _spawn(sock: socket.socket) -> asyncio.subprocess.Process:
+    """A child that has this end of a socket pair."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", _MODULE, str(sock.fileno())),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        pass_fds=[sock.fileno()],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        start_new_session=True,  # Ctrl-C is for the parent, and the group can be ended as a whole
+    )
 
 
 class TokenFacts:

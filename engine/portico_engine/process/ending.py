@@ -6,13 +6,13 @@ import signal
 from pathlib import Path
 
 _VMSTAT = Path("/proc/vmstat")
-_MEANINGS = {
+_REQUESTS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_MEANINGS: dict[int, str] = {
     signal.SIGSEGV: "segmentation fault",
     signal.SIGBUS: "bus error",
     signal.SIGILL: "illegal instruction",
     signal.SIGFPE: "arithmetic error",
     signal.SIGABRT: "aborted by a native library",
-    signal.SIGTERM: "terminated",
 }
 
 
@@ -35,5 +35,7 @@ def describe(code: int, kills_before: int | None) -> str:
         if kills is not None and kills_before is not None and kills > kills_before:
             return "the engine's process was killed by the system because memory ran out (signal 9)"
         return "the engine's process was killed (signal 9), as the system does where memory runs out"
-    meaning = _MEANINGS.get(signal.Signals(-code)) if -code in set(signal.Signals) else None
+    if -code in _REQUESTS:
+        return f"the engine's process was told to end by another process (signal {-code})"
+    meaning = _MEANINGS.get(-code)
     return f"the engine's process crashed (signal {-code}{f': {meaning}' if meaning else ''})"

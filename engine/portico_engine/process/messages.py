@@ -16,6 +16,8 @@ from operator import attrgetter
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from portico_engine.client import Load as LoadFn
+from portico_engine.prior import CallPrior
+from portico_engine.process.parts import Split
 from portico_engine.request import Delta, ModelInfo, Request
 
 HEADER = struct.Struct(">Q")  # a message's length in bytes
@@ -34,12 +36,20 @@ class Load(NamedTuple):
 
 
 class Submit(NamedTuple):
-    """To the child: generate. The request comes without its grammar (see `Interned`) and prior, which are pickled already."""
+    """To the child: generate. Grammar and prior are beside the request, as `interned.Sender` and `split` make them."""
 
     number: int
     request: Request
-    grammar: tuple[str, bytes | None] | None  # its digest; pickled, the first time
-    prior: bytes | None
+    grammar: tuple[str, bytes | None] | None
+    prior: Split
+
+
+class Part(NamedTuple):
+    """To the child: what it has asked for with Want, or why there is none."""
+
+    number: int
+    name: str
+    part: CallPrior | Exception
 
 
 class Abort(NamedTuple):
@@ -102,6 +112,13 @@ class Events(NamedTuple):
     """To the parent: the deltas of one step, each as the number of its submission and its values."""
 
     deltas: list[tuple[int, tuple[Any, ...]]]
+
+
+class Want(NamedTuple):
+    """To the parent: a step waits for what a submission's prior believes of this tool's arguments."""
+
+    number: int
+    name: str
 
 
 class Log(NamedTuple):

@@ -27,7 +27,6 @@ from portico_gateway.http.sse import until_hung_up
 if TYPE_CHECKING:
     from portico_engine import EngineClient
 
-_STATES = {"loading": "still loading", "restarting": "being started again"}
 _HUNG_UP = 499  # as nginx logs it; nobody is there to read it
 Pieces = AsyncGenerator[dict[str, Any], None]
 
@@ -81,9 +80,10 @@ class Answering:
             raise ApiError(503, str(error), kind="server_error", code="model_unavailable") from error
         if engine is None:
             status = model.status
+            doing = "being started again" if status.state == "restarting" else "still loading"
             raise ApiError(
                 503,
-                f"the model {model.name} is {_STATES[status.state]} ({status.stage} {status.fraction:.0%}); try again soon",
+                f"the model {model.name} is {doing} ({status.stage} {status.fraction:.0%}); try again soon",
                 kind="server_error",
                 code="model_loading",
                 headers={"Retry-After": "5"},

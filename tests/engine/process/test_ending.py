@@ -14,6 +14,7 @@ from portico_engine.process import ending
         (-11, "crashed (signal 11: segmentation fault)"),
         (-6, "crashed (signal 6: aborted by a native library)"),
         (-10, "crashed (signal 10)"),
+        (-15, "was told to end by another process (signal 15)"),
         (-9, "was killed (signal 9), as the system does where memory runs out"),
     ],
 )

@@ -9,7 +9,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Coroutine
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 from engine import process_loads as loads
 from engine.fakes import solitary, tiny_tokenizer, tokens_of
 from portico_engine import (
+    CallPrior,
     ChatTemplateError,
     ContextOverflow,
     Delta,
@@ -33,9 +35,11 @@ from portico_engine import (
     RequestError,
     TextPrior,
     Tool,
+    ToolCallPrior,
 )
 from portico_engine.grammar.compiled import CompiledGrammar
 from portico_engine.process import client
+from portico_engine.process.messages import Events
 
 PATIENCE = 30
 
@@ -90,6 +94,26 @@ def test_requests_in_flight_together_get_their_solitary_answers() -> None:
         assert all(deltas[-1].finish_reason is FinishReason.LENGTH for deltas in answers)
         assert all(deltas[-1].usage is not None for deltas in answers)
 
+    within(main())
+
+
+def test_the_events_of_a_step_are_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    hear = EngineProcess._hear
+
+    def counting(engine: EngineProcess, message: object) -> None:
+        if isinstance(message, Events):
+            sizes.append(len(message.deltas))
+        hear(engine, message)
+
+    async def main() -> None:
+        async with child(loads.load_slow) as engine:
+            await asyncio.gather(*(collect(engine, Request(str(i), (5, i + 6), max_tokens=20)) for i in range(4)))
+            assert len(sizes) <= (await engine.stats())["steps"]
+        assert sum(sizes) == 4 * 20
+        assert max(sizes) == 4
+
+    monkeypatch.setattr(EngineProcess, "_hear", counting)
     within(main())
 
 
@@ -154,6 +178,101 @@ def test_a_grammar_and_a_prior_cross_and_the_next_request_has_them_too() -> None
                 prior = TextPrior({texts[wanted]: 5.0, **{texts[other]: 0.0 for other in {7, 8, 9} - {wanted}}})
                 deltas = await collect(engine, Request(str(wanted), (5,), grammar=grammar, prior=prior))
                 assert tokens_of(deltas)[0] == wanted
+
+    within(main())
+
+
+class Lazy(Mapping[str, CallPrior]):
+    """Beliefs that are made when they are looked at; `made` says which were. Not to be pickled."""
+
+    def __init__(self, parts: dict[str, CallPrior | Exception]) -> None:
+        self.parts = parts
+        self.made: list[str] = []
+        self.lock = threading.Lock()
+        self.asked = threading.Event()
+
+    def __getitem__(self, name: str) -> CallPrior:
+        self.asked.set()
+        with self.lock:
+            self.made.append(name)
+        part = self.parts[name]
+        if isinstance(part, Exception):
+            raise part
+        return part
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.parts)
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+
+def choice() -> CompiledGrammar:
+    """A call of `t` whose only argument is x or y."""
+    tokenizer = tiny_tokenizer()
+    before, x, y, after = (tokenizer.encode(text) for text in ('{"name":"t","arguments":{"a":"', "x", "y", '"}}'))
+    return CompiledGrammar(" ".join([*map(str, before), f"{x[0]}|{y[0]}", *map(str, after)]))
+
+
+def test_what_a_prior_believes_of_arguments_is_made_here_when_it_is_looked_at() -> None:
+    async def main() -> None:
+        async with child() as engine:
+            for wanted in ("x", "y"):
+                lazy = Lazy({"other": CallPrior(), "t": CallPrior(values={"a": {wanted: 5.0}})})
+                prior = ToolCallPrior({"t": 1.0}, lazy)
+                deltas = await collect(engine, Request(wanted, (5,), grammar=choice(), prior=prior, max_tokens=60))
+                assert f'"a":"{wanted}"' in "".join(delta.text for delta in deltas)
+                assert lazy.made == ["t"]
+
+    within(main())
+
+
+def test_a_prior_that_cannot_be_made_ends_the_request_and_not_the_child() -> None:
+    async def main() -> None:
+        async with child() as engine:
+            prior = ToolCallPrior({}, Lazy({"t": KeyError("no such column")}))
+            deltas = await collect(engine, Request("a", (5,), grammar=choice(), prior=prior, max_tokens=60))
+            assert deltas[-1].finish_reason is FinishReason.ERROR
+            assert "a prior can't be made (KeyError: 'no such column')" in (deltas[-1].error or "")
+            good = Request("b", (5,), max_tokens=3)
+            assert tokens_of(await collect(engine, good)) == solitary(good)
+
+    within(main())
+
+
+def test_giving_up_a_request_whose_step_waits_for_a_part_leaves_nobody_waiting() -> None:
+    async def main() -> None:
+        async with child() as engine:
+            lazy = Lazy({"t": CallPrior()})
+            lazy.lock.acquire()  # nothing is made before this is let go
+            prior = ToolCallPrior({}, lazy)
+            task = asyncio.create_task(collect(engine, Request("a", (5,), grammar=choice(), prior=prior, max_tokens=60)))
+            await asyncio.to_thread(lazy.asked.wait)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            good = Request("b", (5,), max_tokens=3)
+            after = asyncio.create_task(collect(engine, good))
+            lazy.lock.release()
+            assert tokens_of(await after) == solitary(good)
+
+    within(main())
+
+
+def test_closing_does_not_wait_in_vain_for_a_step_that_waits_for_a_part() -> None:
+    async def main() -> None:
+        engine = await EngineProcess.open(loads.load_plain)
+        lazy = Lazy({"t": CallPrior()})
+        lazy.lock.acquire()
+        prior = ToolCallPrior({}, lazy)
+        task = asyncio.create_task(collect(engine, Request("a", (5,), grammar=choice(), prior=prior, max_tokens=60)))
+        await asyncio.to_thread(lazy.asked.wait)
+        closing = asyncio.create_task(engine.aclose())
+        await asyncio.sleep(0)  # lets it ask for the end
+        lazy.lock.release()
+        await closing
+        await task
+        assert await engine.ended() == "the engine's process ended with exit code 0"
 
     within(main())
 
@@ -324,20 +443,41 @@ def test_what_loading_raises_is_raised_here_and_leaves_no_process(load: Load, er
     within(main())
 
 
-def test_a_killed_parent_leaves_no_child() -> None:
-    program = (
-        "import asyncio\n"
-        "from engine import process_loads\n"
-        "from portico_engine import EngineProcess, Request\n"
-        "async def main():\n"
-        "    engine = await EngineProcess.open(process_loads.load_hanging)\n"
-        "    async for _ in engine.generate(Request('a', (5,), max_tokens=9)):\n"
-        "        print(engine.pid, flush=True)\n"
-        "asyncio.run(main())\n"
-    )
+def test_giving_up_while_it_loads_leaves_no_process() -> None:
+    async def main() -> None:
+        before = {process.pid for process in psutil.Process().children()}
+        with Heard("hanging") as hanging:
+            task = asyncio.create_task(EngineProcess.open(loads.load_for_ever))
+            await hanging.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert {process.pid for process in psutil.Process().children()} <= before
+
+    within(main())
+
+
+PARENT = """
+import asyncio, logging, sys
+from engine import process_loads
+from portico_engine import EngineProcess, Request
+
+async def main():
+    logging.basicConfig(stream=sys.stdout, format="%(message)s")
+    engine = await EngineProcess.open(getattr(process_loads, sys.argv[1]))
+    async for _ in engine.generate(Request("a", (5,), max_tokens=9)):
+        pass
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("load", ["load_for_ever", "load_hanging"])
+def test_a_killed_parent_leaves_no_child_whatever_that_was_doing(load: str) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment) as parent:
+    with subprocess.Popen([sys.executable, "-c", PARENT, load], stdout=subprocess.PIPE, text=True, env=environment) as parent:
         assert parent.stdout is not None
-        orphan = psutil.Process(int(parent.stdout.readline()))
+        assert parent.stdout.readline() == "hanging\n"
+        (orphan,) = psutil.Process(parent.pid).children()
         parent.kill()
         orphan.wait(PATIENCE)
