@@ -40,8 +40,7 @@ from portico_engine import Engine
 engine = Engine.load(sys.argv[1], executor="torch-cpu", context=2048)
 seconds = time.perf_counter() - start
 import torch
-linears = [l for layer in engine._executor._decoder.weights.layers for l in (layer.qkv, layer.out, layer.gate_up, layer.down)]
-linears.append(engine._executor._decoder.weights.head)
+linears = list(engine._executor._decoder.weights.products())
 print(json.dumps({
     "seconds": seconds, "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     "bf16_mb": sum(l.weight.numel() * 2 for l in linears) / 2**20, "all_copies_mb": sum(l.n_bytes for l in linears) / 2**20,

@@ -1,4 +1,5 @@
-"""How fast each block format decodes on this CPU, beside llama.cpp in the same run: random weights in the shape of Qwen3-0.6B.
+"""How fast each block format decodes on this CPU, beside llama.cpp in the same run: random weights in the shape of Qwen3-0.6B,
+and of a mixture of experts ("experts").
 
     python benchmarks/engine_formats.py [--threads 1] [--repeats 9] [--clock wall|cpu] [--formats Q4_K_M ...]
 
@@ -20,11 +21,12 @@ from engine_cpu import Ours, alternate
 from llama_reference import LlamaCpp
 from portico_engine import find_model
 from portico_engine.weights.gguf_file import GGUFFile
-from random_model import QWEN3_0_6B, Q, Recipe, mixture, write_random
+from random_model import QWEN3_0_6B, QWEN3_MOE, Q, Recipe, mixture, write_random
 from report import table, write
 
 CONTEXT = 256
 STEPS = (1, 4)
+EXPERTS = "experts"
 
 
 def pure(kind: gguf.GGMLQuantizationType, head: gguf.GGMLQuantizationType) -> Recipe:
@@ -40,6 +42,7 @@ RECIPES: dict[str, Recipe] = {
     "Q5_K_M": mixture(Q.Q5_K, QWEN3_0_6B.n_layers),
     "Q6_K": pure(Q.Q6_K, Q.Q6_K),
     "Q8_0": pure(Q.Q8_0, Q.Q8_0),
+    EXPERTS: pure(Q.Q4_0, Q.Q6_K),
 }
 
 
@@ -86,7 +89,8 @@ def main() -> None:
     rows: dict[str, dict[str, float]] = {}
     for name in args.formats:
         with tempfile.TemporaryDirectory() as folder:
-            path = write_random(Path(folder) / "random.gguf", QWEN3_0_6B, tokenizer, RECIPES[name], tied=True, padded=True)
+            shape = QWEN3_MOE if name == EXPERTS else QWEN3_0_6B
+            path = write_random(Path(folder) / "random.gguf", shape, tokenizer, RECIPES[name], tied=True, padded=True)
             rows[name] = {"file_mb": path.stat().st_size / 1e6, **measure(path, args)}
         print(name, {key: round(value, 1) for key, value in rows[name].items()}, flush=True)
     headings = ("tokens/s", "decode", "llama.cpp", "ratio", "four", "llama.cpp", "ratio", "prefill", "llama.cpp", "load s")
@@ -106,7 +110,8 @@ def main() -> None:
             for name, row in rows.items()
         ],
     )
-    write("engine_formats", {"threads": args.threads, "clock": args.clock, "context": CONTEXT, "rows": rows})
+    some = "" if args.formats == list(RECIPES) else f"_{'_'.join(args.formats)}"
+    write(f"engine_formats{some}", {"threads": args.threads, "clock": args.clock, "context": CONTEXT, "rows": rows})
 
 
 if __name__ == "__main__":

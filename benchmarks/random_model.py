@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import gguf
 import numpy as np
 import numpy.typing as npt
 
-from portico_engine.models.config import DecoderConfig, RopeConfig
+from portico_engine.models.config import DecoderConfig, ExpertsConfig, RopeConfig
 from portico_engine.weights.gguf_file import GGUFFile
 
 Q = gguf.GGMLQuantizationType
@@ -41,6 +42,9 @@ QWEN3_0_6B = DecoderConfig(
     norm_eps=1e-6,
     rope=RopeConfig(1_000_000.0),
     permuted_rotary=False,
+)
+QWEN3_MOE = replace(  # a small Qwen3-30B-A3B: an eighth of the experts' rows are read for a token
+    QWEN3_0_6B, architecture="qwen3moe", n_layers=16, experts=ExpertsConfig(64, 8, 384, normalized=True)
 )
 
 
@@ -100,6 +104,10 @@ def write_random(
     writer.add_layer_norm_rms_eps(config.norm_eps)
     writer.add_rope_freq_base(config.rope.base)
     writer.add_rope_dimension_count(config.head_dim)
+    if config.experts is not None:
+        writer.add_expert_count(config.experts.count)
+        writer.add_expert_used_count(config.experts.used)
+        writer.add_expert_feed_forward_length(config.experts.feed_forward)
     _copy_tokenizer(writer, tokenizer, config.vocab_size if padded else 0)
     _Tensors(writer, config, recipe).add_all(tied=tied)
     writer.write_header_to_file()
@@ -149,21 +157,33 @@ class _Tensors:
             at = f"blk.{i}"
             self._norm(f"{at}.attn_norm", config.hidden)
             self._norm(f"{at}.ffn_norm", config.hidden)
-            if config.architecture == "qwen3":
+            if config.architecture.startswith("qwen3"):
                 self._norm(f"{at}.attn_q_norm", config.head_dim)
                 self._norm(f"{at}.attn_k_norm", config.head_dim)
             self._matrix(f"{at}.attn_q", config.n_heads * config.head_dim, config.hidden, i)
             self._matrix(f"{at}.attn_k", kv, config.hidden, i)
             self._matrix(f"{at}.attn_v", kv, config.hidden, i)
             self._matrix(f"{at}.attn_output", config.hidden, config.n_heads * config.head_dim, i)
-            self._matrix(f"{at}.ffn_gate", config.feed_forward, config.hidden, i)
-            self._matrix(f"{at}.ffn_up", config.feed_forward, config.hidden, i)
-            self._matrix(f"{at}.ffn_down", config.hidden, config.feed_forward, i)
+            if config.experts is None:
+                self._matrix(f"{at}.ffn_gate", config.feed_forward, config.hidden, i)
+                self._matrix(f"{at}.ffn_up", config.feed_forward, config.hidden, i)
+                self._matrix(f"{at}.ffn_down", config.hidden, config.feed_forward, i)
+            else:
+                self._experts(at, config.experts, i)
 
-    def _matrix(self, name: str, n_out: int, n_in: int, layer: int = -1) -> None:
+    def _experts(self, at: str, experts: ExpertsConfig, layer: int) -> None:
+        hidden, size = self._config.hidden, experts.feed_forward
+        router = np.random.default_rng(layer).standard_normal((experts.count, hidden), np.float32)
+        self._writer.add_tensor(f"{at}.ffn_gate_inp.weight", router)
+        self._matrix(f"{at}.ffn_gate_exps", size, hidden, layer, experts.count)
+        self._matrix(f"{at}.ffn_up_exps", size, hidden, layer, experts.count)
+        self._matrix(f"{at}.ffn_down_exps", hidden, size, layer, experts.count)
+
+    def _matrix(self, name: str, n_out: int, n_in: int, layer: int = -1, stacked: int = 0) -> None:
         kind = self._recipe(name.rpartition(".")[2], layer)
         block, block_bytes = gguf.GGML_QUANT_SIZES[kind]
-        data = self._blocks(kind)[: n_out * n_in // block * block_bytes].reshape(n_out, -1)
+        rows = n_out * max(stacked, 1)
+        data = self._blocks(kind)[: rows * n_in // block * block_bytes].reshape(*([stacked] if stacked else []), n_out, -1)
         self._writer.add_tensor(f"{name}.weight", data, raw_dtype=kind)
 
     def _blocks(self, kind: gguf.GGMLQuantizationType) -> npt.NDArray[np.uint8]:

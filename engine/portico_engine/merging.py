@@ -5,7 +5,9 @@ It owns the mergers, and the merges that SentencePiece scores stand for. It know
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import tokenizers
 from tokenizers import Regex
@@ -57,10 +59,19 @@ def merges_from_scores(ids: Mapping[str, int], scores: Sequence[float]) -> list[
     return [(left, right) for *_, left, right in ranked]
 
 
+def merger_from_spec(spec: Mapping[str, Any]) -> tokenizers.Tokenizer:
+    """From the object in a tokenizer.json. Raises ModelError where the library can't take it."""
+    return _guarded(lambda: tokenizers.Tokenizer.from_str(json.dumps(spec)))
+
+
 def _merger(ids: Mapping[str, int], merges: Merges, **options: object) -> tokenizers.Tokenizer:
     known = [(left, right) for left, right in merges if left in ids and right in ids and left + right in ids]
+    return _guarded(lambda: tokenizers.Tokenizer(BPE(dict(ids), known, **options)))
+
+
+def _guarded(make: Callable[[], tokenizers.Tokenizer]) -> tokenizers.Tokenizer:
     try:
-        return tokenizers.Tokenizer(BPE(dict(ids), known, **options))
+        return make()
     except Exception as error:  # noqa: BLE001 - the library raises bare Exception for a vocabulary that contradicts itself
         raise ModelError(f"the vocabulary contradicts itself: {error}") from None
 

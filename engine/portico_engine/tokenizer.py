@@ -1,4 +1,4 @@
-"""Text to token ids and back, from a GGUF file's metadata.
+"""Text to token ids and back; vocabularies from a GGUF file's metadata (`tokenizer_json` reads the other kind).
 
 It owns vocabularies: byte-level BPE ("gpt2") and SentencePiece BPE ("llama", "gemma4"), their special tokens, and the bytes of
 every token. Plain text is merged by `merging`. It knows neither models nor chat turns, and decodes whole sequences only
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import tokenizers
 
@@ -18,8 +18,11 @@ from portico_engine.errors import ModelError
 from portico_engine.merging import byte_level_merger, merges_from_scores, sentencepiece_merger
 from portico_engine.pretokenize import adds_bos, ignores_merges, split_patterns
 
-_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = 1, 2, 3, 4, 5, 6  # tokenizer.ggml.token_type
-_SPACE = "\u2581"  # SentencePiece's visible space
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6  # tokenizer.ggml.token_type
+SPACE = "\u2581"  # SentencePiece's visible space
+# The space before plain text: before every stretch between special tokens, only where one doesn't begin with a space, or that
+# only at the beginning of the text.
+SpacePrefix = Literal["always", "missing", "first"]
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 # Control tokens that end a turn in the families we run, whatever the file's own eos is.
 _TURN_ENDS = frozenset(
@@ -60,22 +63,26 @@ class Tokenizer:
         eos_token_id: int,
         end_token_ids: Iterable[int] = (),
         add_bos: bool = False,
-        add_space_prefix: bool = False,
+        space_prefix: SpacePrefix | None = None,
+        strips_left: Iterable[int] = (),
+        strips_right: Iterable[int] = (),
     ) -> None:
         """`merger` makes ids of plain text. A vocabulary that isn't `byte_level` is SentencePiece's: visible spaces and byte
-        tokens."""
+        tokens. Special tokens in `strips_left` swallow white space before them, those in `strips_right` after them."""
         self.tokens = tokens
         self.types = types
         self.byte_level = byte_level
         self.bos_token_id = bos_token_id
         self.eos_token_id = eos_token_id
         self.add_bos = add_bos and bos_token_id is not None
-        self.add_space_prefix = add_space_prefix
+        self.space_prefix = space_prefix
+        self._strips_left = frozenset(strips_left)
+        self._strips_right = frozenset(strips_right)
         self._ids = {token: i for i, token in enumerate(tokens)}
         self.end_token_ids = frozenset((eos_token_id, *end_token_ids, *self._turn_ends()))
         self._merger = merger
-        self._control = _alternation(tokens, types, (_CONTROL, _USER_DEFINED))
-        self._user_defined = _alternation(tokens, types, (_USER_DEFINED,))
+        self._control = _alternation(tokens, types, (CONTROL, USER_DEFINED))
+        self._user_defined = _alternation(tokens, types, (USER_DEFINED,))
 
     @classmethod
     def from_gguf(cls, metadata: Mapping[str, Any]) -> Tokenizer:
@@ -89,7 +96,7 @@ class Tokenizer:
         if not isinstance(tokens, list) or not tokens:
             raise ModelError("the metadata key tokenizer.ggml.tokens is missing: this file carries no vocabulary")
         types_value = metadata.get("tokenizer.ggml.token_type")
-        types = [_NORMAL] * len(tokens) if types_value is None else [int(t) for t in types_value]
+        types = [NORMAL] * len(tokens) if types_value is None else [int(t) for t in types_value]
         if len(types) != len(tokens):
             raise ModelError(f"tokenizer.ggml.token_type has {len(types)} entries for {len(tokens)} tokens")
         pre = str(metadata.get("tokenizer.ggml.pre", "default"))
@@ -109,7 +116,10 @@ class Tokenizer:
             eos_token_id=int(eos),
             end_token_ids=ends,
             add_bos=bool(metadata.get("tokenizer.ggml.add_bos_token", kind == "llama" or adds_bos(pre))),
-            add_space_prefix=kind != "gpt2" and bool(metadata.get("tokenizer.ggml.add_space_prefix", kind == "llama")),
+            strips_right=_phi3_strips(metadata, tokens, types),
+            space_prefix="always"
+            if metadata.get("tokenizer.ggml.add_space_prefix", kind == "llama") and kind != "gpt2"
+            else None,
         )
 
     @property
@@ -133,7 +143,7 @@ class Tokenizer:
 
     def is_control(self, token: int) -> bool:
         """Is it a token with a meaning rather than a text?"""
-        return self.types[token] in (_CONTROL, _UNKNOWN, _UNUSED)
+        return self.types[token] in (CONTROL, UNKNOWN, UNUSED)
 
     def encode(self, text: str, *, special: bool = False, bos: bool = False) -> list[int]:
         """Token ids of a text. `special` parses control tokens written in it (never do so with untrusted text); `bos`
@@ -141,15 +151,18 @@ class Tokenizer:
         ids: list[int] = []
         pattern = self._control if special else self._user_defined
         at = 0
-        after_special = True  # SentencePiece begins every stretch of plain text with its space
+        prefix = self.space_prefix
         for match in pattern.finditer(text) if pattern else ():
-            if match.start() > at:
-                ids += self._encode_plain(text[at : match.start()], prefix=after_special)
-            ids.append(self._ids[match.group()])
-            after_special = True
-            at = match.end()
+            if match.start() < at:  # swallowed by the token before
+                continue
+            token = self._ids[match.group()]
+            plain = text[at : match.start()]
+            plain = plain.rstrip() if token in self._strips_left else plain
+            ids += [*self._encode_plain(plain, prefix=prefix), token] if plain else [token]
+            prefix = None if self.space_prefix == "first" else self.space_prefix
+            at = _after_spaces(text, match.end()) if token in self._strips_right else match.end()
         if at < len(text):
-            ids += self._encode_plain(text[at:], prefix=after_special)
+            ids += self._encode_plain(text[at:], prefix=prefix)
         if bos and self.add_bos and self.bos_token_id is not None and ids[:1] != [self.bos_token_id]:
             ids.insert(0, self.bos_token_id)
         return ids
@@ -162,10 +175,10 @@ class Tokenizer:
         ids: list[int] = []
         while data:
             try:
-                return ids + self._encode_plain(data.decode("utf-8"), prefix=False)
+                return ids + self._encode_plain(data.decode("utf-8"), prefix=None)
             except UnicodeDecodeError as error:
                 if error.start:
-                    ids += self._encode_plain(data[: error.start].decode("utf-8"), prefix=False)
+                    ids += self._encode_plain(data[: error.start].decode("utf-8"), prefix=None)
                 ids += [self._byte_ids[b] for b in data[error.start : error.end] if b in self._byte_ids]
                 data = data[error.end :]
         return ids
@@ -175,11 +188,13 @@ class Tokenizer:
         table = self.token_bytes
         data = b"".join(table[i] for i in ids if not self.is_control(i))
         text = data.decode("utf-8", errors="replace")
-        return text[1:] if self.add_space_prefix and text.startswith(" ") else text
+        return text[1:] if self.space_prefix and text.startswith(" ") else text
 
-    def _encode_plain(self, text: str, *, prefix: bool) -> list[int]:
+    def _encode_plain(self, text: str, *, prefix: SpacePrefix | None) -> list[int]:
+        if prefix == "always" or (prefix and not text.startswith(" ")):
+            text = " " + text
         if not self.byte_level:
-            text = (" " + text if prefix and self.add_space_prefix else text).replace(" ", _SPACE)
+            text = text.replace(" ", SPACE)
         return list(self._merger.encode(text, add_special_tokens=False).ids)
 
     @cached_property
@@ -189,9 +204,9 @@ class Tokenizer:
         return {b: self._ids[name] for name, b in names.items() if name in self._ids}
 
     def _bytes_of(self, token: str, kind: int, alphabet: Mapping[str, int]) -> bytes:
-        if kind in (_CONTROL, _UNKNOWN, _UNUSED):
+        if kind in (CONTROL, UNKNOWN, UNUSED):
             return b"\xff" + token.encode()
-        if kind == _USER_DEFINED:
+        if kind == USER_DEFINED:
             return token.encode()
         if self.byte_level:
             try:
@@ -199,14 +214,22 @@ class Tokenizer:
             except KeyError:  # an added token that wasn't marked as one
                 return token.encode()
         byte = _BYTE_TOKEN.fullmatch(token)
-        if byte and kind == _BYTE:
+        if byte and kind == BYTE:
             return bytes([int(byte.group(1), 16)])
-        return token.replace(_SPACE, " ").encode()
+        return token.replace(SPACE, " ").encode()
 
     def _turn_ends(self) -> Iterable[int]:
         return (
-            i for token in _TURN_ENDS if (i := self._ids.get(token)) is not None and self.types[i] in (_CONTROL, _USER_DEFINED)
+            i for token in _TURN_ENDS if (i := self._ids.get(token)) is not None and self.types[i] in (CONTROL, USER_DEFINED)
         )
+
+
+def _phi3_strips(metadata: Mapping[str, Any], tokens: Sequence[str], types: Sequence[int]) -> Iterable[int]:
+    """Phi-3's markers swallow the line break after them. GGUF has no place to say so: its name tells."""
+    if not re.search("phi-?3", str(metadata.get("general.name", "")), re.IGNORECASE):
+        return ()
+    kept = ("<unk>", "<s>", "<|endoftext|>")
+    return (i for i, kind in enumerate(types) if kind in (CONTROL, USER_DEFINED) and tokens[i] not in kept)
 
 
 def _gguf_merger(
@@ -217,7 +240,7 @@ def _gguf_merger(
         scores = metadata.get("tokenizer.ggml.scores")
         if scores is None or len(scores) != len(tokens):
             raise ModelError("tokenizer.ggml.scores is missing or not as long as tokenizer.ggml.tokens")
-        usable = {t: i for i, t in enumerate(tokens) if types[i] in (_NORMAL, _USER_DEFINED, _UNUSED)}
+        usable = {t: i for i, t in enumerate(tokens) if types[i] in (NORMAL, USER_DEFINED, UNUSED)}
         return sentencepiece_merger(ids, merges_from_scores(usable, [float(s) for s in scores]))
     lines = metadata.get("tokenizer.ggml.merges")
     if not isinstance(lines, list):
@@ -233,6 +256,12 @@ def _pair(merge: str) -> tuple[str, str]:
     if not left or not right:
         raise ModelError(f"tokenizer.ggml.merges holds {merge!r}, which is not two pieces with a space between them")
     return left, right
+
+
+def _after_spaces(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at
 
 
 def _alternation(tokens: Sequence[str], types: Sequence[int], kinds: tuple[int, ...]) -> re.Pattern[str] | None:

@@ -144,8 +144,10 @@ def test_a_model_that_isnt_there_is_named(name: str, message: str) -> None:
 
 
 def test_a_folder_stands_for_its_only_model(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no \.gguf file in the folder"):
+    with pytest.raises(ModelError, match=r"neither a \.gguf file nor a config\.json in the folder"):
         find_model(str(tmp_path))
+    (tmp_path / "config.json").touch()
+    assert find_model(str(tmp_path)) == tmp_path
     (tmp_path / "a.gguf").touch()
     assert find_model(str(tmp_path)) == tmp_path / "a.gguf"
     (tmp_path / "b.gguf").touch()

@@ -13,6 +13,7 @@ import numpy as np
 from portico_engine.tokenizer import byte_alphabet
 
 Q = gguf.GGMLQuantizationType
+Tensors = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Shape:
         return self.hidden // self.heads
 
 
+SMALL = Shape()
 WIDE = Shape(hidden=256, feed_forward=512)
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 MERGES = ("h e", "l l", "he ll", "hell o", "Ġ w", "o r", "Ġw or", "l d", "Ġwor ld", "Ã ©")
@@ -51,16 +53,19 @@ def write_tiny_llama(
     context: int = 256,
     chat_template: str | None = CHAT_TEMPLATE,
     quantization: gguf.GGMLQuantizationType = Q.Q4_1,
-    shape: Shape = Shape(),
+    shape: Shape = SMALL,
     leave_out: str = "",
     customize: Callable[[gguf.GGUFWriter], None] | None = None,
+    rearrange: Callable[[Tensors], Tensors] | None = None,
     extra_tensors: bool = False,
     replace: bool = False,
+    tensors_a_file: int = 0,
 ) -> Path:
-    """A model file. `leave_out` is a tensor that is not written; `customize` adds metadata; `extra_tensors` biases and norms;
-    `replace` lets `customize` say again what is said already."""
+    """A model file. `leave_out` is a tensor that is not written; `customize` adds metadata; `rearrange` changes the tensors;
+    `extra_tensors` adds biases and norms; `replace` lets `customize` say again what is said already;
+    `tensors_a_file` makes several files, of which the first is returned."""
     tokens = vocabulary()
-    writer = gguf.GGUFWriter(path, architecture)
+    writer = gguf.GGUFWriter(path, architecture, split_max_tensors=tensors_a_file)
     writer.add_name("tiny")
     writer.add_context_length(context)
     writer.add_embedding_length(shape.hidden)
@@ -87,10 +92,11 @@ def write_tiny_llama(
             customize(_Replacing(writer))  # type: ignore[arg-type]
         else:
             customize(writer)
-    for name, value in _tensors(len(tokens), shape, extra=extra_tensors).items():
+    tensors = random_tensors(shape, extra=extra_tensors)
+    for name, value in (rearrange(tensors) if rearrange else tensors).items():
         if name == leave_out:
             continue
-        if value.ndim == 2:
+        if value.ndim > 1 and not name.endswith("ffn_gate_inp.weight"):
             data = gguf.quants.quantize(value, quantization)
             writer.add_tensor(name, data, raw_dtype=quantization)
         else:
@@ -99,7 +105,7 @@ def write_tiny_llama(
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return path
+    return next(path.parent.glob(f"{path.stem}-00001-of-*.gguf")) if tensors_a_file else path
 
 
 class _Replacing:
@@ -118,7 +124,8 @@ class _Replacing:
         return call
 
 
-def _tensors(vocab_size: int, shape: Shape, *, extra: bool) -> dict[str, np.ndarray]:
+def random_tensors(shape: Shape = SMALL, *, extra: bool = False) -> Tensors:
+    """The weights of `write_tiny_llama`, float32, under GGUF's names."""
     rng = np.random.default_rng(7)
 
     def matrix(rows: int, columns: int) -> np.ndarray:
@@ -128,7 +135,7 @@ def _tensors(vocab_size: int, shape: Shape, *, extra: bool) -> dict[str, np.ndar
         return (1 + 0.1 * rng.standard_normal(size)).astype(np.float32)
 
     hidden, heads, kv_heads, head = shape.hidden, shape.heads, shape.kv_heads, shape.head_dim
-    out = {"token_embd.weight": matrix(vocab_size, hidden) * 8, "output_norm.weight": norm()}
+    out = {"token_embd.weight": matrix(len(vocabulary()), hidden) * 8, "output_norm.weight": norm()}
     for i in range(shape.layers):
         at = f"blk.{i}"
         out |= {

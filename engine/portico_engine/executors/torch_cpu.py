@@ -26,9 +26,9 @@ from portico_engine.grammar.protocol import Bitmask
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.decoder import Decoder
 from portico_engine.sampling import Pick, TopLogprobs, log_softmax_at, pick, unpack_mask
-from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.linear import int4_supported
 from portico_engine.weights.loader import CPUReader, Progress
+from portico_engine.weights.model_file import ModelFile
 
 
 class TorchCPUExecutor:
@@ -63,7 +63,7 @@ class TorchCPUExecutor:
     @classmethod
     def load(
         cls,
-        file: GGUFFile,
+        file: ModelFile,
         *,
         context_length: int,
         kv_tokens: int,

@@ -25,9 +25,9 @@ from portico_engine.kernels import fused
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.decoder import Decoder
 from portico_engine.sampling import Pick, TopLogprobs
-from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.loader import Progress
 from portico_engine.weights.loader_cuda import CudaReader
+from portico_engine.weights.model_file import ModelFile
 
 _SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256)  # tokens of a step that graphs are captured for
 
@@ -75,7 +75,7 @@ class TorchCUDAExecutor:
     @classmethod
     def load(
         cls,
-        file: GGUFFile,
+        file: ModelFile,
         *,
         context_length: int,
         kv_tokens: int,

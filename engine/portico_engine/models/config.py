@@ -1,26 +1,84 @@
-"""What shape a decoder has, read from a GGUF file's metadata.
+"""What shape a decoder has, read from a model file's metadata.
 
-It owns the list of supported architectures and the checks that the numbers make sense. It knows no tensors.
+It owns the list of supported architectures and the checks that the numbers make sense. It knows no tensors but the embedding's
+shape. Keys are GGUF's; a Hugging Face folder presents its config.json under them.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from portico_engine.errors import ModelError
-from portico_engine.weights.gguf_file import GGUFFile
+from portico_engine.weights.model_file import ModelFile
 
-# Llama-type decoders. `permuted`: the converter stored query and key rows for interleaved rotary pairs.
-_PERMUTED = {"llama": True, "qwen2": False, "qwen3": False}
+
+class _Family(NamedTuple):
+    """What an architecture's name says and its metadata doesn't."""
+
+    permuted: bool = False  # GGUF's converter stores query and key rows for interleaved rotary pairs
+    normalized_experts: bool = True  # the chosen experts' weights add up to 1
+    unrotated_every: int = 0  # 4: the fourth layer, the eighth, ... have no rotary embedding
+
+
+_FAMILIES = {
+    "llama": _Family(permuted=True),
+    "qwen2": _Family(),
+    "qwen3": _Family(),
+    "qwen2moe": _Family(normalized_experts=False),
+    "qwen3moe": _Family(),
+    "granite": _Family(permuted=True),
+    "granitemoe": _Family(permuted=True),
+    "smollm3": _Family(permuted=True, unrotated_every=4),
+    "phi3": _Family(),
+    "internlm2": _Family(permuted=True),
+    "ernie4_5": _Family(permuted=True),
+    "exaone": _Family(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class YarnConfig:
+    """Rotary frequencies between those of training and those divided by the factor (Peng et al. 2023)."""
+
+    factor: float
+    original_context: int
+    beta_fast: float = 32.0
+    beta_slow: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class RopeConfig:
-    """Rotary embedding (Su et al. 2021), with linear position scaling. Llama 3's frequency factors come as a tensor."""
+    """Rotary embedding (Su et al. 2021). What divides single frequencies comes as tensors, for Llama 3 and LongRoPE."""
 
     base: float
     linear_factor: float = 1.0
+    dimensions: int | None = None  # the first so many of a head; None: all
+    yarn: YarnConfig | None = None
+    magnitude: float = 1.0  # of cosines and sines
+    long_beyond: int | None = None  # LongRoPE: contexts longer than this take the long factors
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertsConfig:
+    """A mixture of experts in place of each feed-forward (Shazeer et al. 2017): softmax routing to the likeliest `used`."""
+
+    count: int
+    used: int
+    feed_forward: int
+    normalized: bool
+    shared_feed_forward: int = 0  # of an expert that every token takes
+
+
+@dataclass(frozen=True, slots=True)
+class Scales:
+    """Constant factors of Granite."""
+
+    embedding: float = 1.0
+    residual: float = 1.0  # of what a layer adds
+    logits: float = 1.0
+    queries: float = 1.0  # beside 1 / sqrt(head_dim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +97,9 @@ class DecoderConfig:
     norm_eps: float
     rope: RopeConfig
     permuted_rotary: bool
+    experts: ExpertsConfig | None = None
+    scales: Scales = Scales()
+    unrotated_every: int = 0
 
     @property
     def group(self) -> int:
@@ -46,26 +107,35 @@ class DecoderConfig:
         return self.n_heads // self.n_kv_heads
 
     @property
+    def rotary_dim(self) -> int:
+        """Dimensions of a head that are rotated."""
+        return self.rope.dimensions or self.head_dim
+
+    @property
     def kv_bytes_per_token(self) -> int:
         """Bytes of bf16 keys and values of one position over all layers."""
         return self.n_layers * 2 * self.n_kv_heads * self.head_dim * 2
 
+    def rotates(self, layer: int) -> bool:
+        """Has this layer a rotary embedding?"""
+        return self.unrotated_every == 0 or (layer + 1) % self.unrotated_every != 0
 
-def read_config(file: GGUFFile) -> DecoderConfig:
+
+def read_config(file: ModelFile) -> DecoderConfig:
     """The decoder's shape. Raises ModelError where the architecture isn't one of the supported, or a number is off."""
     arch = file.get("general.architecture", str)
-    if arch not in _PERMUTED:
+    family = _FAMILIES.get(arch)
+    if family is None:
         raise ModelError(
-            f"{file.path}: the architecture {arch!r} is not supported; supported are {', '.join(_PERMUTED)} "
-            "(Llama, SmolLM, Mistral, TinyLlama and the like are 'llama')"
+            f"{file.path}: the architecture {arch!r} is not supported; supported are {', '.join(_FAMILIES)} "
+            "(Llama, SmolLM, Mistral, Mixtral, TinyLlama and the like are 'llama')"
         )
-    if file.get(f"{arch}.expert_count", int, 0):
-        raise ModelError(f"{file.path} is a mixture of experts ({arch}), which is not supported")
     embedding = file.tensors.get("token_embd.weight")
     if embedding is None or len(embedding.shape) != 2:
         raise ModelError(f"{file.path} holds a vocabulary but no weights (token_embd.weight is missing)")
     n_heads = file.get(f"{arch}.attention.head_count", int)
     hidden = file.get(f"{arch}.embedding_length", int)
+    head_dim = file.get(f"{arch}.attention.key_length", int, hidden // max(n_heads, 1))
     config = DecoderConfig(
         architecture=arch,
         n_layers=file.get(f"{arch}.block_count", int),
@@ -73,30 +143,74 @@ def read_config(file: GGUFFile) -> DecoderConfig:
         feed_forward=file.get(f"{arch}.feed_forward_length", int),
         n_heads=n_heads,
         n_kv_heads=file.get(f"{arch}.attention.head_count_kv", int, n_heads),
-        head_dim=file.get(f"{arch}.attention.key_length", int, hidden // max(n_heads, 1)),
+        head_dim=head_dim,
         vocab_size=embedding.shape[0],
         context_length=file.get(f"{arch}.context_length", int),
         norm_eps=file.get(f"{arch}.attention.layer_norm_rms_epsilon", float),
         rope=_read_rope(file, arch),
-        permuted_rotary=_PERMUTED[arch],
+        permuted_rotary=family.permuted and file.interleaves_rotary,
+        experts=_read_experts(file, arch, family),
+        scales=_read_scales(file, arch, head_dim),
+        unrotated_every=family.unrotated_every,
     )
     _check(file, config)
     return config
 
 
-def _read_rope(file: GGUFFile, arch: str) -> RopeConfig:
+def _read_rope(file: ModelFile, arch: str) -> RopeConfig:
     base = file.get(f"{arch}.rope.freq_base", float, 10_000.0)
-    kind = file.get(f"{arch}.rope.scaling.type", str, "none")
+    dimensions = file.get(f"{arch}.rope.dimension_count", int, 0) or None
+    at = f"{arch}.rope.scaling"
+    kind = file.get(f"{at}.type", str, "none")
+    magnitude = file.get(f"{at}.attn_factor", float, 1.0)
+    original = file.get(f"{at}.original_context_length", int, file.get(f"{arch}.context_length", int))
     if kind == "linear":
-        return RopeConfig(base, file.get(f"{arch}.rope.scaling.factor", float))
+        return RopeConfig(base, file.get(f"{at}.factor", float), dimensions)
+    if kind == "yarn":
+        factor = file.get(f"{at}.factor", float)
+        fast, slow = file.get(f"{at}.yarn_beta_fast", float, 32.0), file.get(f"{at}.yarn_beta_slow", float, 1.0)
+        if not 1 <= factor < math.inf:
+            raise ModelError(f"{file.path}: the metadata key {at}.factor is {factor}; yarn stretches by 1 or more")
+        magnitude *= 1 + 0.1 * math.log(factor)
+        yarn = YarnConfig(factor, original, fast, slow)
+        return RopeConfig(base, dimensions=dimensions, yarn=yarn, magnitude=magnitude)
+    if kind == "longrope":
+        return RopeConfig(base, dimensions=dimensions, magnitude=magnitude, long_beyond=original)
     if kind != "none":
         raise ModelError(
-            f"{file.path}: rotary scaling of type {kind!r} is not supported; 'none' and 'linear' are, and factors as a tensor"
+            f"{file.path}: rotary scaling of type {kind!r} is not supported; "
+            "'none', 'linear', 'yarn' and 'longrope' are, and factors as a tensor"
         )
-    return RopeConfig(base, file.get(f"{arch}.rope.scale_linear", float, 1.0))
+    return RopeConfig(base, file.get(f"{arch}.rope.scale_linear", float, 1.0), dimensions)
 
 
-def _check(file: GGUFFile, config: DecoderConfig) -> None:
+def _read_experts(file: ModelFile, arch: str, family: _Family) -> ExpertsConfig | None:
+    count = file.get(f"{arch}.expert_count", int, 0)
+    if not count:
+        return None
+    used = file.get(f"{arch}.expert_used_count", int)
+    if not 1 <= used <= count:
+        raise ModelError(f"{file.path}: {used} of {count} experts can't be used for a token ({arch}.expert_used_count)")
+    feed_forward = file.get(f"{arch}.expert_feed_forward_length", int, file.get(f"{arch}.feed_forward_length", int))
+    shared = file.get(f"{arch}.expert_shared_feed_forward_length", int, 0)
+    normalized = file.get(f"{arch}.expert_weights_norm", bool, family.normalized_experts)
+    return ExpertsConfig(count, used, feed_forward, normalized, shared)
+
+
+def _read_scales(file: ModelFile, arch: str, head_dim: int) -> Scales:
+    attention = file.get(f"{arch}.attention.scale", float, 0.0)
+    scales = Scales(
+        embedding=file.get(f"{arch}.embedding_scale", float, 1.0),
+        residual=file.get(f"{arch}.residual_scale", float, 1.0),
+        logits=1 / (file.get(f"{arch}.logit_scale", float, 1.0) or math.nan),
+        queries=attention * math.sqrt(max(head_dim, 1)) if attention else 1.0,
+    )
+    if not all(0 < value < math.inf for value in (scales.embedding, scales.residual, scales.logits, scales.queries)):
+        raise ModelError(f"{file.path}: one of the scales of {arch} is not a positive number: {scales}")
+    return scales
+
+
+def _check(file: ModelFile, config: DecoderConfig) -> None:
     arch = config.architecture
     sizes = {
         "block_count": config.n_layers,
@@ -111,14 +225,26 @@ def _check(file: GGUFFile, config: DecoderConfig) -> None:
             raise ModelError(f"{file.path}: the metadata key {arch}.{key} is {value}; it must be positive")
     if config.n_heads % config.n_kv_heads:
         raise ModelError(f"{file.path}: {config.n_heads} query heads can't share {config.n_kv_heads} key/value heads")
-    if config.head_dim % 2:
-        raise ModelError(f"{file.path}: a head size of {config.head_dim} has no rotary pairs")
-    rotary = file.get(f"{arch}.rope.dimension_count", int, config.head_dim)
-    if rotary != config.head_dim:
-        raise ModelError(f"{file.path}: rotary embedding over {rotary} of {config.head_dim} dimensions is not supported")
+    if config.head_dim % 2 or config.rotary_dim % 2:
+        raise ModelError(f"{file.path}: {config.rotary_dim} rotary dimensions of {config.head_dim} are no pairs")
+    if not 0 < config.rotary_dim <= config.head_dim:
+        raise ModelError(
+            f"{file.path}: rotary embedding over {config.rotary_dim} of {config.head_dim} dimensions makes no sense"
+        )
     if file.get(f"{arch}.attention.value_length", int, config.head_dim) != config.head_dim:
         raise ModelError(f"{file.path}: keys and values of different sizes are not supported")
-    if not (config.rope.base > 0 and math.isfinite(config.rope.base) and config.rope.linear_factor > 0):
-        raise ModelError(
-            f"{file.path}: a rotary base of {config.rope.base} or factor of {config.rope.linear_factor} makes no sense"
-        )
+    _check_rope(file, arch, config.rope)
+
+
+def _check_rope(file: ModelFile, arch: str, rope: RopeConfig) -> None:
+    numbers = {"freq_base": rope.base, "scaling.factor": rope.linear_factor, "scaling.attn_factor": rope.magnitude}
+    if rope.yarn is not None:
+        numbers |= {
+            "freq_base - 1": rope.base - 1,
+            "scaling.original_context_length": rope.yarn.original_context,
+            "scaling.yarn_beta_fast": rope.yarn.beta_fast,
+            "scaling.yarn_beta_slow": rope.yarn.beta_slow,
+        }
+    for key, value in numbers.items():
+        if not 0 < value < math.inf:
+            raise ModelError(f"{file.path}: the metadata key {arch}.rope.{key} is {value}; it must be positive and finite")

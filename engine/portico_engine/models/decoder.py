@@ -1,5 +1,4 @@
-"""One Llama-type decoder: norms, projections, rotary embedding, gated feed-forward. Pre-norm, RMS norms, SwiGLU (Touvron et al.
-2023).
+"""One Llama-type decoder: norms, projections, rotary embedding, gated feed-forward or a mixture of them (Touvron et al. 2023).
 
 It owns the arithmetic between tokens in and logits out, over a ragged batch of tokens: position by token, no notion of
 sequences. Keys, values and who may look at whom are the caller's: it passes an `Attend`. The residual stream is float32,
@@ -16,8 +15,10 @@ from torch import Tensor
 
 from portico_engine.kernels import reference
 from portico_engine.models.config import DecoderConfig
+from portico_engine.models.experts import mixture
+from portico_engine.models.rotary import rotary_tables
+from portico_engine.weights.decoder_weights import DecoderWeights, ExpertsWeights, GatedWeights, LayerWeights
 from portico_engine.weights.linear import Product
-from portico_engine.weights.loader import DecoderWeights, LayerWeights
 
 
 class Attend(Protocol):
@@ -49,24 +50,43 @@ class Decoder:
         self._ops = ops
         device = weights.norm.device
         self._eps = torch.tensor(config.norm_eps, device=device)
-        cos, sin = _rotary_tables(config, weights.rope_factors, context_length)
+        long = config.rope.long_beyond is not None and context_length > config.rope.long_beyond
+        cos, sin = rotary_tables(config, weights.long_rope_factors if long else weights.rope_factors, context_length)
         self._cos, self._sin = cos.to(device), sin.to(device)
 
     def hidden(self, tokens: Tensor, positions: Tensor, attend: Attend) -> Tensor:
         """tokens, positions int64 [n] -> the residual stream after the last layer, float32 [n, hidden]."""
         x = self.weights.embedding.rows(tokens).float()
+        scales = self.config.scales
+        if scales.embedding != 1:
+            x *= scales.embedding
         cos, sin = self._cos[positions], self._sin[positions]
         delta: Tensor | None = None
         for i, layer in enumerate(self.weights.layers):
             delta = self._attention(i, layer, self._ops.add_norm(x, delta, layer.attention_norm, self._eps), cos, sin, attend)
-            delta = layer.down(self._ops.swiglu(layer.gate_up(self._ops.add_norm(x, delta, layer.ffn_norm, self._eps))))
+            delta = self._residual(delta)
+            delta = self._feed_forward(layer.feed_forward, self._ops.add_norm(x, delta, layer.ffn_norm, self._eps))
+            delta = self._residual(delta)
         return x if delta is None else x.add_(delta)
 
     def logits(self, hidden: Tensor, also: Tensor | None = None) -> Tensor:
         """hidden float32 [n, hidden] -> float32 [n, vocab_size], exact for the likeliest tokens and those in `also` int64
         [n, 1]."""
         x = self._ops.add_norm(hidden, None, self.weights.norm, self._eps)
-        return self._ops.logits(x, self.weights.head, also)
+        logits = self._ops.logits(x, self.weights.head, also)
+        return logits if self.config.scales.logits == 1 else logits.mul_(self.config.scales.logits)
+
+    def _residual(self, delta: Tensor) -> Tensor:
+        return delta if self.config.scales.residual == 1 else delta.mul_(self.config.scales.residual)
+
+    def _feed_forward(self, weights: GatedWeights | ExpertsWeights, x: Tensor) -> Tensor:
+        if isinstance(weights, GatedWeights):
+            return self._gated(weights, x)
+        assert self.config.experts is not None
+        return mixture(x, weights, self.config.experts, self._gated, every=x.is_cuda)
+
+    def _gated(self, weights: GatedWeights, x: Tensor) -> Tensor:
+        return weights.down(self._ops.swiglu(weights.gate_up(x)))
 
     def _attention(self, i: int, layer: LayerWeights, x: Tensor, cos: Tensor, sin: Tensor, attend: Attend) -> Tensor:
         config = self.config
@@ -75,17 +95,8 @@ class Decoder:
         if layer.query_norm is not None and layer.key_norm is not None:
             queries.copy_(F.rms_norm(queries.float(), (config.head_dim,), layer.query_norm, config.norm_eps))
             keys.copy_(F.rms_norm(keys.float(), (config.head_dim,), layer.key_norm, config.norm_eps))
-        self._ops.rotate(qkv[:, : config.n_heads + config.n_kv_heads], cos, sin)
+        if config.rotates(i):
+            self._ops.rotate(qkv[:, : config.n_heads + config.n_kv_heads], cos, sin)
+        if config.scales.queries != 1:
+            queries *= config.scales.queries
         return layer.out(attend(i, queries, qkv[:, config.n_heads :]))
-
-
-def _rotary_tables(config: DecoderConfig, factors: Tensor | None, context_length: int) -> tuple[Tensor, Tensor]:
-    """cos [context, 1, head_dim] and sin with the sign of the half that it multiplies: x cos + roll(x, head_dim / 2) sin."""
-    exponents = torch.arange(0, config.head_dim, 2, dtype=torch.float64) / config.head_dim
-    frequencies = config.rope.base**-exponents
-    if factors is not None:
-        frequencies = frequencies / factors.double().cpu()
-    positions = torch.arange(context_length, dtype=torch.float64) / config.rope.linear_factor
-    angles = torch.outer(positions, frequencies)
-    cos, sin = angles.cos(), angles.sin()
-    return torch.cat([cos, cos], -1).float().unsqueeze(1), torch.cat([-sin, sin], -1).float().unsqueeze(1)

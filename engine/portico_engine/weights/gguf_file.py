@@ -1,32 +1,30 @@
 """A GGUF file: its metadata and its tensors' bytes, memory-mapped.
 
 It owns the container format (versions 2 and 3, little-endian; ggml-org's gguf.md is the specification) and the refusal of files
-that are missing, cut short or damaged. It knows neither architectures nor what the numbers mean; block formats and
-dequantization are gguf-py's. The header is read here and not by gguf.GGUFReader, which makes a numpy object of every vocabulary
-entry.
+that are missing, cut short or damaged. It knows neither architectures nor what the numbers mean. The header is read here and
+not by gguf.GGUFReader, which makes a numpy object of every vocabulary entry.
 """
 
 from __future__ import annotations
 
-import hashlib
 import mmap
+import re
 import struct
-from dataclasses import dataclass
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import gguf
 import numpy as np
-import numpy.typing as npt
 
 from portico_engine.errors import ModelError
+from portico_engine.weights.model_file import ModelFile, TensorInfo
+from portico_engine.weights.parts import take_apart
 
 _MAGIC = b"GGUF"
 _MAX_COUNT = 1 << 28  # no sane header has more entries in one array
 _MAX_RANK = 4
-_ALL = slice(None)
-_SAMPLE = 4096
 
 _STRING, _ARRAY = 8, 9
 _SCALARS: dict[int, tuple[struct.Struct, str]] = {
@@ -42,20 +40,8 @@ _SCALARS: dict[int, tuple[struct.Struct, str]] = {
     11: (struct.Struct("<q"), "<i8"),
     12: (struct.Struct("<d"), "<f8"),
 }
+_SPLIT = re.compile(r"(?P<stem>.+)-\d{5}-of-(?P<count>\d{5})\.gguf")
 _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class TensorInfo:
-    """One tensor's place in the file. `shape` is in numpy's order: rows first, the contiguous dimension last."""
-
-    name: str
-    shape: tuple[int, ...]
-    type: gguf.GGMLQuantizationType
-    offset: int  # bytes from the start of the file
-    n_bytes: int
 
 
 class _Truncated(Exception):
@@ -105,17 +91,62 @@ class _Cursor:
         raise ValueError(f"unknown array type {inner}")
 
 
-class GGUFFile:
-    """An open GGUF file. `metadata` values are Python scalars, strings, lists of strings, or numpy arrays."""
+class GGUFFile(ModelFile):
+    """An open GGUF file, or the first of several that hold one model (`NAME-00001-of-00003.gguf`)."""
+
+    interleaves_rotary = True
 
     def __init__(self, path: Path) -> None:
         """Map the file and read its header. Raises ModelError naming the file and what is wrong with it."""
+        super().__init__(path)
+        self._parts = [_Part(path, 0)]
+        self.metadata = self._parts[0].metadata
+        self._parts += [_Part(other, i) for i, other in enumerate(self._others(), 1)]
+        self.buffers = [part.data for part in self._parts]
+        self.size = sum(len(part.data) for part in self._parts)
+        tensors = {name: info for part in self._parts for name, info in part.tensors.items()}
+        self.tensors = take_apart(tensors, self.metadata)
+
+    @property
+    def header_bytes(self) -> int:
+        """Size of the first file's header."""
+        return self._parts[0].header_bytes
+
+    def _others(self) -> Sequence[Path]:
+        """The other files of a model in several."""
+        count, number = self.get("split.count", int, 1), self.get("split.no", int, 0)
+        if count <= 1:
+            return []
+        name = _SPLIT.fullmatch(self.path.name)
+        if name is None or int(name["count"]) != count:
+            raise ModelError(
+                f"{self.path} is one of {count} files of a model, which must be called NAME-00001-of-{count:05}.gguf"
+            )
+        paths = [self.path.with_name(f"{name['stem']}-{i:05}-of-{count:05}.gguf") for i in range(1, count + 1)]
+        if number != 0:
+            raise ModelError(f"{self.path} is part {number + 1} of {count} of a model; give the first, {paths[0].name}")
+        missing = [path.name for path in paths if not path.exists()]
+        if missing:
+            raise ModelError(f"{self.path} is the first of {count} files of a model, but {missing[0]} is not beside it")
+        return paths[1:]
+
+    def _headers(self) -> Sequence[bytes]:
+        return [part.data[: part.header_bytes] for part in self._parts]
+
+    def _files(self) -> Sequence[Path]:
+        return [part.path for part in self._parts]
+
+
+class _Part:
+    """One file's header: what `ModelFile` says of metadata and tensors."""
+
+    def __init__(self, path: Path, buffer: int) -> None:
         self.path = path
+        self.buffer = buffer
+        self.data = _map(path)
         self.metadata: dict[str, Any] = {}
         self.tensors: dict[str, TensorInfo] = {}
-        self._data = _map(path)
-        self.size = len(self._data)
-        cursor = _Cursor(self._data, len(_MAGIC))
+        cursor = _Cursor(self.data, len(_MAGIC))
         try:
             self._read_header(cursor)
         except _Truncated:
@@ -123,18 +154,6 @@ class GGUFFile:
         except ValueError as error:
             raise ModelError(f"{path} is damaged: {error} in its header; download it again") from None
         self.header_bytes = cursor.at
-
-    def fingerprint(self) -> str:
-        """sha256 over the header, both ends of every tensor, and the time of the last change: all that tells two files apart
-        without reading them whole.
-        """
-        digest = hashlib.sha256(self._data[: self.header_bytes])
-        for info in self.tensors.values():
-            end = info.offset + info.n_bytes
-            digest.update(self._data[info.offset : min(info.offset + _SAMPLE, end)])
-            digest.update(self._data[max(info.offset, end - _SAMPLE) : end])
-        digest.update(str(self.path.stat().st_mtime_ns).encode())
-        return digest.hexdigest()
 
     def _read_header(self, cursor: _Cursor) -> None:
         version = cursor.scalar(_U32)
@@ -154,11 +173,11 @@ class GGUFFile:
             raise ValueError(f"an alignment of {alignment}")
         start = -(-cursor.at // alignment) * alignment
         for info in infos:
-            placed = TensorInfo(info.name, info.shape, info.type, start + info.offset, info.n_bytes)
-            if placed.offset + placed.n_bytes > self.size:
+            placed = TensorInfo(info.name, info.shape, info.type, start + info.offset, info.n_bytes, self.buffer)
+            if placed.offset + placed.n_bytes > len(self.data):
                 raise ModelError(
                     f"{self.path} is cut short: the tensor {info.name} ends at byte {placed.offset + placed.n_bytes}, "
-                    f"but the file has {self.size}; download it again"
+                    f"but the file has {len(self.data)}; download it again"
                 )
             self.tensors[info.name] = placed
 
@@ -177,43 +196,6 @@ class GGUFFile:
         if shape[-1] % block:
             raise ValueError(f"the tensor {name!r} has rows of {shape[-1]}, not a multiple of {block}")
         return TensorInfo(name, shape, type_, cursor.scalar(_U64), prod(shape) // block * block_bytes)
-
-    def get(self, key: str, kind: type[T], default: T | None = None) -> T:
-        """A metadata value of this type. Raises ModelError where it is missing without a default, or of another type."""
-        value = self.metadata.get(key, default)
-        if value is None:
-            raise ModelError(f"{self.path}: the metadata key {key} is missing")
-        if kind is float and isinstance(value, int):
-            value = float(value)
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise ModelError(f"{self.path}: the metadata key {key} is {type(value).__name__}, not {kind.__name__}")
-        return value
-
-    def raw(self, name: str, rows: slice = _ALL) -> npt.NDArray[np.uint8]:
-        """The tensor's bytes as they are in the file, without a copy: [rows, bytes per row]."""
-        info = self._info(name)
-        flat = np.frombuffer(self._data, dtype=np.uint8, count=info.n_bytes, offset=info.offset)
-        return flat.reshape(prod(info.shape[:-1]), -1)[rows]
-
-    def dequantize(self, name: str, rows: slice = _ALL) -> npt.NDArray[np.float32]:
-        """The tensor, or some rows of its first dimension where it has two, in float32."""
-        info = self._info(name)
-        flat = self.raw(name, rows)
-        if info.type == gguf.GGMLQuantizationType.F32:
-            return flat.view(np.float32).reshape(-1, *info.shape[1:])
-        try:
-            values = gguf.quants.dequantize(
-                flat.view(np.float16) if info.type == gguf.GGMLQuantizationType.F16 else flat, info.type
-            )
-        except NotImplementedError:
-            raise ModelError(f"{self.path}: the tensor {name} is of type {info.type.name}, which can't be read") from None
-        return cast("npt.NDArray[np.float32]", values.reshape(-1, *info.shape[1:]))
-
-    def _info(self, name: str) -> TensorInfo:
-        info = self.tensors.get(name)
-        if info is None:
-            raise ModelError(f"{self.path}: the tensor {name} is missing")
-        return info
 
 
 def _map(path: Path) -> mmap.mmap:

@@ -1,4 +1,4 @@
-"""A GGUF file's tensors as a decoder's weights in torch.
+"""A model file's tensors as a decoder's weights in torch.
 
 It owns names, the stacking of matrices that read the same input, the undoing of the converter's rotary permutation, and the
 form that weights have on a CPU. It knows neither KV nor batches; block formats are `blocks`', a GPU's forms `loader_cuda`'s.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -17,50 +16,15 @@ import torch
 from torch import Tensor
 
 from portico_engine.errors import ModelError
-from portico_engine.models.config import DecoderConfig
+from portico_engine.models.config import DecoderConfig, ExpertsConfig
 from portico_engine.weights.blocks import FORMATS, Affine, eight_bit, is_quantized, nothing, passes, unpack
-from portico_engine.weights.gguf_file import GGUFFile
+from portico_engine.weights.decoder_weights import DecoderWeights, ExpertsWeights, GatedWeights, LayerWeights
 from portico_engine.weights.linear import GROUP, Codes, Linear, Product
+from portico_engine.weights.model_file import ModelFile
 
 Progress = Callable[[str, float], None]
 _AT_ONCE = 1 << 22  # elements converted at a time
 _ALL = slice(None)
-
-
-@dataclass(frozen=True, slots=True)
-class LayerWeights:
-    """One decoder layer. Norms are float32 [hidden]; qkv and gate_up are stacked along their rows."""
-
-    attention_norm: Tensor
-    qkv: Product
-    out: Product
-    ffn_norm: Tensor
-    gate_up: Product
-    down: Product
-    query_norm: Tensor | None = None  # [head_dim], Qwen3
-    key_norm: Tensor | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DecoderWeights:
-    """All of a decoder. `embedding` and `head` are [vocab_size, hidden], the same where tied."""
-
-    embedding: Product
-    layers: tuple[LayerWeights, ...]
-    norm: Tensor
-    head: Product
-    rope_factors: Tensor | None  # float32 [head_dim / 2], divides the frequencies
-
-    @property
-    def has_codes(self) -> bool:
-        """Are there products straight from quantized codes?"""
-        return any(layer.down.has_codes for layer in self.layers)
-
-    def products(self) -> Iterator[Product]:
-        """Every matrix that a token is multiplied with."""
-        for layer in self.layers:
-            yield from (layer.qkv, layer.out, layer.gate_up, layer.down)
-        yield self.head
 
 
 class Part(NamedTuple):
@@ -74,7 +38,7 @@ class Part(NamedTuple):
 class Reader(ABC):
     """A file's tensors on a device; what a product becomes there is a subclass's to say."""
 
-    def __init__(self, file: GGUFFile, config: DecoderConfig, *, codes: bool, device: str) -> None:
+    def __init__(self, file: ModelFile, config: DecoderConfig, *, codes: bool, device: str) -> None:
         """`codes` allows products straight from quantized codes."""
         self.file = file
         self.config = config
@@ -103,8 +67,8 @@ class Reader(ABC):
         tied = "output.weight" not in self.file.tensors
         head = self.linear(Part("token_embd" if tied else "output", config.vocab_size), n_in=config.hidden)
         embedding = head if tied else self.embedding("token_embd", config.vocab_size, config.hidden)
-        factors = self._vector("rope_freqs.weight", config.head_dim // 2) if "rope_freqs.weight" in self.file.tensors else None
-        weights = DecoderWeights(embedding, tuple(layers), self._vector("output_norm.weight", config.hidden), head, factors)
+        norm = self._vector("output_norm.weight", config.hidden)
+        weights = DecoderWeights(embedding, tuple(layers), norm, head, *self._rope_factors())
         if progress:
             progress("weights", 1.0)
         return weights
@@ -175,16 +139,39 @@ class Reader(ABC):
             ),
             out=self.linear(Part(f"{at}.attn_output", config.hidden), n_in=q),
             ffn_norm=self._vector(f"{at}.ffn_norm.weight", config.hidden),
-            gate_up=self.linear(
-                Part(f"{at}.ffn_gate", config.feed_forward), Part(f"{at}.ffn_up", config.feed_forward), n_in=config.hidden
-            ),
-            down=self.linear(Part(f"{at}.ffn_down", config.hidden), n_in=config.feed_forward),
+            feed_forward=self._experts(at, config.experts) if config.experts else self._gated(at, "", config.feed_forward),
             query_norm=self._head_norm(f"{at}.attn_q_norm.weight") if has_norms else None,
             key_norm=self._head_norm(f"{at}.attn_k_norm.weight") if has_norms else None,
         )
 
-    def _vector(self, name: str, size: int) -> Tensor:
-        self.expect(name, (size,))
+    def _gated(self, at: str, suffix: str, size: int) -> GatedWeights:
+        gate, up, down = (f"{at}.ffn_{name}{suffix}" for name in ("gate", "up", "down"))
+        hidden = self.config.hidden
+        return GatedWeights(
+            self.linear(Part(gate, size), Part(up, size), n_in=hidden), self.linear(Part(down, hidden), n_in=size)
+        )
+
+    def _experts(self, at: str, experts: ExpertsConfig) -> ExpertsWeights:
+        return ExpertsWeights(
+            router=self._vector(f"{at}.ffn_gate_inp.weight", experts.count, self.config.hidden),
+            experts=tuple(self._gated(at, f".{i}", experts.feed_forward) for i in range(experts.count)),
+            shared=self._gated(at, "_shexp", experts.shared_feed_forward) if experts.shared_feed_forward else None,
+            shared_gate=self._optional(f"{at}.ffn_gate_inp_shexp.weight", self.config.hidden),
+        )
+
+    def _rope_factors(self) -> tuple[Tensor | None, Tensor | None]:
+        """For all contexts, or for short and long ones."""
+        half = self.config.rotary_dim // 2
+        if self.config.rope.long_beyond is None:
+            return self._optional("rope_freqs.weight", half), None
+        return self._vector("rope_factors_short.weight", half), self._vector("rope_factors_long.weight", half)
+
+    def _optional(self, name: str, size: int) -> Tensor | None:
+        return self._vector(name, size) if name in self.file.tensors else None
+
+    def _vector(self, name: str, *shape: int) -> Tensor:
+        """float32, of one dimension or more."""
+        self.expect(name, shape)
         values = torch.from_numpy(np.array(self.file.dequantize(name))).to(self.device)
         self.check_finite(name, values)
         return values
@@ -203,17 +190,21 @@ class Reader(ABC):
         return torch.from_numpy(self.file.raw(name, rows).copy()).to(self.device)
 
     def _rotary_order(self, n_heads: int) -> Tensor | None:
-        """Rows from interleaved rotary pairs to halves, which torch rotates in fewer operations."""
-        if not self.config.permuted_rotary:
+        """Rows from rotary pairs as the file has them to halves of the head, with the dimensions that aren't rotated last in
+        each: torch rotates whole heads in fewer operations."""
+        head, rotary = self.config.head_dim, self.config.rotary_dim
+        if rotary == head and not self.config.permuted_rotary:
             return None
-        half = self.config.head_dim // 2
-        return torch.arange(n_heads * half * 2).view(n_heads, half, 2).transpose(1, 2).reshape(-1)
+        rotated, still = torch.arange(rotary), torch.arange(rotary, head)
+        pairs = rotated.view(-1, 2).T if self.config.permuted_rotary else rotated.view(2, -1)
+        order = torch.cat([pairs, still.view(2, -1)], 1).reshape(-1)
+        return (torch.arange(0, n_heads * head, head).unsqueeze(1) + order).reshape(-1)
 
 
 class CPUReader(Reader):
     """bfloat16, with copies in 4-bit passes where `codes` allows and all parts are quantized."""
 
-    def __init__(self, file: GGUFFile, config: DecoderConfig, *, codes: bool) -> None:
+    def __init__(self, file: ModelFile, config: DecoderConfig, *, codes: bool) -> None:
         super().__init__(file, config, codes=codes, device="cpu")
 
     def linear(self, *parts: Part, n_in: int) -> Product:

@@ -1,4 +1,4 @@
-"""A GGUF file's tensors as a decoder's weights on a GPU: quantized matrices keep their codes.
+"""A model file's tensors as a decoder's weights on a GPU: quantized matrices keep their codes.
 
 It owns the form of products there. `weights.loader` reads the file.
 """
@@ -13,10 +13,11 @@ from portico_engine.kernels.quantized import prepare
 from portico_engine.kernels.quantized_layout import Packed, pack
 from portico_engine.models.config import DecoderConfig
 from portico_engine.weights.blocks import Affine
-from portico_engine.weights.gguf_file import GGUFFile
+from portico_engine.weights.decoder_weights import DecoderWeights
 from portico_engine.weights.linear import Product
 from portico_engine.weights.linear_cuda import CudaLinear, QuantizedLinear
-from portico_engine.weights.loader import DecoderWeights, Part, Progress, Reader, ordered
+from portico_engine.weights.loader import Part, Progress, Reader, ordered
+from portico_engine.weights.model_file import ModelFile
 
 _GROUPS = (16, 32)
 
@@ -24,7 +25,7 @@ _GROUPS = (16, 32)
 class CudaReader(Reader):
     """Codes where all parts are quantized and `codes` allows, else bfloat16."""
 
-    def __init__(self, file: GGUFFile, config: DecoderConfig, *, codes: bool, copies: bool, device: str) -> None:
+    def __init__(self, file: ModelFile, config: DecoderConfig, *, codes: bool, copies: bool, device: str) -> None:
         """`copies` keeps bfloat16 beside the codes, for prefills and wide batches."""
         super().__init__(file, config, codes=codes, device=device)
         self._copies = copies

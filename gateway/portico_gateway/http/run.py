@@ -97,7 +97,7 @@ async def _engine(model: ModelHost, timeout: float) -> AsyncEngine:
 
 def model_id(name: str, path: Path) -> str:
     """What the API calls the model: the known name it was asked for by, or its file's name."""
-    return path.stem if name.endswith(".gguf") or "/" in name else name
+    return path.name.removesuffix(".gguf") if name.endswith(".gguf") or "/" in name else name
 
 
 def _say(text: str) -> None:

@@ -13,13 +13,15 @@ from llama_reference import LlamaCpp
 from portico_engine.executors.protocol import Row, StepPlan
 from portico_engine.executors.torch_cpu import TorchCPUExecutor
 from portico_engine.weights.gguf_file import GGUFFile
+from portico_engine.weights.hugging_face import HuggingFaceFolder
 
 TOKENS = tuple(int(t) for t in np.random.default_rng(3).integers(3, 260, 70))
 
 
 def our_logits(path: Path, chunks: Sequence[int], *, int4: bool) -> Tensor:
     """Log-probabilities after each of TOKENS, read in pieces of these sizes over blocks that are no neighbours."""
-    executor = TorchCPUExecutor.load(GGUFFile(path), context_length=128, kv_tokens=128, int4=int4)
+    file = HuggingFaceFolder(path) if path.is_dir() else GGUFFile(path)
+    executor = TorchCPUExecutor.load(file, context_length=128, kv_tokens=128, int4=int4)
     table = tuple(reversed(range(8)))
     out, at = [], 0
     for count in chunks:

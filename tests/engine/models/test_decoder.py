@@ -29,6 +29,11 @@ def linear_scaling(writer: gguf.GGUFWriter) -> None:
     writer.add_rope_scaling_factor(4.0)
 
 
+def yarn(writer: gguf.GGUFWriter) -> None:
+    writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+    writer.add_rope_scaling_factor(4.0)
+
+
 def closeness(path: Path, chunks: list[int], *, int4: bool) -> tuple[float, float]:
     """Mean KL(reference || ours) over all positions, and the share of positions with the same likeliest token."""
     reference = ReferenceDecoder(GGUFFile(path)).logits(TOKENS).log_softmax(-1)
@@ -81,10 +86,20 @@ def test_the_families_variants_are_the_references(tmp_path: Path, architecture: 
 @pytest.mark.parametrize(
     ("customize", "message"),
     [
-        (lambda w: w.add_expert_count(8), "mixture of experts"),
+        (lambda w: w.add_expert_count(8), "expert_used_count is missing"),
+        (lambda w: (w.add_expert_count(8), w.add_expert_used_count(9)), "9 of 8 experts can't be used"),
+        (lambda w: (w.add_expert_count(8), w.add_expert_used_count(2)), r"blk\.0\.ffn_gate_inp\.weight is missing"),
         (lambda w: w.add_head_count_kv(3), "4 query heads can't share 3"),
-        (lambda w: w.add_rope_dimension_count(8), "rotary embedding over 8 of 16"),
-        (lambda w: w.add_rope_scaling_type(gguf.RopeScalingType.YARN), "'yarn' is not supported"),
+        (lambda w: w.add_rope_dimension_count(18), "rotary embedding over 18 of 16"),
+        (lambda w: w.add_rope_dimension_count(7), "7 rotary dimensions of 16 are no pairs"),
+        (lambda w: w.add_string("llama.rope.scaling.type", "dynamic"), "'dynamic' is not supported; 'none', 'linear'"),
+        (lambda w: w.add_rope_scaling_type(gguf.RopeScalingType.YARN), r"rope\.scaling\.factor is missing"),
+        (lambda w: (w.add_rope_freq_base(1.0), yarn(w)), "rope.freq_base - 1 is 0.0; it must be positive"),
+        (lambda w: (w.add_rope_scaling_orig_ctx_len(0), yarn(w)), "rope.scaling.original_context_length is 0"),
+        (lambda w: (w.add_rope_scaling_yarn_beta_slow(float("nan")), yarn(w)), "rope.scaling.yarn_beta_slow is nan"),
+        (lambda w: w.add_rope_freq_base(float("inf")), "rope.freq_base is inf; it must be positive and finite"),
+        (lambda w: w.add_rope_scaling_type(gguf.RopeScalingType.LONGROPE), r"rope_factors_short\.weight is missing"),
+        (lambda w: w.add_residual_scale(float("nan")), "one of the scales of llama is not a positive number"),
         (lambda w: w.add_feed_forward_length(128), r"has the shape \(.*\); the metadata calls for"),
         (lambda w: w.add_block_count(3), r"blk\.2\..* is missing"),
         (lambda w: w.add_block_count(0), "block_count is 0; it must be positive"),

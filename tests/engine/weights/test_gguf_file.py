@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.tiny_model import write_tiny_llama
-from portico_engine import ModelError
+from portico_engine import ModelError, find_model
 from portico_engine.weights.gguf_file import GGUFFile
 
 
@@ -86,3 +86,29 @@ def test_a_tensor_of_a_format_that_cant_be_read_is_named(tmp_path: Path) -> None
     file = GGUFFile(path)
     with pytest.raises(ModelError, match=r"no_such\.weight is missing"):
         file.dequantize("no_such.weight")
+
+
+def test_a_model_in_several_files_is_read_as_one(tiny_path: Path, tmp_path: Path) -> None:
+    first = write_tiny_llama(tmp_path / "split.gguf", tensors_a_file=7)
+    ours, whole = GGUFFile(first), GGUFFile(tiny_path)
+    assert len(list(tmp_path.iterdir())) == 3
+    assert ours.size == sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert set(ours.tensors) == set(whole.tensors)
+    for name in whole.tensors:
+        np.testing.assert_array_equal(ours.raw(name), whole.raw(name))
+    assert find_model(str(tmp_path)) == first
+
+
+def test_files_of_a_model_that_dont_belong_together_are_refused(tmp_path: Path) -> None:
+    first = write_tiny_llama(tmp_path / "split.gguf", tensors_a_file=7)
+    second = tmp_path / "split-00002-of-00003.gguf"
+    with pytest.raises(ModelError, match=r"is part 2 of 3 of a model; give the first, split-00001-of-00003\.gguf"):
+        GGUFFile(second)
+    second.rename(tmp_path / "second.gguf")
+    with pytest.raises(ModelError, match=r"the first of 3 files of a model, but split-00002-of-00003\.gguf is not beside it"):
+        GGUFFile(first)
+    with pytest.raises(ModelError, match=r"must be called NAME-00001-of-00003\.gguf"):
+        GGUFFile(tmp_path / "second.gguf")
+    second.write_bytes(b"GGUF")
+    with pytest.raises(ModelError, match=r"split-00002-of-00003\.gguf is cut short"):
+        GGUFFile(first)

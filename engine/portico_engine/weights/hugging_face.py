@@ -1,0 +1,145 @@
+"""A folder as Hugging Face lays models out: config.json, safetensors in one file or in shards with an index.
+
+It owns which files there are and what their tensors are called in GGUF, by gguf-py's own table of names. config.json is
+`hugging_face_config`'s, the tokenizer `tokenizer_json`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gguf
+
+from portico_engine.errors import ModelError
+from portico_engine.json_file import read_json, read_optional_json
+from portico_engine.weights.hugging_face_config import Factors, translate
+from portico_engine.weights.model_file import ModelFile, TensorInfo
+from portico_engine.weights.parts import take_apart
+from portico_engine.weights.safetensors_file import SafetensorsFile
+
+_INDEX, _WHOLE = "model.safetensors.index.json", "model.safetensors"
+_EXPERT = re.compile(r"(.+\.experts)\.(\d+)(\..+)")
+_STACKED = re.compile(r"(.+)_exps(\.\w+)")
+_MAX_LAYERS = 1000
+_FILE_TYPES = {
+    gguf.GGMLQuantizationType.F32: gguf.LlamaFileType.ALL_F32,
+    gguf.GGMLQuantizationType.F16: gguf.LlamaFileType.MOSTLY_F16,
+    gguf.GGMLQuantizationType.BF16: gguf.LlamaFileType.MOSTLY_BF16,
+}
+
+
+class HuggingFaceFolder(ModelFile):
+    """An open folder."""
+
+    interleaves_rotary = False
+
+    def __init__(self, path: Path) -> None:
+        """Map the files and read their headers. Raises ModelError naming the file and what is wrong with it."""
+        super().__init__(path)
+        config = read_json(path / "config.json")
+        self.metadata, factors = translate(config, path)
+        names = _Names(self.metadata, path)
+        self._shards = [SafetensorsFile(path / name) for name in _shard_names(path)]
+        self.buffers += [shard.data for shard in self._shards]
+        self.size = sum(len(shard.data) for shard in self._shards)
+        tensors: dict[str, TensorInfo] = {}
+        for i, shard in enumerate(self._shards):
+            for stored in shard.stored:
+                name = names.gguf(stored)
+                if name is not None:
+                    tensors[name] = _squeezed(shard.info(stored, name, i))
+        tensors |= self._computed(factors)
+        self._tie(config, tensors)
+        self.tensors = take_apart(tensors, self.metadata)
+        self.metadata |= {"general.name": path.resolve().name, "general.file_type": self._file_type()}
+        template = _chat_template(path)
+        if template is not None:
+            self.metadata["tokenizer.chat_template"] = template
+
+    def _headers(self) -> Sequence[bytes]:
+        return [(self.path / "config.json").read_bytes(), *(shard.header for shard in self._shards)]
+
+    def _files(self) -> Sequence[Path]:
+        return [shard.path for shard in self._shards]
+
+    def _computed(self, factors: Factors) -> dict[str, TensorInfo]:
+        out: dict[str, TensorInfo] = {}
+        for name, values in factors.items():
+            out[name] = TensorInfo(
+                name, values.shape, gguf.GGMLQuantizationType.F32, 0, values.nbytes, buffer=len(self.buffers)
+            )
+            self.buffers.append(values.tobytes())
+        return out
+
+    def _tie(self, config: Mapping[str, Any], tensors: dict[str, TensorInfo]) -> None:
+        """The loader takes the embedding for the head where there is none."""
+        tied = config.get("tie_word_embeddings")
+        if tied:
+            tensors.pop("output.weight", None)
+        elif tied is False and "output.weight" not in tensors:
+            raise ModelError(f"{self.path}: the tensor lm_head.weight is missing (tie_word_embeddings is false in config.json)")
+
+    def _file_type(self) -> int:
+        embedding = self.tensors.get("token_embd.weight")
+        return int(_FILE_TYPES[embedding.type] if embedding else gguf.LlamaFileType.GUESSED)
+
+
+class _Names:
+    """GGUF's name for each tensor of this architecture and depth."""
+
+    def __init__(self, metadata: Mapping[str, Any], path: Path) -> None:
+        arch = metadata["general.architecture"]
+        layers = metadata.get(f"{arch}.block_count")
+        if not isinstance(layers, int) or not 0 < layers <= _MAX_LAYERS:
+            raise ModelError(f"{path}: num_hidden_layers in config.json is {layers!r}; it must be from 1 to {_MAX_LAYERS}")
+        known = {name: kind for kind, name in gguf.MODEL_ARCH_NAMES.items()}
+        self._map = gguf.get_tensor_name_map(known[arch], layers)
+
+    def gguf(self, stored: str) -> str | None:
+        """None for what the forward pass doesn't need, such as saved rotary frequencies."""
+        expert = _EXPERT.fullmatch(stored)
+        name: str | None = self._map.get_name(expert[1] + expert[3] if expert else stored, (".weight", ".bias"))
+        if expert is None or name is None:
+            return name
+        stacked = _STACKED.fullmatch(name)
+        return f"{stacked[1]}.{expert[2]}{stacked[2]}" if stacked else None
+
+
+def _squeezed(info: TensorInfo) -> TensorInfo:
+    """The shared expert's gate is a vector in GGUF, a matrix of one row here."""
+    return replace(info, shape=info.shape[1:]) if info.name.endswith("ffn_gate_inp_shexp.weight") else info
+
+
+def _shard_names(path: Path) -> list[str]:
+    if (path / _INDEX).exists():
+        weights = read_json(path / _INDEX).get("weight_map")
+        if not isinstance(weights, dict) or not weights:
+            raise ModelError(f"{path / _INDEX} has no weight_map")
+        names = sorted({str(name) for name in weights.values()})
+        for name in names:
+            if Path(name).name != name:
+                raise ModelError(f"{path / _INDEX} names the file {name!r}, which is not in this folder")
+        return names
+    if not (path / _WHOLE).exists():
+        others = sorted(file.name for pattern in ("*.bin", "*.pt", "*.pth") for file in path.glob(pattern))
+        raise ModelError(
+            f"neither {_WHOLE} nor {_INDEX} is in the folder {path}"
+            + (f"; {others[0]} can't be read: only safetensors and GGUF files can" if others else "")
+        )
+    return [_WHOLE]
+
+
+def _chat_template(path: Path) -> str | None:
+    """chat_template.jinja, or the one in tokenizer_config.json, where several have names."""
+    file = path / "chat_template.jinja"
+    if file.exists():
+        return file.read_text(encoding="utf-8", errors="replace")
+    template = read_optional_json(path / "tokenizer_config.json").get("chat_template")
+    if isinstance(template, list):
+        named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
+        template = named.get("default")
+    return template if isinstance(template, str) else None

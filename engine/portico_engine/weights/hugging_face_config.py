@@ -1,0 +1,171 @@
+"""A Hugging Face config.json under GGUF's metadata keys.
+
+It owns the translation of names, and the refusal of what would change the forward pass. It opens no files, and whether the
+numbers fit together is checked where all metadata is, in `models.config`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from portico_engine.errors import ModelError
+
+ARCHITECTURES = {  # model_type -> GGUF's name
+    "llama": "llama",
+    "mistral": "llama",
+    "mixtral": "llama",
+    "qwen2": "qwen2",
+    "qwen3": "qwen3",
+    "qwen2_moe": "qwen2moe",
+    "qwen3_moe": "qwen3moe",
+    "granite": "granite",
+    "smollm3": "smollm3",
+    "phi3": "phi3",
+}
+_KEYS = {
+    "num_hidden_layers": "block_count",
+    "hidden_size": "embedding_length",
+    "intermediate_size": "feed_forward_length",
+    "num_attention_heads": "attention.head_count",
+    "num_key_value_heads": "attention.head_count_kv",
+    "head_dim": "attention.key_length",
+    "max_position_embeddings": "context_length",
+    "rms_norm_eps": "attention.layer_norm_rms_epsilon",
+    "num_local_experts": "expert_count",
+    "num_experts": "expert_count",
+    "num_experts_per_tok": "expert_used_count",
+    "moe_intermediate_size": "expert_feed_forward_length",
+    "shared_expert_intermediate_size": "expert_shared_feed_forward_length",
+    "norm_topk_prob": "expert_weights_norm",
+    "embedding_multiplier": "embedding_scale",
+    "residual_multiplier": "residual_scale",
+    "attention_multiplier": "attention.scale",
+    "logits_scaling": "logit_scale",
+}
+_ROPE_KEYS = {
+    "factor": "factor",
+    "beta_fast": "yarn_beta_fast",
+    "beta_slow": "yarn_beta_slow",
+    "original_max_position_embeddings": "original_context_length",
+}
+# What these models could do otherwise, and the one value that this forward pass is for.
+_FIXED: dict[str, tuple[Any, ...]] = {"hidden_act": ("silu", "swish"), "decoder_sparse_step": (1,), "mlp_only_layers": ([],)}
+Factors = dict[str, npt.NDArray[np.float32]]  # tensors that GGUF files have for what is a number in config.json
+
+
+def translate(config: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], Factors]:
+    """Metadata, and rotary factors by tensor name. Raises ModelError naming the key of config.json that is not supported."""
+    arch = _architecture(config, path)
+    for key, allowed in _FIXED.items():
+        if key in config and config[key] is not None and config[key] not in allowed:
+            raise ModelError(f"{path}: {key} is {config[key]!r} in config.json; only {allowed[0]!r} is supported")
+    metadata: dict[str, Any] = {"general.architecture": arch}
+    for theirs, ours in _KEYS.items():
+        if config.get(theirs) is not None:
+            metadata[f"{arch}.{ours}"] = config[theirs]
+    window, longest = config.get("sliding_window"), config.get("max_position_embeddings")
+    if isinstance(window, int) and isinstance(longest, int) and config.get("use_sliding_window", True):
+        metadata[f"{arch}.context_length"] = min(longest, window)  # all of so short a context is in the window
+    factors = _rope(config, arch, metadata, path)
+    if arch == "smollm3" and config.get("no_rope_layers") not in (None, _every_fourth(config)):
+        raise ModelError(f"{path}: no_rope_layers in config.json is not every fourth layer, which is not supported")
+    return metadata, factors
+
+
+def _architecture(config: Mapping[str, Any], path: Path) -> str:
+    quantization = config.get("quantization_config")
+    if quantization:
+        method = quantization.get("quant_method", "?") if isinstance(quantization, dict) else "?"
+        raise ModelError(
+            f"{path} is quantized as {str(method).upper()} (quantization_config in config.json), which is not supported: "
+            "take the model's original weights, or a GGUF file"
+        )
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or kind not in ARCHITECTURES:
+        raise ModelError(
+            f"{path}: the model_type {kind!r} in config.json is not supported; supported are {', '.join(ARCHITECTURES)}"
+        )
+    return ARCHITECTURES[kind]
+
+
+def _every_fourth(config: Mapping[str, Any]) -> list[int]:
+    """1 for layers that rotate."""
+    layers = config.get("num_hidden_layers")
+    return [int((i + 1) % 4 != 0) for i in range(layers)] if isinstance(layers, int) else []
+
+
+def _rope(config: Mapping[str, Any], arch: str, metadata: dict[str, Any], path: Path) -> Factors:
+    scaling = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    if not isinstance(scaling, dict):
+        raise ModelError(f"{path}: rope_scaling in config.json is {scaling!r}, not an object")
+    base = scaling.get("rope_theta", config.get("rope_theta"))
+    if base is not None:
+        metadata[f"{arch}.rope.freq_base"] = base
+    head = _head_dim(config)
+    partial = scaling.get("partial_rotary_factor", config.get("partial_rotary_factor"))
+    rotary = head if partial is None else int(head * _number(partial, "partial_rotary_factor", path))
+    metadata[f"{arch}.rope.dimension_count"] = rotary
+    kind = str(scaling.get("rope_type") or scaling.get("type") or "default")
+    if kind == "llama3":
+        return {"rope_freqs.weight": _llama3_factors(scaling, _number(base, "rope_theta", path), rotary, path)}
+    at = f"{arch}.rope.scaling"
+    metadata[f"{at}.type"] = {"default": "none", "su": "longrope"}.get(kind, kind)
+    for theirs, ours in _ROPE_KEYS.items():
+        value = scaling.get(theirs, config.get(theirs))
+        if value is not None:
+            metadata[f"{at}.{ours}"] = value
+    if kind == "yarn" and scaling.get("attention_factor") is not None:
+        usual = 1 + 0.1 * math.log(max(_number(scaling.get("factor"), "factor", path), 1.0))
+        metadata[f"{at}.attn_factor"] = _number(scaling["attention_factor"], "attention_factor", path) / usual
+    if metadata[f"{at}.type"] != "longrope":
+        return {}
+    metadata[f"{at}.attn_factor"] = _longrope_magnitude(config, scaling, path)
+    return {f"rope_factors_{which}.weight": _floats(scaling, f"{which}_factor", path) for which in ("short", "long")}
+
+
+def _head_dim(config: Mapping[str, Any]) -> int:
+    """0 where the numbers are none: `models.config` refuses those by name."""
+    head, hidden, heads = (config.get(key) for key in ("head_dim", "hidden_size", "num_attention_heads"))
+    if isinstance(head, int):
+        return head
+    return hidden // heads if isinstance(hidden, int) and isinstance(heads, int) and heads > 0 else 0
+
+
+def _llama3_factors(scaling: Mapping[str, Any], base: float, dim: int, path: Path) -> npt.NDArray[np.float32]:
+    """What Llama 3.1 divides frequencies by: nothing for short waves, `factor` for long ones, in between what lies between."""
+    factor, low, high, original = (
+        _number(scaling.get(key), key, path)
+        for key in ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
+    )
+    turns = original / (2 * np.pi * base ** (np.arange(0, dim, 2) / dim))  # over the original context
+    kept = ((turns - low) / (high - low)).clip(0, 1)
+    factors: npt.NDArray[np.float32] = (1 / ((1 - kept) / factor + kept)).astype(np.float32)
+    return factors
+
+
+def _longrope_magnitude(config: Mapping[str, Any], scaling: Mapping[str, Any], path: Path) -> float:
+    if scaling.get("attention_factor") is not None:
+        return _number(scaling["attention_factor"], "attention_factor", path)
+    key = "original_max_position_embeddings"
+    original = _number(scaling.get(key, config.get(key)), key, path)
+    stretch = _number(config.get("max_position_embeddings"), "max_position_embeddings", path) / original
+    return math.sqrt(1 + math.log(stretch) / math.log(original)) if stretch > 1 else 1.0
+
+
+def _floats(scaling: Mapping[str, Any], key: str, path: Path) -> npt.NDArray[np.float32]:
+    values = scaling.get(key)
+    if not isinstance(values, list) or not values:
+        raise ModelError(f"{path}: {key} in config.json is {values!r}, not a list of numbers")
+    return np.array([_number(value, key, path) for value in values], dtype=np.float32)
+
+
+def _number(value: object, key: str, path: Path) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ModelError(f"{path}: {key} in config.json is {value!r}, not a positive number")
+    return float(value)
