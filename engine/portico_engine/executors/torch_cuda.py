@@ -30,8 +30,6 @@ from portico_engine.weights.loader_cuda import CudaReader
 from portico_engine.weights.model_file import ModelFile
 
 _SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256)  # tokens of a step that graphs are captured for
-
-
 _PAIRS = 1 << 17  # of a row's tokens and those that they read: up to so many a graph is faster than launching a prefill
 
 
