@@ -46,7 +46,7 @@ class QuantizedLinear:
         self._copy: CudaLinear | None = None
         self._kernel_rows = _KERNEL_ROWS
         if copy:
-            small = sum(part.n_out * part.n_in for part in parts) < _SMALL
+            small = sum(part.n_out * part.n_in for part in parts) <= _SMALL
             self._kernel_rows = _SMALL_BESIDE_COPY if small else _BESIDE_COPY
             self._copy = CudaLinear(torch.cat([quantized.slice_of(part, 0, part.n_out) for part in parts]), bias)
 
