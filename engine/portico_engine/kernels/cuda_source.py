@@ -33,7 +33,7 @@ class Module:
         if name not in self._kernels:
             kernel = _checked(driver.cuLibraryGetKernel(self._library, name.encode()))
             self._kernels[name] = driver.CUfunction(int(kernel))
-        # By hand: the binding's own packing of arguments takes longer than the launch.
+        # By hand: the binding's own packing of arguments is slower.
         count = len(arguments)
         values = (ctypes.c_uint64 * count)(*[a.data_ptr() if isinstance(a, Tensor) else a or 0 for a in arguments])
         first = ctypes.addressof(values)
