@@ -202,7 +202,7 @@ def measure(path: Path, args: argparse.Namespace, bandwidth: float, *, small: bo
 def main() -> None:
     """Measure, print, record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", default=",".join(["smollm2", *RECIPES, *(f"small:{name}" for name in RECIPES)]))
+    parser.add_argument("--models", default=",".join(["smollm2", *RECIPES, "small:8b-q4_k_m"]))
     parser.add_argument("--context", type=int, default=256)
     parser.add_argument("--steps", type=int, default=64)
     parser.add_argument("--calls", type=int, default=128)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from math import prod
 from pathlib import Path
 
 import gguf
@@ -20,6 +21,11 @@ from portico_engine import (
     SamplingParams,
     find_model,
 )
+from portico_engine.device import Device
+from portico_engine.loading import _fits
+from portico_engine.models.config import read_config
+from portico_engine.weights.blocks import bits_per_weight
+from portico_engine.weights.gguf_file import GGUFFile
 
 
 def test_a_loaded_model_answers_and_says_what_it_is(tiny_path: Path) -> None:
@@ -174,3 +180,16 @@ def test_scheduler_and_engine_know_no_torch() -> None:
     probe = "import sys, portico_engine.engine, portico_engine.async_engine; print('torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=60)
     assert out.stdout.strip() == "False"
+
+
+def test_a_gpu_needs_room_for_codes_and_keeps_bfloat16_beside_them_where_it_has_more(tiny_path: Path) -> None:
+    file = GGUFFile(tiny_path)
+    config = read_config(file)
+    codes = sum(prod(info.shape) * bits_per_weight(info.type) for info in file.tensors.values()) / 8
+    wide = sum(2 * prod(info.shape) for info in file.tensors.values())
+    assert codes < wide / 2
+    least = int(codes + 64 * config.kv_bytes_per_token)
+    assert _fits(tiny_path, config, file, Device("the GPU", int((least + wide) / 0.6) + 10, cuda=True))
+    assert not _fits(tiny_path, config, file, Device("the GPU", int((least + wide) / 0.6) - 10, cuda=True))
+    with pytest.raises(ModelError, match="the GPU has 0 GiB: use a smaller model"):
+        _fits(tiny_path, config, file, Device("the GPU", least, cuda=True))

@@ -19,7 +19,7 @@ from portico_engine.executors.batch import targets, wanted
 from portico_engine.executors.cuda_attention import SHORT, Batch, DeviceKV, MixedAttention, PagedAttention
 from portico_engine.executors.device_sampling import Ask, pick_batch
 from portico_engine.executors.kv_ops import run_ops
-from portico_engine.executors.protocol import BLOCK_TOKENS, Bias, BlockStore, Capabilities, Sampled, StepPlan, blocks_for
+from portico_engine.executors.protocol import BLOCK_TOKENS, Bias, BlockStore, Capabilities, Row, Sampled, StepPlan, blocks_for
 from portico_engine.grammar.protocol import Bitmask
 from portico_engine.kernels import fused
 from portico_engine.models.config import DecoderConfig, read_config
@@ -30,6 +30,7 @@ from portico_engine.weights.loader_cuda import CudaReader
 from portico_engine.weights.model_file import ModelFile
 
 _SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256)  # tokens of a step that graphs are captured for
+_PAIRS = 1 << 17  # of a row's tokens and those that they read: up to so many a graph is faster than launching a prefill
 
 
 class TorchCUDAExecutor:
@@ -134,7 +135,7 @@ class TorchCUDAExecutor:
         torch.cuda.empty_cache()
 
     def _fits_a_graph(self, plan: StepPlan) -> bool:
-        return bool(self._graphs) and plan.n_tokens <= max(self._graphs) and all(len(row.tokens) <= SHORT for row in plan.rows)
+        return bool(self._graphs) and plan.n_tokens <= max(self._graphs) and all(map(_is_short, plan.rows))
 
     def _replay(self, plan: StepPlan, at: list[int]) -> Tensor:
         size = next(size for size in self._graphs if size >= plan.n_tokens)
@@ -165,6 +166,12 @@ class TorchCUDAExecutor:
         self._graphs = dict(sorted(self._graphs.items()))
         if progress:
             progress("graphs", 1.0)
+
+
+def _is_short(row: Row) -> bool:
+    """Is each of its tokens to read the cache for itself?"""
+    count = len(row.tokens)
+    return count <= SHORT or count * (row.start + count) <= _PAIRS
 
 
 class _Graph:

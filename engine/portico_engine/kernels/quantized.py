@@ -21,6 +21,7 @@ from portico_engine.kernels.quantized_layout import TILE_COLUMNS, TILE_ROWS, Pac
 _CUDA = Path(__file__).with_name("cuda")
 _THREADS = 256
 _BLOCKS_PER_PROCESSOR = 2  # of many_tokens.cu, which its registers allow
+_LEAST_SPAN = 8  # tiles of columns: adding up costs more than it gains below
 
 
 class FewTokens(NamedTuple):
@@ -97,9 +98,13 @@ def _many_tokens(variant: ManyTokens, x: Tensor, matrix: Packed, out: Tensor, bi
 
 def _division(columns: int, blocks: int, device: torch.device) -> tuple[int, int]:
     """Tiles of columns a part, and parts: as many as give every processor of the GPU its blocks."""
-    room = _BLOCKS_PER_PROCESSOR * torch.cuda.get_device_properties(device).multi_processor_count
-    span = -(-columns // max(1, room // blocks))
+    span = max(min(_LEAST_SPAN, columns), -(-columns // max(1, _room(device) // blocks)))
     return span, -(-columns // span)
+
+
+@cache
+def _room(device: torch.device) -> int:
+    return _BLOCKS_PER_PROCESSOR * int(torch.cuda.get_device_properties(device).multi_processor_count)
 
 
 def rows(matrix: Packed, indices: Tensor) -> Tensor:

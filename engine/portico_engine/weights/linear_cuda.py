@@ -16,7 +16,8 @@ from portico_engine.kernels.quantized_layout import Packed
 from portico_engine.weights.linear import Linear
 
 _KERNEL_ROWS = 192  # up to so many the kernels are faster than slices, although they read the codes anew for each 64
-_KERNEL_ROWS_BESIDE_COPY = 64
+_BESIDE_COPY, _SMALL_BESIDE_COPY = 64, 16  # up to so many they are faster than cuBLAS
+_SMALL = 1 << 24  # weights of a matrix that the GPU's cache holds
 _SLICE = 1 << 26  # elements in bfloat16 at a time
 _SLICE_ROWS = 512  # and a multiple of so many rows: cuBLAS is slow with odd numbers
 
@@ -35,7 +36,7 @@ class CudaLinear(Linear):
 class QuantizedLinear:
     """`Product` with matrices stacked by rows, each in its own format; with a copy in bfloat16 where memory allows."""
 
-    __slots__ = ("_bias", "_copy", "_places", "parts")
+    __slots__ = ("_bias", "_copy", "_kernel_rows", "_places", "parts")
 
     def __init__(self, parts: Sequence[Packed], bias: Tensor | None = None, *, copy: bool = False) -> None:
         self.parts = tuple(parts)
@@ -43,7 +44,10 @@ class QuantizedLinear:
         ends = [sum(part.n_out for part in parts[: i + 1]) for i in range(len(parts))]
         self._places = [slice(end - part.n_out, end) for part, end in zip(parts, ends, strict=True)]
         self._copy: CudaLinear | None = None
+        self._kernel_rows = _KERNEL_ROWS
         if copy:
+            small = sum(part.n_out * part.n_in for part in parts) <= _SMALL
+            self._kernel_rows = _SMALL_BESIDE_COPY if small else _BESIDE_COPY
             self._copy = CudaLinear(torch.cat([quantized.slice_of(part, 0, part.n_out) for part in parts]), bias)
 
     @property
@@ -59,12 +63,12 @@ class QuantizedLinear:
         return sum(part.n_bytes for part in self.parts)
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self._copy is not None and x.shape[0] > _KERNEL_ROWS_BESIDE_COPY:
+        if self._copy is not None and x.shape[0] > self._kernel_rows:
             return self._copy(x)
         return self._product(x, torch.bfloat16)
 
     def wide(self, x: Tensor) -> Tensor:
-        if self._copy is not None and x.shape[0] > _KERNEL_ROWS_BESIDE_COPY:
+        if self._copy is not None and x.shape[0] > self._kernel_rows:
             return self._copy.wide(x)
         return self._product(x, torch.float32)
 
@@ -74,7 +78,7 @@ class QuantizedLinear:
 
     def _product(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         out = torch.empty(x.shape[0], self._places[-1].stop, dtype=dtype, device=x.device)
-        run = quantized.product if x.shape[0] <= _KERNEL_ROWS else _by_slices
+        run = quantized.product if x.shape[0] <= self._kernel_rows else _by_slices
         for part, place in zip(self.parts, self._places, strict=True):
             run(x, part, out[:, place], None if self._bias is None else self._bias[place])
         return out

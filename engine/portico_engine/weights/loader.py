@@ -68,12 +68,7 @@ class Reader(ABC):
         head = self.linear(Part("token_embd" if tied else "output", config.vocab_size), n_in=config.hidden)
         embedding = head if tied else self.embedding("token_embd", config.vocab_size, config.hidden)
         norm = self._vector("output_norm.weight", config.hidden)
-        half = config.rotary_dim // 2
-        if config.rope.long_beyond is None:
-            factors, long_factors = self._optional("rope_freqs.weight", half), None
-        else:
-            factors, long_factors = (self._vector(f"rope_factors_{which}.weight", half) for which in ("short", "long"))
-        weights = DecoderWeights(embedding, tuple(layers), norm, head, factors, long_factors)
+        weights = DecoderWeights(embedding, tuple(layers), norm, head, *self._rope_factors())
         if progress:
             progress("weights", 1.0)
         return weights
@@ -152,8 +147,9 @@ class Reader(ABC):
     def _gated(self, at: str, suffix: str, size: int) -> GatedWeights:
         gate, up, down = (f"{at}.ffn_{name}{suffix}" for name in ("gate", "up", "down"))
         hidden = self.config.hidden
-        gate_up = self.linear(Part(gate, size), Part(up, size), n_in=hidden)
-        return GatedWeights(gate_up, self.linear(Part(down, hidden), n_in=size))
+        return GatedWeights(
+            self.linear(Part(gate, size), Part(up, size), n_in=hidden), self.linear(Part(down, hidden), n_in=size)
+        )
 
     def _experts(self, at: str, experts: ExpertsConfig) -> ExpertsWeights:
         return ExpertsWeights(
@@ -162,6 +158,13 @@ class Reader(ABC):
             shared=self._gated(at, "_shexp", experts.shared_feed_forward) if experts.shared_feed_forward else None,
             shared_gate=self._optional(f"{at}.ffn_gate_inp_shexp.weight", self.config.hidden),
         )
+
+    def _rope_factors(self) -> tuple[Tensor | None, Tensor | None]:
+        """For all contexts, or for short and long ones."""
+        half = self.config.rotary_dim // 2
+        if self.config.rope.long_beyond is None:
+            return self._optional("rope_freqs.weight", half), None
+        return self._vector("rope_factors_short.weight", half), self._vector("rope_factors_long.weight", half)
 
     def _optional(self, name: str, size: int) -> Tensor | None:
         return self._vector(name, size) if name in self.file.tensors else None

@@ -26,7 +26,7 @@ def test_a_family_says_on_a_gpu_what_it_says_on_a_cpu(tmp_path: Path, name: str,
     file = GGUFFile(write(tmp_path / "tiny.gguf", name, Q.F32))
     logits = []
     for kind in (TorchCPUExecutor, TorchCUDAExecutor):
-        executor = kind.load(file, context_length=128, kv_tokens=512, max_rows=8, int4=False)
+        executor = kind.load(file, context_length=128, kv_tokens=512, max_rows=8)
         parts, at = [], 0
         for count in chunks:
             piece = PROMPT[at : at + count]
