@@ -2,6 +2,7 @@
 
 EngineError
 ├── ModelError              a model file that is missing, corrupt, or of an architecture that we can't run
+│   ├── UnsupportedModel    one that another executor may run
 │   └── ChatTemplateError   the model has no chat template, or its template refuses the messages
 ├── EngineDied              the engine's process ended under a request; says how
 ├── RequestError            a request that can't be accepted
@@ -40,6 +41,10 @@ class EngineDied(EngineError):
 
 class ModelError(EngineError):
     """The model file is missing, corrupt, or not supported."""
+
+
+class UnsupportedModel(ModelError):
+    """A model that is well, but that this executor has no decoder or no memory for: another may."""
 
 
 class ChatTemplateError(ModelError):

@@ -14,6 +14,7 @@ import anyio.to_thread
 import mcp_types as types
 from mcp.shared.dispatcher import ProgressFnT
 
+from portico_gateway.engine_start import start_engine
 from portico_gateway.errors import GatewayError
 from portico_gateway.mcp_server import OwnTool
 from portico_gateway.upstreams import Upstreams
@@ -68,11 +69,10 @@ class LateEngine:
             return self._engine
 
     async def _load(self) -> EngineClient:
-        from portico_engine import AsyncEngine, EngineError, find_model, loader
+        from portico_engine import EngineError, find_model
 
         try:
-            path = find_model(self._model)
-            engine = await AsyncEngine.open(loader(path, **self._options))
+            engine = await start_engine(find_model(self._model), self._options)
         except EngineError as error:
             raise GatewayError(f"the model can't be loaded: {error}") from None
         self._stack.push_async_callback(engine.aclose)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,10 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from portico_engine import AsyncEngine, Engine, EngineClient, EngineError, find_model, loader
+from portico_engine import EngineClient, EngineError, find_model
 from portico_gateway.agent import Agent
 from portico_gateway.agent_host import UpstreamHost, embedder, router_of
+from portico_gateway.engine_start import start_engine
 from portico_gateway.router import Router
 from portico_gateway.specs import UpstreamSpec
 from portico_gateway.upstreams import Upstreams
@@ -53,7 +54,7 @@ async def open_session(
     Raises ModelError where there is no such model.
     """
     path = find_model(model)
-    loaded: list[Engine] = []
+    engines: list[EngineClient] = []
     failed: list[EngineError] = []
 
     async def load(tasks: TaskGroup) -> None:
@@ -61,14 +62,15 @@ async def open_session(
             update("model", f"{stage} {fraction:.0%}")
 
         try:
-            load = loader(path, **(options or {}))
-            loaded.append(await anyio.to_thread.run_sync(load, report, abandon_on_cancel=True))
-            update("model", f"{loaded[0].info.name} ready")
+            engine = await start_engine(path, options or {}, report)
+            stack.push_async_callback(engine.aclose)
+            engines.append(engine)
+            update("model", f"{engine.info.name} ready")
         except EngineError as error:
             failed.append(error)
             tasks.cancel_scope.cancel()
 
-    async with Upstreams(specs) as upstreams:
+    async with Upstreams(specs) as upstreams, AsyncExitStack() as stack:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(load, tasks)
             tasks.start_soon(anyio.to_thread.run_sync, embedder().embed, ["warm"])
@@ -78,5 +80,5 @@ async def open_session(
             raise failed[0]
         host = UpstreamHost(upstreams, order)
         router = router_of(host)
-        async with AsyncEngine(loaded[0]) as engine:
-            yield Session(Agent(engine, host, router, raw=raw), host, upstreams, engine, router, engine.info.name)
+        engine = engines[0]
+        yield Session(Agent(engine, host, router, raw=raw), host, upstreams, engine, router, engine.info.name)

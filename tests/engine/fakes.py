@@ -132,3 +132,16 @@ def run(engine: Engine, requests: Iterable[Request] = ()) -> dict[str, list[Delt
 
 def tokens_of(deltas: Iterable[Delta]) -> list[int]:
     return [token for delta in deltas for token in delta.tokens]
+
+
+class Shelf:
+    """An executor's block store in memory."""
+
+    def __init__(self) -> None:
+        self.content: dict[bytes, bytes] = {}
+
+    def put(self, key: bytes, content: bytes) -> None:
+        self.content[key] = content
+
+    def get(self, key: bytes) -> memoryview:
+        return memoryview(self.content[key])

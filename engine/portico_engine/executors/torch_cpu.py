@@ -7,25 +7,20 @@ runs a plan when it is submitted; nothing is asynchronous here.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from portico_engine.executors.attention import PagedKV
 from portico_engine.executors.batch import targets, wanted
+from portico_engine.executors.host_step import HostStep
 from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.protocol import (
-    Bias,
     BlockStore,
     Capabilities,
-    Row,
-    Sampled,
     StepPlan,
     blocks_for,
 )
-from portico_engine.grammar.protocol import Bitmask
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.decoder import Decoder
-from portico_engine.sampling import Pick, TopLogprobs, log_softmax_at, pick, unpack_mask
 from portico_engine.weights.linear import int4_supported
 from portico_engine.weights.loader import CPUReader, Progress
 from portico_engine.weights.model_file import ModelFile
@@ -94,68 +89,19 @@ class TorchCPUExecutor:
         self._store = store
 
     @torch.inference_mode()
-    def submit(self, plan: StepPlan) -> TorchStep:
+    def submit(self, plan: StepPlan) -> HostStep:
         """Run a plan."""
         run_ops(plan.kv_ops, self._kv, self._store)
         if not plan.rows:
-            return TorchStep(plan, np.zeros((0, self.caps.vocab_size), np.float32))
+            return HostStep(plan, np.zeros((0, self.caps.vocab_size), np.float32))
         tokens = [token for row in plan.rows for token in row.tokens]
         positions = [p for row in plan.rows for p in range(row.start, row.start + len(row.tokens))]
         hidden = self._decoder.hidden(torch.tensor(tokens), torch.tensor(positions), self._kv.batch(plan.rows))
         at = wanted(plan.rows)
         if not at:
-            return TorchStep(plan, np.zeros((0, self.caps.vocab_size), np.float32))
+            return HostStep(plan, np.zeros((0, self.caps.vocab_size), np.float32))
         logits = self._decoder.logits(hidden[at], targets(plan.rows))
-        return TorchStep(plan, logits.numpy()[:, : self.caps.vocab_size])
+        return HostStep(plan, logits.numpy()[:, : self.caps.vocab_size])
 
     def close(self) -> None:
         """Nothing to end: memory goes with the object."""
-
-
-class TorchStep:
-    """`executors.protocol.Step`, already run. `logits` has a row a wanted position, in plan order."""
-
-    def __init__(self, plan: StepPlan, logits: npt.NDArray[np.float32]) -> None:
-        self._plan = plan
-        self.logits = logits
-
-    def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> Sampled:
-        """Pick. The logits are consumed."""
-        tokens: list[tuple[int, ...]] = []
-        logprobs: list[tuple[float, ...]] = []
-        tops: list[tuple[TopLogprobs, ...]] = []
-        bad: list[int] = []
-        at = 0
-        for i, row in enumerate(self._plan.rows):
-            logits = self.logits[at : at + len(row.want)]
-            at += len(row.want)
-            if row.targets:
-                tokens.append(row.targets)
-                logprobs.append(tuple(log_softmax_at(logits, np.array(row.targets)).tolist()))
-                tops.append(())
-                continue
-            picks = _pick_row(i, row, logits, bitmask, bias)
-            if picks is None:
-                bad.append(i)
-                picks = []
-            tokens.append(tuple(p.token for p in picks))
-            logprobs.append(tuple(p.logprob for p in picks))
-            tops.append(tuple(p.top for p in picks))
-        return Sampled(tuple(tokens), tuple(logprobs), tuple(tops), tuple(bad))
-
-
-def _pick_row(
-    i: int, row: Row, logits: npt.NDArray[np.float32], bitmask: Bitmask | None, bias: Bias | None
-) -> list[Pick] | None:
-    picks: list[Pick] = []
-    for values in logits:
-        assert row.draw is not None, "a row that wants a token needs a draw"
-        if bias and i in bias:
-            where, what = bias[i]
-            values[where] += what
-        mask = None if bitmask is None else unpack_mask(bitmask[i], values.size)
-        picked = pick(values, row.draw, mask)
-        if picked is None:
-            return None
-        picks.append(picked)
-    return picks

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from portico_engine.errors import ModelError
+from portico_engine.errors import ModelError, UnsupportedModel
 from portico_engine.weights.model_file import ModelFile
 
 
@@ -126,7 +126,7 @@ def read_config(file: ModelFile) -> DecoderConfig:
     arch = file.get("general.architecture", str)
     family = _FAMILIES.get(arch)
     if family is None:
-        raise ModelError(
+        raise UnsupportedModel(
             f"{file.path}: the architecture {arch!r} is not supported; supported are {', '.join(_FAMILIES)} "
             "(Llama, SmolLM, Mistral, Mixtral, TinyLlama and the like are 'llama')"
         )
@@ -177,7 +177,7 @@ def _read_rope(file: ModelFile, arch: str) -> RopeConfig:
     if kind == "longrope":
         return RopeConfig(base, dimensions=dimensions, magnitude=magnitude, long_beyond=original)
     if kind != "none":
-        raise ModelError(
+        raise UnsupportedModel(
             f"{file.path}: rotary scaling of type {kind!r} is not supported; "
             "'none', 'linear', 'yarn' and 'longrope' are, and factors as a tensor"
         )
@@ -232,7 +232,7 @@ def _check(file: ModelFile, config: DecoderConfig) -> None:
             f"{file.path}: rotary embedding over {config.rotary_dim} of {config.head_dim} dimensions makes no sense"
         )
     if file.get(f"{arch}.attention.value_length", int, config.head_dim) != config.head_dim:
-        raise ModelError(f"{file.path}: keys and values of different sizes are not supported")
+        raise UnsupportedModel(f"{file.path}: keys and values of different sizes are not supported")
     _check_rope(file, arch, config.rope)
 
 

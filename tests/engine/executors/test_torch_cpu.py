@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.fakes import Shelf
 from portico_engine import SamplingParams
 from portico_engine.executors.protocol import Copy, Load, Row, Save, StepPlan
 from portico_engine.executors.torch_cpu import TorchCPUExecutor
@@ -43,19 +44,6 @@ def test_a_copied_tail_continues_like_the_original(executor: TorchCPUExecutor) -
     original = executor.submit(StepPlan((scored(PROMPT[20:24], 20, (0, 1)),))).logits.copy()
     copied = executor.submit(StepPlan((scored(PROMPT[20:24], 20, (0, 15)),), (Copy(1, 15, 4),))).logits
     np.testing.assert_array_equal(copied, original)
-
-
-class Shelf:
-    """A block store in memory."""
-
-    def __init__(self) -> None:
-        self.content: dict[bytes, bytes] = {}
-
-    def put(self, key: bytes, content: bytes) -> None:
-        self.content[key] = content
-
-    def get(self, key: bytes) -> memoryview:
-        return memoryview(self.content[key])
 
 
 def test_a_saved_block_loaded_into_another_executor_continues_like_the_original(

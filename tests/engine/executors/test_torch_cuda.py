@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine.fakes import Shelf
 from portico_engine import Engine, ModelError, Request, SamplingParams
 from portico_engine.executors.protocol import Copy, Load, Row, Save, StepPlan
 from portico_engine.executors.torch_cpu import TorchCPUExecutor
@@ -150,19 +151,6 @@ def test_greedy_answers_are_the_cpus_or_part_at_a_near_tie(smollm2_path: Path) -
                 f"{question} parts after {k} tokens, where the CPU's is likelier by {own - other:.2f} nats"
             )
     assert parted < len(QUESTIONS)
-
-
-class Shelf:
-    """A block store in memory."""
-
-    def __init__(self) -> None:
-        self.content: dict[bytes, bytes] = {}
-
-    def put(self, key: bytes, content: bytes) -> None:
-        self.content[key] = content
-
-    def get(self, key: bytes) -> bytes:
-        return self.content[key]
 
 
 def test_blocks_that_were_saved_and_loaded_continue_like_the_originals(executor, tiny_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -1,0 +1,26 @@
+"""Starts an engine where it is safe: in a thread of this process, or, where llama.cpp runs the model and could take the process
+with it, in one of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+
+if TYPE_CHECKING:
+    from portico_engine import EngineClient, Progress
+
+
+async def start_engine(
+    path: Path, options: Mapping[str, Any], report: Progress = lambda _stage, _fraction: None
+) -> EngineClient:
+    """With `Engine.load`'s options; the caller closes it. `report` is called on any thread. Raises EngineError."""
+    from portico_engine import AsyncEngine, EngineProcess, loader, needs_process
+
+    load = loader(path, **options)
+    if await anyio.to_thread.run_sync(needs_process, path, options.get("executor", "auto")):
+        return await EngineProcess.open(load, report)
+    engine = await anyio.to_thread.run_sync(load, report, abandon_on_cancel=True)
+    return await AsyncEngine(engine).__aenter__()
