@@ -85,12 +85,14 @@ class Engine:
         kv_dir_bytes: int = KV_DIR_BYTES,
         progress: Progress | None = None,
     ) -> Engine:
-        """Load a GGUF file; blocks until it is ready to answer. `progress(stage, fraction)` is called on this thread.
+        """Load a GGUF file or a Hugging Face folder; blocks until it is ready. `progress(stage, fraction)` is called on this
+        thread.
 
-        `executor` "auto" takes an NVIDIA GPU where there is one, "torch-cpu" and "torch-cuda" leave no choice. `context` None
-        takes the model's own, as far as memory allows. The KV of prefixes that requests ask to `keep`, or that came again and
-        again, survives this process in `kv_dir`, which grows to `kv_dir_bytes`; None keeps nothing. Raises ModelError for a
-        file that can't be run, RequestError for an option that makes no sense.
+        `executor` "auto" takes torch on an NVIDIA GPU where there is one, else on the CPU, and llama.cpp for what torch has no
+        decoder for; "torch-cpu", "torch-cuda" and "llama_cpp" leave no choice. llama.cpp can crash a process: see
+        `needs_process`. `context` None takes the model's own, as far as memory allows. The KV of prefixes that requests ask to
+        `keep`, or that came again and again, survives this process in `kv_dir`, which grows to `kv_dir_bytes`; None keeps
+        nothing. Raises ModelError for a file that can't be run, RequestError for an option that makes no sense.
         """
         from portico_engine.loading import load_engine
 
