@@ -32,6 +32,7 @@ SUMMARIES = {
     "server": "Run one of Portico's own MCP servers.",
     "config": "Print the entry that adds Portico to an MCP host.",
     "model": "Show or install the default model.",
+    "audit": "Show the log of tool calls.",
     "grammar": "Show the grammar that tools, a schema or a GBNF file compile to.",
     "doctor": "Check this machine: Python, libraries, model, servers.",
 }

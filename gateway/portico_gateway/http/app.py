@@ -18,8 +18,10 @@ from mcp.server.transport_security import RequestBodyLimitMiddleware, TransportS
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from portico_gateway.approvals import Approvals
 from portico_gateway.http import errors
 from portico_gateway.http.answering import Answering, model_not_found
+from portico_gateway.http.approvals import approvals_router
 from portico_gateway.http.chat import ChatEndpoint
 from portico_gateway.http.messages import MessagesEndpoint
 from portico_gateway.http.messages_schemas import CountRequest, MessagesRequest
@@ -41,6 +43,7 @@ def create_app(
     *,
     security: TransportSecuritySettings,
     load_timeout: float = 60.0,
+    approvals: Approvals | None = None,
 ) -> FastAPI:
     """The application over these parts, which it starts and ends. `security` says which Host and Origin are answered."""
 
@@ -51,12 +54,12 @@ def create_app(
             if model is not None:
                 await stack.enter_async_context(model.running())
             await stack.enter_async_context(gateway.server.session_manager.run())
-            announcing = asyncio.create_task(gateway.announce_changes(), name="announce changes")
+            beside = asyncio.create_task(gateway.run(), name="gateway")
             try:
                 yield
             finally:
-                announcing.cancel()
-                await asyncio.gather(announcing, return_exceptions=True)
+                beside.cancel()
+                await asyncio.gather(beside, return_exceptions=True)
 
     # Without the documentation pages, which load their scripts from elsewhere; /openapi.json stays.
     app = FastAPI(title="Portico", lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -70,6 +73,8 @@ def create_app(
     _add_openai(app, answering, model)
     _add_responses(app, answering)
     _add_anthropic(app, answering)
+    if approvals is not None:
+        app.include_router(approvals_router(approvals))
 
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:
