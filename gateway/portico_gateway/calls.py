@@ -19,7 +19,7 @@ from portico_gateway.approvals import Approval, Approvals, call_digest
 from portico_gateway.audit import AuditLog, Record
 from portico_gateway.caller import Caller, asked_for
 from portico_gateway.catalog import CatalogTool
-from portico_gateway.errors import ConsentRefused, ConsentRequired, GatewayError, ToolDenied
+from portico_gateway.errors import ConsentRefused, ConsentRequired, GatewayError, ToolDenied, UnknownName
 from portico_gateway.policy import Policy, Verdict
 from portico_gateway.upstreams import Upstreams
 
@@ -103,7 +103,10 @@ class Calls:
             approve = await caller.consent(record)
         except MCPError as error:
             raise GatewayError(f"{record.tool} needs a person's consent, and the host could not ask for it: {error}") from error
-        self.approvals.decide(record.id, approve=approve, channel=caller.channel)
+        try:
+            self.approvals.decide(record.id, approve=approve, channel=caller.channel)
+        except UnknownName:  # the answer took longer than a record lives
+            raise ConsentRefused(record.tool) from None
 
     def _not_asked(self, record: Approval) -> ConsentRequired:
         if not self._takes_approvals:

@@ -130,9 +130,14 @@ class Questions:
         required = mcp_types.MissingRequiredClientCapabilityErrorData(required_capabilities=needed)
         return ErrorData(
             code=mcp_types.MISSING_REQUIRED_CLIENT_CAPABILITY,
-            message=f"server {self._server!r} {what}, and neither the caller nor this gateway can answer that",
+            message=f"server {self._server!r} {what}, and {self._why_nobody()}",
             data=required.model_dump(mode="json", by_alias=True, exclude_none=True),
         )
+
+    def _why_nobody(self) -> str:
+        if len(self._calls) > 1 and self._call() is None:
+            return "it does not say for which call, while several callers are at work there"
+        return "neither the caller nor this gateway can answer that"
 
 
 @contextmanager

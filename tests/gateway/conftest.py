@@ -12,6 +12,7 @@ import pytest
 from portico_gateway.specs import UpstreamSpec
 
 SAMPLE = Path(__file__).with_name("sample_server.py")
+ASKING = Path(__file__).with_name("asking_server.py")
 
 
 @pytest.fixture(scope="module")
@@ -31,5 +32,15 @@ def sample() -> Callable[..., UpstreamSpec]:
 
     def make(name: str, *args: str, **fields: Any) -> UpstreamSpec:
         return UpstreamSpec(name, command=sys.executable, args=(str(SAMPLE), name, *args), **fields)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def asking() -> Callable[..., UpstreamSpec]:
+    """`asking(era)`: the spec of a server named "asks" whose tools ask back."""
+
+    def make(era: str, *args: str, **fields: Any) -> UpstreamSpec:
+        return UpstreamSpec("asks", command=sys.executable, args=(str(ASKING), *args), era=era, **fields)  # type: ignore[arg-type]
 
     return make
