@@ -13,6 +13,7 @@ from typing import Any
 
 import mcp_types
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import principal_components
 from mcp.server.context import ServerRequestContext
 from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.message import ServerMessageMetadata
@@ -62,7 +63,10 @@ def _caller(ctx: Context, capabilities: mcp_types.ClientCapabilities, ask: Ask |
 
 def _principal(ctx: Context) -> str:
     user = ctx.request.scope.get("user") if ctx.request is not None else None
-    return user.access_token.client_id if isinstance(user, AuthenticatedUser) else "local"
+    if not isinstance(user, AuthenticatedUser):
+        return "local"
+    client, _, subject = principal_components(user.access_token)
+    return f"{client}/{subject}" if subject else client
 
 
 def _session(ctx: Context) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,3 +46,16 @@ def asking() -> Callable[..., UpstreamSpec]:
         return UpstreamSpec("asks", command=sys.executable, args=(str(ASKING), *args), era=era, **fields)  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture
+def asking_http() -> Iterator[Callable[[], UpstreamSpec]]:
+    """A server like `asking`'s over Streamable HTTP, as a subprocess that ends with the test; call it for its spec."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, str(ASKING), "--http", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert any("Uvicorn running" in line for line in process.stderr)
+        yield lambda: UpstreamSpec("asks", transport="http", url=f"http://127.0.0.1:{port}/mcp")
+        process.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import signal
 import sys
 import threading
@@ -70,15 +71,26 @@ def run_server(config: PorticoConfig, specs: Sequence[UpstreamSpec], *, with_mod
             security=rules,
             load_timeout=config.serve.load_timeout,
             approvals=calls.approvals,
+            keys=config.keys,
+            oauth=config.oauth,
         )
         options = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE, server_header=False)
         server = uvicorn.Server(options)
         where = f"http://{f'[{config.serve.host}]' if ':' in config.serve.host else config.serve.host}:{port}"
         _say(f"OpenAI API on {where}/v1, MCP on {where}/mcp" + (f"; loading {model.name}" if model else "; without a model"))
+        if not (_is_loopback(config.serve.host) or config.keys or config.oauth.issuer):
+            _say(f"whoever reaches {config.serve.host} is served: there are no keys in portico.toml (portico key new NAME)")
         with _stopped_by_sigterm():
             server.run(sockets=[sock])
     if ended and ended[0].state == "failed":
         raise ServeFailed(f"the model can't be loaded: {ended[0].error}")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @contextmanager
