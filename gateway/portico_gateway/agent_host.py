@@ -10,8 +10,12 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from portico_engine import Tool
+from portico_gateway.caller import Caller
+from portico_gateway.calls import Calls
+from portico_gateway.catalog import CatalogTool
 from portico_gateway.errors import GatewayError, UpstreamFault
 from portico_gateway.names import outward_uri
+from portico_gateway.policy import Verdict
 from portico_gateway.router import Router
 from portico_gateway.upstreams import Upstreams
 
@@ -19,9 +23,21 @@ from portico_gateway.upstreams import Upstreams
 class UpstreamHost:
     """See `ToolHost`. Tools are in the catalog's order, which is the configuration's."""
 
-    def __init__(self, upstreams: Upstreams, order: Sequence[str] | None = None) -> None:
-        """`order` rearranges the tools by name, for experiments; what it doesn't name comes last."""
+    def __init__(
+        self,
+        upstreams: Upstreams,
+        order: Sequence[str] | None = None,
+        *,
+        calls: Calls | None = None,
+        caller: Caller | None = None,
+    ) -> None:
+        """`order` rearranges the tools by name, for experiments; what it doesn't name comes last.
+
+        `caller` is who the model works for. Where that side can't be asked for consent, tools that need it are not offered.
+        """
         self._upstreams = upstreams
+        self._calls = calls or Calls(upstreams)
+        self._caller = caller or Caller(client="portico ask")
         self._place = {name: i for i, name in enumerate(order or ())}
 
     def tools(self) -> Sequence[Tool]:
@@ -32,9 +48,13 @@ class UpstreamHost:
                 dict(entry.local_schema or entry.tool.input_schema),
             )
             for entry in self._upstreams.catalog.tools
-            if _is_safe(entry.tool)
+            if self._offers(entry)
         ]
         return sorted(entries, key=lambda tool: self._place.get(tool.name, len(self._place)))
+
+    def _offers(self, entry: CatalogTool) -> bool:
+        verdict = self._calls.policy.ruling(entry.name, entry.tool).verdict
+        return verdict is Verdict.ALLOW or (verdict is Verdict.ASK and self._caller.consent is not None)
 
     def server_of(self, tool: str) -> str:
         return self._upstreams.catalog.tool(tool).server
@@ -50,7 +70,7 @@ class UpstreamHost:
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
         try:
-            return await self._upstreams.call_tool(name, dict(arguments))
+            return await self._calls.call_tool(name, dict(arguments), self._caller)
         except MCPError as error:
             raise UpstreamFault(self.server_of(name), f"answered with an error: {error}") from None
 
@@ -60,11 +80,6 @@ class UpstreamHost:
         except MCPError as error:
             raise GatewayError(f"{uri} can't be read: {error}") from None
         return "\n".join(block.text for block in result.contents if isinstance(block, types.TextResourceContents))
-
-
-def _is_safe(tool: types.Tool) -> bool:
-    """Read-only by its server's word. Others need a person's consent, which this loop has no way to ask for."""
-    return tool.annotations is not None and bool(tool.annotations.read_only_hint)
 
 
 def router_of(host: UpstreamHost) -> Router:

@@ -14,10 +14,11 @@ import anyio.to_thread
 import mcp_types as types
 from mcp.shared.dispatcher import ProgressFnT
 
+from portico_gateway.caller import Caller
+from portico_gateway.calls import Calls
 from portico_gateway.engine_start import start_engine
 from portico_gateway.errors import GatewayError
 from portico_gateway.mcp_server import OwnTool
-from portico_gateway.upstreams import Upstreams
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient
@@ -83,8 +84,8 @@ class LateEngine:
             await self._stack.aclose()
 
 
-def ask_tool(upstreams: Upstreams, engine: GetEngine) -> OwnTool:
-    """The tool, answering through `upstreams` with the engine that `engine` gives."""
+def ask_tool(calls: Calls, engine: GetEngine) -> OwnTool:
+    """The tool, answering through `calls` with the engine that `engine` gives. It calls nothing that needs consent."""
 
     async def call(arguments: dict[str, Any], progress: ProgressFnT | None) -> types.CallToolResult:
         question = arguments.get("question")
@@ -92,19 +93,17 @@ def ask_tool(upstreams: Upstreams, engine: GetEngine) -> OwnTool:
             raise GatewayError("'question' must be a text that is not empty")
         if progress is not None:
             await progress(0.0, None, "loading the model")
-        return await _answer(upstreams, await engine(), question.strip(), progress)
+        return await _answer(calls, await engine(), question.strip(), progress)
 
     return OwnTool(TOOL, call)
 
 
-async def _answer(
-    upstreams: Upstreams, engine: EngineClient, question: str, progress: ProgressFnT | None
-) -> types.CallToolResult:
+async def _answer(calls: Calls, engine: EngineClient, question: str, progress: ProgressFnT | None) -> types.CallToolResult:
     from portico_engine import EngineDied, EngineError
     from portico_gateway.agent import Agent, CallStarted, Finished
     from portico_gateway.agent_host import UpstreamHost, router_of
 
-    host = UpstreamHost(upstreams)
+    host = UpstreamHost(calls.upstreams, calls=calls, caller=Caller(client="ask"))
     router = await anyio.to_thread.run_sync(router_of, host)
     steps = 0
     try:

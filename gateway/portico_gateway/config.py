@@ -15,22 +15,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from portico_gateway.errors import ConfigError
 from portico_gateway.host_json import read_host_json
 from portico_gateway.locate import json_line, toml_line
+from portico_gateway.sections import AuditConfig, KeyConfig, OAuthConfig, PolicyConfig, Section
 from portico_gateway.specs import UpstreamSpec
 
 FILE_NAME = "portico.toml"
 _PREFIX = "PORTICO_"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ModelConfig(_Section):
+class ModelConfig(Section):
     """[model]: which model answers, and how it is run."""
 
     name: str = Field(default="smollm2", description="a known name, or a path of a GGUF file")
@@ -41,7 +38,7 @@ class ModelConfig(_Section):
     )
 
 
-class ServeConfig(_Section):
+class ServeConfig(Section):
     """[serve]: the HTTP side."""
 
     host: str = "127.0.0.1"
@@ -53,7 +50,7 @@ class ServeConfig(_Section):
     load_timeout: float = Field(default=60.0, gt=0, description="seconds a request waits for the model to load before 503")
 
 
-class GatewayConfig(_Section):
+class GatewayConfig(Section):
     """[gateway]: the MCP side."""
 
     list_timeout: float = Field(
@@ -61,23 +58,23 @@ class GatewayConfig(_Section):
     )
 
 
-class LogConfig(_Section):
+class LogConfig(Section):
     """[log]: where and how much."""
 
     dir: Path | None = None
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class ServerConfig(_Section):
+class ServerConfig(Section):
     """[servers.NAME]: one MCP server, by command or by URL."""
 
     type: Literal["stdio", "http", "sse"] | None = None
     command: str = ""
-    args: list[str] = []
-    env: dict[str, str] = {}
+    args: list[str] = Field(default=[])
+    env: dict[str, str] = Field(default={})
     cwd: str | None = None
     url: str = ""
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field(default={})
     era: Literal["auto", "legacy", "modern"] = "auto"
     start_timeout: float = Field(default=30.0, gt=0)
     call_timeout: float = Field(default=60.0, gt=0)
@@ -111,14 +108,18 @@ class ServerConfig(_Section):
         )
 
 
-class PorticoConfig(_Section):
+class PorticoConfig(Section):
     """The whole. `servers` is in the file's order, which is the order of the tools."""
 
     model: ModelConfig = ModelConfig()
     serve: ServeConfig = ServeConfig()
     gateway: GatewayConfig = GatewayConfig()
+    policy: PolicyConfig = PolicyConfig()
+    audit: AuditConfig = AuditConfig()
+    oauth: OAuthConfig = OAuthConfig()
     log: LogConfig = LogConfig()
-    servers: dict[str, ServerConfig] = {}
+    keys: dict[str, KeyConfig] = Field(default={})
+    servers: dict[str, ServerConfig] = Field(default={})
 
     def specs(self) -> tuple[UpstreamSpec, ...]:
         """The enabled servers, in order."""
@@ -188,7 +189,7 @@ def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, tuple[str, 
     if environ.get("PORTICO_MODEL"):
         found.append(("PORTICO_MODEL", ("model", "name"), environ["PORTICO_MODEL"]))
     for section, field in PorticoConfig.model_fields.items():
-        if not (isinstance(field.annotation, type) and issubclass(field.annotation, _Section)):
+        if not (isinstance(field.annotation, type) and issubclass(field.annotation, Section)):
             continue
         for key, inner in field.annotation.model_fields.items():
             variable = f"{_PREFIX}{section}_{key}".upper()
@@ -237,7 +238,7 @@ def _unknown_key(key: Sequence[str | int]) -> str:
         if field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             section = field.annotation
         elif part != key[0]:
-            section = ServerConfig  # servers.NAME
+            section = KeyConfig if key[0] == "keys" else ServerConfig  # keys.NAME, servers.NAME
     known = list(section.model_fields)
     close = difflib.get_close_matches(str(key[-1]), known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"

@@ -2,7 +2,11 @@
 
     GatewayError
     ├── ConfigError             portico.toml, an mcpServers JSON or a PORTICO_* variable; names file, line and key
-    ├── UnknownName             a tool, prompt or resource that no upstream offers
+    ├── UnknownName             a tool, prompt, resource or approval that isn't there
+    ├── PolicyError             a call that was not made, because of the policy
+    │   ├── ToolDenied          the policy forbids it
+    │   ├── ConsentRequired     a person has to approve it first; carries the approval's id where one can be given later
+    │   └── ConsentRefused      a person was asked and did not approve it
     └── UpstreamError           an MCP server behind the gateway; names the server
         ├── UpstreamUnavailable it isn't up: still starting, failed to start, or its circuit is open
         ├── UpstreamDied        its process or connection ended, at start or in the middle of a call
@@ -34,12 +38,38 @@ class ConfigError(GatewayError):
 
 
 class UnknownName(GatewayError):
-    """No upstream offers what was asked for."""
+    """Nothing here has the name that was asked for."""
 
     def __init__(self, kind: str, name: str) -> None:
         super().__init__(f"no {kind} is named {name!r}")
         self.kind = kind
         self.name = name
+
+
+class PolicyError(GatewayError):
+    """The call was not made: the policy or a person said no, or nobody could be asked."""
+
+
+class ToolDenied(PolicyError):
+    """The policy forbids the tool."""
+
+    def __init__(self, tool: str, reason: str) -> None:
+        super().__init__(f"{tool} is not allowed here: {reason}")
+
+
+class ConsentRequired(PolicyError):
+    """A person has to approve the call first. `approval` is the id to approve; None where this process takes no approvals."""
+
+    def __init__(self, tool: str, reason: str, how: str, approval: str | None = None) -> None:
+        super().__init__(f"{tool} needs a person's consent ({reason}); {how}")
+        self.approval = approval
+
+
+class ConsentRefused(PolicyError):
+    """A person was asked and did not approve the call."""
+
+    def __init__(self, tool: str) -> None:
+        super().__init__(f"the user did not allow this call of {tool}")
 
 
 class UpstreamError(GatewayError):

@@ -29,8 +29,12 @@ from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from portico_gateway.caller import Caller, asked_for
+from portico_gateway.calls import Calls
 from portico_gateway.catalog import CatalogPrompt, Kind
 from portico_gateway.errors import GatewayError, UnknownName, UpstreamError
+from portico_gateway.exchanges import Exchanges
+from portico_gateway.host_caller import Operation, with_caller
 from portico_gateway.names import outward_uri
 from portico_gateway.upstreams import Upstreams
 
@@ -53,10 +57,21 @@ class OwnTool:
 
 
 class Gateway:
-    """One MCP server over all upstreams. `server` is the SDK's; `announce_changes` must run beside it."""
+    """One MCP server over all upstreams. `server` is the SDK's; `run` must run beside it."""
 
-    def __init__(self, upstreams: Upstreams, *, own_tools: Sequence[OwnTool] = (), list_timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        upstreams: Upstreams,
+        *,
+        calls: Calls | None = None,
+        own_tools: Sequence[OwnTool] = (),
+        list_timeout: float = 10.0,
+    ) -> None:
+        """Tools are called through `calls`; without one, under the default policy and without an audit log."""
         self._upstreams = upstreams
+        self._calls = calls or Calls(upstreams)
+        self._patience = self._calls.policy.config.approval_seconds
+        self._exchanges = Exchanges(self._patience)
         self._catalog = upstreams.catalog
         self._own = {own.tool.name: own for own in own_tools}
         self._list_timeout = list_timeout
@@ -83,14 +98,22 @@ class Gateway:
         )
         self.server.middleware.append(self._note_handshakes)
 
+    async def run(self) -> None:
+        """Announce changes and keep calls that wait for a host's answers, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._announce_changes)
+            tasks.start_soon(self._exchanges.run)
+
+    async def _with_caller(self, ctx: Context, params: mcp_types.InputResponseRequestParams, operation: Operation) -> Any:
+        return await with_caller(ctx, self._exchanges, params, self._patience, operation)
+
     # -- change notifications
 
     def _on_change(self, kinds: frozenset[Kind]) -> None:
         self._changed |= kinds
         self._change.set()
 
-    async def announce_changes(self) -> None:
-        """Tell every client when a list changed, until cancelled."""
+    async def _announce_changes(self) -> None:
         while True:
             await self._change.wait()
             await anyio.sleep(_COALESCE)
@@ -128,16 +151,19 @@ class Gateway:
             return self._own[name].tool.input_schema
         return next((entry.tool.input_schema for entry in self._catalog.tools if entry.name == name), None)
 
-    async def _call_tool(self, ctx: Context, params: mcp_types.CallToolRequestParams) -> mcp_types.CallToolResult:
-        progress = ctx.session.report_progress  # does nothing where the caller did not ask for progress
+    async def _call_tool(self, ctx: Context, params: mcp_types.CallToolRequestParams) -> Any:
         arguments = params.arguments or {}
         try:
             if own := self._own.get(params.name):
-                return await own.call(arguments, progress)
+                return await own.call(arguments, ctx.session.report_progress)
             if self._input_schema(params.name) is None:
                 await self._upstreams.ready(self._list_timeout)
             server = self._catalog.tool(params.name).server
-            return _outward(server, await self._upstreams.call_tool(params.name, arguments, progress=progress))
+
+            async def call(caller: Caller, progress: ProgressFnT) -> mcp_types.CallToolResult:
+                return _outward(server, await self._calls.call_tool(params.name, arguments, caller, progress=progress))
+
+            return await self._with_caller(ctx, params, call)
         except UnknownName as error:
             raise MCPError(mcp_types.INVALID_PARAMS, f"Unknown tool: {params.name}") from error
         except GatewayError as error:
@@ -151,13 +177,18 @@ class Gateway:
         prompts = [entry.prompt.model_copy(update={"name": entry.name}) for entry in self._catalog.prompts]
         return mcp_types.ListPromptsResult(prompts=prompts)
 
-    async def _get_prompt(self, ctx: Context, params: mcp_types.GetPromptRequestParams) -> mcp_types.GetPromptResult:
+    async def _get_prompt(self, ctx: Context, params: mcp_types.GetPromptRequestParams) -> Any:
         with _as_protocol_errors(ctx):
             await self._upstreams.ready(self._list_timeout)
             server = _fitting(self._catalog.prompt(params.name), params.arguments or {}).server
-            result = await self._upstreams.get_prompt(params.name, params.arguments)
-            messages = [m.model_copy(update={"content": _outward_block(server, m.content)}) for m in result.messages]
-            return result.model_copy(update={"messages": messages})
+
+            async def get(caller: Caller, progress: ProgressFnT) -> mcp_types.GetPromptResult:
+                with asked_for(caller):
+                    result = await self._upstreams.get_prompt(params.name, params.arguments)
+                messages = [m.model_copy(update={"content": _outward_block(server, m.content)}) for m in result.messages]
+                return result.model_copy(update={"messages": messages})
+
+            return await self._with_caller(ctx, params, get)
 
     async def _list_resources(
         self, ctx: Context, params: mcp_types.PaginatedRequestParams | None
@@ -177,13 +208,18 @@ class Gateway:
             ]
         )
 
-    async def _read_resource(self, ctx: Context, params: mcp_types.ReadResourceRequestParams) -> mcp_types.ReadResourceResult:
+    async def _read_resource(self, ctx: Context, params: mcp_types.ReadResourceRequestParams) -> Any:
         with _as_protocol_errors(ctx, params.uri):
             await self._upstreams.ready(self._list_timeout)
             server, _ = self._catalog.resource_owner(params.uri)
-            result = await self._upstreams.read_resource(params.uri)
-            contents = [part.model_copy(update={"uri": outward_uri(server, part.uri)}) for part in result.contents]
-            return result.model_copy(update={"contents": contents})
+
+            async def read(caller: Caller, progress: ProgressFnT) -> mcp_types.ReadResourceResult:
+                with asked_for(caller):
+                    result = await self._upstreams.read_resource(params.uri)
+                contents = [part.model_copy(update={"uri": outward_uri(server, part.uri)}) for part in result.contents]
+                return result.model_copy(update={"contents": contents})
+
+            return await self._with_caller(ctx, params, read)
 
     async def _complete(self, ctx: Context, params: mcp_types.CompleteRequestParams) -> mcp_types.CompleteResult:
         with _as_protocol_errors(ctx):

@@ -14,8 +14,13 @@ from anyio.abc import TaskGroup
 from portico_engine import EngineClient, EngineError, find_model
 from portico_gateway.agent import Agent
 from portico_gateway.agent_host import UpstreamHost, embedder, router_of
+from portico_gateway.audit import AuditLog
+from portico_gateway.caller import Caller
+from portico_gateway.calls import Calls
 from portico_gateway.engine_start import start_engine
+from portico_gateway.policy import Policy
 from portico_gateway.router import Router
+from portico_gateway.sections import PolicyConfig
 from portico_gateway.specs import UpstreamSpec
 from portico_gateway.upstreams import Upstreams
 
@@ -48,8 +53,13 @@ async def open_session(
     options: Mapping[str, Any] | None = None,
     order: Sequence[str] | None = None,
     raw: bool = False,
+    policy: PolicyConfig | None = None,
+    audit: AuditLog | None = None,
+    caller: Caller | None = None,
 ) -> AsyncIterator[Session]:
     """Start the servers, load the model meanwhile with `Engine.load`'s `options`, build the router.
+
+    The model calls tools for `caller`, under `policy`, and `audit` hears of it.
 
     Raises ModelError where there is no such model.
     """
@@ -78,7 +88,8 @@ async def open_session(
                 update(status.name, f"{status.tools} tools" if status.error is None else "failed")
         if failed:
             raise failed[0]
-        host = UpstreamHost(upstreams, order)
+        calls = Calls(upstreams, policy=Policy(policy), audit=audit)
+        host = UpstreamHost(upstreams, order, calls=calls, caller=caller)
         router = router_of(host)
         engine = engines[0]
         yield Session(Agent(engine, host, router, raw=raw), host, upstreams, engine, router, engine.info.name)

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from portico_gateway.ask_tool import LateEngine, ask_tool
+from portico_gateway.audit import audit_log
+from portico_gateway.calls import Calls
 from portico_gateway.config import PorticoConfig
 from portico_gateway.engine_libraries import missing_libraries
 from portico_gateway.engine_options import load_options
 from portico_gateway.errors import ConfigError
 from portico_gateway.mcp_server import Gateway
+from portico_gateway.policy import Policy
+from portico_gateway.sampling import LocalSampler
 from portico_gateway.specs import UpstreamSpec
 from portico_gateway.transports import nesting
 from portico_gateway.upstreams import Upstreams
@@ -26,16 +30,20 @@ async def serve_gateway(config: PorticoConfig, specs: Sequence[UpstreamSpec], lo
     """
     if nesting() >= MOST_NESTED:
         raise ConfigError("portico was started by portico again and again: does its configuration name portico itself?")
-    upstreams = Upstreams(specs, log_dir=log_dir)
     engine = LateEngine(config.model.name, load_options(config.model))
-    own = [ask_tool(upstreams, engine.get)] if not missing_libraries() else []
-    gateway = Gateway(upstreams, own_tools=own, list_timeout=config.gateway.list_timeout)
+    has_model = not missing_libraries()
+    sampler = LocalSampler(engine.get) if has_model and config.policy.local_sampling else None
+    upstreams = Upstreams(specs, log_dir=log_dir, sampler=sampler)
+    with audit_log(config.audit) as audit:
+        calls = Calls(upstreams, policy=Policy(config.policy), audit=audit)
+        own = [ask_tool(calls, engine.get)] if has_model else []
+        gateway = Gateway(upstreams, calls=calls, own_tools=own, list_timeout=config.gateway.list_timeout)
 
-    async def beside() -> None:
-        try:
-            async with upstreams:
-                await gateway.announce_changes()
-        finally:
-            await engine.aclose()
+        async def beside() -> None:
+            try:
+                async with upstreams:
+                    await gateway.run()
+            finally:
+                await engine.aclose()
 
-    await serve_stdio(gateway.server, beside=beside)
+        await serve_stdio(gateway.server, beside=beside)

@@ -26,6 +26,7 @@ from portico_gateway.breaker import Breaker
 from portico_gateway.catalog import Catalog
 from portico_gateway.errors import UpstreamDied, UpstreamError, UpstreamFault, UpstreamTimeout, UpstreamUnavailable
 from portico_gateway.listing import fetch
+from portico_gateway.questions import Questions, Sampler
 from portico_gateway.specs import UpstreamSpec
 from portico_gateway.transports import Link, open_transport
 
@@ -58,8 +59,9 @@ class State(enum.StrEnum):
 class Upstream:
     """One server. `run` is its life; the rest may be called from any task of the same event loop."""
 
-    def __init__(self, spec: UpstreamSpec, catalog: Catalog, log_dir: Path) -> None:
+    def __init__(self, spec: UpstreamSpec, catalog: Catalog, log_dir: Path, sampler: Sampler | None = None) -> None:
         self.spec = spec
+        self._questions = Questions(spec.name, sampler)
         self.state = State.STARTING
         self.error: UpstreamError | None = None
         self.restarts = 0
@@ -122,6 +124,9 @@ class Upstream:
                 cache=None,  # the catalog is the cache
                 client_info=_CLIENT_INFO,
                 message_handler=self._on_message,
+                elicitation_callback=self._questions.elicitation,
+                sampling_callback=self._questions.sampling,
+                list_roots_callback=self._questions.roots,
             ) as client:
                 self.pid = link.pid
                 self.protocol_version = client.protocol_version
@@ -220,7 +225,8 @@ class Upstream:
     # -- calls
 
     async def use(self, operation: Callable[[Client], Awaitable[_T]], timeout: float | None = None) -> _T:
-        """Run one operation on the connection, under a deadline (seconds; default: the spec's).
+        """Run one operation on the connection, under a deadline (seconds; default: the spec's) that doesn't count the time
+        in which the server waits for an answer to its own question.
 
         Raises UpstreamError for what is wrong with the server, MCPError for what the server itself answered as an error.
         Cancelling the caller cancels the request at the server.
@@ -234,7 +240,7 @@ class Upstream:
         try:
             client = await self._ready_client(min(timeout, WAIT_FOR_START))
             link = self._link
-            with anyio.move_on_after(timeout) as deadline:
+            with anyio.move_on_after(timeout) as deadline, self._questions.during(deadline, timeout):
                 result = await operation(client)
         except MCPError as error:
             if error.code in (mcp_types.CONNECTION_CLOSED, mcp_types.REQUEST_TIMEOUT):

@@ -21,6 +21,7 @@ from mcp.shared.dispatcher import ProgressFnT
 from portico_gateway.catalog import Catalog
 from portico_gateway.errors import ConfigError, UnknownName
 from portico_gateway.logs import log_folder
+from portico_gateway.questions import Sampler
 from portico_gateway.specs import UpstreamSpec, default_specs
 from portico_gateway.upstream import State, Upstream
 
@@ -48,12 +49,13 @@ class Upstreams:
     Must be entered and left in the same task. Everything else may be called from any task of the event loop.
     """
 
-    def __init__(self, specs: Sequence[UpstreamSpec], *, log_dir: Path | None = None) -> None:
+    def __init__(self, specs: Sequence[UpstreamSpec], *, log_dir: Path | None = None, sampler: Sampler | None = None) -> None:
+        """`sampler` answers servers' sampling requests where the caller can't."""
         names = [spec.name for spec in specs]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ConfigError(f"two servers are named {twice!r}; names must differ", key=f"servers.{twice}")
         self.catalog = Catalog(names)
-        self._servers = {spec.name: Upstream(spec, self.catalog, log_dir or log_folder()) for spec in specs}
+        self._servers = {spec.name: Upstream(spec, self.catalog, log_dir or log_folder(), sampler) for spec in specs}
         self._tasks: TaskGroup | None = None
 
     async def __aenter__(self) -> Upstreams:

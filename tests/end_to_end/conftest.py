@@ -30,7 +30,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         cwd=folder,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PORTICO_LOG_DIR": str(folder / ".logs"), "XDG_CACHE_HOME": str(folder / ".cache")},
+        env={
+            **os.environ,
+            "PORTICO_LOG_DIR": str(folder / ".logs"),
+            "PORTICO_AUDIT_FILE": str(folder / ".audit.db"),
+            "XDG_CACHE_HOME": str(folder / ".cache"),
+        },
     )
     assert process.stderr is not None
     with process.stderr:

@@ -16,13 +16,13 @@ from typing import Any
 import anyio
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
-from mcp_types import Completion
+from mcp_types import Completion, ToolAnnotations
 
 
 def build(name: str, pid_file: Path | None) -> MCPServer[Any]:
     server: MCPServer[Any] = MCPServer(name)
 
-    @server.tool()
+    @server.tool(annotations=ToolAnnotations(read_only_hint=True))
     def add(a: int, b: int) -> int:
         """Add two numbers."""
         return a + b
@@ -55,7 +55,7 @@ def build(name: str, pid_file: Path | None) -> MCPServer[Any]:
         print(f"fatal: told to die with {code}", file=sys.stderr, flush=True)
         os._exit(code)
 
-    @server.tool()
+    @server.tool(annotations=ToolAnnotations(read_only_hint=True))
     def print_to_stdout() -> str:
         """Write to fd 1, as a careless library would."""
         os.write(1, b"this is not JSON-RPC\n")

@@ -9,6 +9,7 @@ import pytest
 
 from portico_gateway.agent import CallFinished, Figures, Finished
 from portico_gateway.ask_tool import TOOL, LateEngine, _result, ask_tool
+from portico_gateway.calls import Calls
 from portico_gateway.cli import run
 from portico_gateway.errors import GatewayError
 from portico_gateway.results import Shown
@@ -49,7 +50,7 @@ def test_a_model_that_is_not_there_is_an_error_of_the_tool(tmp_path: Path) -> No
 
 
 def test_an_empty_question_is_refused_before_anything_is_loaded() -> None:
-    own = ask_tool(Upstreams([]), LateEngine("smollm2").get)
+    own = ask_tool(Calls(Upstreams([])), LateEngine("smollm2").get)
     with pytest.raises(GatewayError, match="question"):
         anyio.run(own.call, {"question": "  "}, None)
 

@@ -110,4 +110,4 @@ def test_a_file_that_was_asked_for_and_is_not_there_is_an_error(tmp_path: Path) 
 def test_the_schema_for_editors_forbids_unknown_keys() -> None:
     schema = json.loads(config_json_schema())
     assert schema["additionalProperties"] is False
-    assert set(schema["properties"]) == {"model", "serve", "gateway", "log", "servers"}
+    assert set(schema["properties"]) == {"model", "serve", "gateway", "policy", "audit", "oauth", "log", "keys", "servers"}

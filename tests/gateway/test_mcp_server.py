@@ -13,8 +13,11 @@ import pytest
 from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 
+from portico_gateway.calls import Calls
 from portico_gateway.errors import UpstreamDied
 from portico_gateway.mcp_server import Gateway, OwnTool
+from portico_gateway.policy import Policy
+from portico_gateway.sections import PolicyConfig
 from portico_gateway.specs import UpstreamSpec
 from portico_gateway.upstreams import Upstreams
 
@@ -28,9 +31,10 @@ async def front(
     upstreams: Upstreams, mode: str = "auto", *, list_timeout: float = PATIENCE, own: Sequence[OwnTool] = (), **client: Any
 ) -> AsyncIterator[Client]:
     """A client connected to a gateway over `upstreams`."""
-    served = Gateway(upstreams, own_tools=own, list_timeout=list_timeout)
+    calls = Calls(upstreams, policy=Policy(PolicyConfig(others="allow")))
+    served = Gateway(upstreams, calls=calls, own_tools=own, list_timeout=list_timeout)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(served.announce_changes)
+        tasks.start_soon(served.run)
         async with Client(served.server, mode=mode, cache=None, **client) as connected:
             yield connected
         tasks.cancel_scope.cancel()

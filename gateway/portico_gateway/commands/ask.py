@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +13,7 @@ from portico_gateway.workspace import workspace_options, workspace_specs
 
 if TYPE_CHECKING:
     from portico_gateway.agent import Event, Finished
+    from portico_gateway.config import PorticoConfig
     from portico_gateway.specs import UpstreamSpec
 
 EXIT_NOT_FOUND = 1
@@ -29,6 +30,7 @@ DEFAULT_STEPS = 3
 @workspace_options
 @click.option("--model", metavar="NAME|FILE.gguf", help="The model; default: SmolLM2-135M-Instruct.")
 @click.option("--max-steps", type=click.IntRange(1, 16), default=DEFAULT_STEPS, show_default=True, help="Tool calls at most.")
+@click.option("--allow", multiple=True, metavar="PATTERN", help='Run these tools without asking, e.g. "files__*"; repeatable.')
 @click.option("--continue", "go_on", is_flag=True, help="Go on with the last conversation about this workspace.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout, and nothing else.")
 def command(
@@ -39,6 +41,7 @@ def command(
     config: Path | None,
     model: str | None,
     max_steps: int,
+    allow: tuple[str, ...],
     go_on: bool,
     as_json: bool,
 ) -> int:
@@ -48,7 +51,6 @@ def command(
     from portico_engine.errors import EngineError
     from portico_gateway.config import load_config
     from portico_gateway.engine_libraries import missing_libraries
-    from portico_gateway.engine_options import load_options
 
     question = _question(question)
     loaded = load_config(config, flags={"model.name": model})
@@ -59,9 +61,7 @@ def command(
         click.echo(f"portico: the engine is not installed ({', '.join(missing)}): pip install 'portico-mcp[engine]'", err=True)
         return EXIT_MODEL
     try:
-        return anyio.run(
-            _run, question, specs, places, loaded.model.name, load_options(loaded.model), max_steps, go_on, as_json
-        )
+        return anyio.run(_run, question, specs, places, loaded, allow, max_steps, go_on, as_json)
     except EngineError as error:
         click.echo(f"portico: {error}", err=True)
         return EXIT_MODEL
@@ -78,8 +78,8 @@ async def _run(
     question: str,
     specs: tuple[UpstreamSpec, ...],
     places: Sequence[str],
-    model: str,
-    options: Mapping[str, Any],
+    config: PorticoConfig,
+    allow: Sequence[str],
     max_steps: int,
     go_on: bool,
     as_json: bool,
@@ -87,15 +87,27 @@ async def _run(
     from rich.console import Console
 
     from portico_gateway import conversation
+    from portico_gateway.audit import audit_log
+    from portico_gateway.engine_options import load_options
     from portico_gateway.session import open_session
+    from portico_gateway.terminal_consent import terminal_caller
     from portico_gateway.view import Progress, TerminalView, as_json_object
 
     stderr = Console(stderr=True)
     kept = conversation.path_of(places)
     history = conversation.load(kept) if go_on else []
     handle = None if as_json else TerminalView(Console(highlight=False)).handle
-    with Progress(stderr) as progress:
-        async with open_session(specs, model, progress.update, options=options) as session:
+    policy = config.policy.model_copy(update={"allow": [*config.policy.allow, *allow]})
+    with Progress(stderr) as progress, audit_log(config.audit) as audit:
+        async with open_session(
+            specs,
+            config.model.name,
+            progress.update,
+            options=load_options(config.model),
+            policy=policy,
+            audit=audit,
+            caller=terminal_caller("portico ask"),
+        ) as session:
             progress.stop()
             for server, why in session.failures().items():
                 stderr.print(f"server {server} is not available: {why}", style="red", highlight=False, markup=False)

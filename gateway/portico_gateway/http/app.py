@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -18,8 +18,11 @@ from mcp.server.transport_security import RequestBodyLimitMiddleware, TransportS
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from portico_gateway.approvals import Approvals
 from portico_gateway.http import errors
+from portico_gateway.http.access import Access, metadata_routes
 from portico_gateway.http.answering import Answering, model_not_found
+from portico_gateway.http.approvals import approvals_router
 from portico_gateway.http.chat import ChatEndpoint
 from portico_gateway.http.messages import MessagesEndpoint
 from portico_gateway.http.messages_schemas import CountRequest, MessagesRequest
@@ -29,6 +32,7 @@ from portico_gateway.http.responses import ResponsesEndpoint
 from portico_gateway.http.responses_schemas import ResponsesRequest
 from portico_gateway.http.schemas import ChatRequest
 from portico_gateway.mcp_server import Gateway
+from portico_gateway.sections import KeyConfig, OAuthConfig
 from portico_gateway.upstreams import Upstreams
 
 MAX_BODY = 32 << 20
@@ -41,8 +45,15 @@ def create_app(
     *,
     security: TransportSecuritySettings,
     load_timeout: float = 60.0,
+    approvals: Approvals | None = None,
+    keys: Mapping[str, KeyConfig] | None = None,
+    oauth: OAuthConfig | None = None,
 ) -> FastAPI:
-    """The application over these parts, which it starts and ends. `security` says which Host and Origin are answered."""
+    """The application over these parts, which it starts and ends. `security` says which Host and Origin are answered.
+
+    With `keys` or `oauth` every request but health needs a token; without them whoever reaches the port is served.
+    """
+    oauth = oauth or OAuthConfig()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -51,25 +62,30 @@ def create_app(
             if model is not None:
                 await stack.enter_async_context(model.running())
             await stack.enter_async_context(gateway.server.session_manager.run())
-            announcing = asyncio.create_task(gateway.announce_changes(), name="announce changes")
+            beside = asyncio.create_task(gateway.run(), name="gateway")
             try:
                 yield
             finally:
-                announcing.cancel()
-                await asyncio.gather(announcing, return_exceptions=True)
+                beside.cancel()
+                await asyncio.gather(beside, return_exceptions=True)
 
     # Without the documentation pages, which load their scripts from elsewhere; /openapi.json stays.
     app = FastAPI(title="Portico", lifespan=lifespan, docs_url=None, redoc_url=None)
     errors.install(app)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY)
+    if keys or oauth.issuer:
+        app.add_middleware(Access, keys=keys or {}, oauth=oauth)
     app.add_middleware(Gate, settings=security)
     metrics = Metrics(upstreams, model)
     app.add_middleware(Measured, metrics=metrics)
     app.router.routes.extend(gateway.server.streamable_http_app(transport_security=security).routes)
+    app.router.routes.extend(metadata_routes(oauth))
     answering = Answering(model, load_timeout=load_timeout)
     _add_openai(app, answering, model)
     _add_responses(app, answering)
     _add_anthropic(app, answering)
+    if approvals is not None:
+        app.include_router(approvals_router(approvals))
 
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:

@@ -71,8 +71,9 @@ def anthropic_body(error: ApiError) -> dict[str, Any]:
     return {"type": "error", "error": {"type": kind, "message": str(error)}}
 
 
-def _is_anthropic(request: Request) -> bool:
-    return request.url.path.startswith("/v1/messages")
+def error_body(error: ApiError, path: str) -> dict[str, Any]:
+    """The error in the shape of the API that `path` belongs to."""
+    return anthropic_body(error) if path.startswith("/v1/messages") else error.body
 
 
 def from_engine(error: EngineError, *, param: str | None = None) -> ApiError:
@@ -103,8 +104,7 @@ def install(app: FastAPI) -> None:
 
 async def _api_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ApiError)
-    body = anthropic_body(error) if _is_anthropic(request) else error.body
-    return JSONResponse(body, error.status, headers=error.headers)
+    return JSONResponse(error_body(error, request.url.path), error.status, headers=error.headers)
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

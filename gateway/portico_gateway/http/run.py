@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from portico_gateway.ask_tool import ask_tool
+from portico_gateway.audit import audit_log
+from portico_gateway.calls import Calls
 from portico_gateway.config import PorticoConfig
 from portico_gateway.engine_options import load_options
 from portico_gateway.errors import GatewayError
@@ -21,6 +24,8 @@ from portico_gateway.http.app import create_app
 from portico_gateway.http.model_host import LoadStatus, ModelHost, model_host
 from portico_gateway.logs import log_folder, set_up_logging
 from portico_gateway.mcp_server import Gateway
+from portico_gateway.policy import Policy
+from portico_gateway.sampling import LocalSampler
 from portico_gateway.specs import UpstreamSpec
 from portico_gateway.upstreams import Upstreams
 from portico_servers.common.transport import bind, security
@@ -38,10 +43,9 @@ class ServeFailed(GatewayError):
 def run_server(config: PorticoConfig, specs: Sequence[UpstreamSpec], *, with_model: bool = True) -> None:
     """Serve until interrupted. Raises ModelError or ServeFailed where the model can't be had; exits with 1 on a port in use."""
     sock = bind(config.serve.host, config.serve.port)
-    with sock:
+    with sock, ExitStack() as stack:
         port = sock.getsockname()[1]
         set_up_logging("serve", config.log)
-        upstreams = Upstreams(specs, log_dir=log_folder(config.log))
         ended: list[LoadStatus] = []
 
         def on_end(status: LoadStatus) -> None:
@@ -52,18 +56,41 @@ def run_server(config: PorticoConfig, specs: Sequence[UpstreamSpec], *, with_mod
                 _say(f"model {model.name if model else ''} ready after {status.seconds:.1f} s")
 
         model = _model(config, on_end) if with_model else None
-        own = [ask_tool(upstreams, partial(_engine, model, config.serve.load_timeout))] if model else []
-        gateway = Gateway(upstreams, own_tools=own, list_timeout=config.gateway.list_timeout)
+        engine = partial(_engine, model, config.serve.load_timeout) if model else None
+        sampler = LocalSampler(engine) if engine and config.policy.local_sampling else None
+        upstreams = Upstreams(specs, log_dir=log_folder(config.log), sampler=sampler)
+        audit = stack.enter_context(audit_log(config.audit))
+        calls = Calls(upstreams, policy=Policy(config.policy), audit=audit, takes_approvals=True)
+        own = [ask_tool(calls, engine)] if engine else []
+        gateway = Gateway(upstreams, calls=calls, own_tools=own, list_timeout=config.gateway.list_timeout)
         rules = security(config.serve.host, port, config.serve.allowed_hosts, config.serve.allowed_origins)
-        app = create_app(upstreams, gateway, model, security=rules, load_timeout=config.serve.load_timeout)
+        app = create_app(
+            upstreams,
+            gateway,
+            model,
+            security=rules,
+            load_timeout=config.serve.load_timeout,
+            approvals=calls.approvals,
+            keys=config.keys,
+            oauth=config.oauth,
+        )
         options = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE, server_header=False)
         server = uvicorn.Server(options)
         where = f"http://{f'[{config.serve.host}]' if ':' in config.serve.host else config.serve.host}:{port}"
         _say(f"OpenAI API on {where}/v1, MCP on {where}/mcp" + (f"; loading {model.name}" if model else "; without a model"))
+        if not (_is_loopback(config.serve.host) or config.keys or config.oauth.issuer):
+            _say(f"whoever reaches {config.serve.host} is served: there are no keys in portico.toml (portico key new NAME)")
         with _stopped_by_sigterm():
             server.run(sockets=[sock])
     if ended and ended[0].state == "failed":
         raise ServeFailed(f"the model can't be loaded: {ended[0].error}")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @contextmanager

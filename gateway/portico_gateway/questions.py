@@ -1,0 +1,156 @@
+"""What one upstream asks while it is called (elicitation, sampling, roots), brought to whoever called, and the answer back.
+
+It owns finding the caller and stopping the call's clock meanwhile. A server of 2026-07-28 asks within the call's own answer;
+one of 2025-11-25 sends a request that names no call, so where several callers are at work nobody is asked, rather than the
+wrong one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import anyio
+import mcp_types
+from mcp.shared.exceptions import MCPError
+from mcp_types import ClientCapabilities, ErrorData
+
+from portico_gateway.caller import Caller, current_caller
+from portico_gateway.errors import GatewayError
+
+Sampler: TypeAlias = Callable[[mcp_types.CreateMessageRequestParams], Awaitable[mcp_types.CreateMessageResult]]
+_Response = TypeVar("_Response", bound=mcp_types.InputResponse)
+
+
+@dataclass(eq=False, slots=True)
+class _Call:
+    """A call in flight at the upstream."""
+
+    caller: Caller | None
+    deadline: anyio.CancelScope
+    timeout: float
+    asking: int = 0
+
+
+_running: ContextVar[_Call | None] = ContextVar("running", default=None)
+
+
+class Questions:
+    """The questions of the server named `server`. Its methods named after capabilities are the SDK client's callbacks."""
+
+    def __init__(self, server: str, sampler: Sampler | None = None) -> None:
+        """`sampler` answers sampling requests where the host can't; it may raise GatewayError."""
+        self._server = server
+        self._sampler = sampler
+        self._calls: list[_Call] = []
+
+    @contextmanager
+    def during(self, deadline: anyio.CancelScope, timeout: float) -> Iterator[None]:
+        """A call runs within the block, for the current caller; `deadline` is its clock, of `timeout` seconds."""
+        call = _Call(current_caller.get(), deadline, timeout)
+        self._calls.append(call)
+        token = _running.set(call)
+        try:
+            yield
+        finally:
+            _running.reset(token)
+            self._calls.remove(call)
+
+    async def elicitation(self, context: Any, params: mcp_types.ElicitRequestParams) -> mcp_types.ElicitResult | ErrorData:
+        """Ask the host's user."""
+        call = self._call()
+        caller = call.caller if call else None
+        can = caller.capabilities.elicitation if caller else None
+        # Hosts of earlier revisions declare no mode, and mean forms.
+        takes = can is not None and (can.url is not None if params.mode == "url" else can.form is not None or can.url is None)
+        if not takes:
+            url = mcp_types.UrlElicitationCapability() if params.mode == "url" else None
+            form = mcp_types.FormElicitationCapability() if params.mode == "form" else None
+            needed = ClientCapabilities(elicitation=mcp_types.ElicitationCapability(form=form, url=url))
+            return self._nobody(f"asks the user for input ({params.mode})", needed)
+        return await self._ask(call, mcp_types.ElicitRequest(params=params), mcp_types.ElicitResult)
+
+    async def sampling(
+        self, context: Any, params: mcp_types.CreateMessageRequestParams
+    ) -> mcp_types.CreateMessageResult | mcp_types.CreateMessageResultWithTools | ErrorData:
+        """Ask the host's model, or the local one where the host offers none."""
+        call = self._call()
+        caller = call.caller if call else None
+        can = caller.capabilities.sampling if caller else None
+        if can is not None and (not params.tools or can.tools is not None):
+            request = mcp_types.CreateMessageRequest(params=params)
+            if params.tools:
+                return await self._ask(call, request, mcp_types.CreateMessageResultWithTools)
+            return await self._ask(call, request, mcp_types.CreateMessageResult)
+        if self._sampler is None or params.tools:
+            tools = mcp_types.SamplingToolsCapability() if params.tools else None
+            needed = ClientCapabilities(sampling=mcp_types.SamplingCapability(tools=tools))
+            return self._nobody("asks for a model's answer" + (" with tools" if params.tools else ""), needed)
+        try:
+            with _stopped(call):
+                return await self._sampler(params)
+        except GatewayError as error:
+            return ErrorData(code=mcp_types.INTERNAL_ERROR, message=f"the local model can't answer: {error}")
+
+    async def roots(self, context: Any) -> mcp_types.ListRootsResult | ErrorData:
+        """The host's roots; none where it has none to tell, or the server asks outside of a call."""
+        call = self._call()
+        if call is None or call.caller is None or call.caller.capabilities.roots is None:
+            return mcp_types.ListRootsResult(roots=[])
+        return await self._ask(call, mcp_types.ListRootsRequest(), mcp_types.ListRootsResult)
+
+    def _call(self) -> _Call | None:
+        """The call that a question belongs to: the task's own, else that of the only caller at work."""
+        if own := _running.get():
+            return own
+        callers = {(call.caller.name, call.caller.conversation) for call in self._calls if call.caller is not None}
+        return self._calls[-1] if len(callers) == 1 and all(call.caller for call in self._calls) else None
+
+    async def _ask(self, call: _Call | None, request: mcp_types.InputRequest, kind: type[_Response]) -> _Response | ErrorData:
+        assert call is not None
+        assert call.caller is not None
+        if call.caller.ask is None:
+            return self._nobody(f"sends {request.method}", ClientCapabilities())
+        try:
+            with _stopped(call):
+                answer = await call.caller.ask(request)
+        except MCPError as error:
+            return error.error
+        if not isinstance(answer, kind):
+            return ErrorData(
+                code=mcp_types.INVALID_PARAMS, message=f"the host answered {request.method} with something of another kind"
+            )
+        return answer
+
+    def _nobody(self, what: str, needed: ClientCapabilities) -> ErrorData:
+        required = mcp_types.MissingRequiredClientCapabilityErrorData(required_capabilities=needed)
+        return ErrorData(
+            code=mcp_types.MISSING_REQUIRED_CLIENT_CAPABILITY,
+            message=f"server {self._server!r} {what}, and {self._why_nobody()}",
+            data=required.model_dump(mode="json", by_alias=True, exclude_none=True),
+        )
+
+    def _why_nobody(self) -> str:
+        if len(self._calls) > 1 and self._call() is None:
+            return "it does not say for which call, while several callers are at work there"
+        return "neither the caller nor this gateway can answer that"
+
+
+@contextmanager
+def _stopped(call: _Call | None) -> Iterator[None]:
+    """The call's clock stands still while somebody else is asked, and starts afresh with the last answer."""
+    if call is None:
+        yield
+        return
+    call.asking += 1
+    call.deadline.deadline = math.inf
+    try:
+        yield
+    finally:
+        call.asking -= 1
+        if not call.asking:
+            call.deadline.deadline = anyio.current_time() + call.timeout
