@@ -30,12 +30,15 @@ class UpstreamHost:
         *,
         calls: Calls | None = None,
         caller: Caller | None = None,
+        read_only: bool = False,
     ) -> None:
         """`order` rearranges the tools by name, for experiments; what it doesn't name comes last.
 
-        `caller` is who the model works for. Where that side can't be asked for consent, tools that need it are not offered.
+        `caller` is who the model works for. Where that side can't be asked for consent, tools that need it are not offered;
+        with `read_only`, none that the policy does not take as read-only.
         """
         self._upstreams = upstreams
+        self._read_only = read_only
         self._calls = calls or Calls(upstreams)
         self._caller = caller or Caller(client="portico ask")
         self._place = {name: i for i, name in enumerate(order or ())}
@@ -53,7 +56,10 @@ class UpstreamHost:
         return sorted(entries, key=lambda tool: self._place.get(tool.name, len(self._place)))
 
     def _offers(self, entry: CatalogTool) -> bool:
-        verdict = self._calls.policy.ruling(entry.name, entry.tool).verdict
+        policy = self._calls.policy
+        if self._read_only and not policy.is_read_only(entry.name, entry.tool):
+            return False
+        verdict = policy.ruling(entry.name, entry.tool).verdict
         return verdict is Verdict.ALLOW or (verdict is Verdict.ASK and self._caller.consent is not None)
 
     def server_of(self, tool: str) -> str:

@@ -85,7 +85,7 @@ class LateEngine:
 
 
 def ask_tool(calls: Calls, engine: GetEngine) -> OwnTool:
-    """The tool, answering through `calls` with the engine that `engine` gives. It calls nothing that needs consent."""
+    """The tool, answering through `calls` with the engine that `engine` gives. It calls read-only tools alone."""
 
     async def call(arguments: dict[str, Any], progress: ProgressFnT | None) -> types.CallToolResult:
         question = arguments.get("question")
@@ -103,7 +103,7 @@ async def _answer(calls: Calls, engine: EngineClient, question: str, progress: P
     from portico_gateway.agent import Agent, CallStarted, Finished
     from portico_gateway.agent_host import UpstreamHost, router_of
 
-    host = UpstreamHost(calls.upstreams, calls=calls, caller=Caller(client="ask"))
+    host = UpstreamHost(calls.upstreams, calls=calls, caller=Caller(client="ask"), read_only=True)
     router = await anyio.to_thread.run_sync(router_of, host)
     steps = 0
     try:
