@@ -53,6 +53,16 @@ class Calls:
         self._takes_approvals = takes_approvals
         self._tainted: OrderedDict[str, None] = OrderedDict()  # conversations that have read untrusted text
 
+    def use_policy(self, policy: Policy) -> None:
+        """Go on under other rules. Consents that were given under the old ones count no more; times stay as they were."""
+        if policy.version != self.policy.version:
+            self.policy = policy
+            self.upstreams.catalog.announce({"tools"})
+
+    def is_shown(self, entry: CatalogTool) -> bool:
+        """Whether callers see the tool at all."""
+        return self.policy.ruling(entry.name, entry.tool).verdict is not Verdict.DENY
+
     async def call_tool(
         self, name: str, arguments: dict[str, Any], caller: Caller, *, progress: ProgressFnT | None = None
     ) -> mcp_types.CallToolResult:

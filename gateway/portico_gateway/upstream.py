@@ -75,6 +75,8 @@ class Upstream:
         self._link = Link()
         self._breaker = Breaker()
         self._last_failure: UpstreamError | None = None  # of a call; the server itself may be well
+        self._life = anyio.CancelScope()
+        self._ended = anyio.Event()
         self._changed = anyio.Event()
         self._wake = anyio.Event()
         self._stale = anyio.Event()
@@ -82,7 +84,19 @@ class Upstream:
     # -- life
 
     async def run(self) -> None:
-        """Start and restart until cancelled, or until a start fails in a way that repeating can't mend."""
+        """Start and restart until stopped or cancelled, or until a start fails in a way that repeating can't mend."""
+        try:
+            with self._life:
+                await self._supervise()
+        finally:
+            self._ended.set()
+
+    async def stop(self) -> None:
+        """End it, and return when it has ended. It must run."""
+        self._life.cancel()
+        await self._ended.wait()
+
+    async def _supervise(self) -> None:
         delay = FIRST_DELAY
         try:
             while True:
