@@ -6,6 +6,7 @@ waits for the log or fails because of it.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -91,6 +92,8 @@ class Record:
         }
 
     def _end(self) -> tuple[str, str | None, int]:
+        if isinstance(self.failure, asyncio.CancelledError):
+            return "cancelled", None, 0
         if self.result is None:
             return type(self.failure).__name__, str(self.failure)[:_ERROR_SHOWN] or None, 0
         return "tool_error" if self.result.is_error else "ok", None, len(self.result.model_dump_json(by_alias=True))

@@ -20,7 +20,7 @@ from portico_gateway.audit import AuditLog, Record
 from portico_gateway.caller import Caller, asked_for
 from portico_gateway.catalog import CatalogTool
 from portico_gateway.errors import ConsentRefused, ConsentRequired, GatewayError, ToolDenied, UnknownName
-from portico_gateway.policy import Policy, Verdict
+from portico_gateway.policy import Policy, Ruling, Verdict
 from portico_gateway.upstreams import Upstreams
 
 DECISION = "portico/decision"  # in the result's `_meta`, where a person decided
@@ -29,7 +29,7 @@ _CONVERSATIONS = 10_000  # that are remembered for having read untrusted text
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Why a call ran: "allow", or the channel of the consent and its record's id."""
+    """Why a call ran or did not: the policy's verdict, or where a person consented the channel and the record's id."""
 
     verdict: str
     approval: str | None = None
@@ -72,11 +72,12 @@ class Calls:
         """
         entry = self.upstreams.catalog.tool(name)
         started = time.time(), time.perf_counter()
-        decision = Decision("deny")
+        ruling = self.policy.ruling(name, entry.tool, read_untrusted=caller.conversation in self._tainted)
+        decision = Decision(ruling.verdict)
         result: mcp_types.CallToolResult | None = None
         failure: BaseException | None = None
         try:
-            decision = await self._permit(entry, arguments, caller)
+            decision = await self._permit(entry, arguments, caller, ruling)
             with asked_for(caller):
                 result = await self.upstreams.call_tool(name, arguments, progress=progress)
             self._remember(entry, caller)
@@ -90,8 +91,7 @@ class Calls:
                 self._audit.put(Record(started[0], *said, decision.verdict, decision.approval, seconds, result, failure))
         return _stamped(result, decision)
 
-    async def _permit(self, entry: CatalogTool, arguments: dict[str, Any], caller: Caller) -> Decision:
-        ruling = self.policy.ruling(entry.name, entry.tool, read_untrusted=caller.conversation in self._tainted)
+    async def _permit(self, entry: CatalogTool, arguments: dict[str, Any], caller: Caller, ruling: Ruling) -> Decision:
         if ruling.verdict is Verdict.DENY:
             raise ToolDenied(entry.name, ruling.reason)
         if ruling.verdict is Verdict.ALLOW:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sqlite3
@@ -51,7 +52,9 @@ def written(tmp_path: Path, *records: Record, **config: Any) -> list[dict[str, A
 
 def test_a_row_says_who_called_what_and_how_it_ended(tmp_path: Path) -> None:
     when = time.time()
-    ok, died = written(tmp_path, record(started=when), record(failure=UpstreamDied("s", "exited with code 1")))
+    cut = record(failure=asyncio.CancelledError("by somebody"))
+    ok, died, cancelled = written(tmp_path, record(started=when), record(failure=UpstreamDied("s", "exited with code 1")), cut)
+    assert (cancelled["outcome"], cancelled["error"]) == ("cancelled", None)
     assert datetime.fromisoformat(ok["time"]).timestamp() == pytest.approx(when, abs=0.001)
     assert (ok["caller"], ok["client"], ok["server"], ok["tool"]) == ("local", "a host", "s", "s__t")
     assert (ok["decision"], ok["outcome"], ok["error"], ok["seconds"]) == ("allow", "ok", None, 0.25)
@@ -133,7 +136,7 @@ async def test_calls_are_logged_whether_they_ran_or_not(asking: Callable[..., Up
     log.close()
     read, refused, agreed = rows(path)
     assert (read["caller"], read["client"], read["decision"], read["outcome"]) == ("key", "host", "allow", "ok")
-    assert (refused["decision"], refused["outcome"], refused["approval"]) == ("deny", "ConsentRequired", None)
+    assert (refused["decision"], refused["outcome"], refused["approval"]) == ("ask", "ConsentRequired", None)
     assert (agreed["decision"], agreed["outcome"]) == ("elicitation", "ok")
     assert agreed["approval"]
 
