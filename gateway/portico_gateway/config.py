@@ -214,8 +214,9 @@ def _put(raw: dict[str, Any], key: tuple[str, ...], value: Any) -> None:
 
 
 def _explain(error: ValidationError, path: Path | None, text: str, origins: Mapping[tuple[str, ...], str]) -> ConfigError:
-    """The first problem, with its place and what would be right."""
-    first = error.errors(include_url=False, include_context=False)[0]
+    """The first problem, with its place and what would be right. A key that is required may be there under a wrong name."""
+    problems = error.errors(include_url=False, include_context=False)
+    first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
     key = tuple(part for part in first["loc"] if isinstance(part, str | int))
     dotted = ".".join(map(str, key))
     if first["type"] == "extra_forbidden":

@@ -1,4 +1,4 @@
-"""`portico stdio` and `portico serve` as users start them: their servers ask through them, writes need consent, and every call is in the log."""
+"""`portico stdio` and `portico serve` as users start them: servers ask, writes need consent, every call is in the log."""
 
 from __future__ import annotations
 
