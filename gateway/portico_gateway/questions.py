@@ -23,6 +23,8 @@ from portico_gateway.caller import Caller, current_caller
 from portico_gateway.errors import GatewayError
 
 Sampler: TypeAlias = Callable[[mcp_types.CreateMessageRequestParams], Awaitable[mcp_types.CreateMessageResult]]
+# They tell of a connection's end, here of the host's: as an answer to a server they would be taken for the server's own end.
+_OWN_CODES = (mcp_types.CONNECTION_CLOSED, mcp_types.REQUEST_TIMEOUT)
 _Response = TypeVar("_Response", bound=mcp_types.InputResponse)
 
 
@@ -119,7 +121,9 @@ class Questions:
             with _stopped(call):
                 answer = await call.caller.ask(request)
         except MCPError as error:
-            return error.error
+            return (
+                error.error.model_copy(update={"code": mcp_types.INTERNAL_ERROR}) if error.code in _OWN_CODES else error.error
+            )
         if not isinstance(answer, kind):
             return ErrorData(
                 code=mcp_types.INVALID_PARAMS, message=f"the host answered {request.method} with something of another kind"

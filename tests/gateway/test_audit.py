@@ -71,6 +71,16 @@ def test_arguments_are_a_digest_unless_the_owner_wants_them(tmp_path: Path) -> N
     assert json.loads(row["arguments"]) == {"secret": "x"}
 
 
+def test_text_that_is_no_unicode_is_logged_all_the_same(tmp_path: Path) -> None:
+    half = mcp_types.CallToolResult.model_construct(
+        content=[mcp_types.TextContent.model_construct(type="text", text="\ud800")], is_error=False
+    )
+    odd = Record(time.time(), "local", "", "s", "s__t", {"a": "\ud800"}, "allow", None, 0.1, half, None)
+    broken, fine = written(tmp_path, odd, record(), arguments=True)
+    assert json.loads(broken["arguments"])
+    assert fine["outcome"] == "ok"
+
+
 def test_the_file_and_its_journal_are_the_owners_alone(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "audit.db"
     log = AuditLog(AuditConfig(file=path))
