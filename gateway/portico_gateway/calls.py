@@ -80,7 +80,8 @@ class Calls:
             decision = await self._permit(entry, arguments, caller, ruling)
             with asked_for(caller):
                 result = await self.upstreams.call_tool(name, arguments, progress=progress)
-            self._remember(entry, caller)
+            if not self.policy.is_trusted(name):
+                self.note_untrusted(caller)
         except BaseException as error:
             failure = error
             raise
@@ -127,10 +128,8 @@ class Calls:
         )
         return ConsentRequired(record.tool, record.reason, how, record.id)
 
-    def _remember(self, entry: CatalogTool, caller: Caller) -> None:
-        """Whatever a tool returns may carry instructions, unless the owner trusts it."""
-        if self.policy.is_trusted(entry.name):
-            return
+    def note_untrusted(self, caller: Caller) -> None:
+        """The caller's conversation has read what may carry instructions: a server's text that the owner does not trust."""
         self._tainted[caller.conversation] = None
         self._tainted.move_to_end(caller.conversation)
         if len(self._tainted) > _CONVERSATIONS:

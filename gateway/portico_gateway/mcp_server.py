@@ -192,6 +192,7 @@ class Gateway:
             async def get(caller: Caller, progress: ProgressFnT) -> mcp_types.GetPromptResult:
                 with asked_for(caller):
                     result = await self._upstreams.get_prompt(params.name, params.arguments)
+                self._calls.note_untrusted(caller)
                 messages = [m.model_copy(update={"content": _outward_block(server, m.content)}) for m in result.messages]
                 return result.model_copy(update={"messages": messages})
 
@@ -223,6 +224,7 @@ class Gateway:
             async def read(caller: Caller, progress: ProgressFnT) -> mcp_types.ReadResourceResult:
                 with asked_for(caller):
                     result = await self._upstreams.read_resource(params.uri)
+                self._calls.note_untrusted(caller)
                 contents = [part.model_copy(update={"uri": outward_uri(server, part.uri)}) for part in result.contents]
                 return result.model_copy(update={"contents": contents})
 

@@ -121,9 +121,8 @@ class Questions:
             with _stopped(call):
                 answer = await call.caller.ask(request)
         except MCPError as error:
-            return (
-                error.error.model_copy(update={"code": mcp_types.INTERNAL_ERROR}) if error.code in _OWN_CODES else error.error
-            )
+            code = mcp_types.INTERNAL_ERROR if error.code in _OWN_CODES else error.code
+            return error.error.model_copy(update={"code": code})
         if not isinstance(answer, kind):
             return ErrorData(
                 code=mcp_types.INVALID_PARAMS, message=f"the host answered {request.method} with something of another kind"
