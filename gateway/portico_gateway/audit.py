@@ -6,6 +6,7 @@ waits for the log or fails because of it.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -72,7 +73,7 @@ class Record:
 
     def row(self, *, with_arguments: bool) -> dict[str, Any]:
         """The row of this call."""
-        arguments = json.dumps(self.arguments, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        arguments = _json(self.arguments)
         outcome, error, size = self._end()
         return {
             "time": datetime.fromtimestamp(self.started, UTC).isoformat(timespec="milliseconds"),
@@ -80,7 +81,7 @@ class Record:
             "client": self.client,
             "server": self.server,
             "tool": self.tool,
-            "arguments_sha256": hashlib.sha256(arguments.encode("utf-8", "surrogatepass")).hexdigest(),
+            "arguments_sha256": hashlib.sha256(arguments.encode()).hexdigest(),
             "arguments": arguments if with_arguments else None,
             "decision": self.decision,
             "approval": self.approval,
@@ -91,9 +92,20 @@ class Record:
         }
 
     def _end(self) -> tuple[str, str | None, int]:
+        if isinstance(self.failure, asyncio.CancelledError):
+            return "cancelled", None, 0
         if self.result is None:
-            return type(self.failure).__name__, str(self.failure)[:_ERROR_SHOWN] or None, 0
-        return "tool_error" if self.result.is_error else "ok", None, len(self.result.model_dump_json(by_alias=True))
+            return type(self.failure).__name__, _whole(str(self.failure))[:_ERROR_SHOWN] or None, 0
+        return "tool_error" if self.result.is_error else "ok", None, len(_json(self.result.model_dump(by_alias=True)).encode())
+
+
+def _json(value: Any) -> str:
+    return _whole(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str))
+
+
+def _whole(text: str) -> str:
+    """JSON may carry half a surrogate pair, which no file takes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def audit_file(config: AuditConfig) -> Path:

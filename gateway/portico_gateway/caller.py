@@ -38,6 +38,14 @@ class Caller:
     channel: Channel = "elicitation"  # how `consent` asks
 
 
+def takes_elicitation(capabilities: mcp_types.ClientCapabilities, mode: str) -> bool:
+    """Whether a host with these can show a "form" or open a "url". Those that declare neither mode mean forms."""
+    can = capabilities.elicitation
+    if can is None:
+        return False
+    return can.url is not None if mode == "url" else can.form is not None or can.url is None
+
+
 @contextmanager
 def asked_for(caller: Caller) -> Iterator[None]:
     """What upstreams ask within the block is for `caller`."""

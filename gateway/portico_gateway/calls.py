@@ -20,7 +20,7 @@ from portico_gateway.audit import AuditLog, Record
 from portico_gateway.caller import Caller, asked_for
 from portico_gateway.catalog import CatalogTool
 from portico_gateway.errors import ConsentRefused, ConsentRequired, GatewayError, ToolDenied, UnknownName
-from portico_gateway.policy import Policy, Verdict
+from portico_gateway.policy import Policy, Ruling, Verdict
 from portico_gateway.upstreams import Upstreams
 
 DECISION = "portico/decision"  # in the result's `_meta`, where a person decided
@@ -29,7 +29,7 @@ _CONVERSATIONS = 10_000  # that are remembered for having read untrusted text
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Why a call ran: "allow", or the channel of the consent and its record's id."""
+    """Why a call ran or did not: the policy's verdict, or where a person consented the channel and the record's id."""
 
     verdict: str
     approval: str | None = None
@@ -53,6 +53,16 @@ class Calls:
         self._takes_approvals = takes_approvals
         self._tainted: OrderedDict[str, None] = OrderedDict()  # conversations that have read untrusted text
 
+    def use_policy(self, policy: Policy) -> None:
+        """Go on under other rules. Consents that were given under the old ones count no more; times stay as they were."""
+        if policy.version != self.policy.version:
+            self.policy = policy
+            self.upstreams.catalog.announce({"tools"})
+
+    def is_shown(self, entry: CatalogTool) -> bool:
+        """Whether callers see the tool at all."""
+        return self.policy.ruling(entry.name, entry.tool).verdict is not Verdict.DENY
+
     async def call_tool(
         self, name: str, arguments: dict[str, Any], caller: Caller, *, progress: ProgressFnT | None = None
     ) -> mcp_types.CallToolResult:
@@ -62,14 +72,16 @@ class Calls:
         """
         entry = self.upstreams.catalog.tool(name)
         started = time.time(), time.perf_counter()
-        decision = Decision("deny")
+        ruling = self.policy.ruling(name, entry.tool, read_untrusted=caller.conversation in self._tainted)
+        decision = Decision(ruling.verdict)
         result: mcp_types.CallToolResult | None = None
         failure: BaseException | None = None
         try:
-            decision = await self._permit(entry, arguments, caller)
+            decision = await self._permit(entry, arguments, caller, ruling)
             with asked_for(caller):
                 result = await self.upstreams.call_tool(name, arguments, progress=progress)
-            self._remember(entry, caller)
+            if not self.policy.is_trusted(name):
+                self.note_untrusted(caller)
         except BaseException as error:
             failure = error
             raise
@@ -80,8 +92,7 @@ class Calls:
                 self._audit.put(Record(started[0], *said, decision.verdict, decision.approval, seconds, result, failure))
         return _stamped(result, decision)
 
-    async def _permit(self, entry: CatalogTool, arguments: dict[str, Any], caller: Caller) -> Decision:
-        ruling = self.policy.ruling(entry.name, entry.tool, read_untrusted=caller.conversation in self._tainted)
+    async def _permit(self, entry: CatalogTool, arguments: dict[str, Any], caller: Caller, ruling: Ruling) -> Decision:
         if ruling.verdict is Verdict.DENY:
             raise ToolDenied(entry.name, ruling.reason)
         if ruling.verdict is Verdict.ALLOW:
@@ -117,10 +128,8 @@ class Calls:
         )
         return ConsentRequired(record.tool, record.reason, how, record.id)
 
-    def _remember(self, entry: CatalogTool, caller: Caller) -> None:
-        """Whatever a tool returns may carry instructions, unless the owner trusts it."""
-        if self.policy.is_trusted(entry.name):
-            return
+    def note_untrusted(self, caller: Caller) -> None:
+        """The caller's conversation has read what may carry instructions: a server's text that the owner does not trust."""
         self._tainted[caller.conversation] = None
         self._tainted.move_to_end(caller.conversation)
         if len(self._tainted) > _CONVERSATIONS:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -97,8 +97,22 @@ class Catalog:
             changed.add("resources")
         if changed:
             self._rebuild()
-            for listener in list(self._listeners):
-                listener(frozenset(changed))
+            self.announce(changed)
+
+    def arrange(self, order: Sequence[str]) -> None:
+        """Take a new order of servers; one that is not in it is forgotten. The listeners hear what changed."""
+        before = self.tools, self.prompts, (self.resources, self.templates)
+        self.order = tuple(order)
+        self._listings = {server: listing for server, listing in self._listings.items() if server in order}
+        self._rebuild()
+        after = self.tools, self.prompts, (self.resources, self.templates)
+        kinds: tuple[Kind, ...] = ("tools", "prompts", "resources")
+        self.announce({kind for kind, old, new in zip(kinds, before, after, strict=True) if old != new})
+
+    def announce(self, kinds: Collection[Kind]) -> None:
+        """Tell the listeners that lists of these kinds look different now."""
+        for listener in list(self._listeners) if kinds else ():
+            listener(frozenset(kinds))
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener(kinds)` on every change; returns what ends it."""

@@ -134,6 +134,11 @@ def find_config(folder: Path | None = None) -> Path | None:
     return None
 
 
+def config_file(environ: Mapping[str, str], folder: Path | None = None) -> Path | None:
+    """The file that counts where none is named: PORTICO_CONFIG's, or the one that `find_config` finds."""
+    return Path(environ["PORTICO_CONFIG"]) if environ.get("PORTICO_CONFIG") else find_config(folder)
+
+
 def load_config(
     path: Path | None = None,
     *,
@@ -146,7 +151,7 @@ def load_config(
     `flags` are dotted keys such as "serve.port"; None values count as not given. Raises ConfigError.
     """
     environ = os.environ if environ is None else environ
-    path = path or (Path(environ["PORTICO_CONFIG"]) if environ.get("PORTICO_CONFIG") else find_config(folder))
+    path = path or config_file(environ, folder)
     text = ""
     raw: dict[str, Any] = {}
     if path is not None:
@@ -209,8 +214,9 @@ def _put(raw: dict[str, Any], key: tuple[str, ...], value: Any) -> None:
 
 
 def _explain(error: ValidationError, path: Path | None, text: str, origins: Mapping[tuple[str, ...], str]) -> ConfigError:
-    """The first problem, with its place and what would be right."""
-    first = error.errors(include_url=False, include_context=False)[0]
+    """The first problem, with its place and what would be right. A key that is required may be there under a wrong name."""
+    problems = error.errors(include_url=False, include_context=False)
+    first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
     key = tuple(part for part in first["loc"] if isinstance(part, str | int))
     dotted = ".".join(map(str, key))
     if first["type"] == "extra_forbidden":

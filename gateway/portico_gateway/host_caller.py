@@ -19,7 +19,7 @@ from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.message import ServerMessageMetadata
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from portico_gateway.caller import Ask, Caller, consent_by_elicitation
+from portico_gateway.caller import Ask, Caller, consent_by_elicitation, takes_elicitation
 from portico_gateway.exchanges import Exchange, Exchanges
 
 Context = ServerRequestContext[Any, Any]
@@ -50,7 +50,7 @@ async def with_caller(
 def _caller(ctx: Context, capabilities: mcp_types.ClientCapabilities, ask: Ask | None) -> Caller:
     name = _principal(ctx)
     client = ctx.session.client_params.client_info.name if ctx.session.client_params else ""
-    elicits = ask is not None and capabilities.elicitation is not None
+    elicits = takes_elicitation(capabilities, "form")
     return Caller(
         name=name,
         client=client,

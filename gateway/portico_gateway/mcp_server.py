@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import weakref
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -66,8 +66,11 @@ class Gateway:
         calls: Calls | None = None,
         own_tools: Sequence[OwnTool] = (),
         list_timeout: float = 10.0,
+        beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
-        """Tools are called through `calls`; without one, under the default policy and without an audit log."""
+        """Tools are called through `calls`; without one, under the default policy and without an audit log. `run` runs
+        `beside` too."""
+        self._beside = beside
         self._upstreams = upstreams
         self._calls = calls or Calls(upstreams)
         self._patience = self._calls.policy.config.approval_seconds
@@ -103,6 +106,8 @@ class Gateway:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._announce_changes)
             tasks.start_soon(self._exchanges.run)
+            if self._beside is not None:
+                tasks.start_soon(self._beside)
 
     async def _with_caller(self, ctx: Context, params: mcp_types.InputResponseRequestParams, operation: Operation) -> Any:
         return await with_caller(ctx, self._exchanges, params, self._patience, operation)
@@ -143,7 +148,9 @@ class Gateway:
     async def _list_tools(self, ctx: Context, params: mcp_types.PaginatedRequestParams | None) -> mcp_types.ListToolsResult:
         await self._upstreams.ready(self._list_timeout)
         tools = [own.tool for own in self._own.values()]
-        tools += [entry.tool.model_copy(update={"name": entry.name}) for entry in self._catalog.tools]
+        tools += [
+            entry.tool.model_copy(update={"name": entry.name}) for entry in self._catalog.tools if self._calls.is_shown(entry)
+        ]
         return mcp_types.ListToolsResult(tools=tools)
 
     def _input_schema(self, name: str) -> Mapping[str, Any] | None:
@@ -185,6 +192,7 @@ class Gateway:
             async def get(caller: Caller, progress: ProgressFnT) -> mcp_types.GetPromptResult:
                 with asked_for(caller):
                     result = await self._upstreams.get_prompt(params.name, params.arguments)
+                self._calls.note_untrusted(caller)
                 messages = [m.model_copy(update={"content": _outward_block(server, m.content)}) for m in result.messages]
                 return result.model_copy(update={"messages": messages})
 
@@ -216,6 +224,7 @@ class Gateway:
             async def read(caller: Caller, progress: ProgressFnT) -> mcp_types.ReadResourceResult:
                 with asked_for(caller):
                     result = await self._upstreams.read_resource(params.uri)
+                self._calls.note_untrusted(caller)
                 contents = [part.model_copy(update={"uri": outward_uri(server, part.uri)}) for part in result.contents]
                 return result.model_copy(update={"contents": contents})
 

@@ -19,10 +19,12 @@ import mcp_types
 from mcp.shared.exceptions import MCPError
 from mcp_types import ClientCapabilities, ErrorData
 
-from portico_gateway.caller import Caller, current_caller
+from portico_gateway.caller import Caller, current_caller, takes_elicitation
 from portico_gateway.errors import GatewayError
 
 Sampler: TypeAlias = Callable[[mcp_types.CreateMessageRequestParams], Awaitable[mcp_types.CreateMessageResult]]
+# They tell of a connection's end, here of the host's: as an answer to a server they would be taken for the server's own end.
+_OWN_CODES = (mcp_types.CONNECTION_CLOSED, mcp_types.REQUEST_TIMEOUT)
 _Response = TypeVar("_Response", bound=mcp_types.InputResponse)
 
 
@@ -63,11 +65,7 @@ class Questions:
     async def elicitation(self, context: Any, params: mcp_types.ElicitRequestParams) -> mcp_types.ElicitResult | ErrorData:
         """Ask the host's user."""
         call = self._call()
-        caller = call.caller if call else None
-        can = caller.capabilities.elicitation if caller else None
-        # Hosts of earlier revisions declare no mode, and mean forms.
-        takes = can is not None and (can.url is not None if params.mode == "url" else can.form is not None or can.url is None)
-        if not takes:
+        if call is None or call.caller is None or not takes_elicitation(call.caller.capabilities, params.mode):
             url = mcp_types.UrlElicitationCapability() if params.mode == "url" else None
             form = mcp_types.FormElicitationCapability() if params.mode == "form" else None
             needed = ClientCapabilities(elicitation=mcp_types.ElicitationCapability(form=form, url=url))
@@ -119,7 +117,8 @@ class Questions:
             with _stopped(call):
                 answer = await call.caller.ask(request)
         except MCPError as error:
-            return error.error
+            code = mcp_types.INTERNAL_ERROR if error.code in _OWN_CODES else error.code
+            return error.error.model_copy(update={"code": code})
         if not isinstance(answer, kind):
             return ErrorData(
                 code=mcp_types.INVALID_PARAMS, message=f"the host answered {request.method} with something of another kind"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from portico_gateway.ask_tool import LateEngine, ask_tool
@@ -14,17 +15,21 @@ from portico_gateway.engine_options import load_options
 from portico_gateway.errors import ConfigError
 from portico_gateway.mcp_server import Gateway
 from portico_gateway.policy import Policy
+from portico_gateway.reload import follow
 from portico_gateway.sampling import LocalSampler
 from portico_gateway.specs import UpstreamSpec
 from portico_gateway.transports import nesting
 from portico_gateway.upstreams import Upstreams
+from portico_gateway.workspace import Source
 from portico_servers.common.transport import serve_stdio
 
 MOST_NESTED = 3
 
 
-async def serve_gateway(config: PorticoConfig, specs: Sequence[UpstreamSpec], log_dir: Path) -> None:
-    """Serve until the host hangs up or a signal comes; every upstream has ended when it returns.
+async def serve_gateway(
+    config: PorticoConfig, specs: Sequence[UpstreamSpec], log_dir: Path, source: Source | None = None
+) -> None:
+    """Serve until the host hangs up or a signal comes, following `source`'s changes; every upstream has ended when it returns.
 
     Raises ConfigError where this gateway was started by gateways, deeper than anybody means to.
     """
@@ -37,7 +42,13 @@ async def serve_gateway(config: PorticoConfig, specs: Sequence[UpstreamSpec], lo
     with audit_log(config.audit) as audit:
         calls = Calls(upstreams, policy=Policy(config.policy), audit=audit)
         own = [ask_tool(calls, engine.get)] if has_model else []
-        gateway = Gateway(upstreams, calls=calls, own_tools=own, list_timeout=config.gateway.list_timeout)
+        gateway = Gateway(
+            upstreams,
+            calls=calls,
+            own_tools=own,
+            list_timeout=config.gateway.list_timeout,
+            beside=partial(follow, source, calls) if source is not None else None,
+        )
 
         async def beside() -> None:
             try:

@@ -75,6 +75,9 @@ class Upstream:
         self._link = Link()
         self._breaker = Breaker()
         self._last_failure: UpstreamError | None = None  # of a call; the server itself may be well
+        self._life: anyio.CancelScope | None = None  # of `run`, once that is under way
+        self._stopped = False
+        self._ended = anyio.Event()
         self._changed = anyio.Event()
         self._wake = anyio.Event()
         self._stale = anyio.Event()
@@ -82,7 +85,22 @@ class Upstream:
     # -- life
 
     async def run(self) -> None:
-        """Start and restart until cancelled, or until a start fails in a way that repeating can't mend."""
+        """Start and restart until stopped or cancelled, or until a start fails in a way that repeating can't mend."""
+        try:
+            with anyio.CancelScope() as self._life:
+                if not self._stopped:
+                    await self._supervise()
+        finally:
+            self._ended.set()
+
+    async def stop(self) -> None:
+        """End it, and return when it has ended. `run` must have been started."""
+        self._stopped = True
+        if self._life is not None:
+            self._life.cancel()
+        await self._ended.wait()
+
+    async def _supervise(self) -> None:
         delay = FIRST_DELAY
         try:
             while True:

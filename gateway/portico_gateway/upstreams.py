@@ -51,19 +51,42 @@ class Upstreams:
 
     def __init__(self, specs: Sequence[UpstreamSpec], *, log_dir: Path | None = None, sampler: Sampler | None = None) -> None:
         """`sampler` answers servers' sampling requests where the caller can't."""
-        names = [spec.name for spec in specs]
-        if twice := next((name for name in names if names.count(name) > 1), None):
-            raise ConfigError(f"two servers are named {twice!r}; names must differ", key=f"servers.{twice}")
-        self.catalog = Catalog(names)
-        self._servers = {spec.name: Upstream(spec, self.catalog, log_dir or log_folder(), sampler) for spec in specs}
+        self.catalog = Catalog(_names(specs))
+        self._log_dir = log_dir or log_folder()
+        self._sampler = sampler
+        self._servers = {spec.name: self._upstream(spec) for spec in specs}
         self._tasks: TaskGroup | None = None
+
+    def _upstream(self, spec: UpstreamSpec) -> Upstream:
+        return Upstream(spec, self.catalog, self._log_dir, self._sampler)
 
     async def __aenter__(self) -> Upstreams:
         self._tasks = await anyio.create_task_group().__aenter__()
         for server in self._servers.values():
-            self._tasks.start_soon(server.run, name=f"upstream {server.spec.name}")
+            self._start(server)
         self._tasks.start_soon(self._warm_up)
         return self
+
+    def _start(self, server: Upstream) -> None:
+        assert self._tasks is not None
+        self._tasks.start_soon(server.run, name=f"upstream {server.spec.name}")
+
+    async def replace(self, specs: Sequence[UpstreamSpec]) -> None:
+        """Go on with these servers: what is gone or changed ends (calls to it fail with a type), what is new starts.
+
+        Raises ConfigError where two have one name; then nothing is changed.
+        """
+        names = _names(specs)
+        before = self._servers
+        kept = {spec.name: before[spec.name] for spec in specs if spec.name in before and before[spec.name].spec == spec}
+        self._servers = {spec.name: kept.get(spec.name) or self._upstream(spec) for spec in specs}
+        self.catalog.arrange(names)
+        for name, server in before.items():
+            if name not in kept:
+                await server.stop()
+        for name, server in self._servers.items():
+            if name not in kept:
+                self._start(server)
 
     async def _warm_up(self) -> None:
         """Import what the SDK imports on the first checked result (0.3 s and more) while there is nothing to do."""
@@ -158,6 +181,13 @@ class Upstreams:
         if name not in self._servers:
             raise UnknownName("resource", uri)
         return self._servers[name], own
+
+
+def _names(specs: Sequence[UpstreamSpec]) -> list[str]:
+    names = [spec.name for spec in specs]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigError(f"two servers are named {twice!r}; names must differ", key=f"servers.{twice}")
+    return names
 
 
 def _anonymous(result: _Result) -> _Result:

@@ -5,16 +5,19 @@ It owns the options that several commands share, and the errors for folders and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from portico_gateway.config import PorticoConfig
+from portico_gateway.config import PorticoConfig, config_file, load_config
 from portico_gateway.errors import ConfigError
 from portico_gateway.specs import UpstreamSpec, default_specs
 
+Read = Callable[[], tuple[PorticoConfig, Sequence[UpstreamSpec]]]
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _OPTIONS = (
@@ -27,6 +30,14 @@ _OPTIONS = (
         "--config", type=click.Path(path_type=Path), help="portico.toml or a host's mcp.json: its servers instead of ours."
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a configuration came from. `read` reads it anew, with the same flags; it may raise ConfigError."""
+
+    path: Path
+    read: Read
 
 
 def workspace_options(command: _Command) -> _Command:
@@ -53,3 +64,18 @@ def workspace_specs(
     if config.servers and root is None and not docs and not db:
         return config.specs()
     return default_specs(root, list(docs) or None, list(db) or None)
+
+
+def followed(
+    config: Path | None, flags: Mapping[str, Any], root: Path | None, docs: Sequence[Path], db: Sequence[str]
+) -> Source | None:
+    """The configuration file of a command with these options, to be followed; None where there is no file."""
+    path = config or config_file(os.environ, root)
+    if path is None:
+        return None
+
+    def read() -> tuple[PorticoConfig, Sequence[UpstreamSpec]]:
+        loaded = load_config(path, flags=flags)
+        return loaded, workspace_specs(loaded, root, docs, db)
+
+    return Source(path, read)

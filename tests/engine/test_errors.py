@@ -12,6 +12,7 @@ MADE = [
     errors.GBNFSyntaxError("expected a name", 3, 7),
     errors.InvalidSchema("/properties/a", "type is 3"),
     errors.Unsatisfiable("", "no value is both"),
+    errors.PatternTooCostly(),
 ]
 
 

@@ -80,6 +80,11 @@ def build() -> MCPServer[Any]:
         """The HTTP headers of the request as they came."""
         return dict(ctx.headers or {})
 
+    @server.resource("note://x")
+    def note() -> str:
+        """A text."""
+        return "text"
+
     return server
 
 

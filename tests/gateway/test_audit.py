@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sqlite3
@@ -51,7 +52,9 @@ def written(tmp_path: Path, *records: Record, **config: Any) -> list[dict[str, A
 
 def test_a_row_says_who_called_what_and_how_it_ended(tmp_path: Path) -> None:
     when = time.time()
-    ok, died = written(tmp_path, record(started=when), record(failure=UpstreamDied("s", "exited with code 1")))
+    cut = record(failure=asyncio.CancelledError("by somebody"))
+    ok, died, cancelled = written(tmp_path, record(started=when), record(failure=UpstreamDied("s", "exited with code 1")), cut)
+    assert (cancelled["outcome"], cancelled["error"]) == ("cancelled", None)
     assert datetime.fromisoformat(ok["time"]).timestamp() == pytest.approx(when, abs=0.001)
     assert (ok["caller"], ok["client"], ok["server"], ok["tool"]) == ("local", "a host", "s", "s__t")
     assert (ok["decision"], ok["outcome"], ok["error"], ok["seconds"]) == ("allow", "ok", None, 0.25)
@@ -66,6 +69,16 @@ def test_arguments_are_a_digest_unless_the_owner_wants_them(tmp_path: Path) -> N
     (tmp_path / "with").mkdir()
     (row,) = written(tmp_path / "with", record(), arguments=True)
     assert json.loads(row["arguments"]) == {"secret": "x"}
+
+
+def test_text_that_is_no_unicode_is_logged_all_the_same(tmp_path: Path) -> None:
+    half = mcp_types.CallToolResult.model_construct(
+        content=[mcp_types.TextContent.model_construct(type="text", text="\ud800")], is_error=False
+    )
+    odd = Record(time.time(), "local", "", "s", "s__t", {"a": "\ud800"}, "allow", None, 0.1, half, None)
+    broken, fine = written(tmp_path, odd, record(), arguments=True)
+    assert json.loads(broken["arguments"])
+    assert fine["outcome"] == "ok"
 
 
 def test_the_file_and_its_journal_are_the_owners_alone(tmp_path: Path) -> None:
@@ -133,7 +146,7 @@ async def test_calls_are_logged_whether_they_ran_or_not(asking: Callable[..., Up
     log.close()
     read, refused, agreed = rows(path)
     assert (read["caller"], read["client"], read["decision"], read["outcome"]) == ("key", "host", "allow", "ok")
-    assert (refused["decision"], refused["outcome"], refused["approval"]) == ("deny", "ConsentRequired", None)
+    assert (refused["decision"], refused["outcome"], refused["approval"]) == ("ask", "ConsentRequired", None)
     assert (agreed["decision"], agreed["outcome"]) == ("elicitation", "ok")
     assert agreed["approval"]
 

@@ -117,6 +117,15 @@ async def test_a_write_after_an_untrusted_read_needs_consent_in_that_conversatio
     await made.call_tool(*WRITE, other)
 
 
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_reading_a_resource_counts_as_reading(upstreams: Upstreams, mode: str) -> None:
+    made = calls(upstreams, allow=["asks__write"], ask_after_read=True, trusted=["asks__write"])
+    async with host(made, mode) as client:
+        assert not (await client.call_tool(*WRITE)).is_error
+        await client.read_resource("portico://asks/note://x")
+        assert "has read untrusted text" in str((await client.call_tool(*WRITE)).content)
+
+
 async def test_a_consent_that_comes_too_late_allows_nothing(upstreams: Upstreams) -> None:
     made = calls(upstreams)
 

@@ -83,6 +83,11 @@ def test_servers_keep_the_files_order_and_become_specs(tmp_path: Path) -> None:
         ('[servers.a]\ncommand = "x"\ntype = "sse"\n', 1, "needs url"),
         ('[servers.a]\ncommand = "x"\n[servers.a.env]\nA = 1\n', 4, "servers.a.env.A: should be a valid string"),
         ("[serve]\nport = \n", 2, "not valid TOML"),
+        ('[keys.me]\nsha256 = "x"\n', 2, "keys.me.sha256: String should match pattern '^[0-9a-f]{64}$'"),
+        ('[keys.me]\nsha265 = "x"\n', 2, "unknown key 'keys.me.sha265'; did you mean 'sha256'?"),
+        (f'[keys.me]\nsha256 = "{"0" * 64}"\nscopes = ["all"]\n', 3, "'chat', 'mcp', 'metrics' or 'admin' (is 'all')"),
+        ('[oauth]\nissuer = "https://as.example"\n', 1, "OAuth needs resource and introspection_url too"),
+        ('[policy]\nothers = "perhaps"\n', 2, "'allow', 'ask' or 'deny' (is 'perhaps')"),
         ("serve = 3\n", 1, "serve: should be a valid dictionary"),
     ],
 )

@@ -13,12 +13,13 @@ import pytest
 from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 
+from portico_gateway.caller import Caller
 from portico_gateway.calls import Calls
 from portico_gateway.mcp_server import Gateway
 from portico_gateway.policy import Policy
 from portico_gateway.sections import PolicyConfig
 from portico_gateway.specs import UpstreamSpec
-from portico_gateway.upstreams import Upstreams
+from portico_gateway.upstreams import State, Upstreams
 
 pytestmark = pytest.mark.anyio
 Asking = Callable[..., UpstreamSpec]
@@ -109,6 +110,24 @@ async def test_where_neither_can_answer_the_error_names_what_is_missing(asking: 
                 await client.call_tool(f"asks__{tool}")
             assert caught.value.code == mcp_types.MISSING_REQUIRED_CLIENT_CAPABILITY
             assert caught.value.data == {"requiredCapabilities": needed}
+
+
+@pytest.mark.parametrize("server", ["modern", "legacy"])
+@pytest.mark.parametrize("code", [mcp_types.CONNECTION_CLOSED, mcp_types.REQUEST_TIMEOUT, -1])
+async def test_a_host_that_answers_with_an_error_ends_that_call_and_not_the_server(
+    asking: Asking, server: str, code: int
+) -> None:
+    async with Upstreams([asking(server)]) as up:
+        await up.ready(PATIENCE)
+
+        async def ask(request: mcp_types.InputRequest) -> mcp_types.InputResponse:
+            raise MCPError(code, "not now")
+
+        can = mcp_types.ClientCapabilities(sampling=mcp_types.SamplingCapability())
+        with pytest.raises(MCPError, match="not now"):
+            await Calls(up).call_tool("asks__think", {}, Caller(capabilities=can, ask=ask))
+        (status,) = up.status()
+        assert (status.state, status.restarts) == (State.READY, 0)
 
 
 @ERAS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import click
 
 EXIT_FAILED = 1
+_PIPE_WIDTH = 400  # a line a call, for grep
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -84,11 +86,13 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("time (UTC)", "caller", "tool", "decision", "outcome", "seconds", "bytes", box=None)
+    table = Table(box=None, pad_edge=False)
+    for title in ("time (UTC)", "caller", "tool", "decision", "outcome", "seconds", "bytes"):
+        table.add_column(title, no_wrap=True, overflow="ellipsis")
     for row in rows:
         who = f"{row['caller']} ({row['client']})" if row["client"] else row["caller"]
         outcome = f"{row['outcome']}: {row['error']}" if row["error"] else row["outcome"]
         figures = f"{row['seconds']:.3f}", str(row["bytes"])
         cells = (row["time"][:19].replace("T", " "), who, row["tool"], row["decision"], outcome, *figures)
         table.add_row(*(Text(cell) for cell in cells))
-    Console(highlight=False).print(table)
+    Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)

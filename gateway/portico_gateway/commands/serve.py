@@ -45,13 +45,20 @@ def command(
     from portico_engine.errors import ModelError
     from portico_gateway.config import load_config
     from portico_gateway.http.run import ServeFailed, run_server
-    from portico_gateway.workspace import workspace_specs
+    from portico_gateway.workspace import followed, workspace_specs
 
-    flags = {"serve.host": host, "serve.port": port, "model.name": model, "model.context": context, "log.level": log_level}
-    loaded = load_config(config, flags={**flags, "serve.allowed_hosts": list(allow_host) or None}, folder=root)
+    flags = {
+        "serve.host": host,
+        "serve.port": port,
+        "serve.allowed_hosts": list(allow_host) or None,
+        "model.name": model,
+        "model.context": context,
+        "log.level": log_level,
+    }
+    loaded = load_config(config, flags=flags, folder=root)
     specs = workspace_specs(loaded, root, docs, db)
     try:
-        run_server(loaded, specs, with_model=not no_model)
+        run_server(loaded, specs, with_model=not no_model, source=followed(config, flags, root, docs, db))
     except (ModelError, ServeFailed) as error:
         click.echo(f"portico: {error}", err=True)
         sys.exit(EXIT_MODEL)

@@ -19,9 +19,10 @@ def command(root: Path | None, docs: tuple[Path, ...], db: tuple[str, ...], conf
     from portico_gateway.config import load_config
     from portico_gateway.logs import log_folder, set_up_logging
     from portico_gateway.stdio import serve_gateway
-    from portico_gateway.workspace import workspace_specs
+    from portico_gateway.workspace import followed, workspace_specs
 
-    loaded = load_config(config, flags={"log.level": log_level}, folder=root)
+    flags = {"log.level": log_level}
+    loaded = load_config(config, flags=flags, folder=root)
     specs = workspace_specs(loaded, root, docs, db)
     set_up_logging("stdio", loaded.log)
-    anyio.run(serve_gateway, loaded, specs, log_folder(loaded.log))
+    anyio.run(serve_gateway, loaded, specs, log_folder(loaded.log), followed(config, flags, root, docs, db))

@@ -25,9 +25,11 @@ from portico_gateway.http.model_host import LoadStatus, ModelHost, model_host
 from portico_gateway.logs import log_folder, set_up_logging
 from portico_gateway.mcp_server import Gateway
 from portico_gateway.policy import Policy
+from portico_gateway.reload import follow
 from portico_gateway.sampling import LocalSampler
 from portico_gateway.specs import UpstreamSpec
 from portico_gateway.upstreams import Upstreams
+from portico_gateway.workspace import Source
 from portico_servers.common.transport import bind, security
 
 if TYPE_CHECKING:
@@ -40,8 +42,13 @@ class ServeFailed(GatewayError):
     """The server stopped because its model can't be loaded."""
 
 
-def run_server(config: PorticoConfig, specs: Sequence[UpstreamSpec], *, with_model: bool = True) -> None:
-    """Serve until interrupted. Raises ModelError or ServeFailed where the model can't be had; exits with 1 on a port in use."""
+def run_server(
+    config: PorticoConfig, specs: Sequence[UpstreamSpec], *, with_model: bool = True, source: Source | None = None
+) -> None:
+    """Serve until interrupted, following `source`'s changes.
+
+    Raises ModelError or ServeFailed where the model can't be had; exits with 1 on a port in use.
+    """
     sock = bind(config.serve.host, config.serve.port)
     with sock, ExitStack() as stack:
         port = sock.getsockname()[1]
@@ -62,7 +69,13 @@ def run_server(config: PorticoConfig, specs: Sequence[UpstreamSpec], *, with_mod
         audit = stack.enter_context(audit_log(config.audit))
         calls = Calls(upstreams, policy=Policy(config.policy), audit=audit, takes_approvals=True)
         own = [ask_tool(calls, engine)] if engine else []
-        gateway = Gateway(upstreams, calls=calls, own_tools=own, list_timeout=config.gateway.list_timeout)
+        gateway = Gateway(
+            upstreams,
+            calls=calls,
+            own_tools=own,
+            list_timeout=config.gateway.list_timeout,
+            beside=partial(follow, source, calls) if source is not None else None,
+        )
         rules = security(config.serve.host, port, config.serve.allowed_hosts, config.serve.allowed_origins)
         app = create_app(
             upstreams,
