@@ -33,7 +33,7 @@ _EXECUTORS = ("auto", "torch", "torch-cpu", "torch-cuda", "llama_cpp")
 _MIN_CONTEXT = 64
 _SPINS = "2000"  # some 40 microseconds: longer than the gap between two operations
 _log = logging.getLogger(__name__)
-_KV_CONTEXTS = 4  # conversations' worth of KV kept by default, memory allowing
+_KV_CONTEXTS = 4  # conversations' worth of KV kept by default, memory allowing; by llama.cpp one: each step looks at all of it
 
 
 def load_engine(
@@ -122,7 +122,7 @@ class _Loading:
         self._report("weights", 0.0)
         arch = self.file.get("general.architecture", str)
         context, kv = self._sizes(
-            self.file.get(f"{arch}.context_length", int), kv_bytes_per_token(self.file, arch), memory_bytes()
+            self.file.get(f"{arch}.context_length", int), kv_bytes_per_token(self.file, arch), memory_bytes(), contexts=1
         )
         return LlamaCppExecutor.load(
             self._path,
@@ -133,7 +133,7 @@ class _Loading:
             progress=self._report,
         )
 
-    def _sizes(self, longest: int, kv_bytes: int, memory: int) -> tuple[int, int]:
+    def _sizes(self, longest: int, kv_bytes: int, memory: int, contexts: int = _KV_CONTEXTS) -> tuple[int, int]:
         """Context length and KV tokens. What the user didn't say is kept within a quarter of the memory."""
         affordable = max(_MIN_CONTEXT, memory // 4 // kv_bytes)
         context, kv = self._context, self._kv_tokens
@@ -142,7 +142,7 @@ class _Loading:
         elif not _MIN_CONTEXT <= context <= longest:
             raise RequestError(f"context is {context}; this model takes from {_MIN_CONTEXT} to {longest} tokens")
         if kv is None:
-            kv = max(context, min(_KV_CONTEXTS * context, affordable))
+            kv = max(context, min(contexts * context, affordable))
         elif kv < context:
             raise RequestError(f"kv_tokens is {kv}; it must hold at least one context, {context} tokens")
         return context, kv
