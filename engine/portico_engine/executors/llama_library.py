@@ -106,9 +106,7 @@ class Context:
         """Raises ModelError where there isn't the memory."""
         llama = self._llama = model.llama
         options = llama.llama_context_default_params()
-        options.n_ctx = max(
-            n_cells, _BATCH
-        )  # its batch is cut to the cache's size, and it aborts with fewer tokens than sequences
+        options.n_ctx = max(n_cells, _BATCH)  # it bounds a batch, and with fewer tokens than sequences llama.cpp aborts
         options.n_batch = options.n_ubatch = _BATCH
         options.n_seq_max = MAX_SEQUENCES
         options.n_threads = options.n_threads_batch = os.cpu_count() or 1
