@@ -24,7 +24,7 @@ from portico_engine.request import Delta, FinishReason, ModelInfo, Prior, Reques
 
 if TYPE_CHECKING:
     from portico_engine.async_engine import AsyncEngine
-    from portico_engine.client import EngineClient, Load, Progress, Tokens, loader, needs_process
+    from portico_engine.client import EngineClient, Load, Progress, Tokens, loader
     from portico_engine.engine import Engine
     from portico_engine.prior import CallPrior, ToolCallPrior
     from portico_engine.process.client import EngineProcess
@@ -39,7 +39,6 @@ _LAZY = {
     "Load": "portico_engine.client",
     "Progress": "portico_engine.client",
     "loader": "portico_engine.client",
-    "needs_process": "portico_engine.client",
     "Tokens": "portico_engine.client",
     "CallPrior": "portico_engine.prior",
     "Tokenizer": "portico_engine.tokenizer",
@@ -80,7 +79,6 @@ __all__ = [
     "Usage",
     "find_model",
     "loader",
-    "needs_process",
 ]
 
 

@@ -30,13 +30,6 @@ def _load(path: Path, options: Mapping[str, Any], progress: Progress) -> Engine:
     return Engine.load(path, progress=progress, **options)
 
 
-def needs_process(path: Path, executor: str = "auto") -> bool:
-    """Should this model be run in a process of its own (`EngineProcess`), because native code that may crash will run it?"""
-    from portico_engine.loading import needs_process
-
-    return needs_process(path, executor)
-
-
 class Tokens(Protocol):
     """What is known of a vocabulary without asking the engine."""
 

@@ -89,10 +89,11 @@ class Engine:
         thread.
 
         `executor` "auto" takes torch on an NVIDIA GPU where there is one, else on the CPU, and llama.cpp for what torch has no
-        decoder for; "torch-cpu", "torch-cuda" and "llama_cpp" leave no choice. llama.cpp can crash a process: see
-        `needs_process`. `context` None takes the model's own, as far as memory allows. The KV of prefixes that requests ask to
-        `keep`, or that came again and again, survives this process in `kv_dir`, which grows to `kv_dir_bytes`; None keeps
-        nothing. Raises ModelError for a file that can't be run, RequestError for an option that makes no sense.
+        decoder or no memory for; "torch", "torch-cpu", "torch-cuda" and "llama_cpp" leave less choice. llama.cpp can crash a
+        process: it is for `EngineProcess`. `context` None takes the model's own, as far as memory allows. The KV of prefixes
+        that requests ask to `keep`, or that came again and again, survives this process in `kv_dir`, which grows to
+        `kv_dir_bytes`; None keeps nothing. Raises ModelError for a file that can't be run (UnsupportedModel where another
+        executor may), RequestError for an option that makes no sense.
         """
         from portico_engine.loading import load_engine
 

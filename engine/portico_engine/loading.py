@@ -148,21 +148,6 @@ class _Loading:
         return context, kv
 
 
-def needs_process(path: Path, executor: str) -> bool:
-    """Will llama.cpp run this model, and could so end the process that it is in? Reads the file's header; imports no torch."""
-    if executor == "llama_cpp":
-        return True
-    if executor != "auto" or path.is_dir() or not has_llama_cpp():
-        return False
-    try:
-        read_config(_open(path))
-    except UnsupportedModel:
-        return True
-    except ModelError:
-        pass  # loading will say so
-    return False
-
-
 def _open(path: Path) -> ModelFile:
     if path.suffix == ".safetensors":
         raise ModelError(f"{path} is one file of a model; give its folder, which holds config.json and tokenizer.json too")

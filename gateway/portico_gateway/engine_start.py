@@ -17,10 +17,16 @@ async def start_engine(
     path: Path, options: Mapping[str, Any], report: Progress = lambda _stage, _fraction: None
 ) -> EngineClient:
     """With `Engine.load`'s options; the caller closes it. `report` is called on any thread. Raises EngineError."""
-    from portico_engine import AsyncEngine, EngineProcess, loader, needs_process
+    from portico_engine import AsyncEngine, EngineProcess, loader
+    from portico_engine.errors import UnsupportedModel
 
-    load = loader(path, **options)
-    if await anyio.to_thread.run_sync(needs_process, path, options.get("executor", "auto")):
-        return await EngineProcess.open(load, report)
-    engine = await anyio.to_thread.run_sync(load, report, abandon_on_cancel=True)
-    return await AsyncEngine(engine).__aenter__()
+    executor = options.get("executor", "auto")
+    if executor != "llama_cpp":
+        here = loader(path, **{**options, "executor": "torch" if executor == "auto" else executor})
+        try:
+            engine = await anyio.to_thread.run_sync(here, report, abandon_on_cancel=True)
+            return await AsyncEngine(engine).__aenter__()
+        except UnsupportedModel:
+            if executor != "auto":
+                raise
+    return await EngineProcess.open(loader(path, **options), report)

@@ -44,6 +44,9 @@ class PagedKV:
         source, target = op.source * BLOCK_TOKENS, op.target * BLOCK_TOKENS
         self._kv[:, :, target : target + op.n_tokens] = self._kv[:, :, source : source + op.n_tokens]
 
+    def drop(self, block: int) -> None:
+        """Nothing: its next owner overwrites it."""
+
     @property
     def block_bytes(self) -> int:
         """Bytes of one block over all layers."""

@@ -34,6 +34,9 @@ class DeviceKV:
         source, target = op.source * BLOCK_TOKENS, op.target * BLOCK_TOKENS
         self.tensor[:, :, target : target + op.n_tokens] = self.tensor[:, :, source : source + op.n_tokens]
 
+    def drop(self, block: int) -> None:
+        """Nothing: its next owner overwrites it."""
+
     def read(self, block: int) -> bytes:
         """See `BlockMemory`. Waits for the device."""
         return self._slots(block).contiguous().view(torch.uint8).cpu().numpy().tobytes()

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from portico_engine.executors.protocol import BlockStore, Copy, KVOp, Load, Save
+from portico_engine.executors.protocol import BlockStore, Copy, Drop, KVOp, Load, Save
 
 
 class BlockMemory(Protocol):
     """An executor's blocks."""
 
     def copy(self, op: Copy) -> None: ...
+
+    def drop(self, block: int) -> None:
+        """The block's content is dead."""
+        ...
 
     def read(self, block: int) -> bytes:
         """A block's content: bf16 [layers, 2 kv_heads, BLOCK_TOKENS, head_dim], in this machine's byte order."""
@@ -23,11 +27,13 @@ class BlockMemory(Protocol):
 
 
 def run_ops(ops: Sequence[KVOp], memory: BlockMemory, store: BlockStore | None) -> None:
-    """In order. Drop needs nothing done: a dead block is overwritten by its next owner."""
+    """In order."""
     for op in ops:
         match op:
             case Copy():
                 memory.copy(op)
+            case Drop(block):
+                memory.drop(block)
             case Save(block, key):
                 assert store is not None, "a plan with Save needs a block store"
                 store.put(key, memory.read(block))

@@ -15,7 +15,7 @@ from portico_engine.errors import RequestError
 from portico_engine.executors.host_step import HostStep
 from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.llama_library import MAX_SEQUENCES, Context, Model, version
-from portico_engine.executors.protocol import BLOCK_TOKENS, BlockStore, Capabilities, Drop, Row, StepPlan, blocks_for
+from portico_engine.executors.protocol import BLOCK_TOKENS, BlockStore, Capabilities, Row, StepPlan, blocks_for
 from portico_engine.executors.sequences import Sequences, waves
 
 MAX_ROWS = 64  # so that there are enough homes
@@ -90,11 +90,7 @@ class LlamaCppExecutor:
     def submit(self, plan: StepPlan) -> HostStep:
         """Run a plan."""
         self._sequences.next_step()
-        for op in plan.kv_ops:
-            if isinstance(op, Drop):
-                self._sequences.drop(op.block)
-            else:
-                run_ops([op], self._sequences, self._store)
+        run_ops(plan.kv_ops, self._sequences, self._store)
         logits: dict[int, np.ndarray] = {}
         for wave in waves(plan.rows):
             self._sequences.begin(wave)

@@ -124,13 +124,10 @@ class Sequences:
         """Their tokens are written, each row's in its sequence: blocks get homes."""
         for row in rows:
             stop = row.start + len(row.tokens)
-            beside = -1  # the home of the block before
-            for index, block in enumerate(row.block_table[: blocks_for(stop)]):
-                first = max(row.start, index * BLOCK_TOKENS)
-                last = min(stop, (index + 1) * BLOCK_TOKENS)
-                if first < last:
-                    self._keep(row.slot, block, index, first, last, beside)
-                beside = self._places[block].home
+            for index in range(row.start // BLOCK_TOKENS, blocks_for(stop)):
+                beside = self._places[row.block_table[index - 1]].home if index else -1
+                first, last = max(row.start, index * BLOCK_TOKENS), min(stop, (index + 1) * BLOCK_TOKENS)
+                self._keep(row.slot, row.block_table[index], index, first, last, beside)
             self._seen[row.slot] = _Seen(row.block_table[: blocks_for(stop)], stop)
 
     def _keep(self, slot: int, block: int, index: int, first: int, last: int, beside: int) -> None:

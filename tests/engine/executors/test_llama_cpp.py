@@ -15,7 +15,7 @@ pytest.importorskip("llama_cpp")
 
 from engine.fakes import Shelf
 from engine.tiny_model import write_tiny_llama
-from portico_engine import Engine, EngineDied, EngineProcess, ModelError, Request, SamplingParams, loader, needs_process
+from portico_engine import Engine, EngineDied, EngineProcess, ModelError, Request, SamplingParams, loader
 from portico_engine.executors.llama_cpp import LlamaCppExecutor
 from portico_engine.executors.protocol import Copy, Drop, Load, Row, Save, StepPlan
 from portico_engine.executors.torch_cpu import TorchCPUExecutor
@@ -137,11 +137,8 @@ def test_an_engine_takes_it_and_answers_like_torch(tiny_path: Path) -> None:
     assert answers[0][0] == answers[1][0]
 
 
-def test_auto_takes_it_where_torch_has_no_decoder_and_then_a_process_of_its_own_is_due(tmp_path: Path, tiny_path: Path) -> None:
+def test_auto_takes_it_where_torch_has_no_decoder(tmp_path: Path) -> None:
     other = write_tiny_llama(tmp_path / "other.gguf", architecture="minicpm")
-    assert needs_process(other)
-    assert not needs_process(tiny_path)
-    assert needs_process(tiny_path, "llama_cpp")
     engine = Engine.load(other, context=128)
     assert engine.info.executor == "llama_cpp"
     assert engine.info.architecture == "minicpm"
