@@ -14,12 +14,12 @@ help: ## show this list
 setup: $(STAMP)-run ## .venv with the servers, the gateway, the engine and the default model
 setup-dev: $(STAMP)-dev ## the same, with llama.cpp (compiles for about 4 minutes), linters and test tools
 
-$(STAMP)-run: pyproject.toml constraints.txt scripts/setup.sh
-	@PYTHON="$(PYTHON)" bash scripts/setup.sh run
+$(STAMP)-run: pyproject.toml constraints.txt packaging/setup.sh
+	@PYTHON="$(PYTHON)" bash packaging/setup.sh run
 	@touch $@
 
-$(STAMP)-dev: pyproject.toml constraints.txt scripts/setup.sh
-	@PYTHON="$(PYTHON)" bash scripts/setup.sh dev
+$(STAMP)-dev: pyproject.toml constraints.txt packaging/setup.sh
+	@PYTHON="$(PYTHON)" bash packaging/setup.sh dev
 	@touch $@ $(STAMP)-run
 
 demo: $(STAMP)-run ## set up, write the sample workspace, ask it three questions
@@ -41,13 +41,13 @@ tests: $(STAMP)-dev
 	@$(BIN)/python -m pytest -m "not gpu"
 
 fixtures: $(STAMP)-dev ## record the Inspector's answers anew (inspector-fixtures/)
-	@$(BIN)/python inspector-fixtures/record.py
+	@$(BIN)/python checks/inspector/record.py
 
 conformance: $(STAMP)-dev ## the MCP conformance suite against every server and the gateway
-	@$(BIN)/python conformance/run.py
+	@$(BIN)/python checks/conformance/run.py
 
 bundles: $(STAMP)-dev ## dist/: an .mcpb bundle for each server, validated
-	@$(BIN)/python scripts/bundles.py --validate
+	@$(BIN)/python packaging/build_bundles.py --validate
 
 soak: $(STAMP)-dev ## 10,000 calls with cancels, a kill and a restart, for each server
 	@$(BIN)/python benchmarks/soak.py

@@ -33,8 +33,8 @@ from typing import Any
 
 import anyio
 
-from portico_servers.code.files import NEVER, WALK, ripgrep
-from portico_servers.code.tools import build_tools
+from portico_servers.code.index.files import NEVER, WALK, ripgrep
+from portico_servers.code.tools.registration import build_tools
 from portico_servers.code.workspace import Workspace
 from report import percentile, table, write
 

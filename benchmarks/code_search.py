@@ -32,11 +32,11 @@ from typing import Any, NamedTuple
 from rich.progress import track
 
 from code_search_labels import LABELS, PACKAGES, digest, docstrings, package_dir, without_docstrings
-from portico_servers.code.facts import extract
-from portico_servers.code.files import ripgrep
-from portico_servers.code.rank import RankedIndex, Weights
-from portico_servers.code.store import Store
-from portico_servers.code.symbols import definitions
+from portico_servers.code.index.extraction import extract
+from portico_servers.code.index.files import ripgrep
+from portico_servers.code.index.store import Store
+from portico_servers.code.ranking.ranked_index import RankedIndex, Weights
+from portico_servers.code.syntax.symbols import definitions
 from portico_servers.common import embed
 from report import percentile, table, write
 

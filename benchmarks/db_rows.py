@@ -30,17 +30,17 @@ from data.db_dev_samples import DEV_SAMPLES
 from data.db_samples import SAMPLES, Sample, write_sqlite
 from portico_engine import Engine, FinishReason, Request, SamplingParams, Tool, ToolCallPrior, find_model
 from portico_engine.grammar import NamedTool, compile_tool_calls
-from portico_gateway.agent import CALL_FORM, SMALL, STRENGTH, STRENGTH_SMALL, SYSTEM
-from portico_gateway.agent_host import embedder
-from portico_gateway.hints import Hints, read_question
-from portico_gateway.signatures import signature
-from portico_servers.db import answers
-from portico_servers.db.answers import schema_text
+from portico_gateway.agent.loop import CALL_FORM, SMALL, STRENGTH, STRENGTH_SMALL, SYSTEM
+from portico_gateway.agent.tool_host import embedder
+from portico_gateway.agent.tool_signatures import signature
+from portico_gateway.guidance.argument_priors import Hints, read_question
 from portico_servers.db.database import Call, Databases
 from portico_servers.db.errors import DbError
-from portico_servers.db.limits import Limits
 from portico_servers.db.sources import parse
-from portico_servers.db.tool_table import BUILT_IN
+from portico_servers.db.statements.limits import Limits
+from portico_servers.db.tools import tools as answers
+from portico_servers.db.tools.tool_specs import BUILT_IN
+from portico_servers.db.tools.tools import schema_text
 from report import table, write
 
 DATA = Path(__file__).parent / "data"

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from rich.progress import track
 
-from portico_servers.docs.readers import kind_of
+from portico_servers.docs.ingest.readers import kind_of
 
 MIN_BYTES = 400
 # requirement, documentation's folder in the source distribution

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from portico_servers.docs.pages import Page
+from portico_servers.docs.ingest.pages import Page
 
 REST = 200
 TUNED_ON = ("python", 250)  # of this documentation, so many served to choose the ranking's constants

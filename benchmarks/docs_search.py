@@ -35,10 +35,10 @@ import docs_paraphrases
 from docs_labels import Term
 from docs_paraphrases import Paraphrase
 from portico_servers.common.embed import shared
-from portico_servers.docs import ranking
-from portico_servers.docs.chunks import cut
-from portico_servers.docs.pages import Page, Section
-from portico_servers.docs.ranking import FUSION, Found, Frequencies, Near, expression, look_up, rank, telling_words
+from portico_servers.docs.ingest.chunks import cut
+from portico_servers.docs.ingest.pages import Page, Section
+from portico_servers.docs.search import ranking
+from portico_servers.docs.search.ranking import FUSION, Found, Frequencies, Near, expression, look_up, rank, telling_words
 from portico_servers.docs.service import Service
 from report import percentile, table, write
 

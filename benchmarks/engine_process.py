@@ -27,9 +27,9 @@ from typing import Any, NamedTuple
 import routing_workspace
 from portico_engine import EngineClient, EngineProcess, FinishReason, Request, SamplingParams, find_model, loader
 from portico_engine.grammar import compile_tool_calls
-from portico_gateway.agent import Agent
-from portico_gateway.session import open_session
-from portico_gateway.specs import default_specs
+from portico_gateway.agent.loop import Agent
+from portico_gateway.assembly.session import open_session
+from portico_gateway.config.server_spec import default_specs
 from report import table, write
 from tool_calls import question
 

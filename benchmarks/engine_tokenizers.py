@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from portico_engine import ModelError
-from portico_engine.tokenizer import Tokenizer
+from portico_engine.text.tokenizer import Tokenizer
 from portico_engine.weights.gguf_file import GGUFFile
 from report import write
 

@@ -23,12 +23,12 @@ import anyio
 import mcp_types
 from mcp.client.client import Client
 
-from portico_gateway.audit import AuditLog, Record
-from portico_gateway.calls import Calls
-from portico_gateway.mcp_server import Gateway
-from portico_gateway.sections import AuditConfig
-from portico_gateway.specs import UpstreamSpec
-from portico_gateway.upstreams import Upstreams
+from portico_gateway.config.sections import AuditConfig
+from portico_gateway.config.server_spec import UpstreamSpec
+from portico_gateway.mcp.server import Gateway
+from portico_gateway.policy.audit import AuditLog, Record
+from portico_gateway.policy.tool_calls import Calls
+from portico_gateway.upstreams.upstreams import Upstreams
 from report import table, write
 
 WARM = 50

@@ -24,10 +24,10 @@ import report
 from llama_reference import LlamaCpp
 from portico_engine import find_model
 from portico_engine.grammar import CompiledGrammar, LLGuidanceFactory, compile_gbnf, ir, sentences
-from portico_engine.tokenizer import Tokenizer
+from portico_engine.text.tokenizer import Tokenizer
 from portico_engine.weights.gguf_file import GGUFFile
 
-GRAMMARS = Path(__file__).resolve().parents[1] / "tests" / "engine" / "grammar" / "grammars"
+GRAMMARS = Path(__file__).resolve().parents[1] / "tests" / "engine" / "grammar" / "gbnf" / "grammars"
 
 
 class LlamaGrammar:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from portico_engine import find_model
-from portico_engine.tokenizer import Tokenizer
+from portico_engine.text.tokenizer import Tokenizer
 from portico_engine.weights.gguf_file import GGUFFile
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

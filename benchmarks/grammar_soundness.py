@@ -25,7 +25,7 @@ from grammar_inputs import maskbench, mcp_tools, vocabulary
 from portico_engine.errors import EngineError
 from portico_engine.grammar import LLGuidanceFactory, check_arguments, compile_schema
 from portico_engine.grammar.compiled import CompiledGrammar
-from portico_engine.tokenizer import Tokenizer
+from portico_engine.text.tokenizer import Tokenizer
 from report import write
 
 TIGHT = (0, 3, 20, 60)  # tokens beyond the shortest ending

@@ -43,8 +43,8 @@ def main() -> None:
 
 
 async def measure(args: argparse.Namespace, modes: list[str], folder: Path) -> None:
-    from portico_gateway.session import open_session
-    from portico_gateway.specs import default_specs
+    from portico_gateway.assembly.session import open_session
+    from portico_gateway.config.server_spec import default_specs
 
     if args.dev:
         sys.path.insert(0, str(ROOT / "demo"))
@@ -83,8 +83,8 @@ async def until_indexed(session: Any) -> None:
 
 
 async def one(session: Any, question: dict[str, str], mode: str, seed: int, db: Path, verbose: bool) -> dict[str, Any]:
-    from portico_gateway.agent import Agent, CallFinished
-    from portico_gateway.agent_host import UpstreamHost
+    from portico_gateway.agent.loop import Agent, CallFinished
+    from portico_gateway.agent.tool_host import UpstreamHost
 
     order = [tool.name for tool in session.host.tools()]
     random.Random(seed).shuffle(order)

@@ -63,8 +63,8 @@ def main() -> None:
 
 async def measure(args: argparse.Namespace, folder: Path) -> None:
     import routing_workspace
-    from portico_gateway.session import open_session
-    from portico_gateway.specs import default_specs
+    from portico_gateway.assembly.session import open_session
+    from portico_gateway.config.server_spec import default_specs
 
     places = routing_workspace.build(folder)
     async with open_session(default_specs(places["root"], places["docs"], places["db"]), None, lambda *_: None) as session:

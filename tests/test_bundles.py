@@ -141,8 +141,8 @@ MANIFEST = {
 
 @pytest.fixture(scope="module")
 def bundles() -> ModuleType:
-    """scripts/bundles.py as a module."""
-    spec = importlib.util.spec_from_file_location("portico_bundles", ROOT / "scripts" / "bundles.py")
+    """packaging/build_bundles.py as a module."""
+    spec = importlib.util.spec_from_file_location("portico_bundles", ROOT / "packaging" / "build_bundles.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -157,7 +157,7 @@ def owners() -> Mapping[str, list[str]]:
 
 
 def _read(kind: str, name: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((ROOT / "bundles" / kind / name).read_text())
+    loaded: dict[str, Any] = json.loads((ROOT / "packaging" / "bundles" / kind / name).read_text())
     return loaded
 
 

@@ -82,7 +82,7 @@ def test_the_gateway_knows_of_the_servers_their_shared_parts_only() -> None:
         "portico_servers.code.server",
         "portico_servers.docs.server",
         "portico_servers.db.server",
-        "portico_gateway.cli",
+        "portico_gateway.cli.main",
     ],
 )
 def test_importing_servers_and_the_command_line_loads_no_model_library(module: str) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from portico_gateway.cli import cli
-from portico_gateway.commands import ask
+from portico_gateway.cli.commands import ask
+from portico_gateway.cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

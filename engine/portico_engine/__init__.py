@@ -19,20 +19,20 @@ from portico_engine.errors import (
     RequestError,
     Unsatisfiable,
 )
-from portico_engine.locate import find_model
+from portico_engine.loading.model_path import find_model
 from portico_engine.request import Delta, FinishReason, ModelInfo, Prior, Request, SamplingParams, TokenPrior, Tool, Usage
 
 if TYPE_CHECKING:
-    from portico_engine.async_engine import AsyncEngine
     from portico_engine.client import EngineClient, Load, Progress, Tokens, loader
     from portico_engine.engine import Engine
-    from portico_engine.prior import CallPrior, ToolCallPrior
+    from portico_engine.front.async_engine import AsyncEngine
+    from portico_engine.priors.text_prior import TextPrior
+    from portico_engine.priors.tool_call_prior import CallPrior, ToolCallPrior
     from portico_engine.process.client import EngineProcess
-    from portico_engine.text_prior import TextPrior
-    from portico_engine.tokenizer import Tokenizer
+    from portico_engine.text.tokenizer import Tokenizer
 
 _LAZY = {
-    "AsyncEngine": "portico_engine.async_engine",
+    "AsyncEngine": "portico_engine.front.async_engine",
     "Engine": "portico_engine.engine",
     "EngineClient": "portico_engine.client",
     "EngineProcess": "portico_engine.process.client",
@@ -40,10 +40,10 @@ _LAZY = {
     "Progress": "portico_engine.client",
     "loader": "portico_engine.client",
     "Tokens": "portico_engine.client",
-    "CallPrior": "portico_engine.prior",
-    "Tokenizer": "portico_engine.tokenizer",
-    "TextPrior": "portico_engine.text_prior",
-    "ToolCallPrior": "portico_engine.prior",
+    "CallPrior": "portico_engine.priors.tool_call_prior",
+    "Tokenizer": "portico_engine.text.tokenizer",
+    "TextPrior": "portico_engine.priors.text_prior",
+    "ToolCallPrior": "portico_engine.priors.tool_call_prior",
 }
 
 __all__ = [

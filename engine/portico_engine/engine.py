@@ -13,10 +13,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from portico_engine.admission import check_budget, check_request
-from portico_engine.chat import ChatTemplate
 from portico_engine.constrain import constrain
-from portico_engine.detokenizer import IncrementalDetokenizer, StopStrings
 from portico_engine.errors import ChatTemplateError, RequestError
 from portico_engine.executors.protocol import Executor
 from portico_engine.grammar.protocol import MatcherFactory
@@ -24,13 +21,16 @@ from portico_engine.kv.block_pool import BlockPool
 from portico_engine.kv.cache import KVCache
 from portico_engine.kv.eviction import CostAware
 from portico_engine.kv.hashing import root_key
-from portico_engine.kv.saver import Saver, open_tier
+from portico_engine.kv.offloader import Saver, open_tier
 from portico_engine.request import Delta, FinishReason, ModelInfo, Request, Tool
+from portico_engine.request_checks import check_budget, check_request
 from portico_engine.sampling import Pick, resolve_seed
 from portico_engine.scheduler import Scheduler
 from portico_engine.scoring import Scorer
 from portico_engine.sequence import Sequence, State
-from portico_engine.tokenizer import Tokenizer
+from portico_engine.text.chat_template import ChatTemplate
+from portico_engine.text.detokenizer import IncrementalDetokenizer, StopStrings
+from portico_engine.text.tokenizer import Tokenizer
 
 Progress = Callable[[str, float], None]
 KV_DIR_BYTES = 1 << 30
@@ -95,7 +95,7 @@ class Engine:
         `kv_dir_bytes`; None keeps nothing. Raises ModelError for a file that can't be run (UnsupportedModel where another
         executor may), RequestError for an option that makes no sense.
         """
-        from portico_engine.loading import load_engine
+        from portico_engine.loading.load_engine import load_engine
 
         return load_engine(
             Path(path),

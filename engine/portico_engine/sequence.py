@@ -10,11 +10,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from portico_engine.detokenizer import IncrementalDetokenizer, StopStrings
 from portico_engine.grammar.protocol import Matcher
 from portico_engine.kv.cache import BlockTable
 from portico_engine.request import Delta, FinishReason, Request, TokenPrior, Usage
 from portico_engine.sampling import Draw, Pick, TopLogprobs
+from portico_engine.text.detokenizer import IncrementalDetokenizer, StopStrings
 
 
 class State(enum.Enum):

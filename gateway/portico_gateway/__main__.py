@@ -1,5 +1,5 @@
 """`python -m portico_gateway` is the `portico` command."""
 
-from portico_gateway.cli import main
+from portico_gateway.cli.main import main
 
 main()

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import mcp_types
 
-from portico_gateway.approvals import Approval, Channel
+from portico_gateway.policy.approvals import Approval, Channel
 
 Ask: TypeAlias = Callable[[mcp_types.InputRequest], Awaitable[mcp_types.InputResponse]]
 Consent: TypeAlias = Callable[[Approval], Awaitable[bool]]

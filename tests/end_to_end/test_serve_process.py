@@ -17,8 +17,7 @@ from typing import Any
 import httpx2
 import psutil
 import pytest
-
-from engine.tiny_model import write_tiny_llama
+from tests.engine.tiny_model import write_tiny_llama
 
 PATIENCE = 60
 MODULE = "portico_engine.process.child"

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.engine.tiny_model import write_tiny_llama
 
-from engine.tiny_model import write_tiny_llama
 from portico_engine import Engine, find_model
 
 

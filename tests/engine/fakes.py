@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from engine.fake_executor import FakeExecutor, next_token
-from engine.tiny_model import CHAT_TEMPLATE, MERGES, SPECIAL, vocabulary
+from tests.engine.fake_executor import FakeExecutor, next_token
+from tests.engine.tiny_model import CHAT_TEMPLATE, MERGES, SPECIAL, vocabulary
+
 from portico_engine import Delta, Engine, ModelInfo, Request
 from portico_engine.grammar.compiled import CompiledGrammar
 from portico_engine.grammar.protocol import Bitmask, Matcher
-from portico_engine.merging import byte_level_merger
-from portico_engine.tokenizer import Tokenizer
+from portico_engine.text.bpe import byte_level_merger
+from portico_engine.text.tokenizer import Tokenizer
 
 EOS = 2
 INFO = ModelInfo("fake", "fake", 256, 269, 0, "none", 0, "fake", "fake")

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pytest
+from tests.engine.fake_executor import FakeExecutor
+from tests.engine.fakes import EOS, fake_engine, run, solitary, tiny_tokenizer, tokens_of
 
-from engine.fake_executor import FakeExecutor
-from engine.fakes import EOS, fake_engine, run, solitary, tiny_tokenizer, tokens_of
 from portico_engine import ContextOverflow, FinishReason, Request, RequestError, SamplingParams
 from portico_engine.grammar.compiled import CompiledGrammar
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.engine.fake_executor import FakeExecutor
+from tests.engine.fakes import fake_engine, run, solitary, tokens_of
 
-from engine.fake_executor import FakeExecutor
-from engine.fakes import fake_engine, run, solitary, tokens_of
 from portico_engine import Delta, FinishReason, Request
 
 PROMPTS = st.builds(

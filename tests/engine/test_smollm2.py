@@ -12,7 +12,7 @@ import pytest
 from llama_reference import LlamaCpp
 from portico_engine import Engine, FinishReason, Request, SamplingParams, Tool
 from portico_engine.executors.protocol import Row, StepPlan
-from portico_engine.executors.torch_cpu import TorchCPUExecutor
+from portico_engine.executors.torch.cpu import TorchCPUExecutor
 from portico_engine.grammar import compile_tool_calls
 
 GREEDY = SamplingParams(temperature=0)

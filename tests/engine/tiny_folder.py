@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
-
-from engine.tiny_model import CHAT_TEMPLATE, MERGES, SMALL, SPECIAL, Shape, Tensors, vocabulary
+from tests.engine.tiny_model import CHAT_TEMPLATE, MERGES, SMALL, SPECIAL, Shape, Tensors, vocabulary
 
 CONFIG = {
     "model_type": "llama",

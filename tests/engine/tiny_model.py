@@ -10,7 +10,7 @@ from typing import Any
 import gguf
 import numpy as np
 
-from portico_engine.tokenizer import byte_alphabet
+from portico_engine.text.tokenizer import byte_alphabet
 
 Q = gguf.GGMLQuantizationType
 Tensors = dict[str, np.ndarray]

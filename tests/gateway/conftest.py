@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from portico_gateway.specs import UpstreamSpec
+from portico_gateway.config.server_spec import UpstreamSpec
 
 SAMPLE = Path(__file__).with_name("sample_server.py")
 ASKING = Path(__file__).with_name("asking_server.py")

@@ -7,8 +7,8 @@ from typing import Any
 import mcp_types
 import pytest
 
-from portico_gateway.approvals import Approvals
 from portico_gateway.caller import question, takes_elicitation
+from portico_gateway.policy.approvals import Approvals
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from portico_engine.grammar.gbnf import compile_gbnf as compile_gbnf
     from portico_engine.grammar.gbnf import parse_gbnf as parse_gbnf
     from portico_engine.grammar.gbnf import to_gbnf as to_gbnf
-    from portico_engine.grammar.lark import LarkText as LarkText
-    from portico_engine.grammar.lark import to_lark as to_lark
-    from portico_engine.grammar.matcher import LLGuidanceFactory as LLGuidanceFactory
+    from portico_engine.grammar.llguidance.lark import LarkText as LarkText
+    from portico_engine.grammar.llguidance.lark import to_lark as to_lark
+    from portico_engine.grammar.llguidance.matcher import LLGuidanceFactory as LLGuidanceFactory
     from portico_engine.grammar.sample import sentences as sentences
     from portico_engine.grammar.schema import compile_schema as compile_schema
     from portico_engine.grammar.schema import schema_to_ir as schema_to_ir
@@ -64,15 +64,15 @@ _HOMES = {
     "Limits": "bounds",
     "Violation": "check",
     "check_arguments": "check",
-    "LLGuidanceFactory": "matcher",
+    "LLGuidanceFactory": "llguidance.matcher",
     "canonical_text": "schema.order",
     "compile_schema": "schema",
     "schema_to_ir": "schema",
     "tool_to_ir": "schema",
     "CompileReport": "compiled",
     "CompiledGrammar": "compiled",
-    "LarkText": "lark",
-    "to_lark": "lark",
+    "LarkText": "llguidance.lark",
+    "to_lark": "llguidance.lark",
     "check_gbnf": "gbnf",
     "compile_gbnf": "gbnf",
     "parse_gbnf": "gbnf",

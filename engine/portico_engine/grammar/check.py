@@ -16,7 +16,7 @@ from typing import Any
 from jsonschema import exceptions, validators
 
 from portico_engine.errors import InvalidSchema
-from portico_engine.grammar.ecma_search import finds
+from portico_engine.grammar.ecma.search import finds
 from portico_engine.grammar.schema import keywords as read
 from portico_engine.grammar.schema.document import Dialect, dialect_of
 from portico_engine.grammar.schema.values import is_multiple
@@ -142,7 +142,7 @@ def _multiple_of(validator: Any, step: Any, instance: Any, schema: Any) -> Itera
 
 
 def _format(validator: Any, name: Any, instance: Any, schema: Any) -> Iterator[exceptions.ValidationError]:
-    from portico_engine.grammar.formats import conforms
+    from portico_engine.grammar.regular.formats import conforms
 
     if isinstance(instance, str) and isinstance(name, str) and not conforms(name, instance):
         yield exceptions.ValidationError(f"{_short(repr(instance))} is not a {name}")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from portico_engine.errors import GrammarError, GrammarTooLarge
 from portico_engine.grammar import ir
-from portico_engine.grammar.automata import inline, nullable, steps
+from portico_engine.grammar.regular.automata import inline, nullable, steps
 
 MAX_STATES = 20_000
 MAX_DEPTH = 40

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from portico_engine.executors.protocol import BLOCK_TOKENS, Copy, Drop, KVOp, Load, Save
 from portico_engine.kv.eviction import LRU, EvictionPolicy
-from portico_engine.kv.pins import Pins
 from portico_engine.kv.prefix_index import Entry, PrefixIndex
+from portico_engine.kv.retention import Pins
 from portico_engine.kv.tier import Block, Tier
 
 _EVICT_AT_ONCE = 16

@@ -22,14 +22,14 @@ from functools import partial
 from typing import Any, NoReturn
 
 from portico_engine.engine import Engine
-from portico_engine.engine_thread import EngineThread
 from portico_engine.errors import ChatTemplateError, EngineError
-from portico_engine.prior import CallPrior
+from portico_engine.front.engine_thread import EngineThread
+from portico_engine.priors.tool_call_prior import CallPrior
 from portico_engine.process import messages
-from portico_engine.process.interned import Receiver
-from portico_engine.process.parts import joined
+from portico_engine.process.grammar_cache import Receiver
+from portico_engine.process.lazy_prior import joined
 from portico_engine.request import Delta
-from portico_engine.tokenizer import Tokenizer
+from portico_engine.text.tokenizer import Tokenizer
 
 _BESIDE = 4  # threads for what doesn't wait for a step
 _log = logging.getLogger(__name__)

@@ -20,11 +20,11 @@ from typing import Any
 
 from portico_engine.client import Load, Progress, Tokens
 from portico_engine.errors import ChatTemplateError, EngineDied, EngineError
-from portico_engine.prior import CallPrior, ToolCallPrior
+from portico_engine.priors.tool_call_prior import CallPrior, ToolCallPrior
 from portico_engine.process import messages
-from portico_engine.process.ending import describe, memory_kills
-from portico_engine.process.interned import Sender
-from portico_engine.process.parts import split
+from portico_engine.process.exit_reason import describe, memory_kills
+from portico_engine.process.grammar_cache import Sender
+from portico_engine.process.lazy_prior import split
 from portico_engine.request import Delta, ModelInfo, Request, Tool
 
 CLOSE_SECONDS = 12.0  # that the child gets to save what is to be kept; its disk gets 10

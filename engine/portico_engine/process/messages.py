@@ -16,8 +16,8 @@ from operator import attrgetter
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from portico_engine.client import Load as LoadFn
-from portico_engine.prior import CallPrior
-from portico_engine.process.parts import Split
+from portico_engine.priors.tool_call_prior import CallPrior
+from portico_engine.process.lazy_prior import Split
 from portico_engine.request import Delta, ModelInfo, Request
 
 HEADER = struct.Struct(">Q")  # a message's length in bytes

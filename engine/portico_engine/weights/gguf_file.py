@@ -20,7 +20,7 @@ import numpy as np
 
 from portico_engine.errors import ModelError
 from portico_engine.weights.model_file import ModelFile, TensorInfo
-from portico_engine.weights.parts import take_apart
+from portico_engine.weights.split_tensors import take_apart
 
 _MAGIC = b"GGUF"
 _MAX_COUNT = 1 << 28  # no sane header has more entries in one array

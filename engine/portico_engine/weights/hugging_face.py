@@ -15,11 +15,11 @@ from typing import Any
 import gguf
 
 from portico_engine.errors import ModelError
-from portico_engine.json_file import read_json, read_optional_json
 from portico_engine.weights.hugging_face_config import Factors, translate
+from portico_engine.weights.json_file import read_json, read_optional_json
 from portico_engine.weights.model_file import ModelFile, TensorInfo
-from portico_engine.weights.parts import take_apart
 from portico_engine.weights.safetensors_file import SafetensorsFile
+from portico_engine.weights.split_tensors import take_apart
 
 _INDEX, _WHOLE = "model.safetensors.index.json", "model.safetensors"
 _EXPERT = re.compile(r"(.+\.experts)\.(\d+)(\..+)")

@@ -15,7 +15,7 @@ from typing import Any
 from gguf import GGMLQuantizationType as Q
 
 from portico_engine.errors import ModelError
-from portico_engine.json_file import json_object
+from portico_engine.weights.json_file import json_object
 from portico_engine.weights.model_file import TensorInfo
 
 _LENGTH = struct.Struct("<Q")

@@ -18,22 +18,22 @@ from mcp.server.transport_security import RequestBodyLimitMiddleware, TransportS
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from portico_gateway.approvals import Approvals
+from portico_gateway.config.sections import KeyConfig, OAuthConfig
 from portico_gateway.http import errors
-from portico_gateway.http.access import Access, metadata_routes
-from portico_gateway.http.answering import Answering, model_not_found
+from portico_gateway.http.anthropic.body import CountRequest, MessagesRequest
+from portico_gateway.http.anthropic.endpoint import MessagesEndpoint
 from portico_gateway.http.approvals import approvals_router
-from portico_gateway.http.chat import ChatEndpoint
-from portico_gateway.http.messages import MessagesEndpoint
-from portico_gateway.http.messages_schemas import CountRequest, MessagesRequest
-from portico_gateway.http.metrics import CONTENT_TYPE, Measured, Metrics
-from portico_gateway.http.model_host import ModelHost
-from portico_gateway.http.responses import ResponsesEndpoint
-from portico_gateway.http.responses_schemas import ResponsesRequest
-from portico_gateway.http.schemas import ChatRequest
-from portico_gateway.mcp_server import Gateway
-from portico_gateway.sections import KeyConfig, OAuthConfig
-from portico_gateway.upstreams import Upstreams
+from portico_gateway.http.generation.answering import Answering, model_not_found
+from portico_gateway.http.middleware.auth import Access, metadata_routes
+from portico_gateway.http.middleware.metrics import CONTENT_TYPE, Measured, Metrics
+from portico_gateway.http.openai_chat.body import ChatRequest
+from portico_gateway.http.openai_chat.endpoint import ChatEndpoint
+from portico_gateway.http.openai_responses.body import ResponsesRequest
+from portico_gateway.http.openai_responses.endpoint import ResponsesEndpoint
+from portico_gateway.mcp.server import Gateway
+from portico_gateway.model.host import ModelHost
+from portico_gateway.policy.approvals import Approvals
+from portico_gateway.upstreams.upstreams import Upstreams
 
 MAX_BODY = 32 << 20
 

@@ -10,9 +10,9 @@ from typing import Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
-from portico_gateway.approvals import Approval, Approvals
 from portico_gateway.errors import UnknownName
 from portico_gateway.http.errors import ApiError
+from portico_gateway.policy.approvals import Approval, Approvals
 
 
 class DecisionRequest(BaseModel):

@@ -29,9 +29,9 @@ from portico_engine.errors import (
     RequestError,
 )
 from portico_gateway.errors import GatewayError
-from portico_gateway.http.messages_schemas import MessagesRequest
-from portico_gateway.http.responses_schemas import ResponsesRequest
-from portico_gateway.http.schemas import ChatRequest
+from portico_gateway.http.anthropic.body import MessagesRequest
+from portico_gateway.http.openai_chat.body import ChatRequest
+from portico_gateway.http.openai_responses.body import ResponsesRequest
 
 log = logging.getLogger(__name__)
 

@@ -32,7 +32,7 @@ def main(directories: tuple[Path, ...], port: int | None, host: str, cache_dir: 
 
     # How far a first indexing is: worth a line on stderr even where nothing else is.
     if "PORTICO_LOG_LEVEL" not in os.environ:
-        logging.getLogger("portico_servers.code.index").setLevel(logging.INFO)
+        logging.getLogger("portico_servers.code.index.root_index").setLevel(logging.INFO)
     serve(build_server(directories, cache_dir=cache_dir), http=port, host=host)
 
 

@@ -8,12 +8,12 @@ from mcp.server.mcpserver import MCPServer
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS
 
-from portico_servers.code.changes import changed_since
-from portico_servers.code.finding import find_symbol
-from portico_servers.code.reading import read
-from portico_servers.code.results import Hits, hits_text, passage_text
-from portico_servers.code.tools import CALLER_ERRORS, in_thread
-from portico_servers.code.uses import find_references
+from portico_servers.code.tools.changed_since import changed_since
+from portico_servers.code.tools.find_references import find_references
+from portico_servers.code.tools.read import read
+from portico_servers.code.tools.registration import CALLER_ERRORS, in_thread
+from portico_servers.code.tools.results import Hits, hits_text, passage_text
+from portico_servers.code.tools.search import find_symbol
 from portico_servers.code.workspace import Workspace
 from portico_servers.common.jail import NotFound
 

@@ -18,9 +18,9 @@ from mcp_types import (
     ResourceTemplateReference,
 )
 
-from portico_servers.code import history
-from portico_servers.code.reading import outline
-from portico_servers.code.snippets import read_text
+from portico_servers.code.external import git as history
+from portico_servers.code.syntax.snippets import read_text
+from portico_servers.code.tools.read import outline
 from portico_servers.code.workspace import Workspace
 from portico_servers.common.jail import NotFound
 

@@ -19,7 +19,7 @@ from platformdirs import user_cache_path
 
 from portico_servers.code.prompts import add_prompts
 from portico_servers.code.resources import add_completion, add_resources, uri_of
-from portico_servers.code.tools import build_tools
+from portico_servers.code.tools.registration import build_tools
 from portico_servers.code.workspace import Workspace
 from portico_servers.common.server import PorticoServer
 

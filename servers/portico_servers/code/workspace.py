@@ -9,13 +9,13 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from portico_servers.code.filters import Filter
-from portico_servers.code.index import RootIndex
-from portico_servers.code.languages import language_of
-from portico_servers.code.pages import KeptResults
-from portico_servers.code.results import Hit
-from portico_servers.code.snippets import Text, excerpt, read_listed
-from portico_servers.code.symbols import Symbol
+from portico_servers.code.index.root_index import RootIndex
+from portico_servers.code.syntax.languages import language_of
+from portico_servers.code.syntax.snippets import Text, excerpt, read_listed
+from portico_servers.code.syntax.symbols import Symbol
+from portico_servers.code.tools.filters import Filter
+from portico_servers.code.tools.result_cache import KeptResults
+from portico_servers.code.tools.results import Hit
 from portico_servers.common.jail import Jail, NotFound
 
 PAGE = 10

@@ -27,8 +27,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from portico_servers.db.errors import ConfigError
-from portico_servers.db.limits import Limits
-from portico_servers.db.placeholders import names_in
+from portico_servers.db.statements.limits import Limits
+from portico_servers.db.statements.placeholders import names_in
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
 _OWN_TOOLS = {"rows", "tables", "describe", "query", "explain", "write"}

@@ -13,16 +13,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from portico_servers.db.dialect import Dialect, dialect
+from portico_servers.db.engines.dialect import Dialect, dialect
 from portico_servers.db.errors import ArgumentError, DbError
-from portico_servers.db.limits import Limits
 from portico_servers.db.rows.compile import compile_values
 from portico_servers.db.rows.fields import Field
 from portico_servers.db.rows.tool_schema import Named, RowsSchema, build
 from portico_servers.db.schema import Column, Schema, Table, from_json
 from portico_servers.db.sources import Source
+from portico_servers.db.statements.limits import Limits
+from portico_servers.db.statements.workers import Pool, Worker
 from portico_servers.db.suggest import did_you_mean
-from portico_servers.db.workers import Pool, Worker
 
 logger = logging.getLogger(__name__)
 

@@ -19,11 +19,11 @@ from mcp_types import (
     ResourceTemplateReference,
 )
 
-from portico_servers.db import local
-from portico_servers.db.answers import schema_text
+from portico_servers.db import local_values as local
 from portico_servers.db.database import Databases, View
 from portico_servers.db.errors import ArgumentError
 from portico_servers.db.rows.tool_schema import Named
+from portico_servers.db.tools.tools import schema_text
 
 TEMPLATE = "db://{connection}/{table}"
 _MAX_COMPLETIONS = 100

@@ -18,18 +18,20 @@ from mcp_types import CallToolResult, InputRequiredResult, Resource, TextContent
 from portico_servers.common.notify import Notifier
 from portico_servers.common.server import PorticoServer
 from portico_servers.common.validation import first_error, validator
-from portico_servers.db import canned, local, sources
 from portico_servers.db import config as config_file
-from portico_servers.db.answers import Answer
+from portico_servers.db import local_values as local
+from portico_servers.db import sources
 from portico_servers.db.database import Call, Databases
 from portico_servers.db.errors import ArgumentError, ConfigError, DbError
-from portico_servers.db.limits import Limits
 from portico_servers.db.resources import add_local_schema, add_resources, table_resources
+from portico_servers.db.schema_watcher import watch
+from portico_servers.db.statements.limits import Limits
+from portico_servers.db.statements.workers import Pool
 from portico_servers.db.suggest import did_you_mean
-from portico_servers.db.tool_table import BUILT_IN, ToolSpec
-from portico_servers.db.watching import watch
-from portico_servers.db.workers import Pool
-from portico_servers.db.writing import add_write, writable
+from portico_servers.db.tools import canned_queries as canned
+from portico_servers.db.tools.tool_specs import BUILT_IN, ToolSpec
+from portico_servers.db.tools.tools import Answer
+from portico_servers.db.tools.write import add_write, writable
 
 _INSTRUCTIONS = (
     "Read-only access to databases. `rows` answers most questions about one table and its parents without SQL; "

@@ -19,8 +19,8 @@ import click
 from portico_servers.docs.errors import DocsError, PageNotFound, SourceError
 
 if TYPE_CHECKING:
-    from portico_servers.docs.crawl import Outcome
-    from portico_servers.docs.records import Shelf
+    from portico_servers.docs.index.models import Shelf
+    from portico_servers.docs.ingest.crawl import Outcome
     from portico_servers.docs.service import Service
 
 _SECONDS_A_LINE = 3.0
@@ -39,7 +39,7 @@ cache_option = click.option(
 @cache_option
 def add(source: str, library: str, version: str, package: bool, cache_dir: Path | None) -> None:
     """Add a library: a directory, a file, an installed Python package, or the address of an llms.txt, sitemap or page."""
-    from portico_servers.docs.sources import source_of
+    from portico_servers.docs.ingest.sources import source_of
 
     with _service(cache_dir) as service:
         found = source_of(source, library=library, version=version, package=package)
@@ -104,14 +104,14 @@ def _service(cache_dir: Path | None) -> Iterator[Service]:
     from portico_servers.docs.service import Service
 
     # What it warns of is said here, once.
-    logging.getLogger("portico_servers.docs.indexer").addFilter(_silent)
+    logging.getLogger("portico_servers.docs.index.indexer").addFilter(_silent)
     try:
         with closing(Service([], cache_dir, watch=False)) as service:
             yield service
     except DocsError as error:
         raise click.ClickException(str(error)) from None
     finally:
-        logging.getLogger("portico_servers.docs.indexer").removeFilter(_silent)
+        logging.getLogger("portico_servers.docs.index.indexer").removeFilter(_silent)
 
 
 def _silent(record: logging.LogRecord) -> bool:
@@ -130,8 +130,8 @@ def _named(service: Service, names: Sequence[str]) -> list[Shelf]:
 
 def _update(service: Service, shelves: Sequence[Shelf], *, keep_going: bool = False) -> str:
     """Index the shelves' sources, with progress. The problems of those that couldn't be had, if they needn't stop the rest."""
-    from portico_servers.docs.crawl import refresh as crawl
-    from portico_servers.docs.web import Fetcher
+    from portico_servers.docs.ingest.crawl import refresh as crawl
+    from portico_servers.docs.ingest.web import Fetcher
 
     problems = []
     with _bar() as show, Fetcher() as fetcher:

@@ -8,10 +8,10 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp_types import Completion, CompletionArgument, CompletionContext, PromptReference, Resource, ResourceTemplateReference
 
-from portico_servers.docs.bounded import Bounded
+from portico_servers.docs.deadline import Bounded
 from portico_servers.docs.errors import DocsError, PageNotFound
-from portico_servers.docs.library import Library, citation
-from portico_servers.docs.records import Shelf
+from portico_servers.docs.index.models import Shelf
+from portico_servers.docs.search.library import Library, citation
 
 LIBRARIES = "docs://libraries"
 _MAX_CONTENTS = 1_000  # pages that a library's contents list

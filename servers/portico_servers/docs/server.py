@@ -28,7 +28,13 @@ from pydantic import AnyUrl, Field
 from portico_servers.common import cursor as cursors
 from portico_servers.common.notify import Notifier
 from portico_servers.common.server import PorticoServer
-from portico_servers.docs.answers import (
+from portico_servers.docs.deadline import Bounded
+from portico_servers.docs.index.indexer import Listener
+from portico_servers.docs.index.models import Shelf
+from portico_servers.docs.resources import LIBRARIES, add_prompts, add_resources, library_resources
+from portico_servers.docs.search.library import Excerpt, Found, Library, citation
+from portico_servers.docs.service import Service
+from portico_servers.docs.tools.results import (
     ListResult,
     PageEntry,
     ReadResult,
@@ -40,12 +46,6 @@ from portico_servers.docs.answers import (
     library_entry,
     shown,
 )
-from portico_servers.docs.bounded import Bounded
-from portico_servers.docs.indexer import Listener
-from portico_servers.docs.library import Excerpt, Found, Library, citation
-from portico_servers.docs.records import Shelf
-from portico_servers.docs.resources import LIBRARIES, add_prompts, add_resources, library_resources
-from portico_servers.docs.service import Service
 
 READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 _LIST_PAGE = 100

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from portico_servers.common.embed import shared
 from portico_servers.docs.errors import IndexUnwritable, SourceError
-from portico_servers.docs.indexer import Indexer, Listener
-from portico_servers.docs.library import Library
-from portico_servers.docs.records import Shelf
-from portico_servers.docs.sources import checked_root, source_of
-from portico_servers.docs.store import Store
-from portico_servers.docs.vectors import Vectors
+from portico_servers.docs.index.indexer import Indexer, Listener
+from portico_servers.docs.index.models import Shelf
+from portico_servers.docs.index.store import Store
+from portico_servers.docs.index.vectors import Vectors
+from portico_servers.docs.ingest.sources import checked_root, source_of
+from portico_servers.docs.search.library import Library
 
 
 def default_cache_dir() -> Path:

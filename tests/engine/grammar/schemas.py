@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tests.engine.grammar import oracle
 
-from engine.grammar import oracle
 from portico_engine import find_model
 from portico_engine.grammar import LLGuidanceFactory, compile_schema
 from portico_engine.grammar.compiled import CompiledGrammar
 from portico_engine.grammar.schema.order import canonical_text
-from portico_engine.tokenizer import Tokenizer
+from portico_engine.text.tokenizer import Tokenizer
 from portico_engine.weights.gguf_file import GGUFFile
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"

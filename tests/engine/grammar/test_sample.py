@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.engine.grammar.oracle import accepts, recognizes
 
-from engine.grammar.oracle import accepts, recognizes
 from portico_engine.errors import GrammarError, GrammarTooLarge
-from portico_engine.grammar import automata, ir, sample
+from portico_engine.grammar import ir, sample
 from portico_engine.grammar.gbnf import compile_gbnf, parse_gbnf
+from portico_engine.grammar.regular import automata
 from portico_engine.grammar.sample import sentences
 
-GRAMMARS = sorted((Path(__file__).parent / "grammars").glob("*.gbnf"))
+GRAMMARS = sorted((Path(__file__).parent / "gbnf" / "grammars").glob("*.gbnf"))
 
 
 @pytest.mark.parametrize("path", GRAMMARS, ids=lambda path: path.stem)

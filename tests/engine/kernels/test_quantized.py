@@ -7,7 +7,8 @@ import torch
 
 pytest.importorskip("cuda.bindings")
 
-from engine.kernels.test_quantized_layout import random_matrix
+from tests.engine.kernels.test_quantized_layout import random_matrix
+
 from portico_engine.kernels import quantized
 from portico_engine.kernels.quantized_layout import Packed, pack, unpack
 from portico_engine.weights.blocks import FORMATS

@@ -185,7 +185,7 @@ WRITER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from engine.kv.test_disk import chain, content, store
+from tests.engine.kv.test_disk import chain, content, store
 kept = store(Path(sys.argv[1]), 1 << 30)
 print("ready", flush=True)
 while True:
@@ -197,7 +197,7 @@ while True:
 
 
 def test_a_writer_killed_at_any_moment_leaves_whole_blocks_for_the_readers_beside_it(folder: Path) -> None:
-    command = [sys.executable, "-c", WRITER, str(folder), str(Path(__file__).parents[2])]
+    command = [sys.executable, "-c", WRITER, str(folder), str(Path(__file__).parents[3])]
     writers = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
     try:
         for writer in writers:

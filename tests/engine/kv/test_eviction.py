@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from portico_engine.kv.eviction import LRU, CostAware, EvictionPolicy
-from portico_engine.kv.pins import Pins
+from portico_engine.kv.retention import Pins
 
 
 class Clock:

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import gguf
 import numpy as np
-
-from engine.tiny_model import SMALL, Q, Shape, Tensors, write_tiny_llama
+from tests.engine.tiny_model import SMALL, Q, Shape, Tensors, write_tiny_llama
 
 Writer = gguf.GGUFWriter
 DEEP = Shape(layers=5)

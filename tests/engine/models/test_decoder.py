@@ -7,11 +7,11 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
+from tests.engine.models.parity import TOKENS, agreement, divergence, our_logits
+from tests.engine.tiny_model import write_tiny_llama
 
-from engine.models.parity import TOKENS, agreement, divergence, our_logits
-from engine.tiny_model import write_tiny_llama
 from portico_engine import ModelError
-from portico_engine.executors.torch_cpu import TorchCPUExecutor
+from portico_engine.executors.torch.cpu import TorchCPUExecutor
 from portico_engine.models.config import read_config
 from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.linear import int4_supported

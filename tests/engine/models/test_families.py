@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.engine.models.families import CASES, CLOSE, write
+from tests.engine.models.parity import agreement, divergence, llama_cpp_logits, our_logits
+from tests.engine.tiny_model import Q
 
-from engine.models.families import CASES, CLOSE, write
-from engine.models.parity import agreement, divergence, llama_cpp_logits, our_logits
-from engine.tiny_model import Q
 from portico_engine.weights.linear import int4_supported
 
 

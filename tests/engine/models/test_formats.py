@@ -8,9 +8,9 @@ from pathlib import Path
 
 import llama_cpp
 import pytest
+from tests.engine.models.parity import TOKENS, divergence, llama_cpp_logits, our_logits
+from tests.engine.tiny_model import WIDE, Q, write_tiny_llama
 
-from engine.models.parity import TOKENS, divergence, llama_cpp_logits, our_logits
-from engine.tiny_model import WIDE, Q, write_tiny_llama
 from llama_reference import _silent
 from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.linear import int4_supported

@@ -16,9 +16,9 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.engine.fakes import solitary, tiny_tokenizer, tokens_of
+from tests.engine.process import process_loads as loads
 
-from engine import process_loads as loads
-from engine.fakes import solitary, tiny_tokenizer, tokens_of
 from portico_engine import (
     CallPrior,
     ChatTemplateError,
@@ -314,7 +314,7 @@ def test_a_failed_step_ends_its_requests_with_an_error_and_is_logged_here(caplog
 
     within(main())
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert (record.name, record.getMessage()) == ("portico_engine.engine_thread", "a step of the engine failed")
+    assert (record.name, record.getMessage()) == ("portico_engine.front.engine_thread", "a step of the engine failed")
     assert "RuntimeError: the fake executor was told to fail" in (record.exc_text or "")
 
 
@@ -459,7 +459,7 @@ def test_giving_up_while_it_loads_leaves_no_process() -> None:
 
 PARENT = """
 import asyncio, logging, sys
-from engine import process_loads
+from tests.engine import process_loads
 from portico_engine import EngineProcess, Request
 
 async def main():

@@ -6,8 +6,8 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
+from tests.engine.tiny_model import write_tiny_llama
 
-from engine.tiny_model import write_tiny_llama
 from portico_engine import ModelError, find_model
 from portico_engine.weights.gguf_file import GGUFFile
 

@@ -12,14 +12,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.engine.models import families
+from tests.engine.models.parity import divergence, our_logits
+from tests.engine.tiny_folder import CONFIG, write_folder, write_json
+from tests.engine.tiny_model import Q, Shape, Tensors, random_tensors, write_tiny_llama
 
-from engine.models import families
-from engine.models.parity import divergence, our_logits
-from engine.tiny_folder import CONFIG, write_folder, write_json
-from engine.tiny_model import Q, Shape, Tensors, random_tensors, write_tiny_llama
 from portico_engine import Engine, ModelError, Request, SamplingParams, find_model
 from portico_engine.models.config import read_config
-from portico_engine.tokenizer_json import read_tokenizer
+from portico_engine.text.tokenizer_json import read_tokenizer
 from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.hugging_face import HuggingFaceFolder
 

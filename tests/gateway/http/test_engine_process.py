@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tests.engine.process import process_loads as loads
 
-from engine import process_loads as loads
 from portico_engine import EngineProcess
 
 pytestmark = pytest.mark.anyio

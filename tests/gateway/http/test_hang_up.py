@@ -14,9 +14,9 @@ import uvicorn
 
 from portico_engine import AsyncEngine
 from portico_gateway.http.app import create_app
-from portico_gateway.http.model_host import ModelHost
-from portico_gateway.mcp_server import Gateway
-from portico_gateway.upstreams import Upstreams
+from portico_gateway.mcp.server import Gateway
+from portico_gateway.model.host import ModelHost
+from portico_gateway.upstreams.upstreams import Upstreams
 from portico_servers.common.transport import bind, security
 
 PATIENCE = 20

@@ -9,7 +9,7 @@ import pytest
 
 from portico_engine import AsyncEngine, FinishReason
 from portico_gateway.errors import GatewayError
-from portico_gateway.sampling import MAX_TOKENS, LocalSampler
+from portico_gateway.mcp.local_sampling import MAX_TOKENS, LocalSampler
 
 pytestmark = pytest.mark.anyio
 

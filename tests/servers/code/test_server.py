@@ -18,7 +18,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, PromptReference, ResourceTemplateReference, TextContent
 
-from portico_servers.code.index import Progress, RootIndex
+from portico_servers.code.index.root_index import Progress, RootIndex
 from portico_servers.code.server import build_server
 
 TOOLS = ["search", "find_symbol", "find_references", "outline", "read", "changed_since"]
@@ -102,8 +102,8 @@ async def test_the_tools_fit_their_token_budgets(repository: Path, tmp_path: Pat
     """In SmolLM2's tokens: at most 200 as signatures, at most 600 on the wire."""
     gguf = pytest.importorskip("gguf")
     from portico_engine import Tool, find_model
-    from portico_engine.tokenizer import Tokenizer
-    from portico_gateway.signatures import signature
+    from portico_engine.text.tokenizer import Tokenizer
+    from portico_gateway.agent.tool_signatures import signature
 
     reader = gguf.GGUFReader(find_model(None))
     tokenizer = Tokenizer.from_gguf({name: field.contents() for name, field in reader.fields.items()})

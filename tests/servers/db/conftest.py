@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from data.db_samples import SAMPLES, write_duckdb, write_postgres, write_sqlite
-from servers.db.postgres import running
+from benchmarks.data.db_samples import SAMPLES, write_duckdb, write_postgres, write_sqlite
+from tests.servers.db.postgres import running
 
 
 @pytest.fixture(scope="session")

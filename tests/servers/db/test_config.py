@@ -11,8 +11,8 @@ import pytest
 
 from portico_servers.db.config import load
 from portico_servers.db.errors import ConfigError
-from portico_servers.db.placeholders import bind, names_in
 from portico_servers.db.server import build_server
+from portico_servers.db.statements.placeholders import bind, names_in
 
 GOOD = """
 [limits]

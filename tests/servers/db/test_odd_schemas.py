@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from portico_engine.grammar import compile_schema
-from portico_servers.db import answers
 from portico_servers.db.database import Call, Databases
 from portico_servers.db.errors import ArgumentError, DbError, ReadOnlyError
-from portico_servers.db.limits import Limits
 from portico_servers.db.sources import parse
+from portico_servers.db.statements.limits import Limits
+from portico_servers.db.tools import tools as answers
 
 Open = Callable[[str], Databases]
 

@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from portico_servers.docs import prepare as real
-from portico_servers.docs.sources import Found
+from portico_servers.docs.ingest import reader_pool as real
+from portico_servers.docs.ingest.sources import Found
 
 
 def prepare(root: Path, found: Sequence[Found]) -> list[real.Prepared]:

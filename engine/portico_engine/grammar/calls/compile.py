@@ -23,7 +23,7 @@ from portico_engine.grammar.bounds import DEFAULT_BOUNDS, Bounds, Limits
 from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.calls.formats import THINK_CLOSE, THINK_OPEN, CallFormat, Envelope, NamedTool, ToolChoice, envelope
 from portico_engine.grammar.compiled import CompiledGrammar, CompileReport
-from portico_engine.grammar.markers import ANY_TEXT, up_to, without
+from portico_engine.grammar.regular.markers import ANY_TEXT, up_to, without
 from portico_engine.grammar.schema.compiler import RULE_BYTES, Printed, degraded, printed_or_looser, tool_to_ir
 from portico_engine.request import Tool
 

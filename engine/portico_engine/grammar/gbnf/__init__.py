@@ -13,7 +13,7 @@ from portico_engine.grammar import ir
 from portico_engine.grammar.compiled import CompiledGrammar, CompileReport
 from portico_engine.grammar.gbnf.parser import parse_gbnf
 from portico_engine.grammar.gbnf.printer import to_gbnf
-from portico_engine.grammar.lark import to_lark
+from portico_engine.grammar.llguidance.lark import to_lark
 
 __all__ = ["check_gbnf", "compile_gbnf", "parse_gbnf", "to_gbnf"]
 

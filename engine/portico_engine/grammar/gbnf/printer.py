@@ -13,8 +13,8 @@ from typing import Literal, TypeAlias
 
 from portico_engine.errors import GrammarError
 from portico_engine.grammar import ir
-from portico_engine.grammar.automata import ANY_TEXT, Dfa, determinize, inline, loose
 from portico_engine.grammar.notation import char_class, quantifier, quote, show, token_text
+from portico_engine.grammar.regular.automata import ANY_TEXT, Dfa, determinize, inline, loose
 
 Target: TypeAlias = Literal["portico", "llama.cpp"]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from portico_engine.grammar.bounds import Bounds, Limits, Meter
 from portico_engine.grammar.compiled import DefaultBound, Loosened
 from portico_engine.grammar.ir import NEVER, Alt, And, Never, Node, Not, Ref, Repeat, Seq, alt, reachable, text
+from portico_engine.grammar.regular.strings import is_text, json_literal
 from portico_engine.grammar.schema import arrays, objects, scalars
 from portico_engine.grammar.schema.depth import prune, unroll
 from portico_engine.grammar.schema.document import SchemaDocument
@@ -34,7 +35,6 @@ from portico_engine.grammar.schema.formula import (
     normal_form,
 )
 from portico_engine.grammar.schema.values import atom_holds, type_of
-from portico_engine.grammar.strings import is_text, json_literal
 
 if TYPE_CHECKING:
     from portico_engine.grammar.schema.shared import SharedRule

@@ -14,7 +14,7 @@ from portico_engine.grammar.bounds import DEFAULT_BOUNDS, DEFAULT_LIMITS, Bounds
 from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.compiled import CompiledGrammar, CompileReport, Failed
 from portico_engine.grammar.ir import Grammar, Never, Node, Ref
-from portico_engine.grammar.lark import LarkText, to_lark
+from portico_engine.grammar.llguidance.lark import LarkText, to_lark
 from portico_engine.grammar.schema.build import Builder
 from portico_engine.grammar.schema.document import SchemaDocument
 from portico_engine.grammar.schema.shared import shared_rules

@@ -7,7 +7,7 @@ value the two sides differ, or that the other side forbids.
 from __future__ import annotations
 
 from portico_engine.errors import InvalidSchema
-from portico_engine.grammar.numbers import Interval
+from portico_engine.grammar.regular.numbers import Interval
 from portico_engine.grammar.schema.expand import Expander
 from portico_engine.grammar.schema.formula import (
     ARRAY,

@@ -12,7 +12,7 @@ from math import lcm
 from typing import TYPE_CHECKING, NamedTuple
 
 from portico_engine.grammar.ir import EMPTY, NEVER, And, Node, Not, Ref, alt, chars, optional, repeat, seq, text
-from portico_engine.grammar.numbers import DIGIT, NONZERO, Interval, decimal_range, integer_range, scaled_multiples
+from portico_engine.grammar.regular.numbers import DIGIT, NONZERO, Interval, decimal_range, integer_range, scaled_multiples
 
 if TYPE_CHECKING:
     from portico_engine.grammar.schema.build import Builder

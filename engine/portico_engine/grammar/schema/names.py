@@ -7,11 +7,11 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from portico_engine.grammar.ir import NEVER, And, Never, Node, Not, alt, seq, text
+from portico_engine.grammar.regular.strings import is_text, quoted
 from portico_engine.grammar.schema.expand import Applied
 from portico_engine.grammar.schema.formula import STRING, Atom, Case, Goal, Sub, goal_of
 from portico_engine.grammar.schema.scalars import string_language
 from portico_engine.grammar.schema.values import atom_holds, part_for, satisfies, subs_for
-from portico_engine.grammar.strings import is_text, quoted
 
 if TYPE_CHECKING:
     from portico_engine.grammar.schema.build import Builder

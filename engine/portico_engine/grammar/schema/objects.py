@@ -10,9 +10,9 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from portico_engine.grammar.ir import EMPTY, NEVER, Never, Node, alt, optional, repeat, seq, text
+from portico_engine.grammar.regular.strings import json_literal
 from portico_engine.grammar.schema.formula import OBJECT, Case
 from portico_engine.grammar.schema.names import Shape, extra_pairs, failing_pairs, shape_of, witnesses
-from portico_engine.grammar.strings import json_literal
 
 if TYPE_CHECKING:
     from portico_engine.grammar.schema.build import Builder

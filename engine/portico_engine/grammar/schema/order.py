@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from portico_engine.grammar.bounds import Limits, Meter
+from portico_engine.grammar.regular.strings import json_literal
 from portico_engine.grammar.schema.build import Builder
 from portico_engine.grammar.schema.document import SchemaDocument
 from portico_engine.grammar.schema.formula import ARRAY, OBJECT, Case, Goal, Sub, goal_of
 from portico_engine.grammar.schema.names import shape_of
 from portico_engine.grammar.schema.values import atom_holds, equal, subs_for, type_of
-from portico_engine.grammar.strings import json_literal
 
 
 def canonical_text(schema: Any, value: Any, *, resources: Mapping[str, Any] | None = None) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from portico_engine.grammar.automata import TooManyStates, is_empty
 from portico_engine.grammar.ir import NEVER, Alt, And, Chars, Node, Not, Repeat, Seq, alt, optional, repeat, seq, text
-from portico_engine.grammar.numbers import Interval, decimal_range, integer_range
+from portico_engine.grammar.regular.automata import TooManyStates, is_empty
+from portico_engine.grammar.regular.numbers import Interval, decimal_range, integer_range
+from portico_engine.grammar.regular.strings import ANY, is_text, quoted
 from portico_engine.grammar.schema import keywords as read
 from portico_engine.grammar.schema.formula import BOOLEAN, FRACTION, INTEGER, NULL, STRING, Atom, Case
 from portico_engine.grammar.schema.values import type_of
-from portico_engine.grammar.strings import ANY, is_text, quoted
 
 if TYPE_CHECKING:
     from portico_engine.grammar.schema.build import Builder
@@ -110,7 +110,7 @@ def surely_empty(node: Node) -> bool:
 
 
 def _pattern(builder: Builder, atom: Atom) -> list[Node]:
-    from portico_engine.grammar.ecma import pattern_language
+    from portico_engine.grammar.ecma.parser import pattern_language
 
     language = pattern_language(atom.value, atom.pointer)
     positive = atom.kind == "pattern"
@@ -122,7 +122,7 @@ def _pattern(builder: Builder, atom: Atom) -> list[Node]:
 
 
 def _format(builder: Builder, atom: Atom) -> list[Node]:
-    from portico_engine.grammar.formats import format_language
+    from portico_engine.grammar.regular.formats import format_language
 
     node = format_language(atom.value)
     if node is None:

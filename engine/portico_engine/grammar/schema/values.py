@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from portico_engine.grammar.ecma_search import finds
+from portico_engine.grammar.ecma.search import finds
 from portico_engine.grammar.schema import keywords as read
 from portico_engine.grammar.schema.expand import Applied, Expander
 from portico_engine.grammar.schema.formula import (
@@ -133,7 +133,7 @@ def _string_holds(atom: Atom, value: str) -> bool:
         case "not-pattern":
             return not finds(atom.value, value)
         case "format" | "not-format":
-            from portico_engine.grammar.formats import conforms
+            from portico_engine.grammar.regular.formats import conforms
 
             return conforms(atom.value, value) is not (atom.kind == "not-format")
     raise AssertionError(atom.kind)

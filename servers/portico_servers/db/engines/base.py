@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from portico_servers.db.limits import Limits
 from portico_servers.db.schema import Schema
+from portico_servers.db.statements.limits import Limits
 
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 

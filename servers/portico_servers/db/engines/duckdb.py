@@ -16,8 +16,8 @@ import duckdb
 from portico_servers.db.engines import duckdb_schema
 from portico_servers.db.engines.base import Parameters, Result, collect
 from portico_servers.db.errors import LimitError, ReadOnlyError, SourceError, StatementError
-from portico_servers.db.limits import Limits
 from portico_servers.db.schema import Schema
+from portico_servers.db.statements.limits import Limits
 
 # Kinds of statement that only read, as DuckDB's own parser names them. MULTI is what PIVOT becomes.
 _READING = {"SELECT", "EXPLAIN", "PRAGMA", "MULTI"}

@@ -20,8 +20,8 @@ from psycopg.types.string import TextLoader
 from portico_servers.db.engines import postgres_schema
 from portico_servers.db.engines.base import Parameters, Result, collect
 from portico_servers.db.errors import LimitError, ReadOnlyError, SourceError, StatementError
-from portico_servers.db.limits import Limits
 from portico_servers.db.schema import Schema
+from portico_servers.db.statements.limits import Limits
 
 _OPTIONS = (
     "-c default_transaction_read_only=on -c lock_timeout=2s -c idle_in_transaction_session_timeout=60s "

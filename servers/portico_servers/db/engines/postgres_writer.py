@@ -9,7 +9,7 @@ import psycopg
 from portico_servers.db.engines.base import Parameters, Result
 from portico_servers.db.engines.postgres import PostgresEngine, translated
 from portico_servers.db.errors import ReadOnlyError, StatementError
-from portico_servers.db.limits import Limits
+from portico_servers.db.statements.limits import Limits
 
 _CHANGING = ("INSERT", "UPDATE", "DELETE", "MERGE")
 

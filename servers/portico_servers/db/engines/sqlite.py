@@ -14,8 +14,8 @@ from typing import Any
 from portico_servers.db.engines import sqlite_guard, sqlite_schema
 from portico_servers.db.engines.base import Parameters, Result, collect
 from portico_servers.db.errors import LimitError, ReadOnlyError, SourceError, StatementError
-from portico_servers.db.limits import Limits
 from portico_servers.db.schema import Schema
+from portico_servers.db.statements.limits import Limits
 
 MAGIC = b"SQLite format 3\x00"
 _VALUE_BYTES = 16_000_000

@@ -13,7 +13,7 @@ from portico_servers.db.engines import sqlite_guard
 from portico_servers.db.engines.base import Parameters, Result
 from portico_servers.db.engines.sqlite import SQLiteEngine, check_file, translated
 from portico_servers.db.errors import ReadOnlyError, StatementError
-from portico_servers.db.limits import Limits
+from portico_servers.db.statements.limits import Limits
 
 _CHANGING = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
 

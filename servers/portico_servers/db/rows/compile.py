@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from portico_servers.db.dialect import Dialect
+from portico_servers.db.engines.dialect import Dialect
 from portico_servers.db.rows.dates import period, written
 from portico_servers.db.rows.fields import Field, Join, joins, label
 from portico_servers.db.schema import Schema, Table

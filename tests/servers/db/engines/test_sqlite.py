@@ -12,7 +12,7 @@ import pytest
 
 from portico_servers.db.engines.sqlite import SQLiteEngine
 from portico_servers.db.errors import DbError, ReadOnlyError, SourceError, StatementError
-from portico_servers.db.limits import Limits
+from portico_servers.db.statements.limits import Limits
 
 
 def database(folder: Path, script: str, name: str = "x.db") -> Path:
@@ -37,12 +37,13 @@ if os.geteuid() == 0:
     os.setgid(65534); os.setuid(65534)
 from pathlib import Path
 from portico_servers.db.engines.sqlite import SQLiteEngine
-from portico_servers.db.limits import Limits
+from portico_servers.db.statements.limits import Limits
 engine = SQLiteEngine(Path({str(path)!r}))
 print(engine.run("SELECT a FROM t", [], Limits()).rows, engine.warning)
 """
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    modules = "import portico_servers.db.engines.sqlite, portico_servers.db.limits\n"  # read before the rights are given up
+    # read before the rights are given up
+    modules = "import portico_servers.db.engines.sqlite, portico_servers.db.statements.limits\n"
     run = subprocess.run([sys.executable, "-c", modules + script], capture_output=True, text=True, timeout=30, env=environment)
     folder.chmod(0o755)
     assert "[[5]]" in run.stdout, run.stderr

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from portico_servers.db import answers
 from portico_servers.db.database import Call, Databases
 from portico_servers.db.errors import ArgumentError
-from portico_servers.db.limits import Limits
 from portico_servers.db.rows.dates import period
 from portico_servers.db.sources import parse
+from portico_servers.db.statements.limits import Limits
+from portico_servers.db.tools import tools as answers
 
 ODD = '''
 CREATE TABLE "Order" ("Id" INTEGER PRIMARY KEY, "Group" TEXT, "two words" TEXT, "say ""hi""" INTEGER,

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from portico_servers.db import answers
 from portico_servers.db.database import Call, Databases
-from portico_servers.db.limits import Limits
 from portico_servers.db.sources import parse
+from portico_servers.db.statements.limits import Limits
+from portico_servers.db.tools import tools as answers
 
 QUESTIONS = [
     json.loads(line)

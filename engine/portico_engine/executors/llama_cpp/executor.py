@@ -1,0 +1,131 @@
+"""llama.cpp as an executor: plans in, sampled tokens out, over models that torch has no decoder for.
+
+It owns the order of a step: operations on blocks, rows in waves, homes for what was written. Blocks are `sequences`', C is
+`llama_library`'s. A crash in there ends the process, so it runs in a child process (`portico_engine.process`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from portico_engine.errors import RequestError
+from portico_engine.executors.host_step import HostStep
+from portico_engine.executors.kv_ops import run_ops
+from portico_engine.executors.llama_cpp.library import MAX_SEQUENCES, Context, Model, version
+from portico_engine.executors.llama_cpp.sequences import Sequences, waves
+from portico_engine.executors.protocol import BLOCK_TOKENS, BlockStore, Capabilities, Row, StepPlan, blocks_for
+
+MAX_ROWS = 64  # so that there are enough homes
+
+
+class LlamaCppExecutor:
+    """`executors.protocol.Executor`."""
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        context_length: int,
+        kv_tokens: int,
+        max_rows: int,
+        step_tokens: int,
+        vocab_size: int | None = None,
+    ) -> None:
+        """`vocab_size` is the tokenizer's where the embeddings are padded beyond it.
+
+        Raises ModelError where there is no memory for the KV, RequestError for too many rows.
+        """
+        if max_rows > MAX_ROWS:
+            raise RequestError(f"max_rows is {max_rows}; executor llama_cpp takes at most {MAX_ROWS}")
+        blocks = blocks_for(max(kv_tokens, context_length)) + 1
+        self._model = model
+        self._context = Context(model, (blocks + 1) * BLOCK_TOKENS)
+        self._store: BlockStore | None = None
+        block_bytes = self._measure_block()
+        self._sequences = Sequences(self._context, max_rows, MAX_SEQUENCES - max_rows - 2)
+        self.caps = Capabilities(
+            blocks=blocks,
+            rows=max_rows,
+            step_tokens=step_tokens,
+            vocab_size=vocab_size or model.vocab_size,
+            context_length=context_length,
+            numerics_id=f"llama.cpp-{version()}-{'gpu' if model.on_gpu else 'cpu'}",
+            block_bytes=block_bytes,
+        )
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        *,
+        context_length: int,
+        kv_tokens: int,
+        max_rows: int = 16,
+        step_tokens: int = 512,
+        vocab_size: int | None = None,
+        progress: Callable[[str, float], None] | None = None,
+    ) -> LlamaCppExecutor:
+        """Read a model. Raises ModelError where llama.cpp can't."""
+        model = Model(path, lambda fraction: progress("weights", fraction) if progress else None)
+        try:
+            return cls(
+                model,
+                context_length=context_length,
+                kv_tokens=kv_tokens,
+                max_rows=max_rows,
+                step_tokens=step_tokens,
+                vocab_size=vocab_size,
+            )
+        except BaseException:
+            model.close()
+            raise
+
+    def attach(self, store: BlockStore) -> None:
+        """See `Executor.attach`."""
+        self._store = store
+
+    def submit(self, plan: StepPlan) -> HostStep:
+        """Run a plan."""
+        self._sequences.next_step()
+        run_ops(plan.kv_ops, self._sequences, self._store)
+        logits: dict[int, np.ndarray] = {}
+        for wave in waves(plan.rows):
+            self._sequences.begin(wave)
+            self._read(wave, logits)
+            self._sequences.end(wave)
+        found = [logits[row.slot] for row in plan.rows if row.want]
+        every = np.concatenate(found) if found else np.zeros((0, self._model.vocab_size), np.float32)
+        return HostStep(plan, every[:, : self.caps.vocab_size])
+
+    def close(self) -> None:
+        """Let go of cache and weights."""
+        self._context.close()
+        self._model.close()
+
+    def _read(self, rows: list[Row], logits: dict[int, np.ndarray]) -> None:
+        wanted: list[bool] = []
+        for row in rows:
+            asked = set(row.want)
+            wanted += [i in asked for i in range(len(row.tokens))]
+        found = self._context.decode(
+            [token for row in rows for token in row.tokens],
+            [position for row in rows for position in range(row.start, row.start + len(row.tokens))],
+            [row.slot for row in rows for _ in row.tokens],
+            wanted,
+        )
+        at = 0
+        for row in rows:
+            order = sorted(row.want)
+            of_row = found[at : at + len(order)]
+            logits[row.slot] = of_row if order == list(row.want) else of_row[[order.index(want) for want in row.want]]
+            at += len(order)
+
+    def _measure_block(self) -> int:
+        """Bytes of one block's content, after reading one: which also warms up what llama.cpp makes at first use."""
+        self._context.decode([0] * BLOCK_TOKENS, range(BLOCK_TOKENS), [0] * BLOCK_TOKENS, [False] * BLOCK_TOKENS)
+        size = len(self._context.read(0))
+        self._context.remove(0, 0, -1)
+        return size

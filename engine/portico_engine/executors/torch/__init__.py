@@ -1,0 +1,1 @@
+"""torch as an executor, on a CPU and on CUDA."""

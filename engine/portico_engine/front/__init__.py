@@ -1,0 +1,1 @@
+"""The engine from a program: asyncio over a thread of this process."""

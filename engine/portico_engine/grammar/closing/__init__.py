@@ -1,0 +1,1 @@
+"""How to end an answer within a budget."""

@@ -1,0 +1,391 @@
+"""ECMA-262 patterns -> the IR's regular languages: which whole strings does a `pattern` accept?
+
+A pattern searches (it is not anchored) and may look around; both are regular. The parser keeps assertions apart from plain
+expressions; ecma_lower.py turns the two into intersections and complements. Only backreferences, and a lookaround inside an
+unbounded repetition, are beyond it: there the language is a larger one, and says so. It knows no JSON.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from array import array
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NoReturn, TypeAlias
+
+import regress
+
+from portico_engine.errors import InvalidSchema
+from portico_engine.grammar.ir import MAX_CODE_POINT, Chars, Node, alt, chars, complement, merge_ranges, repeat, seq, text
+
+Ranges: TypeAlias = tuple[tuple[int, int], ...]
+
+DIGITS: Ranges = ((0x30, 0x39),)
+WORD: Ranges = ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
+SPACE: Ranges = merge_ranges(
+    (low, high)
+    for low, high in (
+        *((9, 13), (0x20, 0x20), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029)),
+        *((0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000), (0xFEFF, 0xFEFF)),
+    )
+)
+LINE_ENDS: Ranges = ((10, 10), (13, 13), (0x2028, 0x2029))
+_CLASSES = {"d": DIGITS, "w": WORD, "s": SPACE}
+_CONTROLS = {"t": 9, "n": 10, "v": 11, "f": 12, "r": 13}
+MAX_REPEAT = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """Without assertions."""
+
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """An assertion. kind: start, end, edge (a word's), not-edge, ahead, not-ahead, behind, not-behind."""
+
+    kind: str
+    body: Ast | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    parts: tuple[Ast, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    options: tuple[Ast, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    item: Ast
+    low: int
+    high: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A capturing group; only where captures are asked for."""
+
+    number: int
+    item: Ast
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """A backreference: not regular."""
+
+    numbers: tuple[int, ...]  # of the groups that it may name (several where alternatives share a name)
+
+
+Ast: TypeAlias = Plain | Look | Sequence | Choice | Times | Group | Back
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """A regular language of whole strings; `loosened` says what it accepts beyond the pattern, if anything."""
+
+    node: Node
+    loosened: str = ""
+
+
+@lru_cache(maxsize=1024)
+def _language(pattern: str) -> Language | str:
+    from portico_engine.grammar.ecma.lookaround import lower
+
+    try:
+        return lower(parse(pattern))
+    except InvalidSchema as error:
+        return error.reason
+
+
+def pattern_language(pattern: str, pointer: str = "") -> Language:
+    """The strings in which `pattern` finds a match. Raises InvalidSchema where it is no ECMA-262 pattern."""
+    made = _language(pattern)
+    if isinstance(made, str):
+        raise InvalidSchema(pointer, made)
+    return made
+
+
+def parse(pattern: str, *, captures: bool = False) -> Ast:
+    """As ECMA-262 reads it (with the u flag where it parses so). Raises InvalidSchema where it is no pattern."""
+    try:
+        regress.Regex(pattern, "u")
+        unicode = True
+    except regress.RegressError:
+        unicode = False
+        try:
+            regress.Regex(pattern)
+        except regress.RegressError as error:
+            raise InvalidSchema("", f"{pattern!r} is no ECMA-262 pattern: {error}") from None
+    return Parser(pattern, unicode, captures=captures).parse()
+
+
+@lru_cache(maxsize=1)
+def _all_characters() -> str:
+    codes = array("I", range(MAX_CODE_POINT + 1))
+    del codes[0xD800:0xE000]
+    return codes.tobytes().decode("utf-32-le" if sys.byteorder == "little" else "utf-32-be")
+
+
+@lru_cache(maxsize=256)
+def property_ranges(expression: str) -> Ranges:
+    r"""The code points of `\p{...}`, asked of the engine that also checks calls."""
+    out = []
+    for match in regress.Regex(f"{expression}+", "u").find_iter(_all_characters()) or ():
+        span = match.range()
+        out.append((_code_point(span.start), _code_point(span.stop) - 1))
+    return merge_ranges(out)
+
+
+def _code_point(offset: int) -> int:
+    """The code point at a byte of `_all_characters`, which `regress` counts by."""
+    at = 0
+    for low, high, width in (
+        (0, 0x80, 1),
+        (0x80, 0x800, 2),
+        (0x800, 0xD800, 3),
+        (0xE000, 0x10000, 3),
+        (0x10000, MAX_CODE_POINT + 1, 4),
+    ):
+        size = (high - low) * width
+        if offset < at + size:
+            return low + (offset - at) // width
+        at += size
+    return MAX_CODE_POINT + 1
+
+
+class Parser:
+    """Recursive descent over a pattern that `regress` has accepted, so that syntax errors are internal faults here."""
+
+    def __init__(self, pattern: str, unicode: bool, *, captures: bool = False) -> None:
+        self.pattern = pattern
+        self.unicode = unicode
+        self.captures = captures
+        self.at = 0
+        self._groups = _groups(pattern)  # their names, "" where they have none
+        self._opened = 0
+
+    def parse(self) -> Ast:
+        ast = self._choice()
+        if self.at < len(self.pattern):
+            self._fail()
+        return ast
+
+    def _fail(self) -> NoReturn:
+        raise AssertionError(f"{self.pattern!r} at {self.at}")
+
+    def _take(self, *prefixes: str) -> str | None:
+        for prefix in prefixes:
+            if self.pattern.startswith(prefix, self.at):
+                self.at += len(prefix)
+                return prefix
+        return None
+
+    def _peek(self) -> str:
+        return self.pattern[self.at : self.at + 1]
+
+    def _choice(self) -> Ast:
+        options = [self._sequence()]
+        while self._take("|"):
+            options.append(self._sequence())
+        if len(options) == 1:
+            return options[0]
+        if all(isinstance(option, Plain) for option in options):
+            return Plain(alt(*(option.node for option in options if isinstance(option, Plain))))
+        return Choice(tuple(options))
+
+    def _sequence(self) -> Ast:
+        parts: list[Ast] = []
+        while self._peek() not in ("", "|", ")"):
+            parts.append(self._quantified(self._atom()))
+        if all(isinstance(part, Plain) for part in parts):
+            return Plain(seq(*(part.node for part in parts if isinstance(part, Plain))))
+        return Sequence(tuple(parts))
+
+    def _quantified(self, item: Ast) -> Ast:
+        bounds = self._quantifier()
+        if bounds is None:
+            return item
+        self._take("?")
+        low, high = bounds
+        if isinstance(item, Plain):
+            return Plain(repeat(item.node, low, high))
+        return Times(item, low, high)
+
+    def _quantifier(self) -> tuple[int, int | None] | None:
+        simple: dict[str, tuple[int, int | None]] = {"*": (0, None), "+": (1, None), "?": (0, 1)}
+        mark = self._take("*", "+", "?")
+        if mark:
+            return simple[mark]
+        if self._peek() != "{":
+            return None
+        end = self.pattern.find("}", self.at)
+        low, comma, high = self.pattern[self.at + 1 : end].partition(",")
+        if end < 0 or not low.isascii() or not low.isdigit() or (high and not (high.isascii() and high.isdigit())):
+            return None  # a brace that stands for itself (Annex B)
+        self.at = end + 1
+        most = min(int(high), MAX_REPEAT) if high else (None if comma else min(int(low), MAX_REPEAT))
+        return min(int(low), MAX_REPEAT), most
+
+    def _atom(self) -> Ast:
+        if self._take("^"):
+            return Look("start")
+        if self._take("$"):
+            return Look("end")
+        if self._take("("):
+            return self._group()
+        if self._take("["):
+            return Plain(chars(*self._class()))
+        if self._take("."):
+            return Plain(Chars(complement(LINE_ENDS)))
+        if self._take("\\"):
+            return self._escape()
+        self.at += 1
+        return Plain(_character(ord(self.pattern[self.at - 1])))
+
+    def _group(self) -> Ast:
+        kinds = {"?=": "ahead", "?!": "not-ahead", "?<=": "behind", "?<!": "not-behind"}
+        look = self._take("?=", "?!", "?<=", "?<!")
+        number = 0
+        if not look and not self._take("?:"):
+            self._opened += 1
+            number = self._opened
+            if self._take("?<"):
+                self.at = self.pattern.index(">", self.at) + 1
+        inner = self._choice()
+        if not self._take(")"):
+            self._fail()
+        if look:
+            return Look(kinds[look], inner)
+        return Group(number, inner) if number and self.captures else inner
+
+    def _escape(self) -> Ast:
+        mark = self._peek()
+        if mark == "b" or mark == "B":
+            self.at += 1
+            return Look("edge" if mark == "b" else "not-edge")
+        digits = re.compile("[1-9][0-9]*").match(self.pattern, self.at)
+        if digits and int(digits[0]) <= len(self._groups):
+            self.at = digits.end()
+            return Back((int(digits[0]),))
+        if mark == "k" and any(self._groups):
+            end = self.pattern.index(">", self.at)
+            name = self.pattern[self.at + 2 : end]
+            self.at = end + 1
+            return Back(tuple(number for number, known in enumerate(self._groups, 1) if known == name))
+        ranges = self._class_escape()
+        return Plain(chars(*ranges)) if ranges is not None else Plain(_character(self._character_escape()))
+
+    def _class_escape(self) -> Ranges | None:
+        """After a backslash: a class such as `d`, or None."""
+        mark = self._peek()
+        if mark and mark.lower() in _CLASSES:
+            self.at += 1
+            ranges = _CLASSES[mark.lower()]
+            return ranges if mark.islower() else complement(ranges)
+        if mark in ("p", "P") and self.unicode:
+            end = self.pattern.index("}", self.at)
+            expression = f"\\{self.pattern[self.at : end + 1]}"
+            self.at = end + 1
+            return property_ranges(expression)
+        return None
+
+    def _character_escape(self) -> int:
+        mark = self.pattern[self.at]
+        self.at += 1
+        if mark in _CONTROLS:
+            return _CONTROLS[mark]
+        if mark in "01234567" and not self.unicode:
+            return self._octal()
+        if mark == "0":
+            return 0
+        if mark == "c" and self._peek().isalpha():
+            self.at += 1
+            return ord(self.pattern[self.at - 1]) & 31
+        if mark == "x":
+            return self._hex(2) if self._is_hex(2) else ord("x")
+        if mark == "u":
+            return self._unicode_escape()
+        return ord(mark)
+
+    def _unicode_escape(self) -> int:
+        if self.unicode and self._take("{"):
+            end = self.pattern.index("}", self.at)
+            code = int(self.pattern[self.at : end], 16)
+            self.at = end + 1
+            return code
+        if not self._is_hex(4):
+            return ord("u")
+        code = self._hex(4)
+        if 0xD800 <= code <= 0xDBFF and self.pattern.startswith("\\u", self.at):
+            back, self.at = self.at, self.at + 2
+            if self._is_hex(4):
+                low = self._hex(4)
+                if 0xDC00 <= low <= 0xDFFF:
+                    return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)
+            self.at = back
+        return code
+
+    def _octal(self) -> int:
+        """Annex B: up to three octal digits, at most \\377."""
+        self.at -= 1
+        digits = re.compile("[0-3][0-7]{0,2}|[4-7][0-7]?").match(self.pattern, self.at)
+        assert digits is not None
+        self.at = digits.end()
+        return int(digits[0], 8)
+
+    def _is_hex(self, digits: int) -> bool:
+        part = self.pattern[self.at : self.at + digits]
+        return len(part) == digits and all(c in "0123456789abcdefABCDEF" for c in part)
+
+    def _hex(self, digits: int) -> int:
+        self.at += digits
+        return int(self.pattern[self.at - digits : self.at], 16)
+
+    def _class(self) -> Ranges:
+        negated = bool(self._take("^"))
+        ranges: list[tuple[int, int]] = []
+        while not self._take("]"):
+            low = self._class_item()
+            if self._peek() == "-" and self.pattern[self.at + 1 : self.at + 2] not in ("]", ""):
+                self.at += 1
+                high = self._class_item()
+                if isinstance(low, int) and isinstance(high, int):
+                    ranges.append((low, high))
+                    continue
+                ranges.append((0x2D, 0x2D))  # Annex B: a class beside the hyphen makes it stand for itself
+                ranges += _as_ranges(high)
+            ranges += _as_ranges(low)
+        merged = merge_ranges(ranges)
+        return complement(merged) if negated else merged
+
+    def _class_item(self) -> int | Ranges:
+        if not self._take("\\"):
+            self.at += 1
+            return ord(self.pattern[self.at - 1])
+        if self._take("b"):
+            return 8
+        if self._take("-"):
+            return 0x2D
+        ranges = self._class_escape()
+        return ranges if ranges is not None else self._character_escape()
+
+
+def _groups(pattern: str) -> tuple[str, ...]:
+    """The names of a pattern's capturing groups, in their order."""
+    found = re.findall(r"\\.|\[(?:\\.|[^\]\\])*\]|(\((?!\?)|\(\?<(?![=!])[^>]*>)", pattern, re.DOTALL)
+    return tuple(group[3:-1] for group in found if group)
+
+
+def _as_ranges(item: int | Ranges) -> Ranges:
+    return ((item, item),) if isinstance(item, int) else item
+
+
+def _character(code: int) -> Node:
+    return chars((code, code)) if 0xD800 <= code <= 0xDFFF else text(chr(code))

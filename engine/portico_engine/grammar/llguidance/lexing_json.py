@@ -1,0 +1,332 @@
+"""Lexemes of grammars whose texts are JSON: its own tokens. Greedy lexing is then harmless, and nothing has to be searched.
+
+A string is one lexeme from quote to quote, a bracket, comma or colon one each, and a bare run (a number, a word, an envelope's
+marker) one. A string ends at its first unescaped quote whatever else could be read there; punctuation is one character; and a
+bare run ends where punctuation or a quote comes, which is checked for every pair of neighbours, through rules. Grammars that
+don't fit are left to `lexing`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+from portico_engine.grammar import ir
+from portico_engine.grammar.bounds import Meter
+from portico_engine.grammar.llguidance.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
+from portico_engine.grammar.regular.automata import nullable
+from portico_engine.grammar.rule_order import Descent, descend
+
+_PUNCTUATION = frozenset("{}[],:")
+_MARKS = tuple(map(ord, '{}[],:"'))
+_MARK_TEXTS = {mark: ir.Text(mark) for mark in _PUNCTUATION}
+_IN_STRING, _BETWEEN = re.compile(r'["\\]'), re.compile(r'["{}\[\],:]')
+
+_BARE, _OTHER = 1, 2  # what a shape's text may begin or end with, as bits
+
+
+class _Edges(NamedTuple):
+    first: int
+    last: int
+    empty: bool
+
+
+class _Unfit(Exception):
+    """The grammar isn't JSON's; never leaves this module."""
+
+
+def json_shapes(grammar: ir.Grammar, meter: Meter) -> Mapping[str, Shape] | None:
+    """Shapes of the rules that the start reaches, lexemes along JSON's tokens; None where the grammar isn't of that kind.
+    Raises GrammarTooLarge where the meter's limit on time is met."""
+    cutter = _Cutter(grammar, meter)
+    try:
+        shapes = cutter.run()
+        _Neighbours(shapes).check(descend(cutter.calls, [grammar.start]))
+    except _Unfit:
+        return None
+    return shapes
+
+
+class _Cutter:
+    def __init__(self, grammar: ir.Grammar, meter: Meter) -> None:
+        self.grammar = grammar
+        self.meter = meter
+        self.leaves = 0
+        self.calls: dict[str, list[str]] = {}  # by each rule, of others
+        self.called: list[str] = []
+
+    def run(self) -> dict[str, Shape]:
+        shapes: dict[str, Shape] = {}
+        todo = [self.grammar.start]
+        while todo:
+            name = todo.pop()
+            if name not in shapes:
+                if name not in self.grammar.rules:
+                    raise _Unfit  # the general way says what is missing
+                self.meter.step()
+                self.called = self.calls[name] = []
+                shapes[name] = self.shape(self.grammar.rules[name])
+                todo += self.called
+        return shapes
+
+    def leaf(self, node: ir.Node) -> Leaf:
+        self.leaves += 1
+        return Leaf(node, self.leaves - 1, ())
+
+    def shape(self, node: ir.Node) -> Shape:
+        """A node that begins and ends between tokens."""
+        if _bare(node) and not isinstance(node, ir.Empty):
+            if nullable(node):
+                raise _Unfit
+            return self.leaf(node)
+        match node:
+            case ir.Ref(name):
+                self.called.append(name)
+                return Call(name)
+            case ir.TokenRef(negated=False):
+                return self.leaf(node)
+            case ir.Empty():
+                return Sequence(())
+            case ir.Repeat(item, low, high):
+                return Repetition(self.shape(item), low, high)
+            case ir.Alt(options):
+                return self._choice(options)
+            case ir.Seq(parts):
+                return self._sequence(parts)
+            case ir.Text():
+                return self._sequence((node,))
+            case _:
+                raise _Unfit
+
+    def _choice(self, options: tuple[ir.Node, ...]) -> Shape:
+        """Options that are one token each become one lexeme."""
+        strings: list[ir.Node] = []
+        bare: list[ir.Node] = []
+        out: list[Shape] = []
+        for option in options:
+            shape = self.shape(option)
+            if not isinstance(shape, Leaf) or isinstance(shape.node, ir.TokenRef):
+                out.append(shape)
+            elif _bare(shape.node):
+                bare.append(shape.node)
+            elif isinstance(shape.node, ir.Text) and shape.node.value in _PUNCTUATION:
+                out.append(shape)
+            else:
+                strings.append(shape.node)
+        for nodes in (bare, strings):
+            if nodes:
+                out.append(self.leaf(ir.alt(*nodes)))
+        return out[0] if len(out) == 1 else Choice(tuple(out))
+
+    def _sequence(self, parts: tuple[ir.Node, ...]) -> Shape:
+        run = _Run(self)
+        for part in parts:
+            run.add(part)
+        out = run.finish()
+        return out[0] if len(out) == 1 else Sequence(tuple(out))
+
+
+class _Run:
+    """A sequence being cut: what is finished, and the parts of the lexeme at hand."""
+
+    def __init__(self, cutter: _Cutter) -> None:
+        self.cutter = cutter
+        self.out: list[Shape] = []
+        self.parts: list[ir.Node] = []
+        self.in_string = False
+        self.escaped = False  # a backslash was read, and what it escapes is in the next part
+
+    def add(self, part: ir.Node) -> None:
+        if isinstance(part, ir.Text):
+            self._text(part.value)
+        elif self.in_string:
+            if self.escaped and not isinstance(part, ir.Chars):
+                raise _Unfit
+            if not self.escaped and not _stays_inside(part):
+                raise _Unfit
+            self.escaped = False
+            self.parts.append(part)
+        elif _bare(part):
+            self.parts.append(part)
+        else:
+            self._end()
+            self.out.append(self.cutter.shape(part))
+
+    def _text(self, value: str) -> None:
+        at = index = 0
+        while index < len(value):
+            if self.escaped:
+                self.escaped = False
+                index += 1
+                continue
+            found = (_IN_STRING if self.in_string else _BETWEEN).search(value, index)
+            if found is None:
+                break
+            character, start, index = found[0], found.start(), found.end()
+            if character == "\\":
+                self.escaped = True
+            elif self.in_string:
+                self.parts.append(ir.Text(value[at:index]))
+                at = index
+                self.in_string = False
+                self._end()
+            else:
+                if start > at:
+                    self.parts.append(ir.Text(value[at:start]))
+                self._end()
+                at = start
+                if character == '"':
+                    self.in_string = True
+                else:
+                    self.out.append(self.cutter.leaf(_MARK_TEXTS[character]))
+                    at = index
+        if at < len(value):
+            self.parts.append(ir.Text(value[at:]))
+
+    def _end(self) -> None:
+        if self.parts:
+            node = self.parts[0] if len(self.parts) == 1 else ir.seq(*self.parts)
+            if type(node) is not ir.Text and nullable(node):
+                raise _Unfit
+            self.out.append(self.cutter.leaf(node))
+            self.parts = []
+
+    def finish(self) -> list[Shape]:
+        if self.in_string:
+            raise _Unfit
+        self._end()
+        return self.out
+
+
+@lru_cache(maxsize=1 << 14)
+def _bare(node: ir.Node) -> bool:
+    """Is there neither a quote nor punctuation in any text of the node? (A doubt says no.)"""
+    match node:
+        case ir.Text(value):
+            return _BETWEEN.search(value) is None
+        case ir.Chars(ranges):
+            return not any(low <= mark <= high for low, high in ranges for mark in _MARKS)
+        case ir.Seq(parts) | ir.Alt(parts):
+            return all(map(_bare, parts))
+        case ir.And(parts):
+            return any(map(_bare, parts)) and not any(map(_has_reference, parts))
+        case ir.Repeat(item):
+            return _bare(item)
+        case ir.Empty():
+            return True
+        case _:
+            return False
+
+
+@lru_cache(maxsize=4096)
+def _stays_inside(node: ir.Node) -> bool:
+    """Is no text of the node, inside a string, the string's end or half of an escape? (A doubt says no.)"""
+    match node:
+        case ir.Text(value):
+            return _after_text(value, False) is False
+        case ir.Chars(ranges):
+            return not any(low <= mark <= high for low, high in ranges for mark in (0x22, 0x5C))
+        case ir.Seq(parts):
+            return _sequence_stays_inside(parts)
+        case ir.Alt(options):
+            return all(map(_stays_inside, options))
+        case ir.And(parts):
+            return any(map(_stays_inside, parts)) and not any(map(_has_reference, parts))
+        case ir.Repeat(item):
+            return _stays_inside(item)
+        case _:
+            return isinstance(node, ir.Empty)
+
+
+def _sequence_stays_inside(parts: tuple[ir.Node, ...]) -> bool:
+    escaped = False
+    for part in parts:
+        if isinstance(part, ir.Text):
+            after = _after_text(part.value, escaped)
+            if after is None:
+                return False
+            escaped = after
+        elif escaped and isinstance(part, ir.Chars):
+            escaped = False
+        elif escaped or not _stays_inside(part):
+            return False
+    return not escaped
+
+
+def _after_text(value: str, escaped: bool) -> bool | None:
+    """Is an escape open after this text? None where a quote in it ends the string."""
+    for c in value:
+        if escaped:
+            escaped = False
+        elif c == '"':
+            return None
+        else:
+            escaped = c == "\\"
+    return escaped
+
+
+def _has_reference(node: ir.Node) -> bool:
+    match node:
+        case ir.Ref() | ir.TokenRef():
+            return True
+        case ir.Seq(parts) | ir.Alt(parts) | ir.And(parts):
+            return any(map(_has_reference, parts))
+        case ir.Repeat(item) | ir.Not(item):
+            return _has_reference(item)
+        case _:
+            return False
+
+
+class _Neighbours:
+    """Does a bare run ever stand beside another? Edges of rules, by a fixed point where they recur, then every neighbour."""
+
+    def __init__(self, shapes: Mapping[str, Shape]) -> None:
+        self.shapes = shapes
+        self.rules = dict.fromkeys(shapes, _Edges(0, 0, False))
+
+    def check(self, order: Descent) -> None:
+        """Raises _Unfit. Edges only grow, so that what the first pass finds is true, and without recursion it is all."""
+        changed = True
+        while changed:
+            changed = False
+            for name in order.finished:
+                edges = self._edges(self.shapes[name], checking=True)
+                changed = changed or (order.circular and edges != self.rules[name])
+                self.rules[name] = edges
+
+    def _edges(self, shape: Shape, checking: bool) -> _Edges:
+        match shape:
+            case Leaf(node=node):
+                edge = _BARE if _bare(node) else _OTHER
+                return _Edges(edge, edge, False)
+            case Call(rule):
+                return self.rules[rule]
+            case Choice(options):
+                first = last = 0
+                empty = False
+                for option in options:
+                    edges = self._edges(option, checking)
+                    first, last, empty = first | edges.first, last | edges.last, empty or edges.empty
+                return _Edges(first, last, empty)
+            case Repetition(item, low, high):
+                edges = self._edges(item, checking)
+                if checking and edges.last & edges.first & _BARE and (high is None or high > 1):
+                    raise _Unfit
+                return _Edges(edges.first, edges.last, edges.empty or low == 0)
+            case Sequence(parts):
+                return self._sequence(parts, checking)
+
+    def _sequence(self, parts: tuple[Shape, ...], checking: bool) -> _Edges:
+        first = last = 0
+        empty = True
+        for part in parts:
+            edges = self._edges(part, checking)
+            if checking and last & edges.first & _BARE:
+                raise _Unfit
+            if empty:
+                first |= edges.first
+            last = last | edges.last if edges.empty else edges.last
+            empty = empty and edges.empty
+        return _Edges(first, last, empty)

@@ -1,0 +1,391 @@
+"""The matcher on llguidance: one request's state, and the factory that compiles and caches for one vocabulary.
+
+It owns canonical forced runs, the guarantee to close within a budget (with completion.py), and batch filling. It knows neither
+schemas nor sampling.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from portico_engine.errors import GrammarError
+from portico_engine.grammar.cache import ByteCache
+from portico_engine.grammar.closing.closing_plan import Cursor, TokenTable
+from portico_engine.grammar.compiled import CompiledGrammar
+from portico_engine.grammar.llguidance.replicas import Compiled, Lane
+from portico_engine.grammar.protocol import Bitmask, Matcher, Vocabulary
+
+if TYPE_CHECKING:
+    from llguidance import LLExecutor, LLMatcher, LLTokenizer
+
+# Tokens that a mask allows all at once where a lexeme has room for any of them: pieces of strings, and of names and words. The
+# line separators are left out, as ECMAScript's `.` leaves them out.
+_SLICES = [
+    *(rf'[^"\\\x00-\x1F\x7F\u{{2028}}\u{{2029}}]{{1,{length}}}' for length in (10, 18, 30)),
+    "[a-zA-Z0-9]{1,18}",
+    "[a-zA-Z0-9._-]{1,18}",
+]
+_MOST_LANES = 8
+# What may stand next in Earley's sense: an object takes four for each property that may be left out. llguidance's own limit,
+# 2,000, ends an answer in an object of 500; its 20,000 items a millisecond bound the time.
+_MOST_ITEMS = 50_000
+# Of making one mask: new states of the lexer, some 100 ns each. With its own limit, 200,000, an intersection of patterns of
+# names ends an answer that would have gone on.
+_LEXER_FUEL = 2_000_000
+_KEPT_RUNS = 1 << 14  # tokenized: some hundred bytes each
+_WINDOW = 8  # tokens before a forced run that its canonical tokenization is checked against
+
+
+class _Tokens:
+    """What llguidance asks of a tokenizer, from our Vocabulary."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.tokens = list(vocabulary.token_bytes)
+        self.eos_token_id = vocabulary.eos_token_id
+        self.bos_token_id = None
+        self.special_token_ids = [i for i, data in enumerate(self.tokens) if len(data) > 1 and data[:1] == b"\xff"]
+        # Each mask has what is forced tokenized, and of a tool called again that is the same.
+        self._encode = lru_cache(_KEPT_RUNS)(vocabulary.encode_bytes)
+
+    def __call__(self, data: bytes | str) -> list[int]:
+        return self._encode(data.encode() if isinstance(data, str) else data)
+
+
+class LLGuidanceFactory:
+    """Compiles grammars for one vocabulary; implements protocol.MatcherFactory.
+
+    `cache_bytes` bounds what compiled grammars may hold together; the least recently used go first. `lanes` is how many masks
+    of one grammar can be filled at once.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, *, cache_bytes: int = 64 * 1024 * 1024, lanes: int | None = None) -> None:
+        import llguidance
+
+        self.vocabulary = vocabulary
+        self.lanes = lanes or min(os.cpu_count() or 1, _MOST_LANES)
+        tokens = _Tokens(vocabulary)
+        ends = {vocabulary.eos_token_id, *getattr(vocabulary, "end_token_ids", ())}
+        self.end_tokens = np.array(sorted(ends), dtype=np.int64)
+        self.vocab_size = len(tokens.tokens)
+        self.words = (self.vocab_size + 31) // 32
+        self._tokenizer: LLTokenizer = llguidance.LLTokenizer(
+            llguidance.TokenizerWrapper(tokens), eos_token=sorted(ends), slices=_SLICES
+        )
+        self.table = TokenTable(vocabulary)
+        self.longest_token = max(map(len, tokens.tokens))
+        self.cache: ByteCache[Compiled] = ByteCache(cache_bytes)
+        self._executors: dict[int | None, LLExecutor] = {}
+        self.end_row = np.zeros(self.words, dtype=np.int32)
+        for token in self.end_tokens:
+            self.end_row.view(np.uint32)[token >> 5] |= np.uint32(1 << (int(token) & 31))
+
+    def matcher(self, grammar: CompiledGrammar) -> LLGuidanceMatcher:
+        """A matcher at the grammar's start. Raises GrammarError where llguidance can't take it."""
+        compiled = self.cache.get(grammar.digest) or Compiled(self, grammar)
+        made = LLGuidanceMatcher(self, compiled, compiled.lane())
+        self.cache.put(grammar.digest, compiled, compiled.bytes)  # anew, since it may have grown
+        return made
+
+    def prototype(self, lark: str) -> LLMatcher:
+        """llguidance's matcher at the start of a grammar. Raises GrammarError."""
+        import llguidance
+
+        limits = llguidance.LLParserLimits(
+            max_items_in_row=_MOST_ITEMS, step_max_items=10 * _MOST_ITEMS, step_lexer_fuel=_LEXER_FUEL
+        )
+        grammar = llguidance.LLMatcher.grammar_from_lark(lark)
+        made = llguidance.LLMatcher(self._tokenizer, grammar, log_level=0, limits=limits)
+        if made.is_error():
+            raise GrammarError(f"the matcher can't take this grammar: {made.get_error().splitlines()[0]}")
+        return made
+
+    def fill_bitmasks(
+        self, bitmask: Bitmask, rows: Sequence[tuple[int, Matcher, int | None]], *, threads: int | None = None
+    ) -> None:
+        """Masks of many matchers, on `threads` threads without the GIL; then the budgets of those that near their end."""
+        running: list[tuple[Any, int]] = []
+        for row, matcher, _ in rows:
+            assert isinstance(matcher, LLGuidanceMatcher)
+            if matcher.is_terminated():
+                bitmask[row, :] = 0
+                bitmask[row, : self.words] = self.end_row
+            else:
+                running.append((matcher.ll, row))
+        if len(running) == 1:
+            _fill(running[0][0], bitmask, running[0][1])
+        elif running:
+            executor = self._executors.get(threads)
+            if executor is None:
+                from llguidance import LLExecutor
+
+                executor = self._executors[threads] = LLExecutor(threads)
+            assert bitmask.flags.c_contiguous
+            executor.unsafe_compute_mask_ptr(running, bitmask.ctypes.data, bitmask.shape[1] * 4, bitmask.shape[0])
+        for row, matcher, remaining in rows:
+            assert isinstance(matcher, LLGuidanceMatcher)
+            while matcher.recover():
+                _fill(matcher.ll, bitmask, row)
+            if remaining is not None:
+                matcher.restrict(bitmask, row, remaining)
+
+
+def _fill(ll: LLMatcher, bitmask: Bitmask, row: int) -> None:
+    target = bitmask[row]
+    assert target.flags.c_contiguous
+    assert target.dtype == np.int32
+    ll.unsafe_compute_mask_ptr(target.ctypes.data, target.size * 4)
+
+
+class LLGuidanceMatcher:
+    """Implements protocol.Matcher."""
+
+    def __init__(
+        self,
+        factory: LLGuidanceFactory,
+        compiled: Compiled,
+        lane: Lane,
+        ll: LLMatcher | None = None,
+        tokens: Sequence[int] = (),
+    ) -> None:
+        """At the start, or where `ll`, of the same lane, has come to with `tokens`."""
+        self.factory = factory
+        self.compiled = compiled
+        self._lane = lane
+        own = lane.copy(self)
+        self.ll = own if ll is None else ll
+        self._tokens = list(tokens)
+        self._ended = False
+        self._cursor: Cursor | None = None
+        self._open_until = compiled.open_until
+        self._counted = False  # the grammar that counts has taken over
+        self._since_quote = 0  # bytes since the last quote that no backslash stands before: at least as many as a string has
+        self._renewed_at = -1  # how many tokens there were when the lexer was last renewed
+
+    def accept_token(self, token: int) -> bool:
+        if self._ended or not 0 <= token < self.factory.vocab_size:
+            return False
+        if token in self.factory.end_tokens and self.ll.is_accepting():
+            self._ended = True
+        elif not self._consume(token):
+            return False
+        self._tokens.append(token)
+        if self._open_until is not None and not self._ended:
+            quote = self._quote_in(-1)
+            size = len(self.factory.vocabulary.token_bytes[token])
+            self._since_quote = size - quote - 1 if quote >= 0 else self._since_quote + size
+            if self._since_quote >= self._open_until:
+                self._be_exact()
+        return True
+
+    def _consume(self, token: int) -> bool:
+        if self.is_terminated():
+            return False
+        while self.ll.try_consume_tokens([token]) != 1:
+            if not self.recover():
+                return False
+        return True
+
+    def _quote_in(self, index: int) -> int:
+        """Where in a token the last quote is, if no backslash stands before it; else -1."""
+        table = self.factory.vocabulary.token_bytes
+        data = table[self._tokens[index]]
+        quote = data.rfind(b'"')
+        before = data[:quote] or (table[self._tokens[index - 1]] if -index < len(self._tokens) else b"")
+        return -1 if before.endswith(b"\\") else quote
+
+    def _count_back(self) -> int:
+        """The bytes since the last such quote, counted anew."""
+        total = 0
+        for index in range(-1, -len(self._tokens) - 1, -1):
+            size = len(self.factory.vocabulary.token_bytes[self._tokens[index]])
+            quote = self._quote_in(index)
+            if quote >= 0:
+                return total + size - quote - 1
+            total += size
+        return total
+
+    def _be_exact(self) -> None:
+        """A string nears its bound: the grammar that counts takes over, unless counting is too much for llguidance. So far both
+        mean the same."""
+        self._open_until = None
+        lane = self.compiled.counting()
+        exact = lane.copy(self)
+        if exact.try_consume_tokens(self._tokens) == len(self._tokens):
+            self.ll, self._lane, self._counted = exact, lane, True
+        elif exact.is_error():
+            self.compiled.drop(lane)
+
+    def recover(self) -> bool:
+        """Where the lexer has met its limit, which all that were said through it have used up, go on with a new one; where
+        that does too, without counting: then the call's check is the bound. False: nothing has failed, or nothing helps."""
+        if not self.ll.is_error():
+            return False
+        self.compiled.drop(self._lane)
+        if self._renewed_at == len(self._tokens):
+            if not self._counted:
+                return False
+            self._counted = False
+        self._renewed_at = len(self._tokens)
+        self._lane = self.compiled.counting() if self._counted else self.compiled.lane()
+        self.ll = self._lane.copy(self)
+        return self.ll.try_consume_tokens(self._tokens) == len(self._tokens) or self.recover()
+
+    def error(self) -> str | None:
+        if not self.ll.is_error():
+            return None
+        return f"the grammar is too much for the matcher: {self.ll.get_error().splitlines()[0]}"
+
+    def fill_bitmask(self, bitmask: Bitmask, row: int, remaining: int | None = None) -> None:
+        self.factory.fill_bitmasks(bitmask, [(row, self, remaining)])
+
+    def restrict(self, bitmask: Bitmask, row: int, remaining: int) -> None:
+        """Leave in a filled row only tokens after which `remaining` - 1 tokens, the end among them, still suffice."""
+        cursor = self._tight(remaining)
+        if cursor is None or self.is_terminated():
+            return
+        bits = np.unpackbits(bitmask[row].view(np.uint8), bitorder="little")
+        allowed = np.flatnonzero(bits[: self.factory.vocab_size])
+        with cursor.completions.lock:
+            if len(allowed) == 1:
+                allowed = self._with_planned(cursor, allowed)
+            kept = cursor.keep(self._tokens, allowed, remaining)
+        if kept is None:
+            return
+        if self.ll.is_accepting():
+            kept |= np.isin(allowed, self.factory.end_tokens)
+        bits[allowed] = kept
+        bitmask[row] = np.packbits(bits, bitorder="little").view(np.int32)
+
+    def _with_planned(self, cursor: Cursor, allowed: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Where text is forced llguidance allows one spelling of it, and the plan for ending may have a shorter one."""
+        plan = cursor.plan(self._tokens)
+        if plan is None or not plan.tokens or self.ll.validate_tokens([plan.tokens[0]]) != 1:
+            return allowed
+        return np.union1d(allowed, plan.tokens[:1])
+
+    def _tight(self, remaining: int) -> Cursor | None:
+        """The cursor, where so small a budget has to be looked after."""
+        completions = self.compiled.completions
+        if completions is None or remaining > completions.enough:
+            return None
+        return self._at()
+
+    def _at(self) -> Cursor | None:
+        if self._cursor is None and self.compiled.completions is not None:
+            self._cursor = Cursor(self.compiled.completions)
+        return self._cursor
+
+    def forced_tokens(self, limit: int | None = None) -> list[int]:
+        if self._ended:
+            return []
+        forced = bytes(self.ll.compute_ff_bytes())
+        if not forced:
+            return []
+        tokens = self._canonical(forced)
+        return tokens if limit is None else self._within(tokens, forced, limit)
+
+    def _within(self, tokens: list[int], forced: bytes, limit: int) -> list[int]:
+        """The forced run where an ending still fits after it; else as much of it as the plan for ending writes, in its
+        tokens."""
+        cursor = self._tight(limit)
+        if cursor is None:
+            return tokens[:limit]
+        with cursor.completions.lock:
+            plan = cursor.plan(self._tokens)
+            if plan is None or cursor.fits(self._tokens, tokens, limit):
+                return tokens[:limit]
+        table, length, kept = self.factory.vocabulary.token_bytes, 0, 0
+        for token in plan.tokens:
+            length += len(table[token])
+            if length > len(forced):
+                break
+            kept += 1
+        return list(plan.tokens[: min(kept, limit)])
+
+    def _canonical(self, forced: bytes) -> list[int]:
+        """The tokens of `forced` that the model itself would write, whatever comes after it.
+
+        Text is tokenized together with what stands before it. Where the model's own tokenization would run across the
+        border, the part that it covers is left to sampling; likewise the end, where a longer token could go on past the
+        forced text.
+        """
+        table = self.factory.vocabulary.token_bytes
+        recent = self._tokens[-_WINDOW:]
+        while recent and table[recent[0]][:1] == b"\xff":
+            recent.pop(0)
+        before = b"".join(table[token] for token in recent)
+        at, tokens = 0, self.factory.vocabulary.encode_bytes(before + forced)
+        start = 0
+        while at < len(before):
+            at += len(table[tokens[start]])
+            start += 1
+        if at != len(before):
+            return []
+        return self._settled(tokens[start:], forced)
+
+    def _settled(self, tokens: list[int], forced: bytes) -> list[int]:
+        """Without the last tokens, where one that the grammar allows there reaches past the end of `forced`."""
+        table = self.factory.vocabulary.token_bytes
+        if self.ll.validate_tokens(tokens) != len(tokens):
+            tokens = tokens[: self.ll.validate_tokens(tokens)]
+        probe = self.ll.deep_copy()
+        probe.try_consume_tokens(tokens)
+        if probe.is_accepting() and probe.is_stopped():
+            return tokens
+        own = self.ll.compute_ff_tokens()
+        settled = sum(len(table[token]) for token in own)
+        kept, length = [], 0
+        for token in tokens:
+            length += len(table[token])
+            if length > settled:
+                break
+            kept.append(token)
+        return kept
+
+    def closing_tokens(self, limit: int) -> list[int] | None:
+        if self.is_terminated():
+            return []
+        cursor = self._at()
+        if cursor is None:
+            return [] if self.ll.is_accepting() else None
+        with cursor.completions.lock:
+            plan = cursor.plan(self._tokens)
+            if plan is None:
+                return None
+            closing = [*plan.tokens, self.factory.vocabulary.eos_token_id] if plan.open else list(plan.tokens)
+        return closing if len(closing) <= limit else None
+
+    def is_accepting(self) -> bool:
+        return self._ended or bool(self.ll.is_accepting())
+
+    def is_terminated(self) -> bool:
+        return self._ended or (self.ll.is_stopped() and not self.ll.is_error())
+
+    def rollback(self, n_tokens: int) -> None:
+        assert 0 <= n_tokens <= len(self._tokens)
+        if n_tokens == 0:
+            return
+        del self._tokens[len(self._tokens) - n_tokens :]
+        if self._cursor is not None:
+            self._cursor.rollback(len(self._tokens))
+        if self._ended:
+            self._ended = False
+            n_tokens -= 1
+        if n_tokens:
+            self.ll.rollback(n_tokens)
+        if self._open_until is not None:
+            self._since_quote = self._count_back()
+
+    def clone(self) -> LLGuidanceMatcher:
+        copy = LLGuidanceMatcher(self.factory, self.compiled, self._lane, self.ll.deep_copy(), self._tokens)
+        copy._ended = self._ended
+        copy._open_until, copy._counted, copy._since_quote = self._open_until, self._counted, self._since_quote
+        copy._renewed_at = self._renewed_at
+        copy._cursor = None if self._cursor is None else self._cursor.copy()
+        return copy

@@ -1,0 +1,1 @@
+"""Regular languages: automata, numbers, strings, formats."""

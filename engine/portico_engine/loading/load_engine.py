@@ -1,0 +1,230 @@
+"""From a model on disk to an engine: which executor, how large a context, how much memory for KV.
+
+It owns these choices; readers and executors do the work. The only part of the engine's front that imports executors.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+from collections.abc import Callable
+from functools import partial
+from math import prod
+from pathlib import Path
+
+import gguf
+
+from portico_engine.engine import Engine
+from portico_engine.errors import ModelError, RequestError, UnsupportedModel
+from portico_engine.executors.llama_cpp.executor import LlamaCppExecutor
+from portico_engine.executors.llama_cpp.library import has_llama_cpp, kv_bytes_per_token
+from portico_engine.executors.protocol import Capabilities, Executor
+from portico_engine.loading.device import Device, choose_device, memory_bytes
+from portico_engine.models.config import DecoderConfig, read_config
+from portico_engine.request import ModelInfo
+from portico_engine.text.tokenizer import Tokenizer
+from portico_engine.text.tokenizer_json import read_tokenizer
+from portico_engine.weights.gguf_file import GGUFFile
+from portico_engine.weights.hugging_face import HuggingFaceFolder
+from portico_engine.weights.model_file import ModelFile
+
+_EXECUTORS = ("auto", "torch", "torch-cpu", "torch-cuda", "llama_cpp")
+_MIN_CONTEXT = 64
+_SPINS = "2000"  # some 40 microseconds: longer than the gap between two operations
+_log = logging.getLogger(__name__)
+_KV_CONTEXTS = 4  # conversations' worth of KV kept by default, memory allowing; by llama.cpp one: each step looks at all of it
+
+
+def load_engine(
+    path: Path,
+    *,
+    executor: str,
+    context: int | None,
+    max_rows: int,
+    kv_tokens: int | None,
+    kv_dir: Path | None,
+    kv_dir_bytes: int,
+    progress: Callable[[str, float], None] | None,
+) -> Engine:
+    """See `Engine.load`."""
+    if executor not in _EXECUTORS:
+        raise RequestError(f"executor is {executor!r}; it must be one of {', '.join(_EXECUTORS)}")
+    if not 1 <= max_rows <= 256:
+        raise RequestError(f"max_rows is {max_rows}; it must be from 1 to 256")
+    if kv_dir_bytes < 1:
+        raise RequestError(f"kv_dir_bytes is {kv_dir_bytes}; it must be at least 1 (kv_dir None keeps nothing)")
+    loading = _Loading(path, context, max_rows, kv_tokens, progress or (lambda _stage, _fraction: None))
+    made = loading.executor(executor)
+    template = loading.file.metadata.get("tokenizer.chat_template")
+    return Engine(
+        made,
+        loading.tokenizer,
+        _info(loading.file, made.caps, "llama_cpp" if isinstance(made, LlamaCppExecutor) else "torch"),
+        chat_template=template if isinstance(template, str) else None,
+        check=os.environ.get("PORTICO_ENGINE_CHECK") == "1",
+        kv_dir=kv_dir,
+        kv_dir_bytes=kv_dir_bytes,
+    )
+
+
+class _Loading:
+    """A model that is being loaded: its file, its tokenizer, and the sizes that were asked for."""
+
+    def __init__(
+        self, path: Path, context: int | None, max_rows: int, kv_tokens: int | None, report: Callable[[str, float], None]
+    ) -> None:
+        self._path, self._context, self._max_rows, self._kv_tokens, self._report = path, context, max_rows, kv_tokens, report
+        report("reading", 0.0)
+        self.file = _open(path)
+        report("tokenizer", 0.0)
+        self.tokenizer = read_tokenizer(path) if path.is_dir() else Tokenizer.from_gguf(self.file.metadata)
+        assert self.tokenizer.token_bytes, "made now: the first request shouldn't wait for it"
+
+    def executor(self, name: str) -> Executor:
+        """ "auto": torch's, where it has a decoder for the model and memory for it, else llama.cpp's."""
+        if name == "llama_cpp":
+            return self._llama_cpp()
+        try:
+            return self._torch(name)
+        except UnsupportedModel as error:
+            if name != "auto" or not has_llama_cpp() or self._path.is_dir():
+                raise
+            _log.warning("llama.cpp runs this model: %s", error)
+            try:
+                return self._llama_cpp()
+            except ModelError as other:
+                raise ModelError(f"{error}; nor by llama.cpp: {other}") from None
+
+    def _torch(self, name: str) -> Executor:
+        config = read_config(self.file)
+        if self.tokenizer.vocab_size > config.vocab_size:
+            raise ModelError(f"{self._path} has {self.tokenizer.vocab_size} tokens but embeddings for {config.vocab_size}")
+        self._report("torch", 0.0)
+        import_torch()
+        device = choose_device(name)
+        context, kv = self._sizes(config.context_length, config.kv_bytes_per_token, device.memory)
+        second = _fits(self._path, config, self.file, device)
+        self._report("weights", 0.0)
+        return _executor(device, second)(
+            self.file,
+            config=config,
+            context_length=context,
+            kv_tokens=kv,
+            max_rows=self._max_rows,
+            vocab_size=self.tokenizer.vocab_size,
+            progress=self._report,
+        )
+
+    def _llama_cpp(self) -> Executor:
+        if self._path.is_dir():
+            raise ModelError(f"{self._path} is a folder; executor llama_cpp reads GGUF files only")
+        self._report("weights", 0.0)
+        arch = self.file.get("general.architecture", str)
+        context, kv = self._sizes(
+            self.file.get(f"{arch}.context_length", int), kv_bytes_per_token(self.file, arch), memory_bytes(), contexts=1
+        )
+        return LlamaCppExecutor.load(
+            self._path,
+            context_length=context,
+            kv_tokens=kv,
+            max_rows=self._max_rows,
+            vocab_size=self.tokenizer.vocab_size,
+            progress=self._report,
+        )
+
+    def _sizes(self, longest: int, kv_bytes: int, memory: int, contexts: int = _KV_CONTEXTS) -> tuple[int, int]:
+        """Context length and KV tokens. What the user didn't say is kept within a quarter of the memory."""
+        affordable = max(_MIN_CONTEXT, memory // 4 // kv_bytes)
+        context, kv = self._context, self._kv_tokens
+        if context is None:
+            context = min(longest, affordable)
+        elif not _MIN_CONTEXT <= context <= longest:
+            raise RequestError(f"context is {context}; this model takes from {_MIN_CONTEXT} to {longest} tokens")
+        if kv is None:
+            kv = max(context, min(contexts * context, affordable))
+        elif kv < context:
+            raise RequestError(f"kv_tokens is {kv}; it must hold at least one context, {context} tokens")
+        return context, kv
+
+
+def _open(path: Path) -> ModelFile:
+    if path.suffix == ".safetensors":
+        raise ModelError(f"{path} is one file of a model; give its folder, which holds config.json and tokenizer.json too")
+    return HuggingFaceFolder(path) if path.is_dir() else GGUFFile(path)
+
+
+def _executor(device: Device, second: bool) -> Callable[..., Executor]:
+    """The loader of the executor for this device; `second` allows a second form of the weights."""
+    if device.cuda:
+        from portico_engine.executors.torch.cuda import TorchCUDAExecutor
+
+        return partial(TorchCUDAExecutor.load, copies=second)
+    from portico_engine.executors.torch.cpu import TorchCPUExecutor
+
+    return partial(TorchCPUExecutor.load, int4=None if second else False)
+
+
+def _n_parameters(file: ModelFile) -> int:
+    return sum(prod(tensor.shape) for tensor in file.tensors.values())
+
+
+def _fits(path: Path, config: DecoderConfig, file: ModelFile, device: Device) -> bool:
+    """Is there memory for a second form of the weights: on a CPU codes beside bfloat16, on a GPU bfloat16 beside codes?
+
+    Raises ModelError where there isn't even for one.
+    """
+    from portico_engine.weights.blocks import bits_per_weight
+
+    memory, parameters = device.memory, _n_parameters(file)
+    wide = 2 * parameters
+    codes = int(sum(prod(tensor.shape) * bits_per_weight(tensor.type) for tensor in file.tensors.values()) / 8)
+    first, second = (codes, wide) if device.cuda else (wide, codes)
+    needed = first + _MIN_CONTEXT * config.kv_bytes_per_token
+    if needed > memory * 0.9:
+        raise UnsupportedModel(
+            f"{path} has {parameters / 1e9:.1f} billion weights, which take {needed / 2**30:.0f} GiB in memory; "
+            f"{device.name} has {memory / 2**30:.0f} GiB: use a smaller model"
+        )
+    return needed + second < memory * 0.6
+
+
+def import_torch() -> None:
+    """Import torch (a second) with its idle threads told to sleep soon.
+
+    By default they spin for milliseconds after each operation. Beside other busy processes, such as our own servers while
+    they index, the spinning takes the processor from whoever has work: decoding on two cores was six times slower. The
+    OpenMP library reads its settings once, when it is loaded; the user's own are left alone.
+    """
+    own = not ({"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & os.environ.keys())
+    if own:
+        os.environ["GOMP_SPINCOUNT"] = _SPINS
+    try:
+        importlib.import_module("torch")
+    finally:
+        if own:
+            os.environ.pop("GOMP_SPINCOUNT", None)
+
+
+def _info(file: ModelFile, caps: Capabilities, executor: str) -> ModelInfo:
+    arch = file.get("general.architecture", str)
+    try:
+        quantization = gguf.LlamaFileType(int(file.metadata.get("general.file_type", -1))).name.removeprefix("MOSTLY_")
+    except ValueError:
+        quantization = "unknown"
+    return ModelInfo(
+        name=file.path.name.removesuffix(".gguf"),
+        architecture=arch,
+        context_length=caps.context_length,
+        vocab_size=caps.vocab_size,
+        parameters=_n_parameters(file),
+        quantization=quantization.removeprefix("ALL_"),
+        bytes_on_disk=file.size,
+        executor=executor,
+        numerics_id=caps.numerics_id,
+        fingerprint=file.fingerprint(),
+        extra={
+            "trained_context_length": file.get(f"{arch}.context_length", int, 0),
+            "title": str(file.metadata.get("general.name", "")),
+        },
+    )

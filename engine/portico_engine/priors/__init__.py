@@ -1,0 +1,1 @@
+"""What a caller believes about an answer, as weights on tokens."""

@@ -1,0 +1,55 @@
+"""What a prior believes of each tool's arguments stays in the parent until a step of the child looks at it.
+
+Such beliefs may be made only as they are looked at: a question calls one tool of many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from portico_engine.priors.tool_call_prior import CallPrior, ToolCallPrior
+from portico_engine.request import Prior
+
+
+class Split(NamedTuple):
+    """A prior as it crosses, and of which tools the rest is to be asked for; none where it crosses whole."""
+
+    prior: Prior | None
+    names: tuple[str, ...]
+
+
+def split(prior: Prior | None) -> Split:
+    """Whole where it is plain data already."""
+    if not isinstance(prior, ToolCallPrior) or isinstance(prior.calls, dict):
+        return Split(prior, ())
+    return Split(replace(prior, calls={}), tuple(prior.calls))
+
+
+def joined(given: Split, ask: Callable[[str], CallPrior]) -> Prior | None:
+    """The prior again; `ask` is called, once a tool, for what it believes of that one's arguments."""
+    if not given.names:
+        return given.prior
+    assert isinstance(given.prior, ToolCallPrior)
+    return replace(given.prior, calls=_Asked(given.names, ask))
+
+
+class _Asked(Mapping[str, CallPrior]):
+    def __init__(self, names: tuple[str, ...], ask: Callable[[str], CallPrior]) -> None:
+        self._names = dict.fromkeys(names)
+        self._ask = ask
+        self._known: dict[str, CallPrior] = {}
+
+    def __getitem__(self, name: str) -> CallPrior:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._known:
+            self._known[name] = self._ask(name)
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)

@@ -1,0 +1,271 @@
+"""Text to token ids and back; vocabularies from a GGUF file's metadata (`tokenizer_json` reads the other kind).
+
+It owns vocabularies: byte-level BPE ("gpt2") and SentencePiece BPE ("llama", "gemma4"), their special tokens, and the bytes of
+every token. Plain text is merged by `merging`. It knows neither models nor chat turns, and decodes whole sequences only
+(detokenizer.py streams).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+import tokenizers
+
+from portico_engine.errors import ModelError
+from portico_engine.text.bpe import byte_level_merger, merges_from_scores, sentencepiece_merger
+from portico_engine.text.pretokenize import adds_bos, ignores_merges, split_patterns
+
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6  # tokenizer.ggml.token_type
+SPACE = "\u2581"  # SentencePiece's visible space
+# The space before plain text: before every stretch between special tokens, only where one doesn't begin with a space, or that
+# only at the beginning of the text.
+SpacePrefix = Literal["always", "missing", "first"]
+_BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
+# Control tokens that end a turn in the families we run, whatever the file's own eos is.
+_TURN_ENDS = frozenset(
+    (
+        "<|im_end|>",
+        "<|eot_id|>",
+        "<|eom_id|>",
+        "<|end|>",
+        "<|endoftext|>",
+        "<|end_of_text|>",
+        "<end_of_turn>",
+        "<|end_of_turn|>",
+        "</s>",
+    )
+)
+
+
+def byte_alphabet() -> dict[str, int]:
+    """GPT-2's printable character for each byte: printable Latin-1 stands for itself, the rest for U+0100 and on."""
+    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    table = {chr(b): b for b in plain}
+    others = (b for b in range(256) if b not in set(plain))
+    table.update({chr(0x100 + i): b for i, b in enumerate(others)})
+    return table
+
+
+class Tokenizer:
+    """One vocabulary. Immutable, and safe to use from several threads. Implements grammar.protocol.Vocabulary."""
+
+    def __init__(
+        self,
+        tokens: Sequence[str],
+        types: Sequence[int],
+        merger: tokenizers.Tokenizer,
+        *,
+        byte_level: bool,
+        bos_token_id: int | None = None,
+        eos_token_id: int,
+        end_token_ids: Iterable[int] = (),
+        add_bos: bool = False,
+        space_prefix: SpacePrefix | None = None,
+        strips_left: Iterable[int] = (),
+        strips_right: Iterable[int] = (),
+    ) -> None:
+        """`merger` makes ids of plain text. A vocabulary that isn't `byte_level` is SentencePiece's: visible spaces and byte
+        tokens. Special tokens in `strips_left` swallow white space before them, those in `strips_right` after them."""
+        self.tokens = tokens
+        self.types = types
+        self.byte_level = byte_level
+        self.bos_token_id = bos_token_id
+        self.eos_token_id = eos_token_id
+        self.add_bos = add_bos and bos_token_id is not None
+        self.space_prefix = space_prefix
+        self._strips_left = frozenset(strips_left)
+        self._strips_right = frozenset(strips_right)
+        self._ids = {token: i for i, token in enumerate(tokens)}
+        self.end_token_ids = frozenset((eos_token_id, *end_token_ids, *self._turn_ends()))
+        self._merger = merger
+        self._control = _alternation(tokens, types, (CONTROL, USER_DEFINED))
+        self._user_defined = _alternation(tokens, types, (USER_DEFINED,))
+
+    @classmethod
+    def from_gguf(cls, metadata: Mapping[str, Any]) -> Tokenizer:
+        """From `GGUFFile.metadata`. Raises ModelError naming the key that is missing or not supported."""
+        kind = metadata.get("tokenizer.ggml.model")
+        tokens = metadata.get("tokenizer.ggml.tokens")
+        if kind not in ("gpt2", "llama", "gemma4"):
+            raise ModelError(
+                f"tokenizer.ggml.model is {kind!r}; supported are 'gpt2' (byte-level BPE), 'llama' and 'gemma4' (SentencePiece)"
+            )
+        if not isinstance(tokens, list) or not tokens:
+            raise ModelError("the metadata key tokenizer.ggml.tokens is missing: this file carries no vocabulary")
+        types_value = metadata.get("tokenizer.ggml.token_type")
+        types = [NORMAL] * len(tokens) if types_value is None else [int(t) for t in types_value]
+        if len(types) != len(tokens):
+            raise ModelError(f"tokenizer.ggml.token_type has {len(types)} entries for {len(tokens)} tokens")
+        pre = str(metadata.get("tokenizer.ggml.pre", "default"))
+        merger = _gguf_merger(metadata, kind, pre, tokens, types)
+        bos = metadata.get("tokenizer.ggml.bos_token_id", 1 if kind == "llama" else None)
+        eos = metadata.get("tokenizer.ggml.eos_token_id", 2 if kind == "llama" else 11)
+        for name, value in (("bos_token_id", bos), ("eos_token_id", eos)):
+            if value is not None and not 0 <= value < len(tokens):
+                raise ModelError(f"tokenizer.ggml.{name} is {value}, outside of the vocabulary of {len(tokens)} tokens")
+        ends = [int(metadata[key]) for key in ("tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id") if key in metadata]
+        return cls(
+            tokens,
+            types,
+            merger,
+            byte_level=kind == "gpt2",
+            bos_token_id=bos,
+            eos_token_id=int(eos),
+            end_token_ids=ends,
+            add_bos=bool(metadata.get("tokenizer.ggml.add_bos_token", kind == "llama" or adds_bos(pre))),
+            strips_right=_phi3_strips(metadata, tokens, types),
+            space_prefix="always"
+            if metadata.get("tokenizer.ggml.add_space_prefix", kind == "llama") and kind != "gpt2"
+            else None,
+        )
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self.tokens)
+
+    @cached_property
+    def token_bytes(self) -> Sequence[bytes]:
+        """The bytes of every token id; for control and unknown tokens b"\\xff" + their text."""
+        alphabet = byte_alphabet()
+        return [self._bytes_of(token, kind, alphabet) for token, kind in zip(self.tokens, self.types, strict=True)]
+
+    @cached_property
+    def token_texts(self) -> Sequence[str]:
+        """The text of every token id, with U+FFFD for parts of characters; empty for control tokens."""
+        return ["" if self.is_control(i) else data.decode("utf-8", errors="replace") for i, data in enumerate(self.token_bytes)]
+
+    def token_id(self, token: str) -> int | None:
+        """The id of a token by its text in the vocabulary (special tokens: `<|im_end|>`), or None."""
+        return self._ids.get(token)
+
+    def is_control(self, token: int) -> bool:
+        """Is it a token with a meaning rather than a text?"""
+        return self.types[token] in (CONTROL, UNKNOWN, UNUSED)
+
+    def encode(self, text: str, *, special: bool = False, bos: bool = False) -> list[int]:
+        """Token ids of a text. `special` parses control tokens written in it (never do so with untrusted text); `bos`
+        begins with the model's own start token where the model wants one and the text doesn't bring it."""
+        ids: list[int] = []
+        pattern = self._control if special else self._user_defined
+        at = 0
+        prefix = self.space_prefix
+        for match in pattern.finditer(text) if pattern else ():
+            if match.start() < at:  # swallowed by the token before
+                continue
+            token = self._ids[match.group()]
+            plain = text[at : match.start()]
+            plain = plain.rstrip() if token in self._strips_left else plain
+            ids += [*self._encode_plain(plain, prefix=prefix), token] if plain else [token]
+            prefix = None if self.space_prefix == "first" else self.space_prefix
+            at = _after_spaces(text, match.end()) if token in self._strips_right else match.end()
+        if at < len(text):
+            ids += self._encode_plain(text[at:], prefix=prefix)
+        if bos and self.add_bos and self.bos_token_id is not None and ids[:1] != [self.bos_token_id]:
+            ids.insert(0, self.bos_token_id)
+        return ids
+
+    def encode_bytes(self, data: bytes) -> list[int]:
+        """The model's own tokenization of plain text, without special tokens or a prefix space; stray bytes one by one.
+
+        Bytes that the vocabulary has no token for are left out.
+        """
+        ids: list[int] = []
+        while data:
+            try:
+                return ids + self._encode_plain(data.decode("utf-8"), prefix=None)
+            except UnicodeDecodeError as error:
+                if error.start:
+                    ids += self._encode_plain(data[: error.start].decode("utf-8"), prefix=None)
+                ids += [self._byte_ids[b] for b in data[error.start : error.end] if b in self._byte_ids]
+                data = data[error.end :]
+        return ids
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of a whole sequence, without control tokens; bytes that are no UTF-8 become U+FFFD."""
+        table = self.token_bytes
+        data = b"".join(table[i] for i in ids if not self.is_control(i))
+        text = data.decode("utf-8", errors="replace")
+        return text[1:] if self.space_prefix and text.startswith(" ") else text
+
+    def _encode_plain(self, text: str, *, prefix: SpacePrefix | None) -> list[int]:
+        if prefix == "always" or (prefix and not text.startswith(" ")):
+            text = " " + text
+        if not self.byte_level:
+            text = text.replace(" ", SPACE)
+        return list(self._merger.encode(text, add_special_tokens=False).ids)
+
+    @cached_property
+    def _byte_ids(self) -> dict[int, int]:
+        """The token of each single byte. Not every vocabulary has all: SmolLM2's lacks 21."""
+        names = byte_alphabet() if self.byte_level else {f"<0x{b:02X}>": b for b in range(256)}
+        return {b: self._ids[name] for name, b in names.items() if name in self._ids}
+
+    def _bytes_of(self, token: str, kind: int, alphabet: Mapping[str, int]) -> bytes:
+        if kind in (CONTROL, UNKNOWN, UNUSED):
+            return b"\xff" + token.encode()
+        if kind == USER_DEFINED:
+            return token.encode()
+        if self.byte_level:
+            try:
+                return bytes(alphabet[char] for char in token)
+            except KeyError:  # an added token that wasn't marked as one
+                return token.encode()
+        byte = _BYTE_TOKEN.fullmatch(token)
+        if byte and kind == BYTE:
+            return bytes([int(byte.group(1), 16)])
+        return token.replace(SPACE, " ").encode()
+
+    def _turn_ends(self) -> Iterable[int]:
+        return (
+            i for token in _TURN_ENDS if (i := self._ids.get(token)) is not None and self.types[i] in (CONTROL, USER_DEFINED)
+        )
+
+
+def _phi3_strips(metadata: Mapping[str, Any], tokens: Sequence[str], types: Sequence[int]) -> Iterable[int]:
+    """Phi-3's markers swallow the line break after them. GGUF has no place to say so: its name tells."""
+    if not re.search("phi-?3", str(metadata.get("general.name", "")), re.IGNORECASE):
+        return ()
+    kept = ("<unk>", "<s>", "<|endoftext|>")
+    return (i for i, kind in enumerate(types) if kind in (CONTROL, USER_DEFINED) and tokens[i] not in kept)
+
+
+def _gguf_merger(
+    metadata: Mapping[str, Any], kind: str, pre: str, tokens: Sequence[str], types: Sequence[int]
+) -> tokenizers.Tokenizer:
+    ids = {token: i for i, token in enumerate(tokens)}
+    if kind == "llama":
+        scores = metadata.get("tokenizer.ggml.scores")
+        if scores is None or len(scores) != len(tokens):
+            raise ModelError("tokenizer.ggml.scores is missing or not as long as tokenizer.ggml.tokens")
+        usable = {t: i for i, t in enumerate(tokens) if types[i] in (NORMAL, USER_DEFINED, UNUSED)}
+        return sentencepiece_merger(ids, merges_from_scores(usable, [float(s) for s in scores]))
+    lines = metadata.get("tokenizer.ggml.merges")
+    if not isinstance(lines, list):
+        raise ModelError("the metadata key tokenizer.ggml.merges is missing")
+    merges = [_pair(line) for line in lines]
+    if kind == "gemma4":
+        return sentencepiece_merger(ids, merges, patterns=split_patterns("gemma4"))
+    return byte_level_merger(ids, merges, split_patterns(pre), ignore_merges=ignores_merges(pre))
+
+
+def _pair(merge: str) -> tuple[str, str]:
+    left, _, right = merge.partition(" ")
+    if not left or not right:
+        raise ModelError(f"tokenizer.ggml.merges holds {merge!r}, which is not two pieces with a space between them")
+    return left, right
+
+
+def _after_spaces(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at
+
+
+def _alternation(tokens: Sequence[str], types: Sequence[int], kinds: tuple[int, ...]) -> re.Pattern[str] | None:
+    found = [token for token, kind in zip(tokens, types, strict=True) if kind in kinds and token]
+    if not found:
+        return None
+    return re.compile("|".join(re.escape(token) for token in sorted(found, key=len, reverse=True)))

@@ -1,0 +1,92 @@
+"""Answers that can't be wrong about their source: for a small model, the answer is a choice among passages of what was found.
+
+A model of 135M parameters that writes freely about a result invents links, and miscounts numbers that stand in front of it.
+Under a grammar of quotations it can only say what is there; retrieval's opinion of each passage goes along as a prior, and
+since a passage is forced once it is chosen, answering takes few model steps.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from portico_engine.grammar import CompiledGrammar, compile_gbnf
+from portico_gateway.agent.rendered_results import Shown
+from portico_gateway.guidance.tool_retrieval import Embedder, words
+
+MOST = 24  # passages to choose from
+LONGEST = 280  # characters of one
+SHORTEST = 12
+NEAR = 8.0  # nats for a passage at cosine 1 from the question
+SHARED = 4.0  # for one that has all of the question's words
+LATER = 0.3  # less for every passage before it: results are ranked
+
+_BLOCK = re.compile(r"\n\s*\n")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`*\"(])")
+
+
+def quotable(results: Sequence[Shown]) -> list[str]:
+    """Passages that may be an answer, best-ranked results first, each at most LONGEST characters, without repeats."""
+    found: dict[str, None] = {}
+    for shown in results:
+        for passage in _rows(shown.text) if _is_rows(shown) else _passages(shown):
+            text = passage.strip()
+            if len(text) >= SHORTEST or _is_rows(shown):
+                found.setdefault(text if len(text) <= LONGEST else text[: LONGEST - 1].rsplit(" ", 1)[0] + "…")
+    return [text for text in found if text][:MOST]
+
+
+def weigh(texts: Sequence[str], question: str, embed: Embedder) -> dict[str, float]:
+    """What retrieval thinks of each passage as an answer, in nats."""
+    vectors = embed([question, *texts])
+    near = vectors[1:] @ vectors[0]
+    asked = set(words(question))
+    return {
+        text: NEAR * float(cosine) + SHARED * len(asked & set(words(text))) / max(1, len(asked)) - LATER * rank
+        for rank, (text, cosine) in enumerate(zip(texts, near.tolist(), strict=True))
+    }
+
+
+def quote_grammar(texts: Sequence[str]) -> CompiledGrammar:
+    """Exactly one of the passages."""
+    return compile_gbnf("root ::= " + " | ".join(_literal(text) for text in texts) + "\n")
+
+
+def _literal(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "").replace("\t", "\\t")
+    return f'"{escaped}"'
+
+
+def _is_rows(shown: Shown) -> bool:
+    return bool(shown.places) and all("table" in place.fields for place in shown.places)
+
+
+def _rows(text: str) -> list[str]:
+    """A table's answer whole where it is short; else its first lines."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return ["\n".join(lines)] if len(text) <= LONGEST else ["\n".join(lines[:6])]
+
+
+def _passages(shown: Shown) -> list[str]:
+    """Of ranked hits: where each one is, and what its prose says."""
+    found: list[str] = []
+    for place in shown.places:
+        symbol, kind = place.fields.get("symbol"), place.fields.get("kind")
+        if "start_line" in place.fields:
+            found.append(f"{place.label}: {kind} {symbol}" if symbol and kind else f"{place.label}: {place.quote}")
+        else:
+            found += _prose(str(place.fields.get("text") or ""))
+    return found or _prose(shown.text)
+
+
+def _prose(text: str) -> list[str]:
+    out: list[str] = []
+    for block in _BLOCK.split(text):
+        block = block.strip().removeprefix("```").strip()
+        if block.startswith(("#", "|", "---", "===")) or not block:
+            continue
+        if len(block) <= LONGEST:
+            out.append(" ".join(block.split()))
+        else:
+            out += [" ".join(sentence.split()) for sentence in _SENTENCE.split(block)]
+    return out

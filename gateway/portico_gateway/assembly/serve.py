@@ -1,0 +1,144 @@
+"""Puts the parts of `portico serve` together and runs them under uvicorn."""
+
+from __future__ import annotations
+
+import ipaddress
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from portico_gateway.assembly.reload import follow
+from portico_gateway.cli.options import Source
+from portico_gateway.config.config import PorticoConfig
+from portico_gateway.config.logs import log_folder, set_up_logging
+from portico_gateway.config.server_spec import UpstreamSpec
+from portico_gateway.errors import GatewayError
+from portico_gateway.http.app import create_app
+from portico_gateway.mcp.ask_tool import ask_tool
+from portico_gateway.mcp.local_sampling import LocalSampler
+from portico_gateway.mcp.server import Gateway
+from portico_gateway.model.host import LoadStatus, ModelHost, model_host
+from portico_gateway.model.options import load_options
+from portico_gateway.policy.audit import audit_log
+from portico_gateway.policy.rules import Policy
+from portico_gateway.policy.tool_calls import Calls
+from portico_gateway.upstreams.upstreams import Upstreams
+from portico_servers.common.transport import bind, security
+
+if TYPE_CHECKING:
+    from portico_engine import EngineClient
+
+_GRACE = 3  # seconds that running requests get at the end
+
+
+class ServeFailed(GatewayError):
+    """The server stopped because its model can't be loaded."""
+
+
+def run_server(
+    config: PorticoConfig, specs: Sequence[UpstreamSpec], *, with_model: bool = True, source: Source | None = None
+) -> None:
+    """Serve until interrupted, following `source`'s changes.
+
+    Raises ModelError or ServeFailed where the model can't be had; exits with 1 on a port in use.
+    """
+    sock = bind(config.serve.host, config.serve.port)
+    with sock, ExitStack() as stack:
+        port = sock.getsockname()[1]
+        set_up_logging("serve", config.log)
+        ended: list[LoadStatus] = []
+
+        def on_end(status: LoadStatus) -> None:
+            ended.append(status)
+            if status.state == "failed":
+                server.should_exit = True
+            else:
+                _say(f"model {model.name if model else ''} ready after {status.seconds:.1f} s")
+
+        model = _model(config, on_end) if with_model else None
+        engine = partial(_engine, model, config.serve.load_timeout) if model else None
+        sampler = LocalSampler(engine) if engine and config.policy.local_sampling else None
+        upstreams = Upstreams(specs, log_dir=log_folder(config.log), sampler=sampler)
+        audit = stack.enter_context(audit_log(config.audit))
+        calls = Calls(upstreams, policy=Policy(config.policy), audit=audit, takes_approvals=True)
+        own = [ask_tool(calls, engine)] if engine else []
+        gateway = Gateway(
+            upstreams,
+            calls=calls,
+            own_tools=own,
+            list_timeout=config.gateway.list_timeout,
+            beside=partial(follow, source, calls) if source is not None else None,
+        )
+        rules = security(config.serve.host, port, config.serve.allowed_hosts, config.serve.allowed_origins)
+        app = create_app(
+            upstreams,
+            gateway,
+            model,
+            security=rules,
+            load_timeout=config.serve.load_timeout,
+            approvals=calls.approvals,
+            keys=config.keys,
+            oauth=config.oauth,
+        )
+        options = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE, server_header=False)
+        server = uvicorn.Server(options)
+        where = f"http://{f'[{config.serve.host}]' if ':' in config.serve.host else config.serve.host}:{port}"
+        _say(f"OpenAI API on {where}/v1, MCP on {where}/mcp" + (f"; loading {model.name}" if model else "; without a model"))
+        if not (_is_loopback(config.serve.host) or config.keys or config.oauth.issuer):
+            _say(f"whoever reaches {config.serve.host} is served: there are no keys in portico.toml (portico key new NAME)")
+        with _stopped_by_sigterm():
+            server.run(sockets=[sock])
+    if ended and ended[0].state == "failed":
+        raise ServeFailed(f"the model can't be loaded: {ended[0].error}")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """SIGTERM is how a service is stopped, so it ends the process with exit code 0. uvicorn cleans up and then raises the
+    signal anew, which would kill it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers, and signals go there
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _model(config: PorticoConfig, on_end: object) -> ModelHost:
+    from portico_engine import find_model
+
+    path = find_model(config.model.name)
+    options = load_options(config.model)
+    return model_host(model_id(config.model.name, path), path, on_end=on_end, **options)  # type: ignore[arg-type]
+
+
+async def _engine(model: ModelHost, timeout: float) -> EngineClient:
+    engine = await model.engine(timeout)
+    if engine is None:
+        raise GatewayError(f"the model is still {model.status.state} after {timeout:g} s; ask again in a moment")
+    return engine
+
+
+def model_id(name: str, path: Path) -> str:
+    """What the API calls the model: the known name it was asked for by, or its file's name."""
+    return path.name.removesuffix(".gguf") if name.endswith(".gguf") or "/" in name else name
+
+
+def _say(text: str) -> None:
+    print(f"portico: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,95 @@
+"""Everything that one `portico ask` needs, started side by side: the servers, the model, the router over their tools."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
+
+from portico_engine import EngineClient, EngineError, find_model
+from portico_gateway.agent.loop import Agent
+from portico_gateway.agent.tool_host import UpstreamHost, embedder, router_of
+from portico_gateway.caller import Caller
+from portico_gateway.config.sections import PolicyConfig
+from portico_gateway.config.server_spec import UpstreamSpec
+from portico_gateway.guidance.tool_retrieval import Router
+from portico_gateway.model.start import start_engine
+from portico_gateway.policy.audit import AuditLog
+from portico_gateway.policy.rules import Policy
+from portico_gateway.policy.tool_calls import Calls
+from portico_gateway.upstreams.upstreams import Upstreams
+
+READY_SECONDS = 30.0
+Update = Callable[[str, str], None]  # (what, its state), from any thread
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A loaded model in front of running servers."""
+
+    agent: Agent
+    host: UpstreamHost
+    upstreams: Upstreams
+    engine: EngineClient
+    router: Router
+    model: str
+
+    def failures(self) -> dict[str, str]:
+        """The servers that are not there, and why."""
+        return {s.name: s.error or s.state for s in self.upstreams.status() if s.error is not None}
+
+
+@asynccontextmanager
+async def open_session(
+    specs: Sequence[UpstreamSpec],
+    model: str | None,
+    update: Update,
+    *,
+    options: Mapping[str, Any] | None = None,
+    order: Sequence[str] | None = None,
+    raw: bool = False,
+    policy: PolicyConfig | None = None,
+    audit: AuditLog | None = None,
+    caller: Caller | None = None,
+) -> AsyncIterator[Session]:
+    """Start the servers, load the model meanwhile with `Engine.load`'s `options`, build the router.
+
+    The model calls tools for `caller`, under `policy`, and `audit` hears of it.
+
+    Raises ModelError where there is no such model.
+    """
+    path = find_model(model)
+    engines: list[EngineClient] = []
+    failed: list[EngineError] = []
+
+    async def load(tasks: TaskGroup) -> None:
+        def report(stage: str, fraction: float) -> None:
+            update("model", f"{stage} {fraction:.0%}")
+
+        try:
+            engine = await start_engine(path, options or {}, report)
+            stack.push_async_callback(engine.aclose)
+            engines.append(engine)
+            update("model", f"{engine.info.name} ready")
+        except EngineError as error:
+            failed.append(error)
+            tasks.cancel_scope.cancel()
+
+    async with Upstreams(specs) as upstreams, AsyncExitStack() as stack:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(load, tasks)
+            tasks.start_soon(anyio.to_thread.run_sync, embedder().embed, ["warm"])
+            for status in await upstreams.ready(READY_SECONDS):
+                update(status.name, f"{status.tools} tools" if status.error is None else "failed")
+        if failed:
+            raise failed[0]
+        calls = Calls(upstreams, policy=Policy(policy), audit=audit)
+        host = UpstreamHost(upstreams, order, calls=calls, caller=caller)
+        router = router_of(host)
+        engine = engines[0]
+        yield Session(Agent(engine, host, router, raw=raw), host, upstreams, engine, router, engine.info.name)

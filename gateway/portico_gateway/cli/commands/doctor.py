@@ -1,0 +1,50 @@
+"""`portico doctor`: is everything there, and is it fast?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+import click
+
+
+@click.command(epilog="Exit codes: 0 nothing is broken, 1 something is.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array on stdout.")
+@click.option("--quick", is_flag=True, help="Start no servers.")
+def command(as_json: bool, quick: bool) -> None:
+    """Check this machine: Python, libraries, model, servers."""
+    import dataclasses
+    import json
+
+    import anyio
+
+    from portico_gateway.cli.doctor_checks import Check, gateway_check, machine_checks, server_checks
+
+    checks: list[Check] = list(machine_checks())
+    if not quick:
+        if not as_json:
+            click.echo("starting each server once ...", err=True)
+        checks += anyio.run(server_checks)
+        checks.append(gateway_check())
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(check) for check in checks], indent=2, ensure_ascii=False))
+    else:
+        _print(checks)
+    sys.exit(1 if any(check.state == "fail" for check in checks) else 0)
+
+
+def _print(checks: Iterable[object]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from portico_gateway.cli.doctor_checks import Check
+
+    styles = {"ok": "green", "warn": "yellow", "fail": "red"}
+    table = Table(box=None, pad_edge=False)
+    for title in ("", "what", "found", "how to mend it"):
+        table.add_column(title, overflow="fold")
+    for check in checks:
+        assert isinstance(check, Check)
+        table.add_row(f"[{styles[check.state]}]{check.state}[/]", check.what, escape(check.found), escape(check.mend))
+    Console(highlight=False).print(table)

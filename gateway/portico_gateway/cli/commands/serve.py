@@ -1,0 +1,64 @@
+"""`portico serve`: the model under OpenAI's and Anthropic's API, and MCP over HTTP."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from portico_gateway.cli.options import workspace_options
+
+EXIT_MODEL = 3
+
+
+@click.command(
+    epilog="Exit codes: 0 stopped (SIGTERM), 1 the port can't be had, 2 wrong usage or configuration, 3 the model can't be "
+    "loaded, 130 interrupted (Ctrl-C)."
+)
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port to listen on; 0 picks a free one.  [default: 8630]")
+@click.option("--model", metavar="NAME|FILE.gguf", help="The model; default: SmolLM2-135M-Instruct.")
+@click.option("--no-model", is_flag=True, help="Serve MCP only.")
+@click.option("--context", type=int, help="Context length in tokens; default: the model's own.")
+@click.option("--allow-host", multiple=True, metavar="NAME", help="A further name of this machine to answer to; repeatable.")
+@workspace_options
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="How much goes to the log file.")
+def command(
+    host: str | None,
+    port: int | None,
+    model: str | None,
+    no_model: bool,
+    context: int | None,
+    allow_host: tuple[str, ...],
+    root: Path | None,
+    docs: tuple[Path, ...],
+    db: tuple[str, ...],
+    config: Path | None,
+    log_level: str | None,
+) -> None:
+    """Serve the model under OpenAI's and Anthropic's API, and MCP, over HTTP.
+
+    /v1/chat/completions, /v1/responses and /v1/models speak OpenAI's protocol, /v1/messages speaks Anthropic's, /mcp is an MCP
+    server with all tools of all servers, /healthz tells how everything is.
+    """
+    from portico_engine.errors import ModelError
+    from portico_gateway.assembly.serve import ServeFailed, run_server
+    from portico_gateway.cli.options import followed, workspace_specs
+    from portico_gateway.config.config import load_config
+
+    flags = {
+        "serve.host": host,
+        "serve.port": port,
+        "serve.allowed_hosts": list(allow_host) or None,
+        "model.name": model,
+        "model.context": context,
+        "log.level": log_level,
+    }
+    loaded = load_config(config, flags=flags, folder=root)
+    specs = workspace_specs(loaded, root, docs, db)
+    try:
+        run_server(loaded, specs, with_model=not no_model, source=followed(config, flags, root, docs, db))
+    except (ModelError, ServeFailed) as error:
+        click.echo(f"portico: {error}", err=True)
+        sys.exit(EXIT_MODEL)

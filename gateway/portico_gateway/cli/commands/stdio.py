@@ -1,0 +1,28 @@
+"""`portico stdio`: the gateway as an MCP server on stdin and stdout, for hosts that start it themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from portico_gateway.cli.options import workspace_options
+
+
+@click.command(epilog="Exit codes: 0 the host hung up, 2 wrong usage or configuration, 130 interrupted.")
+@workspace_options
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="How much goes to the log file.")
+def command(root: Path | None, docs: tuple[Path, ...], db: tuple[str, ...], config: Path | None, log_level: str | None) -> None:
+    """Be an MCP server on stdin and stdout, with all tools of all servers."""
+    import anyio
+
+    from portico_gateway.assembly.stdio import serve_gateway
+    from portico_gateway.cli.options import followed, workspace_specs
+    from portico_gateway.config.config import load_config
+    from portico_gateway.config.logs import log_folder, set_up_logging
+
+    flags = {"log.level": log_level}
+    loaded = load_config(config, flags=flags, folder=root)
+    specs = workspace_specs(loaded, root, docs, db)
+    set_up_logging("stdio", loaded.log)
+    anyio.run(serve_gateway, loaded, specs, log_folder(loaded.log), followed(config, flags, root, docs, db))

@@ -1,0 +1,157 @@
+"""What `portico doctor` looks at: this Python, the libraries, the CPU, the model, and how fast the servers start.
+
+Each check is a `Check`: what was looked at, whether it is good, what was found, and how to mend it.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from portico_gateway.model.installed import LIBRARIES
+
+START_GOAL = 1.5  # seconds until one of our servers has answered
+_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8", "neon", "asimd", "bf16", "i8mm")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the table. "warn" is worth knowing but stops nothing."""
+
+    what: str
+    state: Literal["ok", "warn", "fail"]
+    found: str
+    mend: str = ""
+
+
+def machine_checks() -> Iterator[Check]:
+    """Everything that needs no process started."""
+    yield Check("Python", "ok", f"{platform.python_version()} at {sys.executable}")
+    yield Check("portico", "ok", importlib.metadata.version("portico-mcp"))
+    yield _engine()
+    yield Check("CPU", "ok", f"{os.cpu_count()} cores, {' '.join(cpu_flags()) or 'no vector extensions known'}")
+    yield _memory()
+    yield _model()
+    yield _node()
+
+
+def cpu_flags() -> list[str]:
+    """The vector extensions that matter to the engine, as the system names them."""
+    text = ""
+    if sys.platform == "darwin":
+        text = subprocess.run(["sysctl", "-a"], capture_output=True, text=True, check=False).stdout.lower()
+    elif (info := Path("/proc/cpuinfo")).is_file():
+        lines = info.read_text(encoding="utf-8", errors="replace").lower().splitlines()
+        text = next((line for line in lines if line.startswith(("flags", "features"))), "")
+    words = set(text.replace(".", " ").replace(":", " ").split())
+    return [flag for flag in _FLAGS if flag in words]
+
+
+def _engine() -> Check:
+    versions, missing = [], []
+    for name in LIBRARIES:
+        try:
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return Check("engine", "warn", f"not installed: {', '.join(missing)}", "pip install 'portico-mcp[engine]'")
+    return Check("engine", "ok", ", ".join(versions))
+
+
+def _memory() -> Check:
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return Check("memory", "warn", "unknown on this system")
+    return Check("memory", "ok" if total > 2e9 else "warn", f"{total / 1e9:.1f} GB")
+
+
+def _model() -> Check:
+    from portico_engine import ModelError, find_model
+
+    try:
+        path = find_model()
+    except ModelError as error:
+        return Check("model", "warn", str(error).split(";")[0], "portico model install")
+    return Check("model", "ok", f"{path} ({path.stat().st_size / 1e6:.0f} MB)")
+
+
+def _node() -> Check:
+    """Only npm's servers need Node; ours don't."""
+    beside = Path(sys.executable).with_name("node")
+    node = str(beside) if beside.is_file() else shutil.which("node")
+    if node is None:
+        return Check("Node", "ok", "not found; only servers that are started by npx need it")
+    ended = subprocess.run([node, "--version"], capture_output=True, text=True, check=False, timeout=20)
+    return Check("Node", "ok", f"{ended.stdout.strip()} at {node}")
+
+
+async def server_checks(patience: float = 30.0) -> list[Check]:
+    """Starts each of our servers over a small workspace, and says how long its first complete answer took."""
+    from portico_gateway.config.server_spec import default_specs
+    from portico_gateway.upstreams.upstreams import State, Upstreams
+
+    checks: list[Check] = []
+    with tempfile.TemporaryDirectory(prefix="portico-doctor-") as name:
+        folder = Path(name)
+        for spec in default_specs(folder, db=[_workspace(folder)]):
+            async with Upstreams([spec], log_dir=folder) as upstreams:  # one after the other, so that each figure is its own
+                (status,) = await upstreams.ready(patience)
+            if status.state is State.READY and status.start_seconds is not None:
+                slow = status.start_seconds > START_GOAL
+                found = f"{status.tools} tools, up in {status.start_seconds:.2f} s"
+                mend = f"slower than {START_GOAL} s: is the machine busy?" if slow else ""
+                checks.append(Check(f"server {spec.name}", "warn" if slow else "ok", found, mend))
+            else:
+                mend = f"try it alone: portico server {spec.name} --help"
+                checks.append(Check(f"server {spec.name}", "fail", status.error or "did not start", mend))
+    return checks
+
+
+def gateway_check() -> Check:
+    """Starts `portico stdio` as a host does, and says how long its first answer took."""
+    hello = (
+        '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},'
+        '"clientInfo":{"name":"portico-doctor","version":"1"}}}\n'
+    )
+    with tempfile.TemporaryDirectory(prefix="portico-doctor-") as folder:
+        begun = time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "portico_gateway", "stdio", "--root", folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        with process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(hello)
+            process.stdin.flush()
+            answered = '"result"' in process.stdout.readline()
+            seconds = time.monotonic() - begun
+    if not answered:
+        return Check("gateway", "fail", "portico stdio gave no answer", "portico stdio --log-level debug")
+    return Check("gateway", "ok" if seconds <= 1.0 else "warn", f"portico stdio answers in {seconds:.2f} s")
+
+
+def _workspace(folder: Path) -> Path:
+    (folder / "example.py").write_text("def example() -> int:\n    return 1\n", encoding="utf-8")
+    (folder / "example.md").write_text("# Example\n\nA page.\n", encoding="utf-8")
+    database = folder / "example.db"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("CREATE TABLE example (id INTEGER PRIMARY KEY, name TEXT)")
+    return database

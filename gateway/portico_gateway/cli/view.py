@@ -1,0 +1,130 @@
+"""How a person watches a question being answered: calls and results as they come, the answer as it streams, sources, figures.
+
+Results and answers go to stdout; progress goes to stderr. Colours come from rich, which honours NO_COLOR and pipes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+from rich.text import Text
+
+from portico_gateway.agent.loop import AnswerText, CallFinished, CallStarted, Event, Figures, Finished
+
+
+class Progress:
+    """What goes on before the answer, as one line on stderr that is replaced; plain lines where stderr is no terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status: Status | None = None
+        self._parts: dict[str, str] = {}
+
+    def __enter__(self) -> Progress:
+        if self._console.is_terminal:
+            self._status = self._console.status("starting")
+            self._status.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the line away: what follows is the answer."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def update(self, what: str, state: str) -> None:
+        """`what` (the model, a server) is now in `state`."""
+        if self._parts.get(what) == state:
+            return
+        self._parts[what] = state
+        if self._status is not None:
+            self._status.update(" · ".join(f"{k}: {v}" for k, v in self._parts.items()))
+        elif not state.endswith("%"):
+            self._console.print(f"{what}: {state}", style="dim", highlight=False)
+
+
+class TerminalView:
+    """Prints events as a person wants to read them."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._answering = False
+
+    def handle(self, event: Event) -> None:
+        if isinstance(event, CallStarted):
+            self._console.print(f"[cyan]→[/] [bold]{event.tool}[/]({escape(_arguments(event.arguments))})", highlight=False)
+        elif isinstance(event, CallFinished):
+            self._result(event)
+        elif isinstance(event, AnswerText):
+            if not self._answering:
+                self._console.print()
+                self._answering = True
+            self._console.print(Text(event.text), end="", soft_wrap=True)
+        else:
+            self._finish(event)
+
+    def _result(self, event: CallFinished) -> None:
+        took = f"[dim]{event.seconds * 1000:.0f} ms[/]"
+        if event.error is not None:
+            self._console.print(f"  [red]failed[/] {took}: {escape(event.error)}", highlight=False)
+        elif not event.shown.found:
+            self._console.print(f"  nothing found {took}", highlight=False)
+        else:
+            self._console.print(Text("\n".join("  " + line for line in event.shown.text.splitlines())), soft_wrap=True)
+            self._console.print(f"  {took}", highlight=False)
+
+    def _finish(self, event: Finished) -> None:
+        if self._answering:
+            self._console.print()
+        if not event.found:
+            searched = ", ".join(f"{c.tool}({_arguments(c.arguments)})" for c in event.calls)
+            self._console.print(f"\n[yellow]Not found.[/] Searched: {escape(searched) or 'nothing'}", highlight=False)
+        if event.sources:
+            self._console.print("\n[bold]Sources[/]")
+            for source in event.sources:
+                self._console.print(f"  {escape(source.label)} [dim]({source.server})[/]", highlight=False)
+        self._console.print(f"\n[dim]{figures_line(event.figures)}[/]", highlight=False)
+
+
+def figures_line(figures: Figures) -> str:
+    """`first token 0.42 s · 63 tokens/s · 58% forced · tools 0.01 s · 2.1 s in all`"""
+    return (
+        f"first token {figures.time_to_first_token:.2f} s · {figures.tokens_per_second:.0f} tokens/s · "
+        f"{figures.forced_share:.0%} forced · tools {figures.tool_seconds:.2f} s · {figures.total_seconds:.1f} s in all"
+    )
+
+
+def as_json_object(event: Finished, failures: Mapping[str, str], model: str) -> str:
+    """The one object that `--json` prints."""
+    calls: list[dict[str, Any]] = [
+        {
+            "tool": c.tool, "arguments": c.arguments, "found": c.shown.found, "text": c.shown.text,
+            "truncated": c.shown.truncated, "seconds": round(c.seconds, 4), "error": c.error,
+        }
+        for c in event.calls
+    ]  # fmt: skip
+    whole = {
+        "question": event.question,
+        "answer": event.answer,
+        "found": event.found,
+        "model": model,
+        "calls": calls,
+        "sources": [asdict(s) for s in event.sources],
+        "figures": {k: round(v, 4) for k, v in asdict(event.figures).items()},
+        "failed_servers": dict(failures),
+    }
+    return json.dumps(whole, ensure_ascii=False)
+
+
+def _arguments(arguments: Mapping[str, Any]) -> str:
+    return ", ".join(f"{k}={json.dumps(v, ensure_ascii=False)}" for k, v in arguments.items())

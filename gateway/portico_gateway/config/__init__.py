@@ -1,0 +1,1 @@
+"""What the user configured: portico.toml, hosts' JSON, the environment."""

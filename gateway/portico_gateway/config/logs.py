@@ -1,0 +1,62 @@
+"""Where logs go: a rotating file in the user's state folder, and stderr. Never stdout: that belongs to protocol or answer."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import sys
+from pathlib import Path
+
+import platformdirs
+
+from portico_gateway.config.config import LogConfig
+
+_MAX_BYTES = 2 << 20
+_KEPT = 3
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class _OneLine(logging.Formatter):
+    """For the terminal: no stack traces, which are in the file."""
+
+    def formatException(self, ei: object) -> str:
+        return ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record).strip()
+        return text.splitlines()[0] if (record.exc_info or record.exc_text) and text else text
+
+
+def log_folder(config: LogConfig | None = None) -> Path:
+    """The configured folder, PORTICO_LOG_DIR, or the state folder of the user."""
+    if config is not None and config.dir is not None:
+        return config.dir
+    if chosen := os.environ.get("PORTICO_LOG_DIR"):
+        return Path(chosen)
+    return platformdirs.user_log_path("portico", appauthor=False)
+
+
+def set_up_logging(command: str, config: LogConfig, *, stderr_level: int = logging.WARNING) -> Path | None:
+    """Log `command` to its own rotating file at the configured level, and to stderr from `stderr_level` on.
+
+    Returns the file, or None where the folder can't be written: then stderr alone is used, and says so.
+    """
+    root = logging.getLogger()
+    root.setLevel(config.level.upper())
+    for old in list(root.handlers):
+        root.removeHandler(old)
+    to_stderr = logging.StreamHandler(sys.stderr)
+    to_stderr.setLevel(stderr_level)
+    to_stderr.setFormatter(_OneLine(f"portico {command}: %(message)s"))
+    root.addHandler(to_stderr)
+    path = log_folder(config) / f"portico-{command}.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        to_file = logging.handlers.RotatingFileHandler(path, maxBytes=_MAX_BYTES, backupCount=_KEPT, encoding="utf-8")
+    except OSError as error:
+        root.warning("no log file: %s", error)
+        return None
+    to_file.setFormatter(logging.Formatter(_FORMAT))
+    root.addHandler(to_file)
+    return path

@@ -1,0 +1,1 @@
+"""What helps a small model choose a tool and its arguments."""

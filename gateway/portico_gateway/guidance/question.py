@@ -1,0 +1,157 @@
+"""A question, read once: its words in order, and the values that it spells out. It knows no tool."""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal as Kind
+
+from portico_gateway.guidance.tool_retrieval import words
+
+_TOKEN = re.compile(
+    r"\d{4}-\d\d(?:-\d\d)?\b|\d+(?:,\d{3})*(?:\.\d+)?(?!\w)|[\w@.+-]+@[\w.-]+\w|\w+(?:[-'’]\w+)*|[\"'`“”,;:?!.()]"
+)
+_MONTHS = {name.lower(): n for names in (calendar.month_name, calendar.month_abbr) for n, name in enumerate(names) if name}
+_NUMBERS = {
+    word: n for n, word in enumerate("two three four five six seven eight nine ten eleven twelve".split(), 2)
+} | {"hundred": 100, "thousand": 1000}  # fmt: skip
+_BEFORE_ONE = frozenset("with have has having than least most exactly only by on in".split())  # elsewhere it stands for a noun
+_QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”"}
+_FUNCTION = frozenset(
+    "more less than least most fewer not no without never since after before until over under above below among during".split()
+)
+_YEARS = range(1800, 2200)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One word, number or mark."""
+
+    text: str
+    low: str
+    stem: str | None  # of a content word
+    function: bool  # a mark, or a word like "more" and "than"
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """Something spelled out: tokens [first, last], and what may be written for it."""
+
+    first: int
+    last: int
+    text: str
+    kinds: frozenset[Kind["name", "plain", "quoted", "number", "date"]]  # a plain word has no capital
+
+
+def tokens_of(text: str) -> tuple[Token, ...]:
+    """Every word and mark of a text, in order."""
+    found = []
+    for match in _TOKEN.finditer(text):
+        low = match[0].lower()
+        function = low in _FUNCTION or not low[0].isalnum()
+        stems = () if function else stems_of(match[0])
+        found.append(Token(match[0], low, stems[0] if len(stems) == 1 else None, function, match.start(), match.end()))
+    return tuple(found)
+
+
+@lru_cache(maxsize=20_000)
+def stems_of(text: str) -> tuple[str, ...]:
+    """Content words, stemmed so far that singular and plural, noun and verb meet."""
+    return tuple([word.rstrip("ey") if len(word) > 3 else word for word in words(text)])
+
+
+def values_of(text: str, tokens: Sequence[Token]) -> tuple[Value, ...]:
+    """Quoted strings, dates, numbers and names, in order; none overlaps another."""
+    found: list[Value] = []
+    at = 0
+    while at < len(tokens):
+        value = next(filter(None, (read(text, tokens, at) for read in (_quoted, _date, _number, _name))), None)
+        if value is not None:
+            found.append(value)
+        at = value.last + 1 if value is not None else at + 1
+    return tuple(found)
+
+
+def _quoted(text: str, tokens: Sequence[Token], at: int) -> Value | None:
+    closing = _QUOTES.get(tokens[at].text)
+    if closing is None:
+        return None
+    for end in range(at + 2, len(tokens)):
+        if tokens[end].text == closing:
+            return Value(at, end, text[tokens[at].end : tokens[end].start], frozenset({"quoted"}))
+    return None
+
+
+def _date(text: str, tokens: Sequence[Token], at: int) -> Value | None:
+    if re.fullmatch(r"\d{4}-\d\d(-\d\d)?", tokens[at].text):
+        return Value(at, at, tokens[at].text, frozenset({"date"}))
+    day, month, year = 0, at, at + 1
+    if tokens[at].text.isdigit() and int(tokens[at].text) <= 31:
+        day, month, year = int(tokens[at].text), at + 1, at + 2
+    if month < len(tokens) and tokens[month].low in _MONTHS and tokens[month].text[0].isupper():
+        if not day and year + 1 < len(tokens) and tokens[year].text.isdigit() and int(tokens[year].text) <= 31:
+            day, year = int(tokens[year].text), year + 1 + (tokens[year + 1].text == ",")
+        if year < len(tokens) and _is_year(tokens[year].text):
+            written = f"{tokens[year].text}-{_MONTHS[tokens[month].low]:02}" + (f"-{day:02}" if day else "")
+            return Value(at, year, written, frozenset({"date"}))
+    return None
+
+
+def _number(text: str, tokens: Sequence[Token], at: int) -> Value | None:
+    token = tokens[at]
+    if (
+        token.low == "one"
+        and at
+        and at + 1 < len(tokens)
+        and tokens[at - 1].low in _BEFORE_ONE
+        and tokens[at + 1].stem is not None
+    ):
+        return Value(at, at, "1", frozenset({"number"}))
+    if token.low in _NUMBERS:
+        return Value(at, at, str(_NUMBERS[token.low]), frozenset({"number"}))
+    if not re.fullmatch(r"\d+(,\d{3})*(\.\d+)?", token.text):
+        return None
+    negative = token.start > 0 and text[token.start - 1] in "-−" and (token.start == 1 or text[token.start - 2].isspace())
+    written = ("-" if negative else "") + token.text.replace(",", "")
+    return Value(at, at, written, frozenset({"number", "date"} if _is_year(written) else {"number"}))
+
+
+def _name(text: str, tokens: Sequence[Token], at: int) -> Value | None:
+    """Words that begin with a capital; the sentence's first word is none."""
+    if at == 0 or not _is_name(tokens[at]) or tokens[at - 1].text in (".", "?", "!"):
+        return None
+    last = at
+    while last + 1 < len(tokens) and _is_name(tokens[last + 1]) and text[tokens[last].end : tokens[last + 1].start] == " ":
+        last += 1
+    written = text[tokens[at].start : tokens[last].end]
+    return Value(at, last, re.sub(r"['’]s$", "", written), frozenset({"name"}))
+
+
+def _is_name(token: Token) -> bool:
+    return (
+        (token.text[0].isupper() and token.text != "I")
+        or "@" in token.text
+        or bool(re.search(r"[A-Za-z]\d|\d[A-Za-z]", token.text))
+    )
+
+
+def _is_year(text: str) -> bool:
+    return len(text) == 4 and text.isdigit() and int(text) in _YEARS
+
+
+def phrase_at(tokens: Sequence[Token], phrase: Sequence[str], start: int = 0) -> Iterator[int]:
+    """Where the words of a phrase stand one after the other. "?" stands for any end of a sentence."""
+    for at in range(start, len(tokens) - len(phrase) + 2):
+        if all(_is(tokens, at + i, word) for i, word in enumerate(phrase)):
+            yield at
+
+
+def _is(tokens: Sequence[Token], at: int, word: str) -> bool:
+    if word == "?":
+        return at >= len(tokens) or tokens[at].low in ("?", ".", "!", ",", ";")
+    return at < len(tokens) and tokens[at].low == word

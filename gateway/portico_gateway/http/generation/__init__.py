@@ -1,0 +1,1 @@
+"""An inner request and its answer, whichever API asked."""

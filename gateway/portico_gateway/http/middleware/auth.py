@@ -1,0 +1,89 @@
+"""Who may use which part of the HTTP side: bearer tokens with scopes, refused in the shape of the API that was called.
+
+It owns what a scope opens and the refusals; `tokens.py` knows what a token stands for. Without keys and OAuth it isn't there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend
+from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
+from pydantic import AnyHttpUrl
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from portico_gateway.config.sections import KeyConfig, OAuthConfig
+from portico_gateway.http.errors import ApiError, error_body
+from portico_gateway.http.middleware.keys import Tokens
+
+_SCOPES = {"/mcp": "mcp", "/metrics": "metrics", "/v1/approvals": "admin"}
+_OPEN = ("/healthz", "/.well-known/")
+_EVERYTHING = "admin"
+
+
+def scope_of(path: str) -> str | None:
+    """The scope that opens `path`; None where everybody may."""
+    if path.startswith(_OPEN):
+        return None
+    return next((scope for start, scope in _SCOPES.items() if path == start or path.startswith(start + "/")), "chat")
+
+
+def metadata_routes(oauth: OAuthConfig) -> list[Route]:
+    """RFC 9728's document, where OAuth is configured: it tells clients which server issues tokens for this one."""
+    if not oauth.issuer:
+        return []
+    servers = [AnyHttpUrl(oauth.issuer)]
+    return create_protected_resource_routes(AnyHttpUrl(oauth.resource), servers, ["mcp"], resource_name="Portico")
+
+
+class Access:
+    """The check, as ASGI middleware. It names the holder in `scope["user"]`, to which the SDK also binds MCP sessions."""
+
+    def __init__(self, app: ASGIApp, keys: Mapping[str, KeyConfig], oauth: OAuthConfig, tokens: Tokens | None = None) -> None:
+        self._app = app
+        resource = AnyHttpUrl(oauth.resource) if oauth.issuer else None
+        # With `resource_server_url` the SDK takes only tokens that were issued for this very server.
+        self._backend = BearerAuthBackend(tokens or Tokens(keys, oauth), resource_server_url=resource)
+        self._metadata_url = build_resource_metadata_url(resource) if resource else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        needed = scope_of(scope["path"]) if scope["type"] == "http" else None
+        if needed is None:
+            await self._app(scope, receive, send)
+            return
+        found = await self._backend.authenticate(_with_api_key(scope))
+        if found is None:
+            await self._refuse(scope, receive, send, 401, needed)
+            return
+        credentials, user = found
+        if not {needed, _EVERYTHING} & set(credentials.scopes):
+            await self._refuse(scope, receive, send, 403, needed)
+            return
+        await self._app({**scope, "auth": credentials, "user": user}, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, status: int, needed: str) -> None:
+        if status == 401:
+            kind, code = "invalid_token", "invalid_api_key"
+            text = "a valid key is needed: send the header Authorization: Bearer KEY (make one with portico key new NAME)"
+        else:
+            kind, code = "insufficient_scope", "insufficient_scope"
+            text = f"this key does not open this path: it lacks the scope {needed!r}"
+        challenge = f'Bearer error="{kind}", scope="{needed}"'
+        if self._metadata_url is not None:
+            challenge += f', resource_metadata="{self._metadata_url}"'
+        if scope["path"].startswith("/mcp"):
+            body = {"error": kind, "error_description": text}
+        else:
+            body = error_body(ApiError(status, text, code=code), scope["path"])
+        await JSONResponse(body, status, headers={"WWW-Authenticate": challenge})(scope, receive, send)
+
+
+def _with_api_key(scope: Scope) -> HTTPConnection:
+    """The request for the check of its token: Anthropic's clients send theirs as x-api-key."""
+    names = dict(scope["headers"])
+    if scope["path"].startswith("/v1/messages") and b"authorization" not in names and b"x-api-key" in names:
+        return HTTPConnection({**scope, "headers": [(b"authorization", b"Bearer " + names[b"x-api-key"])]})
+    return HTTPConnection(scope)

@@ -1,0 +1,1 @@
+"""Which model, started how, and who waits for it."""

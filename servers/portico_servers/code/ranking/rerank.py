@@ -1,0 +1,118 @@
+"""The parts of the ranking that look at BM25's best pieces only: each scales their scores, each can be turned off.
+
+| part       | raises pieces                                                                    |
+|------------|----------------------------------------------------------------------------------|
+| named      | whose definition's name is made of the question's words                          |
+| definition | that are a definition, rather than what lies between them                        |
+| file       | whose file has other good pieces                                                 |
+| prior      | of files that are neither tests nor vendored nor records                         |
+| semantic   | whose words mean what the question's words mean (static embeddings)              |
+| spread     | of files not yet on the page (see `rank`)                                        |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from portico_servers.code.ranking import tokens
+from portico_servers.code.ranking.segment import NAME_FIELD, Floats, Ints, Segment
+
+if TYPE_CHECKING:
+    from portico_servers.code.ranking.ranked_index import KnownFile
+    from portico_servers.code.ranking.semantic import TermVectors
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much each part counts; 0 turns it off. Chosen on the dev half of `benchmarks/code_search.py`."""
+
+    name: float = 0.8
+    path: float = 0.6
+    named: float = 0.5
+    definition: float = 0.1
+    file: float = 0.15
+    prior: float = 1.5
+    semantic: float = 0.5
+    spread: float = 0.05
+
+
+class Term(NamedTuple):
+    """A word of the question: (field, id, weight) for each field that knows it, and its idf."""
+
+    word: str
+    numbers: tuple[tuple[int, int, float], ...]
+    worth: float
+
+
+@dataclass(slots=True)
+class Candidates:
+    """The best documents of one segment, ascending, and their scores, which the parts change."""
+
+    segment: Segment
+    docs: Ints
+    scores: Floats
+
+
+def refine(
+    groups: Sequence[Candidates],
+    terms: Sequence[Term],
+    weights: Weights,
+    question: str,
+    files: Mapping[int, KnownFile],
+    vectors: TermVectors | None,
+) -> None:
+    for group in groups:
+        if weights.named:
+            share = _in_name(group, terms) / np.maximum(group.segment.name_terms[group.docs], 1)
+            group.scores *= 1 + np.float32(weights.named) * share
+        if weights.definition:
+            group.scores *= 1 + np.float32(weights.definition) * (group.segment.ordinal[group.docs] >= 0)
+        if weights.prior and "test" not in question.lower():
+            known = [files.get(file_id) for file_id in group.segment.file[group.docs].tolist()]
+            priors = np.array([1.0 if file is None else file.prior for file in known], np.float32)
+            group.scores *= priors ** np.float32(weights.prior)
+    if weights.semantic and vectors is not None:
+        _semantic(groups, terms, weights.semantic, question, vectors)
+    if weights.file and groups:
+        _by_file(groups, weights.file)
+
+
+def _in_name(group: Candidates, terms: Sequence[Term]) -> Floats:
+    """For each candidate: how many of the question's words its name holds."""
+    held = np.zeros(len(group.docs), np.float32)
+    for term in terms:
+        for field, number, _ in term.numbers:
+            if field == NAME_FIELD:
+                held += _member(group.segment.docs[group.segment.postings(number)], group.docs)
+    return held
+
+
+def _semantic(groups: Sequence[Candidates], terms: Sequence[Term], weight: float, question: str, vectors: TermVectors) -> None:
+    wanted = vectors.of_question(tokens.question_words(question), {term.word: term.worth for term in terms})
+    for group in groups:
+        if group.segment.vectors is not None:
+            near = group.segment.vectors[group.docs].astype(np.float32) @ wanted
+            group.scores *= 1 + np.float32(weight) * np.maximum(near, 0)
+
+
+def _by_file(groups: Sequence[Candidates], weight: float) -> None:
+    """A file's pieces speak for each other: each gains by the sum of its file's scores, relative to the best file's."""
+    _, number = np.unique(np.concatenate([group.segment.file[group.docs] for group in groups]), return_inverse=True)
+    sums = np.bincount(number, np.concatenate([group.scores for group in groups]))
+    shares = (sums / max(float(sums.max()), 1e-9)).astype(np.float32)[number]
+    first = 0
+    for group in groups:
+        group.scores *= 1 + np.float32(weight) * shares[first : first + len(group.docs)]
+        first += len(group.docs)
+
+
+def _member(sorted_docs: Ints, wanted: Ints) -> np.ndarray:
+    """Which of `wanted` are in `sorted_docs` (ascending)."""
+    if not len(sorted_docs):
+        return np.zeros(len(wanted), np.bool_)
+    at = np.minimum(np.searchsorted(sorted_docs, wanted), len(sorted_docs) - 1)
+    return np.asarray(sorted_docs[at] == wanted)

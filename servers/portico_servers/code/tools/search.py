@@ -1,0 +1,159 @@
+"""search and find_symbol: from words, a pattern or a name to places in the code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from portico_servers.code.errors import BadFilter
+from portico_servers.code.index.matching import matching_lines
+from portico_servers.code.index.store import FoundSymbol
+from portico_servers.code.ranking import tokens
+from portico_servers.code.ranking.ranked_index import KnownFile, Scored
+from portico_servers.code.syntax.languages import KINDS
+from portico_servers.code.syntax.snippets import enclosing
+from portico_servers.code.tools.filters import Filter
+from portico_servers.code.tools.results import Hit, Hits
+from portico_servers.code.workspace import MAX_RESULTS, PAGE, Workspace, hit
+from portico_servers.common import cursor as cursors
+
+_PER_FILE = 3  # of one file on a page of ranked hits
+_MAX_QUERY = 2_000
+_NAME_CHARS = 400
+
+
+def search(workspace: Workspace, query: str, path: str = "", language: str = "", cursor: str | None = None) -> Hits:
+    """Ranked search. Raises `BadFilter`, `BadCursor`."""
+    query = query[:_MAX_QUERY]
+    if not query.strip():
+        raise BadFilter("an empty query finds nothing: give words, a question, or a pattern with regex=true")
+    wanted = Filter.of(path, language)
+    question = ("search", query, wanted.path, wanted.language)
+    offset = cursors.decode(cursor, *question)
+    complete, note = workspace.complete, workspace.progress_note()
+    scored = workspace.kept.get(question) if offset else None
+    if scored is None:
+        scored = _scored(workspace, query, wanted)
+        workspace.kept.put(question, scored)
+    words = tokens.question_words(query)
+    reader = workspace.reader()
+    hits: list[Hit] = []
+    per_file: dict[tuple[str, str], int] = {}
+    taken = offset
+    for name, file, found in scored[offset:]:
+        taken += 1
+        key = (name, file.path)
+        per_file[key] = per_file.get(key, 0) + 1
+        if per_file[key] > _PER_FILE:
+            continue
+        text = reader.excerpt(name, file.path, found.start, found.end, words)
+        if text is not None:
+            store = workspace.indexes[name].store
+            symbol = store.symbol(found.file_id, found.ordinal) if store is not None and found.ordinal >= 0 else None
+            hits.append(hit(name, file.path, found.start, found.end, symbol, text, score=round(found.score, 3)))
+        if len(hits) == PAGE:
+            break
+    following = cursors.encode(taken, *question) if taken < min(len(scored), MAX_RESULTS) else None
+    return Hits(hits=hits, complete=complete, note=note or workspace.empty_note(hits, wanted), next_cursor=following)
+
+
+def _scored(workspace: Workspace, query: str, wanted: Filter) -> list[tuple[str, KnownFile, Scored]]:
+    scored: list[tuple[str, KnownFile, Scored]] = []
+    for name, index in workspace.indexes.items():
+        accepts = wanted.accepts(name)
+        accept = (lambda file, accepts=accepts: accepts(file.path)) if wanted else None
+        scored += [(name, file, found) for file, found in index.search(query, accept=accept, limit=MAX_RESULTS)]
+    if len(workspace.indexes) > 1:
+        scored.sort(key=lambda item: -item[2].score)
+    return scored
+
+
+async def search_regex(
+    workspace: Workspace, pattern: str, path: str = "", language: str = "", cursor: str | None = None
+) -> Hits:
+    """Matching lines, likelier files first. Raises `BadPattern`, `BadFilter`, `BadCursor`, `ToolMissing`."""
+    wanted = Filter.of(path, language)
+    question = ("regex", pattern, wanted.path, wanted.language)
+    offset = cursors.decode(cursor, *question)
+    kept = workspace.kept.get(question) if offset else None
+    if kept is None:
+        kept = await _matches(workspace, pattern, wanted)
+        workspace.kept.put(question, kept)
+    found, complete = kept
+    hits = []
+    for _, name, file, line, text in found[offset : offset + PAGE]:
+        store = workspace.indexes[name].store
+        symbol = enclosing(store.symbols_in(file), line) if store is not None else None
+        hits.append(hit(name, file, line, line, symbol, text))
+    after = offset + len(hits)
+    following = cursors.encode(after, *question) if after < len(found) else None
+    note = workspace.failure_note()
+    complete = complete and note is None
+    if not complete:
+        note = note or f"stopped at a bound: {len(found)} matches so far; narrow the pattern, path or language"
+    return Hits(hits=hits, complete=complete, note=note or workspace.empty_note(hits, wanted), next_cursor=following)
+
+
+async def _matches(workspace: Workspace, pattern: str, wanted: Filter) -> tuple[list[tuple[float, str, str, int, str]], bool]:
+    """(minus prior, root, path, line, text) of every match, likelier files first, and whether that's all."""
+    found: list[tuple[float, str, str, int, str]] = []
+    complete = True
+    for name, index in workspace.indexes.items():
+        within, options = workspace.narrow(name, wanted), wanted.ripgrep_options()
+        result = await matching_lines(index, pattern, wanted.accepts(name), options=options, within=within)
+        complete = complete and result.complete
+        found += [(-index.prior_of(m.path), name, m.path, m.line, m.text) for m in result.found]
+    found.sort()
+    return found, complete
+
+
+def find_symbol(workspace: Workspace, name: str, kind: str = "", cursor: str | None = None) -> Hits:
+    """Definitions called `name` (`Class.method` narrows); failing that, those whose names contain it. Raises `BadFilter`."""
+    kind = kind.strip().lower()
+    if kind and kind not in KINDS:
+        raise BadFilter(f"unknown kind {kind[:40]!r}: use one of {', '.join(KINDS)}")
+    if len(name) > _NAME_CHARS:
+        raise BadFilter(f"not a name: {name[:40]!r}…; give one identifier, such as parse_config")
+    offset = cursors.decode(cursor, "symbol", name, kind)
+    dotted = name.strip().strip("`").removesuffix("()").replace("::", ".").replace("#", ".")
+    *owner, last = [part for part in dotted.split(".") if part] or [""]
+    note = workspace.progress_note()
+    found = _named(workspace, last, owner, kind)
+    if not found and last:
+        found = _similar(workspace, last, kind)
+        if found:
+            note = note or f"no definition is called {name[:80]!r}; these contain it"
+    reader = workspace.reader()
+    hits = []
+    for root, item in found[offset : offset + PAGE]:
+        text = reader.excerpt(root, item.path, item.symbol.start, item.symbol.end)
+        if text is not None:
+            hits.append(hit(root, item.path, item.symbol.start, item.symbol.end, item.symbol, text))
+    after = offset + PAGE
+    following = cursors.encode(after, "symbol", name, kind) if after < len(found) else None
+    return Hits(hits=hits, complete=workspace.complete, note=note, next_cursor=following)
+
+
+def _named(workspace: Workspace, last: str, owner: Sequence[str], kind: str) -> list[tuple[str, FoundSymbol]]:
+    found: list[tuple[str, FoundSymbol]] = []
+    for root, index in workspace.indexes.items():
+        if index.store is not None and last:
+            named = index.store.symbols_named(last, kind=kind or None)
+            likelier = [(item.symbol.name != last, -index.prior_of(item.path), number) for number, item in enumerate(named)]
+            found += [(root, named[number]) for *_, number in sorted(likelier)]
+    narrowed = [(root, item) for root, item in found if _owned(item, owner)] if owner else []
+    return narrowed or found
+
+
+def _owned(item: FoundSymbol, owner: Sequence[str]) -> bool:
+    """Whether what encloses the definition, or its path, has all of `owner`."""
+    around = {part.lower() for part in (*item.symbol.parent.split("."), *item.path.rsplit(".", 1)[0].split("/"))}
+    return all(part.lower() in around for part in owner)
+
+
+def _similar(workspace: Workspace, part: str, kind: str) -> list[tuple[str, FoundSymbol]]:
+    return [
+        (root, item)
+        for root, index in workspace.indexes.items()
+        if index.store is not None
+        for item in index.store.symbols_like(part, kind=kind or None, limit=100)
+    ]

@@ -1,0 +1,1 @@
+"""Statements in worker processes, under limits."""

@@ -1,0 +1,369 @@
+"""The documentation as callers see it: search it, read a page or section of it, list what there is.
+
+Knows nothing of MCP. Blocking calls, safe from any thread. What a caller names is looked up in the index, never on disk.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+from urllib.parse import quote, unquote
+
+import numpy as np
+
+from portico_servers.common.embed import Embedder
+from portico_servers.docs.errors import PageNotFound
+from portico_servers.docs.index.indexer import Progress
+from portico_servers.docs.index.models import Shelf, StoredPage, StoredPassage, StoredSection
+from portico_servers.docs.index.store import Store
+from portico_servers.docs.index.vectors import Vectors
+from portico_servers.docs.ingest.web_paths import page_url
+from portico_servers.docs.search.ranking import Frequencies, Near, Ranked, look_up, rank, telling_words
+
+T = TypeVar("T")
+_NUMBER = re.compile(r"\d+|[a-z]+", re.I)
+CHARS_PER_TOKEN = 4
+_SHORT_WAIT = 0.25
+_LONG_WAIT = 2.0
+_ALIKE = 0.25  # cosine: a section that shares no word with a question stays below it unless it is about the same
+_NOTHING = "no documentation is indexed: start the server with a directory, or add a library"
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    library: str
+    version: str
+    path: str
+    anchor: str
+    title_trail: tuple[str, ...]
+    line: int
+    text: str
+    score: float
+
+    @property
+    def citation(self) -> str:
+        return citation(self.library, self.version, self.path, self.anchor)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    hits: list[Hit]
+    complete: bool
+    note: str | None
+    more: bool  # further hits follow after these
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A page or section, or as much of it as fits: lines `line` to `end` of `last`."""
+
+    library: str
+    version: str
+    path: str
+    anchor: str
+    title_trail: tuple[str, ...]
+    line: int
+    end: int
+    last: int
+    text: str
+    sections: list[StoredSection] = field(default_factory=list)
+    source: str = ""  # address on the web, if it came from there
+    note: str | None = None
+
+
+def citation(library: str, version: str, path: str, anchor: str = "") -> str:
+    """The address of a page or section, as `read` and the resource template take it."""
+    address = f"docs://{quote(library, safe='')}/{quote(version, safe='')}/{quote(path, safe='/')}"
+    return f"{address}#{quote(anchor, safe='.-_~:()')}" if anchor else address
+
+
+def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
+    """Sorts 3.9 before 3.10, a pre-release before its release, and a name without numbers before all numbers."""
+    parts = []
+    for part in _NUMBER.findall(version):
+        parts.append((2, int(part), "") if part.isdigit() else (0, 0, part.lower()))
+    return (*parts, (1, 0, ""))
+
+
+class Library:
+    """All shelves of one server. `progress` tells how far they are indexed."""
+
+    def __init__(
+        self, store: Store, vectors: Vectors, embedder: Embedder, progress: Progress, shelf_ids: Sequence[int] | None = None
+    ) -> None:
+        self._store = store
+        self._vectors = vectors
+        self._embedder = embedder
+        self.progress = progress
+        self._frequencies = Frequencies()
+        self._helper = ThreadPoolExecutor(2, thread_name_prefix="docs-meaning")
+        self._counted_at = 0
+        self._only = set(shelf_ids) if shelf_ids is not None else None
+
+    def shelves(self) -> list[Shelf]:
+        return [s for s in self._store.shelves() if self._only is None or s.id in self._only]
+
+    def choose(self, name: str = "") -> list[Shelf]:
+        """The shelves that `name` means: `""` every library, `numpy`, `numpy@1.26` or `numpy@*` for all its versions.
+
+        Without a version a library's newest is taken. Raises PageNotFound, naming the nearest.
+        """
+        return _choose(self.shelves(), name)
+
+    def search(self, query: str, library: str = "", *, budget: int = 1000, offset: int = 0, limit: int = 10) -> Found:
+        """Passages that answer `query`, best first, one a section, at most `limit` and about `budget` tokens in all."""
+        every = self.shelves()
+        if not every:
+            return Found([], self.progress.searchable, _NOTHING, False)
+        by_id = {s.id: s for s in _choose(every, library)}
+        chosen = None if len(by_id) == self._store.shelf_count() else list(by_id)
+        # A start with an index at hand is over in a moment. Asked before the search: what comes in meanwhile isn't in it.
+        complete = self.progress.wait(_SHORT_WAIT)
+        ranked = self._rank(query, chosen)
+        if not ranked and not complete:
+            # An empty answer is worth some patience.
+            complete = self.progress.wait(_LONG_WAIT)
+            ranked = self._rank(query, chosen)
+        passages = self._store.passages([item.passage for item in ranked[: offset + 4 * limit]])
+        distinct = _distinct([(passages[item.passage], item.score) for item in ranked if item.passage in passages])
+        hits: list[Hit] = []
+        left = budget * CHARS_PER_TOKEN
+        for passage, score in distinct[offset : offset + limit]:
+            shelf = by_id[passage.shelf_id]
+            cost = len(passage.text) + sum(map(len, passage.trail)) + len(passage.path) + 60
+            if hits and cost > left:
+                break
+            text = passage.text if cost <= left else _cut(passage.text, max(200, left - (cost - len(passage.text))))
+            left -= min(cost, left)
+            hits.append(
+                Hit(
+                    library=shelf.library,
+                    version=shelf.version,
+                    path=passage.path,
+                    anchor=passage.anchor,
+                    title_trail=passage.trail,
+                    line=passage.line,
+                    text=text,
+                    score=round(score, 4),
+                )
+            )
+        note = self.progress.problem or (None if hits else _searched(by_id.values()))
+        if not complete:
+            note = str(self.progress) or "indexing has just ended: ask again"
+        return Found(hits, complete, note, offset + len(hits) < len(distinct))
+
+    def _rank(self, query: str, chosen: Sequence[int] | None) -> list[Ranked]:
+        if abs(len(self._vectors) - self._counted_at) > self._counted_at // 10:
+            # The index has grown or shrunk: what was common may not be so any more.
+            self._frequencies.clear()
+            self._counted_at = len(self._vectors)
+        pending = None
+        if len(self._vectors) and self._embedder.ready and telling_words(query):
+            # Neither half holds the interpreter's lock for long: on two cores they cost what the longer one costs.
+            pending = self._helper.submit(self._meaning, query, chosen)
+        with self._store.read() as db:
+            found = look_up(db, query, chosen, count=partial(self._frequencies.of, db))
+        meaning: Sequence[Near] = pending.result() if pending is not None else ()
+        if meaning and not found.words:
+            # Something is always nearest, be it as far away as can be: where no word speaks for it, it must be near indeed.
+            meaning = self._meaning(query, chosen, floor=_ALIKE)
+        return rank(found, meaning)
+
+    def _meaning(self, query: str, chosen: Sequence[int] | None, floor: float = -1.0) -> Sequence[Near]:
+        return self._vectors.nearest(np.asarray(self._embedder.embed([query])[0], np.float32), chosen, floor=floor)
+
+    def read(self, address: str, library: str = "", *, max_chars: int = 8_000, from_line: int = 0) -> Excerpt:
+        """The page or section at `address` (`path`, `path#anchor`, `path:line` or a citation), from `from_line` on."""
+        library, path, anchor = self._parse(address, library)
+        shelf, page, line = self._patiently(lambda: self._page(path, library))
+        sections = self._store.sections(page.id)
+        section = _section(sections, anchor, line)
+        if anchor and section is None:
+            near = _nearest(anchor, [s.anchor for s in sections if s.anchor], "sections")
+            raise PageNotFound(f"{page.path} has no section {anchor!r}; {near}")
+        lines = page.text.split("\n")
+        first, last = (section.line, section.end) if section else (1, len(lines))
+        if section is not None and section.anchor:
+            # Several entries of a PDF's outline open the same page, and HTML may repeat an id: all of them are shown.
+            last = max(s.end for s in sections if s.anchor == section.anchor)
+        start = max(first, from_line)
+        end, size = start - 1, 0
+        for number in range(start, min(last, len(lines)) + 1):
+            size += len(lines[number - 1]) + 1
+            if size > max_chars and end >= start:
+                break
+            end = number
+        text = "\n".join(lines[start - 1 : end])
+        if len(text) > max_chars:
+            text = _cut(text, max_chars)
+        trail = section.trail if section else ((page.title,) if page.title else ())
+        inner = [s for s in sections if s.anchor and first <= s.line <= last and s is not section]
+        return Excerpt(
+            library=shelf.library,
+            version=shelf.version,
+            path=page.path,
+            anchor=section.anchor if section else "",
+            title_trail=trail,
+            line=start,
+            end=end,
+            last=last,
+            text=text,
+            sections=inner,
+            source=_web_address(shelf, page.path, section.anchor if section else ""),
+            note=page.note or None,
+        )
+
+    def page(self, library: str, version: str, path: str) -> StoredPage:
+        """A whole page, exactly. Raises PageNotFound."""
+        return self._patiently(lambda: self._whole(library, version, path))
+
+    def _whole(self, library: str, version: str, path: str) -> StoredPage:
+        for shelf in self.choose(f"{library}@{version}"):
+            page = self._store.page(shelf.id, path)
+            if page is not None:
+                return page
+        address = citation(library, version, path)
+        raise PageNotFound(
+            f"not found: {address}" if self.progress.searchable else f"not found yet: {address} ({self.progress})"
+        )
+
+    def _patiently(self, look: Callable[[], T]) -> T:
+        """What `look` finds; while the index is being built, a page that isn't there yet is waited for a while."""
+        complete = self.progress.searchable  # asked before: what comes in meanwhile was not looked at
+        try:
+            return look()
+        except PageNotFound:
+            if complete:
+                raise
+        self.progress.wait(_LONG_WAIT)
+        return look()
+
+    def pages(self, library: str = "", *, offset: int = 0, limit: int = 100) -> tuple[Shelf, list[tuple[str, str, str, int]]]:
+        """(shelf, [(path, title, kind, sections)]) of one library."""
+        shelf = self.choose(library)[0]
+        return shelf, self._store.page_list(shelf.id, limit=limit, offset=offset)
+
+    def complete_path(self, library: str, version: str, prefix: str, limit: int = 100) -> list[str]:
+        try:
+            shelves = self.choose(f"{library}@{version or '*'}") if library else self.shelves()
+        except PageNotFound:
+            return []
+        found = [row[0] for s in shelves for row in self._store.page_list(s.id, prefix=prefix, limit=limit)]
+        return list(dict.fromkeys(found))[:limit]
+
+    def _parse(self, address: str, library: str) -> tuple[str, str, str]:
+        """(library[@version], path, anchor)"""
+        address = address.strip()
+        if address.startswith("docs://"):
+            rest, _, anchor = address[len("docs://") :].partition("#")
+            name, _, rest = rest.partition("/")
+            version, _, path = rest.partition("/")
+            return f"{unquote(name)}@{unquote(version)}", unquote(path), unquote(anchor)
+        path, _, anchor = address.partition("#")
+        return library, path, anchor
+
+    def _page(self, path: str, library: str) -> tuple[Shelf, StoredPage, int]:
+        """(shelf, page, line or 0)"""
+        shelves = self.choose(library)
+        numbered = re.fullmatch(r"(.+?):(\d{1,7})", path)
+        tries = [(path, 0), *([(numbered[1], int(numbered[2]))] if numbered else [])]
+        for name, line in tries:
+            for shelf in shelves:
+                # A model often repeats the library's name before the path.
+                for prefix in ("", "./", f"{shelf.library}/{shelf.version}/", f"{shelf.library}/"):
+                    page = self._store.page(shelf.id, name.removeprefix(prefix)) if name.startswith(prefix) else None
+                    if page is not None:
+                        return shelf, page, line
+            # A name without its folder, if only one page can be meant.
+            alike = [(s, row[0]) for s in shelves for row in self._store.page_list(s.id) if row[0].endswith(f"/{name}")]
+            if name and len(alike) == 1:
+                page = self._store.page(alike[0][0].id, alike[0][1])
+                if page is not None:
+                    return alike[0][0], page, line
+        if not self.progress.searchable:
+            raise PageNotFound(f"not found yet: {path[:200]} ({self.progress})")
+        known = [row[0] for s in shelves for row in self._store.page_list(s.id, limit=5000)]
+        raise PageNotFound(f"not found: {path[:200]}; {_nearest(path, known, 'pages')}")
+
+
+def _choose(shelves: list[Shelf], name: str) -> list[Shelf]:
+    library, _, version = name.strip().partition("@")
+    if library:
+        same = [s for s in shelves if s.library == library] or [s for s in shelves if s.library.lower() == library.lower()]
+        if not same:
+            raise PageNotFound(f"no library {library!r}; {_nearest(library, [s.library for s in shelves], 'libraries')}")
+        shelves = same
+    if version == "*":
+        return shelves
+    if version:
+        exact = [s for s in shelves if s.version == version]
+        if not exact:
+            known = ", ".join(sorted({s.version for s in shelves}, key=version_key))
+            raise PageNotFound(f"{library} has no version {version!r}; it has {known}")
+        return exact
+    newest: dict[str, Shelf] = {}
+    for shelf in shelves:
+        if shelf.library not in newest or version_key(newest[shelf.library].version) < version_key(shelf.version):
+            newest[shelf.library] = shelf
+    return list(newest.values())
+
+
+def _searched(shelves: Iterable[Shelf]) -> str:
+    names = [f"{s.name} ({s.pages} pages)" for s in shelves]
+    return f"searched {', '.join(names[:6])}{' and more' if len(names) > 6 else ''}"
+
+
+def _web_address(shelf: Shelf, path: str, anchor: str) -> str:
+    if shelf.kind != "url":
+        return ""
+    return f"{page_url(shelf.source, path)}#{anchor}" if anchor else page_url(shelf.source, path)
+
+
+def _section(sections: list[StoredSection], anchor: str, line: int) -> StoredSection | None:
+    if anchor:
+        for test in (lambda s: s.anchor == anchor, lambda s: anchor in s.aliases, lambda s: s.anchor.lower() == anchor.lower()):
+            found = next((s for s in sections if test(s)), None)
+            if found is not None:
+                return found
+        wanted = anchor.strip().lower()
+        return next((s for s in sections if s.title.lower() == wanted and s.anchor), None)
+    if line:
+        inside = [s for s in sections if s.line <= line <= s.end]
+        return inside[-1] if inside and inside[-1].level else None
+    return None
+
+
+def _distinct(ranked: list[tuple[StoredPassage, float]]) -> list[tuple[StoredPassage, float]]:
+    """None that says the same as a better one, or only a part of it."""
+    texts: set[bytes] = set()
+    lines: dict[int, list[tuple[int, int]]] = {}
+    kept = []
+    for passage, score in ranked:
+        mine = lines.setdefault(passage.page_id, [])
+        if passage.digest in texts or any(a <= passage.line and passage.end <= b for a, b in mine):
+            continue
+        texts.add(passage.digest)
+        mine.append((passage.line, passage.end))
+        kept.append((passage, score))
+    return kept
+
+
+def _cut(text: str, limit: int) -> str:
+    """The beginning, cut at a line or word border: still exactly what the page says."""
+    if len(text) <= limit:
+        return text
+    border = max(text.rfind("\n", 0, limit), text.rfind(" ", 0, limit))
+    return text[: border if border > limit // 2 else limit].rstrip()
+
+
+def _nearest(wanted: str, known: Sequence[str], what: str) -> str:
+    unique = list(dict.fromkeys(known))
+    if not unique:
+        return f"there are no {what}"
+    close = difflib.get_close_matches(wanted, unique[:5000], n=3, cutoff=0.5)
+    return f"nearest: {', '.join(close)}" if close else f"{what}: {', '.join(unique[:5])}{', …' if len(unique) > 5 else ''}"

@@ -1,0 +1,128 @@
+"""What the tools answer: structured results, and beside each the short text that a person and a small model read.
+
+Pydantic models of the wire; knows nothing of how answers are found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mcp_types import CallToolResult, TextContent
+from pydantic import BaseModel, Field
+
+from portico_servers.common.text import one_line
+from portico_servers.docs.index.models import Shelf
+from portico_servers.docs.search.library import Found, Hit
+
+_SHOWN_CHARS = 1_200
+_HIT_CHARS = 230
+
+
+class DocHit(BaseModel):
+    library: str
+    version: str
+    path: str
+    anchor: str = Field(description="Fragment that opens the section; empty for the page's beginning")
+    title_trail: list[str] = Field(description="Headings from the page's first to this section's")
+    line: int = Field(description="First line of text in the page, as read shows it")
+    text: str
+    score: float
+
+
+class SearchResult(BaseModel):
+    hits: list[DocHit]
+    complete: bool = Field(description="False while the index is still being built")
+    note: str | None
+    next_cursor: str | None
+
+
+class SectionEntry(BaseModel):
+    anchor: str
+    title: str
+    level: int
+    line: int
+
+
+class ReadResult(BaseModel):
+    library: str
+    version: str
+    path: str
+    anchor: str
+    title_trail: list[str]
+    uri: str
+    source: str = Field(description="Address on the web, for a page that came from there")
+    line: int
+    end_line: int
+    text: str
+    sections: list[SectionEntry] = Field(description="Sections inside what was asked for")
+    complete: bool = Field(description="False if the text goes on: pass next_cursor")
+    note: str | None
+    next_cursor: str | None
+
+
+class LibraryEntry(BaseModel):
+    library: str
+    version: str
+    pages: int
+    indexed_at: str | None
+    complete: bool
+
+
+class PageEntry(BaseModel):
+    path: str
+    title: str
+    kind: str
+    sections: int
+
+
+class ListResult(BaseModel):
+    libraries: list[LibraryEntry]
+    pages: list[PageEntry]
+    complete: bool
+    note: str | None
+    next_cursor: str | None
+
+
+def answer(text: str, result: BaseModel) -> CallToolResult:
+    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=result.model_dump(mode="json"))
+
+
+def doc_hit(hit: Hit) -> DocHit:
+    return DocHit(
+        library=hit.library,
+        version=hit.version,
+        path=hit.path,
+        anchor=hit.anchor,
+        title_trail=list(hit.title_trail),
+        line=hit.line,
+        text=hit.text,
+        score=hit.score,
+    )
+
+
+def library_entry(shelf: Shelf) -> LibraryEntry:
+    return LibraryEntry(
+        library=shelf.library, version=shelf.version, pages=shelf.pages, indexed_at=shelf.indexed_at, complete=shelf.complete
+    )
+
+
+def hits_text(query: str, found: Found) -> str:
+    if not found.hits:
+        return shown([f"not found: {one_line(query, 100)}"], found.note)
+    lines = []
+    for hit in found.hits:
+        place = f"{hit.path}#{hit.anchor}" if hit.anchor else hit.path
+        lines.append(f"{place} (line {hit.line}): {one_line(hit.text, _HIT_CHARS)}")
+    return shown(lines, found.note)
+
+
+def shown(lines: Sequence[str], note: str | None) -> str:
+    """The short text that a person and a small model read; whole lines, never more than the budget."""
+    left = _SHOWN_CHARS - (len(note) + 3 if note else 0)
+    taken: list[str] = []
+    for line in lines:
+        if taken and left < len(line) + 1:
+            break
+        taken.append(line[:left])
+        left -= len(line) + 1
+    return "\n".join([*taken, f"({note})"] if note else taken)

@@ -1,0 +1,165 @@
+"""llama.cpp as an executor, against itself in other orders and against torch."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llama_cpp")
+
+from tests.engine.fakes import Shelf
+from tests.engine.tiny_model import write_tiny_llama
+
+from portico_engine import Engine, EngineDied, EngineProcess, ModelError, Request, SamplingParams, loader
+from portico_engine.executors.llama_cpp.executor import LlamaCppExecutor
+from portico_engine.executors.protocol import Copy, Drop, Load, Row, Save, StepPlan
+from portico_engine.executors.torch.cpu import TorchCPUExecutor
+from portico_engine.sampling import Draw
+from portico_engine.weights.gguf_file import GGUFFile
+
+GREEDY = SamplingParams(temperature=0)
+PROMPT = tuple(int(t) for t in np.random.default_rng(1).integers(3, 260, 37))
+
+
+@pytest.fixture
+def executor(tiny_path: Path) -> Iterator[LlamaCppExecutor]:
+    made = LlamaCppExecutor.load(tiny_path, context_length=128, kv_tokens=512, max_rows=8)
+    yield made
+    made.close()
+
+
+def scored(tokens: tuple[int, ...], start: int, table: tuple[int, ...], slot: int = 0) -> Row:
+    return Row(slot, tokens, start, table, want=tuple(range(len(tokens))), targets=tokens)
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = logits - logits.max(1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+
+
+def close(a: np.ndarray, b: np.ndarray) -> None:
+    """The same but for rounding, which differs between shapes of batches."""
+    np.testing.assert_allclose(a, b, atol=0.15, rtol=0.02)
+    assert (a.argmax(1) == b.argmax(1)).mean() > 0.85
+
+
+def test_it_says_what_torch_says(executor: LlamaCppExecutor, tiny_path: Path) -> None:
+    torch = TorchCPUExecutor.load(GGUFFile(tiny_path), context_length=128, kv_tokens=512, max_rows=8)
+    plan = StepPlan((scored(PROMPT, 0, (0, 1, 2)),))
+    mine, theirs = (log_softmax(made.submit(plan).logits) for made in (executor, torch))
+    assert float((np.exp(theirs) * (theirs - mine)).sum(1).mean()) < 0.02  # nats; both round, each in its own way
+
+
+def test_rows_among_others_in_pieces_and_over_any_blocks_are_the_same(executor: LlamaCppExecutor) -> None:
+    alone = executor.submit(StepPlan((scored(PROMPT, 0, (0, 1, 2)),))).logits
+    others = (scored(PROMPT[5:20], 0, (10, 11), 1), scored(PROMPT[:20], 0, (20, 7, 30), 2))
+    first = executor.submit(StepPlan(others)).logits[15:]
+    second = executor.submit(StepPlan((scored(PROMPT[20:], 20, (20, 7, 30), 2), Row(1, (9,), 15, (10, 11))))).logits
+    close(np.concatenate([first, second]), alone)
+
+
+def test_a_copied_tail_and_shared_blocks_continue_like_the_original(executor: LlamaCppExecutor) -> None:
+    executor.submit(StepPlan((Row(0, PROMPT[:20], 0, (0, 1)),)))
+    original = executor.submit(StepPlan((scored(PROMPT[20:24], 20, (0, 1)),))).logits
+    copied = executor.submit(StepPlan((scored(PROMPT[20:24], 20, (0, 15), 3),), (Copy(1, 15, 4),))).logits
+    close(copied, original)
+
+
+def test_rows_of_one_step_see_what_others_of_it_write_into_shared_blocks(executor: LlamaCppExecutor) -> None:
+    alone = executor.submit(StepPlan((scored(PROMPT, 0, (0, 1, 2)),))).logits[32:]
+    first = Row(0, PROMPT[:32], 0, (5, 6))
+    second = scored(PROMPT[32:], 32, (5, 6, 9), 1)
+    close(executor.submit(StepPlan((second, first))).logits, alone)
+
+
+def test_a_dropped_block_is_seen_by_nobody_when_it_is_used_again(executor: LlamaCppExecutor) -> None:
+    alone = executor.submit(StepPlan((scored(PROMPT[:20], 0, (0, 1)),))).logits
+    executor.submit(StepPlan((Row(1, PROMPT[10:37], 0, (2, 3)),)))
+    again = executor.submit(StepPlan((scored(PROMPT[:20], 0, (3, 2), 1),), (Drop(2), Drop(3)))).logits
+    close(again, alone)
+
+
+def test_a_saved_block_loaded_into_another_executor_continues_like_the_original(
+    executor: LlamaCppExecutor, tiny_path: Path
+) -> None:
+    shelf = Shelf()
+    executor.attach(shelf)
+    executor.submit(StepPlan((Row(0, PROMPT[:32], 0, (4, 9)),)))
+    original = executor.submit(StepPlan((scored(PROMPT[32:], 32, (4, 9, 2)),), (Save(4, b"a"), Save(9, b"b")))).logits
+    assert {len(content) for content in shelf.content.values()} == {executor.caps.block_bytes}
+    other = LlamaCppExecutor.load(tiny_path, context_length=128, kv_tokens=512)
+    other.attach(shelf)
+    loaded = other.submit(StepPlan((scored(PROMPT[32:], 32, (7, 1, 3)),), (Load(b"a", 7), Load(b"b", 1)))).logits
+    other.close()
+    np.testing.assert_array_equal(loaded, original)
+
+
+def test_more_prompts_than_sequences_are_kept(executor: LlamaCppExecutor, tiny_path: Path) -> None:
+    wide = LlamaCppExecutor.load(tiny_path, context_length=64, kv_tokens=700 * 16, max_rows=2)
+    texts = [(*PROMPT[:16], i % 200 + 5, i // 200 + 5) for i in range(300)]
+    texts = [text[::-1] for text in texts]  # which differ from the first token on
+    for i, text in enumerate(texts):
+        wide.submit(StepPlan((Row(0, text, 0, (2 * i, 2 * i + 1)),)))
+    for i in (0, 7, 299):
+        again = wide.submit(StepPlan((scored(texts[i][16:], 16, (2 * i, 690), 1),), (Drop(690),))).logits
+        alone = executor.submit(StepPlan((scored(texts[i], 0, (0, 1)),), (Drop(0), Drop(1)))).logits[16:]
+        close(again, alone)
+    wide.close()
+
+
+def test_a_masked_row_picks_only_what_its_mask_allows(executor: LlamaCppExecutor) -> None:
+    rows = tuple(Row(i, PROMPT, 0, (3 * i, 3 * i + 1, 3 * i + 2), (len(PROMPT) - 1,), Draw(GREEDY, 0, 0)) for i in range(2))
+    mask = np.zeros((2, 9), np.int32)
+    mask[0, 1] = 0b110
+    sampled = executor.submit(StepPlan(rows)).finish(mask)
+    assert sampled.tokens[0][0] in (33, 34)
+    assert sampled.bad == (1,)
+
+
+def test_an_engine_takes_it_and_answers_like_torch(tiny_path: Path) -> None:
+    answers = []
+    for name in ("llama_cpp", "torch-cpu"):
+        engine = Engine.load(tiny_path, executor=name, context=128)
+        engine.submit(Request("a", PROMPT, sampling=GREEDY, max_tokens=4))
+        tokens: list[int] = []
+        while engine.has_work:
+            for delta in engine.step():
+                tokens += delta.tokens
+        answers.append(tokens)
+        assert engine.info.executor == name.split("-")[0]
+        engine.close()
+    assert len(answers[0]) > 0
+    assert answers[0][0] == answers[1][0]
+
+
+def test_auto_takes_it_where_torch_has_no_decoder(tmp_path: Path) -> None:
+    other = write_tiny_llama(tmp_path / "other.gguf", architecture="minicpm")
+    engine = Engine.load(other, context=128)
+    assert engine.info.executor == "llama_cpp"
+    assert engine.info.architecture == "minicpm"
+    engine.close()
+
+
+def test_its_process_answers_and_may_be_killed(tiny_path: Path) -> None:
+    async def run() -> None:
+        engine = await EngineProcess.open(loader(tiny_path, executor="llama_cpp", context=128))
+        request = Request("a", PROMPT, sampling=GREEDY, max_tokens=4)
+        assert [token async for delta in engine.generate(request) for token in delta.tokens]
+        os.kill(engine.pid, signal.SIGSEGV)
+        with pytest.raises(EngineDied, match="segmentation fault"):
+            await anext(engine.generate(request))
+        await engine.aclose()
+
+    asyncio.run(run())
+
+
+def test_what_llama_cpp_cannot_load_is_a_model_error(tmp_path: Path) -> None:
+    (tmp_path / "a.gguf").write_bytes(b"GGUF" + bytes(100))
+    with pytest.raises(ModelError):
+        Engine.load(tmp_path / "a.gguf", executor="llama_cpp")

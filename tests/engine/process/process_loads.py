@@ -1,0 +1,113 @@
+"""Engines that a child process can load: functions at the top of a module, which pickle by their names."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.engine.fake_executor import FakeExecutor, FakeStep
+from tests.engine.fakes import INFO, fake_engine, tiny_tokenizer
+from tests.engine.tiny_model import CHAT_TEMPLATE
+
+from portico_engine import Engine, ModelError
+from portico_engine.client import Progress
+from portico_engine.executors.protocol import StepPlan
+
+
+@dataclass
+class ActingExecutor(FakeExecutor):
+    """Does something in the step numbered `at` (from 1), or in every one."""
+
+    act: Callable[[], None] = lambda: None
+    at: int | None = None
+
+    def submit(self, plan: StepPlan) -> FakeStep:
+        step = super().submit(plan)
+        if self.at in (None, len(self.steps)):
+            self.act()
+        return step
+
+
+def crash() -> None:
+    ctypes.string_at(0)
+
+
+def hang() -> None:
+    logging.getLogger("test").warning("hanging")
+    threading.Event().wait()
+
+
+def dawdle() -> None:
+    time.sleep(0.005)
+
+
+def load_plain(progress: Progress) -> Engine:
+    progress("weights", 0.5)
+    return fake_engine()
+
+
+def load_slow(_progress: Progress) -> Engine:
+    return fake_engine(ActingExecutor(vocab_size=INFO.vocab_size, act=dawdle))
+
+
+def load_crashing(_progress: Progress) -> Engine:
+    return fake_engine(ActingExecutor(vocab_size=INFO.vocab_size, act=crash, at=3))
+
+
+def load_crashing_once(marker: Path, progress: Progress) -> Engine:
+    """The process that makes the file `marker` crashes in its third step, later ones don't."""
+    if marker.exists():
+        return load_plain(progress)
+    marker.touch()
+    return load_crashing(progress)
+
+
+def load_hanging(_progress: Progress) -> Engine:
+    return fake_engine(ActingExecutor(vocab_size=INFO.vocab_size, act=hang, at=3))
+
+
+def load_failing_in_a_step(_progress: Progress) -> Engine:
+    return fake_engine(FakeExecutor(vocab_size=INFO.vocab_size, fail_at=2))
+
+
+def load_without_template(_progress: Progress) -> Engine:
+    return Engine(FakeExecutor(vocab_size=INFO.vocab_size), tiny_tokenizer(), INFO)
+
+
+def load_with_real_grammars(_progress: Progress) -> Engine:
+    return Engine(FakeExecutor(vocab_size=INFO.vocab_size), tiny_tokenizer(), INFO, chat_template=CHAT_TEMPLATE)
+
+
+def load_nothing(_progress: Progress) -> Engine:
+    raise ModelError("there is no such model")
+
+
+def load_without_library(_progress: Progress) -> Engine:
+    raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+
+def load_wrongly(_progress: Progress) -> Engine:
+    raise ZeroDivisionError("a fault of ours")
+
+
+def load_for_ever(_progress: Progress) -> Engine:
+    hang()
+    raise AssertionError("not reached")
+
+
+def load_crash(_progress: Progress) -> Engine:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("not reached")
+
+
+def load_talking(_progress: Progress) -> Engine:
+    print("a native library says hello", flush=True)
+    logging.getLogger("portico_engine.kv").warning("the disk is %s", "slow")
+    return fake_engine()

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import datetime
+
+import pytest
+
+from portico_engine import ChatTemplateError, Tool
+from portico_engine.text.chat_template import ChatTemplate
+
+TURNS = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+
+
+def test_turns_special_tokens_and_the_generation_prompt_are_rendered() -> None:
+    template = ChatTemplate(
+        "{{ bos_token }}" + TURNS + "{% if add_generation_prompt %}[assistant]{% endif %}", {"bos_token": "<s>"}
+    )
+    messages = [{"role": "user", "content": "hi"}]
+    assert template.render(messages) == "<s>[user]hi[assistant]"
+    assert template.render(messages, add_generation_prompt=False) == "<s>[user]hi"
+
+
+def test_content_is_one_string_whatever_shape_it_came_in() -> None:
+    template = ChatTemplate("{% for m in messages %}{{ '<' + m['content'] + '>' }}{% endfor %}")
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    assert template.render([{"role": "user", "content": parts}, {"role": "assistant", "content": None}]) == "<ab><>"
+    with pytest.raises(ChatTemplateError, match="'image_url'; this model takes text only"):
+        template.render([{"role": "user", "content": [{"type": "image_url"}]}])
+
+
+def test_tools_and_calls_are_given_as_objects_and_printed_as_plain_json() -> None:
+    template = ChatTemplate("{{ tools | tojson }} {{ messages[0].tool_calls[0].function.arguments | tojson }}")
+    tool = Tool("find", "Find <x> & 'y'", {"type": "object"})
+    call = {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "find", "arguments": '{"q": "é"}'}}]}
+    assert template.render([call], [tool]) == (
+        '[{"type": "function", "function": {"name": "find", "description": "Find <x> & \'y\'", '
+        '"parameters": {"type": "object"}}}] {"q": "é"}'
+    )
+    assert template.renders_tools
+    assert not ChatTemplate(TURNS).renders_tools
+
+
+def test_a_template_may_refuse_in_its_own_words() -> None:
+    template = ChatTemplate("{{ raise_exception('roles must alternate') }}")
+    with pytest.raises(ChatTemplateError, match="roles must alternate"):
+        template.render([{"role": "user", "content": "x"}])
+
+
+def test_the_date_is_at_hand() -> None:
+    text = ChatTemplate("{{ strftime_now('%Y') }}").render([{"role": "user", "content": ""}])
+    assert abs(int(text) - datetime.datetime.now().year) <= 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ messages.__class__.__mro__ }}",
+        "{{ ''.__class__.__base__.__subclasses__() }}",
+        "{{ messages.append({}) }}",
+        "{{ cycler.__init__.__globals__.os.system('true') }}",
+        "{% include '/etc/passwd' %}",
+    ],
+)
+def test_a_template_from_a_stranger_stays_in_its_sandbox(source: str) -> None:
+    with pytest.raises(ChatTemplateError):
+        ChatTemplate(source).render([{"role": "user", "content": "x"}])
+
+
+@pytest.mark.parametrize(
+    ("messages", "message"),
+    [([], "no messages"), ([{"content": "x"}], "needs a role"), ([{"role": "user", "content": 5}], "refuses|type")],
+)
+def test_messages_that_make_no_sense_are_refused(messages: list[dict[str, object]], message: str) -> None:
+    with pytest.raises(ChatTemplateError, match=message):
+        ChatTemplate(TURNS).render(messages)
+
+
+def test_a_template_that_does_not_parse_is_said_so() -> None:
+    with pytest.raises(ChatTemplateError, match="does not parse"):
+        ChatTemplate("{% if %}")

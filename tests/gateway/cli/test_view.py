@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import io
+import json
+
+from rich.console import Console
+
+from portico_gateway.agent.citations import Source
+from portico_gateway.agent.loop import AnswerText, CallFinished, CallStarted, Figures, Finished
+from portico_gateway.agent.rendered_results import Shown
+from portico_gateway.cli.view import Progress, TerminalView, as_json_object, figures_line
+
+FIGURES = Figures(0.42, 63.0, 0.58, 0.012, 2.1, 900, 512, 40, 17)
+CALL = CallFinished("code__search", {"query": "[free]"}, Shown("a.py:3\ndef free(self):", True), 0.004)
+
+
+def printed(*events: CallStarted | CallFinished | AnswerText | Finished) -> str:
+    out = io.StringIO()
+    view = TerminalView(Console(file=out, width=200))
+    for event in events:
+        view.handle(event)
+    return out.getvalue()
+
+
+def test_a_call_its_result_the_answer_the_sources_and_the_figures_are_shown_in_order() -> None:
+    end = Finished("q", "Here.", True, (CALL,), (Source("code", "a.py:3", "code://r/a.py"),), FIGURES)
+    lines = printed(
+        CallStarted("code__search", {"query": "[free]"}), CALL, AnswerText("He"), AnswerText("re."), end
+    ).splitlines()
+    assert lines == [
+        '→ code__search(query="[free]")',
+        "  a.py:3",
+        "  def free(self):",
+        "  4 ms",
+        "",
+        "Here.",
+        "",
+        "Sources",
+        "  a.py:3 (code)",
+        "",
+        "first token 0.42 s · 63 tokens/s · 58% forced · tools 0.01 s · 2.1 s in all",
+    ]
+
+
+def test_nothing_found_says_what_was_searched() -> None:
+    empty = CallFinished("code__search", {"query": "x"}, Shown("", False), 0.004)
+    text = printed(empty, Finished("q", "", False, (empty,), (), FIGURES))
+    assert "nothing found" in text
+    assert 'Not found. Searched: code__search(query="x")' in text
+
+
+def test_a_failed_call_shows_why_without_interpreting_it_as_markup() -> None:
+    failed = CallFinished("db__query", {}, Shown("", False), 0.1, "no such table: [bold]x[/bold]")
+    assert "no such table: [bold]x[/bold]" in printed(failed)
+
+
+def test_json_is_one_object_with_everything() -> None:
+    end = Finished("q", "Here.", True, (CALL,), (Source("code", "a.py:3", "code://r/a.py"),), FIGURES)
+    found = json.loads(as_json_object(end, {"db": "ended"}, "small"))
+    assert found["calls"][0]["arguments"] == {"query": "[free]"}
+    assert found["sources"] == [{"server": "code", "label": "a.py:3", "uri": "code://r/a.py"}]
+    assert (found["failed_servers"], found["model"], found["figures"]["sampled_steps"]) == ({"db": "ended"}, "small", 17)
+
+
+def test_progress_is_plain_lines_without_percentages_where_there_is_no_terminal() -> None:
+    out = io.StringIO()
+    with Progress(Console(file=out, width=200)) as progress:
+        progress.update("model", "weights 50%")
+        progress.update("model", "ready")
+        progress.update("model", "ready")
+    assert out.getvalue() == "model: ready\n"
+
+
+def test_the_line_of_figures_reads_as_a_sentence() -> None:
+    assert figures_line(FIGURES).startswith("first token 0.42 s")

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from portico_gateway.config.config import ModelConfig, load_config
+from portico_gateway.model.options import load_options
+
+
+def test_prompts_beginnings_are_kept_in_the_users_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    options = load_options(ModelConfig(kv_disk_gib=0.5))
+    assert Path(options["kv_dir"]).name == "kv"
+    assert options["kv_dir_bytes"] == 1 << 29
+
+
+def test_zero_keeps_nothing(tmp_path: Path) -> None:
+    config = load_config(environ={"PORTICO_MODEL_KV_DISK_GIB": "0"}, folder=tmp_path)
+    assert load_options(config.model) == {"executor": "auto", "context": None}

@@ -1,0 +1,174 @@
+"""The audit log: a row a call, private, bounded, and never in a call's way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sqlite3
+import stat
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import mcp_types
+import pytest
+
+from portico_gateway.caller import Caller
+from portico_gateway.cli.main import run
+from portico_gateway.config.sections import AuditConfig
+from portico_gateway.config.server_spec import UpstreamSpec
+from portico_gateway.errors import ConsentRequired, UpstreamDied
+from portico_gateway.policy.audit import AuditLog, Record, reading
+from portico_gateway.policy.tool_calls import Calls
+from portico_gateway.upstreams.upstreams import Upstreams
+
+OK = mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text="done")])
+
+
+def record(tool: str = "s__t", *, started: float | None = None, failure: BaseException | None = None) -> Record:
+    result = None if failure else OK
+    when = time.time() if started is None else started
+    return Record(when, "local", "a host", "s", tool, {"secret": "x"}, "allow", None, 0.25, result, failure)
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    with reading(path) as connection:
+        return [dict(row) for row in connection.execute("select * from calls order by id")]
+
+
+def written(tmp_path: Path, *records: Record, **config: Any) -> list[dict[str, Any]]:
+    path = tmp_path / "audit.db"
+    log = AuditLog(AuditConfig(file=path, **config))
+    for entry in records:
+        log.put(entry)
+    log.close()
+    return rows(path)
+
+
+def test_a_row_says_who_called_what_and_how_it_ended(tmp_path: Path) -> None:
+    when = time.time()
+    cut = record(failure=asyncio.CancelledError("by somebody"))
+    ok, died, cancelled = written(tmp_path, record(started=when), record(failure=UpstreamDied("s", "exited with code 1")), cut)
+    assert (cancelled["outcome"], cancelled["error"]) == ("cancelled", None)
+    assert datetime.fromisoformat(ok["time"]).timestamp() == pytest.approx(when, abs=0.001)
+    assert (ok["caller"], ok["client"], ok["server"], ok["tool"]) == ("local", "a host", "s", "s__t")
+    assert (ok["decision"], ok["outcome"], ok["error"], ok["seconds"]) == ("allow", "ok", None, 0.25)
+    assert ok["bytes"] == len(OK.model_dump_json(by_alias=True))
+    assert (died["outcome"], died["error"]) == ("UpstreamDied", "server 's' exited with code 1")
+
+
+def test_arguments_are_a_digest_unless_the_owner_wants_them(tmp_path: Path) -> None:
+    (row,) = written(tmp_path, record())
+    assert row["arguments"] is None
+    assert len(row["arguments_sha256"]) == 64
+    (tmp_path / "with").mkdir()
+    (row,) = written(tmp_path / "with", record(), arguments=True)
+    assert json.loads(row["arguments"]) == {"secret": "x"}
+
+
+def test_text_that_is_no_unicode_is_logged_all_the_same(tmp_path: Path) -> None:
+    half = mcp_types.CallToolResult.model_construct(
+        content=[mcp_types.TextContent.model_construct(type="text", text="\ud800")], is_error=False
+    )
+    odd = Record(time.time(), "local", "", "s", "s__t", {"a": "\ud800"}, "allow", None, 0.1, half, None)
+    broken, fine = written(tmp_path, odd, record(), arguments=True)
+    assert json.loads(broken["arguments"])
+    assert fine["outcome"] == "ok"
+
+
+def test_the_file_and_its_journal_are_the_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "audit.db"
+    log = AuditLog(AuditConfig(file=path))
+    log.put(record())
+    log.close()
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+
+
+def test_rows_that_are_too_many_or_too_old_go(tmp_path: Path) -> None:
+    many = written(tmp_path, *(record(f"s__{number}") for number in range(3500)), max_rows=1000)
+    assert 1000 <= len(many) <= 2000
+    assert many[-1]["tool"] == "s__3499"
+    old = time.time() - 10 * 86400
+    (tmp_path / "old").mkdir()
+    kept = written(tmp_path / "old", record("s__old", started=old), record("s__new"), max_days=9)
+    assert [row["tool"] for row in kept] == ["s__new"]
+
+
+def test_a_disk_that_refuses_is_one_warning_and_no_more(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").touch()
+    log = AuditLog(AuditConfig(file=tmp_path / "file" / "audit.db"))
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            log.put(record())
+        log.close()
+    assert [entry.getMessage().split(":")[0] for entry in caplog.records] == [
+        f"the audit log {tmp_path / 'file' / 'audit.db'} can't be written, calls are missing in it"
+    ]
+
+
+def test_putting_never_waits_for_a_writer_that_is_held_up(tmp_path: Path) -> None:
+    path = tmp_path / "audit.db"
+    written(tmp_path, record())
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("begin exclusive")
+        log = AuditLog(AuditConfig(file=path))
+        began = time.perf_counter()
+        for _ in range(100):
+            log.put(record())
+        assert time.perf_counter() - began < 1.0
+        holder.execute("rollback")
+    log.close()
+    assert len(rows(path)) == 101
+    assert "audit log" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.anyio
+async def test_calls_are_logged_whether_they_ran_or_not(asking: Callable[..., UpstreamSpec], tmp_path: Path) -> None:
+    path = tmp_path / "audit.db"
+    log = AuditLog(AuditConfig(file=path))
+
+    async def agree(approval: object) -> bool:
+        return True
+
+    async with Upstreams([asking("auto")]) as upstreams:
+        await upstreams.ready(60.0)
+        calls = Calls(upstreams, audit=log)
+        await calls.call_tool("asks__read", {}, Caller("key", client="host"))
+        with pytest.raises(ConsentRequired):
+            await calls.call_tool("asks__write", {"text": "x"}, Caller())
+        await calls.call_tool("asks__write", {"text": "x"}, Caller(consent=agree))
+    log.close()
+    read, refused, agreed = rows(path)
+    assert (read["caller"], read["client"], read["decision"], read["outcome"]) == ("key", "host", "allow", "ok")
+    assert (refused["decision"], refused["outcome"], refused["approval"]) == ("ask", "ConsentRequired", None)
+    assert (agreed["decision"], agreed["outcome"]) == ("elicitation", "ok")
+    assert agreed["approval"]
+
+
+def test_the_command_shows_and_filters(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["audit", "--json"]) == 0
+    assert "no calls are logged yet" in capsys.readouterr().err
+    written(tmp_path, record("s__old", started=time.time() - 7200), record("db__rows"), record(failure=ValueError("no")))
+    assert run(["audit", "--json", "--tool", "db__*"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["tool"] == "db__rows"
+    assert run(["audit", "--json", "--since", "1h", "--outcome", "ok", "--caller", "a host", "--server", "s"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert run(["audit", "--limit", "1"]) == 0
+    table = capsys.readouterr().out
+    assert "ValueError: no" in table
+    assert "db__rows" not in table
+    assert run(["audit", "--since", "yesterday"]) == 2
+    assert "30m, 12h or 7d" in capsys.readouterr().err
+    (tmp_path / "audit.db").write_bytes(b"this is no database, but long enough to be looked at" * 10)
+    assert run(["audit"]) == 1
+    assert "can't be read" in capsys.readouterr().err

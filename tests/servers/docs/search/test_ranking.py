@@ -1,0 +1,128 @@
+"""Fusion, the gate that keeps large indexes fast, and the two-step search of embeddings."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from portico_servers.docs.index import vectors
+from portico_servers.docs.index.vectors import Vectors
+from portico_servers.docs.search import ranking
+from portico_servers.docs.search.ranking import (
+    FUSION,
+    Found,
+    Near,
+    Scored,
+    expression,
+    fuse,
+    look_up,
+    rank,
+    shares,
+    telling_words,
+)
+from portico_servers.docs.service import Service
+
+
+def _scored(*rows: tuple[int, float]) -> list[Scored]:
+    return [Scored(passage, section, "page.md", score) for passage, (section, score) in enumerate(rows)]
+
+
+def test_fusion_is_the_weighted_mean_and_best_everywhere_is_one() -> None:
+    scores = fuse({"a": {1: 1.0, 2: 0.5}, "b": {1: 1.0, 3: 1.0}, "c": {9: 1.0}}, {"a": 1.0, "b": 0.5, "c": 0.0})
+    assert scores == {1: pytest.approx(1.0), 2: pytest.approx(1 / 3), 3: pytest.approx(1 / 3)}
+
+
+def test_a_term_is_what_its_section_speaks_of_again_and_again_and_a_sentence_is_answered_in_one_place() -> None:
+    words = _scored((1, 4.0), (2, 3.5), (2, 3.5))
+    assert shares(words) == {1: 1.0, 2: 0.875}
+    assert shares(words, 0.5) == {1: pytest.approx(4 / 5.25), 2: 1.0}
+    assert [r.section for r in rank(Found(words, [], [], {}, term=True))] == [2, 1]
+    assert [r.section for r in rank(Found(words, [], [], {}, term=False))] == [1, 2]
+    assert shares([]) == {}
+
+
+def test_a_hit_shows_the_passage_that_fits_best_and_lists_of_changes_come_later() -> None:
+    words = [Scored(10, 1, "changelog.md", 4.0), Scored(20, 2, "guide.md", 3.9), Scored(21, 2, "guide.md", 1.0)]
+    ranked = rank(Found(words, [], [], {}, term=False), [Near(30, 3, 0.9), Near(22, 2, 0.1)])
+    assert [(r.section, r.passage) for r in ranked] == [(2, 20), (1, 10), (3, 30)]
+    assert all(0 < r.score < 1 for r in ranked)
+
+
+def test_the_section_whose_name_is_the_question_comes_first(tmp_path: Path) -> None:
+    root = tmp_path / "docs"
+    root.mkdir()
+    (root / "box.rst").write_text(
+        "Boxes\n=====\n\n.. module:: parcels\n\n.. function:: pack(things, tape=True)\n\n   Puts them in.\n\n"
+        "Usage\n-----\n\nCall parcels.pack to pack: parcels.pack packs all parcels. Pack parcels with parcels.pack.\n"
+    )
+    with closing(Service([root], tmp_path / "cache", watch=False)) as service:
+        service.indexer.update(service.library.shelves())
+        with service.store.read() as db:
+            found = look_up(db, "parcels.pack", None)
+        (named,) = [s.id for s in service.store.sections(1) if s.anchor == "parcels.pack"]
+    assert found.names == {named: 1.0}
+    assert rank(found)[0].section == named
+    assert rank(found, weights={**FUSION, "names": 0.0})[0].section != named
+
+
+def test_words_that_carry_nothing_are_dropped_unless_there_are_no_others() -> None:
+    assert telling_words("How do I use os.path.join in a thread?") == ["os.path.join", "thread"]
+    assert telling_words("how to do it") == ["how", "to", "do", "it"]
+    assert telling_words("?!") == []
+
+
+def test_common_words_count_only_beside_a_rarer_one() -> None:
+    counts = {'"rare"': 10, '"middling"': 2_000, '"common"': 50_000}
+    match = expression(["common", "rare", "middling"], counts.__getitem__)
+    assert match.words == '("rare" OR "middling") AND ("common" OR "rare" OR "middling")'
+    assert 'NEAR("common" "rare"' in match.near
+    assert expression(["rare", "middling"], counts.__getitem__).words == '"rare" OR "middling"'
+    assert expression(["common"], counts.__getitem__).words == '"common"'
+    assert expression([]).words == ""
+
+
+def test_the_gate_and_the_shortlist_leave_the_best_hits_where_they_are(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries = ["glass bottles", "close the box with tape", "customs forms abroad", "postage weight"]
+    before = [service.library.search(q).hits[0].citation for q in queries]
+    monkeypatch.setattr(ranking, "GATE_ROWS", 1)
+    monkeypatch.setattr(vectors, "FULL_ROWS", 0)
+    with service.store.read() as db:
+        service.vectors.load(db)
+    assert [service.library.search(q).hits[0].citation for q in queries] == before
+
+
+def test_the_shortlist_finds_nearly_all_that_a_full_product_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    scale = 1 / np.sqrt(1 + np.arange(256))  # the first dimensions carry most, as the model's do
+    whole = rng.normal(size=(6_000, 256)) * scale
+    whole /= np.linalg.norm(whole, axis=1, keepdims=True)
+
+    def loaded(full_rows: int) -> Vectors:
+        monkeypatch.setattr(vectors, "FULL_ROWS", full_rows)
+        made = Vectors()
+        made.load(_Rows([(n, n, n % 2, row.astype(np.float16).tobytes()) for n, row in enumerate(whole)]))  # type: ignore[arg-type]
+        return made
+
+    full, short = loaded(10_000), loaded(0)
+    for _ in range(5):
+        query = (rng.normal(size=256) * scale).astype(np.float32)
+        wanted = {near.passage for near in full.nearest(query, None, 50)}
+        assert len(wanted & {near.passage for near in short.nearest(query, None, 50)}) >= 48
+        assert all(near.passage % 2 == 1 for near in short.nearest(query, [1], 50))
+    assert full.nearest(np.zeros(256, np.float32), None) == []
+
+
+class _Rows:
+    def __init__(self, rows: list[tuple[int, int, int, bytes]]) -> None:
+        self._rows = rows
+
+    def execute(self, statement: str) -> _Rows:
+        return self
+
+    def fetchall(self) -> list[tuple[int, int, int, bytes]]:
+        return self._rows
