@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from portico_engine import Engine, find_model
-from portico_engine.executors.protocol import BLOCK_TOKENS, Executor, Row, StepPlan
+from portico_engine.executors.protocol import Executor
+from portico_engine.plan import BLOCK_TOKENS, Row, StepPlan
 from report import table, write
 
 EXECUTORS = ("torch-cpu", "llama_cpp")

@@ -24,9 +24,9 @@ import numpy as np
 import torch
 
 from portico_engine import Engine, Request, SamplingParams, Tool, find_model
-from portico_engine.executors.protocol import Row, StepPlan, blocks_for
 from portico_engine.executors.torch.cuda import TorchCUDAExecutor
 from portico_engine.grammar import compile_tool_calls
+from portico_engine.plan import Row, StepPlan, blocks_for
 from portico_engine.sampling import Draw
 from portico_engine.weights.gguf_file import GGUFFile
 from random_model import LLAMA_8B, Q, mixture, q4_1, write_random

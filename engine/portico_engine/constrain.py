@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from portico_engine.executors.protocol import Bias
 from portico_engine.grammar.protocol import Bitmask, MatcherFactory
+from portico_engine.plan import Bias
 from portico_engine.sampling import unpack_mask
 from portico_engine.scheduler import Planned
 

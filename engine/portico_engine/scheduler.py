@@ -10,8 +10,9 @@ from __future__ import annotations
 from bisect import insort
 from dataclasses import dataclass
 
-from portico_engine.executors.protocol import Capabilities, Row, StepPlan
+from portico_engine.executors.protocol import Capabilities
 from portico_engine.kv.cache import KVCache
+from portico_engine.plan import Row, StepPlan
 from portico_engine.sequence import Sequence, State
 
 _SHORT = 32  # pending tokens up to here are a decode or a forced run: they don't wait behind a prefill

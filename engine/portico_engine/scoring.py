@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from portico_engine.errors import ContextOverflow, RequestError
-from portico_engine.executors.protocol import Executor, Row, StepPlan, blocks_for
+from portico_engine.executors.protocol import Executor
 from portico_engine.kv.cache import BlockTable, KVCache
+from portico_engine.plan import Row, StepPlan, blocks_for
 
 
 class Scorer:

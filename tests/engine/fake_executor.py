@@ -7,20 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from portico_engine.executors.protocol import (
-    BLOCK_TOKENS,
-    Bias,
-    BlockStore,
-    Capabilities,
-    Copy,
-    Drop,
-    Load,
-    Row,
-    Sampled,
-    Save,
-    StepPlan,
-)
+from portico_engine.executors.protocol import BlockStore, Capabilities
 from portico_engine.grammar.protocol import Bitmask
+from portico_engine.plan import BLOCK_TOKENS, Bias, Copy, Drop, Load, Row, Sampled, Save, StepPlan
 from portico_engine.sampling import unpack_mask
 
 Cell = tuple[int, int]  # (position, token)

@@ -11,9 +11,9 @@ import pytest
 
 from llama_reference import LlamaCpp
 from portico_engine import Engine, FinishReason, Request, SamplingParams, Tool
-from portico_engine.executors.protocol import Row, StepPlan
 from portico_engine.executors.torch.cpu import TorchCPUExecutor
 from portico_engine.grammar import compile_tool_calls
+from portico_engine.plan import Row, StepPlan
 
 GREEDY = SamplingParams(temperature=0)
 QUESTIONS = ("What is photosynthesis?", "Explain what a hash table is.", "Why is the sky blue?")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from portico_engine.executors.protocol import Bias, Row, Sampled, StepPlan
 from portico_engine.grammar.protocol import Bitmask
+from portico_engine.plan import Bias, Row, Sampled, StepPlan
 from portico_engine.sampling import Pick, TopLogprobs, log_softmax_at, pick, unpack_mask
 
 

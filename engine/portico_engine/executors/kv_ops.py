@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from portico_engine.executors.protocol import BlockStore, Copy, Drop, KVOp, Load, Save
+from portico_engine.executors.protocol import BlockStore
+from portico_engine.plan import Copy, Drop, KVOp, Load, Save
 
 
 class BlockMemory(Protocol):

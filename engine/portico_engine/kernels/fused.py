@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from portico_engine.executors.protocol import BLOCK_TOKENS
+from portico_engine.plan import BLOCK_TOKENS
 from portico_engine.weights.linear import Product
 
 

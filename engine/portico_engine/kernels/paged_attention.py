@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from portico_engine.executors.protocol import BLOCK_TOKENS
+from portico_engine.plan import BLOCK_TOKENS
 
 _TILE = 64  # positions at a time
 _MAX_SPLITS = 32

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from portico_engine.executors.protocol import BLOCK_TOKENS
+from portico_engine.plan import BLOCK_TOKENS
 from portico_engine.weights.linear import Product
 
 _EXACT = 32  # likeliest tokens whose logits are exact

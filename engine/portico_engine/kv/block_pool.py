@@ -11,11 +11,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from portico_engine.executors.protocol import BLOCK_TOKENS, Copy, Drop, KVOp, Load, Save
 from portico_engine.kv.eviction import LRU, EvictionPolicy
 from portico_engine.kv.prefix_index import Entry, PrefixIndex
 from portico_engine.kv.retention import Pins
 from portico_engine.kv.tier import Block, Tier
+from portico_engine.plan import BLOCK_TOKENS, Copy, Drop, KVOp, Load, Save
 
 _EVICT_AT_ONCE = 16
 _RECOMPUTE = 50.0  # what computing a block anew costs, in loads from below (benchmarks/kv_tiers.py, one thread)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from portico_engine.executors.protocol import KVOp
 from portico_engine.kv.block_pool import BlockPool, block_of
 from portico_engine.kv.hashing import chain_key
 from portico_engine.kv.tier import Block
+from portico_engine.plan import KVOp
 
 _REUSES = 2  # a prefix that came this often again is kept below; once more is how every call's answer comes
 _SAVE_AT_ONCE = 16

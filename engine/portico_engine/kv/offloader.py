@@ -10,10 +10,11 @@ import logging
 from pathlib import Path
 from time import monotonic
 
-from portico_engine.executors.protocol import Executor, StepPlan
+from portico_engine.executors.protocol import Executor
 from portico_engine.kv.cache import KVCache
 from portico_engine.kv.disk import DiskStore
 from portico_engine.kv.tier import Tier
+from portico_engine.plan import StepPlan
 
 _CLOSE_SECONDS = 10.0  # that the end waits for the disk
 _log = logging.getLogger(__name__)

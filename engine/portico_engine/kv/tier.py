@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from time import monotonic, perf_counter
 from typing import NamedTuple, Protocol
 
-from portico_engine.executors.protocol import KVOp, Load, Save
+from portico_engine.plan import KVOp, Load, Save
 
 _QUEUED = 64  # blocks on their way to the store: the memory that a slow one may take
 _TOUCH_SECONDS = 30.0

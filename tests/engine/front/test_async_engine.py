@@ -13,8 +13,8 @@ from tests.engine.fake_executor import FakeExecutor, FakeStep
 from tests.engine.fakes import fake_engine, solitary, tokens_of
 
 from portico_engine import AsyncEngine, Delta, EngineError, FinishReason, Request, RequestError
-from portico_engine.executors.protocol import StepPlan
 from portico_engine.front.engine_thread import EngineThread
+from portico_engine.plan import StepPlan
 
 
 def within(seconds: float, main: Coroutine[Any, Any, None]) -> None:

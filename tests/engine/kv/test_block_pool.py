@@ -4,10 +4,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from portico_engine.executors.protocol import Copy, Drop
 from portico_engine.kv.block_pool import BlockPool
 from portico_engine.kv.cache import BlockTable, KVCache
 from portico_engine.kv.hashing import chain_key, root_key
+from portico_engine.plan import Copy, Drop
 
 ROOT = root_key("model")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from portico_engine.executors.protocol import KVOp, Load, Save
 from portico_engine.kv.block_pool import BlockPool
 from portico_engine.kv.cache import KVCache
 from portico_engine.kv.eviction import CostAware
 from portico_engine.kv.hashing import chain_key, root_key
 from portico_engine.kv.tier import Block, Tier
+from portico_engine.plan import KVOp, Load, Save
 
 ROOT = root_key("model")
 SIZE = 4

@@ -19,8 +19,8 @@ from tests.engine.fake_executor import FakeExecutor
 from tests.engine.fakes import INFO, fake_engine, run, solitary, tokens_of
 
 from portico_engine import Delta, Engine, FinishReason, Request, RequestError
-from portico_engine.executors.protocol import Save
 from portico_engine.kv.disk import DiskStore
+from portico_engine.plan import Save
 
 PREFIX = tuple(range(10, 60))  # three full blocks and two tokens
 KEPT = Request("kept", (*PREFIX, 5), max_tokens=3, keep=len(PREFIX))

@@ -18,7 +18,7 @@ from tests.engine.tiny_model import CHAT_TEMPLATE
 
 from portico_engine import Engine, ModelError
 from portico_engine.client import Progress
-from portico_engine.executors.protocol import StepPlan
+from portico_engine.plan import StepPlan
 
 
 @dataclass

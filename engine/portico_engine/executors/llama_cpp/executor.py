@@ -16,7 +16,8 @@ from portico_engine.executors.host_step import HostStep
 from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.llama_cpp.library import MAX_SEQUENCES, Context, Model, version
 from portico_engine.executors.llama_cpp.sequences import Sequences, waves
-from portico_engine.executors.protocol import BLOCK_TOKENS, BlockStore, Capabilities, Row, StepPlan, blocks_for
+from portico_engine.executors.protocol import BlockStore, Capabilities
+from portico_engine.plan import BLOCK_TOKENS, Row, StepPlan, blocks_for
 
 MAX_ROWS = 64  # so that there are enough homes
 

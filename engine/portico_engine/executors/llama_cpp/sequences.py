@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from portico_engine.executors.protocol import BLOCK_TOKENS, Copy, Row, blocks_for
+from portico_engine.plan import BLOCK_TOKENS, Copy, Row, blocks_for
 
 
 class Cells(Protocol):

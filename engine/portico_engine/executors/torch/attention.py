@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from portico_engine.executors.protocol import BLOCK_TOKENS, Copy, Row
 from portico_engine.models.config import DecoderConfig
+from portico_engine.plan import BLOCK_TOKENS, Copy, Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from portico_engine.executors.protocol import Row
+from portico_engine.plan import Row
 
 
 def wanted(rows: Sequence[Row]) -> list[int]:

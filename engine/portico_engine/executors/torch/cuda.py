@@ -16,7 +16,7 @@ from torch import Tensor
 
 from portico_engine.errors import ModelError
 from portico_engine.executors.kv_ops import run_ops
-from portico_engine.executors.protocol import BLOCK_TOKENS, Bias, BlockStore, Capabilities, Row, Sampled, StepPlan, blocks_for
+from portico_engine.executors.protocol import BlockStore, Capabilities
 from portico_engine.executors.torch.batch import targets, wanted
 from portico_engine.executors.torch.cuda_attention import SHORT, Batch, DeviceKV, MixedAttention, PagedAttention
 from portico_engine.executors.torch.sampling import Ask, pick_batch
@@ -24,6 +24,7 @@ from portico_engine.grammar.protocol import Bitmask
 from portico_engine.kernels import fused
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.decoder import Decoder
+from portico_engine.plan import BLOCK_TOKENS, Bias, Row, Sampled, StepPlan, blocks_for
 from portico_engine.sampling import Pick, TopLogprobs
 from portico_engine.weights.loader import Progress
 from portico_engine.weights.loader_cuda import CudaReader

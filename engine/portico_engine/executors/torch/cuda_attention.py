@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from portico_engine.executors.protocol import BLOCK_TOKENS, Copy, Row, blocks_for
 from portico_engine.kernels.fused import store
 from portico_engine.kernels.paged_attention import paged_attention
 from portico_engine.models.config import DecoderConfig
+from portico_engine.plan import BLOCK_TOKENS, Copy, Row, blocks_for
 
 SHORT = 16  # tokens of a row up to which each reads the cache for itself
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portico_engine.executors.llama_cpp.sequences import Sequences, waves
-from portico_engine.executors.protocol import BLOCK_TOKENS, Copy, Row, blocks_for
+from portico_engine.plan import BLOCK_TOKENS, Copy, Row, blocks_for
 
 
 @dataclass

@@ -10,8 +10,8 @@ import torch
 from tests.engine.fakes import Shelf
 
 from portico_engine import Engine, ModelError, Request, SamplingParams
-from portico_engine.executors.protocol import Copy, Load, Row, Save, StepPlan
 from portico_engine.executors.torch.cpu import TorchCPUExecutor
+from portico_engine.plan import Copy, Load, Row, Save, StepPlan
 from portico_engine.sampling import Draw
 from portico_engine.weights.gguf_file import GGUFFile
 from reference_decoder import ReferenceDecoder

@@ -10,8 +10,8 @@ import torch
 from tests.engine.models.families import CASES, CLOSE, write
 from tests.engine.tiny_model import Q
 
-from portico_engine.executors.protocol import Row, StepPlan
 from portico_engine.executors.torch.cpu import TorchCPUExecutor
+from portico_engine.plan import Row, StepPlan
 from portico_engine.weights.gguf_file import GGUFFile
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]

@@ -1,0 +1,105 @@
+"""One step's work as values: what an executor is asked for, and what it answers.
+
+The scheduler and the engine loop see tokens and block numbers, never logits; an executor sees neither requests nor queues. A
+plan's `kv_ops` run in order before any row; all rows of a step write their keys and values before any of them is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from portico_engine.sampling import Draw, TopLogprobs
+
+BLOCK_TOKENS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Copy the first `n_tokens` positions of a block into another."""
+
+    source: int
+    target: int
+    n_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """The block's content is dead."""
+
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Put the whole content of a block, keys and values of all layers, into the block store under `key`."""
+
+    block: int
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Fill a block with what the block store holds under `key`."""
+
+    key: bytes
+    block: int
+
+
+KVOp = Copy | Drop | Save | Load
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One sequence's part in a step: `tokens` at positions `start`, `start + 1`, ... over `block_table`.
+
+    `want` are indices into `tokens` after which an answer is needed: the next token, picked by `draw`, or, with `targets`
+    (one a want), the log-probability of that token.
+    """
+
+    slot: int
+    tokens: tuple[int, ...]
+    start: int
+    block_table: tuple[int, ...]
+    want: tuple[int, ...] = ()
+    draw: Draw | None = None
+    targets: tuple[int, ...] = ()
+    adapter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """One batch. Row i's mask is row i of the bitmask."""
+
+    rows: tuple[Row, ...]
+    kv_ops: tuple[KVOp, ...] = ()
+
+    @property
+    def n_tokens(self) -> int:
+        return sum(len(row.tokens) for row in self.rows)
+
+
+class Sampled(NamedTuple):
+    """What a step yields, a tuple a row and in it an entry a want."""
+
+    tokens: tuple[tuple[int, ...], ...]
+    logprobs: tuple[tuple[float, ...], ...]
+    top: tuple[tuple[TopLogprobs, ...], ...]
+    bad: tuple[int, ...]  # rows whose logits were no numbers, or whose mask allowed nothing: their entries are empty
+
+
+Bias = Mapping[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]  # row -> (tokens, what to add to their logits)
+
+
+def blocks_for(n_tokens: int) -> int:
+    """Blocks that hold this many positions."""
+    return -(-n_tokens // BLOCK_TOKENS)
+
+
+def total_tokens(rows: Sequence[Row]) -> int:
+    """Tokens over all rows."""
+    return sum(len(row.tokens) for row in rows)
