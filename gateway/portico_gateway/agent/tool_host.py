@@ -14,7 +14,7 @@ from portico_gateway.caller import Caller
 from portico_gateway.errors import GatewayError, UpstreamFault
 from portico_gateway.guidance.tool_retrieval import Router
 from portico_gateway.policy.rules import Verdict
-from portico_gateway.policy.tool_calls import Calls
+from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.catalog import CatalogTool
 from portico_gateway.upstreams.names import outward_uri
 from portico_gateway.upstreams.upstreams import Upstreams
@@ -28,7 +28,7 @@ class UpstreamHost:
         upstreams: Upstreams,
         order: Sequence[str] | None = None,
         *,
-        calls: Calls | None = None,
+        calls: ToolCalls | None = None,
         caller: Caller | None = None,
         read_only: bool = False,
     ) -> None:
@@ -39,7 +39,7 @@ class UpstreamHost:
         """
         self._upstreams = upstreams
         self._read_only = read_only
-        self._calls = calls or Calls(upstreams)
+        self._calls = calls or ToolCalls(upstreams)
         self._caller = caller or Caller(client="portico ask")
         self._place = {name: i for i, name in enumerate(order or ())}
 

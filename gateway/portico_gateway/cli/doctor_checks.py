@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from portico_gateway.model.installed import LIBRARIES
+from portico_gateway.model.installed import INSTALL_ENGINE, LIBRARIES
 
 START_GOAL = 1.5  # seconds until one of our servers has answered
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8", "neon", "asimd", "bf16", "i8mm")
@@ -67,7 +67,7 @@ def _engine() -> Check:
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
     if missing:
-        return Check("engine", "warn", f"not installed: {', '.join(missing)}", "pip install 'portico-mcp[engine]'")
+        return Check("engine", "warn", f"not installed: {', '.join(missing)}", INSTALL_ENGINE)
     return Check("engine", "ok", ", ".join(versions))
 
 
@@ -102,7 +102,8 @@ def _node() -> Check:
 async def server_checks(patience: float = 30.0) -> list[Check]:
     """Starts each of our servers over a small workspace, and says how long its first complete answer took."""
     from portico_gateway.config.server_spec import default_specs
-    from portico_gateway.upstreams.upstreams import State, Upstreams
+    from portico_gateway.upstreams.supervision import UpstreamState
+    from portico_gateway.upstreams.upstreams import Upstreams
 
     checks: list[Check] = []
     with tempfile.TemporaryDirectory(prefix="portico-doctor-") as name:
@@ -110,7 +111,7 @@ async def server_checks(patience: float = 30.0) -> list[Check]:
         for spec in default_specs(folder, db=[_workspace(folder)]):
             async with Upstreams([spec], log_dir=folder) as upstreams:  # one after the other, so that each figure is its own
                 (status,) = await upstreams.ready(patience)
-            if status.state is State.READY and status.start_seconds is not None:
+            if status.state is UpstreamState.READY and status.start_seconds is not None:
                 slow = status.start_seconds > START_GOAL
                 found = f"{status.tools} tools, up in {status.start_seconds:.2f} s"
                 mend = f"slower than {START_GOAL} s: is the machine busy?" if slow else ""

@@ -30,7 +30,7 @@ from portico_gateway.http.openai_chat.body import ChatRequest
 from portico_gateway.http.openai_chat.endpoint import ChatEndpoint
 from portico_gateway.http.openai_responses.body import ResponsesRequest
 from portico_gateway.http.openai_responses.endpoint import ResponsesEndpoint
-from portico_gateway.mcp.server import Gateway
+from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.model.host import ModelHost
 from portico_gateway.policy.approvals import Approvals
 from portico_gateway.upstreams.upstreams import Upstreams
@@ -40,7 +40,7 @@ MAX_BODY = 32 << 20
 
 def create_app(
     upstreams: Upstreams,
-    gateway: Gateway,
+    gateway: GatewayServer,
     model: ModelHost | None,
     *,
     security: TransportSecuritySettings,

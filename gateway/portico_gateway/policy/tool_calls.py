@@ -15,16 +15,16 @@ import mcp_types
 from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
 
-from portico_gateway.caller import Caller, asked_for
+from portico_gateway.caller import Caller, on_behalf_of
 from portico_gateway.errors import ConsentRefused, ConsentRequired, GatewayError, ToolDenied, UnknownName
 from portico_gateway.policy.approvals import Approval, Approvals, call_digest
-from portico_gateway.policy.audit import AuditLog, Record
+from portico_gateway.policy.audit import AuditLog, AuditRecord
 from portico_gateway.policy.rules import Policy, Ruling, Verdict
 from portico_gateway.upstreams.catalog import CatalogTool
 from portico_gateway.upstreams.upstreams import Upstreams
 
 DECISION = "portico/decision"  # in the result's `_meta`, where a person decided
-_CONVERSATIONS = 10_000  # that are remembered for having read untrusted text
+_MAX_CONVERSATIONS = 10_000  # that are remembered for having read untrusted text
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Decision:
     approval: str | None = None
 
 
-class Calls:
+class ToolCalls:
     """Calls tools of `upstreams` under a policy. `takes_approvals`: this process has an API that decides pending ones."""
 
     def __init__(
@@ -59,7 +59,7 @@ class Calls:
             self.policy = policy
             self.upstreams.catalog.announce({"tools"})
 
-    def is_shown(self, entry: CatalogTool) -> bool:
+    def is_visible(self, entry: CatalogTool) -> bool:
         """Whether callers see the tool at all."""
         return self.policy.ruling(entry.name, entry.tool).verdict is not Verdict.DENY
 
@@ -78,7 +78,7 @@ class Calls:
         failure: BaseException | None = None
         try:
             decision = await self._permit(entry, arguments, caller, ruling)
-            with asked_for(caller):
+            with on_behalf_of(caller):
                 result = await self.upstreams.call_tool(name, arguments, progress=progress)
             if not self.policy.is_trusted(name):
                 self.note_untrusted(caller)
@@ -89,7 +89,7 @@ class Calls:
             if self._audit is not None:
                 seconds = time.perf_counter() - started[1]
                 said = caller.name, caller.client, entry.server, name, arguments
-                self._audit.put(Record(started[0], *said, decision.verdict, decision.approval, seconds, result, failure))
+                self._audit.put(AuditRecord(started[0], *said, decision.verdict, decision.approval, seconds, result, failure))
         return _stamped(result, decision)
 
     async def _permit(self, entry: CatalogTool, arguments: dict[str, Any], caller: Caller, ruling: Ruling) -> Decision:
@@ -132,7 +132,7 @@ class Calls:
         """The caller's conversation has read what may carry instructions: a server's text that the owner does not trust."""
         self._tainted[caller.conversation] = None
         self._tainted.move_to_end(caller.conversation)
-        if len(self._tainted) > _CONVERSATIONS:
+        if len(self._tainted) > _MAX_CONVERSATIONS:
             self._tainted.popitem(last=False)
 
 

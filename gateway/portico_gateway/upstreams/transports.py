@@ -1,7 +1,7 @@
 """The wire to one upstream: a child process's pipes, Streamable HTTP, or the older HTTP+SSE.
 
-It owns processes (their group, environment, stderr and end) and tells through a `Link` when and why a connection ended. It
-knows nothing of sessions, tools or restarts.
+It owns processes (their group, environment, stderr and end) and tells through an `UpstreamConnection` when and why a
+connection ended. It knows nothing of sessions, tools or restarts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from portico_gateway.config.server_spec import UpstreamSpec
 
 log = logging.getLogger(__name__)
 
-NESTING = "PORTICO_NESTING"
+DEPTH_VARIABLE = "PORTICO_NESTING"  # in the environment of a server: how many gateways it is behind
 _STOP_GRACE = 1.0  # seconds between closing stdin and SIGTERM, and between SIGTERM and SIGKILL
 _POLL = 0.01
 _MAX_LINE = 64 << 20  # bytes of one message; a server that sends more is broken
@@ -36,19 +36,19 @@ _MAX_LOG = 1 << 20
 _TAIL = 8 << 10
 
 
-def nesting() -> int:
+def gateway_depth() -> int:
     """How many gateways this process is behind. A host's file may name Portico itself, which would start itself for ever."""
-    value = os.environ.get(NESTING, "0")
+    value = os.environ.get(DEPTH_VARIABLE, "0")
     return int(value) if value.isdigit() else 0
 
 
-class Link:
-    """What is known of one connection's end."""
+class UpstreamConnection:
+    """What is known of one connection: its process, and when and why it ended."""
 
     def __init__(self) -> None:
         self.ended = anyio.Event()
         self.pid: int | None = None
-        self.at_end = False  # its output ended by itself
+        self.output_ended = False  # its output ended by itself
         self.exit_code: int | None = None
         self.stderr: tuple[Path, int] | None = None  # the file, and where this process's part starts
 
@@ -85,30 +85,30 @@ class Link:
 
 
 @asynccontextmanager
-async def open_transport(spec: UpstreamSpec, link: Link, log_dir: Path) -> AsyncIterator[tuple[Any, Any]]:
+async def open_transport(spec: UpstreamSpec, connection: UpstreamConnection, log_dir: Path) -> AsyncIterator[tuple[Any, Any]]:
     """The (read, write) streams of a new connection to `spec`. Raises OSError or httpx2's errors where there is none."""
     if spec.transport == "stdio":
-        async with _process_streams(spec, link, log_dir) as streams:
+        async with _process_streams(spec, connection, log_dir) as streams:
             yield streams
         return
     if spec.transport == "sse":
         async with sse_client(spec.url, headers=dict(spec.headers)) as (read, write):
-            yield _Watched(read, link), write
+            yield _EndWatchingStream(read, connection), write
         return
     timeout = httpx2.Timeout(30.0, read=None)  # deadlines are per call, above
     async with (
         httpx2.AsyncClient(headers=dict(spec.headers), timeout=timeout) as client,
         streamable_http_client(spec.url, http_client=client) as (read, write),
     ):
-        yield _Watched(read, link), write
+        yield _EndWatchingStream(read, connection), write
 
 
-class _Watched:
-    """A read stream that tells the link when it ends."""
+class _EndWatchingStream:
+    """A read stream that tells its connection when it ends."""
 
-    def __init__(self, inner: Any, link: Link) -> None:
+    def __init__(self, inner: Any, connection: UpstreamConnection) -> None:
         self._inner = inner
-        self._link = link
+        self._connection = connection
 
     @property
     def last_context(self) -> Any:
@@ -118,13 +118,13 @@ class _Watched:
         try:
             return await self._inner.receive()
         except (anyio.EndOfStream, anyio.ClosedResourceError):
-            self._link.ended.set()
+            self._connection.ended.set()
             raise
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
-    def __aiter__(self) -> _Watched:
+    def __aiter__(self) -> _EndWatchingStream:
         return self
 
     async def __anext__(self) -> Any:
@@ -133,7 +133,7 @@ class _Watched:
         except anyio.EndOfStream:
             raise StopAsyncIteration from None
 
-    async def __aenter__(self) -> _Watched:
+    async def __aenter__(self) -> _EndWatchingStream:
         await self._inner.__aenter__()
         return self
 
@@ -145,19 +145,19 @@ class _Watched:
 
 
 @asynccontextmanager
-async def _process_streams(spec: UpstreamSpec, link: Link, log_dir: Path) -> AsyncIterator[tuple[Any, Any]]:
+async def _process_streams(spec: UpstreamSpec, connection: UpstreamConnection, log_dir: Path) -> AsyncIterator[tuple[Any, Any]]:
     """Start the command in a process group of its own; leaving ends every member of the group."""
     stderr, start = _open_log(spec.name, log_dir)
-    link.stderr = (Path(stderr.name), start)
+    connection.stderr = (Path(stderr.name), start)
     with stderr:
         process = await anyio.open_process(
             [spec.command, *spec.args],
-            env={**get_default_environment(), **spec.env, NESTING: str(nesting() + 1)},
+            env={**get_default_environment(), **spec.env, DEPTH_VARIABLE: str(gateway_depth() + 1)},
             stderr=stderr,
             cwd=spec.cwd,
             start_new_session=True,
         )
-    link.pid = process.pid
+    connection.pid = process.pid
     # No await between here and the task group: a cancellation in the gap would leak the process.
     to_session, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     write, from_session = anyio.create_memory_object_stream[SessionMessage](0)
@@ -167,9 +167,9 @@ async def _process_streams(spec: UpstreamSpec, link: Link, log_dir: Path) -> Asy
             with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError, ConnectionError):
                 async for line in _lines(process):
                     await to_session.send(_parse(line))
-                link.at_end = True
-        link.exit_code = await _exit_code(process, _STOP_GRACE / 4)
-        link.ended.set()
+                connection.output_ended = True
+        connection.exit_code = await _exit_code(process, _STOP_GRACE / 4)
+        connection.ended.set()
 
     async def send() -> None:
         assert process.stdin is not None
@@ -188,9 +188,11 @@ async def _process_streams(spec: UpstreamSpec, link: Link, log_dir: Path) -> Asy
             yield read, write
         finally:
             with anyio.CancelScope(shield=True):
-                if link.at_end and not link.ended.is_set():  # the session heard of the end first: its reason is still due
-                    link.exit_code = await _exit_code(process, _STOP_GRACE / 4)
-                    link.ended.set()
+                if (
+                    connection.output_ended and not connection.ended.is_set()
+                ):  # the session heard of the end first: its reason is still due
+                    connection.exit_code = await _exit_code(process, _STOP_GRACE / 4)
+                    connection.ended.set()
                 await read.aclose()
                 await write.aclose()
                 await _stop(process)

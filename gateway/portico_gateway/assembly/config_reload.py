@@ -11,24 +11,24 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from portico_gateway.cli.options import Source
+from portico_gateway.config.workspace import ConfigSource
 from portico_gateway.errors import ConfigError
 from portico_gateway.policy.rules import Policy
-from portico_gateway.policy.tool_calls import Calls
+from portico_gateway.policy.tool_calls import ToolCalls
 
 log = logging.getLogger(__name__)
 
 
-async def follow(source: Source, calls: Calls, *, changes: AsyncIterator[Any] | None = None) -> None:
+async def follow_config(source: ConfigSource, tool_calls: ToolCalls, *, changes: AsyncIterator[Any] | None = None) -> None:
     """Apply the file anew whenever it changes, until cancelled. `changes` replaces the watch, for tests."""
     async for _ in changes if changes is not None else _watch(source.path):
         try:
             config, specs = source.read()
-            await calls.upstreams.replace(specs)
+            await tool_calls.upstreams.replace(specs)
         except ConfigError as error:
             log.warning("%s; the configuration stays as it was", error)
             continue
-        calls.use_policy(Policy(config.policy))
+        tool_calls.use_policy(Policy(config.policy))
         log.info("%s was read again: %d servers", source.path, len(specs))
 
 
