@@ -1,7 +1,7 @@
-"""One MCP server's life: started, listed, watched, and restarted with backoff when it ends.
+"""One MCP server's life: started, watched, and restarted with backoff when it ends.
 
-It owns the connection, the state that it is in and what went wrong with it, as a typed UpstreamError, and keeps the server's
-lists in the catalog up to date. It knows nothing of calls: `upstream.py` makes them on the client that it gives.
+It owns the connection, the state that it is in, and what went wrong with it, as a typed UpstreamError. `list_updates.py` reads
+what the server lists. It knows nothing of calls: `upstream.py` makes them on the client that it gives.
 """
 
 from __future__ import annotations
@@ -13,28 +13,27 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import anyio
 import mcp_types
 from mcp.client.client import Client
-from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import UpstreamDied, UpstreamError, UpstreamFault, UpstreamTimeout, UpstreamUnavailable, first_line
 from portico_gateway.upstreams.catalog import Catalog
-from portico_gateway.upstreams.listing import list_everything
+from portico_gateway.upstreams.connection import UpstreamConnection
+from portico_gateway.upstreams.list_updates import ListUpdates
 from portico_gateway.upstreams.server_requests import ServerRequests
-from portico_gateway.upstreams.transports import UpstreamConnection, open_transport
+from portico_gateway.upstreams.transports import open_transport
 
 log = logging.getLogger(__name__)
 
 FIRST_DELAY = 0.25  # seconds before the first restart, doubled up to LAST_DELAY
 LAST_DELAY = 30.0
 STABLE = 10.0  # a connection that lasted this long starts the backoff afresh
-REFRESH_PAUSE = 0.1  # between two readings of its lists: a server may announce a change with every reading
 _END_NOTICE = 1.0  # how long to wait for a dead server's exit code
 _CLIENT_INFO = mcp_types.Implementation(name="portico", version=importlib.metadata.version("portico-mcp"))
 # Exit codes that a restart can't mend: a usage error (as argparse and click report it), not executable, not found.
@@ -74,7 +73,7 @@ class Supervisor:
         self.protocol_version: str | None = None
         self.pid: int | None = None
         self.settled = anyio.Event()  # it was ready once, or its first start failed
-        self._catalog = catalog
+        self._lists = ListUpdates(spec, catalog)
         self._log_dir = log_dir
         self._server_requests = requests
         self._on_ready = on_ready
@@ -85,7 +84,6 @@ class Supervisor:
         self._ended = anyio.Event()
         self._changed = anyio.Event()
         self._wake = anyio.Event()
-        self._stale = anyio.Event()
 
     # -- life
 
@@ -146,22 +144,21 @@ class Supervisor:
                 mode=_MODES[self.spec.era],
                 cache=None,  # the catalog is the cache
                 client_info=_CLIENT_INFO,
-                message_handler=self._on_message,
+                message_handler=self._lists.on_message,
                 elicitation_callback=self._server_requests.elicitation,
                 sampling_callback=self._server_requests.sampling,
                 list_roots_callback=self._server_requests.roots,
             ) as client:
                 self.pid = connection.pid
                 self.protocol_version = client.protocol_version
-                self._catalog.put(self.spec.name, await list_everything(client))
+                await self._lists.read(client)
                 starting.deadline = math.inf
                 self._client, self.error = client, None
                 self.start_seconds = time.monotonic() - begun
                 self._on_ready()
                 self._enter(UpstreamState.READY)
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._listen, client)
-                    tasks.start_soon(self._refresh_when_stale, client)
+                    tasks.start_soon(self._lists.follow, client, connection)
                     await connection.ended.wait()
                     self._gone()
                     tasks.cancel_scope.cancel()
@@ -230,47 +227,6 @@ class Supervisor:
         if connection is self._connection:
             self._gone()
         return UpstreamDied(self.spec.name, f"{how} (in the middle of a call)")
-
-    # -- its lists
-
-    async def _on_message(self, message: Any) -> None:
-        """Change notifications of the handshake eras; newer servers tell through `_listen`."""
-        if isinstance(
-            message,
-            mcp_types.ToolListChangedNotification
-            | mcp_types.PromptListChangedNotification
-            | mcp_types.ResourceListChangedNotification,
-        ):
-            self._stale.set()
-
-    async def _listen(self, client: Client) -> None:
-        while True:
-            try:
-                async with client.listen(
-                    tools_list_changed=True, prompts_list_changed=True, resources_list_changed=True
-                ) as changes:
-                    self._stale.set()  # what changed between listing and listening
-                    async for _ in changes:
-                        self._stale.set()
-            except (ListenNotSupportedError, MCPError):
-                return
-            except SubscriptionLost:
-                pass
-            await anyio.sleep(1.0)
-
-    async def _refresh_when_stale(self, client: Client) -> None:
-        while True:
-            await self._stale.wait()
-            self._stale = anyio.Event()
-            try:
-                with anyio.fail_after(self.spec.call_timeout):
-                    self._catalog.put(self.spec.name, await list_everything(client))
-            except (MCPError, TimeoutError, ValidationError) as error:
-                level = (
-                    logging.DEBUG if self._connection.ended.is_set() else logging.WARNING
-                )  # its end is reported once, by `run`
-                log.log(level, "server %r: its lists could not be read again: %s", self.spec.name, first_line(error))
-            await anyio.sleep(REFRESH_PAUSE)
 
 
 def _root_cause(error: BaseException) -> BaseException:
