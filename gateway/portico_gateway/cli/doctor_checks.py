@@ -99,7 +99,7 @@ def _node() -> Check:
     return Check("Node", "ok", f"{ended.stdout.strip()} at {node}")
 
 
-async def server_checks(patience: float = 30.0) -> list[Check]:
+async def server_checks(timeout: float = 30.0) -> list[Check]:
     """Starts each of our servers over a small workspace, and says how long its first complete answer took."""
     from portico_gateway.config.server_spec import default_specs
     from portico_gateway.upstreams.supervision import UpstreamState
@@ -110,7 +110,7 @@ async def server_checks(patience: float = 30.0) -> list[Check]:
         folder = Path(name)
         for spec in default_specs(folder, db=[_workspace(folder)]):
             async with Upstreams([spec], log_dir=folder) as upstreams:  # one after the other, so that each figure is its own
-                (status,) = await upstreams.ready(patience)
+                (status,) = await upstreams.ready(timeout)
             if status.state is UpstreamState.READY and status.start_seconds is not None:
                 slow = status.start_seconds > START_GOAL
                 found = f"{status.tools} tools, up in {status.start_seconds:.2f} s"

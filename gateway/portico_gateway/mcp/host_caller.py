@@ -31,7 +31,7 @@ async def with_caller(
     ctx: Context,
     pending: PendingOperations,
     params: mcp_types.InputResponseRequestParams,
-    patience: float,
+    answer_timeout: float,
     operation: Operation,
 ) -> Any:
     """Run `operation(caller, progress)`; its result, or an InputRequiredResult where it asks a host of 2026-07-28 something."""
@@ -39,7 +39,7 @@ async def with_caller(
     capabilities = ctx.session.client_capabilities or mcp_types.ClientCapabilities()
     can_answer = capabilities.elicitation or capabilities.sampling or capabilities.roots
     if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
-        ask = _ask_by_request(ctx, patience) if can_answer and ctx.session.can_send_request else None
+        ask = _ask_by_request(ctx, answer_timeout) if can_answer and ctx.session.can_send_request else None
         return await operation(_caller(ctx, capabilities, ask), progress)
     if params.request_state is not None:
         return await pending.resume(params.request_state, _binding(ctx, params), params.input_responses or {}, progress)
@@ -79,11 +79,11 @@ def _session(ctx: Context) -> str:
     return ctx.request.headers.get("mcp-session-id", "") if ctx.request is not None else ""
 
 
-def _ask_by_request(ctx: Context, patience: float) -> AskHost:
+def _ask_by_request(ctx: Context, answer_timeout: float) -> AskHost:
     async def ask(request: mcp_types.InputRequest) -> mcp_types.InputResponse:
         # Related to the call, so that over HTTP the question travels on the call's own stream.
         metadata = ServerMessageMetadata(related_request_id=ctx.request_id)
-        return await ctx.session.send_request(request, _result_type(request), patience, metadata)
+        return await ctx.session.send_request(request, _result_type(request), answer_timeout, metadata)
 
     return ask
 

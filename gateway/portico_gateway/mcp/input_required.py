@@ -24,16 +24,16 @@ MAX_PENDING = 256  # suspended operations
 class PendingOperation:
     """One operation. `ask` and `progress` are for the operation itself, from whatever task."""
 
-    def __init__(self, binding: Binding, patience: float) -> None:
+    def __init__(self, binding: Binding, answer_timeout: float) -> None:
         self.binding = binding
         self.report: ProgressFnT | None = None  # of the host's latest request
-        self._patience = patience
+        self._answer_timeout = answer_timeout
         self._scope = anyio.CancelScope()
         self._changed = anyio.Event()
         self._requests: dict[str, mcp_types.InputRequest] = {}
         self._responses: dict[str, mcp_types.InputResponse] = {}
         self._answered = anyio.Event()
-        self._n_asked = 0
+        self._n_requests = 0
         self._outcome: tuple[Any, Exception | None] | None = None
 
     async def progress(self, progress: float, total: float | None, message: str | None) -> None:
@@ -42,16 +42,16 @@ class PendingOperation:
 
     async def ask(self, request: mcp_types.InputRequest) -> mcp_types.InputResponse:
         """Ask the host. Raises MCPError where no answer comes in time, or one of another kind."""
-        self._n_asked += 1
-        key = f"{request.method}-{self._n_asked}"
+        self._n_requests += 1
+        key = f"{request.method}-{self._n_requests}"
         self._requests[key] = request
         self._changed.set()
         try:
-            with anyio.fail_after(self._patience):
+            with anyio.fail_after(self._answer_timeout):
                 while key not in self._responses:
                     await self._answered.wait()
         except TimeoutError:
-            text = f"the host did not answer {request.method} within {self._patience:g} s"
+            text = f"the host did not answer {request.method} within {self._answer_timeout:g} s"
             raise MCPError(mcp_types.REQUEST_TIMEOUT, text) from None
         finally:
             self._requests.pop(key, None)
@@ -108,9 +108,9 @@ class PendingOperation:
 class PendingOperations:
     """All of one gateway. `run` must run beside the server."""
 
-    def __init__(self, patience: float = 300.0) -> None:
-        """An operation that has waited for an answer for `patience` seconds goes on without one."""
-        self._patience = patience
+    def __init__(self, answer_timeout: float = 300.0) -> None:
+        """An operation that has waited for an answer for `answer_timeout` seconds goes on without one."""
+        self._answer_timeout = answer_timeout
         self._tasks: TaskGroup | None = None
         self._suspended: dict[str, PendingOperation] = {}
 
@@ -133,7 +133,7 @@ class PendingOperations:
         self._suspended = {token: pending for token, pending in self._suspended.items() if not pending.ended}
         if len(self._suspended) >= MAX_PENDING:
             raise MCPError(mcp_types.INTERNAL_ERROR, f"{MAX_PENDING} calls wait for answers already; try again later")
-        pending = PendingOperation(binding, self._patience)
+        pending = PendingOperation(binding, self._answer_timeout)
         self._tasks.start_soon(pending.run, operation)
         return await self._next_result(pending, report)
 

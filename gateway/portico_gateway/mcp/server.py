@@ -73,8 +73,8 @@ class GatewayServer:
         self._background = background
         self._upstreams = upstreams
         self._tool_calls = tool_calls or ToolCalls(upstreams)
-        self._patience = self._tool_calls.policy.config.approval_seconds
-        self._pending = PendingOperations(self._patience)
+        self._answer_timeout = self._tool_calls.policy.config.approval_seconds
+        self._pending = PendingOperations(self._answer_timeout)
         self._catalog = upstreams.catalog
         self._own_tools = {own.tool.name: own for own in own_tools}
         self._list_timeout = list_timeout
@@ -110,7 +110,7 @@ class GatewayServer:
                 tasks.start_soon(self._background)
 
     async def _with_caller(self, ctx: Context, params: mcp_types.InputResponseRequestParams, operation: Operation) -> Any:
-        return await with_caller(ctx, self._pending, params, self._patience, operation)
+        return await with_caller(ctx, self._pending, params, self._answer_timeout, operation)
 
     # -- change notifications
 

@@ -88,9 +88,22 @@ class ToolCalls:
         finally:
             if self._audit is not None:
                 seconds = time.perf_counter() - started[1]
-                said = caller.name, caller.client, entry.server, name, arguments
-                self._audit.put(AuditRecord(started[0], *said, decision.verdict, decision.approval, seconds, result, failure))
-        return _stamped(result, decision)
+                self._audit.put(
+                    AuditRecord(
+                        started=started[0],
+                        caller=caller.name,
+                        client=caller.client,
+                        server=entry.server,
+                        tool=name,
+                        arguments=arguments,
+                        decision=decision.verdict,
+                        approval=decision.approval,
+                        seconds=seconds,
+                        result=result,
+                        failure=failure,
+                    )
+                )
+        return _with_decision(result, decision)
 
     async def _permit(self, entry: CatalogTool, arguments: dict[str, Any], caller: Caller, ruling: Ruling) -> Decision:
         if ruling.verdict is Verdict.DENY:
@@ -98,12 +111,12 @@ class ToolCalls:
         if ruling.verdict is Verdict.ALLOW:
             return Decision("allow")
         digest = call_digest(entry.name, arguments, self.policy.version)
-        said = caller.name, entry.name, arguments, digest, ruling.reason
-        record = self.approvals.ask(*said, fresh=caller.consent is not None)
+        fresh = caller.consent is not None
+        record = self.approvals.ask(caller.name, entry.name, arguments, digest, ruling.reason, fresh=fresh)
         if caller.consent is not None and record.channel is None:
             await self._ask(record, caller)
         if record.channel is None:
-            raise self._not_asked(record)
+            raise self._consent_required(record)
         if not self.approvals.use(record):
             raise ConsentRefused(entry.name)
         return Decision(record.channel, record.id)
@@ -119,7 +132,7 @@ class ToolCalls:
         except UnknownName:  # the answer took longer than a record lives
             raise ConsentRefused(record.tool) from None
 
-    def _not_asked(self, record: Approval) -> ConsentRequired:
+    def _consent_required(self, record: Approval) -> ConsentRequired:
         if not self._takes_approvals:
             how = 'this host can\'t ask for it; name the tool in "allow" under [policy] in portico.toml to allow it always'
             return ConsentRequired(record.tool, record.reason, how)
@@ -136,7 +149,7 @@ class ToolCalls:
             self._tainted.popitem(last=False)
 
 
-def _stamped(result: mcp_types.CallToolResult, decision: Decision) -> mcp_types.CallToolResult:
+def _with_decision(result: mcp_types.CallToolResult, decision: Decision) -> mcp_types.CallToolResult:
     if decision.approval is None:
         return result
     stamp = {"by": decision.verdict, "approval": decision.approval}

@@ -34,17 +34,17 @@ class UpstreamConnection:
             how = "closed its output"
         elif code < 0:
             with suppress(ValueError):
-                return self._with_last_words(f"was killed by {signal.Signals(-code).name}")
+                return self._with_last_line(f"was killed by {signal.Signals(-code).name}")
             how = f"was killed by signal {-code}"
         else:
             how = f"exited with code {code}"
-        return self._with_last_words(how)
+        return self._with_last_line(how)
 
-    def _with_last_words(self, how: str) -> str:
-        last = self.last_words()
+    def _with_last_line(self, how: str) -> str:
+        last = self.last_stderr_line()
         return f"{how}: {last}" if last else how
 
-    def last_words(self) -> str:
+    def last_stderr_line(self) -> str:
         """The last non-empty line of this process's stderr."""
         if self.stderr is None:
             return ""

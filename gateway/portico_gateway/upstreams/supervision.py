@@ -34,10 +34,10 @@ log = logging.getLogger(__name__)
 FIRST_DELAY = 0.25  # seconds before the first restart, doubled up to LAST_DELAY
 LAST_DELAY = 30.0
 STABLE = 10.0  # a connection that lasted this long starts the backoff afresh
-_END_NOTICE = 1.0  # how long to wait for a dead server's exit code
+_EXIT_CODE_TIMEOUT = 1.0  # how long to wait for a dead server's exit code
 _CLIENT_INFO = mcp_types.Implementation(name="portico", version=importlib.metadata.version("portico-mcp"))
 # Exit codes that a restart can't mend: a usage error (as argparse and click report it), not executable, not found.
-_HOPELESS_EXITS = {2, 126, 127}
+_PERMANENT_EXITS = {2, 126, 127}
 _MODES = {"auto": "auto", "legacy": "legacy", "modern": "2026-07-28"}
 
 
@@ -108,7 +108,7 @@ class Supervisor:
         try:
             while True:
                 begun = time.monotonic()
-                self._enter(UpstreamState.STARTING)
+                self._set_state(UpstreamState.STARTING)
                 try:
                     await self._connect()
                     error: UpstreamError = UpstreamDied(self.spec.name, self._connection.describe_end())
@@ -119,11 +119,11 @@ class Supervisor:
                 self._client = None
                 log.log(logging.DEBUG if str(error) == str(self.error) else logging.WARNING, "%s", error)
                 self.error = error
-                if self._is_hopeless():
-                    self._enter(UpstreamState.FAILED)
+                if self._is_permanent_failure():
+                    self._set_state(UpstreamState.FAILED)
                     return
                 delay = FIRST_DELAY if time.monotonic() - begun > STABLE else delay
-                self._enter(UpstreamState.RESTARTING)
+                self._set_state(UpstreamState.RESTARTING)
                 self._wake = anyio.Event()
                 with anyio.move_on_after(delay):
                     await self._wake.wait()
@@ -132,7 +132,7 @@ class Supervisor:
         finally:
             self._client = None
             if self.state is not UpstreamState.FAILED:
-                self._enter(UpstreamState.STOPPED)
+                self._set_state(UpstreamState.STOPPED)
 
     async def _connect(self) -> None:
         """Serve one connection until it ends. Raises where it can't be made."""
@@ -156,23 +156,24 @@ class Supervisor:
                 self._client, self.error = client, None
                 self.start_seconds = time.monotonic() - begun
                 self._on_ready()
-                self._enter(UpstreamState.READY)
+                self._set_state(UpstreamState.READY)
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._lists.follow, client, connection)
                     await connection.ended.wait()
-                    self._gone()
+                    self._disconnected()
                     tasks.cancel_scope.cancel()
         if starting.cancelled_caught:
             raise UpstreamTimeout(
-                self.spec.name, f"did not get ready within {self.spec.start_timeout:g} s{_last_words(connection.last_words())}"
+                self.spec.name,
+                f"did not get ready within {self.spec.start_timeout:g} s{_last_said(connection.last_stderr_line())}",
             )
 
-    def _gone(self) -> None:
+    def _disconnected(self) -> None:
         """From the moment that the connection ended no call may try it, though winding it down takes a while."""
         self._client = None
-        self._enter(UpstreamState.RESTARTING)
+        self._set_state(UpstreamState.RESTARTING)
 
-    def _enter(self, state: UpstreamState) -> None:
+    def _set_state(self, state: UpstreamState) -> None:
         self.state = state
         if state is not UpstreamState.STARTING:
             self.settled.set()
@@ -196,18 +197,18 @@ class Supervisor:
         where = f" at {spec.url}" if spec.url else ""
         return UpstreamUnavailable(name, f"can't be reached{where}: {first_line(cause)}")
 
-    def _is_hopeless(self) -> bool:
+    def _is_permanent_failure(self) -> bool:
         """Is a restart useless? Only judged of servers that never got ready: one that worked may work again."""
         if self.start_seconds is not None:
             return False
         spawned = self._connection.pid is not None
-        return (self.spec.transport == "stdio" and not spawned) or self._connection.exit_code in _HOPELESS_EXITS
+        return (self.spec.transport == "stdio" and not spawned) or self._connection.exit_code in _PERMANENT_EXITS
 
     # -- for calls
 
-    async def connected(self, patience: float) -> Connected:
-        """The client, waited for at most `patience` seconds while the server (re)starts. Raises UpstreamError."""
-        with anyio.move_on_after(patience):
+    async def connected(self, timeout: float) -> Connected:
+        """The client, waited for at most `timeout` seconds while the server (re)starts. Raises UpstreamError."""
+        with anyio.move_on_after(timeout):
             while self._client is None and self.state in (UpstreamState.STARTING, UpstreamState.RESTARTING):
                 self._wake.set()
                 await self._changed.wait()
@@ -217,15 +218,15 @@ class Supervisor:
             raise self.error.with_traceback(None) if self.error else UpstreamUnavailable(self.spec.name, f"is {self.state}")
         raise UpstreamUnavailable(self.spec.name, f"is still {self.state}" + (f". Last: {self.error}" if self.error else ""))
 
-    async def lost(self, connection: UpstreamConnection, error: Exception) -> UpstreamDied:
+    async def connection_lost(self, connection: UpstreamConnection, error: Exception) -> UpstreamDied:
         """A call found that its connection broke, with `error`: how it ended, with the exit code where there is one."""
-        with anyio.move_on_after(_END_NOTICE):
+        with anyio.move_on_after(_EXIT_CODE_TIMEOUT):
             if connection.pid is not None:
                 await connection.ended.wait()
         how = connection.describe_end() if connection.pid is not None else f"lost the connection: {first_line(error)}"
         connection.ended.set()
         if connection is self._connection:
-            self._gone()
+            self._disconnected()
         return UpstreamDied(self.spec.name, f"{how} (in the middle of a call)")
 
 
@@ -236,5 +237,5 @@ def _root_cause(error: BaseException) -> BaseException:
     return error
 
 
-def _last_words(words: str) -> str:
-    return f"; it last said: {words}" if words else ""
+def _last_said(line: str) -> str:
+    return f"; it last said: {line}" if line else ""

@@ -102,7 +102,7 @@ class Upstream:
         return result
 
     async def _lost(self, connected: Connected, error: Exception) -> UpstreamError:
-        died = await self.supervisor.lost(connected.connection, error)
+        died = await self.supervisor.connection_lost(connected.connection, error)
         self._failed(died)
         return died
 
