@@ -26,28 +26,28 @@ _FORMS = 'a tools/list answer, {"tools": [...]}, a list of tools, or a JSON Sche
 
 
 @dataclass(frozen=True, slots=True)
-class ToolList:
+class ToolsInput:
     """A tool list."""
 
     tools: tuple[Tool, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class JsonSchema:
+class SchemaInput:
     """One JSON Schema."""
 
     schema: Any
 
 
 @dataclass(frozen=True, slots=True)
-class GbnfText:
+class GbnfInput:
     """GBNF text and where it came from."""
 
     text: str
     name: str
 
 
-GrammarInput: TypeAlias = ToolList | JsonSchema | GbnfText
+GrammarInput: TypeAlias = ToolsInput | SchemaInput | GbnfInput
 
 
 def read_input(words: Sequence[str], *, timeout: float) -> GrammarInput:
@@ -57,12 +57,12 @@ def read_input(words: Sequence[str], *, timeout: float) -> GrammarInput:
         if word == "-":
             return recognize(sys.stdin.read(), "stdin")
         if word.startswith(("http://", "https://")):
-            return ToolList(_tools_of_server(word, (), timeout))
+            return ToolsInput(_tools_of_server(word, (), timeout))
         if Path(word).is_file() and (word.endswith((".json", ".gbnf")) or not os.access(word, os.X_OK)):
             return recognize(read_text(Path(word)), word)
         words = shlex.split(word)
     if words and shutil.which(words[0]):
-        return ToolList(_tools_of_server(words[0], words[1:], timeout))
+        return ToolsInput(_tools_of_server(words[0], words[1:], timeout))
     if words and len(words) > 1 and (words[0].startswith("-") or Path(words[0]).is_file()):
         raise click.UsageError(
             f"no such option, or no argument that belongs here: {words[0 if words[0].startswith('-') else 1]}"
@@ -83,12 +83,12 @@ def read_text(path: Path) -> str:
 def recognize(text: str, name: str) -> GrammarInput:
     """GBNF by its suffix or its `::=`; JSON otherwise."""
     if name.endswith(".gbnf"):
-        return GbnfText(text, name)
+        return GbnfInput(text, name)
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
         if "::=" in text:
-            return GbnfText(text, name)
+            return GbnfInput(text, name)
         raise click.UsageError(
             f"{name} is not JSON (line {error.lineno}, column {error.colno}: {error.msg}) and not GBNF"
         ) from None
@@ -99,9 +99,9 @@ def recognize(text: str, name: str) -> GrammarInput:
     if isinstance(data, dict) and "tools" in data:
         data = data["tools"]
     if isinstance(data, list):
-        return ToolList(tuple(_tool(item, index, name) for index, item in enumerate(data)))
+        return ToolsInput(tuple(_tool(item, index, name) for index, item in enumerate(data)))
     if isinstance(data, bool) or (isinstance(data, dict) and (_SCHEMA_KEYS & data.keys() or not data)):
-        return JsonSchema(data)
+        return SchemaInput(data)
     raise click.UsageError(f"{name} is {_kind(data)}, which is none of these: {_FORMS}")
 
 

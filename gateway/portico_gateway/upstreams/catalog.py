@@ -18,7 +18,7 @@ from portico_gateway.errors import UnknownName
 from portico_gateway.upstreams.names import inward_uri, namespaced, outward_uri
 
 ListKind: TypeAlias = Literal["tools", "prompts", "resources"]
-Listener: TypeAlias = Callable[[frozenset[ListKind]], None]
+CatalogListener: TypeAlias = Callable[[frozenset[ListKind]], None]
 _Entry = TypeVar("_Entry", "CatalogTool", "CatalogPrompt")
 
 
@@ -78,7 +78,7 @@ class Catalog:
 
     order: Sequence[str] = ()
     _listings: dict[str, ServerListing] = field(default_factory=dict, init=False)
-    _listeners: list[Listener] = field(default_factory=list, init=False)
+    _listeners: list[CatalogListener] = field(default_factory=list, init=False)
     tools: tuple[CatalogTool, ...] = field(default=(), init=False)
     prompts: tuple[CatalogPrompt, ...] = field(default=(), init=False)
     resources: tuple[CatalogResource, ...] = field(default=(), init=False)
@@ -114,7 +114,7 @@ class Catalog:
         for listener in list(self._listeners) if kinds else ():
             listener(frozenset(kinds))
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
+    def subscribe(self, listener: CatalogListener) -> Callable[[], None]:
         """Call `listener(kinds)` on every change; returns what ends it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
