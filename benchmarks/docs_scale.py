@@ -34,7 +34,7 @@ from mcp import Client
 from mcp.server.mcpserver import MCPServer
 
 import docs_pages
-from portico_servers.common.embed import shared
+from portico_servers.common.embeddings import shared_embedder
 from portico_servers.docs.server import build_server
 from report import percentile, table, write
 
@@ -144,7 +144,7 @@ async def ask(cache: Path) -> dict[str, Any]:
     async with Client(server) as client:
         while not (await _call(server, "list", {}))["complete"]:
             pass
-        shared().start().join()
+        shared_embedder().start().join()
         ready = time.perf_counter() - began
         cold = [await _timed(server, query) for _, query in asked]
         warm = [await _timed(server, query) for _, query in asked]

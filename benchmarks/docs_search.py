@@ -34,7 +34,7 @@ import docs_labels
 import docs_paraphrases
 from docs_labels import Term
 from docs_paraphrases import Paraphrase
-from portico_servers.common.embed import shared
+from portico_servers.common.embeddings import shared_embedder
 from portico_servers.docs.ingest.chunks import cut
 from portico_servers.docs.ingest.pages import Page, Section
 from portico_servers.docs.search import ranking
@@ -60,7 +60,7 @@ def main() -> None:
         name: Path(given[name]) if name in given else docs_labels.fetch(name, options.cache) for name in docs_labels.PACKAGES
     }
     labels = {name: docs_labels.terms(tree) for name, tree in trees.items()}
-    shared().embed(["warm"])
+    shared_embedder().embed(["warm"])
     figures: dict[str, Any] = {"labels": {name: docs_labels.digest(found) for name, found in labels.items()}}
     with tempfile.TemporaryDirectory() as temporary:
         if options.only in (None, "recall"):
@@ -124,7 +124,7 @@ def recall(trees: dict[str, Path], labels: dict[str, list[Term]], count: int, ca
 
 
 def _rankers(service: Service) -> dict[str, Ranker]:
-    store, vectors, embedder, counts = service.store, service.vectors, shared(), Frequencies()
+    store, vectors, embedder, counts = service.store, service.vectors, shared_embedder(), Frequencies()
 
     def bm25(weights: tuple[float, float, float, float]) -> Ranker:
         def ask(query: str) -> list[int]:

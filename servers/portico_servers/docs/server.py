@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,20 +13,20 @@ from anyio.from_thread import BlockingPortal
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.server.mcpserver.tools import Tool
 from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.shared.subscriptions import ResourceUpdated
 from mcp_types import (
     CallToolResult,
     InputRequiredResult,
     Resource,
-    ToolAnnotations,
 )
 from pydantic import AnyUrl, Field
 
-from portico_servers.common import cursor as cursors
-from portico_servers.common.notify import Notifier
+from portico_servers.common import cursors
+from portico_servers.common.list_changed import ListChangedNotifier
 from portico_servers.common.server import PorticoServer
+from portico_servers.common.tools import read_only_tool
+from portico_servers.common.version import package_version
 from portico_servers.docs.deadline import Bounded
 from portico_servers.docs.index.indexer import Listener
 from portico_servers.docs.index.models import Shelf
@@ -47,7 +46,6 @@ from portico_servers.docs.tools.results import (
     shown,
 )
 
-READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 _LIST_PAGE = 100
 _MAX_EVENTS = 100
 
@@ -160,7 +158,7 @@ def build_server(roots: Sequence[Path], *, cache_dir: Path | None = None, watch:
     service = Service(roots, cache_dir, watch=watch)
 
     bus = InMemorySubscriptionBus()
-    notifier = Notifier(bus)
+    notifier = ListChangedNotifier(bus)
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Any]) -> AsyncIterator[None]:
@@ -188,18 +186,20 @@ def build_server(roots: Sequence[Path], *, cache_dir: Path | None = None, watch:
         bounded,
         name="portico-docs",
         title="Documentation",
-        version=_version(),
+        version=package_version(),
         instructions="Local documentation: search finds passages, read opens one by its path#anchor, list shows what there is.",
         tools=[
-            _tool(
+            read_only_tool(
                 tools.search,
-                "Search documentation",
-                "Search documentation: guides, manuals, how to do something. How do I install, configure or use it? "
-                "What does the manual say? What are the requirements? Is there a guide? What changed in the latest version? "
-                "Which licence? Explain how it works.",
+                title="Search documentation",
+                description="Search documentation: guides, manuals, how to do something. How do I install, configure or "
+                "use it? What does the manual say? What are the requirements? Is there a guide? What changed in the latest "
+                "version? Which licence? Explain how it works.",
             ),
-            _tool(tools.read, "Read documentation", "Read a documentation page or section by its path."),
-            _tool(tools.list, "List documentation", "List documentation libraries and their pages."),
+            read_only_tool(
+                tools.read, title="Read documentation", description="Read a documentation page or section by its path."
+            ),
+            read_only_tool(tools.list, title="List documentation", description="List documentation libraries and their pages."),
         ],
         lifespan=lifespan,
         subscriptions=bus,
@@ -211,28 +211,8 @@ def build_server(roots: Sequence[Path], *, cache_dir: Path | None = None, watch:
     return server
 
 
-def _tool(function: Callable[..., Any], title: str, description: str) -> Tool:
-    tool = Tool.from_function(function, title=title, description=description, annotations=READ_ONLY)
-    _strip_titles(tool.parameters)
-    return tool
-
-
-def _strip_titles(schema: dict[str, Any]) -> None:
-    """pydantic's generated titles say the property's name again, at a cost in every host's prompt."""
-    schema.pop("title", None)
-    for value in schema.get("properties", {}).values():
-        value.pop("title", None)
-
-
 def _offset(cursor: str, *question: Any) -> int:
     try:
         return cursors.decode(cursor, *question)
     except cursors.BadCursor as error:
         raise ToolError(str(error)) from None
-
-
-def _version() -> str:
-    try:
-        return version("portico-mcp")
-    except PackageNotFoundError:
-        return "0"

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from portico_servers.common.embed import shared
+from portico_servers.common.embeddings import shared_embedder
 from portico_servers.docs.errors import IndexUnwritable, SourceError
 from portico_servers.docs.index.indexer import Indexer, Listener
 from portico_servers.docs.index.models import Shelf
@@ -42,9 +42,9 @@ class Service:
             raise SourceError(f"the index can't be kept in {cache}: {error}") from None
         self._shelves = self._local_shelves() if self.roots else None
         self.vectors = Vectors()
-        self.indexer = Indexer(self.store, self.vectors, shared(), watch=watch)
+        self.indexer = Indexer(self.store, self.vectors, shared_embedder(), watch=watch)
         ids = [s.id for s in self._shelves] if self._shelves is not None else None
-        self.library = Library(self.store, self.vectors, shared(), self.indexer.progress, ids)
+        self.library = Library(self.store, self.vectors, shared_embedder(), self.indexer.progress, ids)
         self._lock = threading.Lock()
         self._telling = threading.Lock()
         self._users: list[Listener | None] = []
@@ -55,7 +55,7 @@ class Service:
             with self._telling:
                 self._users.append(listener)
             if len(self._users) == 1:
-                shared().start()
+                shared_embedder().start()
                 self.indexer.start(self.library.shelves, Listener(self._pages_changed, self._shelves_changed))
 
     def stop(self, listener: Listener | None = None) -> None:

@@ -15,7 +15,7 @@ import pytest
 from mcp import Client, MCPError
 from mcp_types import PromptReference, ResourceTemplateReference
 
-from portico_servers.common.embed import shared
+from portico_servers.common.embeddings import shared_embedder
 from portico_servers.docs.server import build_server
 
 ERAS = ["legacy", "2026-07-28"]
@@ -23,7 +23,7 @@ ERAS = ["legacy", "2026-07-28"]
 
 @asynccontextmanager
 async def _client(docs: Path, tmp_path: Path, mode: Any = "auto") -> AsyncIterator[Client]:
-    shared().embed(["warm"])
+    shared_embedder().embed(["warm"])
     with anyio.fail_after(60):
         async with Client(build_server([docs], cache_dir=tmp_path / "cache", watch=False), mode=mode) as client:
             while not (await client.call_tool("list", {})).structured_content["complete"]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from portico_servers.common.embed import Embedder
+from portico_servers.common.embeddings import Embedder
 from portico_servers.docs.errors import DocsError, SourceError
 from portico_servers.docs.index.models import Shelf
 from portico_servers.docs.index.store import Store

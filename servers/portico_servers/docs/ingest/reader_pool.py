@@ -16,7 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
 
-from portico_servers.common.jail import Jail, NotFound
+from portico_servers.common.path_jail import Jail, NotFound
 from portico_servers.docs.errors import ReadError
 from portico_servers.docs.ingest.chunks import Passage, cut
 from portico_servers.docs.ingest.pages import Page

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
-from portico_servers.common.embed import Embedder
+from portico_servers.common.embeddings import Embedder
 from portico_servers.docs.errors import PageNotFound
 from portico_servers.docs.index.indexer import Progress
 from portico_servers.docs.index.models import Shelf, StoredPage, StoredPassage, StoredSection

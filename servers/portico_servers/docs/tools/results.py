@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mcp_types import CallToolResult, TextContent
+from mcp_types import CallToolResult
 from pydantic import BaseModel, Field
 
-from portico_servers.common.text import one_line
+from portico_servers.common.text_budget import one_line
+from portico_servers.common.tools import tool_result
 from portico_servers.docs.index.models import Shelf
 from portico_servers.docs.search.library import Found, Hit
 
@@ -84,7 +85,7 @@ class ListResult(BaseModel):
 
 
 def answer(text: str, result: BaseModel) -> CallToolResult:
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=result.model_dump(mode="json"))
+    return tool_result(text, result.model_dump(mode="json"))
 
 
 def doc_hit(hit: Hit) -> DocHit:
