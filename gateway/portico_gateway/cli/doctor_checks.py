@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from portico_gateway.model.installed import INSTALL_ENGINE, LIBRARIES
+from portico_servers.common.version import package_version
 
 START_GOAL = 1.5  # seconds until one of our servers has answered
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8", "neon", "asimd", "bf16", "i8mm")
@@ -39,7 +40,7 @@ class Check:
 def machine_checks() -> Iterator[Check]:
     """Everything that needs no process started."""
     yield Check("Python", "ok", f"{platform.python_version()} at {sys.executable}")
-    yield Check("portico", "ok", importlib.metadata.version("portico-mcp"))
+    yield Check("portico", "ok", package_version())
     yield _engine()
     yield Check("CPU", "ok", f"{os.cpu_count()} cores, {' '.join(cpu_flags()) or 'no vector extensions known'}")
     yield _memory()

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import os
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import click
 
 from portico_gateway.cli import exit_codes
 from portico_gateway.errors import ConfigError, GatewayError, UpstreamError
+from portico_servers.common.version import package_version
 
 # The one-liners of `portico --help`, kept here so that help imports no command. A test holds them against the commands' own.
 SUMMARIES = {
@@ -61,7 +61,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(importlib.metadata.version("portico-mcp"), prog_name="portico")
+@click.version_option(package_version(), prog_name="portico")
 def cli() -> None:
     """MCP servers for code, docs and databases behind a gateway with a local model built in.
 

@@ -6,7 +6,6 @@ upstreams that are still starting, then show what is up, and a change is announc
 
 from __future__ import annotations
 
-import importlib.metadata
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,6 +36,7 @@ from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.catalog import CatalogPrompt, ListKind
 from portico_gateway.upstreams.names import outward_uri
 from portico_gateway.upstreams.upstreams import Upstreams
+from portico_servers.common.version import package_version
 
 INSTRUCTIONS = (
     "Tools of several local MCP servers, named server__tool. Resources are behind portico://server/. "
@@ -85,7 +85,7 @@ class GatewayServer:
         self._catalog.subscribe(self._on_change)
         self.server: Server[Any] = Server(
             "portico",
-            version=importlib.metadata.version("portico-mcp"),
+            version=package_version(),
             title="Portico",
             instructions=INSTRUCTIONS,
             get_tool_input_schema=self._input_schema,

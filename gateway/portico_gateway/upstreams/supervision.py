@@ -7,7 +7,6 @@ what the server lists. It knows nothing of calls: `upstream.py` makes them on th
 from __future__ import annotations
 
 import enum
-import importlib.metadata
 import logging
 import math
 import time
@@ -28,6 +27,7 @@ from portico_gateway.upstreams.connection import UpstreamConnection
 from portico_gateway.upstreams.list_updates import ListUpdates
 from portico_gateway.upstreams.server_requests import ServerRequests
 from portico_gateway.upstreams.transports import open_transport
+from portico_servers.common.version import package_version
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ FIRST_DELAY = 0.25  # seconds before the first restart, doubled up to LAST_DELAY
 LAST_DELAY = 30.0
 STABLE = 10.0  # a connection that lasted this long starts the backoff afresh
 _EXIT_CODE_TIMEOUT = 1.0  # how long to wait for a dead server's exit code
-_CLIENT_INFO = mcp_types.Implementation(name="portico", version=importlib.metadata.version("portico-mcp"))
+_CLIENT_INFO = mcp_types.Implementation(name="portico", version=package_version())
 # Exit codes that a restart can't mend: a usage error (as argparse and click report it), not executable, not found.
 _PERMANENT_EXITS = {2, 126, 127}
 _MODES = {"auto": "auto", "legacy": "legacy", "modern": "2026-07-28"}
