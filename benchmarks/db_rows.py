@@ -28,7 +28,7 @@ from rich.progress import track
 
 from data.db_dev_samples import DEV_SAMPLES
 from data.db_samples import SAMPLES, Sample, write_sqlite
-from portico_engine import Engine, FinishReason, Request, SamplingParams, Tool, ToolCallPrior, find_model
+from portico_engine import FinishReason, Request, SamplingParams, Tool, ToolCallPrior, find_model, load_engine
 from portico_engine.grammar import NamedTool, compile_tool_calls
 from portico_gateway.agent.loop import CALL_FORM, SMALL, STRENGTH, STRENGTH_SMALL, SYSTEM
 from portico_gateway.agent.tool_host import embedder
@@ -78,7 +78,7 @@ class Asker:
     """The model in front of one database at a time."""
 
     def __init__(self, model: str | None) -> None:
-        self.engine = Engine.load(find_model(model))
+        self.engine = load_engine(find_model(model))
         self._hints = Hints(embedder().embed)
         self._strength = STRENGTH_SMALL if self.engine.info.parameters < SMALL else STRENGTH
         self._made = 0

@@ -23,9 +23,12 @@ from portico_engine.loading.model_path import find_model
 from portico_engine.request import Delta, FinishReason, ModelInfo, Prior, Request, SamplingParams, TokenPrior, Tool, Usage
 
 if TYPE_CHECKING:
-    from portico_engine.client import EngineClient, Load, Progress, Tokens, loader
+    from portico_engine.client import EngineClient, Tokens
     from portico_engine.engine import Engine
     from portico_engine.front.async_engine import AsyncEngine
+    from portico_engine.loading.engine_loader import EngineLoader, LoadProgress, engine_loader
+    from portico_engine.loading.load_engine import load_engine
+    from portico_engine.loading.options import LoadOptions
     from portico_engine.priors.text_prior import TextPrior
     from portico_engine.priors.tool_call_prior import CallPrior, ToolCallPrior
     from portico_engine.process.client import EngineProcess
@@ -36,9 +39,11 @@ _LAZY = {
     "Engine": "portico_engine.engine",
     "EngineClient": "portico_engine.client",
     "EngineProcess": "portico_engine.process.client",
-    "Load": "portico_engine.client",
-    "Progress": "portico_engine.client",
-    "loader": "portico_engine.client",
+    "EngineLoader": "portico_engine.loading.engine_loader",
+    "LoadOptions": "portico_engine.loading.options",
+    "LoadProgress": "portico_engine.loading.engine_loader",
+    "engine_loader": "portico_engine.loading.engine_loader",
+    "load_engine": "portico_engine.loading.load_engine",
     "Tokens": "portico_engine.client",
     "CallPrior": "portico_engine.priors.tool_call_prior",
     "Tokenizer": "portico_engine.text.tokenizer",
@@ -56,16 +61,17 @@ __all__ = [
     "EngineClient",
     "EngineDied",
     "EngineError",
+    "EngineLoader",
     "EngineProcess",
     "FinishReason",
     "GBNFSyntaxError",
     "GrammarError",
     "GrammarTooLarge",
-    "Load",
+    "LoadOptions",
+    "LoadProgress",
     "ModelError",
     "ModelInfo",
     "Prior",
-    "Progress",
     "Request",
     "RequestError",
     "SamplingParams",
@@ -77,8 +83,9 @@ __all__ = [
     "ToolCallPrior",
     "Unsatisfiable",
     "Usage",
+    "engine_loader",
     "find_model",
-    "loader",
+    "load_engine",
 ]
 
 

@@ -5,29 +5,10 @@ It owns the seam only. `AsyncEngine` implements it in a thread, `EngineProcess` 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence, Set
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import AsyncGenerator, Mapping, Sequence, Set
+from typing import Any, Protocol
 
 from portico_engine.request import Delta, ModelInfo, Request, Tool
-
-if TYPE_CHECKING:
-    from portico_engine.engine import Engine
-
-Progress = Callable[[str, float], None]  # (stage, fraction of it)
-Load = Callable[[Progress], "Engine"]  # blocks until the engine is there; raises EngineError where it can't be
-
-
-def loader(path: Path, **options: Any) -> Load:
-    """What loads the GGUF file at `path` with `Engine.load`'s options. It can be pickled, and has imported nothing yet."""
-    return partial(_load, path, options)
-
-
-def _load(path: Path, options: Mapping[str, Any], progress: Progress) -> Engine:
-    from portico_engine.engine import Engine
-
-    return Engine.load(path, progress=progress, **options)
 
 
 class Tokens(Protocol):

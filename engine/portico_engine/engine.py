@@ -1,12 +1,12 @@
 """The engine: requests in, deltas out, one step at a time.
 
 It owns the loop: schedule, run, mask, pick, accept, and how an answer ends. It knows the parts by their seams (Executor,
-Matcher) and nothing of MCP, HTTP, threads or torch. Not thread-safe: async_engine.py puts it on a thread of its own.
+Matcher) and nothing of MCP, HTTP, threads or torch. Not thread-safe: front/ puts it on a thread of its own, and loading/ makes one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Seq
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from portico_engine.executors.protocol import Executor
 from portico_engine.grammar.protocol import MatcherFactory
 from portico_engine.kv.block_pool import BlockPool
 from portico_engine.kv.cache import KVCache
+from portico_engine.kv.disk import DEFAULT_MAX_BYTES
 from portico_engine.kv.eviction import CostAware
 from portico_engine.kv.hashing import root_key
 from portico_engine.kv.offloader import Saver, open_tier
@@ -31,9 +32,6 @@ from portico_engine.sequence import Sequence, State
 from portico_engine.text.chat_template import ChatTemplate
 from portico_engine.text.detokenizer import IncrementalDetokenizer, StopStrings
 from portico_engine.text.tokenizer import Tokenizer
-
-Progress = Callable[[str, float], None]
-KV_DIR_BYTES = 1 << 30
 
 
 class Engine:
@@ -49,9 +47,9 @@ class Engine:
         grammars: MatcherFactory | None = None,
         check: bool = False,
         kv_dir: Path | None = None,
-        kv_dir_bytes: int = KV_DIR_BYTES,
+        kv_dir_bytes: int = DEFAULT_MAX_BYTES,
     ) -> None:
-        """`check` asserts all invariants whenever the engine falls idle. `kv_dir` and `kv_dir_bytes`: see `load`."""
+        """`check` asserts all invariants whenever the engine falls idle. `kv_dir` and `kv_dir_bytes`: see `LoadOptions`."""
         self.info = info
         self.tokenizer = tokenizer
         self._executor = executor
@@ -71,42 +69,6 @@ class Engine:
         self._step_seconds = 0.0
         self._generated = 0
         self._forced = 0
-
-    @classmethod
-    def load(
-        cls,
-        path: Path | str,
-        *,
-        executor: str = "auto",
-        context: int | None = None,
-        max_rows: int = 16,
-        kv_tokens: int | None = None,
-        kv_dir: Path | None = None,
-        kv_dir_bytes: int = KV_DIR_BYTES,
-        progress: Progress | None = None,
-    ) -> Engine:
-        """Load a GGUF file or a Hugging Face folder; blocks until it is ready. `progress(stage, fraction)` is called on this
-        thread.
-
-        `executor` "auto" takes torch on an NVIDIA GPU where there is one, else on the CPU, and llama.cpp for what torch has no
-        decoder or no memory for; "torch", "torch-cpu", "torch-cuda" and "llama_cpp" leave less choice. llama.cpp can crash a
-        process: it is for `EngineProcess`. `context` None takes the model's own, as far as memory allows. The KV of prefixes
-        that requests ask to `keep`, or that came again and again, survives this process in `kv_dir`, which grows to
-        `kv_dir_bytes`; None keeps nothing. Raises ModelError for a file that can't be run (UnsupportedModel where another
-        executor may), RequestError for an option that makes no sense.
-        """
-        from portico_engine.loading.load_engine import load_engine
-
-        return load_engine(
-            Path(path),
-            executor=executor,
-            context=context,
-            max_rows=max_rows,
-            kv_tokens=kv_tokens,
-            kv_dir=kv_dir,
-            kv_dir_bytes=kv_dir_bytes,
-            progress=progress,
-        )
 
     @property
     def chat_template(self) -> str:

@@ -10,10 +10,11 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from portico_engine.client import Load, Progress, Tokens
+from portico_engine.client import Tokens
 from portico_engine.engine import Engine
 from portico_engine.errors import EngineError
 from portico_engine.front.engine_thread import EngineThread
+from portico_engine.loading.engine_loader import EngineLoader, LoadProgress
 from portico_engine.request import Delta, ModelInfo, Request, Tool
 
 T = TypeVar("T")
@@ -33,7 +34,7 @@ class AsyncEngine:
         self._over = asyncio.Event()
 
     @classmethod
-    async def open(cls, load: Load, progress: Progress = lambda _stage, _fraction: None) -> AsyncEngine:
+    async def open(cls, load: EngineLoader, progress: LoadProgress = lambda _stage, _fraction: None) -> AsyncEngine:
         """Load and start; `aclose` ends it. `progress` is called on another thread."""
         return await cls(await asyncio.to_thread(load, progress)).__aenter__()
 

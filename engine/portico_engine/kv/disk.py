@@ -22,6 +22,7 @@ import numpy as np
 
 from portico_engine.kv.tier import Block
 
+DEFAULT_MAX_BYTES = 1 << 30
 _MAGIC = b"PORTIKV1"  # of this layout, and of what a block's content means: a decoder that computes otherwise needs another
 _SUFFIX, _UNFINISHED = ".kv", ".tmp"
 _STALE_SECONDS = 3600  # an unfinished file this old is a dead process's

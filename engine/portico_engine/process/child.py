@@ -24,6 +24,7 @@ from typing import Any, NoReturn
 from portico_engine.engine import Engine
 from portico_engine.errors import ChatTemplateError, EngineError
 from portico_engine.front.engine_thread import EngineThread
+from portico_engine.loading.engine_loader import EngineLoader
 from portico_engine.priors.tool_call_prior import CallPrior
 from portico_engine.process import messages
 from portico_engine.process.grammar_cache import Receiver
@@ -70,7 +71,7 @@ class Child:
         assert self._thread is not None, "nothing is asked before the engine is there"
         return self._thread
 
-    def _load(self, load: Callable[[Callable[[str, float], None]], Engine]) -> None:
+    def _load(self, load: EngineLoader) -> None:
         try:
             engine = load(lambda stage, fraction: self._send(messages.Loading(stage, fraction)))
             self._thread = EngineThread(engine, self._deliver, self._ended)

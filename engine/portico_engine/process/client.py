@@ -18,8 +18,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from portico_engine.client import Load, Progress, Tokens
+from portico_engine.client import Tokens
 from portico_engine.errors import ChatTemplateError, EngineDied, EngineError
+from portico_engine.loading.engine_loader import EngineLoader, LoadProgress
 from portico_engine.priors.tool_call_prior import CallPrior, ToolCallPrior
 from portico_engine.process import messages
 from portico_engine.process.exit_reason import describe, memory_kills
@@ -54,7 +55,7 @@ class EngineProcess:
         self._copying = asyncio.create_task(self._copy_stderr(), name="engine process's stderr")
 
     @classmethod
-    async def open(cls, load: Load, progress: Progress = lambda _stage, _fraction: None) -> EngineProcess:
+    async def open(cls, load: EngineLoader, progress: LoadProgress = lambda _stage, _fraction: None) -> EngineProcess:
         """Start a process that calls `load` (which must be picklable), and wait until the engine is there.
 
         Raises what `load` raises (EngineError, ImportError, MemoryError), and EngineDied where the process ends over it.
@@ -152,7 +153,7 @@ class EngineProcess:
         assert self._facts is not None, "open() returns when they are there"
         return self._facts
 
-    async def _load(self, load: Load, progress: Progress) -> None:
+    async def _load(self, load: EngineLoader, progress: LoadProgress) -> None:
         done: asyncio.Future[messages.Facts] = asyncio.get_running_loop().create_future()
         self._listening = asyncio.create_task(self._listen(done, progress), name="engine process")
         self._send(messages.Load(load, logging.getLogger().getEffectiveLevel()))
@@ -195,7 +196,7 @@ class EngineProcess:
         if self._end is None:
             self._writer.write(messages.encode(message))
 
-    async def _listen(self, loaded: asyncio.Future[messages.Facts], progress: Progress) -> None:
+    async def _listen(self, loaded: asyncio.Future[messages.Facts], progress: LoadProgress) -> None:
         """Tell what comes until the child ends; then tell that."""
         try:
             while True:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from portico_engine.client import Load as LoadFn
+from portico_engine.loading.engine_loader import EngineLoader
 from portico_engine.priors.tool_call_prior import CallPrior
 from portico_engine.process.lazy_prior import Split
 from portico_engine.request import Delta, ModelInfo, Request
@@ -31,7 +31,7 @@ Function: TypeAlias = Literal["render_chat", "tokenize", "score", "stats"]
 class Load(NamedTuple):
     """To the child, first of all: what makes the engine, and from which level on its log is wanted."""
 
-    load: LoadFn
+    load: EngineLoader
     log_level: int
 
 

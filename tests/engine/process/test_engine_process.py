@@ -26,10 +26,10 @@ from portico_engine import (
     Delta,
     EngineDied,
     EngineError,
+    EngineLoader,
     EngineProcess,
     FinishReason,
     GrammarError,
-    Load,
     ModelError,
     Request,
     RequestError,
@@ -49,7 +49,7 @@ def within(main: Coroutine[Any, Any, None]) -> None:
 
 
 @asynccontextmanager
-async def child(load: Load = loads.load_plain) -> AsyncIterator[EngineProcess]:
+async def child(load: EngineLoader = loads.load_plain) -> AsyncIterator[EngineProcess]:
     engine = await EngineProcess.open(load)
     try:
         yield engine
@@ -433,7 +433,9 @@ def test_closing_cancels_what_is_in_flight() -> None:
         (loads.load_crash, EngineDied, "signal 9"),
     ],
 )
-def test_what_loading_raises_is_raised_here_and_leaves_no_process(load: Load, error: type[Exception], said: str) -> None:
+def test_what_loading_raises_is_raised_here_and_leaves_no_process(
+    load: EngineLoader, error: type[Exception], said: str
+) -> None:
     async def main() -> None:
         before = {process.pid for process in psutil.Process().children()}
         with pytest.raises(error, match=said):
