@@ -20,15 +20,17 @@ from portico_engine.errors import (
     Unsatisfiable,
 )
 from portico_engine.loading.model_path import find_model
-from portico_engine.request import Delta, FinishReason, ModelInfo, Prior, Request, SamplingParams, TokenPrior, Tool, Usage
+from portico_engine.priors.protocol import Prior, TokenPrior
+from portico_engine.request import Delta, FinishReason, ModelInfo, Request, SamplingParams, Usage
+from portico_engine.tool import Tool
 
 if TYPE_CHECKING:
     from portico_engine.client import EngineClient, Tokens
     from portico_engine.engine import Engine
     from portico_engine.front.async_engine import AsyncEngine
-    from portico_engine.loading.engine_loader import EngineLoader, LoadProgress, engine_loader
+    from portico_engine.loading.engine_loader import EngineLoader, engine_loader
     from portico_engine.loading.load_engine import load_engine
-    from portico_engine.loading.options import LoadOptions
+    from portico_engine.loading.options import LoadOptions, LoadProgress
     from portico_engine.priors.text_prior import TextPrior
     from portico_engine.priors.tool_call_prior import CallPrior, ToolCallPrior
     from portico_engine.process.client import EngineProcess
@@ -41,7 +43,7 @@ _LAZY = {
     "EngineProcess": "portico_engine.process.client",
     "EngineLoader": "portico_engine.loading.engine_loader",
     "LoadOptions": "portico_engine.loading.options",
-    "LoadProgress": "portico_engine.loading.engine_loader",
+    "LoadProgress": "portico_engine.loading.options",
     "engine_loader": "portico_engine.loading.engine_loader",
     "load_engine": "portico_engine.loading.load_engine",
     "Tokens": "portico_engine.client",

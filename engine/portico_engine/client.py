@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence, Set
 from typing import Any, Protocol
 
-from portico_engine.request import Delta, ModelInfo, Request, Tool
+from portico_engine.request import Delta, ModelInfo, Request
+from portico_engine.tool import Tool
 
 
 class Tokens(Protocol):

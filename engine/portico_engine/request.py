@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from portico_engine.grammar.compiled import CompiledGrammar
+    from portico_engine.priors.protocol import Prior
 
 
 class FinishReason(enum.StrEnum):
@@ -19,7 +16,6 @@ class FinishReason(enum.StrEnum):
 
     STOP = "stop"
     LENGTH = "length"
-    TOOL_CALLS = "tool_calls"
     CANCELLED = "cancelled"
     ERROR = "error"
 
@@ -44,22 +40,6 @@ class SamplingParams:
     logit_bias: tuple[tuple[int, float], ...] = ()  # (token, added to its logit before anything else)
 
 
-class Prior(Protocol):
-    """A caller's belief about an answer, as plain data that can be pickled: it knows no vocabulary yet."""
-
-    def over(self, token_texts: Sequence[str]) -> TokenPrior:
-        """The belief for one answer in a vocabulary, whose tokens' texts these are by id."""
-        ...
-
-
-class TokenPrior(Protocol):
-    """A belief about what comes next, added to the logits of a constrained step before sampling. One answer's own."""
-
-    def bias(self, text: str, allowed: npt.NDArray[np.int64]) -> npt.NDArray[np.float32] | None:
-        """`text` is the completion so far, `allowed` the token ids allowed next [n]; returns what to add [n], or None."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Request:
     """One generation: a tokenized prompt and how to continue it."""
@@ -75,15 +55,6 @@ class Request:
     keep: int = 0  # tokens at the prompt's beginning whose KV shall survive a restart: instructions and tools
     pin: float = 0.0  # seconds that prompt and answer stay in memory before others, because their next turn is under way
     shown_tokens: frozenset[int] = frozenset()  # control tokens whose text belongs to the answer: a call's marker
-
-
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """A function that the model may call: the engine's own view of a tool, free of MCP and HTTP."""
-
-    name: str
-    description: str
-    parameters: dict[str, Any]  # JSON Schema, 2020-12 or draft-07
 
 
 @dataclass(frozen=True, slots=True)

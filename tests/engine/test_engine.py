@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -10,6 +8,7 @@ from tests.engine.fakes import EOS, fake_engine, run, solitary, tiny_tokenizer, 
 
 from portico_engine import ContextOverflow, FinishReason, Request, RequestError, SamplingParams
 from portico_engine.grammar.compiled import CompiledGrammar
+from portico_engine.priors.token_texts import TokenTexts
 
 
 def script(text: str) -> CompiledGrammar:
@@ -169,8 +168,8 @@ def test_a_prior_is_asked_where_the_grammar_leaves_a_choice_with_all_text_so_far
     asked: list[tuple[str, list[int]]] = []
 
     class Asked:
-        def over(self, token_texts: Sequence[str]) -> Asked:
-            assert token_texts == tiny_tokenizer().token_texts
+        def bind(self, vocabulary: TokenTexts) -> Asked:
+            assert vocabulary.texts == tiny_tokenizer().token_texts
             return self
 
         def bias(self, text: str, allowed: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:

@@ -14,8 +14,10 @@ from portico_engine.client import Tokens
 from portico_engine.engine import Engine
 from portico_engine.errors import EngineError
 from portico_engine.front.engine_thread import EngineThread
-from portico_engine.loading.engine_loader import EngineLoader, LoadProgress
-from portico_engine.request import Delta, ModelInfo, Request, Tool
+from portico_engine.loading.engine_loader import EngineLoader
+from portico_engine.loading.options import LoadProgress
+from portico_engine.request import Delta, ModelInfo, Request
+from portico_engine.tool import Tool
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)

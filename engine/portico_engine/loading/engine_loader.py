@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from portico_engine.loading.options import LoadOptions
+from portico_engine.loading.options import LoadOptions, LoadProgress
 
 if TYPE_CHECKING:
     from portico_engine.engine import Engine
 
-LoadProgress = Callable[[str, float], None]  # (stage, fraction of it)
 EngineLoader = Callable[[LoadProgress], "Engine"]  # blocks until the engine is there; raises EngineError where it can't be
 
 
@@ -34,5 +33,5 @@ class ModelLoader:
 
 
 def engine_loader(path: Path, **options: Any) -> ModelLoader:
-    """What loads the model at `path` with `load_engine`'s options (`LoadOptions`). Raises what `load_engine` raises for those."""
+    """What loads the model at `path` with these `LoadOptions`. Raises what `load_engine` raises for an option."""
     return ModelLoader(path, LoadOptions.from_keywords(options))

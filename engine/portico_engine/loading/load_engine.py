@@ -22,8 +22,7 @@ from portico_engine.executors.llama_cpp.executor import LlamaCppExecutor
 from portico_engine.executors.llama_cpp.library import has_llama_cpp, kv_bytes_per_token
 from portico_engine.executors.protocol import Capabilities, Executor
 from portico_engine.loading.device import Device, choose_device, memory_bytes
-from portico_engine.loading.engine_loader import LoadProgress
-from portico_engine.loading.options import MIN_CONTEXT, LoadOptions, choose_sizes
+from portico_engine.loading.options import MIN_CONTEXT, LoadOptions, LoadProgress, choose_sizes
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.request import ModelInfo
 from portico_engine.text.tokenizer import Tokenizer

@@ -5,7 +5,7 @@ It owns the options with their defaults and bounds, and how much KV memory allow
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from portico_engine.kv.disk import DEFAULT_MAX_BYTES
 
 EXECUTORS = ("auto", "torch", "torch-cpu", "torch-cuda", "llama_cpp")
 MIN_CONTEXT = 64
+LoadProgress = Callable[[str, float], None]  # (stage, fraction of it)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ It owns the arithmetic on text; it knows neither schemas nor retrieval (the call
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -19,7 +18,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from portico_engine.request import TokenPrior
+from portico_engine.priors.protocol import TokenPrior
+from portico_engine.priors.token_texts import TokenTexts
 
 OPEN_STRING = 256  # more allowed tokens than this: free text, not a choice between names
 MORE = -9.0  # nats for an array's every item but the first, and for an empty array
@@ -87,21 +87,20 @@ class ToolCallPrior:
     patience: int = 64
     strength: float = 1.0
 
-    def over(self, token_texts: Sequence[str]) -> TokenPrior:
+    def bind(self, vocabulary: TokenTexts) -> TokenPrior:
         """See `Prior`."""
-        return _ToolCallBias(self, token_texts)
+        return _ToolCallBias(self, vocabulary)
 
 
 class _ToolCallBias:
     """One answer's: it remembers how far it has read."""
 
-    def __init__(self, prior: ToolCallPrior, token_texts: Sequence[str]) -> None:
-        self._texts = token_texts
+    def __init__(self, prior: ToolCallPrior, vocabulary: TokenTexts) -> None:
+        self._vocabulary = vocabulary
         self._names = prior.names
         self._calls = prior.calls
         self._patience = prior.patience
         self._strength = prior.strength
-        self._ids, self._quotes = _index(token_texts)
         self._seen: tuple[str, JsonState] = ("", JsonState())
 
     def bias(self, text: str, allowed: npt.NDArray[np.int64]) -> npt.NDArray[np.float32] | None:
@@ -109,7 +108,7 @@ class _ToolCallBias:
         state = self._advance(text)
         before = self._potential(state)
         if len(allowed) <= OPEN_STRING:
-            after = [self._potential(self._feed(state, self._texts[token])) for token in allowed.tolist()]
+            after = [self._potential(self._feed(state, self._vocabulary.texts[token])) for token in allowed.tolist()]
             return self._strength * (np.asarray(after, np.float32) - np.float32(before))
         if state.string is None or state.is_key:
             return None
@@ -125,15 +124,15 @@ class _ToolCallBias:
                 rest = phrase[len(state.string) :]
                 # The longest token alone: shorter ones lead to spellings that the model has never seen.
                 for end in range(min(len(rest), LONGEST_TOKEN), 0, -1):
-                    found = [token for token in self._ids.get(rest[:end], ()) if token in place]
+                    found = [token for token in self._vocabulary.ids.get(rest[:end], ()) if token in place]
                     if found:
                         for token in found:
                             out[place[token]] = self._potential(self._feed(state, rest[:end])) - before
                         break
         over = max(0, len(state.string) - self._patience)
-        for token in self._quotes:
+        for token in self._vocabulary.with_quote:
             if (i := place.get(token)) is not None:
-                text = self._texts[token]
+                text = self._vocabulary.texts[token]
                 end_weight = EMPTY_STRING if text.startswith('"') and not state.string else HURRY * over
                 out[i] = self._potential(self._feed(state, text)) - before + end_weight
         return self._strength * out
@@ -340,20 +339,3 @@ def _below_arguments(path: str) -> str | None:
     if path == "arguments":
         return ""
     return path.removeprefix("arguments.") if path.startswith("arguments.") else None
-
-
-_INDEXES: dict[int, tuple[Sequence[str], dict[str, list[int]], list[int]]] = {}
-
-
-def _index(token_texts: Sequence[str]) -> tuple[dict[str, list[int]], list[int]]:
-    """Token ids by text, and those whose text has a quote; made once a vocabulary."""
-    found = _INDEXES.get(id(token_texts))
-    if found is None or found[0] is not token_texts:
-        ids: dict[str, list[int]] = defaultdict(list)
-        for i, text in enumerate(token_texts):
-            if text:
-                ids[text].append(i)
-        found = _INDEXES[id(token_texts)] = (token_texts, dict(ids), [i for i, text in enumerate(token_texts) if '"' in text])
-        while len(_INDEXES) > 4:
-            _INDEXES.pop(next(iter(_INDEXES)))
-    return found[1], found[2]

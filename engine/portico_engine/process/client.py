@@ -20,13 +20,15 @@ from typing import Any
 
 from portico_engine.client import Tokens
 from portico_engine.errors import ChatTemplateError, EngineDied, EngineError
-from portico_engine.loading.engine_loader import EngineLoader, LoadProgress
+from portico_engine.loading.engine_loader import EngineLoader
+from portico_engine.loading.options import LoadProgress
 from portico_engine.priors.tool_call_prior import CallPrior, ToolCallPrior
 from portico_engine.process import messages
 from portico_engine.process.exit_reason import describe, memory_kills
 from portico_engine.process.grammar_cache import Sender
 from portico_engine.process.lazy_prior import split
-from portico_engine.request import Delta, ModelInfo, Request, Tool
+from portico_engine.request import Delta, ModelInfo, Request
+from portico_engine.tool import Tool
 
 CLOSE_SECONDS = 12.0  # that the child gets to save what is to be kept; its disk gets 10
 _MODULE = "portico_engine.process.child"

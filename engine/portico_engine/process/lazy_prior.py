@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
+from portico_engine.priors.protocol import Prior
 from portico_engine.priors.tool_call_prior import CallPrior, ToolCallPrior
-from portico_engine.request import Prior
 
 
 class Split(NamedTuple):

@@ -16,7 +16,7 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from portico_engine.errors import ChatTemplateError
-from portico_engine.request import Tool
+from portico_engine.tool import Tool
 
 
 class ChatTemplate:

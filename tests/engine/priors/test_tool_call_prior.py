@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from portico_engine import CallPrior, TextPrior, ToolCallPrior
+from portico_engine.priors.token_texts import TokenTexts
 from portico_engine.priors.tool_call_prior import EMPTY_STRING, ITEM, MORE, OPEN_STRING
 
 PIECES = [
@@ -36,7 +37,7 @@ OPEN = '{"name":"code__search","arguments":{'
 
 
 def bias(text: str, *pieces: str) -> list[float]:
-    prior = ToolCallPrior(NAMES, {"code__search": CALL}).over(TEXTS)
+    prior = ToolCallPrior(NAMES, {"code__search": CALL}).bind(TokenTexts(TEXTS))
     found = prior.bias(text, np.array([TEXTS.index(p) for p in pieces]))
     assert found is not None
     return [float(x) for x in found]
@@ -82,7 +83,7 @@ def test_a_token_that_opens_another_item_counts_only_items_that_are_not_there_ye
 
 
 def test_a_free_string_follows_what_the_question_spells_out_and_is_not_left_empty() -> None:
-    prior = ToolCallPrior(NAMES, {"code__search": CALL}).over(TEXTS)
+    prior = ToolCallPrior(NAMES, {"code__search": CALL}).bind(TokenTexts(TEXTS))
     allowed = np.arange(len(TEXTS))
     found = prior.bias(OPEN + '"query":"', allowed)
     assert found is not None
@@ -92,8 +93,8 @@ def test_a_free_string_follows_what_the_question_spells_out_and_is_not_left_empt
 
 
 def test_strength_scales_every_opinion() -> None:
-    weak = ToolCallPrior(NAMES, {}).over(TEXTS).bias('{"name":"', np.array([1]))
-    strong = ToolCallPrior(NAMES, {}, strength=3.0).over(TEXTS).bias('{"name":"', np.array([1]))
+    weak = ToolCallPrior(NAMES, {}).bind(TokenTexts(TEXTS)).bias('{"name":"', np.array([1]))
+    strong = ToolCallPrior(NAMES, {}, strength=3.0).bind(TokenTexts(TEXTS)).bias('{"name":"', np.array([1]))
     assert weak is not None
     assert strong is not None
     assert strong[0] == 3 * weak[0]
@@ -105,7 +106,7 @@ def test_escaped_quotes_do_not_end_a_string() -> None:
 
 
 def test_among_whole_texts_a_token_gets_the_best_text_that_it_still_leads_to() -> None:
-    prior = TextPrior({"blue sky": 2.0, "blue": 1.0, "red": -1.0}).over(["blue", "red", " sky", "<end>"])
+    prior = TextPrior({"blue sky": 2.0, "blue": 1.0, "red": -1.0}).bind(TokenTexts(["blue", "red", " sky", "<end>"]))
     first, then = prior.bias("", np.array([0, 1])), prior.bias("blue", np.array([2, 3]))
     assert first is not None
     assert then is not None
@@ -136,7 +137,9 @@ START = '{"name":"t","arguments":{"kind":"'
 
 
 def deep(text: str, *pieces: str) -> list[float]:
-    found = ToolCallPrior({}, {"t": DEEP}).over(PAIRS).bias(START + text, np.array([PAIRS.index(p) for p in pieces]))
+    found = (
+        ToolCallPrior({}, {"t": DEEP}).bind(TokenTexts(PAIRS)).bias(START + text, np.array([PAIRS.index(p) for p in pieces]))
+    )
     assert found is not None
     return [round(float(x), 4) for x in found]
 
@@ -168,7 +171,7 @@ def test_numbers_and_null_are_weighed_as_they_are_written() -> None:
 
 def test_a_key_is_chosen_for_its_own_weight_whatever_its_values_weigh() -> None:
     call = CallPrior(keys={"": {"c": 1.0, "k": 2.0}}, values={"c": {"low": 50.0, "high": 0.0}})
-    prior = ToolCallPrior({}, {"t": call}).over(PAIRS)
+    prior = ToolCallPrior({}, {"t": call}).bind(TokenTexts(PAIRS))
     found = prior.bias('{"name":"t","arguments":{"', np.array([PAIRS.index(p) for p in "ck"]))
     assert found is not None
     assert found[0] == 0.0, "k may still come"

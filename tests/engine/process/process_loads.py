@@ -17,7 +17,7 @@ from tests.engine.fakes import INFO, fake_engine, tiny_tokenizer
 from tests.engine.tiny_model import CHAT_TEMPLATE
 
 from portico_engine import Engine, ModelError
-from portico_engine.loading.engine_loader import LoadProgress
+from portico_engine.loading.options import LoadProgress
 from portico_engine.plan import StepPlan
 
 
