@@ -1,4 +1,36 @@
-"""Portico's model engine: GGUF models, grammar-constrained decoding, paged KV. It knows neither MCP nor HTTP.
+"""Portico's model engine: grammar-constrained decoding over paged KV. It knows neither MCP nor HTTP.
+
+What is asked, and by whom:
+
+    request.py         a request, how to sample, and the events of its answer
+    tool.py            a tool as templates and grammars see it
+    request_checks.py  what a request must be to be accepted
+    client.py          EngineClient: what a program uses of a loaded model, wherever it runs
+    errors.py          what bad input raises, as a tree
+
+The loop, which sees tokens and never a tensor:
+
+    engine.py          schedule, run, mask, sample, accept; how an answer ends
+    scheduler.py       who runs in the next step
+    sequence.py        one request under way
+    plan.py            one step's work as values: what an executor is asked for and answers
+    constraints.py     a step's token masks, and what priors add
+    sampling.py        tokens from logits: the reference of every executor's sampler
+    scoring.py         log-probabilities of given continuations
+
+Rooms, each with a map of its own:
+
+    loading/           from a model on disk to an engine
+    text/              tokenizers, chat templates, streamed text
+    grammar/           tool lists, JSON Schemas and GBNF to a matcher
+    priors/            what a caller believes about an answer
+    kv/                blocks, the prefix index, eviction, tiers
+    executors/         run a plan: torch on CPU or CUDA, llama.cpp
+    models/            decoders of the model families
+    weights/           model files to tensors
+    kernels/           attention and quantized products, each beside its plain twin
+    front/             the engine for asyncio, on a thread of this process
+    process/           the engine in a child process
 
 Importing it loads no model library: what needs one is imported when it is first used.
 """
@@ -25,7 +57,7 @@ from portico_engine.request import Delta, FinishReason, ModelInfo, Request, Samp
 from portico_engine.tool import Tool
 
 if TYPE_CHECKING:
-    from portico_engine.client import EngineClient, Tokens
+    from portico_engine.client import EngineClient, VocabularyView
     from portico_engine.engine import Engine
     from portico_engine.front.async_engine import AsyncEngine
     from portico_engine.loading.engine_loader import EngineLoader, engine_loader
@@ -46,7 +78,7 @@ _LAZY = {
     "LoadProgress": "portico_engine.loading.options",
     "engine_loader": "portico_engine.loading.engine_loader",
     "load_engine": "portico_engine.loading.load_engine",
-    "Tokens": "portico_engine.client",
+    "VocabularyView": "portico_engine.client",
     "CallPrior": "portico_engine.priors.tool_call_prior",
     "Tokenizer": "portico_engine.text.tokenizer",
     "TextPrior": "portico_engine.priors.text_prior",
@@ -80,11 +112,11 @@ __all__ = [
     "TextPrior",
     "TokenPrior",
     "Tokenizer",
-    "Tokens",
     "Tool",
     "ToolCallPrior",
     "Unsatisfiable",
     "Usage",
+    "VocabularyView",
     "engine_loader",
     "find_model",
     "load_engine",

@@ -12,7 +12,7 @@ from portico_engine.request import Delta, ModelInfo, Request
 from portico_engine.tool import Tool
 
 
-class Tokens(Protocol):
+class VocabularyView(Protocol):
     """What is known of a vocabulary without asking the engine."""
 
     @property
@@ -39,7 +39,7 @@ class EngineClient(Protocol):
     def info(self) -> ModelInfo: ...
 
     @property
-    def tokens(self) -> Tokens: ...
+    def tokens(self) -> VocabularyView: ...
 
     @property
     def chat_template(self) -> str:

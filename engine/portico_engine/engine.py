@@ -1,8 +1,8 @@
 """The engine: requests in, deltas out, one step at a time.
 
-It owns the loop: schedule, run, mask, pick, accept, and how an answer ends. It knows the parts by their seams (Executor,
-Matcher) and nothing of MCP, HTTP, threads or torch, nor of who makes one (loading/). Not thread-safe: front/ puts it on a thread
-of its own.
+It owns the loop: schedule, run, mask, sample, accept, and how an answer ends. It knows the parts by their seams (Executor,
+Matcher) and nothing of MCP, HTTP, threads or torch, nor of who makes one (loading/). Not thread-safe: front/ puts it on a
+thread of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from portico_engine.constrain import constrain
+from portico_engine.constraints import constrain
 from portico_engine.errors import ChatTemplateError, RequestError
 from portico_engine.executors.protocol import Executor
 from portico_engine.grammar.protocol import MatcherFactory
@@ -155,10 +155,10 @@ class Engine:
             return deltas
         started = perf_counter()
         step = self._executor.submit(planned.plan)
-        mask = constrain(
+        constraints = constrain(
             planned, self.grammars if any(s.matcher for s in planned.sequences) else None, self._executor.caps.vocab_size
         )
-        sampled = step.finish(mask.bitmask, mask.bias)
+        sampled = step.finish(constraints.bitmask, constraints.bias)
         for i, (seq, row) in enumerate(zip(planned.sequences, planned.plan.rows, strict=True)):
             self._scheduler.computed(seq, len(row.tokens))
             if not row.want:

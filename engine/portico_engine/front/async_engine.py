@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from portico_engine.client import Tokens
+from portico_engine.client import VocabularyView
 from portico_engine.engine import Engine
 from portico_engine.errors import EngineError
 from portico_engine.front.engine_thread import EngineThread
@@ -61,7 +61,7 @@ class AsyncEngine:
         return self._engine.info
 
     @property
-    def tokens(self) -> Tokens:
+    def tokens(self) -> VocabularyView:
         return self._engine.tokenizer
 
     @property

@@ -2,7 +2,7 @@
 
 A block is free (no content), held (references), or cached (no references, but indexed content; the eviction policy's). It owns
 these states, what they mean for the tier below, and the index's life; it knows no sequences. Tensors are the executor's: what
-it must do is said in `ops`.
+it must do is said in `take_ops`.
 """
 
 from __future__ import annotations

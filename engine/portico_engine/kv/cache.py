@@ -244,8 +244,5 @@ class KVCache:
             assert len(table.keys) == table.computed // self.pool.block_tokens
             assert table.computed <= len(table.blocks) * self.pool.block_tokens
 
-    def tables(self) -> Iterable[BlockTable]:
-        return iter(self._tables)
-
     def _blocks_for(self, n_tokens: int) -> int:
         return -(-n_tokens // self.pool.block_tokens)

@@ -25,14 +25,14 @@ class RetainedPrefixes:
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self.clock = clock
+        self._clock = clock
         self._pins: set[_Pin] = set()
         self._by_block: dict[int, list[_Pin]] = {}
         self._by_last: dict[int, list[_Pin]] = {}
 
     def pin(self, blocks: Iterable[int], last: int, rest: Sequence[int], seconds: float) -> None:
         """Pin a conversation's blocks. `last` is the last full one of its prompt, `rest` the prompt's tokens behind that."""
-        now = self.clock()
+        now = self._clock()
         for over in [pin for pin in self._pins if pin.until <= now]:
             self._end(over)
         pin = _Pin(last, tuple(rest), now + seconds, set(blocks))
@@ -55,7 +55,7 @@ class RetainedPrefixes:
     def until(self, block: int) -> float | None:
         """When the last pin of a block ends, on `clock`; None where it has none that still holds."""
         end = max((pin.until for pin in self._by_block.get(block, ())), default=None)
-        return end if end is not None and end > self.clock() else None
+        return end if end is not None and end > self._clock() else None
 
     def forget(self, block: int) -> None:
         """The block's content is gone. What came before it stays pinned for its time: the conversation can still use that."""

@@ -27,7 +27,7 @@ from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.prepare import Prepared
 
 if TYPE_CHECKING:
-    from portico_engine import Tokens
+    from portico_engine import VocabularyView
 
 Json = dict[str, Any]
 
@@ -38,7 +38,7 @@ class Answer:
 
     prepared: Prepared
     model: str
-    tokens: Tokens
+    tokens: VocabularyView
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid.uuid4().hex}")
     created: int = field(default_factory=lambda: int(time.time()))
     content: list[str] = field(default_factory=list)
