@@ -63,8 +63,9 @@ if TYPE_CHECKING:
     from portico_engine.loading.engine_loader import EngineLoader, engine_loader
     from portico_engine.loading.load_engine import load_engine
     from portico_engine.loading.options import LoadOptions, LoadProgress
+    from portico_engine.priors.call_prior import CallPrior
     from portico_engine.priors.text_prior import TextPrior
-    from portico_engine.priors.tool_call_prior import CallPrior, ToolCallPrior
+    from portico_engine.priors.tool_call_prior import ToolCallPrior
     from portico_engine.process.client import EngineProcess
     from portico_engine.text.tokenizer import Tokenizer
 
@@ -79,7 +80,7 @@ _LAZY = {
     "engine_loader": "portico_engine.loading.engine_loader",
     "load_engine": "portico_engine.loading.load_engine",
     "VocabularyView": "portico_engine.client",
-    "CallPrior": "portico_engine.priors.tool_call_prior",
+    "CallPrior": "portico_engine.priors.call_prior",
     "Tokenizer": "portico_engine.text.tokenizer",
     "TextPrior": "portico_engine.priors.text_prior",
     "ToolCallPrior": "portico_engine.priors.tool_call_prior",

@@ -25,7 +25,7 @@ from portico_engine.engine import Engine
 from portico_engine.errors import ChatTemplateError, EngineError
 from portico_engine.front.engine_thread import EngineThread
 from portico_engine.loading.engine_loader import EngineLoader
-from portico_engine.priors.tool_call_prior import CallPrior
+from portico_engine.priors.call_prior import CallPrior
 from portico_engine.process import messages
 from portico_engine.process.grammar_cache import GrammarReceiver
 from portico_engine.process.lazy_prior import join_prior

@@ -22,7 +22,8 @@ from portico_engine.client import VocabularyView
 from portico_engine.errors import ChatTemplateError, EngineDied, EngineError
 from portico_engine.loading.engine_loader import EngineLoader
 from portico_engine.loading.options import LoadProgress
-from portico_engine.priors.tool_call_prior import CallPrior, ToolCallPrior
+from portico_engine.priors.call_prior import CallPrior
+from portico_engine.priors.tool_call_prior import ToolCallPrior
 from portico_engine.process import messages
 from portico_engine.process.exit_reason import describe_exit, memory_kills
 from portico_engine.process.grammar_cache import GrammarSender

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
+from portico_engine.priors.call_prior import CallPrior
 from portico_engine.priors.protocol import Prior
-from portico_engine.priors.tool_call_prior import CallPrior, ToolCallPrior
+from portico_engine.priors.tool_call_prior import ToolCallPrior
 
 
 class SplitPrior(NamedTuple):

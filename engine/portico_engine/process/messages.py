@@ -16,7 +16,7 @@ from operator import attrgetter
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from portico_engine.loading.engine_loader import EngineLoader
-from portico_engine.priors.tool_call_prior import CallPrior
+from portico_engine.priors.call_prior import CallPrior
 from portico_engine.process.grammar_cache import PackedGrammar
 from portico_engine.process.lazy_prior import SplitPrior
 from portico_engine.request import Delta, ModelInfo, Request

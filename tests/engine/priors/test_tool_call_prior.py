@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from portico_engine import CallPrior, TextPrior, ToolCallPrior
+from portico_engine import CallPrior, ToolCallPrior
+from portico_engine.priors.call_prior import ITEM
 from portico_engine.priors.token_texts import TokenTexts
-from portico_engine.priors.tool_call_prior import EMPTY_STRING, ITEM, MORE, OPEN_STRING
+from portico_engine.priors.tool_call_prior import EMPTY_STRING, MORE, OPEN_STRING
 
 PIECES = [
     "code__",
@@ -103,16 +104,6 @@ def test_strength_scales_every_opinion() -> None:
 def test_escaped_quotes_do_not_end_a_string() -> None:
     escaped = r'{"name":"code__search","arguments":{"query":"say \"hi\" ","'
     assert bias(escaped, "kind")[0] - bias(escaped, "limit")[0] == 15.0
-
-
-def test_among_whole_texts_a_token_gets_the_best_text_that_it_still_leads_to() -> None:
-    prior = TextPrior({"blue sky": 2.0, "blue": 1.0, "red": -1.0}).bind(TokenTexts(["blue", "red", " sky", "<end>"]))
-    first, then = prior.bias("", np.array([0, 1])), prior.bias("blue", np.array([2, 3]))
-    assert first is not None
-    assert then is not None
-    assert first.tolist() == [0.0, -3.0]
-    assert then.tolist() == [0.0, -1.0]
-    assert prior.bias("green", np.array([0])) is None
 
 
 PAIRS = ["{", "}", "[", "]", ",", '"', ":", "7", "75", "8", "null", "w", "c", "k", "low", "high", '"}', '"},{"', "},", "},{"]
