@@ -156,3 +156,8 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def script(text: str) -> CompiledGrammar:
+    """A grammar for `ScriptMatcher`."""
+    return CompiledGrammar(lark=text)
