@@ -23,7 +23,7 @@ import torch
 
 from llama_reference import LlamaCpp
 from portico_engine import SamplingParams, find_model
-from portico_engine.executors.torch.cpu import TorchCPUExecutor
+from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.loading.load_engine import import_torch
 from portico_engine.plan import Row, StepPlan
 from portico_engine.sampling import Draw

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from portico_engine import Engine, Request, SamplingParams, Tool, find_model
-from portico_engine.executors.torch.cuda import TorchCUDAExecutor
+from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
 from portico_engine.grammar import compile_tool_calls
 from portico_engine.plan import Row, StepPlan, blocks_for
 from portico_engine.sampling import Draw

@@ -20,7 +20,7 @@ import torch
 
 from llama_reference import LlamaCpp
 from portico_engine import Engine, ModelInfo, Request, SamplingParams, find_model
-from portico_engine.executors.torch.cpu import TorchCPUExecutor
+from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.plan import Row, StepPlan
 from portico_engine.text.tokenizer import Tokenizer
 from portico_engine.weights.gguf_file import GGUFFile

@@ -18,9 +18,9 @@ from gguf import GGMLQuantizationType as Q
 from torch import Tensor
 
 from engine_gpu import read_bandwidth
-from portico_engine.kernels.quantized import product
 from portico_engine.kernels.quantized_layout import TILE_COLUMNS, TILE_ROWS, Packed
-from portico_engine.weights.blocks import FORMATS
+from portico_engine.kernels.quantized_matmul import product
+from portico_engine.quantization.block_formats import FORMATS
 from report import table, write
 
 SHAPES = {"gate_up": (28672, 4096), "down": (4096, 14336), "qkv": (6144, 4096), "out": (4096, 4096)}

@@ -11,7 +11,7 @@ import pytest
 
 from llama_reference import LlamaCpp
 from portico_engine import Engine, FinishReason, Request, SamplingParams, Tool
-from portico_engine.executors.torch.cpu import TorchCPUExecutor
+from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.grammar import compile_tool_calls
 from portico_engine.plan import Row, StepPlan
 

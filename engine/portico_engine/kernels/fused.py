@@ -10,8 +10,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from portico_engine.linear.cpu_linear import Product
 from portico_engine.plan import BLOCK_TOKENS
-from portico_engine.weights.linear import Product
 
 
 @triton.jit

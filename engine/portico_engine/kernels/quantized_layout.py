@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from portico_engine.weights.blocks import Affine
+from portico_engine.quantization.block_formats import Affine
 
 TILE_ROWS, TILE_COLUMNS = 16, 128
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from portico_engine.linear.cpu_linear import Product
 from portico_engine.plan import BLOCK_TOKENS
-from portico_engine.weights.linear import Product
 
 _EXACT = 32  # likeliest tokens whose logits are exact
 

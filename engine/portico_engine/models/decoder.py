@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from portico_engine.kernels import reference
+from portico_engine.linear.cpu_linear import Product
 from portico_engine.models.config import DecoderConfig
+from portico_engine.models.decoder_weights import DecoderWeights, ExpertsWeights, GatedWeights, LayerWeights
 from portico_engine.models.experts import mixture
 from portico_engine.models.rotary import rotary_tables
-from portico_engine.weights.decoder_weights import DecoderWeights, ExpertsWeights, GatedWeights, LayerWeights
-from portico_engine.weights.linear import Product
 
 
 class Attend(Protocol):

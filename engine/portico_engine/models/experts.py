@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from portico_engine.models.config import ExpertsConfig
-from portico_engine.weights.decoder_weights import ExpertsWeights, GatedWeights
+from portico_engine.models.decoder_weights import ExpertsWeights, GatedWeights
 
 Gated = Callable[[GatedWeights, Tensor], Tensor]  # x bf16 [n, hidden] -> bf16 [n, hidden]
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from portico_engine.kernels.quantized_layout import pack, unpack
-from portico_engine.weights.blocks import FORMATS, Affine, bits_per_weight
+from portico_engine.quantization.block_formats import FORMATS, Affine, bits_per_weight
 
 
 def random_matrix(bits: int, zero: int, group: int, *, offsets: bool, n_out: int, n_in: int) -> Affine:

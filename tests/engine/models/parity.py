@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from llama_reference import LlamaCpp
-from portico_engine.executors.torch.cpu import TorchCPUExecutor
+from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.plan import Row, StepPlan
 from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.hugging_face import HuggingFaceFolder

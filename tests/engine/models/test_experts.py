@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from portico_engine.linear.cpu_linear import Linear
 from portico_engine.models.config import ExpertsConfig
+from portico_engine.models.decoder_weights import ExpertsWeights, GatedWeights
 from portico_engine.models.experts import mixture, route
-from portico_engine.weights.decoder_weights import ExpertsWeights, GatedWeights
-from portico_engine.weights.linear import Linear
 
 HIDDEN, SIZE = 32, 16
 

@@ -18,7 +18,7 @@ from tests.engine.tiny_model import write_tiny_llama
 
 from portico_engine import Engine, EngineDied, EngineProcess, ModelError, Request, SamplingParams, loader
 from portico_engine.executors.llama_cpp.executor import LlamaCppExecutor
-from portico_engine.executors.torch.cpu import TorchCPUExecutor
+from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.plan import Copy, Drop, Load, Row, Save, StepPlan
 from portico_engine.sampling import Draw
 from portico_engine.weights.gguf_file import GGUFFile

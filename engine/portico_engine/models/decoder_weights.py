@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from portico_engine.weights.linear import Product
+from portico_engine.linear.cpu_linear import Product
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from portico_engine.errors import ModelError
+from portico_engine.linear.cpu_linear import GROUP, Codes, Linear, Product
 from portico_engine.models.config import DecoderConfig, ExpertsConfig
-from portico_engine.weights.blocks import FORMATS, Affine, eight_bit, is_quantized, nothing, passes, unpack
-from portico_engine.weights.decoder_weights import DecoderWeights, ExpertsWeights, GatedWeights, LayerWeights
-from portico_engine.weights.linear import GROUP, Codes, Linear, Product
+from portico_engine.models.decoder_weights import DecoderWeights, ExpertsWeights, GatedWeights, LayerWeights
+from portico_engine.quantization.block_formats import FORMATS, Affine, eight_bit, is_quantized, nothing, passes, unpack
 from portico_engine.weights.model_file import ModelFile
 
 Progress = Callable[[str, float], None]

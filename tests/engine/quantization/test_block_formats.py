@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from portico_engine.weights.blocks import FORMATS, Affine, eight_bit, passes, unpack
-from portico_engine.weights.linear import GROUP
+from portico_engine.linear.cpu_linear import GROUP
+from portico_engine.quantization.block_formats import FORMATS, Affine, eight_bit, passes, unpack
 
 Q = gguf.GGMLQuantizationType
 WITH_MINIMUM = (Q.Q4_1, Q.Q5_1, Q.Q4_K, Q.Q5_K)  # two float16 at their start

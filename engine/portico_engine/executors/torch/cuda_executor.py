@@ -19,15 +19,15 @@ from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.protocol import BlockStore, Capabilities
 from portico_engine.executors.torch.batch import targets, wanted
 from portico_engine.executors.torch.cuda_attention import SHORT, Batch, DeviceKV, MixedAttention, PagedAttention
-from portico_engine.executors.torch.sampling import Ask, pick_batch
+from portico_engine.executors.torch.sampler import Ask, pick_batch
 from portico_engine.grammar.protocol import Bitmask
 from portico_engine.kernels import fused
 from portico_engine.models.config import DecoderConfig, read_config
+from portico_engine.models.cuda_weight_loader import CudaReader
 from portico_engine.models.decoder import Decoder
+from portico_engine.models.weight_loader import Progress
 from portico_engine.plan import BLOCK_TOKENS, Bias, Row, Sampled, StepPlan, blocks_for
 from portico_engine.sampling import Pick, TopLogprobs
-from portico_engine.weights.loader import Progress
-from portico_engine.weights.loader_cuda import CudaReader
 from portico_engine.weights.model_file import ModelFile
 
 _SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256)  # tokens of a step that graphs are captured for

@@ -7,7 +7,7 @@ import pytest
 from tests.engine.fakes import Shelf
 
 from portico_engine import SamplingParams
-from portico_engine.executors.torch.cpu import TorchCPUExecutor
+from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.plan import Copy, Load, Row, Save, StepPlan
 from portico_engine.sampling import Draw
 from portico_engine.weights.gguf_file import GGUFFile

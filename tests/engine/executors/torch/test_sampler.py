@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from portico_engine import SamplingParams
-from portico_engine.executors.torch.sampling import Ask, pick_batch
+from portico_engine.executors.torch.sampler import Ask, pick_batch
 from portico_engine.sampling import Draw, Pick, pick, unpack_mask
 
 VOCAB = 1000

@@ -9,9 +9,9 @@ pytest.importorskip("cuda.bindings")
 
 from tests.engine.kernels.test_quantized_layout import random_matrix
 
-from portico_engine.kernels import quantized
+from portico_engine.kernels import quantized_matmul
 from portico_engine.kernels.quantized_layout import Packed, pack, unpack
-from portico_engine.weights.blocks import FORMATS
+from portico_engine.quantization.block_formats import FORMATS
 
 DEVICE = "cuda"
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
@@ -35,7 +35,7 @@ def test_a_product_is_that_of_the_matrix(kind: int, n_out: int, n_in: int) -> No
         x = torch.randn(n, n_in, device=DEVICE).to(BF16)
         for dtype in (BF16, torch.float32):
             wider = torch.full((n, n_out + 16), 7.0, dtype=dtype, device=DEVICE)
-            quantized.product(x, packed, wider[:, 8:-8], bias)
+            quantized_matmul.product(x, packed, wider[:, 8:-8], bias)
             expected = x.float() @ matrix.T + bias.float()
             assert (wider[:, 8:-8].float() - expected).norm() < 0.01 * expected.norm()
             assert (wider[:, :8] == 7).all()
@@ -48,5 +48,5 @@ def test_rows_are_those_of_the_matrix(kind: int, n_out: int, n_in: int) -> None:
     packed = packed_matrix(kind, n_out, n_in)
     matrix = unpack(packed).values().to(BF16)
     indices = torch.tensor([n_out - 1, 0, 17, 17], dtype=torch.int32, device=DEVICE)
-    torch.testing.assert_close(quantized.rows(packed, indices), matrix[indices.long()])
-    torch.testing.assert_close(quantized.slice_of(packed, 3, n_out - 4), matrix[3:-1])
+    torch.testing.assert_close(quantized_matmul.rows(packed, indices), matrix[indices.long()])
+    torch.testing.assert_close(quantized_matmul.slice_of(packed, 3, n_out - 4), matrix[3:-1])

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from portico_engine.kernels.cuda_source import Module
+from portico_engine.kernels.cuda_module import Module
 from portico_engine.kernels.quantized_layout import TILE_COLUMNS, TILE_ROWS, Packed
 
 _CUDA = Path(__file__).with_name("cuda")

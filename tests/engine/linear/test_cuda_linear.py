@@ -10,8 +10,8 @@ pytest.importorskip("cuda.bindings")
 from tests.engine.kernels.test_quantized_layout import random_matrix
 
 from portico_engine.kernels.quantized_layout import Packed, pack, unpack
-from portico_engine.weights import linear_cuda
-from portico_engine.weights.linear_cuda import QuantizedLinear
+from portico_engine.linear import cuda_linear
+from portico_engine.linear.cuda_linear import QuantizedLinear
 
 DEVICE = "cuda"
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
@@ -26,7 +26,7 @@ def packed(bits: int, zero: int, group: int, *, offsets: bool, n_out: int) -> Pa
 
 @pytest.mark.parametrize("copy", [False, True], ids=["codes alone", "with a copy"])
 def test_a_product_of_several_formats_is_that_of_the_stacked_matrices(copy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear_cuda, "_SLICE", 1024 * N_IN)
+    monkeypatch.setattr(cuda_linear, "_SLICE", 1024 * N_IN)
     parts = [packed(4, 0, 32, offsets=True, n_out=2064), packed(6, 32, 16, offsets=False, n_out=272)]
     bias = torch.randn(2336, device=DEVICE).to(BF16)
     linear = QuantizedLinear(parts, bias, copy=copy)

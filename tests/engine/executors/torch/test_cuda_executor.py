@@ -10,7 +10,7 @@ import torch
 from tests.engine.fakes import Shelf
 
 from portico_engine import Engine, ModelError, Request, SamplingParams
-from portico_engine.executors.torch.cpu import TorchCPUExecutor
+from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.plan import Copy, Load, Row, Save, StepPlan
 from portico_engine.sampling import Draw
 from portico_engine.weights.gguf_file import GGUFFile
@@ -22,7 +22,7 @@ PROMPT = tuple(int(t) for t in np.random.default_rng(1).integers(3, 260, 70))
 
 
 def load(path: Path, **options: bool) -> object:
-    from portico_engine.executors.torch.cuda import TorchCUDAExecutor
+    from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
 
     return TorchCUDAExecutor.load(GGUFFile(path), context_length=128, kv_tokens=512, max_rows=8, **options)
 

@@ -14,7 +14,7 @@ from gguf import GGML_QUANT_SIZES
 from gguf import GGMLQuantizationType as Q
 from torch import Tensor
 
-from portico_engine.weights.linear import GROUP, Codes
+from portico_engine.linear.cpu_linear import GROUP, Codes
 
 
 class Affine(NamedTuple):

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from portico_engine.kernels import quantized
+from portico_engine.kernels import quantized_matmul
 from portico_engine.kernels.quantized_layout import Packed
-from portico_engine.weights.linear import Linear
+from portico_engine.linear.cpu_linear import Linear
 
 _KERNEL_ROWS = 192  # up to so many the kernels are faster than slices, although they read the codes anew for each 64
 _BESIDE_COPY, _SMALL_BESIDE_COPY = 64, 16  # up to so many they are faster than cuBLAS
@@ -48,7 +48,7 @@ class QuantizedLinear:
         if copy:
             small = sum(part.n_out * part.n_in for part in parts) <= _SMALL
             self._kernel_rows = _SMALL_BESIDE_COPY if small else _BESIDE_COPY
-            self._copy = CudaLinear(torch.cat([quantized.slice_of(part, 0, part.n_out) for part in parts]), bias)
+            self._copy = CudaLinear(torch.cat([quantized_matmul.slice_of(part, 0, part.n_out) for part in parts]), bias)
 
     @property
     def has_codes(self) -> bool:
@@ -74,11 +74,11 @@ class QuantizedLinear:
 
     def rows(self, indices: Tensor) -> Tensor:
         (part,) = self.parts
-        return quantized.rows(part, indices)
+        return quantized_matmul.rows(part, indices)
 
     def _product(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         out = torch.empty(x.shape[0], self._places[-1].stop, dtype=dtype, device=x.device)
-        run = quantized.product if x.shape[0] <= self._kernel_rows else _by_slices
+        run = quantized_matmul.product if x.shape[0] <= self._kernel_rows else _by_slices
         for part, place in zip(self.parts, self._places, strict=True):
             run(x, part, out[:, place], None if self._bias is None else self._bias[place])
         return out
@@ -88,7 +88,7 @@ def _by_slices(x: Tensor, matrix: Packed, out: Tensor, bias: Tensor | None) -> N
     step = max(1, _SLICE // matrix.n_in // _SLICE_ROWS) * _SLICE_ROWS
     for first in range(0, matrix.n_out, step):
         n = min(step, matrix.n_out - first)
-        weight = quantized.slice_of(matrix, first, n)
+        weight = quantized_matmul.slice_of(matrix, first, n)
         if out.dtype == torch.float32:
             torch.mm(x, weight.T, out_dtype=torch.float32, out=out[:, first : first + n])
         else:

@@ -12,13 +12,13 @@ import torch
 from portico_engine.executors.host_step import HostStep
 from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.protocol import BlockStore, Capabilities
-from portico_engine.executors.torch.attention import PagedKV
 from portico_engine.executors.torch.batch import targets, wanted
+from portico_engine.executors.torch.cpu_attention import PagedKV
+from portico_engine.linear.cpu_linear import int4_supported
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.decoder import Decoder
+from portico_engine.models.weight_loader import CPUReader, Progress
 from portico_engine.plan import StepPlan, blocks_for
-from portico_engine.weights.linear import int4_supported
-from portico_engine.weights.loader import CPUReader, Progress
 from portico_engine.weights.model_file import ModelFile
 
 

@@ -9,14 +9,14 @@ from itertools import groupby
 
 import torch
 
-from portico_engine.kernels.quantized import prepare
 from portico_engine.kernels.quantized_layout import Packed, pack
+from portico_engine.kernels.quantized_matmul import prepare
+from portico_engine.linear.cpu_linear import Product
+from portico_engine.linear.cuda_linear import CudaLinear, QuantizedLinear
 from portico_engine.models.config import DecoderConfig
-from portico_engine.weights.blocks import Affine
-from portico_engine.weights.decoder_weights import DecoderWeights
-from portico_engine.weights.linear import Product
-from portico_engine.weights.linear_cuda import CudaLinear, QuantizedLinear
-from portico_engine.weights.loader import Part, Progress, Reader, ordered
+from portico_engine.models.decoder_weights import DecoderWeights
+from portico_engine.models.weight_loader import Part, Progress, Reader, ordered
+from portico_engine.quantization.block_formats import Affine
 from portico_engine.weights.model_file import ModelFile
 
 _GROUPS = (16, 32)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from portico_engine.weights.linear import Codes, Linear, int4_supported
+from portico_engine.linear.cpu_linear import Codes, Linear, int4_supported
 
 pytestmark = pytest.mark.skipif(not int4_supported(), reason="this CPU has no fast 4-bit product")
 
