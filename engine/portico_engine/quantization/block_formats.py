@@ -1,12 +1,12 @@
 """The block formats of GGUF as codes with scales (ggml's `ggml-quants.h` is their specification).
 
-It owns the commonest formats' layouts, in torch on any device, and how codes become passes of the CPU's 4-bit product. It knows
-neither files nor layers; the other formats are gguf's to dequantize.
+It owns the commonest formats' layouts, in torch on any device. It knows neither files nor layers; the other formats are gguf's
+to dequantize.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -14,61 +14,31 @@ from gguf import GGML_QUANT_SIZES
 from gguf import GGMLQuantizationType as Q
 from torch import Tensor
 
-from portico_engine.linear.cpu_linear import GROUP, Codes
+from portico_engine.quantization.quantized_matrix import GROUP_SIZE, QuantizedMatrix
 
 
-class Affine(NamedTuple):
-    """w = (code - zero) scale + offset, with a scale, and an offset in some formats, for each group of columns."""
+class BlockFormat(NamedTuple):
+    """How blocks of a format are read: `read` yields codes and, for each group of columns, scale and offset."""
 
-    codes: Tensor  # uint8 [rows, in], each below 2**bits
-    scale: Tensor  # float32 [rows, groups]
-    offset: Tensor | None  # like scale
-    bits: int  # 4, 5, 6 or 8
-    zero: int
-
-    @property
-    def group(self) -> int:
-        """Columns with one scale: 16 or 32."""
-        return self.codes.shape[1] // self.scale.shape[1]
-
-    def values(self) -> Tensor:
-        """float32 [rows, in]."""
-        wide = self.codes.view(*self.scale.shape, -1).float().sub_(self.zero).mul_(self.scale.unsqueeze(-1))
-        if self.offset is not None:
-            wide += self.offset.unsqueeze(-1)
-        return wide.view(self.codes.shape)
-
-
-class Format(NamedTuple):
-    """How blocks of a format are read."""
-
-    read: Callable[[Tensor], _Read]
+    read: Callable[[Tensor], _Groups]
     bits: int
-    zero: int = 0
+    zero_point: int = 0
     has_offsets: bool = False
-    group: int = GROUP
+    group_size: int = GROUP_SIZE
 
 
-def unpack(raw: Tensor, kind: Q) -> Affine:
+def unpack_blocks(raw: Tensor, kind: Q) -> QuantizedMatrix:
     """Rows of a matrix as they are in the file, uint8 [rows, bytes of a row], of a format in `FORMATS`."""
     form = FORMATS[kind]
     codes, scale, offset = form.read(raw.view(-1, GGML_QUANT_SIZES[kind][1]))
     rows = raw.shape[0]
-    return Affine(
+    return QuantizedMatrix(
         codes.reshape(rows, -1),
         scale.reshape(rows, -1),
         None if offset is None else offset.reshape(rows, -1),
         form.bits,
-        form.zero,
+        form.zero_point,
     )
-
-
-def eight_bit(values: Tensor) -> Affine:
-    """Any matrix in 8 bits, float32 [rows, in]: off by at most 1/254 of the largest of each 32."""
-    groups = values.view(values.shape[0], -1, GROUP)
-    scale = groups.abs().amax(-1) / 127
-    codes = (groups / scale.clamp_min(torch.finfo(torch.float32).tiny).unsqueeze(-1)).round_().add_(128)
-    return Affine(codes.to(torch.uint8).view(values.shape), scale, None, 8, 128)
 
 
 def is_quantized(kind: Q) -> bool:
@@ -81,86 +51,60 @@ def bits_per_weight(kind: Q) -> float:
     if not is_quantized(kind):
         return 16
     if kind not in FORMATS:
-        return 8 + 16 / GROUP
+        return 8 + 16 / GROUP_SIZE
     form = FORMATS[kind]
-    return form.bits + 16 * (1 + form.has_offsets) / form.group
+    return form.bits + 16 * (1 + form.has_offsets) / form.group_size
 
 
-def passes(matrix: Affine) -> Iterator[Codes]:
-    """The matrix, whose groups are of 32, as a sum of 4-bit ones, exact but for the rounding of scales."""
-    codes, scale, offset, bits, zero = matrix
-    assert matrix.group == GROUP
-    nothing = torch.zeros_like(scale)
-    offset = (nothing if offset is None else offset) - zero * scale
-    if bits == 4:
-        yield _pass(codes, scale, offset + 8 * scale)
-    elif bits == 5:  # the high bit stands for plus or minus 8
-        yield _pass(codes & 15, scale, offset + 16 * scale)
-        yield _pass(7 + 2 * (codes >> 4), 8 * scale, nothing)
-    else:
-        yield _pass(codes >> 4, 16 * scale, nothing)
-        yield _pass(codes & 15, scale, offset + 136 * scale)
+_Groups = tuple[Tensor, Tensor, Tensor | None]  # codes [blocks, (groups,) 32], scale and offset [blocks (, groups)]
 
 
-def nothing(n_out: int, n_in: int, device: str) -> Codes:
-    """A pass that adds zero."""
-    codes = torch.full((n_out, n_in), 8, dtype=torch.uint8, device=device)
-    return Codes(codes, torch.zeros(n_in // GROUP, n_out, 2, device=device))
-
-
-def _pass(codes: Tensor, scale: Tensor, offset: Tensor) -> Codes:
-    return Codes(codes, torch.stack([scale, offset], -1).transpose(0, 1).contiguous())
-
-
-_Read = tuple[Tensor, Tensor, Tensor | None]  # codes [blocks, (groups,) 32], scale and offset [blocks (, groups)]
-
-
-def _q4_0(blocks: Tensor) -> _Read:
+def _q4_0(blocks: Tensor) -> _Groups:
     return _nibbles(blocks[:, 2:]), _half(blocks, 0), None
 
 
-def _q4_1(blocks: Tensor) -> _Read:
+def _q4_1(blocks: Tensor) -> _Groups:
     return _nibbles(blocks[:, 4:]), _half(blocks, 0), _half(blocks, 2)
 
 
-def _q5_0(blocks: Tensor) -> _Read:
+def _q5_0(blocks: Tensor) -> _Groups:
     return _nibbles(blocks[:, 6:]) | _bits(blocks[:, 2:6]) << 4, _half(blocks, 0), None
 
 
-def _q5_1(blocks: Tensor) -> _Read:
+def _q5_1(blocks: Tensor) -> _Groups:
     return _nibbles(blocks[:, 8:]) | _bits(blocks[:, 4:8]) << 4, _half(blocks, 0), _half(blocks, 2)
 
 
-def _q8_0(blocks: Tensor) -> _Read:
+def _q8_0(blocks: Tensor) -> _Groups:
     return blocks[:, 2:] ^ 128, _half(blocks, 0), None
 
 
-def _q4_k(blocks: Tensor) -> _Read:
+def _q4_k(blocks: Tensor) -> _Groups:
     scale, offset = _k_scales(blocks)
     return _k_nibbles(blocks[:, 16:]), scale, offset
 
 
-def _q5_k(blocks: Tensor) -> _Read:
+def _q5_k(blocks: Tensor) -> _Groups:
     scale, offset = _k_scales(blocks)
     high = (blocks[:, None, 16:48] >> _shifts(1, 8, blocks).unsqueeze(-1)) & 1
     return _k_nibbles(blocks[:, 48:]) | high << 4, scale, offset
 
 
-def _q6_k(blocks: Tensor) -> _Read:
+def _q6_k(blocks: Tensor) -> _Groups:
     low = _nibbles(blocks[:, :128].view(-1, 2, 64))
     high = (blocks[:, 128:192].view(-1, 2, 1, 32) >> _shifts(2, 4, blocks).unsqueeze(-1)) & 3
     return low | high.flatten(2) << 4, _half(blocks, 208, 1) * blocks[:, 192:208].contiguous().view(torch.int8), None
 
 
-FORMATS: dict[Q, Format] = {
-    Q.Q4_0: Format(_q4_0, 4, 8),
-    Q.Q4_1: Format(_q4_1, 4, has_offsets=True),
-    Q.Q5_0: Format(_q5_0, 5, 16),
-    Q.Q5_1: Format(_q5_1, 5, has_offsets=True),
-    Q.Q8_0: Format(_q8_0, 8, 128),
-    Q.Q4_K: Format(_q4_k, 4, has_offsets=True),
-    Q.Q5_K: Format(_q5_k, 5, has_offsets=True),
-    Q.Q6_K: Format(_q6_k, 6, 32, group=16),
+FORMATS: dict[Q, BlockFormat] = {
+    Q.Q4_0: BlockFormat(_q4_0, 4, 8),
+    Q.Q4_1: BlockFormat(_q4_1, 4, has_offsets=True),
+    Q.Q5_0: BlockFormat(_q5_0, 5, 16),
+    Q.Q5_1: BlockFormat(_q5_1, 5, has_offsets=True),
+    Q.Q8_0: BlockFormat(_q8_0, 8, 128),
+    Q.Q4_K: BlockFormat(_q4_k, 4, has_offsets=True),
+    Q.Q5_K: BlockFormat(_q5_k, 5, has_offsets=True),
+    Q.Q6_K: BlockFormat(_q6_k, 6, 32, group_size=16),
 }
 
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from portico_engine.linear.cpu_linear import GROUP
-from portico_engine.quantization.block_formats import FORMATS, Affine, eight_bit, passes, unpack
+from portico_engine.quantization.block_formats import FORMATS, unpack_blocks
 
 Q = gguf.GGMLQuantizationType
 WITH_MINIMUM = (Q.Q4_1, Q.Q5_1, Q.Q4_K, Q.Q5_K)  # two float16 at their start
@@ -25,36 +24,8 @@ def random_rows(kind: Q) -> np.ndarray:
     return blocks.reshape(3, -1)
 
 
-def total(matrix: Affine) -> torch.Tensor:
-    """The sum of all passes, float32 [rows, in]."""
-    out = torch.zeros(*matrix.scale.shape, matrix.group)
-    for codes, scales in passes(matrix):
-        scale, offset = scales.transpose(0, 1).unsqueeze(-1).unbind(2)
-        out += (codes.view(out.shape).float() - 8) * scale + offset
-    return out.flatten(1)
-
-
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_blocks_are_read_as_by_gguf(kind: Q) -> None:
     raw = random_rows(kind)
     expected = gguf.quants.dequantize(raw, kind)
-    assert np.array_equal(unpack(torch.from_numpy(raw), kind).values().numpy(), expected)
-
-
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if FORMATS[kind].group == GROUP], ids=lambda kind: kind.name)
-def test_passes_add_up_to_the_matrix(kind: Q) -> None:
-    matrix = unpack(torch.from_numpy(random_rows(kind)), kind)
-    torch.testing.assert_close(total(matrix), matrix.values(), rtol=1e-5, atol=1e-4)
-    made = list(passes(matrix))
-    assert len(made) == (1 if matrix.bits == 4 else 2)
-    assert all(int(codes.max()) < 16 for codes, _ in made)
-
-
-def test_eight_bits_are_off_by_half_a_step_at_most() -> None:
-    values = torch.randn(4, 96, generator=torch.Generator().manual_seed(1))
-    values[1, 32:64] = 0
-    matrix = eight_bit(values)
-    step = values.view(4, 3, 32).abs().amax(-1, keepdim=True) / 127
-    assert bool(((matrix.values() - values).view(4, 3, 32).abs() <= step * 0.501).all())
-    torch.testing.assert_close(total(matrix), matrix.values(), rtol=1e-5, atol=1e-5)
-    assert matrix.values()[1, 32:64].abs().max() == 0
+    assert np.array_equal(unpack_blocks(torch.from_numpy(raw), kind).dequantize().numpy(), expected)

@@ -79,7 +79,7 @@ class PagedKV:
 
 
 class BatchAttention:
-    """`decoder.Attend` for the rows of one step."""
+    """`decoder.Attention` for the rows of one step."""
 
     def __init__(self, config: DecoderConfig, kv: Tensor, slots: Tensor, spans: Sequence[_Span]) -> None:
         self._config = config

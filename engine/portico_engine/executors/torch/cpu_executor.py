@@ -14,10 +14,11 @@ from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.protocol import BlockStore, Capabilities
 from portico_engine.executors.torch.batch import targets, wanted
 from portico_engine.executors.torch.cpu_attention import PagedKV
-from portico_engine.linear.cpu_linear import int4_supported
+from portico_engine.linear.int4 import int4_supported
 from portico_engine.models.config import DecoderConfig, read_config
+from portico_engine.models.cpu_weight_loader import CPUWeightLoader
 from portico_engine.models.decoder import Decoder
-from portico_engine.models.weight_loader import CPUReader, Progress
+from portico_engine.models.weight_loader import Progress
 from portico_engine.plan import StepPlan, blocks_for
 from portico_engine.weights.model_file import ModelFile
 
@@ -69,7 +70,7 @@ class TorchCPUExecutor:
         config = config or read_config(file)
         use_int4 = int4_supported() if int4 is None else int4
         with torch.inference_mode():
-            weights = CPUReader(file, config, codes=use_int4).weights(progress)
+            weights = CPUWeightLoader(file, config, codes=use_int4).weights(progress)
             decoder = Decoder(config, weights, context_length)
         return cls(
             decoder,

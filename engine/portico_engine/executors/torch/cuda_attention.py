@@ -89,7 +89,7 @@ class Batch(NamedTuple):
 
 
 class PagedAttention:
-    """`decoder.Attend` for tokens that each read the cache for themselves."""
+    """`decoder.Attention` for tokens that each read the cache for themselves."""
 
     def __init__(self, kv: Tensor, batch: Batch) -> None:
         self._kv = kv
@@ -103,8 +103,8 @@ class PagedAttention:
 
 
 class MixedAttention:
-    """`decoder.Attend` for a step with prefills: their rows go through FlashAttention (Dao 2023), all in one call; short ones
-    through the paged kernel."""
+    """`decoder.Attention` for a step with prefills: their rows go through FlashAttention (Dao 2023), all in one call; short
+    ones through the paged kernel."""
 
     def __init__(self, kv: Tensor, batch: Batch, rows: Sequence[Row]) -> None:
         self._kv = kv

@@ -23,7 +23,7 @@ from portico_engine.executors.torch.sampler import Ask, pick_batch
 from portico_engine.grammar.protocol import Bitmask
 from portico_engine.kernels import fused
 from portico_engine.models.config import DecoderConfig, read_config
-from portico_engine.models.cuda_weight_loader import CudaReader
+from portico_engine.models.cuda_weight_loader import CUDAWeightLoader
 from portico_engine.models.decoder import Decoder
 from portico_engine.models.weight_loader import Progress
 from portico_engine.plan import BLOCK_TOKENS, Bias, Row, Sampled, StepPlan, blocks_for
@@ -95,7 +95,7 @@ class TorchCUDAExecutor:
         config = config or read_config(file)
         try:
             with torch.inference_mode():
-                weights = CudaReader(file, config, codes=codes, copies=copies, device=device).weights(progress)
+                weights = CUDAWeightLoader(file, config, codes=codes, copies=copies, device=device).weights(progress)
                 torch.cuda.empty_cache()  # what reading took
                 decoder = Decoder(config, weights, context_length, fused)
             return cls(
