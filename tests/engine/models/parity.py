@@ -26,7 +26,7 @@ def our_logits(path: Path, chunks: Sequence[int], *, int4: bool) -> Tensor:
     out, at = [], 0
     for count in chunks:
         piece = TOKENS[at : at + count]
-        row = Row(0, piece, at, table, want=tuple(range(count)), targets=piece)
+        row = Row(0, piece, at, table, logits_indices=tuple(range(count)), targets=piece)
         out.append(torch.from_numpy(executor.submit(StepPlan((row,))).logits.copy()))
         at += count
     assert at == len(TOKENS)

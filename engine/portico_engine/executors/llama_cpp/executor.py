@@ -97,7 +97,7 @@ class LlamaCppExecutor:
             self._sequences.begin(wave)
             self._read(wave, logits)
             self._sequences.end(wave)
-        found = [logits[row.slot] for row in plan.rows if row.want]
+        found = [logits[row.slot] for row in plan.rows if row.logits_indices]
         every = np.concatenate(found) if found else np.zeros((0, self._model.vocab_size), np.float32)
         return HostStep(plan, every[:, : self.caps.vocab_size])
 
@@ -109,8 +109,8 @@ class LlamaCppExecutor:
     def _read(self, rows: list[Row], logits: dict[int, np.ndarray]) -> None:
         wanted: list[bool] = []
         for row in rows:
-            asked = set(row.want)
-            wanted += [i in asked for i in range(len(row.tokens))]
+            indices = set(row.logits_indices)
+            wanted += [i in indices for i in range(len(row.tokens))]
         found = self._context.decode(
             [token for row in rows for token in row.tokens],
             [position for row in rows for position in range(row.start, row.start + len(row.tokens))],
@@ -119,9 +119,11 @@ class LlamaCppExecutor:
         )
         at = 0
         for row in rows:
-            order = sorted(row.want)
+            order = sorted(row.logits_indices)
             of_row = found[at : at + len(order)]
-            logits[row.slot] = of_row if order == list(row.want) else of_row[[order.index(want) for want in row.want]]
+            if order != list(row.logits_indices):
+                of_row = of_row[[order.index(i) for i in row.logits_indices]]
+            logits[row.slot] = of_row
             at += len(order)
 
     def _measure_block(self) -> int:

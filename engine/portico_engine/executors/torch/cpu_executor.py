@@ -12,7 +12,7 @@ import torch
 from portico_engine.executors.host_step import HostStep
 from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.protocol import BlockStore, Capabilities
-from portico_engine.executors.torch.batch import targets, wanted
+from portico_engine.executors.torch.batch import logits_indices, target_tokens
 from portico_engine.executors.torch.cpu_attention import PagedKV
 from portico_engine.linear.int4 import int4_supported
 from portico_engine.models.config import DecoderConfig, read_config
@@ -94,10 +94,10 @@ class TorchCPUExecutor:
         tokens = [token for row in plan.rows for token in row.tokens]
         positions = [p for row in plan.rows for p in range(row.start, row.start + len(row.tokens))]
         hidden = self._decoder.hidden(torch.tensor(tokens), torch.tensor(positions), self._kv.batch(plan.rows))
-        at = wanted(plan.rows)
+        at = logits_indices(plan.rows)
         if not at:
             return HostStep(plan, np.zeros((0, self.caps.vocab_size), np.float32))
-        logits = self._decoder.logits(hidden[at], targets(plan.rows))
+        logits = self._decoder.logits(hidden[at], target_tokens(plan.rows))
         return HostStep(plan, logits.numpy()[:, : self.caps.vocab_size])
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ def test_a_family_says_on_a_gpu_what_it_says_on_a_cpu(tmp_path: Path, name: str,
         parts, at = [], 0
         for count in chunks:
             piece = PROMPT[at : at + count]
-            row = Row(0, piece, at, (9, 2, 31, 4, 0), want=tuple(range(count)), targets=piece)
+            row = Row(0, piece, at, (9, 2, 31, 4, 0), logits_indices=tuple(range(count)), targets=piece)
             parts.append(torch.as_tensor(executor.submit(StepPlan((row,))).logits).cpu().float().clone())
             at += count
         logits.append(torch.cat(parts).log_softmax(-1))
