@@ -67,7 +67,7 @@ def version() -> str:
     return importlib.metadata.version("llama-cpp-python")
 
 
-class Model:
+class LlamaModel:
     """A loaded model."""
 
     def __init__(self, path: Path, progress: Callable[[float], None]) -> None:
@@ -95,14 +95,14 @@ class Model:
         self.llama.llama_model_free(self.pointer)
 
 
-class Context:
-    """A unified cache of `n_cells` for MAX_SEQUENCES sequences. Implements `sequences.Cells`.
+class LlamaContext:
+    """A unified cache of `n_cells` for MAX_SEQUENCES sequences. Implements `sequences.SequenceCache`.
 
     Attention is computed without ggml's flash attention: runs of tokens are faster so on a CPU, and content that was read comes
     back to the bit.
     """
 
-    def __init__(self, model: Model, n_cells: int) -> None:
+    def __init__(self, model: LlamaModel, n_cells: int) -> None:
         """Raises ModelError where there isn't the memory."""
         llama = self._llama = model.llama
         options = llama.llama_context_default_params()
@@ -152,23 +152,23 @@ class Context:
             out[row] = np.ctypeslib.as_array(logits, shape=(self._vocab_size,))
         return out
 
-    def remove(self, sequence: int, first: int, end: int) -> None:
-        """See `Cells`."""
+    def seq_rm(self, sequence: int, first: int, end: int) -> None:
+        """See `SequenceCache`."""
         self._llama.llama_memory_seq_rm(self._memory, sequence, first, end)
 
-    def tag(self, source: int, target: int, first: int, end: int) -> None:
-        """See `Cells`."""
+    def seq_cp(self, source: int, target: int, first: int, end: int) -> None:
+        """See `SequenceCache`."""
         self._llama.llama_memory_seq_cp(self._memory, source, target, first, end)
 
-    def read(self, sequence: int) -> bytes:
-        """See `Cells`."""
+    def seq_get_state(self, sequence: int) -> bytes:
+        """See `SequenceCache`."""
         size = self._llama.llama_state_seq_get_size(self._pointer, sequence)
         buffer = (ctypes.c_uint8 * size)()
         written = self._llama.llama_state_seq_get_data(self._pointer, buffer, size, sequence)
         return bytes(memoryview(buffer)[:written])
 
-    def write(self, sequence: int, content: bytes | memoryview) -> int:
-        """See `Cells`. Raises RuntimeError where the cache doesn't take it."""
+    def seq_set_state(self, sequence: int, content: bytes | memoryview) -> int:
+        """See `SequenceCache`. Raises RuntimeError where the cache doesn't take it."""
         size = len(content)
         buffer = (ctypes.c_uint8 * size).from_buffer_copy(content)
         if self._llama.llama_state_seq_set_data(self._pointer, buffer, size, sequence) == 0:

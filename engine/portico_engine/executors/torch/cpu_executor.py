@@ -13,7 +13,7 @@ from portico_engine.executors.host_step import HostStep
 from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.protocol import BlockStore, Capabilities
 from portico_engine.executors.torch.batch import logits_indices, target_tokens
-from portico_engine.executors.torch.cpu_attention import PagedKV
+from portico_engine.executors.torch.cpu_attention import CPUPagedKV
 from portico_engine.linear.int4 import int4_supported
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.cpu_weight_loader import CPUWeightLoader
@@ -39,7 +39,7 @@ class TorchCPUExecutor:
         """`vocab_size` is the tokenizer's where the embeddings are padded beyond it."""
         blocks = blocks_for(max(kv_tokens, context_length)) + 1
         self._decoder = decoder
-        self._kv = PagedKV(decoder.config, blocks)
+        self._kv = CPUPagedKV(decoder.config, blocks)
         self._store: BlockStore | None = None
         int4 = "-int4" if decoder.weights.has_codes else ""
         self.caps = Capabilities(

@@ -17,7 +17,7 @@ from portico_engine.errors import ModelError
 from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.protocol import BlockStore, Capabilities
 from portico_engine.executors.torch.batch import logits_indices
-from portico_engine.executors.torch.cuda_attention import SHORT, Batch, DeviceKV, MixedAttention, PagedAttention
+from portico_engine.executors.torch.cuda_attention import SHORT, CUDAPagedKV, MixedAttention, PagedAttention, RaggedBatch
 from portico_engine.executors.torch.cuda_step import CUDAStep
 from portico_engine.kernels import fused
 from portico_engine.models.config import DecoderConfig, read_config
@@ -51,7 +51,7 @@ class TorchCUDAExecutor:
         blocks = blocks_for(max(kv_tokens, context_length)) + 1
         self._decoder = decoder
         self._device = device
-        self._kv = DeviceKV(decoder.config, blocks, device)
+        self._kv = CUDAPagedKV(decoder.config, blocks, device)
         self._store: BlockStore | None = None
         codes = "-codes" if decoder.weights.has_codes else ""
         card = re.sub(r"\W+", "-", torch.cuda.get_device_name(device)).lower()
@@ -137,11 +137,11 @@ class TorchCUDAExecutor:
 
     def _replay(self, plan: StepPlan, at: list[int]) -> Tensor:
         size = next(size for size in self._graphs if size >= plan.n_tokens)
-        logits = self._graphs[size].replay(Batch.of(plan.rows, self._device, pad_to=size))
+        logits = self._graphs[size].replay(RaggedBatch.of(plan.rows, self._device, pad_to=size))
         return logits[: len(at)] if at == list(range(len(at))) else logits[torch.tensor(at, device=self._device)]
 
     def _run(self, plan: StepPlan, at: list[int]) -> Tensor:
-        batch = Batch.of(plan.rows, self._device)
+        batch = RaggedBatch.of(plan.rows, self._device)
         kv = self._kv.tensor
         prefills = any(len(row.tokens) > SHORT for row in plan.rows)
         attend = MixedAttention(kv, batch, plan.rows) if prefills else PagedAttention(kv, batch)
@@ -160,7 +160,7 @@ class TorchCUDAExecutor:
         for done, size in enumerate(reversed(sizes)):
             if progress:
                 progress("graphs", done / len(sizes))
-            self._graphs[size] = _Graph(self._decoder, self._kv.tensor, Batch(addresses[:, :size], tables), pool)
+            self._graphs[size] = _Graph(self._decoder, self._kv.tensor, RaggedBatch(addresses[:, :size], tables), pool)
         self._graphs = dict(sorted(self._graphs.items()))
         if progress:
             progress("graphs", 1.0)
@@ -175,7 +175,7 @@ def _is_short(row: Row) -> bool:
 class _Graph:
     """A captured step of one size; it reads its batch from fixed tensors."""
 
-    def __init__(self, decoder: Decoder, kv: Tensor, batch: Batch, pool: Any) -> None:
+    def __init__(self, decoder: Decoder, kv: Tensor, batch: RaggedBatch, pool: Any) -> None:
         self._batch = batch
         attend = PagedAttention(kv, batch)
         stream = torch.cuda.Stream(kv.device)  # type: ignore[no-untyped-call]
@@ -187,7 +187,7 @@ class _Graph:
         with torch.cuda.graph(self._graph, pool=pool, stream=stream):
             self._logits = decoder.logits(decoder.hidden(batch.tokens, batch.positions, attend))
 
-    def replay(self, batch: Batch) -> Tensor:
+    def replay(self, batch: RaggedBatch) -> Tensor:
         """Logits of all tokens, float32 [size, vocab_size], valid until any graph's next replay."""
         n_rows, width = batch.tables.shape
         self._batch.addresses.copy_(batch.addresses)
