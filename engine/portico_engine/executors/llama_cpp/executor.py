@@ -108,15 +108,15 @@ class LlamaCppExecutor:
         self._model.close()
 
     def _read(self, rows: list[Row], logits: dict[int, np.ndarray]) -> None:
-        wanted: list[bool] = []
+        needs_logits: list[bool] = []
         for row in rows:
             indices = set(row.logits_indices)
-            wanted += [i in indices for i in range(len(row.tokens))]
+            needs_logits += [i in indices for i in range(len(row.tokens))]
         found = self._context.decode(
             [token for row in rows for token in row.tokens],
             [position for row in rows for position in range(row.start, row.start + len(row.tokens))],
             [row.slot for row in rows for _ in row.tokens],
-            wanted,
+            needs_logits,
         )
         at = 0
         for row in rows:

@@ -122,18 +122,18 @@ class LlamaContext:
         self._vocab_size = model.vocab_size
 
     def decode(
-        self, tokens: Sequence[int], positions: Sequence[int], sequences: Sequence[int], wanted: Sequence[bool]
+        self, tokens: Sequence[int], positions: Sequence[int], sequences: Sequence[int], needs_logits: Sequence[bool]
     ) -> npt.NDArray[np.float32]:
-        """Read tokens; logits of those wanted, float32 [wanted, vocab_size]."""
+        """Read tokens; logits after those that need them, float32 [n, vocab_size]."""
         return np.concatenate(
             [
-                self._decode(*(each[at : at + _BATCH] for each in (tokens, positions, sequences, wanted)))
+                self._decode(*(each[at : at + _BATCH] for each in (tokens, positions, sequences, needs_logits)))
                 for at in range(0, len(tokens), _BATCH)
             ]
         )
 
     def _decode(
-        self, tokens: Sequence[Any], positions: Sequence[Any], sequences: Sequence[Any], wanted: Sequence[Any]
+        self, tokens: Sequence[Any], positions: Sequence[Any], sequences: Sequence[Any], needs_logits: Sequence[Any]
     ) -> npt.NDArray[np.float32]:
         batch = self._batch
         batch.n_tokens = len(tokens)
@@ -142,12 +142,12 @@ class LlamaContext:
             batch.pos[i] = positions[i]
             batch.n_seq_id[i] = 1
             batch.seq_id[i][0] = sequences[i]
-            batch.logits[i] = wanted[i]
+            batch.logits[i] = needs_logits[i]
         code = self._llama.llama_decode(self._pointer, batch)
         if code != 0:
             raise RuntimeError(f"llama.cpp could not read {len(tokens)} tokens (code {code})")
-        out = np.empty((sum(map(bool, wanted)), self._vocab_size), dtype=np.float32)
-        for row, i in enumerate(np.flatnonzero(wanted).tolist()):
+        out = np.empty((sum(map(bool, needs_logits)), self._vocab_size), dtype=np.float32)
+        for row, i in enumerate(np.flatnonzero(needs_logits).tolist()):
             logits = self._llama.llama_get_logits_ith(self._pointer, i)
             out[row] = np.ctypeslib.as_array(logits, shape=(self._vocab_size,))
         return out

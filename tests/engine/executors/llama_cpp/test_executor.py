@@ -113,7 +113,7 @@ def test_more_prompts_than_sequences_are_kept(executor: LlamaCppExecutor, tiny_p
     wide.close()
 
 
-def test_a_masked_row_picks_only_what_its_mask_allows(executor: LlamaCppExecutor) -> None:
+def test_a_masked_row_samples_only_what_its_mask_allows(executor: LlamaCppExecutor) -> None:
     rows = tuple(
         Row(i, PROMPT, 0, (3 * i, 3 * i + 1, 3 * i + 2), (len(PROMPT) - 1,), SamplingState(GREEDY, 0, 0)) for i in range(2)
     )

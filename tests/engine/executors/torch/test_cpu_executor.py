@@ -78,7 +78,7 @@ def test_rows_of_one_step_see_what_others_of_it_write_into_shared_blocks(executo
     np.testing.assert_allclose(executor.submit(StepPlan((first, second))).logits, alone, atol=0.15, rtol=0.02)
 
 
-def test_a_masked_row_picks_only_what_its_mask_allows_and_one_without_choice_is_bad(executor: TorchCPUExecutor) -> None:
+def test_a_masked_row_samples_only_what_its_mask_allows_and_one_without_choice_is_bad(executor: TorchCPUExecutor) -> None:
     rows = tuple(
         Row(i, PROMPT, 0, (3 * i, 3 * i + 1, 3 * i + 2), (len(PROMPT) - 1,), SamplingState(GREEDY, 0, 0)) for i in range(3)
     )
@@ -93,7 +93,7 @@ def test_a_masked_row_picks_only_what_its_mask_allows_and_one_without_choice_is_
     assert sampled.failed_rows == (2,)
 
 
-def test_a_bias_moves_the_pick(executor: TorchCPUExecutor) -> None:
+def test_a_bias_moves_the_sampled_token(executor: TorchCPUExecutor) -> None:
     row = Row(0, PROMPT, 0, (0, 1, 2), (len(PROMPT) - 1,), SamplingState(GREEDY, 0, 0))
     bias = {0: (np.array([77]), np.array([1000.0], np.float32))}
     assert executor.submit(StepPlan((row,))).finish(None, bias).tokens[0] == (77,)

@@ -93,7 +93,7 @@ def test_a_copied_tail_continues_like_the_original(executor) -> None:  # type: i
     torch.testing.assert_close(copied, original)
 
 
-def test_a_masked_row_picks_only_what_its_mask_allows_and_one_without_choice_is_bad(executor) -> None:  # type: ignore[no-untyped-def]
+def test_a_masked_row_samples_only_what_its_mask_allows_and_one_without_choice_is_bad(executor) -> None:  # type: ignore[no-untyped-def]
     rows = tuple(Row(i, PROMPT[:3], 0, (3 * i,), (2,), SamplingState(GREEDY, 0, 0)) for i in range(3))
     mask = np.full((3, 9), -1, np.int32)
     mask[1:] = 0
