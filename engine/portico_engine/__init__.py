@@ -26,9 +26,11 @@ Rooms, each with a map of its own:
     priors/            what a caller believes about an answer
     kv/                blocks, the prefix index, eviction, tiers
     executors/         run a plan: torch on CPU or CUDA, llama.cpp
-    models/            decoders of the model families
-    weights/           model files to tensors
-    kernels/           attention and quantized products, each beside its plain twin
+    models/            decoders of the model families, and their weights
+    weights/           model files: metadata and tensors
+    linear/            linear layers, in bfloat16 or quantized
+    kernels/           for NVIDIA GPUs, each beside its plain twin
+    quantization/      quantized matrices as values
     front/             the engine for asyncio, on a thread of this process
     process/           the engine in a child process
 
