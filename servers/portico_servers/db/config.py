@@ -26,9 +26,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from portico_servers.db.errors import ConfigError
-from portico_servers.db.statements.limits import Limits
-from portico_servers.db.statements.placeholders import names_in
+from portico_servers.db.errors import DatabaseConfigError
+from portico_servers.db.limits import StatementLimits
+from portico_servers.db.statements.placeholders import placeholder_names
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
 _OWN_TOOLS = {"rows", "tables", "describe", "query", "explain", "write"}
@@ -41,9 +41,9 @@ class _Strict(BaseModel):
 class LimitsConfig(_Strict):
     """Bounds of every statement."""
 
-    rows: int = Field(default=Limits().rows, ge=1, le=10_000)
-    bytes: int = Field(default=Limits().bytes, ge=1_000, le=50_000_000)
-    seconds: float = Field(default=Limits().seconds, gt=0, le=600)
+    rows: int = Field(default=StatementLimits().rows, ge=1, le=10_000)
+    bytes: int = Field(default=StatementLimits().bytes, ge=1_000, le=50_000_000)
+    seconds: float = Field(default=StatementLimits().seconds, gt=0, le=600)
 
 
 class ConnectionConfig(_Strict):
@@ -88,7 +88,7 @@ class QueryConfig(_Strict):
     def _consistent(self) -> QueryConfig:
         if self.name in _OWN_TOOLS:
             raise ValueError(f"name {self.name!r} is a built-in tool's")
-        used = set(names_in(self.sql))
+        used = set(placeholder_names(self.sql))
         if used != set(self.params):
             raise ValueError(f"sql uses {sorted(used)}, but params are {sorted(self.params)}")
         return self
@@ -109,9 +109,9 @@ class Config(_Strict):
                 raise ValueError(f"two queries are named {name!r}")
         return self
 
-    def bounds(self) -> Limits:
+    def bounds(self) -> StatementLimits:
         """The limits as the server passes them around."""
-        return Limits(self.limits.rows, self.limits.bytes, self.limits.seconds)
+        return StatementLimits(self.limits.rows, self.limits.bytes, self.limits.seconds)
 
 
 def load(path: Path) -> Config:
@@ -120,14 +120,14 @@ def load(path: Path) -> Config:
         text = path.read_text(encoding="utf-8")
         return Config.model_validate(tomllib.loads(text))
     except OSError as exc:
-        raise ConfigError(f"{path}: {exc.strerror or exc}") from None
+        raise DatabaseConfigError(f"{path}: {exc.strerror or exc}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{path}: {exc}") from None
+        raise DatabaseConfigError(f"{path}: {exc}") from None
     except ValidationError as exc:
         error = exc.errors()[0]
         key = ".".join(str(part) for part in error["loc"])
         what = "unknown key" if error["type"] == "extra_forbidden" else error["msg"]
-        raise ConfigError(f"{path}{_line(text, error['loc'])}: {key or 'file'}: {what}") from None
+        raise DatabaseConfigError(f"{path}{_line(text, error['loc'])}: {key or 'file'}: {what}") from None
 
 
 def _line(text: str, location: tuple[int | str, ...]) -> str:

@@ -19,11 +19,11 @@ from mcp_types import (
     ResourceTemplateReference,
 )
 
-from portico_servers.db import local_values as local
-from portico_servers.db.database import Databases, View
+from portico_servers.db.databases import local_values as local
+from portico_servers.db.databases.database import Databases, SchemaSnapshot
 from portico_servers.db.errors import ArgumentError
-from portico_servers.db.rows.tool_schema import Named
-from portico_servers.db.tools.tools import schema_text
+from portico_servers.db.rows.input_schema import QualifiedTable
+from portico_servers.db.tools.rows import schema_text
 
 TEMPLATE = "db://{connection}/{table}"
 _MAX_COMPLETIONS = 100
@@ -34,17 +34,17 @@ def table_uri(connection: str, table: str) -> str:
     return f"db://{quote(connection, safe='')}/{quote(table, safe='')}"
 
 
-def table_resources(view: View) -> list[Resource]:
+def table_resources(snapshot: SchemaSnapshot) -> list[Resource]:
     """One a table."""
     return [
         Resource(
-            uri=table_uri(view.owners[name].name, named.table.name),
+            uri=table_uri(snapshot.owners[name].name, named.table.name),
             name=name,
             title=f"Schema of {name}",
             description=f"Columns and keys of the {'view' if named.table.view else 'table'} {name}.",
             mime_type="text/markdown",
         )
-        for name, named in view.tables.items()
+        for name, named in snapshot.tables.items()
     ]
 
 
@@ -59,9 +59,9 @@ def add_resources(server: MCPServer[None], databases: Databases) -> None:
         mime_type="text/markdown",
     )
     def table(connection: str, table: str) -> str:
-        view = databases.view()
-        for name, named in view.tables.items():
-            if view.owners[name].name == connection and named.table.name == table:
+        snapshot = databases.snapshot()
+        for name, named in snapshot.tables.items():
+            if snapshot.owners[name].name == connection and named.table.name == table:
                 return schema_text(named)
         raise ResourceNotFoundError(f"not found: {table_uri(connection, table)}")
 
@@ -69,7 +69,7 @@ def add_resources(server: MCPServer[None], databases: Databases) -> None:
     def explore_table(table: str) -> str:
         """Schema, then three questions worth asking."""
         try:
-            _, named = databases.view().table(table)
+            _, named = databases.snapshot().table(table)
         except ArgumentError as exc:
             return f"{exc}. List the tables with the `tables` tool and ask which one is meant."
         return (
@@ -81,8 +81,10 @@ def add_resources(server: MCPServer[None], databases: Databases) -> None:
     @server.prompt(title="Answer a question", description="Answer a question from the data, with the SQL that shows it.")
     def answer_question(question: str, table: str = "") -> str:
         """The question beside the schema that it needs."""
-        view = databases.view()
-        chosen = [named for name, named in view.tables.items() if not table or name == table] or list(view.tables.values())
+        snapshot = databases.snapshot()
+        chosen = [named for name, named in snapshot.tables.items() if not table or name == table] or list(
+            snapshot.tables.values()
+        )
         schemas = "\n\n".join(schema_text(named) for named in chosen[:12])
         return (
             f"Answer from the data, not from memory: {question}\n\n{schemas}\n\n"
@@ -101,14 +103,16 @@ def add_resources(server: MCPServer[None], databases: Databases) -> None:
     async def complete(
         ref: PromptReference | ResourceTemplateReference, argument: CompletionArgument, context: CompletionContext | None
     ) -> Completion | None:
-        view = await anyio.to_thread.run_sync(databases.view)
+        snapshot = await anyio.to_thread.run_sync(databases.snapshot)
         given = (context.arguments if context else None) or {}
         if isinstance(ref, ResourceTemplateReference):
-            return _completion(argument.value, _template_names(view, databases, argument.name, given.get("connection")))
+            return _completion(argument.value, _template_names(snapshot, databases, argument.name, given.get("connection")))
         if argument.name == "table":
-            return _completion(argument.value, view.tables)
+            return _completion(argument.value, snapshot.tables)
         if argument.name == "column":
-            wanted = [view.tables[given["table"]]] if given.get("table") in view.tables else list(view.tables.values())
+            wanted = (
+                [snapshot.tables[given["table"]]] if given.get("table") in snapshot.tables else list(snapshot.tables.values())
+            )
             return _completion(argument.value, (column.name for named in wanted for column in named.table.columns))
         return None
 
@@ -121,11 +125,11 @@ def add_local_schema(server: MCPServer[None], databases: Databases, values: Mapp
         return json.dumps(local.input_schema(databases, values), ensure_ascii=False)
 
 
-def _template_names(view: View, databases: Databases, argument: str, connection: str | None) -> Iterable[str]:
+def _template_names(snapshot: SchemaSnapshot, databases: Databases, argument: str, connection: str | None) -> Iterable[str]:
     if argument == "connection":
         return databases.by_name
-    named: Iterable[tuple[str, Named]] = view.tables.items()
-    return [item.table.name for name, item in named if connection is None or view.owners[name].name == connection]
+    named: Iterable[tuple[str, QualifiedTable]] = snapshot.tables.items()
+    return [item.table.name for name, item in named if connection is None or snapshot.owners[name].name == connection]
 
 
 def _completion(typed: str, names: Iterable[str]) -> Completion:

@@ -21,18 +21,18 @@ from portico_servers.common.tools import tool_error, tool_result
 from portico_servers.common.validation import first_error, validator
 from portico_servers.common.version import package_version
 from portico_servers.db import config as config_file
-from portico_servers.db import local_values as local
 from portico_servers.db import sources
-from portico_servers.db.database import Call, Databases
-from portico_servers.db.errors import ArgumentError, ConfigError, DbError
+from portico_servers.db.databases import local_values as local
+from portico_servers.db.databases.database import Cancellation, Databases
+from portico_servers.db.databases.schema_watcher import watch_schemas
+from portico_servers.db.errors import ArgumentError, DatabaseConfigError, DbError
+from portico_servers.db.limits import StatementLimits
 from portico_servers.db.resources import add_local_schema, add_resources, table_resources
-from portico_servers.db.schema_watcher import watch
-from portico_servers.db.statements.limits import Limits
-from portico_servers.db.statements.workers import Pool
-from portico_servers.db.suggest import did_you_mean
+from portico_servers.db.statements.worker_pool import WorkerPool
+from portico_servers.db.suggestions import did_you_mean
 from portico_servers.db.tools import canned_queries as canned
-from portico_servers.db.tools.tool_specs import BUILT_IN, ToolSpec
-from portico_servers.db.tools.tools import Answer
+from portico_servers.db.tools.definition import BUILT_IN, ToolDefinition
+from portico_servers.db.tools.rows import ToolAnswer
 from portico_servers.db.tools.write import add_write, writable
 
 _INSTRUCTIONS = (
@@ -47,9 +47,9 @@ class DatabaseServer(PorticoServer[None]):
     def __init__(
         self,
         databases: Databases,
-        tools: Sequence[ToolSpec],
-        limits: Limits,
-        writers: Mapping[str, Pool] | None = None,
+        tools: Sequence[ToolDefinition],
+        limits: StatementLimits,
+        writers: Mapping[str, WorkerPool] | None = None,
         local_values: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """`local_values`: by connection, the columns whose values a gateway's own model is shown (`local.py`)."""
@@ -76,9 +76,9 @@ class DatabaseServer(PorticoServer[None]):
 
     async def list_tools(self) -> list[Tool]:
         """All tools, schemas from the live databases."""
-        view = await anyio.to_thread.run_sync(self.databases.view)
+        snapshot = await anyio.to_thread.run_sync(self.databases.snapshot)
         connections = list(self.databases.by_name)
-        tools = [spec.tool(view, connections) for spec in self._specs.values()]
+        tools = [spec.tool(snapshot, connections) for spec in self._specs.values()]
         if self._local:
             tools = [
                 tool.model_copy(update={"meta": {local.META: local.URI}}) if tool.name == "rows" else tool for tool in tools
@@ -87,8 +87,8 @@ class DatabaseServer(PorticoServer[None]):
 
     async def list_resources(self) -> list[Resource]:
         """One resource a table."""
-        view = await anyio.to_thread.run_sync(self.databases.view)
-        return table_resources(view)
+        snapshot = await anyio.to_thread.run_sync(self.databases.snapshot)
+        return table_resources(snapshot)
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
@@ -96,7 +96,7 @@ class DatabaseServer(PorticoServer[None]):
         """Run a tool. What goes wrong is told in an `is_error` result; cancelling the call ends its statement."""
         if self._write_tool is not None and name == self._write_tool.name:
             return await super().call_tool(name, arguments, context)
-        call = Call()
+        call = Cancellation()
         try:
             work = functools.partial(self._run, name, arguments, call)
             answer = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
@@ -113,39 +113,43 @@ class DatabaseServer(PorticoServer[None]):
         for pool in self.writers.values():
             pool.close()
 
-    def _run(self, name: str, arguments: dict[str, Any], call: Call) -> Answer:
+    def _run(self, name: str, arguments: dict[str, Any], call: Cancellation) -> ToolAnswer:
         spec = self._specs.get(name)
         if spec is None:
             raise ArgumentError(f"no tool {name!r}{did_you_mean(name, self._specs)}")
-        view = self.databases.view()
+        snapshot = self.databases.snapshot()
         if spec.name != "rows":  # rows explains better what is wrong, and runs the same check itself
-            _check(spec.input_schema(view, list(self.databases.by_name)), arguments)
+            _check(spec.input_schema(snapshot, list(self.databases.by_name)), arguments)
         return spec.run(self.databases, arguments, self.limits, call)
 
 
 def build_server(
-    targets: Sequence[str], *, config: Path | None = None, limits: Limits | None = None, allow_powerful_role: bool = False
+    targets: Sequence[str],
+    *,
+    config: Path | None = None,
+    limits: StatementLimits | None = None,
+    allow_powerful_role: bool = False,
 ) -> DatabaseServer:
     """A server over these files and DSNs. SourceError where one of them is no database, ConfigError for a bad config.
 
     `limits` and `allow_powerful_role` go over the config file's.
     """
     settings = config_file.load(config) if config else config_file.Config()
-    found = [_allowed(source, settings, allow_powerful_role) for source in sources.parse(targets)]
+    found = [_allowed(source, settings, allow_powerful_role) for source in sources.parse_sources(targets)]
     names = [source.name for source in found]
     for name in settings.connections:
         if name not in names:
-            raise ConfigError(
+            raise DatabaseConfigError(
                 f"{config}: connections.{name}: no such connection{did_you_mean(name, names)} (there are: {names})"
             )
     lookups = {name: connection.lookups for name, connection in settings.connections.items()}
-    tools = (*BUILT_IN, *canned.tools(settings.queries, names))
+    tools = (*BUILT_IN, *canned.canned_query_tools(settings.queries, names))
     writers = writable({s.name: s for s in found if s.name in settings.connections and settings.connections[s.name].write})
     values = {name: connection.local_values for name, connection in settings.connections.items()}
     return DatabaseServer(Databases(found, lookups), tools, limits or settings.bounds(), writers, values)
 
 
-def _allowed(source: sources.Source, settings: config_file.Config, powerful: bool) -> sources.Source:
+def _allowed(source: sources.DatabaseSource, settings: config_file.Config, powerful: bool) -> sources.DatabaseSource:
     connection = settings.connections.get(source.name)
     powerful = powerful or (connection is not None and connection.allow_powerful_role)
     return dataclasses.replace(source, allow_powerful_role=powerful)
@@ -164,7 +168,7 @@ def _check(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
 async def _lifespan(server: MCPServer[None]) -> AsyncIterator[None]:
     assert isinstance(server, DatabaseServer)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watch, server.databases, server.notifier)
+        tasks.start_soon(watch_schemas, server.databases, server.notifier)
         try:
             yield
         finally:

@@ -31,7 +31,7 @@ _RESERVED = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class SQLDialect:
     """One engine's ways. `placeholder(n)` is the n-th parameter's, from 1."""
 
     name: EngineName
@@ -90,13 +90,13 @@ class Dialect:
 
 
 _DIALECTS = {
-    "sqlite": Dialect("sqlite", lambda n: "?", _PLAIN_NAME_ANY_CASE),
-    "duckdb": Dialect("duckdb", lambda n: "?", _PLAIN_NAME_ANY_CASE),
-    "postgres": Dialect("postgres", lambda n: f"${n}", _PLAIN_NAME),
+    "sqlite": SQLDialect("sqlite", lambda n: "?", _PLAIN_NAME_ANY_CASE),
+    "duckdb": SQLDialect("duckdb", lambda n: "?", _PLAIN_NAME_ANY_CASE),
+    "postgres": SQLDialect("postgres", lambda n: f"${n}", _PLAIN_NAME),
 }
 
 
-def dialect(engine: EngineName) -> Dialect:
+def dialect(engine: EngineName) -> SQLDialect:
     """The engine's dialect."""
     try:
         return _DIALECTS[engine]

@@ -20,12 +20,12 @@ from mcp_types import CallToolResult, Tool, ToolAnnotations
 from pydantic import BaseModel, Field
 
 from portico_servers.common.tools import tool_error, tool_result
-from portico_servers.db.errors import ConfigError, DbError
-from portico_servers.db.sources import Source
-from portico_servers.db.statements.limits import Limits
-from portico_servers.db.statements.workers import Pool
-from portico_servers.db.suggest import did_you_mean
-from portico_servers.db.tools.tool_specs import PARAMETERS, object_schema
+from portico_servers.db.errors import DatabaseConfigError, DbError
+from portico_servers.db.limits import StatementLimits
+from portico_servers.db.sources import DatabaseSource
+from portico_servers.db.statements.worker_pool import WorkerPool
+from portico_servers.db.suggestions import did_you_mean
+from portico_servers.db.tools.definition import PARAMETERS, object_schema
 
 NAME = "write"
 Values = list[str | int | float | bool | None]
@@ -37,23 +37,23 @@ _OUT: dict[str, Any] = {
 }
 
 
-class Consent(BaseModel):
+class WriteConsent(BaseModel):
     """What the user is asked."""
 
     run: bool = Field(title="Run it", description="Run this statement on the database.")
 
 
-def writable(sources: Mapping[str, Source]) -> dict[str, Pool]:
+def writable(sources: Mapping[str, DatabaseSource]) -> dict[str, WorkerPool]:
     """A pool that may write for each of these sources. ConfigError for an engine that can't."""
     for source in sources.values():
         if source.engine == "duckdb":
-            raise ConfigError(
+            raise DatabaseConfigError(
                 f"connections.{source.name}.write: DuckDB files are only read (one process may write, or many read)"
             )
-    return {name: Pool(dataclasses.replace(source, writable=True), size=1) for name, source in sources.items()}
+    return {name: WorkerPool(dataclasses.replace(source, writable=True), size=1) for name, source in sources.items()}
 
 
-def add_write(server: MCPServer[None], pools: Mapping[str, Pool], limits: Limits) -> Tool:
+def add_write(server: MCPServer[None], pools: Mapping[str, WorkerPool], limits: StatementLimits) -> Tool:
     """Register the tool, and return it as tools/list shows it."""
     only = next(iter(pools)) if len(pools) == 1 else None
 
@@ -65,13 +65,13 @@ def add_write(server: MCPServer[None], pools: Mapping[str, Pool], limits: Limits
             )
         return name
 
-    def ask(sql: str, params: Values | None, connection: str | None) -> Elicit[Consent]:
+    def ask(sql: str, params: Values | None, connection: str | None) -> Elicit[WriteConsent]:
         values = f"\nwith {json.dumps(params, ensure_ascii=False)}" if params else ""
-        return Elicit(f"Change the database {chosen(connection)} with:\n{sql}{values}", Consent)
+        return Elicit(f"Change the database {chosen(connection)} with:\n{sql}{values}", WriteConsent)
 
     async def write(
         sql: str,
-        consent: ElicitationResult[Consent],
+        consent: ElicitationResult[WriteConsent],
         params: Values | None = None,
         connection: str | None = None,
     ) -> CallToolResult:
@@ -89,7 +89,7 @@ def add_write(server: MCPServer[None], pools: Mapping[str, Pool], limits: Limits
         return tool_result(text, structured)
 
     # Given as an object, since the SDK evaluates annotations in the module, where `ask` is not.
-    write.__annotations__["consent"] = Annotated[ElicitationResult[Consent], Resolve(ask)]
+    write.__annotations__["consent"] = Annotated[ElicitationResult[WriteConsent], Resolve(ask)]
     annotations = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=False)
     server.add_tool(
         write, NAME, title="Change rows", description=_DESCRIPTION, annotations=annotations, structured_output=False

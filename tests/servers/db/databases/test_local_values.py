@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 
-from portico_servers.db import local_values as local
+from portico_servers.db.databases import local_values as local
 from portico_servers.db.server import DatabaseServer, build_server
 
 pytestmark = pytest.mark.anyio

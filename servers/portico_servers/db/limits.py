@@ -8,7 +8,7 @@ GRACE_SECONDS = 0.2  # past its limit a worker gets this long to end by itself; 
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class StatementLimits:
     """Rows and bytes of an answer (what is beyond is cut and marked), seconds of a statement (what is beyond is an error)."""
 
     rows: int = 100

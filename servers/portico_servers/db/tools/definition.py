@@ -9,13 +9,13 @@ from typing import Any
 from mcp_types import Tool, ToolAnnotations
 
 from portico_servers.common.tools import READ_ONLY
-from portico_servers.db.database import Call, Databases, View
-from portico_servers.db.statements.limits import Limits
-from portico_servers.db.tools import tools as answers
-from portico_servers.db.tools.tools import Answer, Arguments
+from portico_servers.db.databases.database import Cancellation, Databases, SchemaSnapshot
+from portico_servers.db.limits import StatementLimits
+from portico_servers.db.tools import rows as answers
+from portico_servers.db.tools.rows import Arguments, ToolAnswer
 
 JSON = dict[str, Any]
-Run = Callable[[Databases, Arguments, Limits, Call], Answer]
+Run = Callable[[Databases, Arguments, StatementLimits, Cancellation], ToolAnswer]
 
 _NOTE: JSON = {"anyOf": [{"type": "string"}, {"type": "null"}]}  # several APIs take no list of types
 _SCALAR: JSON = {"anyOf": [{"type": kind} for kind in ("string", "number", "boolean", "null")]}
@@ -25,24 +25,24 @@ _NAMES: JSON = {"type": "array", "items": {"type": "string"}}
 
 
 @dataclass(frozen=True, slots=True)
-class ToolSpec:
+class ToolDefinition:
     """One tool. `input_schema` is made anew from each view of the databases."""
 
     name: str
     title: str
-    description: Callable[[View], str]
-    input_schema: Callable[[View, Sequence[str]], JSON]
+    description: Callable[[SchemaSnapshot], str]
+    input_schema: Callable[[SchemaSnapshot, Sequence[str]], JSON]
     output_schema: JSON
     run: Run
     annotations: ToolAnnotations = field(default_factory=lambda: READ_ONLY)
 
-    def tool(self, view: View, connections: Sequence[str]) -> Tool:
+    def tool(self, snapshot: SchemaSnapshot, connections: Sequence[str]) -> Tool:
         """As tools/list shows it."""
         return Tool(
             name=self.name,
             title=self.title,
-            description=self.description(view),
-            input_schema=self.input_schema(view, connections),
+            description=self.description(snapshot),
+            input_schema=self.input_schema(snapshot, connections),
             output_schema=self.output_schema,
             annotations=self.annotations,
         )
@@ -108,16 +108,16 @@ _EXPLAIN_OUT: JSON = {
 }
 
 
-def _tables_in(view: View, connections: Sequence[str]) -> JSON:
-    return object_schema({"cursor": {"type": "string"}} if len(view.tables) > 100 else {})
+def _tables_in(snapshot: SchemaSnapshot, connections: Sequence[str]) -> JSON:
+    return object_schema({"cursor": {"type": "string"}} if len(snapshot.tables) > 100 else {})
 
 
-def _describe_in(view: View, connections: Sequence[str]) -> JSON:
-    table: JSON = {"enum": list(view.tables)} if 0 < len(view.tables) <= 60 else {"type": "string"}
+def _describe_in(snapshot: SchemaSnapshot, connections: Sequence[str]) -> JSON:
+    table: JSON = {"enum": list(snapshot.tables)} if 0 < len(snapshot.tables) <= 60 else {"type": "string"}
     return object_schema({"table": table}, ["table"])
 
 
-def _query_in(view: View, connections: Sequence[str]) -> JSON:
+def _query_in(snapshot: SchemaSnapshot, connections: Sequence[str]) -> JSON:
     properties: JSON = {
         "sql": {"type": "string"},
         "params": PARAMETERS,
@@ -126,7 +126,7 @@ def _query_in(view: View, connections: Sequence[str]) -> JSON:
     return _of_connection(properties, connections)
 
 
-def _explain_in(view: View, connections: Sequence[str]) -> JSON:
+def _explain_in(snapshot: SchemaSnapshot, connections: Sequence[str]) -> JSON:
     return _of_connection({"sql": {"type": "string"}}, connections)
 
 
@@ -137,22 +137,22 @@ def _of_connection(properties: JSON, connections: Sequence[str]) -> JSON:
     return object_schema({"connection": {"enum": list(connections)}, **properties}, ["connection", "sql"])
 
 
-def _rows_description(view: View) -> str:
-    names = ", ".join(view.rows.fields)
+def _rows_description(snapshot: SchemaSnapshot) -> str:
+    names = ", ".join(snapshot.rows_schema.column_refs)
     text = "Count, sum, average, filter, group or list the data" + (f" in the tables {names}" if names else "")
     text = text if len(text) <= 119 else text[:118].rsplit(",", 1)[0] + ", …"
     asked = (
         "How many are there? Which one has the most? What is the total, average, highest or lowest? List or show all of them."
     )
-    return f"{text}. No SQL needed. {asked}" + (f" ({view.rows.note}.)" if view.rows.note else "")
+    return f"{text}. No SQL needed. {asked}" + (f" ({snapshot.rows_schema.note}.)" if snapshot.rows_schema.note else "")
 
 
-def _said(text: str) -> Callable[[View], str]:
-    return lambda view: text
+def _said(text: str) -> Callable[[SchemaSnapshot], str]:
+    return lambda snapshot: text
 
 
-def _rows_in(view: View, connections: Sequence[str]) -> JSON:
-    return view.rows.input_schema
+def _rows_in(snapshot: SchemaSnapshot, connections: Sequence[str]) -> JSON:
+    return snapshot.rows_schema.input_schema
 
 
 _TABLES, _DESCRIBE = (
@@ -161,10 +161,10 @@ _TABLES, _DESCRIBE = (
 )
 _QUERY, _EXPLAIN = "Run one read-only SQL SELECT statement.", "Show the query plan of one SQL statement."
 
-BUILT_IN: tuple[ToolSpec, ...] = (
-    ToolSpec("rows", "Ask the data", _rows_description, _rows_in, RESULT_SCHEMA, answers.rows),
-    ToolSpec("tables", "List tables", _said(_TABLES), _tables_in, _TABLES_OUT, answers.tables),
-    ToolSpec("describe", "Describe a table", _said(_DESCRIBE), _describe_in, _DESCRIBE_OUT, answers.describe),
-    ToolSpec("query", "Run SQL", _said(_QUERY), _query_in, RESULT_SCHEMA, answers.query),
-    ToolSpec("explain", "Explain SQL", _said(_EXPLAIN), _explain_in, _EXPLAIN_OUT, answers.explain),
+BUILT_IN: tuple[ToolDefinition, ...] = (
+    ToolDefinition("rows", "Ask the data", _rows_description, _rows_in, RESULT_SCHEMA, answers.rows),
+    ToolDefinition("tables", "List tables", _said(_TABLES), _tables_in, _TABLES_OUT, answers.tables),
+    ToolDefinition("describe", "Describe a table", _said(_DESCRIBE), _describe_in, _DESCRIBE_OUT, answers.describe),
+    ToolDefinition("query", "Run SQL", _said(_QUERY), _query_in, RESULT_SCHEMA, answers.query),
+    ToolDefinition("explain", "Explain SQL", _said(_EXPLAIN), _explain_in, _EXPLAIN_OUT, answers.explain),
 )

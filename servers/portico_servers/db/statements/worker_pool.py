@@ -20,10 +20,10 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, TypeAlias
 
-from portico_servers.db.errors import KINDS, DbError, LimitError, SourceError
-from portico_servers.db.sources import Source
-from portico_servers.db.statements.limits import GRACE_SECONDS, Limits
-from portico_servers.db.statements.worker import frame
+from portico_servers.db.errors import ERRORS_BY_NAME, DatabaseSourceError, DbError, LimitError
+from portico_servers.db.limits import GRACE_SECONDS, StatementLimits
+from portico_servers.db.sources import DatabaseSource
+from portico_servers.db.statements.worker_process import encode_frame
 
 _START_SECONDS = 15.0
 _SCHEMA_SECONDS = 30.0
@@ -41,10 +41,10 @@ class WorkerLost(DbError):
 class Worker:
     """One child process, one statement at a time."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: DatabaseSource) -> None:
         environment = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "portico_servers.db.statements.worker"],
+            [sys.executable, "-P", "-m", "portico_servers.db.statements.worker_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
@@ -71,7 +71,7 @@ class Worker:
     def _exchange(self, request: dict[str, Any], seconds: float) -> Any:
         deadline = time.monotonic() + seconds
         try:
-            self._in.write(frame(request))
+            self._in.write(encode_frame(request))
             self._in.flush()
             (size,) = struct.unpack(">I", self._read(4, deadline))
             reply = json.loads(self._read(size, deadline))
@@ -82,7 +82,7 @@ class Worker:
             self.kill()
             raise WorkerLost("the statement's process ended without an answer (out of memory, or stopped)") from None
         if "error" in reply:
-            raise KINDS.get(reply["error"], DbError)(reply["message"])
+            raise ERRORS_BY_NAME.get(reply["error"], DbError)(reply["message"])
         return reply["ok"]
 
     def _read(self, size: int, deadline: float) -> bytes:
@@ -127,19 +127,19 @@ def _ignore(*_: Worker) -> None:
     pass
 
 
-class Pool:
+class WorkerPool:
     """The workers of one source: at most `size` at once, a spare one kept warm."""
 
-    def __init__(self, source: Source, *, size: int = 4) -> None:
+    def __init__(self, source: DatabaseSource, *, size: int = 4) -> None:
         self.source = source
         self._free: list[Worker] = []
         self._all: set[Worker] = set()
         self._lock = threading.Lock()
-        self._places = threading.BoundedSemaphore(size)
+        self._slots = threading.BoundedSemaphore(size)
         self._closed = False
 
     def run(
-        self, sql: str, parameters: Any, limits: Limits, *, on_start: OnStart = _ignore, on_end: OnEnd = _ignore
+        self, sql: str, parameters: Any, limits: StatementLimits, *, on_start: OnStart = _ignore, on_end: OnEnd = _ignore
     ) -> dict[str, Any]:
         """One statement's columns, rows, truncated and seconds.
 
@@ -147,21 +147,21 @@ class Pool:
         have another call's statement. `on_end` is called in any case.
         """
         request = {"op": "run", "sql": sql, "parameters": parameters, "limits": asdict(limits)}
-        return self._ask(request, limits.seconds + GRACE_SECONDS, on_start, on_end)  # type: ignore[no-any-return]
+        return self._request(request, limits.seconds + GRACE_SECONDS, on_start, on_end)  # type: ignore[no-any-return]
 
     def explain(
-        self, sql: str, parameters: Any, limits: Limits, *, on_start: OnStart = _ignore, on_end: OnEnd = _ignore
+        self, sql: str, parameters: Any, limits: StatementLimits, *, on_start: OnStart = _ignore, on_end: OnEnd = _ignore
     ) -> list[str]:
         """The plan's lines. `on_start`, `on_end`: see `run`."""
         request = {"op": "explain", "sql": sql, "parameters": parameters, "limits": asdict(limits)}
-        return self._ask(request, limits.seconds + GRACE_SECONDS, on_start, on_end)  # type: ignore[no-any-return]
+        return self._request(request, limits.seconds + GRACE_SECONDS, on_start, on_end)  # type: ignore[no-any-return]
 
     def schema(self) -> dict[str, Any]:
         """As `schema.from_json` takes it, with `warning`."""
-        return self._ask({"op": "schema"}, _SCHEMA_SECONDS)  # type: ignore[no-any-return]
+        return self._request({"op": "schema"}, _SCHEMA_SECONDS)  # type: ignore[no-any-return]
 
     def version(self) -> str:
-        return str(self._ask({"op": "version"}, _START_SECONDS))
+        return str(self._request({"op": "version"}, _START_SECONDS))
 
     def close(self) -> None:
         """End every worker. Calls under way fail."""
@@ -184,7 +184,7 @@ class Pool:
         for worker in old:
             worker.close()
 
-    def _ask(self, request: dict[str, Any], seconds: float, on_start: OnStart = _ignore, on_end: OnEnd = _ignore) -> Any:
+    def _request(self, request: dict[str, Any], seconds: float, on_start: OnStart = _ignore, on_end: OnEnd = _ignore) -> Any:
         with self._worker() as worker:
             try:
                 on_start(worker)
@@ -194,21 +194,21 @@ class Pool:
 
     @contextmanager
     def _worker(self) -> Iterator[Worker]:
-        if not self._places.acquire(timeout=_START_SECONDS):
+        if not self._slots.acquire(timeout=_START_SECONDS):
             raise LimitError("too many statements are running; try again")
         worker: Worker | None = None
         try:
-            worker = self._take()
+            worker = self._acquire()
             yield worker
         finally:
             if worker is not None:
-                self._give_back(worker)
-            self._places.release()
+                self._release(worker)
+            self._slots.release()
 
-    def _take(self) -> Worker:
+    def _acquire(self) -> Worker:
         with self._lock:
             if self._closed:
-                raise SourceError("the server is ending")
+                raise DatabaseSourceError("the server is ending")
             while self._free:
                 worker = self._free.pop()
                 if worker.alive:
@@ -219,7 +219,7 @@ class Pool:
             self._all.add(worker)
             return worker
 
-    def _give_back(self, worker: Worker) -> None:
+    def _release(self, worker: Worker) -> None:
         with self._lock:
             if worker.alive and not self._closed:
                 worker.idle_since = time.monotonic()

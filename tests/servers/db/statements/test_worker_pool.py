@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from portico_servers.db.errors import LimitError, SourceError, StatementError
-from portico_servers.db.sources import EngineName, Source
-from portico_servers.db.statements.limits import Limits
-from portico_servers.db.statements.workers import Pool, Worker, WorkerLost
+from portico_servers.db.errors import DatabaseSourceError, LimitError, StatementError
+from portico_servers.db.limits import StatementLimits
+from portico_servers.db.sources import DatabaseSource, EngineName
+from portico_servers.db.statements.worker_pool import Worker, WorkerLost, WorkerPool
 
 LIMIT = 0.4
 # What a statement may take beyond its limit.
@@ -42,8 +42,8 @@ RUNAWAYS: dict[EngineName, list[str]] = {
 
 
 @pytest.fixture
-def shop(samples: dict[str, Path]) -> Iterator[Pool]:
-    pool = Pool(Source("shop", "sqlite", str(samples["shop"])))
+def shop(samples: dict[str, Path]) -> Iterator[WorkerPool]:
+    pool = WorkerPool(DatabaseSource("shop", "sqlite", str(samples["shop"])))
     yield pool
     pool.close()
 
@@ -53,29 +53,29 @@ def test_a_runaway_ends_within_300_ms_of_its_limit_and_the_next_statement_runs(
     engine: EngineName, request: pytest.FixtureRequest
 ) -> None:
     fixture = {"sqlite": "samples", "duckdb": "duckdb_samples", "postgres": "postgres_samples"}[engine]
-    pool = Pool(Source("shop", engine, str(request.getfixturevalue(fixture)["shop"])), size=1)
+    pool = WorkerPool(DatabaseSource("shop", engine, str(request.getfixturevalue(fixture)["shop"])), size=1)
     for statement in RUNAWAYS[engine]:
-        pool.run("SELECT 1", [], Limits())  # the start of a process is not the statement's time
+        pool.run("SELECT 1", [], StatementLimits())  # the start of a process is not the statement's time
         best = 9.0
         for _ in range(3):  # another process may hold the cores for a moment: the best of three
             start = time.monotonic()
             with pytest.raises((LimitError, WorkerLost)):
-                pool.run(statement, [], Limits(seconds=LIMIT))
+                pool.run(statement, [], StatementLimits(seconds=LIMIT))
             best = min(best, time.monotonic() - start)
-            pool.run("SELECT 1", [], Limits())
+            pool.run("SELECT 1", [], StatementLimits())
             if best < LIMIT + LATE:
                 break
         assert best < LIMIT + LATE, statement
-        assert pool.run("SELECT COUNT(*) FROM orders", [], Limits())["rows"] == [[240]]
+        assert pool.run("SELECT COUNT(*) FROM orders", [], StatementLimits())["rows"] == [[240]]
     pool.close()
 
 
 def test_cancelling_a_call_ends_its_process_and_nothing_further_starts(samples: dict[str, Path]) -> None:
-    from portico_servers.db.database import Call, Cancelled, Databases
-    from portico_servers.db.sources import parse
+    from portico_servers.db.databases.database import Cancellation, Databases, StatementCancelled
+    from portico_servers.db.sources import parse_sources
 
-    databases = Databases(parse([str(samples["shop"])]))
-    database, call, running = databases.all[0], Call(), threading.Event()
+    databases = Databases(parse_sources([str(samples["shop"])]))
+    database, call, running = databases.all[0], Cancellation(), threading.Event()
     workers: list[Worker] = []
     started = call.started
 
@@ -89,7 +89,7 @@ def test_cancelling_a_call_ends_its_process_and_nothing_further_starts(samples: 
 
     def work() -> None:
         try:
-            database.run(RUNAWAYS["sqlite"][1], [], Limits(seconds=30), call)
+            database.run(RUNAWAYS["sqlite"][1], [], StatementLimits(seconds=30), call)
         except WorkerLost as exc:
             failures.append(exc)
 
@@ -101,20 +101,20 @@ def test_cancelling_a_call_ends_its_process_and_nothing_further_starts(samples: 
     assert not thread.is_alive()
     assert len(failures) == 1
     assert not workers[0].alive
-    with pytest.raises(Cancelled):
-        database.run("SELECT 1", [], Limits(), call)
+    with pytest.raises(StatementCancelled):
+        database.run("SELECT 1", [], StatementLimits(), call)
     databases.close()
 
 
 def test_a_cancel_after_the_answer_leaves_the_worker_to_the_next_call(
     samples: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from portico_servers.db.database import Call, Databases
-    from portico_servers.db.sources import parse
+    from portico_servers.db.databases.database import Cancellation, Databases
+    from portico_servers.db.sources import parse_sources
 
-    databases = Databases(parse([str(samples["shop"])]))
-    database, call = databases.all[0], Call()
-    give_back = database.pool._give_back
+    databases = Databases(parse_sources([str(samples["shop"])]))
+    database, call = databases.all[0], Cancellation()
+    give_back = database.pool._release
     returned: list[Worker] = []
 
     def give_back_then_cancel(worker: Worker) -> None:
@@ -123,18 +123,18 @@ def test_a_cancel_after_the_answer_leaves_the_worker_to_the_next_call(
         call.cancel()  # from here on another call may have this worker
 
     monkeypatch.setattr(database.pool, "_give_back", give_back_then_cancel)
-    assert database.run("SELECT 1", [], Limits(), call)["rows"] == [[1]]
-    assert database.explain("SELECT 1", [], Limits(), Call())
+    assert database.run("SELECT 1", [], StatementLimits(), call)["rows"] == [[1]]
+    assert database.explain("SELECT 1", [], StatementLimits(), Cancellation())
     assert returned[0].alive
     assert returned[0] is returned[1]
     databases.close()
 
 
 def test_cancels_at_any_moment_end_no_other_calls_statement(samples: dict[str, Path]) -> None:
-    from portico_servers.db.database import Call, Cancelled, Databases
-    from portico_servers.db.sources import parse
+    from portico_servers.db.databases.database import Cancellation, Databases, StatementCancelled
+    from portico_servers.db.sources import parse_sources
 
-    databases = Databases(parse([str(samples["shop"])]))
+    databases = Databases(parse_sources([str(samples["shop"])]))
     database = databases.all[0]
     problems: list[str] = []
     answered: list[object] = []
@@ -142,14 +142,14 @@ def test_cancels_at_any_moment_end_no_other_calls_statement(samples: dict[str, P
     def client(seed: int) -> None:
         chance = random.Random(seed)
         for _ in range(60):
-            call, cancelled = Call(), chance.random() < 0.15
+            call, cancelled = Cancellation(), chance.random() < 0.15
             # Around the time that a warm worker takes to answer: many cancels come just before or after the answer.
             timer = threading.Timer(chance.random() * 0.004, call.cancel)
             if cancelled:
                 timer.start()
             try:
-                answered.append(database.run("SELECT COUNT(*) FROM orders", [], Limits(), call)["rows"])
-            except (WorkerLost, Cancelled) as exc:
+                answered.append(database.run("SELECT COUNT(*) FROM orders", [], StatementLimits(), call)["rows"])
+            except (WorkerLost, StatementCancelled) as exc:
                 if not cancelled:
                     problems.append(repr(exc))
             if cancelled:
@@ -166,10 +166,10 @@ def test_cancels_at_any_moment_end_no_other_calls_statement(samples: dict[str, P
     databases.close()
 
 
-def test_statements_run_side_by_side_up_to_the_pools_size(shop: Pool) -> None:
+def test_statements_run_side_by_side_up_to_the_pools_size(shop: WorkerPool) -> None:
     results: list[object] = []
     threads = [
-        threading.Thread(target=lambda: results.append(shop.run("SELECT COUNT(*) FROM orders", [], Limits())["rows"]))
+        threading.Thread(target=lambda: results.append(shop.run("SELECT COUNT(*) FROM orders", [], StatementLimits())["rows"]))
         for _ in range(12)
     ]
     for thread in threads:
@@ -179,25 +179,27 @@ def test_statements_run_side_by_side_up_to_the_pools_size(shop: Pool) -> None:
     assert results == [[[240]]] * 12
 
 
-def test_a_worker_that_was_killed_from_outside_is_an_error_and_is_replaced(shop: Pool) -> None:
-    shop.run("SELECT 1", [], Limits())
-    children = [child for child in psutil.Process().children() if "portico_servers.db.statements.worker" in child.cmdline()]
+def test_a_worker_that_was_killed_from_outside_is_an_error_and_is_replaced(shop: WorkerPool) -> None:
+    shop.run("SELECT 1", [], StatementLimits())
+    children = [
+        child for child in psutil.Process().children() if "portico_servers.db.statements.worker_process" in child.cmdline()
+    ]
     for child in children:
         child.kill()
         child.wait(5)
-    assert shop.run("SELECT 1", [], Limits())["rows"] == [[1]]
+    assert shop.run("SELECT 1", [], StatementLimits())["rows"] == [[1]]
 
 
 def test_workers_end_with_their_parent_even_in_the_middle_of_a_statement(samples: dict[str, Path]) -> None:
     script = f"""
 import sys, threading, os
-from portico_servers.db.statements.workers import Pool
-from portico_servers.db.sources import parse
-from portico_servers.db.statements.limits import Limits
-pool = Pool(parse([{str(samples["shop"])!r}])[0])
+from portico_servers.db.statements.worker_pool import WorkerPool
+from portico_servers.db.sources import parse_sources
+from portico_servers.db.limits import StatementLimits
+pool = WorkerPool(parse_sources([{str(samples["shop"])!r}])[0])
 def started(worker):
     print(worker._process.pid, flush=True)
-pool.run({RUNAWAYS["sqlite"][1]!r}, [], Limits(seconds=120), on_start=started)
+pool.run({RUNAWAYS["sqlite"][1]!r}, [], StatementLimits(seconds=120), on_start=started)
 """
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
@@ -209,36 +211,36 @@ pool.run({RUNAWAYS["sqlite"][1]!r}, [], Limits(seconds=120), on_start=started)
     assert not psutil.pid_exists(worker.pid)
 
 
-def test_rows_bytes_and_cells_beyond_the_limits_are_cut_and_marked(shop: Pool) -> None:
-    found = shop.run("SELECT * FROM orders", [], Limits(rows=10))
+def test_rows_bytes_and_cells_beyond_the_limits_are_cut_and_marked(shop: WorkerPool) -> None:
+    found = shop.run("SELECT * FROM orders", [], StatementLimits(rows=10))
     assert (len(found["rows"]), found["truncated"]) == (10, True)
-    assert shop.run("SELECT * FROM orders LIMIT 10", [], Limits(rows=10))["truncated"] is False
-    found = shop.run("SELECT hex(zeroblob(500)) FROM orders", [], Limits(rows=1000, bytes=10_000))
+    assert shop.run("SELECT * FROM orders LIMIT 10", [], StatementLimits(rows=10))["truncated"] is False
+    found = shop.run("SELECT hex(zeroblob(500)) FROM orders", [], StatementLimits(rows=1000, bytes=10_000))
     assert 1 < len(found["rows"]) < 12
     assert found["truncated"] is True
-    found = shop.run("SELECT hex(zeroblob(50000)), zeroblob(100)", [], Limits())
+    found = shop.run("SELECT hex(zeroblob(50000)), zeroblob(100)", [], StatementLimits())
     assert found["truncated"] is True
     assert len(found["rows"][0][0]) < 5_000
     assert found["rows"][0][1].endswith("(100 bytes)")
 
 
-def test_a_statement_that_needs_too_much_memory_is_a_limit_error(shop: Pool) -> None:
+def test_a_statement_that_needs_too_much_memory_is_a_limit_error(shop: WorkerPool) -> None:
     bomb = "SELECT group_concat(hex(zeroblob(7000000))) FROM orders"
     with pytest.raises((LimitError, WorkerLost)):
-        shop.run(bomb, [], Limits(seconds=20))
-    assert shop.run("SELECT 1", [], Limits())["rows"] == [[1]]
+        shop.run(bomb, [], StatementLimits(seconds=20))
+    assert shop.run("SELECT 1", [], StatementLimits())["rows"] == [[1]]
 
 
 @pytest.mark.parametrize("parameters", [[1, 2], [], [[1]], {"a": 1}])
-def test_wrong_parameters_are_an_error_of_the_statement(shop: Pool, parameters: object) -> None:
+def test_wrong_parameters_are_an_error_of_the_statement(shop: WorkerPool, parameters: object) -> None:
     with pytest.raises(StatementError):
-        shop.run("SELECT ?", parameters, Limits())
-    assert shop.run("SELECT ? || ?", ["a", "b"], Limits())["rows"] == [["ab"]]
+        shop.run("SELECT ?", parameters, StatementLimits())
+    assert shop.run("SELECT ? || ?", ["a", "b"], StatementLimits())["rows"] == [["ab"]]
 
 
 def test_a_file_that_vanished_is_a_source_error(tmp_path: Path) -> None:
-    pool = Pool(Source("gone", "sqlite", str(tmp_path / "gone.db")))
-    with pytest.raises(SourceError, match="no such file"):
+    pool = WorkerPool(DatabaseSource("gone", "sqlite", str(tmp_path / "gone.db")))
+    with pytest.raises(DatabaseSourceError, match="no such file"):
         pool.schema()
     pool.close()
 
@@ -248,12 +250,12 @@ def test_an_idle_worker_lets_go_of_a_duckdb_file_so_that_others_may_write(tmp_pa
 
     path = tmp_path / "x.duckdb"
     duckdb.connect(str(path)).execute("CREATE TABLE t (a INTEGER)").close()
-    pool = Pool(Source("x", "duckdb", str(path)))
-    assert pool.run("SELECT COUNT(*) FROM t", [], Limits())["rows"] == [[0]]
+    pool = WorkerPool(DatabaseSource("x", "duckdb", str(path)))
+    assert pool.run("SELECT COUNT(*) FROM t", [], StatementLimits())["rows"] == [[0]]
     with pytest.raises(duckdb.IOException, match="lock"):
         duckdb.connect(str(path))
     pool.release_idle(0.0)
     with duckdb.connect(str(path)) as writer:
         writer.execute("INSERT INTO t VALUES (1)")
-    assert pool.run("SELECT COUNT(*) FROM t", [], Limits())["rows"] == [[1]]
+    assert pool.run("SELECT COUNT(*) FROM t", [], StatementLimits())["rows"] == [[1]]
     pool.close()

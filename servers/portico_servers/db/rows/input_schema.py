@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from portico_servers.db.rows.fields import Field, fields
-from portico_servers.db.schema import Schema, Table
+from portico_servers.db.rows.column_refs import ColumnRef, column_refs
+from portico_servers.db.schema import DatabaseSchema, Table
 
 ROOT = "ask"
 AGGREGATES = ("none", "count", "sum", "avg", "min", "max", "count_distinct")
@@ -64,11 +64,11 @@ _SHARED = {"ask", "ask_plain", "plain", "total", "text", "number", "date", "bool
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class QualifiedTable:
     """A table as callers name it: `connection.table` where there are several connections."""
 
     name: str
-    schema: Schema
+    schema: DatabaseSchema
     table: Table
 
 
@@ -77,14 +77,14 @@ class RowsSchema:
     """The schema, and what may be named: every table's fields, listed or not."""
 
     input_schema: JSON
-    fields: Mapping[str, tuple[Field, ...]]
+    column_refs: Mapping[str, tuple[ColumnRef, ...]]
     note: str | None = None  # what was left out to keep within the budget
     validators: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)  # by table, made when first needed
 
 
-def build(tables: Sequence[Named], *, budget: int = BUDGET) -> RowsSchema:
+def build_rows_schema(tables: Sequence[QualifiedTable], *, budget: int = BUDGET) -> RowsSchema:
     """The fullest schema within `budget`: all parents' columns, fewer of each, none, at last columns as plain strings."""
-    every = {item.name: fields(item.schema, item.table) for item in tables}
+    every = {item.name: column_refs(item.schema, item.table) for item in tables}
     for limit in _PARENT_COLUMNS if every else ():
         listed = {name: _within(found, limit) for name, found in every.items()}
         schema = _schema(listed)
@@ -95,7 +95,7 @@ def build(tables: Sequence[Named], *, budget: int = BUDGET) -> RowsSchema:
     )
 
 
-def _within(found: Sequence[Field], limit: int) -> tuple[Field, ...]:
+def _within(found: Sequence[ColumnRef], limit: int) -> tuple[ColumnRef, ...]:
     """Own columns, and at most `limit` of each parent's."""
     taken: Counter[str] = Counter()
     kept = []
@@ -108,7 +108,7 @@ def _within(found: Sequence[Field], limit: int) -> tuple[Field, ...]:
     return tuple(kept)
 
 
-def _schema(listed: Mapping[str, Sequence[Field]]) -> JSON:
+def _schema(listed: Mapping[str, Sequence[ColumnRef]]) -> JSON:
     columns = [f.column for found in listed.values() for f in found]
     kinds = {"listed" if column.values else column.kind for column in columns}
     branches, names = [], {}
@@ -119,7 +119,7 @@ def _schema(listed: Mapping[str, Sequence[Field]]) -> JSON:
     return _root({"anyOf": branches}, {**_shared(kinds), **names})
 
 
-def _names(key: str, found: Sequence[Field]) -> tuple[JSON, JSON]:
+def _names(key: str, found: Sequence[ColumnRef]) -> tuple[JSON, JSON]:
     """A table's names as definitions, and a schema of its text columns: a definition of its own where there are many."""
     texts = [f.path for f in found if _shape(f) == "text"]
     others = [f.path for f in found if _shape(f) != "text"]
@@ -129,14 +129,14 @@ def _names(key: str, found: Sequence[Field]) -> tuple[JSON, JSON]:
     return {f"{key}.text": {"enum": texts}, key: {"anyOf": [text, {"enum": others}]}}, text
 
 
-def _shape(field: Field) -> str | None:
+def _shape(field: ColumnRef) -> str | None:
     """The kind of condition that fits a field: by its kind, or by its own values; none for a part of a date."""
     if field.part is not None:
         return None
     return "listed" if field.column.values else field.column.kind
 
 
-def _branch(name: str, found: Sequence[Field], text: JSON) -> JSON:
+def _branch(name: str, found: Sequence[ColumnRef], text: JSON) -> JSON:
     """One table's branch of the question: `ask` with this table's names in the open places."""
     if not found:  # nothing that can be compared or shown: its rows can be counted
         closed: JSON = dict.fromkeys(("columns", "filters", "group_by", "order_by"), _NEVER)
@@ -156,7 +156,7 @@ def _branch(name: str, found: Sequence[Field], text: JSON) -> JSON:
     return {"$ref": "#/$defs/ask", "properties": properties, "anyOf": [{"$ref": "#/$defs/plain"}, total]}
 
 
-def _filters(found: Sequence[Field], text: JSON) -> list[JSON]:
+def _filters(found: Sequence[ColumnRef], text: JSON) -> list[JSON]:
     """A condition's shapes: one for each kind of column that there is, and one for each column with listed values."""
     shapes: list[JSON] = []
     for kind in ("text", "number", "date", "boolean"):

@@ -10,7 +10,7 @@ import anyio.to_thread
 
 from portico_servers.common.list_changed import ListChangedNotifier
 from portico_servers.common.validation import validator
-from portico_servers.db.database import Database, Databases
+from portico_servers.db.databases.database import Database, Databases
 
 logger = logging.getLogger(__name__)
 
@@ -19,11 +19,11 @@ _SERVER_SECONDS = 10.0
 _IDLE_SECONDS = 20.0  # after which a worker that keeps a DuckDB file locked is let go
 
 
-async def watch(databases: Databases, notifier: ListChangedNotifier) -> None:
+async def watch_schemas(databases: Databases, notifier: ListChangedNotifier) -> None:
     """Read the schemas at once, then look for changes: each second where a file was touched, else every ten."""
     try:
         touched = _stamps(databases)  # before the first look: what changes during it is noticed after it
-        await anyio.to_thread.run_sync(databases.view, abandon_on_cancel=True)
+        await anyio.to_thread.run_sync(databases.snapshot, abandon_on_cancel=True)
         # The first call would pay for this import.
         await anyio.to_thread.run_sync(validator, {}, abandon_on_cancel=True)
         last = anyio.current_time()

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from portico_servers.db.database import Call, Database, Databases
+from portico_servers.db.databases.database import Cancellation, Database, Databases
 from portico_servers.db.errors import ArgumentError, DbError
-from portico_servers.db.rows import check
-from portico_servers.db.rows.compile import Question, compile_question, compile_values, shown
-from portico_servers.db.rows.tool_schema import Named
+from portico_servers.db.limits import StatementLimits
+from portico_servers.db.rows.arguments import resolve_query
+from portico_servers.db.rows.input_schema import QualifiedTable
+from portico_servers.db.rows.sql_compiler import RowsQuery, compile_distinct_values, compile_query, filters_text
 from portico_servers.db.schema import Table
-from portico_servers.db.statements.limits import Limits
-from portico_servers.db.suggest import nearest
+from portico_servers.db.suggestions import nearest
 from portico_servers.db.tools import render
 
 Arguments = Mapping[str, Any]
@@ -24,36 +24,36 @@ _TABLES_A_PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ToolAnswer:
     """Structured content, and the short text beside it."""
 
     structured: dict[str, Any]
     text: str
 
 
-def tables(databases: Databases, arguments: Arguments, limits: Limits, call: Call) -> Answer:
+def tables(databases: Databases, arguments: Arguments, limits: StatementLimits, call: Cancellation) -> ToolAnswer:
     """Every table: name, kind, number of columns, estimated rows, parents."""
-    view = databases.view()
-    names = list(view.tables)
+    snapshot = databases.snapshot()
+    names = list(snapshot.tables)
     start = _page(arguments.get("cursor"), len(names))
     shown_names = names[start : start + _TABLES_A_PAGE]
-    items = [_summary(view.owners[name], view.tables[name]) for name in shown_names]
+    items = [_summary(snapshot.owners[name], snapshot.tables[name]) for name in shown_names]
     more = start + _TABLES_A_PAGE < len(names)
     problems = [f"{name}: {text}" for name, text in databases.problems.items()]
     warnings = [d.warning for d in databases.all if d.warning]
     note = "; ".join([*problems, *warnings]) or None
     lines = [
-        f"{item['name']}{_about(item['rows'])}: {', '.join(c.name for c in view.tables[item['name']].table.columns)}"
+        f"{item['name']}{_about(item['rows'])}: {', '.join(c.name for c in snapshot.tables[item['name']].table.columns)}"
         for item in items
     ]
     text = _clipped([*lines, *([note] if note else []), *(["(more tables: pass next_cursor)"] if more else [])]) or "no tables"
     cursor = str(start + _TABLES_A_PAGE) if more else None
-    return Answer({"tables": items, "complete": not more and not problems, "note": note, "next_cursor": cursor}, text)
+    return ToolAnswer({"tables": items, "complete": not more and not problems, "note": note, "next_cursor": cursor}, text)
 
 
-def describe(databases: Databases, arguments: Arguments, limits: Limits, call: Call) -> Answer:
+def describe(databases: Databases, arguments: Arguments, limits: StatementLimits, call: Cancellation) -> ToolAnswer:
     """One table: columns, keys, indexes, a few rows."""
-    database, named = databases.view().table(arguments.get("table"))
+    database, named = databases.snapshot().table(arguments.get("table"))
     table = named.table
     columns = [
         {"name": c.name, "type": c.type, "nullable": c.nullable, "primary_key": c.primary_key > 0, "values": list(c.values)}
@@ -70,49 +70,51 @@ def describe(databases: Databases, arguments: Arguments, limits: Limits, call: C
         "indexes": [list(index) for index in table.indexes],
         "sample": sample,
     }
-    return Answer(structured, _clipped([schema_text(named), "", render.markdown(sample["columns"], sample["rows"], 500)]))
+    return ToolAnswer(structured, _clipped([schema_text(named), "", render.markdown(sample["columns"], sample["rows"], 500)]))
 
 
-def rows(databases: Databases, arguments: Arguments, limits: Limits, call: Call) -> Answer:
+def rows(databases: Databases, arguments: Arguments, limits: StatementLimits, call: Cancellation) -> ToolAnswer:
     """The structured question."""
-    view = databases.view()
-    named, question = check.resolve(arguments, view.rows, view.tables)
-    database = view.owners[named.name]
-    statement = compile_question(named.schema, question, database.dialect)
-    found = database.run(statement.sql, statement.parameters, _with_rows(limits, question.limit), call)
-    note = _hint(database, named, question, limits, call) if _no_match(question, found["rows"]) else None
+    snapshot = databases.snapshot()
+    named, query = resolve_query(arguments, snapshot.rows_schema, snapshot.tables)
+    database = snapshot.owners[named.name]
+    statement = compile_query(named.schema, query, database.dialect)
+    found = database.run(statement.sql, statement.parameters, _with_rows(limits, query.limit), call)
+    note = _hint(database, named, query, limits, call) if _no_match(query, found["rows"]) else None
     answer = _result(database, statement.sql, statement.parameters, found, note)
     answer["table"] = named.name
-    return Answer(answer, _rows_text(named, question, answer))
+    return ToolAnswer(answer, _rows_text(named, query, answer))
 
 
-def query(databases: Databases, arguments: Arguments, limits: Limits, call: Call) -> Answer:
+def query(databases: Databases, arguments: Arguments, limits: StatementLimits, call: Cancellation) -> ToolAnswer:
     """One statement in SQL, its parameters bound."""
     database = databases.choose(arguments.get("connection"))
     rows = arguments.get("limit") or limits.rows
     return sql_answer(database, str(arguments["sql"]), arguments.get("params") or [], _with_rows(limits, rows), call)
 
 
-def sql_answer(database: Database, sql: str, parameters: Sequence[Any], limits: Limits, call: Call) -> Answer:
+def sql_answer(
+    database: Database, sql: str, parameters: Sequence[Any], limits: StatementLimits, call: Cancellation
+) -> ToolAnswer:
     """The rows of one statement."""
     found = database.run(sql, parameters, limits, call)
     answer = _result(database, sql, parameters, found, None)
-    return Answer(answer, _table_text(answer))
+    return ToolAnswer(answer, _table_text(answer))
 
 
-def explain(databases: Databases, arguments: Arguments, limits: Limits, call: Call) -> Answer:
+def explain(databases: Databases, arguments: Arguments, limits: StatementLimits, call: Cancellation) -> ToolAnswer:
     """The plan of a statement, and where an index may be missing."""
-    from portico_servers.db.tools.query_plans import hints
+    from portico_servers.db.tools.query_plans import index_advice
 
     database = databases.choose(arguments.get("connection"))
-    databases.view()
+    databases.snapshot()
     sql = str(arguments["sql"])
     plan = database.explain(sql, [], limits, call)
-    advice = hints(database.source.engine, plan, sql, database.schema)
-    return Answer({"connection": database.name, "plan": plan, "hints": advice, "sql": sql}, _clipped([*plan, *advice]))
+    advice = index_advice(database.source.engine, plan, sql, database.schema)
+    return ToolAnswer({"connection": database.name, "plan": plan, "hints": advice, "sql": sql}, _clipped([*plan, *advice]))
 
 
-def schema_text(named: Named) -> str:
+def schema_text(named: QualifiedTable) -> str:
     """A table's columns and keys, a line each."""
     lines = [f"{named.name} ({'view' if named.table.view else 'table'}{_about(named.table.row_estimate)})"]
     parents = {name: key for key in named.table.foreign_keys for name in key.columns}
@@ -142,9 +144,9 @@ def _result(database: Database, sql: str, parameters: Sequence[Any], found: dict
     }
 
 
-def _rows_text(named: Named, question: Question, answer: dict[str, Any]) -> str:
-    where = f" where {shown(question.filters)}" if question.filters else ""
-    if question.aggregate != "none" and question.group_by is None:
+def _rows_text(named: QualifiedTable, query: RowsQuery, answer: dict[str, Any]) -> str:
+    where = f" where {filters_text(query.filters)}" if query.filters else ""
+    if query.aggregate != "none" and query.group_by is None:
         values = ", ".join(f"{name} = {render.value(v)}" for name, v in zip(answer["columns"], answer["rows"][0], strict=True))
         lines = [f"{named.name}{where}: {values}"]
     elif not answer["rows"]:
@@ -163,21 +165,23 @@ def _table_text(answer: dict[str, Any]) -> str:
     return text + ("\n(cut at the limit: there is more)" if answer["truncated"] else "")
 
 
-def _no_match(question: Question, found: Sequence[Sequence[Any]]) -> bool:
-    if not question.filters:
+def _no_match(query: RowsQuery, found: Sequence[Sequence[Any]]) -> bool:
+    if not query.filters:
         return False
-    if question.aggregate == "none" or question.group_by is not None:
+    if query.aggregate == "none" or query.group_by is not None:
         return not found
     return all(value in (0, None) for value in found[0])
 
 
-def _hint(database: Database, named: Named, question: Question, limits: Limits, call: Call) -> str | None:
+def _hint(
+    database: Database, named: QualifiedTable, query: RowsQuery, limits: StatementLimits, call: Cancellation
+) -> str | None:
     """For each condition on text that nothing meets: the nearest values that are there."""
     parts = []
-    for item in question.filters:
+    for item in query.filters:
         if not isinstance(item.value, str) or item.field.column.kind != "text" or item.op == "!=":
             continue
-        statement = compile_values(named.schema, named.table, item.field, database.dialect, _VALUES_COMPARED)
+        statement = compile_distinct_values(named.schema, named.table, item.field, database.dialect, _VALUES_COMPARED)
         try:
             found = database.run(statement.sql, statement.parameters, _with_rows(limits, _VALUES_COMPARED), call)
         except DbError:
@@ -190,14 +194,14 @@ def _hint(database: Database, named: Named, question: Question, limits: Limits, 
     return "; ".join(parts) or None
 
 
-def _sample(database: Database, table: Table, limits: Limits, call: Call) -> dict[str, Any]:
+def _sample(database: Database, table: Table, limits: StatementLimits, call: Cancellation) -> dict[str, Any]:
     quote = database.dialect.quote
     name = quote(table.relation) if table.schema is None else f"{quote(table.schema)}.{quote(table.relation)}"
     found = database.run(f"SELECT * FROM {name} LIMIT {_SAMPLE_ROWS}", [], limits, call)
     return {"columns": found["columns"], "rows": found["rows"]}
 
 
-def _summary(database: Database, named: Named) -> dict[str, Any]:
+def _summary(database: Database, named: QualifiedTable) -> dict[str, Any]:
     table = named.table
     return {
         "name": named.name,
@@ -209,8 +213,8 @@ def _summary(database: Database, named: Named) -> dict[str, Any]:
     }
 
 
-def _with_rows(limits: Limits, rows: Any) -> Limits:
-    return Limits(int(rows), limits.bytes, limits.seconds)
+def _with_rows(limits: StatementLimits, rows: Any) -> StatementLimits:
+    return StatementLimits(int(rows), limits.bytes, limits.seconds)
 
 
 def _about(estimate: int | None) -> str:

@@ -10,17 +10,28 @@ from typing import Any
 
 from portico_servers.common.validation import first_error, validator
 from portico_servers.db.errors import ArgumentError
-from portico_servers.db.rows.compile import DEFAULT_LIMIT, Filter, Question
-from portico_servers.db.rows.dates import period
-from portico_servers.db.rows.fields import Field
-from portico_servers.db.rows.tool_schema import AGGREGATES, MAX_LIMIT, NUMBER_OPS, ROOT, TEXT_OPS, VALUE_OPS, Named, RowsSchema
-from portico_servers.db.suggest import did_you_mean
+from portico_servers.db.rows.column_refs import ColumnRef
+from portico_servers.db.rows.dates import parse_period
+from portico_servers.db.rows.input_schema import (
+    AGGREGATES,
+    MAX_LIMIT,
+    NUMBER_OPS,
+    ROOT,
+    TEXT_OPS,
+    VALUE_OPS,
+    QualifiedTable,
+    RowsSchema,
+)
+from portico_servers.db.rows.sql_compiler import DEFAULT_LIMIT, RowFilter, RowsQuery
+from portico_servers.db.suggestions import did_you_mean
 
 _OPS: Mapping[str, Sequence[str]] = {"text": TEXT_OPS, "number": NUMBER_OPS, "date": NUMBER_OPS, "boolean": VALUE_OPS}
 _KEYS = ("table", "aggregate", "columns", "filters", "group_by", "order_by", "order", "limit")
 
 
-def resolve(arguments: Mapping[str, Any], rows: RowsSchema, tables: Mapping[str, Named]) -> tuple[Named, Question]:
+def resolve_query(
+    arguments: Mapping[str, Any], rows: RowsSchema, tables: Mapping[str, QualifiedTable]
+) -> tuple[QualifiedTable, RowsQuery]:
     """The table, and the question about it with its names resolved. ArgumentError."""
     ask = arguments.get(ROOT)
     if not isinstance(ask, Mapping) or set(arguments) != {ROOT}:
@@ -30,12 +41,12 @@ def resolve(arguments: Mapping[str, Any], rows: RowsSchema, tables: Mapping[str,
     for key in ask:
         if key not in _KEYS:
             raise ArgumentError(f"unknown key {key!r}{did_you_mean(str(key), _KEYS)} (known: {', '.join(_KEYS)})")
-    if not rows.fields:
+    if not rows.column_refs:
         raise ArgumentError("there are no tables in the database")
-    table = tables[_chosen("table", ask.get("table"), [name for name in tables if name in rows.fields])]
-    found = {field.path: field for field in rows.fields[table.name]}
+    table = tables[_chosen("table", ask.get("table"), [name for name in tables if name in rows.column_refs])]
+    found = {field.path: field for field in rows.column_refs[table.name]}
     aggregate = _chosen("aggregate", ask.get("aggregate"), AGGREGATES)
-    question = Question(
+    query = RowsQuery(
         table=table.table,
         aggregate=aggregate,
         columns=tuple(_field("columns", name, found) for name in _list("columns", ask.get("columns"))),
@@ -45,28 +56,28 @@ def resolve(arguments: Mapping[str, Any], rows: RowsSchema, tables: Mapping[str,
         order=_chosen("order", ask["order"], ("asc", "desc")) if "order" in ask else None,
         limit=_limit(ask.get("limit", DEFAULT_LIMIT)),
     )
-    _check_aggregate(question, found)
+    _check_aggregate(query, found)
     _check_schema(ask, rows)
-    return table, question
+    return table, query
 
 
-def _check_aggregate(question: Question, found: Mapping[str, Field]) -> None:
-    if question.aggregate == "none":
-        if question.group_by is not None:
+def _check_aggregate(query: RowsQuery, found: Mapping[str, ColumnRef]) -> None:
+    if query.aggregate == "none":
+        if query.group_by is not None:
             raise ArgumentError("group_by needs an aggregate: count lists the different values, each with its number")
         return
-    if question.aggregate == "count":
-        if question.columns:
+    if query.aggregate == "count":
+        if query.columns:
             raise ArgumentError("count takes no columns, it counts rows: filter by != null for those that have a value")
         return
-    if not question.columns:
-        raise ArgumentError(f"{question.aggregate} needs columns: which one to compute it of")
-    if question.aggregate in ("sum", "avg"):
-        for field in question.columns:
+    if not query.columns:
+        raise ArgumentError(f"{query.aggregate} needs columns: which one to compute it of")
+    if query.aggregate in ("sum", "avg"):
+        for field in query.columns:
             if not field.summable:
                 numbers = [f.path for f in found.values() if f.summable]
                 known = ", ".join(numbers) or "none"
-                raise ArgumentError(f"{question.aggregate} needs number columns, not {field.path!r} (there are: {known})")
+                raise ArgumentError(f"{query.aggregate} needs number columns, not {field.path!r} (there are: {known})")
 
 
 def _check_schema(ask: Mapping[str, Any], rows: RowsSchema) -> None:
@@ -92,7 +103,7 @@ def _chosen(key: str, value: Any, options: Sequence[str]) -> str:
     raise ArgumentError(f"{key}: {value!r} is not one of {_some(options)}{did_you_mean(str(value), options)}")
 
 
-def _field(key: str, name: Any, found: Mapping[str, Field]) -> Field:
+def _field(key: str, name: Any, found: Mapping[str, ColumnRef]) -> ColumnRef:
     return found[_chosen(key, name, list(found))]
 
 
@@ -110,7 +121,7 @@ def _list(key: str, value: Any) -> Sequence[Any]:
     return value
 
 
-def _filter(item: Any, found: Mapping[str, Field]) -> Filter:
+def _filter(item: Any, found: Mapping[str, ColumnRef]) -> RowFilter:
     if not isinstance(item, Mapping) or set(item) != {"column", "op", "value"}:
         raise ArgumentError("filters: each must be {column, op, value}")
     field = _field("filters/column", item["column"], found)
@@ -126,12 +137,12 @@ def _filter(item: Any, found: Mapping[str, Field]) -> Filter:
         "boolean": isinstance(value, bool),
     }[kind]
     if kind == "date" and isinstance(value, str):
-        period(value)
+        parse_period(value)
     if value is not None and not right:
         raise ArgumentError(f"filters/value: {field.path!r} is compared with a {kind} value, {value!r} is none")
     if field.column.values and value is not None:
         _chosen(f"filters/value of {field.path}", value, field.column.values)
-    return Filter(field, op, value)
+    return RowFilter(field, op, value)
 
 
 def _some(options: Sequence[str], n: int = 12) -> str:

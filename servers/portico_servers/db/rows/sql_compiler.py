@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from portico_servers.db.engines.dialect import Dialect
-from portico_servers.db.rows.dates import period, written
-from portico_servers.db.rows.fields import Field, Join, joins, label
-from portico_servers.db.schema import Schema, Table
+from portico_servers.db.engines.dialect import SQLDialect
+from portico_servers.db.rows.column_refs import ColumnRef, Join, joins, label_column
+from portico_servers.db.rows.dates import iso_text, parse_period
+from portico_servers.db.schema import DatabaseSchema, Table
 
 DEFAULT_LIMIT = 50
 _FUNCTIONS = {"sum": "SUM", "avg": "AVG", "min": "MIN", "max": "MAX", "count": "COUNT"}
@@ -19,55 +19,57 @@ _COMPARE = {"=": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class RowFilter:
     """One condition of a question."""
 
-    field: Field
+    field: ColumnRef
     op: str
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class RowsQuery:
     """A question whose names are resolved."""
 
     table: Table
     aggregate: str
-    columns: tuple[Field, ...] = ()
-    filters: tuple[Filter, ...] = ()
-    group_by: Field | None = None
-    order_by: Field | None = None
+    columns: tuple[ColumnRef, ...] = ()
+    filters: tuple[RowFilter, ...] = ()
+    group_by: ColumnRef | None = None
+    order_by: ColumnRef | None = None
     order: str | None = None
     limit: int = DEFAULT_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class CompiledStatement:
     """SQL and the values bound to its placeholders."""
 
     sql: str
     parameters: list[Any] = field(default_factory=list)
 
 
-def compile_question(schema: Schema, question: Question, dialect: Dialect) -> Statement:
+def compile_query(schema: DatabaseSchema, query: RowsQuery, dialect: SQLDialect) -> CompiledStatement:
     """The statement that answers it. One row more than `limit` is not asked for here: the runner cuts."""
-    return _Writer(schema, question, dialect).statement()
+    return _SelectCompiler(schema, query, dialect).statement()
 
 
-def compile_values(schema: Schema, table: Table, of: Field, dialect: Dialect, limit: int) -> Statement:
+def compile_distinct_values(
+    schema: DatabaseSchema, table: Table, of: ColumnRef, dialect: SQLDialect, limit: int
+) -> CompiledStatement:
     """The different values of one field."""
-    return compile_question(schema, Question(table, "none", group_by=of, limit=limit), dialect)
+    return compile_query(schema, RowsQuery(table, "none", group_by=of, limit=limit), dialect)
 
 
-class _Writer:
-    def __init__(self, schema: Schema, question: Question, dialect: Dialect) -> None:
-        self.schema, self.q, self.dialect = schema, question, dialect
+class _SelectCompiler:
+    def __init__(self, schema: DatabaseSchema, query: RowsQuery, dialect: SQLDialect) -> None:
+        self.schema, self.q, self.dialect = schema, query, dialect
         self.parameters: list[Any] = []
-        self.columns = question.columns or self._default_columns()
+        self.columns = query.columns or self._default_columns()
         self.joins = self._needed_joins()
         self.quote = dialect.quote
 
-    def statement(self) -> Statement:
+    def statement(self) -> CompiledStatement:
         parts = [f"SELECT {self._select()}", f"FROM {self._from()}"]
         if self.q.filters:
             parts.append("WHERE " + " AND ".join(self._condition(item) for item in self.q.filters))
@@ -78,17 +80,17 @@ class _Writer:
             parts.append(f"ORDER BY {order}")
         if grouped or self.q.aggregate == "none":
             parts.append(f"LIMIT {int(self.q.limit)}")
-        return Statement(" ".join(parts), self.parameters)
+        return CompiledStatement(" ".join(parts), self.parameters)
 
-    def _default_columns(self) -> tuple[Field, ...]:
+    def _default_columns(self) -> tuple[ColumnRef, ...]:
         """In a list: own columns, and what each parent is called. In an aggregate: none, which is all rows."""
         if self.q.aggregate != "none" or self.q.group_by is not None:
             return ()
         table = self.q.table
-        own = [Field(c.name, c) for c in table.columns if c.kind != "other"]
+        own = [ColumnRef(c.name, c) for c in table.columns if c.kind != "other"]
         for join in joins(self.schema, table):
-            if named := label(join.parent):
-                own.append(Field(f"{join.prefix}.{named.name}", named, join))
+            if named := label_column(join.parent):
+                own.append(ColumnRef(f"{join.prefix}.{named.name}", named, join))
         return tuple(own)
 
     def _needed_joins(self) -> list[Join]:
@@ -115,11 +117,11 @@ class _Writer:
         function = _FUNCTIONS[self.q.aggregate]
         return [(f"{function}({self._expression(c)})", _alias(self.q.aggregate, c)) for c in self.columns]
 
-    def _named(self, item: Field) -> str:
+    def _named(self, item: ColumnRef) -> str:
         expression = self._expression(item)
         return expression if expression == self.quote(item.path) else f"{expression} AS {self.quote(item.path)}"
 
-    def _expression(self, item: Field) -> str:
+    def _expression(self, item: ColumnRef) -> str:
         name = self.quote(item.column.name)
         if item.join is not None:
             name = f"{self.quote(item.join.prefix)}.{name}"
@@ -157,7 +159,7 @@ class _Writer:
             return f"{group}{_direction(q.order or 'asc')}"
         return f"{self._aggregates()[0][0]}{_direction(q.order or 'desc')}, {group}"
 
-    def _condition(self, item: Filter) -> str:
+    def _condition(self, item: RowFilter) -> str:
         expression, column = self._expression(item.field), item.field.column
         if item.value is None:
             return f"{expression} IS {'NOT NULL' if item.op in ('!=', '<', '>') else 'NULL'}"
@@ -175,16 +177,16 @@ class _Writer:
         equal = self.dialect.equals(text, item.value, self._bind)
         return f"NOT ({equal})" if item.op == "!=" else equal
 
-    def _date_condition(self, expression: str, item: Filter) -> str:
-        covered = period(str(item.value))
-        if self.dialect.name == "sqlite" and covered.fine:
+    def _date_condition(self, expression: str, item: RowFilter) -> str:
+        covered = parse_period(str(item.value))
+        if self.dialect.name == "sqlite" and covered.sub_day:
             expression = f"REPLACE({expression}, 'T', ' ')"
 
         def compare(op: str, end: bool) -> str:
             moment = covered.end if end else covered.start
             if moment is None:
                 return "TRUE" if op == "<" else "FALSE"
-            return f"{expression} {op} {self.dialect.moment(written(moment, fine=covered.fine), self._bind)}"
+            return f"{expression} {op} {self.dialect.moment(iso_text(moment, sub_day=covered.sub_day), self._bind)}"
 
         if item.op in ("=", "!="):
             inside = f"{compare('>=', False)} AND {compare('<', True)}"
@@ -196,7 +198,7 @@ class _Writer:
         return self.dialect.placeholder(len(self.parameters))
 
 
-def _alias(aggregate: str, item: Field) -> str:
+def _alias(aggregate: str, item: ColumnRef) -> str:
     return f"{aggregate}_{item.path.replace('.', '_')}"
 
 
@@ -208,6 +210,6 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def shown(filters: Sequence[Filter]) -> str:
+def filters_text(filters: Sequence[RowFilter]) -> str:
     """Conditions as a person reads them: `status = paid and total > 5`."""
     return " and ".join(f"{item.field.path} {item.op} {'empty' if item.value is None else item.value}" for item in filters)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from portico_servers.db.database import Call, Databases
+from portico_servers.db.databases.database import Cancellation, Databases
 from portico_servers.db.errors import ArgumentError
-from portico_servers.db.rows.dates import period
-from portico_servers.db.sources import parse
-from portico_servers.db.statements.limits import Limits
-from portico_servers.db.tools import tools as answers
+from portico_servers.db.limits import StatementLimits
+from portico_servers.db.rows.dates import parse_period
+from portico_servers.db.sources import parse_sources
+from portico_servers.db.tools import rows as answers
 
 ODD = '''
 CREATE TABLE "Order" ("Id" INTEGER PRIMARY KEY, "Group" TEXT, "two words" TEXT, "say ""hi""" INTEGER,
@@ -36,7 +36,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     connection = sqlite3.connect(path)
     connection.executescript(ODD)
     connection.close()
-    databases = Databases(parse([str(path)]))
+    databases = Databases(parse_sources([str(path)]))
     yield databases
     databases.close()
 
@@ -44,7 +44,9 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
 def ask(databases: Databases, table: str, aggregate: str = "none", **rest: Any) -> dict[str, Any]:
     if "filters" in rest:
         rest["filters"] = [dict(zip(("column", "op", "value"), item, strict=True)) for item in rest["filters"]]
-    answer = answers.rows(databases, {"ask": {"table": table, "aggregate": aggregate, **rest}}, Limits(), Call())
+    answer = answers.rows(
+        databases, {"ask": {"table": table, "aggregate": aggregate, **rest}}, StatementLimits(), Cancellation()
+    )
     return answer.structured
 
 
@@ -130,8 +132,8 @@ def test_what_is_no_date_is_refused_with_what_would_be_right(odd: Databases, val
 
 
 def test_the_last_year_of_the_calendar_has_no_end() -> None:
-    assert period("9999").end is None
-    assert period("9999-12-31").end is None
+    assert parse_period("9999").end is None
+    assert parse_period("9999-12-31").end is None
 
 
 def test_groups_come_largest_first_and_the_other_way_round_when_asked(odd: Databases) -> None:
@@ -156,7 +158,7 @@ def test_columns_are_added_up_counted_and_compared(odd: Databases) -> None:
 
 
 def test_no_match_answers_with_the_nearest_values(samples: dict[str, Path]) -> None:
-    databases = Databases(parse([str(samples["shop"])]))
+    databases = Databases(parse_sources([str(samples["shop"])]))
     found = ask(databases, "orders", "count", filters=[("customers.country", "=", "Germny")])
     assert found["rows"] == [[0]]
     assert "Germany" in found["note"]

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from portico_servers.db.database import Database, Databases
+from portico_servers.db.databases.database import Database, Databases
 from portico_servers.db.errors import DbError
-from portico_servers.db.rows.tool_schema import Named, build
+from portico_servers.db.rows.input_schema import QualifiedTable, build_rows_schema
 from portico_servers.db.schema import Table
 
 META = "portico/local-input-schema"  # in a tool's `_meta`: the URI of the schema to decode by
@@ -32,22 +32,24 @@ def wanted(values: Mapping[str, Sequence[str]]) -> bool:
 
 def input_schema(databases: Databases, values: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """The schema of `rows` with the present values of the columns named by `values` (by connection, as `table.column`)."""
-    view = databases.view()
+    snapshot = databases.snapshot()
     named = []
-    for name, item in view.tables.items():
-        database = view.owners[name]
+    for name, item in snapshot.tables.items():
+        database = snapshot.owners[name]
         columns = [path.rpartition(".") for path in values.get(database.name, ())]
         wanted_columns = {column for table, _, column in columns if table == item.table.name}
-        named.append(Named(name, item.schema, _with_values(database, item.table, wanted_columns)))
+        named.append(QualifiedTable(name, item.schema, _with_values(database, item.table, wanted_columns)))
     # A parent's columns are read from its schema, so that one gets the values too.
-    tables = {(view.owners[item.name].name, item.table.name): item.table for item in named}
+    tables = {(snapshot.owners[item.name].name, item.table.name): item.table for item in named}
     schemas = {
         database.name: replace(
             database.schema, tables=tuple(tables.get((database.name, table.name), table) for table in database.schema.tables)
         )
         for database in databases.all
     }
-    return build([replace(item, schema=schemas[view.owners[item.name].name]) for item in named], budget=_BUDGET).input_schema
+    return build_rows_schema(
+        [replace(item, schema=schemas[snapshot.owners[item.name].name]) for item in named], budget=_BUDGET
+    ).input_schema
 
 
 def _with_values(database: Database, table: Table, names: set[str]) -> Table:

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from portico_servers.db.database import Databases
+from portico_servers.db.databases.database import Databases
 from portico_servers.db.errors import ArgumentError
-from portico_servers.db.rows.check import resolve
-from portico_servers.db.sources import parse
+from portico_servers.db.rows.arguments import resolve_query
+from portico_servers.db.sources import parse_sources
 
 
 @pytest.fixture(scope="module")
 def shop(samples: dict[str, Path]) -> Iterator[Databases]:
-    databases = Databases(parse([str(samples["shop"])]))
+    databases = Databases(parse_sources([str(samples["shop"])]))
     yield databases
     databases.close()
 
@@ -62,22 +62,22 @@ def filters(column: Any, op: Any, value: Any) -> dict[str, Any]:
     ],
 )
 def test_what_is_wrong_is_named(shop: Databases, arguments: dict[str, Any], words: str) -> None:
-    view = shop.view()
+    snapshot = shop.snapshot()
     with pytest.raises(ArgumentError) as caught:
-        resolve(arguments, view.rows, view.tables)
+        resolve_query(arguments, snapshot.rows_schema, snapshot.tables)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_columns_that_a_bounded_schema_does_not_list_can_still_be_named(samples: dict[str, Path]) -> None:
-    from portico_servers.db.rows.tool_schema import build
+    from portico_servers.db.rows.input_schema import build_rows_schema
 
-    databases = Databases(parse([str(samples["tracker"])]))
-    view = databases.view()
-    loose = build(tuple(view.tables.values()), budget=100)
+    databases = Databases(parse_sources([str(samples["tracker"])]))
+    snapshot = databases.snapshot()
+    loose = build_rows_schema(tuple(snapshot.tables.values()), budget=100)
     ask = {"table": "issues", "aggregate": "count", "filters": [{"column": "reporter.login", "op": "=", "value": "anna"}]}
-    named, question = resolve({"ask": ask}, loose, view.tables)
+    named, question = resolve_query({"ask": ask}, loose, snapshot.tables)
     assert (named.name, question.filters[0].field.path) == ("issues", "reporter.login")
     with pytest.raises(ArgumentError, match=r"did you mean reporter\.login"):
-        resolve({"ask": {**ask, "group_by": "reporter.logn"}}, loose, view.tables)
+        resolve_query({"ask": {**ask, "group_by": "reporter.logn"}}, loose, snapshot.tables)
     databases.close()

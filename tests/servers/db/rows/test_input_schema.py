@@ -14,10 +14,10 @@ from portico_engine import Tokenizer, Tool, find_model
 from portico_engine.grammar import LLGuidanceFactory, check_arguments, compile_schema
 from portico_engine.weights.gguf_file import GGUFFile
 from portico_gateway.agent.tool_signatures import signature
-from portico_servers.db.database import Databases
-from portico_servers.db.rows.tool_schema import ROOT
-from portico_servers.db.sources import parse
-from portico_servers.db.tools.tool_specs import BUILT_IN
+from portico_servers.db.databases.database import Databases
+from portico_servers.db.rows.input_schema import ROOT
+from portico_servers.db.sources import parse_sources
+from portico_servers.db.tools.definition import BUILT_IN
 
 # A record shop of the size that the budget is about: 11 tables, 64 columns.
 BIG = """
@@ -64,8 +64,8 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     connection = sqlite3.connect(path)
     connection.executescript(BIG)
     connection.close()
-    databases = Databases(parse([str(path)]))
-    tables = databases.view().tables.values()
+    databases = Databases(parse_sources([str(path)]))
+    tables = databases.snapshot().tables.values()
     assert (len(tables), sum(len(named.table.columns) for named in tables)) == (11, 64)
     yield databases
     databases.close()
@@ -77,7 +77,7 @@ def count(tokenizer: Tokenizer) -> Callable[[str], int]:
 
 
 def listed(databases: Databases) -> list[dict[str, Any]]:
-    tools = [spec.tool(databases.view(), list(databases.by_name)) for spec in BUILT_IN]
+    tools = [spec.tool(databases.snapshot(), list(databases.by_name)) for spec in BUILT_IN]
     return [{"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema} for tool in tools]
 
 
@@ -91,7 +91,7 @@ def test_the_signatures_that_the_local_model_reads_take_at_most_800_tokens(big: 
 
 
 def test_the_schema_of_rows_compiles_without_loosening(big: Databases) -> None:
-    report = compile_schema(big.view().rows.input_schema, tool="rows").report
+    report = compile_schema(big.snapshot().rows_schema.input_schema, tool="rows").report
     assert report.loosened == ()
     assert report.failed == ()
 
@@ -103,13 +103,13 @@ def test_the_grammar_takes_every_question_of_the_benchmark_and_no_wrong_column(
     questions = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     factory = LLGuidanceFactory(tokenizer)
     for name, file in samples.items():
-        databases = Databases(parse([str(file)]))
-        schema = databases.view().rows.input_schema
+        databases = Databases(parse_sources([str(file)]))
+        schema = databases.snapshot().rows_schema.input_schema
         grammar = compile_schema(schema)
         for ask in (item["ask"] for item in questions if item["database"] == name):
             assert check_arguments(schema, {ROOT: ask}) == []
             assert accepted(factory, grammar, tokenizer, {ROOT: ask}), ask
-        first = next(iter(databases.view().tables))
+        first = next(iter(databases.snapshot().tables))
         assert not accepted(factory, grammar, tokenizer, {ROOT: {"table": first, "aggregate": "sum", "columns": ["nothing"]}})
         databases.close()
 
@@ -121,24 +121,31 @@ def accepted(factory: LLGuidanceFactory, grammar: Any, tokenizer: Tokenizer, val
 
 
 def test_past_its_budget_parents_columns_go_first_then_columns_become_plain_strings(samples: dict[str, Path]) -> None:
-    from portico_servers.db.rows.tool_schema import build
+    from portico_servers.db.rows.input_schema import build_rows_schema
 
-    databases = Databases(parse([str(samples["tracker"])]))
-    named = tuple(databases.view().tables.values())
-    full = build(named)
+    databases = Databases(parse_sources([str(samples["tracker"])]))
+    named = tuple(databases.snapshot().tables.values())
+    full = build_rows_schema(named)
     size = len(json.dumps(full.input_schema, separators=(",", ":")))
-    fewer = build(named, budget=size - 1)
+    fewer = build_rows_schema(named, budget=size - 1)
     assert fewer.note is not None
-    assert sum(map(len, fewer.fields.values())) < sum(map(len, full.fields.values()))
+    assert sum(map(len, fewer.column_refs.values())) < sum(map(len, full.column_refs.values()))
     own = next(
         small
         for budget in range(size, 0, -50)
-        if "reporter.login" not in str((small := build(named, budget=budget)).input_schema)
+        if "reporter.login" not in str((small := build_rows_schema(named, budget=budget)).input_schema)
     )
-    assert [field.path for field in own.fields["users"]] == ["login", "team", "joined", "joined.year", "joined.month", "id"]
-    assert all(field.join is None for found in own.fields.values() for field in found)
-    loose = build(named, budget=500)
+    assert [field.path for field in own.column_refs["users"]] == [
+        "login",
+        "team",
+        "joined",
+        "joined.year",
+        "joined.month",
+        "id",
+    ]
+    assert all(field.join is None for found in own.column_refs.values() for field in found)
+    loose = build_rows_schema(named, budget=500)
     assert loose.note is not None
     assert "login" not in json.dumps(loose.input_schema)
-    assert loose.fields == full.fields
+    assert loose.column_refs == full.column_refs
     databases.close()

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
-from portico_servers.db.schema import Column, ForeignKey, Schema, Table
+from portico_servers.db.schema import Column, DatabaseSchema, ForeignKey, Table
 
 PARTS: tuple[Literal["year", "month"], ...] = ("year", "month")
 _LABELS = ("name", "title", "label", "full_name", "display_name", "username", "email", "key", "code", "subject")
@@ -26,7 +26,7 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class ColumnRef:
     """One column as a question names it."""
 
     path: str
@@ -40,30 +40,30 @@ class Field:
         return self.column.kind == "number" and not self.key
 
 
-def fields(schema: Schema, table: Table, *, parents: bool = True) -> tuple[Field, ...]:
+def column_refs(schema: DatabaseSchema, table: Table, *, parents: bool = True) -> tuple[ColumnRef, ...]:
     """Own columns, parents' columns without their keys, years and months of own dates, at last the keys.
 
     Keys come last because questions seldom speak of them, and a small model prefers what comes first; of a parent's columns the
     one that it is called by is first. Columns of no comparable kind are left out.
     """
-    own = [Field(c.name, c, None, table.is_key(c.name)) for c in table.columns if c.kind != "other"]
+    own = [ColumnRef(c.name, c, None, table.is_key(c.name)) for c in table.columns if c.kind != "other"]
     taken = {field.path for field in own}
     found = [field for field in own if not field.key]
     for join in joins(schema, table) if parents else ():
-        first = label(join.parent)
+        first = label_column(join.parent)
         for column in sorted(join.parent.columns, key=lambda column: column is not first):
             path = f"{join.prefix}.{column.name}"
             if column.kind != "other" and not join.parent.is_key(column.name) and path not in taken:
                 taken.add(path)
-                found.append(Field(path, column, join))
+                found.append(ColumnRef(path, column, join))
     dates = [field for field in own if field.column.kind == "date"]
     found.extend(
-        Field(f"{f.path}.{part}", f.column, part=part) for f in dates for part in PARTS if f"{f.path}.{part}" not in taken
+        ColumnRef(f"{f.path}.{part}", f.column, part=part) for f in dates for part in PARTS if f"{f.path}.{part}" not in taken
     )
     return (*found, *(field for field in own if field.key))
 
 
-def joins(schema: Schema, table: Table) -> tuple[Join, ...]:
+def joins(schema: DatabaseSchema, table: Table) -> tuple[Join, ...]:
     """The parents, each once per foreign key, named by the parent where that is unambiguous, else by the key's column."""
     usable = [(key, schema.by_name[key.parent]) for key in table.foreign_keys if key.parent in schema.by_name]
     times = Counter(key.parent for key, _ in usable)
@@ -79,7 +79,7 @@ def joins(schema: Schema, table: Table) -> tuple[Join, ...]:
     return tuple(found)
 
 
-def label(table: Table) -> Column | None:
+def label_column(table: Table) -> Column | None:
     """The column that a person would call a row by."""
     texts = [c for c in table.columns if c.kind == "text" and not table.is_key(c.name) and not c.values]
     for wanted in _LABELS:

@@ -20,17 +20,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-from portico_servers.db.engines.base import Engine
-from portico_servers.db.errors import DbError, SourceError, StatementError
+from portico_servers.db.engines.base import DatabaseEngine
+from portico_servers.db.errors import DatabaseSourceError, DbError, StatementError
+from portico_servers.db.limits import StatementLimits
 from portico_servers.db.schema import to_json
-from portico_servers.db.sources import Source
-from portico_servers.db.statements.limits import Limits
+from portico_servers.db.sources import DatabaseSource
 
 _MEMORY = {"sqlite": 1 << 30, "duckdb": 6 << 30, "postgres": 2 << 30}  # bytes of address space
 _HEADER = struct.Struct(">I")
 
 
-def open_engine(source: Source) -> Engine:
+def open_engine(source: DatabaseSource) -> DatabaseEngine:
     """The source's engine, connected. SourceError where it can't be."""
     if source.writable:
         return _open_writer(source)
@@ -47,10 +47,10 @@ def open_engine(source: Source) -> Engine:
 
         return PostgresEngine(source.target, allow_powerful_role=source.allow_powerful_role)
     except ModuleNotFoundError as exc:
-        raise SourceError(f"{source.name}: {exc.name} is not installed: pip install 'portico-mcp[db]'") from None
+        raise DatabaseSourceError(f"{source.name}: {exc.name} is not installed: pip install 'portico-mcp[db]'") from None
 
 
-def _open_writer(source: Source) -> Engine:
+def _open_writer(source: DatabaseSource) -> DatabaseEngine:
     if source.engine == "sqlite":
         from portico_servers.db.engines.sqlite_writer import SQLiteWriter
 
@@ -61,21 +61,21 @@ def _open_writer(source: Source) -> Engine:
     return PostgresWriter(source.target)
 
 
-def answer(engine: Engine, request: dict[str, Any]) -> Any:
+def handle_request(engine: DatabaseEngine, request: dict[str, Any]) -> Any:
     """One request's result, JSON-ready."""
     op = request["op"]
     if op == "schema":
         return {**to_json(engine.schema()), "warning": engine.warning}
     if op == "version":
         return engine.schema_version()
-    limits, sql = Limits(**request["limits"]), _readable(request["sql"])
+    limits, sql = StatementLimits(**request["limits"]), _checked_sql(request["sql"])
     if op == "run":
         return asdict(engine.run(sql, request["parameters"], limits))
     assert op == "explain"
     return engine.explain(sql, request["parameters"], limits)
 
 
-def _readable(sql: str) -> str:
+def _checked_sql(sql: str) -> str:
     """The text, unless a C library would see another one than we do."""
     if "\0" in sql:
         raise StatementError("the statement holds a NUL character")
@@ -86,7 +86,7 @@ def _readable(sql: str) -> str:
     return sql
 
 
-def serve(source: Source, requests: IO[bytes], answers: IO[bytes]) -> None:
+def serve_requests(source: DatabaseSource, requests: IO[bytes], answers: IO[bytes]) -> None:
     """Answer until the parent closes the pipe."""
     try:
         engine = open_engine(source)
@@ -96,7 +96,7 @@ def serve(source: Source, requests: IO[bytes], answers: IO[bytes]) -> None:
     _write(answers, {"ok": "ready"})
     while (request := read_frame(requests)) is not None:
         try:
-            reply = {"ok": answer(engine, request)}
+            reply = {"ok": handle_request(engine, request)}
         except DbError as exc:
             reply = _failure(exc)
         except MemoryError:
@@ -115,14 +115,14 @@ def read_frame(stream: IO[bytes]) -> Any:
     return json.loads(body) if len(body) == size else None
 
 
-def frame(value: Any) -> bytes:
+def encode_frame(value: Any) -> bytes:
     """A frame holding this value."""
     body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     return _HEADER.pack(len(body)) + body
 
 
 def _write(stream: IO[bytes], value: Any) -> None:
-    stream.write(frame(value))
+    stream.write(encode_frame(value))
     stream.flush()
 
 
@@ -130,19 +130,19 @@ def _failure(exc: DbError) -> dict[str, str]:
     return {"error": type(exc).__name__, "message": str(exc)}
 
 
-def confine(source: Source) -> None:
+def confine(source: DatabaseSource) -> None:
     """Bounds that the operating system keeps: memory, no core files, no (SQLite: small, for a WAL's -shm) files written."""
     try:
         import resource
     except ImportError:  # not a POSIX system: the engine's own limits remain
         return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _lower(resource.RLIMIT_AS, _MEMORY[source.engine])
+    _lower_limit(resource.RLIMIT_AS, _MEMORY[source.engine])
     if not source.writable:
-        _lower(resource.RLIMIT_FSIZE, 1 << 20 if source.engine == "sqlite" else 0)
+        _lower_limit(resource.RLIMIT_FSIZE, 1 << 20 if source.engine == "sqlite" else 0)
 
 
-def _lower(which: int, value: int) -> None:
+def _lower_limit(which: int, value: int) -> None:
     import resource
 
     _, hard = resource.getrlimit(which)
@@ -154,7 +154,7 @@ def _lower(which: int, value: int) -> None:
         pass  # macOS refuses some: the engine's own limits remain
 
 
-def _end_with(parent: int) -> None:
+def _exit_with_parent(parent: int) -> None:
     """End this process soon after its parent is gone, even in the middle of a statement."""
     while os.getppid() == parent:
         time.sleep(1.0)
@@ -169,10 +169,10 @@ def main() -> None:
     first = read_frame(requests)
     if first is None:
         return
-    source = Source(**first)
+    source = DatabaseSource(**first)
     confine(source)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    serve(source, requests, answers)
+    threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
+    serve_requests(source, requests, answers)
 
 
 if __name__ == "__main__":

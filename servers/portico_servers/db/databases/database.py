@@ -13,27 +13,27 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from portico_servers.db.engines.dialect import Dialect, dialect
+from portico_servers.db.engines.dialect import SQLDialect, dialect
 from portico_servers.db.errors import ArgumentError, DbError
-from portico_servers.db.rows.compile import compile_values
-from portico_servers.db.rows.fields import Field
-from portico_servers.db.rows.tool_schema import Named, RowsSchema, build
-from portico_servers.db.schema import Column, Schema, Table, from_json
-from portico_servers.db.sources import Source
-from portico_servers.db.statements.limits import Limits
-from portico_servers.db.statements.workers import Pool, Worker
-from portico_servers.db.suggest import did_you_mean
+from portico_servers.db.limits import StatementLimits
+from portico_servers.db.rows.column_refs import ColumnRef
+from portico_servers.db.rows.input_schema import QualifiedTable, RowsSchema, build_rows_schema
+from portico_servers.db.rows.sql_compiler import compile_distinct_values
+from portico_servers.db.schema import Column, DatabaseSchema, Table, from_json
+from portico_servers.db.sources import DatabaseSource
+from portico_servers.db.statements.worker_pool import Worker, WorkerPool
+from portico_servers.db.suggestions import did_you_mean
 
 logger = logging.getLogger(__name__)
 
 _MAX_LOOKUP = 60  # values of a lookup column that a tool definition lists
 
 
-class Cancelled(DbError):
+class StatementCancelled(DbError):
     """The caller gave up."""
 
 
-class Call:
+class Cancellation:
     """One tool call's statements: which worker runs one now, and whether the caller gave up."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Call:
         """A worker took a statement of this call."""
         with self._lock:
             if self._cancelled:
-                raise Cancelled("cancelled")
+                raise StatementCancelled("cancelled")
             self._worker = worker
 
     def cancel(self) -> None:
@@ -65,9 +65,9 @@ class Call:
 class Database:
     """One source with its workers and the schema as last read."""
 
-    source: Source
-    pool: Pool
-    schema: Schema = field(default_factory=lambda: Schema(()))
+    source: DatabaseSource
+    pool: WorkerPool
+    schema: DatabaseSchema = field(default_factory=lambda: DatabaseSchema(()))
     warning: str | None = None
     version: str = ""
     lookups: tuple[str, ...] = ()  # `table.column`: their values may stand in tool definitions
@@ -77,7 +77,7 @@ class Database:
         return self.source.name
 
     @property
-    def dialect(self) -> Dialect:
+    def dialect(self) -> SQLDialect:
         return dialect(self.source.engine)
 
     def load(self) -> bool:
@@ -91,7 +91,7 @@ class Database:
         self.schema, self.warning, self.version = schema, data["warning"], version
         return changed
 
-    def _with_lookups(self, schema: Schema) -> tuple[Schema, list[str]]:
+    def _with_lookups(self, schema: DatabaseSchema) -> tuple[DatabaseSchema, list[str]]:
         """The schema with the lookup columns' values, and why some have none."""
         refused: list[str] = []
         for path in self.lookups:
@@ -107,44 +107,48 @@ class Database:
                 continue
             columns = tuple(replace(c, values=values) if c is column else c for c in table.columns)
             changed = replace(table, columns=columns)
-            schema = Schema(tuple(changed if item is table else item for item in schema.tables))
+            schema = DatabaseSchema(tuple(changed if item is table else item for item in schema.tables))
         return schema, refused
 
-    def values(self, table: Table, column: Column, most: int, schema: Schema | None = None) -> tuple[str, ...] | None:
+    def values(self, table: Table, column: Column, most: int, schema: DatabaseSchema | None = None) -> tuple[str, ...] | None:
         """The different values of a text column, sorted; None where there are more than `most`."""
-        statement = compile_values(schema or self.schema, table, Field(column.name, column), self.dialect, most + 2)
-        found = self.pool.run(statement.sql, statement.parameters, Limits(rows=most + 2))
+        statement = compile_distinct_values(
+            schema or self.schema, table, ColumnRef(column.name, column), self.dialect, most + 2
+        )
+        found = self.pool.run(statement.sql, statement.parameters, StatementLimits(rows=most + 2))
         values = sorted(str(row[0]) for row in found["rows"] if row[0] is not None)
         return tuple(values) if len(values) <= most else None
 
-    def run(self, sql: str, parameters: Any, limits: Limits, call: Call) -> dict[str, Any]:
+    def run(self, sql: str, parameters: Any, limits: StatementLimits, call: Cancellation) -> dict[str, Any]:
         """One statement: columns, rows, truncated, seconds."""
         return self.pool.run(sql, parameters, limits, on_start=call.started, on_end=call.finished)
 
-    def explain(self, sql: str, parameters: Any, limits: Limits, call: Call) -> list[str]:
+    def explain(self, sql: str, parameters: Any, limits: StatementLimits, call: Cancellation) -> list[str]:
         """One statement's plan."""
         return self.pool.explain(sql, parameters, limits, on_start=call.started, on_end=call.finished)
 
 
-class View:
+class SchemaSnapshot:
     """What the schemas of all databases mean for callers, at one moment. Immutable: a changed schema makes a new one."""
 
-    def __init__(self, databases: Sequence[Database], budget: Callable[[Sequence[Named]], RowsSchema] = build) -> None:
+    def __init__(
+        self, databases: Sequence[Database], budget: Callable[[Sequence[QualifiedTable]], RowsSchema] = build_rows_schema
+    ) -> None:
         several = len(databases) > 1
-        self.tables: dict[str, Named] = {}
+        self.tables: dict[str, QualifiedTable] = {}
         self.owners: dict[str, Database] = {}
         for database in databases:
             for table in database.schema.tables:
                 name = f"{database.name}.{table.name}" if several else table.name
-                self.tables[name] = Named(name, database.schema, table)
+                self.tables[name] = QualifiedTable(name, database.schema, table)
                 self.owners[name] = database
         self._budget = budget
 
     @cached_property
-    def rows(self) -> RowsSchema:
+    def rows_schema(self) -> RowsSchema:
         return self._budget(tuple(self.tables.values()))
 
-    def table(self, name: Any) -> tuple[Database, Named]:
+    def table(self, name: Any) -> tuple[Database, QualifiedTable]:
         """By name, whatever its case where that is unambiguous. ArgumentError with the nearest."""
         if isinstance(name, str):
             if name in self.tables:
@@ -158,21 +162,21 @@ class View:
 class Databases:
     """All of them, and the view made of their schemas."""
 
-    def __init__(self, sources: Sequence[Source], lookups: Mapping[str, Sequence[str]] | None = None) -> None:
-        self.all = tuple(Database(s, Pool(s), lookups=tuple((lookups or {}).get(s.name, ()))) for s in sources)
+    def __init__(self, sources: Sequence[DatabaseSource], lookups: Mapping[str, Sequence[str]] | None = None) -> None:
+        self.all = tuple(Database(s, WorkerPool(s), lookups=tuple((lookups or {}).get(s.name, ()))) for s in sources)
         self.by_name: Mapping[str, Database] = {database.name: database for database in self.all}
         self._lock = threading.Lock()
         self._loaded = False
-        self._view = View(self.all)
+        self._snapshot = SchemaSnapshot(self.all)
         self.problems: dict[str, str] = {}  # by database: why its schema can't be read
 
-    def view(self) -> View:
+    def snapshot(self) -> SchemaSnapshot:
         """The current view; the first call reads the schemas."""
         with self._lock:
             if not self._loaded:
                 self._load(self.all)
                 self._loaded = True
-            return self._view
+            return self._snapshot
 
     def refresh(self) -> bool:
         """Look whether any schema changed, and read it if so. True where callers see something else now."""
@@ -214,5 +218,5 @@ class Databases:
                 self.problems[database.name] = str(exc)
                 logger.warning("%s can't be read: %s", database.name, exc)
         if changed:
-            self._view = View(self.all)
+            self._snapshot = SchemaSnapshot(self.all)
         return changed

@@ -151,6 +151,6 @@ async def test_explain_says_which_index_is_missing(tmp_path: Path) -> None:
         found = await client.call_tool("explain", {"sql": "SELECT * FROM big WHERE kind = 3"})
         assert found.structured_content is not None
         assert "index on big(kind)" in found.structured_content["hints"][0]
-        fine = await client.call_tool("explain", {"sql": "SELECT * FROM big WHERE id = 3"})
-        assert fine.structured_content is not None
-        assert fine.structured_content["hints"] == []
+        sub_day = await client.call_tool("explain", {"sql": "SELECT * FROM big WHERE id = 3"})
+        assert sub_day.structured_content is not None
+        assert sub_day.structured_content["hints"] == []
