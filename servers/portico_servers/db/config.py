@@ -21,17 +21,17 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from portico_servers.db.errors import DatabaseConfigError
 from portico_servers.db.limits import StatementLimits
 from portico_servers.db.statements.placeholders import placeholder_names
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
-_OWN_TOOLS = {"rows", "tables", "describe", "query", "explain", "write"}
 
 
 class _Strict(BaseModel):
@@ -85,8 +85,8 @@ class QueryConfig(_Strict):
     params: dict[Name, ParamConfig] = {}
 
     @model_validator(mode="after")
-    def _consistent(self) -> QueryConfig:
-        if self.name in _OWN_TOOLS:
+    def _consistent(self, info: ValidationInfo) -> QueryConfig:
+        if self.name in (info.context or ()):
             raise ValueError(f"name {self.name!r} is a built-in tool's")
         used = set(placeholder_names(self.sql))
         if used != set(self.params):
@@ -114,11 +114,14 @@ class Config(_Strict):
         return StatementLimits(self.limits.rows, self.limits.bytes, self.limits.seconds)
 
 
-def load(path: Path) -> Config:
-    """The file's config. ConfigError names the key, its line where that can be told, and what is wrong."""
+def load(path: Path, reserved_names: Collection[str] = ()) -> Config:
+    """The file's config; no canned query may have one of the `reserved_names`.
+
+    DatabaseConfigError names the key, its line where that can be told, and what is wrong.
+    """
     try:
         text = path.read_text(encoding="utf-8")
-        return Config.model_validate(tomllib.loads(text))
+        return Config.model_validate(tomllib.loads(text), context=reserved_names)
     except OSError as exc:
         raise DatabaseConfigError(f"{path}: {exc.strerror or exc}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:

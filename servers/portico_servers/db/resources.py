@@ -1,4 +1,4 @@
-"""Resources, completion and prompts: a table's schema as text, names of tables and columns as they are typed."""
+"""db:// resources and completion: a table's schema as text, names of tables and columns as they are typed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from mcp_types import (
     ResourceTemplateReference,
 )
 
-from portico_servers.db.databases import local_values as local
-from portico_servers.db.databases.database import Databases, SchemaSnapshot
-from portico_servers.db.errors import ArgumentError
-from portico_servers.db.rows.input_schema import QualifiedTable
-from portico_servers.db.tools.rows import schema_text
+from portico_servers.db.databases import local_values
+from portico_servers.db.databases.databases import Databases
+from portico_servers.db.databases.schema_snapshot import SchemaSnapshot
+from portico_servers.db.schema import QualifiedTable
+from portico_servers.db.tools.tables import table_text
 
 TEMPLATE = "db://{connection}/{table}"
 _MAX_COMPLETIONS = 100
@@ -49,7 +49,7 @@ def table_resources(snapshot: SchemaSnapshot) -> list[Resource]:
 
 
 def add_resources(server: MCPServer[None], databases: Databases) -> None:
-    """Register the template, its completion and the prompts."""
+    """Register the template of a table's schema."""
 
     @server.resource(
         TEMPLATE,
@@ -62,42 +62,12 @@ def add_resources(server: MCPServer[None], databases: Databases) -> None:
         snapshot = databases.snapshot()
         for name, named in snapshot.tables.items():
             if snapshot.owners[name].name == connection and named.table.name == table:
-                return schema_text(named)
+                return table_text(named)
         raise ResourceNotFoundError(f"not found: {table_uri(connection, table)}")
 
-    @server.prompt(title="Explore a table", description="Get to know one table: what is in it, what is odd.")
-    def explore_table(table: str) -> str:
-        """Schema, then three questions worth asking."""
-        try:
-            _, named = databases.snapshot().table(table)
-        except ArgumentError as exc:
-            return f"{exc}. List the tables with the `tables` tool and ask which one is meant."
-        return (
-            "Explore this table with the `rows` tool (no SQL needed) and report what it holds, in five sentences.\n\n"
-            f"{schema_text(named)}\n\nCount its rows, group them by the most telling column, and look at the newest or "
-            "largest ones. Say what looks wrong."
-        )
 
-    @server.prompt(title="Answer a question", description="Answer a question from the data, with the SQL that shows it.")
-    def answer_question(question: str, table: str = "") -> str:
-        """The question beside the schema that it needs."""
-        snapshot = databases.snapshot()
-        chosen = [named for name, named in snapshot.tables.items() if not table or name == table] or list(
-            snapshot.tables.values()
-        )
-        schemas = "\n\n".join(schema_text(named) for named in chosen[:12])
-        return (
-            f"Answer from the data, not from memory: {question}\n\n{schemas}\n\n"
-            "Use `rows` where one table and its parents suffice, else `query`. Quote the figures, and the SQL that made them."
-        )
-
-    @server.prompt(title="Profile a column", description="Values, gaps and outliers of one column.")
-    def profile_column(table: str, column: str) -> str:
-        """What to run about one column."""
-        return (
-            f"Profile the column {column} of the table {table}: how many rows, how many NULL, how many different values, "
-            "the ten most frequent ones, smallest and largest. Use `rows`, and say what looks like a mistake."
-        )
+def add_completion(server: MCPServer[None], databases: Databases) -> None:
+    """Connections and tables of the template; tables and columns of the prompts."""
 
     @server.completion()  # type: ignore[no-untyped-call, untyped-decorator]
     async def complete(
@@ -118,11 +88,11 @@ def add_resources(server: MCPServer[None], databases: Databases) -> None:
 
 
 def add_local_schema(server: MCPServer[None], databases: Databases, values: Mapping[str, Sequence[str]]) -> None:
-    """Register what `local.py` is about; the server's own list of resources leaves it out."""
+    """Register what `local_values.py` is about; the server's own list of resources leaves it out."""
 
-    @server.resource(local.URI, name="local_input_schema", mime_type="application/schema+json")
+    @server.resource(local_values.URI, name="local_input_schema", mime_type="application/schema+json")
     def local_input_schema() -> str:
-        return json.dumps(local.input_schema(databases, values), ensure_ascii=False)
+        return json.dumps(local_values.input_schema(databases, values), ensure_ascii=False)
 
 
 def _template_names(snapshot: SchemaSnapshot, databases: Databases, argument: str, connection: str | None) -> Iterable[str]:

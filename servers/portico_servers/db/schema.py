@@ -73,6 +73,15 @@ class DatabaseSchema:
         return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class QualifiedTable:
+    """A table as callers name it: `connection.table` where there are several connections."""
+
+    name: str
+    schema: DatabaseSchema
+    table: Table
+
+
 def to_json(schema: DatabaseSchema) -> dict[str, Any]:
     """Plain values, as they travel from a worker."""
     return {"tables": [asdict(table) for table in schema.tables]}

@@ -31,7 +31,7 @@ params.n = { type = "integer", default = 3, minimum = 1, maximum = 20 }
 """  # noqa: E501
 
 
-def iso_text(folder: Path, text: str) -> Path:
+def written(folder: Path, text: str) -> Path:
     path = folder / "db.toml"
     path.write_text(text)
     return path
@@ -50,7 +50,7 @@ def anyio_backend() -> str:
 
 
 async def test_a_canned_query_is_a_tool_with_typed_parameters(tmp_path: Path, samples: dict[str, Path]) -> None:
-    server = build_server([str(samples["shop"])], config=iso_text(tmp_path, GOOD))
+    server = build_server([str(samples["shop"])], config=written(tmp_path, GOOD))
     tools = {tool.name: tool for tool in await server.list_tools()}
     schema = tools["best_customers"].input_schema
     assert schema["properties"]["n"] == {"type": "integer", "default": 3, "minimum": 1, "maximum": 20}
@@ -69,7 +69,7 @@ async def test_lookup_columns_put_their_values_into_the_schema_and_other_cells_n
     tmp_path: Path, samples: dict[str, Path]
 ) -> None:
     plain = build_server([str(samples["shop"])])
-    with_lookups = build_server([str(samples["shop"])], config=iso_text(tmp_path, GOOD))
+    with_lookups = build_server([str(samples["shop"])], config=written(tmp_path, GOOD))
     before, after = str(await plain.list_tools()), str(await with_lookups.list_tools())
     assert "Norway" not in before
     assert "Norway" in after
@@ -87,7 +87,7 @@ async def test_lookup_columns_put_their_values_into_the_schema_and_other_cells_n
 
 
 async def test_limits_of_the_file_hold(tmp_path: Path, samples: dict[str, Path]) -> None:
-    server = build_server([str(samples["shop"])], config=iso_text(tmp_path, GOOD))
+    server = build_server([str(samples["shop"])], config=written(tmp_path, GOOD))
     found = await call(server, "query", {"sql": "SELECT * FROM orders"})
     assert len(found.structured_content["rows"]) == 7
     assert found.structured_content["truncated"] is True
@@ -118,7 +118,7 @@ async def test_limits_of_the_file_hold(tmp_path: Path, samples: dict[str, Path])
 )
 def test_a_mistake_is_told_with_its_key(tmp_path: Path, samples: dict[str, Path], text: str, words: str) -> None:
     with pytest.raises(DatabaseConfigError) as caught:
-        build_server([str(samples["shop"])], config=iso_text(tmp_path, text))
+        build_server([str(samples["shop"])], config=written(tmp_path, text))
     assert words in str(caught.value)
 
 

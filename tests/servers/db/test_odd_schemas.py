@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from portico_engine.grammar import compile_schema
-from portico_servers.db.databases.database import Cancellation, Databases
+from portico_servers.db.databases.databases import Databases
 from portico_servers.db.errors import ArgumentError, DbError, ReadOnlyError
 from portico_servers.db.limits import StatementLimits
 from portico_servers.db.sources import parse_sources
-from portico_servers.db.tools import rows as answers
+from portico_servers.db.statements.cancellation import Cancellation
+from portico_servers.db.tools.query import answer_query
+from portico_servers.db.tools.rows import answer_rows
+from portico_servers.db.tools.tables import answer_describe, answer_tables
 
 Open = Callable[[str], Databases]
 
@@ -40,16 +43,14 @@ def opened(tmp_path: Path) -> Iterator[Open]:
 def ask(databases: Databases, table: str, aggregate: str = "count", **rest: Any) -> list[list[Any]]:
     if "filters" in rest:
         rest["filters"] = [dict(zip(("column", "op", "value"), item, strict=True)) for item in rest["filters"]]
-    found = answers.rows(
-        databases, {"ask": {"table": table, "aggregate": aggregate, **rest}}, StatementLimits(), Cancellation()
-    )
+    found = answer_rows(databases, {"ask": {"table": table, "aggregate": aggregate, **rest}}, StatementLimits(), Cancellation())
     rows: list[list[Any]] = found.structured["rows"]
     return rows
 
 
 def test_a_database_without_tables_says_so_and_its_schema_still_compiles(opened: Open) -> None:
     databases = opened("")
-    assert answers.tables(databases, {}, StatementLimits(), Cancellation()).text == "no tables"
+    assert answer_tables(databases, {}, StatementLimits(), Cancellation()).text == "no tables"
     assert compile_schema(databases.snapshot().rows_schema.input_schema).report.failed == ()
     with pytest.raises(ArgumentError, match="there are no tables"):
         ask(databases, "x")
@@ -68,7 +69,7 @@ def test_five_hundred_tables_are_listed_page_by_page_and_all_can_be_asked(opened
     databases = opened(script + "INSERT INTO t499 VALUES (1, NULL)")
     cursor, seen = None, 0
     while True:
-        page = answers.tables(databases, {"cursor": cursor} if cursor else {}, StatementLimits(), Cancellation()).structured
+        page = answer_tables(databases, {"cursor": cursor} if cursor else {}, StatementLimits(), Cancellation()).structured
         seen += len(page["tables"])
         if (cursor := page["next_cursor"]) is None:
             break
@@ -89,7 +90,7 @@ def test_any_name_of_a_table_and_of_a_column_can_be_asked_about(opened: Open, na
     assert ask(databases, name, "none", columns=[name]) == [["one"], [None]]
     assert ask(databases, name, filters=[(name, "=", "ONE")]) == [[1]]
     assert ask(databases, name, "sum", columns=["n"], group_by=name) == [[None, 2], ["one", 1]]
-    assert answers.describe(databases, {"table": name}, StatementLimits(), Cancellation()).structured["sample"]["rows"] == [
+    assert answer_describe(databases, {"table": name}, StatementLimits(), Cancellation()).structured["sample"]["rows"] == [
         ["one", 1],
         [None, 2],
     ]
@@ -98,7 +99,7 @@ def test_any_name_of_a_table_and_of_a_column_can_be_asked_about(opened: Open, na
 
 def test_names_that_differ_in_case_alone_are_told_apart_and_others_are_found_in_any_case(opened: Open) -> None:
     databases = opened('CREATE TABLE "Straße" (A TEXT); CREATE TABLE other ("Straße.A" TEXT)')
-    assert answers.describe(databases, {"table": "STRASSE"}, StatementLimits(), Cancellation()).structured["name"] == "Straße"
+    assert answer_describe(databases, {"table": "STRASSE"}, StatementLimits(), Cancellation()).structured["name"] == "Straße"
     with pytest.raises(ArgumentError, match="did you mean A"):
         ask(databases, "Straße", "none", columns=["a"])
 
@@ -162,7 +163,7 @@ def test_nested_types_of_duckdb_are_shown_and_only_plain_ones_are_compared(tmp_p
             CREATE TABLE "odd side"."my t" (c VARCHAR); CREATE TABLE "odd side".nested (id INTEGER)
         """)
     databases = Databases(parse_sources([str(path)]))
-    found = answers.query(databases, {"sql": "SELECT l, s, m, u FROM nested"}, StatementLimits(), Cancellation()).structured[
+    found = answer_query(databases, {"sql": "SELECT l, s, m, u FROM nested"}, StatementLimits(), Cancellation()).structured[
         "rows"
     ]
     assert found == [[[1, 2], {"a": 1}, {"k": 1}, "v"]]
@@ -216,7 +217,7 @@ def test_postgres_shows_other_schemas_by_their_names_and_nothing_that_the_role_m
     assert ask(odd_postgres, "parts") == [[1]]
     assert ask(odd_postgres, "UPPER", "none", columns=["Id", "id"]) == []
     with pytest.raises(ReadOnlyError, match="permission denied"):
-        answers.query(odd_postgres, {"sql": "SELECT * FROM secret"}, StatementLimits(), Cancellation())
+        answer_query(odd_postgres, {"sql": "SELECT * FROM secret"}, StatementLimits(), Cancellation())
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from portico_servers.db.databases.database import Database, Databases
+from portico_servers.db.databases.database import Database
+from portico_servers.db.databases.databases import Databases
 from portico_servers.db.errors import DbError
-from portico_servers.db.rows.input_schema import QualifiedTable, build_rows_schema
-from portico_servers.db.schema import Table
+from portico_servers.db.rows.input_schema import build_rows_schema
+from portico_servers.db.schema import QualifiedTable, Table
 
 META = "portico/local-input-schema"  # in a tool's `_meta`: the URI of the schema to decode by
 URI = "portico-db:///rows/local-input-schema"
@@ -25,7 +26,7 @@ _MAX_VALUES = 1_000  # of one column
 _MAX_CHARACTERS = 80  # of one value
 
 
-def wanted(values: Mapping[str, Sequence[str]]) -> bool:
+def are_served(values: Mapping[str, Sequence[str]]) -> bool:
     """Has the owner opted in any column, and is this server a gateway's child?"""
     return any(values.values()) and STARTED_BY_GATEWAY in os.environ
 

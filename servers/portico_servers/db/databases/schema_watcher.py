@@ -10,7 +10,8 @@ import anyio.to_thread
 
 from portico_servers.common.list_changed import ListChangedNotifier
 from portico_servers.common.validation import validator
-from portico_servers.db.databases.database import Database, Databases
+from portico_servers.db.databases.database import Database
+from portico_servers.db.databases.databases import Databases
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from portico_servers.db.errors import DbError
-from portico_servers.db.schema import Column
+from portico_servers.db.schema import Column, Table
 from portico_servers.db.sources import EngineName
 
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
@@ -43,6 +43,11 @@ class SQLDialect:
         if self.plain_name.fullmatch(name) and name.lower() not in _RESERVED:
             return name
         return '"' + name.replace('"', '""') + '"'
+
+    def relation(self, table: Table) -> str:
+        """A table as FROM names it, its schema in front where that isn't the default one."""
+        name = self.quote(table.relation)
+        return name if table.schema is None else f"{self.quote(table.schema)}.{name}"
 
     def text(self, expression: str, column: Column) -> str:
         """A text column as text: enum types, UUIDs and the like are cast."""
@@ -96,7 +101,7 @@ _DIALECTS = {
 }
 
 
-def dialect(engine: EngineName) -> SQLDialect:
+def dialect_of(engine: EngineName) -> SQLDialect:
     """The engine's dialect."""
     try:
         return _DIALECTS[engine]

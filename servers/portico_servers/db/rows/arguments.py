@@ -19,10 +19,10 @@ from portico_servers.db.rows.input_schema import (
     ROOT,
     TEXT_OPS,
     VALUE_OPS,
-    QualifiedTable,
     RowsSchema,
 )
 from portico_servers.db.rows.sql_compiler import DEFAULT_LIMIT, RowFilter, RowsQuery
+from portico_servers.db.schema import QualifiedTable
 from portico_servers.db.suggestions import did_you_mean
 
 _OPS: Mapping[str, Sequence[str]] = {"text": TEXT_OPS, "number": NUMBER_OPS, "date": NUMBER_OPS, "boolean": VALUE_OPS}

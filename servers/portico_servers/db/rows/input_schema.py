@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from portico_servers.db.rows.column_refs import ColumnRef, column_refs
-from portico_servers.db.schema import DatabaseSchema, Table
+from portico_servers.db.schema import QualifiedTable
 
 ROOT = "ask"
 AGGREGATES = ("none", "count", "sum", "avg", "min", "max", "count_distinct")
@@ -61,15 +61,6 @@ _LIMIT_WORDS = '"top ...", "first ..."; 1: `order`'
 JSON = dict[str, Any]
 _NEVER: JSON = {"not": {}}  # a key that must not be there; several APIs don't take `false`
 _SHARED = {"ask", "ask_plain", "plain", "total", "text", "number", "date", "boolean", "listed"}
-
-
-@dataclass(frozen=True, slots=True)
-class QualifiedTable:
-    """A table as callers name it: `connection.table` where there are several connections."""
-
-    name: str
-    schema: DatabaseSchema
-    table: Table
 
 
 @dataclass(frozen=True, slots=True)

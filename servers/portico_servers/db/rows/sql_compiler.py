@@ -131,18 +131,14 @@ class _SelectCompiler:
 
     def _from(self) -> str:
         table = self.q.table
-        parts = [self._relation(table)]
+        parts = [self.dialect.relation(table)]
         for join in self.joins:
             alias = self.quote(join.prefix)
             pairs = zip(join.key.columns, join.key.parent_columns, strict=True)
             on = " AND ".join(f"{alias}.{self.quote(p)} = {self.quote(table.relation)}.{self.quote(c)}" for c, p in pairs)
             named = "" if join.prefix == join.parent.relation and join.parent.schema is None else f" AS {alias}"
-            parts.append(f"LEFT JOIN {self._relation(join.parent)}{named} ON {on}")
+            parts.append(f"LEFT JOIN {self.dialect.relation(join.parent)}{named} ON {on}")
         return " ".join(parts)
-
-    def _relation(self, table: Table) -> str:
-        name = self.quote(table.relation)
-        return name if table.schema is None else f"{self.quote(table.schema)}.{name}"
 
     def _order(self) -> str:
         q = self.q

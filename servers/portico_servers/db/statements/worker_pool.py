@@ -10,7 +10,6 @@ import json
 import os
 import selectors
 import signal
-import struct
 import subprocess
 import sys
 import threading
@@ -23,7 +22,7 @@ from typing import Any, TypeAlias
 from portico_servers.db.errors import ERRORS_BY_NAME, DatabaseSourceError, DbError, LimitError
 from portico_servers.db.limits import GRACE_SECONDS, StatementLimits
 from portico_servers.db.sources import DatabaseSource
-from portico_servers.db.statements.worker_process import encode_frame
+from portico_servers.db.statements.frames import HEADER, encode_frame
 
 _START_SECONDS = 15.0
 _SCHEMA_SECONDS = 30.0
@@ -73,7 +72,7 @@ class Worker:
         try:
             self._in.write(encode_frame(request))
             self._in.flush()
-            (size,) = struct.unpack(">I", self._read(4, deadline))
+            (size,) = HEADER.unpack(self._read(HEADER.size, deadline))
             reply = json.loads(self._read(size, deadline))
         except TimeoutError:
             self.kill()

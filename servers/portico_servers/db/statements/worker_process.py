@@ -1,18 +1,11 @@
 """The process that runs statements for one source: requests on its stdin, answers on a private copy of its stdout.
 
 It owns one engine and can be killed at any moment: it holds nothing but a read-only connection. It knows nothing of MCP.
-Frames are a 4-byte big-endian length and that many bytes of JSON.
-
-    {"op": "schema"}                                   -> {"ok": {"tables": [...]}}
-    {"op": "run", "sql", "parameters", "limits": {..}} -> {"ok": {"columns", "rows", "truncated", "seconds"}}
-    failures                                           -> {"error": "LimitError", "message": "..."}
 """
 
 from __future__ import annotations
 
-import json
 import os
-import struct
 import sys
 import threading
 import time
@@ -25,9 +18,9 @@ from portico_servers.db.errors import DatabaseSourceError, DbError, StatementErr
 from portico_servers.db.limits import StatementLimits
 from portico_servers.db.schema import to_json
 from portico_servers.db.sources import DatabaseSource
+from portico_servers.db.statements.frames import encode_frame, read_frame
 
 _MEMORY = {"sqlite": 1 << 30, "duckdb": 6 << 30, "postgres": 2 << 30}  # bytes of address space
-_HEADER = struct.Struct(">I")
 
 
 def open_engine(source: DatabaseSource) -> DatabaseEngine:
@@ -103,22 +96,6 @@ def serve_requests(source: DatabaseSource, requests: IO[bytes], answers: IO[byte
             reply = {"error": "LimitError", "message": "the statement needs more memory than it may have"}
         _write(answers, reply)
     engine.close()
-
-
-def read_frame(stream: IO[bytes]) -> Any:
-    """The next frame's JSON; None at the end of the stream."""
-    header = stream.read(_HEADER.size)
-    if len(header) < _HEADER.size:
-        return None
-    (size,) = _HEADER.unpack(header)
-    body = stream.read(size)
-    return json.loads(body) if len(body) == size else None
-
-
-def encode_frame(value: Any) -> bytes:
-    """A frame holding this value."""
-    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-    return _HEADER.pack(len(body)) + body
 
 
 def _write(stream: IO[bytes], value: Any) -> None:

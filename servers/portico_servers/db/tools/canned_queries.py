@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from portico_servers.db.config import QueryConfig
-from portico_servers.db.databases.database import Cancellation, Databases, SchemaSnapshot
+from portico_servers.db.databases.databases import Databases
+from portico_servers.db.databases.schema_snapshot import SchemaSnapshot
 from portico_servers.db.errors import DatabaseConfigError
 from portico_servers.db.limits import StatementLimits
+from portico_servers.db.statements.cancellation import Cancellation
 from portico_servers.db.statements.placeholders import bind_placeholders
 from portico_servers.db.suggestions import did_you_mean
-from portico_servers.db.tools import rows as answers
-from portico_servers.db.tools.definition import RESULT_SCHEMA, ToolDefinition, object_schema
-from portico_servers.db.tools.rows import Arguments, ToolAnswer
+from portico_servers.db.tools.definition import Arguments, ToolAnswer, ToolDefinition, constant, in_worker_thread
+from portico_servers.db.tools.json_schemas import object_schema
+from portico_servers.db.tools.statement_result import RESULT_SCHEMA, run_statement
 
 
 def canned_query_tools(queries: Sequence[QueryConfig], connections: Sequence[str]) -> tuple[ToolDefinition, ...]:
@@ -36,11 +38,18 @@ def _tool(query: QueryConfig, connections: Sequence[str]) -> ToolDefinition:
     def input_schema(snapshot: SchemaSnapshot, connections: Sequence[str]) -> dict[str, Any]:
         return schema
 
-    def run(databases: Databases, arguments: Arguments, limits: StatementLimits, call: Cancellation) -> ToolAnswer:
+    def answer(databases: Databases, arguments: Arguments, limits: StatementLimits, cancellation: Cancellation) -> ToolAnswer:
         database = databases.choose(connection)
         given = {name: arguments.get(name, param.default) for name, param in query.params.items()}
         sql, values = bind_placeholders(query.sql, given, database.dialect.placeholder)
-        return answers.sql_answer(database, sql, values, limits, call)
+        return run_statement(database, sql, values, limits, cancellation)
 
     title = query.title or query.name.replace("_", " ").capitalize()
-    return ToolDefinition(query.name, title, lambda snapshot: query.description, input_schema, RESULT_SCHEMA, run)
+    return ToolDefinition(
+        name=query.name,
+        title=title,
+        description=constant(query.description),
+        input_schema=input_schema,
+        output_schema=RESULT_SCHEMA,
+        handler=in_worker_thread(answer, input_schema),
+    )

@@ -1,39 +1,66 @@
-"""The tools as hosts see them: names, titles, schemas, and descriptions that a very small model can choose by."""
+"""What a tool is here: one definition for built-in tools, canned queries and `write` alike. It knows none of them.
+
+A definition's `handler` answers calls. `in_worker_thread` makes one of a function that runs statements: it checks arguments,
+runs the function where blocking does no harm, and ends its statement when the call is cancelled.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
-from mcp_types import Tool, ToolAnnotations
+import anyio
+import anyio.to_thread
+from mcp.server.mcpserver import Context
+from mcp_types import CallToolResult, InputRequiredResult, Tool, ToolAnnotations
 
-from portico_servers.common.tools import READ_ONLY
-from portico_servers.db.databases.database import Cancellation, Databases, SchemaSnapshot
+from portico_servers.common.tools import READ_ONLY, tool_error, tool_result
+from portico_servers.common.validation import first_error, validator
+from portico_servers.db.databases.databases import Databases
+from portico_servers.db.databases.schema_snapshot import SchemaSnapshot
+from portico_servers.db.errors import ArgumentError, DbError
 from portico_servers.db.limits import StatementLimits
-from portico_servers.db.tools import rows as answers
-from portico_servers.db.tools.rows import Arguments, ToolAnswer
+from portico_servers.db.statements.cancellation import Cancellation
+from portico_servers.db.suggestions import did_you_mean
+from portico_servers.db.tools.json_schemas import JSON
 
-JSON = dict[str, Any]
-Run = Callable[[Databases, Arguments, StatementLimits, Cancellation], ToolAnswer]
+Arguments: TypeAlias = Mapping[str, Any]
+InputSchema: TypeAlias = Callable[[SchemaSnapshot, Sequence[str]], JSON]
 
-_NOTE: JSON = {"anyOf": [{"type": "string"}, {"type": "null"}]}  # several APIs take no list of types
-_SCALAR: JSON = {"anyOf": [{"type": kind} for kind in ("string", "number", "boolean", "null")]}
-PARAMETERS: JSON = {"type": "array", "items": _SCALAR}
-_ANY_ROWS: JSON = {"type": "array", "items": {"type": "array"}}
-_NAMES: JSON = {"type": "array", "items": {"type": "string"}}
+
+@dataclass(frozen=True, slots=True)
+class ToolInvocation:
+    """One tools/call as a handler gets it. By `context` it may ask the host's user."""
+
+    databases: Databases
+    arguments: dict[str, Any]
+    limits: StatementLimits
+    context: Context[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswer:
+    """Structured content, and the short text beside it."""
+
+    structured: dict[str, Any]
+    text: str
+
+
+ToolHandler: TypeAlias = Callable[[ToolInvocation], Awaitable[CallToolResult | InputRequiredResult]]
+BlockingAnswer: TypeAlias = Callable[[Databases, Arguments, StatementLimits, Cancellation], ToolAnswer]
 
 
 @dataclass(frozen=True, slots=True)
 class ToolDefinition:
-    """One tool. `input_schema` is made anew from each view of the databases."""
+    """One tool. `input_schema` is made anew from each snapshot of the schemas and the connections' names."""
 
     name: str
     title: str
     description: Callable[[SchemaSnapshot], str]
-    input_schema: Callable[[SchemaSnapshot, Sequence[str]], JSON]
+    input_schema: InputSchema
     output_schema: JSON
-    run: Run
+    handler: ToolHandler
     annotations: ToolAnnotations = field(default_factory=lambda: READ_ONLY)
 
     def tool(self, snapshot: SchemaSnapshot, connections: Sequence[str]) -> Tool:
@@ -48,123 +75,40 @@ class ToolDefinition:
         )
 
 
-def object_schema(properties: JSON, required: Sequence[str] = ()) -> JSON:
-    """A closed object."""
-    schema: JSON = {"type": "object", "properties": properties}
-    if required:
-        schema["required"] = list(required)
-    return {**schema, "additionalProperties": False}
-
-
-RESULT_SCHEMA: JSON = {
-    "type": "object",
-    "properties": {
-        "connection": {"type": "string"},
-        "table": {"type": "string"},
-        "columns": _NAMES,
-        "rows": _ANY_ROWS,
-        "row_count": {"type": "integer"},
-        "truncated": {"type": "boolean", "description": "More rows, bytes or cells were there than the limits allow."},
-        "sql": {"type": "string", "description": "The statement that ran."},
-        "params": {"type": "array", "description": "The values bound to it."},
-        "markdown": {"type": "string", "description": "The rows as a Markdown table."},
-        "note": {**_NOTE, "description": "Where nothing matched: the nearest values."},
-    },
-    "required": ["connection", "columns", "rows", "row_count", "truncated", "sql", "params", "markdown", "note"],
-}
-_SUMMARY: JSON = {
-    "name": {"type": "string"},
-    "connection": {"type": "string"},
-    "kind": {"enum": ["table", "view"]},
-    "column_count": {"type": "integer"},
-    "rows": {"anyOf": [{"type": "integer"}, {"type": "null"}], "description": "An estimate."},
-    "parents": _NAMES,
-}
-_TABLES_OUT: JSON = {
-    "type": "object",
-    "properties": {
-        "tables": {"type": "array", "items": {"type": "object", "properties": _SUMMARY, "required": list(_SUMMARY)}},
-        "complete": {"type": "boolean"},
-        "note": _NOTE,
-        "next_cursor": _NOTE,
-    },
-    "required": ["tables", "complete", "note", "next_cursor"],
-}
-_DESCRIBE_OUT: JSON = {
-    "type": "object",
-    "properties": {
-        **_SUMMARY,
-        "columns": {"type": "array", "items": {"type": "object"}},
-        "foreign_keys": {"type": "array", "items": {"type": "object"}},
-        "indexes": {"type": "array", "items": _NAMES},
-        "sample": {"type": "object", "properties": {"columns": _NAMES, "rows": _ANY_ROWS}, "required": ["columns", "rows"]},
-    },
-    "required": [*_SUMMARY, "columns", "foreign_keys", "indexes", "sample"],
-}
-_EXPLAIN_OUT: JSON = {
-    "type": "object",
-    "properties": {"connection": {"type": "string"}, "plan": _NAMES, "hints": _NAMES, "sql": {"type": "string"}},
-    "required": ["connection", "plan", "hints", "sql"],
-}
-
-
-def _tables_in(snapshot: SchemaSnapshot, connections: Sequence[str]) -> JSON:
-    return object_schema({"cursor": {"type": "string"}} if len(snapshot.tables) > 100 else {})
-
-
-def _describe_in(snapshot: SchemaSnapshot, connections: Sequence[str]) -> JSON:
-    table: JSON = {"enum": list(snapshot.tables)} if 0 < len(snapshot.tables) <= 60 else {"type": "string"}
-    return object_schema({"table": table}, ["table"])
-
-
-def _query_in(snapshot: SchemaSnapshot, connections: Sequence[str]) -> JSON:
-    properties: JSON = {
-        "sql": {"type": "string"},
-        "params": PARAMETERS,
-        "limit": {"type": "integer", "minimum": 1, "maximum": 1000},
-    }
-    return _of_connection(properties, connections)
-
-
-def _explain_in(snapshot: SchemaSnapshot, connections: Sequence[str]) -> JSON:
-    return _of_connection({"sql": {"type": "string"}}, connections)
-
-
-def _of_connection(properties: JSON, connections: Sequence[str]) -> JSON:
-    """The properties of a tool that takes SQL: which connection comes first where there are several."""
-    if len(connections) == 1:
-        return object_schema(properties, ["sql"])
-    return object_schema({"connection": {"enum": list(connections)}, **properties}, ["connection", "sql"])
-
-
-def _rows_description(snapshot: SchemaSnapshot) -> str:
-    names = ", ".join(snapshot.rows_schema.column_refs)
-    text = "Count, sum, average, filter, group or list the data" + (f" in the tables {names}" if names else "")
-    text = text if len(text) <= 119 else text[:118].rsplit(",", 1)[0] + ", …"
-    asked = (
-        "How many are there? Which one has the most? What is the total, average, highest or lowest? List or show all of them."
-    )
-    return f"{text}. No SQL needed. {asked}" + (f" ({snapshot.rows_schema.note}.)" if snapshot.rows_schema.note else "")
-
-
-def _said(text: str) -> Callable[[SchemaSnapshot], str]:
+def constant(text: str) -> Callable[[SchemaSnapshot], str]:
+    """A description that is the same whatever the databases."""
     return lambda snapshot: text
 
 
-def _rows_in(snapshot: SchemaSnapshot, connections: Sequence[str]) -> JSON:
-    return snapshot.rows_schema.input_schema
+def in_worker_thread(answer: BlockingAnswer, input_schema: InputSchema | None = None) -> ToolHandler:
+    """A handler that runs `answer` in a worker thread, its arguments checked against `input_schema` before (None: it checks
+    them itself). What goes wrong is told in an `is_error` result; cancelling the call ends its statement."""
+
+    async def handler(invocation: ToolInvocation) -> CallToolResult:
+        databases, arguments, cancellation = invocation.databases, invocation.arguments, Cancellation()
+
+        def work() -> ToolAnswer:
+            snapshot = databases.snapshot()
+            if input_schema is not None:
+                _check(input_schema(snapshot, list(databases.by_name)), arguments)
+            return answer(databases, arguments, invocation.limits, cancellation)
+
+        try:
+            found = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+        except DbError as exc:
+            return tool_error(str(exc))
+        except anyio.get_cancelled_exc_class():
+            cancellation.cancel()
+            raise
+        return tool_result(found.text, found.structured)
+
+    return handler
 
 
-_TABLES, _DESCRIBE = (
-    "List the tables of the database. Which tables are there?",
-    "Columns, keys and sample rows of one table. Which columns does it have?",
-)
-_QUERY, _EXPLAIN = "Run one read-only SQL SELECT statement.", "Show the query plan of one SQL statement."
-
-BUILT_IN: tuple[ToolDefinition, ...] = (
-    ToolDefinition("rows", "Ask the data", _rows_description, _rows_in, RESULT_SCHEMA, answers.rows),
-    ToolDefinition("tables", "List tables", _said(_TABLES), _tables_in, _TABLES_OUT, answers.tables),
-    ToolDefinition("describe", "Describe a table", _said(_DESCRIBE), _describe_in, _DESCRIBE_OUT, answers.describe),
-    ToolDefinition("query", "Run SQL", _said(_QUERY), _query_in, RESULT_SCHEMA, answers.query),
-    ToolDefinition("explain", "Explain SQL", _said(_EXPLAIN), _explain_in, _EXPLAIN_OUT, answers.explain),
-)
+def _check(schema: JSON, arguments: Arguments) -> None:
+    if (error := first_error(validator(schema), arguments)) is not None:
+        where = "/".join(str(part) for part in error.absolute_path)
+        options = error.validator_value if error.validator == "enum" else ()
+        raise ArgumentError(
+            f"{where + ': ' if where else ''}{error.message}{did_you_mean(str(error.instance), map(str, options))}"
+        )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from portico_servers.db.databases.database import Databases
+from portico_servers.db.databases.databases import Databases
 from portico_servers.db.errors import ArgumentError
 from portico_servers.db.rows.arguments import resolve_query
 from portico_servers.db.sources import parse_sources

@@ -14,10 +14,10 @@ from portico_engine import Tokenizer, Tool, find_model
 from portico_engine.grammar import LLGuidanceFactory, check_arguments, compile_schema
 from portico_engine.weights.gguf_file import GGUFFile
 from portico_gateway.agent.tool_signatures import signature
-from portico_servers.db.databases.database import Databases
+from portico_servers.db.databases.databases import Databases
 from portico_servers.db.rows.input_schema import ROOT
 from portico_servers.db.sources import parse_sources
-from portico_servers.db.tools.definition import BUILT_IN
+from portico_servers.db.tools.registry import BUILT_IN
 
 # A record shop of the size that the budget is about: 11 tables, 64 columns.
 BIG = """

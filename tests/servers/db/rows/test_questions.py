@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from portico_servers.db.databases.database import Cancellation, Databases
+from portico_servers.db.databases.databases import Databases
 from portico_servers.db.limits import StatementLimits
 from portico_servers.db.sources import parse_sources
-from portico_servers.db.tools import rows as answers
+from portico_servers.db.statements.cancellation import Cancellation
+from portico_servers.db.tools.rows import answer_rows
 
 QUESTIONS = [
     json.loads(line)
@@ -48,7 +49,7 @@ def test_the_structured_question_gives_what_sql_gives(engines: dict[str, Databas
             expected = connection.execute(item["sql"]).fetchall()
         connection.close()
         asked = fitted(item["ask"], databases)
-        found = answers.rows(databases, {"ask": asked}, StatementLimits(rows=1000), Cancellation()).structured["rows"]
+        found = answer_rows(databases, {"ask": asked}, StatementLimits(rows=1000), Cancellation()).structured["rows"]
         if comparable(found) != comparable(expected):
             wrong.append((item["question"], found[:3], expected[:3]))
         if not expected or expected in ([(0,)], [(None,)]):

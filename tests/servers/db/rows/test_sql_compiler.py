@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from portico_servers.db.databases.database import Cancellation, Databases
+from portico_servers.db.databases.databases import Databases
 from portico_servers.db.errors import ArgumentError
 from portico_servers.db.limits import StatementLimits
 from portico_servers.db.rows.dates import parse_period
 from portico_servers.db.sources import parse_sources
-from portico_servers.db.tools import rows as answers
+from portico_servers.db.statements.cancellation import Cancellation
+from portico_servers.db.tools.rows import answer_rows
 
 ODD = '''
 CREATE TABLE "Order" ("Id" INTEGER PRIMARY KEY, "Group" TEXT, "two words" TEXT, "say ""hi""" INTEGER,
@@ -44,7 +45,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
 def ask(databases: Databases, table: str, aggregate: str = "none", **rest: Any) -> dict[str, Any]:
     if "filters" in rest:
         rest["filters"] = [dict(zip(("column", "op", "value"), item, strict=True)) for item in rest["filters"]]
-    answer = answers.rows(
+    answer = answer_rows(
         databases, {"ask": {"table": table, "aggregate": aggregate, **rest}}, StatementLimits(), Cancellation()
     )
     return answer.structured

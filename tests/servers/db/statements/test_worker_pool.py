@@ -71,8 +71,9 @@ def test_a_runaway_ends_within_300_ms_of_its_limit_and_the_next_statement_runs(
 
 
 def test_cancelling_a_call_ends_its_process_and_nothing_further_starts(samples: dict[str, Path]) -> None:
-    from portico_servers.db.databases.database import Cancellation, Databases, StatementCancelled
+    from portico_servers.db.databases.databases import Databases
     from portico_servers.db.sources import parse_sources
+    from portico_servers.db.statements.cancellation import Cancellation, StatementCancelled
 
     databases = Databases(parse_sources([str(samples["shop"])]))
     database, call, running = databases.all[0], Cancellation(), threading.Event()
@@ -109,20 +110,21 @@ def test_cancelling_a_call_ends_its_process_and_nothing_further_starts(samples: 
 def test_a_cancel_after_the_answer_leaves_the_worker_to_the_next_call(
     samples: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from portico_servers.db.databases.database import Cancellation, Databases
+    from portico_servers.db.databases.databases import Databases
     from portico_servers.db.sources import parse_sources
+    from portico_servers.db.statements.cancellation import Cancellation
 
     databases = Databases(parse_sources([str(samples["shop"])]))
     database, call = databases.all[0], Cancellation()
-    give_back = database.pool._release
+    release = database.pool._release
     returned: list[Worker] = []
 
-    def give_back_then_cancel(worker: Worker) -> None:
-        give_back(worker)
+    def release_then_cancel(worker: Worker) -> None:
+        release(worker)
         returned.append(worker)
         call.cancel()  # from here on another call may have this worker
 
-    monkeypatch.setattr(database.pool, "_give_back", give_back_then_cancel)
+    monkeypatch.setattr(database.pool, "_release", release_then_cancel)
     assert database.run("SELECT 1", [], StatementLimits(), call)["rows"] == [[1]]
     assert database.explain("SELECT 1", [], StatementLimits(), Cancellation())
     assert returned[0].alive
@@ -131,8 +133,9 @@ def test_a_cancel_after_the_answer_leaves_the_worker_to_the_next_call(
 
 
 def test_cancels_at_any_moment_end_no_other_calls_statement(samples: dict[str, Path]) -> None:
-    from portico_servers.db.databases.database import Cancellation, Databases, StatementCancelled
+    from portico_servers.db.databases.databases import Databases
     from portico_servers.db.sources import parse_sources
+    from portico_servers.db.statements.cancellation import Cancellation, StatementCancelled
 
     databases = Databases(parse_sources([str(samples["shop"])]))
     database = databases.all[0]
