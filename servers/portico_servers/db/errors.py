@@ -1,12 +1,12 @@
 """What can go wrong with a database, as types. It knows neither MCP nor any one engine.
 
 DbError
-├── SourceError        a file or DSN that can't be used; the command ends with it, exit code 2
-├── ArgumentError      a call's arguments don't fit the live schema
-├── ConfigError        an unknown key or bad value in the config file
-└── StatementError     the engine refused or failed the statement
-    ├── ReadOnlyError  it would write, or reach outside the database
-    └── LimitError     it ran past its time or memory
+├── DatabaseSourceError  a file or DSN that can't be used; the command ends with it, exit code 2
+├── ArgumentError        a call's arguments don't fit the live schema
+├── DatabaseConfigError  an unknown key or bad value in the config file
+└── StatementError       the engine refused or failed the statement
+    ├── ReadOnlyError    it would write, or reach outside the database
+    └── LimitError       it ran past its time or memory
 """
 
 from __future__ import annotations

@@ -16,12 +16,12 @@ def add_prompts(server: MCPServer[None], databases: Databases) -> None:
     def explore_table(table: str) -> str:
         """Schema, then three questions worth asking."""
         try:
-            _, named = databases.snapshot().table(table)
+            _, qualified = databases.snapshot().table(table)
         except ArgumentError as exc:
             return f"{exc}. List the tables with the `tables` tool and ask which one is meant."
         return (
             "Explore this table with the `rows` tool (no SQL needed) and report what it holds, in five sentences.\n\n"
-            f"{table_text(named)}\n\nCount its rows, group them by the most telling column, and look at the newest or "
+            f"{table_text(qualified)}\n\nCount its rows, group them by the most telling column, and look at the newest or "
             "largest ones. Say what looks wrong."
         )
 
@@ -29,10 +29,10 @@ def add_prompts(server: MCPServer[None], databases: Databases) -> None:
     def answer_question(question: str, table: str = "") -> str:
         """The question beside the schema that it needs."""
         snapshot = databases.snapshot()
-        chosen = [named for name, named in snapshot.tables.items() if not table or name == table] or list(
+        chosen = [qualified for name, qualified in snapshot.tables.items() if not table or name == table] or list(
             snapshot.tables.values()
         )
-        schemas = "\n\n".join(table_text(named) for named in chosen[:12])
+        schemas = "\n\n".join(table_text(qualified) for qualified in chosen[:12])
         return (
             f"Answer from the data, not from memory: {question}\n\n{schemas}\n\n"
             "Use `rows` where one table and its parents suffice, else `query`. Quote the figures, and the SQL that made them."

@@ -38,13 +38,13 @@ def table_resources(snapshot: SchemaSnapshot) -> list[Resource]:
     """One a table."""
     return [
         Resource(
-            uri=table_uri(snapshot.owners[name].name, named.table.name),
+            uri=table_uri(snapshot.owners[name].name, qualified.table.name),
             name=name,
             title=f"Schema of {name}",
-            description=f"Columns and keys of the {'view' if named.table.view else 'table'} {name}.",
+            description=f"Columns and keys of the {'view' if qualified.table.view else 'table'} {name}.",
             mime_type="text/markdown",
         )
-        for name, named in snapshot.tables.items()
+        for name, qualified in snapshot.tables.items()
     ]
 
 
@@ -60,9 +60,9 @@ def add_resources(server: MCPServer[None], databases: Databases) -> None:
     )
     def table(connection: str, table: str) -> str:
         snapshot = databases.snapshot()
-        for name, named in snapshot.tables.items():
-            if snapshot.owners[name].name == connection and named.table.name == table:
-                return table_text(named)
+        for name, qualified in snapshot.tables.items():
+            if snapshot.owners[name].name == connection and qualified.table.name == table:
+                return table_text(qualified)
         raise ResourceNotFoundError(f"not found: {table_uri(connection, table)}")
 
 
@@ -80,10 +80,10 @@ def add_completion(server: MCPServer[None], databases: Databases) -> None:
         if argument.name == "table":
             return _completion(argument.value, snapshot.tables)
         if argument.name == "column":
-            wanted = (
+            tables = (
                 [snapshot.tables[given["table"]]] if given.get("table") in snapshot.tables else list(snapshot.tables.values())
             )
-            return _completion(argument.value, (column.name for named in wanted for column in named.table.columns))
+            return _completion(argument.value, (column.name for qualified in tables for column in qualified.table.columns))
         return None
 
 
@@ -98,8 +98,8 @@ def add_local_schema(server: MCPServer[None], databases: Databases, values: Mapp
 def _template_names(snapshot: SchemaSnapshot, databases: Databases, argument: str, connection: str | None) -> Iterable[str]:
     if argument == "connection":
         return databases.by_name
-    named: Iterable[tuple[str, QualifiedTable]] = snapshot.tables.items()
-    return [item.table.name for name, item in named if connection is None or snapshot.owners[name].name == connection]
+    qualified: Iterable[tuple[str, QualifiedTable]] = snapshot.tables.items()
+    return [item.table.name for name, item in qualified if connection is None or snapshot.owners[name].name == connection]
 
 
 def _completion(typed: str, names: Iterable[str]) -> Completion:

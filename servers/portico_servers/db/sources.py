@@ -34,7 +34,7 @@ class DatabaseSource:
 
 
 def parse_sources(targets: Sequence[str]) -> tuple[DatabaseSource, ...]:
-    """Sources in the order given; two of the same name get a number. SourceError for what can't be one."""
+    """Sources in the order given; two of the same name get a number. DatabaseSourceError for what can't be one."""
     if not targets:
         raise DatabaseSourceError(f"no database given; {_EXPECTED}")
     found: list[DatabaseSource] = []

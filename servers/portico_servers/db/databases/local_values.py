@@ -34,14 +34,14 @@ def are_served(values: Mapping[str, Sequence[str]]) -> bool:
 def input_schema(databases: Databases, values: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """The schema of `rows` with the present values of the columns named by `values` (by connection, as `table.column`)."""
     snapshot = databases.snapshot()
-    named = []
+    qualified = []
     for name, item in snapshot.tables.items():
         database = snapshot.owners[name]
         columns = [path.rpartition(".") for path in values.get(database.name, ())]
         wanted_columns = {column for table, _, column in columns if table == item.table.name}
-        named.append(QualifiedTable(name, item.schema, _with_values(database, item.table, wanted_columns)))
+        qualified.append(QualifiedTable(name, item.schema, _with_values(database, item.table, wanted_columns)))
     # A parent's columns are read from its schema, so that one gets the values too.
-    tables = {(snapshot.owners[item.name].name, item.table.name): item.table for item in named}
+    tables = {(snapshot.owners[item.name].name, item.table.name): item.table for item in qualified}
     schemas = {
         database.name: replace(
             database.schema, tables=tuple(tables.get((database.name, table.name), table) for table in database.schema.tables)
@@ -49,7 +49,7 @@ def input_schema(databases: Databases, values: Mapping[str, Sequence[str]]) -> d
         for database in databases.all
     }
     return build_rows_schema(
-        [replace(item, schema=schemas[snapshot.owners[item.name].name]) for item in named], budget=_BUDGET
+        [replace(item, schema=schemas[snapshot.owners[item.name].name]) for item in qualified], budget=_BUDGET
     ).input_schema
 
 

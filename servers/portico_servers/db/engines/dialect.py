@@ -51,10 +51,10 @@ class SQLDialect:
 
     def text(self, expression: str, column: Column) -> str:
         """A text column as text: enum types, UUIDs and the like are cast."""
-        plain = self.name == "sqlite" or re.match(
+        is_text = self.name == "sqlite" or re.match(
             r"(text|varchar|character varying|char|bpchar|citext)", column.type, re.IGNORECASE
         )
-        return expression if plain else f"CAST({expression} AS TEXT)"
+        return expression if is_text else f"CAST({expression} AS TEXT)"
 
     def equals(self, expression: str, value: str, bind: Callable[[Any], str]) -> str:
         """Equal but for case. SQLite's NOCASE folds ASCII only: other values go through the connection's own `casefold`."""

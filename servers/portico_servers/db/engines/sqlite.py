@@ -1,6 +1,6 @@
 """SQLite, read-only by the engine itself: mode=ro, query_only, an authorizer, no extensions, no ATTACH, bounded values.
 
-It owns one connection. What the tables are like is in `sqlite_schema.py`, what statements may do in `sqlite_guard.py`.
+It owns one connection. What the tables are like is in `sqlite_schema.py`, what statements may do in `sqlite_authorizer.py`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _REFUSED = (
 
 
 def check_file(path: Path) -> None:
-    """SourceError unless `path` is a readable SQLite database (an empty file is one, without tables)."""
+    """DatabaseSourceError unless `path` is a readable SQLite database (an empty file is one, without tables)."""
     expected = "expected a SQLite database file"
     try:
         with path.open("rb") as file:

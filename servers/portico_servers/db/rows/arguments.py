@@ -32,7 +32,7 @@ _KEYS = ("table", "aggregate", "columns", "filters", "group_by", "order_by", "or
 def resolve_query(
     arguments: Mapping[str, Any], rows: RowsSchema, tables: Mapping[str, QualifiedTable]
 ) -> tuple[QualifiedTable, RowsQuery]:
-    """The table, and the question about it with its names resolved. ArgumentError."""
+    """The table, and the query of it with its names resolved. ArgumentError."""
     ask = arguments.get(ROOT)
     if not isinstance(ask, Mapping) or set(arguments) != {ROOT}:
         raise ArgumentError(

@@ -1,4 +1,4 @@
-"""What a question about a table may name: its own columns, and those of its foreign-key parents by path (`Artist.Name`).
+"""What a query of a table may name: its own columns, and those of its foreign-key parents by path (`Artist.Name`).
 
 It knows neither JSON Schema nor SQL.
 """
@@ -27,7 +27,7 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class ColumnRef:
-    """One column as a question names it."""
+    """One column as a query names it."""
 
     path: str
     column: Column
@@ -43,7 +43,7 @@ class ColumnRef:
 def column_refs(schema: DatabaseSchema, table: Table, *, parents: bool = True) -> tuple[ColumnRef, ...]:
     """Own columns, parents' columns without their keys, years and months of own dates, at last the keys.
 
-    Keys come last because questions seldom speak of them, and a small model prefers what comes first; of a parent's columns the
+    Keys come last because people seldom ask for them, and a small model prefers what comes first; of a parent's columns the
     one that it is called by is first. Columns of no comparable kind are left out.
     """
     own = [ColumnRef(c.name, c, None, table.is_key(c.name)) for c in table.columns if c.kind != "other"]

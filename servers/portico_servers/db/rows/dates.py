@@ -1,4 +1,4 @@
-"""Dates as a question writes them (`2024`, `2024-05`, `2024-05-17`, with a time) and the period that each stands for."""
+"""Dates as a query writes them (`2024`, `2024-05`, `2024-05-17`, with a time) and the period that each stands for."""
 
 from __future__ import annotations
 

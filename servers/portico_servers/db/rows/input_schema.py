@@ -128,7 +128,7 @@ def _shape(field: ColumnRef) -> str | None:
 
 
 def _branch(name: str, found: Sequence[ColumnRef], text: JSON) -> JSON:
-    """One table's branch of the question: `ask` with this table's names in the open places."""
+    """One table's branch of the query: `ask` with this table's names in the open places."""
     if not found:  # nothing that can be compared or shown: its rows can be counted
         closed: JSON = dict.fromkeys(("columns", "filters", "group_by", "order_by"), _NEVER)
         return {"$ref": "#/$defs/ask", "properties": {"table": {"const": name}, "aggregate": {"const": "count"}, **closed}}
@@ -163,7 +163,7 @@ def _filters(found: Sequence[ColumnRef], text: JSON) -> list[JSON]:
 
 
 def _ask() -> JSON:
-    """The question's keys, in the order in which a model decides them."""
+    """The query's keys, in the order in which a model decides them."""
     properties: JSON = {
         "table": {"type": "string"},
         "aggregate": {"type": "string", "description": _AGGREGATE_WORDS},

@@ -1,4 +1,4 @@
-"""From a checked question to SQL with bound parameters, joins to parents included. It runs nothing."""
+"""From a checked query to SQL with bound parameters, joins to parents included. It runs nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COMPARE = {"=": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 @dataclass(frozen=True, slots=True)
 class RowFilter:
-    """One condition of a question."""
+    """One condition of a query."""
 
     field: ColumnRef
     op: str
@@ -29,7 +29,7 @@ class RowFilter:
 
 @dataclass(frozen=True, slots=True)
 class RowsQuery:
-    """A question whose names are resolved."""
+    """A query of one table and its parents, its names resolved."""
 
     table: Table
     aggregate: str
@@ -103,9 +103,9 @@ class _SelectCompiler:
 
     def _select(self) -> str:
         if self.q.aggregate == "none":
-            wanted = [*([self.q.group_by] if self.q.group_by else []), *self.columns]
+            items = [*([self.q.group_by] if self.q.group_by else []), *self.columns]
             distinct = "DISTINCT " if self.q.group_by else ""
-            return distinct + ", ".join(self._named(item) for item in wanted)
+            return distinct + ", ".join(self._named(item) for item in items)
         parts = [self._named(self.q.group_by)] if self.q.group_by else []
         return ", ".join([*parts, *(f"{expression} AS {self.quote(name)}" for expression, name in self._aggregates())])
 

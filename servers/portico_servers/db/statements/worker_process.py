@@ -24,7 +24,7 @@ _MEMORY = {"sqlite": 1 << 30, "duckdb": 6 << 30, "postgres": 2 << 30}  # bytes o
 
 
 def open_engine(source: DatabaseSource) -> DatabaseEngine:
-    """The source's engine, connected. SourceError where it can't be."""
+    """The source's engine, connected. DatabaseSourceError where it can't be."""
     if source.writable:
         return _open_writer(source)
     if source.engine == "sqlite":

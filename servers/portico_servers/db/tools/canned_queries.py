@@ -19,7 +19,7 @@ from portico_servers.db.tools.statement_result import RESULT_SCHEMA, run_stateme
 
 
 def canned_query_tools(queries: Sequence[QueryConfig], connections: Sequence[str]) -> tuple[ToolDefinition, ...]:
-    """One tool a query. ConfigError where one names no connection that there is."""
+    """One tool a query. DatabaseConfigError where one names no connection that there is."""
     return tuple(_tool(query, connections) for query in queries)
 
 

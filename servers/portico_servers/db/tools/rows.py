@@ -26,14 +26,14 @@ _VALUES_COMPARED = 5_000
 def answer_rows(databases: Databases, arguments: Arguments, limits: StatementLimits, cancellation: Cancellation) -> ToolAnswer:
     """A structured query, its rows, and where nothing matched the nearest values."""
     snapshot = databases.snapshot()
-    named, query = resolve_query(arguments, snapshot.rows_schema, snapshot.tables)
-    database = snapshot.owners[named.name]
-    statement = compile_query(named.schema, query, database.dialect)
+    qualified, query = resolve_query(arguments, snapshot.rows_schema, snapshot.tables)
+    database = snapshot.owners[qualified.name]
+    statement = compile_query(qualified.schema, query, database.dialect)
     found = database.run(statement.sql, statement.parameters, with_row_limit(limits, query.limit), cancellation)
-    note = _nearest_values(database, named, query, limits, cancellation) if _no_match(query, found["rows"]) else None
+    note = _nearest_values(database, qualified, query, limits, cancellation) if _no_match(query, found["rows"]) else None
     answer = statement_result(database, statement.sql, statement.parameters, found, note)
-    answer["table"] = named.name
-    return ToolAnswer(answer, _rows_text(named, query, answer))
+    answer["table"] = qualified.name
+    return ToolAnswer(answer, _rows_text(qualified, query, answer))
 
 
 def _rows_description(snapshot: SchemaSnapshot) -> str:
@@ -50,15 +50,15 @@ def _rows_in(snapshot: SchemaSnapshot, connections: Sequence[str]) -> JSON:
     return snapshot.rows_schema.input_schema
 
 
-def _rows_text(named: QualifiedTable, query: RowsQuery, answer: dict[str, Any]) -> str:
+def _rows_text(qualified: QualifiedTable, query: RowsQuery, answer: dict[str, Any]) -> str:
     where = f" where {filters_text(query.filters)}" if query.filters else ""
     if query.aggregate != "none" and query.group_by is None:
         values = ", ".join(f"{name} = {render.value(v)}" for name, v in zip(answer["columns"], answer["rows"][0], strict=True))
-        lines = [f"{named.name}{where}: {values}"]
+        lines = [f"{qualified.name}{where}: {values}"]
     elif not answer["rows"]:
-        lines = [f"no rows in {named.name}{where}"]
+        lines = [f"no rows in {qualified.name}{where}"]
     else:
-        lines = [f"{named.name}{where}:", result_text(answer)]
+        lines = [f"{qualified.name}{where}:", result_text(answer)]
     if answer["note"]:
         lines.append(answer["note"])
     return render.clipped(lines)
@@ -73,14 +73,14 @@ def _no_match(query: RowsQuery, found: Sequence[Sequence[Any]]) -> bool:
 
 
 def _nearest_values(
-    database: Database, named: QualifiedTable, query: RowsQuery, limits: StatementLimits, cancellation: Cancellation
+    database: Database, qualified: QualifiedTable, query: RowsQuery, limits: StatementLimits, cancellation: Cancellation
 ) -> str | None:
     """For each condition on text that nothing meets: the nearest values that are there."""
     parts = []
     for item in query.filters:
         if not isinstance(item.value, str) or item.field.column.kind != "text" or item.op == "!=":
             continue
-        statement = compile_distinct_values(named.schema, named.table, item.field, database.dialect, _VALUES_COMPARED)
+        statement = compile_distinct_values(qualified.schema, qualified.table, item.field, database.dialect, _VALUES_COMPARED)
         try:
             found = database.run(statement.sql, statement.parameters, with_row_limit(limits, _VALUES_COMPARED), cancellation)
         except DbError:

@@ -78,8 +78,8 @@ def answer_describe(
     databases: Databases, arguments: Arguments, limits: StatementLimits, cancellation: Cancellation
 ) -> ToolAnswer:
     """One table: columns, keys, indexes, a few rows."""
-    database, named = databases.snapshot().table(arguments.get("table"))
-    table = named.table
+    database, qualified = databases.snapshot().table(arguments.get("table"))
+    table = qualified.table
     columns = [
         {"name": c.name, "type": c.type, "nullable": c.nullable, "primary_key": c.primary_key > 0, "values": list(c.values)}
         for c in table.columns
@@ -89,22 +89,22 @@ def answer_describe(
     ]
     sample = _sample(database, table, limits, cancellation)
     structured = {
-        **_summary(database, named),
+        **_summary(database, qualified),
         "columns": columns,
         "foreign_keys": keys,
         "indexes": [list(index) for index in table.indexes],
         "sample": sample,
     }
     return ToolAnswer(
-        structured, render.clipped([table_text(named), "", render.markdown(sample["columns"], sample["rows"], 500)])
+        structured, render.clipped([table_text(qualified), "", render.markdown(sample["columns"], sample["rows"], 500)])
     )
 
 
-def table_text(named: QualifiedTable) -> str:
+def table_text(qualified: QualifiedTable) -> str:
     """A table's columns and keys, a line each."""
-    lines = [f"{named.name} ({'view' if named.table.view else 'table'}{_row_estimate(named.table.row_estimate)})"]
-    parents = {name: key for key in named.table.foreign_keys for name in key.columns}
-    for column in named.table.columns:
+    lines = [f"{qualified.name} ({'view' if qualified.table.view else 'table'}{_row_estimate(qualified.table.row_estimate)})"]
+    parents = {name: key for key in qualified.table.foreign_keys for name in key.columns}
+    for column in qualified.table.columns:
         marks = [column.type.lower() or "any"]
         if column.primary_key:
             marks.append("primary key")
@@ -130,10 +130,10 @@ def _sample(database: Database, table: Table, limits: StatementLimits, cancellat
     return {"columns": found["columns"], "rows": found["rows"]}
 
 
-def _summary(database: Database, named: QualifiedTable) -> dict[str, Any]:
-    table = named.table
+def _summary(database: Database, qualified: QualifiedTable) -> dict[str, Any]:
+    table = qualified.table
     return {
-        "name": named.name,
+        "name": qualified.name,
         "connection": database.name,
         "kind": "view" if table.view else "table",
         "column_count": len(table.columns),

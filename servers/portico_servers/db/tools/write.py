@@ -48,7 +48,7 @@ class WriteConsent(BaseModel):
 
 
 def writer_pools(sources: Mapping[str, DatabaseSource]) -> dict[str, WorkerPool]:
-    """A pool that may write for each of these sources. ConfigError for an engine that can't."""
+    """A pool that may write for each of these sources. DatabaseConfigError for an engine that can't."""
     for source in sources.values():
         if source.engine == "duckdb":
             raise DatabaseConfigError(
