@@ -35,6 +35,7 @@ from mcp.server.mcpserver import MCPServer
 
 import docs_pages
 from portico_servers.common.embeddings import shared_embedder
+from portico_servers.docs.config import DocsConfig
 from portico_servers.docs.server import build_server
 from report import percentile, table, write
 
@@ -140,7 +141,7 @@ async def ask(cache: Path) -> dict[str, Any]:
     random.Random(SEED).shuffle(asked)
     _forget(cache)
     began = time.perf_counter()
-    server = build_server([], cache_dir=cache, watch=False)
+    server = build_server(DocsConfig((), cache, watch=False))
     async with Client(server) as client:
         while not (await _call(server, "list", {}))["complete"]:
             pass
