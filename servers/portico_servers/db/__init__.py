@@ -16,7 +16,7 @@
     suggestions.py  the nearest of several names
     errors.py       what can go wrong, as types
 
-Imports go down: server, then resources and prompts, tools, databases, rows, statements, engines, and last what knows no room:
-config (whose placeholders are statements'), schema, sources, limits, suggestions, errors.
+Imports go down: server, then resources and prompts, tools, databases, rows, statements, engines, and last schema, sources,
+limits, suggestions and errors, which know no room. config uses statements' placeholders alone.
 Only server, tools, resources and prompts know MCP; only engines know a database's own library.
 """
