@@ -32,10 +32,11 @@ from typing import Any, NamedTuple
 from rich.progress import track
 
 from code_search_labels import LABELS, PACKAGES, digest, docstrings, package_dir, without_docstrings
+from portico_servers.code.external.ripgrep import ripgrep_program
 from portico_servers.code.index.extraction import extract
-from portico_servers.code.index.files import ripgrep
 from portico_servers.code.index.store import Store
-from portico_servers.code.ranking.ranked_index import RankedIndex, Weights
+from portico_servers.code.ranking.ranked_index import RankedIndex
+from portico_servers.code.ranking.rerank import Weights
 from portico_servers.code.syntax.symbols import definitions
 from portico_servers.common import embed
 from report import percentile, table, write
@@ -137,7 +138,7 @@ class Tree:
         matched: dict[Piece, Counter[str]] = defaultdict(Counter)
         options = [option for word in words for option in ("-e", re.escape(word))]
         out = subprocess.run(
-            [ripgrep(), "--no-config", "-i", "-o", "-n", "--null", *options, "."],
+            [ripgrep_program(), "--no-config", "-i", "-o", "-n", "--null", *options, "."],
             cwd=self.root,
             capture_output=True,
             check=False,

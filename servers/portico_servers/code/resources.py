@@ -19,7 +19,7 @@ from mcp_types import (
 )
 
 from portico_servers.code.external import git as history
-from portico_servers.code.syntax.snippets import read_text
+from portico_servers.code.syntax.source_text import read_text
 from portico_servers.code.tools.read import outline
 from portico_servers.code.workspace import Workspace
 from portico_servers.common.jail import NotFound

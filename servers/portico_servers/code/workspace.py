@@ -11,7 +11,8 @@ import anyio.to_thread
 
 from portico_servers.code.index.root_index import RootIndex
 from portico_servers.code.syntax.languages import language_of
-from portico_servers.code.syntax.snippets import Text, excerpt, read_listed
+from portico_servers.code.syntax.snippets import excerpt
+from portico_servers.code.syntax.source_text import SourceText, read_listed
 from portico_servers.code.syntax.symbols import Symbol
 from portico_servers.code.tools.filters import Filter
 from portico_servers.code.tools.result_cache import KeptResults
@@ -115,7 +116,7 @@ class Reader:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._texts: dict[tuple[str, str], Text | None] = {}
+        self._texts: dict[tuple[str, str], SourceText | None] = {}
 
     def excerpt(self, root: str, path: str, start: int, end: int, words: Sequence[str] = ()) -> str | None:
         """The snippet as the file is now; None if it went away."""

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from portico_servers.code.index.files import NEVER, UNSETTLED, settled
+from portico_servers.code.external.ripgrep import NEVER
+from portico_servers.code.index.files import UNSETTLED, settled
 
 _IGNORE_FILES = (".gitignore", ".ignore", ".rgignore")
 _IDLE = 2_000  # directories without a wanted file that are watched too: empty ones, and those of ignored files

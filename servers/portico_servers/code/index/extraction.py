@@ -5,28 +5,25 @@ The text itself is not kept: snippets are read from the file when they're shown,
 
 from __future__ import annotations
 
-import codecs
 from dataclasses import dataclass
 
 import numpy as np
 
 from portico_servers.code.index.trigrams import signature
 from portico_servers.code.ranking import tokens
+from portico_servers.code.ranking.documents import BODY, NAME, PATH
 from portico_servers.code.syntax import chunks
 from portico_servers.code.syntax.languages import KINDS, language_of
+from portico_servers.code.syntax.source_text import MAX_BYTES, as_utf8
 from portico_servers.code.syntax.symbols import Symbol, definitions
 
 # Raised whenever the same file gives other facts: terms, pieces, symbols. Indexes of an older version are rebuilt.
 EXTRACTION_VERSION = 6
-MAX_BYTES = 1_000_000  # larger files are listed, not indexed; regex search still reads them
 _MAX_PLAIN_BYTES = 200_000  # of a file in no known language (logs, tables) the head says enough
 _MAX_MEAN_LINE = 400  # minified or generated: only its path is indexed
 _MAX_SYMBOLS = 5_000
 BINARY = "binary"
 KIND_CODES = {kind: code for code, kind in enumerate(KINDS, start=1)}  # 0: no definition
-
-# A term's field is its first character: b(ody), n(ame of the definition and what encloses it), p(ath).
-BODY, NAME, PATH = "b", "n", "p"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +45,6 @@ class FileFacts:
     surfaces: tuple[str, ...]  # of each term, a word as it was written; "" for a name of several parts
     postings: bytes
     trigrams: bytes | None
-
-
-def as_utf8(data: bytes) -> bytes | None:
-    """A file's bytes as UTF-8 without a byte order mark, or None for what is not text: what holds a NUL. UTF-16 is known by
-    its mark, as ripgrep knows it."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        data = data.decode("utf-16", "replace").encode()
-    return None if b"\0" in data else data.removeprefix(codecs.BOM_UTF8)
 
 
 def failed(path: str, size: int, mtime_ns: int) -> FileFacts:

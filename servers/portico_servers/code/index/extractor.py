@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from portico_servers.code.index.extraction import MAX_BYTES, FileFacts, extract, failed
+from portico_servers.code.index.extraction import FileFacts, extract, failed
+from portico_servers.code.syntax.source_text import MAX_BYTES
 from portico_servers.common.jail import Jail, NotFound
 
 logger = logging.getLogger(__name__)

@@ -14,15 +14,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from portico_servers.code.errors import ToolMissing
 from portico_servers.code.index.candidates import CandidateFiles, Plan
 from portico_servers.code.index.directory_times import tree_state
 from portico_servers.code.index.extraction import FileFacts
 from portico_servers.code.index.extractor import Job, extract_all, extract_one
-from portico_servers.code.index.files import FileStat, RipgrepMissing, list_files, stat_file
+from portico_servers.code.index.files import FileStat, list_files, stat_file
 from portico_servers.code.index.store import Store, StoredFile
 from portico_servers.code.index.trigrams import Need
+from portico_servers.code.ranking.documents import IndexedFile
 from portico_servers.code.ranking.path_prior import prior
-from portico_servers.code.ranking.ranked_index import KnownFile, RankedIndex, Scored
+from portico_servers.code.ranking.ranked_index import RankedIndex, Scored
 from portico_servers.code.syntax.languages import language_of
 from portico_servers.common import embed
 from portico_servers.common.jail import Jail
@@ -117,15 +119,15 @@ class RootIndex:
         return self._store
 
     def search(
-        self, question: str, *, accept: Callable[[KnownFile], bool] | None = None, limit: int = 100
-    ) -> list[tuple[KnownFile, Scored]]:
+        self, question: str, *, accept: Callable[[IndexedFile], bool] | None = None, limit: int = 100
+    ) -> list[tuple[IndexedFile, Scored]]:
         ranked = self._ranked
         if ranked is None:
             return []
         hits = ranked.search(question, accept=accept, limit=limit)
         return [(file, hit) for hit in hits if (file := ranked.files.get(hit.file_id)) is not None]
 
-    def files(self) -> list[KnownFile]:
+    def files(self) -> list[IndexedFile]:
         ranked = self._ranked
         return [] if ranked is None else list(ranked.files.values())
 
@@ -155,7 +157,7 @@ class RootIndex:
             finally:
                 self._store = None
                 store.close()
-        except (OSError, sqlite3.Error, RipgrepMissing) as error:
+        except (OSError, sqlite3.Error, ToolMissing) as error:
             self.failure = f"the index of {self.name} stopped: {error}"
             logger.error("%s", self.failure)
         finally:

@@ -1,4 +1,4 @@
-"""Ranked search in memory: BM25 over fields finds candidates, `refine` tells the good ones from the lucky ones.
+"""Ranked search in memory: BM25 over fields finds candidates, `rerank` tells the good ones from the lucky ones.
 
 It holds numbers and paths, never text, and knows neither disk nor database. A query reads immutable segments, so that it
 needs no lock while the index grows.
@@ -11,31 +11,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
-from portico_servers.code.index.extraction import BODY, NAME, PATH
-from portico_servers.code.index.store import StoredFile
-from portico_servers.code.ranking import rerank as refine
 from portico_servers.code.ranking import tokens
+from portico_servers.code.ranking.documents import (
+    BODY,
+    BODY_FIELD,
+    FIELD_CODES,
+    NAME,
+    NAME_FIELD,
+    PATH,
+    PATH_FIELD,
+    FilePostings,
+    IndexedFile,
+    TermIds,
+)
 from portico_servers.code.ranking.path_prior import prior
-from portico_servers.code.ranking.rerank import Candidates, Term, Weights
-from portico_servers.code.ranking.segment import BODY_FIELD, NAME_FIELD, PATH_FIELD, Segment
+from portico_servers.code.ranking.rerank import Candidates, Term, Weights, rerank
+from portico_servers.code.ranking.segment import Segment
 from portico_servers.code.ranking.semantic import TermVectors
 from portico_servers.common.embed import Embedder
 
-_FIELD_CODES = {BODY: BODY_FIELD, NAME: NAME_FIELD, PATH: PATH_FIELD}
 _CANDIDATES = 300  # how many of BM25's best the finer parts look at, a segment
 _MAX_TERMS = 32  # of a question; a pasted stack trace has hundreds
 _SEGMENTS = 8
-
-
-class Vocabulary(Protocol):
-    """The store's terms: ids from 1 in the order of the dict; `surfaces[id]` is a word as it was written. Both only grow."""
-
-    term_ids: dict[str, int]
-    surfaces: list[str]
 
 
 class Scored(NamedTuple):
@@ -48,20 +49,12 @@ class Scored(NamedTuple):
     score: float
 
 
-class KnownFile(NamedTuple):
-    path: str
-    language: str
-    lines: int
-    skipped: str | None
-    prior: float
-
-
 class RankedIndex:
     """All segments of one root. `add`, `remove`, `tidy` and `embed` belong to one thread; `search` to any."""
 
-    def __init__(self, vocabulary: Vocabulary, weights: Weights | None = None) -> None:
+    def __init__(self, vocabulary: TermIds, weights: Weights | None = None) -> None:
         self.weights = weights or Weights()
-        self.files: dict[int, KnownFile] = {}
+        self.files: dict[int, IndexedFile] = {}
         self._priors: dict[str, float] = {}
         self._vocabulary = vocabulary
         self._field_of = np.zeros(0, np.int8)
@@ -69,13 +62,13 @@ class RankedIndex:
         self._segments: tuple[Segment, ...] = ()
         self._vectors: TermVectors | None = None
 
-    def add(self, files: Sequence[StoredFile]) -> None:
+    def add(self, files: Sequence[FilePostings]) -> None:
         if not files:
             return
         self._learn_terms()
         for file in files:
             likely = prior(file.path, file.language)
-            self.files[file.id] = KnownFile(file.path, file.language, file.lines, file.skipped, likely)
+            self.files[file.id] = IndexedFile(file.path, file.language, file.lines, file.skipped, likely)
             self._priors[file.path] = likely
         segment = Segment.of_files([file for file in files if len(file.chunks)], self._field_of)
         self._segments = (*self._segments, self._embedded(segment))
@@ -109,7 +102,7 @@ class RankedIndex:
         for segment in self._segments:
             self._embedded(segment)
 
-    def search(self, question: str, *, accept: Callable[[KnownFile], bool] | None = None, limit: int = 100) -> list[Scored]:
+    def search(self, question: str, *, accept: Callable[[IndexedFile], bool] | None = None, limit: int = 100) -> list[Scored]:
         """The best pieces for `question`, best first, among the files that `accept` takes."""
         segments = self._segments
         words = tokens.question_terms(question)[:_MAX_TERMS]
@@ -118,7 +111,7 @@ class RankedIndex:
             return []
         allowed = self._allowed(accept)
         candidates = [c for segment in segments if len((c := self._candidates(segment, terms, allowed)).docs)]
-        refine.refine(candidates, terms, self.weights, question, self.files, self._vectors)
+        rerank(candidates, terms, self.weights, question, self.files, self._vectors)
         return _best(candidates, self.weights.spread, limit)
 
     def _embedded(self, segment: Segment) -> Segment:
@@ -135,7 +128,7 @@ class RankedIndex:
             grown[: len(self._field_of)] = self._field_of
             self._field_of = grown
         for term, number in islice(term_ids.items(), known, now):
-            self._field_of[number] = _FIELD_CODES[term[0]]
+            self._field_of[number] = FIELD_CODES[term[0]]
         self._known_terms = now
 
     def _weigh(self, word: str, segments: Sequence[Segment]) -> Term | None:
@@ -159,7 +152,7 @@ class RankedIndex:
                 worth = max(worth, idf)
         return Term(word, tuple(numbers), worth) if numbers else None
 
-    def _allowed(self, accept: Callable[[KnownFile], bool] | None) -> np.ndarray | None:
+    def _allowed(self, accept: Callable[[IndexedFile], bool] | None) -> np.ndarray | None:
         if accept is None:
             return None
         mask = np.zeros(max(self.files, default=0) + 1, np.bool_)

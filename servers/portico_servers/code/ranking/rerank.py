@@ -14,16 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from portico_servers.code.ranking import tokens
-from portico_servers.code.ranking.segment import NAME_FIELD, Floats, Ints, Segment
-
-if TYPE_CHECKING:
-    from portico_servers.code.ranking.ranked_index import KnownFile
-    from portico_servers.code.ranking.semantic import TermVectors
+from portico_servers.code.ranking.documents import NAME_FIELD, IndexedFile
+from portico_servers.code.ranking.segment import Floats, Ints, Segment
+from portico_servers.code.ranking.semantic import TermVectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +55,12 @@ class Candidates:
     scores: Floats
 
 
-def refine(
+def rerank(
     groups: Sequence[Candidates],
     terms: Sequence[Term],
     weights: Weights,
     question: str,
-    files: Mapping[int, KnownFile],
+    files: Mapping[int, IndexedFile],
     vectors: TermVectors | None,
 ) -> None:
     for group in groups:

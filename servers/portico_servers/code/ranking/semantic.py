@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from portico_servers.code.index.extraction import BODY
 from portico_servers.code.ranking import tokens
+from portico_servers.code.ranking.documents import BODY, TermIds
 from portico_servers.code.ranking.segment import Floats, Ints, Segment
 from portico_servers.common.embed import Embedder
-
-if TYPE_CHECKING:
-    from portico_servers.code.ranking.ranked_index import Vocabulary
 
 DIMENSIONS = 128  # of the model's 256: it was trained so that a prefix serves
 _WORDS = 24  # of a piece: those that weigh most say what it's about
@@ -32,7 +28,7 @@ Halfs = npt.NDArray[np.float16]
 class TermVectors:
     """A vector for each word of a vocabulary, made when first needed. Thread-safe."""
 
-    def __init__(self, vocabulary: Vocabulary, embedder: Embedder) -> None:
+    def __init__(self, vocabulary: TermIds, embedder: Embedder) -> None:
         self._vocabulary = vocabulary
         self._embedder = embedder
         self._lock = threading.Lock()

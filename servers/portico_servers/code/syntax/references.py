@@ -10,7 +10,8 @@ from typing import NamedTuple
 from tree_sitter import Node, Tree
 
 from portico_servers.code.syntax.languages import language_of
-from portico_servers.code.syntax.snippets import Text, enclosing
+from portico_servers.code.syntax.snippets import enclosing
+from portico_servers.code.syntax.source_text import SourceText
 from portico_servers.code.syntax.symbols import Symbol, definitions, parse
 
 MAX_PER_FILE = 300
@@ -51,7 +52,7 @@ class Found(NamedTuple):
     complete: bool
 
 
-def references(path: str, text: Text, name: str) -> Found:
+def references(path: str, text: SourceText, name: str) -> Found:
     """The uses of `name` in a file, a line each, in their order."""
     word = re.compile(rb"(?<![\w$])" + re.escape(name.encode()) + rb"(?![\w$])")
     mentions = list(word.finditer(text.data))

@@ -23,7 +23,7 @@ from portico_servers.code.index.matching import with_newer
 from portico_servers.code.index.patterns import literal
 from portico_servers.code.index.root_index import RootIndex
 from portico_servers.code.syntax.references import Reference, references
-from portico_servers.code.syntax.snippets import read_listed
+from portico_servers.code.syntax.source_text import read_listed
 from portico_servers.code.tools.filters import Filter
 from portico_servers.code.tools.results import Hits
 from portico_servers.code.workspace import PAGE, Workspace, hit

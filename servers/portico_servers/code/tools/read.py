@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from portico_servers.code.errors import BadRange, NoSuchSymbol
-from portico_servers.code.index.extraction import MAX_BYTES
-from portico_servers.code.ranking.ranked_index import KnownFile
+from portico_servers.code.ranking.documents import IndexedFile
 from portico_servers.code.syntax.languages import language_of
-from portico_servers.code.syntax.snippets import Text, read_text
+from portico_servers.code.syntax.source_text import MAX_BYTES, SourceText, read_text
 from portico_servers.code.syntax.symbols import Symbol, definitions
 from portico_servers.code.tools.results import Outline, OutlineItem, Passage
 from portico_servers.code.workspace import MAX_RESULTS, Workspace
@@ -82,7 +81,7 @@ def read(workspace: Workspace, path: str, start: int = 0, end: int = 0, symbol: 
     )
 
 
-def _text(workspace: Workspace, place: Place, given: str) -> Text:
+def _text(workspace: Workspace, place: Place, given: str) -> SourceText:
     try:
         return read_text(workspace.jail, str(place.path))
     except NotFound:
@@ -107,7 +106,7 @@ def _listing(workspace: Workspace, place: Place) -> Outline:
     inside = sorted(
         (file for file in workspace.indexes[name].files() if file.path.startswith(prefix)), key=lambda file: file.path
     )
-    entries: dict[str, list[KnownFile]] = {}
+    entries: dict[str, list[IndexedFile]] = {}
     for file in inside:
         head, slash, _ = file.path[len(prefix) :].partition("/")
         entries.setdefault(head + slash, []).append(file)
@@ -123,7 +122,7 @@ def _listing(workspace: Workspace, place: Place) -> Outline:
     )
 
 
-def _entry(entry: str, files: Sequence[KnownFile]) -> OutlineItem:
+def _entry(entry: str, files: Sequence[IndexedFile]) -> OutlineItem:
     directory = entry.endswith("/")
     about = f"{len(files)} files" if directory else f"{files[0].language}, {files[0].lines} lines"
     return OutlineItem(

@@ -8,7 +8,8 @@ from portico_servers.code.errors import BadFilter
 from portico_servers.code.index.matching import matching_lines
 from portico_servers.code.index.store import FoundSymbol
 from portico_servers.code.ranking import tokens
-from portico_servers.code.ranking.ranked_index import KnownFile, Scored
+from portico_servers.code.ranking.documents import IndexedFile
+from portico_servers.code.ranking.ranked_index import Scored
 from portico_servers.code.syntax.languages import KINDS
 from portico_servers.code.syntax.snippets import enclosing
 from portico_servers.code.tools.filters import Filter
@@ -56,8 +57,8 @@ def search(workspace: Workspace, query: str, path: str = "", language: str = "",
     return Hits(hits=hits, complete=complete, note=note or workspace.empty_note(hits, wanted), next_cursor=following)
 
 
-def _scored(workspace: Workspace, query: str, wanted: Filter) -> list[tuple[str, KnownFile, Scored]]:
-    scored: list[tuple[str, KnownFile, Scored]] = []
+def _scored(workspace: Workspace, query: str, wanted: Filter) -> list[tuple[str, IndexedFile, Scored]]:
+    scored: list[tuple[str, IndexedFile, Scored]] = []
     for name, index in workspace.indexes.items():
         accepts = wanted.accepts(name)
         accept = (lambda file, accepts=accepts: accepts(file.path)) if wanted else None

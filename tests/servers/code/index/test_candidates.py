@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from portico_servers.code.external.ripgrep import WALK, ripgrep_program
 from portico_servers.code.index import candidates, matching
-from portico_servers.code.index.files import WALK, list_files, ripgrep
+from portico_servers.code.index.files import list_files
 from portico_servers.code.index.matching import matching_lines
 from portico_servers.code.index.patterns import requires
 from portico_servers.code.index.root_index import RootIndex
@@ -100,7 +101,7 @@ def change(root: Path, outside: Path, draw: random.Random) -> None:
 
 
 def by_ripgrep(root: Path, pattern: str) -> set[tuple[str, int]]:
-    command = [ripgrep(), *WALK, "--crlf", "--line-number", "--null", "--no-heading", f"--regexp={pattern}", "--", "."]
+    command = [ripgrep_program(), *WALK, "--crlf", "--line-number", "--null", "--no-heading", f"--regexp={pattern}", "--", "."]
     lines = subprocess.run(command, cwd=root, capture_output=True, check=False).stdout.split(b"\n")
     parts = (line.partition(b"\0") for line in lines if b"\0" in line)
     return {(path.decode().removeprefix("./"), int(rest.partition(b":")[0])) for path, _, rest in parts}

@@ -92,7 +92,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, script: Path, body: str) -> None:
     """A stand-in for rg."""
     script.write_text(f"#!/bin/sh\n{body}\n")
     script.chmod(0o755)
-    monkeypatch.setattr(ripgrep, "ripgrep", lambda: str(script))
+    monkeypatch.setattr(ripgrep, "ripgrep_program", lambda: str(script))
 
 
 @pytest.mark.anyio

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from portico_servers.code.index.files import ripgrep
+from portico_servers.code.external.ripgrep import ripgrep_program
 from portico_servers.code.index.patterns import literal, requires
 from portico_servers.code.index.trigrams import ANYTHING, WIDTHS, Need, fold, holding, needed, row, signature
 
@@ -163,7 +163,7 @@ def test_every_file_that_ripgrep_finds_is_a_candidate(tmp_path: Path, pattern: s
         old.unlink()
     for number, line in enumerate(lines):
         (tmp_path / str(number)).write_text(line + "\n", encoding="utf-8")
-    command = [ripgrep(), "--no-config", "--files-with-matches", f"--regexp={pattern}", "."]
+    command = [ripgrep_program(), "--no-config", "--files-with-matches", f"--regexp={pattern}", "."]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     if done.returncode == 2:  # not a regular expression
         return

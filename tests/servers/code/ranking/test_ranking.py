@@ -11,7 +11,8 @@ import pytest
 from portico_servers.code.index.extraction import extract
 from portico_servers.code.index.store import Store
 from portico_servers.code.ranking.path_prior import prior
-from portico_servers.code.ranking.ranked_index import RankedIndex, Scored, Weights
+from portico_servers.code.ranking.ranked_index import RankedIndex, Scored
+from portico_servers.code.ranking.rerank import Weights
 from portico_servers.common import embed
 
 OFF = Weights(0, 0, 0, 0, 0, 0, 0, 0)

@@ -8,7 +8,7 @@ import pytest
 
 from portico_servers.code.errors import BadFilter
 from portico_servers.code.syntax.references import references
-from portico_servers.code.syntax.snippets import Text
+from portico_servers.code.syntax.source_text import SourceText
 from portico_servers.code.tools import find_references as uses
 from portico_servers.code.tools.find_references import find_references
 from portico_servers.code.tools.results import Hits
@@ -128,7 +128,7 @@ async def test_a_page_that_is_full_stops_the_search_and_says_so(tmp_path: Path, 
 
 
 def test_uses_of_one_file_are_bounded(tmp_path: Path) -> None:
-    text = Text(b"value = value\n" * 400 + b"# value\n" * 10, cut=False)
+    text = SourceText(b"value = value\n" * 400 + b"# value\n" * 10, cut=False)
     found = references("a.py", text, "value")
     assert (len(found.uses), found.complete) == (300, False)
     assert [use.line for use in found.uses] == list(range(1, 301))
