@@ -34,9 +34,9 @@ from rich.progress import track
 from code_search_labels import LABELS, PACKAGES, digest, docstrings, package_dir, without_docstrings
 from portico_servers.code.external.ripgrep import ripgrep_program
 from portico_servers.code.index.extraction import extract
-from portico_servers.code.index.store import Store
+from portico_servers.code.index.store import IndexStore
 from portico_servers.code.ranking.ranked_index import RankedIndex
-from portico_servers.code.ranking.rerank import Weights
+from portico_servers.code.ranking.rerank import RankingWeights
 from portico_servers.code.syntax.symbols import definitions
 from portico_servers.common import embed
 from report import percentile, table, write
@@ -85,7 +85,7 @@ class Tree:
         self._index(folder / "cache")
 
     def _index(self, cache: Path) -> None:
-        store = Store(self.root, cache)
+        store = IndexStore(self.root, cache)
         facts = []
         self.pieces: list[tuple[Piece, str]] = []
         self.names: dict[str, dict[str, tuple[int, int]]] = {}
@@ -116,7 +116,7 @@ class Tree:
         self._store.close()
         self.fts.close()
 
-    def ours(self, weights: Weights) -> Ranker:
+    def ours(self, weights: RankingWeights) -> Ranker:
         def rank(question: str) -> Sequence[Piece]:
             self.ranked.weights = weights
             hits = self.ranked.search(question, limit=50)
@@ -222,8 +222,8 @@ def evaluate(questions: Iterable[Question], rankers: dict[str, Ranker]) -> dict[
     return {name: round(sum(values) / len(values), 4) for name, values in scores.items()}
 
 
-def off(weights: Weights) -> Weights:
-    return replace(weights, **{field.name: 0.0 for field in fields(Weights)})
+def off(weights: RankingWeights) -> RankingWeights:
+    return replace(weights, **{field.name: 0.0 for field in fields(RankingWeights)})
 
 
 def main() -> None:
@@ -247,7 +247,7 @@ def main() -> None:
 
 
 def report(args: argparse.Namespace, trees: dict[str, Tree], questions: list[Question], missing: Counter[str]) -> None:
-    weights = Weights()
+    weights = RankingWeights()
     systems: dict[str, dict[str, Ranker]] = {
         "ripgrep": {name: tree.by_ripgrep for name, tree in trees.items()},
         "plain BM25 (FTS5)": {name: tree.plain_bm25 for name, tree in trees.items()},
@@ -255,7 +255,7 @@ def report(args: argparse.Namespace, trees: dict[str, Tree], questions: list[Que
         "all parts": {name: tree.ours(weights) for name, tree in trees.items()},
     }
     if not args.no_ablation:
-        for field in fields(Weights):
+        for field in fields(RankingWeights):
             without = replace(weights, **{field.name: 0.0})
             systems[f"  without {field.name}"] = {name: tree.ours(without) for name, tree in trees.items()}
     rows: dict[str, dict[str, float]] = {}
@@ -285,7 +285,7 @@ def summary(
     questions: list[Question],
     missing: Counter[str],
     rows: dict[str, Any],
-    weights: Weights,
+    weights: RankingWeights,
 ) -> dict[str, Any]:
     """What the dated result holds, latencies of the full ranking among it."""
     rankers = {name: tree.ours(weights) for name, tree in trees.items()}
@@ -303,7 +303,7 @@ def summary(
         "questions": dict(Counter(question.kind for question in questions)),
         "left_out": dict(missing),
         "trees": {name: tree.about(importlib.metadata.version(name)) for name, tree in trees.items()},
-        "weights": {field.name: getattr(weights, field.name) for field in fields(Weights)},
+        "weights": {field.name: getattr(weights, field.name) for field in fields(RankingWeights)},
         "ndcg_at_10": rows,
         "ranking_ms": {"p50": round(percentile(times, 0.5), 2), "p99": round(percentile(times, 0.99), 2)},
     }

@@ -71,15 +71,15 @@ def add_completion(server: MCPServer[Workspace], workspace: Workspace) -> None:
         ref: PromptReference | ResourceTemplateReference, argument: CompletionArgument, context: CompletionContext | None
     ) -> Completion:
         values: list[str] = []
-        await workspace.opened()
+        await workspace.wait_opened()
         if isinstance(ref, ResourceTemplateReference) and argument.name == "root":
             values = [name for name in workspace.jail.names if name.startswith(argument.value)]
         elif isinstance(ref, ResourceTemplateReference) and argument.name == "path":
             known = (context.arguments or {}).get("root") if context is not None else None
             for root in [known] if known else workspace.jail.names:
-                values += await anyio.to_thread.run_sync(workspace.paths, root, argument.value)
+                values += await anyio.to_thread.run_sync(workspace.file_paths, root, argument.value)
         elif isinstance(ref, PromptReference) and argument.name == "name":
-            values = await anyio.to_thread.run_sync(workspace.names, argument.value)
+            values = await anyio.to_thread.run_sync(workspace.symbol_names, argument.value)
         elif isinstance(ref, PromptReference) and argument.name == "ref":
             for index in workspace.indexes.values():
                 values += await history.revisions(index.root, argument.value)

@@ -18,7 +18,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, PromptReference, ResourceTemplateReference, TextContent
 
-from portico_servers.code.index.root_index import Progress, RootIndex
+from portico_servers.code.index.root_index import IndexProgress, RootIndex
 from portico_servers.code.server import build_server
 
 TOOLS = ["search", "find_symbol", "find_references", "outline", "read", "changed_since"]
@@ -256,7 +256,7 @@ async def test_a_saved_file_is_told_to_who_listens(repository: Path, tmp_path: P
 async def test_who_asks_for_progress_is_told_how_far_the_index_is(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(RootIndex, "start", lambda self: setattr(self, "progress", Progress(3, 12, False)))
+    monkeypatch.setattr(RootIndex, "start", lambda self: setattr(self, "progress", IndexProgress(3, 12, False)))
     told: list[tuple[float, float | None, str | None]] = []
 
     async def progress(done: float, total: float | None, message: str | None) -> None:

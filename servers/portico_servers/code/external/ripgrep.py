@@ -34,7 +34,7 @@ _ARGUMENT_BYTES = 200_000
 _PATTERN_CHARS = 2_000
 
 
-class Match(NamedTuple):
+class MatchingLine(NamedTuple):
     path: str
     line: int
     text: str
@@ -71,7 +71,7 @@ def list_names(root: Path) -> Iterator[bytes]:
 
 async def grep(
     root: Path, pattern: str, paths: Sequence[str] = WHOLE_TREE, *, options: Sequence[str] = (), per_file: int = MAX_PER_FILE
-) -> AsyncGenerator[Match]:
+) -> AsyncGenerator[MatchingLine]:
     """The lines under `paths` (relative to `root`; all of them, or none is) that match `pattern`, in no order, at most
     `per_file` of a file. Raises `BadPattern`, `ToolMissing`. To be closed if it's left early."""
     lines = [
@@ -93,7 +93,9 @@ async def grep(
             await _check(process, pattern)
 
 
-async def files_with(root: Path, pattern: str, paths: Sequence[str] = WHOLE_TREE, *, options: Sequence[str] = ()) -> list[str]:
+async def files_with_matches(
+    root: Path, pattern: str, paths: Sequence[str] = WHOLE_TREE, *, options: Sequence[str] = ()
+) -> list[str]:
     """The files under `paths` that match."""
     found: list[str] = []
     for some in _batches(paths):
@@ -160,12 +162,12 @@ async def _check(process: anyio.abc.Process, pattern: str) -> None:
             raise BadPattern(pattern, reason)
 
 
-def _match(raw: bytes) -> Match | None:
+def _match(raw: bytes) -> MatchingLine | None:
     path, found, rest = raw.partition(b"\0")
     number, colon, text = rest.partition(b":")
     if not found or not colon or not number.isdigit():
         return None
-    return Match(_path(path), int(number), text.rstrip(b"\r").decode("utf-8", "replace"))
+    return MatchingLine(_path(path), int(number), text.rstrip(b"\r").decode("utf-8", "replace"))
 
 
 def _path(raw: bytes) -> str:

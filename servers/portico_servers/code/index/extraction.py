@@ -27,7 +27,7 @@ KIND_CODES = {kind: code for code, kind in enumerate(KINDS, start=1)}  # 0: no d
 
 
 @dataclass(frozen=True, slots=True)
-class FileFacts:
+class ExtractedFile:
     """`chunks`: int32 [n, 4], start line, end line, ordinal in `symbols` or -1, kind code. `postings`: int32 [m, 3],
     chunk, index in `terms`, count. Both as bytes, as the database keeps them. `skipped` says why there is nothing.
     `trigrams`: see `trigrams.signature`; None for what is not text, or was not read whole."""
@@ -47,23 +47,23 @@ class FileFacts:
     trigrams: bytes | None
 
 
-def failed(path: str, size: int, mtime_ns: int) -> FileFacts:
+def unparsable(path: str, size: int, mtime_ns: int) -> ExtractedFile:
     """A file that no parser survives: known by name, so that it isn't tried again until it changes."""
-    return _nothing(path, size, mtime_ns, "unparsable")
+    return _skipped(path, size, mtime_ns, "unparsable")
 
 
-def _nothing(path: str, size: int, mtime_ns: int, why: str) -> FileFacts:
-    return FileFacts(path, size, mtime_ns, language_of(path), 0, why, (), (), b"", (), (), b"", None)
+def _skipped(path: str, size: int, mtime_ns: int, why: str) -> ExtractedFile:
+    return ExtractedFile(path, size, mtime_ns, language_of(path), 0, why, (), (), b"", (), (), b"", None)
 
 
-def extract(path: str, size: int, mtime_ns: int, data: bytes) -> FileFacts:
+def extract(path: str, size: int, mtime_ns: int, data: bytes) -> ExtractedFile:
     """`path` is relative to its root. `data` may be the head alone of a file beyond `MAX_BYTES`."""
     language = language_of(path)
     whole = as_utf8(data)
     if whole is None:
-        return _nothing(path, size, mtime_ns, BINARY)
+        return _skipped(path, size, mtime_ns, BINARY)
     if size > MAX_BYTES:
-        return _nothing(path, size, mtime_ns, "too large")
+        return _skipped(path, size, mtime_ns, "too large")
     data = whole
     skipped: str | None = None
     if language == "text":
@@ -74,18 +74,18 @@ def extract(path: str, size: int, mtime_ns: int, data: bytes) -> FileFacts:
         lines.pop()
     symbols: list[Symbol] = []
     imports: list[tuple[int, int]] = []
-    pieces: list[chunks.Chunk]
+    pieces: list[chunks.CodeChunk]
     if lines and len(text) / len(lines) > _MAX_MEAN_LINE:
         skipped = "minified"
-        pieces = [chunks.Chunk(1, 1, None)]
+        pieces = [chunks.CodeChunk(1, 1, None)]
         lines = [""]
     else:
         symbols, imports = definitions(language, data)
         del symbols[_MAX_SYMBOLS:]
-        pieces = chunks.cut(lines, symbols) or [chunks.Chunk(1, max(len(lines), 1), None)]
+        pieces = chunks.cut_chunks(lines, symbols) or [chunks.CodeChunk(1, max(len(lines), 1), None)]
     table, terms, postings = _count(path, lines, symbols, pieces)
     surfaces = tuple(tokens.surface(term[1:]) for term in terms)
-    return FileFacts(
+    return ExtractedFile(
         path,
         size,
         mtime_ns,
@@ -103,7 +103,7 @@ def extract(path: str, size: int, mtime_ns: int, data: bytes) -> FileFacts:
 
 
 def _count(
-    path: str, lines: list[str], symbols: list[Symbol], pieces: list[chunks.Chunk]
+    path: str, lines: list[str], symbols: list[Symbol], pieces: list[chunks.CodeChunk]
 ) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
     """The chunk table, the terms of the file, and (chunk, term, count) rows. Python's slowest part of indexing: each
     distinct word of a piece is split once, and prefixes are put to the file's vocabulary at the end."""

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from portico_servers.code.index.extraction import FileFacts, extract, failed
+from portico_servers.code.index.extraction import ExtractedFile, extract, unparsable
 from portico_servers.code.syntax.source_text import MAX_BYTES
 from portico_servers.common.jail import Jail, NotFound
 
@@ -29,13 +29,13 @@ _HEAD = struct.Struct("<I")
 _JOIN_SECONDS = 5.0
 
 
-class Job(NamedTuple):
+class ExtractionJob(NamedTuple):
     path: str
     size: int
     mtime_ns: int
 
 
-def extract_one(jail: Jail, job: Job) -> FileFacts | None:
+def extract_one(jail: Jail, job: ExtractionJob) -> ExtractedFile | None:
     """None if the file went away or may not be read."""
     try:
         data = jail.read_bytes(job.path, MAX_BYTES + 1)
@@ -44,13 +44,15 @@ def extract_one(jail: Jail, job: Job) -> FileFacts | None:
     return extract(job.path, job.size, job.mtime_ns, data)
 
 
-def extract_all(root: Path, jobs: Sequence[Job], *, processes: int, stop: Callable[[], bool]) -> Iterator[list[FileFacts]]:
+def extract_all(
+    root: Path, jobs: Sequence[ExtractionJob], *, processes: int, stop: Callable[[], bool]
+) -> Iterator[list[ExtractedFile]]:
     """The facts of all `jobs`, batch by batch, in no order, until `stop` says so. A file whose parsing kills a process twice
     comes back as skipped."""
-    waiting: queue.Queue[list[Job]] = queue.Queue()
+    waiting: queue.Queue[list[ExtractionJob]] = queue.Queue()
     for batch in _batches(jobs):
         waiting.put(batch)
-    done: queue.Queue[list[FileFacts] | None] = queue.Queue(maxsize=2 * processes)
+    done: queue.Queue[list[ExtractedFile] | None] = queue.Queue(maxsize=2 * processes)
     halt = threading.Event()
     count = min(processes, waiting.qsize())
     threads = [
@@ -78,9 +80,9 @@ def extract_all(root: Path, jobs: Sequence[Job], *, processes: int, stop: Callab
                 continue
 
 
-def _batches(jobs: Sequence[Job]) -> Iterator[list[Job]]:
+def _batches(jobs: Sequence[ExtractionJob]) -> Iterator[list[ExtractionJob]]:
     """Small ones first, so that something can be found early."""
-    batch: list[Job] = []
+    batch: list[ExtractionJob] = []
     size, most = 0, 8
     for job in jobs:
         batch.append(job)
@@ -93,7 +95,7 @@ def _batches(jobs: Sequence[Job]) -> Iterator[list[Job]]:
 
 
 def _feed(
-    root: Path, waiting: queue.Queue[list[Job]], done: queue.Queue[list[FileFacts] | None], halt: threading.Event
+    root: Path, waiting: queue.Queue[list[ExtractionJob]], done: queue.Queue[list[ExtractedFile] | None], halt: threading.Event
 ) -> None:
     """One child's thread: give it batches until there are none. A batch that kills it is tried again file by file."""
     child = _Child(root)
@@ -107,7 +109,7 @@ def _feed(
             if facts is None and not halt.is_set():
                 if len(batch) == 1:
                     logger.warning("%s can't be parsed: the parser crashed; it's listed, not indexed", batch[0].path)
-                    facts = [failed(batch[0].path, batch[0].size, batch[0].mtime_ns)]
+                    facts = [unparsable(batch[0].path, batch[0].size, batch[0].mtime_ns)]
                 else:
                     for job in batch:
                         waiting.put([job])
@@ -131,7 +133,7 @@ class _Child:
             stderr=subprocess.DEVNULL,
         )
 
-    def ask(self, batch: Sequence[Job]) -> list[FileFacts] | None:
+    def ask(self, batch: Sequence[ExtractionJob]) -> list[ExtractedFile] | None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from portico_servers.code.index.extraction import EXTRACTION_VERSION, FileFacts
+from portico_servers.code.index.extraction import EXTRACTION_VERSION, ExtractedFile
 from portico_servers.code.syntax.symbols import Symbol
 
 _SCHEMA = """
@@ -38,7 +38,7 @@ _VERSION = zlib.crc32(_SCHEMA.encode(), EXTRACTION_VERSION) & 0x7FFF_FFFF
 
 
 class StoredFile(NamedTuple):
-    """`chunks` int32 [n, 4] and `postings` int32 [m, 3] as in `FileFacts`, but terms by their ids in the store."""
+    """`chunks` int32 [n, 4] and `postings` int32 [m, 3] as in `ExtractedFile`, but terms by their ids in the store."""
 
     id: int
     path: str
@@ -52,13 +52,13 @@ class StoredFile(NamedTuple):
     trigrams: bytes | None
 
 
-class FoundSymbol(NamedTuple):
+class IndexedSymbol(NamedTuple):
     path: str
     language: str
     symbol: Symbol
 
 
-class Store:
+class IndexStore:
     """Thread-safe: one connection writes, another reads, each behind its lock, so that a look-up never waits for a commit."""
 
     def __init__(self, root: Path, cache_dir: Path) -> None:
@@ -120,7 +120,7 @@ class Store:
             tables = _table(chunks, 4), _table(postings, 3)
             yield StoredFile(number, path, size, mtime_ns, language, lines, skipped, *tables, trigrams)
 
-    def put(self, batch: Sequence[FileFacts]) -> list[StoredFile]:
+    def put(self, batch: Sequence[ExtractedFile]) -> list[StoredFile]:
         """Replace what is known of these files, in one transaction."""
         stored: list[StoredFile] = []
         with self._lock, self._db:
@@ -130,7 +130,7 @@ class Store:
                 stored.append(self._put_one(facts))
         return stored
 
-    def _learn(self, batch: Sequence[FileFacts]) -> None:
+    def _learn(self, batch: Sequence[ExtractedFile]) -> None:
         fresh: dict[str, str] = {}
         for facts in batch:
             for term, surface in zip(facts.terms, facts.surfaces, strict=True):
@@ -141,7 +141,7 @@ class Store:
         self.surfaces.extend(fresh.values())
         self.term_ids.update((term, first + i) for i, term in enumerate(fresh))
 
-    def _put_one(self, facts: FileFacts) -> StoredFile:
+    def _put_one(self, facts: ExtractedFile) -> StoredFile:
         postings = _table(facts.postings, 3).copy()
         if len(postings):
             ids = np.fromiter((self.term_ids[term] for term in facts.terms), np.int32, len(facts.terms))
@@ -197,11 +197,11 @@ class Store:
         pairs = (part.split("-") for part in (row[0].split(",") if row and row[0] else ()))
         return [(int(start), int(end)) for start, end in pairs]
 
-    def symbols_named(self, name: str, *, kind: str | None = None, limit: int = 500) -> list[FoundSymbol]:
+    def symbols_named(self, name: str, *, kind: str | None = None, limit: int = 500) -> list[IndexedSymbol]:
         """Definitions called `name`, whatever the case; exact case first. At most `limit`."""
         return self._find("s.folded = ?", (name.lower(),), kind, limit, name)
 
-    def symbols_like(self, part: str, *, kind: str | None = None, limit: int = 500) -> list[FoundSymbol]:
+    def symbols_like(self, part: str, *, kind: str | None = None, limit: int = 500) -> list[IndexedSymbol]:
         """Definitions whose name contains `part`, whatever the case; those that begin with it first, shorter ones first."""
         folded = part.lower()
         with self._read_lock:  # the names alone are in an index a tenth of the table's size
@@ -229,7 +229,7 @@ class Store:
             ).fetchall()
         return [row[0] for row in rows]
 
-    def _find(self, where: str, values: tuple[str, ...], kind: str | None, limit: int, wanted: str) -> list[FoundSymbol]:
+    def _find(self, where: str, values: tuple[str, ...], kind: str | None, limit: int, wanted: str) -> list[IndexedSymbol]:
         if kind is not None:
             where, values = f"{where} AND s.kind = ?", (*values, kind)
         with self._read_lock:
@@ -239,7 +239,7 @@ class Store:
                 "ORDER BY s.name <> ?, substr(s.folded, 1, ?) <> ?, length(s.name), length(f.path), f.path, s.start LIMIT ?",
                 (*values, wanted, len(wanted), wanted.lower(), limit),
             ).fetchall()
-        return [FoundSymbol(row[0], row[1], Symbol(*row[2:])) for row in rows]
+        return [IndexedSymbol(row[0], row[1], Symbol(*row[2:])) for row in rows]
 
     def _copy_to(self, target: Path) -> None:
         if not self.path.exists():

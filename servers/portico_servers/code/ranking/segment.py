@@ -88,7 +88,7 @@ class Segment:
             return slice(0, 0)
         return slice(int(self.starts[at]), int(self.starts[at + 1]))
 
-    def kill(self, file_ids: Ints) -> None:
+    def delete(self, file_ids: Ints) -> None:
         """Leave these files' documents out of every later search."""
         self.alive &= ~np.isin(self.file, file_ids)
 

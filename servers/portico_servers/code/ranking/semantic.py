@@ -52,10 +52,10 @@ class TermVectors:
             out[block] = _unit(np.matmul(weights[block, None, :], rows[ids[block]])[:, 0, :])
         return out
 
-    def of_question(self, words: Sequence[str], worth: Mapping[str, float]) -> Floats:
-        """The unit vector of a question, [128]: its words weighted by what their terms are `worth`, unknown ones the most."""
+    def of_question(self, words: Sequence[str], idf: Mapping[str, float]) -> Floats:
+        """The unit vector of a question, [128]: its words weighted by their terms' `idf`, unknown ones the most."""
         rows, row_of_term = self._rows, self._row_of_term
-        highest = max(worth.values(), default=1.0)
+        highest = max(idf.values(), default=1.0)
         total = np.zeros(DIMENSIONS, np.float32)
         unknown: list[str] = []
         for word in words:
@@ -64,7 +64,7 @@ class TermVectors:
                 if number < len(row_of_term):
                     row = int(row_of_term[number])
                     if row < len(rows):
-                        total += np.float32(worth.get(term, highest)) * rows[row]
+                        total += np.float32(idf.get(term, highest)) * rows[row]
                 elif surface := tokens.surface(term):
                     unknown.append(surface)
         if unknown:

@@ -9,8 +9,8 @@ from portico_servers.code.ranking.documents import IndexedFile
 from portico_servers.code.syntax.languages import language_of
 from portico_servers.code.syntax.source_text import MAX_BYTES, SourceText, read_text
 from portico_servers.code.syntax.symbols import Symbol, definitions
-from portico_servers.code.tools.results import Outline, OutlineItem, Passage
-from portico_servers.code.workspace import MAX_RESULTS, Workspace
+from portico_servers.code.tools.results import MAX_RESULTS, Outline, OutlineItem, Passage
+from portico_servers.code.workspace import Workspace
 from portico_servers.common.jail import NotFound, Place
 from portico_servers.common.text import one_line
 

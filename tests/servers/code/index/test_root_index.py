@@ -13,8 +13,9 @@ import pytest
 
 from portico_servers.code.index import extractor
 from portico_servers.code.index import root_index as index
-from portico_servers.code.index.root_index import Paced, RootIndex
-from portico_servers.code.index.store import Store
+from portico_servers.code.index.root_index import RootIndex
+from portico_servers.code.index.store import IndexStore
+from portico_servers.code.index.throttle import Throttle
 
 WAIT = 10.0
 
@@ -30,7 +31,7 @@ def found_paths(root: RootIndex, question: str) -> list[str]:
     return list(dict.fromkeys(file.path for file, _ in root.search(question)))
 
 
-class Changes:
+class SeenChanges:
     """Collects what the index tells, and lets a test wait for a path without sleeping."""
 
     def __init__(self) -> None:
@@ -80,7 +81,7 @@ def test_a_restart_reads_only_what_changed(repository: Path, tmp_path: Path, mon
 
 
 def test_saved_new_and_deleted_files_are_taken_in_within_a_second(repository: Path, tmp_path: Path) -> None:
-    changes = Changes()
+    changes = SeenChanges()
     root = started(repository, tmp_path / "index", changes)
     (repository / "added.py").write_text("def freshlyadded():\n    return 1\n    # end\n")
     changes.wait_for("added.py")  # watching has begun by now
@@ -104,14 +105,14 @@ def test_saved_new_and_deleted_files_are_taken_in_within_a_second(repository: Pa
 
 def test_paced_work_is_done_at_once_and_then_rests_four_times_as_long_as_it_took() -> None:
     now = [100.0]
-    work = Paced(lambda: now[0])
+    work = Throttle(lambda: now[0])
     assert not work.due()
-    work.ask()
+    work.request()
     assert work.due()
     with work:
         now[0] += 2
     assert not work.due()
-    work.ask()
+    work.request()
     assert not work.due()
     now[0] += 7.9
     assert not work.due()
@@ -199,8 +200,8 @@ def test_names_and_paths_are_there_before_the_vocabulary(
 ) -> None:
     started(repository, tmp_path / "index").close()
     go_on = threading.Event()
-    real = Store.load_terms
-    monkeypatch.setattr(Store, "load_terms", lambda self: (go_on.wait(WAIT), real(self)))
+    real = IndexStore.load_terms
+    monkeypatch.setattr(IndexStore, "load_terms", lambda self: (go_on.wait(WAIT), real(self)))
     root = RootIndex(repository, "cache", tmp_path / "index")
     root.start()
     assert root.opened.wait(WAIT)

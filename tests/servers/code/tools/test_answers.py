@@ -10,7 +10,7 @@ from tests.servers.code.conftest import git
 
 from portico_servers.code.errors import BadFilter, BadRange, GitError, NoSuchSymbol, ToolMissing
 from portico_servers.code.tools.changed_since import changed_since
-from portico_servers.code.tools.filters import Filter
+from portico_servers.code.tools.filters import SearchFilter
 from portico_servers.code.tools.read import outline, read
 from portico_servers.code.tools.results import Hits, hits_text
 from portico_servers.code.tools.search import find_symbol, search
@@ -281,8 +281,8 @@ def test_several_roots_are_searched_together_and_told_apart(tmp_path: Path) -> N
 
 
 def test_a_header_is_found_as_c_and_as_cpp() -> None:
-    assert [Filter.of("", language).accepts("r")("x.h") for language in ("c", "c++", "go")] == [True, True, False]
-    assert Filter.of("", "text").accepts("r")("LICENSE")
+    assert [SearchFilter.of("", language).accepts("r")("x.h") for language in ("c", "c++", "go")] == [True, True, False]
+    assert SearchFilter.of("", "text").accepts("r")("LICENSE")
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_a_header_is_found_as_c_and_as_cpp() -> None:
     ],
 )
 def test_a_path_filter_takes_directories_parts_and_globs(wanted: str, path: str, accepted: bool) -> None:
-    assert Filter.of(wanted, "").accepts("root")(path) is accepted
+    assert SearchFilter.of(wanted, "").accepts("root")(path) is accepted
 
 
 def test_answers_before_the_index_is_there_are_marked_and_quick(repository: Path, tmp_path: Path) -> None:

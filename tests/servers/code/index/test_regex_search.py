@@ -9,8 +9,8 @@ import pytest
 
 from portico_servers.code.errors import BadPattern
 from portico_servers.code.external import ripgrep
-from portico_servers.code.index import matching
-from portico_servers.code.index.matching import matching_lines
+from portico_servers.code.index import regex_search
+from portico_servers.code.index.regex_search import matching_lines
 from portico_servers.code.index.root_index import RootIndex
 from portico_servers.code.tools.results import Hits
 from portico_servers.code.tools.search import search_regex
@@ -66,7 +66,7 @@ async def test_a_pattern_is_never_an_option_or_a_command(workspace: Workspace, s
 
 @pytest.mark.anyio
 async def test_too_many_matches_stop_at_the_bound_and_say_so(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matching, "MAX_MATCHES", 5)
+    monkeypatch.setattr(regex_search, "MAX_MATCHES", 5)
     result = await search_regex(workspace, ".")
     assert not result.complete
     assert result.note is not None
@@ -115,4 +115,4 @@ async def test_a_pattern_search_past_its_time_gives_what_it_has(tmp_path: Path, 
     with anyio.fail_after(10):
         result = await matching_lines(found, "x", everything, seconds=0.5)
     assert not result.complete
-    assert result.found == [ripgrep.Match("a.py", 3, "found it")]
+    assert result.found == [ripgrep.MatchingLine("a.py", 3, "found it")]
