@@ -86,15 +86,15 @@ class Tree:
 
     def _index(self, cache: Path) -> None:
         store = IndexStore(self.root, cache)
-        facts = []
+        extracted = []
         self.pieces: list[tuple[Piece, str]] = []
         self.names: dict[str, dict[str, tuple[int, int]]] = {}
         for file in sorted(self.root.rglob("*.py")):
             data = file.read_bytes()
             path = file.relative_to(self.root).as_posix()
-            facts.append(extract(path, len(data), 0, data))
+            extracted.append(extract(path, len(data), 0, data))
             self.names[path] = {symbol.qualified: (symbol.start, symbol.end) for symbol in definitions("python", data).symbols}
-        stored = store.put(facts)
+        stored = store.put(extracted)
         self.ranked = RankedIndex(store)
         self.ranked.add(stored)
         self.ranked.embed(embed.shared())

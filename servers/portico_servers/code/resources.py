@@ -18,7 +18,7 @@ from mcp_types import (
     ResourceTemplateReference,
 )
 
-from portico_servers.code.external import git as history
+from portico_servers.code.external import git
 from portico_servers.code.syntax.source_text import read_text
 from portico_servers.code.tools.read import outline
 from portico_servers.code.workspace import Workspace
@@ -82,7 +82,7 @@ def add_completion(server: MCPServer[Workspace], workspace: Workspace) -> None:
             values = await anyio.to_thread.run_sync(workspace.symbol_names, argument.value)
         elif isinstance(ref, PromptReference) and argument.name == "ref":
             for index in workspace.indexes.values():
-                values += await history.revisions(index.root, argument.value)
+                values += await git.revisions(index.root, argument.value)
         return Completion(values=values[:_MAX_VALUES], total=len(values), has_more=len(values) > _MAX_VALUES)
 
 

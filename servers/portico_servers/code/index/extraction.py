@@ -17,7 +17,7 @@ from portico_servers.code.syntax.languages import KINDS, language_of
 from portico_servers.code.syntax.source_text import MAX_BYTES, as_utf8
 from portico_servers.code.syntax.symbols import Symbol, definitions
 
-# Raised whenever the same file gives other facts: terms, pieces, symbols. Indexes of an older version are rebuilt.
+# Raised whenever the same file gives other results: terms, pieces, symbols. Indexes of an older version are rebuilt.
 EXTRACTION_VERSION = 6
 _MAX_PLAIN_BYTES = 200_000  # of a file in no known language (logs, tables) the head says enough
 _MAX_MEAN_LINE = 400  # minified or generated: only its path is indexed

@@ -47,8 +47,8 @@ def extract_one(jail: Jail, job: ExtractionJob) -> ExtractedFile | None:
 def extract_all(
     root: Path, jobs: Sequence[ExtractionJob], *, processes: int, stop: Callable[[], bool]
 ) -> Iterator[list[ExtractedFile]]:
-    """The facts of all `jobs`, batch by batch, in no order, until `stop` says so. A file whose parsing kills a process twice
-    comes back as skipped."""
+    """What is extracted of all `jobs`, batch by batch, in no order, until `stop` says so. A file whose parsing kills a process
+    twice comes back as skipped."""
     waiting: queue.Queue[list[ExtractionJob]] = queue.Queue()
     for batch in _batches(jobs):
         waiting.put(batch)
@@ -64,13 +64,13 @@ def extract_all(
         ended = 0
         while ended < count and not stop():
             try:
-                facts = done.get(timeout=0.2)
+                extracted = done.get(timeout=0.2)
             except queue.Empty:
                 continue
-            if facts is None:
+            if extracted is None:
                 ended += 1
             else:
-                yield facts
+                yield extracted
     finally:
         halt.set()
         while any(thread.is_alive() for thread in threads):
@@ -105,18 +105,18 @@ def _feed(
                 batch = waiting.get_nowait()
             except queue.Empty:
                 break
-            facts = child.ask(batch)
-            if facts is None and not halt.is_set():
+            extracted = child.ask(batch)
+            if extracted is None and not halt.is_set():
                 if len(batch) == 1:
                     logger.warning("%s can't be parsed: the parser crashed; it's listed, not indexed", batch[0].path)
-                    facts = [unparsable(batch[0].path, batch[0].size, batch[0].mtime_ns)]
+                    extracted = [unparsable(batch[0].path, batch[0].size, batch[0].mtime_ns)]
                 else:
                     for job in batch:
                         waiting.put([job])
                 child.close()
                 child = _Child(root)
-            if facts is not None:
-                done.put(facts)
+            if extracted is not None:
+                done.put(extracted)
     finally:
         child.close()
         done.put(None)
@@ -184,7 +184,7 @@ def main() -> None:
         except EOFError:
             return
         assert isinstance(batch, list)
-        _write(sys.stdout.buffer, [facts for job in batch if (facts := extract_one(jail, job)) is not None])
+        _write(sys.stdout.buffer, [extracted for job in batch if (extracted := extract_one(jail, job)) is not None])
 
 
 if __name__ == "__main__":

@@ -208,7 +208,7 @@ class RootIndex:
         """Extract and commit: a few files here and now, more in child processes."""
         jobs = [ExtractionJob(path, *present[path]) for path in paths]
         if len(jobs) <= _FEW_FILES:
-            self._commit([facts for job in jobs if (facts := extract_one(self._jail, job)) is not None])
+            self._commit([extracted for job in jobs if (extracted := extract_one(self._jail, job)) is not None])
             return
         jobs.sort(
             key=lambda job: (path_prior(job.path, language_of(job.path)) < 1, job.path)

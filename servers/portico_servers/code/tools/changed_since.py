@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from portico_servers.code.errors import GitError
-from portico_servers.code.external import git as history
+from portico_servers.code.external import git
 from portico_servers.code.external.git import FileChange
 from portico_servers.code.syntax.snippets import enclosing
 from portico_servers.code.tools.filters import SearchFilter
@@ -26,7 +26,7 @@ async def changed_since(workspace: Workspace, ref: str, path: str = "", cursor: 
     failures: list[GitError] = []
     for root, index in workspace.indexes.items():
         try:
-            result = await history.changed_since(index.root, ref)
+            result = await git.changed_since(index.root, ref)
         except GitError as error:
             failures.append(error)
             continue

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from portico_servers.code.errors import BadFilter
 from portico_servers.code.syntax.languages import BY_NAME, UnknownLanguage, may_be, normalize
+from portico_servers.code.tools.results import Hit
 from portico_servers.code.workspace import Workspace
 
 _GLOB = re.compile(r"[*?\[]")
@@ -72,9 +73,9 @@ class SearchFilter:
         return " and ".join(parts)
 
 
-def no_hits_note(workspace: Workspace, wanted: SearchFilter) -> str | None:
-    """Why an answer without hits may be so: how many files the filter lets through. None without a filter."""
-    if not wanted:
+def empty_note(workspace: Workspace, hits: Sequence[Hit], wanted: SearchFilter) -> str | None:
+    """Why a filtered answer may be empty: how many files the filter lets through."""
+    if hits or not wanted:
         return None
     count = sum(1 for name, index in workspace.indexes.items() for file in index.files() if wanted.accepts(name)(file.path))
     return f"{count} files match {wanted.describe()}" if count else f"no file matches {wanted.describe()}"

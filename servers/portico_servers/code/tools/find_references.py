@@ -24,7 +24,7 @@ from portico_servers.code.index.regex_trigrams import literal_query
 from portico_servers.code.index.root_index import RootIndex
 from portico_servers.code.syntax.references import Reference, references
 from portico_servers.code.syntax.source_text import read_listed
-from portico_servers.code.tools.filters import SearchFilter, no_hits_note
+from portico_servers.code.tools.filters import SearchFilter, empty_note
 from portico_servers.code.tools.results import PAGE_SIZE, Hits, make_hit
 from portico_servers.code.workspace import Workspace
 from portico_servers.common import cursor as cursors
@@ -79,7 +79,7 @@ async def find_references(workspace: Workspace, name: str, path: str = "", curso
     after = offset + len(hits)
     going_on = after < len(search.found) or (search.more and after < MAX_USES)
     failure = workspace.failure_note()
-    note = failure or _count_note(search) or (None if hits else no_hits_note(workspace, wanted))
+    note = failure or _count_note(search) or empty_note(workspace, hits, wanted)
     return Hits(
         hits=hits,
         complete=failure is None and not (search.more or search.cut),

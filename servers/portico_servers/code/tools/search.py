@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from portico_servers.code.errors import BadFilter
 from portico_servers.code.index.regex_search import matching_lines
@@ -12,7 +13,7 @@ from portico_servers.code.ranking.documents import IndexedFile
 from portico_servers.code.ranking.ranked_index import ScoredChunk
 from portico_servers.code.syntax.languages import KINDS
 from portico_servers.code.syntax.snippets import enclosing
-from portico_servers.code.tools.filters import SearchFilter, no_hits_note
+from portico_servers.code.tools.filters import SearchFilter, empty_note
 from portico_servers.code.tools.results import MAX_RESULTS, PAGE_SIZE, Hit, Hits, make_hit
 from portico_servers.code.workspace import Workspace
 from portico_servers.common import cursor as cursors
@@ -33,7 +34,7 @@ def search(workspace: Workspace, query: str, path: str = "", language: str = "",
     complete, note = workspace.complete, workspace.progress_note()
     scored = workspace.results.get(question) if offset else None
     if scored is None:
-        scored = _scored(workspace, query, wanted)
+        scored = _ranked_chunks(workspace, query, wanted)
         workspace.results.put(question, scored)
     words = tokens.question_words(query)
     snippets = workspace.snippet_reader()
@@ -54,12 +55,10 @@ def search(workspace: Workspace, query: str, path: str = "", language: str = "",
         if len(hits) == PAGE_SIZE:
             break
     following = cursors.encode(taken, *question) if taken < min(len(scored), MAX_RESULTS) else None
-    return Hits(
-        hits=hits, complete=complete, note=note or (None if hits else no_hits_note(workspace, wanted)), next_cursor=following
-    )
+    return Hits(hits=hits, complete=complete, note=note or empty_note(workspace, hits, wanted), next_cursor=following)
 
 
-def _scored(workspace: Workspace, query: str, wanted: SearchFilter) -> list[tuple[str, IndexedFile, ScoredChunk]]:
+def _ranked_chunks(workspace: Workspace, query: str, wanted: SearchFilter) -> list[tuple[str, IndexedFile, ScoredChunk]]:
     scored: list[tuple[str, IndexedFile, ScoredChunk]] = []
     for name, index in workspace.indexes.items():
         accepts = wanted.accepts(name)
@@ -77,11 +76,11 @@ async def search_regex(
     wanted = SearchFilter.of(path, language)
     question = ("regex", pattern, wanted.path, wanted.language)
     offset = cursors.decode(cursor, *question)
-    kept = workspace.results.get(question) if offset else None
-    if kept is None:
-        kept = await _matches(workspace, pattern, wanted)
-        workspace.results.put(question, kept)
-    found, complete = kept
+    ranked: _RankedLines | None = workspace.results.get(question) if offset else None
+    if ranked is None:
+        ranked = await _ranked_lines(workspace, pattern, wanted)
+        workspace.results.put(question, ranked)
+    found, complete = ranked
     hits = []
     for _, name, file, line, text in found[offset : offset + PAGE_SIZE]:
         store = workspace.indexes[name].store
@@ -93,15 +92,17 @@ async def search_regex(
     complete = complete and note is None
     if not complete:
         note = note or f"stopped at a bound: {len(found)} matches so far; narrow the pattern, path or language"
-    return Hits(
-        hits=hits, complete=complete, note=note or (None if hits else no_hits_note(workspace, wanted)), next_cursor=following
-    )
+    return Hits(hits=hits, complete=complete, note=note or empty_note(workspace, hits, wanted), next_cursor=following)
 
 
-async def _matches(
-    workspace: Workspace, pattern: str, wanted: SearchFilter
-) -> tuple[list[tuple[float, str, str, int, str]], bool]:
-    """(minus prior, root, path, line, text) of every match, likelier files first, and whether that's all."""
+class _RankedLines(NamedTuple):
+    """(minus prior, root, path, line, text) of every match, likelier files first; `complete`: whether that's all."""
+
+    lines: list[tuple[float, str, str, int, str]]
+    complete: bool
+
+
+async def _ranked_lines(workspace: Workspace, pattern: str, wanted: SearchFilter) -> _RankedLines:
     found: list[tuple[float, str, str, int, str]] = []
     complete = True
     for name, index in workspace.indexes.items():
@@ -109,8 +110,7 @@ async def _matches(
         result = await matching_lines(index, pattern, wanted.accepts(name), options=options, within=within)
         complete = complete and result.complete
         found += [(-index.prior_of(m.path), name, m.path, m.line, m.text) for m in result.found]
-    found.sort()
-    return found, complete
+    return _RankedLines(sorted(found), complete)
 
 
 def find_symbol(workspace: Workspace, name: str, kind: str = "", cursor: str | None = None) -> Hits:
@@ -124,9 +124,9 @@ def find_symbol(workspace: Workspace, name: str, kind: str = "", cursor: str | N
     dotted = name.strip().strip("`").removesuffix("()").replace("::", ".").replace("#", ".")
     *owner, last = [part for part in dotted.split(".") if part] or [""]
     note = workspace.progress_note()
-    found = _named(workspace, last, owner, kind)
+    found = _symbols_named(workspace, last, owner, kind)
     if not found and last:
-        found = _similar(workspace, last, kind)
+        found = _symbols_like(workspace, last, kind)
         if found:
             note = note or f"no definition is called {name[:80]!r}; these contain it"
     snippets = workspace.snippet_reader()
@@ -140,24 +140,24 @@ def find_symbol(workspace: Workspace, name: str, kind: str = "", cursor: str | N
     return Hits(hits=hits, complete=workspace.complete, note=note, next_cursor=following)
 
 
-def _named(workspace: Workspace, last: str, owner: Sequence[str], kind: str) -> list[tuple[str, IndexedSymbol]]:
+def _symbols_named(workspace: Workspace, last: str, owner: Sequence[str], kind: str) -> list[tuple[str, IndexedSymbol]]:
     found: list[tuple[str, IndexedSymbol]] = []
     for root, index in workspace.indexes.items():
         if index.store is not None and last:
             named = index.store.symbols_named(last, kind=kind or None)
             likelier = [(item.symbol.name != last, -index.prior_of(item.path), number) for number, item in enumerate(named)]
             found += [(root, named[number]) for *_, number in sorted(likelier)]
-    narrowed = [(root, item) for root, item in found if _owned(item, owner)] if owner else []
+    narrowed = [(root, item) for root, item in found if _belongs_to(item, owner)] if owner else []
     return narrowed or found
 
 
-def _owned(item: IndexedSymbol, owner: Sequence[str]) -> bool:
+def _belongs_to(item: IndexedSymbol, owner: Sequence[str]) -> bool:
     """Whether what encloses the definition, or its path, has all of `owner`."""
     around = {part.lower() for part in (*item.symbol.parent.split("."), *item.path.rsplit(".", 1)[0].split("/"))}
     return all(part.lower() in around for part in owner)
 
 
-def _similar(workspace: Workspace, part: str, kind: str) -> list[tuple[str, IndexedSymbol]]:
+def _symbols_like(workspace: Workspace, part: str, kind: str) -> list[tuple[str, IndexedSymbol]]:
     return [
         (root, item)
         for root, index in workspace.indexes.items()

@@ -130,8 +130,8 @@ async def test_a_page_that_is_full_stops_the_search_and_says_so(tmp_path: Path, 
 def test_uses_of_one_file_are_bounded(tmp_path: Path) -> None:
     text = SourceText(b"value = value\n" * 400 + b"# value\n" * 10, cut=False)
     found = references("a.py", text, "value")
-    assert (len(found.uses), found.complete) == (300, False)
-    assert [use.line for use in found.uses] == list(range(1, 301))
+    assert (len(found.references), found.complete) == (300, False)
+    assert [use.line for use in found.references] == list(range(1, 301))
 
 
 @pytest.mark.anyio
