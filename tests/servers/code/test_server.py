@@ -25,11 +25,6 @@ from portico_servers.code.server import build_server
 TOOLS = ["search", "find_symbol", "find_references", "outline", "read", "changed_since"]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @asynccontextmanager
 async def connected(root: Path, cache: Path, mode: str = "auto") -> AsyncIterator[Client]:
     """A client of a server in this process, its index complete."""

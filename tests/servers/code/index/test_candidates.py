@@ -24,11 +24,6 @@ PATTERNS = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def everything(_path: str) -> bool:
     return True
 

@@ -6,28 +6,19 @@ from pathlib import Path
 
 import anyio
 import pytest
+from tests.servers.code.conftest import places
 
 from portico_servers.code.errors import BadPattern
 from portico_servers.code.external import ripgrep
 from portico_servers.code.index import regex_search
 from portico_servers.code.index.regex_search import matching_lines
 from portico_servers.code.index.root_index import RootIndex
-from portico_servers.code.tools.results import Hits
 from portico_servers.code.tools.search import search_regex
 from portico_servers.code.workspace import Workspace
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def everything(_path: str) -> bool:
     return True
-
-
-def places(result: Hits) -> list[str]:
-    return [f"{hit.path}:{hit.start_line} {hit.kind} {hit.symbol}" for hit in result.hits]
 
 
 async def written(file: Path) -> str:
