@@ -108,9 +108,9 @@ class RootIndex:
         ranked = self._ranked
         return unknown if ranked is None else ranked.prior_of(path, unknown)
 
-    def plan(self, need: TrigramQuery, accept: Callable[[str], bool]) -> SearchPlan | None:
+    def plan(self, query: TrigramQuery, accept: Callable[[str], bool]) -> SearchPlan | None:
         """Which files to search for what needs that, or None while the whole tree must be; see `modified_since`."""
-        return self._candidates.plan(need, accept, self.prior_of)
+        return self._candidates.plan(query, accept, self.prior_of)
 
     def regular_files(self, paths: Sequence[str]) -> list[str]:
         """Those of `paths` that may be opened: regular files, not reached through a link."""

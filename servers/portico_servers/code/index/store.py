@@ -100,13 +100,13 @@ class IndexStore:
         """Replace what is known of these files, in one transaction."""
         stored: list[StoredFile] = []
         with self._lock, self._db:
-            self._drop([file.path for file in batch])
-            self._learn(batch)
+            self._delete([file.path for file in batch])
+            self._add_terms(batch)
             for file in batch:
-                stored.append(self._put_one(file))
+                stored.append(self._insert(file))
         return stored
 
-    def _learn(self, batch: Sequence[ExtractedFile]) -> None:
+    def _add_terms(self, batch: Sequence[ExtractedFile]) -> None:
         fresh: dict[str, str] = {}
         for file in batch:
             for term, surface in zip(file.terms, file.surfaces, strict=True):
@@ -117,7 +117,7 @@ class IndexStore:
         self.surfaces.extend(fresh.values())
         self.term_ids.update((term, first + i) for i, term in enumerate(fresh))
 
-    def _put_one(self, file: ExtractedFile) -> StoredFile:
+    def _insert(self, file: ExtractedFile) -> StoredFile:
         postings = _table(file.postings, 3).copy()
         if len(postings):
             ids = np.fromiter((self.term_ids[term] for term in file.terms), np.int32, len(file.terms))
@@ -141,9 +141,9 @@ class IndexStore:
 
     def remove(self, paths: Iterable[str]) -> None:
         with self._lock, self._db:
-            self._drop(paths)
+            self._delete(paths)
 
-    def _drop(self, paths: Iterable[str]) -> None:
+    def _delete(self, paths: Iterable[str]) -> None:
         for path in paths:
             row = self._db.execute("SELECT id FROM files WHERE path = ?", (path,)).fetchone()
             if row is not None:

@@ -44,12 +44,12 @@ def cut_chunks(lines: list[str], symbols: list[Symbol]) -> list[CodeChunk]:
     start = 0
     for line in range(1, len(lines) + 1):
         if line == len(lines) or owner[line] != owner[start] or line - start >= WINDOW:
-            _add(chunks, lines, start, line, owner[start])
+            _append(chunks, lines, start, line, owner[start])
             start = line
     return chunks
 
 
-def _add(chunks: list[CodeChunk], lines: list[str], start: int, stop: int, owner: int | None) -> None:
+def _append(chunks: list[CodeChunk], lines: list[str], start: int, stop: int, owner: int | None) -> None:
     while start < stop and not lines[start].strip():
         start += 1
     while stop > start and not lines[stop - 1].strip():

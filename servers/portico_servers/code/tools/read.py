@@ -27,7 +27,7 @@ def outline(workspace: Workspace, path: str) -> Outline:
     text = _text(workspace, place, path)
     relative = place.relative.as_posix()
     found = definitions(language_of(relative), text.data)
-    items = [_item(symbol, depth) for symbol, depth in _depths(found.symbols)]
+    items = [_item(symbol, depth) for symbol, depth in _with_depths(found.symbols)]
     kept = items[:MAX_RESULTS]
     cut = f"the first {len(kept)} of {len(items)} definitions; read the file for the rest" if len(items) > len(kept) else None
     return Outline(
@@ -52,14 +52,14 @@ def read(workspace: Workspace, path: str, start: int = 0, end: int = 0, symbol: 
     total = text.count
     found: Symbol | None = None
     if symbol:
-        found = _pick(definitions(language, text.data).symbols, symbol, relative)
+        found = _select_symbol(definitions(language, text.data).symbols, symbol, relative)
         start, end = found.start, found.end
     first, wanted = start or 1, end or max(total, start)
     if total == 0 and max(start, end) <= 1 and min(start, end) >= 0:
         wanted = 1  # an empty file is read as one
     if first < 0 or wanted < first or first > max(total, 1):
         raise BadRange(f"{relative} has lines 1 to {total}; asked for {first} to {end or 'its end'}")
-    lines = _fitting(text.lines(first, min(wanted, first + READ_LINES - 1)))
+    lines = _fit_lines(text.lines(first, min(wanted, first + READ_LINES - 1)))
     last = first + max(len(lines), 1) - 1
     note = f"cut at line {last}: read on from {last + 1}" if last < min(wanted, total) else None
     if len(lines) == 1 and len(lines[0]) > _READ_CHARS:
@@ -88,7 +88,7 @@ def _text(workspace: Workspace, place: Place, given: str) -> SourceText:
         raise NotFound(given) from None  # the caller's own words: where the root lies is none of its business
 
 
-def _fitting(lines: Sequence[str]) -> list[str]:
+def _fit_lines(lines: Sequence[str]) -> list[str]:
     """As many whole lines as fit, at least one."""
     taken: list[str] = []
     used = 0
@@ -146,7 +146,7 @@ def _item(symbol: Symbol, depth: int) -> OutlineItem:
     )
 
 
-def _pick(symbols: Sequence[Symbol], wanted: str, path: str) -> Symbol:
+def _select_symbol(symbols: Sequence[Symbol], wanted: str, path: str) -> Symbol:
     """The definition that `wanted` means: by its dotted name, its name, the end of its dotted name, or any case."""
     wanted = wanted.strip().strip("`").removesuffix("()").replace("::", ".")
     folded = wanted.lower()
@@ -164,7 +164,7 @@ def _pick(symbols: Sequence[Symbol], wanted: str, path: str) -> Symbol:
     raise NoSuchSymbol(f"{path} defines no {wanted[:80]!r}{f'; it defines {names}' if names else ''}")
 
 
-def _depths(symbols: Sequence[Symbol]) -> list[tuple[Symbol, int]]:
+def _with_depths(symbols: Sequence[Symbol]) -> list[tuple[Symbol, int]]:
     """Each symbol with the number of definitions around it."""
     around: list[Symbol] = []
     out: list[tuple[Symbol, int]] = []
