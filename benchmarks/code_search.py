@@ -38,7 +38,7 @@ from portico_servers.code.index.store import IndexStore
 from portico_servers.code.ranking.ranked_index import RankedIndex
 from portico_servers.code.ranking.rerank import RankingWeights
 from portico_servers.code.syntax.symbols import definitions
-from portico_servers.common import embed
+from portico_servers.common.embeddings import shared_embedder
 from report import percentile, table, write
 
 K = 10
@@ -97,7 +97,7 @@ class Tree:
         stored = store.put(extracted)
         self.ranked = RankedIndex(store)
         self.ranked.add(stored)
-        self.ranked.embed(embed.shared())
+        self.ranked.embed(shared_embedder())
         self._store = store
         for item in stored:
             lines = (self.root / item.path).read_text(encoding="utf-8").split("\n")

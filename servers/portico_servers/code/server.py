@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
 
 import anyio
 import anyio.from_thread
@@ -21,6 +20,7 @@ from portico_servers.code.resources import add_completion, add_resources, uri_of
 from portico_servers.code.tools.registration import build_tools
 from portico_servers.code.workspace import Workspace
 from portico_servers.common.server import PorticoServer
+from portico_servers.common.version import package_version
 
 logger = logging.getLogger(__name__)
 _INSTRUCTIONS = (
@@ -51,7 +51,7 @@ def build_server(config: CodeConfig) -> MCPServer[Workspace]:
         "portico-code",
         title="Portico code search",
         instructions=_INSTRUCTIONS,
-        version=_version(),
+        version=package_version(),
         tools=build_tools(workspace),
         lifespan=lifespan,
         subscriptions=bus,
@@ -87,10 +87,3 @@ class _ChangeNotifier:
     async def _publish(self, root: str, paths: Sequence[str]) -> None:
         for path in paths:
             await self._bus.publish(ResourceUpdated(uri=uri_of(root, path)))
-
-
-def _version() -> str:
-    try:
-        return version("portico-mcp")
-    except PackageNotFoundError:
-        return "0"

@@ -13,7 +13,7 @@ from portico_servers.code.index.root_index import RootIndex
 from portico_servers.code.result_cache import ResultCache
 from portico_servers.code.syntax.snippets import excerpt
 from portico_servers.code.syntax.source_text import SourceText, read_listed
-from portico_servers.common.jail import Jail, NotFound
+from portico_servers.common.path_jail import Jail, NotFound
 
 OPEN_SECONDS = 1.0
 HISTORY = (".git", ".hg", ".svn")  # no source, and a remote's address in there may hold a password

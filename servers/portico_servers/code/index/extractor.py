@@ -20,7 +20,7 @@ from typing import IO, NamedTuple
 
 from portico_servers.code.index.extraction import ExtractedFile, extract, unparsable
 from portico_servers.code.syntax.source_text import MAX_BYTES
-from portico_servers.common.jail import Jail, NotFound
+from portico_servers.common.path_jail import Jail, NotFound
 
 logger = logging.getLogger(__name__)
 _BATCH_FILES = 64

@@ -32,7 +32,7 @@ from portico_servers.code.ranking.path_prior import path_prior
 from portico_servers.code.ranking.rerank import QueryTerm, RankingWeights, SegmentCandidates, rerank
 from portico_servers.code.ranking.segment import Segment
 from portico_servers.code.ranking.semantic import TermVectors
-from portico_servers.common.embed import Embedder
+from portico_servers.common.embeddings import Embedder
 
 _CANDIDATES = 300  # how many of BM25's best the finer parts look at, a segment
 _MAX_TERMS = 32  # of a question; a pasted stack trace has hundreds

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from portico_servers.code.ranking import tokens
 from portico_servers.code.ranking.documents import BODY, TermIds
 from portico_servers.code.ranking.segment import Floats, Ints, Segment
-from portico_servers.common.embed import Embedder
+from portico_servers.common.embeddings import Embedder
 
 DIMENSIONS = 128  # of the model's 256: it was trained so that a prefix serves
 _WORDS = 24  # of a piece: those that weigh most say what it's about

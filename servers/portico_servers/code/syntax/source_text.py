@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from portico_servers.common.jail import Jail, NotFound, Place
+from portico_servers.common.path_jail import Jail, JailedPath, NotFound
 
 MAX_BYTES = 1_000_000  # larger files are listed, not indexed; regex search still reads them
 _NEWLINE = 10
@@ -61,7 +61,7 @@ def read_text(jail: Jail, path: str) -> SourceText:
 
 def read_listed(jail: Jail, root: Path, path: str) -> SourceText:
     """The text of a file that the index knows, by its path relative to `root`. Raises `NotFound`."""
-    return _as_text(jail.read_place(Place(root, PurePosixPath(path)), MAX_BYTES + 1), path)
+    return _as_text(jail.read_jailed(JailedPath(root, PurePosixPath(path)), MAX_BYTES + 1), path)
 
 
 def _as_text(data: bytes, path: str) -> SourceText:

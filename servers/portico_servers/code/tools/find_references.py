@@ -27,8 +27,8 @@ from portico_servers.code.syntax.source_text import read_listed
 from portico_servers.code.tools.filters import SearchFilter, empty_note
 from portico_servers.code.tools.results import PAGE_SIZE, Hits, make_hit
 from portico_servers.code.workspace import Workspace
-from portico_servers.common import cursor as cursors
-from portico_servers.common.jail import NotFound
+from portico_servers.common import cursors
+from portico_servers.common.path_jail import NotFound
 
 MAX_USES = 1_000
 SECONDS = 1.5  # for a page, at most

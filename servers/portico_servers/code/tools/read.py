@@ -11,8 +11,8 @@ from portico_servers.code.syntax.source_text import MAX_BYTES, SourceText, read_
 from portico_servers.code.syntax.symbols import Symbol, definitions
 from portico_servers.code.tools.results import MAX_RESULTS, Outline, OutlineItem, Passage
 from portico_servers.code.workspace import Workspace
-from portico_servers.common.jail import NotFound, Place
-from portico_servers.common.text import one_line
+from portico_servers.common.path_jail import JailedPath, NotFound
+from portico_servers.common.text_budget import one_line
 
 READ_LINES = 200
 _READ_CHARS = 12_000
@@ -81,7 +81,7 @@ def read(workspace: Workspace, path: str, start: int = 0, end: int = 0, symbol: 
     )
 
 
-def _text(workspace: Workspace, place: Place, given: str) -> SourceText:
+def _text(workspace: Workspace, place: JailedPath, given: str) -> SourceText:
     try:
         return read_text(workspace.jail, str(place.path))
     except NotFound:
@@ -100,7 +100,7 @@ def _fit_lines(lines: Sequence[str]) -> list[str]:
     return taken
 
 
-def _listing(workspace: Workspace, place: Place) -> Outline:
+def _listing(workspace: Workspace, place: JailedPath) -> Outline:
     name = workspace.jail.name_of(place.root)
     prefix = f"{place.relative.as_posix()}/" if place.relative.parts else ""
     inside = sorted(

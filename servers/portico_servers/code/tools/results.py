@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from portico_servers.code.syntax.languages import language_of
 from portico_servers.code.syntax.symbols import Symbol
-from portico_servers.common.text import dedent, one_line, within
+from portico_servers.common.text_budget import dedent, one_line, within
 
 PAGE_SIZE = 10  # hits
 MAX_RESULTS = 200

@@ -16,7 +16,7 @@ from portico_servers.code.syntax.snippets import enclosing
 from portico_servers.code.tools.filters import SearchFilter, empty_note
 from portico_servers.code.tools.results import MAX_RESULTS, PAGE_SIZE, Hit, Hits, make_hit
 from portico_servers.code.workspace import Workspace
-from portico_servers.common import cursor as cursors
+from portico_servers.common import cursors
 
 _PER_FILE = 3  # of one file on a page of ranked hits
 _MAX_QUERY = 2_000

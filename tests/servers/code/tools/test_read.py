@@ -9,7 +9,7 @@ import pytest
 from portico_servers.code.errors import BadRange, NoSuchSymbol
 from portico_servers.code.tools.read import outline, read
 from portico_servers.code.workspace import Workspace
-from portico_servers.common.jail import NotFound
+from portico_servers.common.path_jail import NotFound
 
 
 def test_an_outline_has_definitions_in_order_with_depth_and_imports(workspace: Workspace) -> None:

@@ -12,7 +12,7 @@ from portico_servers.code.errors import BadFilter
 from portico_servers.code.tools.read import read
 from portico_servers.code.tools.search import find_symbol, search
 from portico_servers.code.workspace import Workspace
-from portico_servers.common.cursor import BadCursor
+from portico_servers.common.cursors import BadCursor
 
 # search
 
