@@ -13,22 +13,22 @@ from typing import Any
 _QUESTIONS = 32
 
 
-class KeptResults:
+class ResultCache:
     """The latest results by question, the oldest forgotten. Thread-safe."""
 
     def __init__(self, questions: int = _QUESTIONS) -> None:
-        self._most = questions
+        self._capacity = questions
         self._lock = threading.Lock()
-        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._results: OrderedDict[Hashable, Any] = OrderedDict()
 
     def put(self, question: Hashable, results: Any) -> None:
         with self._lock:
-            self._kept[question] = results
-            self._kept.move_to_end(question)
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
+            self._results[question] = results
+            self._results.move_to_end(question)
+            while len(self._results) > self._capacity:
+                self._results.popitem(last=False)
 
     def get(self, question: Hashable) -> Any | None:
         """None for a question that was never asked or is forgotten: the caller answers it anew."""
         with self._lock:
-            return self._kept.get(question)
+            return self._results.get(question)

@@ -22,11 +22,6 @@ SOURCE = "def odd_name(a):\n    return a\n    # end\n"
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Callable[[], Workspace]]:
     """Indexes `tmp_path / "root"` as it is then."""
     found: list[Workspace] = []

@@ -6,28 +6,19 @@ from pathlib import Path
 
 import anyio
 import pytest
+from tests.servers.code.conftest import places
 
 from portico_servers.code.errors import BadPattern
 from portico_servers.code.external import ripgrep
-from portico_servers.code.index import matching
-from portico_servers.code.index.matching import matching_lines
+from portico_servers.code.index import regex_search
+from portico_servers.code.index.regex_search import matching_lines
 from portico_servers.code.index.root_index import RootIndex
-from portico_servers.code.tools.results import Hits
 from portico_servers.code.tools.search import search_regex
 from portico_servers.code.workspace import Workspace
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def everything(_path: str) -> bool:
     return True
-
-
-def places(result: Hits) -> list[str]:
-    return [f"{hit.path}:{hit.start_line} {hit.kind} {hit.symbol}" for hit in result.hits]
 
 
 async def written(file: Path) -> str:
@@ -66,7 +57,7 @@ async def test_a_pattern_is_never_an_option_or_a_command(workspace: Workspace, s
 
 @pytest.mark.anyio
 async def test_too_many_matches_stop_at_the_bound_and_say_so(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matching, "MAX_MATCHES", 5)
+    monkeypatch.setattr(regex_search, "MAX_MATCHES", 5)
     result = await search_regex(workspace, ".")
     assert not result.complete
     assert result.note is not None
@@ -92,7 +83,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, script: Path, body: str) -> None:
     """A stand-in for rg."""
     script.write_text(f"#!/bin/sh\n{body}\n")
     script.chmod(0o755)
-    monkeypatch.setattr(ripgrep, "ripgrep", lambda: str(script))
+    monkeypatch.setattr(ripgrep, "ripgrep_program", lambda: str(script))
 
 
 @pytest.mark.anyio
@@ -115,4 +106,4 @@ async def test_a_pattern_search_past_its_time_gives_what_it_has(tmp_path: Path, 
     with anyio.fail_after(10):
         result = await matching_lines(found, "x", everything, seconds=0.5)
     assert not result.complete
-    assert result.found == [ripgrep.Match("a.py", 3, "found it")]
+    assert result.found == [ripgrep.MatchingLine("a.py", 3, "found it")]

@@ -15,9 +15,9 @@ import anyio
 import anyio.to_thread
 
 from portico_servers.code.errors import CodeError
-from portico_servers.code.external.ripgrep import MAX_PER_FILE, WHOLE_TREE, Match, grep
-from portico_servers.code.index.candidates import Accept, Plan
-from portico_servers.code.index.patterns import requires
+from portico_servers.code.external.ripgrep import MAX_PER_FILE, WHOLE_TREE, MatchingLine, grep
+from portico_servers.code.index.candidates import AcceptPath, SearchPlan
+from portico_servers.code.index.regex_trigrams import trigram_query
 from portico_servers.code.index.root_index import RootIndex
 
 T = TypeVar("T")
@@ -27,14 +27,14 @@ SECONDS = 5.0
 
 
 @dataclass(slots=True)
-class Matches:
+class MatchingLines:
     """`complete` is False if a bound on matches, on those of one file, or on time ended the search."""
 
-    found: list[Match] = field(default_factory=list)
+    found: list[MatchingLine] = field(default_factory=list)
     complete: bool = True
     per_file: Counter[str] = field(default_factory=Counter)
 
-    def take(self, match: Match) -> bool:
+    def take(self, match: MatchingLine) -> bool:
         """Whether there's room for more after this one."""
         self.per_file[match.path] += 1
         if self.per_file[match.path] > MAX_PER_FILE:
@@ -50,17 +50,17 @@ class Matches:
 async def matching_lines(
     index: RootIndex,
     pattern: str,
-    accept: Accept,
+    accept: AcceptPath,
     *,
     options: Sequence[str] = (),
     within: str = WHOLE_TREE[0],
     seconds: float = SECONDS,
-) -> Matches:
+) -> MatchingLines:
     """Matching lines of the files that `accept` takes; likelier files are searched first. `options` and `within` narrow rg's
     own walk, while the index is not there. Raises `BadPattern`, `ToolMissing`."""
-    matches = Matches()
+    matches = MatchingLines()
 
-    async def look(paths: Sequence[str], options: Sequence[str] = ()) -> Matches | None:
+    async def look(paths: Sequence[str], options: Sequence[str] = ()) -> MatchingLines | None:
         async with aclosing(grep(index.root, pattern, paths, options=options, per_file=MAX_PER_FILE + 1)) as lines:
             async for match in lines:
                 if accept(match.path) and not matches.take(match):
@@ -68,30 +68,32 @@ async def matching_lines(
         return matches
 
     with anyio.move_on_after(seconds) as scope:
-        plan = await anyio.to_thread.run_sync(index.plan, requires(pattern), accept, abandon_on_cancel=True)
+        plan = await anyio.to_thread.run_sync(index.plan, trigram_query(pattern), accept, abandon_on_cancel=True)
         if plan is None or plan.share > WALK_SHARE:
             await look([within], options)
         else:
-            first = await anyio.to_thread.run_sync(index.regular, plan.first, abandon_on_cancel=True)
+            first = await anyio.to_thread.run_sync(index.regular_files, plan.candidates, abandon_on_cancel=True)
             # Without a file to search the pattern itself is still to be checked.
-            done, newer = await with_newer(index, plan, partial(look, first or [devnull]))
-            if done is not None and newer:
-                await look(newer)
+            done, modified = await with_modified(index, plan, partial(look, first or [devnull]))
+            if done is not None and modified:
+                await look(modified)
     matches.complete = matches.complete and not scope.cancelled_caught
     return matches
 
 
-async def with_newer(index: RootIndex, plan: Plan, work: Callable[[], Awaitable[T | None]]) -> tuple[T | None, list[str]]:
+async def with_modified(
+    index: RootIndex, plan: SearchPlan, work: Callable[[], Awaitable[T | None]]
+) -> tuple[T | None, list[str]]:
     """What `work` gives, and the files that the plan could not know of, found out meanwhile; not if `work` gives None."""
-    newer: list[str] = []
+    modified: list[str] = []
     done: T | None = None
     failure: CodeError | None = None
 
-    async def find_newer() -> None:
-        newer.extend(await anyio.to_thread.run_sync(index.newer, plan, abandon_on_cancel=True))
+    async def find_modified() -> None:
+        modified.extend(await anyio.to_thread.run_sync(index.modified_since, plan, abandon_on_cancel=True))
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(find_newer)
+        tasks.start_soon(find_modified)
         try:
             done = await work()
         except CodeError as error:  # raised below: a task group would wrap it
@@ -100,4 +102,4 @@ async def with_newer(index: RootIndex, plan: Plan, work: Callable[[], Awaitable[
             tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
-    return done, newer
+    return done, modified

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from portico_servers.code.index.extraction import extract
-from portico_servers.code.index.store import Store
-from portico_servers.code.ranking.path_prior import prior
-from portico_servers.code.ranking.ranked_index import RankedIndex, Scored, Weights
+from portico_servers.code.index.store import IndexStore
+from portico_servers.code.ranking.path_prior import path_prior
+from portico_servers.code.ranking.ranked_index import RankedIndex, ScoredChunk
+from portico_servers.code.ranking.rerank import RankingWeights
 from portico_servers.common.embeddings import shared_embedder
 
-OFF = Weights(0, 0, 0, 0, 0, 0, 0, 0)
+OFF = RankingWeights(0, 0, 0, 0, 0, 0, 0, 0)
 FILES = {
     "pool.py": "def release_block(block):\n    pool.append(block)\n    return None\n",
     "other.py": "def unrelated():\n    block = 1\n    return block\n",
@@ -23,18 +24,20 @@ FILES = {
 }
 
 
-def build(tmp_path: Path, files: dict[str, str], weights: Weights, *, at_once: bool = True) -> tuple[RankedIndex, Store]:
+def build(
+    tmp_path: Path, files: dict[str, str], weights: RankingWeights, *, at_once: bool = True
+) -> tuple[RankedIndex, IndexStore]:
     tmp_path.mkdir(exist_ok=True)
-    store = Store(tmp_path, tmp_path / "cache")
+    store = IndexStore(tmp_path, tmp_path / "cache")
     ranked = RankedIndex(store, weights)
     facts = [extract(path, len(text), 1, text.encode()) for path, text in files.items()]
     for batch in [facts] if at_once else [[item] for item in facts]:
         ranked.add(store.put(batch))
-        ranked.tidy()
+        ranked.merge_segments()
     return ranked, store
 
 
-def paths(ranked: RankedIndex, hits: list[Scored]) -> list[str]:
+def paths(ranked: RankedIndex, hits: list[ScoredChunk]) -> list[str]:
     return [ranked.files[hit.file_id].path for hit in hits]
 
 
@@ -59,7 +62,7 @@ def test_scores_are_those_of_the_textbook(tmp_path: Path) -> None:
 
 
 def test_the_definition_of_a_name_comes_before_its_test(tmp_path: Path) -> None:
-    ranked, store = build(tmp_path, FILES, Weights())
+    ranked, store = build(tmp_path, FILES, RankingWeights())
     assert paths(ranked, ranked.search("release block"))[0] == "pool.py"
     assert paths(ranked, ranked.search("test release block"))[0] == "tests/test_pool.py"
     store.close()
@@ -80,8 +83,8 @@ def test_each_part_changes_scores_when_on_and_nothing_when_off(tmp_path: Path, p
 def test_many_small_segments_rank_as_one(tmp_path: Path) -> None:
     """Only the mean length differs between segments, so the order of equals may not; the set is the same."""
     many = {f"m{i}.py": f"def function_{i}():\n    shared_word = {i}\n    return marker_{i}\n" for i in range(40)}
-    one, first = build(tmp_path / "one", many, Weights())
-    lots, second = build(tmp_path / "lots", many, Weights(), at_once=False)
+    one, first = build(tmp_path / "one", many, RankingWeights())
+    lots, second = build(tmp_path / "lots", many, RankingWeights(), at_once=False)
     assert len(lots._segments) <= 8
     for question in ("shared word", "marker_7", "function"):
         assert set(paths(one, one.search(question))) == set(paths(lots, lots.search(question)))
@@ -91,14 +94,14 @@ def test_many_small_segments_rank_as_one(tmp_path: Path) -> None:
 
 
 def test_a_changed_file_is_found_by_its_new_words_only_also_after_merging(tmp_path: Path) -> None:
-    ranked, store = build(tmp_path, FILES, Weights())
+    ranked, store = build(tmp_path, FILES, RankingWeights())
     old = {file.path: file.id for file in store.files()}
     for turn in range(12):
         text = f"def renamed_{turn}():\n    fresh = 1\n    return fresh\n"
         stored = store.put([extract("pool.py", len(text), turn, text.encode())])
         ranked.remove([old["pool.py"]])
         ranked.add(stored)
-        ranked.tidy()
+        ranked.merge_segments()
         old["pool.py"] = stored[0].id
     assert "pool.py" not in paths(ranked, ranked.search("append"))
     assert paths(ranked, ranked.search("renamed_11"))[0] == "pool.py"
@@ -120,7 +123,7 @@ def test_meaning_lifts_a_piece_that_says_it_in_other_words(tmp_path: Path) -> No
 
 
 def test_a_filter_leaves_only_what_it_accepts(tmp_path: Path) -> None:
-    ranked, store = build(tmp_path, FILES, Weights())
+    ranked, store = build(tmp_path, FILES, RankingWeights())
     assert paths(ranked, ranked.search("block", accept=lambda file: file.path.startswith("tests/"))) == ["tests/test_pool.py"]
     store.close()
 
@@ -138,4 +141,4 @@ def test_a_filter_leaves_only_what_it_accepts(tmp_path: Path) -> None:
 def test_priors_prefer_a_projects_own_code(likelier: str, other: str) -> None:
     from portico_servers.code.syntax.languages import language_of
 
-    assert prior(likelier, language_of(likelier)) > prior(other, language_of(other))
+    assert path_prior(likelier, language_of(likelier)) > path_prior(other, language_of(other))

@@ -10,19 +10,28 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from portico_servers.code.index.files import ripgrep
-from portico_servers.code.index.patterns import literal, requires
-from portico_servers.code.index.trigrams import ANYTHING, WIDTHS, Need, fold, holding, needed, row, signature
+from portico_servers.code.external.ripgrep import ripgrep_program
+from portico_servers.code.index.regex_trigrams import literal_query, trigram_query
+from portico_servers.code.index.trigrams import (
+    ANYTHING,
+    WIDTHS,
+    TrigramQuery,
+    bitmap,
+    fold,
+    matching_rows,
+    signature,
+    string_query,
+)
 
 
-def trigrams(need: Need) -> set[bytes]:
+def trigrams(need: TrigramQuery) -> set[bytes]:
     """All that are asked for, wherever."""
     return set(need.trigrams).union(*(trigrams(member) for group in need.either for member in group))
 
 
 def may_match(pattern: str, text: str) -> bool:
-    rows = row(signature(text.encode()))[None, :]
-    return bool(len(holding(requires(pattern), rows, np.arange(1))))
+    rows = bitmap(signature(text.encode()))[None, :]
+    return bool(len(matching_rows(trigram_query(pattern), rows, np.arange(1))))
 
 
 @pytest.mark.parametrize(
@@ -49,7 +58,7 @@ def may_match(pattern: str, text: str) -> bool:
     ],
 )
 def test_a_pattern_asks_for_the_trigrams_of_its_literals(pattern: str, asked: set[bytes]) -> None:
-    assert trigrams(requires(pattern)) == asked
+    assert trigrams(trigram_query(pattern)) == asked
 
 
 @pytest.mark.parametrize(
@@ -61,7 +70,7 @@ def test_a_pattern_asks_for_the_trigrams_of_its_literals(pattern: str, asked: se
     ],
 )  # fmt: skip
 def test_what_may_match_anything_or_is_not_understood_asks_for_nothing(pattern: str) -> None:
-    assert requires(pattern) == ANYTHING
+    assert trigram_query(pattern) == ANYTHING
 
 
 @pytest.mark.parametrize(
@@ -101,33 +110,33 @@ def test_a_need_stays_small_whatever_the_pattern() -> None:
         "[a-z]x[a-z]y" * 150,
         "x" * 2_000,
     ):
-        assert requires(pattern).size <= 200
+        assert trigram_query(pattern).size <= 200
 
 
 @given(st.text(max_size=40), st.text(max_size=30), st.text(max_size=40))
 def test_a_file_that_holds_a_text_has_all_that_the_text_needs(before: str, text: str, after: str) -> None:
-    rows = row(signature((before + text + after).encode("utf-8", "replace")))[None, :]
-    assert len(holding(needed(fold(text.encode("utf-8", "replace"))), rows, np.arange(1))) == 1
-    assert len(holding(literal(text.swapcase() if text.isascii() else text), rows, np.arange(1))) == 1
+    rows = bitmap(signature((before + text + after).encode("utf-8", "replace")))[None, :]
+    assert len(matching_rows(string_query(fold(text.encode("utf-8", "replace"))), rows, np.arange(1))) == 1
+    assert len(matching_rows(literal_query(text.swapcase() if text.isascii() else text), rows, np.arange(1))) == 1
 
 
 def test_files_that_lack_a_trigram_are_left_out() -> None:
     texts = [b"def release_block(", b"def release(", b"RELEASE_BLOCK", b"", b"ab"]
-    rows = np.stack([row(signature(text)) for text in texts])
+    rows = np.stack([bitmap(signature(text)) for text in texts])
     assert rows.shape == (5, WIDTHS[0] // 8)
-    assert holding(requires("release_block"), rows, np.arange(5)).tolist() == [0, 2]
-    assert holding(requires("def (release_|xyz)"), rows, np.arange(5)).tolist() == [0]
-    assert holding(ANYTHING, rows, np.arange(5)).tolist() == [0, 1, 2, 3, 4]
+    assert matching_rows(trigram_query("release_block"), rows, np.arange(5)).tolist() == [0, 2]
+    assert matching_rows(trigram_query("def (release_|xyz)"), rows, np.arange(5)).tolist() == [0]
+    assert matching_rows(ANYTHING, rows, np.arange(5)).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_file_of_many_trigrams_has_a_wider_bitmap_and_still_all_of_them() -> None:
     widths = []
     for count in (20, 100, 2_000, 200_000):
         text = "".join(f"{number * 7919:x} " for number in range(count)).encode()
-        bits = row(signature(text))[None, :]
+        bits = bitmap(signature(text))[None, :]
         widths.append(8 * bits.shape[1])
         for number in range(0, count, 1 + count // 50):
-            assert len(holding(literal(f"{number * 7919:x} "), bits, np.arange(1))) == 1
+            assert len(matching_rows(literal_query(f"{number * 7919:x} "), bits, np.arange(1))) == 1
     assert widths == [2_048, 8_192, 32_768, 32_768]
 
 
@@ -163,10 +172,10 @@ def test_every_file_that_ripgrep_finds_is_a_candidate(tmp_path: Path, pattern: s
         old.unlink()
     for number, line in enumerate(lines):
         (tmp_path / str(number)).write_text(line + "\n", encoding="utf-8")
-    command = [ripgrep(), "--no-config", "--files-with-matches", f"--regexp={pattern}", "."]
+    command = [ripgrep_program(), "--no-config", "--files-with-matches", f"--regexp={pattern}", "."]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     if done.returncode == 2:  # not a regular expression
         return
     found = {int(name.removeprefix("./")) for name in done.stdout.split()}
-    rows = np.stack([row(signature(f"{line}\n".encode())) for line in lines])
-    assert found <= set(holding(requires(pattern), rows, np.arange(len(lines))).tolist())
+    rows = np.stack([bitmap(signature(f"{line}\n".encode())) for line in lines])
+    assert found <= set(matching_rows(trigram_query(pattern), rows, np.arange(len(lines))).tolist())
