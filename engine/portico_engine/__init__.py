@@ -20,7 +20,19 @@ from portico_engine.errors import (
     Unsatisfiable,
 )
 from portico_engine.loading.model_path import find_model
-from portico_engine.request import Delta, FinishReason, ModelInfo, Prior, Request, SamplingParams, TokenPrior, Tool, Usage
+from portico_engine.request import (
+    SAMPLING_RANGES,
+    Delta,
+    FinishReason,
+    ModelInfo,
+    ParameterRange,
+    Prior,
+    Request,
+    SamplingParams,
+    TokenPrior,
+    Tool,
+    Usage,
+)
 
 if TYPE_CHECKING:
     from portico_engine.client import EngineClient, Load, Progress, Tokens, loader
@@ -47,6 +59,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "SAMPLING_RANGES",
     "AsyncEngine",
     "CallPrior",
     "ChatTemplateError",
@@ -64,6 +77,7 @@ __all__ = [
     "Load",
     "ModelError",
     "ModelInfo",
+    "ParameterRange",
     "Prior",
     "Progress",
     "Request",
