@@ -23,7 +23,7 @@ from portico_gateway.http import errors
 from portico_gateway.http.anthropic.body import CountRequest, MessagesRequest
 from portico_gateway.http.anthropic.endpoint import MessagesEndpoint
 from portico_gateway.http.approvals import approvals_router
-from portico_gateway.http.generation.answering import Answering, model_not_found
+from portico_gateway.http.generation.stream import Answering, model_not_found
 from portico_gateway.http.middleware.auth import Access, metadata_routes
 from portico_gateway.http.middleware.metrics import CONTENT_TYPE, Measured, Metrics
 from portico_gateway.http.openai_chat.body import ChatRequest

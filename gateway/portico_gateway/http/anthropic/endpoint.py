@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse, Response
 from portico_engine import Usage
 from portico_gateway.http.anthropic.body import CountRequest, MessagesRequest
 from portico_gateway.http.errors import ApiError, anthropic_body, explained
-from portico_gateway.http.generation.answering import Answering, Asked, Pieces, begun, whole
+from portico_gateway.http.generation.stream import Answering, Asked, Pieces, begun, whole
 from portico_gateway.http.openai_chat.body import ChatRequest
 from portico_gateway.http.openai_chat.objects import Answer
 from portico_gateway.http.sse import event, event_stream

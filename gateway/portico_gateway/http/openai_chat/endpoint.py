@@ -9,7 +9,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 
 from portico_gateway.http.errors import ApiError
-from portico_gateway.http.generation.answering import Answering, Asked, Pieces, begun, whole
+from portico_gateway.http.generation.stream import Answering, Asked, Pieces, begun, whole
 from portico_gateway.http.openai_chat.body import ChatRequest
 from portico_gateway.http.openai_chat.objects import Answer
 from portico_gateway.http.sse import DONE, event, event_stream

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response
 
 from portico_engine import Usage
 from portico_gateway.http.errors import ApiError, explained
-from portico_gateway.http.generation.answering import Answering, Asked, Pieces, begun, whole
+from portico_gateway.http.generation.stream import Answering, Asked, Pieces, begun, whole
 from portico_gateway.http.openai_chat.body import FunctionCall, Message, ToolCall
 from portico_gateway.http.openai_chat.objects import Answer
 from portico_gateway.http.openai_responses.body import ResponsesRequest, add_call
