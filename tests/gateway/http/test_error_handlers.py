@@ -24,7 +24,7 @@ TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "ob
         ({"messages": [{"role": "wizard", "content": "x"}]}, "messages.0.role", "wizard"),
         ({"messages": [{"role": "user"}]}, "messages.0", "content is missing"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages.0.content", "text only"),
-        ({"temperature": 3}, "temperature", "less than or equal to 2 (is 3)"),
+        ({"temperature": 101}, "temperature", "less than or equal to 100 (is 101)"),
         ({"temperature": "hot"}, "temperature", 'valid number, unable to parse string as a number (is "hot")'),
         ({"top_p": 0}, "top_p", "greater than 0"),
         ({"n": 2}, "n", "only one choice"),
