@@ -37,7 +37,7 @@ from portico_servers.code.index.files import ripgrep
 from portico_servers.code.index.store import Store
 from portico_servers.code.ranking.ranked_index import RankedIndex, Weights
 from portico_servers.code.syntax.symbols import definitions
-from portico_servers.common import embed
+from portico_servers.common.embeddings import shared_embedder
 from report import percentile, table, write
 
 K = 10
@@ -96,7 +96,7 @@ class Tree:
         stored = store.put(facts)
         self.ranked = RankedIndex(store)
         self.ranked.add(stored)
-        self.ranked.embed(embed.shared())
+        self.ranked.embed(shared_embedder())
         self._store = store
         for item in stored:
             lines = (self.root / item.path).read_text(encoding="utf-8").split("\n")

@@ -22,7 +22,7 @@ from portico_servers.code.external import git as history
 from portico_servers.code.syntax.snippets import read_text
 from portico_servers.code.tools.read import outline
 from portico_servers.code.workspace import Workspace
-from portico_servers.common.jail import NotFound
+from portico_servers.common.path_jail import NotFound
 
 TEMPLATE = "code://{root}/{+path}"
 _MAX_VALUES = 100  # the protocol's bound on a completion

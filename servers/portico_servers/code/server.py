@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import anyio
@@ -22,6 +21,7 @@ from portico_servers.code.resources import add_completion, add_resources, uri_of
 from portico_servers.code.tools.registration import build_tools
 from portico_servers.code.workspace import Workspace
 from portico_servers.common.server import PorticoServer
+from portico_servers.common.version import package_version
 
 logger = logging.getLogger(__name__)
 _INSTRUCTIONS = (
@@ -52,7 +52,7 @@ def build_server(roots: Sequence[Path], *, cache_dir: Path | None = None) -> MCP
         "portico-code",
         title="Portico code search",
         instructions=_INSTRUCTIONS,
-        version=_version(),
+        version=package_version(),
         tools=build_tools(workspace),
         lifespan=lifespan,
         subscriptions=bus,
@@ -88,10 +88,3 @@ class _Notifier:
     async def _publish(self, root: str, paths: Sequence[str]) -> None:
         for path in paths:
             await self._bus.publish(ResourceUpdated(uri=uri_of(root, path)))
-
-
-def _version() -> str:
-    try:
-        return version("portico-mcp")
-    except PackageNotFoundError:
-        return "0"

@@ -16,7 +16,7 @@ from portico_servers.code.syntax.symbols import Symbol
 from portico_servers.code.tools.filters import Filter
 from portico_servers.code.tools.result_cache import KeptResults
 from portico_servers.code.tools.results import Hit
-from portico_servers.common.jail import Jail, NotFound
+from portico_servers.common.path_jail import Jail, NotFound
 
 PAGE = 10
 MAX_RESULTS = 200

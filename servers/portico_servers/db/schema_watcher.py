@@ -8,7 +8,7 @@ import os
 import anyio
 import anyio.to_thread
 
-from portico_servers.common.notify import Notifier
+from portico_servers.common.list_changed import ListChangedNotifier
 from portico_servers.common.validation import validator
 from portico_servers.db.database import Database, Databases
 
@@ -19,7 +19,7 @@ _SERVER_SECONDS = 10.0
 _IDLE_SECONDS = 20.0  # after which a worker that keeps a DuckDB file locked is let go
 
 
-async def watch(databases: Databases, notifier: Notifier) -> None:
+async def watch(databases: Databases, notifier: ListChangedNotifier) -> None:
     """Read the schemas at once, then look for changes: each second where a file was touched, else every ten."""
     try:
         touched = _stamps(databases)  # before the first look: what changes during it is noticed after it

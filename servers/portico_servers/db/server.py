@@ -13,11 +13,13 @@ import anyio
 import anyio.to_thread
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.subscriptions import InMemorySubscriptionBus
-from mcp_types import CallToolResult, InputRequiredResult, Resource, TextContent, Tool
+from mcp_types import CallToolResult, InputRequiredResult, Resource, Tool
 
-from portico_servers.common.notify import Notifier
+from portico_servers.common.list_changed import ListChangedNotifier
 from portico_servers.common.server import PorticoServer
+from portico_servers.common.tools import tool_error, tool_result
 from portico_servers.common.validation import first_error, validator
+from portico_servers.common.version import package_version
 from portico_servers.db import config as config_file
 from portico_servers.db import local_values as local
 from portico_servers.db import sources
@@ -54,12 +56,12 @@ class DatabaseServer(PorticoServer[None]):
         self.databases, self.limits, self.writers = databases, limits, writers or {}
         self._specs = {spec.name: spec for spec in tools}
         bus = InMemorySubscriptionBus()
-        self.notifier = Notifier(bus)
+        self.notifier = ListChangedNotifier(bus)
         super().__init__(
             "portico-db",
             title="Portico database",
             instructions=_INSTRUCTIONS,
-            version=_version(),
+            version=package_version(),
             log_level="WARNING",
             lifespan=_lifespan,
             subscriptions=bus,
@@ -99,11 +101,11 @@ class DatabaseServer(PorticoServer[None]):
             work = functools.partial(self._run, name, arguments, call)
             answer = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
         except DbError as exc:
-            return CallToolResult(content=[TextContent(type="text", text=str(exc))], is_error=True)
+            return tool_error(str(exc))
         except anyio.get_cancelled_exc_class():
             call.cancel()
             raise
-        return CallToolResult(content=[TextContent(type="text", text=answer.text)], structured_content=answer.structured)
+        return tool_result(answer.text, answer.structured)
 
     def close(self) -> None:
         """End all workers."""
@@ -168,12 +170,3 @@ async def _lifespan(server: MCPServer[None]) -> AsyncIterator[None]:
         finally:
             tasks.cancel_scope.cancel()
             server.close()
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("portico-mcp")
-    except PackageNotFoundError:
-        return "0"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from portico_servers.code.workspace import Workspace
-from portico_servers.common import embed
+from portico_servers.common.embeddings import shared_embedder
 
 PYTHON = '''"""Keeps the blocks of a cache."""
 
@@ -110,7 +110,7 @@ def write_repository(root: Path) -> Path:
 def _embeddings() -> None:
     """Loaded here once. An index loads them in its thread, where a library's import meets the warnings filter of whatever test
     runs at the time."""
-    embed.shared().embed(["word"])
+    shared_embedder().embed(["word"])
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from portico_servers.code.index.extraction import MAX_BYTES, FileFacts, extract, failed
-from portico_servers.common.jail import Jail, NotFound
+from portico_servers.common.path_jail import Jail, NotFound
 
 logger = logging.getLogger(__name__)
 _BATCH_FILES = 64

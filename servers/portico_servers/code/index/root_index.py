@@ -24,8 +24,8 @@ from portico_servers.code.index.trigrams import Need
 from portico_servers.code.ranking.path_prior import prior
 from portico_servers.code.ranking.ranked_index import KnownFile, RankedIndex, Scored
 from portico_servers.code.syntax.languages import language_of
-from portico_servers.common import embed
-from portico_servers.common.jail import Jail
+from portico_servers.common.embeddings import shared_embedder
+from portico_servers.common.path_jail import Jail
 
 logger = logging.getLogger(__name__)
 _BATCH_SECONDS = 0.5
@@ -266,7 +266,7 @@ class RootIndex:
         """Rank by meaning from now on; without its model the index ranks by words alone."""
         assert self._ranked is not None
         try:
-            self._ranked.embed(embed.shared())
+            self._ranked.embed(shared_embedder())
         except RuntimeError as error:
             logger.warning("%s; ranking by words alone", error)
 

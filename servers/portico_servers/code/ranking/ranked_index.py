@@ -23,7 +23,7 @@ from portico_servers.code.ranking.path_prior import prior
 from portico_servers.code.ranking.rerank import Candidates, Term, Weights
 from portico_servers.code.ranking.segment import BODY_FIELD, NAME_FIELD, PATH_FIELD, Segment
 from portico_servers.code.ranking.semantic import TermVectors
-from portico_servers.common.embed import Embedder
+from portico_servers.common.embeddings import Embedder
 
 _FIELD_CODES = {BODY: BODY_FIELD, NAME: NAME_FIELD, PATH: PATH_FIELD}
 _CANDIDATES = 300  # how many of BM25's best the finer parts look at, a segment

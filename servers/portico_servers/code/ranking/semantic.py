@@ -17,7 +17,7 @@ import numpy.typing as npt
 from portico_servers.code.index.extraction import BODY
 from portico_servers.code.ranking import tokens
 from portico_servers.code.ranking.segment import Floats, Ints, Segment
-from portico_servers.common.embed import Embedder
+from portico_servers.common.embeddings import Embedder
 
 if TYPE_CHECKING:
     from portico_servers.code.ranking.ranked_index import Vocabulary

@@ -11,7 +11,7 @@ import numpy as np
 
 from portico_servers.code.index.extraction import MAX_BYTES, as_utf8
 from portico_servers.code.syntax.symbols import Symbol
-from portico_servers.common.jail import Jail, NotFound, Place
+from portico_servers.common.path_jail import Jail, JailedPath, NotFound
 
 SNIPPET_LINES = 12
 _LINE_CHARS = 240
@@ -57,7 +57,7 @@ def read_text(jail: Jail, path: str) -> Text:
 
 def read_listed(jail: Jail, root: Path, path: str) -> Text:
     """The text of a file that the index knows, by its path relative to `root`. Raises `NotFound`."""
-    return _as_text(jail.read_place(Place(root, PurePosixPath(path)), MAX_BYTES + 1), path)
+    return _as_text(jail.read_jailed(JailedPath(root, PurePosixPath(path)), MAX_BYTES + 1), path)
 
 
 def _as_text(data: bytes, path: str) -> Text:

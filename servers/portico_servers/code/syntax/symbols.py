@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tree_sitter import Node, Parser, QueryCursor, Tree
 
 from portico_servers.code.syntax.languages import BY_NAME, grammar
-from portico_servers.common.text import one_line
+from portico_servers.common.text_budget import one_line
 
 CONTAINERS = frozenset({"class", "interface", "struct", "enum", "trait", "impl", "module"})
 _SIGNATURE_CHARS = 160

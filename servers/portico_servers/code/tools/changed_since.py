@@ -11,7 +11,7 @@ from portico_servers.code.syntax.snippets import enclosing
 from portico_servers.code.tools.filters import Filter
 from portico_servers.code.tools.results import Hit, Hits
 from portico_servers.code.workspace import PAGE, Workspace, hit
-from portico_servers.common import cursor as cursors
+from portico_servers.common import cursors
 
 _DIFF_LINES = 40
 _DIFF_CHARS = 3_000

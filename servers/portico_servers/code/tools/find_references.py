@@ -27,8 +27,8 @@ from portico_servers.code.syntax.snippets import read_listed
 from portico_servers.code.tools.filters import Filter
 from portico_servers.code.tools.results import Hits
 from portico_servers.code.workspace import PAGE, Workspace, hit
-from portico_servers.common import cursor as cursors
-from portico_servers.common.jail import NotFound
+from portico_servers.common import cursors
+from portico_servers.common.path_jail import NotFound
 
 MAX_USES = 1_000
 SECONDS = 1.5  # for a page, at most

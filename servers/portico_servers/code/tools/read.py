@@ -12,8 +12,8 @@ from portico_servers.code.syntax.snippets import Text, read_text
 from portico_servers.code.syntax.symbols import Symbol, definitions
 from portico_servers.code.tools.results import Outline, OutlineItem, Passage
 from portico_servers.code.workspace import MAX_RESULTS, Workspace
-from portico_servers.common.jail import NotFound, Place
-from portico_servers.common.text import one_line
+from portico_servers.common.path_jail import JailedPath, NotFound
+from portico_servers.common.text_budget import one_line
 
 READ_LINES = 200
 _READ_CHARS = 12_000
@@ -82,7 +82,7 @@ def read(workspace: Workspace, path: str, start: int = 0, end: int = 0, symbol: 
     )
 
 
-def _text(workspace: Workspace, place: Place, given: str) -> Text:
+def _text(workspace: Workspace, place: JailedPath, given: str) -> Text:
     try:
         return read_text(workspace.jail, str(place.path))
     except NotFound:
@@ -101,7 +101,7 @@ def _fitting(lines: Sequence[str]) -> list[str]:
     return taken
 
 
-def _listing(workspace: Workspace, place: Place) -> Outline:
+def _listing(workspace: Workspace, place: JailedPath) -> Outline:
     name = workspace.jail.name_of(place.root)
     prefix = f"{place.relative.as_posix()}/" if place.relative.parts else ""
     inside = sorted(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from portico_servers.common.text import dedent, one_line, within
+from portico_servers.common.text_budget import dedent, one_line, within
 
 TEXT_BUDGET = 1_200
 _SNIPPET_LINES = 8

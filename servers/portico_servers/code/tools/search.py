@@ -14,7 +14,7 @@ from portico_servers.code.syntax.snippets import enclosing
 from portico_servers.code.tools.filters import Filter
 from portico_servers.code.tools.results import Hit, Hits
 from portico_servers.code.workspace import MAX_RESULTS, PAGE, Workspace, hit
-from portico_servers.common import cursor as cursors
+from portico_servers.common import cursors
 
 _PER_FILE = 3  # of one file on a page of ranked hits
 _MAX_QUERY = 2_000

@@ -8,6 +8,7 @@ from typing import Any
 
 from mcp_types import Tool, ToolAnnotations
 
+from portico_servers.common.tools import READ_ONLY
 from portico_servers.db.database import Call, Databases, View
 from portico_servers.db.statements.limits import Limits
 from portico_servers.db.tools import tools as answers
@@ -16,7 +17,6 @@ from portico_servers.db.tools.tools import Answer, Arguments
 JSON = dict[str, Any]
 Run = Callable[[Databases, Arguments, Limits, Call], Answer]
 
-READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 _NOTE: JSON = {"anyOf": [{"type": "string"}, {"type": "null"}]}  # several APIs take no list of types
 _SCALAR: JSON = {"anyOf": [{"type": kind} for kind in ("string", "number", "boolean", "null")]}
 PARAMETERS: JSON = {"type": "array", "items": _SCALAR}

@@ -16,9 +16,10 @@ import anyio
 import anyio.to_thread
 from mcp.server.mcpserver import AcceptedElicitation, Elicit, ElicitationResult, MCPServer, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp_types import CallToolResult, TextContent, Tool, ToolAnnotations
+from mcp_types import CallToolResult, Tool, ToolAnnotations
 from pydantic import BaseModel, Field
 
+from portico_servers.common.tools import tool_error, tool_result
 from portico_servers.db.errors import ConfigError, DbError
 from portico_servers.db.sources import Source
 from portico_servers.db.statements.limits import Limits
@@ -76,16 +77,16 @@ def add_write(server: MCPServer[None], pools: Mapping[str, Pool], limits: Limits
     ) -> CallToolResult:
         name = chosen(connection)
         if not (isinstance(consent, AcceptedElicitation) and consent.data.run):
-            return CallToolResult(content=[TextContent(type="text", text="not run: the user did not agree")], is_error=True)
+            return tool_error("not run: the user did not agree")
         work = functools.partial(pools[name].run, sql, params or [], limits)
         try:
             found = await anyio.to_thread.run_sync(work)
         except DbError as exc:
-            return CallToolResult(content=[TextContent(type="text", text=str(exc))], is_error=True)
+            return tool_error(str(exc))
         changed = found["rows"][0][0]
         text = f"{changed} rows changed"
         structured = {"connection": name, "changed_rows": changed, "sql": sql}
-        return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=structured)
+        return tool_result(text, structured)
 
     # Given as an object, since the SDK evaluates annotations in the module, where `ask` is not.
     write.__annotations__["consent"] = Annotated[ElicitationResult[Consent], Resolve(ask)]

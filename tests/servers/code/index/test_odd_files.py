@@ -16,7 +16,7 @@ from portico_servers.code.tools.find_references import find_references
 from portico_servers.code.tools.read import outline, read
 from portico_servers.code.tools.search import find_symbol, search, search_regex
 from portico_servers.code.workspace import Workspace
-from portico_servers.common.jail import NotFound
+from portico_servers.common.path_jail import NotFound
 
 SOURCE = "def odd_name(a):\n    return a\n    # end\n"
 

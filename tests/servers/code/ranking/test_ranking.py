@@ -12,7 +12,7 @@ from portico_servers.code.index.extraction import extract
 from portico_servers.code.index.store import Store
 from portico_servers.code.ranking.path_prior import prior
 from portico_servers.code.ranking.ranked_index import RankedIndex, Scored, Weights
-from portico_servers.common import embed
+from portico_servers.common.embeddings import shared_embedder
 
 OFF = Weights(0, 0, 0, 0, 0, 0, 0, 0)
 FILES = {
@@ -70,7 +70,7 @@ def test_each_part_changes_scores_when_on_and_nothing_when_off(tmp_path: Path, p
     ranked, store = build(
         tmp_path, {**FILES, "pool_notes.md": "# Pool\n\nrelease block pool\n", "big.py": FILES["pool.py"] * 30}, OFF
     )
-    ranked.embed(embed.shared())
+    ranked.embed(shared_embedder())
     plain = [(hit.file_id, hit.start, hit.score) for hit in ranked.search("release pool block")]
     ranked.weights = replace(OFF, **{part: 0.5})
     assert [(hit.file_id, hit.start, hit.score) for hit in ranked.search("release pool block")] != plain
@@ -112,7 +112,7 @@ def test_meaning_lifts_a_piece_that_says_it_in_other_words(tmp_path: Path) -> No
         "b.py": "def paint_circle():\n    canvas.draw(circle)\n    return thing\n",
     }
     ranked, store = build(tmp_path, files, replace(OFF, semantic=1.0))
-    ranked.embed(embed.shared())
+    ranked.embed(shared_embedder())
     hits = ranked.search("delete a file thing")
     assert paths(ranked, hits)[0] == "a.py"
     assert hits[0].score > hits[1].score * 1.05

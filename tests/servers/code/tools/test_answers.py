@@ -15,8 +15,8 @@ from portico_servers.code.tools.read import outline, read
 from portico_servers.code.tools.results import Hits, hits_text
 from portico_servers.code.tools.search import find_symbol, search
 from portico_servers.code.workspace import Workspace
-from portico_servers.common.cursor import BadCursor
-from portico_servers.common.jail import NotFound
+from portico_servers.common.cursors import BadCursor
+from portico_servers.common.path_jail import NotFound
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from tests.servers.docs.loopback import Site
 
+from portico_servers.docs.config import DocsConfig
 from portico_servers.docs.errors import SourceError
-from portico_servers.docs.ingest.crawl import Outcome, refresh
+from portico_servers.docs.index.web_refresh import RefreshOutcome, refresh
 from portico_servers.docs.ingest.web import Fetcher
 from portico_servers.docs.ingest.web_paths import page_path, page_url
 from portico_servers.docs.service import Service
@@ -32,20 +33,20 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    with closing(Service([], tmp_path / "cache", watch=False)) as service:
+    with closing(Service(DocsConfig((), tmp_path / "cache", watch=False))) as service:
         yield service
 
 
-def _refresh(service: Service, site: Site, source: str = "/llms.txt") -> Outcome:
-    shelf = service.store.add_shelf("parcels", "latest", "url", f"{site.url}{source}")
+def _refresh(service: Service, site: Site, source: str = "/llms.txt") -> RefreshOutcome:
+    library_version = service.store.add_library_version("parcels", "latest", "url", f"{site.url}{source}")
     with Fetcher(trusted_for_tests=[site.host]) as fetcher:
-        return refresh(service.store, shelf, fetcher)
+        return refresh(service.store, library_version, fetcher)
 
 
 def test_the_pages_of_an_llms_txt_become_a_library(service: Service, site: Site) -> None:
     outcome = _refresh(service, site)
     assert (outcome.read, outcome.elsewhere, list(outcome.skipped)) == (3, 1, [f"{site.url}/gone.md"])
-    service.indexer.update(service.library.shelves())
+    service.indexer.update(service.library.library_versions())
     hit = service.library.search("brown tape").hits[0]
     assert (hit.path, hit.anchor) == ("guide.md", "tape")
     assert service.library.read(hit.citation).source == f"{site.url}/guide.md#tape"
@@ -69,7 +70,7 @@ def test_what_the_site_no_longer_has_is_dropped(service: Service, site: Site) ->
     site.pages["/llms.txt"] = (200, "text/plain", "# Parcels\n\n- [FAQ](faq/)\n")
     del site.pages["/guide.md"]
     assert _refresh(service, site).gone == 1
-    assert [row[0] for row in service.store.page_list(service.store.shelves()[0].id)] == ["faq/index", "llms.txt"]
+    assert [row[0] for row in service.store.page_list(service.store.library_versions()[0].id)] == ["faq/index", "llms.txt"]
 
 
 def test_a_sitemap_index_is_followed(service: Service, site: Site) -> None:
@@ -91,7 +92,7 @@ def test_a_source_that_can_not_be_had_changes_nothing(service: Service, site: Si
     site.pages["/llms.txt"] = (500, "text/plain", "")
     with pytest.raises(SourceError, match="500"):
         _refresh(service, site)
-    assert len(service.store.page_list(service.store.shelves()[0].id)) == 3
+    assert len(service.store.page_list(service.store.library_versions()[0].id)) == 3
 
 
 def test_pages_that_may_not_be_had_are_left_out_with_the_reason_and_the_others_are_read(service: Service, site: Site) -> None:
@@ -110,23 +111,23 @@ def test_pages_that_may_not_be_had_are_left_out_with_the_reason_and_the_others_a
     assert "robots.txt does not allow it" in reasons["/private/x.md"]
     assert "10.1.2.3, which is not a public address" in reasons["/inside"]
     assert f"{site.url}/app: no text in it" in reasons["/app"]
-    assert service.store.shelves()[0].note == "3 pages could not be read"
-    assert [row[0] for row in service.store.page_list(service.store.shelves()[0].id)] == ["guide.md", "llms.txt"]
+    assert service.store.library_versions()[0].note == "3 pages could not be read"
+    assert [row[0] for row in service.store.page_list(service.store.library_versions()[0].id)] == ["guide.md", "llms.txt"]
 
 
 def test_a_list_that_has_moved_to_another_host_says_where_to(service: Service, site: Site) -> None:
     site.redirects["/llms.txt"] = f"http://localhost:{site.port}/moved/llms.txt"
     site.pages["/moved/llms.txt"] = (200, "text/plain", "# P\n\n- [G](/guide.md)\n")
-    shelf = service.store.add_shelf("parcels", "latest", "url", f"{site.url}/llms.txt")
+    library_version = service.store.add_library_version("parcels", "latest", "url", f"{site.url}/llms.txt")
     trusted = [site.host, f"localhost:{site.port}"]
     with Fetcher(trusted_for_tests=trusted) as fetcher, pytest.raises(SourceError, match=r"has moved to http://localhost:"):
-        refresh(service.store, shelf, fetcher)
+        refresh(service.store, library_version, fetcher)
 
 
 def test_a_page_of_another_charset_is_read_and_an_image_is_not(service: Service, site: Site) -> None:
     assert _refresh(service, site, "/faq/").read == 1
     site.pages["/x.png"] = (200, "image/png", "x")
-    service.store.remove_shelf(service.store.shelves()[0].id)
+    service.store.remove_library_version(service.store.library_versions()[0].id)
     with pytest.raises(SourceError, match="image/png"):
         _refresh(service, site, "/x.png")
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 from portico_servers.docs.errors import FetchRefused, ReadError, SourceError
-from portico_servers.docs.index.models import Shelf
-from portico_servers.docs.index.store import Store
+from portico_servers.docs.index.models import LibraryVersion
+from portico_servers.docs.index.store import DocsIndex
 from portico_servers.docs.ingest.chunks import cut
 from portico_servers.docs.ingest.readers import KINDS, read_page
 from portico_servers.docs.ingest.readers.man import unpack
@@ -31,7 +31,7 @@ _TYPES |= {"text/x-rst": "rst", "text/prs.fallenstein.rst": "rst", "application/
 
 
 @dataclass(slots=True)
-class Outcome:
+class RefreshOutcome:
     """What a crawl came to. `skipped` holds addresses with the reason why they weren't read."""
 
     read: int = 0
@@ -42,15 +42,21 @@ class Outcome:
 
 
 def refresh(
-    store: Store, shelf: Shelf, fetcher: Fetcher, progress: Callable[[int, int], None] = lambda done, total: None
-) -> Outcome:
-    """Bring a shelf of kind `url` up to date. Raises SourceError if its source can't be had at all: nothing is changed then."""
-    outcome = Outcome()
+    store: DocsIndex,
+    library_version: LibraryVersion,
+    fetcher: Fetcher,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> RefreshOutcome:
+    """Bring a library of kind `url` up to date.
+
+    Raises SourceError if its source can't be had at all: nothing is changed then.
+    """
+    outcome = RefreshOutcome()
     try:
-        addresses = page_addresses(shelf.source, fetcher, outcome)
+        addresses = page_addresses(library_version.source, fetcher, outcome)
     except (FetchRefused, ReadError) as error:
         raise SourceError(str(error)) from None
-    known = store.stamps(shelf.id)
+    known = store.stamps(library_version.id)
     kept: set[str] = set()
     for number, address in enumerate(addresses):
         progress(number, len(addresses))
@@ -60,20 +66,20 @@ def refresh(
         kept.add(path)
         page_id, stamp = known.get(path, (0, ""))
         try:
-            _refresh_page(store, shelf, fetcher, address, path, page_id, stamp, outcome)
+            _refresh_page(store, library_version, fetcher, address, path, page_id, stamp, outcome)
         except (FetchRefused, ReadError) as error:
             outcome.skipped[address] = str(error)
     progress(len(addresses), len(addresses))
     if not known and len(outcome.skipped) == len(kept):
-        raise SourceError(next(iter(outcome.skipped.values()), f"{shelf.source}: it names no pages of its own host"))
+        raise SourceError(next(iter(outcome.skipped.values()), f"{library_version.source}: it names no pages of its own host"))
     gone = [page_id for path, (page_id, _) in known.items() if path not in kept]
     store.drop_pages(gone)
     outcome.gone += len(gone)
-    store.mark_shelf(shelf.id, complete=not outcome.skipped, note=_note(outcome))
+    store.mark_library_version(library_version.id, complete=not outcome.skipped, note=_note(outcome))
     return outcome
 
 
-def page_addresses(source: str, fetcher: Fetcher, outcome: Outcome) -> list[str]:
+def page_addresses(source: str, fetcher: Fetcher, outcome: RefreshOutcome) -> list[str]:
     """The pages that `source` stands for: those an llms.txt links to, those of a sitemap, or the page itself."""
     name = urlsplit(source).path.rpartition("/")[2].lower()
     if name == "llms.txt":
@@ -87,7 +93,14 @@ def page_addresses(source: str, fetcher: Fetcher, outcome: Outcome) -> list[str]
 
 
 def _refresh_page(
-    store: Store, shelf: Shelf, fetcher: Fetcher, address: str, path: str, page_id: int, stamp: str, outcome: Outcome
+    store: DocsIndex,
+    library_version: LibraryVersion,
+    fetcher: Fetcher,
+    address: str,
+    path: str,
+    page_id: int,
+    stamp: str,
+    outcome: RefreshOutcome,
 ) -> None:
     before = json.loads(stamp) if stamp.startswith("{") else {}
     fetched = fetcher.get(address, etag=before.get("etag", ""), modified=before.get("modified", ""))
@@ -108,7 +121,7 @@ def _refresh_page(
         outcome.unchanged += 1
         return
     page = read_page(address, _as_utf8(fetched), _kind(fetched, path))
-    store.put_pages(shelf.id, [(path, after, page, cut(page))])
+    store.put_pages(library_version.id, [(path, after, page, cut(page))])
     outcome.read += 1
 
 
@@ -136,7 +149,7 @@ def _sitemap(source: str, fetcher: Fetcher) -> list[str]:
     return pages
 
 
-def _own(source: str, addresses: list[str], outcome: Outcome) -> list[str]:
+def _own(source: str, addresses: list[str], outcome: RefreshOutcome) -> list[str]:
     """Those on the source's own host, each once, without fragments."""
     host = urlsplit(source).netloc
     kept: dict[str, None] = {}
@@ -176,7 +189,7 @@ def _as_utf8(fetched: Fetched) -> bytes:
         return fetched.body
 
 
-def _note(outcome: Outcome) -> str:
+def _note(outcome: RefreshOutcome) -> str:
     parts = []
     if outcome.skipped:
         parts.append(f"{len(outcome.skipped)} pages could not be read")

@@ -32,7 +32,7 @@ class NotFound(LookupError):
         self.given = given
 
 
-class Place(NamedTuple):
+class JailedPath(NamedTuple):
     """A file or directory beneath a root: `root / relative`, both free of symbolic links at the time of the check."""
 
     root: Path
@@ -72,7 +72,7 @@ class Jail:
         have become a link by the time it's opened."""
         return self.locate(path).path
 
-    def locate(self, path: str) -> Place:
+    def locate(self, path: str) -> JailedPath:
         """As `resolve`, but says which root it is in. An inside link to an inside file gives that file."""
         for root, relative in self._candidates(path):
             place = self._inside(root, relative)
@@ -99,7 +99,7 @@ class Jail:
             except OSError:
                 raise NotFound(path) from None
 
-    def read_place(self, place: Place, limit: int | None = None) -> bytes:
+    def read_jailed(self, place: JailedPath, limit: int | None = None) -> bytes:
         """As `read_bytes`, of a file whose place is known, from a listing of the root say: no link is followed on the way,
         not even an inside one. Several times faster. Raises `NotFound`."""
         descriptor = _open_beneath(place)
@@ -142,7 +142,7 @@ class Jail:
             found.append((self.names[head], rest))
         return found
 
-    def _inside(self, root: Path, relative: str) -> Place | None:
+    def _inside(self, root: Path, relative: str) -> JailedPath | None:
         try:
             real = os.path.realpath(root / relative, strict=True)
         except (OSError, ValueError):  # missing, a loop of links, a name too long, a directory that may not be searched
@@ -150,12 +150,12 @@ class Jail:
         # The root that was asked for first: an inside link may lead to another root.
         for home in (root, *self.roots):
             if real == str(home):
-                return Place(home, PurePosixPath())
+                return JailedPath(home, PurePosixPath())
             prefix = f"{str(home).rstrip('/')}/"
             if real.startswith(prefix):
                 relative_to_home = PurePosixPath(real[len(prefix) :])
                 if self._hidden.isdisjoint(part.casefold() for part in relative_to_home.parts):
-                    return Place(home, relative_to_home)
+                    return JailedPath(home, relative_to_home)
         return None
 
 
@@ -163,7 +163,7 @@ def _climbs(path: str) -> bool:
     return ".." in path.split("/")
 
 
-def _open_beneath(place: Place) -> int | None:
+def _open_beneath(place: JailedPath) -> int | None:
     """Open component by component, never through a link: the path was free of links when it was checked, so a link
     here was put there since."""
     parts = place.relative.parts

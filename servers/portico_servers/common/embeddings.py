@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 DIMENSIONS = 256
-Vectors = npt.NDArray[np.float32]
+Embeddings = npt.NDArray[np.float32]
 
 
 class Embedder:
@@ -45,7 +45,7 @@ class Embedder:
         thread.start()
         return thread
 
-    def embed(self, texts: Sequence[str], *, batch: int = 64) -> Vectors:
+    def embed(self, texts: Sequence[str], *, batch: int = 64) -> Embeddings:
         """Unit vectors, float32 [len(texts), 256]; a text without a known word gives zeros. `batch` texts are tokenized
         at a time.
 
@@ -91,6 +91,6 @@ class Embedder:
 _shared = Embedder()
 
 
-def shared() -> Embedder:
+def shared_embedder() -> Embedder:
     """The process's one embedder: the weights are held once, whoever asks."""
     return _shared

@@ -12,7 +12,7 @@ from mcp.server.subscriptions import ResourcesListChanged, SubscriptionBus, Tool
 _MAX_SESSIONS = 256
 
 
-class Notifier:
+class ListChangedNotifier:
     """Sends list_changed to `subscriptions/listen` streams (2026-07-28) and to sessions that shook hands (2025-11-25)."""
 
     def __init__(self, bus: SubscriptionBus) -> None:

@@ -7,7 +7,7 @@ import socket
 import numpy as np
 import pytest
 
-from portico_servers.common.embed import DIMENSIONS, Embedder
+from portico_servers.common.embeddings import DIMENSIONS, Embedder
 
 
 def test_it_loads_without_a_network_and_gives_unit_vectors(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from portico_servers.common.jail import Jail, NotFound
+from portico_servers.common.path_jail import Jail, NotFound
 
 SECRET = b"SECRET outside the root"
 
