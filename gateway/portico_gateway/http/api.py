@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.service import GenerationService
+from portico_gateway.http.wire import Json
 
-ErrorBody: TypeAlias = Callable[[ApiError], dict[str, Any]]
+ErrorBody: TypeAlias = Callable[[ApiError], Json]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import BaseModel
 
 from portico_gateway.http.anthropic.endpoint import MESSAGES_API
@@ -13,6 +11,7 @@ from portico_gateway.http.openai_chat.endpoint import CHAT_COMPLETIONS_API
 from portico_gateway.http.openai_responses.endpoint import RESPONSES_API
 from portico_gateway.http.openai_shared.errors import openai_error_body
 from portico_gateway.http.openai_shared.models import MODELS_API
+from portico_gateway.http.wire import Json
 
 APIS: tuple[Api, ...] = (
     CHAT_COMPLETIONS_API,
@@ -27,7 +26,7 @@ def api_of(path: str) -> Api | None:
     return next((api for api in APIS if api.owns(path)), None)
 
 
-def error_body(error: ApiError, path: str) -> dict[str, Any]:
+def error_body(error: ApiError, path: str) -> Json:
     """The error in the shape of the API that `path` belongs to; OpenAI's where it belongs to none."""
     api = api_of(path)
     return openai_error_body(error) if api is None else api.error_body(error)

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from portico_engine import SAMPLING_RANGES
 
+Json: TypeAlias = dict[str, Any]  # an object as it is sent
 MAX_STOPS = 16
 Stops = TypeVar("Stops", bound="str | list[str]")
 

@@ -23,14 +23,14 @@ from portico_gateway.http.generation.service import GenerationService
 from portico_gateway.http.generation.stream import PieceStream, collect, start_stream
 from portico_gateway.http.sse import event, event_stream
 
-PATH = "/v1/messages"
-COUNT_PATH = f"{PATH}/count_tokens"
+_PATH = "/v1/messages"
+_COUNT_PATH = f"{_PATH}/count_tokens"
 
 
 def _router(service: GenerationService) -> APIRouter:
     router = APIRouter()
 
-    @router.post(PATH, response_model=None)
+    @router.post(_PATH, response_model=None)
     async def messages(body: MessagesRequest, request: Request) -> Response:
         async def make(prepared: PreparedRequest) -> Response:
             if not body.stream:
@@ -39,7 +39,7 @@ def _router(service: GenerationService) -> APIRouter:
 
         return await service.respond(body.to_generation(), request, make)
 
-    @router.post(COUNT_PATH, response_model=None)
+    @router.post(_COUNT_PATH, response_model=None)
     async def count_tokens(body: CountTokensRequest, request: Request) -> Response:
         async def make(prepared: PreparedRequest) -> Response:
             return JSONResponse({"input_tokens": len(prepared.request.prompt)})
@@ -71,9 +71,9 @@ def _event(data: dict[str, Any]) -> str:
 
 
 MESSAGES_API = Api(
-    PATH,
+    _PATH,
     _router,
     anthropic_error_body,
-    bodies={PATH: MessagesRequest, COUNT_PATH: CountTokensRequest},
+    bodies={_PATH: MessagesRequest, _COUNT_PATH: CountTokensRequest},
     key_header=b"x-api-key",
 )

@@ -18,13 +18,13 @@ from portico_gateway.http.openai_chat.objects import CompletionChunks, completio
 from portico_gateway.http.openai_shared.errors import openai_error_body
 from portico_gateway.http.sse import DONE, event, event_stream
 
-PATH = "/v1/chat/completions"
+_PATH = "/v1/chat/completions"
 
 
 def _router(service: GenerationService) -> APIRouter:
     router = APIRouter()
 
-    @router.post(PATH, response_model=None)
+    @router.post(_PATH, response_model=None)
     async def chat_completions(body: ChatCompletionRequest, request: Request) -> Response:
         async def make(prepared: PreparedRequest) -> Response:
             if not body.stream:
@@ -53,4 +53,4 @@ async def _events(chunks: CompletionChunks, pieces: PieceStream, *, usage: bool)
     yield DONE
 
 
-CHAT_COMPLETIONS_API = Api(PATH, _router, openai_error_body, bodies={PATH: ChatCompletionRequest})
+CHAT_COMPLETIONS_API = Api(_PATH, _router, openai_error_body, bodies={_PATH: ChatCompletionRequest})

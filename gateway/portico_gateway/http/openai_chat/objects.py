@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from portico_engine import Usage
 from portico_gateway.http.generation.answer import ArgumentsPiece, CallPiece, GeneratedAnswer, Piece, TextPiece, ThoughtPiece
 from portico_gateway.http.openai_shared.objects import logprob_object, openai_call_id
-
-Json = dict[str, Any]
+from portico_gateway.http.wire import Json
 
 
 def completion_object(answer: GeneratedAnswer) -> Json:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from itertools import count
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
@@ -28,9 +27,9 @@ from portico_gateway.http.openai_responses.objects import (
 from portico_gateway.http.openai_responses.response_store import ResponseStore
 from portico_gateway.http.openai_shared.errors import openai_error_body
 from portico_gateway.http.sse import event, event_stream
+from portico_gateway.http.wire import Json
 
-Json = dict[str, Any]
-PATH = "/v1/responses"
+_PATH = "/v1/responses"
 
 
 class ResponsesEndpoint:
@@ -98,19 +97,19 @@ def _router(service: GenerationService) -> APIRouter:
     endpoint = ResponsesEndpoint(service)
     router = APIRouter()
 
-    @router.post(PATH, response_model=None)
+    @router.post(_PATH, response_model=None)
     async def responses(body: ResponsesRequest, request: Request) -> Response:
         return await endpoint.create(body, request)
 
-    @router.get(f"{PATH}/{{name}}")
+    @router.get(f"{_PATH}/{{name}}")
     async def one_response(name: str) -> Json:
         return endpoint.read(name)
 
-    @router.delete(f"{PATH}/{{name}}")
+    @router.delete(f"{_PATH}/{{name}}")
     async def delete_response(name: str) -> Json:
         return endpoint.delete(name)
 
     return router
 
 
-RESPONSES_API = Api(PATH, _router, openai_error_body, bodies={PATH: ResponsesRequest})
+RESPONSES_API = Api(_PATH, _router, openai_error_body, bodies={_PATH: ResponsesRequest})

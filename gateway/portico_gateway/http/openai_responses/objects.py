@@ -15,8 +15,7 @@ from portico_gateway.http.generation.answer import ArgumentsPiece, CallPiece, Ge
 from portico_gateway.http.generation.request import ToolCall, Turn
 from portico_gateway.http.openai_responses.body import ResponsesRequest, add_call
 from portico_gateway.http.openai_shared.objects import logprob_object, openai_call_id
-
-Json = dict[str, Any]
+from portico_gateway.http.wire import Json
 
 
 def response_object(body: ResponsesRequest, answer: GeneratedAnswer, status: str) -> Json:

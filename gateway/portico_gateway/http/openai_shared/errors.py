@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from portico_gateway.http.errors import ApiError
+from portico_gateway.http.wire import Json
 
 
-def openai_error_body(error: ApiError) -> dict[str, Any]:
+def openai_error_body(error: ApiError) -> Json:
     return {"error": {"message": str(error), "type": error.kind, "param": error.param, "code": error.code}}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 
 from portico_gateway.http.api import Api
 from portico_gateway.http.generation.service import GenerationService
 from portico_gateway.http.openai_shared.errors import openai_error_body
+from portico_gateway.http.wire import Json
 from portico_gateway.model.host import ModelHost
 
 
@@ -16,19 +15,19 @@ def _router(service: GenerationService) -> APIRouter:
     router = APIRouter()
 
     @router.get("/v1/models")
-    async def models() -> dict[str, Any]:
+    async def models() -> Json:
         return {"object": "list", "data": [model_object(service.model)] if service.model else []}
 
     @router.get("/v1/models/{name:path}")
-    async def one_model(name: str) -> dict[str, Any]:
+    async def one_model(name: str) -> Json:
         return model_object(service.named(name))
 
     return router
 
 
-def model_object(model: ModelHost) -> dict[str, Any]:
+def model_object(model: ModelHost) -> Json:
     """OpenAI's model object, with what is known of the model once it is loaded."""
-    about: dict[str, Any] = {"id": model.name, "object": "model", "created": model.created, "owned_by": "portico"}
+    about: Json = {"id": model.name, "object": "model", "created": model.created, "owned_by": "portico"}
     if model.loaded is not None:
         info = model.loaded.info
         about["context_length"] = info.context_length

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from portico_gateway.http.generation.answer import TokenLogprob
+from portico_gateway.http.wire import Json
 
 
-def logprob_object(entry: TokenLogprob) -> dict[str, Any]:
+def logprob_object(entry: TokenLogprob) -> Json:
     """A token's log-probability and its alternatives'."""
     return {**_token(entry.token, entry.logprob), "top_logprobs": [_token(*each) for each in entry.top]}
 
 
-def _token(token: bytes, logprob: float) -> dict[str, Any]:
+def _token(token: bytes, logprob: float) -> Json:
     return {"token": token.decode("utf-8", "replace"), "logprob": logprob, "bytes": list(token)}
 
 
