@@ -1,4 +1,4 @@
-"""The batched sampler beside its oracle, `sampling.pick`, on the CPU."""
+"""The batched sampler beside its oracle, `sampling.sample`, on the CPU."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from portico_engine import SamplingParams
-from portico_engine.executors.torch.sampling import Ask, pick_batch
-from portico_engine.sampling import Draw, Pick, pick, unpack_mask
+from portico_engine.executors.torch.sampler import SampleRequest, sample_batch
+from portico_engine.sampling import SampledToken, SamplingState, sample, unpack_mask
 
 VOCAB = 1000
 PARAMS = {
@@ -33,31 +33,32 @@ def some_mask(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(-(2**31), 2**31, -(-VOCAB // 32)).astype(np.int32)
 
 
-def both(values: np.ndarray, asks: list[Ask]) -> tuple[list[Pick | None], list[Pick | None]]:
+def both(values: np.ndarray, requests: list[SampleRequest]) -> tuple[list[SampledToken | None], list[SampledToken | None]]:
     expected = []
-    for row, ask in zip(values.copy(), asks, strict=True):
-        if ask.bias is not None:
-            row[ask.bias[0]] += ask.bias[1]
-        expected.append(pick(row, ask.draw, None if ask.mask is None else unpack_mask(ask.mask, VOCAB)))
-    return pick_batch(torch.from_numpy(values.copy()), asks), expected
+    for row, request in zip(values.copy(), requests, strict=True):
+        if request.bias is not None:
+            row[request.bias[0]] += request.bias[1]
+        expected.append(sample(row, request.state, None if request.mask is None else unpack_mask(request.mask, VOCAB)))
+    return sample_batch(torch.from_numpy(values.copy()), requests), expected
 
 
 @pytest.mark.parametrize("name", PARAMS)
 @pytest.mark.parametrize("masked", [False, True])
-def test_the_same_tokens_are_picked(name: str, masked: bool) -> None:
-    draws = [Draw(PARAMS[name], 17 + i, i, counts={i: 2, 5: 1}, seen={i, 5, 900}) for i in range(64)]
-    got, expected = both(logits(64), [Ask(draw, some_mask(i) if masked else None) for i, draw in enumerate(draws)])
+def test_the_same_tokens_are_sampled(name: str, masked: bool) -> None:
+    states = [SamplingState(PARAMS[name], 17 + i, i, counts={i: 2, 5: 1}, seen={i, 5, 900}) for i in range(64)]
+    got, expected = both(logits(64), [SampleRequest(state, some_mask(i) if masked else None) for i, state in enumerate(states)])
     assert [p and p.token for p in got] == [p and p.token for p in expected]
     for mine, theirs in zip(got, expected, strict=True):
         assert mine is not None
         assert theirs is not None
         assert mine.logprob == pytest.approx(theirs.logprob, abs=1e-4)
-        assert [t for t, _ in mine.top] == [t for t, _ in theirs.top]
+        assert [t for t, _ in mine.top_logprobs] == [t for t, _ in theirs.top_logprobs]
 
 
 def test_rows_of_different_kinds_do_not_touch_each_other() -> None:
-    asks = [Ask(Draw(params, 3, i), some_mask(i) if i % 2 else None) for i, params in enumerate(PARAMS.values())]
-    got, expected = both(logits(len(asks)), asks)
+    states = [SamplingState(params, 3, i) for i, params in enumerate(PARAMS.values())]
+    requests = [SampleRequest(state, some_mask(i) if i % 2 else None) for i, state in enumerate(states)]
+    got, expected = both(logits(len(requests)), requests)
     assert [p and p.token for p in got] == [p and p.token for p in expected]
 
 
@@ -65,7 +66,7 @@ def test_a_bias_counts_before_the_mask() -> None:
     bias = (np.array([3, 77]), np.array([50.0, 1000.0], np.float32))
     mask = np.zeros(-(-VOCAB // 32), np.int32)
     mask[0] = 0b1100
-    got, _ = both(logits(1), [Ask(Draw(PARAMS["greedy"], 0, 0), mask, bias)])
+    got, _ = both(logits(1), [SampleRequest(SamplingState(PARAMS["greedy"], 0, 0), mask, bias)])
     assert got[0] is not None
     assert got[0].token == 3
 
@@ -73,7 +74,7 @@ def test_a_bias_counts_before_the_mask() -> None:
 def test_rows_without_a_choice_or_with_no_numbers_are_none() -> None:
     values = logits(3)
     values[1, 8] = np.nan
-    draw = Draw(PARAMS["all"], 0, 0)
-    asks = [Ask(draw), Ask(draw), Ask(draw, np.zeros(-(-VOCAB // 32), np.int32))]
-    got, expected = both(values, asks)
+    state = SamplingState(PARAMS["all"], 0, 0)
+    requests = [SampleRequest(state), SampleRequest(state), SampleRequest(state, np.zeros(-(-VOCAB // 32), np.int32))]
+    got, expected = both(values, requests)
     assert [p is None for p in got] == [p is None for p in expected] == [False, True, True]

@@ -10,9 +10,9 @@ import torch
 from tests.engine.fakes import Shelf
 
 from portico_engine import Engine, ModelError, Request, SamplingParams
-from portico_engine.executors.torch.cpu import TorchCPUExecutor
+from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.plan import Copy, Load, Row, Save, StepPlan
-from portico_engine.sampling import Draw
+from portico_engine.sampling import SamplingState
 from portico_engine.weights.gguf_file import GGUFFile
 from reference_decoder import ReferenceDecoder
 
@@ -22,7 +22,7 @@ PROMPT = tuple(int(t) for t in np.random.default_rng(1).integers(3, 260, 70))
 
 
 def load(path: Path, **options: bool) -> object:
-    from portico_engine.executors.torch.cuda import TorchCUDAExecutor
+    from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
 
     return TorchCUDAExecutor.load(GGUFFile(path), context_length=128, kv_tokens=512, max_rows=8, **options)
 
@@ -38,7 +38,7 @@ def oracle(tiny_path: Path) -> TorchCPUExecutor:
 
 
 def scored(tokens: tuple[int, ...], start: int, table: tuple[int, ...], slot: int = 0) -> Row:
-    return Row(slot, tokens, start, table, want=tuple(range(len(tokens))), targets=tokens)
+    return Row(slot, tokens, start, table, logits_indices=tuple(range(len(tokens))), targets=tokens)
 
 
 def run(executor, chunks: list[int], table: tuple[int, ...] = (9, 2, 31, 4, 0)) -> np.ndarray:  # type: ignore[no-untyped-def]
@@ -93,20 +93,20 @@ def test_a_copied_tail_continues_like_the_original(executor) -> None:  # type: i
     torch.testing.assert_close(copied, original)
 
 
-def test_a_masked_row_picks_only_what_its_mask_allows_and_one_without_choice_is_bad(executor) -> None:  # type: ignore[no-untyped-def]
-    rows = tuple(Row(i, PROMPT[:3], 0, (3 * i,), (2,), Draw(GREEDY, 0, 0)) for i in range(3))
+def test_a_masked_row_samples_only_what_its_mask_allows_and_one_without_choice_is_bad(executor) -> None:  # type: ignore[no-untyped-def]
+    rows = tuple(Row(i, PROMPT[:3], 0, (3 * i,), (2,), SamplingState(GREEDY, 0, 0)) for i in range(3))
     mask = np.full((3, 9), -1, np.int32)
     mask[1:] = 0
     mask[1, 1] = 0b110
     sampled = executor.submit(StepPlan(rows)).finish(mask)
     assert len(sampled.tokens[0]) == 1
     assert sampled.tokens[1][0] in (33, 34)
-    assert (sampled.tokens[2], sampled.bad) == ((), (2,))
+    assert (sampled.tokens[2], sampled.failed_rows) == ((), (2,))
 
 
 def test_scores_are_the_cpus(executor, oracle: TorchCPUExecutor) -> None:  # type: ignore[no-untyped-def]
-    scores = Row(0, PROMPT, 0, (0, 1, 2, 3, 4), want=(3, 36), targets=(100, 200))
-    draws = Row(1, PROMPT[:5], 0, (7,), (4,), Draw(GREEDY, 0, 0))
+    scores = Row(0, PROMPT, 0, (0, 1, 2, 3, 4), logits_indices=(3, 36), targets=(100, 200))
+    draws = Row(1, PROMPT[:5], 0, (7,), (4,), SamplingState(GREEDY, 0, 0))
     got, expected = (e.submit(StepPlan((scores, draws))).finish() for e in (executor, oracle))
     assert got.logprobs[0] == pytest.approx(expected.logprobs[0], abs=0.2)
     assert len(got.tokens[1]) == 1

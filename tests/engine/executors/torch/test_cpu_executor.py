@@ -7,9 +7,9 @@ import pytest
 from tests.engine.fakes import Shelf
 
 from portico_engine import SamplingParams
-from portico_engine.executors.torch.cpu import TorchCPUExecutor
+from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.plan import Copy, Load, Row, Save, StepPlan
-from portico_engine.sampling import Draw
+from portico_engine.sampling import SamplingState
 from portico_engine.weights.gguf_file import GGUFFile
 
 GREEDY = SamplingParams(temperature=0)
@@ -22,7 +22,7 @@ def executor(tiny_path: Path) -> TorchCPUExecutor:
 
 
 def scored(tokens: tuple[int, ...], start: int, table: tuple[int, ...], slot: int = 0) -> Row:
-    return Row(slot, tokens, start, table, want=tuple(range(len(tokens))), targets=tokens)
+    return Row(slot, tokens, start, table, logits_indices=tuple(range(len(tokens))), targets=tokens)
 
 
 def test_a_row_computes_the_same_alone_and_among_others(executor: TorchCPUExecutor) -> None:
@@ -78,8 +78,10 @@ def test_rows_of_one_step_see_what_others_of_it_write_into_shared_blocks(executo
     np.testing.assert_allclose(executor.submit(StepPlan((first, second))).logits, alone, atol=0.15, rtol=0.02)
 
 
-def test_a_masked_row_picks_only_what_its_mask_allows_and_one_without_choice_is_bad(executor: TorchCPUExecutor) -> None:
-    rows = tuple(Row(i, PROMPT, 0, (3 * i, 3 * i + 1, 3 * i + 2), (len(PROMPT) - 1,), Draw(GREEDY, 0, 0)) for i in range(3))
+def test_a_masked_row_samples_only_what_its_mask_allows_and_one_without_choice_is_bad(executor: TorchCPUExecutor) -> None:
+    rows = tuple(
+        Row(i, PROMPT, 0, (3 * i, 3 * i + 1, 3 * i + 2), (len(PROMPT) - 1,), SamplingState(GREEDY, 0, 0)) for i in range(3)
+    )
     mask = np.full((3, 9), -1, np.int32)
     mask[1] = 0
     mask[1, 1] = 0b110
@@ -88,17 +90,17 @@ def test_a_masked_row_picks_only_what_its_mask_allows_and_one_without_choice_is_
     assert len(sampled.tokens[0]) == 1
     assert sampled.tokens[1][0] in (33, 34)
     assert sampled.tokens[2] == ()
-    assert sampled.bad == (2,)
+    assert sampled.failed_rows == (2,)
 
 
-def test_a_bias_moves_the_pick(executor: TorchCPUExecutor) -> None:
-    row = Row(0, PROMPT, 0, (0, 1, 2), (len(PROMPT) - 1,), Draw(GREEDY, 0, 0))
+def test_a_bias_moves_the_sampled_token(executor: TorchCPUExecutor) -> None:
+    row = Row(0, PROMPT, 0, (0, 1, 2), (len(PROMPT) - 1,), SamplingState(GREEDY, 0, 0))
     bias = {0: (np.array([77]), np.array([1000.0], np.float32))}
     assert executor.submit(StepPlan((row,))).finish(None, bias).tokens[0] == (77,)
 
 
 def test_scores_are_the_log_probabilities_of_the_targets(executor: TorchCPUExecutor) -> None:
-    row = Row(0, PROMPT, 0, (0, 1, 2), want=(3, 36), targets=(100, 200))
+    row = Row(0, PROMPT, 0, (0, 1, 2), logits_indices=(3, 36), targets=(100, 200))
     step = executor.submit(StepPlan((row,)))
     logits = step.logits.astype(np.float64)
     expected = [float(v[t] - np.log(np.exp(v - v.max()).sum()) - v.max()) for v, t in zip(logits, (100, 200), strict=True)]

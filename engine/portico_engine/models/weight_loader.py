@@ -1,14 +1,13 @@
 """A model file's tensors as a decoder's weights in torch.
 
-It owns names, the stacking of matrices that read the same input, the undoing of the converter's rotary permutation, and the
-form that weights have on a CPU. It knows neither KV nor batches; block formats are `blocks`', a GPU's forms `loader_cuda`'s.
+It owns names, the stacking of matrices that read the same input, and the undoing of the converter's rotary permutation. The
+form that weights have on a device is a subclass's. It knows neither KV nor batches.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
-from itertools import zip_longest
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +15,11 @@ import torch
 from torch import Tensor
 
 from portico_engine.errors import ModelError
+from portico_engine.linear.protocol import Linear
 from portico_engine.models.config import DecoderConfig, ExpertsConfig
-from portico_engine.weights.blocks import FORMATS, Affine, eight_bit, is_quantized, nothing, passes, unpack
-from portico_engine.weights.decoder_weights import DecoderWeights, ExpertsWeights, GatedWeights, LayerWeights
-from portico_engine.weights.linear import GROUP, Codes, Linear, Product
+from portico_engine.models.decoder_weights import DecoderWeights, ExpertsWeights, GatedWeights, LayerWeights
+from portico_engine.quantization.block_formats import FORMATS, is_quantized, unpack_blocks
+from portico_engine.quantization.quantized_matrix import QuantizedMatrix, quantize_8bit
 from portico_engine.weights.model_file import ModelFile
 
 Progress = Callable[[str, float], None]
@@ -27,30 +27,30 @@ _AT_ONCE = 1 << 22  # elements converted at a time
 _ALL = slice(None)
 
 
-class Part(NamedTuple):
-    """A matrix of the file among those that are stacked into one product."""
+class StackedMatrix(NamedTuple):
+    """A matrix of the file among those that are stacked into one linear layer."""
 
     name: str
     n_out: int
     order: Tensor | None = None  # of its rows
 
 
-class Reader(ABC):
-    """A file's tensors on a device; what a product becomes there is a subclass's to say."""
+class WeightLoader(ABC):
+    """A file's tensors on a device; what a linear layer becomes there is a subclass's to say."""
 
     def __init__(self, file: ModelFile, config: DecoderConfig, *, codes: bool, device: str) -> None:
-        """`codes` allows products straight from quantized codes."""
+        """`codes` allows linear layers straight from quantized codes."""
         self.file = file
         self.config = config
         self.codes = codes
         self.device = device
 
     @abstractmethod
-    def linear(self, *parts: Part, n_in: int) -> Product:
-        """A product with stacked matrices."""
+    def linear(self, *parts: StackedMatrix, n_in: int) -> Linear:
+        """A layer of stacked matrices."""
 
     @abstractmethod
-    def embedding(self, name: str, n_out: int, n_in: int) -> Product:
+    def embedding(self, name: str, n_out: int, n_in: int) -> Linear:
         """A matrix that only rows are taken of."""
 
     def weights(self, progress: Progress | None = None) -> DecoderWeights:
@@ -65,7 +65,7 @@ class Reader(ABC):
                 progress("weights", i / config.n_layers)
             layers.append(self._layer(i))
         tied = "output.weight" not in self.file.tensors
-        head = self.linear(Part("token_embd" if tied else "output", config.vocab_size), n_in=config.hidden)
+        head = self.linear(StackedMatrix("token_embd" if tied else "output", config.vocab_size), n_in=config.hidden)
         embedding = head if tied else self.embedding("token_embd", config.vocab_size, config.hidden)
         norm = self._vector("output_norm.weight", config.hidden)
         weights = DecoderWeights(embedding, tuple(layers), norm, head, *self._rope_factors())
@@ -73,14 +73,14 @@ class Reader(ABC):
             progress("weights", 1.0)
         return weights
 
-    def stacked(self, parts: Iterable[Part], n_in: int) -> Tensor:
-        """The parts of a product in bf16 [out, in]."""
-        return torch.cat([ordered(self.matrix(f"{name}.weight", n_out, n_in), order) for name, n_out, order in parts])
+    def stacked(self, parts: Iterable[StackedMatrix], n_in: int) -> Tensor:
+        """The parts of a linear layer in bf16 [out, in]."""
+        return torch.cat([permute_rows(self.matrix(f"{name}.weight", n_out, n_in), order) for name, n_out, order in parts])
 
-    def biases(self, parts: Iterable[Part]) -> Tensor | None:
+    def biases(self, parts: Iterable[StackedMatrix]) -> Tensor | None:
         """bf16 [out]; None where no part has one."""
         made = [
-            (ordered(self._vector(f"{name}.bias", n_out), order) if f"{name}.bias" in self.file.tensors else None, n_out)
+            (permute_rows(self._vector(f"{name}.bias", n_out), order) if f"{name}.bias" in self.file.tensors else None, n_out)
             for name, n_out, order in parts
         ]
         if all(bias is None for bias, _ in made):
@@ -97,17 +97,17 @@ class Reader(ABC):
         self.check_finite(name, out)
         return out
 
-    def affine(self, name: str, groups: Iterable[int]) -> Affine:
+    def quantized(self, name: str, group_sizes: Iterable[int]) -> QuantizedMatrix:
         """A quantized matrix as codes with scales; in 8 bits where its format has none or groups of another size."""
         info = self.file.tensors[name]
-        if info.type in FORMATS and FORMATS[info.type].group in groups:
-            return unpack(self._raw(name), info.type)
-        spans = [eight_bit(self._float_rows(name, rows)) for rows in _spans(*info.shape)]
+        if info.type in FORMATS and FORMATS[info.type].group_size in group_sizes:
+            return unpack_blocks(self._raw(name), info.type)
+        spans = [quantize_8bit(self._float_rows(name, rows)) for rows in _spans(*info.shape)]
         return spans[0]._replace(
             codes=torch.cat([span.codes for span in spans]), scale=torch.cat([span.scale for span in spans])
         )
 
-    def all_quantized(self, parts: Iterable[Part]) -> bool:
+    def all_quantized(self, parts: Iterable[StackedMatrix]) -> bool:
         """Have all of them codes?"""
         infos = [self.file.tensors.get(f"{part.name}.weight") for part in parts]
         return all(info is not None and is_quantized(info.type) for info in infos)
@@ -132,12 +132,12 @@ class Reader(ABC):
         return LayerWeights(
             attention_norm=self._vector(f"{at}.attn_norm.weight", config.hidden),
             qkv=self.linear(
-                Part(f"{at}.attn_q", q, self._rotary_order(config.n_heads)),
-                Part(f"{at}.attn_k", kv, self._rotary_order(config.n_kv_heads)),
-                Part(f"{at}.attn_v", kv),
+                StackedMatrix(f"{at}.attn_q", q, self._rotary_order(config.n_heads)),
+                StackedMatrix(f"{at}.attn_k", kv, self._rotary_order(config.n_kv_heads)),
+                StackedMatrix(f"{at}.attn_v", kv),
                 n_in=config.hidden,
             ),
-            out=self.linear(Part(f"{at}.attn_output", config.hidden), n_in=q),
+            out=self.linear(StackedMatrix(f"{at}.attn_output", config.hidden), n_in=q),
             ffn_norm=self._vector(f"{at}.ffn_norm.weight", config.hidden),
             feed_forward=self._experts(at, config.experts) if config.experts else self._gated(at, "", config.feed_forward),
             query_norm=self._head_norm(f"{at}.attn_q_norm.weight") if has_norms else None,
@@ -148,7 +148,8 @@ class Reader(ABC):
         gate, up, down = (f"{at}.ffn_{name}{suffix}" for name in ("gate", "up", "down"))
         hidden = self.config.hidden
         return GatedWeights(
-            self.linear(Part(gate, size), Part(up, size), n_in=hidden), self.linear(Part(down, hidden), n_in=size)
+            gate_up=self.linear(StackedMatrix(gate, size), StackedMatrix(up, size), n_in=hidden),
+            down=self.linear(StackedMatrix(down, hidden), n_in=size),
         )
 
     def _experts(self, at: str, experts: ExpertsConfig) -> ExpertsWeights:
@@ -177,13 +178,13 @@ class Reader(ABC):
         return values
 
     def _head_norm(self, name: str) -> Tensor:
-        return ordered(self._vector(name, self.config.head_dim), self._rotary_order(1))
+        return permute_rows(self._vector(name, self.config.head_dim), self._rotary_order(1))
 
     def _float_rows(self, name: str, rows: slice) -> Tensor:
         """float32 [rows, in]."""
         kind = self.file.tensors[name].type
         if kind in FORMATS:
-            return unpack(self._raw(name, rows), kind).values()
+            return unpack_blocks(self._raw(name, rows), kind).dequantize()
         return torch.from_numpy(np.array(self.file.dequantize(name, rows))).to(self.device)
 
     def _raw(self, name: str, rows: slice = _ALL) -> Tensor:
@@ -201,34 +202,7 @@ class Reader(ABC):
         return (torch.arange(0, n_heads * head, head).unsqueeze(1) + order).reshape(-1)
 
 
-class CPUReader(Reader):
-    """bfloat16, with copies in 4-bit passes where `codes` allows and all parts are quantized."""
-
-    def __init__(self, file: ModelFile, config: DecoderConfig, *, codes: bool) -> None:
-        super().__init__(file, config, codes=codes, device="cpu")
-
-    def linear(self, *parts: Part, n_in: int) -> Product:
-        return Linear(self.stacked(parts, n_in), self.biases(parts), self._passes(parts, n_in))
-
-    def embedding(self, name: str, n_out: int, n_in: int) -> Product:
-        return Linear(self.matrix(f"{name}.weight", n_out, n_in))
-
-    def _passes(self, parts: tuple[Part, ...], n_in: int) -> Iterator[Codes]:
-        if not self.codes or not self.all_quantized(parts) or any(part.n_out % 16 for part in parts):
-            return
-        for together in zip_longest(*(self._passes_of(part) for part in parts)):
-            made = [
-                nothing(part.n_out, n_in, self.device) if one is None else one
-                for one, part in zip(together, parts, strict=True)
-            ]
-            yield Codes(torch.cat([codes for codes, _ in made]), torch.cat([scales for _, scales in made], 1))
-
-    def _passes_of(self, part: Part) -> Iterator[Codes]:
-        for codes, scales in passes(self.affine(f"{part.name}.weight", groups=(GROUP,))):
-            yield Codes(ordered(codes, part.order), scales if part.order is None else scales[:, part.order])
-
-
-def ordered(rows: Tensor, order: Tensor | None) -> Tensor:
+def permute_rows(rows: Tensor, order: Tensor | None) -> Tensor:
     """Rows in this order."""
     return rows if order is None else rows[order]
 

@@ -12,13 +12,14 @@ import torch
 from portico_engine.executors.host_step import HostStep
 from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.protocol import BlockStore, Capabilities
-from portico_engine.executors.torch.attention import PagedKV
-from portico_engine.executors.torch.batch import targets, wanted
+from portico_engine.executors.torch.batch import logits_indices, target_tokens
+from portico_engine.executors.torch.cpu_attention import CPUPagedKV
+from portico_engine.linear.int4 import int4_supported
 from portico_engine.models.config import DecoderConfig, read_config
+from portico_engine.models.cpu_weight_loader import CPUWeightLoader
 from portico_engine.models.decoder import Decoder
+from portico_engine.models.weight_loader import Progress
 from portico_engine.plan import StepPlan, blocks_for
-from portico_engine.weights.linear import int4_supported
-from portico_engine.weights.loader import CPUReader, Progress
 from portico_engine.weights.model_file import ModelFile
 
 
@@ -38,7 +39,7 @@ class TorchCPUExecutor:
         """`vocab_size` is the tokenizer's where the embeddings are padded beyond it."""
         blocks = blocks_for(max(kv_tokens, context_length)) + 1
         self._decoder = decoder
-        self._kv = PagedKV(decoder.config, blocks)
+        self._kv = CPUPagedKV(decoder.config, blocks)
         self._store: BlockStore | None = None
         int4 = "-int4" if decoder.weights.has_codes else ""
         self.caps = Capabilities(
@@ -69,7 +70,7 @@ class TorchCPUExecutor:
         config = config or read_config(file)
         use_int4 = int4_supported() if int4 is None else int4
         with torch.inference_mode():
-            weights = CPUReader(file, config, codes=use_int4).weights(progress)
+            weights = CPUWeightLoader(file, config, codes=use_int4).weights(progress)
             decoder = Decoder(config, weights, context_length)
         return cls(
             decoder,
@@ -93,10 +94,10 @@ class TorchCPUExecutor:
         tokens = [token for row in plan.rows for token in row.tokens]
         positions = [p for row in plan.rows for p in range(row.start, row.start + len(row.tokens))]
         hidden = self._decoder.hidden(torch.tensor(tokens), torch.tensor(positions), self._kv.batch(plan.rows))
-        at = wanted(plan.rows)
+        at = logits_indices(plan.rows)
         if not at:
             return HostStep(plan, np.zeros((0, self.caps.vocab_size), np.float32))
-        logits = self._decoder.logits(hidden[at], targets(plan.rows))
+        logits = self._decoder.logits(hidden[at], target_tokens(plan.rows))
         return HostStep(plan, logits.numpy()[:, : self.caps.vocab_size])
 
     def close(self) -> None:

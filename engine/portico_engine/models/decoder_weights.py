@@ -1,6 +1,6 @@
 """What a decoder multiplies with, layer by layer, on its device.
 
-It owns shapes and types. `loader` reads them from a file, `models.decoder` computes with them.
+It owns shapes and types. `weight_loader` reads them from a file, `decoder` computes with them.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from portico_engine.weights.linear import Product
+from portico_engine.linear.protocol import Linear
 
 
 @dataclass(frozen=True, slots=True)
 class GatedWeights:
     """A gated feed-forward; gate and up are fused along their rows."""
 
-    gate_up: Product
-    down: Product
+    gate_up: Linear
+    down: Linear
 
-    def products(self) -> Iterator[Product]:
+    def linears(self) -> Iterator[Linear]:
         yield from (self.gate_up, self.down)
 
 
@@ -33,9 +33,9 @@ class ExpertsWeights:
     shared: GatedWeights | None = None
     shared_gate: Tensor | None = None
 
-    def products(self) -> Iterator[Product]:
+    def linears(self) -> Iterator[Linear]:
         for expert in (*self.experts, *([self.shared] if self.shared else [])):
-            yield from expert.products()
+            yield from expert.linears()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class LayerWeights:
     """One decoder layer. Norms are float32 [hidden]; qkv is fused along its rows."""
 
     attention_norm: Tensor
-    qkv: Product
-    out: Product
+    qkv: Linear
+    out: Linear
     ffn_norm: Tensor
     feed_forward: GatedWeights | ExpertsWeights
     query_norm: Tensor | None = None  # [head_dim], Qwen3
@@ -55,10 +55,10 @@ class LayerWeights:
 class DecoderWeights:
     """All of a decoder. `embedding` and `head` are [vocab_size, hidden], the same where tied."""
 
-    embedding: Product
+    embedding: Linear
     layers: tuple[LayerWeights, ...]
     norm: Tensor
-    head: Product
+    head: Linear
     rope_factors: Tensor | None  # float32 [rotary_dim / 2], divides the frequencies
     long_rope_factors: Tensor | None = None  # the same for long contexts
 
@@ -67,8 +67,8 @@ class DecoderWeights:
         """Are there products straight from quantized codes?"""
         return any(layer.out.has_codes for layer in self.layers)
 
-    def products(self) -> Iterator[Product]:
+    def linears(self) -> Iterator[Linear]:
         """Every matrix that a token may be multiplied with."""
         for layer in self.layers:
-            yield from (layer.qkv, layer.out, *layer.feed_forward.products())
+            yield from (layer.qkv, layer.out, *layer.feed_forward.linears())
         yield self.head

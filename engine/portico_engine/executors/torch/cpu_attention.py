@@ -28,7 +28,7 @@ class _Span:
     mask: Tensor | None  # bf16 [group * count, seen], added to the scores; None for a single token
 
 
-class PagedKV:
+class CPUPagedKV:
     """Keys and values of all layers in blocks of BLOCK_TOKENS positions, bf16 [layers, 2 kv_heads, slots, head_dim].
 
     Memory is claimed by the operating system as blocks are first written.
@@ -64,7 +64,7 @@ class PagedKV:
     def _slots(self, block: int) -> Tensor:
         return self._kv[:, :, block * BLOCK_TOKENS : (block + 1) * BLOCK_TOKENS]
 
-    def batch(self, rows: Sequence[Row]) -> BatchAttention:
+    def batch(self, rows: Sequence[Row]) -> CPUPagedAttention:
         """What all layers of one step share."""
         spans: list[_Span] = []
         slots: list[int] = []
@@ -75,11 +75,11 @@ class PagedKV:
             slots += [row.block_table[p // BLOCK_TOKENS] * BLOCK_TOKENS + p % BLOCK_TOKENS for p in range(row.start, seen)]
             spans.append(_Span(first, count, runs, _mask(row.start, count, self._config.group) if count > 1 else None))
             first += count
-        return BatchAttention(self._config, self._kv, torch.tensor(slots), spans)
+        return CPUPagedAttention(self._config, self._kv, torch.tensor(slots), spans)
 
 
-class BatchAttention:
-    """`decoder.Attend` for the rows of one step."""
+class CPUPagedAttention:
+    """`decoder.Attention` for the rows of one step."""
 
     def __init__(self, config: DecoderConfig, kv: Tensor, slots: Tensor, spans: Sequence[_Span]) -> None:
         self._config = config

@@ -18,7 +18,7 @@ from torch import Tensor
 _Argument = Tensor | int | None
 
 
-class Module:
+class CUDAModule:
     """A compiled source file, for one GPU. Compiling takes a fifth of a second."""
 
     def __init__(self, path: Path, defines: Mapping[str, int], device: torch.device) -> None:

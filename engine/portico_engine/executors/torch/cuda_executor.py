@@ -8,7 +8,6 @@ beyond their bitmasks. One step at a time: its logits are overwritten by the nex
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -17,17 +16,15 @@ from torch import Tensor
 from portico_engine.errors import ModelError
 from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.protocol import BlockStore, Capabilities
-from portico_engine.executors.torch.batch import targets, wanted
-from portico_engine.executors.torch.cuda_attention import SHORT, Batch, DeviceKV, MixedAttention, PagedAttention
-from portico_engine.executors.torch.sampling import Ask, pick_batch
-from portico_engine.grammar.protocol import Bitmask
+from portico_engine.executors.torch.batch import logits_indices
+from portico_engine.executors.torch.cuda_attention import SHORT, CUDAPagedKV, MixedAttention, PagedAttention, RaggedBatch
+from portico_engine.executors.torch.cuda_step import CUDAStep
 from portico_engine.kernels import fused
 from portico_engine.models.config import DecoderConfig, read_config
+from portico_engine.models.cuda_weight_loader import CUDAWeightLoader
 from portico_engine.models.decoder import Decoder
-from portico_engine.plan import BLOCK_TOKENS, Bias, Row, Sampled, StepPlan, blocks_for
-from portico_engine.sampling import Pick, TopLogprobs
-from portico_engine.weights.loader import Progress
-from portico_engine.weights.loader_cuda import CudaReader
+from portico_engine.models.weight_loader import Progress
+from portico_engine.plan import BLOCK_TOKENS, Row, StepPlan, blocks_for
 from portico_engine.weights.model_file import ModelFile
 
 _SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256)  # tokens of a step that graphs are captured for
@@ -54,7 +51,7 @@ class TorchCUDAExecutor:
         blocks = blocks_for(max(kv_tokens, context_length)) + 1
         self._decoder = decoder
         self._device = device
-        self._kv = DeviceKV(decoder.config, blocks, device)
+        self._kv = CUDAPagedKV(decoder.config, blocks, device)
         self._store: BlockStore | None = None
         codes = "-codes" if decoder.weights.has_codes else ""
         card = re.sub(r"\W+", "-", torch.cuda.get_device_name(device)).lower()
@@ -95,7 +92,7 @@ class TorchCUDAExecutor:
         config = config or read_config(file)
         try:
             with torch.inference_mode():
-                weights = CudaReader(file, config, codes=codes, copies=copies, device=device).weights(progress)
+                weights = CUDAWeightLoader(file, config, codes=codes, copies=copies, device=device).weights(progress)
                 torch.cuda.empty_cache()  # what reading took
                 decoder = Decoder(config, weights, context_length, fused)
             return cls(
@@ -126,7 +123,7 @@ class TorchCUDAExecutor:
         run_ops(plan.kv_ops, self._kv, self._store)
         if not plan.rows:
             return CUDAStep(plan, torch.empty(0, self.caps.vocab_size, device=self._device))
-        at = wanted(plan.rows)
+        at = logits_indices(plan.rows)
         logits = self._replay(plan, at) if self._fits_a_graph(plan) else self._run(plan, at)
         return CUDAStep(plan, logits[:, : self.caps.vocab_size])
 
@@ -140,11 +137,11 @@ class TorchCUDAExecutor:
 
     def _replay(self, plan: StepPlan, at: list[int]) -> Tensor:
         size = next(size for size in self._graphs if size >= plan.n_tokens)
-        logits = self._graphs[size].replay(Batch.of(plan.rows, self._device, pad_to=size))
+        logits = self._graphs[size].replay(RaggedBatch.of(plan.rows, self._device, pad_to=size))
         return logits[: len(at)] if at == list(range(len(at))) else logits[torch.tensor(at, device=self._device)]
 
     def _run(self, plan: StepPlan, at: list[int]) -> Tensor:
-        batch = Batch.of(plan.rows, self._device)
+        batch = RaggedBatch.of(plan.rows, self._device)
         kv = self._kv.tensor
         prefills = any(len(row.tokens) > SHORT for row in plan.rows)
         attend = MixedAttention(kv, batch, plan.rows) if prefills else PagedAttention(kv, batch)
@@ -163,7 +160,7 @@ class TorchCUDAExecutor:
         for done, size in enumerate(reversed(sizes)):
             if progress:
                 progress("graphs", done / len(sizes))
-            self._graphs[size] = _Graph(self._decoder, self._kv.tensor, Batch(addresses[:, :size], tables), pool)
+            self._graphs[size] = _Graph(self._decoder, self._kv.tensor, RaggedBatch(addresses[:, :size], tables), pool)
         self._graphs = dict(sorted(self._graphs.items()))
         if progress:
             progress("graphs", 1.0)
@@ -178,7 +175,7 @@ def _is_short(row: Row) -> bool:
 class _Graph:
     """A captured step of one size; it reads its batch from fixed tensors."""
 
-    def __init__(self, decoder: Decoder, kv: Tensor, batch: Batch, pool: Any) -> None:
+    def __init__(self, decoder: Decoder, kv: Tensor, batch: RaggedBatch, pool: Any) -> None:
         self._batch = batch
         attend = PagedAttention(kv, batch)
         stream = torch.cuda.Stream(kv.device)  # type: ignore[no-untyped-call]
@@ -190,71 +187,10 @@ class _Graph:
         with torch.cuda.graph(self._graph, pool=pool, stream=stream):
             self._logits = decoder.logits(decoder.hidden(batch.tokens, batch.positions, attend))
 
-    def replay(self, batch: Batch) -> Tensor:
+    def replay(self, batch: RaggedBatch) -> Tensor:
         """Logits of all tokens, float32 [size, vocab_size], valid until any graph's next replay."""
         n_rows, width = batch.tables.shape
         self._batch.addresses.copy_(batch.addresses)
         self._batch.tables[:n_rows, :width] = batch.tables
         self._graph.replay()
         return self._logits
-
-
-class CUDAStep:
-    """`executors.protocol.Step`. `logits` has a row a wanted position, in plan order."""
-
-    def __init__(self, plan: StepPlan, logits: Tensor) -> None:
-        self._plan = plan
-        self.logits = logits
-
-    @torch.inference_mode()
-    def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> Sampled:
-        """Wait and pick. The logits are consumed."""
-        scores = iter(self._scores())
-        picks = iter(self._picks(bitmask, bias))
-        tokens: list[tuple[int, ...]] = []
-        logprobs: list[tuple[float, ...]] = []
-        tops: list[tuple[TopLogprobs, ...]] = []
-        bad: list[int] = []
-        for i, row in enumerate(self._plan.rows):
-            if row.targets:
-                tokens.append(row.targets)
-                logprobs.append(tuple(next(scores) for _ in row.targets))
-                tops.append(())
-                continue
-            picked = [next(picks) for _ in row.want]
-            good = [pick for pick in picked if pick is not None]
-            if len(good) < len(picked):
-                bad.append(i)
-                good = []
-            tokens.append(tuple(pick.token for pick in good))
-            logprobs.append(tuple(pick.logprob for pick in good))
-            tops.append(tuple(pick.top for pick in good))
-        return Sampled(tuple(tokens), tuple(logprobs), tuple(tops), tuple(bad))
-
-    def _scores(self) -> Sequence[float]:
-        """Log-probabilities of all targets, in plan order."""
-        of = targets(self._plan.rows)
-        if of is None:
-            return ()
-        where = self._where(scored=True)
-        logits = self.logits[where.to(self.logits.device)]
-        values: list[float] = logits.log_softmax(-1).gather(1, of[where].to(logits.device)).squeeze(1).tolist()
-        return values
-
-    def _picks(self, bitmask: Bitmask | None, bias: Bias | None) -> Sequence[Pick | None]:
-        """A pick for every wanted token, in plan order."""
-        asks: list[Ask] = []
-        for i, row in enumerate(self._plan.rows):
-            if row.want and not row.targets:
-                assert row.draw is not None, "a row that wants a token needs a draw"
-                asks += [Ask(row.draw, None if bitmask is None else bitmask[i], (bias or {}).get(i))] * len(row.want)
-        if not asks:
-            return ()
-        if any(row.targets for row in self._plan.rows):
-            return pick_batch(self.logits[self._where(scored=False).to(self.logits.device)], asks)
-        return pick_batch(self.logits, asks)
-
-    def _where(self, *, scored: bool) -> Tensor:
-        """Rows of the logits that are scored, or else picked from, int64."""
-        flags = [bool(row.targets) == scored for row in self._plan.rows for _ in row.want]
-        return torch.tensor(flags).nonzero().squeeze(1)

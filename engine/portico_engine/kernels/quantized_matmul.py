@@ -1,7 +1,7 @@
 """Products with quantized matrices, and their rows in bfloat16, by the kernels in cuda/.
 
-It owns the choice of kernel and variant for the number of tokens, and launches. `quantized_layout` says how a matrix lies in
-memory and has the plain torch twin: `unpack(matrix).values()`.
+It owns the choice of kernel and launch configuration for the number of tokens, and launches. `quantized_layout` says how a
+matrix lies in memory and has the plain torch twin: `unpack_tiles(matrix).dequantize()`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from portico_engine.kernels.cuda_source import Module
-from portico_engine.kernels.quantized_layout import TILE_COLUMNS, TILE_ROWS, Packed
+from portico_engine.kernels.cuda_module import CUDAModule
+from portico_engine.kernels.quantized_layout import TILE_COLUMNS, TILE_ROWS, TiledMatrix
 
 _CUDA = Path(__file__).with_name("cuda")
 _THREADS = 256
@@ -24,7 +24,7 @@ _BLOCKS_PER_PROCESSOR = 2  # of many_tokens.cu, which its registers allow
 _LEAST_SPAN = 8  # tiles of columns: adding up costs more than it gains below
 
 
-class FewTokens(NamedTuple):
+class FewTokensConfig(NamedTuple):
     """How few_tokens.cu cuts the work; it says what the words mean."""
 
     tokens: int
@@ -33,7 +33,7 @@ class FewTokens(NamedTuple):
     scale_first: bool
 
 
-class ManyTokens(NamedTuple):
+class ManyTokensConfig(NamedTuple):
     """How many_tokens.cu cuts the work."""
 
     tokens: int
@@ -42,11 +42,11 @@ class ManyTokens(NamedTuple):
 
 
 # The fastest up to so many tokens.
-_FEW = {8: FewTokens(1, 1, 8, False), 16: FewTokens(2, 1, 8, True)}
-_MANY = {32: ManyTokens(4, 2, 4), 64: ManyTokens(8, 2, 4)}
+_FEW = {8: FewTokensConfig(1, 1, 8, False), 16: FewTokensConfig(2, 1, 8, True)}
+_MANY = {32: ManyTokensConfig(4, 2, 4), 64: ManyTokensConfig(8, 2, 4)}
 
 
-def product(x: Tensor, matrix: Packed, out: Tensor, bias: Tensor | None = None) -> None:
+def matmul(x: Tensor, matrix: TiledMatrix, out: Tensor, bias: Tensor | None = None) -> None:
     """out = x W^T (+ bias): x bf16 [n, in]; out bf16 or float32 [n, out], whose rows may be part of wider ones."""
     n, n_in = x.shape
     assert x.is_contiguous()
@@ -59,36 +59,36 @@ def product(x: Tensor, matrix: Packed, out: Tensor, bias: Tensor | None = None) 
         _many_tokens(_MANY[min((most for most in _MANY if n <= most), default=max(_MANY))], x, matrix, out, bias)
 
 
-def prepare(matrices: Iterable[tuple[Packed, torch.dtype]]) -> None:
+def precompile(matrices: Iterable[tuple[TiledMatrix, torch.dtype]]) -> None:
     """Compile what products with these in this type need, side by side: one after another it takes seconds."""
     settings = {
-        (source, _format(matrix), variant, dtype, matrix.low.device)
+        (source, _format(matrix), config, dtype, matrix.low.device)
         for matrix, dtype in matrices
-        for source, variants in (("few_tokens.cu", _FEW.values()), ("many_tokens.cu", _MANY.values()), ("rows.cu", [None]))
-        for variant in variants
+        for source, configs in (("few_tokens.cu", _FEW.values()), ("many_tokens.cu", _MANY.values()), ("rows.cu", [None]))
+        for config in configs
     }
     with ThreadPoolExecutor() as pool:
         for _ in pool.map(lambda each: _module(*each), settings):
             pass
 
 
-def _few_tokens(variant: FewTokens, x: Tensor, matrix: Packed, out: Tensor, bias: Tensor | None) -> None:
+def _few_tokens(config: FewTokensConfig, x: Tensor, matrix: TiledMatrix, out: Tensor, bias: Tensor | None) -> None:
     n, n_in = x.shape
-    blocks = -(-matrix.n_out // (TILE_ROWS * variant.rows)), -(-n // (8 * variant.tokens)), 1
-    _module("few_tokens.cu", _format(matrix), variant, out.dtype, x.device).launch(
-        "few_tokens", blocks, 32 * variant.warps,
+    blocks = -(-matrix.n_out // (TILE_ROWS * config.rows)), -(-n // (8 * config.tokens)), 1
+    _module("few_tokens.cu", _format(matrix), config, out.dtype, x.device).launch(
+        "few_tokens", blocks, 32 * config.warps,
         x, matrix.low, matrix.high, matrix.scales, bias, out, n, n_in, matrix.n_out, out.stride(0),
     )  # fmt: skip
 
 
-def _many_tokens(variant: ManyTokens, x: Tensor, matrix: Packed, out: Tensor, bias: Tensor | None) -> None:
+def _many_tokens(config: ManyTokensConfig, x: Tensor, matrix: TiledMatrix, out: Tensor, bias: Tensor | None) -> None:
     n, n_in = x.shape
-    blocks = -(-matrix.n_out // (TILE_ROWS * variant.rows * variant.warps)), -(-n // (8 * variant.tokens))
+    blocks = -(-matrix.n_out // (TILE_ROWS * config.rows * config.warps)), -(-n // (8 * config.tokens))
     span, n_parts = _division(-(-n_in // TILE_COLUMNS), blocks[0] * blocks[1], x.device)
     parts = torch.empty(n_parts, n, matrix.n_out, dtype=torch.float32, device=x.device) if n_parts > 1 else None
-    module = _module("many_tokens.cu", _format(matrix), variant, out.dtype, x.device)
+    module = _module("many_tokens.cu", _format(matrix), config, out.dtype, x.device)
     module.launch(
-        "many_tokens", (*blocks, n_parts), 32 * variant.warps,
+        "many_tokens", (*blocks, n_parts), 32 * config.warps,
         x, matrix.low, matrix.high, matrix.scales, bias, out, parts, n, n_in, matrix.n_out, out.stride(0), span,
     )  # fmt: skip
     if parts is not None:
@@ -107,17 +107,17 @@ def _room(device: torch.device) -> int:
     return _BLOCKS_PER_PROCESSOR * int(torch.cuda.get_device_properties(device).multi_processor_count)
 
 
-def rows(matrix: Packed, indices: Tensor) -> Tensor:
+def gather_rows(matrix: TiledMatrix, indices: Tensor) -> Tensor:
     """Rows of the matrix, in bf16 [n, in]; indices int32 [n]."""
     return _rows(matrix, indices, 0, len(indices))
 
 
-def slice_of(matrix: Packed, first: int, n: int) -> Tensor:
+def dequantize_rows(matrix: TiledMatrix, first: int, n: int) -> Tensor:
     """Consecutive rows, in bf16 [n, in]."""
     return _rows(matrix, None, first, n)
 
 
-def _rows(matrix: Packed, indices: Tensor | None, first: int, n: int) -> Tensor:
+def _rows(matrix: TiledMatrix, indices: Tensor | None, first: int, n: int) -> Tensor:
     out = torch.empty(n, matrix.n_in, dtype=torch.bfloat16, device=matrix.low.device)
     threads = n * -(-matrix.n_in // TILE_COLUMNS) * 16
     _module("rows.cu", _format(matrix), None, out.dtype, out.device).launch(
@@ -135,13 +135,13 @@ class _Format(NamedTuple):
     ragged: bool
 
 
-def _format(matrix: Packed) -> _Format:
-    return _Format(matrix.bits - 4, matrix.zero, matrix.has_offsets, matrix.group, matrix.n_in % TILE_COLUMNS != 0)
+def _format(matrix: TiledMatrix) -> _Format:
+    return _Format(matrix.bits - 4, matrix.zero_point, matrix.has_offsets, matrix.group_size, matrix.n_in % TILE_COLUMNS != 0)
 
 
 @cache
 def _module(
-    source: str, format_: _Format, variant: FewTokens | ManyTokens | None, dtype: torch.dtype, device: torch.device
-) -> Module:
-    settings = format_._asdict() | ({} if variant is None else variant._asdict()) | {"wide": dtype == torch.float32}
-    return Module(_CUDA / source, {name.upper(): int(value) for name, value in settings.items()}, device)
+    source: str, format_: _Format, config: FewTokensConfig | ManyTokensConfig | None, dtype: torch.dtype, device: torch.device
+) -> CUDAModule:
+    settings = format_._asdict() | ({} if config is None else config._asdict()) | {"wide": dtype == torch.float32}
+    return CUDAModule(_CUDA / source, {name.upper(): int(value) for name, value in settings.items()}, device)
