@@ -55,7 +55,16 @@ from portico_engine.errors import (
 )
 from portico_engine.loading.model_path import find_model
 from portico_engine.priors.protocol import Prior, TokenPrior
-from portico_engine.request import Delta, FinishReason, ModelInfo, Request, SamplingParams, Usage
+from portico_engine.request import (
+    SAMPLING_RANGES,
+    Delta,
+    FinishReason,
+    ModelInfo,
+    ParameterRange,
+    Request,
+    SamplingParams,
+    Usage,
+)
 from portico_engine.tool import Tool
 
 if TYPE_CHECKING:
@@ -89,6 +98,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "SAMPLING_RANGES",
     "AsyncEngine",
     "CallPrior",
     "ChatTemplateError",
@@ -108,6 +118,7 @@ __all__ = [
     "LoadProgress",
     "ModelError",
     "ModelInfo",
+    "ParameterRange",
     "Prior",
     "Request",
     "RequestError",
