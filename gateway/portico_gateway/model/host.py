@@ -21,11 +21,11 @@ from portico_gateway.model.installed import INSTALL_ENGINE
 from portico_gateway.model.options import load_options
 
 if TYPE_CHECKING:
-    from portico_engine import EngineClient, Progress
+    from portico_engine import EngineClient, LoadProgress
 
 log = logging.getLogger(__name__)
 
-Start: TypeAlias = "Callable[[Progress], Awaitable[EngineClient]]"
+Start: TypeAlias = "Callable[[LoadProgress], Awaitable[EngineClient]]"
 
 FIRST_DELAY = 0.5  # seconds before an engine that ended is started again; doubled with each end in a row
 STABLE = 60.0  # an engine that lasted this long starts the count afresh
@@ -171,12 +171,12 @@ class ModelHost:
 
 def model_host(config: ModelConfig, *, on_end: Callable[[LoadStatus], None] | None = None) -> ModelHost:
     """A host for the configured model, whose engine is a process of its own. Raises ModelError where there is no such model."""
-    from portico_engine import EngineProcess, find_model, loader
+    from portico_engine import EngineProcess, engine_loader, find_model
 
     path = find_model(config.name)
-    load = loader(path, **load_options(config))
+    load = engine_loader(path, **load_options(config))
 
-    async def start(progress: Progress) -> EngineClient:
+    async def start(progress: LoadProgress) -> EngineClient:
         return await EngineProcess.open(load, progress)
 
     return ModelHost(model_id(config.name, path), start, on_end=on_end)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import anyio
 import anyio.from_thread
@@ -14,8 +13,8 @@ import anyio.to_thread
 from mcp.server.mcpserver import MCPServer
 from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.shared.subscriptions import ResourceUpdated
-from platformdirs import user_cache_path
 
+from portico_servers.code.config import CodeConfig, default_cache_dir
 from portico_servers.code.prompts import add_prompts
 from portico_servers.code.resources import add_completion, add_resources, uri_of
 from portico_servers.code.tools.registration import build_tools
@@ -30,12 +29,12 @@ _INSTRUCTIONS = (
 )
 
 
-def build_server(roots: Sequence[Path], *, cache_dir: Path | None = None) -> MCPServer[Workspace]:
-    """A server over `roots`, which must be directories (NotADirectoryError). Indexing begins when it starts to run and goes
-    on in the background. `cache_dir` holds the index between runs; the user's cache directory by default."""
+def build_server(config: CodeConfig) -> MCPServer[Workspace]:
+    """The server over the configured roots, which must be directories (NotADirectoryError). Indexing begins when it starts to
+    run and goes on in the background."""
     bus = InMemorySubscriptionBus()
-    notifier = _Notifier(bus)
-    workspace = Workspace(roots, cache_dir or user_cache_path("portico") / "code", changed=notifier.files_changed)
+    notifier = _ChangeNotifier(bus)
+    workspace = Workspace(config.roots, config.cache_dir or default_cache_dir(), changed=notifier.files_changed)
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Workspace]) -> AsyncIterator[Workspace]:
@@ -64,7 +63,7 @@ def build_server(roots: Sequence[Path], *, cache_dir: Path | None = None) -> MCP
     return server
 
 
-class _Notifier:
+class _ChangeNotifier:
     """Carries the index's news from its thread to the event loop, and there to whoever listens to a resource."""
 
     def __init__(self, bus: InMemorySubscriptionBus) -> None:

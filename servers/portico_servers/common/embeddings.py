@@ -34,11 +34,6 @@ class Embedder:
     def ready(self) -> bool:
         return self._model is not None
 
-    @property
-    def failure(self) -> str | None:
-        """Why the model could not be loaded, for a log; None while it may still come."""
-        return self._failure
-
     def start(self) -> threading.Thread:
         """Load in the background; returns the thread, which a caller may join."""
         thread = threading.Thread(target=self._load, name="embedder", daemon=True)

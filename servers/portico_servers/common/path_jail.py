@@ -111,14 +111,6 @@ class Jail:
             except OSError:
                 raise NotFound(str(place.relative)) from None
 
-    def contains(self, path: Path) -> bool:
-        """Whether `path`, its links resolved, lies in a root (or is one). It need not exist."""
-        try:
-            real = Path(os.path.realpath(path))
-        except (OSError, ValueError):
-            return False
-        return any(real == root or root in real.parents for root in self.roots)
-
     def _candidates(self, path: str) -> list[tuple[Path, str]]:
         """Where `path` might be, best first: (root, relative). Empty for a name that no server of ours would give out."""
         try:

@@ -30,7 +30,7 @@ class PorticoServer(MCPServer[LifespanResultT]):
     ) -> CallToolResult | InputRequiredResult:
         """Run a tool. Bad arguments, and what the tool raises as ToolError, are `is_error` results; a crash is raised."""
         try:
-            return await super().call_tool(name, arguments, context)
+            return await self.run_tool(name, arguments, context)
         except UnexpectedToolError:
             raise
         except ToolError as error:
@@ -41,6 +41,12 @@ class PorticoServer(MCPServer[LifespanResultT]):
             else:
                 text = str(cause or error)
             return tool_error(text)
+
+    async def run_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[LifespanResultT, Any] | None
+    ) -> CallToolResult | InputRequiredResult:
+        """Run a registered tool; a server whose tools are not registered one by one overrides it."""
+        return await super().call_tool(name, arguments, context)
 
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[LifespanResultT, Any] | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from portico_servers.code.tools.results import Hits
 from portico_servers.code.workspace import Workspace
 from portico_servers.common.embeddings import shared_embedder
 
@@ -114,6 +115,11 @@ def _embeddings() -> None:
 
 
 @pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
 def repository(tmp_path: Path) -> Path:
     return write_repository(tmp_path / "cache")
 
@@ -145,3 +151,7 @@ def git_repository(repository: Path) -> Path:
 def git(root: Path, *arguments: str) -> None:
     identity = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
     subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True)
+
+
+def places(result: Hits) -> list[str]:
+    return [f"{hit.path}:{hit.start_line} {hit.kind} {hit.symbol}" for hit in result.hits]

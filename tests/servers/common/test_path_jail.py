@@ -158,9 +158,6 @@ def test_a_sibling_whose_name_begins_like_the_root_is_outside(tree: Path) -> Non
     for path in (str(sibling / "x"), "../root-private/x"):
         with pytest.raises(NotFound):
             jail.resolve(path)
-    assert not jail.contains(sibling / "x")
-    assert jail.contains(tree / "not" / "yet.py")
-    assert not jail.contains(tree / "dir_out" / "new.py")
 
 
 def test_roots_of_one_name_are_numbered_and_a_path_is_found_in_the_first_that_has_it(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def _guarded(workspace: Workspace, function: Callable[P, Awaitable[CallToolResul
     @functools.wraps(function)
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> CallToolResult:
         try:
-            await workspace.opened()
+            await workspace.wait_opened()
             return await function(*args, **kwargs)
         except CALLER_ERRORS as error:
             said = str(error)
