@@ -31,9 +31,10 @@ from data.db_samples import SAMPLES, Sample, write_sqlite
 from portico_engine import Engine, FinishReason, Request, SamplingParams, Tool, ToolCallPrior, find_model
 from portico_engine.grammar import NamedTool, compile_tool_calls
 from portico_gateway.agent.loop import CALL_FORM, SMALL, STRENGTH, STRENGTH_SMALL, SYSTEM
-from portico_gateway.agent.tool_host import embedder
 from portico_gateway.agent.tool_signatures import signature
-from portico_gateway.guidance.argument_priors import Hints, read_question
+from portico_gateway.agent.upstream_tool_host import embedder
+from portico_gateway.guidance.argument_priors import Hints
+from portico_gateway.guidance.question import read_question
 from portico_servers.db.database import Call, Databases
 from portico_servers.db.errors import DbError
 from portico_servers.db.sources import parse

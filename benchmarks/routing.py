@@ -84,7 +84,7 @@ async def until_indexed(session: Any) -> None:
 
 async def one(session: Any, question: dict[str, str], mode: str, seed: int, db: Path, verbose: bool) -> dict[str, Any]:
     from portico_gateway.agent.loop import Agent, CallFinished
-    from portico_gateway.agent.tool_host import UpstreamHost
+    from portico_gateway.agent.upstream_tool_host import UpstreamHost
 
     order = [tool.name for tool in session.host.tools()]
     random.Random(seed).shuffle(order)

@@ -23,7 +23,8 @@ from portico_gateway.agent.rendered_results import Place, Shown, show
 from portico_gateway.agent.stable_prefix import OwnPrefix
 from portico_gateway.agent.tool_signatures import CatalogText, catalog_text
 from portico_gateway.errors import GatewayError
-from portico_gateway.guidance.argument_priors import Hints, Priors, read_question
+from portico_gateway.guidance.argument_priors import Hints, Priors
+from portico_gateway.guidance.question import read_question
 from portico_gateway.guidance.tool_retrieval import Ranked, Router
 from portico_gateway.model.options import WAIT_SECONDS
 

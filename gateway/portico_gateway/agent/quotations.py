@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from portico_engine.grammar import CompiledGrammar, compile_gbnf
 from portico_gateway.agent.rendered_results import Shown
-from portico_gateway.guidance.tool_retrieval import Embedder, words
+from portico_gateway.guidance.stemming import content_words
+from portico_gateway.guidance.tool_retrieval import Embedder
 
 MOST = 24  # passages to choose from
 LONGEST = 280  # characters of one
@@ -40,9 +41,9 @@ def weigh(texts: Sequence[str], question: str, embed: Embedder) -> dict[str, flo
     """What retrieval thinks of each passage as an answer, in nats."""
     vectors = embed([question, *texts])
     near = vectors[1:] @ vectors[0]
-    asked = set(words(question))
+    asked = set(content_words(question))
     return {
-        text: NEAR * float(cosine) + SHARED * len(asked & set(words(text))) / max(1, len(asked)) - LATER * rank
+        text: NEAR * float(cosine) + SHARED * len(asked & set(content_words(text))) / max(1, len(asked)) - LATER * rank
         for rank, (text, cosine) in enumerate(zip(texts, near.tolist(), strict=True))
     }
 

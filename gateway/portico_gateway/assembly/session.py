@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 
 from portico_engine import EngineClient, EngineError, find_model
 from portico_gateway.agent.loop import Agent
-from portico_gateway.agent.tool_host import UpstreamHost, embedder, router_of
+from portico_gateway.agent.upstream_tool_host import UpstreamHost, embedder, router_of
 from portico_gateway.caller import Caller
 from portico_gateway.config.sections import PolicyConfig
 from portico_gateway.config.server_spec import UpstreamSpec

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from portico_engine import CallPrior
 from portico_gateway.guidance.conditions import Wanted, wanted
-from portico_gateway.guidance.phrases import Claims, Cue, Fit
-from portico_gateway.guidance.question import stems_of
 from portico_gateway.guidance.slots import Branch, Conditions, Said, Slot
+from portico_gateway.guidance.stemming import stems_of
+from portico_gateway.guidance.word_coverage import Claims, Cue, Fit
 
 OPTIONAL = -9.0  # nats for writing an optional key that nothing speaks for
 SAID = 7.0  # for a choice that the question names

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from portico_engine import CallPrior, Tool
-from portico_gateway.agent.tool_signatures import variants
 from portico_gateway.guidance.alternatives import case_of, prior_of
-from portico_gateway.guidance.phrases import Claims
-from portico_gateway.guidance.question import Token, Value, stems_of, tokens_of, values_of
-from portico_gateway.guidance.slots import Branch, branches, vocabulary
-from portico_gateway.guidance.tool_retrieval import Embedder, words
+from portico_gateway.guidance.question import Question
+from portico_gateway.guidance.schema_views import variants
+from portico_gateway.guidance.slots import Branch, branch_vocabulary, branches
+from portico_gateway.guidance.stemming import content_words, stems_of
+from portico_gateway.guidance.tool_retrieval import Embedder
+from portico_gateway.guidance.word_coverage import Claims
 
 OPTIONAL = -9.0  # nats for writing an optional key that nothing speaks for
 SPOKEN_FOR = 6.0  # for one that the question speaks for
@@ -31,66 +32,9 @@ UNSPELLED = -5.0  # for a tool that needs a string which the question does not s
 SHAPES_KEPT = 64  # objects whose alternatives are read once
 MAX_DEPTH = 4  # objects within objects that are looked at
 
-_LITERAL = re.compile(
-    r"""["'`]([^"'`]+)["'`]                      # quoted
-    | ((?:[\w.-]+/)+[\w.-]+ | \w+\.[a-z]{1,4}\b)  # a path
-    | ([A-Za-z]+(?:_\w+)+ | _+\w+ | [A-Za-z]*[a-z]\d*[A-Z]\w* | \w+(?=\(\)))  # an identifier
-    | (\d+(?:\.\d+)?)                            # a number
-    | ((?:[A-Z][\w-]*)(?:\s+[A-Z][\w-]*)*)       # a name
-    """,
-    re.VERBOSE,
-)
-_HEAD = re.compile(r"\b(?:which|what|each|every|per|by)\s+(\w+)")
 _SAYINGS = re.compile(r'(?:(\w+): )?("[^"]+"(?:, "[^"]+")*)')
 _QUERY = frozenset("query search question words text".split())
 _PATHS = frozenset("path file folder page".split())
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question, read once: its words, and what it spells out."""
-
-    text: str
-    said: frozenset[str]  # every word as it stands, lower case
-    stems: frozenset[str]  # content words, stemmed
-    heads: frozenset[str]  # stems of what is asked for: "which city", "per status"
-    topic: str  # the content words, in order, as they stand
-    names: tuple[str, ...]  # quoted, identifiers, names, numbers
-    identifiers: tuple[str, ...]  # those of the names that only code or a quotation has
-    paths: tuple[str, ...]
-    tokens: tuple[Token, ...]
-    values: tuple[Value, ...]
-
-
-def read_question(text: str) -> Question:
-    names: list[str] = []
-    identifiers: list[str] = []
-    paths: list[str] = []
-    for match in _LITERAL.finditer(text):
-        quoted, path, identifier, number, name = match.groups()
-        if path:
-            paths.append(path)
-        elif literal := quoted or identifier or number or (name if match.start() > 0 else None):
-            names.append(literal)
-            if quoted or identifier:
-                identifiers.append(literal)
-    said = re.findall(r"[\w'-]+", text.lower())
-    kept = [w.strip("?!.,;:()\"'`") for w in text.split()]
-    topic = " ".join(w for w in kept if w and words(w)) or text.strip(" ?!.")
-    heads = frozenset(word for found in _HEAD.findall(text.lower()) for word in words(found))
-    tokens = tokens_of(text)
-    return Question(
-        text=text,
-        said=frozenset(said),
-        stems=frozenset(words(text)),
-        heads=heads,
-        topic=topic,
-        names=tuple(names),
-        identifiers=tuple(identifiers),
-        paths=tuple(paths),
-        tokens=tokens,
-        values=values_of(text, tokens),
-    )
 
 
 @dataclass(slots=True)
@@ -142,7 +86,7 @@ class Hints:
                 node = (view.get("properties") or {}).get(name)
                 if not any(_is_free_string(v) for v in variants(node, tool.parameters)):
                     continue
-                about = set(words(name)) | {name.lower()}
+                about = set(content_words(name)) | {name.lower()}
                 spelled = question.paths if about & _PATHS else question.identifiers
                 if not about & _QUERY and not spelled:
                     cost += UNSPELLED
@@ -193,7 +137,7 @@ class Hints:
         if not (forms := self._shapes[text]):
             return False
         claims = Claims(question.tokens, question.values, self._alike)
-        claims.known = frozenset(stem for text in vocabulary(forms) for stem in stems_of(text))
+        claims.known = frozenset(stem for text in branch_vocabulary(forms) for stem in stems_of(text))
         prior = prior_of([case_of(form, claims, path) for form in forms], list(forms[0].choice), path)
         for slot in {slot.name: slot for form in forms for slot in form.slots if slot.other is not None}.values():
             self._value(slot.name, [slot.other], root, f"{path}.{slot.name}" if path else slot.name, question, found, depth)
@@ -249,7 +193,7 @@ class Hints:
         )
         weights: dict[str, float] = {}
         for value, cosine in zip(options, near, strict=True):
-            own = set(words(value))
+            own = set(content_words(value))
             share = 1.0 if spoken.get(value) else len(own & question.stems) / len(own) if own else 0.0
             asked = HEAD if own & question.heads else 0.0
             weights[value] = SAID * share + asked + NEAR * max(0.0, cosine) if own else 0.0 if weights else FIRST
@@ -291,7 +235,7 @@ def _is_free_string(view: Mapping[str, Any]) -> bool:
 
 def _strings(name: str, described: str, question: Question) -> dict[str, float]:
     """What a free string may be, out of the question."""
-    about = set(words(name)) | set(words(described)) | {name.lower()}
+    about = set(content_words(name)) | set(content_words(described)) | {name.lower()}
     if about & _QUERY:
         return {question.topic: SPELLED}
     if about & _PATHS:

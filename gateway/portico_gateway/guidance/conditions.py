@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from portico_gateway.guidance.phrases import NEAR, Claims, Cue, spaced
-from portico_gateway.guidance.question import Value, stems_of
+from portico_gateway.guidance.question import Value
 from portico_gateway.guidance.slots import Condition, Conditions, Said
+from portico_gateway.guidance.stemming import spaced, stems_of
+from portico_gateway.guidance.word_coverage import NEAR, Claims, Cue
 
 AGAIN = 0.5  # of what claimed words would add to a fit
 PLACE = 1.3  # of how alike a name is to a place's, for a value after "in" or "from"

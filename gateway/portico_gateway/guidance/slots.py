@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from portico_gateway.agent.tool_signatures import variants
+from portico_gateway.guidance.schema_views import variants
 
 _SAYINGS = re.compile(r"""(?:([^\s;:"`]+):\ )?((?:"[^"]+"|`\w+`)(?:,\ (?:"[^"]+"|`\w+`))*)""", re.VERBOSE)
 GAP = "..."
@@ -119,7 +119,7 @@ def _forbidden(node: Any) -> bool:
     )
 
 
-def vocabulary(forms: Sequence[Branch]) -> Iterator[str]:
+def branch_vocabulary(forms: Sequence[Branch]) -> Iterator[str]:
     """Every name, listed value and phrase of an object's alternatives."""
     for form in forms:
         yield from form.choice.values()

@@ -101,7 +101,7 @@ def ask_tool(calls: Calls, engine: GetEngine) -> OwnTool:
 async def _answer(calls: Calls, engine: EngineClient, question: str, progress: ProgressFnT | None) -> types.CallToolResult:
     from portico_engine import EngineDied, EngineError
     from portico_gateway.agent.loop import Agent, CallStarted, Finished
-    from portico_gateway.agent.tool_host import UpstreamHost, router_of
+    from portico_gateway.agent.upstream_tool_host import UpstreamHost, router_of
 
     host = UpstreamHost(calls.upstreams, calls=calls, caller=Caller(client="ask"), read_only=True)
     router = await anyio.to_thread.run_sync(router_of, host)

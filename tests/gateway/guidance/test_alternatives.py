@@ -8,9 +8,10 @@ import pytest
 
 from portico_engine import CallPrior
 from portico_gateway.guidance.alternatives import CHOSEN, OPTIONAL, Case, case_of, prior_of
-from portico_gateway.guidance.phrases import Claims
-from portico_gateway.guidance.question import stems_of, tokens_of, values_of
-from portico_gateway.guidance.slots import Branch, Said, branches, sayings, vocabulary
+from portico_gateway.guidance.question import tokens_of, values_of
+from portico_gateway.guidance.slots import Branch, Said, branch_vocabulary, branches, sayings
+from portico_gateway.guidance.stemming import stems_of
+from portico_gateway.guidance.word_coverage import Claims
 
 
 def condition(names: list[str], ops: list[str], value: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def alike(first: str, second: str) -> float:
 
 def claims_of(question: str) -> Claims:
     claims = Claims(tokens_of(question), values_of(question, tokens_of(question)), alike)
-    claims.known = frozenset(stem for text in vocabulary(FORMS) for stem in stems_of(text))
+    claims.known = frozenset(stem for text in branch_vocabulary(FORMS) for stem in stems_of(text))
     return claims
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import pytest
 
 from portico_engine import CallPrior, Tool
 from portico_gateway.guidance.argument_priors import (
@@ -16,9 +15,8 @@ from portico_gateway.guidance.argument_priors import (
     UNSPELLED,
     Hints,
     Priors,
-    Question,
-    read_question,
 )
+from portico_gateway.guidance.question import Question, read_question
 
 
 def nothing(texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -85,21 +83,6 @@ def test_an_option_that_the_question_names_is_preferred() -> None:
     values = Hints(nothing).prior(TOOL, read_question("Which orders are paid?")).values
     assert values["table"] == {"orders": SAID + HEAD, "customers": 0.0}
     assert values["filters.value"] == {"pending": 0.0, "paid": SAID}
-
-
-@pytest.mark.parametrize(
-    ("text", "names", "paths"),
-    [
-        ("What does the method fill_bitmask do?", ("fill_bitmask",), ()),
-        ("Who calls compile_schema in engine/core.py?", ("compile_schema",), ("engine/core.py",)),
-        ("How many live in Porto since 2024?", ("Porto", "2024"), ()),
-        ('Find "no such key" please', ("no such key",), ()),
-        ("Where is ContextOverflow raised?", ("ContextOverflow",), ()),
-    ],
-)
-def test_what_a_question_spells_out_is_read_from_it(text: str, names: tuple[str, ...], paths: tuple[str, ...]) -> None:
-    found = read_question(text)
-    assert (found.names, found.paths) == (names, paths)
 
 
 def test_a_query_is_the_topic_and_a_path_is_a_path() -> None:

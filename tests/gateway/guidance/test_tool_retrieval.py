@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from portico_engine import Tool
-from portico_gateway.guidance.tool_retrieval import Router, words
+from portico_gateway.guidance.tool_retrieval import Router
 
 TOOLS = [
     Tool("code__search", "Search source code.", {"properties": {"query": {"type": "string"}}}),
@@ -32,8 +32,3 @@ def test_names_that_a_server_lists_speak_for_it() -> None:
 def test_the_best_weighs_nothing_and_the_excluded_are_not_ranked() -> None:
     ranked = Router(TOOLS, SERVERS, {}, nothing).rank("patients", exclude=frozenset({"db__rows"}))
     assert [(r.tool.name, r.weight) for r in ranked] == [("code__search", 0.0)]
-
-
-def test_identifiers_and_prose_share_their_words() -> None:
-    assert words("fill_bitmask") == words("fillBitmask")
-    assert set(words("Which appointments were cancelled?")) == set(words("cancelled appointment"))

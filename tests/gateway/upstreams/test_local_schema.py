@@ -11,7 +11,7 @@ from benchmarks.data.db_samples import write_sqlite
 from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 
-from portico_gateway.agent.tool_host import UpstreamHost
+from portico_gateway.agent.upstream_tool_host import UpstreamHost
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.mcp.server import Gateway
 from portico_gateway.upstreams.names import outward_uri

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import NamedTuple, Protocol
 
-from portico_gateway.guidance.question import Token, Value, phrase_at, stems_of
+from portico_gateway.guidance.question import Token, Value, phrase_at
 from portico_gateway.guidance.slots import Branch, Said
+from portico_gateway.guidance.stemming import spaced, stems_of
 
 OWNER = 0.5  # of a fit: for a name whose owner is said, "author" for author.name;
 OTHER = 0.2  # less for its further names: what comes first is what it is called by
@@ -144,15 +145,3 @@ class Claims:
         """The content words between a token and a value."""
         gap = range(at + 1, value.first) if at < value.first else range(value.last + 1, at)
         return sum(self.tokens[i].stem is not None for i in gap)
-
-
-def spaced(name: str) -> str:
-    """A name as words: `delay_minutes` and `DelayMinutes` are `delay minutes`."""
-    parts: list[str] = [""]
-    for before, char in zip(" " + name, name, strict=False):
-        if char in "_- .":
-            parts.append("")
-        else:
-            parts += [char] if char.isupper() and before.islower() else []
-            parts[-1] += "" if char.isupper() and before.islower() else char
-    return " ".join(part.lower() for part in parts if part)
