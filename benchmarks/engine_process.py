@@ -81,7 +81,7 @@ async def told(engine: EngineClient, request: Request, begun: float) -> Told:
 def tool_call(asked: str, session: Any, *, guided: bool, texts: dict[str, dict[int, str]]) -> Measure:
     async def measure(side: Side) -> dict[str, float]:
         begun = time.perf_counter()
-        ranked = session.router.rank(asked)
+        ranked = session.retriever.rank(asked)
         catalog = await side.agent.catalog(ranked)
         request = Request(
             uuid.uuid4().hex,
@@ -149,7 +149,7 @@ async def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         try:
             sides = {
                 "thread": Side(session.engine, session.agent),
-                "process": Side(child, Agent(child, session.host, session.router)),
+                "process": Side(child, Agent(child, session.host, session.retriever)),
             }
             texts: dict[str, dict[int, str]] = {}
             asked = [question(random.Random(seed)) for seed in range(args.calls)]

@@ -84,12 +84,12 @@ async def until_indexed(session: Any) -> None:
 
 async def one(session: Any, question: dict[str, str], mode: str, seed: int, db: Path, verbose: bool) -> dict[str, Any]:
     from portico_gateway.agent.loop import Agent, CallFinished
-    from portico_gateway.agent.upstream_tool_host import UpstreamHost
+    from portico_gateway.agent.upstream_tool_host import UpstreamToolHost
 
     order = [tool.name for tool in session.host.tools()]
     random.Random(seed).shuffle(order)
-    host = UpstreamHost(session.upstreams, order)
-    agent = Agent(session.engine, host, session.router, raw=mode == "raw")
+    host = UpstreamToolHost(session.upstreams, order)
+    agent = Agent(session.engine, host, session.retriever, raw=mode == "raw")
     started = time.perf_counter()
     async with aclosing(agent.ask(question["question"], max_steps=1)) as events:
         async for event in events:

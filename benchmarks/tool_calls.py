@@ -80,7 +80,7 @@ async def one(session: Any, schemas: dict[str, Any], seed: int, args: argparse.N
     from portico_engine.grammar import compile_tool_calls
 
     asked = question(random.Random(seed))
-    ranked = session.router.rank(asked)
+    ranked = session.retriever.rank(asked)
     catalog = await session.agent.catalog(ranked)
     request = Request(
         id=uuid.uuid4().hex,

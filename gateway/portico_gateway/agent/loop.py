@@ -18,23 +18,20 @@ import mcp_types as types
 from portico_engine import Delta, EngineClient, FinishReason, Request, SamplingParams, TextPrior, Tool, ToolCallPrior, Usage
 from portico_engine.grammar import check_arguments, compile_tool_calls
 from portico_gateway.agent.citations import Source, confirm
-from portico_gateway.agent.quotations import quotable, quote_grammar, weigh
+from portico_gateway.agent.quotations import passage_weights, quotable, quote_grammar
 from portico_gateway.agent.rendered_results import Place, Shown, show
 from portico_gateway.agent.stable_prefix import OwnPrefix
 from portico_gateway.agent.tool_signatures import CatalogText, catalog_text
 from portico_gateway.errors import GatewayError
-from portico_gateway.guidance.argument_priors import Hints, Priors
+from portico_gateway.guidance.argument_priors import ArgumentPriors, LazyPriors
 from portico_gateway.guidance.question import read_question
-from portico_gateway.guidance.tool_retrieval import Ranked, Router
+from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 from portico_gateway.model.options import WAIT_SECONDS
 
 CALL_TOKENS = 384
 ANSWER_TOKENS = 256
 TOOLS_SHARE = 3  # the tools' text may fill a third of the context
 BEST = 5  # full signatures where it doesn't fit
-STRENGTH_SMALL = 3.0  # of the prior against the logits of a model that knows little of tools
-STRENGTH = 1.0
-SMALL = 1_000_000_000  # parameters: below it a model's own prose about a result is not to be trusted, it quotes
 TRIES = 2  # of one call, where the grammar was looser than the schema
 
 SYSTEM = "You answer questions about the user's files and data. Call the tool that fits the question best.\n\nTools:\n"
@@ -152,18 +149,24 @@ class Agent:
     """
 
     def __init__(
-        self, engine: EngineClient, host: ToolHost, router: Router, *, sampling: SamplingParams | None = None, raw: bool = False
+        self,
+        engine: EngineClient,
+        host: ToolHost,
+        retriever: ToolRetriever,
+        *,
+        sampling: SamplingParams | None = None,
+        raw: bool = False,
     ) -> None:
-        """`raw` switches all help off: the model under the grammar alone, for comparison."""
+        """The retriever's weights are used throughout. `raw` switches all help off: the grammar alone, for comparison."""
         self._engine = engine
         self._host = host
-        self._router = router
+        self._retriever = retriever
         self._sampling = sampling or SamplingParams(temperature=0.0)
         self._raw = raw
-        small = engine.info.parameters < SMALL
-        self._strength = STRENGTH_SMALL if small else STRENGTH
-        self._quotes = small and not raw
-        self._hints = Hints(router.embed)
+        self._weights = retriever.weights
+        self._strength = self._weights.strength.of(engine.info.parameters)
+        self._quotes = self._weights.strength.is_small(engine.info.parameters) and not raw
+        self._priors = ArgumentPriors(retriever.embed, self._weights)
         self._own = OwnPrefix(engine.render_chat)
 
     async def ask(self, question: str, *, history: Sequence[Message] = (), max_steps: int = 3) -> AsyncIterator[Event]:
@@ -200,12 +203,12 @@ class Agent:
 
     # --- choosing -------------------------------------------------------------------------------------------------------------
 
-    async def _rank(self, question: str, exclude: frozenset[str]) -> list[Ranked]:
+    async def _rank(self, question: str, exclude: frozenset[str]) -> list[RankedTool]:
         if self._raw:
-            return [Ranked(tool, 0.0) for tool in self._host.tools() if tool.name not in exclude]
-        return self._router.rank(question, exclude=exclude)
+            return [RankedTool(tool, 0.0) for tool in self._host.tools() if tool.name not in exclude]
+        return self._retriever.rank(question, exclude=exclude)
 
-    async def catalog(self, ranked: Sequence[Ranked]) -> CatalogText:
+    async def catalog(self, ranked: Sequence[RankedTool]) -> CatalogText:
         budget = self._engine.info.context_length // TOOLS_SHARE
 
         async def fits(text: str) -> bool:
@@ -216,7 +219,9 @@ class Agent:
     def messages(self, catalog: CatalogText, turns: Sequence[Message]) -> list[Message]:
         return [{"role": "system", "content": SYSTEM + catalog.text + CALL_FORM}, *turns]
 
-    async def _valid_call(self, run: _Run, turns: Sequence[Message], ranked: Sequence[Ranked]) -> CallStarted | CallFinished:
+    async def _valid_call(
+        self, run: _Run, turns: Sequence[Message], ranked: Sequence[RankedTool]
+    ) -> CallStarted | CallFinished:
         """A call that its tool's schema takes. What the grammar can't enforce is checked here, and gets one more try."""
         said: list[Message] = []
         wrong = ""
@@ -235,7 +240,7 @@ class Agent:
             ]
         return run.failed(last, f"the call was not made, its arguments are not valid: {wrong}")
 
-    async def _call(self, run: _Run, turns: Sequence[Message], ranked: Sequence[Ranked]) -> CallStarted | CallFinished:
+    async def _call(self, run: _Run, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> CallStarted | CallFinished:
         catalog = await self.catalog(ranked)
         allowed = {r.tool.name for r in ranked}
         tools = [tool for tool in catalog.covered if tool.name in allowed]
@@ -263,11 +268,11 @@ class Agent:
     def _tool(self, name: str) -> Tool:
         return next(tool for tool in self._host.tools() if tool.name == name)
 
-    def prior(self, question: str, tools: Sequence[Tool], ranked: Sequence[Ranked]) -> ToolCallPrior:
+    def prior(self, question: str, tools: Sequence[Tool], ranked: Sequence[RankedTool]) -> ToolCallPrior:
         """What retrieval and the question's words say about names and arguments."""
         read = read_question(question)
-        names = {r.tool.name: r.weight + self._hints.fit(r.tool, read) for r in ranked}
-        return ToolCallPrior(names, Priors(self._hints, tools, read), strength=self._strength)
+        names = {r.tool.name: r.weight + self._priors.unspelled_cost(r.tool, read) for r in ranked}
+        return ToolCallPrior(names, LazyPriors(self._priors, tools, read), strength=self._strength)
 
     # --- calling --------------------------------------------------------------------------------------------------------------
 
@@ -311,7 +316,10 @@ class Agent:
         )
         passages = quotable([call.shown for call in run.calls if call.shown.found]) if self._quotes else []
         if passages:
-            prior = TextPrior(weigh(passages, run.question, self._router.embed), strength=self._strength)
+            prior = TextPrior(
+                passage_weights(passages, run.question, self._retriever.embed, self._weights.quotations),
+                strength=self._strength,
+            )
             request = replace(request, sampling=self._sampling, grammar=quote_grammar(passages), prior=prior)
         async for delta in self._generate(run, request):
             if delta.text:

@@ -14,36 +14,38 @@ from portico_engine.grammar import CompiledGrammar, compile_gbnf
 from portico_gateway.agent.rendered_results import Shown
 from portico_gateway.guidance.stemming import content_words
 from portico_gateway.guidance.tool_retrieval import Embedder
+from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, QuotationWeights
 
-MOST = 24  # passages to choose from
-LONGEST = 280  # characters of one
-SHORTEST = 12
-NEAR = 8.0  # nats for a passage at cosine 1 from the question
-SHARED = 4.0  # for one that has all of the question's words
-LATER = 0.3  # less for every passage before it: results are ranked
+MAX_PASSAGES = 24  # to choose from
+MAX_CHARACTERS = 280  # of one
+MIN_CHARACTERS = 12
 
 _BLOCK = re.compile(r"\n\s*\n")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`*\"(])")
 
 
 def quotable(results: Sequence[Shown]) -> list[str]:
-    """Passages that may be an answer, best-ranked results first, each at most LONGEST characters, without repeats."""
+    """Passages that may be an answer, best-ranked results first, each at most MAX_CHARACTERS characters, without repeats."""
     found: dict[str, None] = {}
     for shown in results:
         for passage in _rows(shown.text) if _is_rows(shown) else _passages(shown):
             text = passage.strip()
-            if len(text) >= SHORTEST or _is_rows(shown):
-                found.setdefault(text if len(text) <= LONGEST else text[: LONGEST - 1].rsplit(" ", 1)[0] + "…")
-    return [text for text in found if text][:MOST]
+            if len(text) >= MIN_CHARACTERS or _is_rows(shown):
+                found.setdefault(text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1].rsplit(" ", 1)[0] + "…")
+    return [text for text in found if text][:MAX_PASSAGES]
 
 
-def weigh(texts: Sequence[str], question: str, embed: Embedder) -> dict[str, float]:
+def passage_weights(
+    texts: Sequence[str], question: str, embed: Embedder, weights: QuotationWeights = DEFAULT_WEIGHTS.quotations
+) -> dict[str, float]:
     """What retrieval thinks of each passage as an answer, in nats."""
     vectors = embed([question, *texts])
     near = vectors[1:] @ vectors[0]
     asked = set(content_words(question))
     return {
-        text: NEAR * float(cosine) + SHARED * len(asked & set(content_words(text))) / max(1, len(asked)) - LATER * rank
+        text: weights.embedding * float(cosine)
+        + weights.shared_words * len(asked & set(content_words(text))) / max(1, len(asked))
+        - weights.later * rank
         for rank, (text, cosine) in enumerate(zip(texts, near.tolist(), strict=True))
     }
 
@@ -65,7 +67,7 @@ def _is_rows(shown: Shown) -> bool:
 def _rows(text: str) -> list[str]:
     """A table's answer whole where it is short; else its first lines."""
     lines = [line for line in text.splitlines() if line.strip()]
-    return ["\n".join(lines)] if len(text) <= LONGEST else ["\n".join(lines[:6])]
+    return ["\n".join(lines)] if len(text) <= MAX_CHARACTERS else ["\n".join(lines[:6])]
 
 
 def _passages(shown: Shown) -> list[str]:
@@ -86,7 +88,7 @@ def _prose(text: str) -> list[str]:
         block = block.strip().removeprefix("```").strip()
         if block.startswith(("#", "|", "---", "===")) or not block:
             continue
-        if len(block) <= LONGEST:
+        if len(block) <= MAX_CHARACTERS:
             out.append(" ".join(block.split()))
         else:
             out += [" ".join(sentence.split()) for sentence in _SENTENCE.split(block)]

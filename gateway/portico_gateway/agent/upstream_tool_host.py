@@ -12,7 +12,8 @@ from mcp.shared.exceptions import MCPError
 from portico_engine import Tool
 from portico_gateway.caller import Caller
 from portico_gateway.errors import GatewayError, UpstreamFault
-from portico_gateway.guidance.tool_retrieval import Router
+from portico_gateway.guidance.tool_retrieval import ToolRetriever
+from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 from portico_gateway.policy.rules import Verdict
 from portico_gateway.policy.tool_calls import Calls
 from portico_gateway.upstreams.catalog import CatalogTool
@@ -20,7 +21,7 @@ from portico_gateway.upstreams.names import outward_uri
 from portico_gateway.upstreams.upstreams import Upstreams
 
 
-class UpstreamHost:
+class UpstreamToolHost:
     """See `ToolHost`. Tools are in the catalog's order, which is the configuration's."""
 
     def __init__(
@@ -88,10 +89,11 @@ class UpstreamHost:
         return "\n".join(block.text for block in result.contents if isinstance(block, types.TextResourceContents))
 
 
-def router_of(host: UpstreamHost) -> Router:
-    """A router over all tools of `host`, with the process's embedder, which this loads where it isn't."""
+def retriever_of(host: UpstreamToolHost, weights: Weights = DEFAULT_WEIGHTS) -> ToolRetriever:
+    """A retriever over all tools of `host`, with the process's embedder, which this loads where it isn't."""
     tools = host.tools()
-    return Router(tools, {tool.name: host.server_of(tool.name) for tool in tools}, host.profiles(), embedder().embed)
+    servers = {tool.name: host.server_of(tool.name) for tool in tools}
+    return ToolRetriever(tools, servers, host.profiles(), embedder().embed, weights)
 
 
 @lru_cache(maxsize=1)

@@ -62,7 +62,6 @@ class Question:
     """A question, read once: its words, and what it spells out."""
 
     text: str
-    said: frozenset[str]  # every word as it stands, lower case
     stems: frozenset[str]  # content words, stemmed
     heads: frozenset[str]  # stems of what is asked for: "which city", "per status"
     topic: str  # the content words, in order, as they stand
@@ -74,6 +73,7 @@ class Question:
 
 
 def read_question(text: str) -> Question:
+    """Read a question's words, and what it spells out."""
     names: list[str] = []
     identifiers: list[str] = []
     paths: list[str] = []
@@ -85,14 +85,12 @@ def read_question(text: str) -> Question:
             names.append(literal)
             if quoted or identifier:
                 identifiers.append(literal)
-    said = re.findall(r"[\w'-]+", text.lower())
     kept = [w.strip("?!.,;:()\"'`") for w in text.split()]
     topic = " ".join(w for w in kept if w and content_words(w)) or text.strip(" ?!.")
     heads = frozenset(word for found in _HEAD.findall(text.lower()) for word in content_words(found))
     tokens = tokens_of(text)
     return Question(
         text=text,
-        said=frozenset(said),
         stems=frozenset(content_words(text)),
         heads=heads,
         topic=topic,

@@ -5,7 +5,7 @@ For reading, not for validating: it knows no tool's meaning and no question.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from portico_engine import Tool
@@ -64,6 +64,12 @@ def _nodes(schema: Any) -> list[Mapping[str, Any]]:
         elif isinstance(node, list):
             stack.extend(node)
     return found
+
+
+def description_of(views: Iterable[Mapping[str, Any]]) -> str:
+    """What all views say of one thing, without repeats."""
+    texts = [view.get("description") for view in views]
+    return " ".join(dict.fromkeys(text for text in texts if isinstance(text, str)))
 
 
 def tool_vocabulary(tool: Tool) -> str:

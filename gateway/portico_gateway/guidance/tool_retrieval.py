@@ -9,7 +9,6 @@ names, even calibrated, adds nothing to these at the default model's size: docs/
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,15 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from portico_engine import Tool
+from portico_gateway.guidance.description_convention import sentences
 from portico_gateway.guidance.schema_views import tool_vocabulary
 from portico_gateway.guidance.stemming import content_words
+from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 
 Floats = npt.NDArray[np.float32]
-
-EMBEDDING_WEIGHT = 14.0  # nats at a cosine of 1
-WORDS_WEIGHT = 1.6  # nats per nat of evidence of a word
-
-_SENTENCE = re.compile(r"(?<=[.?!])\s+")
 
 
 class Embedder(Protocol):
@@ -37,7 +33,7 @@ class Embedder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
+class RankedTool:
     """A tool with its weight (nats, the best is 0) and where the weight came from."""
 
     tool: Tool
@@ -45,19 +41,25 @@ class Ranked:
     parts: Mapping[str, float] = field(default_factory=dict)
 
 
-class Router:
+class ToolRetriever:
     """Ranks the tools of one catalog. Building it embeds the tools once; a question costs about a millisecond."""
 
     def __init__(
-        self, tools: Sequence[Tool], servers: Mapping[str, str], profiles: Mapping[str, Sequence[str]], embed: Embedder
+        self,
+        tools: Sequence[Tool],
+        servers: Mapping[str, str],
+        profiles: Mapping[str, Sequence[str]],
+        embed: Embedder,
+        weights: Weights = DEFAULT_WEIGHTS,
     ) -> None:
         """`servers` maps a tool's name to its server; `profiles` are names that a server itself shows: resources, titles."""
+        self.weights = weights
         self.tools = list(tools)
         self._servers = servers
         self.embed = embed
-        sentences = [[*(s for s in _SENTENCE.split(t.description.strip()) if s), t.description] for t in tools]
-        self._vectors = embed([sentence for of_tool in sentences for sentence in of_tool])
-        self._owners = np.repeat(np.arange(len(tools)), [len(of_tool) for of_tool in sentences])
+        described = [sentences(tool.description) for tool in tools]
+        self._vectors = embed([sentence for of_tool in described for sentence in of_tool])
+        self._owners = np.repeat(np.arange(len(tools)), [len(of_tool) for of_tool in described])
         self._words = {
             server: Counter(w for text in texts for w in content_words(text)) for server, texts in self._texts(profiles).items()
         }
@@ -69,22 +71,23 @@ class Router:
             texts.setdefault(self._servers[tool.name], []).append(tool_vocabulary(tool))
         return texts
 
-    def rank(self, question: str, exclude: frozenset[str] = frozenset()) -> list[Ranked]:
+    def rank(self, question: str, exclude: frozenset[str] = frozenset()) -> list[RankedTool]:
         """Best first, without the excluded."""
         similar = np.full(len(self.tools), -1.0, np.float32)
         np.maximum.at(similar, self._owners, self._vectors @ self.embed([question])[0])
         evidence = self._evidence(question)
-        ranked = []
+        ranked, weights = [], self.weights.retrieval
         for tool, cosine in zip(self.tools, similar.tolist(), strict=True):
             if tool.name in exclude:
                 continue
             parts = {
-                "embedding": EMBEDDING_WEIGHT * cosine,
-                "words": WORDS_WEIGHT * evidence[self._servers[tool.name]] + 0.5 * self._overlap(question, tool),
+                "embedding": weights.embedding * cosine,
+                "words": weights.server_word * evidence[self._servers[tool.name]]
+                + weights.tool_word * self._overlap(question, tool),
             }
-            ranked.append(Ranked(tool, sum(parts.values()), parts))
+            ranked.append(RankedTool(tool, sum(parts.values()), parts))
         best = max((r.weight for r in ranked), default=0.0)
-        return sorted((Ranked(r.tool, r.weight - best, r.parts) for r in ranked), key=lambda r: -r.weight)
+        return sorted((RankedTool(r.tool, r.weight - best, r.parts) for r in ranked), key=lambda r: -r.weight)
 
     def _evidence(self, question: str) -> dict[str, float]:
         """Per server, the summed idf of the question's words that only some servers know."""

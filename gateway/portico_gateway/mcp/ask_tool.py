@@ -101,13 +101,13 @@ def ask_tool(calls: Calls, engine: GetEngine) -> OwnTool:
 async def _answer(calls: Calls, engine: EngineClient, question: str, progress: ProgressFnT | None) -> types.CallToolResult:
     from portico_engine import EngineDied, EngineError
     from portico_gateway.agent.loop import Agent, CallStarted, Finished
-    from portico_gateway.agent.upstream_tool_host import UpstreamHost, router_of
+    from portico_gateway.agent.upstream_tool_host import UpstreamToolHost, retriever_of
 
-    host = UpstreamHost(calls.upstreams, calls=calls, caller=Caller(client="ask"), read_only=True)
-    router = await anyio.to_thread.run_sync(router_of, host)
+    host = UpstreamToolHost(calls.upstreams, calls=calls, caller=Caller(client="ask"), read_only=True)
+    retriever = await anyio.to_thread.run_sync(retriever_of, host)
     steps = 0
     try:
-        async for event in Agent(engine, host, router).ask(question, max_steps=MAX_STEPS):
+        async for event in Agent(engine, host, retriever).ask(question, max_steps=MAX_STEPS):
             if isinstance(event, CallStarted) and progress is not None:
                 steps += 1
                 await progress(float(steps), None, f"calling {event.tool}")

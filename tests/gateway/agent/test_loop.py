@@ -15,7 +15,7 @@ from portico_engine import Delta, FinishReason, Request, Tool, Usage
 from portico_engine.grammar.ir import Text
 from portico_gateway.agent.loop import Agent, AnswerText, CallFinished, CallStarted, Event, Finished
 from portico_gateway.errors import GatewayError, UpstreamDied
-from portico_gateway.guidance.tool_retrieval import Router
+from portico_gateway.guidance.tool_retrieval import ToolRetriever
 
 SEARCH = Tool(
     "code__search",
@@ -90,11 +90,11 @@ def hits(*found: dict[str, Any]) -> types.CallToolResult:
 
 
 def run(engine: FakeEngine, host: FakeHost, **options: Any) -> list[Event]:
-    router = Router(host.tools(), {t.name: host.server_of(t.name) for t in host.tools()}, {}, nothing)
+    retriever = ToolRetriever(host.tools(), {t.name: host.server_of(t.name) for t in host.tools()}, {}, nothing)
 
     async def collect() -> list[Event]:
         with anyio.fail_after(5):
-            return [event async for event in Agent(engine, host, router).ask("Where is it freed?", **options)]  # type: ignore[arg-type]
+            return [event async for event in Agent(engine, host, retriever).ask("Where is it freed?", **options)]  # type: ignore[arg-type]
 
     return anyio.run(collect)
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from portico_engine.grammar.ir import Alt, Text
-from portico_gateway.agent.quotations import LONGEST, MOST, quotable, quote_grammar, weigh
+from portico_gateway.agent.quotations import MAX_CHARACTERS, MAX_PASSAGES, passage_weights, quotable, quote_grammar
 from portico_gateway.agent.rendered_results import Place, Shown
 
 
@@ -31,7 +31,7 @@ def test_prose_is_quoted_by_paragraph_or_sentence_without_headings() -> None:
     assert found[0] == "Run the installer now."
     assert found[1] == "First sentence is here."
     assert found[-1] == "Second sentence follows."
-    assert all(len(text) <= LONGEST for text in found)
+    assert all(len(text) <= MAX_CHARACTERS for text in found)
 
 
 def test_rows_are_quoted_whole() -> None:
@@ -42,8 +42,8 @@ def test_rows_are_quoted_whole() -> None:
 def test_passages_are_few_and_never_twice() -> None:
     text = "\n\n".join(f"Paragraph number {i % 50} of many." for i in range(100))
     found = quotable([Shown(text, True)])
-    assert len(found) == MOST
-    assert len(set(found)) == MOST
+    assert len(found) == MAX_PASSAGES
+    assert len(set(found)) == MAX_PASSAGES
 
 
 @pytest.mark.parametrize("text", ['say "hi" \\ there', "two\nlines", "tab\tand [class] {x}", "ünï ☃"])
@@ -54,5 +54,7 @@ def test_the_grammar_allows_exactly_the_passages(text: str) -> None:
 
 
 def test_a_passage_with_the_questions_words_weighs_more_and_a_later_one_less() -> None:
-    weights = weigh(["Nothing of it.", "The pump is installed here.", "Nothing at all."], "How is the pump installed?", nothing)
+    weights = passage_weights(
+        ["Nothing of it.", "The pump is installed here.", "Nothing at all."], "How is the pump installed?", nothing
+    )
     assert weights["The pump is installed here."] > weights["Nothing of it."] > weights["Nothing at all."]

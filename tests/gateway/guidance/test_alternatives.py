@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from portico_engine import CallPrior
-from portico_gateway.guidance.alternatives import CHOSEN, OPTIONAL, Case, case_of, prior_of
+from portico_gateway.guidance.alternatives import AlternativeScore, combined_prior, score_alternative
 from portico_gateway.guidance.question import tokens_of, values_of
-from portico_gateway.guidance.slots import Branch, Said, branch_vocabulary, branches, sayings
+from portico_gateway.guidance.slots import Branch, branch_vocabulary, branches
 from portico_gateway.guidance.stemming import stems_of
-from portico_gateway.guidance.word_coverage import Claims
+from portico_gateway.guidance.weights import Weights
+from portico_gateway.guidance.word_coverage import WordCoverage
+
+KEYS, OPTIONS = Weights().keys, Weights().options
 
 
 def condition(names: list[str], ops: list[str], value: dict[str, Any]) -> dict[str, Any]:
@@ -68,29 +71,29 @@ def alike(first: str, second: str) -> float:
     return 0.6 if first != second and any({first, second} <= sense for sense in senses) else 0.0
 
 
-def claims_of(question: str) -> Claims:
-    claims = Claims(tokens_of(question), values_of(question, tokens_of(question)), alike)
-    claims.known = frozenset(stem for text in branch_vocabulary(FORMS) for stem in stems_of(text))
-    return claims
+def coverage_of(question: str) -> WordCoverage:
+    tokens = tokens_of(question)
+    known = frozenset(stem for text in branch_vocabulary(FORMS) for stem in stems_of(text))
+    return WordCoverage(tokens, values_of(question, tokens), alike, known)
 
 
-def best(question: str) -> Case:
-    claims = claims_of(question)
-    return max((case_of(form, claims, "find") for form in FORMS), key=lambda case: case.gain)
+def best(question: str) -> AlternativeScore:
+    coverage = coverage_of(question)
+    return max((score_alternative(form, coverage, "find") for form in FORMS), key=lambda score: score.total)
 
 
-def conditions(case: Case) -> list[tuple[str, str, str]]:
+def conditions(score: AlternativeScore) -> list[tuple[str, str, str]]:
     found = []
-    for item in case.items.get("find.where", []):
+    for item in score.items.get("find.where", []):
         names, ops = item.values["find.where.what"], item.values["find.where.how"]
         said = item.values.get("find.where.value") or item.bare["find.where.value"]
         found.append((max(names, key=names.__getitem__), max(ops, key=ops.__getitem__), next(iter(said))))
     return found
 
 
-def chosen(case: Case, key: str) -> str | None:
-    weights = case.values.get(f"find.{key}", {})
-    return max(weights, key=weights.__getitem__) if weights and case.keys[key] > 0 else None
+def chosen(score: AlternativeScore, key: str) -> str | None:
+    weights = score.values.get(f"find.{key}", {})
+    return max(weights, key=weights.__getitem__) if weights and score.keys[key] > 0 else None
 
 
 def test_a_branch_stands_for_its_choices_and_forbidden_keys_are_no_slots() -> None:
@@ -109,13 +112,9 @@ def test_names_and_values_of_a_list_of_conditions_are_told_apart_whatever_they_a
     assert (found.of["built"].kinds, found.of["length"].ops) == ({"date", "null"}, ("=", ">", "<"))
 
 
-def test_sayings_have_gaps_and_lend_each_other_words() -> None:
-    assert sayings('Said as "per ...". up: "old", "the oldest?"') == {
-        "": (Said((("per",), ())),),
-        "up": (Said((("old",),)), Said((("the", "oldest", "?"),))),
-    }
-    lent = next(slot for slot in FORMS[0].slots if slot.name == "sort").sayings[""]
-    assert [said.parts[0] for said in lent] == [("cheapest",), ("oldest",), ("newest",), ("the", "most")]
+def test_a_key_in_backquotes_lends_its_phrases() -> None:
+    lent = next(slot for slot in FORMS[0].slots if slot.name == "sort").phrases[""]
+    assert [phrase.parts[0] for phrase in lent] == [("cheapest",), ("oldest",), ("newest",), ("the", "most")]
 
 
 @pytest.mark.parametrize(
@@ -141,19 +140,23 @@ def test_sayings_have_gaps_and_lend_each_other_words() -> None:
     ],
 )
 def test_values_find_their_names(question: str, choice: tuple[str, str], expected: list[tuple[str, str, str]]) -> None:
-    case = best(question)
-    assert tuple(case.choice.values()) == choice
-    assert conditions(case) == expected
-    assert (case.keys["where"] > 0) == bool(expected), "nothing is left to compare: no conditions"
+    score = best(question)
+    assert tuple(score.choice.values()) == choice
+    assert conditions(score) == expected
+    assert (score.keys["where"] > 0) == bool(expected), "nothing is left to compare: no conditions"
 
 
 def test_a_phrase_speaks_for_a_key_and_its_gap_for_the_option() -> None:
-    case = best("How many boats are there per harbour?")
-    assert (chosen(case, "by"), case.keys["sort"], case.keys["first"]) == ("harbour", OPTIONAL, OPTIONAL)
+    score = best("How many boats are there per harbour?")
+    assert (chosen(score, "by"), score.keys["sort"], score.keys["first"]) == (
+        "harbour",
+        KEYS.optional,
+        KEYS.optional,
+    )
     assert chosen(best("How many boats per owner?"), "by") == "Owner.name", (
         "the owner's first name, not the key that refers to it"
     )
-    assert best("How many boats are delayed by more than 60?").keys["by"] == OPTIONAL
+    assert best("How many boats are delayed by more than 60?").keys["by"] == KEYS.optional
 
 
 def test_superlatives_sort_by_what_is_of_their_kind() -> None:
@@ -164,21 +167,24 @@ def test_superlatives_sort_by_what_is_of_their_kind() -> None:
 
 
 def test_words_that_nothing_else_claims_are_names_to_show() -> None:
-    case = best("Show the harbour and colour of insured boats")
-    assert [item.values["find.show"] for item in case.items["find.show"]] == [{"harbour": CHOSEN}, {"colour": CHOSEN}]
+    score = best("Show the harbour and colour of insured boats")
+    assert [item.values["find.show"] for item in score.items["find.show"]] == [
+        {"harbour": OPTIONS.match},
+        {"colour": OPTIONS.match},
+    ]
     assert chosen(best("What is the highest length?"), "show") == "length"
 
 
 def test_a_value_that_finds_no_name_speaks_against_the_branch() -> None:
-    claims = claims_of("Owners over 12")
-    unused = {tuple(form.choice.values()): case_of(form, claims, "").unused for form in FORMS}
+    coverage = coverage_of("Owners over 12")
+    unused = {tuple(form.choice.values()): score_alternative(form, coverage, "").unused_values for form in FORMS}
     assert unused["Owner", "count"] == 1
     assert unused["boats", "count"] == 0
 
 
 def test_the_prior_of_all_cases_follows_each_choice() -> None:
-    claims = claims_of("How many boats are red?")
-    prior = prior_of([case_of(form, claims, "find") for form in FORMS], ["thing", "action"], "find")
+    coverage = coverage_of("How many boats are red?")
+    prior = combined_prior([score_alternative(form, coverage, "find") for form in FORMS], ["thing", "action"], "find")
     weights = prior.values["find.thing"]
     assert weights["boats"] > weights["Owner"]
     boats = prior.then["find.thing"]["boats"]
@@ -193,6 +199,8 @@ def test_names_are_weighed_as_json_writes_them() -> None:
     odd = 'say "hi"'
     schema = {"anyOf": [branch("boats", [odd, "b"], [condition([odd, "b"], ["="], TEXT)]), branch("x", ["y"], [])]}
     forms: list[Branch] = branches(schema, schema)
-    claims = claims_of("How many boats per say hi?")
-    case = case_of(next(form for form in forms if dict(form.choice) == {"thing": "boats", "action": "count"}), claims, "")
-    assert 'say \\"hi\\"' in case.values["by"]
+    coverage = coverage_of("How many boats per say hi?")
+    score = score_alternative(
+        next(form for form in forms if dict(form.choice) == {"thing": "boats", "action": "count"}), coverage, ""
+    )
+    assert 'say \\"hi\\"' in score.values["by"]
