@@ -30,7 +30,7 @@ from data.db_dev_samples import DEV_SAMPLES
 from data.db_samples import SAMPLES, Sample, write_sqlite
 from portico_engine import Engine, FinishReason, Request, SamplingParams, Tool, ToolCallPrior, find_model
 from portico_engine.grammar import NamedTool, compile_tool_calls
-from portico_gateway.agent.loop import CALL_FORM, SYSTEM
+from portico_gateway.agent.prompts import CALL_FORM, SYSTEM
 from portico_gateway.agent.tool_signatures import signature
 from portico_gateway.agent.upstream_tool_host import embedder
 from portico_gateway.guidance.argument_priors import ArgumentPriors

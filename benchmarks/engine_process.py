@@ -28,6 +28,7 @@ import routing_workspace
 from portico_engine import EngineClient, EngineProcess, FinishReason, Request, SamplingParams, find_model, loader
 from portico_engine.grammar import compile_tool_calls
 from portico_gateway.agent.loop import Agent
+from portico_gateway.agent.prompts import with_system
 from portico_gateway.assembly.session import open_session
 from portico_gateway.config.server_spec import default_specs
 from report import table, write
@@ -82,14 +83,14 @@ def tool_call(asked: str, session: Any, *, guided: bool, texts: dict[str, dict[i
     async def measure(side: Side) -> dict[str, float]:
         begun = time.perf_counter()
         ranked = session.retriever.rank(asked)
-        catalog = await side.agent.catalog(ranked)
+        catalog = await side.agent.requests.catalog(ranked)
         request = Request(
             uuid.uuid4().hex,
-            await side.engine.render_chat(side.agent.messages(catalog, [{"role": "user", "content": asked}])),
+            await side.engine.render_chat(with_system(catalog, [{"role": "user", "content": asked}])),
             GREEDY,
             max_tokens=384,
             grammar=compile_tool_calls(catalog.covered, choice="required"),
-            prior=side.agent.prior(asked, catalog.covered, ranked) if guided else None,
+            prior=side.agent.tool_calls.prior(asked, catalog.covered, ranked) if guided else None,
         )
         answer = await told(side.engine, request, begun)
         json.loads(answer.text)

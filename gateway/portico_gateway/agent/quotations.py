@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from portico_engine.grammar import CompiledGrammar, compile_gbnf
-from portico_gateway.agent.rendered_results import Shown
+from portico_gateway.agent.rendered_results import RenderedResult
 from portico_gateway.guidance.stemming import content_words
 from portico_gateway.guidance.tool_retrieval import Embedder
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, QuotationWeights
@@ -24,13 +24,13 @@ _BLOCK = re.compile(r"\n\s*\n")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`*\"(])")
 
 
-def quotable(results: Sequence[Shown]) -> list[str]:
+def quotable_passages(results: Sequence[RenderedResult]) -> list[str]:
     """Passages that may be an answer, best-ranked results first, each at most MAX_CHARACTERS characters, without repeats."""
     found: dict[str, None] = {}
-    for shown in results:
-        for passage in _rows(shown.text) if _is_rows(shown) else _passages(shown):
+    for result in results:
+        for passage in _rows(result.text) if _is_rows(result) else _passages(result):
             text = passage.strip()
-            if len(text) >= MIN_CHARACTERS or _is_rows(shown):
+            if len(text) >= MIN_CHARACTERS or _is_rows(result):
                 found.setdefault(text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1].rsplit(" ", 1)[0] + "…")
     return [text for text in found if text][:MAX_PASSAGES]
 
@@ -50,7 +50,7 @@ def passage_weights(
     }
 
 
-def quote_grammar(texts: Sequence[str]) -> CompiledGrammar:
+def quotation_grammar(texts: Sequence[str]) -> CompiledGrammar:
     """Exactly one of the passages."""
     return compile_gbnf("root ::= " + " | ".join(_literal(text) for text in texts) + "\n")
 
@@ -60,8 +60,8 @@ def _literal(text: str) -> str:
     return f'"{escaped}"'
 
 
-def _is_rows(shown: Shown) -> bool:
-    return bool(shown.places) and all("table" in place.fields for place in shown.places)
+def _is_rows(result: RenderedResult) -> bool:
+    return bool(result.citations) and all("table" in citation.fields for citation in result.citations)
 
 
 def _rows(text: str) -> list[str]:
@@ -70,16 +70,16 @@ def _rows(text: str) -> list[str]:
     return ["\n".join(lines)] if len(text) <= MAX_CHARACTERS else ["\n".join(lines[:6])]
 
 
-def _passages(shown: Shown) -> list[str]:
+def _passages(result: RenderedResult) -> list[str]:
     """Of ranked hits: where each one is, and what its prose says."""
     found: list[str] = []
-    for place in shown.places:
-        symbol, kind = place.fields.get("symbol"), place.fields.get("kind")
-        if "start_line" in place.fields:
-            found.append(f"{place.label}: {kind} {symbol}" if symbol and kind else f"{place.label}: {place.quote}")
+    for citation in result.citations:
+        symbol, kind = citation.fields.get("symbol"), citation.fields.get("kind")
+        if "start_line" in citation.fields:
+            found.append(f"{citation.label}: {kind} {symbol}" if symbol and kind else f"{citation.label}: {citation.quote}")
         else:
-            found += _prose(str(place.fields.get("text") or ""))
-    return found or _prose(shown.text)
+            found += _prose(str(citation.fields.get("text") or ""))
+    return found or _prose(result.text)
 
 
 def _prose(text: str) -> list[str]:

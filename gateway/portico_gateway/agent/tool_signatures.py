@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from portico_engine import Tool
 from portico_gateway.guidance.schema_views import MAX_DEPTH, variants
 
+TOOLS_SHARE = 3  # the tools' text may fill a third of the context
 MAX_ENUM = 10  # values of an enum that a signature spells out
 
 

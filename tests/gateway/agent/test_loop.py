@@ -13,7 +13,8 @@ import pytest
 
 from portico_engine import Delta, FinishReason, Request, Tool, Usage
 from portico_engine.grammar.ir import Text
-from portico_gateway.agent.loop import Agent, AnswerText, CallFinished, CallStarted, Event, Finished
+from portico_gateway.agent.events import AnswerText, Event, RunFinished, ToolCallFinished, ToolCallStarted
+from portico_gateway.agent.loop import Agent
 from portico_gateway.errors import GatewayError, UpstreamDied
 from portico_gateway.guidance.tool_retrieval import ToolRetriever
 
@@ -106,11 +107,11 @@ def kinds(events: Sequence[Event]) -> list[type]:
 def test_a_question_becomes_a_call_a_result_an_answer_and_sources() -> None:
     host = FakeHost(hits(HIT))
     events = run(FakeEngine(SEARCH_CALL, "In a.py."), host)
-    assert kinds(events) == [CallStarted, CallFinished, AnswerText, Finished]
+    assert kinds(events) == [ToolCallStarted, ToolCallFinished, AnswerText, RunFinished]
     end = events[-1]
-    assert isinstance(end, Finished)
+    assert isinstance(end, RunFinished)
     assert (end.found, end.answer) == (True, "In a.py.")
-    assert [s.label for s in end.sources] == ["a.py:3"]
+    assert [s.label for s in end.citations] == ["a.py:3"]
     assert host.called == [("code__search", {"query": "free"})]
 
 
@@ -139,9 +140,9 @@ def test_a_larger_model_answers_in_its_own_words() -> None:
 def test_an_empty_result_leads_to_another_tool_and_then_to_not_found() -> None:
     engine = FakeEngine(SEARCH_CALL, LIST_CALL)
     events = run(engine, FakeHost(hits(), hits()), max_steps=2)
-    assert kinds(events) == [CallStarted, CallFinished, CallStarted, CallFinished, Finished]
+    assert kinds(events) == [ToolCallStarted, ToolCallFinished, ToolCallStarted, ToolCallFinished, RunFinished]
     end = events[-1]
-    assert isinstance(end, Finished)
+    assert isinstance(end, RunFinished)
     assert (end.found, end.answer) == (False, "")
     second = engine.requests[1].grammar
     assert second is not None
@@ -153,10 +154,10 @@ def test_a_server_that_dies_in_mid_call_is_named_and_the_others_go_on() -> None:
         FakeEngine(SEARCH_CALL, LIST_CALL, "Listed."), FakeHost(UpstreamDied("code", "ended (exit code 1)"), hits(HIT))
     )
     failed = events[1]
-    assert isinstance(failed, CallFinished)
+    assert isinstance(failed, ToolCallFinished)
     assert failed.error == "server 'code' ended (exit code 1)"
     end = events[-1]
-    assert isinstance(end, Finished)
+    assert isinstance(end, RunFinished)
     assert end.found
 
 
@@ -164,14 +165,14 @@ def test_an_error_result_is_not_shown_as_found() -> None:
     broken = types.CallToolResult(content=[types.TextContent(type="text", text="no such table")], is_error=True)
     events = run(FakeEngine(SEARCH_CALL), FakeHost(broken), max_steps=1)
     end = events[-1]
-    assert isinstance(end, Finished)
-    assert (end.found, end.calls[0].error) == (False, "no such table")
+    assert isinstance(end, RunFinished)
+    assert (end.found, end.tool_calls[0].error) == (False, "no such table")
 
 
 def test_a_call_that_was_cut_by_length_is_never_run() -> None:
     host = FakeHost()
     events = run(FakeEngine(('{"name":"code__search","argu', FinishReason.LENGTH)), host)
-    assert kinds(events) == [CallFinished, Finished]
+    assert kinds(events) == [ToolCallFinished, RunFinished]
     assert host.called == []
 
 
@@ -180,10 +181,10 @@ def test_a_call_that_its_schema_refuses_gets_one_more_try_and_is_never_run() -> 
     wrong = json.dumps({"name": "code__search", "arguments": {"query": 3}})
     engine = FakeEngine(wrong, wrong)
     events = run(engine, host)
-    assert kinds(events) == [CallFinished, Finished]
+    assert kinds(events) == [ToolCallFinished, RunFinished]
     end = events[-1]
-    assert isinstance(end, Finished)
-    assert "not valid" in (end.calls[0].error or "")
+    assert isinstance(end, RunFinished)
+    assert "not valid" in (end.tool_calls[0].error or "")
     assert (len(engine.requests), host.called) == (2, [])
 
 
@@ -202,7 +203,7 @@ def test_a_failing_engine_is_an_error_of_ours_with_its_reason() -> None:
 def test_figures_add_up_over_the_generations() -> None:
     events = run(FakeEngine(SEARCH_CALL, "In a.py."), FakeHost(hits(HIT)))
     end = events[-1]
-    assert isinstance(end, Finished)
-    figures = end.figures
+    assert isinstance(end, RunFinished)
+    figures = end.metrics
     assert (figures.completion_tokens, figures.sampled_steps, figures.forced_share) == (8, 6, 0.25)
     assert figures.tokens_per_second == 8.0

@@ -1,0 +1,27 @@
+"""What the loop needs of the gateway's upstreams. It knows neither servers nor how they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import mcp_types as types
+
+from portico_engine import Tool
+
+
+class ToolHost(Protocol):
+    """Tools under the gateway's names, their servers, and the servers' resources."""
+
+    def tools(self) -> Sequence[Tool]: ...
+    def server_of(self, tool: str) -> str: ...
+    def profiles(self) -> Mapping[str, Sequence[str]]:
+        """By server, names that it shows of itself."""
+        ...
+
+    def templates(self, server: str) -> Sequence[str]:
+        """A server's resource templates."""
+        ...
+
+    async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult: ...
+    async def read_text(self, server: str, uri: str) -> str: ...
