@@ -205,7 +205,7 @@ class _Draft:
         for one in quoted(described):
             word = re.search(r"\w+$", one.option)
             option = word[0] if word else THE_KEY
-            found[option] = found.get(option, False) or any(f" {phrase} " in asked for phrase in one.phrases)
+            found[option] = found.get(option, False) or any(f" {phrase} " in asked for phrase in one.written)
         return found
 
 

@@ -18,7 +18,7 @@ THE_KEY = ""  # in place of an option: the phrases speak for the key itself
 
 _SENTENCE = re.compile(r"(?<=[.?!])\s+")
 _QUOTED = re.compile(r"""(?:([^\s;:"`]+):\ )?((?:"[^"]+"|`\w+`)(?:,\ (?:"[^"]+"|`\w+`))*)""", re.VERBOSE)
-_PHRASE_OR_KEY = re.compile(r'"([^"]+)"|`(\w+)`')
+_PHRASE_OR_KEY = re.compile(r'"[^"]+"|`\w+`')
 _QUERY = frozenset("query search question words text".split())
 _PATHS = frozenset("path file folder page".split())
 
@@ -52,8 +52,8 @@ class Quoted(NamedTuple):
     """A list of quoted phrases and of keys in backquotes, as a description has it: for an option, or for the key."""
 
     option: str
-    phrases: tuple[str, ...]  # as they are written
-    parsed: tuple[Phrase | PhrasesOf, ...]  # with the keys that lend theirs, in order
+    written: tuple[str, ...]  # phrases without their quotes, keys within their backquotes
+    parsed: tuple[Phrase | PhrasesOf, ...]  # the same
 
 
 PhrasesByOption = Mapping[str, tuple[Phrase, ...]]
@@ -76,16 +76,17 @@ def sentences(description: str) -> list[str]:
 def quoted(description: str) -> list[Quoted]:
     """`Said as "per ..."` of the key, `count: "how many"; sum: "total"` of its options, keys in backquotes that lend theirs."""
     found = []
-    for option, phrases in _QUOTED.findall(description):
-        each = _PHRASE_OR_KEY.findall(phrases)
-        parsed = tuple(parse_phrase(phrase) if phrase else PhrasesOf(key.lower()) for phrase, key in each)
-        found.append(Quoted(option, tuple(phrase for phrase, _ in each if phrase), parsed))
+    for option, listed in _QUOTED.findall(description):
+        written = tuple(one.strip('"') for one in _PHRASE_OR_KEY.findall(listed))
+        found.append(Quoted(option, written, tuple(map(_parse, written))))
     return found
 
 
-def parse_phrase(phrase: str) -> Phrase:
-    """ "which ... the most?" in its parts; a question mark is a word of its own."""
-    return Phrase(tuple(tuple(part.replace("?", " ?").split()) for part in phrase.lower().split(GAP)))
+def _parse(written: str) -> Phrase | PhrasesOf:
+    """ "which ... the most?" in its parts, where a question mark is a word of its own; "`order`" as the key."""
+    if written.startswith("`"):
+        return PhrasesOf(written.lower().strip("`"))
+    return Phrase(tuple(tuple(part.replace("?", " ?").split()) for part in written.lower().split(GAP)))
 
 
 def trigger_phrases(description: str) -> UnlentPhrases:
