@@ -207,7 +207,7 @@ class _Finder:
         """What the words near a value say for a name, and whether they stand right beside it."""
         match = self.coverage.match_name(option, near)
         again = self.coverage.match_name(option, near, anywhere=True)  # a word may be a value, and the column beside it
-        score = match.score + self.weights.claimed * max(0.0, again.score - match.score)
+        score = match.score + self.weights.covered * max(0.0, again.score - match.score)
         places = match.tokens or ({match.nearest} if match.nearest is not None else ())
         apart = min((self.coverage.words_between(i, value) for i in places), default=0)
         close = any(at in match.tokens for at in (value.first - 1, value.last + 1))

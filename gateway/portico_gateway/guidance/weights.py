@@ -79,7 +79,7 @@ class NameWeights:
 class ConditionWeights:
     """Which name a value belongs to: shares of a match."""
 
-    claimed: float = 0.5  # (factor) on what words that are taken already would add
+    covered: float = 0.5  # (factor) on what words that are covered already would add
     place: float = 1.3  # (factor) on how like a place's its name is, for a value after "in" or "from"
     elsewhere: float = 0.2  # (factor) on what words say that are not beside such a value
     called: float = 0.6  # (factor) on how like "name" its name is, for any other text
