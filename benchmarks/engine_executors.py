@@ -55,7 +55,7 @@ def measure(path: Path, name: str, repeats: int) -> dict[str, float]:
     read(executor, 1, tokens(CONTEXT, 1), first)
 
     def step(count: int) -> Callable[[], object]:
-        row = Row(1, tokens(count, 2), CONTEXT, blocks, want=(count - 1,), targets=(5,))
+        row = Row(1, tokens(count, 2), CONTEXT, blocks, logits_indices=(count - 1,), targets=(5,))
         return lambda: executor.submit(StepPlan((row,))).finish()
 
     for count in RUNS:

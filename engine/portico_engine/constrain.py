@@ -16,18 +16,18 @@ from portico_engine.scheduler import Planned
 
 
 class Constraints(NamedTuple):
-    """For `Step.finish`."""
+    """For `PendingStep.finish`."""
 
     bitmask: Bitmask | None
     bias: Bias | None
 
 
 def constrain(planned: Planned, grammars: MatcherFactory | None, vocab_size: int) -> Constraints:
-    """Masks of the rows that pick a token under a grammar (all others allow everything), and their priors' opinions."""
+    """Masks of the rows that sample a token under a grammar (all others allow everything), and their priors' opinions."""
     constrained = [
         (i, seq)
         for i, (seq, row) in enumerate(zip(planned.sequences, planned.plan.rows, strict=True))
-        if row.want and seq.matcher is not None
+        if row.logits_indices and seq.matcher is not None
     ]
     if not constrained or grammars is None:
         return Constraints(None, None)

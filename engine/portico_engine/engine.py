@@ -24,7 +24,7 @@ from portico_engine.kv.hashing import root_key
 from portico_engine.kv.offloader import Saver, open_tier
 from portico_engine.request import Delta, FinishReason, ModelInfo, Request, Tool
 from portico_engine.request_checks import check_budget, check_request
-from portico_engine.sampling import Pick, resolve_seed
+from portico_engine.sampling import SampledToken, resolve_seed
 from portico_engine.scheduler import Scheduler
 from portico_engine.scoring import Scorer
 from portico_engine.sequence import Sequence, State
@@ -189,16 +189,16 @@ class Engine:
         mask = constrain(
             planned, self.grammars if any(s.matcher for s in planned.sequences) else None, self._executor.caps.vocab_size
         )
-        sampled = step.finish(mask.bitmask, mask.bias)
+        result = step.finish(mask.bitmask, mask.bias)
         for i, (seq, row) in enumerate(zip(planned.sequences, planned.plan.rows, strict=True)):
             self._scheduler.computed(seq, len(row.tokens))
-            if not row.want:
+            if not row.logits_indices:
                 continue
-            if i in sampled.bad:
+            if i in result.failed_rows:
                 self._end(seq, FinishReason.ERROR, "the model's output is not a number, or its grammar allows nothing")
             else:
-                (token,), logprobs, tops = sampled.tokens[i], sampled.logprobs[i], sampled.top[i]
-                self._accept(seq, Pick(token, logprobs[0], tops[0]))
+                (token,), logprobs, tops = result.tokens[i], result.logprobs[i], result.top_logprobs[i]
+                self._accept(seq, SampledToken(token, logprobs[0], tops[0]))
             self._collect(seq, deltas)
         self._steps += 1
         self._step_seconds += perf_counter() - started
@@ -260,30 +260,30 @@ class Engine:
         finally:
             self._executor.close()
 
-    def _accept(self, seq: Sequence, pick: Pick) -> None:
+    def _accept(self, seq: Sequence, sampled: SampledToken) -> None:
         """A sampled token, and the run that the grammar forces behind it."""
-        if self._take(seq, pick, forced=False):
+        if self._take(seq, sampled, forced=False):
             self._take_forced(seq)
 
     def _take_forced(self, seq: Sequence) -> None:
         if seq.matcher is not None and seq.finish is None and seq.remaining > 0:
             for token in seq.matcher.forced_tokens(seq.remaining):
-                if not self._take(seq, Pick(token, 0.0, ((token, 0.0),)), forced=True):
+                if not self._take(seq, SampledToken(token, 0.0, ((token, 0.0),)), forced=True):
                     return
 
-    def _take(self, seq: Sequence, pick: Pick, *, forced: bool) -> bool:
+    def _take(self, seq: Sequence, sampled: SampledToken, *, forced: bool) -> bool:
         """One token, however it came: grammar, text, stop checks, length. Does the answer go on?"""
-        if seq.matcher is not None and not seq.matcher.accept_token(pick.token):
-            refused = f"the grammar refused the token {pick.token}, which its own mask allowed"
+        if seq.matcher is not None and not seq.matcher.accept_token(sampled.token):
+            refused = f"the grammar refused the token {sampled.token}, which its own mask allowed"
             self._end(seq, FinishReason.ERROR, seq.matcher.error() or refused)
             return False
-        seq.append(pick, forced=forced)
+        seq.append(sampled, forced=forced)
         self._generated += 1
         self._forced += forced
-        if pick.token in self.tokenizer.end_token_ids:
+        if sampled.token in self.tokenizer.end_token_ids:
             self._end(seq, FinishReason.STOP)
             return False
-        seq.say(seq.detokenizer.add(pick.token))
+        seq.say(seq.detokenizer.add(sampled.token))
         if seq.stops.met is not None or (seq.matcher is not None and seq.matcher.is_terminated()):
             self._end(seq, FinishReason.STOP)
         elif seq.remaining <= 0:

@@ -26,7 +26,7 @@ class FinishReason(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """How to pick tokens. Applied in this order: penalties, temperature, top-k, top-p, min-p, then the draw.
+    """How to sample tokens. Applied in this order: penalties, temperature, top-k, top-p, min-p, then the draw.
 
     temperature 0 is argmax and ignores top-k, top-p, min-p and seed. top_k 0, top_p 1.0 and min_p 0.0 switch that filter off;
     seed None draws from the operating system. Bad values raise RequestError naming the field.
@@ -94,7 +94,7 @@ class Usage:
     cached_tokens: int = 0  # of the prompt, found in the prefix index
     completion_tokens: int = 0
     forced_tokens: int = 0  # of the completion, taken without sampling because the grammar left no choice
-    sampled_steps: int = 0  # model steps that picked a token
+    sampled_steps: int = 0  # model steps that sampled a token
     time_to_first_token: float = 0.0
     decode_seconds: float = 0.0
 

@@ -156,8 +156,8 @@ class Scheduler:
             tokens=tuple(seq.tokens[start : start + count]),
             start=start,
             block_table=tuple(seq.table.blocks),
-            want=(count - 1,) if last else (),
-            draw=seq.draw() if last else None,
+            logits_indices=(count - 1,) if last else (),
+            sampling=seq.sampling_state() if last else None,
         )
 
     def check_integrity(self) -> None:

@@ -77,10 +77,10 @@ class Scorer:
                     tokens = (prompt[-1], *continuations[i][:-1])
                     fork = self._fork(table, len(prompt) - 1, len(tokens))
                     forks.append(fork)
-                    want = tuple(range(len(tokens)))
-                    rows.append(Row(slot, tokens, len(prompt) - 1, tuple(fork.blocks), want, targets=tuple(continuations[i])))
-                sampled = self._executor.submit(StepPlan(tuple(rows), self._kv.take_ops())).finish()
-                for i, logprobs in zip(batch, sampled.logprobs, strict=True):
+                    every = tuple(range(len(tokens)))
+                    rows.append(Row(slot, tokens, len(prompt) - 1, tuple(fork.blocks), every, targets=tuple(continuations[i])))
+                result = self._executor.submit(StepPlan(tuple(rows), self._kv.take_ops())).finish()
+                for i, logprobs in zip(batch, result.logprobs, strict=True):
                     out[i] = list(logprobs)
             finally:
                 for fork in forks:

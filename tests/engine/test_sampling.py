@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portico_engine import SamplingParams
-from portico_engine.sampling import Draw, log_softmax_at, pick, uniform, unpack_mask
+from portico_engine.sampling import SamplingState, log_softmax_at, sample, uniform, unpack_mask
 
 LOGITS = np.log(np.array([0.5, 0.25, 0.15, 0.07, 0.03], np.float32))
 
 
 def draws(params: SamplingParams, n: int = 4000, mask: np.ndarray | None = None) -> dict[int, float]:
-    counts = Counter(p.token for i in range(n) if (p := pick(LOGITS.copy(), Draw(params, 11, i), mask)))
+    counts = Counter(p.token for i in range(n) if (p := sample(LOGITS.copy(), SamplingState(params, 11, i), mask)))
     return {token: count / n for token, count in sorted(counts.items())}
 
 
@@ -51,12 +51,12 @@ def test_filters_keep_the_likeliest(params: SamplingParams, kept: set[int]) -> N
 
 def test_penalties_apply_to_what_was_said() -> None:
     params = SamplingParams(temperature=0, repetition_penalty=2.0)
-    assert pick(np.array([2.0, 1.5, -1.0], np.float32), Draw(params, 0, 0, {}, {0})) == (1, 0.0, ())
-    assert pick(np.array([-1.0, -1.5, -9.0], np.float32), Draw(params, 0, 0, {}, {0})) == (1, 0.0, ())
+    assert sample(np.array([2.0, 1.5, -1.0], np.float32), SamplingState(params, 0, 0, {}, {0})) == (1, 0.0, ())
+    assert sample(np.array([-1.0, -1.5, -9.0], np.float32), SamplingState(params, 0, 0, {}, {0})) == (1, 0.0, ())
     params = SamplingParams(temperature=0, frequency_penalty=0.5)
-    assert pick(np.array([2.0, 1.2], np.float32), Draw(params, 0, 0, {0: 2})) == (1, 0.0, ())
+    assert sample(np.array([2.0, 1.2], np.float32), SamplingState(params, 0, 0, {0: 2})) == (1, 0.0, ())
     params = SamplingParams(temperature=0, presence_penalty=1.0)
-    assert pick(np.array([2.0, 1.2], np.float32), Draw(params, 0, 0, {0: 1})) == (1, 0.0, ())
+    assert sample(np.array([2.0, 1.2], np.float32), SamplingState(params, 0, 0, {0: 1})) == (1, 0.0, ())
 
 
 def test_a_bias_comes_before_everything() -> None:
@@ -78,19 +78,19 @@ def test_only_allowed_tokens_are_drawn_and_renormalized() -> None:
         ([np.inf, 1.0], [True, True]),
     ],
 )
-def test_nothing_is_picked_from_nothing(logits: list[float], mask: list[bool]) -> None:
+def test_nothing_is_sampled_from_nothing(logits: list[float], mask: list[bool]) -> None:
     for temperature in (0.0, 1.0):
-        draw = Draw(SamplingParams(temperature=temperature), 0, 0)
-        assert pick(np.array(logits, np.float32), draw, np.array(mask)) is None
+        state = SamplingState(SamplingParams(temperature=temperature), 0, 0)
+        assert sample(np.array(logits, np.float32), state, np.array(mask)) is None
 
 
 def test_logprobs_are_those_after_the_mask_at_temperature_one() -> None:
     mask = np.array([True, True, False, False, False])
-    picked = pick(LOGITS.copy(), Draw(SamplingParams(temperature=0, logprobs=3), 0, 0), mask)
-    assert picked is not None
-    assert picked.logprob == pytest.approx(np.log(2 / 3), abs=1e-6)
-    assert [token for token, _ in picked.top] == [0, 1]
-    assert picked.top[1][1] == pytest.approx(np.log(1 / 3), abs=1e-6)
+    sampled = sample(LOGITS.copy(), SamplingState(SamplingParams(temperature=0, logprobs=3), 0, 0), mask)
+    assert sampled is not None
+    assert sampled.logprob == pytest.approx(np.log(2 / 3), abs=1e-6)
+    assert [token for token, _ in sampled.top_logprobs] == [0, 1]
+    assert sampled.top_logprobs[1][1] == pytest.approx(np.log(1 / 3), abs=1e-6)
 
 
 @given(seed=st.integers(0, 2**64 - 1), position=st.integers(0, 10_000))

@@ -157,10 +157,10 @@ def _open(path: Path) -> ModelFile:
 def _executor(device: Device, second: bool) -> Callable[..., Executor]:
     """The loader of the executor for this device; `second` allows a second form of the weights."""
     if device.cuda:
-        from portico_engine.executors.torch.cuda import TorchCUDAExecutor
+        from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
 
         return partial(TorchCUDAExecutor.load, copies=second)
-    from portico_engine.executors.torch.cpu import TorchCPUExecutor
+    from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 
     return partial(TorchCPUExecutor.load, int4=None if second else False)
 
@@ -174,7 +174,7 @@ def _fits(path: Path, config: DecoderConfig, file: ModelFile, device: Device) ->
 
     Raises ModelError where there isn't even for one.
     """
-    from portico_engine.weights.blocks import bits_per_weight
+    from portico_engine.quantization.block_formats import bits_per_weight
 
     memory, parameters = device.memory, _n_parameters(file)
     wide = 2 * parameters

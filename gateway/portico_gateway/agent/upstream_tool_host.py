@@ -99,6 +99,6 @@ def retriever_of(host: UpstreamToolHost, weights: Weights = DEFAULT_WEIGHTS) -> 
 @lru_cache(maxsize=1)
 def embedder() -> Any:
     """The process's one static embedder, loaded on first use."""
-    from portico_servers.common.embed import Embedder
+    from portico_servers.common.embeddings import Embedder
 
     return Embedder()

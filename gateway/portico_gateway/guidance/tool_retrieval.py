@@ -3,7 +3,7 @@
 It owns two opinions and their sum: static embeddings of the question against every sentence of a tool's description (one that
 names typical questions is chosen for their like; the best sentence counts), and the question's words found in a server's own
 vocabulary (tool names, enum values, the names of its resources). It knows no server by name. The model's own preference among
-names, even calibrated, adds nothing to these at the default model's size: docs/decisions.md has the figures.
+names, even calibrated, adds nothing to these at the default model's size: docs/decisions/agent.md has the figures.
 """
 
 from __future__ import annotations

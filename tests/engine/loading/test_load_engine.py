@@ -24,7 +24,7 @@ from portico_engine import (
 from portico_engine.loading.device import Device
 from portico_engine.loading.load_engine import _fits
 from portico_engine.models.config import read_config
-from portico_engine.weights.blocks import bits_per_weight
+from portico_engine.quantization.block_formats import bits_per_weight
 from portico_engine.weights.gguf_file import GGUFFile
 
 

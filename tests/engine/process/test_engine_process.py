@@ -459,7 +459,7 @@ def test_giving_up_while_it_loads_leaves_no_process() -> None:
 
 PARENT = """
 import asyncio, logging, sys
-from tests.engine import process_loads
+from tests.engine.process import process_loads
 from portico_engine import EngineProcess, Request
 
 async def main():

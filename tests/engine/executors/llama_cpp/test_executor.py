@@ -18,9 +18,9 @@ from tests.engine.tiny_model import write_tiny_llama
 
 from portico_engine import Engine, EngineDied, EngineProcess, ModelError, Request, SamplingParams, loader
 from portico_engine.executors.llama_cpp.executor import LlamaCppExecutor
-from portico_engine.executors.torch.cpu import TorchCPUExecutor
+from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.plan import Copy, Drop, Load, Row, Save, StepPlan
-from portico_engine.sampling import Draw
+from portico_engine.sampling import SamplingState
 from portico_engine.weights.gguf_file import GGUFFile
 
 GREEDY = SamplingParams(temperature=0)
@@ -35,7 +35,7 @@ def executor(tiny_path: Path) -> Iterator[LlamaCppExecutor]:
 
 
 def scored(tokens: tuple[int, ...], start: int, table: tuple[int, ...], slot: int = 0) -> Row:
-    return Row(slot, tokens, start, table, want=tuple(range(len(tokens))), targets=tokens)
+    return Row(slot, tokens, start, table, logits_indices=tuple(range(len(tokens))), targets=tokens)
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -113,13 +113,15 @@ def test_more_prompts_than_sequences_are_kept(executor: LlamaCppExecutor, tiny_p
     wide.close()
 
 
-def test_a_masked_row_picks_only_what_its_mask_allows(executor: LlamaCppExecutor) -> None:
-    rows = tuple(Row(i, PROMPT, 0, (3 * i, 3 * i + 1, 3 * i + 2), (len(PROMPT) - 1,), Draw(GREEDY, 0, 0)) for i in range(2))
+def test_a_masked_row_samples_only_what_its_mask_allows(executor: LlamaCppExecutor) -> None:
+    rows = tuple(
+        Row(i, PROMPT, 0, (3 * i, 3 * i + 1, 3 * i + 2), (len(PROMPT) - 1,), SamplingState(GREEDY, 0, 0)) for i in range(2)
+    )
     mask = np.zeros((2, 9), np.int32)
     mask[0, 1] = 0b110
     sampled = executor.submit(StepPlan(rows)).finish(mask)
     assert sampled.tokens[0][0] in (33, 34)
-    assert sampled.bad == (1,)
+    assert sampled.failed_rows == (1,)
 
 
 def test_an_engine_takes_it_and_answers_like_torch(tiny_path: Path) -> None:
