@@ -18,6 +18,7 @@ from portico_gateway.guidance.argument_priors import ArgumentPriors
 from portico_gateway.guidance.description_convention import (
     Phrase,
     PhrasesOf,
+    UnlentPhrases,
     lend,
     quoted,
     sentences,
@@ -100,7 +101,10 @@ def test_phrases_have_gaps_and_ends_and_an_option_each() -> None:
 
 def test_a_key_in_backquotes_stands_for_that_keys_phrases_and_is_not_followed_further() -> None:
     old, new = Phrase((("old",),)), Phrase((("new",),))
-    keys = {"order": {"up": (old,), "down": (new, PhrasesOf("other"))}, "other": {"": (Phrase((("x",),)),)}}
+    keys: dict[str, UnlentPhrases] = {
+        "order": {"up": (old,), "down": (new, PhrasesOf("other"))},
+        "other": {"": (Phrase((("x",),)),)},
+    }
     assert trigger_phrases("1: `order`") == {"1": (PhrasesOf("order"),)}
     assert lend({"1": (PhrasesOf("order"), PhrasesOf("none"), new)}, keys) == {"1": (old, new)}
 
