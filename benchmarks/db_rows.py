@@ -28,7 +28,7 @@ from rich.progress import track
 
 from data.db_dev_samples import DEV_SAMPLES
 from data.db_samples import SAMPLES, Sample, write_sqlite
-from portico_engine import Engine, FinishReason, Request, SamplingParams, Tool, ToolCallPrior, find_model
+from portico_engine import FinishReason, Request, SamplingParams, Tool, ToolCallPrior, find_model, load_engine
 from portico_engine.grammar import NamedTool, compile_tool_calls
 from portico_gateway.agent.prompts import CALL_FORM, SYSTEM
 from portico_gateway.agent.tool_signatures import signature
@@ -81,7 +81,7 @@ class Asker:
     """The model in front of one database at a time."""
 
     def __init__(self, model: str | None) -> None:
-        self.engine = Engine.load(find_model(model))
+        self.engine = load_engine(find_model(model))
         self._priors = ArgumentPriors(embedder().embed)
         self._strength = self._priors.weights.strength.of(self.engine.info.parameters)
         self._made = 0

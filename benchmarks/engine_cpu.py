@@ -36,8 +36,8 @@ RUNS = (1, 2, 3, 4, 8, 16, 30)
 LOAD = """
 import json, resource, sys, time
 start = time.perf_counter()
-from portico_engine import Engine
-engine = Engine.load(sys.argv[1], executor="torch-cpu", context=2048)
+from portico_engine import load_engine
+engine = load_engine(sys.argv[1], executor="torch-cpu", context=2048)
 seconds = time.perf_counter() - start
 import torch
 linears = list(engine._executor._decoder.weights.products())

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from portico_engine import Engine, Request, SamplingParams, Tool, find_model
+from portico_engine import Engine, Request, SamplingParams, Tool, find_model, load_engine
 from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
 from portico_engine.grammar import compile_tool_calls
 from portico_engine.plan import Row, StepPlan, blocks_for
@@ -172,7 +172,7 @@ def measure(path: Path, args: argparse.Namespace, bandwidth: float, *, small: bo
         taken = torch.cuda.mem_get_info()[0] - path.stat().st_size * 9 // 8 - (9 << 30)
         ballast = torch.empty(taken, dtype=torch.uint8, device="cuda")
     start = time.perf_counter()
-    engine = Engine.load(path, executor="torch-cuda", context=4096, max_rows=64, kv_tokens=64 * 640)
+    engine = load_engine(path, executor="torch-cuda", context=4096, max_rows=64, kv_tokens=64 * 640)
     executor = engine._executor
     assert isinstance(executor, TorchCUDAExecutor)
     figures |= {"load_s": time.perf_counter() - start, "numerics": executor.caps.numerics_id}

@@ -30,8 +30,8 @@ from portico_engine.grammar import LLGuidanceFactory, compile_schema, compile_to
 from portico_engine.grammar.compiled import CompiledGrammar
 from portico_engine.grammar.llguidance.lark import to_lark
 from portico_engine.grammar.schema.order import canonical_text
-from portico_engine.request import Tool
 from portico_engine.text.tokenizer import Tokenizer
+from portico_engine.tool import Tool
 from report import write
 
 Figures = dict[str, Any]

@@ -25,7 +25,7 @@ from portico_engine.grammar.calls.formats import THINK_CLOSE, THINK_OPEN, CallFo
 from portico_engine.grammar.compiled import CompiledGrammar, CompileReport
 from portico_engine.grammar.regular.markers import ANY_TEXT, up_to, without
 from portico_engine.grammar.schema.compiler import RULE_BYTES, Printed, degraded, printed_or_looser, tool_to_ir
-from portico_engine.request import Tool
+from portico_engine.tool import Tool
 
 CALL = "call"  # the rule of one call, an object
 _SPACE = ir.chars(" \t\r\n")

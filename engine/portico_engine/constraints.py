@@ -12,7 +12,7 @@ import numpy as np
 from portico_engine.grammar.protocol import Bitmask, MatcherFactory
 from portico_engine.plan import Bias
 from portico_engine.sampling import unpack_mask
-from portico_engine.scheduler import Planned
+from portico_engine.scheduler import ScheduledStep
 
 
 class Constraints(NamedTuple):
@@ -22,7 +22,7 @@ class Constraints(NamedTuple):
     bias: Bias | None
 
 
-def constrain(planned: Planned, grammars: MatcherFactory | None, vocab_size: int) -> Constraints:
+def constrain(planned: ScheduledStep, grammars: MatcherFactory | None, vocab_size: int) -> Constraints:
     """Masks of the rows that sample a token under a grammar (all others allow everything), and their priors' opinions."""
     constrained = [
         (i, seq)

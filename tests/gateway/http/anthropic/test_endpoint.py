@@ -175,7 +175,7 @@ async def test_the_prompts_tokens_are_counted_without_generating(serve: Any, fak
             "the last message is the assistant's: answers can't be prefilled; end with a message of the user",
         ),
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools.0.type: should be 'custom'"),
-        ({"tool_choice": {"type": "any"}}, "tool_choice 'required' needs tools"),
+        ({"tool_choice": {"type": "any"}}, "tool_choice 'any' needs tools"),
         (
             {"tools": [WEATHER], "tool_choice": {"type": "tool", "name": "other"}},
             "tool_choice names 'other', which is not among the tools (get_weather)",

@@ -6,6 +6,7 @@ from typing import Any
 
 import mcp_types
 import pytest
+from tests.gateway.http import fake_engine as fakes
 
 from portico_engine import AsyncEngine, FinishReason
 from portico_gateway.errors import GatewayError
@@ -32,7 +33,7 @@ async def sample(engine: Any, *messages: mcp_types.SamplingMessage, **params: An
         return await LocalSampler(get)(mcp_types.CreateMessageRequestParams.model_validate(given))
 
 
-async def test_messages_become_a_chat_and_the_answer_one_text(fakes: Any) -> None:
+async def test_messages_become_a_chat_and_the_answer_one_text() -> None:
     engine = fakes.FakeEngine()
     messages = said(text("Hi")), said(text("Yes?"), "assistant"), said([text("Say"), text("more")])
     result = await sample(engine, *messages, system_prompt="Be kind.", temperature=0.0, stop_sequences=["END"])
@@ -48,14 +49,14 @@ async def test_messages_become_a_chat_and_the_answer_one_text(fakes: Any) -> Non
     assert (request.sampling.temperature, request.stop, request.max_tokens) == (0.0, ("END",), 100)
 
 
-async def test_an_answer_is_bounded_whatever_is_asked_for(fakes: Any) -> None:
+async def test_an_answer_is_bounded_whatever_is_asked_for() -> None:
     engine = fakes.FakeEngine(finish=FinishReason.LENGTH)
     result = await sample(engine, said(text("Hi")), max_tokens=10**9)
     assert engine.requests[0].max_tokens == MAX_TOKENS
     assert result.stop_reason == "maxTokens"
 
 
-async def test_what_the_model_cannot_read_or_take_is_named(fakes: Any) -> None:
+async def test_what_the_model_cannot_read_or_take_is_named() -> None:
     image = mcp_types.ImageContent(type="image", data="", mime_type="image/png")
     with pytest.raises(GatewayError, match="reads text alone"):
         await sample(fakes.FakeEngine(), said(image))

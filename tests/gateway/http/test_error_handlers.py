@@ -24,7 +24,7 @@ TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "ob
         ({"messages": [{"role": "wizard", "content": "x"}]}, "messages.0.role", "wizard"),
         ({"messages": [{"role": "user"}]}, "messages.0", "content is missing"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages.0.content", "text only"),
-        ({"temperature": 3}, "temperature", "less than or equal to 2 (is 3)"),
+        ({"temperature": 101}, "temperature", "less than or equal to 100 (is 101)"),
         ({"temperature": "hot"}, "temperature", 'valid number, unable to parse string as a number (is "hot")'),
         ({"top_p": 0}, "top_p", "greater than 0"),
         ({"n": 2}, "n", "only one choice"),
@@ -178,15 +178,6 @@ async def test_without_a_model_the_rest_goes_on(serve: Any) -> None:
         assert (await client.get("/healthz")).json() == {"status": "ok", "servers": [], "model": None}
 
 
-@pytest.mark.parametrize("path", ["/v1/models", "/healthz", "/mcp", "/v1/chat/completions"])
-async def test_foreign_hosts_and_origins_are_refused_on_every_path(serve: Any, path: str) -> None:
-    async with serve() as client:
-        evil_host = await client.get(path, headers={"Host": "evil.example"})
-        evil_origin = await client.get(path, headers={"Origin": "https://evil.example"})
-    assert (evil_host.status_code, evil_host.json()["error"]["code"]) == (421, "invalid_host")
-    assert (evil_origin.status_code, evil_origin.json()["error"]["code"]) == (403, "invalid_origin")
-
-
 async def test_unknown_paths_and_methods_have_the_same_shape(serve: Any) -> None:
     async with serve() as client:
         missing = await client.get("/v2/nope")
@@ -220,14 +211,6 @@ async def test_a_model_without_a_chat_template_is_a_400_that_says_so(serve: Any,
     assert response.status_code == 400
     assert response.json()["error"]["code"] == "chat_template_error"
     assert "carries no chat template" in response.json()["error"]["message"]
-
-
-async def test_a_body_that_is_too_large_is_a_413(serve: Any) -> None:
-    async with serve() as client:
-        headers = {"content-length": str(1 << 30), "content-type": "application/json"}
-        response = await client.post("/v1/chat/completions", content=b"{}", headers=headers)
-    assert response.status_code == 413
-    assert "1073741824 bytes" in response.json()["error"]["message"]
 
 
 async def test_the_engine_is_closed_at_the_end(serve: Any, fakes: Any) -> None:
