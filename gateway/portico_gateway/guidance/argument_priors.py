@@ -78,14 +78,19 @@ class ArgumentPriors:
         return cost
 
     def similarity(self, first: str, second: str) -> float:
-        return self.similarities([first], second)[0]
+        vectors = self._embedded(first, second)
+        return float(vectors[first] @ vectors[second])
 
     def similarities(self, texts: Sequence[str], to: str) -> list[float]:
         """The cosine of each text with one."""
-        fresh = [text for text in dict.fromkeys([*texts, to]) if text not in self._vectors]
+        vectors = self._embedded(*dict.fromkeys((*texts, to)))
+        return [float(vectors[text] @ vectors[to]) for text in texts]
+
+    def _embedded(self, *texts: str) -> Mapping[str, Any]:
+        fresh = [text for text in texts if text not in self._vectors]
         if fresh:
             self._vectors.update(zip(fresh, self._embed(fresh), strict=True))
-        return [float(self._vectors[text] @ self._vectors[to]) for text in texts]
+        return self._vectors
 
 
 @dataclass(frozen=True, slots=True)
