@@ -17,21 +17,23 @@ from portico_gateway.guidance.tool_retrieval import Embedder
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, QuotationWeights
 
 MAX_PASSAGES = 24  # to choose from
-MAX_CHARACTERS = 280  # of one
-MIN_CHARACTERS = 12
+MAX_PASSAGE_CHARACTERS = 280  # of one
+MIN_PASSAGE_CHARACTERS = 12
 
 _BLOCK = re.compile(r"\n\s*\n")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`*\"(])")
 
 
 def quotable_passages(results: Sequence[RenderedResult]) -> list[str]:
-    """Passages that may be an answer, best-ranked results first, each at most MAX_CHARACTERS characters, without repeats."""
+    """Passages that may be an answer, best-ranked results first, each at most MAX_PASSAGE_CHARACTERS characters, without repeats."""
     found: dict[str, None] = {}
     for result in results:
         for passage in _rows(result.text) if _is_rows(result) else _passages(result):
             text = passage.strip()
-            if len(text) >= MIN_CHARACTERS or _is_rows(result):
-                found.setdefault(text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1].rsplit(" ", 1)[0] + "…")
+            if len(text) >= MIN_PASSAGE_CHARACTERS or _is_rows(result):
+                found.setdefault(
+                    text if len(text) <= MAX_PASSAGE_CHARACTERS else text[: MAX_PASSAGE_CHARACTERS - 1].rsplit(" ", 1)[0] + "…"
+                )
     return [text for text in found if text][:MAX_PASSAGES]
 
 
@@ -67,7 +69,7 @@ def _is_rows(result: RenderedResult) -> bool:
 def _rows(text: str) -> list[str]:
     """A table's answer whole where it is short; else its first lines."""
     lines = [line for line in text.splitlines() if line.strip()]
-    return ["\n".join(lines)] if len(text) <= MAX_CHARACTERS else ["\n".join(lines[:6])]
+    return ["\n".join(lines)] if len(text) <= MAX_PASSAGE_CHARACTERS else ["\n".join(lines[:6])]
 
 
 def _passages(result: RenderedResult) -> list[str]:
@@ -88,7 +90,7 @@ def _prose(text: str) -> list[str]:
         block = block.strip().removeprefix("```").strip()
         if block.startswith(("#", "|", "---", "===")) or not block:
             continue
-        if len(block) <= MAX_CHARACTERS:
+        if len(block) <= MAX_PASSAGE_CHARACTERS:
             out.append(" ".join(block.split()))
         else:
             out += [" ".join(sentence.split()) for sentence in _SENTENCE.split(block)]

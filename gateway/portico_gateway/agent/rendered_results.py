@@ -15,7 +15,7 @@ import mcp_types as types
 
 from portico_gateway.agent.citations import Citation
 
-MAX_CHARACTERS = 1600
+MAX_RESULT_CHARACTERS = 1600
 MAX_HITS = 4
 
 
@@ -29,7 +29,7 @@ class RenderedResult:
     truncated: bool = False
 
 
-def render(arguments: Mapping[str, Any], result: types.CallToolResult, *, limit: int = MAX_CHARACTERS) -> RenderedResult:
+def render(arguments: Mapping[str, Any], result: types.CallToolResult, *, limit: int = MAX_RESULT_CHARACTERS) -> RenderedResult:
     """A result as text of at most `limit` characters, with its citations."""
     data = result.structured_content
     if isinstance(data, Mapping) and isinstance(hits := data.get("hits"), Sequence) and not isinstance(hits, str):

@@ -25,7 +25,7 @@ from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 from portico_gateway.guidance.word_coverage import WordCoverage
 
 BRANCHES_KEPT = 64  # objects whose alternatives are read once
-MAX_DEPTH = 4  # objects within objects that are looked at
+MAX_OBJECT_DEPTH = 4  # objects within objects that are looked at
 
 
 class LazyPriors(Mapping[str, CallPrior]):
@@ -118,7 +118,7 @@ class _Draft:
 
     def object(self, schema: Any, path: str, depth: int = 0, *, item: bool = False) -> None:
         """Weigh an object's keys, and what is inside of them. `item`: it is one of an array's."""
-        if depth > MAX_DEPTH or (not item and self._alternatives(schema, path, depth)):
+        if depth > MAX_OBJECT_DEPTH or (not item and self._alternatives(schema, path, depth)):
             return
         views = [v for v in variants(schema, self.root) if v.get("properties")]
         names = list(dict.fromkeys(name for view in views for name in view["properties"]))

@@ -8,7 +8,13 @@ import pytest
 
 from portico_engine.grammar.ir import Alt, Text
 from portico_gateway.agent.citations import Citation
-from portico_gateway.agent.quotations import MAX_CHARACTERS, MAX_PASSAGES, passage_weights, quotable_passages, quotation_grammar
+from portico_gateway.agent.quotations import (
+    MAX_PASSAGE_CHARACTERS,
+    MAX_PASSAGES,
+    passage_weights,
+    quotable_passages,
+    quotation_grammar,
+)
 from portico_gateway.agent.rendered_results import RenderedResult
 
 
@@ -36,7 +42,7 @@ def test_prose_is_quoted_by_paragraph_or_sentence_without_headings() -> None:
     assert found[0] == "Run the installer now."
     assert found[1] == "First sentence is here."
     assert found[-1] == "Second sentence follows."
-    assert all(len(text) <= MAX_CHARACTERS for text in found)
+    assert all(len(text) <= MAX_PASSAGE_CHARACTERS for text in found)
 
 
 def test_rows_are_quoted_whole() -> None:
