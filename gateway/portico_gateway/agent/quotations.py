@@ -25,7 +25,7 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`*\"(])")
 
 
 def quotable_passages(results: Sequence[RenderedResult]) -> list[str]:
-    """Passages that may be an answer, best-ranked results first, each at most MAX_PASSAGE_CHARACTERS characters, without repeats."""
+    """Passages that may be an answer, best-ranked results first, none over MAX_PASSAGE_CHARACTERS, without repeats."""
     found: dict[str, None] = {}
     for result in results:
         for passage in _rows(result.text) if _is_rows(result) else _passages(result):
