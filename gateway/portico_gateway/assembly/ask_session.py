@@ -1,4 +1,4 @@
-"""Everything that one `portico ask` needs, started side by side: the servers, the model, the router over their tools."""
+"""Everything that one `portico ask` needs, started side by side: the servers, the model, the retriever over their tools."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from anyio.abc import TaskGroup
 
 from portico_engine import EngineClient, EngineError, find_model
 from portico_gateway.agent.loop import Agent
-from portico_gateway.agent.tool_host import UpstreamHost, embedder, router_of
+from portico_gateway.agent.upstream_tool_host import UpstreamToolHost, embedder, retriever_of
 from portico_gateway.assembly.gateway import open_tool_calls
 from portico_gateway.caller import Caller
 from portico_gateway.config.portico_config import PorticoConfig
 from portico_gateway.config.server_spec import UpstreamSpec
-from portico_gateway.guidance.tool_retrieval import Router
+from portico_gateway.guidance.tool_retrieval import ToolRetriever
 from portico_gateway.model.options import load_options
 from portico_gateway.model.start import start_engine
 from portico_gateway.upstreams.upstreams import Upstreams
@@ -31,10 +31,10 @@ class AskSession:
     """A loaded model in front of running servers."""
 
     agent: Agent
-    host: UpstreamHost
+    host: UpstreamToolHost
     upstreams: Upstreams
     engine: EngineClient
-    router: Router
+    retriever: ToolRetriever
     model: str
 
     def failures(self) -> dict[str, str]:
@@ -46,7 +46,7 @@ class AskSession:
 async def open_ask_session(
     config: PorticoConfig, specs: Sequence[UpstreamSpec], update: Update, *, caller: Caller | None = None
 ) -> AsyncIterator[AskSession]:
-    """Start the servers, load the model meanwhile, build the router. The model calls tools for `caller`.
+    """Start the servers, load the model meanwhile, build the retriever. The model calls tools for `caller`.
 
     Raises ModelError where there is no such model.
     """
@@ -76,7 +76,7 @@ async def open_ask_session(
                     update(status.name, f"{status.tools} tools" if status.error is None else "failed")
             if failed:
                 raise failed[0]
-            host = UpstreamHost(upstreams, calls=tool_calls, caller=caller)
-            router = router_of(host)
+            host = UpstreamToolHost(upstreams, tool_calls=tool_calls, caller=caller)
+            retriever = retriever_of(host)
             engine = engines[0]
-            yield AskSession(Agent(engine, host, router), host, upstreams, engine, router, engine.info.name)
+            yield AskSession(Agent(engine, host, retriever), host, upstreams, engine, retriever, engine.info.name)

@@ -13,7 +13,7 @@ from portico_gateway.cli import exit_codes
 from portico_gateway.cli.options import model_option, workspace_options
 
 if TYPE_CHECKING:
-    from portico_gateway.agent.loop import Event, Finished
+    from portico_gateway.agent.events import Event, RunFinished
     from portico_gateway.config.portico_config import PorticoConfig
     from portico_gateway.config.server_spec import UpstreamSpec
 
@@ -113,12 +113,12 @@ async def _run(
     return exit_codes.OK if finished.found else exit_codes.FAILED
 
 
-async def _watch(events: AsyncIterator[Event], handle: Callable[[Event], None] | None) -> Finished:
-    from portico_gateway.agent.loop import Finished
+async def _watch(events: AsyncIterator[Event], handle: Callable[[Event], None] | None) -> RunFinished:
+    from portico_gateway.agent.events import RunFinished
 
     async for event in events:
         if handle is not None:
             handle(event)
-        if isinstance(event, Finished):
+        if isinstance(event, RunFinished):
             return event
     raise AssertionError("the loop ended without an end")
