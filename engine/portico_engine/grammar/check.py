@@ -142,7 +142,7 @@ def _multiple_of(validator: Any, step: Any, instance: Any, schema: Any) -> Itera
 
 
 def _format(validator: Any, name: Any, instance: Any, schema: Any) -> Iterator[exceptions.ValidationError]:
-    from portico_engine.grammar.regular.formats import conforms
+    from portico_engine.grammar.schema.formats import conforms
 
     if isinstance(instance, str) and isinstance(name, str) and not conforms(name, instance):
         yield exceptions.ValidationError(f"{_short(repr(instance))} is not a {name}")

@@ -23,7 +23,7 @@ from portico_engine.grammar.bounds import DEFAULT_BOUNDS, Bounds, Limits
 from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.calls.formats import THINK_CLOSE, THINK_OPEN, CallFormat, Envelope, NamedTool, ToolChoice, envelope
 from portico_engine.grammar.compiled import CompiledGrammar, CompileReport
-from portico_engine.grammar.regular.markers import ANY_TEXT, up_to, without
+from portico_engine.grammar.regular.markers import up_to, without
 from portico_engine.grammar.schema.compiler import RULE_BYTES, Printed, degraded, printed_or_looser, tool_to_ir
 from portico_engine.request import Tool
 
@@ -269,13 +269,13 @@ def _free_text(family: Envelope) -> ir.Node:
     if family.marker:
         return without(family.marker)
     calls_begin = ir.merge_ranges((ord(c), ord(c)) for c in " \t\r\n{" + family.first)
-    return ir.seq(ir.repeat(_SPACE), ir.optional(ir.seq(ir.Chars(ir.complement(calls_begin)), ANY_TEXT)))
+    return ir.seq(ir.repeat(_SPACE), ir.optional(ir.seq(ir.Chars(ir.complement(calls_begin)), ir.ANY_TEXT)))
 
 
 def _auto(family: Envelope, calls: ir.Node, token: ir.TokenRef | None) -> ir.Node:
     """Free text, or calls, or free text with calls at its end."""
     if token is not None:
-        return ir.seq(ANY_TEXT, ir.optional(ir.seq(token, calls)))
+        return ir.seq(ir.ANY_TEXT, ir.optional(ir.seq(token, calls)))
     if family.marker:
         return ir.alt(without(family.marker), ir.seq(up_to(family.marker), calls))
     return ir.alt(_free_text(family), ir.seq(ir.repeat(_SPACE), calls))

@@ -8,9 +8,9 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
-from portico_engine.grammar.ir import Alt, And, Chars, Grammar, Node, Not, Ref, Repeat, Seq, Text
+from portico_engine.grammar.ir import ANY_CHARACTER, Alt, And, Chars, Grammar, Node, Not, Ref, Repeat, Seq, Text
 from portico_engine.grammar.regular import automata
-from portico_engine.grammar.regular.strings import ANY, ANY_SPELLED
+from portico_engine.grammar.regular.strings import ANY_SPELLED
 
 if TYPE_CHECKING:
     from portico_engine.grammar.closing.derivatives import Derivation
@@ -105,6 +105,6 @@ def _furthest(sources: list[list[tuple[int, int]]], ends: list[int]) -> int:
 
 
 def _without_maximum(part: Node) -> Node:
-    if isinstance(part, Repeat) and part.item in (ANY, ANY_SPELLED):
+    if isinstance(part, Repeat) and part.item in (ANY_CHARACTER, ANY_SPELLED):
         return Repeat(part.item, part.low, None)
     return part

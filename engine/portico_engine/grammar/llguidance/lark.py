@@ -16,11 +16,12 @@ from portico_engine.errors import GrammarError, GrammarTooLarge, LexemesTooLarge
 from portico_engine.grammar import ir
 from portico_engine.grammar.bounds import DEFAULT_LIMITS, Meter
 from portico_engine.grammar.compiled import OpenStrings
+from portico_engine.grammar.llguidance.lazy_lexemes import UpTo, as_up_to
 from portico_engine.grammar.llguidance.lexeme_forms import forms, opened
 from portico_engine.grammar.llguidance.lexing import Cut, cut_into_lexemes
 from portico_engine.grammar.llguidance.lexing_json import json_shapes
 from portico_engine.grammar.llguidance.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
-from portico_engine.grammar.regular.markers import UpTo, as_up_to
+from portico_engine.grammar.notation import quantifier
 from portico_engine.grammar.rule_order import compiled_first
 
 MAX_REGULAR_SIZE = 4000  # nodes, references written out
@@ -295,21 +296,6 @@ def regular_rules(grammar: ir.Grammar) -> frozenset[str]:
     for name in grammar.rules:
         visit(name)
     return frozenset(name for name, regular in state.items() if regular)
-
-
-def quantifier(low: int, high: int | None) -> str:
-    """Lark's suffix for a repetition."""
-    match (low, high):
-        case (0, None):
-            return "*"
-        case (1, None):
-            return "+"
-        case (0, 1):
-            return "?"
-        case (_, None):
-            return f"{{{low},}}"
-        case _:
-            return f"{{{low}}}" if low == high else f"{{{low},{high}}}"
 
 
 @lru_cache(maxsize=1 << 14)

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from portico_engine.errors import GrammarError, GrammarTooLarge
 from portico_engine.grammar import ir
 from portico_engine.grammar.bounds import Meter
+from portico_engine.grammar.llguidance.lazy_lexemes import as_up_to
 from portico_engine.grammar.llguidance.lexing_conflicts import find_conflicts
 from portico_engine.grammar.llguidance.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
 from portico_engine.grammar.notation import show
 from portico_engine.grammar.regular.automata import determinize, inline, nullable
-from portico_engine.grammar.regular.markers import as_up_to
 
 WIDE = 64
 LONG_REPEAT = 16  # repetitions from here on get a lexeme of their own, which all their uses share

@@ -18,7 +18,7 @@ from portico_engine.grammar import ir
 from portico_engine.grammar.bounds import Meter
 from portico_engine.grammar.llguidance.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
 from portico_engine.grammar.regular import automata
-from portico_engine.grammar.regular.automata import ALL, Ranges, TooManyStates
+from portico_engine.grammar.regular.automata import TooManyStates
 
 MAX_ROWS = 20_000
 MAX_PAIR_STATES = 2_000
@@ -41,7 +41,7 @@ class _Lexeme:
 
     literal: str | None  # where it is a plain text
     node: ir.Node  # free of references, and loose
-    first: Ranges
+    first: ir.Ranges
     nullable: bool
 
 
@@ -73,7 +73,7 @@ def find_conflicts(
 
 def _lexeme(node: ir.Node, inlined: Callable[[ir.Node], ir.Node]) -> _Lexeme:
     if isinstance(node, ir.TokenRef):
-        return _Lexeme(None, node, ALL if node.negated else (), False)
+        return _Lexeme(None, node, ir.ANY_CHARACTER.ranges if node.negated else (), False)
     plain = inlined(node)
     if isinstance(plain, ir.Text):
         code = ord(plain.value[0])
@@ -169,7 +169,7 @@ class _Rows:
         self.meter = meter
         self.compared: set[tuple[int, int]] = set()
         self.conflicts: dict[tuple[int, int], None] = {}
-        self.after_memo: dict[int, Ranges] = {}
+        self.after_memo: dict[int, ir.Ranges] = {}
         self.text_beside_tokens = False
         self.negated = _or(1 << at for at, lexeme in enumerate(positions) if _is_negated(lexeme.node))
         self.texts = _or(1 << at for at, lexeme in enumerate(positions) if not isinstance(lexeme.node, ir.TokenRef))
@@ -242,7 +242,7 @@ class _Rows:
         if taken and _meet(taken, self._after(a)):
             self.conflicts[a, b] = None
 
-    def _after(self, position: int) -> Ranges:
+    def _after(self, position: int) -> ir.Ranges:
         """Characters that may follow the position."""
         followers = self.follow[position]
         known = self.after_memo.get(followers)
@@ -253,7 +253,7 @@ class _Rows:
 
 
 @lru_cache(maxsize=1 << 16)
-def _extension(a: _Lexeme, b: _Lexeme) -> Ranges:
+def _extension(a: _Lexeme, b: _Lexeme) -> ir.Ranges:
     """Characters that go on, in b, after a match of a."""
     if isinstance(a.node, ir.TokenRef) or isinstance(b.node, ir.TokenRef):
         return ()
@@ -269,7 +269,7 @@ def _extension(a: _Lexeme, b: _Lexeme) -> Ranges:
     try:
         return automata.extension(a.node, b.node, MAX_PAIR_STATES)
     except TooManyStates:
-        return ALL
+        return ir.ANY_CHARACTER.ranges
 
 
 @lru_cache(maxsize=1 << 16)
@@ -291,7 +291,7 @@ def _share(a: _Lexeme, b: _Lexeme) -> bool:
         return True
 
 
-def same_first_byte(ranges: Ranges) -> Ranges:
+def same_first_byte(ranges: ir.Ranges) -> ir.Ranges:
     """All characters that begin, in UTF-8, with a byte that one of these begins with: a lexer goes on byte by byte."""
     if not ranges or ranges[-1][1] < 0x80:
         return ranges
@@ -316,7 +316,7 @@ def _is_single(node: ir.Node) -> bool:
     return isinstance(node, ir.Chars | ir.TokenRef) or (isinstance(node, ir.Text) and len(node.value) == 1)
 
 
-def _meet(a: Ranges, b: Ranges) -> bool:
+def _meet(a: ir.Ranges, b: ir.Ranges) -> bool:
     i = j = 0
     while i < len(a) and j < len(b):
         if a[i][1] < b[j][0]:

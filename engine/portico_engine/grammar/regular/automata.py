@@ -15,12 +15,8 @@ from typing import TypeAlias
 
 from portico_engine.grammar import ir
 
-Ranges: TypeAlias = tuple[tuple[int, int], ...]
 Steps: TypeAlias = tuple[tuple[int, int, ir.Node], ...]  # sorted, disjoint (low, high, state after); what is missing is dead
 
-ANY: ir.Node = ir.chars((0, ir.MAX_CODE_POINT))
-ANY_TEXT: ir.Node = ir.Repeat(ANY, 0, None)
-ALL: Ranges = ((0, 0xD7FF), (0xE000, ir.MAX_CODE_POINT))
 _CACHE = 1 << 16
 
 
@@ -32,7 +28,7 @@ class TooManyStates(Exception):
 class Dfa:
     """Trimmed: every state is reachable and reaches an accepting one. State 0 is the start; no state means no string."""
 
-    transitions: tuple[tuple[tuple[Ranges, int], ...], ...]  # of each state: characters, target
+    transitions: tuple[tuple[tuple[ir.Ranges, int], ...], ...]  # of each state: characters, target
     accepting: tuple[bool, ...]
 
     def accepts(self, text: str) -> bool:
@@ -162,7 +158,7 @@ def matches(node: ir.Node, text: str) -> bool:
     return nullable(after(node, text))
 
 
-def first(node: ir.Node) -> Ranges:
+def first(node: ir.Node) -> ir.Ranges:
     """Characters that a match may begin with (and perhaps, under And and Not, some that lead nowhere)."""
     return ir.merge_ranges((low, high) for low, high, _ in steps(node))
 
@@ -183,7 +179,7 @@ def loose(node: ir.Node) -> ir.Node:
             return node  # inside Not a larger item would match less
 
 
-def extension(a: ir.Node, b: ir.Node, limit: int = 2000) -> Ranges:
+def extension(a: ir.Node, b: ir.Node, limit: int = 2000) -> ir.Ranges:
     """Characters c for which some non-empty match of `a`, and then c, begins a match of `b`. Raises TooManyStates."""
     found: list[tuple[int, int]] = []
     for state_a, state_b in _pairs(a, b, limit):
@@ -304,17 +300,17 @@ def _or(states: Iterable[ir.Node]) -> ir.Node:
     for state in states:
         options.update(dict.fromkeys(state.options) if isinstance(state, ir.Alt) else {state: None})
     options.pop(ir.NEVER, None)
-    if ANY_TEXT in options:
-        return ANY_TEXT
+    if ir.ANY_TEXT in options:
+        return ir.ANY_TEXT
     if len(options) < 2:
         return next(iter(options), ir.NEVER)
     return ir.Alt(tuple(sorted(options, key=hash)))
 
 
 def _and(a: ir.Node, b: ir.Node) -> ir.Node:
-    if a == b or b == ANY_TEXT:
+    if a == b or b == ir.ANY_TEXT:
         return a
-    if a == ANY_TEXT:
+    if a == ir.ANY_TEXT:
         return b
     if isinstance(a, ir.Never) or isinstance(b, ir.Never):
         return ir.NEVER
@@ -324,8 +320,8 @@ def _and(a: ir.Node, b: ir.Node) -> ir.Node:
 
 def _not(item: ir.Node) -> ir.Node:
     if isinstance(item, ir.Never):
-        return ANY_TEXT
-    if item == ANY_TEXT:
+        return ir.ANY_TEXT
+    if item == ir.ANY_TEXT:
         return ir.NEVER
     return item.item if isinstance(item, ir.Not) else ir.Not(item)
 
@@ -352,7 +348,7 @@ def _complement(of: Steps) -> Steps:
     out: list[tuple[int, int, ir.Node]] = []
     at = 0
     for low, high, state in (*of, (ir.MAX_CODE_POINT + 1, ir.MAX_CODE_POINT + 1, ir.NEVER)):
-        out.extend((a, b, ANY_TEXT) for a, b in ir.merge_ranges([(at, low - 1)]))
+        out.extend((a, b, ir.ANY_TEXT) for a, b in ir.merge_ranges([(at, low - 1)]))
         if low <= ir.MAX_CODE_POINT and not isinstance(rest := _not(state), ir.Never):
             out.append((low, high, rest))
         at = high + 1

@@ -5,10 +5,25 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from portico_engine.grammar.ir import NEVER, Alt, And, Chars, Node, Not, Repeat, Seq, alt, optional, repeat, seq, text
+from portico_engine.grammar.ir import (
+    ANY_CHARACTER,
+    NEVER,
+    Alt,
+    And,
+    Chars,
+    Node,
+    Not,
+    Repeat,
+    Seq,
+    alt,
+    optional,
+    repeat,
+    seq,
+    text,
+)
 from portico_engine.grammar.regular.automata import TooManyStates, is_empty
 from portico_engine.grammar.regular.numbers import Interval, decimal_range, integer_range
-from portico_engine.grammar.regular.strings import ANY, is_text, quoted
+from portico_engine.grammar.regular.strings import is_text, quoted
 from portico_engine.grammar.schema import keywords as read
 from portico_engine.grammar.schema.formula import BOOLEAN, FRACTION, INTEGER, NULL, STRING, Atom, Case
 from portico_engine.grammar.schema.values import type_of
@@ -64,7 +79,7 @@ def string_language(builder: Builder, atoms: tuple[Atom, ...], pointer: str) -> 
     if most is None and builder.bounds is not None and not any(map(_bounded, parts)):
         most = _default_bound(builder, parts, least, pointer)
     if least > 0 or most is not None or not any(not isinstance(part, Not) for part in parts):
-        parts.append(repeat(ANY, least, most))
+        parts.append(repeat(ANY_CHARACTER, least, most))
     node = parts[0] if len(parts) == 1 else And(tuple(parts))
     if isinstance(node, And) and surely_empty(node):
         return builder.never(pointer, "no string satisfies its pattern, format and length together")
@@ -110,7 +125,7 @@ def surely_empty(node: Node) -> bool:
 
 
 def _pattern(builder: Builder, atom: Atom) -> list[Node]:
-    from portico_engine.grammar.ecma.parser import pattern_language
+    from portico_engine.grammar.ecma.language import pattern_language
 
     language = pattern_language(atom.value, atom.pointer)
     positive = atom.kind == "pattern"
@@ -122,7 +137,7 @@ def _pattern(builder: Builder, atom: Atom) -> list[Node]:
 
 
 def _format(builder: Builder, atom: Atom) -> list[Node]:
-    from portico_engine.grammar.regular.formats import format_language
+    from portico_engine.grammar.schema.formats import format_language
 
     node = format_language(atom.value)
     if node is None:

@@ -133,7 +133,7 @@ def _string_holds(atom: Atom, value: str) -> bool:
         case "not-pattern":
             return not finds(atom.value, value)
         case "format" | "not-format":
-            from portico_engine.grammar.regular.formats import conforms
+            from portico_engine.grammar.schema.formats import conforms
 
             return conforms(atom.value, value) is not (atom.kind == "not-format")
     raise AssertionError(atom.kind)

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portico_engine.errors import InvalidSchema
-from portico_engine.grammar.ecma.parser import parse, pattern_language, property_ranges
+from portico_engine.grammar.ecma.language import pattern_language
+from portico_engine.grammar.ecma.parser import parse
 from portico_engine.grammar.ecma.search import Search
+from portico_engine.grammar.ecma.unicode_properties import property_ranges
 from portico_engine.grammar.regular.automata import matches
 
 PATTERNS = [

@@ -8,7 +8,7 @@ import pytest
 from tests.engine.grammar.schemas import DATA
 
 from portico_engine.grammar.regular.automata import is_empty, matches
-from portico_engine.grammar.regular.formats import PATTERNS, conforms, format_language
+from portico_engine.grammar.schema.formats import PATTERNS, conforms, format_language
 
 FORMATS = DATA / "json-schema-test-suite" / "tests" / "draft2020-12" / "optional" / "format"
 TABLE = [

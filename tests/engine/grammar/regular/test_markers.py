@@ -6,8 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from portico_engine.grammar.llguidance.lazy_lexemes import as_up_to
 from portico_engine.grammar.regular.automata import extension, matches
-from portico_engine.grammar.regular.markers import as_up_to, up_to, without
+from portico_engine.grammar.regular.markers import up_to, without
 
 MARKER = "<ab>"
 TEXTS = st.text("<ab>x", max_size=14)
