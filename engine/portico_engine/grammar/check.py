@@ -15,7 +15,6 @@ from typing import Any
 
 from jsonschema import exceptions, validators
 
-from portico_engine.errors import InvalidSchema
 from portico_engine.grammar.ecma.search import finds
 from portico_engine.grammar.schema import keywords as read
 from portico_engine.grammar.schema.document import Dialect, dialect_of
@@ -50,10 +49,6 @@ def check_arguments(schema: Any, value: Any, *, resources: Mapping[str, Any] | N
         return [Violation("", "$ref", "the value could not be checked: schema or value nest too deeply")]
     except Exception as error:  # noqa: BLE001 - whatever a check raises (a bad schema, a dead reference), the call is not valid
         return [Violation("", "schema", f"the value could not be checked: {_short(str(error))}")]
-
-
-def is_valid(schema: Any, value: Any) -> bool:
-    return not check_arguments(schema, value)
 
 
 def _pointer(path: Iterable[str | int]) -> str:
@@ -155,12 +150,3 @@ def _type(base: Any) -> Any:
         yield from base(validator, types, instance, schema)
 
     return check
-
-
-def assert_valid_schema(schema: Any) -> None:
-    """Raise InvalidSchema where the dialect's own meta-schema refuses `schema`. Slow (milliseconds): for reports, not for
-    requests."""
-    try:
-        _BASES[dialect_of(schema)].check_schema(schema)
-    except exceptions.SchemaError as error:
-        raise InvalidSchema(_pointer(error.absolute_path), _short(error.message)) from None

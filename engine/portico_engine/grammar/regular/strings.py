@@ -27,16 +27,12 @@ from portico_engine.grammar.ir import (
     TokenRef,
     alt,
     chars,
-    complement,
-    merge_ranges,
     repeat,
     seq,
     text,
 )
 
 ESCAPES = {0x08: "\\b", 0x09: "\\t", 0x0A: "\\n", 0x0C: "\\f", 0x0D: "\\r", 0x22: '\\"', 0x5C: "\\\\"}
-SPECIAL = merge_ranges([(0, 0x1F), (0x22, 0x22), (0x5C, 0x5C)])
-PLAIN = complement(SPECIAL)
 
 
 def json_literal(value: object) -> str:
@@ -47,14 +43,6 @@ def json_literal(value: object) -> str:
 def is_text(value: str) -> bool:
     """Is it free of lone surrogates, so that UTF-8 can write it?"""
     return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
-
-
-def spelling(code_point: int) -> str:
-    """The canonical spelling of one code point inside a JSON string."""
-    known = ESCAPES.get(code_point)
-    if known is not None:
-        return known
-    return f"\\u{code_point:04x}" if code_point < 0x20 else chr(code_point)
 
 
 @lru_cache(maxsize=4096)

@@ -108,13 +108,11 @@ class SchemaDocument:
     """A schema and everything that it can refer to."""
 
     def __init__(self, schema: Any, meter: Meter, resources: Mapping[str, Any] | None = None) -> None:
-        self._meter = meter
         survey = _survey(schema, meter) if isinstance(schema, dict) else _Survey(Dialect.DRAFT_2020, False)
         self._names_itself = survey.names_itself
         self.dialect = _named_dialect(schema) or survey.dialect
         self._resources: dict[str, SchemaNode] = {}
         self._anchors: dict[tuple[str, str], SchemaNode] = {}
-        self._dynamic: dict[tuple[str, str], SchemaNode] = {}
         self._outside = resources
         self.root = self._add_resource(schema, "", "", self.dialect)
 
@@ -158,10 +156,6 @@ class SchemaDocument:
                 raise InvalidSchema(pointer, f"{reference!r} leads to nothing in this schema ({token!r} isn't there)")
             at = self.child(at, key)
         return at
-
-    def dynamic_anchor(self, node: SchemaNode, fragment: str) -> bool:
-        """Does `fragment` name a $dynamicAnchor in the resource of `node`?"""
-        return (node.base, fragment) in self._dynamic
 
     # --- resources ---------------------------------------------------------------------------------------------------------
 
@@ -214,8 +208,6 @@ class SchemaDocument:
                 continue
             node = self.child(at, *path) if path else at
             self._anchors.setdefault((resource.base, name.lstrip("#")), node)
-            if keyword == "$dynamicAnchor":
-                self._dynamic.setdefault((resource.base, name), node)
 
     @staticmethod
     def _own_id(value: Any, dialect: Dialect) -> str | None:
