@@ -13,7 +13,7 @@ from portico_engine.grammar.compiled import CompiledGrammar
 
 
 def script(text: str) -> CompiledGrammar:
-    return CompiledGrammar(lark=text)
+    return CompiledGrammar(text=text)
 
 
 def test_a_request_ends_with_length_and_says_what_it_cost() -> None:

@@ -10,19 +10,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import NamedTuple
 
 from portico_engine.errors import GrammarError, GrammarTooLarge, LexemesTooLarge
 from portico_engine.grammar import ir
 from portico_engine.grammar.bounds import DEFAULT_LIMITS, Meter
-from portico_engine.grammar.compiled import OpenStrings
+from portico_engine.grammar.compiled import EnforcedText, OpenStrings
+from portico_engine.grammar.llguidance.compile_order import compiled_first
 from portico_engine.grammar.llguidance.lazy_lexemes import UpTo, as_up_to
 from portico_engine.grammar.llguidance.lexeme_forms import forms, opened
 from portico_engine.grammar.llguidance.lexing import Cut, cut_into_lexemes
 from portico_engine.grammar.llguidance.lexing_json import json_shapes
 from portico_engine.grammar.llguidance.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
 from portico_engine.grammar.notation import quantifier
-from portico_engine.grammar.rule_order import compiled_first
 
 MAX_REGULAR_SIZE = 4000  # nodes, references written out
 MAX_GROUP_DEPTH = 12  # llguidance refuses 30 nested groups; deeper ones get a name
@@ -30,15 +29,7 @@ MAX_SYMBOLS = 65_525  # llguidance's: rules, lexemes, and the groups inside of r
 NO_TEXT = r"/[^\s\S]/"
 
 
-class LarkText(NamedTuple):
-    """The text for llguidance, what a reader of a report should know of its making, and the text with open strings."""
-
-    text: str
-    notes: tuple[str, ...] = ()
-    open_strings: OpenStrings | None = None
-
-
-def to_lark(grammar: ir.Grammar, *, json_rule: str | None = None, meter: Meter | None = None) -> LarkText:
+def to_lark(grammar: ir.Grammar, *, json_rule: str | None = None, meter: Meter | None = None) -> EnforcedText:
     """The grammar in llguidance's Lark. Raises GrammarError where a rule is missing, GrammarTooLarge where `meter`'s limits or
     the matcher's are met.
 
@@ -78,7 +69,7 @@ class _Printer:
         self.open_lines: dict[str, str] = {}  # of `lines`, what differs where strings are open
         self.lengths: list[int] = []
 
-    def run(self) -> LarkText:
+    def run(self) -> EnforcedText:
         if self.grammar.start not in self.grammar.rules:
             raise GrammarError(f"the grammar has no rule {self.grammar.start!r} to start with")
         cut = self._cut()
@@ -92,8 +83,8 @@ class _Printer:
         if len(self.lines) + self.groups > MAX_SYMBOLS // 2:  # a few more each, in llguidance
             _check_size(text)
         if not self.open_lines:
-            return LarkText(text, cut.notes)
-        return LarkText(text, cut.notes, OpenStrings(_text({**begin, **self.lines, **self.open_lines}), min(self.lengths)))
+            return EnforcedText(text, cut.notes)
+        return EnforcedText(text, cut.notes, OpenStrings(_text({**begin, **self.lines, **self.open_lines}), min(self.lengths)))
 
     def _start(self, root: str) -> dict[str, str]:
         first = compiled_first(self.calls, root)
@@ -250,6 +241,16 @@ def _check_size(lark: str) -> None:
 
     if LLMatcher(LLTokenizer("byte"), LLMatcher.grammar_from_lark(lark), log_level=0).is_error():
         raise GrammarTooLarge(f"the grammar needs more than {MAX_SYMBOLS:,} symbols; make the schema or grammar smaller")
+
+
+def refusal(lark: str) -> str | None:
+    """Why llguidance can't take a text; None where it can, or is not installed."""
+    try:
+        from llguidance import LLMatcher
+    except ImportError:
+        return None
+    error: str = LLMatcher.validate_grammar(LLMatcher.grammar_from_lark(lark))
+    return error.splitlines()[0] if error else None
 
 
 def regular_rules(grammar: ir.Grammar) -> frozenset[str]:

@@ -58,7 +58,7 @@ class Compiled:
 
     def __init__(self, factory: Factory, grammar: CompiledGrammar) -> None:
         self._factory = factory
-        self._lark = self._text = grammar.lark
+        self._exact = self._text = grammar.text
         self.open_until: int | None = None
         if grammar.open_strings is not None and grammar.open_strings.length > factory.longest_token:
             self._text, length = grammar.open_strings
@@ -85,7 +85,7 @@ class Compiled:
     def counting(self) -> Lane:
         """That of the grammar that counts."""
         if self._counting is None:
-            self._counting = Lane(self._factory.prototype(self._lark))
+            self._counting = Lane(self._factory.prototype(self._exact))
         return self._counting
 
     def drop(self, failed: Lane) -> None:

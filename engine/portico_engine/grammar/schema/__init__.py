@@ -10,6 +10,6 @@ other?
 
 from __future__ import annotations
 
-from portico_engine.grammar.schema.compiler import compile_schema, schema_to_ir, tool_to_ir
+from portico_engine.grammar.schema.compiler import schema_to_ir, tool_to_ir
 
-__all__ = ["compile_schema", "schema_to_ir", "tool_to_ir"]
+__all__ = ["schema_to_ir", "tool_to_ir"]

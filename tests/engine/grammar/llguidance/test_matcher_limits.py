@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import pytest
 from tests.engine.grammar.schemas import allowed, empty_mask, factory, tokenizer
 
-from portico_engine.grammar import LLGuidanceFactory, compile_schema
+from portico_engine.grammar import compile_schema
 from portico_engine.grammar.compiled import CompiledGrammar
 from portico_engine.grammar.llguidance import matcher
-from portico_engine.grammar.llguidance.matcher import LLGuidanceMatcher
+from portico_engine.grammar.llguidance.matcher import LLGuidanceFactory, LLGuidanceMatcher
 
 # Names that one pattern wants, another forbids and a third has its own values for: states multiply.
 CROSSED = {

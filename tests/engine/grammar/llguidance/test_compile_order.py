@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portico_engine.errors import GrammarTooLarge
-from portico_engine.grammar.rule_order import compiled_first
+from portico_engine.grammar.llguidance.compile_order import compiled_first
 
 
 def depth_after(calls: dict[str, list[str]], order: list[str], start: str) -> int:
