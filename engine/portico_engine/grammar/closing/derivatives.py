@@ -49,7 +49,7 @@ _NODE_BYTES = 600  # that a node whose shortest string is known holds, beside th
 _STATE_WORK = 250  # that looking at one of them is, in pairs of alternatives
 
 
-class Ending(NamedTuple):
+class ShortestEnding(NamedTuple):
     """A shortest way to end: its bytes (control tokens as CONTROL and their id), and whether the grammar could go on after
     them."""
 
@@ -57,7 +57,7 @@ class Ending(NamedTuple):
     open: bool
 
 
-class Derivation:
+class DerivativeAutomaton:
     """The machine of one grammar. Not safe for several threads at once: callers hold a lock."""
 
     def __init__(self, grammar: Grammar, control_tokens: Mapping[str, int] | None = None) -> None:
@@ -74,12 +74,12 @@ class Derivation:
         self._steps: dict[Node, automata.Steps] = {}
         self._nodes: list[Node] = []
         self._numbers: dict[Node, int] = {}
-        self._endings: dict[int, Ending | None] = {}
+        self._endings: dict[int, ShortestEnding | None] = {}
         self.table: npt.NDArray[np.int32] = np.full((64, OTHER + 1), UNKNOWN, dtype=np.int32)
         self.start = self._live(self.rules[grammar.start])
 
     @property
-    def dear(self) -> bool:
+    def too_costly(self) -> bool:
         """Has deriving cost so much that only what must be known should be found out?"""
         return self.work > MOST_WORK
 
@@ -89,7 +89,7 @@ class Derivation:
         """The number of a state; DEAD where nothing can end from it, unless finding that out is too dear."""
         number = self._numbers.get(node)
         if number is None:
-            if not self.dear and self.shortest(node) is None:
+            if not self.too_costly and self.shortest(node) is None:
                 self._numbers[node] = DEAD
                 return DEAD
             number = self._numbers[node] = len(self._nodes)
@@ -201,7 +201,7 @@ class Derivation:
 
     # --- the shortest end --------------------------------------------------------------------------------------------------
 
-    def ending(self, state: int) -> Ending | None:
+    def ending(self, state: int) -> ShortestEnding | None:
         """A shortest way to end from a state; None for DEAD."""
         if state == DEAD:
             return None
@@ -209,9 +209,9 @@ class Derivation:
             self._endings[state] = self._make_ending(self._nodes[state])
         return self._endings[state]
 
-    def _make_ending(self, node: Node) -> Ending | None:
+    def _make_ending(self, node: Node) -> ShortestEnding | None:
         data = self.shortest(node)
-        return None if data is None else Ending(data, self._goes_on(node, data))
+        return None if data is None else ShortestEnding(data, self._goes_on(node, data))
 
     def _goes_on(self, node: Node, data: bytes) -> bool:
         for part in parts_of(data):

@@ -69,7 +69,7 @@ def test_the_next_request_of_the_same_grammar_has_a_lexer_of_its_own(grammar: Co
 
 
 def test_who_shared_the_lexer_goes_on_with_a_new_one(grammar: CompiledGrammar) -> None:
-    matchers = LLGuidanceFactory(tokenizer(), lanes=1)
+    matchers = LLGuidanceFactory(tokenizer(), replicas=1)
     with fuel(1_000):
         failed, other = matchers.matcher(grammar), matchers.matcher(grammar)
         assert run(failed) is not None
