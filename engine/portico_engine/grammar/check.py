@@ -17,15 +17,15 @@ from jsonschema import exceptions, validators
 
 from portico_engine.grammar.ecma.search import finds
 from portico_engine.grammar.schema import keywords as read
-from portico_engine.grammar.schema.document import Dialect, dialect_of
+from portico_engine.grammar.schema.document import SchemaDialect, dialect_of
 from portico_engine.grammar.schema.values import is_multiple
 
 _BASES = {
-    Dialect.DRAFT_4: validators.Draft4Validator,
-    Dialect.DRAFT_6: validators.Draft6Validator,
-    Dialect.DRAFT_7: validators.Draft7Validator,
-    Dialect.DRAFT_2019: validators.Draft201909Validator,
-    Dialect.DRAFT_2020: validators.Draft202012Validator,
+    SchemaDialect.DRAFT_4: validators.Draft4Validator,
+    SchemaDialect.DRAFT_6: validators.Draft6Validator,
+    SchemaDialect.DRAFT_7: validators.Draft7Validator,
+    SchemaDialect.DRAFT_2019: validators.Draft201909Validator,
+    SchemaDialect.DRAFT_2020: validators.Draft202012Validator,
 }
 
 
@@ -52,7 +52,7 @@ def check_arguments(schema: Any, value: Any, *, resources: Mapping[str, Any] | N
 
 
 def _pointer(path: Iterable[str | int]) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    return "".join(f"/{read.escape(part)}" for part in path)
 
 
 def _short(message: str) -> str:
@@ -89,7 +89,7 @@ def _in_one_dialect(schema: Any) -> Any:
 
 
 @lru_cache(maxsize=8)
-def _class(dialect: Dialect) -> Any:
+def _class(dialect: SchemaDialect) -> Any:
     return validators.extend(
         _BASES[dialect],
         {
