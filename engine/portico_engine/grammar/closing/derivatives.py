@@ -71,7 +71,7 @@ class DerivativeAutomaton:
         self.bottom_up = bottom_up(grammar)
         self._rule_texts = self._knuth()
         self._settled = True
-        self._steps: dict[Node, automata.Steps] = {}
+        self._transitions: dict[Node, automata.Transitions] = {}
         self._nodes: list[Node] = []
         self._numbers: dict[Node, int] = {}
         self._endings: dict[int, ShortestEnding | None] = {}
@@ -122,13 +122,13 @@ class DerivativeAutomaton:
             after = int(self.table[state, min(code, OTHER)])
         if after != MIXED:
             return after
-        return next((self._live(to) for low, high, to in self.steps(self._nodes[state]) if low <= code <= high), DEAD)
+        return next((self._live(to) for low, high, to in self.transitions(self._nodes[state]) if low <= code <= high), DEAD)
 
     def fill(self, state: int) -> None:
         """Write a state's row of the table."""
         row = np.full(OTHER + 1, DEAD, dtype=np.int32)
         beyond: list[tuple[int, int, int]] = []
-        for low, high, to in self.steps(self._nodes[state]):
+        for low, high, to in self.transitions(self._nodes[state]):
             number = self._live(to)
             if low < OTHER:
                 row[low : min(high, OTHER - 1) + 1] = number
@@ -158,17 +158,17 @@ class DerivativeAutomaton:
 
     # --- derivatives -------------------------------------------------------------------------------------------------------
 
-    def steps(self, node: Node) -> automata.Steps:
+    def transitions(self, node: Node) -> automata.Transitions:
         """Where each character leads: sorted, disjoint (low, high, node after)."""
-        known = self._steps.get(node)
+        known = self._transitions.get(node)
         if known is None:
-            known = self._steps[node] = self._make_steps(node)
+            known = self._transitions[node] = self._make_transitions(node)
         return known
 
-    def _make_steps(self, node: Node) -> automata.Steps:
+    def _make_transitions(self, node: Node) -> automata.Transitions:
         found = []
         for leaf, rest in self._heads(node):
-            for low, high, after in () if isinstance(leaf, TokenRef) else automata.steps(leaf):
+            for low, high, after in () if isinstance(leaf, TokenRef) else automata.transitions(leaf):
                 found.append((low, high, seq(after, rest)))
         self.work += len(found) ** 2
         return automata.union(found, lambda nodes: alt(*nodes))
@@ -219,7 +219,7 @@ class DerivativeAutomaton:
                 node = self._after_token(node, part)
                 continue
             for character in part.decode():
-                node = next((after for low, high, after in self.steps(node) if low <= ord(character) <= high), NEVER)
+                node = next((after for low, high, after in self.transitions(node) if low <= ord(character) <= high), NEVER)
         return not isinstance(node, Empty)
 
     def shortest(self, node: Node) -> bytes | None:
@@ -339,7 +339,7 @@ def _search(node: Node, known: dict[Node, bytes | None]) -> int:
             if end is not None:
                 heapq.heappush(queue, (cost + len(end), serial, state, end))
             continue
-        for low, high, after in automata.steps(state):
+        for low, high, after in automata.transitions(state):
             character = _character(((low, high),))
             further = cost + len(character.encode())
             if further < best.get(after, 1 << 30):

@@ -78,7 +78,7 @@ def _regular(node: Node) -> int:
     todo = [node]
     while todo:
         state = todo.pop()
-        for low, _, after in automata.steps(state):
+        for low, _, after in automata.transitions(state):
             if after not in numbers:
                 if len(numbers) > _MAX_STATES:
                     return NO_BOUND

@@ -46,10 +46,10 @@ def parse(pattern: str, *, captures: bool = False) -> PatternNode:
             regress.Regex(pattern)
         except regress.RegressError as error:
             raise InvalidSchema("", f"{pattern!r} is no ECMA-262 pattern: {error}") from None
-    return Parser(pattern, unicode, captures=captures).parse()
+    return PatternParser(pattern, unicode, captures=captures).parse()
 
 
-class Parser:
+class PatternParser:
     """Recursive descent over a pattern that `regress` has accepted, so that syntax errors are internal faults here."""
 
     def __init__(self, pattern: str, unicode: bool, *, captures: bool = False) -> None:

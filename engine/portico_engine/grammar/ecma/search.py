@@ -37,7 +37,7 @@ def finds(pattern: str, text: str) -> bool:
     """Raises InvalidSchema where it is no pattern, PatternTooCostly where the search met its bound."""
     language = pattern_language(pattern)
     found = automata.matches(language.node, text)
-    return found and (not language.loosened or Search(_captured(pattern), text).found())
+    return found and (not language.loosened or PatternSearch(_captured(pattern), text).found())
 
 
 @lru_cache(maxsize=256)
@@ -45,7 +45,7 @@ def _captured(pattern: str) -> PatternNode:
     return parse(pattern, captures=True)
 
 
-class Search:
+class PatternSearch:
     """One pattern in one text, by sets of (offset, captures)."""
 
     def __init__(self, tree: PatternNode, text: str, most_steps: int = MOST_STEPS) -> None:

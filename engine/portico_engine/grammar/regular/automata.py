@@ -1,6 +1,6 @@
 """Automata of regular IR nodes, by derivatives: emptiness, intersection, what may follow a string, and whole DFAs.
 
-Brzozowski's derivatives (J. ACM 11(4), 1964) over intervals of code points: `steps(node)` is a state's outgoing transitions,
+Brzozowski's derivatives (J. ACM 11(4), 1964) over intervals of code points: `transitions(node)` is what leads out of a state,
 and a node is its own state. Nodes must be regular and free of `Ref` (see `inline`). It knows nothing of lexemes or printing.
 """
 
@@ -15,8 +15,7 @@ from typing import TypeAlias
 
 from portico_engine.grammar import ir
 
-Steps: TypeAlias = tuple[tuple[int, int, ir.Node], ...]  # sorted, disjoint (low, high, state after); what is missing is dead
-
+Transitions: TypeAlias = tuple[tuple[int, int, ir.Node], ...]  # sorted, disjoint (low, high, state after); the rest is dead
 _CACHE = 1 << 16
 
 
@@ -91,7 +90,7 @@ def nullable(node: ir.Node) -> bool:
 
 
 @lru_cache(maxsize=_CACHE)
-def steps(node: ir.Node) -> Steps:
+def transitions(node: ir.Node) -> Transitions:
     """Where each character leads from `node`."""
     match node:
         case ir.Text(value):
@@ -101,26 +100,26 @@ def steps(node: ir.Node) -> Steps:
             return tuple((low, high, ir.EMPTY) for low, high in ranges)
         case ir.Seq(parts):
             rest = parts[1] if len(parts) == 2 else ir.Seq(parts[1:])
-            first = _mapped(steps(parts[0]), lambda state: _seq(state, rest))
-            return union([*first, *steps(rest)], _or) if nullable(parts[0]) else first
+            first = _mapped(transitions(parts[0]), lambda state: _seq(state, rest))
+            return union([*first, *transitions(rest)], _or) if nullable(parts[0]) else first
         case ir.Alt(options):
-            return union(list(chain.from_iterable(map(steps, options))), _or)
+            return union(list(chain.from_iterable(map(transitions, options))), _or)
         case ir.Repeat(item, low, high):
             rest = ir.repeat(item, max(low - 1, 0), None if high is None else high - 1)
-            return _mapped(steps(item), lambda state: _seq(state, rest))
+            return _mapped(transitions(item), lambda state: _seq(state, rest))
         case ir.And(parts):
-            every = steps(parts[0])
+            every = transitions(parts[0])
             for part in parts[1:]:
-                every = _intersection(every, steps(part))
+                every = _intersection(every, transitions(part))
             return every
         case ir.Not(item):
-            return _complement(steps(item))
+            return _complement(transitions(item))
         case _:
             return ()
 
 
-def union(every: Sequence[tuple[int, int, ir.Node]], join: Callable[[Iterable[ir.Node]], ir.Node]) -> Steps:
-    """Steps of several nodes at once: where intervals meet, `join` of their states."""
+def union(every: Sequence[tuple[int, int, ir.Node]], join: Callable[[Iterable[ir.Node]], ir.Node]) -> Transitions:
+    """Transitions of several nodes at once: where intervals meet, `join` of their states."""
     if len(every) < 2:
         return tuple(every)
     begin: dict[int, list[int]] = {}
@@ -144,7 +143,7 @@ def after(node: ir.Node, text: str) -> ir.Node:
     """The state after `text`: NEVER where no match begins so."""
     for c in text:
         code = ord(c)
-        for low, high, state in steps(node):
+        for low, high, state in transitions(node):
             if low <= code <= high:
                 node = state
                 break
@@ -160,7 +159,7 @@ def matches(node: ir.Node, text: str) -> bool:
 
 def first(node: ir.Node) -> ir.Ranges:
     """Characters that a match may begin with (and perhaps, under And and Not, some that lead nowhere)."""
-    return ir.merge_ranges((low, high) for low, high, _ in steps(node))
+    return ir.merge_ranges((low, high) for low, high, _ in transitions(node))
 
 
 @lru_cache(maxsize=_CACHE)
@@ -184,7 +183,7 @@ def extension(a: ir.Node, b: ir.Node, limit: int = 2000) -> ir.Ranges:
     found: list[tuple[int, int]] = []
     for state_a, state_b in _pairs(a, b, limit):
         if nullable(state_a):
-            found.extend((low, high) for low, high, _ in steps(state_b))
+            found.extend((low, high) for low, high, _ in transitions(state_b))
     return ir.merge_ranges(found)
 
 
@@ -201,7 +200,7 @@ def is_empty(node: ir.Node, limit: int = 20_000) -> bool:
         state = queue.popleft()
         if nullable(state):
             return False
-        for _, _, target in steps(state):
+        for _, _, target in transitions(state):
             if target not in seen:
                 seen.add(target)
                 queue.append(target)
@@ -218,7 +217,7 @@ def determinize(node: ir.Node, limit: int) -> Dfa | None:
     at = 0
     while at < len(order):
         out: list[tuple[int, int, int]] = []
-        for low, high, target in steps(order[at]):
+        for low, high, target in transitions(order[at]):
             number = numbers.get(target)
             if number is None:
                 number = numbers[target] = len(order)
@@ -237,7 +236,7 @@ def _pairs(a: ir.Node, b: ir.Node, limit: int) -> Iterable[tuple[ir.Node, ir.Nod
     queue = deque([(a, b)])
     while queue:
         state_a, state_b = queue.popleft()
-        for pair in _common(steps(state_a), steps(state_b)):
+        for pair in _common(transitions(state_a), transitions(state_b)):
             if pair not in seen:
                 seen.add(pair)
                 queue.append(pair)
@@ -246,7 +245,7 @@ def _pairs(a: ir.Node, b: ir.Node, limit: int) -> Iterable[tuple[ir.Node, ir.Nod
             raise TooManyStates
 
 
-def _common(a: Steps, b: Steps) -> set[tuple[ir.Node, ir.Node]]:
+def _common(a: Transitions, b: Transitions) -> set[tuple[ir.Node, ir.Node]]:
     out: set[tuple[ir.Node, ir.Node]] = set()
     i = j = 0
     while i < len(a) and j < len(b):
@@ -326,11 +325,11 @@ def _not(item: ir.Node) -> ir.Node:
     return item.item if isinstance(item, ir.Not) else ir.Not(item)
 
 
-def _mapped(of: Steps, change: Callable[[ir.Node], ir.Node]) -> Steps:
+def _mapped(of: Transitions, change: Callable[[ir.Node], ir.Node]) -> Transitions:
     return tuple((low, high, change(state)) for low, high, state in of)
 
 
-def _intersection(a: Steps, b: Steps) -> Steps:
+def _intersection(a: Transitions, b: Transitions) -> Transitions:
     out: list[tuple[int, int, ir.Node]] = []
     i = j = 0
     while i < len(a) and j < len(b):
@@ -344,7 +343,7 @@ def _intersection(a: Steps, b: Steps) -> Steps:
     return tuple(out)
 
 
-def _complement(of: Steps) -> Steps:
+def _complement(of: Transitions) -> Transitions:
     out: list[tuple[int, int, ir.Node]] = []
     at = 0
     for low, high, state in (*of, (ir.MAX_CODE_POINT + 1, ir.MAX_CODE_POINT + 1, ir.NEVER)):

@@ -1,6 +1,6 @@
 """Goal -> rules: what a value must satisfy, as IR. One rule for each goal, so that recursion ends where a goal comes again.
 
-The rooms beside it build one type each: scalars.py, arrays.py, objects.py. What they share is `Builder`.
+The modules beside it build one type each: scalars.py, arrays.py, objects.py. What they share is `Builder`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from portico_engine.grammar.bounds import Bounds, Limits, Meter
 from portico_engine.grammar.compiled import DefaultBound, Loosened
@@ -36,11 +36,16 @@ from portico_engine.grammar.schema.formula import (
 )
 from portico_engine.grammar.schema.values import satisfies_constraint, type_of
 
-if TYPE_CHECKING:
-    from portico_engine.grammar.schema.shared import SharedRule
-
 _INLINE = 3  # nodes: a value no larger is written where it stands instead of becoming a rule
 _ORDER = (STRING, INTEGER, FRACTION, BOOLEAN, NULL, ARRAY, OBJECT)
+
+
+class SharedRule(NamedTuple):
+    """A reference or a small node, the rules that it needs, and the bounds that open ends got in them."""
+
+    rules: Mapping[str, Node]
+    start: Node
+    bounded: tuple[DefaultBound, ...]
 
 
 class Builder:

@@ -276,14 +276,14 @@ def test_a_multiple_that_must_be_counted_loosens_itself_in_a_catalog_too_large_t
 
 
 def test_of_tools_that_are_too_large_together_the_largest_is_degraded(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = calls_compile.printed_or_looser
+    whole = calls_compile.enforced_or_looser
 
     def small(make: Any, limits: Limits, json_rule: str | None = None) -> Any:
         if len(make(limits)[0].rules) > 40:
             raise GrammarTooLarge("too large for this test")
         return whole(make, limits, json_rule)
 
-    monkeypatch.setattr(calls_compile, "printed_or_looser", small)
+    monkeypatch.setattr(calls_compile, "enforced_or_looser", small)
     wide = {"type": "object", "properties": {f"p{i}": {"type": "boolean"} for i in range(60)}}
     tools = [Tool("wide", "", wide), Tool("narrow", "", {"type": "object", "properties": {"a": {"const": 1}}})]
     grammar = compile_tool_calls(tools)
