@@ -28,8 +28,8 @@ from grammar_inputs import Case, bfcl_gold, maskbench, mcp_tools, suite, suite_r
 from portico_engine.errors import EngineError, Unsatisfiable
 from portico_engine.grammar import compile_schema, compile_tool_calls, tool_to_ir
 from portico_engine.grammar.compiled import CompiledGrammar
+from portico_engine.grammar.llguidance.factory import LLGuidanceFactory
 from portico_engine.grammar.llguidance.lark import to_lark
-from portico_engine.grammar.llguidance.matcher import LLGuidanceFactory
 from portico_engine.grammar.schema.order import canonical_text
 from portico_engine.request import Tool
 from portico_engine.text.tokenizer import Tokenizer

@@ -31,7 +31,7 @@ def why_refused(text: str) -> str | None:
 
 def matcher_factory(vocabulary: Vocabulary) -> MatcherFactory:
     """Makes matchers for one vocabulary. Loads the matcher's library."""
-    from portico_engine.grammar.llguidance.matcher import LLGuidanceFactory
+    from portico_engine.grammar.llguidance.factory import LLGuidanceFactory
 
     factory: MatcherFactory = LLGuidanceFactory(vocabulary)
     return factory

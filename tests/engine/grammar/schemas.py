@@ -13,7 +13,7 @@ from tests.engine.grammar import oracle
 from portico_engine import find_model
 from portico_engine.grammar import compile_schema
 from portico_engine.grammar.compiled import CompiledGrammar
-from portico_engine.grammar.llguidance.matcher import LLGuidanceFactory
+from portico_engine.grammar.llguidance.factory import LLGuidanceFactory
 from portico_engine.grammar.schema.order import canonical_text
 from portico_engine.text.tokenizer import Tokenizer
 from portico_engine.weights.gguf_file import GGUFFile

@@ -1,4 +1,4 @@
-"""A grammar as a machine over characters: derivatives of its rules, and the shortest way to end from every state.
+"""A grammar as an automaton over characters: derivatives of its rules, and a shortest way to end from every state.
 
 States are IR nodes (what is still to come), made lazily and numbered; a table of transitions lets many texts be followed at
 once. Only a rule that calls itself before reading anything can't be followed: compilers refuse those. It knows no tokens.
@@ -6,33 +6,27 @@ once. Only a rule that calls itself before reading anything can't be followed: c
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from portico_engine.grammar.closing.shortest_strings import ShortestEnding, ShortestStrings, parts_of
 from portico_engine.grammar.ir import (
     EMPTY,
     MAX_CODE_POINT,
     NEVER,
     Alt,
-    And,
-    Chars,
     Empty,
     Grammar,
     Never,
     Node,
-    Not,
     Ref,
     Repeat,
     Seq,
-    Text,
     TokenRef,
     alt,
     merge_ranges,
-    references,
     repeat,
     seq,
 )
@@ -41,36 +35,21 @@ from portico_engine.grammar.rule_order import bottom_up
 
 DEAD, UNKNOWN, MIXED = -1, -2, -3
 OTHER = 128  # the column for every character beyond ASCII; MIXED where they lead to different states
-CONTROL = b"\xfe"  # in an ending: the next four bytes are a control token's id (no text has this byte)
 _BEYOND = merge_ranges([(OTHER, MAX_CODE_POINT)])
-_SEARCHED = 12_000  # states of an intersection that are searched for its shortest string
 MOST_WORK = 2_000_000  # of deriving, for one grammar: about a second
 _NODE_BYTES = 600  # that a node whose shortest string is known holds, beside the table: measured on 124,000 states
-_STATE_WORK = 250  # that looking at one of them is, in pairs of alternatives
-
-
-class ShortestEnding(NamedTuple):
-    """A shortest way to end: its bytes (control tokens as CONTROL and their id), and whether the grammar could go on after
-    them."""
-
-    data: bytes
-    open: bool
 
 
 class DerivativeAutomaton:
-    """The machine of one grammar. Not safe for several threads at once: callers hold a lock."""
+    """The automaton of one grammar. Not safe for several threads at once: callers hold a lock."""
 
     def __init__(self, grammar: Grammar, control_tokens: Mapping[str, int] | None = None) -> None:
         """`control_tokens`: ids of the vocabulary's control tokens by text, for grammars that name them."""
         self.rules: Mapping[str, Node] = grammar.rules
-        self._control = {text.strip("<>"): token for text, token in (control_tokens or {}).items()}
-        self._shortest: dict[Node, bytes | None] = {}
-        self._searched: dict[Node, bytes | None] = {}
-        self.work = 0  # pairs of alternatives that were compared: what deriving has cost so far
-        self._settled = False  # are the rules' shortest strings known?
         self.bottom_up = bottom_up(grammar)
-        self._rule_texts = self._knuth()
-        self._settled = True
+        self._strings = ShortestStrings(self.rules, self.bottom_up, control_tokens or {})
+        self.shortest = self._strings.of
+        self._work = 0  # pairs of alternatives that were compared
         self._transitions: dict[Node, automata.Transitions] = {}
         self._nodes: list[Node] = []
         self._numbers: dict[Node, int] = {}
@@ -81,7 +60,7 @@ class DerivativeAutomaton:
     @property
     def too_costly(self) -> bool:
         """Has deriving cost so much that only what must be known should be found out?"""
-        return self.work > MOST_WORK
+        return self._work + self._strings.work > MOST_WORK
 
     # --- states ------------------------------------------------------------------------------------------------------------
 
@@ -104,7 +83,7 @@ class DerivativeAutomaton:
     @property
     def held_bytes(self) -> int:
         """What it holds, about."""
-        return self.table.nbytes + _NODE_BYTES * len(self._shortest)
+        return self.table.nbytes + _NODE_BYTES * len(self._strings)
 
     def advance(self, state: int, text: str) -> int:
         """The state after `text`; DEAD where no text begins so."""
@@ -149,12 +128,9 @@ class DerivativeAutomaton:
         after = [
             rest
             for leaf, rest in self._heads(node)
-            if isinstance(leaf, TokenRef) and (self._token_id(leaf) == token) is not leaf.negated
+            if isinstance(leaf, TokenRef) and (self._strings.token_id(leaf) == token) is not leaf.negated
         ]
         return alt(*after)
-
-    def _token_id(self, node: TokenRef) -> int | None:
-        return node.token if isinstance(node.token, int) else self._control.get(node.token.strip("<>"))
 
     # --- derivatives -------------------------------------------------------------------------------------------------------
 
@@ -170,7 +146,7 @@ class DerivativeAutomaton:
         for leaf, rest in self._heads(node):
             for low, high, after in () if isinstance(leaf, TokenRef) else automata.transitions(leaf):
                 found.append((low, high, seq(after, rest)))
-        self.work += len(found) ** 2
+        self._work += len(found) ** 2
         return automata.union(found, lambda nodes: alt(*nodes))
 
     def _heads(self, node: Node) -> list[tuple[Node, Node]]:
@@ -221,140 +197,3 @@ class DerivativeAutomaton:
             for character in part.decode():
                 node = next((after for low, high, after in self.transitions(node) if low <= ord(character) <= high), NEVER)
         return not isinstance(node, Empty)
-
-    def shortest(self, node: Node) -> bytes | None:
-        """A shortest string of `node` in UTF-8; None where it has none."""
-        if node in self._shortest:
-            return self._shortest[node]
-        made = self._shortest_of(node, self._rule_texts)
-        self._shortest[node] = made
-        return made
-
-    def _shortest_of(self, node: Node, rules: Mapping[str, bytes]) -> bytes | None:
-        match node:
-            case Empty():
-                return b""
-            case TokenRef():
-                token = self._token_id(node)
-                return None if token is None or node.negated else CONTROL + token.to_bytes(4, "big")
-            case Text(value):
-                return value.encode("utf-8", errors="surrogatepass")
-            case Chars(ranges):
-                return _character(ranges).encode() if ranges else None
-            case Ref(name):
-                return rules.get(name)
-            case Seq(parts):
-                texts = [self._part(part, rules) for part in parts]
-                return None if any(text is None for text in texts) else b"".join(text for text in texts if text is not None)
-            case Alt(options):
-                found = [text for option in options if (text := self._part(option, rules)) is not None]
-                return min(found, key=len) if found else None
-            case Repeat(item, low):
-                if low == 0:
-                    return b""
-                one = self._part(item, rules)
-                return None if one is None else one * low
-            case And() | Not():
-                return self._search(node)
-        return None
-
-    def _search(self, node: Node) -> bytes | None:
-        """The shortest string of an intersection or complement: that of a larger language with far fewer states, where it is
-        in this one too; nothing, where that one is empty."""
-        if node not in self._searched:
-            larger = automata.loose(node)
-            if larger != node:
-                text = self._search(larger)
-                if text is None or automata.matches(node, text.decode()):
-                    self._searched[node] = text
-                    return text
-            self.work += _STATE_WORK * _search(node, self._searched)
-        return self._searched[node]
-
-    def _part(self, node: Node, rules: Mapping[str, bytes]) -> bytes | None:
-        return self.shortest(node) if self._settled else self._shortest_of(node, rules)
-
-    def _knuth(self) -> dict[str, bytes]:
-        """The shortest string of every rule (D. E. Knuth, A generalization of Dijkstra's algorithm, 1977), by sweeps: one, from
-        the lowest rule up, where none is recursive."""
-        found: dict[str, bytes] = {}
-        users: dict[str, list[str]] = {}
-        for name, node in self.rules.items():
-            for used in references(node):
-                users.setdefault(used, []).append(name)
-        todo = dict.fromkeys([*self.bottom_up, *self.rules])
-        while todo:
-            name = next(iter(todo))
-            del todo[name]
-            text = self._shortest_of(self.rules[name], found)
-            if text is not None and (name not in found or len(text) < len(found[name])):
-                found[name] = text
-                todo.update(dict.fromkeys(users.get(name, ())))
-        return found
-
-
-def parts_of(data: bytes) -> list[bytes | int]:
-    """An ending as stretches of text and control tokens."""
-    out: list[bytes | int] = []
-    at = 0
-    while at < len(data):
-        mark = data.find(CONTROL, at)
-        end = len(data) if mark < 0 else mark
-        if end > at:
-            out.append(data[at:end])
-        if mark >= 0:
-            out.append(int.from_bytes(data[mark + 1 : mark + 5], "big"))
-            end = mark + 5
-        at = end
-    return out
-
-
-def _search(node: Node, known: dict[Node, bytes | None]) -> int:
-    """Dijkstra over the automaton of an intersection or complement, by bytes; how many states it looked at.
-
-    `known` gets the shortest string of `node` and of every state on the way (None: there is none, or it is too far), and is
-    what another search need not find again.
-    """
-    best: dict[Node, int] = {node: 0}
-    came: dict[Node, tuple[Node, str]] = {}
-    queue: list[tuple[int, int, Node, bytes | None]] = [(0, 0, node, None)]  # with the rest of the string, once it is known
-    serial = 0
-    while queue:
-        cost, _, state, rest = heapq.heappop(queue)
-        if rest is not None:
-            known[state] = rest
-            while state in came:
-                state, character = came[state]
-                rest = character.encode() + rest
-                known[state] = rest
-            return len(best)
-        if cost > best[state]:
-            continue
-        if len(best) > _SEARCHED:
-            known[node] = None
-            return len(best)
-        serial += 1
-        if state in known or automata.nullable(state):
-            end = known.get(state, b"")
-            if end is not None:
-                heapq.heappush(queue, (cost + len(end), serial, state, end))
-            continue
-        for low, high, after in automata.transitions(state):
-            character = _character(((low, high),))
-            further = cost + len(character.encode())
-            if further < best.get(after, 1 << 30):
-                best[after] = further
-                came[after] = state, character
-                serial += 1
-                heapq.heappush(queue, (further, serial, after, None))
-    known.update(dict.fromkeys(best))  # nothing is reached from any of them
-    return len(best)
-
-
-def _character(ranges: tuple[tuple[int, int], ...]) -> str:
-    """One of the shortest characters of a class: a letter or digit where there is one."""
-    for low, high in ((0x61, 0x7A), (0x30, 0x39), (0x41, 0x5A), (0x20, 0x7E)):
-        for first, last in ranges:
-            if first <= high and last >= low:
-                return chr(max(first, low))
-    return chr(ranges[0][0])

@@ -9,7 +9,8 @@ lazy_lexemes.py       free text up to a marker, known again by its form
 compile_order.py      rules in an order in which its compiler fills no stack
 lark.py               IR -> its Lark dialect: the text that is enforced
 replicas.py           a grammar compiled for one vocabulary, as often as masks are filled at once
-matcher.py            one request's state, and the factory of matchers
+matcher.py            one request's state
+factory.py            the factory of matchers for one vocabulary, and the filling of many masks
 
 It knows no JSON Schema, no GBNF and no tool calls.
 """

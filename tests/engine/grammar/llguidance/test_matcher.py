@@ -9,7 +9,8 @@ from tests.engine.grammar.schemas import allowed, empty_mask, factory, tokenizer
 from portico_engine.errors import GrammarError
 from portico_engine.grammar import compile_schema
 from portico_engine.grammar.compiled import CompiledGrammar
-from portico_engine.grammar.llguidance.matcher import LLGuidanceFactory, LLGuidanceMatcher
+from portico_engine.grammar.llguidance.factory import LLGuidanceFactory
+from portico_engine.grammar.llguidance.matcher import LLGuidanceMatcher
 
 WEATHER = {
     "type": "object",

@@ -10,8 +10,9 @@ from tests.engine.grammar.schemas import allowed, empty_mask, factory, tokenizer
 
 from portico_engine.grammar import compile_schema
 from portico_engine.grammar.compiled import CompiledGrammar
-from portico_engine.grammar.llguidance import matcher
-from portico_engine.grammar.llguidance.matcher import LLGuidanceFactory, LLGuidanceMatcher
+from portico_engine.grammar.llguidance import factory as llguidance_factory
+from portico_engine.grammar.llguidance.factory import LLGuidanceFactory
+from portico_engine.grammar.llguidance.matcher import LLGuidanceMatcher
 
 # Names that one pattern wants, another forbids and a third has its own values for: states multiply.
 CROSSED = {
@@ -34,7 +35,7 @@ def grammar() -> CompiledGrammar:
 @contextmanager
 def fuel(limit: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matcher, "_LEXER_FUEL", limit)
+        patch.setattr(llguidance_factory, "_LEXER_FUEL", limit)
         yield
 
 
