@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 DEMO := .demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test lint types tests fixtures conformance bundles soak bench clean
+.PHONY: help setup setup-dev demo test lint types tests attacks fixtures conformance bundles soak bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ types: $(STAMP)-dev
 tests: $(STAMP)-dev
 	@echo "==> pytest"
 	@$(BIN)/python -m pytest -m "not gpu"
+
+attacks: $(STAMP)-dev ## what was tried from outside, and what held: a table
+	@$(BIN)/python -m pytest -q -m "not gpu" tests/attacks
 
 fixtures: $(STAMP)-dev ## record the Inspector's answers anew (inspector-fixtures/)
 	@$(BIN)/python checks/inspector/record.py

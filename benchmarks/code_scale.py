@@ -33,7 +33,7 @@ from typing import Any
 
 import anyio
 
-from portico_servers.code.index.files import NEVER, WALK, ripgrep
+from portico_servers.code.external.ripgrep import NEVER, WALK, ripgrep_program
 from portico_servers.code.tools.registration import build_tools
 from portico_servers.code.workspace import Workspace
 from report import percentile, table, write
@@ -184,7 +184,16 @@ async def measure_queries(workspace: Workspace) -> dict[str, dict[str, float]]:
 
 
 def by_ripgrep(root: Path, pattern: str) -> int:
-    command = [ripgrep(), *WALK, "--line-number", "--null", "--no-heading", "--max-count=50", f"--regexp={pattern}", "."]
+    command = [
+        ripgrep_program(),
+        *WALK,
+        "--line-number",
+        "--null",
+        "--no-heading",
+        "--max-count=50",
+        f"--regexp={pattern}",
+        ".",
+    ]
     return len(subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, check=False).stdout)
 
 

@@ -32,12 +32,13 @@ from typing import Any, NamedTuple
 from rich.progress import track
 
 from code_search_labels import LABELS, PACKAGES, digest, docstrings, package_dir, without_docstrings
+from portico_servers.code.external.ripgrep import ripgrep_program
 from portico_servers.code.index.extraction import extract
-from portico_servers.code.index.files import ripgrep
-from portico_servers.code.index.store import Store
-from portico_servers.code.ranking.ranked_index import RankedIndex, Weights
+from portico_servers.code.index.store import IndexStore
+from portico_servers.code.ranking.ranked_index import RankedIndex
+from portico_servers.code.ranking.rerank import RankingWeights
 from portico_servers.code.syntax.symbols import definitions
-from portico_servers.common import embed
+from portico_servers.common.embeddings import shared_embedder
 from report import percentile, table, write
 
 K = 10
@@ -84,19 +85,19 @@ class Tree:
         self._index(folder / "cache")
 
     def _index(self, cache: Path) -> None:
-        store = Store(self.root, cache)
-        facts = []
+        store = IndexStore(self.root, cache)
+        extracted = []
         self.pieces: list[tuple[Piece, str]] = []
         self.names: dict[str, dict[str, tuple[int, int]]] = {}
         for file in sorted(self.root.rglob("*.py")):
             data = file.read_bytes()
             path = file.relative_to(self.root).as_posix()
-            facts.append(extract(path, len(data), 0, data))
+            extracted.append(extract(path, len(data), 0, data))
             self.names[path] = {symbol.qualified: (symbol.start, symbol.end) for symbol in definitions("python", data).symbols}
-        stored = store.put(facts)
+        stored = store.put(extracted)
         self.ranked = RankedIndex(store)
         self.ranked.add(stored)
-        self.ranked.embed(embed.shared())
+        self.ranked.embed(shared_embedder())
         self._store = store
         for item in stored:
             lines = (self.root / item.path).read_text(encoding="utf-8").split("\n")
@@ -115,7 +116,7 @@ class Tree:
         self._store.close()
         self.fts.close()
 
-    def ours(self, weights: Weights) -> Ranker:
+    def ours(self, weights: RankingWeights) -> Ranker:
         def rank(question: str) -> Sequence[Piece]:
             self.ranked.weights = weights
             hits = self.ranked.search(question, limit=50)
@@ -137,7 +138,7 @@ class Tree:
         matched: dict[Piece, Counter[str]] = defaultdict(Counter)
         options = [option for word in words for option in ("-e", re.escape(word))]
         out = subprocess.run(
-            [ripgrep(), "--no-config", "-i", "-o", "-n", "--null", *options, "."],
+            [ripgrep_program(), "--no-config", "-i", "-o", "-n", "--null", *options, "."],
             cwd=self.root,
             capture_output=True,
             check=False,
@@ -221,8 +222,8 @@ def evaluate(questions: Iterable[Question], rankers: dict[str, Ranker]) -> dict[
     return {name: round(sum(values) / len(values), 4) for name, values in scores.items()}
 
 
-def off(weights: Weights) -> Weights:
-    return replace(weights, **{field.name: 0.0 for field in fields(Weights)})
+def off(weights: RankingWeights) -> RankingWeights:
+    return replace(weights, **{field.name: 0.0 for field in fields(RankingWeights)})
 
 
 def main() -> None:
@@ -246,7 +247,7 @@ def main() -> None:
 
 
 def report(args: argparse.Namespace, trees: dict[str, Tree], questions: list[Question], missing: Counter[str]) -> None:
-    weights = Weights()
+    weights = RankingWeights()
     systems: dict[str, dict[str, Ranker]] = {
         "ripgrep": {name: tree.by_ripgrep for name, tree in trees.items()},
         "plain BM25 (FTS5)": {name: tree.plain_bm25 for name, tree in trees.items()},
@@ -254,7 +255,7 @@ def report(args: argparse.Namespace, trees: dict[str, Tree], questions: list[Que
         "all parts": {name: tree.ours(weights) for name, tree in trees.items()},
     }
     if not args.no_ablation:
-        for field in fields(Weights):
+        for field in fields(RankingWeights):
             without = replace(weights, **{field.name: 0.0})
             systems[f"  without {field.name}"] = {name: tree.ours(without) for name, tree in trees.items()}
     rows: dict[str, dict[str, float]] = {}
@@ -284,7 +285,7 @@ def summary(
     questions: list[Question],
     missing: Counter[str],
     rows: dict[str, Any],
-    weights: Weights,
+    weights: RankingWeights,
 ) -> dict[str, Any]:
     """What the dated result holds, latencies of the full ranking among it."""
     rankers = {name: tree.ours(weights) for name, tree in trees.items()}
@@ -302,7 +303,7 @@ def summary(
         "questions": dict(Counter(question.kind for question in questions)),
         "left_out": dict(missing),
         "trees": {name: tree.about(importlib.metadata.version(name)) for name, tree in trees.items()},
-        "weights": {field.name: getattr(weights, field.name) for field in fields(Weights)},
+        "weights": {field.name: getattr(weights, field.name) for field in fields(RankingWeights)},
         "ndcg_at_10": rows,
         "ranking_ms": {"p50": round(percentile(times, 0.5), 2), "p99": round(percentile(times, 0.99), 2)},
     }

@@ -28,19 +28,21 @@ from rich.progress import track
 
 from data.db_dev_samples import DEV_SAMPLES
 from data.db_samples import SAMPLES, Sample, write_sqlite
-from portico_engine import Engine, FinishReason, Request, SamplingParams, Tool, ToolCallPrior, find_model
+from portico_engine import FinishReason, Request, SamplingParams, Tool, ToolCallPrior, find_model, load_engine
 from portico_engine.grammar import NamedTool, compile_tool_calls
 from portico_gateway.agent.loop import CALL_FORM, SMALL, STRENGTH, STRENGTH_SMALL, SYSTEM
 from portico_gateway.agent.tool_host import embedder
 from portico_gateway.agent.tool_signatures import signature
 from portico_gateway.guidance.argument_priors import Hints, read_question
-from portico_servers.db.database import Call, Databases
+from portico_servers.db.databases.databases import Databases
 from portico_servers.db.errors import DbError
-from portico_servers.db.sources import parse
-from portico_servers.db.statements.limits import Limits
-from portico_servers.db.tools import tools as answers
-from portico_servers.db.tools.tool_specs import BUILT_IN
-from portico_servers.db.tools.tools import schema_text
+from portico_servers.db.limits import StatementLimits
+from portico_servers.db.sources import parse_sources
+from portico_servers.db.statements.cancellation import Cancellation
+from portico_servers.db.tools.query import answer_query
+from portico_servers.db.tools.registry import BUILT_IN
+from portico_servers.db.tools.rows import answer_rows
+from portico_servers.db.tools.tables import table_text
 from report import table, write
 
 DATA = Path(__file__).parent / "data"
@@ -78,18 +80,18 @@ class Asker:
     """The model in front of one database at a time."""
 
     def __init__(self, model: str | None) -> None:
-        self.engine = Engine.load(find_model(model))
+        self.engine = load_engine(find_model(model))
         self._hints = Hints(embedder().embed)
         self._strength = STRENGTH_SMALL if self.engine.info.parameters < SMALL else STRENGTH
         self._made = 0
 
     def ask(self, way: str, question: str, databases: Databases, tally: Tally) -> dict[str, Any] | None:
         """The arguments of the model's call; None where it was cut by length."""
-        view = databases.view()
+        snapshot = databases.snapshot()
         spec = next(spec for spec in BUILT_IN if spec.name == way.split(",")[0])
-        listed = spec.tool(view, list(databases.by_name))
+        listed = spec.tool(snapshot, list(databases.by_name))
         tool = Tool(spec.name, listed.description or "", listed.input_schema)
-        schemas = "\n".join(schema_text(named) for named in view.tables.values())
+        schemas = "\n".join(table_text(named) for named in snapshot.tables.values())
         system = f"{SYSTEM}{signature(tool)}\n\n{schemas}{CALL_FORM}"
         prior = None
         if way.endswith("guided"):
@@ -126,9 +128,9 @@ class Asker:
 
 def answer(way: str, databases: Databases, arguments: dict[str, Any]) -> Rows | str:
     """The rows that a call gives, or what kind of failure."""
-    run = answers.rows if way.startswith("rows") else answers.query
+    run = answer_rows if way.startswith("rows") else answer_query
     try:
-        rows: Rows = run(databases, arguments, Limits(rows=1000), Call()).structured["rows"]
+        rows: Rows = run(databases, arguments, StatementLimits(rows=1000), Cancellation()).structured["rows"]
     except DbError as exc:
         return type(exc).__name__
     return rows
@@ -167,7 +169,7 @@ def kind(ask: dict[str, Any]) -> str:
 
 
 def measure(args: argparse.Namespace, items: list[dict[str, Any]], files: dict[str, Path]) -> dict[str, Any]:
-    opened = {name: Databases(parse([str(path)])) for name, path in files.items()}
+    opened = {name: Databases(parse_sources([str(path)])) for name, path in files.items()}
     expected: list[Rows] = []
     for item in items:
         connection = sqlite3.connect(files[item["database"]])

@@ -34,7 +34,8 @@ from mcp import Client
 from mcp.server.mcpserver import MCPServer
 
 import docs_pages
-from portico_servers.common.embed import shared
+from portico_servers.common.embeddings import shared_embedder
+from portico_servers.docs.config import DocsConfig
 from portico_servers.docs.server import build_server
 from report import percentile, table, write
 
@@ -140,11 +141,11 @@ async def ask(cache: Path) -> dict[str, Any]:
     random.Random(SEED).shuffle(asked)
     _forget(cache)
     began = time.perf_counter()
-    server = build_server([], cache_dir=cache, watch=False)
+    server = build_server(DocsConfig((), cache, watch=False))
     async with Client(server) as client:
         while not (await _call(server, "list", {}))["complete"]:
             pass
-        shared().start().join()
+        shared_embedder().start().join()
         ready = time.perf_counter() - began
         cold = [await _timed(server, query) for _, query in asked]
         warm = [await _timed(server, query) for _, query in asked]

@@ -34,11 +34,21 @@ import docs_labels
 import docs_paraphrases
 from docs_labels import Term
 from docs_paraphrases import Paraphrase
-from portico_servers.common.embed import shared
+from portico_servers.common.embeddings import shared_embedder
+from portico_servers.docs.config import DocsConfig
 from portico_servers.docs.ingest.chunks import cut
 from portico_servers.docs.ingest.pages import Page, Section
 from portico_servers.docs.search import ranking
-from portico_servers.docs.search.ranking import FUSION, Found, Frequencies, Near, expression, look_up, rank, telling_words
+from portico_servers.docs.search.ranking import (
+    FUSION,
+    LexicalResult,
+    Neighbour,
+    WordCounts,
+    content_words,
+    expression,
+    lexical_search,
+    rank,
+)
 from portico_servers.docs.service import Service
 from report import percentile, table, write
 
@@ -60,7 +70,7 @@ def main() -> None:
         name: Path(given[name]) if name in given else docs_labels.fetch(name, options.cache) for name in docs_labels.PACKAGES
     }
     labels = {name: docs_labels.terms(tree) for name, tree in trees.items()}
-    shared().embed(["warm"])
+    shared_embedder().embed(["warm"])
     figures: dict[str, Any] = {"labels": {name: docs_labels.digest(found) for name, found in labels.items()}}
     with tempfile.TemporaryDirectory() as temporary:
         if options.only in (None, "recall"):
@@ -81,11 +91,11 @@ def recall(trees: dict[str, Path], labels: dict[str, list[Term]], count: int, ca
             return  # too few to say anything
         sizes[column] = len(wanted)
         rankers = _rankers(service)
-        shares: dict[str, list[float]] = {name: [] for name in rankers}
+        normalized_scores: dict[str, list[float]] = {name: [] for name in rankers}
         for text, gold in track(wanted, description=column, transient=True):
             for ranker, ask in rankers.items():  # one after the other: they share what the index gave
-                shares[ranker].append(_recall(ask(text), gold))
-        for ranker, values in shares.items():
+                normalized_scores[ranker].append(_recall(ask(text), gold))
+        for ranker, values in normalized_scores.items():
             rows.setdefault(ranker, {})[column] = 100 * float(np.mean(values))
         for text, _ in wanted[::4]:
             opened, wrong = _opened(service, text)
@@ -93,21 +103,23 @@ def recall(trees: dict[str, Path], labels: dict[str, list[Term]], count: int, ca
             citations[1] += wrong
 
     for name, tree in trees.items():
-        with closing(Service([tree], cache / name, watch=False)) as service:
-            service.indexer.update(service.library.shelves())
+        with closing(Service(DocsConfig((tree,), cache / name, watch=False))) as service:
+            service.indexer.update(service.library.library_versions())
             places = _places(service)
             for kind in ("concept", "object"):
                 found = docs_labels.chosen(name, labels[name], kind, count)
                 wanted = [(t.text, {places[p] for p in t.places if p in places}) for t in found]
                 measure(service, f"{name} {kind}s", [(text, gold) for text, gold in wanted if gold])
             edited, taken = docs_paraphrases.made(_pages(service), docs_paraphrases.TUNED_ON[1] + PARAPHRASES)
-        with closing(Service([], cache / f"{name} without", watch=False)) as service:
-            shelf = service.store.add_shelf(name, "1", "url", "https://example.org/")  # a source that is not looked at
-            service.store.put_pages(shelf.id, [(path, "", page, cut(page)) for path, page in edited])
-            service.indexer.update([shelf])
+        with closing(Service(DocsConfig((), cache / f"{name} without", watch=False))) as service:
+            library_version = service.store.add_library_version(
+                name, "1", "url", "https://example.org/"
+            )  # a source that is not looked at
+            service.store.put_pages(library_version.id, [(path, "", page, cut(page)) for path, page in edited])
+            service.indexer.update([library_version])
             chosen = docs_paraphrases.chosen(name, taken, PARAPHRASES)
             digests[name] = docs_paraphrases.digest(chosen)
-            measure(service, f"{name} paraphrases", [(p.text, {_section(service, shelf.id, p)}) for p in chosen])
+            measure(service, f"{name} paraphrases", [(p.text, {_section(service, library_version.id, p)}) for p in chosen])
     for row in rows.values():
         row["mean"] = float(np.mean(list(row.values())))
     columns = [*sizes, "mean"]
@@ -124,7 +136,7 @@ def recall(trees: dict[str, Path], labels: dict[str, list[Term]], count: int, ca
 
 
 def _rankers(service: Service) -> dict[str, Ranker]:
-    store, vectors, embedder, counts = service.store, service.vectors, shared(), Frequencies()
+    store, vectors, embedder, counts = service.store, service.vectors, shared_embedder(), WordCounts()
 
     def bm25(weights: tuple[float, float, float, float]) -> Ranker:
         def ask(query: str) -> list[int]:
@@ -133,19 +145,19 @@ def _rankers(service: Service) -> dict[str, Ranker]:
                     "SELECT p.section_id FROM (SELECT rowid AS id, bm25(lexical, ?, ?, ?, ?) AS s FROM lexical"
                     " WHERE lexical MATCH ?"
                     " ORDER BY s LIMIT 400) f JOIN passage p ON p.id = f.id ORDER BY f.s",
-                    (*weights, expression(telling_words(query)).words),
+                    (*weights, expression(content_words(query)).words),
                 ).fetchall()
             return list(dict.fromkeys(row[0] for row in found))
 
         return ask
 
     @lru_cache(maxsize=1)
-    def lexical(query: str) -> Found:
+    def lexical(query: str) -> LexicalResult:
         with store.read() as db:
-            return look_up(db, query, None, partial(counts.of, db))
+            return lexical_search(db, query, None, partial(counts.of, db))
 
     @lru_cache(maxsize=1)
-    def near(query: str) -> list[Near]:
+    def near(query: str) -> list[Neighbour]:
         return vectors.nearest(embedder.embed([query])[0], None)
 
     def fused(weights: dict[str, float]) -> Ranker:
@@ -194,9 +206,9 @@ def _opened(service: Service, query: str) -> tuple[int, int]:
 def _pages(service: Service) -> list[tuple[str, Page]]:
     """(path, page) of all that is indexed, as the readers made them."""
     found = []
-    for shelf in service.library.shelves():
-        for path, _, _, _ in service.store.page_list(shelf.id):
-            page = service.store.page(shelf.id, path)
+    for library_version in service.library.library_versions():
+        for path, _, _, _ in service.store.page_list(library_version.id):
+            page = service.store.page(library_version.id, path)
             assert page is not None
             sections = [
                 Section(s.level, s.title, s.anchor, s.line, s.end, s.trail, s.aliases) for s in service.store.sections(page.id)
@@ -205,8 +217,8 @@ def _pages(service: Service) -> list[tuple[str, Page]]:
     return found
 
 
-def _section(service: Service, shelf_id: int, paraphrase: Paraphrase) -> int:
-    page = service.store.page(shelf_id, paraphrase.path)
+def _section(service: Service, version_id: int, paraphrase: Paraphrase) -> int:
+    page = service.store.page(version_id, paraphrase.path)
     assert page is not None
     return service.store.sections(page.id)[paraphrase.section].id
 

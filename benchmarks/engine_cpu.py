@@ -23,10 +23,10 @@ import torch
 
 from llama_reference import LlamaCpp
 from portico_engine import SamplingParams, find_model
-from portico_engine.executors.torch.cpu import TorchCPUExecutor
+from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.loading.load_engine import import_torch
 from portico_engine.plan import Row, StepPlan
-from portico_engine.sampling import Draw
+from portico_engine.sampling import SamplingState
 from portico_engine.weights.gguf_file import GGUFFile
 from report import write
 
@@ -36,8 +36,8 @@ RUNS = (1, 2, 3, 4, 8, 16, 30)
 LOAD = """
 import json, resource, sys, time
 start = time.perf_counter()
-from portico_engine import Engine
-engine = Engine.load(sys.argv[1], executor="torch-cpu", context=2048)
+from portico_engine import load_engine
+engine = load_engine(sys.argv[1], executor="torch-cpu", context=2048)
 seconds = time.perf_counter() - start
 import torch
 linears = list(engine._executor._decoder.weights.products())
@@ -87,11 +87,11 @@ class Ours:
         file = GGUFFile(path)
         self.executor = TorchCPUExecutor.load(file, context_length=longest, kv_tokens=4 * longest, int4=int4)
         self.blocks = -(-(context + 64) // 16)
-        self.draw = Draw(SamplingParams(temperature=0), 0, 0)
+        self.sampling = SamplingState(SamplingParams(temperature=0), 0, 0)
 
     def row(self, tokens: list[int], start: int, sequence: int = 0) -> Row:
         table = tuple(range(sequence * self.blocks, (sequence + 1) * self.blocks))
-        return Row(sequence, tuple(tokens), start, table, (len(tokens) - 1,), self.draw)
+        return Row(sequence, tuple(tokens), start, table, (len(tokens) - 1,), self.sampling)
 
     def step(self, *rows: Row) -> None:
         self.executor.submit(StepPlan(rows)).finish()

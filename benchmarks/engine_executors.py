@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from portico_engine import Engine, find_model
+from portico_engine import find_model, load_engine
 from portico_engine.executors.protocol import Executor
 from portico_engine.plan import BLOCK_TOKENS, Row, StepPlan
 from report import table, write
@@ -45,7 +45,7 @@ def median_ms(repeats: int, run: Callable[[], object]) -> float:
 
 
 def measure(path: Path, name: str, repeats: int) -> dict[str, float]:
-    engine = Engine.load(path, executor=name, context=4096, kv_tokens=16384)
+    engine = load_engine(path, executor=name, context=4096, kv_tokens=16384)
     executor = engine._executor
     began = time.perf_counter()
     read(executor, 0, tokens(PREFILL, 0), 0)
@@ -55,7 +55,7 @@ def measure(path: Path, name: str, repeats: int) -> dict[str, float]:
     read(executor, 1, tokens(CONTEXT, 1), first)
 
     def step(count: int) -> Callable[[], object]:
-        row = Row(1, tokens(count, 2), CONTEXT, blocks, want=(count - 1,), targets=(5,))
+        row = Row(1, tokens(count, 2), CONTEXT, blocks, logits_indices=(count - 1,), targets=(5,))
         return lambda: executor.submit(StepPlan((row,))).finish()
 
     for count in RUNS:

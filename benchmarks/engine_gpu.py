@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from portico_engine import Engine, Request, SamplingParams, Tool, find_model
-from portico_engine.executors.torch.cuda import TorchCUDAExecutor
+from portico_engine import Engine, Request, SamplingParams, Tool, find_model, load_engine
+from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
 from portico_engine.grammar import compile_tool_calls
 from portico_engine.plan import Row, StepPlan, blocks_for
-from portico_engine.sampling import Draw
+from portico_engine.sampling import SamplingState
 from portico_engine.weights.gguf_file import GGUFFile
 from random_model import LLAMA_8B, Q, mixture, q4_1, write_random
 from report import percentile, table, write
@@ -36,7 +36,7 @@ BATCHES = (1, 8, 64)
 PREFILL = 2048
 CLIENTS = (1, 16, 64)
 RECIPES = {"8b-q4_1": q4_1, "8b-q4_k_m": mixture(Q.Q4_K, LLAMA_8B.n_layers, embedding=Q.Q4_K)}
-GREEDY = Draw(SamplingParams(temperature=0), 0, 0)
+GREEDY = SamplingState(SamplingParams(temperature=0), 0, 0)
 SUBJECTS = ("order", "patient", "invoice", "ticket", "branch", "shipment", "meeting", "sensor", "contract", "playlist")
 
 
@@ -172,7 +172,7 @@ def measure(path: Path, args: argparse.Namespace, bandwidth: float, *, small: bo
         taken = torch.cuda.mem_get_info()[0] - path.stat().st_size * 9 // 8 - (9 << 30)
         ballast = torch.empty(taken, dtype=torch.uint8, device="cuda")
     start = time.perf_counter()
-    engine = Engine.load(path, executor="torch-cuda", context=4096, max_rows=64, kv_tokens=64 * 640)
+    engine = load_engine(path, executor="torch-cuda", context=4096, max_rows=64, kv_tokens=64 * 640)
     executor = engine._executor
     assert isinstance(executor, TorchCUDAExecutor)
     figures |= {"load_s": time.perf_counter() - start, "numerics": executor.caps.numerics_id}

@@ -20,7 +20,7 @@ import torch
 
 from llama_reference import LlamaCpp
 from portico_engine import Engine, ModelInfo, Request, SamplingParams, find_model
-from portico_engine.executors.torch.cpu import TorchCPUExecutor
+from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.plan import Row, StepPlan
 from portico_engine.text.tokenizer import Tokenizer
 from portico_engine.weights.gguf_file import GGUFFile
@@ -66,7 +66,7 @@ def log_softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
 def engine_logits(executor: TorchCPUExecutor, tokens: list[int]) -> npt.NDArray[np.float32]:
     """Logits after every token, [tokens, vocab_size]."""
     table = tuple(range(-(-len(tokens) // 16)))
-    row = Row(0, tuple(tokens), 0, table, want=tuple(range(len(tokens))), targets=tuple(tokens))
+    row = Row(0, tuple(tokens), 0, table, logits_indices=tuple(range(len(tokens))), targets=tuple(tokens))
     return executor.submit(StepPlan((row,))).logits
 
 

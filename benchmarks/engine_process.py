@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import routing_workspace
-from portico_engine import EngineClient, EngineProcess, FinishReason, Request, SamplingParams, find_model, loader
+from portico_engine import EngineClient, EngineProcess, FinishReason, Request, SamplingParams, engine_loader, find_model
 from portico_engine.grammar import compile_tool_calls
 from portico_gateway.agent.loop import Agent
 from portico_gateway.assembly.session import open_session
@@ -38,11 +38,11 @@ STORY = 48  # tokens of a free answer
 FIRSTS = 25  # measures of the time to the first token alone
 START = """
 import asyncio, sys, time
-from portico_engine import AsyncEngine, EngineProcess, find_model, loader
+from portico_engine import AsyncEngine, EngineProcess, engine_loader, find_model
 async def main():
     start = time.perf_counter()
     kind = {"thread": AsyncEngine, "process": EngineProcess}[sys.argv[1]]
-    engine = await kind.open(loader(find_model(), executor=sys.argv[2]))
+    engine = await kind.open(engine_loader(find_model(), executor=sys.argv[2]))
     print(time.perf_counter() - start)
     await engine.aclose()
 asyncio.run(main())
@@ -145,7 +145,7 @@ async def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     options = {"executor": args.executor}
     specs = default_specs(places["root"], places["docs"], places["db"])
     async with open_session(specs, None, lambda *_: None, options=options) as session:
-        child = await EngineProcess.open(loader(find_model(), **options))
+        child = await EngineProcess.open(engine_loader(find_model(), **options))
         try:
             sides = {
                 "thread": Side(session.engine, session.agent),

@@ -18,9 +18,9 @@ from gguf import GGMLQuantizationType as Q
 from torch import Tensor
 
 from engine_gpu import read_bandwidth
-from portico_engine.kernels.quantized import product
-from portico_engine.kernels.quantized_layout import TILE_COLUMNS, TILE_ROWS, Packed
-from portico_engine.weights.blocks import FORMATS
+from portico_engine.kernels.quantized_layout import TILE_COLUMNS, TILE_ROWS, TiledMatrix
+from portico_engine.kernels.quantized_matmul import matmul
+from portico_engine.quantization.block_formats import FORMATS
 from report import table, write
 
 SHAPES = {"gate_up": (28672, 4096), "down": (4096, 14336), "qkv": (6144, 4096), "out": (4096, 4096)}
@@ -29,7 +29,7 @@ BEYOND_CACHES = 150_000_000  # bytes
 REPEATS = 10
 
 
-def random_packed(kind: Q, n_out: int, n_in: int) -> Packed:
+def random_matrix(kind: Q, n_out: int, n_in: int) -> TiledMatrix:
     """A matrix of this format."""
     form = FORMATS[kind]
     tiles = n_out // TILE_ROWS, n_in // TILE_COLUMNS
@@ -38,8 +38,8 @@ def random_packed(kind: Q, n_out: int, n_in: int) -> Packed:
         return torch.randint(-(2**31), 2**31 - 1, (*tiles, 2, 8, 4, bits), dtype=torch.int32, device="cuda")
 
     high = words(form.bits - 4) if form.bits > 4 else None
-    scales = torch.rand(*tiles, TILE_ROWS, TILE_COLUMNS // form.group, 1 + form.has_offsets, device="cuda").half()
-    return Packed(words(4), high, scales, n_out, n_in, form.bits, form.zero)
+    scales = torch.rand(*tiles, TILE_ROWS, TILE_COLUMNS // form.group_size, 1 + form.has_offsets, device="cuda").half()
+    return TiledMatrix(words(4), high, scales, n_out, n_in, form.bits, form.zero_point)
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -83,15 +83,15 @@ def cublas(shape: tuple[int, int], tokens: list[int]) -> dict[int, float]:
 def ours(kind: Q, shape: tuple[int, int], tokens: list[int]) -> tuple[int, dict[int, float]]:
     """Bytes of the matrix, and seconds a product."""
     n_out, n_in = shape
-    n_bytes = random_packed(kind, n_out, n_in).n_bytes
-    matrices = [random_packed(kind, n_out, n_in) for _ in range(-(-BEYOND_CACHES // n_bytes))]
+    n_bytes = random_matrix(kind, n_out, n_in).n_bytes
+    matrices = [random_matrix(kind, n_out, n_in) for _ in range(-(-BEYOND_CACHES // n_bytes))]
     found = {}
     for n in tokens:
         x, out = torch.randn(n, n_in, device="cuda").bfloat16(), torch.empty(n, n_out, device="cuda", dtype=torch.bfloat16)
 
         def run(x: Tensor = x, out: Tensor = out) -> None:
             for matrix in matrices:
-                product(x, matrix, out)
+                matmul(x, matrix, out)
 
         found[n] = seconds(run) / len(matrices)
     return n_bytes, found

@@ -26,7 +26,7 @@ _OWN: dict[str, tuple[str, ...]] = {
     "docs": ("numpy", "wordllama", "watchfiles", "pathspec", "markdown-it-py", "docutils", "selectolax", "pypdf", "httpx2"),
     "db": ("sqlite-utils", "duckdb", "psycopg[binary]"),
 }
-_LEFT_OUT = {"db": ("common/embed.py",)}  # with it go numpy and wordllama, which this server never loads
+_LEFT_OUT = {"db": ("common/embeddings.py",)}  # with it go numpy and wordllama, which this server never loads
 _EPOCH = (2026, 1, 1, 0, 0, 0)  # the same bundle from the same sources
 
 Project = dict[str, Any]

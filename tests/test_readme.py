@@ -6,8 +6,6 @@ import re
 import tomllib
 from pathlib import Path
 
-import pytest
-
 from portico_gateway.cli.commands import ask
 from portico_gateway.cli.main import cli
 
@@ -38,9 +36,24 @@ def test_exit_codes_in_readme_are_those_of_the_help() -> None:
         assert f"{code} {word}" in README
 
 
-@pytest.mark.parametrize("line", re.findall(r"^(?:engine|gateway|servers)/\S+", README, re.MULTILINE))
-def test_every_folder_of_the_annotated_tree_exists(line: str) -> None:
-    assert (ROOT / line).is_dir()
+def _tree() -> dict[str, str]:
+    """The annotated tree: folder -> its line's words."""
+    block = README.split("## The tree")[1].split("```")[1]
+    found: dict[str, str] = {}
+    above: list[str] = []
+    for line in block.strip().split("\n"):
+        indent, name, words = re.fullmatch(r"( *)(\S+/) +(\S.*)", line).groups()  # type: ignore[union-attr]
+        above = [*above[: len(indent) // 2], name]
+        found["".join(above)] = words
+    return found
+
+
+def test_the_annotated_tree_has_one_line_for_each_folder() -> None:
+    packages = ("engine/portico_engine", "gateway/portico_gateway", "servers/portico_servers")
+    folders = {f"{file.parent.relative_to(ROOT)}/" for package in packages for file in (ROOT / package).rglob("__init__.py")}
+    others = {f"{name}/" for name in ("tests", "benchmarks", "checks", "packaging", "inspector-fixtures", "demo", "docs")}
+    assert all((ROOT / name).is_dir() for name in others)
+    assert set(_tree()) == folders | others
 
 
 def test_readme_names_every_console_script() -> None:

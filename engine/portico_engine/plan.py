@@ -6,14 +6,14 @@ plan's `kv_ops` run in order before any row; all rows of a step write their keys
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from portico_engine.sampling import Draw, TopLogprobs
+from portico_engine.sampling import SamplingState, TopLogprobs
 
 BLOCK_TOKENS = 16
 
@@ -57,18 +57,17 @@ KVOp = Copy | Drop | Save | Load
 class Row:
     """One sequence's part in a step: `tokens` at positions `start`, `start + 1`, ... over `block_table`.
 
-    `want` are indices into `tokens` after which an answer is needed: the next token, picked by `draw`, or, with `targets`
-    (one a want), the log-probability of that token.
+    `logits_indices` are indices into `tokens` after which logits are needed: for the next token, sampled by `sampling`, or,
+    with `targets` (one an index), for the log-probability of that token.
     """
 
     slot: int
     tokens: tuple[int, ...]
     start: int
     block_table: tuple[int, ...]
-    want: tuple[int, ...] = ()
-    draw: Draw | None = None
+    logits_indices: tuple[int, ...] = ()
+    sampling: SamplingState | None = None
     targets: tuple[int, ...] = ()
-    adapter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +82,13 @@ class StepPlan:
         return sum(len(row.tokens) for row in self.rows)
 
 
-class Sampled(NamedTuple):
-    """What a step yields, a tuple a row and in it an entry a want."""
+class StepResult(NamedTuple):
+    """What a step yields, a tuple a row and in it an entry for each of its `logits_indices`."""
 
     tokens: tuple[tuple[int, ...], ...]
     logprobs: tuple[tuple[float, ...], ...]
-    top: tuple[tuple[TopLogprobs, ...], ...]
-    bad: tuple[int, ...]  # rows whose logits were no numbers, or whose mask allowed nothing: their entries are empty
+    top_logprobs: tuple[tuple[TopLogprobs, ...], ...]
+    failed_rows: tuple[int, ...]  # rows whose logits were no numbers, or whose mask allowed nothing: their entries are empty
 
 
 Bias = Mapping[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]  # row -> (tokens, what to add to their logits)
@@ -98,8 +97,3 @@ Bias = Mapping[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]  # ro
 def blocks_for(n_tokens: int) -> int:
     """Blocks that hold this many positions."""
     return -(-n_tokens // BLOCK_TOKENS)
-
-
-def total_tokens(rows: Sequence[Row]) -> int:
-    """Tokens over all rows."""
-    return sum(len(row.tokens) for row in rows)

@@ -1,4 +1,4 @@
-"""Picking tokens from logits: the numpy reference of every executor's sampler.
+"""Sampling tokens from logits: the numpy reference of every executor's sampler.
 
 Order: bias, penalties, grammar mask, temperature, top-k, top-p, min-p, then the draw. The draw's random number is a function of
 the request's seed and the token's position in the answer alone (Philox4x64, Salmon et al. 2011), so that companions in a batch
@@ -17,17 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from portico_engine.errors import RequestError
-from portico_engine.request import SamplingParams
+from portico_engine.request import SAMPLING_RANGES, SamplingParams
 
 Logits = npt.NDArray[np.float32]  # [vocab_size]
 TopLogprobs = tuple[tuple[int, float], ...]  # most probable tokens and their log-probabilities, best first
-MAX_LOGPROBS = 20
 _WORD = (1 << 64) - 1
 
 
 @dataclass(slots=True)
-class Draw:
-    """How to pick one row's next token: the request's parameters and where its answer stands."""
+class SamplingState:
+    """How to sample one row's next token: the request's parameters and where its answer stands."""
 
     params: SamplingParams
     seed: int
@@ -36,37 +35,20 @@ class Draw:
     seen: frozenset[int] | set[int] = frozenset()  # of prompt and answer, for the repetition penalty
 
 
-class Pick(NamedTuple):
-    """A picked token; log-probabilities are those after bias, penalties and mask, at temperature 1."""
+class SampledToken(NamedTuple):
+    """A sampled token; log-probabilities are those after bias, penalties and mask, at temperature 1."""
 
     token: int
     logprob: float
-    top: TopLogprobs
+    top_logprobs: TopLogprobs
 
 
 def validate(params: SamplingParams, vocab_size: int) -> None:
     """Raise RequestError naming the field that is out of range and what is allowed."""
-    rules: list[tuple[str, float, bool, str]] = [
-        ("temperature", params.temperature, 0 <= params.temperature <= 100, "from 0 to 100"),
-        ("top_k", params.top_k, params.top_k >= 0, "0 (off) or more"),
-        ("top_p", params.top_p, 0 < params.top_p <= 1, "above 0 and at most 1"),
-        ("min_p", params.min_p, 0 <= params.min_p < 1, "from 0 to below 1"),
-        (
-            "repetition_penalty",
-            params.repetition_penalty,
-            0 < params.repetition_penalty <= 100,
-            "above 0 and at most 100 (1 is off)",
-        ),
-        ("frequency_penalty", params.frequency_penalty, -2 <= params.frequency_penalty <= 2, "from -2 to 2"),
-        ("presence_penalty", params.presence_penalty, -2 <= params.presence_penalty <= 2, "from -2 to 2"),
-    ]
-    for name, value, good, allowed in rules:
-        if not (math.isfinite(value) and good):
+    for name, allowed in SAMPLING_RANGES.items():
+        value = getattr(params, name)
+        if value is not None and value not in allowed:
             raise RequestError(f"{name} is {value}; it must be {allowed}")
-    if params.logprobs is not None and not 0 <= params.logprobs <= MAX_LOGPROBS:
-        raise RequestError(f"logprobs is {params.logprobs}; it must be from 0 to {MAX_LOGPROBS}")
-    if params.seed is not None and not 0 <= params.seed < 1 << 64:
-        raise RequestError(f"seed is {params.seed}; it must be from 0 to 2**64 - 1")
     for token, bias in params.logit_bias:
         if not 0 <= token < vocab_size:
             raise RequestError(f"logit_bias names the token {token}; the vocabulary has {vocab_size}")
@@ -87,9 +69,9 @@ def unpack_mask(words: npt.NDArray[np.int32], vocab_size: int) -> npt.NDArray[np
     return out
 
 
-def pick(logits: Logits, draw: Draw, mask: npt.NDArray[np.bool_] | None = None) -> Pick | None:
-    """Pick a token. `logits` is overwritten. None where nothing may be picked: not a number, or nothing left of the mask."""
-    _penalize(logits, draw)
+def sample(logits: Logits, state: SamplingState, mask: npt.NDArray[np.bool_] | None = None) -> SampledToken | None:
+    """Sample a token. `logits` is overwritten. None where nothing may be sampled: not a number, or nothing left of the mask."""
+    _penalize(logits, state)
     if mask is None:
         allowed = None
         values = logits
@@ -98,15 +80,15 @@ def pick(logits: Logits, draw: Draw, mask: npt.NDArray[np.bool_] | None = None) 
         values = logits[allowed]
     if values.size == 0 or not np.isfinite(top := float(values.max())):  # the maximum of anything with a NaN is NaN
         return None
-    params = draw.params
-    at = int(values.argmax()) if params.temperature == 0 else _draw(values, draw)
+    params = state.params
+    at = int(values.argmax()) if params.temperature == 0 else _draw(values, state)
     logprob = 0.0
     best: TopLogprobs = ()
     if params.logprobs is not None:
         total = top + math.log(float(np.exp(values - top).sum()))
         logprob = float(values[at]) - total
         best = _top(values, total, params.logprobs, allowed)
-    return Pick(int(at if allowed is None else allowed[at]), logprob, best)
+    return SampledToken(int(at if allowed is None else allowed[at]), logprob, best)
 
 
 def log_softmax_at(logits: npt.NDArray[np.float32], tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -116,26 +98,26 @@ def log_softmax_at(logits: npt.NDArray[np.float32], tokens: npt.NDArray[np.int64
     return np.asarray(logits[np.arange(len(tokens)), tokens] - total, dtype=np.float64)
 
 
-def _penalize(logits: Logits, draw: Draw) -> None:
-    params = draw.params
+def _penalize(logits: Logits, state: SamplingState) -> None:
+    params = state.params
     for token, bias in params.logit_bias:
         logits[token] += bias
-    if params.repetition_penalty != 1.0 and draw.seen:
-        seen = np.fromiter(draw.seen, np.int64, len(draw.seen))
+    if params.repetition_penalty != 1.0 and state.seen:
+        seen = np.fromiter(state.seen, np.int64, len(state.seen))
         values = logits[seen]
         logits[seen] = np.where(values > 0, values / params.repetition_penalty, values * params.repetition_penalty)
-    if (params.frequency_penalty or params.presence_penalty) and draw.counts:
-        tokens = np.fromiter(draw.counts.keys(), np.int64, len(draw.counts))
-        counts = np.fromiter(draw.counts.values(), np.float32, len(draw.counts))
+    if (params.frequency_penalty or params.presence_penalty) and state.counts:
+        tokens = np.fromiter(state.counts.keys(), np.int64, len(state.counts))
+        counts = np.fromiter(state.counts.values(), np.float32, len(state.counts))
         logits[tokens] -= params.frequency_penalty * counts + params.presence_penalty
 
 
-def _draw(values: npt.NDArray[np.float32], draw: Draw) -> int:
+def _draw(values: npt.NDArray[np.float32], state: SamplingState) -> int:
     """An index into `values` by the filters and the request's own random number.
 
     The whole vocabulary is never sorted: that would cost a third of a small model's step.
     """
-    params = draw.params
+    params = state.params
     weights = np.exp((values - values.max()) / np.float32(params.temperature))  # the likeliest has 1
     kept: npt.NDArray[np.int64] | None = None  # None: all
     if params.top_k and params.top_k < weights.size:
@@ -146,7 +128,7 @@ def _draw(values: npt.NDArray[np.float32], draw: Draw) -> int:
         likely = weights >= params.min_p if kept is None else weights[kept] >= params.min_p
         kept = np.flatnonzero(likely) if kept is None else kept[likely]
     total = np.cumsum(weights if kept is None else weights[kept], dtype=np.float64)
-    at = int(np.searchsorted(total, uniform(draw.seed, draw.position) * total[-1], side="right"))
+    at = int(np.searchsorted(total, uniform(state.seed, state.position) * total[-1], side="right"))
     at = min(at, total.size - 1)
     return at if kept is None else int(kept[at])
 

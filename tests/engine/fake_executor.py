@@ -9,7 +9,7 @@ import numpy as np
 
 from portico_engine.executors.protocol import BlockStore, Capabilities
 from portico_engine.grammar.protocol import Bitmask
-from portico_engine.plan import BLOCK_TOKENS, Bias, Copy, Drop, Load, Row, Sampled, Save, StepPlan
+from portico_engine.plan import BLOCK_TOKENS, Bias, Copy, Drop, Load, Row, Save, StepPlan, StepResult
 from portico_engine.sampling import unpack_mask
 
 Cell = tuple[int, int]  # (position, token)
@@ -27,30 +27,30 @@ class FakeStep:
     executor: FakeExecutor
     plan: StepPlan
 
-    def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> Sampled:
+    def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> StepResult:
         tokens: list[tuple[int, ...]] = []
         logprobs: list[tuple[float, ...]] = []
-        bad: list[int] = []
+        failed: list[int] = []
         for i, row in enumerate(self.plan.rows):
-            seen = [self.executor.read(row, row.start + want) for want in row.want]
-            picks = [next_token(s, self.executor.caps.vocab_size) for s in seen]
+            seen = [self.executor.read(row, row.start + i) for i in row.logits_indices]
+            sampled = [next_token(s, self.executor.caps.vocab_size) for s in seen]
             if row.targets:
                 tokens.append(row.targets)
-                logprobs.append(tuple(-float((p - t) % 97) for p, t in zip(picks, row.targets, strict=True)))
+                logprobs.append(tuple(-float((p - t) % 97) for p, t in zip(sampled, row.targets, strict=True)))
                 continue
-            if bitmask is not None and picks:
+            if bitmask is not None and sampled:
                 allowed = np.flatnonzero(unpack_mask(bitmask[i], self.executor.caps.vocab_size))
                 if not allowed.size:
-                    bad.append(i)
-                    picks = []
+                    failed.append(i)
+                    sampled = []
                 else:
-                    picks = [int(allowed[p % allowed.size]) for p in picks]
+                    sampled = [int(allowed[p % allowed.size]) for p in sampled]
                     if bias and i in bias:
                         where, what = bias[i]
-                        picks = [int(where[what.argmax()])]
-            tokens.append(tuple(picks))
-            logprobs.append(tuple(0.0 for _ in picks))
-        return Sampled(tuple(tokens), tuple(logprobs), tuple(tuple(() for _ in t) for t in tokens), tuple(bad))
+                        sampled = [int(where[what.argmax()])]
+            tokens.append(tuple(sampled))
+            logprobs.append(tuple(0.0 for _ in sampled))
+        return StepResult(tuple(tokens), tuple(logprobs), tuple(tuple(() for _ in t) for t in tokens), tuple(failed))
 
 
 @dataclass

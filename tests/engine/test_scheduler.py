@@ -84,7 +84,7 @@ def test_a_decode_does_not_wait_behind_a_long_prefill() -> None:
         engine.step()
     batched = [plan for plan in executor.steps if len(plan.rows) == 2]
     assert batched
-    assert all(len(plan.rows[0].tokens) == 1 and plan.rows[0].want == (0,) for plan in batched)
+    assert all(len(plan.rows[0].tokens) == 1 and plan.rows[0].logits_indices == (0,) for plan in batched)
     assert all(plan.n_tokens == 32 for plan in batched), "what the decodes leave of the budget goes to the prefill"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from llama_reference import LlamaCpp
 from portico_engine import Engine, FinishReason, Request, SamplingParams, Tool
-from portico_engine.executors.torch.cpu import TorchCPUExecutor
+from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.grammar import compile_tool_calls
 from portico_engine.plan import Row, StepPlan
 
@@ -55,7 +55,7 @@ def test_distributions_are_within_a_fiftieth_of_a_nat_of_llama_cpps(smollm2: Eng
     theirs = llama.eval(tokens, 0, want_all=True).astype(np.float64)
     executor = smollm2._executor
     assert isinstance(executor, TorchCPUExecutor)
-    row = Row(0, tuple(tokens), 0, tuple(range(8)), want=tuple(range(len(tokens))), targets=tuple(tokens))
+    row = Row(0, tuple(tokens), 0, tuple(range(8)), logits_indices=tuple(range(len(tokens))), targets=tuple(tokens))
     ours = executor.submit(StepPlan((row,))).logits.astype(np.float64)
     smollm2._kv.pool.clear()  # its blocks were written behind the engine's back
     p = theirs - np.log(np.exp(theirs - theirs.max(1, keepdims=True)).sum(1, keepdims=True)) - theirs.max(1, keepdims=True)

@@ -1,4 +1,4 @@
-"""A step whose logits are in this machine's memory: picking tokens by masks, biases and draws, and scoring targets.
+"""A step whose logits are in this machine's memory: sampling tokens by masks, biases and their states, and scoring targets.
 
 It owns neither the logits' making nor the order of rows, which is the plan's.
 """
@@ -8,55 +8,39 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from portico_engine.executors.step_result import assemble_result
 from portico_engine.grammar.protocol import Bitmask
-from portico_engine.plan import Bias, Row, Sampled, StepPlan
-from portico_engine.sampling import Pick, TopLogprobs, log_softmax_at, pick, unpack_mask
+from portico_engine.plan import Bias, Row, StepPlan, StepResult
+from portico_engine.sampling import SampledToken, log_softmax_at, sample, unpack_mask
 
 
 class HostStep:
-    """`executors.protocol.Step`, already run. `logits` has a row a wanted position, in plan order."""
+    """`executors.protocol.PendingStep`, already run. `logits` has a row for each of the plan's `logits_indices`, in order."""
 
     def __init__(self, plan: StepPlan, logits: npt.NDArray[np.float32]) -> None:
         self._plan = plan
         self.logits = logits
 
-    def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> Sampled:
-        """Pick. The logits are consumed."""
-        tokens: list[tuple[int, ...]] = []
-        logprobs: list[tuple[float, ...]] = []
-        tops: list[tuple[TopLogprobs, ...]] = []
-        bad: list[int] = []
+    def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> StepResult:
+        """Sample and score. The logits are consumed."""
+        scores: list[float] = []
+        sampled: list[SampledToken | None] = []
         at = 0
         for i, row in enumerate(self._plan.rows):
-            logits = self.logits[at : at + len(row.want)]
-            at += len(row.want)
+            logits = self.logits[at : at + len(row.logits_indices)]
+            at += len(row.logits_indices)
             if row.targets:
-                tokens.append(row.targets)
-                logprobs.append(tuple(log_softmax_at(logits, np.array(row.targets)).tolist()))
-                tops.append(())
-                continue
-            picks = _pick_row(i, row, logits, bitmask, bias)
-            if picks is None:
-                bad.append(i)
-                picks = []
-            tokens.append(tuple(p.token for p in picks))
-            logprobs.append(tuple(p.logprob for p in picks))
-            tops.append(tuple(p.top for p in picks))
-        return Sampled(tuple(tokens), tuple(logprobs), tuple(tops), tuple(bad))
+                scores += log_softmax_at(logits, np.array(row.targets)).tolist()
+            else:
+                sampled += [_sample(i, row, values, bitmask, bias) for values in logits]
+        return assemble_result(self._plan.rows, scores, sampled)
 
 
-def _pick_row(
+def _sample(
     i: int, row: Row, logits: npt.NDArray[np.float32], bitmask: Bitmask | None, bias: Bias | None
-) -> list[Pick] | None:
-    picks: list[Pick] = []
-    for values in logits:
-        assert row.draw is not None, "a row that wants a token needs a draw"
-        if bias and i in bias:
-            where, what = bias[i]
-            values[where] += what
-        mask = None if bitmask is None else unpack_mask(bitmask[i], values.size)
-        picked = pick(values, row.draw, mask)
-        if picked is None:
-            return None
-        picks.append(picked)
-    return picks
+) -> SampledToken | None:
+    assert row.sampling is not None, "a row whose next token is sampled needs a sampling state"
+    if bias and i in bias:
+        tokens, added = bias[i]
+        logits[tokens] += added
+    return sample(logits, row.sampling, None if bitmask is None else unpack_mask(bitmask[i], logits.size))

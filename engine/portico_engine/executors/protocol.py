@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from portico_engine.grammar.protocol import Bitmask
-from portico_engine.plan import Bias, Sampled, StepPlan
+from portico_engine.plan import Bias, StepPlan, StepResult
 
 
-class Step(Protocol):
+class PendingStep(Protocol):
     """A step under way."""
 
-    def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> Sampled:
-        """Wait for it and pick. `bitmask` [rows, words] of all rows, or None where no row is constrained."""
+    def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> StepResult:
+        """Wait for it, sample and score. `bitmask` [rows, words] of all rows, or None where no row is constrained."""
         ...
 
 
@@ -28,8 +28,6 @@ class Capabilities:
     vocab_size: int
     context_length: int
     numerics_id: str
-    mixed_adapters: bool = False
-    cut_to_token: bool = True
     block_bytes: int = 0  # of one block's content, as Save and Load move it; 0 where the executor knows neither
 
 
@@ -55,7 +53,7 @@ class Executor(Protocol):
         """Where Save and Load of later plans go; before that, no plan has any."""
         ...
 
-    def submit(self, plan: StepPlan) -> Step:
+    def submit(self, plan: StepPlan) -> PendingStep:
         """Run a plan. One without rows has only its `kv_ops` done."""
         ...
 

@@ -11,7 +11,6 @@ import triton.language as tl
 from torch import Tensor
 
 from portico_engine.plan import BLOCK_TOKENS
-from portico_engine.weights.linear import Product
 
 
 @triton.jit
@@ -101,12 +100,6 @@ def swiglu(gate_up: Tensor) -> Tensor:
     out = torch.empty(n, width, dtype=torch.bfloat16, device=gate_up.device)
     _swiglu[(n, triton.cdiv(width, 1024))](gate_up, out, width, WIDTH=1024, num_warps=4)
     return out
-
-
-def logits(x: Tensor, head: Product, also: Tensor | None = None) -> Tensor:
-    """`reference.logits`, all exact: the product is accumulated and kept in float32."""
-    del also
-    return head.wide(x)
 
 
 def store(kv: Tensor, keys_values: Tensor, positions: Tensor, rows: Tensor, tables: Tensor) -> None:

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from portico_engine.weights.blocks import Affine
+from portico_engine.quantization.quantized_matrix import QuantizedMatrix
 
 TILE_ROWS, TILE_COLUMNS = 16, 128
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
-    """An `Affine` in tiles of [out / 16] rows and [in / 128] columns, both rounded up."""
+class TiledMatrix:
+    """A `QuantizedMatrix` in tiles of [out / 16] rows and [in / 128] columns, both rounded up."""
 
     low: Tensor  # int32 [tiles, tiles, 2, 8, 4, 4]: side, row, quarter, group of 32
     high: Tensor | None  # int32 [tiles, tiles, 2, 8, 4, bits - 4]
@@ -31,10 +31,10 @@ class Packed:
     n_out: int
     n_in: int
     bits: int
-    zero: int
+    zero_point: int
 
     @property
-    def group(self) -> int:
+    def group_size(self) -> int:
         return TILE_COLUMNS // self.scales.shape[3]
 
     @property
@@ -46,47 +46,47 @@ class Packed:
         return self.low.nbytes + self.scales.nbytes + (0 if self.high is None else self.high.nbytes)
 
 
-def pack(matrix: Affine) -> Packed:
+def pack_tiles(matrix: QuantizedMatrix) -> TiledMatrix:
     """Into tiles. Scales are rounded to float16."""
     n_out, n_in = matrix.codes.shape
     tiles = -(-n_out // TILE_ROWS), -(-n_in // TILE_COLUMNS)
     padded = _padded(matrix.codes, tiles[0] * TILE_ROWS, tiles[1] * TILE_COLUMNS)
     at = (tiles[0], 2, 8, tiles[1], 4)  # row = side 8 + g; column = tile 128 + group 32 + ...
-    if matrix.group == 32:  # ... quarter 8 + 2 pair + second
+    if matrix.group_size == 32:  # ... quarter 8 + 2 pair + second
         split = padded.view(*at, 4, 8).permute(0, 3, 1, 2, 5, 4, 6)
     else:  # ... half 16 + quarter 4 + 2 (pair mod 2) + second
         split = padded.view(*at, 2, 4, 4).permute(0, 3, 1, 2, 6, 4, 5, 7)
     lanes = split.reshape(*tiles, 2, 8, 4, 4, 4, 2)  # ..., quarter, group, pair, second
     above = matrix.bits - 4
-    groups = TILE_COLUMNS // matrix.group
+    groups = TILE_COLUMNS // matrix.group_size
     numbers = [matrix.scale] if matrix.offset is None else [matrix.scale, matrix.offset]
     scales = [_padded(part, tiles[0] * TILE_ROWS, tiles[1] * groups).view(tiles[0], 16, tiles[1], groups) for part in numbers]
-    return Packed(
+    return TiledMatrix(
         _planes(lanes & 15, 4),
         _planes(lanes >> 4, above) if above else None,
         torch.stack(scales, dim=-1).transpose(1, 2).to(torch.float16).contiguous(),
         n_out,
         n_in,
         matrix.bits,
-        matrix.zero,
+        matrix.zero_point,
     )
 
 
-def unpack(packed: Packed) -> Affine:
-    """The inverse of `pack`, up to the rounding of scales."""
+def unpack_tiles(packed: TiledMatrix) -> QuantizedMatrix:
+    """The inverse of `pack_tiles`, up to the rounding of scales."""
     rows, columns = packed.low.shape[:2]
     lanes = _from_planes(packed.low, 4)
     if packed.high is not None:
         lanes |= _from_planes(packed.high, packed.bits - 4) << 4
-    if packed.group == 32:
+    if packed.group_size == 32:
         split = lanes.view(rows, columns, 2, 8, 4, 4, 8).permute(0, 2, 3, 1, 5, 4, 6)
     else:
         split = lanes.view(rows, columns, 2, 8, 4, 4, 2, 4).permute(0, 2, 3, 1, 5, 6, 4, 7)
     codes = split.reshape(rows * TILE_ROWS, columns * TILE_COLUMNS)[: packed.n_out, : packed.n_in]
     wide = packed.scales.transpose(1, 2).float()  # tiles, 16, tiles, groups, numbers
-    numbers = wide.reshape(rows * TILE_ROWS, -1, wide.shape[-1])[: packed.n_out, : packed.n_in // packed.group]
+    numbers = wide.reshape(rows * TILE_ROWS, -1, wide.shape[-1])[: packed.n_out, : packed.n_in // packed.group_size]
     scale, offset = numbers[..., 0], numbers[..., 1] if packed.has_offsets else None
-    return Affine(codes.contiguous(), scale, offset, packed.bits, packed.zero)
+    return QuantizedMatrix(codes.contiguous(), scale, offset, packed.bits, packed.zero_point)
 
 
 def _padded(rows: Tensor, n_rows: int, n_columns: int) -> Tensor:

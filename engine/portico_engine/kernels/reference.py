@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from portico_engine.plan import BLOCK_TOKENS
-from portico_engine.weights.linear import Product
 
 _EXACT = 32  # likeliest tokens whose logits are exact
 
@@ -38,20 +37,6 @@ def swiglu(gate_up: Tensor) -> Tensor:
     """gate_up bf16 [n, 2 feed_forward] -> silu(gate) * up, bf16 [n, feed_forward] (Shazeer 2020)."""
     gate, up = gate_up.chunk(2, dim=-1)
     return F.silu(gate) * up
-
-
-def logits(x: Tensor, head: Product, also: Tensor | None = None) -> Tensor:
-    """x bf16 [n, hidden] -> float32 [n, vocab_size].
-
-    The product is rounded to bfloat16, which is as coarse as 0.06 for usual logits: the likeliest tokens, and those in
-    `also` int64 [n, 1], are computed again in float32, so that near ties and scores are not decided by rounding.
-    """
-    out = head.wide(x)
-    candidates = out.topk(min(_EXACT, out.shape[1])).indices
-    if also is not None:
-        candidates = torch.cat([candidates, also], dim=1)
-    rows = head.rows(candidates).float()  # [n, candidates, hidden]
-    return out.scatter_(1, candidates, torch.bmm(rows, x.float().unsqueeze(2)).squeeze(2))
 
 
 def store(kv: Tensor, keys_values: Tensor, positions: Tensor, rows: Tensor, tables: Tensor) -> None:

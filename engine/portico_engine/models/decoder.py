@@ -1,8 +1,8 @@
 """One Llama-type decoder: norms, projections, rotary embedding, gated feed-forward or a mixture of them (Touvron et al. 2023).
 
 It owns the arithmetic between tokens in and logits out, over a ragged batch of tokens: position by token, no notion of
-sequences. Keys, values and who may look at whom are the caller's: it passes an `Attend`. The residual stream is float32,
-products are bfloat16. Its elementwise operations come as `Ops`: plain torch, or fused kernels.
+sequences. Keys, values and who may look at whom are the caller's: it passes an `Attention`. The residual stream is float32,
+products are bfloat16. Its elementwise operations come as `FusedOps`: plain torch, or fused kernels.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from torch import Tensor
 
 from portico_engine.kernels import reference
 from portico_engine.models.config import DecoderConfig
-from portico_engine.models.experts import mixture
+from portico_engine.models.decoder_weights import DecoderWeights, ExpertsWeights, GatedWeights, LayerWeights
+from portico_engine.models.experts import mixture_of_experts
 from portico_engine.models.rotary import rotary_tables
-from portico_engine.weights.decoder_weights import DecoderWeights, ExpertsWeights, GatedWeights, LayerWeights
-from portico_engine.weights.linear import Product
 
 
-class Attend(Protocol):
+class Attention(Protocol):
     """Stores a layer's keys and values and attends over all that a token may see."""
 
     def __call__(self, layer: int, queries: Tensor, keys_values: Tensor) -> Tensor:
@@ -29,8 +28,8 @@ class Attend(Protocol):
         ...
 
 
-class Ops(Protocol):
-    """What is done between products; `kernels.reference` says each function's contract."""
+class FusedOps(Protocol):
+    """What is done between linear layers; `kernels.reference` says each function's contract."""
 
     def add_norm(self, x: Tensor, delta: Tensor | None, weight: Tensor, eps: Tensor) -> Tensor: ...
 
@@ -38,13 +37,11 @@ class Ops(Protocol):
 
     def swiglu(self, gate_up: Tensor) -> Tensor: ...
 
-    def logits(self, x: Tensor, head: Product, also: Tensor | None = None) -> Tensor: ...
-
 
 class Decoder:
     """Weights and their forward pass, on the weights' device."""
 
-    def __init__(self, config: DecoderConfig, weights: DecoderWeights, context_length: int, ops: Ops = reference) -> None:
+    def __init__(self, config: DecoderConfig, weights: DecoderWeights, context_length: int, ops: FusedOps = reference) -> None:
         self.config = config
         self.weights = weights
         self._ops = ops
@@ -54,7 +51,7 @@ class Decoder:
         cos, sin = rotary_tables(config, weights.long_rope_factors if long else weights.rope_factors, context_length)
         self._cos, self._sin = cos.to(device), sin.to(device)
 
-    def hidden(self, tokens: Tensor, positions: Tensor, attend: Attend) -> Tensor:
+    def hidden(self, tokens: Tensor, positions: Tensor, attend: Attention) -> Tensor:
         """tokens, positions int64 [n] -> the residual stream after the last layer, float32 [n, hidden]."""
         x = self.weights.embedding.rows(tokens).float()
         scales = self.config.scales
@@ -69,11 +66,10 @@ class Decoder:
             delta = self._residual(delta)
         return x if delta is None else x.add_(delta)
 
-    def logits(self, hidden: Tensor, also: Tensor | None = None) -> Tensor:
-        """hidden float32 [n, hidden] -> float32 [n, vocab_size], exact for the likeliest tokens and those in `also` int64
-        [n, 1]."""
+    def logits(self, hidden: Tensor, targets: Tensor | None = None) -> Tensor:
+        """hidden float32 [n, hidden] -> float32 [n, vocab_size], exact for the likeliest tokens and `targets` int64 [n, 1]."""
         x = self._ops.add_norm(hidden, None, self.weights.norm, self._eps)
-        logits = self._ops.logits(x, self.weights.head, also)
+        logits = self.weights.head.logits(x, targets)
         return logits if self.config.scales.logits == 1 else logits.mul_(self.config.scales.logits)
 
     def _residual(self, delta: Tensor) -> Tensor:
@@ -83,12 +79,12 @@ class Decoder:
         if isinstance(weights, GatedWeights):
             return self._gated(weights, x)
         assert self.config.experts is not None
-        return mixture(x, weights, self.config.experts, self._gated, every=x.is_cuda)
+        return mixture_of_experts(x, weights, self.config.experts, self._gated, every=x.is_cuda)
 
     def _gated(self, weights: GatedWeights, x: Tensor) -> Tensor:
         return weights.down(self._ops.swiglu(weights.gate_up(x)))
 
-    def _attention(self, i: int, layer: LayerWeights, x: Tensor, cos: Tensor, sin: Tensor, attend: Attend) -> Tensor:
+    def _attention(self, i: int, layer: LayerWeights, x: Tensor, cos: Tensor, sin: Tensor, attend: Attention) -> Tensor:
         config = self.config
         qkv = layer.qkv(x).view(x.shape[0], -1, config.head_dim)
         queries, keys = qkv[:, : config.n_heads], qkv[:, config.n_heads : config.n_heads + config.n_kv_heads]

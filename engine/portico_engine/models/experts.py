@@ -13,12 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from portico_engine.models.config import ExpertsConfig
-from portico_engine.weights.decoder_weights import ExpertsWeights, GatedWeights
+from portico_engine.models.decoder_weights import ExpertsWeights, GatedWeights
 
 Gated = Callable[[GatedWeights, Tensor], Tensor]  # x bf16 [n, hidden] -> bf16 [n, hidden]
 
 
-def mixture(x: Tensor, weights: ExpertsWeights, config: ExpertsConfig, gated: Gated, *, every: bool) -> Tensor:
+def mixture_of_experts(x: Tensor, weights: ExpertsWeights, config: ExpertsConfig, gated: Gated, *, every: bool) -> Tensor:
     """x bf16 [n, hidden] -> bf16 [n, hidden].
 
     `every` computes each expert for each token and drops what isn't wanted: the same work whatever the router says, as a

@@ -20,7 +20,7 @@ import numpy as np
 
 from portico_engine.errors import ModelError
 from portico_engine.weights.model_file import ModelFile, TensorInfo
-from portico_engine.weights.split_tensors import take_apart
+from portico_engine.weights.split_tensors import split_tensors
 
 _MAGIC = b"GGUF"
 _MAX_COUNT = 1 << 28  # no sane header has more entries in one array
@@ -99,18 +99,18 @@ class GGUFFile(ModelFile):
     def __init__(self, path: Path) -> None:
         """Map the file and read its header. Raises ModelError naming the file and what is wrong with it."""
         super().__init__(path)
-        self._parts = [_Part(path, 0)]
-        self.metadata = self._parts[0].metadata
-        self._parts += [_Part(other, i) for i, other in enumerate(self._others(), 1)]
-        self.buffers = [part.data for part in self._parts]
-        self.size = sum(len(part.data) for part in self._parts)
-        tensors = {name: info for part in self._parts for name, info in part.tensors.items()}
-        self.tensors = take_apart(tensors, self.metadata)
+        self._shards = [_Shard(path, 0)]
+        self.metadata = self._shards[0].metadata
+        self._shards += [_Shard(other, i) for i, other in enumerate(self._others(), 1)]
+        self.buffers = [shard.data for shard in self._shards]
+        self.size = sum(len(shard.data) for shard in self._shards)
+        tensors = {name: info for shard in self._shards for name, info in shard.tensors.items()}
+        self.tensors = split_tensors(tensors, self.metadata)
 
     @property
     def header_bytes(self) -> int:
         """Size of the first file's header."""
-        return self._parts[0].header_bytes
+        return self._shards[0].header_bytes
 
     def _others(self) -> Sequence[Path]:
         """The other files of a model in several."""
@@ -131,13 +131,13 @@ class GGUFFile(ModelFile):
         return paths[1:]
 
     def _headers(self) -> Sequence[bytes]:
-        return [part.data[: part.header_bytes] for part in self._parts]
+        return [shard.data[: shard.header_bytes] for shard in self._shards]
 
     def _files(self) -> Sequence[Path]:
-        return [part.path for part in self._parts]
+        return [shard.path for shard in self._shards]
 
 
-class _Part:
+class _Shard:
     """One file's header: what `ModelFile` says of metadata and tensors."""
 
     def __init__(self, path: Path, buffer: int) -> None:

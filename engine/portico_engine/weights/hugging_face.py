@@ -19,7 +19,7 @@ from portico_engine.weights.hugging_face_config import Factors, translate
 from portico_engine.weights.json_file import read_json, read_optional_json
 from portico_engine.weights.model_file import ModelFile, TensorInfo
 from portico_engine.weights.safetensors_file import SafetensorsFile
-from portico_engine.weights.split_tensors import take_apart
+from portico_engine.weights.split_tensors import split_tensors
 
 _INDEX, _WHOLE = "model.safetensors.index.json", "model.safetensors"
 _EXPERT = re.compile(r"(.+\.experts)\.(\d+)(\..+)")
@@ -54,7 +54,7 @@ class HuggingFaceFolder(ModelFile):
                     tensors[name] = _squeezed(shard.info(stored, name, i))
         tensors |= self._computed(factors)
         self._tie(config, tensors)
-        self.tensors = take_apart(tensors, self.metadata)
+        self.tensors = split_tensors(tensors, self.metadata)
         self.metadata |= {"general.name": path.resolve().name, "general.file_type": self._file_type()}
         template = _chat_template(path)
         if template is not None:

@@ -41,7 +41,7 @@ class TensorInfo:
 class ModelFile(ABC):
     """An open model. `metadata` values are Python scalars, strings, lists of strings, or numpy arrays.
 
-    Subclasses fill in everything when they are made. Stacked and fused matrices are listed as their parts (`parts`).
+    Subclasses fill in everything when they are made. Stacked and fused matrices are listed as their parts (`split_tensors`).
     """
 
     interleaves_rotary: bool  # are rows of families with interleaved rotary pairs stored for those?

@@ -18,7 +18,7 @@ _QKV = re.compile(r"(blk\.\d+)\.attn_qkv\.(weight|bias)")
 _UP = re.compile(r"(blk\.\d+)\.ffn_up\.weight")
 
 
-def take_apart(tensors: Mapping[str, TensorInfo], metadata: Mapping[str, Any]) -> dict[str, TensorInfo]:
+def split_tensors(tensors: Mapping[str, TensorInfo], metadata: Mapping[str, Any]) -> dict[str, TensorInfo]:
     """The same tensors, with parts in place of wholes. The metadata says how many heads there are; what doesn't divide stays
     whole, and the loader will miss its parts.
 

@@ -97,6 +97,6 @@ def router_of(host: UpstreamHost) -> Router:
 @lru_cache(maxsize=1)
 def embedder() -> Any:
     """The process's one static embedder, loaded on first use."""
-    from portico_servers.common.embed import Embedder
+    from portico_servers.common.embeddings import Embedder
 
     return Embedder()

@@ -57,7 +57,7 @@ async def open_session(
     audit: AuditLog | None = None,
     caller: Caller | None = None,
 ) -> AsyncIterator[Session]:
-    """Start the servers, load the model meanwhile with `Engine.load`'s `options`, build the router.
+    """Start the servers, load the model meanwhile with `load_engine`'s `options`, build the router.
 
     The model calls tools for `caller`, under `policy`, and `audit` hears of it.
 

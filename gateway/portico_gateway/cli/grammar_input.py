@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 import click
 
-from portico_engine.request import Tool
+from portico_engine import Tool
 
 _SCHEMA_KEYS = {"type", "properties", "$schema", "$ref", "anyOf", "oneOf", "allOf", "enum", "const", "not", "items"}
 _SCHEMA_FIELDS = ("inputSchema", "input_schema", "parameters")

@@ -55,7 +55,7 @@ class LateEngine:
     """Loads the model when it is first asked for, once; closing it ends what runs."""
 
     def __init__(self, model: str, options: Mapping[str, Any] | None = None) -> None:
-        """`options` are `Engine.load`'s."""
+        """`options` are `load_engine`'s."""
         self._model = model
         self._options = dict(options or {})
         self._lock = anyio.Lock()

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from portico_engine.errors import EngineDied, EngineError, ModelError
 
 if TYPE_CHECKING:
-    from portico_engine import EngineClient, Progress
+    from portico_engine import EngineClient, LoadProgress
 
 log = logging.getLogger(__name__)
 
-Start: TypeAlias = "Callable[[Progress], Awaitable[EngineClient]]"
+Start: TypeAlias = "Callable[[LoadProgress], Awaitable[EngineClient]]"
 
 FIRST_DELAY = 0.5  # seconds before an engine that ended is started again; doubled with each end in a row
 STABLE = 60.0  # an engine that lasted this long starts the count afresh
@@ -167,12 +167,12 @@ class ModelHost:
 
 
 def model_host(name: str, path: Path, *, on_end: Callable[[LoadStatus], None] | None = None, **options: Any) -> ModelHost:
-    """A host for the GGUF file at `path`, whose engine is a process of its own. `options` are `Engine.load`'s."""
+    """A host for the GGUF file at `path`, whose engine is a process of its own. `options` are `load_engine`'s."""
 
-    async def start(progress: Progress) -> EngineClient:
-        from portico_engine import EngineProcess, loader
+    async def start(progress: LoadProgress) -> EngineClient:
+        from portico_engine import EngineProcess, engine_loader
 
-        return await EngineProcess.open(loader(path, **options), progress)
+        return await EngineProcess.open(engine_loader(path, **options), progress)
 
     return ModelHost(name, start, on_end=on_end)
 

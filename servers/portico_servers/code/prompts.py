@@ -15,7 +15,7 @@ from portico_servers.code.tools.registration import CALLER_ERRORS, in_thread
 from portico_servers.code.tools.results import Hits, hits_text, passage_text
 from portico_servers.code.tools.search import find_symbol
 from portico_servers.code.workspace import Workspace
-from portico_servers.common.jail import NotFound
+from portico_servers.common.path_jail import NotFound
 
 _SHORT = 4_000  # characters
 _LONG = 6_000

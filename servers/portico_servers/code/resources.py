@@ -18,11 +18,11 @@ from mcp_types import (
     ResourceTemplateReference,
 )
 
-from portico_servers.code.external import git as history
-from portico_servers.code.syntax.snippets import read_text
+from portico_servers.code.external import git
+from portico_servers.code.syntax.source_text import read_text
 from portico_servers.code.tools.read import outline
 from portico_servers.code.workspace import Workspace
-from portico_servers.common.jail import NotFound
+from portico_servers.common.path_jail import NotFound
 
 TEMPLATE = "code://{root}/{+path}"
 _MAX_VALUES = 100  # the protocol's bound on a completion
@@ -71,18 +71,18 @@ def add_completion(server: MCPServer[Workspace], workspace: Workspace) -> None:
         ref: PromptReference | ResourceTemplateReference, argument: CompletionArgument, context: CompletionContext | None
     ) -> Completion:
         values: list[str] = []
-        await workspace.opened()
+        await workspace.wait_opened()
         if isinstance(ref, ResourceTemplateReference) and argument.name == "root":
             values = [name for name in workspace.jail.names if name.startswith(argument.value)]
         elif isinstance(ref, ResourceTemplateReference) and argument.name == "path":
             known = (context.arguments or {}).get("root") if context is not None else None
             for root in [known] if known else workspace.jail.names:
-                values += await anyio.to_thread.run_sync(workspace.paths, root, argument.value)
+                values += await anyio.to_thread.run_sync(workspace.file_paths, root, argument.value)
         elif isinstance(ref, PromptReference) and argument.name == "name":
-            values = await anyio.to_thread.run_sync(workspace.names, argument.value)
+            values = await anyio.to_thread.run_sync(workspace.symbol_names, argument.value)
         elif isinstance(ref, PromptReference) and argument.name == "ref":
             for index in workspace.indexes.values():
-                values += await history.revisions(index.root, argument.value)
+                values += await git.revisions(index.root, argument.value)
         return Completion(values=values[:_MAX_VALUES], total=len(values), has_more=len(values) > _MAX_VALUES)
 
 

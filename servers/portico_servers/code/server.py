@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import anyio
 import anyio.from_thread
@@ -15,13 +13,14 @@ import anyio.to_thread
 from mcp.server.mcpserver import MCPServer
 from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.shared.subscriptions import ResourceUpdated
-from platformdirs import user_cache_path
 
+from portico_servers.code.config import CodeConfig, default_cache_dir
 from portico_servers.code.prompts import add_prompts
 from portico_servers.code.resources import add_completion, add_resources, uri_of
 from portico_servers.code.tools.registration import build_tools
 from portico_servers.code.workspace import Workspace
 from portico_servers.common.server import PorticoServer
+from portico_servers.common.version import package_version
 
 logger = logging.getLogger(__name__)
 _INSTRUCTIONS = (
@@ -30,12 +29,12 @@ _INSTRUCTIONS = (
 )
 
 
-def build_server(roots: Sequence[Path], *, cache_dir: Path | None = None) -> MCPServer[Workspace]:
-    """A server over `roots`, which must be directories (NotADirectoryError). Indexing begins when it starts to run and goes
-    on in the background. `cache_dir` holds the index between runs; the user's cache directory by default."""
+def build_server(config: CodeConfig) -> MCPServer[Workspace]:
+    """The server over the configured roots, which must be directories (NotADirectoryError). Indexing begins when it starts to
+    run and goes on in the background."""
     bus = InMemorySubscriptionBus()
-    notifier = _Notifier(bus)
-    workspace = Workspace(roots, cache_dir or user_cache_path("portico") / "code", changed=notifier.files_changed)
+    notifier = _ChangeNotifier(bus)
+    workspace = Workspace(config.roots, config.cache_dir or default_cache_dir(), changed=notifier.files_changed)
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Workspace]) -> AsyncIterator[Workspace]:
@@ -52,7 +51,7 @@ def build_server(roots: Sequence[Path], *, cache_dir: Path | None = None) -> MCP
         "portico-code",
         title="Portico code search",
         instructions=_INSTRUCTIONS,
-        version=_version(),
+        version=package_version(),
         tools=build_tools(workspace),
         lifespan=lifespan,
         subscriptions=bus,
@@ -64,7 +63,7 @@ def build_server(roots: Sequence[Path], *, cache_dir: Path | None = None) -> MCP
     return server
 
 
-class _Notifier:
+class _ChangeNotifier:
     """Carries the index's news from its thread to the event loop, and there to whoever listens to a resource."""
 
     def __init__(self, bus: InMemorySubscriptionBus) -> None:
@@ -88,10 +87,3 @@ class _Notifier:
     async def _publish(self, root: str, paths: Sequence[str]) -> None:
         for path in paths:
             await self._bus.publish(ResourceUpdated(uri=uri_of(root, path)))
-
-
-def _version() -> str:
-    try:
-        return version("portico-mcp")
-    except PackageNotFoundError:
-        return "0"

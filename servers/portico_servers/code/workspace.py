@@ -1,5 +1,5 @@
 """All roots together: their indexes, the jail around them, and what every answer needs. It knows nothing of MCP, nor how any
-one question is answered (see `finding`, `using` and `reading`).
+one question is answered (see `tools`).
 """
 
 from __future__ import annotations
@@ -10,16 +10,11 @@ from pathlib import Path
 import anyio.to_thread
 
 from portico_servers.code.index.root_index import RootIndex
-from portico_servers.code.syntax.languages import language_of
-from portico_servers.code.syntax.snippets import Text, excerpt, read_listed
-from portico_servers.code.syntax.symbols import Symbol
-from portico_servers.code.tools.filters import Filter
-from portico_servers.code.tools.result_cache import KeptResults
-from portico_servers.code.tools.results import Hit
-from portico_servers.common.jail import Jail, NotFound
+from portico_servers.code.result_cache import ResultCache
+from portico_servers.code.syntax.snippets import excerpt
+from portico_servers.code.syntax.source_text import SourceText, read_listed
+from portico_servers.common.path_jail import Jail, NotFound
 
-PAGE = 10
-MAX_RESULTS = 200
 OPEN_SECONDS = 1.0
 HISTORY = (".git", ".hg", ".svn")  # no source, and a remote's address in there may hold a password
 
@@ -32,7 +27,7 @@ class Workspace:
     ) -> None:
         """Raises NotADirectoryError. `changed` is told (root's name, paths) of every later change, on the index's thread."""
         self.jail = Jail(roots, hidden=HISTORY)
-        self.kept = KeptResults()
+        self.results = ResultCache()
         self.indexes = {name: RootIndex(root, name, cache_dir, changed=changed) for name, root in self.jail.names.items()}
 
     def start(self) -> None:
@@ -66,40 +61,33 @@ class Workspace:
             else "still indexing; ask again for more"
         )
 
-    def reader(self) -> Reader:
+    def snippet_reader(self) -> SnippetReader:
         """For one answer."""
-        return Reader(self)
+        return SnippetReader(self)
 
-    def narrow(self, root: str, wanted: Filter) -> str:
-        """Where a walk of that root may begin: at the filtered directory or file itself, if that's what the filter names."""
-        if wanted.path:
+    def walk_start(self, root: str, path: str) -> str:
+        """Where a walk of that root may begin: at the directory or file `path` itself, if that's what a filter names."""
+        if path:
             try:
-                place = self.jail.locate(wanted.path)
+                place = self.jail.locate(path)
             except NotFound:
                 return "."
             if place.root == self.indexes[root].root and place.relative.parts:
                 return f"./{place.relative.as_posix()}"
         return "."
 
-    def empty_note(self, hits: Sequence[Hit], wanted: Filter) -> str | None:
-        """Why a filtered answer may be empty."""
-        if hits or not wanted:
-            return None
-        count = sum(1 for name, index in self.indexes.items() for file in index.files() if wanted.accepts(name)(file.path))
-        return f"{count} files match {wanted.describe()}" if count else f"no file matches {wanted.describe()}"
-
-    async def opened(self, seconds: float = OPEN_SECONDS) -> None:
+    async def wait_opened(self, seconds: float = OPEN_SECONDS) -> None:
         """Wait until look-ups by name and path can answer from what an earlier run stored: milliseconds after `start`."""
         for index in self.indexes.values():
             if not index.opened.is_set():
                 await anyio.to_thread.run_sync(index.opened.wait, seconds, abandon_on_cancel=True)
 
-    def paths(self, root: str, prefix: str, limit: int = 200) -> list[str]:
+    def file_paths(self, root: str, prefix: str, limit: int = 200) -> list[str]:
         """For completion: files of `root` whose path begins with, or else contains, `prefix`."""
         index = self.indexes.get(root)
         return index.store.paths_like(prefix, limit) if index is not None and index.store is not None else []
 
-    def names(self, prefix: str, limit: int = 200) -> list[str]:
+    def symbol_names(self, prefix: str, limit: int = 200) -> list[str]:
         """For completion: names of definitions that begin with `prefix`."""
         found = [
             name
@@ -110,12 +98,12 @@ class Workspace:
         return list(dict.fromkeys(found))[:limit]
 
 
-class Reader:
+class SnippetReader:
     """Reads what one answer shows, each file once."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._texts: dict[tuple[str, str], Text | None] = {}
+        self._texts: dict[tuple[str, str], SourceText | None] = {}
 
     def excerpt(self, root: str, path: str, start: int, end: int, words: Sequence[str] = ()) -> str | None:
         """The snippet as the file is now; None if it went away."""
@@ -127,20 +115,3 @@ class Reader:
             self._texts[root, path] = text
         text = self._texts[root, path]
         return None if text is None else excerpt(text, start, end, words)
-
-
-def hit(
-    root: str, path: str, start: int, end: int, symbol: Symbol | None, text: str, *, kind: str | None = None, score: float = 0.0
-) -> Hit:
-    """A hit; `kind` is the symbol's unless given."""
-    return Hit(
-        path=path,
-        root=root,
-        start_line=start,
-        end_line=end,
-        symbol=symbol.qualified if symbol else None,
-        kind=kind or (symbol.kind if symbol else None),
-        language=language_of(path),
-        text=text,
-        score=score,
-    )

@@ -1,0 +1,15 @@
+"""What the three servers share. Nothing here knows source code, documents or databases.
+
+    server.py         PorticoServer: refusals in plain words, with the protocol's own codes
+    transport.py      stdio and Streamable HTTP, both eras of the protocol; also the gateway's
+    tools.py          annotations, input schemas, results and errors of tools
+    list_changed.py   tells hosts in both eras that a list changed
+    cursors.py        cursors of paged results, bound to their question
+    validation.py     JSON Schema validators
+    path_jail.py      names from outside become files beneath the roots, or nothing
+    embeddings.py     static text embeddings, loaded once a process; also the gateway's
+    text_budget.py    cutting text to a budget
+    version.py        the version that hosts are told
+
+transport and server know MCP's SDK; path_jail, embeddings, text_budget and cursors would serve any program.
+"""

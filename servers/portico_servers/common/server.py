@@ -13,9 +13,10 @@ from mcp.server.lowlevel.server import LifespanResultT
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult, TextContent
+from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequiredResult
 from pydantic import ValidationError
 
+from portico_servers.common.tools import tool_error
 from portico_servers.common.validation import first_error, validator
 
 _SHOWN = 300  # characters of a message; it may quote what the caller sent
@@ -29,7 +30,7 @@ class PorticoServer(MCPServer[LifespanResultT]):
     ) -> CallToolResult | InputRequiredResult:
         """Run a tool. Bad arguments, and what the tool raises as ToolError, are `is_error` results; a crash is raised."""
         try:
-            return await super().call_tool(name, arguments, context)
+            return await self.run_tool(name, arguments, context)
         except UnexpectedToolError:
             raise
         except ToolError as error:
@@ -39,7 +40,13 @@ class PorticoServer(MCPServer[LifespanResultT]):
                 text = argument_problem(schema, arguments) or _first(cause)
             else:
                 text = str(cause or error)
-            return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
+            return tool_error(text)
+
+    async def run_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[LifespanResultT, Any] | None
+    ) -> CallToolResult | InputRequiredResult:
+        """Run a registered tool; a server whose tools are not registered one by one overrides it."""
+        return await super().call_tool(name, arguments, context)
 
     async def get_prompt(
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[LifespanResultT, Any] | None = None

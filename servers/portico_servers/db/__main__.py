@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from portico_servers.db.errors import ConfigError, SourceError
+from portico_servers.db.errors import DatabaseConfigError, DatabaseSourceError
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,7 +23,7 @@ def main(databases: tuple[str, ...], http: int | None, host: str, config: Path |
 
     try:
         server = build_server(databases, config=config, allow_powerful_role=allow_powerful_role)
-    except (SourceError, ConfigError) as exc:
+    except (DatabaseSourceError, DatabaseConfigError) as exc:
         click.echo(f"portico-db: {exc}", err=True)
         sys.exit(2)
     serve(server, http=http, host=host)

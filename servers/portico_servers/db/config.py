@@ -21,17 +21,17 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
-from portico_servers.db.errors import ConfigError
-from portico_servers.db.statements.limits import Limits
-from portico_servers.db.statements.placeholders import names_in
+from portico_servers.db.errors import DatabaseConfigError
+from portico_servers.db.limits import StatementLimits
+from portico_servers.db.statements.placeholders import placeholder_names
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
-_OWN_TOOLS = {"rows", "tables", "describe", "query", "explain", "write"}
 
 
 class _Strict(BaseModel):
@@ -41,9 +41,9 @@ class _Strict(BaseModel):
 class LimitsConfig(_Strict):
     """Bounds of every statement."""
 
-    rows: int = Field(default=Limits().rows, ge=1, le=10_000)
-    bytes: int = Field(default=Limits().bytes, ge=1_000, le=50_000_000)
-    seconds: float = Field(default=Limits().seconds, gt=0, le=600)
+    rows: int = Field(default=StatementLimits().rows, ge=1, le=10_000)
+    bytes: int = Field(default=StatementLimits().bytes, ge=1_000, le=50_000_000)
+    seconds: float = Field(default=StatementLimits().seconds, gt=0, le=600)
 
 
 class ConnectionConfig(_Strict):
@@ -85,10 +85,10 @@ class QueryConfig(_Strict):
     params: dict[Name, ParamConfig] = {}
 
     @model_validator(mode="after")
-    def _consistent(self) -> QueryConfig:
-        if self.name in _OWN_TOOLS:
+    def _consistent(self, info: ValidationInfo) -> QueryConfig:
+        if self.name in (info.context or ()):
             raise ValueError(f"name {self.name!r} is a built-in tool's")
-        used = set(names_in(self.sql))
+        used = set(placeholder_names(self.sql))
         if used != set(self.params):
             raise ValueError(f"sql uses {sorted(used)}, but params are {sorted(self.params)}")
         return self
@@ -109,25 +109,28 @@ class Config(_Strict):
                 raise ValueError(f"two queries are named {name!r}")
         return self
 
-    def bounds(self) -> Limits:
+    def bounds(self) -> StatementLimits:
         """The limits as the server passes them around."""
-        return Limits(self.limits.rows, self.limits.bytes, self.limits.seconds)
+        return StatementLimits(self.limits.rows, self.limits.bytes, self.limits.seconds)
 
 
-def load(path: Path) -> Config:
-    """The file's config. ConfigError names the key, its line where that can be told, and what is wrong."""
+def load(path: Path, reserved_names: Collection[str] = ()) -> Config:
+    """The file's config; no canned query may have one of the `reserved_names`.
+
+    DatabaseConfigError names the key, its line where that can be told, and what is wrong.
+    """
     try:
         text = path.read_text(encoding="utf-8")
-        return Config.model_validate(tomllib.loads(text))
+        return Config.model_validate(tomllib.loads(text), context=reserved_names)
     except OSError as exc:
-        raise ConfigError(f"{path}: {exc.strerror or exc}") from None
+        raise DatabaseConfigError(f"{path}: {exc.strerror or exc}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{path}: {exc}") from None
+        raise DatabaseConfigError(f"{path}: {exc}") from None
     except ValidationError as exc:
         error = exc.errors()[0]
         key = ".".join(str(part) for part in error["loc"])
         what = "unknown key" if error["type"] == "extra_forbidden" else error["msg"]
-        raise ConfigError(f"{path}{_line(text, error['loc'])}: {key or 'file'}: {what}") from None
+        raise DatabaseConfigError(f"{path}{_line(text, error['loc'])}: {key or 'file'}: {what}") from None
 
 
 def _line(text: str, location: tuple[int | str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Resources, completion and prompts: a table's schema as text, names of tables and columns as they are typed."""
+"""db:// resources and completion: a table's schema as text, names of tables and columns as they are typed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from mcp_types import (
     ResourceTemplateReference,
 )
 
-from portico_servers.db import local_values as local
-from portico_servers.db.database import Databases, View
-from portico_servers.db.errors import ArgumentError
-from portico_servers.db.rows.tool_schema import Named
-from portico_servers.db.tools.tools import schema_text
+from portico_servers.db.databases import local_values
+from portico_servers.db.databases.databases import Databases
+from portico_servers.db.databases.schema_snapshot import SchemaSnapshot
+from portico_servers.db.schema import QualifiedTable
+from portico_servers.db.tools.tables import table_text
 
 TEMPLATE = "db://{connection}/{table}"
 _MAX_COMPLETIONS = 100
@@ -34,22 +34,22 @@ def table_uri(connection: str, table: str) -> str:
     return f"db://{quote(connection, safe='')}/{quote(table, safe='')}"
 
 
-def table_resources(view: View) -> list[Resource]:
+def table_resources(snapshot: SchemaSnapshot) -> list[Resource]:
     """One a table."""
     return [
         Resource(
-            uri=table_uri(view.owners[name].name, named.table.name),
+            uri=table_uri(snapshot.owners[name].name, qualified.table.name),
             name=name,
             title=f"Schema of {name}",
-            description=f"Columns and keys of the {'view' if named.table.view else 'table'} {name}.",
+            description=f"Columns and keys of the {'view' if qualified.table.view else 'table'} {name}.",
             mime_type="text/markdown",
         )
-        for name, named in view.tables.items()
+        for name, qualified in snapshot.tables.items()
     ]
 
 
 def add_resources(server: MCPServer[None], databases: Databases) -> None:
-    """Register the template, its completion and the prompts."""
+    """Register the template of a table's schema."""
 
     @server.resource(
         TEMPLATE,
@@ -59,73 +59,47 @@ def add_resources(server: MCPServer[None], databases: Databases) -> None:
         mime_type="text/markdown",
     )
     def table(connection: str, table: str) -> str:
-        view = databases.view()
-        for name, named in view.tables.items():
-            if view.owners[name].name == connection and named.table.name == table:
-                return schema_text(named)
+        snapshot = databases.snapshot()
+        for name, qualified in snapshot.tables.items():
+            if snapshot.owners[name].name == connection and qualified.table.name == table:
+                return table_text(qualified)
         raise ResourceNotFoundError(f"not found: {table_uri(connection, table)}")
 
-    @server.prompt(title="Explore a table", description="Get to know one table: what is in it, what is odd.")
-    def explore_table(table: str) -> str:
-        """Schema, then three questions worth asking."""
-        try:
-            _, named = databases.view().table(table)
-        except ArgumentError as exc:
-            return f"{exc}. List the tables with the `tables` tool and ask which one is meant."
-        return (
-            "Explore this table with the `rows` tool (no SQL needed) and report what it holds, in five sentences.\n\n"
-            f"{schema_text(named)}\n\nCount its rows, group them by the most telling column, and look at the newest or "
-            "largest ones. Say what looks wrong."
-        )
 
-    @server.prompt(title="Answer a question", description="Answer a question from the data, with the SQL that shows it.")
-    def answer_question(question: str, table: str = "") -> str:
-        """The question beside the schema that it needs."""
-        view = databases.view()
-        chosen = [named for name, named in view.tables.items() if not table or name == table] or list(view.tables.values())
-        schemas = "\n\n".join(schema_text(named) for named in chosen[:12])
-        return (
-            f"Answer from the data, not from memory: {question}\n\n{schemas}\n\n"
-            "Use `rows` where one table and its parents suffice, else `query`. Quote the figures, and the SQL that made them."
-        )
-
-    @server.prompt(title="Profile a column", description="Values, gaps and outliers of one column.")
-    def profile_column(table: str, column: str) -> str:
-        """What to run about one column."""
-        return (
-            f"Profile the column {column} of the table {table}: how many rows, how many NULL, how many different values, "
-            "the ten most frequent ones, smallest and largest. Use `rows`, and say what looks like a mistake."
-        )
+def add_completion(server: MCPServer[None], databases: Databases) -> None:
+    """Connections and tables of the template; tables and columns of the prompts."""
 
     @server.completion()  # type: ignore[no-untyped-call, untyped-decorator]
     async def complete(
         ref: PromptReference | ResourceTemplateReference, argument: CompletionArgument, context: CompletionContext | None
     ) -> Completion | None:
-        view = await anyio.to_thread.run_sync(databases.view)
+        snapshot = await anyio.to_thread.run_sync(databases.snapshot)
         given = (context.arguments if context else None) or {}
         if isinstance(ref, ResourceTemplateReference):
-            return _completion(argument.value, _template_names(view, databases, argument.name, given.get("connection")))
+            return _completion(argument.value, _template_names(snapshot, databases, argument.name, given.get("connection")))
         if argument.name == "table":
-            return _completion(argument.value, view.tables)
+            return _completion(argument.value, snapshot.tables)
         if argument.name == "column":
-            wanted = [view.tables[given["table"]]] if given.get("table") in view.tables else list(view.tables.values())
-            return _completion(argument.value, (column.name for named in wanted for column in named.table.columns))
+            tables = (
+                [snapshot.tables[given["table"]]] if given.get("table") in snapshot.tables else list(snapshot.tables.values())
+            )
+            return _completion(argument.value, (column.name for qualified in tables for column in qualified.table.columns))
         return None
 
 
 def add_local_schema(server: MCPServer[None], databases: Databases, values: Mapping[str, Sequence[str]]) -> None:
-    """Register what `local.py` is about; the server's own list of resources leaves it out."""
+    """Register what `local_values.py` is about; the server's own list of resources leaves it out."""
 
-    @server.resource(local.URI, name="local_input_schema", mime_type="application/schema+json")
+    @server.resource(local_values.URI, name="local_input_schema", mime_type="application/schema+json")
     def local_input_schema() -> str:
-        return json.dumps(local.input_schema(databases, values), ensure_ascii=False)
+        return json.dumps(local_values.input_schema(databases, values), ensure_ascii=False)
 
 
-def _template_names(view: View, databases: Databases, argument: str, connection: str | None) -> Iterable[str]:
+def _template_names(snapshot: SchemaSnapshot, databases: Databases, argument: str, connection: str | None) -> Iterable[str]:
     if argument == "connection":
         return databases.by_name
-    named: Iterable[tuple[str, Named]] = view.tables.items()
-    return [item.table.name for name, item in named if connection is None or view.owners[name].name == connection]
+    qualified: Iterable[tuple[str, QualifiedTable]] = snapshot.tables.items()
+    return [item.table.name for name, item in qualified if connection is None or snapshot.owners[name].name == connection]
 
 
 def _completion(typed: str, names: Iterable[str]) -> Completion:

@@ -35,7 +35,7 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class Table:
-    """One table or view. `name` is what callers write: with its schema in front where that isn't the default one."""
+    """One table or snapshot. `name` is what callers write: with its schema in front where that isn't the default one."""
 
     name: str
     schema: str | None  # None: no need to say it in SQL
@@ -57,7 +57,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Schema:
+class DatabaseSchema:
     """All tables and views, in the engine's order."""
 
     tables: tuple[Table, ...]
@@ -73,14 +73,23 @@ class Schema:
         return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()
 
 
-def to_json(schema: Schema) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class QualifiedTable:
+    """A table as callers name it: `connection.table` where there are several connections."""
+
+    name: str
+    schema: DatabaseSchema
+    table: Table
+
+
+def to_json(schema: DatabaseSchema) -> dict[str, Any]:
     """Plain values, as they travel from a worker."""
     return {"tables": [asdict(table) for table in schema.tables]}
 
 
-def from_json(data: Mapping[str, Any]) -> Schema:
+def from_json(data: Mapping[str, Any]) -> DatabaseSchema:
     """The inverse of `to_json`."""
-    return Schema(tuple(_table(item) for item in data["tables"]))
+    return DatabaseSchema(tuple(_table(item) for item in data["tables"]))
 
 
 def _table(data: Mapping[str, Any]) -> Table:

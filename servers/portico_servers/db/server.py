@@ -1,9 +1,8 @@
-"""portico-db as an MCP server: tools and their live schemas. What the tools do is in `answers.py`."""
+"""portico-db as an MCP server: puts tools, resources and prompts over the databases and ties their life to the server's."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,25 +12,26 @@ import anyio
 import anyio.to_thread
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.subscriptions import InMemorySubscriptionBus
-from mcp_types import CallToolResult, InputRequiredResult, Resource, TextContent, Tool
+from mcp_types import CallToolResult, InputRequiredResult, Resource, Tool
 
-from portico_servers.common.notify import Notifier
+from portico_servers.common.list_changed import ListChangedNotifier
 from portico_servers.common.server import PorticoServer
-from portico_servers.common.validation import first_error, validator
+from portico_servers.common.tools import tool_error
+from portico_servers.common.version import package_version
 from portico_servers.db import config as config_file
-from portico_servers.db import local_values as local
-from portico_servers.db import sources
-from portico_servers.db.database import Call, Databases
-from portico_servers.db.errors import ArgumentError, ConfigError, DbError
-from portico_servers.db.resources import add_local_schema, add_resources, table_resources
-from portico_servers.db.schema_watcher import watch
-from portico_servers.db.statements.limits import Limits
-from portico_servers.db.statements.workers import Pool
-from portico_servers.db.suggest import did_you_mean
-from portico_servers.db.tools import canned_queries as canned
-from portico_servers.db.tools.tool_specs import BUILT_IN, ToolSpec
-from portico_servers.db.tools.tools import Answer
-from portico_servers.db.tools.write import add_write, writable
+from portico_servers.db.databases.databases import Databases
+from portico_servers.db.databases.local_values import META, URI, are_served
+from portico_servers.db.databases.schema_watcher import watch_schemas
+from portico_servers.db.errors import DatabaseConfigError
+from portico_servers.db.limits import StatementLimits
+from portico_servers.db.prompts import add_prompts
+from portico_servers.db.resources import add_completion, add_local_schema, add_resources, table_resources
+from portico_servers.db.sources import DatabaseSource, parse_sources
+from portico_servers.db.statements.worker_pool import WorkerPool
+from portico_servers.db.suggestions import did_you_mean
+from portico_servers.db.tools.definition import ToolDefinition, ToolInvocation
+from portico_servers.db.tools.registry import RESERVED_NAMES, all_tools
+from portico_servers.db.tools.write import writer_pools
 
 _INSTRUCTIONS = (
     "Read-only access to databases. `rows` answers most questions about one table and its parents without SQL; "
@@ -45,65 +45,57 @@ class DatabaseServer(PorticoServer[None]):
     def __init__(
         self,
         databases: Databases,
-        tools: Sequence[ToolSpec],
-        limits: Limits,
-        writers: Mapping[str, Pool] | None = None,
+        tools: Sequence[ToolDefinition],
+        limits: StatementLimits,
+        writers: Mapping[str, WorkerPool] | None = None,
         local_values: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        """`local_values`: by connection, the columns whose values a gateway's own model is shown (`local.py`)."""
+        """`local_values`: by connection, the columns whose values a gateway's own model is shown (`local_values.py`)."""
         self.databases, self.limits, self.writers = databases, limits, writers or {}
-        self._specs = {spec.name: spec for spec in tools}
+        self._tools = {tool.name: tool for tool in tools}
         bus = InMemorySubscriptionBus()
-        self.notifier = Notifier(bus)
+        self.notifier = ListChangedNotifier(bus)
         super().__init__(
             "portico-db",
             title="Portico database",
             instructions=_INSTRUCTIONS,
-            version=_version(),
+            version=package_version(),
             log_level="WARNING",
             lifespan=_lifespan,
             subscriptions=bus,
             middleware=[self.notifier.remember],
         )
         add_resources(self, databases)
+        add_completion(self, databases)
+        add_prompts(self, databases)
         self.local_values = local_values or {}
-        self._local = local.wanted(self.local_values)
-        if self._local:
+        self._serves_local_values = are_served(self.local_values)
+        if self._serves_local_values:
             add_local_schema(self, databases, self.local_values)
-        self._write_tool = add_write(self, self.writers, limits) if self.writers else None
 
     async def list_tools(self) -> list[Tool]:
         """All tools, schemas from the live databases."""
-        view = await anyio.to_thread.run_sync(self.databases.view)
+        snapshot = await anyio.to_thread.run_sync(self.databases.snapshot)
         connections = list(self.databases.by_name)
-        tools = [spec.tool(view, connections) for spec in self._specs.values()]
-        if self._local:
-            tools = [
-                tool.model_copy(update={"meta": {local.META: local.URI}}) if tool.name == "rows" else tool for tool in tools
-            ]
-        return [*tools, self._write_tool] if self._write_tool else tools
+        tools = [tool.tool(snapshot, connections) for tool in self._tools.values()]
+        if self._serves_local_values:
+            where = {"meta": {META: URI}}
+            tools = [tool.model_copy(update=where) if tool.name == "rows" else tool for tool in tools]
+        return tools
 
     async def list_resources(self) -> list[Resource]:
         """One resource a table."""
-        view = await anyio.to_thread.run_sync(self.databases.view)
-        return table_resources(view)
+        snapshot = await anyio.to_thread.run_sync(self.databases.snapshot)
+        return table_resources(snapshot)
 
-    async def call_tool(
-        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+    async def run_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None
     ) -> CallToolResult | InputRequiredResult:
-        """Run a tool. What goes wrong is told in an `is_error` result; cancelling the call ends its statement."""
-        if self._write_tool is not None and name == self._write_tool.name:
-            return await super().call_tool(name, arguments, context)
-        call = Call()
-        try:
-            work = functools.partial(self._run, name, arguments, call)
-            answer = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
-        except DbError as exc:
-            return CallToolResult(content=[TextContent(type="text", text=str(exc))], is_error=True)
-        except anyio.get_cancelled_exc_class():
-            call.cancel()
-            raise
-        return CallToolResult(content=[TextContent(type="text", text=answer.text)], structured_content=answer.structured)
+        """Every tool's calls come by here."""
+        tool = self._tools.get(name)
+        if tool is None:
+            return tool_error(f"no tool {name!r}{did_you_mean(name, self._tools)}")
+        return await tool.handler(ToolInvocation(self.databases, arguments, self.limits, context or Context()))
 
     def close(self) -> None:
         """End all workers."""
@@ -111,69 +103,47 @@ class DatabaseServer(PorticoServer[None]):
         for pool in self.writers.values():
             pool.close()
 
-    def _run(self, name: str, arguments: dict[str, Any], call: Call) -> Answer:
-        spec = self._specs.get(name)
-        if spec is None:
-            raise ArgumentError(f"no tool {name!r}{did_you_mean(name, self._specs)}")
-        view = self.databases.view()
-        if spec.name != "rows":  # rows explains better what is wrong, and runs the same check itself
-            _check(spec.input_schema(view, list(self.databases.by_name)), arguments)
-        return spec.run(self.databases, arguments, self.limits, call)
-
 
 def build_server(
-    targets: Sequence[str], *, config: Path | None = None, limits: Limits | None = None, allow_powerful_role: bool = False
+    targets: Sequence[str],
+    *,
+    config: Path | None = None,
+    limits: StatementLimits | None = None,
+    allow_powerful_role: bool = False,
 ) -> DatabaseServer:
-    """A server over these files and DSNs. SourceError where one of them is no database, ConfigError for a bad config.
+    """A server over these files and DSNs. DatabaseSourceError where one is no database, DatabaseConfigError for a bad config.
 
     `limits` and `allow_powerful_role` go over the config file's.
     """
-    settings = config_file.load(config) if config else config_file.Config()
-    found = [_allowed(source, settings, allow_powerful_role) for source in sources.parse(targets)]
+    settings = config_file.load(config, RESERVED_NAMES) if config else config_file.Config()
+    found = [_allowed(source, settings, allow_powerful_role) for source in parse_sources(targets)]
     names = [source.name for source in found]
     for name in settings.connections:
         if name not in names:
-            raise ConfigError(
+            raise DatabaseConfigError(
                 f"{config}: connections.{name}: no such connection{did_you_mean(name, names)} (there are: {names})"
             )
     lookups = {name: connection.lookups for name, connection in settings.connections.items()}
-    tools = (*BUILT_IN, *canned.tools(settings.queries, names))
-    writers = writable({s.name: s for s in found if s.name in settings.connections and settings.connections[s.name].write})
+    bounds = limits or settings.bounds()
+    writers = writer_pools({s.name: s for s in found if s.name in settings.connections and settings.connections[s.name].write})
     values = {name: connection.local_values for name, connection in settings.connections.items()}
-    return DatabaseServer(Databases(found, lookups), tools, limits or settings.bounds(), writers, values)
+    tools = all_tools(settings.queries, names, writers, bounds)
+    return DatabaseServer(Databases(found, lookups), tools, bounds, writers, values)
 
 
-def _allowed(source: sources.Source, settings: config_file.Config, powerful: bool) -> sources.Source:
+def _allowed(source: DatabaseSource, settings: config_file.Config, powerful: bool) -> DatabaseSource:
     connection = settings.connections.get(source.name)
     powerful = powerful or (connection is not None and connection.allow_powerful_role)
     return dataclasses.replace(source, allow_powerful_role=powerful)
-
-
-def _check(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
-    if (error := first_error(validator(schema), arguments)) is not None:
-        where = "/".join(str(part) for part in error.absolute_path)
-        options = error.validator_value if error.validator == "enum" else ()
-        raise ArgumentError(
-            f"{where + ': ' if where else ''}{error.message}{did_you_mean(str(error.instance), map(str, options))}"
-        )
 
 
 @asynccontextmanager
 async def _lifespan(server: MCPServer[None]) -> AsyncIterator[None]:
     assert isinstance(server, DatabaseServer)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watch, server.databases, server.notifier)
+        tasks.start_soon(watch_schemas, server.databases, server.notifier)
         try:
             yield
         finally:
             tasks.cancel_scope.cancel()
             server.close()
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("portico-mcp")
-    except PackageNotFoundError:
-        return "0"

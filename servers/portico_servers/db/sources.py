@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from portico_servers.db.errors import SourceError
+from portico_servers.db.errors import DatabaseSourceError
 
 EngineName = Literal["sqlite", "duckdb", "postgres"]
 
@@ -19,7 +19,7 @@ _EXPECTED = "expected a SQLite or DuckDB file, or a postgresql:// DSN"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DatabaseSource:
     """One database: its name in tool arguments and URIs, its engine, and where it is (a path, or a DSN with its secrets)."""
 
     name: str
@@ -33,38 +33,38 @@ class Source:
         return None if self.engine == "postgres" else Path(self.target)
 
 
-def parse(targets: Sequence[str]) -> tuple[Source, ...]:
-    """Sources in the order given; two of the same name get a number. SourceError for what can't be one."""
+def parse_sources(targets: Sequence[str]) -> tuple[DatabaseSource, ...]:
+    """Sources in the order given; two of the same name get a number. DatabaseSourceError for what can't be one."""
     if not targets:
-        raise SourceError(f"no database given; {_EXPECTED}")
-    found: list[Source] = []
+        raise DatabaseSourceError(f"no database given; {_EXPECTED}")
+    found: list[DatabaseSource] = []
     for target in targets:
-        engine = recognise(target)
+        engine = detect_engine(target)
         where = target if engine == "postgres" else str(Path(target).absolute())
         name = _unique(_name(target, engine), [source.name for source in found])
-        found.append(Source(name, engine, where))
+        found.append(DatabaseSource(name, engine, where))
     return tuple(found)
 
 
-def recognise(target: str) -> EngineName:
+def detect_engine(target: str) -> EngineName:
     """The engine by DSN scheme or by the file's first bytes, never by its suffix."""
     if _POSTGRES.match(target):
         return "postgres"
     if re.match(r"[a-z][a-z0-9+.-]+://", target, re.IGNORECASE):
-        raise SourceError(f"{target.split('://')[0]}://…: unknown kind of database; {_EXPECTED}")
+        raise DatabaseSourceError(f"{target.split('://')[0]}://…: unknown kind of database; {_EXPECTED}")
     path = Path(target)
     try:
         with path.open("rb") as file:
             head = file.read(16)
     except FileNotFoundError:
-        raise SourceError(f"{target}: no such file; {_EXPECTED}") from None
+        raise DatabaseSourceError(f"{target}: no such file; {_EXPECTED}") from None
     except (OSError, ValueError) as exc:
-        raise SourceError(f"{target}: {getattr(exc, 'strerror', None) or exc}; {_EXPECTED}") from None
+        raise DatabaseSourceError(f"{target}: {getattr(exc, 'strerror', None) or exc}; {_EXPECTED}") from None
     if not head or head == _SQLITE_MAGIC:
         return "sqlite"
     if head[8:12] == _DUCKDB_MAGIC:
         return "duckdb"
-    raise SourceError(f"{target}: not a database (it begins with {head!r}); {_EXPECTED}")
+    raise DatabaseSourceError(f"{target}: not a database (it begins with {head!r}); {_EXPECTED}")
 
 
 def _name(target: str, engine: EngineName) -> str:

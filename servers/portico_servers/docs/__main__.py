@@ -42,9 +42,10 @@ def serve(roots: tuple[Path, ...], http: int | None, host: str, cache_dir: Path 
 
     try:
         from portico_servers.common import transport
+        from portico_servers.docs.config import DocsConfig
         from portico_servers.docs.server import build_server
 
-        server = build_server(roots, cache_dir=cache_dir)
+        server = build_server(DocsConfig(roots, cache_dir))
     except SourceError as error:
         click.echo(f"portico-docs: {error}", err=True)
         sys.exit(2)

@@ -19,8 +19,8 @@ import click
 from portico_servers.docs.errors import DocsError, PageNotFound, SourceError
 
 if TYPE_CHECKING:
-    from portico_servers.docs.index.models import Shelf
-    from portico_servers.docs.ingest.crawl import Outcome
+    from portico_servers.docs.index.models import LibraryVersion
+    from portico_servers.docs.index.web_refresh import RefreshOutcome
     from portico_servers.docs.service import Service
 
 _SECONDS_A_LINE = 3.0
@@ -43,22 +43,24 @@ def add(source: str, library: str, version: str, package: bool, cache_dir: Path 
 
     with _service(cache_dir) as service:
         found = source_of(source, library=library, version=version, package=package)
-        before = next((s for s in service.store.shelves() if (s.library, s.version) == (found.library, found.version)), None)
+        before = next(
+            (s for s in service.store.library_versions() if (s.library, s.version) == (found.library, found.version)), None
+        )
         if before is not None and (before.kind, before.source) != (found.kind, found.place):
             raise SourceError(
                 f"{before.name} is the documentation of {before.source}: give this one another --library or --version,"
                 f" or remove that one first (portico-docs remove {before.name})"
             )
-        shelf = service.store.add_shelf(found.library, found.version, found.kind, found.place)
+        library_version = service.store.add_library_version(found.library, found.version, found.kind, found.place)
         try:
-            _update(service, [shelf])
-            if not service.store.stamps(shelf.id):
+            _update(service, [library_version])
+            if not service.store.stamps(library_version.id):
                 raise SourceError(f"{source}: no documentation in it that can be read ({_KINDS})")
         except SourceError:
             if before is None:
-                service.store.remove_shelf(shelf.id)
+                service.store.remove_library_version(library_version.id)
             raise
-        _say(next(s for s in service.store.shelves() if s.id == shelf.id))
+        _say(next(s for s in service.store.library_versions() if s.id == library_version.id))
 
 
 @click.command("list")
@@ -66,11 +68,11 @@ def add(source: str, library: str, version: str, package: bool, cache_dir: Path 
 def list_(cache_dir: Path | None) -> None:
     """List the libraries that were added."""
     with _service(cache_dir) as service:
-        shelves = service.store.shelves()
-        if not shelves:
+        library_versions = service.store.library_versions()
+        if not library_versions:
             click.echo("no libraries yet: portico-docs add SOURCE", err=True)
-        for shelf in shelves:
-            _say(shelf)
+        for library_version in library_versions:
+            _say(library_version)
 
 
 @click.command()
@@ -79,11 +81,11 @@ def list_(cache_dir: Path | None) -> None:
 def refresh(names: tuple[str, ...], cache_dir: Path | None) -> None:
     """Read again what changed at the source of the named libraries (default: all)."""
     with _service(cache_dir) as service:
-        shelves = _named(service, names) if names else service.store.shelves()
-        problem = _update(service, shelves, keep_going=True)
-        for shelf in service.store.shelves():
-            if shelf.id in {s.id for s in shelves}:
-                _say(shelf)
+        library_versions = _named(service, names) if names else service.store.library_versions()
+        problem = _update(service, library_versions, keep_going=True)
+        for library_version in service.store.library_versions():
+            if library_version.id in {s.id for s in library_versions}:
+                _say(library_version)
         if problem:
             raise SourceError(problem)
 
@@ -94,19 +96,20 @@ def refresh(names: tuple[str, ...], cache_dir: Path | None) -> None:
 def remove(names: tuple[str, ...], cache_dir: Path | None) -> None:
     """Remove libraries from the index (all versions, or one). The sources are not touched."""
     with _service(cache_dir) as service:
-        for shelf in _named(service, names):
-            service.store.remove_shelf(shelf.id)
-            click.echo(f"removed {shelf.name}")
+        for library_version in _named(service, names):
+            service.store.remove_library_version(library_version.id)
+            click.echo(f"removed {library_version.name}")
 
 
 @contextmanager
 def _service(cache_dir: Path | None) -> Iterator[Service]:
+    from portico_servers.docs.config import DocsConfig
     from portico_servers.docs.service import Service
 
     # What it warns of is said here, once.
     logging.getLogger("portico_servers.docs.index.indexer").addFilter(_silent)
     try:
-        with closing(Service([], cache_dir, watch=False)) as service:
+        with closing(Service(DocsConfig((), cache_dir, watch=False))) as service:
             yield service
     except DocsError as error:
         raise click.ClickException(str(error)) from None
@@ -118,7 +121,7 @@ def _silent(record: logging.LogRecord) -> bool:
     return False
 
 
-def _named(service: Service, names: Sequence[str]) -> list[Shelf]:
+def _named(service: Service, names: Sequence[str]) -> list[LibraryVersion]:
     found = []
     for name in names:
         try:
@@ -128,43 +131,43 @@ def _named(service: Service, names: Sequence[str]) -> list[Shelf]:
     return list(dict.fromkeys(found))
 
 
-def _update(service: Service, shelves: Sequence[Shelf], *, keep_going: bool = False) -> str:
-    """Index the shelves' sources, with progress. The problems of those that couldn't be had, if they needn't stop the rest."""
-    from portico_servers.docs.ingest.crawl import refresh as crawl
+def _update(service: Service, library_versions: Sequence[LibraryVersion], *, keep_going: bool = False) -> str:
+    """Index the sources, with progress. The problems of those that couldn't be had, if they needn't stop the rest."""
+    from portico_servers.docs.index.web_refresh import refresh as crawl
     from portico_servers.docs.ingest.web import Fetcher
 
     problems = []
     with _bar() as show, Fetcher() as fetcher:
-        for shelf in shelves:
-            if shelf.kind != "url":
+        for library_version in library_versions:
+            if library_version.kind != "url":
                 continue
             try:
-                _tell(crawl(service.store, shelf, fetcher, partial(show, f"fetching {shelf.name}")))
+                _tell(crawl(service.store, library_version, fetcher, partial(show, f"fetching {library_version.name}")))
             except SourceError as error:
                 if not keep_going:
                     raise
-                problems.append(f"{shelf.name}: {error}")
-        _index(service, shelves, show)
+                problems.append(f"{library_version.name}: {error}")
+        _index(service, library_versions, show)
     failed = service.indexer.progress.failed
-    problems += [failed[s.name] for s in shelves if s.name in failed]
-    _say_left_out([why for name, why in failed.items() if name not in {s.name for s in shelves}])
+    problems += [failed[s.name] for s in library_versions if s.name in failed]
+    _say_left_out([why for name, why in failed.items() if name not in {s.name for s in library_versions}])
     if problems and not keep_going:
         raise SourceError(problems[0])
     return "; ".join(problems)
 
 
-def _index(service: Service, shelves: Sequence[Shelf], show: _Show) -> None:
+def _index(service: Service, library_versions: Sequence[LibraryVersion], show: _Show) -> None:
     progress = service.indexer.progress
     done = threading.Event()
 
     def watch() -> None:
         while not done.wait(0.1):
-            show(f"{progress.phase} {progress.shelf}".strip(), progress.done, progress.total)
+            show(f"{progress.phase} {progress.library_version}".strip(), progress.done, progress.total)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        service.indexer.update(shelves)
+        service.indexer.update(library_versions)
     finally:
         done.set()
         watcher.join()
@@ -202,7 +205,7 @@ def _line_by_line() -> _Show:
     return show
 
 
-def _tell(outcome: Outcome) -> None:
+def _tell(outcome: RefreshOutcome) -> None:
     click.echo(f"{outcome.read} pages read, {outcome.unchanged} unchanged, {outcome.gone} gone", err=True)
     _say_left_out(list(outcome.skipped.values()))
     if outcome.elsewhere:
@@ -216,6 +219,6 @@ def _say_left_out(reasons: Sequence[str]) -> None:
         click.echo(f"left out: {len(reasons) - _MAX_REASONS} more", err=True)
 
 
-def _say(shelf: Shelf) -> None:
-    note = f"  ({shelf.note})" if shelf.note else "" if shelf.complete else "  (incomplete)"
-    click.echo(f"{shelf.name}  {shelf.pages} pages  {shelf.indexed_at or 'never indexed'}  {shelf.source}{note}")
+def _say(version: LibraryVersion) -> None:
+    note = f"  ({version.note})" if version.note else "" if version.complete else "  (incomplete)"
+    click.echo(f"{version.name}  {version.pages} pages  {version.indexed_at or 'never indexed'}  {version.source}{note}")

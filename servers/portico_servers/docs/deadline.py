@@ -9,20 +9,20 @@ import anyio.to_thread
 from mcp.server.mcpserver.exceptions import ToolError
 
 from portico_servers.docs.errors import DocsError
-from portico_servers.docs.index.database import Database, Limit
+from portico_servers.docs.index.database import IndexDatabase, ReadLimit
 
 SECONDS = 10.0  # that any one call may take
 T = TypeVar("T")
 
 
-class Bounded:
+class DeadlineRunner:
     """Runs what reads the index: at most SECONDS a call, TooSlow after them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: IndexDatabase) -> None:
         self._database = database
 
     async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        limit = Limit(SECONDS)
+        limit = ReadLimit(SECONDS)
 
         def work() -> T:
             with self._database.within(limit):

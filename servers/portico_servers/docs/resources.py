@@ -1,4 +1,4 @@
-"""docs:// resources with their completion, and the prompts: pages, the contents of each library, the list of libraries."""
+"""docs:// resources and their completion: pages, the contents of each library, the list of libraries."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp_types import Completion, CompletionArgument, CompletionContext, PromptReference, Resource, ResourceTemplateReference
 
-from portico_servers.docs.deadline import Bounded
+from portico_servers.docs.deadline import DeadlineRunner
 from portico_servers.docs.errors import DocsError, PageNotFound
-from portico_servers.docs.index.models import Shelf
+from portico_servers.docs.index.models import LibraryVersion
 from portico_servers.docs.search.library import Library, citation
 
 LIBRARIES = "docs://libraries"
@@ -21,22 +21,22 @@ def library_resources(library: Library) -> list[Resource]:
     """The contents of every library in every version. Blocks."""
     return [
         Resource(
-            uri=contents_uri(shelf),
-            name=shelf.name,
-            title=f"Contents of {shelf.name}",
+            uri=contents_uri(library_version),
+            name=library_version.name,
+            title=f"Contents of {library_version.name}",
             description="The titles of its pages, with their addresses.",
             mime_type="text/markdown",
         )
-        for shelf in library.shelves()
+        for library_version in library.library_versions()
     ]
 
 
-def contents_uri(shelf: Shelf) -> str:
+def contents_uri(library_version: LibraryVersion) -> str:
     """`docs://numpy/1.26`"""
-    return citation(shelf.library, shelf.version, "").rstrip("/")
+    return citation(library_version.library, library_version.version, "").rstrip("/")
 
 
-def add_resources(server: MCPServer[Any], shelves: Library, bounded: Bounded) -> None:
+def add_resources(server: MCPServer[Any], documentation: Library, deadline: DeadlineRunner) -> None:
     """Pages, contents and libraries, and the completion of their names and of the prompts' arguments."""
 
     @server.resource(
@@ -50,8 +50,10 @@ def add_resources(server: MCPServer[Any], shelves: Library, bounded: Bounded) ->
         name, _, anchor = path.partition("#")
         try:
             if anchor:
-                return (await bounded.call(shelves.read, f"{name}#{anchor}", f"{library}@{version}", max_chars=100_000)).text
-            return (await bounded.call(shelves.page, library, version, name)).text
+                return (
+                    await deadline.call(documentation.read, f"{name}#{anchor}", f"{library}@{version}", max_chars=100_000)
+                ).text
+            return (await deadline.call(documentation.page, library, version, name)).text
         except PageNotFound as error:
             raise ResourceNotFoundError(str(error)) from None
         except DocsError as error:
@@ -66,7 +68,7 @@ def add_resources(server: MCPServer[Any], shelves: Library, bounded: Bounded) ->
     )
     async def contents(library: str, version: str) -> str:
         try:
-            return await bounded.call(_contents, shelves, f"{library}@{version}")
+            return await deadline.call(_contents, documentation, f"{library}@{version}")
         except PageNotFound as error:
             raise ResourceNotFoundError(str(error)) from None
 
@@ -78,7 +80,7 @@ def add_resources(server: MCPServer[Any], shelves: Library, bounded: Bounded) ->
         mime_type="text/plain",
     )
     async def libraries() -> str:
-        found = await bounded.call(shelves.shelves)
+        found = await deadline.call(documentation.library_versions)
         return "\n".join(f"{s.name}: {s.pages} pages" for s in found) or "no documentation is indexed"
 
     @server.completion()  # type: ignore[no-untyped-call, untyped-decorator]
@@ -86,44 +88,29 @@ def add_resources(server: MCPServer[Any], shelves: Library, bounded: Bounded) ->
         ref: PromptReference | ResourceTemplateReference, argument: CompletionArgument, context: CompletionContext | None
     ) -> Completion | None:
         chosen = (context.arguments if context else None) or {}
-        return await bounded.call(_completions, shelves, argument.name, argument.value, chosen)
+        return await deadline.call(_completions, documentation, argument.name, argument.value, chosen)
 
 
 def _contents(library: Library, name: str) -> str:
-    shelf, pages = library.pages(name, limit=_MAX_CONTENTS)
-    lines = [f"- [{title or path}]({citation(shelf.library, shelf.version, path)})" for path, title, _, _ in pages]
-    if shelf.pages > len(pages):
-        lines.append(f"- ... and {shelf.pages - len(pages):,} more: the tool `list` goes on")
-    return "\n".join([f"# {shelf.name}", "", *lines])
+    library_version, pages = library.pages(name, limit=_MAX_CONTENTS)
+    lines = [
+        f"- [{title or path}]({citation(library_version.library, library_version.version, path)})"
+        for path, title, _, _ in pages
+    ]
+    if library_version.pages > len(pages):
+        lines.append(f"- ... and {library_version.pages - len(pages):,} more: the tool `list` goes on")
+    return "\n".join([f"# {library_version.name}", "", *lines])
 
 
 def _completions(library: Library, name: str, value: str, chosen: dict[str, str]) -> Completion:
-    shelves = library.shelves()
+    library_versions = library.library_versions()
     if name == "library":
-        values = sorted({s.library for s in shelves if s.library.lower().startswith(value.lower())})
+        values = sorted({s.library for s in library_versions if s.library.lower().startswith(value.lower())})
     elif name == "version":
         of = chosen.get("library")
-        values = sorted({s.version for s in shelves if (not of or s.library == of) and s.version.startswith(value)})
+        values = sorted({s.version for s in library_versions if (not of or s.library == of) and s.version.startswith(value)})
     elif name in ("path", "page"):
         values = library.complete_path(chosen.get("library", ""), chosen.get("version", ""), value, 101)
     else:
         values = []
     return Completion(values=values[:100], total=len(values) if len(values) <= 100 else None, has_more=len(values) > 100)
-
-
-def add_prompts(server: MCPServer[Any]) -> None:
-    @server.prompt(
-        name="answer", title="Answer from the documentation", description="Answer a question, citing the documentation."
-    )
-    def answer_question(question: str) -> str:
-        return (
-            f"Answer this question from the documentation alone: {question}\n\n"
-            "Use search to find passages and read to open those that matter. Cite each statement by its path#anchor. "
-            "If the documentation does not say, say so."
-        )
-
-    @server.prompt(title="Summarize a page", description="Summarize one documentation page.")
-    def summarize(page: str) -> str:
-        return (
-            f"Read the documentation page {page} with read, to its end, and summarize it in five sentences, citing path#anchor."
-        )

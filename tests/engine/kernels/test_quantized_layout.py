@@ -5,32 +5,35 @@ from __future__ import annotations
 import pytest
 import torch
 
-from portico_engine.kernels.quantized_layout import pack, unpack
-from portico_engine.weights.blocks import FORMATS, Affine, bits_per_weight
+from portico_engine.kernels.quantized_layout import pack_tiles, unpack_tiles
+from portico_engine.quantization.block_formats import FORMATS, bits_per_weight
+from portico_engine.quantization.quantized_matrix import QuantizedMatrix
 
 
-def random_matrix(bits: int, zero: int, group: int, *, offsets: bool, n_out: int, n_in: int) -> Affine:
+def random_matrix(bits: int, zero: int, group: int, *, offsets: bool, n_out: int, n_in: int) -> QuantizedMatrix:
     """Scales are float16 already."""
     generator = torch.Generator().manual_seed(bits + n_out)
     codes = torch.randint(0, 1 << bits, (n_out, n_in), generator=generator, dtype=torch.uint8)
     scale, offset = (torch.rand(2, n_out, n_in // group, generator=generator) + 0.5).half().float()
-    return Affine(codes, scale, offset if offsets else None, bits, zero)
+    return QuantizedMatrix(codes, scale, offset if offsets else None, bits, zero)
 
 
 @pytest.mark.parametrize("kind", sorted(FORMATS), ids=lambda kind: kind.name)
 @pytest.mark.parametrize(("n_out", "n_in"), [(32, 256), (17, 96), (130, 576)])
 def test_what_was_packed_comes_back(kind: int, n_out: int, n_in: int) -> None:
     form = FORMATS[kind]
-    matrix = random_matrix(form.bits, form.zero, form.group, offsets=form.has_offsets, n_out=n_out, n_in=n_in)
-    packed = pack(matrix)
-    back = unpack(packed)
+    matrix = random_matrix(form.bits, form.zero_point, form.group_size, offsets=form.has_offsets, n_out=n_out, n_in=n_in)
+    packed = pack_tiles(matrix)
+    back = unpack_tiles(packed)
     assert torch.equal(back.codes, matrix.codes)
-    assert torch.equal(back.values(), matrix.values())
-    assert (back.bits, back.zero, back.group) == (form.bits, form.zero, form.group)
+    assert torch.equal(back.dequantize(), matrix.dequantize())
+    assert (back.bits, back.zero_point, back.group_size) == (form.bits, form.zero_point, form.group_size)
 
 
 @pytest.mark.parametrize("kind", sorted(FORMATS), ids=lambda kind: kind.name)
 def test_a_packed_matrix_takes_its_bits(kind: int) -> None:
     form = FORMATS[kind]
-    packed = pack(random_matrix(form.bits, form.zero, form.group, offsets=form.has_offsets, n_out=64, n_in=512))
+    packed = pack_tiles(
+        random_matrix(form.bits, form.zero_point, form.group_size, offsets=form.has_offsets, n_out=64, n_in=512)
+    )
     assert packed.n_bytes * 8 == 64 * 512 * bits_per_weight(kind)

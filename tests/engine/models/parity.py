@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from llama_reference import LlamaCpp
-from portico_engine.executors.torch.cpu import TorchCPUExecutor
+from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.plan import Row, StepPlan
 from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.hugging_face import HuggingFaceFolder
@@ -26,7 +26,7 @@ def our_logits(path: Path, chunks: Sequence[int], *, int4: bool) -> Tensor:
     out, at = [], 0
     for count in chunks:
         piece = TOKENS[at : at + count]
-        row = Row(0, piece, at, table, want=tuple(range(count)), targets=piece)
+        row = Row(0, piece, at, table, logits_indices=tuple(range(count)), targets=piece)
         out.append(torch.from_numpy(executor.submit(StepPlan((row,))).logits.copy()))
         at += count
     assert at == len(TOKENS)

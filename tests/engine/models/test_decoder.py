@@ -11,10 +11,10 @@ from tests.engine.models.parity import TOKENS, agreement, divergence, our_logits
 from tests.engine.tiny_model import write_tiny_llama
 
 from portico_engine import ModelError
-from portico_engine.executors.torch.cpu import TorchCPUExecutor
+from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
+from portico_engine.linear.int4 import int4_supported
 from portico_engine.models.config import read_config
 from portico_engine.weights.gguf_file import GGUFFile
-from portico_engine.weights.linear import int4_supported
 from reference_decoder import ReferenceDecoder
 
 Q = gguf.GGMLQuantizationType

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from portico_engine.linear.cpu_linear import CPULinear
 from portico_engine.models.config import ExpertsConfig
-from portico_engine.models.experts import mixture, route
-from portico_engine.weights.decoder_weights import ExpertsWeights, GatedWeights
-from portico_engine.weights.linear import Linear
+from portico_engine.models.decoder_weights import ExpertsWeights, GatedWeights
+from portico_engine.models.experts import mixture_of_experts, route
 
 HIDDEN, SIZE = 32, 16
 
@@ -25,7 +25,7 @@ def weights(*, shared: bool) -> ExpertsWeights:
 
     def expert() -> GatedWeights:
         gate_up, down = (torch.randn(*s, generator=random).bfloat16() for s in ((2 * SIZE, HIDDEN), (HIDDEN, SIZE)))
-        return GatedWeights(Linear(gate_up), Linear(down))
+        return GatedWeights(CPULinear(gate_up), CPULinear(down))
 
     experts = tuple(expert() for _ in range(5))
     router, gate = torch.randn(5, HIDDEN, generator=random), torch.randn(HIDDEN, generator=random)
@@ -47,5 +47,5 @@ def test_every_expert_for_every_token_adds_up_to_the_chosen_ones(tokens: int, sh
         ExpertsConfig(5, 2, SIZE, normalized=True, shared_feed_forward=SIZE if shared else 0),
         weights(shared=shared),
     )
-    chosen = mixture(x, parts, config, gated, every=False)
-    torch.testing.assert_close(mixture(x, parts, config, gated, every=True), chosen, rtol=0.02, atol=0.02)
+    chosen = mixture_of_experts(x, parts, config, gated, every=False)
+    torch.testing.assert_close(mixture_of_experts(x, parts, config, gated, every=True), chosen, rtol=0.02, atol=0.02)

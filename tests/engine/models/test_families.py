@@ -9,7 +9,7 @@ from tests.engine.models.families import CASES, CLOSE, write
 from tests.engine.models.parity import agreement, divergence, llama_cpp_logits, our_logits
 from tests.engine.tiny_model import Q
 
-from portico_engine.weights.linear import int4_supported
+from portico_engine.linear.int4 import int4_supported
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -12,8 +12,8 @@ from tests.engine.models.parity import TOKENS, divergence, llama_cpp_logits, our
 from tests.engine.tiny_model import WIDE, Q, write_tiny_llama
 
 from llama_reference import _silent
+from portico_engine.linear.int4 import int4_supported
 from portico_engine.weights.gguf_file import GGUFFile
-from portico_engine.weights.linear import int4_supported
 from reference_decoder import ReferenceDecoder
 
 FILE_TYPES = {

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from tests.gateway.http import fake_engine
 
 from portico_engine import AsyncEngine
 from portico_gateway.http.app import create_app
@@ -30,14 +28,8 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def fakes() -> Any:
-    """The module `fake_engine` beside this file, which importlib mode does not put on the path."""
-    spec = importlib.util.spec_from_file_location("portico_fake_engine", Path(__file__).with_name("fake_engine.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    """The module of the scripted engine."""
+    return fake_engine
 
 
 Serve = Callable[..., AbstractAsyncContextManager[httpx2.AsyncClient]]

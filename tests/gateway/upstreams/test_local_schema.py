@@ -16,7 +16,7 @@ from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.mcp.server import Gateway
 from portico_gateway.upstreams.names import outward_uri
 from portico_gateway.upstreams.upstreams import Upstreams
-from portico_servers.db.local_values import URI
+from portico_servers.db.databases.local_values import URI
 
 pytestmark = pytest.mark.anyio
 

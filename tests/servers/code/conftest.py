@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from portico_servers.code.tools.results import Hits
 from portico_servers.code.workspace import Workspace
-from portico_servers.common import embed
+from portico_servers.common.embeddings import shared_embedder
 
 PYTHON = '''"""Keeps the blocks of a cache."""
 
@@ -110,7 +111,12 @@ def write_repository(root: Path) -> Path:
 def _embeddings() -> None:
     """Loaded here once. An index loads them in its thread, where a library's import meets the warnings filter of whatever test
     runs at the time."""
-    embed.shared().embed(["word"])
+    shared_embedder().embed(["word"])
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 @pytest.fixture
@@ -145,3 +151,7 @@ def git_repository(repository: Path) -> Path:
 def git(root: Path, *arguments: str) -> None:
     identity = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
     subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True)
+
+
+def places(result: Hits) -> list[str]:
+    return [f"{hit.path}:{hit.start_line} {hit.kind} {hit.symbol}" for hit in result.hits]

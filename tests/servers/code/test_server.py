@@ -18,21 +18,17 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, PromptReference, ResourceTemplateReference, TextContent
 
-from portico_servers.code.index.root_index import Progress, RootIndex
+from portico_servers.code.config import CodeConfig
+from portico_servers.code.index.root_index import IndexProgress, RootIndex
 from portico_servers.code.server import build_server
 
 TOOLS = ["search", "find_symbol", "find_references", "outline", "read", "changed_since"]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @asynccontextmanager
 async def connected(root: Path, cache: Path, mode: str = "auto") -> AsyncIterator[Client]:
     """A client of a server in this process, its index complete."""
-    async with Client(build_server([root], cache_dir=cache), mode=mode) as client:
+    async with Client(build_server(CodeConfig((root,), cache)), mode=mode) as client:
         await until_indexed(client)
         yield client
 
@@ -88,7 +84,7 @@ async def test_a_host_of_either_era_lists_and_calls_over_stdio(git_repository: P
 async def test_tools_are_read_only_titled_and_have_output_schemas_without_generated_titles(
     repository: Path, tmp_path: Path
 ) -> None:
-    tools = await build_server([repository], cache_dir=tmp_path / "index").list_tools()
+    tools = await build_server(CodeConfig((repository,), tmp_path / "index")).list_tools()
     for tool in tools:
         assert tool.annotations is not None
         assert (tool.annotations.read_only_hint, tool.annotations.destructive_hint) == (True, False)
@@ -107,7 +103,7 @@ async def test_the_tools_fit_their_token_budgets(repository: Path, tmp_path: Pat
 
     reader = gguf.GGUFReader(find_model(None))
     tokenizer = Tokenizer.from_gguf({name: field.contents() for name, field in reader.fields.items()})
-    tools = await build_server([repository], cache_dir=tmp_path / "index").list_tools()
+    tools = await build_server(CodeConfig((repository,), tmp_path / "index")).list_tools()
     shown = "\n".join(signature(Tool(f"code__{tool.name}", tool.description or "", tool.input_schema)) for tool in tools)
     wire = [{"name": t.name, "description": t.description, "inputSchema": t.input_schema} for t in tools]
     assert len(tokenizer.encode(shown)) <= 200
@@ -134,7 +130,7 @@ async def test_the_tools_fit_their_token_budgets(repository: Path, tmp_path: Pat
 async def test_a_mistake_is_answered_with_what_would_be_right(
     repository: Path, tmp_path: Path, name: str, arguments: dict[str, Any], said: str
 ) -> None:
-    async with Client(build_server([repository], cache_dir=tmp_path / "index")) as client:
+    async with Client(build_server(CodeConfig((repository,), tmp_path / "index"))) as client:
         result = await call(client, name, **arguments)
     assert result.is_error
     assert text_of(result).startswith(said)
@@ -204,15 +200,15 @@ async def test_the_first_request_on_a_warm_cache_is_completed(repository: Path, 
     async with connected(repository, tmp_path / "index"):
         pass
     template = ResourceTemplateReference(type="ref/resource", uri="code://{root}/{+path}")
-    async with Client(build_server([repository], cache_dir=tmp_path / "index")) as client:
+    async with Client(build_server(CodeConfig((repository,), tmp_path / "index"))) as client:
         found = await client.complete(template, {"name": "path", "value": "ser"}, {"root": "cache"})
         assert found.completion.values == ["server/main.go"]
-    async with Client(build_server([repository], cache_dir=tmp_path / "index")) as client:
+    async with Client(build_server(CodeConfig((repository,), tmp_path / "index"))) as client:
         found = await client.complete(
             PromptReference(type="ref/prompt", name="explain_symbol"), {"name": "name", "value": "rel"}
         )
         assert found.completion.values == ["release_block"]
-    async with Client(build_server([repository], cache_dir=tmp_path / "index")) as client:
+    async with Client(build_server(CodeConfig((repository,), tmp_path / "index"))) as client:
         assert "pool.py:18" in text_of(await call(client, "find_symbol", name="release_block"))
 
 
@@ -256,13 +252,13 @@ async def test_a_saved_file_is_told_to_who_listens(repository: Path, tmp_path: P
 async def test_who_asks_for_progress_is_told_how_far_the_index_is(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(RootIndex, "start", lambda self: setattr(self, "progress", Progress(3, 12, False)))
+    monkeypatch.setattr(RootIndex, "start", lambda self: setattr(self, "progress", IndexProgress(3, 12, False)))
     told: list[tuple[float, float | None, str | None]] = []
 
     async def progress(done: float, total: float | None, message: str | None) -> None:
         told.append((done, total, message))
 
-    async with Client(build_server([repository], cache_dir=tmp_path / "index")) as client:
+    async with Client(build_server(CodeConfig((repository,), tmp_path / "index"))) as client:
         result = await client.call_tool("search", {"query": "block"}, progress_callback=progress)
     assert told == [(3, 12, "still indexing: 3 of 12 files; ask again for more")]
     assert result.structured_content == {"hits": [], "complete": False, "note": told[0][2], "next_cursor": None}  # type: ignore[union-attr]

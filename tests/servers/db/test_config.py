@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from portico_servers.db.config import load
-from portico_servers.db.errors import ConfigError
+from portico_servers.db.errors import DatabaseConfigError
 from portico_servers.db.server import build_server
-from portico_servers.db.statements.placeholders import bind, names_in
+from portico_servers.db.statements.placeholders import bind_placeholders, placeholder_names
 
 GOOD = """
 [limits]
@@ -117,14 +117,14 @@ async def test_limits_of_the_file_hold(tmp_path: Path, samples: dict[str, Path])
     ],
 )
 def test_a_mistake_is_told_with_its_key(tmp_path: Path, samples: dict[str, Path], text: str, words: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(DatabaseConfigError) as caught:
         build_server([str(samples["shop"])], config=written(tmp_path, text))
     assert words in str(caught.value)
 
 
 def test_a_config_file_that_is_not_there_ends_the_command_with_one_line(tmp_path: Path, samples: dict[str, Path]) -> None:
     missing = tmp_path / "none.toml"
-    with pytest.raises(ConfigError, match="No such file"):
+    with pytest.raises(DatabaseConfigError, match="No such file"):
         load(missing)
     command = [sys.executable, "-m", "portico_servers.db", str(samples["shop"]), "--config", str(missing)]
     run = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=30, check=False)
@@ -145,8 +145,8 @@ def test_a_config_file_that_is_not_there_ends_the_command_with_one_line(tmp_path
     ],
 )
 def test_placeholders_are_found_outside_of_strings_and_comments(sql: str, names: list[str]) -> None:
-    assert list(names_in(sql)) == names
+    assert list(placeholder_names(sql)) == names
 
 
 def test_placeholders_become_the_engines_own_and_values_follow_their_order() -> None:
-    assert bind("SELECT :a + :b + :a", {"a": 1, "b": 2}, lambda n: f"${n}") == ("SELECT $1 + $2 + $3", [1, 2, 1])
+    assert bind_placeholders("SELECT :a + :b + :a", {"a": 1, "b": 2}, lambda n: f"${n}") == ("SELECT $1 + $2 + $3", [1, 2, 1])

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from portico_engine.grammar import compile_schema
-from portico_servers.db.database import Call, Databases
+from portico_servers.db.databases.databases import Databases
 from portico_servers.db.errors import ArgumentError, DbError, ReadOnlyError
-from portico_servers.db.sources import parse
-from portico_servers.db.statements.limits import Limits
-from portico_servers.db.tools import tools as answers
+from portico_servers.db.limits import StatementLimits
+from portico_servers.db.sources import parse_sources
+from portico_servers.db.statements.cancellation import Cancellation
+from portico_servers.db.tools.query import answer_query
+from portico_servers.db.tools.rows import answer_rows
+from portico_servers.db.tools.tables import answer_describe, answer_tables
 
 Open = Callable[[str], Databases]
 
@@ -29,7 +32,7 @@ def opened(tmp_path: Path) -> Iterator[Open]:
         connection = sqlite3.connect(path)
         connection.executescript(script)
         connection.close()
-        made.append(Databases(parse([str(path)])))
+        made.append(Databases(parse_sources([str(path)])))
         return made[-1]
 
     yield make
@@ -40,15 +43,15 @@ def opened(tmp_path: Path) -> Iterator[Open]:
 def ask(databases: Databases, table: str, aggregate: str = "count", **rest: Any) -> list[list[Any]]:
     if "filters" in rest:
         rest["filters"] = [dict(zip(("column", "op", "value"), item, strict=True)) for item in rest["filters"]]
-    found = answers.rows(databases, {"ask": {"table": table, "aggregate": aggregate, **rest}}, Limits(), Call())
+    found = answer_rows(databases, {"ask": {"table": table, "aggregate": aggregate, **rest}}, StatementLimits(), Cancellation())
     rows: list[list[Any]] = found.structured["rows"]
     return rows
 
 
 def test_a_database_without_tables_says_so_and_its_schema_still_compiles(opened: Open) -> None:
     databases = opened("")
-    assert answers.tables(databases, {}, Limits(), Call()).text == "no tables"
-    assert compile_schema(databases.view().rows.input_schema).report.failed == ()
+    assert answer_tables(databases, {}, StatementLimits(), Cancellation()).text == "no tables"
+    assert compile_schema(databases.snapshot().rows_schema.input_schema).report.failed == ()
     with pytest.raises(ArgumentError, match="there are no tables"):
         ask(databases, "x")
 
@@ -58,7 +61,7 @@ def test_a_table_with_nothing_to_compare_can_be_counted(opened: Open) -> None:
     assert ask(databases, "files") == [[2]]
     with pytest.raises(ArgumentError, match="none at all"):
         ask(databases, "files", "none", columns=["content"])
-    assert compile_schema(databases.view().rows.input_schema).report.loosened == ()
+    assert compile_schema(databases.snapshot().rows_schema.input_schema).report.loosened == ()
 
 
 def test_five_hundred_tables_are_listed_page_by_page_and_all_can_be_asked(opened: Open) -> None:
@@ -66,13 +69,13 @@ def test_five_hundred_tables_are_listed_page_by_page_and_all_can_be_asked(opened
     databases = opened(script + "INSERT INTO t499 VALUES (1, NULL)")
     cursor, seen = None, 0
     while True:
-        page = answers.tables(databases, {"cursor": cursor} if cursor else {}, Limits(), Call()).structured
+        page = answer_tables(databases, {"cursor": cursor} if cursor else {}, StatementLimits(), Cancellation()).structured
         seen += len(page["tables"])
         if (cursor := page["next_cursor"]) is None:
             break
     assert seen == 500
     assert ask(databases, "t499") == [[1]]
-    assert databases.view().rows.note == "columns are not listed: see describe"
+    assert databases.snapshot().rows_schema.note == "columns are not listed: see describe"
     with pytest.raises(ArgumentError, match="did you mean t49"):
         ask(databases, "t4999")
 
@@ -87,21 +90,21 @@ def test_any_name_of_a_table_and_of_a_column_can_be_asked_about(opened: Open, na
     assert ask(databases, name, "none", columns=[name]) == [["one"], [None]]
     assert ask(databases, name, filters=[(name, "=", "ONE")]) == [[1]]
     assert ask(databases, name, "sum", columns=["n"], group_by=name) == [[None, 2], ["one", 1]]
-    assert answers.describe(databases, {"table": name}, Limits(), Call()).structured["sample"]["rows"] == [
+    assert answer_describe(databases, {"table": name}, StatementLimits(), Cancellation()).structured["sample"]["rows"] == [
         ["one", 1],
         [None, 2],
     ]
-    assert compile_schema(databases.view().rows.input_schema).report.failed == ()
+    assert compile_schema(databases.snapshot().rows_schema.input_schema).report.failed == ()
 
 
 def test_names_that_differ_in_case_alone_are_told_apart_and_others_are_found_in_any_case(opened: Open) -> None:
     databases = opened('CREATE TABLE "Straße" (A TEXT); CREATE TABLE other ("Straße.A" TEXT)')
-    assert answers.describe(databases, {"table": "STRASSE"}, Limits(), Call()).structured["name"] == "Straße"
+    assert answer_describe(databases, {"table": "STRASSE"}, StatementLimits(), Cancellation()).structured["name"] == "Straße"
     with pytest.raises(ArgumentError, match="did you mean A"):
         ask(databases, "Straße", "none", columns=["a"])
 
 
-KINDS = """
+ERRORS_BY_NAME = """
 CREATE TABLE made (a INTEGER, twice INTEGER GENERATED ALWAYS AS (a * 2) VIRTUAL, text TEXT AS (a || 'x') STORED);
 INSERT INTO made (a) VALUES (3);
 CREATE TABLE pairs (k1 TEXT, k2 INTEGER, v TEXT, PRIMARY KEY (k1, k2)) WITHOUT ROWID;
@@ -119,27 +122,27 @@ CREATE TABLE mixed (d DATE); INSERT INTO mixed VALUES ('2024-01-31'), ('some day
 
 
 def test_generated_columns_and_strict_tables_are_columns_and_tables(opened: Open) -> None:
-    databases = opened(KINDS)
+    databases = opened(ERRORS_BY_NAME)
     assert ask(databases, "made", "none") == [[3, 6, "3x"]]
     assert ask(databases, "made", "sum", columns=["twice"], filters=[("text", "=", "3X")]) == [[6]]
     assert ask(databases, "strict", "none") == [[1, 2.5, "t", "any"]]
 
 
 def test_keys_over_several_columns_join_and_keys_to_nothing_do_not(opened: Open) -> None:
-    databases = opened(KINDS)
+    databases = opened(ERRORS_BY_NAME)
     assert ask(databases, "child", group_by="pairs.v") == [[None, 1], ["x", 1]]
     assert ask(databases, "orphan", "none") == [[1, 7]]
 
 
 def test_a_view_is_asked_like_a_table_and_one_on_nothing_is_an_error_of_its_own(opened: Open) -> None:
-    databases = opened(KINDS)
+    databases = opened(ERRORS_BY_NAME)
     assert ask(databases, "seen", "sum", columns=["n"], group_by="k1") == [[None, 6], ["a", 5]]
     with pytest.raises(DbError, match=r"no such table: main\.missing"):
         ask(databases, "broken")
 
 
 def test_numbers_beyond_json_huge_texts_and_dates_that_are_none_do_no_harm(opened: Open) -> None:
-    databases = opened(KINDS)
+    databases = opened(ERRORS_BY_NAME)
     assert ask(databases, "numbers", "none") == [[9223372036854775807, "inf"], [None, "-inf"]]
     [[text]] = ask(databases, "huge", "none")
     assert len(text) < 5_000
@@ -159,10 +162,20 @@ def test_nested_types_of_duckdb_are_shown_and_only_plain_ones_are_compared(tmp_p
               '00000000-0000-0000-0000-000000000001', '2024-01-01 10:00:00+00');
             CREATE TABLE "odd side"."my t" (c VARCHAR); CREATE TABLE "odd side".nested (id INTEGER)
         """)
-    databases = Databases(parse([str(path)]))
-    found = answers.query(databases, {"sql": "SELECT l, s, m, u FROM nested"}, Limits(), Call()).structured["rows"]
+    databases = Databases(parse_sources([str(path)]))
+    found = answer_query(databases, {"sql": "SELECT l, s, m, u FROM nested"}, StatementLimits(), Cancellation()).structured[
+        "rows"
+    ]
     assert found == [[[1, 2], {"a": 1}, {"k": 1}, "v"]]
-    assert {field.path for field in databases.view().rows.fields["nested"]} == {"h", "d", "mo", "uu", "t", "t.year", "t.month"}
+    assert {field.path for field in databases.snapshot().rows_schema.column_refs["nested"]} == {
+        "h",
+        "d",
+        "mo",
+        "uu",
+        "t",
+        "t.year",
+        "t.month",
+    }
     assert ask(databases, "nested", filters=[("mo", "=", "sad"), ("h", ">", 5), ("t", "=", "2024-01")]) == [[1]]
     assert ask(databases, "odd side.my t") == ask(databases, "odd side.nested") == [[0]]
     databases.close()
@@ -191,20 +204,20 @@ def odd_postgres(postgres: str) -> Iterator[Databases]:
     dsn = postgres.removesuffix("postgres") + "odd"
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(ODD_POSTGRES)
-    databases = Databases(parse([dsn.replace("//postgres@", "//reader@")]))
+    databases = Databases(parse_sources([dsn.replace("//postgres@", "//reader@")]))
     yield databases
     databases.close()
 
 
 def test_postgres_shows_other_schemas_by_their_names_and_nothing_that_the_role_may_not_read(odd_postgres: Databases) -> None:
-    tables = list(odd_postgres.view().tables)
+    tables = list(odd_postgres.snapshot().tables)
     assert sorted(tables) == sorted(["nested", "owner", "Odd Side.My T", "parts", "UPPER", "kept"])
     assert ask(odd_postgres, "Odd Side.My T", "none") == [["v", 1, "one"]]
     assert ask(odd_postgres, "Odd Side.My T", group_by="owner.name") == [["one", 1]]
     assert ask(odd_postgres, "parts") == [[1]]
     assert ask(odd_postgres, "UPPER", "none", columns=["Id", "id"]) == []
     with pytest.raises(ReadOnlyError, match="permission denied"):
-        answers.query(odd_postgres, {"sql": "SELECT * FROM secret"}, Limits(), Call())
+        answer_query(odd_postgres, {"sql": "SELECT * FROM secret"}, StatementLimits(), Cancellation())
 
 
 @pytest.mark.parametrize(
@@ -228,4 +241,4 @@ def test_postgres_compares_domains_money_infinite_dates_and_addresses(
 
 def test_postgres_groups_by_parts_of_dates_that_may_be_infinite_and_leaves_ranges_to_sql(odd_postgres: Databases) -> None:
     assert ask(odd_postgres, "nested", "sum", columns=["cost"], group_by="at.month") == [["2024-01", 5.5], [None, 1.5]]
-    assert {"r", "js"}.isdisjoint(field.path for field in odd_postgres.view().rows.fields["nested"])
+    assert {"r", "js"}.isdisjoint(field.path for field in odd_postgres.snapshot().rows_schema.column_refs["nested"])

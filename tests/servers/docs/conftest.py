@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from portico_servers.common.embed import shared
+from portico_servers.common.embeddings import shared_embedder
+from portico_servers.docs.config import DocsConfig
 from portico_servers.docs.service import Service
 
 GUIDE = """# Packing guide
@@ -64,7 +65,7 @@ def docs(tmp_path: Path) -> Path:
 @pytest.fixture
 def service(docs: Path, tmp_path: Path) -> Iterator[Service]:
     """Indexed already."""
-    shared().embed(["warm"])
-    with closing(Service([docs], tmp_path / "cache", watch=False)) as made:
-        made.indexer.update(made.library.shelves())
+    shared_embedder().embed(["warm"])
+    with closing(Service(DocsConfig((docs,), tmp_path / "cache", watch=False))) as made:
+        made.indexer.update(made.library.library_versions())
         yield made

@@ -15,7 +15,8 @@ import pytest
 from mcp import Client, MCPError
 from mcp_types import PromptReference, ResourceTemplateReference
 
-from portico_servers.common.embed import shared
+from portico_servers.common.embeddings import shared_embedder
+from portico_servers.docs.config import DocsConfig
 from portico_servers.docs.server import build_server
 
 ERAS = ["legacy", "2026-07-28"]
@@ -23,9 +24,9 @@ ERAS = ["legacy", "2026-07-28"]
 
 @asynccontextmanager
 async def _client(docs: Path, tmp_path: Path, mode: Any = "auto") -> AsyncIterator[Client]:
-    shared().embed(["warm"])
+    shared_embedder().embed(["warm"])
     with anyio.fail_after(60):
-        async with Client(build_server([docs], cache_dir=tmp_path / "cache", watch=False), mode=mode) as client:
+        async with Client(build_server(DocsConfig((docs,), tmp_path / "cache", watch=False)), mode=mode) as client:
             while not (await client.call_tool("list", {})).structured_content["complete"]:
                 pass
             yield client
@@ -198,7 +199,7 @@ def test_the_tools_keep_to_their_token_budgets(docs: Path, tmp_path: Path) -> No
 
 def test_hosts_that_listen_hear_of_a_page_that_changed(docs: Path, tmp_path: Path) -> None:
     async def check() -> None:
-        server = build_server([docs], cache_dir=tmp_path / "cache")
+        server = build_server(DocsConfig((docs,), tmp_path / "cache"))
         uri = "docs://parcels/local/guide.md"
         with anyio.fail_after(60):
             async with (
@@ -230,7 +231,7 @@ def test_hosts_hear_of_a_library_that_another_process_added(docs: Path, tmp_path
 
     async def check() -> None:
         cache = tmp_path / "cache"
-        server = build_server([], cache_dir=cache)
+        server = build_server(DocsConfig((), cache))
         with anyio.fail_after(60):
             async with Client(server, mode=mode, message_handler=on_message) as client, anyio.create_task_group() as group:
                 if mode != "legacy":

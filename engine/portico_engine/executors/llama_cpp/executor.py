@@ -1,7 +1,8 @@
 """llama.cpp as an executor: plans in, sampled tokens out, over models that torch has no decoder for.
 
-It owns the order of a step: operations on blocks, rows in waves, homes for what was written. Blocks are `sequences`', C is
-`llama_library`'s. A crash in there ends the process, so it runs in a child process (`portico_engine.process`).
+It owns the order of a step: operations on blocks, rows in batches of which none depends on itself, homes for what was written.
+Blocks are `sequences`', C is `library`'s. A crash in there ends the process, so it runs in a child process
+(`portico_engine.process`).
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import numpy as np
 from portico_engine.errors import RequestError
 from portico_engine.executors.host_step import HostStep
 from portico_engine.executors.kv_ops import run_ops
-from portico_engine.executors.llama_cpp.library import MAX_SEQUENCES, Context, Model, version
-from portico_engine.executors.llama_cpp.sequences import Sequences, waves
+from portico_engine.executors.llama_cpp.library import MAX_SEQUENCES, LlamaContext, LlamaModel, version
+from portico_engine.executors.llama_cpp.sequences import SequenceBlocks, independent_batches
 from portico_engine.executors.protocol import BlockStore, Capabilities
 from portico_engine.plan import BLOCK_TOKENS, Row, StepPlan, blocks_for
 
@@ -27,7 +28,7 @@ class LlamaCppExecutor:
 
     def __init__(
         self,
-        model: Model,
+        model: LlamaModel,
         *,
         context_length: int,
         kv_tokens: int,
@@ -43,10 +44,10 @@ class LlamaCppExecutor:
             raise RequestError(f"max_rows is {max_rows}; executor llama_cpp takes at most {MAX_ROWS}")
         blocks = blocks_for(max(kv_tokens, context_length)) + 1
         self._model = model
-        self._context = Context(model, (blocks + 1) * BLOCK_TOKENS)
+        self._context = LlamaContext(model, (blocks + 1) * BLOCK_TOKENS)
         self._store: BlockStore | None = None
         block_bytes = self._measure_block()
-        self._sequences = Sequences(self._context, max_rows, MAX_SEQUENCES - max_rows - 2)
+        self._blocks = SequenceBlocks(self._context, max_rows, MAX_SEQUENCES - max_rows - 2)
         self.caps = Capabilities(
             blocks=blocks,
             rows=max_rows,
@@ -70,7 +71,7 @@ class LlamaCppExecutor:
         progress: Callable[[str, float], None] | None = None,
     ) -> LlamaCppExecutor:
         """Read a model. Raises ModelError where llama.cpp can't."""
-        model = Model(path, lambda fraction: progress("weights", fraction) if progress else None)
+        model = LlamaModel(path, lambda fraction: progress("weights", fraction) if progress else None)
         try:
             return cls(
                 model,
@@ -90,14 +91,14 @@ class LlamaCppExecutor:
 
     def submit(self, plan: StepPlan) -> HostStep:
         """Run a plan."""
-        self._sequences.next_step()
-        run_ops(plan.kv_ops, self._sequences, self._store)
+        self._blocks.next_step()
+        run_ops(plan.kv_ops, self._blocks, self._store)
         logits: dict[int, np.ndarray] = {}
-        for wave in waves(plan.rows):
-            self._sequences.begin(wave)
-            self._read(wave, logits)
-            self._sequences.end(wave)
-        found = [logits[row.slot] for row in plan.rows if row.want]
+        for batch in independent_batches(plan.rows):
+            self._blocks.prepare(batch)
+            self._read(batch, logits)
+            self._blocks.commit(batch)
+        found = [logits[row.slot] for row in plan.rows if row.logits_indices]
         every = np.concatenate(found) if found else np.zeros((0, self._model.vocab_size), np.float32)
         return HostStep(plan, every[:, : self.caps.vocab_size])
 
@@ -107,26 +108,28 @@ class LlamaCppExecutor:
         self._model.close()
 
     def _read(self, rows: list[Row], logits: dict[int, np.ndarray]) -> None:
-        wanted: list[bool] = []
+        needs_logits: list[bool] = []
         for row in rows:
-            asked = set(row.want)
-            wanted += [i in asked for i in range(len(row.tokens))]
+            indices = set(row.logits_indices)
+            needs_logits += [i in indices for i in range(len(row.tokens))]
         found = self._context.decode(
             [token for row in rows for token in row.tokens],
             [position for row in rows for position in range(row.start, row.start + len(row.tokens))],
             [row.slot for row in rows for _ in row.tokens],
-            wanted,
+            needs_logits,
         )
         at = 0
         for row in rows:
-            order = sorted(row.want)
+            order = sorted(row.logits_indices)
             of_row = found[at : at + len(order)]
-            logits[row.slot] = of_row if order == list(row.want) else of_row[[order.index(want) for want in row.want]]
+            if order != list(row.logits_indices):
+                of_row = of_row[[order.index(i) for i in row.logits_indices]]
+            logits[row.slot] = of_row
             at += len(order)
 
     def _measure_block(self) -> int:
         """Bytes of one block's content, after reading one: which also warms up what llama.cpp makes at first use."""
         self._context.decode([0] * BLOCK_TOKENS, range(BLOCK_TOKENS), [0] * BLOCK_TOKENS, [False] * BLOCK_TOKENS)
-        size = len(self._context.read(0))
-        self._context.remove(0, 0, -1)
+        size = len(self._context.seq_get_state(0))
+        self._context.seq_rm(0, 0, -1)
         return size

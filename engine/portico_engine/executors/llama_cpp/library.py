@@ -67,7 +67,7 @@ def version() -> str:
     return importlib.metadata.version("llama-cpp-python")
 
 
-class Model:
+class LlamaModel:
     """A loaded model."""
 
     def __init__(self, path: Path, progress: Callable[[float], None]) -> None:
@@ -95,14 +95,14 @@ class Model:
         self.llama.llama_model_free(self.pointer)
 
 
-class Context:
-    """A unified cache of `n_cells` for MAX_SEQUENCES sequences. Implements `sequences.Cells`.
+class LlamaContext:
+    """A unified cache of `n_cells` for MAX_SEQUENCES sequences. Implements `sequences.SequenceCache`.
 
     Attention is computed without ggml's flash attention: runs of tokens are faster so on a CPU, and content that was read comes
     back to the bit.
     """
 
-    def __init__(self, model: Model, n_cells: int) -> None:
+    def __init__(self, model: LlamaModel, n_cells: int) -> None:
         """Raises ModelError where there isn't the memory."""
         llama = self._llama = model.llama
         options = llama.llama_context_default_params()
@@ -122,18 +122,18 @@ class Context:
         self._vocab_size = model.vocab_size
 
     def decode(
-        self, tokens: Sequence[int], positions: Sequence[int], sequences: Sequence[int], wanted: Sequence[bool]
+        self, tokens: Sequence[int], positions: Sequence[int], sequences: Sequence[int], needs_logits: Sequence[bool]
     ) -> npt.NDArray[np.float32]:
-        """Read tokens; logits of those wanted, float32 [wanted, vocab_size]."""
+        """Read tokens; logits after those that need them, float32 [n, vocab_size]."""
         return np.concatenate(
             [
-                self._decode(*(each[at : at + _BATCH] for each in (tokens, positions, sequences, wanted)))
+                self._decode(*(each[at : at + _BATCH] for each in (tokens, positions, sequences, needs_logits)))
                 for at in range(0, len(tokens), _BATCH)
             ]
         )
 
     def _decode(
-        self, tokens: Sequence[Any], positions: Sequence[Any], sequences: Sequence[Any], wanted: Sequence[Any]
+        self, tokens: Sequence[Any], positions: Sequence[Any], sequences: Sequence[Any], needs_logits: Sequence[Any]
     ) -> npt.NDArray[np.float32]:
         batch = self._batch
         batch.n_tokens = len(tokens)
@@ -142,33 +142,33 @@ class Context:
             batch.pos[i] = positions[i]
             batch.n_seq_id[i] = 1
             batch.seq_id[i][0] = sequences[i]
-            batch.logits[i] = wanted[i]
+            batch.logits[i] = needs_logits[i]
         code = self._llama.llama_decode(self._pointer, batch)
         if code != 0:
             raise RuntimeError(f"llama.cpp could not read {len(tokens)} tokens (code {code})")
-        out = np.empty((sum(map(bool, wanted)), self._vocab_size), dtype=np.float32)
-        for row, i in enumerate(np.flatnonzero(wanted).tolist()):
+        out = np.empty((sum(map(bool, needs_logits)), self._vocab_size), dtype=np.float32)
+        for row, i in enumerate(np.flatnonzero(needs_logits).tolist()):
             logits = self._llama.llama_get_logits_ith(self._pointer, i)
             out[row] = np.ctypeslib.as_array(logits, shape=(self._vocab_size,))
         return out
 
-    def remove(self, sequence: int, first: int, end: int) -> None:
-        """See `Cells`."""
+    def seq_rm(self, sequence: int, first: int, end: int) -> None:
+        """See `SequenceCache`."""
         self._llama.llama_memory_seq_rm(self._memory, sequence, first, end)
 
-    def tag(self, source: int, target: int, first: int, end: int) -> None:
-        """See `Cells`."""
+    def seq_cp(self, source: int, target: int, first: int, end: int) -> None:
+        """See `SequenceCache`."""
         self._llama.llama_memory_seq_cp(self._memory, source, target, first, end)
 
-    def read(self, sequence: int) -> bytes:
-        """See `Cells`."""
+    def seq_get_state(self, sequence: int) -> bytes:
+        """See `SequenceCache`."""
         size = self._llama.llama_state_seq_get_size(self._pointer, sequence)
         buffer = (ctypes.c_uint8 * size)()
         written = self._llama.llama_state_seq_get_data(self._pointer, buffer, size, sequence)
         return bytes(memoryview(buffer)[:written])
 
-    def write(self, sequence: int, content: bytes | memoryview) -> int:
-        """See `Cells`. Raises RuntimeError where the cache doesn't take it."""
+    def seq_set_state(self, sequence: int, content: bytes | memoryview) -> int:
+        """See `SequenceCache`. Raises RuntimeError where the cache doesn't take it."""
         size = len(content)
         buffer = (ctypes.c_uint8 * size).from_buffer_copy(content)
         if self._llama.llama_state_seq_set_data(self._pointer, buffer, size, sequence) == 0:

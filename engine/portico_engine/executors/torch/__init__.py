@@ -1,1 +1,12 @@
-"""torch as an executor, on a CPU and on CUDA."""
+"""The torch executors: a decoder over paged KV, on a CPU and on a GPU.
+
+    cpu_executor.py    TorchCPUExecutor: the oracle of every other executor
+    cpu_attention.py   paged KV in this machine's memory, and attention over it
+    cuda_executor.py   TorchCUDAExecutor: CUDA graphs for steps without prefills, a step under way while grammars fill masks
+    cuda_attention.py  paged KV on the GPU, a batch's addresses there, and attention by kernels
+    cuda_step.py       sampling and scoring on the GPU
+    sampler.py         `portico_engine.sampling` in torch, a batch at a time
+    batch.py           where a ragged batch's logits are
+
+The decoder's own arithmetic is `portico_engine.models`'; here is what it attends to and what becomes of its logits.
+"""

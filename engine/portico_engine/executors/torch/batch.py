@@ -1,4 +1,4 @@
-"""A plan's rows as one ragged batch: where its answers are among all its tokens."""
+"""A plan's rows as one ragged batch: where its logits are among all its tokens."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import torch
 from portico_engine.plan import Row
 
 
-def wanted(rows: Sequence[Row]) -> list[int]:
-    """Indices of the tokens after which an answer is needed."""
+def logits_indices(rows: Sequence[Row]) -> list[int]:
+    """Indices of the batch's tokens after which logits are needed."""
     out: list[int] = []
     first = 0
     for row in rows:
-        out += [first + w for w in row.want]
+        out += [first + i for i in row.logits_indices]
         first += len(row.tokens)
     return out
 
 
-def targets(rows: Sequence[Row]) -> torch.Tensor | None:
-    """The token that each wanted position is scored for, [wanted, 1]; None where none is."""
+def target_tokens(rows: Sequence[Row]) -> torch.Tensor | None:
+    """The token that each row of the logits is scored for, int64 [logits, 1], 0 where one is sampled; None where all are."""
     if not any(row.targets for row in rows):
         return None
-    return torch.tensor([[token] for row in rows for token in (row.targets or (0,) * len(row.want))])
+    return torch.tensor([[token] for row in rows for token in (row.targets or (0,) * len(row.logits_indices))])

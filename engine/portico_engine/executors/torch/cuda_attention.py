@@ -22,7 +22,7 @@ from portico_engine.plan import BLOCK_TOKENS, Copy, Row, blocks_for
 SHORT = 16  # tokens of a row up to which each reads the cache for itself
 
 
-class DeviceKV:
+class CUDAPagedKV:
     """Keys and values of all layers in blocks of BLOCK_TOKENS positions, bf16 [layers, 2 kv_heads, slots, head_dim]."""
 
     def __init__(self, config: DecoderConfig, n_blocks: int, device: str) -> None:
@@ -50,7 +50,7 @@ class DeviceKV:
         return self.tensor[:, :, block * BLOCK_TOKENS : (block + 1) * BLOCK_TOKENS]
 
 
-class Batch(NamedTuple):
+class RaggedBatch(NamedTuple):
     """A ragged batch of n tokens on one device, int32. A negative position is padding."""
 
     addresses: Tensor  # [3, n]: token, position, and the row whose block table it has
@@ -69,7 +69,7 @@ class Batch(NamedTuple):
         return self.addresses[2]
 
     @classmethod
-    def of(cls, rows: Sequence[Row], device: str, *, pad_to: int = 0) -> Batch:
+    def of(cls, rows: Sequence[Row], device: str, *, pad_to: int = 0) -> RaggedBatch:
         """Bring a plan's rows to the device in one transfer."""
         counts = [len(row.tokens) for row in rows]
         n, padding = max(sum(counts), pad_to), [0] * max(0, pad_to - sum(counts))
@@ -89,9 +89,9 @@ class Batch(NamedTuple):
 
 
 class PagedAttention:
-    """`decoder.Attend` for tokens that each read the cache for themselves."""
+    """`decoder.Attention` for tokens that each read the cache for themselves."""
 
-    def __init__(self, kv: Tensor, batch: Batch) -> None:
+    def __init__(self, kv: Tensor, batch: RaggedBatch) -> None:
         self._kv = kv
         self._batch = batch
 
@@ -103,10 +103,10 @@ class PagedAttention:
 
 
 class MixedAttention:
-    """`decoder.Attend` for a step with prefills: their rows go through FlashAttention (Dao 2023), all in one call; short ones
-    through the paged kernel."""
+    """`decoder.Attention` for a step with prefills: their rows go through FlashAttention (Dao 2023), all in one call; short
+    ones through the paged kernel."""
 
-    def __init__(self, kv: Tensor, batch: Batch, rows: Sequence[Row]) -> None:
+    def __init__(self, kv: Tensor, batch: RaggedBatch, rows: Sequence[Row]) -> None:
         self._kv = kv
         self._batch = batch
         long = [row for row in rows if len(row.tokens) > SHORT]

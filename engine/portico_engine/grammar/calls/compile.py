@@ -26,7 +26,7 @@ from portico_engine.grammar.compile import Enforced, enforced_or_looser
 from portico_engine.grammar.compiled import CompiledGrammar, CompileReport
 from portico_engine.grammar.regular.markers import up_to, without
 from portico_engine.grammar.schema.compiler import RULE_BYTES, degraded, tool_to_ir
-from portico_engine.request import Tool
+from portico_engine.tool import Tool
 
 CALL = "call"  # the rule of one call, an object
 _SPACE = ir.chars(" \t\r\n")

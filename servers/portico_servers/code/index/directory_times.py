@@ -15,48 +15,49 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from portico_servers.code.index.files import NEVER, UNSETTLED, settled
+from portico_servers.code.external.ripgrep import NEVER
+from portico_servers.code.index.files import UNSETTLED, settled
 
 _IGNORE_FILES = (".gitignore", ".ignore", ".rgignore")
 _IDLE = 2_000  # directories without a wanted file that are watched too: empty ones, and those of ignored files
 
 
 @dataclass(frozen=True, slots=True)
-class TreeState:
+class DirectoryTimes:
     """Times of directories and ignore files by absolute path."""
 
     times: dict[str, int]  # `UNSETTLED` where the change was so late that it can't be told from the next one
 
+    @classmethod
+    def of_tree(cls, root: Path, files: Iterable[str], since: int) -> DirectoryTimes:
+        """Those of `root`, whose wanted files are `files`, as listed at `since` (nanoseconds) or later."""
+        wanted = {""}
+        for path in files:
+            folder = path.rpartition("/")[0]
+            while folder not in wanted:
+                wanted.add(folder)
+                folder = folder.rpartition("/")[0]
+        times = {path: settled(_time(path), since) for path in _above(root)}
+        idle = _IDLE
+        waiting = deque(
+            sorted(wanted, key=lambda folder: folder.count("/"))
+        )  # shallow ones first, should the idle ones be too many
+        while waiting:
+            folder = waiting.popleft()
+            place = f"{root}/{folder}" if folder else str(root)
+            times[place] = settled(_time(place), since)
+            for name, is_directory in _entries(place):
+                inside = f"{folder}/{name}" if folder else name
+                if not is_directory:
+                    times[f"{root}/{inside}"] = settled(_time(f"{root}/{inside}"), since)
+                elif inside not in wanted and idle:
+                    idle -= 1
+                    waiting.append(inside)
+        return cls(times)
+
     def changed(self) -> bool:
         """Whether a file may have come, gone, or become ignored or wanted."""
         return any(known == UNSETTLED or _time(path) != known for path, known in self.times.items())
-
-
-def tree_state(root: Path, files: Iterable[str], since: int) -> TreeState:
-    """The state of `root`, whose wanted files are `files`, as listed at `since` (nanoseconds) or later."""
-    wanted = {""}
-    for path in files:
-        folder = path.rpartition("/")[0]
-        while folder not in wanted:
-            wanted.add(folder)
-            folder = folder.rpartition("/")[0]
-    times = {path: settled(_time(path), since) for path in _above(root)}
-    idle = _IDLE
-    waiting = deque(
-        sorted(wanted, key=lambda folder: folder.count("/"))
-    )  # shallow ones first, should the idle ones be too many
-    while waiting:
-        folder = waiting.popleft()
-        place = f"{root}/{folder}" if folder else str(root)
-        times[place] = settled(_time(place), since)
-        for name, is_directory in _entries(place):
-            inside = f"{folder}/{name}" if folder else name
-            if not is_directory:
-                times[f"{root}/{inside}"] = settled(_time(f"{root}/{inside}"), since)
-            elif inside not in wanted and idle:
-                idle -= 1
-                waiting.append(inside)
-    return TreeState(times)
 
 
 def _entries(place: str) -> Iterator[tuple[str, bool]]:

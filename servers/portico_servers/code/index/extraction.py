@@ -5,32 +5,29 @@ The text itself is not kept: snippets are read from the file when they're shown,
 
 from __future__ import annotations
 
-import codecs
 from dataclasses import dataclass
 
 import numpy as np
 
 from portico_servers.code.index.trigrams import signature
 from portico_servers.code.ranking import tokens
+from portico_servers.code.ranking.documents import BODY, NAME, PATH
 from portico_servers.code.syntax import chunks
 from portico_servers.code.syntax.languages import KINDS, language_of
+from portico_servers.code.syntax.source_text import MAX_BYTES, as_utf8
 from portico_servers.code.syntax.symbols import Symbol, definitions
 
-# Raised whenever the same file gives other facts: terms, pieces, symbols. Indexes of an older version are rebuilt.
+# Raised whenever the same file gives other results: terms, pieces, symbols. Indexes of an older version are rebuilt.
 EXTRACTION_VERSION = 6
-MAX_BYTES = 1_000_000  # larger files are listed, not indexed; regex search still reads them
 _MAX_PLAIN_BYTES = 200_000  # of a file in no known language (logs, tables) the head says enough
 _MAX_MEAN_LINE = 400  # minified or generated: only its path is indexed
 _MAX_SYMBOLS = 5_000
 BINARY = "binary"
 KIND_CODES = {kind: code for code, kind in enumerate(KINDS, start=1)}  # 0: no definition
 
-# A term's field is its first character: b(ody), n(ame of the definition and what encloses it), p(ath).
-BODY, NAME, PATH = "b", "n", "p"
-
 
 @dataclass(frozen=True, slots=True)
-class FileFacts:
+class ExtractedFile:
     """`chunks`: int32 [n, 4], start line, end line, ordinal in `symbols` or -1, kind code. `postings`: int32 [m, 3],
     chunk, index in `terms`, count. Both as bytes, as the database keeps them. `skipped` says why there is nothing.
     `trigrams`: see `trigrams.signature`; None for what is not text, or was not read whole."""
@@ -50,31 +47,23 @@ class FileFacts:
     trigrams: bytes | None
 
 
-def as_utf8(data: bytes) -> bytes | None:
-    """A file's bytes as UTF-8 without a byte order mark, or None for what is not text: what holds a NUL. UTF-16 is known by
-    its mark, as ripgrep knows it."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        data = data.decode("utf-16", "replace").encode()
-    return None if b"\0" in data else data.removeprefix(codecs.BOM_UTF8)
-
-
-def failed(path: str, size: int, mtime_ns: int) -> FileFacts:
+def unparsable(path: str, size: int, mtime_ns: int) -> ExtractedFile:
     """A file that no parser survives: known by name, so that it isn't tried again until it changes."""
-    return _nothing(path, size, mtime_ns, "unparsable")
+    return _skipped(path, size, mtime_ns, "unparsable")
 
 
-def _nothing(path: str, size: int, mtime_ns: int, why: str) -> FileFacts:
-    return FileFacts(path, size, mtime_ns, language_of(path), 0, why, (), (), b"", (), (), b"", None)
+def _skipped(path: str, size: int, mtime_ns: int, why: str) -> ExtractedFile:
+    return ExtractedFile(path, size, mtime_ns, language_of(path), 0, why, (), (), b"", (), (), b"", None)
 
 
-def extract(path: str, size: int, mtime_ns: int, data: bytes) -> FileFacts:
+def extract(path: str, size: int, mtime_ns: int, data: bytes) -> ExtractedFile:
     """`path` is relative to its root. `data` may be the head alone of a file beyond `MAX_BYTES`."""
     language = language_of(path)
     whole = as_utf8(data)
     if whole is None:
-        return _nothing(path, size, mtime_ns, BINARY)
+        return _skipped(path, size, mtime_ns, BINARY)
     if size > MAX_BYTES:
-        return _nothing(path, size, mtime_ns, "too large")
+        return _skipped(path, size, mtime_ns, "too large")
     data = whole
     skipped: str | None = None
     if language == "text":
@@ -85,18 +74,18 @@ def extract(path: str, size: int, mtime_ns: int, data: bytes) -> FileFacts:
         lines.pop()
     symbols: list[Symbol] = []
     imports: list[tuple[int, int]] = []
-    pieces: list[chunks.Chunk]
+    pieces: list[chunks.CodeChunk]
     if lines and len(text) / len(lines) > _MAX_MEAN_LINE:
         skipped = "minified"
-        pieces = [chunks.Chunk(1, 1, None)]
+        pieces = [chunks.CodeChunk(1, 1, None)]
         lines = [""]
     else:
         symbols, imports = definitions(language, data)
         del symbols[_MAX_SYMBOLS:]
-        pieces = chunks.cut(lines, symbols) or [chunks.Chunk(1, max(len(lines), 1), None)]
+        pieces = chunks.cut_chunks(lines, symbols) or [chunks.CodeChunk(1, max(len(lines), 1), None)]
     table, terms, postings = _count(path, lines, symbols, pieces)
     surfaces = tuple(tokens.surface(term[1:]) for term in terms)
-    return FileFacts(
+    return ExtractedFile(
         path,
         size,
         mtime_ns,
@@ -114,7 +103,7 @@ def extract(path: str, size: int, mtime_ns: int, data: bytes) -> FileFacts:
 
 
 def _count(
-    path: str, lines: list[str], symbols: list[Symbol], pieces: list[chunks.Chunk]
+    path: str, lines: list[str], symbols: list[Symbol], pieces: list[chunks.CodeChunk]
 ) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
     """The chunk table, the terms of the file, and (chunk, term, count) rows. Python's slowest part of indexing: each
     distinct word of a piece is split once, and prefixes are put to the file's vocabulary at the end."""

@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from portico_servers.code.index.extraction import MAX_BYTES, FileFacts, extract, failed
-from portico_servers.common.jail import Jail, NotFound
+from portico_servers.code.index.extraction import ExtractedFile, extract, unparsable
+from portico_servers.code.syntax.source_text import MAX_BYTES
+from portico_servers.common.path_jail import Jail, NotFound
 
 logger = logging.getLogger(__name__)
 _BATCH_FILES = 64
@@ -28,13 +29,13 @@ _HEAD = struct.Struct("<I")
 _JOIN_SECONDS = 5.0
 
 
-class Job(NamedTuple):
+class ExtractionJob(NamedTuple):
     path: str
     size: int
     mtime_ns: int
 
 
-def extract_one(jail: Jail, job: Job) -> FileFacts | None:
+def extract_one(jail: Jail, job: ExtractionJob) -> ExtractedFile | None:
     """None if the file went away or may not be read."""
     try:
         data = jail.read_bytes(job.path, MAX_BYTES + 1)
@@ -43,13 +44,15 @@ def extract_one(jail: Jail, job: Job) -> FileFacts | None:
     return extract(job.path, job.size, job.mtime_ns, data)
 
 
-def extract_all(root: Path, jobs: Sequence[Job], *, processes: int, stop: Callable[[], bool]) -> Iterator[list[FileFacts]]:
-    """The facts of all `jobs`, batch by batch, in no order, until `stop` says so. A file whose parsing kills a process twice
-    comes back as skipped."""
-    waiting: queue.Queue[list[Job]] = queue.Queue()
+def extract_all(
+    root: Path, jobs: Sequence[ExtractionJob], *, processes: int, stop: Callable[[], bool]
+) -> Iterator[list[ExtractedFile]]:
+    """What is extracted of all `jobs`, batch by batch, in no order, until `stop` says so. A file whose parsing kills a process
+    twice comes back as skipped."""
+    waiting: queue.Queue[list[ExtractionJob]] = queue.Queue()
     for batch in _batches(jobs):
         waiting.put(batch)
-    done: queue.Queue[list[FileFacts] | None] = queue.Queue(maxsize=2 * processes)
+    done: queue.Queue[list[ExtractedFile] | None] = queue.Queue(maxsize=2 * processes)
     halt = threading.Event()
     count = min(processes, waiting.qsize())
     threads = [
@@ -61,13 +64,13 @@ def extract_all(root: Path, jobs: Sequence[Job], *, processes: int, stop: Callab
         ended = 0
         while ended < count and not stop():
             try:
-                facts = done.get(timeout=0.2)
+                extracted = done.get(timeout=0.2)
             except queue.Empty:
                 continue
-            if facts is None:
+            if extracted is None:
                 ended += 1
             else:
-                yield facts
+                yield extracted
     finally:
         halt.set()
         while any(thread.is_alive() for thread in threads):
@@ -77,9 +80,9 @@ def extract_all(root: Path, jobs: Sequence[Job], *, processes: int, stop: Callab
                 continue
 
 
-def _batches(jobs: Sequence[Job]) -> Iterator[list[Job]]:
+def _batches(jobs: Sequence[ExtractionJob]) -> Iterator[list[ExtractionJob]]:
     """Small ones first, so that something can be found early."""
-    batch: list[Job] = []
+    batch: list[ExtractionJob] = []
     size, most = 0, 8
     for job in jobs:
         batch.append(job)
@@ -92,7 +95,7 @@ def _batches(jobs: Sequence[Job]) -> Iterator[list[Job]]:
 
 
 def _feed(
-    root: Path, waiting: queue.Queue[list[Job]], done: queue.Queue[list[FileFacts] | None], halt: threading.Event
+    root: Path, waiting: queue.Queue[list[ExtractionJob]], done: queue.Queue[list[ExtractedFile] | None], halt: threading.Event
 ) -> None:
     """One child's thread: give it batches until there are none. A batch that kills it is tried again file by file."""
     child = _Child(root)
@@ -102,18 +105,18 @@ def _feed(
                 batch = waiting.get_nowait()
             except queue.Empty:
                 break
-            facts = child.ask(batch)
-            if facts is None and not halt.is_set():
+            extracted = child.ask(batch)
+            if extracted is None and not halt.is_set():
                 if len(batch) == 1:
                     logger.warning("%s can't be parsed: the parser crashed; it's listed, not indexed", batch[0].path)
-                    facts = [failed(batch[0].path, batch[0].size, batch[0].mtime_ns)]
+                    extracted = [unparsable(batch[0].path, batch[0].size, batch[0].mtime_ns)]
                 else:
                     for job in batch:
                         waiting.put([job])
                 child.close()
                 child = _Child(root)
-            if facts is not None:
-                done.put(facts)
+            if extracted is not None:
+                done.put(extracted)
     finally:
         child.close()
         done.put(None)
@@ -130,7 +133,7 @@ class _Child:
             stderr=subprocess.DEVNULL,
         )
 
-    def ask(self, batch: Sequence[Job]) -> list[FileFacts] | None:
+    def ask(self, batch: Sequence[ExtractionJob]) -> list[ExtractedFile] | None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
@@ -181,7 +184,7 @@ def main() -> None:
         except EOFError:
             return
         assert isinstance(batch, list)
-        _write(sys.stdout.buffer, [facts for job in batch if (facts := extract_one(jail, job)) is not None])
+        _write(sys.stdout.buffer, [extracted for job in batch if (extracted := extract_one(jail, job)) is not None])
 
 
 if __name__ == "__main__":

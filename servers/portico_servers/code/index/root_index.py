@@ -1,5 +1,5 @@
 """The live index of one root: a thread that scans, extracts, stores, and then watches. It ranks through `RankedIndex` and
-persists through `Store`; it knows nothing of MCP.
+persists through `IndexStore`; it knows nothing of MCP.
 """
 
 from __future__ import annotations
@@ -14,64 +14,39 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from portico_servers.code.index.candidates import CandidateFiles, Plan
-from portico_servers.code.index.directory_times import tree_state
-from portico_servers.code.index.extraction import FileFacts
-from portico_servers.code.index.extractor import Job, extract_all, extract_one
-from portico_servers.code.index.files import FileStat, RipgrepMissing, list_files, stat_file
-from portico_servers.code.index.store import Store, StoredFile
-from portico_servers.code.index.trigrams import Need
-from portico_servers.code.ranking.path_prior import prior
-from portico_servers.code.ranking.ranked_index import KnownFile, RankedIndex, Scored
+from portico_servers.code.errors import ToolMissing
+from portico_servers.code.index.candidates import CandidateFiles, SearchPlan
+from portico_servers.code.index.directory_times import DirectoryTimes
+from portico_servers.code.index.extraction import ExtractedFile
+from portico_servers.code.index.extractor import ExtractionJob, extract_all, extract_one
+from portico_servers.code.index.files import FileStat, list_files, stat_file
+from portico_servers.code.index.store import IndexStore, StoredFile
+from portico_servers.code.index.throttle import Throttle
+from portico_servers.code.index.trigrams import TrigramQuery
+from portico_servers.code.ranking.documents import IndexedFile
+from portico_servers.code.ranking.path_prior import path_prior
+from portico_servers.code.ranking.ranked_index import RankedIndex, ScoredChunk
 from portico_servers.code.syntax.languages import language_of
-from portico_servers.common import embed
-from portico_servers.common.jail import Jail
+from portico_servers.common.embeddings import shared_embedder
+from portico_servers.common.path_jail import Jail
 
 logger = logging.getLogger(__name__)
 _BATCH_SECONDS = 0.5
 _BATCH_FILES = 400
 _FEW_FILES = 8
 _POLL_SECONDS = 3
-_SAY_SECONDS = 2.0
+_LOG_SECONDS = 2.0
 _JOIN_SECONDS = 10.0
 _PROCESSES = max(2, min(4, (os.cpu_count() or 2) // 2))
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class IndexProgress:
     """`done` of `total` files; `complete` once the first pass is over (it stays True while later saves are taken in)."""
 
     done: int
     total: int
     complete: bool
-
-
-class Paced:
-    """Work that is asked for often and must not take more than a share of the time: a build that writes thousands of ignored
-    files would have the tree walked without end. `due` says whether it was asked for and has rested long enough; the work goes
-    inside `with`."""
-
-    REST = 4  # times what the work last took
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._asked = False
-        self._began = 0.0
-        self._rested = 0.0
-
-    def ask(self) -> None:
-        self._asked = True
-
-    def due(self) -> bool:
-        return self._asked and self._clock() >= self._rested
-
-    def __enter__(self) -> None:
-        self._asked = False
-        self._began = self._clock()
-
-    def __exit__(self, *_: object) -> None:
-        now = self._clock()
-        self._rested = now + self.REST * (now - self._began)
 
 
 class RootIndex:
@@ -82,7 +57,7 @@ class RootIndex:
     ) -> None:
         self.root = root
         self.name = name
-        self.progress = Progress(0, 0, False)
+        self.progress = IndexProgress(0, 0, False)
         self.failure: str | None = None  # why there will be no index, or no newer one
         self.opened = threading.Event()  # set once `store` is there, or will not be
         self.ready = threading.Event()  # set once the first pass is over, or has failed
@@ -90,11 +65,11 @@ class RootIndex:
         self._changed = changed
         self._stop = threading.Event()
         self._jail = Jail([root])
-        self._store: Store | None = None
+        self._store: IndexStore | None = None
         self._ranked: RankedIndex | None = None
-        self._walk = Paced()
-        self._candidates = CandidateFiles(root, outdated=self._walk.ask)
-        self._say_next = time.monotonic() + _SAY_SECONDS
+        self._rescan = Throttle()
+        self._candidates = CandidateFiles(root, on_stale=self._rescan.request)
+        self._next_log = time.monotonic() + _LOG_SECONDS
         self._by_path: dict[str, StoredFile] = {}
         self._thread: threading.Thread | None = None
 
@@ -112,20 +87,20 @@ class RootIndex:
     # Look-ups, from any thread.
 
     @property
-    def store(self) -> Store | None:
+    def store(self) -> IndexStore | None:
         """None until the cache is open (a few milliseconds after `start`)."""
         return self._store
 
     def search(
-        self, question: str, *, accept: Callable[[KnownFile], bool] | None = None, limit: int = 100
-    ) -> list[tuple[KnownFile, Scored]]:
+        self, question: str, *, accept: Callable[[IndexedFile], bool] | None = None, limit: int = 100
+    ) -> list[tuple[IndexedFile, ScoredChunk]]:
         ranked = self._ranked
         if ranked is None:
             return []
         hits = ranked.search(question, accept=accept, limit=limit)
         return [(file, hit) for hit in hits if (file := ranked.files.get(hit.file_id)) is not None]
 
-    def files(self) -> list[KnownFile]:
+    def files(self) -> list[IndexedFile]:
         ranked = self._ranked
         return [] if ranked is None else list(ranked.files.values())
 
@@ -133,39 +108,39 @@ class RootIndex:
         ranked = self._ranked
         return unknown if ranked is None else ranked.prior_of(path, unknown)
 
-    def plan(self, need: Need, accept: Callable[[str], bool]) -> Plan | None:
-        """Which files to search for what needs that, or None while the whole tree must be; see `newer`."""
-        return self._candidates.plan(need, accept, self.prior_of)
+    def plan(self, query: TrigramQuery, accept: Callable[[str], bool]) -> SearchPlan | None:
+        """Which files to search for what needs that, or None while the whole tree must be; see `modified_since`."""
+        return self._candidates.plan(query, accept, self.prior_of)
 
-    def regular(self, paths: Sequence[str]) -> list[str]:
+    def regular_files(self, paths: Sequence[str]) -> list[str]:
         """Those of `paths` that may be opened: regular files, not reached through a link."""
-        return self._candidates.regular(paths)
+        return self._candidates.regular_files(paths)
 
-    def newer(self, plan: Plan) -> list[str]:
+    def modified_since(self, plan: SearchPlan) -> list[str]:
         """Files that `plan` could not know of, or not as they are now: to be searched as well."""
-        return self._candidates.newer(plan)
+        return self._candidates.modified_since(plan)
 
     # The thread.
 
     def _run(self) -> None:
         try:
-            store = self._opened()
+            store = self._open_store()
             try:
-                self._keep_up()
+                self._index_and_watch()
             finally:
                 self._store = None
                 store.close()
-        except (OSError, sqlite3.Error, RipgrepMissing) as error:
+        except (OSError, sqlite3.Error, ToolMissing) as error:
             self.failure = f"the index of {self.name} stopped: {error}"
             logger.error("%s", self.failure)
         finally:
             self.opened.set()
             self.ready.set()
 
-    def _opened(self) -> Store:
+    def _open_store(self) -> IndexStore:
         """The store, and what it holds loaded. A damaged one is thrown away and begun anew, once."""
         for _ in range(2):
-            store = self._store = Store(self.root, self._cache_dir)
+            store = self._store = IndexStore(self.root, self._cache_dir)
             self.opened.set()
             try:
                 self._load(store)
@@ -178,7 +153,7 @@ class RootIndex:
                 return store
         raise damage
 
-    def _keep_up(self) -> None:
+    def _index_and_watch(self) -> None:
         self._scan()
         if self._stop.is_set():
             return
@@ -192,11 +167,11 @@ class RootIndex:
         finally:
             embedding.join(timeout=_JOIN_SECONDS)
 
-    def _load(self, store: Store) -> None:
+    def _load(self, store: IndexStore) -> None:
         store.load_terms()
         known = list(store.files())
         ranked = RankedIndex(store)
-        self._by_path = {file.path: _light(file) for file in known}
+        self._by_path = {file.path: _without_tables(file) for file in known}
         ranked.add(known)
         self._ranked = ranked
         self._candidates.replace((), known)
@@ -207,12 +182,12 @@ class RootIndex:
         present = list_files(self.root)
         gone = [path for path in self._by_path if path not in present]
         stale = [path for path, now in present.items() if not self._is_current(path, now)]
-        self.progress = Progress(len(present) - len(stale), len(present), self.progress.complete)
-        self._forget(gone)
-        self._take(stale, present)
+        self.progress = IndexProgress(len(present) - len(stale), len(present), self.progress.complete)
+        self._remove(gone)
+        self._extract(stale, present)
         if self._stop.is_set():
             return
-        self._candidates.listed(tree_state(self.root, present, since))
+        self._candidates.set_times(DirectoryTimes.of_tree(self.root, present, since))
         if self.progress.complete and (gone or stale) and self._changed is not None:
             self._changed(self.name, [*gone, *stale])
 
@@ -220,7 +195,7 @@ class RootIndex:
         known = self._by_path.get(path)
         return known is not None and now.settled and (known.size, known.mtime_ns) == now
 
-    def _forget(self, paths: Sequence[str]) -> None:
+    def _remove(self, paths: Sequence[str]) -> None:
         if paths:
             assert self._store is not None
             assert self._ranked is not None
@@ -229,14 +204,16 @@ class RootIndex:
             self._candidates.replace(ids, ())
             self._store.remove(paths)
 
-    def _take(self, paths: Sequence[str], present: dict[str, FileStat]) -> None:
+    def _extract(self, paths: Sequence[str], present: dict[str, FileStat]) -> None:
         """Extract and commit: a few files here and now, more in child processes."""
-        jobs = [Job(path, *present[path]) for path in paths]
+        jobs = [ExtractionJob(path, *present[path]) for path in paths]
         if len(jobs) <= _FEW_FILES:
-            self._commit([facts for job in jobs if (facts := extract_one(self._jail, job)) is not None])
+            self._commit([extracted for job in jobs if (extracted := extract_one(self._jail, job)) is not None])
             return
-        jobs.sort(key=lambda job: (prior(job.path, language_of(job.path)) < 1, job.path))  # what is asked for most comes first
-        waiting: list[FileFacts] = []
+        jobs.sort(
+            key=lambda job: (path_prior(job.path, language_of(job.path)) < 1, job.path)
+        )  # what is asked for most comes first
+        waiting: list[ExtractedFile] = []
         began = time.monotonic()
         for some in extract_all(self.root, jobs, processes=_PROCESSES, stop=self._stop.is_set):
             waiting += some
@@ -245,7 +222,7 @@ class RootIndex:
                 waiting, began = [], time.monotonic()
         self._commit(waiting)
 
-    def _commit(self, batch: Sequence[FileFacts]) -> None:
+    def _commit(self, batch: Sequence[ExtractedFile]) -> None:
         if not batch:
             return
         assert self._store is not None
@@ -255,18 +232,18 @@ class RootIndex:
         self._ranked.remove(old)
         self._ranked.add(stored)
         self._candidates.replace(old, stored)
-        self._ranked.tidy()
-        self._by_path.update((file.path, _light(file)) for file in stored)
+        self._ranked.merge_segments()
+        self._by_path.update((file.path, _without_tables(file)) for file in stored)
         self.progress = replace(self.progress, done=min(self.progress.done + len(batch), self.progress.total))
-        if not self.progress.complete and time.monotonic() >= self._say_next:
-            self._say_next = time.monotonic() + _SAY_SECONDS
+        if not self.progress.complete and time.monotonic() >= self._next_log:
+            self._next_log = time.monotonic() + _LOG_SECONDS
             logger.info("indexing %s: %d of %d files", self.name, self.progress.done, self.progress.total)
 
     def _embed(self) -> None:
         """Rank by meaning from now on; without its model the index ranks by words alone."""
         assert self._ranked is not None
         try:
-            self._ranked.embed(embed.shared())
+            self._ranked.embed(shared_embedder())
         except RuntimeError as error:
             logger.warning("%s; ranking by words alone", error)
 
@@ -281,7 +258,7 @@ class RootIndex:
             self._stop.wait(_POLL_SECONDS)
             return
         self.failure = None
-        self._walk.ask()  # watching is about to begin, and what came before it needs one more look
+        self._rescan.request()  # watching is about to begin, and what came before it needs one more look
         try:
             for changes in watch(
                 self.root,
@@ -295,9 +272,9 @@ class RootIndex:
                 if self._identity() != home:
                     return  # gone, or another directory: the watch is on the old one
                 if changes:
-                    self._saved({Path(path).relative_to(self.root).as_posix() for _, path in changes})
-                if self._walk.due():
-                    with self._walk:
+                    self._on_saved({Path(path).relative_to(self.root).as_posix() for _, path in changes})
+                if self._rescan.due():
+                    with self._rescan:
                         self._scan()
         except OSError as error:
             logger.warning("%s can't be watched (%s); looking every %d s instead", self.root, error, _POLL_SECONDS)
@@ -312,18 +289,18 @@ class RootIndex:
             return None
         return (known.st_dev, known.st_ino) if stat.S_ISDIR(known.st_mode) else None
 
-    def _saved(self, paths: set[str]) -> None:
+    def _on_saved(self, paths: set[str]) -> None:
         known = {path: stat_file(self.root, path) for path in paths if path in self._by_path}
         if len(known) < len(paths) or not all(known.values()):
-            self._walk.ask()  # something came or went: only a walk knows what is ignored
+            self._rescan.request()  # something came or went: only a walk knows what is ignored
             return
         # Saves of files that are already known: no walk, so that it's done in milliseconds.
         present = {path: now for path, now in known.items() if now is not None and not self._is_current(path, now)}
-        self._take(list(present), present)
+        self._extract(list(present), present)
         if present and self._changed is not None:
             self._changed(self.name, list(present))
 
 
-def _light(file: StoredFile) -> StoredFile:
+def _without_tables(file: StoredFile) -> StoredFile:
     """Without what the segments and bitmaps hold."""
     return file._replace(chunks=file.chunks[:0].copy(), postings=file.postings[:0].copy(), trigrams=None)

@@ -1,17 +1,12 @@
-"""The index on disk: one SQLite file a root, under the user's cache directory. It stores facts and answers look-ups by
-name; it does not rank, and reads none of the files it describes.
-
-The cache can be deleted at any time. One process writes it: a second one on the same root works on a private copy.
+"""The index on disk: one SQLite file a root, under the user's cache directory. It stores what is extracted and answers
+look-ups by name; it does not rank, and reads none of the files it describes.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
-import shutil
 import sqlite3
-import tempfile
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from portico_servers.code.index.extraction import EXTRACTION_VERSION, FileFacts
+from portico_servers.code.index.cache_file import CacheFile
+from portico_servers.code.index.extraction import EXTRACTION_VERSION, ExtractedFile
 from portico_servers.code.syntax.symbols import Symbol
 
 _SCHEMA = """
@@ -38,7 +34,7 @@ _VERSION = zlib.crc32(_SCHEMA.encode(), EXTRACTION_VERSION) & 0x7FFF_FFFF
 
 
 class StoredFile(NamedTuple):
-    """`chunks` int32 [n, 4] and `postings` int32 [m, 3] as in `FileFacts`, but terms by their ids in the store."""
+    """`chunks` int32 [n, 4] and `postings` int32 [m, 3] as in `ExtractedFile`, but terms by their ids in the store."""
 
     id: int
     path: str
@@ -52,33 +48,20 @@ class StoredFile(NamedTuple):
     trigrams: bytes | None
 
 
-class FoundSymbol(NamedTuple):
+class IndexedSymbol(NamedTuple):
     path: str
     language: str
     symbol: Symbol
 
 
-class Store:
+class IndexStore:
     """Thread-safe: one connection writes, another reads, each behind its lock, so that a look-up never waits for a commit."""
 
     def __init__(self, root: Path, cache_dir: Path) -> None:
         """Opens the file, or makes it; `load_terms` comes before the first `put`."""
-        cache_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        name = hashlib.blake2b(os.fsencode(root), digest_size=12).hexdigest()
-        self.path = cache_dir / f"{name}.sqlite"
         self._lock = threading.Lock()
         self._read_lock = threading.Lock()
-        self._private: Path | None = None
-        _sweep(cache_dir, name)
-        claim = _claim(cache_dir / f"{name}.lock")
-        if claim is None:
-            while claim is None:  # another start may be sweeping just now
-                self._private = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=cache_dir))
-                claim = _claim(self._private / "lock")
-            assert self._private is not None
-            self._copy_to(self._private / "index.sqlite")
-            self.path = self._private / "index.sqlite"
-        self._held = claim
+        self.file = CacheFile(cache_dir, hashlib.blake2b(os.fsencode(root), digest_size=12).hexdigest())
         self._db = self._open()
         self._reader = self._connect()
         self._reader.execute("PRAGMA query_only = ON")
@@ -93,23 +76,16 @@ class Store:
         self.term_ids.update((term, number) for number, term, _ in rows)
         self.surfaces.extend(surface for _, _, surface in rows)
 
-    @property
-    def shared(self) -> bool:
-        """Whether what is written survives this process."""
-        return self._private is None
-
     def close(self) -> None:
         with self._lock, self._read_lock:
             self._reader.close()
             self._db.close()
-            if self._private is not None:
-                shutil.rmtree(self._private, ignore_errors=True)
-            os.close(self._held)
+            self.file.release()
 
     def discard(self) -> None:
         """Close, and leave nothing of what was stored: it's damaged."""
         self.close()
-        _remove(self.path)
+        self.file.remove()
 
     def files(self) -> Iterator[StoredFile]:
         with self._lock:
@@ -120,20 +96,20 @@ class Store:
             tables = _table(chunks, 4), _table(postings, 3)
             yield StoredFile(number, path, size, mtime_ns, language, lines, skipped, *tables, trigrams)
 
-    def put(self, batch: Sequence[FileFacts]) -> list[StoredFile]:
+    def put(self, batch: Sequence[ExtractedFile]) -> list[StoredFile]:
         """Replace what is known of these files, in one transaction."""
         stored: list[StoredFile] = []
         with self._lock, self._db:
-            self._drop([facts.path for facts in batch])
-            self._learn(batch)
-            for facts in batch:
-                stored.append(self._put_one(facts))
+            self._delete([file.path for file in batch])
+            self._add_terms(batch)
+            for file in batch:
+                stored.append(self._insert(file))
         return stored
 
-    def _learn(self, batch: Sequence[FileFacts]) -> None:
+    def _add_terms(self, batch: Sequence[ExtractedFile]) -> None:
         fresh: dict[str, str] = {}
-        for facts in batch:
-            for term, surface in zip(facts.terms, facts.surfaces, strict=True):
+        for file in batch:
+            for term, surface in zip(file.terms, file.surfaces, strict=True):
                 if term not in self.term_ids:
                     fresh.setdefault(term, surface)
         first = len(self.term_ids) + 1
@@ -141,33 +117,33 @@ class Store:
         self.surfaces.extend(fresh.values())
         self.term_ids.update((term, first + i) for i, term in enumerate(fresh))
 
-    def _put_one(self, facts: FileFacts) -> StoredFile:
-        postings = _table(facts.postings, 3).copy()
+    def _insert(self, file: ExtractedFile) -> StoredFile:
+        postings = _table(file.postings, 3).copy()
         if len(postings):
-            ids = np.fromiter((self.term_ids[term] for term in facts.terms), np.int32, len(facts.terms))
+            ids = np.fromiter((self.term_ids[term] for term in file.terms), np.int32, len(file.terms))
             postings[:, 1] = ids[postings[:, 1]]
-        imports = ",".join(f"{start}-{end}" for start, end in facts.imports)
-        row = (facts.path, facts.size, facts.mtime_ns, facts.language, facts.lines, facts.skipped)
+        imports = ",".join(f"{start}-{end}" for start, end in file.imports)
+        row = (file.path, file.size, file.mtime_ns, file.language, file.lines, file.skipped)
         cursor = self._db.execute(
             "INSERT INTO files(path, size, mtime_ns, language, lines, skipped, chunks, postings, imports, "
             "trigrams) VALUES (?,?,?,?,?,?,?,?,?,?)",
-            (*row, facts.chunks, postings.tobytes(), imports, facts.trigrams),
+            (*row, file.chunks, postings.tobytes(), imports, file.trigrams),
         )
         assert cursor.lastrowid is not None
         self._db.executemany(
             "INSERT INTO symbols VALUES (?,?,?,?,?,?,?,?,?)",
             (
                 (cursor.lastrowid, i, s.name, s.name.lower(), s.kind, s.start, s.end, s.parent, s.signature)
-                for i, s in enumerate(facts.symbols)
+                for i, s in enumerate(file.symbols)
             ),
         )
-        return StoredFile(cursor.lastrowid, *row, _table(facts.chunks, 4), postings, facts.trigrams)
+        return StoredFile(cursor.lastrowid, *row, _table(file.chunks, 4), postings, file.trigrams)
 
     def remove(self, paths: Iterable[str]) -> None:
         with self._lock, self._db:
-            self._drop(paths)
+            self._delete(paths)
 
-    def _drop(self, paths: Iterable[str]) -> None:
+    def _delete(self, paths: Iterable[str]) -> None:
         for path in paths:
             row = self._db.execute("SELECT id FROM files WHERE path = ?", (path,)).fetchone()
             if row is not None:
@@ -191,17 +167,11 @@ class Store:
             ).fetchall()
         return [Symbol(*row) for row in rows]
 
-    def imports_in(self, path: str) -> list[tuple[int, int]]:
-        with self._read_lock:
-            row = self._reader.execute("SELECT imports FROM files WHERE path = ?", (path,)).fetchone()
-        pairs = (part.split("-") for part in (row[0].split(",") if row and row[0] else ()))
-        return [(int(start), int(end)) for start, end in pairs]
-
-    def symbols_named(self, name: str, *, kind: str | None = None, limit: int = 500) -> list[FoundSymbol]:
+    def symbols_named(self, name: str, *, kind: str | None = None, limit: int = 500) -> list[IndexedSymbol]:
         """Definitions called `name`, whatever the case; exact case first. At most `limit`."""
         return self._find("s.folded = ?", (name.lower(),), kind, limit, name)
 
-    def symbols_like(self, part: str, *, kind: str | None = None, limit: int = 500) -> list[FoundSymbol]:
+    def symbols_like(self, part: str, *, kind: str | None = None, limit: int = 500) -> list[IndexedSymbol]:
         """Definitions whose name contains `part`, whatever the case; those that begin with it first, shorter ones first."""
         folded = part.lower()
         with self._read_lock:  # the names alone are in an index a tenth of the table's size
@@ -229,7 +199,7 @@ class Store:
             ).fetchall()
         return [row[0] for row in rows]
 
-    def _find(self, where: str, values: tuple[str, ...], kind: str | None, limit: int, wanted: str) -> list[FoundSymbol]:
+    def _find(self, where: str, values: tuple[str, ...], kind: str | None, limit: int, wanted: str) -> list[IndexedSymbol]:
         if kind is not None:
             where, values = f"{where} AND s.kind = ?", (*values, kind)
         with self._read_lock:
@@ -239,20 +209,7 @@ class Store:
                 "ORDER BY s.name <> ?, substr(s.folded, 1, ?) <> ?, length(s.name), length(f.path), f.path, s.start LIMIT ?",
                 (*values, wanted, len(wanted), wanted.lower(), limit),
             ).fetchall()
-        return [FoundSymbol(row[0], row[1], Symbol(*row[2:])) for row in rows]
-
-    def _copy_to(self, target: Path) -> None:
-        if not self.path.exists():
-            return
-        source = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
-        try:
-            with sqlite3.connect(target) as copy:
-                source.backup(copy)
-            copy.close()
-        except sqlite3.DatabaseError:
-            target.unlink(missing_ok=True)
-        finally:
-            source.close()
+        return [IndexedSymbol(row[0], row[1], Symbol(*row[2:])) for row in rows]
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -264,7 +221,7 @@ class Store:
             db.close()
         except sqlite3.DatabaseError:  # not a database any more: it's a cache, so begin again
             pass
-        _remove(self.path)
+        self.file.remove()
         db = self._connect()
         db.executescript(_SCHEMA)
         db.execute(f"PRAGMA user_version = {_VERSION}")
@@ -272,37 +229,10 @@ class Store:
         return db
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, check_same_thread=False)
+        db = sqlite3.connect(self.file.path, check_same_thread=False)
         db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = OFF" if self._private else "PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA synchronous = OFF" if self.file.private else "PRAGMA synchronous = NORMAL")
         return db
-
-
-def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-def _claim(path: Path) -> int | None:
-    """A descriptor that holds the lock until it's closed, or its process ends; None if another has it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-def _sweep(cache_dir: Path, name: str) -> None:
-    """Remove the private copies of processes that were killed."""
-    for folder in cache_dir.glob(f"{name}-*/"):
-        if not (folder / "lock").exists():
-            continue  # it's being made
-        claim = _claim(folder / "lock")
-        if claim is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(claim)
 
 
 def _table(data: bytes, columns: int) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Which three bytes follow each other in a file, as a signature of fixed size; and what a pattern needs of them. Pure.
 
 A file can match a pattern only if it holds the trigrams that the pattern requires, so ripgrep need read no other file. The
-idea is Russ Cox's, "Regular Expression Matching with a Trigram Index", 2012; see `patterns` for his construction. Instead
-of lists of files by trigram a file has a bitmap over hashed trigrams: a collision only adds a candidate, and a changed file
+idea is Russ Cox's, "Regular Expression Matching with a Trigram Index", 2012; see `regex_info` for his construction. Instead of
+lists of files by trigram a file has a bitmap over hashed trigrams: a collision only adds a candidate, and a changed file
 replaces one row.
 
 Text is folded before it's cut, so that one index serves patterns of either case: `fold` maps everything that Unicode's simple
@@ -27,16 +27,16 @@ _HASH = np.uint32(2_654_435_761)  # Knuth's multiplicative hash; the upper bits 
 _MASKS = np.uint8(1) << np.arange(7, -1, -1, dtype=np.uint8)  # of a bit within its byte, as np.packbits orders them
 _MOST = 16  # trigrams of one string that are asked for: more would hardly narrow, and each costs a look at every file
 
-Rows = npt.NDArray[np.uint8]
+Bitmaps = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class TrigramQuery:
     """What a matching file must hold: all of `trigrams`, and for each group of `either` what one of its members needs.
     Without either, any file may match. `size` counts the trigrams."""
 
     trigrams: frozenset[bytes] = frozenset()
-    either: tuple[tuple[Need, ...], ...] = ()
+    either: tuple[tuple[TrigramQuery, ...], ...] = ()
     size: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -47,7 +47,7 @@ class Need:
         return self.size > 0
 
 
-ANYTHING = Need()
+ANYTHING = TrigramQuery()
 
 
 def fold(data: bytes) -> bytes:
@@ -58,10 +58,10 @@ def fold(data: bytes) -> bytes:
     return data.replace("\N{KELVIN SIGN}".encode(), b"k").replace("\N{LATIN SMALL LETTER LONG S}".encode(), b"s")
 
 
-def needed(text: bytes) -> Need:
+def string_query(text: bytes) -> TrigramQuery:
     """What a file that holds `text` (folded) must hold."""
     found = list(dict.fromkeys(text[at : at + 3] for at in range(len(text) - 2)))
-    return Need(frozenset(found if len(found) <= _MOST else found[:: -(-len(found) // _MOST)]))
+    return TrigramQuery(frozenset(found if len(found) <= _MOST else found[:: -(-len(found) // _MOST)]))
 
 
 def signature(text: bytes) -> bytes:
@@ -75,19 +75,19 @@ def signature(text: bytes) -> bytes:
     return zlib.compress(np.packbits(bits.reshape(width, -1).any(axis=1)).tobytes(), 1)
 
 
-def row(compressed: bytes) -> Rows:
+def bitmap(compressed: bytes) -> Bitmaps:
     """uint8 [width / 8], the bitmap of a `signature`."""
     return np.frombuffer(zlib.decompress(compressed), np.uint8)
 
 
-def holding(need: Need, rows: Rows, among: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    """Of the numbers `among`, those whose bitmap in `rows` [n, width / 8] has what is needed."""
-    trigrams = np.array([int.from_bytes(trigram, "big") for trigram in sorted(need.trigrams)], np.uint32)
-    slots = _slots(trigrams, 8 * rows.shape[1])
+def matching_rows(query: TrigramQuery, bitmaps: Bitmaps, among: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Of the row numbers `among`, those whose bitmap in `bitmaps` [n, width / 8] has what the query asks for."""
+    trigrams = np.array([int.from_bytes(trigram, "big") for trigram in sorted(query.trigrams)], np.uint32)
+    slots = _slots(trigrams, 8 * bitmaps.shape[1])
     for byte, bit in zip((slots >> 3).tolist(), (slots & 7).tolist(), strict=True):
-        among = among[(rows[among, byte] & _MASKS[bit]) != 0]
-    for group in need.either:
-        among = _union(holding(member, rows, among) for member in group)
+        among = among[(bitmaps[among, byte] & _MASKS[bit]) != 0]
+    for group in query.either:
+        among = _union(matching_rows(member, bitmaps, among) for member in group)
     return among
 
 

@@ -14,7 +14,7 @@ _PROSE = frozenset(("text", "json", "yaml", "toml", "html", "css", "markdown"))
 _RECORDS = (".pyi", ".d.ts", ".lock", "changelog.md", "changes.rst", "changes.md", "news.md", "history.md")
 
 
-def prior(path: str, language: str) -> float:
+def path_prior(path: str, language: str) -> float:
     """Between 0 and 1. Tests and vendored trees are what others' code is checked or copied with; records list names only."""
     value = 1.0
     if _TESTS.search(path):

@@ -1,4 +1,4 @@
-"""Ranked search in memory: BM25 over fields finds candidates, `refine` tells the good ones from the lucky ones.
+"""Ranked search in memory: BM25 over fields finds candidates, `rerank` tells the good ones from the lucky ones.
 
 It holds numbers and paths, never text, and knows neither disk nor database. A query reads immutable segments, so that it
 needs no lock while the index grows.
@@ -11,34 +11,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
-from portico_servers.code.index.extraction import BODY, NAME, PATH
-from portico_servers.code.index.store import StoredFile
-from portico_servers.code.ranking import rerank as refine
 from portico_servers.code.ranking import tokens
-from portico_servers.code.ranking.path_prior import prior
-from portico_servers.code.ranking.rerank import Candidates, Term, Weights
-from portico_servers.code.ranking.segment import BODY_FIELD, NAME_FIELD, PATH_FIELD, Segment
+from portico_servers.code.ranking.documents import (
+    BODY,
+    BODY_FIELD,
+    FIELD_CODES,
+    NAME,
+    NAME_FIELD,
+    PATH,
+    PATH_FIELD,
+    FilePostings,
+    IndexedFile,
+    TermIds,
+)
+from portico_servers.code.ranking.path_prior import path_prior
+from portico_servers.code.ranking.rerank import QueryTerm, RankingWeights, SegmentCandidates, rerank
+from portico_servers.code.ranking.segment import Segment
 from portico_servers.code.ranking.semantic import TermVectors
-from portico_servers.common.embed import Embedder
+from portico_servers.common.embeddings import Embedder
 
-_FIELD_CODES = {BODY: BODY_FIELD, NAME: NAME_FIELD, PATH: PATH_FIELD}
 _CANDIDATES = 300  # how many of BM25's best the finer parts look at, a segment
 _MAX_TERMS = 32  # of a question; a pasted stack trace has hundreds
 _SEGMENTS = 8
 
 
-class Vocabulary(Protocol):
-    """The store's terms: ids from 1 in the order of the dict; `surfaces[id]` is a word as it was written. Both only grow."""
-
-    term_ids: dict[str, int]
-    surfaces: list[str]
-
-
-class Scored(NamedTuple):
+class ScoredChunk(NamedTuple):
     """A piece of code. `ordinal` is that of its definition in the store, or -1."""
 
     file_id: int
@@ -48,20 +49,12 @@ class Scored(NamedTuple):
     score: float
 
 
-class KnownFile(NamedTuple):
-    path: str
-    language: str
-    lines: int
-    skipped: str | None
-    prior: float
-
-
 class RankedIndex:
-    """All segments of one root. `add`, `remove`, `tidy` and `embed` belong to one thread; `search` to any."""
+    """All segments of one root. `add`, `remove`, `merge_segments` and `embed` belong to one thread; `search` to any."""
 
-    def __init__(self, vocabulary: Vocabulary, weights: Weights | None = None) -> None:
-        self.weights = weights or Weights()
-        self.files: dict[int, KnownFile] = {}
+    def __init__(self, vocabulary: TermIds, weights: RankingWeights | None = None) -> None:
+        self.weights = weights or RankingWeights()
+        self.files: dict[int, IndexedFile] = {}
         self._priors: dict[str, float] = {}
         self._vocabulary = vocabulary
         self._field_of = np.zeros(0, np.int8)
@@ -69,22 +62,22 @@ class RankedIndex:
         self._segments: tuple[Segment, ...] = ()
         self._vectors: TermVectors | None = None
 
-    def add(self, files: Sequence[StoredFile]) -> None:
+    def add(self, files: Sequence[FilePostings]) -> None:
         if not files:
             return
         self._learn_terms()
         for file in files:
-            likely = prior(file.path, file.language)
-            self.files[file.id] = KnownFile(file.path, file.language, file.lines, file.skipped, likely)
+            likely = path_prior(file.path, file.language)
+            self.files[file.id] = IndexedFile(file.path, file.language, file.lines, file.skipped, likely)
             self._priors[file.path] = likely
         segment = Segment.of_files([file for file in files if len(file.chunks)], self._field_of)
-        self._segments = (*self._segments, self._embedded(segment))
+        self._segments = (*self._segments, self._with_vectors(segment))
 
     def remove(self, file_ids: Iterable[int]) -> None:
         gone = np.fromiter(file_ids, np.int32)
         if len(gone):
             for segment in self._segments:
-                segment.kill(gone)
+                segment.delete(gone)
             for file_id in gone.tolist():
                 file = self.files.pop(file_id, None)
                 if file is not None:
@@ -94,34 +87,36 @@ class RankedIndex:
         """How likely that file is what's meant; `unknown` for one that the index does not hold."""
         return self._priors.get(path, unknown)
 
-    def tidy(self) -> None:
+    def merge_segments(self) -> None:
         """Merge segments when there are many: the smaller ones first, so that the big one is rarely copied."""
         if len(self._segments) <= _SEGMENTS:
             return
         by_size = sorted(self._segments, key=lambda segment: segment.size, reverse=True)
         keep = [by_size[0]] if by_size[0].size > 2 * sum(segment.size for segment in by_size[1:]) else []
         merged = Segment.merge(by_size[len(keep) :], self._field_of)
-        self._segments = (*keep, self._embedded(merged))
+        self._segments = (*keep, self._with_vectors(merged))
 
     def embed(self, embedder: Embedder) -> None:
         """From now on rank by meaning too. Takes a second or so for a large index; searches go on meanwhile without."""
         self._vectors = TermVectors(self._vocabulary, embedder)
         for segment in self._segments:
-            self._embedded(segment)
+            self._with_vectors(segment)
 
-    def search(self, question: str, *, accept: Callable[[KnownFile], bool] | None = None, limit: int = 100) -> list[Scored]:
+    def search(
+        self, question: str, *, accept: Callable[[IndexedFile], bool] | None = None, limit: int = 100
+    ) -> list[ScoredChunk]:
         """The best pieces for `question`, best first, among the files that `accept` takes."""
         segments = self._segments
         words = tokens.question_terms(question)[:_MAX_TERMS]
-        terms = [term for word in words if (term := self._weigh(word, segments)) is not None]
+        terms = [term for word in words if (term := self._query_term(word, segments)) is not None]
         if not terms:
             return []
         allowed = self._allowed(accept)
         candidates = [c for segment in segments if len((c := self._candidates(segment, terms, allowed)).docs)]
-        refine.refine(candidates, terms, self.weights, question, self.files, self._vectors)
-        return _best(candidates, self.weights.spread, limit)
+        rerank(candidates, terms, self.weights, question, self.files, self._vectors)
+        return _top(candidates, self.weights.spread, limit)
 
-    def _embedded(self, segment: Segment) -> Segment:
+    def _with_vectors(self, segment: Segment) -> Segment:
         if self._vectors is not None and segment.vectors is None:
             segment.vectors = self._vectors.of_segment(segment)
         return segment
@@ -135,15 +130,15 @@ class RankedIndex:
             grown[: len(self._field_of)] = self._field_of
             self._field_of = grown
         for term, number in islice(term_ids.items(), known, now):
-            self._field_of[number] = _FIELD_CODES[term[0]]
+            self._field_of[number] = FIELD_CODES[term[0]]
         self._known_terms = now
 
-    def _weigh(self, word: str, segments: Sequence[Segment]) -> Term | None:
+    def _query_term(self, word: str, segments: Sequence[Segment]) -> QueryTerm | None:
         """One word of the question: its ids and weights (idf times the field's) by field. None for an unknown word."""
         documents = max(sum(segment.size for segment in segments), 1)
         weights = self.weights
-        numbers: list[tuple[int, int, float]] = []
-        worth = 0.0
+        fields: list[tuple[int, int, float]] = []
+        highest_idf = 0.0
         for field, prefix, weight in (
             (BODY_FIELD, BODY, 1.0),
             (NAME_FIELD, NAME, weights.name),
@@ -155,11 +150,11 @@ class RankedIndex:
             held = sum(span.stop - span.start for span in (segment.postings(number) for segment in segments))
             if held:
                 idf = float(np.log1p((documents - held + 0.5) / (held + 0.5)))
-                numbers.append((field, number, weight * idf))
-                worth = max(worth, idf)
-        return Term(word, tuple(numbers), worth) if numbers else None
+                fields.append((field, number, weight * idf))
+                highest_idf = max(highest_idf, idf)
+        return QueryTerm(word, tuple(fields), highest_idf) if fields else None
 
-    def _allowed(self, accept: Callable[[KnownFile], bool] | None) -> np.ndarray | None:
+    def _allowed(self, accept: Callable[[IndexedFile], bool] | None) -> np.ndarray | None:
         if accept is None:
             return None
         mask = np.zeros(max(self.files, default=0) + 1, np.bool_)
@@ -168,23 +163,23 @@ class RankedIndex:
                 mask[file_id] = True
         return mask
 
-    def _candidates(self, segment: Segment, terms: Sequence[Term], allowed: np.ndarray | None) -> Candidates:
+    def _candidates(self, segment: Segment, terms: Sequence[QueryTerm], allowed: np.ndarray | None) -> SegmentCandidates:
         scores = np.zeros(segment.size, np.float32)
         for term in terms:
-            for _, number, weight in term.numbers:
+            for _, number, weight in term.fields:
                 if weight:
                     span = segment.postings(number)
                     scores[segment.docs[span]] += np.float32(weight) * segment.impacts[span]
         best = np.flatnonzero(scores > 0).astype(np.int32)
         best = best[segment.alive[best]]
         if allowed is not None:
-            best = best[_take(allowed, segment.file[best])]
+            best = best[_masked(allowed, segment.file[best])]
         if len(best) > _CANDIDATES:
             best = np.sort(best[np.argpartition(scores[best], -_CANDIDATES)[-_CANDIDATES:]])
-        return Candidates(segment, best, scores[best])
+        return SegmentCandidates(segment, best, scores[best])
 
 
-def _best(groups: Sequence[Candidates], spread: float, limit: int) -> list[Scored]:
+def _top(groups: Sequence[SegmentCandidates], spread: float, limit: int) -> list[ScoredChunk]:
     """The first `limit` of all candidates. Each further piece of one file counts for less by the share `spread`, so that one
     file does not fill the page."""
     if not groups:
@@ -203,9 +198,9 @@ def _best(groups: Sequence[Candidates], spread: float, limit: int) -> list[Score
         order = np.lexsort((start, file, -scores))
     order = order[:limit]
     columns = (column[order].tolist() for column in (file, start, end, ordinal, scores))
-    return [Scored(*row) for row in zip(*columns, strict=True)]
+    return [ScoredChunk(*row) for row in zip(*columns, strict=True)]
 
 
-def _take(mask: np.ndarray, ids: np.ndarray) -> np.ndarray:
+def _masked(mask: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """mask[ids], False for ids beyond the mask (files added since it was made)."""
     return np.asarray(mask[np.minimum(ids, len(mask) - 1)] & (ids < len(mask)))

@@ -14,20 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from portico_servers.code.ranking import tokens
-from portico_servers.code.ranking.segment import NAME_FIELD, Floats, Ints, Segment
-
-if TYPE_CHECKING:
-    from portico_servers.code.ranking.ranked_index import KnownFile
-    from portico_servers.code.ranking.semantic import TermVectors
+from portico_servers.code.ranking.documents import NAME_FIELD, IndexedFile
+from portico_servers.code.ranking.segment import Floats, Ints, Segment
+from portico_servers.code.ranking.semantic import TermVectors
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class RankingWeights:
     """How much each part counts; 0 turns it off. Chosen on the dev half of `benchmarks/code_search.py`."""
 
     name: float = 0.8
@@ -40,16 +38,16 @@ class Weights:
     spread: float = 0.05
 
 
-class Term(NamedTuple):
+class QueryTerm(NamedTuple):
     """A word of the question: (field, id, weight) for each field that knows it, and its idf."""
 
     word: str
-    numbers: tuple[tuple[int, int, float], ...]
-    worth: float
+    fields: tuple[tuple[int, int, float], ...]
+    idf: float
 
 
 @dataclass(slots=True)
-class Candidates:
+class SegmentCandidates:
     """The best documents of one segment, ascending, and their scores, which the parts change."""
 
     segment: Segment
@@ -57,17 +55,17 @@ class Candidates:
     scores: Floats
 
 
-def refine(
-    groups: Sequence[Candidates],
-    terms: Sequence[Term],
-    weights: Weights,
+def rerank(
+    groups: Sequence[SegmentCandidates],
+    terms: Sequence[QueryTerm],
+    weights: RankingWeights,
     question: str,
-    files: Mapping[int, KnownFile],
+    files: Mapping[int, IndexedFile],
     vectors: TermVectors | None,
 ) -> None:
     for group in groups:
         if weights.named:
-            share = _in_name(group, terms) / np.maximum(group.segment.name_terms[group.docs], 1)
+            share = _name_matches(group, terms) / np.maximum(group.segment.name_terms[group.docs], 1)
             group.scores *= 1 + np.float32(weights.named) * share
         if weights.definition:
             group.scores *= 1 + np.float32(weights.definition) * (group.segment.ordinal[group.docs] >= 0)
@@ -76,30 +74,32 @@ def refine(
             priors = np.array([1.0 if file is None else file.prior for file in known], np.float32)
             group.scores *= priors ** np.float32(weights.prior)
     if weights.semantic and vectors is not None:
-        _semantic(groups, terms, weights.semantic, question, vectors)
+        _boost_by_meaning(groups, terms, weights.semantic, question, vectors)
     if weights.file and groups:
-        _by_file(groups, weights.file)
+        _boost_by_file(groups, weights.file)
 
 
-def _in_name(group: Candidates, terms: Sequence[Term]) -> Floats:
+def _name_matches(group: SegmentCandidates, terms: Sequence[QueryTerm]) -> Floats:
     """For each candidate: how many of the question's words its name holds."""
     held = np.zeros(len(group.docs), np.float32)
     for term in terms:
-        for field, number, _ in term.numbers:
+        for field, number, _ in term.fields:
             if field == NAME_FIELD:
-                held += _member(group.segment.docs[group.segment.postings(number)], group.docs)
+                held += _contains(group.segment.docs[group.segment.postings(number)], group.docs)
     return held
 
 
-def _semantic(groups: Sequence[Candidates], terms: Sequence[Term], weight: float, question: str, vectors: TermVectors) -> None:
-    wanted = vectors.of_question(tokens.question_words(question), {term.word: term.worth for term in terms})
+def _boost_by_meaning(
+    groups: Sequence[SegmentCandidates], terms: Sequence[QueryTerm], weight: float, question: str, vectors: TermVectors
+) -> None:
+    wanted = vectors.of_question(tokens.question_words(question), {term.word: term.idf for term in terms})
     for group in groups:
         if group.segment.vectors is not None:
             near = group.segment.vectors[group.docs].astype(np.float32) @ wanted
             group.scores *= 1 + np.float32(weight) * np.maximum(near, 0)
 
 
-def _by_file(groups: Sequence[Candidates], weight: float) -> None:
+def _boost_by_file(groups: Sequence[SegmentCandidates], weight: float) -> None:
     """A file's pieces speak for each other: each gains by the sum of its file's scores, relative to the best file's."""
     _, number = np.unique(np.concatenate([group.segment.file[group.docs] for group in groups]), return_inverse=True)
     sums = np.bincount(number, np.concatenate([group.scores for group in groups]))
@@ -110,7 +110,7 @@ def _by_file(groups: Sequence[Candidates], weight: float) -> None:
         first += len(group.docs)
 
 
-def _member(sorted_docs: Ints, wanted: Ints) -> np.ndarray:
+def _contains(sorted_docs: Ints, wanted: Ints) -> np.ndarray:
     """Which of `wanted` are in `sorted_docs` (ascending)."""
     if not len(sorted_docs):
         return np.zeros(len(wanted), np.bool_)

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from portico_servers.code.index.store import StoredFile
+from portico_servers.code.ranking.documents import BODY_FIELD, NAME_FIELD, FilePostings
 
 K1 = 1.2
 B = 0.75
-BODY_FIELD, NAME_FIELD, PATH_FIELD = 0, 1, 2
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
@@ -50,7 +49,7 @@ class Segment:
         self.impacts: Floats = (self.counts * np.float32(K1 + 1) / (self.counts + saturation)).astype(np.float32)
 
     @classmethod
-    def of_files(cls, files: Sequence[StoredFile], field_of: npt.NDArray[np.int8]) -> Segment:
+    def of_files(cls, files: Sequence[FilePostings], field_of: npt.NDArray[np.int8]) -> Segment:
         tables, postings, first = [np.zeros((0, 5), np.int32)], [np.zeros((0, 3), np.int32)], 0
         for file in files:
             owner = np.full((len(file.chunks), 1), file.id, np.int32)
@@ -89,7 +88,7 @@ class Segment:
             return slice(0, 0)
         return slice(int(self.starts[at]), int(self.starts[at + 1]))
 
-    def kill(self, file_ids: Ints) -> None:
+    def delete(self, file_ids: Ints) -> None:
         """Leave these files' documents out of every later search."""
         self.alive &= ~np.isin(self.file, file_ids)
 

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from portico_servers.code.index.extraction import BODY
 from portico_servers.code.ranking import tokens
+from portico_servers.code.ranking.documents import BODY, TermIds
 from portico_servers.code.ranking.segment import Floats, Ints, Segment
-from portico_servers.common.embed import Embedder
-
-if TYPE_CHECKING:
-    from portico_servers.code.ranking.ranked_index import Vocabulary
+from portico_servers.common.embeddings import Embedder
 
 DIMENSIONS = 128  # of the model's 256: it was trained so that a prefix serves
 _WORDS = 24  # of a piece: those that weigh most say what it's about
@@ -32,7 +28,7 @@ Halfs = npt.NDArray[np.float16]
 class TermVectors:
     """A vector for each word of a vocabulary, made when first needed. Thread-safe."""
 
-    def __init__(self, vocabulary: Vocabulary, embedder: Embedder) -> None:
+    def __init__(self, vocabulary: TermIds, embedder: Embedder) -> None:
         self._vocabulary = vocabulary
         self._embedder = embedder
         self._lock = threading.Lock()
@@ -56,10 +52,10 @@ class TermVectors:
             out[block] = _unit(np.matmul(weights[block, None, :], rows[ids[block]])[:, 0, :])
         return out
 
-    def of_question(self, words: Sequence[str], worth: Mapping[str, float]) -> Floats:
-        """The unit vector of a question, [128]: its words weighted by what their terms are `worth`, unknown ones the most."""
+    def of_question(self, words: Sequence[str], idf: Mapping[str, float]) -> Floats:
+        """The unit vector of a question, [128]: its words weighted by their terms' `idf`, unknown ones the most."""
         rows, row_of_term = self._rows, self._row_of_term
-        highest = max(worth.values(), default=1.0)
+        highest = max(idf.values(), default=1.0)
         total = np.zeros(DIMENSIONS, np.float32)
         unknown: list[str] = []
         for word in words:
@@ -68,7 +64,7 @@ class TermVectors:
                 if number < len(row_of_term):
                     row = int(row_of_term[number])
                     if row < len(rows):
-                        total += np.float32(worth.get(term, highest)) * rows[row]
+                        total += np.float32(idf.get(term, highest)) * rows[row]
                 elif surface := tokens.surface(term):
                     unknown.append(surface)
         if unknown:

@@ -107,21 +107,5 @@ def question_terms(question: str) -> list[str]:
     return list(dict.fromkeys(term for word in question_words(question) for term in split(word)))
 
 
-def identifiers(question: str) -> list[str]:
-    """Words of a question that are spelled like names in code: camelCase, snake_case, dotted, or in backticks."""
-    quoted = re.findall(r"`([^`\s]+)`", question)
-    spelled = re.findall(r"[A-Za-z_]\w*(?:(?:\.|::)[A-Za-z_]\w*)*", question)
-    named = [
-        word
-        for word in spelled
-        if "_" in word.strip("_") or "." in word or "::" in word or re.search(r"[a-z][A-Z]|[A-Z]{2}", word)
-    ]
-    return list(dict.fromkeys(_last(word) for word in [*quoted, *named]))
-
-
-def _last(dotted: str) -> str:
-    return re.split(r"\.|::", dotted.rstrip("()"))[-1]
-
-
 def path_terms(path: str) -> Iterable[str]:
     return dict.fromkeys(terms(path.rsplit(".", 1)[0] if "." in path.rsplit("/", 1)[-1] else path))

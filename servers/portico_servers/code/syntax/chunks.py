@@ -15,7 +15,7 @@ _ABOVE = ("#", "//", "/*", "*", "--", "@", "///", "<!--", '"""')
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class CodeChunk:
     """Lines `start` to `end` (from 1, both included); `symbol` is the index of the definition around it, or None."""
 
     start: int
@@ -23,7 +23,7 @@ class Chunk:
     symbol: int | None
 
 
-def cut(lines: list[str], symbols: list[Symbol]) -> list[Chunk]:
+def cut_chunks(lines: list[str], symbols: list[Symbol]) -> list[CodeChunk]:
     """Every non-blank line lies in exactly one chunk; chunks come in the file's order."""
     owner: list[int | None] = [None] * len(lines)
     for index, symbol in enumerate(symbols):  # outer definitions come first, so that inner ones overwrite
@@ -40,19 +40,19 @@ def cut(lines: list[str], symbols: list[Symbol]) -> list[Chunk]:
             floor -= 1
         for line in range(floor, min(symbol.end, len(lines))):
             owner[line] = index
-    chunks: list[Chunk] = []
+    chunks: list[CodeChunk] = []
     start = 0
     for line in range(1, len(lines) + 1):
         if line == len(lines) or owner[line] != owner[start] or line - start >= WINDOW:
-            _add(chunks, lines, start, line, owner[start])
+            _append(chunks, lines, start, line, owner[start])
             start = line
     return chunks
 
 
-def _add(chunks: list[Chunk], lines: list[str], start: int, stop: int, owner: int | None) -> None:
+def _append(chunks: list[CodeChunk], lines: list[str], start: int, stop: int, owner: int | None) -> None:
     while start < stop and not lines[start].strip():
         start += 1
     while stop > start and not lines[stop - 1].strip():
         stop -= 1
     if start < stop:
-        chunks.append(Chunk(start + 1, stop, owner))
+        chunks.append(CodeChunk(start + 1, stop, owner))

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from tree_sitter import Node, Tree
 
 from portico_servers.code.syntax.languages import language_of
-from portico_servers.code.syntax.snippets import Text, enclosing
+from portico_servers.code.syntax.snippets import enclosing
+from portico_servers.code.syntax.source_text import SourceText
 from portico_servers.code.syntax.symbols import Symbol, definitions, parse
 
 MAX_PER_FILE = 300
@@ -43,45 +44,45 @@ class Reference:
     symbol: Symbol | None
 
 
-class Found(NamedTuple):
+class FileReferences(NamedTuple):
     """`in_text` counts mentions in comments and strings; `complete` is False if a bound ended the search."""
 
-    uses: list[Reference]
+    references: list[Reference]
     in_text: int
     complete: bool
 
 
-def references(path: str, text: Text, name: str) -> Found:
+def references(path: str, text: SourceText, name: str) -> FileReferences:
     """The uses of `name` in a file, a line each, in their order."""
     word = re.compile(rb"(?<![\w$])" + re.escape(name.encode()) + rb"(?![\w$])")
     mentions = list(word.finditer(text.data))
     if not mentions:
-        return Found([], 0, not text.cut)
+        return FileReferences([], 0, not text.cut)
     language = language_of(path)
     tree = parse(language, text.data)
-    facts = definitions(language, text.data, tree) if tree is not None else None
-    symbols = facts.symbols if facts else []
-    uses: list[Reference] = []
+    defined = definitions(language, text.data, tree) if tree is not None else None
+    symbols = defined.symbols if defined else []
+    found: list[Reference] = []
     in_text, line, counted = 0, 1, 0
     for match in mentions[:_MAX_MENTIONS]:
         line += text.data.count(b"\n", counted, match.start())
         counted = match.start()
-        if uses and uses[-1].line == line:
+        if found and found[-1].line == line:
             continue
         node = _node(tree, match.start(), match.end())
         if node is not None and _is_text(node):
             in_text += 1
             continue
-        if facts is not None and any(start <= line <= end for start, end in facts.imports):
+        if defined is not None and any(start <= line <= end for start, end in defined.imports):
             kind = "import"
         elif node is not None and _is_call(node):
             kind = "call"
         else:
             kind = "definition" if _defines(node, line, symbols, name) else "use"
-        if len(uses) == MAX_PER_FILE:
-            return Found(uses, in_text, False)
-        uses.append(Reference(path, line, kind, text.line(line).strip()[:240], enclosing(symbols, line)))
-    return Found(uses, in_text, len(mentions) <= _MAX_MENTIONS and not text.cut)
+        if len(found) == MAX_PER_FILE:
+            return FileReferences(found, in_text, False)
+        found.append(Reference(path, line, kind, text.line(line).strip()[:240], enclosing(symbols, line)))
+    return FileReferences(found, in_text, len(mentions) <= _MAX_MENTIONS and not text.cut)
 
 
 def _node(tree: Tree | None, start: int, end: int) -> Node | None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tree_sitter import Node, Parser, QueryCursor, Tree
 
 from portico_servers.code.syntax.languages import BY_NAME, grammar
-from portico_servers.common.text import one_line
+from portico_servers.common.text_budget import one_line
 
 CONTAINERS = frozenset({"class", "interface", "struct", "enum", "trait", "impl", "module"})
 _SIGNATURE_CHARS = 160
@@ -43,7 +43,7 @@ class Definitions(NamedTuple):
     imports: list[tuple[int, int]]
 
 
-class _Found(NamedTuple):
+class _Capture(NamedTuple):
     start_byte: int
     end_byte: int
     node: Node
@@ -65,7 +65,7 @@ def definitions(language: str, source: bytes, tree: Tree | None = None) -> Defin
     tree = parse(language, source) if tree is None else tree
     if tree is None:
         return Definitions([], [])
-    found: dict[tuple[int, int], _Found] = {}
+    found: dict[tuple[int, int], _Capture] = {}
     imports: list[tuple[int, int]] = []
     for _, captures in QueryCursor(grammar(language)[1]).matches(tree.root_node):
         for kind, nodes in captures.items():
@@ -77,7 +77,7 @@ def definitions(language: str, source: bytes, tree: Tree | None = None) -> Defin
                 key = (node.start_byte, node.end_byte)
                 # A variable that holds a function matches as both: it's a function.
                 if name and (key not in found or found[key].kind == "variable"):
-                    found[key] = _Found(node.start_byte, node.end_byte, node, name, kind, owner)
+                    found[key] = _Capture(node.start_byte, node.end_byte, node, name, kind, owner)
     return Definitions(_nest(sorted(found.values(), key=lambda f: (f.start_byte, -f.end_byte)), source), sorted(imports))
 
 
@@ -105,7 +105,7 @@ def _text(node: Node | None) -> str:
     return one_line(node.text.decode("utf-8", "replace"), _NAME_CHARS)
 
 
-def _nest(found: list[_Found], source: bytes) -> list[Symbol]:
+def _nest(found: list[_Capture], source: bytes) -> list[Symbol]:
     symbols: list[Symbol] = []
     enclosing: list[tuple[int, str, str]] = []  # (end byte, dotted path, kind), outermost first
     for item in found:
@@ -127,7 +127,7 @@ def _nest(found: list[_Found], source: bytes) -> list[Symbol]:
     return symbols
 
 
-def _signature(item: _Found, source: bytes) -> str:
+def _signature(item: _Capture, source: bytes) -> str:
     """The definition up to its body, on one line."""
     body = item.node.child_by_field_name("body")
     end = body.start_byte if body is not None and body.start_byte > item.start_byte else item.end_byte

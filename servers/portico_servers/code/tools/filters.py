@@ -1,21 +1,23 @@
-"""The `path` and `language` filters of a search: what a caller may write, and what it lets through. Pure."""
+"""The `path` and `language` filters of a search: what a caller may write, and what it lets through."""
 
 from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from portico_servers.code.errors import BadFilter
 from portico_servers.code.syntax.languages import BY_NAME, UnknownLanguage, may_be, normalize
+from portico_servers.code.tools.results import Hit
+from portico_servers.code.workspace import Workspace
 
 _GLOB = re.compile(r"[*?\[]")
 _PATH_CHARS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class SearchFilter:
     """| path given      | lets through                                              |
     |-----------------|-----------------------------------------------------------|
     | `src/kv`        | the file or directory of that path, or any path that has it |
@@ -26,7 +28,7 @@ class Filter:
     language: str = ""
 
     @classmethod
-    def of(cls, path: str, language: str) -> Filter:
+    def of(cls, path: str, language: str) -> SearchFilter:
         """Raises `BadFilter` for a language that nothing is in and for what is too long to be a path."""
         if len(path) > _PATH_CHARS:
             raise BadFilter(f"a path filter has at most {_PATH_CHARS} characters; got {len(path):,}")
@@ -69,3 +71,11 @@ class Filter:
         if self.language:
             parts.append(f"language {self.language}")
         return " and ".join(parts)
+
+
+def empty_note(workspace: Workspace, hits: Sequence[Hit], wanted: SearchFilter) -> str | None:
+    """Why a filtered answer may be empty: how many files the filter lets through."""
+    if hits or not wanted:
+        return None
+    count = sum(1 for name, index in workspace.indexes.items() for file in index.files() if wanted.accepts(name)(file.path))
+    return f"{count} files match {wanted.describe()}" if count else f"no file matches {wanted.describe()}"

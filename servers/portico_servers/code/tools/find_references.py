@@ -17,18 +17,18 @@ import anyio
 import anyio.to_thread
 
 from portico_servers.code.errors import BadFilter
-from portico_servers.code.external.ripgrep import files_with
-from portico_servers.code.index.candidates import Accept, Plan
-from portico_servers.code.index.matching import with_newer
-from portico_servers.code.index.patterns import literal
+from portico_servers.code.external.ripgrep import files_with_matches
+from portico_servers.code.index.candidates import AcceptPath, SearchPlan
+from portico_servers.code.index.regex_search import with_modified
+from portico_servers.code.index.regex_trigrams import literal_query
 from portico_servers.code.index.root_index import RootIndex
 from portico_servers.code.syntax.references import Reference, references
-from portico_servers.code.syntax.snippets import read_listed
-from portico_servers.code.tools.filters import Filter
-from portico_servers.code.tools.results import Hits
-from portico_servers.code.workspace import PAGE, Workspace, hit
-from portico_servers.common import cursor as cursors
-from portico_servers.common.jail import NotFound
+from portico_servers.code.syntax.source_text import read_listed
+from portico_servers.code.tools.filters import SearchFilter, empty_note
+from portico_servers.code.tools.results import PAGE_SIZE, Hits, make_hit
+from portico_servers.code.workspace import Workspace
+from portico_servers.common import cursors
+from portico_servers.common.path_jail import NotFound
 
 MAX_USES = 1_000
 SECONDS = 1.5  # for a page, at most
@@ -37,12 +37,12 @@ _UNSEARCHED = 32  # likelier files that are read without asking rg
 _NAME_CHARS = 200
 _WORD = ("--fixed-strings", "--word-regexp")
 
-Stage = Callable[[], Awaitable[Sequence[str]]]
+FileSource = Callable[[], Awaitable[Sequence[str]]]
 
 
 @dataclass(slots=True)
-class Uses:
-    """What is found, in the order of the pages, and what is still to be looked into: files, likelier ones first, and stages
+class ReferenceSearch:
+    """What is found, in the order of the pages, and what is still to be looked into: files, likelier ones first, and sources
     that give more files. `cut`: a bound within a file, or rg's time, lost some for good."""
 
     word: str
@@ -50,82 +50,87 @@ class Uses:
     in_text: int = 0
     cut: bool = False
     files: deque[tuple[str, str]] = field(default_factory=deque)  # root's name, path
-    stages: deque[tuple[str, Stage]] = field(default_factory=deque)
+    sources: deque[tuple[str, FileSource]] = field(default_factory=deque)
     lock: anyio.Lock = field(default_factory=anyio.Lock)
 
     @property
     def more(self) -> bool:
-        return bool(self.files or self.stages)
+        return bool(self.files or self.sources)
 
 
 async def find_references(workspace: Workspace, name: str, path: str = "", cursor: str | None = None) -> Hits:
     """Uses of a name, its definitions first. Raises `BadFilter`, `BadCursor`, `ToolMissing`."""
-    wanted = Filter.of(path, "")
+    wanted = SearchFilter.of(path, "")
     question = ("references", name, wanted.path)
     offset = cursors.decode(cursor, *question)
     word = name.strip().strip("`").removesuffix("()").replace("::", ".").split(".")[-1].strip()
     if not word or len(word) > _NAME_CHARS or any(c.isspace() or not c.isprintable() for c in word):
         raise BadFilter(f"not a name: {name[:80]!r}; give one identifier, such as parse_config")
-    uses: Uses | None = workspace.kept.get(question) if cursor else None
-    if uses is None:
-        uses = await _begin(workspace, word, wanted)
-        workspace.kept.put(question, uses)
-    async with uses.lock:
-        await _extend(workspace, uses, offset + PAGE)
-    hits = [hit(root, r.path, r.line, r.line, r.symbol, r.text, kind=r.kind) for root, r in uses.found[offset : offset + PAGE]]
+    search: ReferenceSearch | None = workspace.results.get(question) if cursor else None
+    if search is None:
+        search = await _start_search(workspace, word, wanted)
+        workspace.results.put(question, search)
+    async with search.lock:
+        await _search_on(workspace, search, offset + PAGE_SIZE)
+    hits = [
+        make_hit(root, r.path, r.line, r.line, r.symbol, r.text, kind=r.kind)
+        for root, r in search.found[offset : offset + PAGE_SIZE]
+    ]
     after = offset + len(hits)
-    going_on = after < len(uses.found) or (uses.more and after < MAX_USES)
+    going_on = after < len(search.found) or (search.more and after < MAX_USES)
     failure = workspace.failure_note()
-    note = failure or _counted(uses) or workspace.empty_note(hits, wanted)
+    note = failure or _count_note(search) or empty_note(workspace, hits, wanted)
     return Hits(
         hits=hits,
-        complete=failure is None and not (uses.more or uses.cut),
+        complete=failure is None and not (search.more or search.cut),
         note=note,
         next_cursor=cursors.encode(after, *question) if going_on else None,
     )
 
 
-def _counted(uses: Uses) -> str:
-    count = len(uses.found)
-    said = [f"{count}{'+' if uses.more or uses.cut else ''} uses"] if count else []
-    if uses.more:
-        at_most = f"up to {len(uses.files)}" if uses.files and not uses.stages else "more"
+def _count_note(search: ReferenceSearch) -> str:
+    count = len(search.found)
+    said = [f"{count}{'+' if search.more or search.cut else ''} uses"] if count else []
+    if search.more:
+        at_most = f"up to {len(search.files)}" if search.files and not search.sources else "more"
         said.append(f"stopped at a bound: {at_most} files are not looked into; go on with next_cursor or narrow with path")
-    elif uses.cut:
+    elif search.cut:
         said.append("stopped at a bound; narrow with path")
-    if uses.in_text:
-        said.append(f"{uses.in_text} more in comments and strings")
+    if search.in_text:
+        said.append(f"{search.in_text} more in comments and strings")
     return "; ".join(said)
 
 
-async def _begin(workspace: Workspace, word: str, wanted: Filter) -> Uses:
-    uses = Uses(word)
+async def _start_search(workspace: Workspace, word: str, wanted: SearchFilter) -> ReferenceSearch:
+    search = ReferenceSearch(word)
     for name, index in workspace.indexes.items():
-        plan = await anyio.to_thread.run_sync(index.plan, literal(word), wanted.accepts(name), abandon_on_cancel=True)
+        plan = await anyio.to_thread.run_sync(index.plan, literal_query(word), wanted.accepts(name), abandon_on_cancel=True)
         if plan is None:
-            whole = partial(_searched, uses, index, wanted.accepts(name), [workspace.narrow(name, wanted)])
-            uses.stages.append((name, whole))
+            whole = partial(_files_with_word, search, index, wanted.accepts(name), [workspace.walk_start(name, wanted.path)])
+            search.sources.append((name, whole))
             continue
-        likely = _likelier_first(index, word, plan.first)
-        uses.files.extend((name, path) for path in likely[:_UNSEARCHED])
-        uses.stages.append((name, partial(_planned, uses, index, plan, likely[_UNSEARCHED:])))
-    return uses
+        likely = _likelier_first(index, word, plan.candidates)
+        search.files.extend((name, path) for path in likely[:_UNSEARCHED])
+        search.sources.append((name, partial(_remaining_files, search, index, plan, likely[_UNSEARCHED:])))
+    return search
 
 
-async def _planned(uses: Uses, index: RootIndex, plan: Plan, paths: Sequence[str]) -> Sequence[str]:
+async def _remaining_files(search: ReferenceSearch, index: RootIndex, plan: SearchPlan, paths: Sequence[str]) -> Sequence[str]:
     """Those of the plan's remaining `paths` that hold the word, and all that the plan could not know of."""
-    regular = await anyio.to_thread.run_sync(index.regular, paths, abandon_on_cancel=True)
-    found, newer = await with_newer(index, plan, partial(_searched, uses, index, plan.accept, regular))
-    return [*(found or ()), *newer]
+    regular = await anyio.to_thread.run_sync(index.regular_files, paths, abandon_on_cancel=True)
+    found, modified = await with_modified(index, plan, partial(_files_with_word, search, index, plan.accept, regular))
+    return [*(found or ()), *modified]
 
 
-async def _searched(uses: Uses, index: RootIndex, accept: Accept, paths: Sequence[str]) -> Sequence[str]:
+async def _files_with_word(
+    search: ReferenceSearch, index: RootIndex, accept: AcceptPath, paths: Sequence[str]
+) -> Sequence[str]:
     """Those of `paths` that hold the word, likelier ones first."""
     found: list[str] = []
     with anyio.move_on_after(SECONDS) as scope:
-        found = await files_with(index.root, uses.word, paths, options=_WORD)
-    uses.cut = uses.cut or scope.cancelled_caught
-    return _likelier_first(index, uses.word, filter(accept, found))
+        found = await files_with_matches(index.root, search.word, paths, options=_WORD)
+    search.cut = search.cut or scope.cancelled_caught
+    return _likelier_first(index, search.word, filter(accept, found))
 
 
 def _likelier_first(index: RootIndex, word: str, paths: Iterable[str]) -> list[str]:
@@ -134,39 +139,39 @@ def _likelier_first(index: RootIndex, word: str, paths: Iterable[str]) -> list[s
     return sorted(paths, key=lambda path: (path not in defining, -index.prior_of(path), path))
 
 
-async def _extend(workspace: Workspace, uses: Uses, wanted: int) -> None:
+async def _search_on(workspace: Workspace, search: ReferenceSearch, wanted: int) -> None:
     """Look on until `wanted` uses are found, or the time is over; and a little longer, as there may be few more."""
     began = time.monotonic()
-    first_page = not uses.found
+    first_page = not search.found
     stop = Event()
     try:
-        while uses.more and time.monotonic() - began < SECONDS:
-            if len(uses.found) >= wanted and time.monotonic() - began > ENOUGH_SECONDS:
+        while search.more and time.monotonic() - began < SECONDS:
+            if len(search.found) >= wanted and time.monotonic() - began > ENOUGH_SECONDS:
                 break
-            if uses.files:
-                look = partial(_look, workspace, uses, wanted, began, stop)
+            if search.files:
+                look = partial(_read_files, workspace, search, wanted, began, stop)
                 await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
-            elif len(uses.found) >= wanted and len(uses.found) >= MAX_USES:
+            elif len(search.found) >= wanted and len(search.found) >= MAX_USES:
                 break
             else:
-                name, stage = uses.stages.popleft()
-                uses.files.extend((name, path) for path in await stage())
+                name, source = search.sources.popleft()
+                search.files.extend((name, path) for path in await source())
     finally:
         stop.set()  # a cancelled call leaves the thread behind; it ends at its next file
     if first_page:
-        uses.found.sort(key=lambda item: item[1].kind != "definition")  # the order of the pages from now on
+        search.found.sort(key=lambda item: item[1].kind != "definition")  # the order of the pages from now on
 
 
-def _look(workspace: Workspace, uses: Uses, wanted: int, began: float, stop: Event) -> None:
-    while uses.files and not stop.is_set():
+def _read_files(workspace: Workspace, search: ReferenceSearch, wanted: int, began: float, stop: Event) -> None:
+    while search.files and not stop.is_set():
         spent = time.monotonic() - began
-        if spent > SECONDS or (len(uses.found) >= wanted and spent > ENOUGH_SECONDS):
+        if spent > SECONDS or (len(search.found) >= wanted and spent > ENOUGH_SECONDS):
             return
-        name, path = uses.files.popleft()
+        name, path = search.files.popleft()
         try:
-            found = references(path, read_listed(workspace.jail, workspace.indexes[name].root, path), uses.word)
+            found = references(path, read_listed(workspace.jail, workspace.indexes[name].root, path), search.word)
         except NotFound:
             continue
-        uses.found += [(name, use) for use in found.uses]
-        uses.in_text += found.in_text
-        uses.cut = uses.cut or not found.complete
+        search.found += [(name, reference) for reference in found.references]
+        search.in_text += found.in_text
+        search.cut = search.cut or not found.complete

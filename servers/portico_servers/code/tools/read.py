@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from portico_servers.code.errors import BadRange, NoSuchSymbol
-from portico_servers.code.index.extraction import MAX_BYTES
-from portico_servers.code.ranking.ranked_index import KnownFile
+from portico_servers.code.ranking.documents import IndexedFile
 from portico_servers.code.syntax.languages import language_of
-from portico_servers.code.syntax.snippets import Text, read_text
+from portico_servers.code.syntax.source_text import MAX_BYTES, SourceText, read_text
 from portico_servers.code.syntax.symbols import Symbol, definitions
-from portico_servers.code.tools.results import Outline, OutlineItem, Passage
-from portico_servers.code.workspace import MAX_RESULTS, Workspace
-from portico_servers.common.jail import NotFound, Place
-from portico_servers.common.text import one_line
+from portico_servers.code.tools.results import MAX_RESULTS, Outline, OutlineItem, Passage
+from portico_servers.code.workspace import Workspace
+from portico_servers.common.path_jail import JailedPath, NotFound
+from portico_servers.common.text_budget import one_line
 
 READ_LINES = 200
 _READ_CHARS = 12_000
@@ -28,7 +27,7 @@ def outline(workspace: Workspace, path: str) -> Outline:
     text = _text(workspace, place, path)
     relative = place.relative.as_posix()
     found = definitions(language_of(relative), text.data)
-    items = [_item(symbol, depth) for symbol, depth in _depths(found.symbols)]
+    items = [_item(symbol, depth) for symbol, depth in _with_depths(found.symbols)]
     kept = items[:MAX_RESULTS]
     cut = f"the first {len(kept)} of {len(items)} definitions; read the file for the rest" if len(items) > len(kept) else None
     return Outline(
@@ -53,14 +52,14 @@ def read(workspace: Workspace, path: str, start: int = 0, end: int = 0, symbol: 
     total = text.count
     found: Symbol | None = None
     if symbol:
-        found = _pick(definitions(language, text.data).symbols, symbol, relative)
+        found = _select_symbol(definitions(language, text.data).symbols, symbol, relative)
         start, end = found.start, found.end
     first, wanted = start or 1, end or max(total, start)
     if total == 0 and max(start, end) <= 1 and min(start, end) >= 0:
         wanted = 1  # an empty file is read as one
     if first < 0 or wanted < first or first > max(total, 1):
         raise BadRange(f"{relative} has lines 1 to {total}; asked for {first} to {end or 'its end'}")
-    lines = _fitting(text.lines(first, min(wanted, first + READ_LINES - 1)))
+    lines = _fit_lines(text.lines(first, min(wanted, first + READ_LINES - 1)))
     last = first + max(len(lines), 1) - 1
     note = f"cut at line {last}: read on from {last + 1}" if last < min(wanted, total) else None
     if len(lines) == 1 and len(lines[0]) > _READ_CHARS:
@@ -82,14 +81,14 @@ def read(workspace: Workspace, path: str, start: int = 0, end: int = 0, symbol: 
     )
 
 
-def _text(workspace: Workspace, place: Place, given: str) -> Text:
+def _text(workspace: Workspace, place: JailedPath, given: str) -> SourceText:
     try:
         return read_text(workspace.jail, str(place.path))
     except NotFound:
         raise NotFound(given) from None  # the caller's own words: where the root lies is none of its business
 
 
-def _fitting(lines: Sequence[str]) -> list[str]:
+def _fit_lines(lines: Sequence[str]) -> list[str]:
     """As many whole lines as fit, at least one."""
     taken: list[str] = []
     used = 0
@@ -101,13 +100,13 @@ def _fitting(lines: Sequence[str]) -> list[str]:
     return taken
 
 
-def _listing(workspace: Workspace, place: Place) -> Outline:
+def _listing(workspace: Workspace, place: JailedPath) -> Outline:
     name = workspace.jail.name_of(place.root)
     prefix = f"{place.relative.as_posix()}/" if place.relative.parts else ""
     inside = sorted(
         (file for file in workspace.indexes[name].files() if file.path.startswith(prefix)), key=lambda file: file.path
     )
-    entries: dict[str, list[KnownFile]] = {}
+    entries: dict[str, list[IndexedFile]] = {}
     for file in inside:
         head, slash, _ = file.path[len(prefix) :].partition("/")
         entries.setdefault(head + slash, []).append(file)
@@ -123,7 +122,7 @@ def _listing(workspace: Workspace, place: Place) -> Outline:
     )
 
 
-def _entry(entry: str, files: Sequence[KnownFile]) -> OutlineItem:
+def _entry(entry: str, files: Sequence[IndexedFile]) -> OutlineItem:
     directory = entry.endswith("/")
     about = f"{len(files)} files" if directory else f"{files[0].language}, {files[0].lines} lines"
     return OutlineItem(
@@ -147,7 +146,7 @@ def _item(symbol: Symbol, depth: int) -> OutlineItem:
     )
 
 
-def _pick(symbols: Sequence[Symbol], wanted: str, path: str) -> Symbol:
+def _select_symbol(symbols: Sequence[Symbol], wanted: str, path: str) -> Symbol:
     """The definition that `wanted` means: by its dotted name, its name, the end of its dotted name, or any case."""
     wanted = wanted.strip().strip("`").removesuffix("()").replace("::", ".")
     folded = wanted.lower()
@@ -165,7 +164,7 @@ def _pick(symbols: Sequence[Symbol], wanted: str, path: str) -> Symbol:
     raise NoSuchSymbol(f"{path} defines no {wanted[:80]!r}{f'; it defines {names}' if names else ''}")
 
 
-def _depths(symbols: Sequence[Symbol]) -> list[tuple[Symbol, int]]:
+def _with_depths(symbols: Sequence[Symbol]) -> list[tuple[Symbol, int]]:
     """Each symbol with the number of definitions around it."""
     around: list[Symbol] = []
     out: list[tuple[Symbol, int]] = []

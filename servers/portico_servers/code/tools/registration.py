@@ -14,7 +14,7 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 import anyio.to_thread
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
-from mcp_types import CallToolResult, TextContent, ToolAnnotations
+from mcp_types import CallToolResult
 from pydantic import BaseModel
 
 from portico_servers.code.errors import CodeError
@@ -24,12 +24,12 @@ from portico_servers.code.tools.read import outline, read
 from portico_servers.code.tools.results import Hits, Outline, Passage, hits_text, outline_text, passage_text
 from portico_servers.code.tools.search import find_symbol, search, search_regex
 from portico_servers.code.workspace import Workspace
-from portico_servers.common.cursor import BadCursor
-from portico_servers.common.jail import NotFound
+from portico_servers.common.cursors import BadCursor
+from portico_servers.common.path_jail import NotFound
+from portico_servers.common.tools import read_only_tool, tool_error, tool_result
 
 T = TypeVar("T")
 P = ParamSpec("P")
-READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 # The first sentence of a description says what the tool does; the rest are questions that it is for, in people's words.
 _SEARCH = (
     "Search source code by words or a question; regex=true for a pattern. Where is it implemented? Which function or class "
@@ -94,11 +94,7 @@ async def in_thread(work: Callable[[], T]) -> T:
 def _tool(
     workspace: Workspace, function: Callable[..., Awaitable[CallToolResult]], name: str, title: str, description: str
 ) -> Tool:
-    tool = Tool.from_function(
-        _guarded(workspace, function), name=name, title=title, description=description, annotations=READ_ONLY
-    )
-    tool.parameters = _without_titles(tool.parameters)
-    return tool
+    return read_only_tool(_guarded(workspace, function), name=name, title=title, description=description)
 
 
 def _guarded(workspace: Workspace, function: Callable[P, Awaitable[CallToolResult]]) -> Callable[P, Awaitable[CallToolResult]]:
@@ -107,27 +103,19 @@ def _guarded(workspace: Workspace, function: Callable[P, Awaitable[CallToolResul
     @functools.wraps(function)
     async def guarded(*args: P.args, **kwargs: P.kwargs) -> CallToolResult:
         try:
-            await workspace.opened()
+            await workspace.wait_opened()
             return await function(*args, **kwargs)
         except CALLER_ERRORS as error:
             said = str(error)
         except sqlite3.Error as error:
             said = f"the index can't be read ({error}); start the server again, and it will be built anew if need be"
-        return CallToolResult(content=[TextContent(type="text", text=said)], is_error=True)
+        return tool_error(said)
 
     return guarded
 
 
-def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:
-    """The input schema without pydantic's generated titles, which say every name twice."""
-    properties = {
-        name: {key: value for key, value in part.items() if key != "title"} for name, part in schema["properties"].items()
-    }
-    return {key: value for key, value in schema.items() if key != "title"} | {"properties": properties}
-
-
 def _answer(result: BaseModel, text: str) -> CallToolResult:
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=result.model_dump(mode="json"))
+    return tool_result(text, result.model_dump(mode="json"))
 
 
 async def _report(ctx: Context[Workspace, Any], workspace: Workspace) -> None:

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from portico_servers.common.text import dedent, one_line, within
+from portico_servers.code.syntax.languages import language_of
+from portico_servers.code.syntax.symbols import Symbol
+from portico_servers.common.text_budget import dedent, one_line, within
 
+PAGE_SIZE = 10  # hits
+MAX_RESULTS = 200
 TEXT_BUDGET = 1_200
 _SNIPPET_LINES = 8
 _LINE_CHARS = 140
@@ -70,6 +74,23 @@ class Passage(BaseModel):
     text: str
     complete: bool = Field(default=True, description="false if a bound cut the text: read on from end_line + 1")
     note: str | None = None
+
+
+def make_hit(
+    root: str, path: str, start: int, end: int, symbol: Symbol | None, text: str, *, kind: str | None = None, score: float = 0.0
+) -> Hit:
+    """A hit; `kind` is the symbol's unless given."""
+    return Hit(
+        path=path,
+        root=root,
+        start_line=start,
+        end_line=end,
+        symbol=symbol.qualified if symbol else None,
+        kind=kind or (symbol.kind if symbol else None),
+        language=language_of(path),
+        text=text,
+        score=score,
+    )
 
 
 def hits_text(result: Hits, *, nothing: str, budget: int = TEXT_BUDGET, snippet: int = _SNIPPET_LINES) -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from portico_servers.code.errors import BadFilter
-from portico_servers.code.index.matching import matching_lines
-from portico_servers.code.index.store import FoundSymbol
+from portico_servers.code.index.regex_search import matching_lines
+from portico_servers.code.index.store import IndexedSymbol
 from portico_servers.code.ranking import tokens
-from portico_servers.code.ranking.ranked_index import KnownFile, Scored
+from portico_servers.code.ranking.documents import IndexedFile
+from portico_servers.code.ranking.ranked_index import ScoredChunk
 from portico_servers.code.syntax.languages import KINDS
 from portico_servers.code.syntax.snippets import enclosing
-from portico_servers.code.tools.filters import Filter
-from portico_servers.code.tools.results import Hit, Hits
-from portico_servers.code.workspace import MAX_RESULTS, PAGE, Workspace, hit
-from portico_servers.common import cursor as cursors
+from portico_servers.code.tools.filters import SearchFilter, empty_note
+from portico_servers.code.tools.results import MAX_RESULTS, PAGE_SIZE, Hit, Hits, make_hit
+from portico_servers.code.workspace import Workspace
+from portico_servers.common import cursors
 
 _PER_FILE = 3  # of one file on a page of ranked hits
 _MAX_QUERY = 2_000
@@ -26,16 +28,16 @@ def search(workspace: Workspace, query: str, path: str = "", language: str = "",
     query = query[:_MAX_QUERY]
     if not query.strip():
         raise BadFilter("an empty query finds nothing: give words, a question, or a pattern with regex=true")
-    wanted = Filter.of(path, language)
+    wanted = SearchFilter.of(path, language)
     question = ("search", query, wanted.path, wanted.language)
     offset = cursors.decode(cursor, *question)
     complete, note = workspace.complete, workspace.progress_note()
-    scored = workspace.kept.get(question) if offset else None
+    scored = workspace.results.get(question) if offset else None
     if scored is None:
-        scored = _scored(workspace, query, wanted)
-        workspace.kept.put(question, scored)
+        scored = _ranked_chunks(workspace, query, wanted)
+        workspace.results.put(question, scored)
     words = tokens.question_words(query)
-    reader = workspace.reader()
+    snippets = workspace.snippet_reader()
     hits: list[Hit] = []
     per_file: dict[tuple[str, str], int] = {}
     taken = offset
@@ -45,19 +47,19 @@ def search(workspace: Workspace, query: str, path: str = "", language: str = "",
         per_file[key] = per_file.get(key, 0) + 1
         if per_file[key] > _PER_FILE:
             continue
-        text = reader.excerpt(name, file.path, found.start, found.end, words)
+        text = snippets.excerpt(name, file.path, found.start, found.end, words)
         if text is not None:
             store = workspace.indexes[name].store
             symbol = store.symbol(found.file_id, found.ordinal) if store is not None and found.ordinal >= 0 else None
-            hits.append(hit(name, file.path, found.start, found.end, symbol, text, score=round(found.score, 3)))
-        if len(hits) == PAGE:
+            hits.append(make_hit(name, file.path, found.start, found.end, symbol, text, score=round(found.score, 3)))
+        if len(hits) == PAGE_SIZE:
             break
     following = cursors.encode(taken, *question) if taken < min(len(scored), MAX_RESULTS) else None
-    return Hits(hits=hits, complete=complete, note=note or workspace.empty_note(hits, wanted), next_cursor=following)
+    return Hits(hits=hits, complete=complete, note=note or empty_note(workspace, hits, wanted), next_cursor=following)
 
 
-def _scored(workspace: Workspace, query: str, wanted: Filter) -> list[tuple[str, KnownFile, Scored]]:
-    scored: list[tuple[str, KnownFile, Scored]] = []
+def _ranked_chunks(workspace: Workspace, query: str, wanted: SearchFilter) -> list[tuple[str, IndexedFile, ScoredChunk]]:
+    scored: list[tuple[str, IndexedFile, ScoredChunk]] = []
     for name, index in workspace.indexes.items():
         accepts = wanted.accepts(name)
         accept = (lambda file, accepts=accepts: accepts(file.path)) if wanted else None
@@ -71,39 +73,44 @@ async def search_regex(
     workspace: Workspace, pattern: str, path: str = "", language: str = "", cursor: str | None = None
 ) -> Hits:
     """Matching lines, likelier files first. Raises `BadPattern`, `BadFilter`, `BadCursor`, `ToolMissing`."""
-    wanted = Filter.of(path, language)
+    wanted = SearchFilter.of(path, language)
     question = ("regex", pattern, wanted.path, wanted.language)
     offset = cursors.decode(cursor, *question)
-    kept = workspace.kept.get(question) if offset else None
-    if kept is None:
-        kept = await _matches(workspace, pattern, wanted)
-        workspace.kept.put(question, kept)
-    found, complete = kept
+    ranked: _RankedLines | None = workspace.results.get(question) if offset else None
+    if ranked is None:
+        ranked = await _ranked_lines(workspace, pattern, wanted)
+        workspace.results.put(question, ranked)
+    found, complete = ranked
     hits = []
-    for _, name, file, line, text in found[offset : offset + PAGE]:
+    for _, name, file, line, text in found[offset : offset + PAGE_SIZE]:
         store = workspace.indexes[name].store
         symbol = enclosing(store.symbols_in(file), line) if store is not None else None
-        hits.append(hit(name, file, line, line, symbol, text))
+        hits.append(make_hit(name, file, line, line, symbol, text))
     after = offset + len(hits)
     following = cursors.encode(after, *question) if after < len(found) else None
     note = workspace.failure_note()
     complete = complete and note is None
     if not complete:
         note = note or f"stopped at a bound: {len(found)} matches so far; narrow the pattern, path or language"
-    return Hits(hits=hits, complete=complete, note=note or workspace.empty_note(hits, wanted), next_cursor=following)
+    return Hits(hits=hits, complete=complete, note=note or empty_note(workspace, hits, wanted), next_cursor=following)
 
 
-async def _matches(workspace: Workspace, pattern: str, wanted: Filter) -> tuple[list[tuple[float, str, str, int, str]], bool]:
-    """(minus prior, root, path, line, text) of every match, likelier files first, and whether that's all."""
+class _RankedLines(NamedTuple):
+    """(minus prior, root, path, line, text) of every match, likelier files first; `complete`: whether that's all."""
+
+    lines: list[tuple[float, str, str, int, str]]
+    complete: bool
+
+
+async def _ranked_lines(workspace: Workspace, pattern: str, wanted: SearchFilter) -> _RankedLines:
     found: list[tuple[float, str, str, int, str]] = []
     complete = True
     for name, index in workspace.indexes.items():
-        within, options = workspace.narrow(name, wanted), wanted.ripgrep_options()
+        within, options = workspace.walk_start(name, wanted.path), wanted.ripgrep_options()
         result = await matching_lines(index, pattern, wanted.accepts(name), options=options, within=within)
         complete = complete and result.complete
         found += [(-index.prior_of(m.path), name, m.path, m.line, m.text) for m in result.found]
-    found.sort()
-    return found, complete
+    return _RankedLines(sorted(found), complete)
 
 
 def find_symbol(workspace: Workspace, name: str, kind: str = "", cursor: str | None = None) -> Hits:
@@ -117,40 +124,40 @@ def find_symbol(workspace: Workspace, name: str, kind: str = "", cursor: str | N
     dotted = name.strip().strip("`").removesuffix("()").replace("::", ".").replace("#", ".")
     *owner, last = [part for part in dotted.split(".") if part] or [""]
     note = workspace.progress_note()
-    found = _named(workspace, last, owner, kind)
+    found = _symbols_named(workspace, last, owner, kind)
     if not found and last:
-        found = _similar(workspace, last, kind)
+        found = _symbols_like(workspace, last, kind)
         if found:
             note = note or f"no definition is called {name[:80]!r}; these contain it"
-    reader = workspace.reader()
+    snippets = workspace.snippet_reader()
     hits = []
-    for root, item in found[offset : offset + PAGE]:
-        text = reader.excerpt(root, item.path, item.symbol.start, item.symbol.end)
+    for root, item in found[offset : offset + PAGE_SIZE]:
+        text = snippets.excerpt(root, item.path, item.symbol.start, item.symbol.end)
         if text is not None:
-            hits.append(hit(root, item.path, item.symbol.start, item.symbol.end, item.symbol, text))
-    after = offset + PAGE
+            hits.append(make_hit(root, item.path, item.symbol.start, item.symbol.end, item.symbol, text))
+    after = offset + PAGE_SIZE
     following = cursors.encode(after, "symbol", name, kind) if after < len(found) else None
     return Hits(hits=hits, complete=workspace.complete, note=note, next_cursor=following)
 
 
-def _named(workspace: Workspace, last: str, owner: Sequence[str], kind: str) -> list[tuple[str, FoundSymbol]]:
-    found: list[tuple[str, FoundSymbol]] = []
+def _symbols_named(workspace: Workspace, last: str, owner: Sequence[str], kind: str) -> list[tuple[str, IndexedSymbol]]:
+    found: list[tuple[str, IndexedSymbol]] = []
     for root, index in workspace.indexes.items():
         if index.store is not None and last:
             named = index.store.symbols_named(last, kind=kind or None)
             likelier = [(item.symbol.name != last, -index.prior_of(item.path), number) for number, item in enumerate(named)]
             found += [(root, named[number]) for *_, number in sorted(likelier)]
-    narrowed = [(root, item) for root, item in found if _owned(item, owner)] if owner else []
+    narrowed = [(root, item) for root, item in found if _belongs_to(item, owner)] if owner else []
     return narrowed or found
 
 
-def _owned(item: FoundSymbol, owner: Sequence[str]) -> bool:
+def _belongs_to(item: IndexedSymbol, owner: Sequence[str]) -> bool:
     """Whether what encloses the definition, or its path, has all of `owner`."""
     around = {part.lower() for part in (*item.symbol.parent.split("."), *item.path.rsplit(".", 1)[0].split("/"))}
     return all(part.lower() in around for part in owner)
 
 
-def _similar(workspace: Workspace, part: str, kind: str) -> list[tuple[str, FoundSymbol]]:
+def _symbols_like(workspace: Workspace, part: str, kind: str) -> list[tuple[str, IndexedSymbol]]:
     return [
         (root, item)
         for root, index in workspace.indexes.items()

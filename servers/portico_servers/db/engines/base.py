@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from portico_servers.db.schema import Schema
-from portico_servers.db.statements.limits import Limits
+from portico_servers.db.limits import StatementLimits
+from portico_servers.db.schema import DatabaseSchema
 
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 
@@ -24,7 +24,7 @@ _COMPUTED_DIGITS = -10  # decimals with this many fractional digits come from a 
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class StatementResult:
     """Columns and rows of one statement. `truncated` says that rows, bytes or cells were cut."""
 
     columns: list[str]
@@ -33,29 +33,29 @@ class Result:
     seconds: float = 0.0
 
 
-class Engine(Protocol):
+class DatabaseEngine(Protocol):
     """One read-only connection, used by one thread."""
 
     warning: str | None  # to be told once, e.g. that the file was opened as immutable
 
-    def schema(self) -> Schema: ...
+    def schema(self) -> DatabaseSchema: ...
 
     def schema_version(self) -> str:
         """Changes when the schema does; cheap enough to ask every second."""
         ...
 
-    def run(self, sql: str, parameters: Parameters, limits: Limits) -> Result:
+    def run(self, sql: str, parameters: Parameters, limits: StatementLimits) -> StatementResult:
         """Run one statement within `limits`. StatementError and its kinds."""
         ...
 
-    def explain(self, sql: str, parameters: Parameters, limits: Limits) -> list[str]:
+    def explain(self, sql: str, parameters: Parameters, limits: StatementLimits) -> list[str]:
         """The plan, one step a line, indented as a tree."""
         ...
 
     def close(self) -> None: ...
 
 
-def collect(columns: list[str], rows: Iterable[Sequence[Any]], limits: Limits) -> tuple[list[list[Any]], bool]:
+def collect(columns: list[str], rows: Iterable[Sequence[Any]], limits: StatementLimits) -> tuple[list[list[Any]], bool]:
     """Rows as JSON values until a limit is met, and whether anything was cut."""
     out: list[list[Any]] = []
     size = sum(len(name) for name in columns)
@@ -65,7 +65,7 @@ def collect(columns: list[str], rows: Iterable[Sequence[Any]], limits: Limits) -
             return out, True
         cells = []
         for cell in row:
-            value, whole = plain(cell)
+            value, whole = json_value(cell)
             cut |= not whole
             size += len(value) + 3 if isinstance(value, str) else 8
             cells.append(value)
@@ -75,7 +75,7 @@ def collect(columns: list[str], rows: Iterable[Sequence[Any]], limits: Limits) -
     return out, cut
 
 
-def plain(value: Any) -> tuple[Any, bool]:
+def json_value(value: Any) -> tuple[Any, bool]:
     """A JSON value for a cell, and whether it is whole."""
     if value is None or isinstance(value, bool | int):
         return value, True
@@ -94,12 +94,12 @@ def plain(value: Any) -> tuple[Any, bool]:
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat(), True
     if isinstance(value, Mapping):
-        pairs = [(str(key), plain(item)) for key, item in value.items()]
+        pairs = [(str(key), json_value(item)) for key, item in value.items()]
         return {key: item[0] for key, item in pairs}, all(item[1] for _, item in pairs)
     if isinstance(value, list | tuple | set | frozenset):
-        items = [plain(item) for item in value]
+        items = [json_value(item) for item in value]
         return [item[0] for item in items], all(item[1] for item in items)
-    return plain(str(value))
+    return json_value(str(value))
 
 
 def _decimal(value: decimal.Decimal) -> Any:

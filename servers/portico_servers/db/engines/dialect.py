@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from portico_servers.db.errors import DbError
-from portico_servers.db.schema import Column
+from portico_servers.db.schema import Column, Table
 from portico_servers.db.sources import EngineName
 
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]*")
@@ -31,7 +31,7 @@ _RESERVED = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class SQLDialect:
     """One engine's ways. `placeholder(n)` is the n-th parameter's, from 1."""
 
     name: EngineName
@@ -44,12 +44,17 @@ class Dialect:
             return name
         return '"' + name.replace('"', '""') + '"'
 
+    def relation(self, table: Table) -> str:
+        """A table as FROM names it, its schema in front where that isn't the default one."""
+        name = self.quote(table.relation)
+        return name if table.schema is None else f"{self.quote(table.schema)}.{name}"
+
     def text(self, expression: str, column: Column) -> str:
         """A text column as text: enum types, UUIDs and the like are cast."""
-        plain = self.name == "sqlite" or re.match(
+        is_text = self.name == "sqlite" or re.match(
             r"(text|varchar|character varying|char|bpchar|citext)", column.type, re.IGNORECASE
         )
-        return expression if plain else f"CAST({expression} AS TEXT)"
+        return expression if is_text else f"CAST({expression} AS TEXT)"
 
     def equals(self, expression: str, value: str, bind: Callable[[Any], str]) -> str:
         """Equal but for case. SQLite's NOCASE folds ASCII only: other values go through the connection's own `casefold`."""
@@ -90,13 +95,13 @@ class Dialect:
 
 
 _DIALECTS = {
-    "sqlite": Dialect("sqlite", lambda n: "?", _PLAIN_NAME_ANY_CASE),
-    "duckdb": Dialect("duckdb", lambda n: "?", _PLAIN_NAME_ANY_CASE),
-    "postgres": Dialect("postgres", lambda n: f"${n}", _PLAIN_NAME),
+    "sqlite": SQLDialect("sqlite", lambda n: "?", _PLAIN_NAME_ANY_CASE),
+    "duckdb": SQLDialect("duckdb", lambda n: "?", _PLAIN_NAME_ANY_CASE),
+    "postgres": SQLDialect("postgres", lambda n: f"${n}", _PLAIN_NAME),
 }
 
 
-def dialect(engine: EngineName) -> Dialect:
+def dialect_of(engine: EngineName) -> SQLDialect:
     """The engine's dialect."""
     try:
         return _DIALECTS[engine]

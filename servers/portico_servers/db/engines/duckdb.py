@@ -14,10 +14,10 @@ from typing import Any
 import duckdb
 
 from portico_servers.db.engines import duckdb_schema
-from portico_servers.db.engines.base import Parameters, Result, collect
-from portico_servers.db.errors import LimitError, ReadOnlyError, SourceError, StatementError
-from portico_servers.db.schema import Schema
-from portico_servers.db.statements.limits import Limits
+from portico_servers.db.engines.base import Parameters, StatementResult, collect
+from portico_servers.db.errors import DatabaseSourceError, LimitError, ReadOnlyError, StatementError
+from portico_servers.db.limits import StatementLimits
+from portico_servers.db.schema import DatabaseSchema
 
 # Kinds of statement that only read, as DuckDB's own parser names them. MULTI is what PIVOT becomes.
 _READING = {"SELECT", "EXPLAIN", "PRAGMA", "MULTI"}
@@ -44,9 +44,9 @@ class DuckDBEngine:
         try:
             self._connection = duckdb.connect(str(path), read_only=True, config=dict(_CONFIG))
         except duckdb.Error as exc:
-            raise SourceError(f"{path}: {_line(exc)}; expected a DuckDB database that can be read") from None
+            raise DatabaseSourceError(f"{path}: {_line(exc)}; expected a DuckDB database that can be read") from None
 
-    def schema(self) -> Schema:
+    def schema(self) -> DatabaseSchema:
         """All tables and views of all schemas."""
         try:
             return duckdb_schema.read(self._connection)
@@ -59,7 +59,7 @@ class DuckDBEngine:
         except duckdb.Error as exc:
             raise _translated(exc, 30.0) from None
 
-    def run(self, sql: str, parameters: Parameters, limits: Limits) -> Result:
+    def run(self, sql: str, parameters: Parameters, limits: StatementLimits) -> StatementResult:
         """One statement of a kind that only reads."""
         start = time.monotonic()
         timer = threading.Timer(limits.seconds, self._connection.interrupt)
@@ -76,7 +76,7 @@ class DuckDBEngine:
             raise _translated(exc, limits.seconds) from None
         finally:
             timer.cancel()
-        return Result(columns, rows, truncated, time.monotonic() - start)
+        return StatementResult(columns, rows, truncated, time.monotonic() - start)
 
     def _only_statement(self, sql: str) -> duckdb.Statement:
         statements = self._connection.extract_statements(sql)
@@ -87,7 +87,7 @@ class DuckDBEngine:
             raise ReadOnlyError(f"refused, this connection only reads: {kind} statements are not run")
         return statements[0]
 
-    def explain(self, sql: str, parameters: Parameters, limits: Limits) -> list[str]:
+    def explain(self, sql: str, parameters: Parameters, limits: StatementLimits) -> list[str]:
         """The physical plan as DuckDB draws it."""
         names = () if parameters else self._only_statement(sql).named_parameters
         unset: Parameters = [None] * len(names) if all(name.isdigit() for name in names) else dict.fromkeys(names)

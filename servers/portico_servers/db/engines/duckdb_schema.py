@@ -9,8 +9,8 @@ from typing import Any
 
 import duckdb
 
-from portico_servers.db.engines.kinds import allowed_values, declared_kind
-from portico_servers.db.schema import Column, ForeignKey, Schema, Table
+from portico_servers.db.engines.column_kinds import allowed_values, declared_kind
+from portico_servers.db.schema import Column, DatabaseSchema, ForeignKey, Table
 
 _LITERAL = re.compile(r"'((?:[^']|'')*)'")
 _RELATIONS = """
@@ -39,7 +39,7 @@ SELECT sql FROM (
 Key = tuple[str, str]
 
 
-def read(connection: duckdb.DuckDBPyConnection) -> Schema:
+def read(connection: duckdb.DuckDBPyConnection) -> DatabaseSchema:
     """Tables, then views, in the order of their creation."""
     columns: dict[Key, list[tuple[str, str, bool]]] = defaultdict(list)
     for schema, table, name, kind, nullable in connection.execute(_COLUMNS).fetchall():
@@ -54,7 +54,7 @@ def read(connection: duckdb.DuckDBPyConnection) -> Schema:
     for schema, name, view, size in connection.execute(_RELATIONS).fetchall():
         key = (schema, name)
         tables.append(_table(key, view, size, columns[key], constraints[key], indexes[key]))
-    return Schema(tuple(tables))
+    return DatabaseSchema(tuple(tables))
 
 
 def version(connection: duckdb.DuckDBPyConnection) -> str:

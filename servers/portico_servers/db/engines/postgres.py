@@ -18,10 +18,10 @@ from psycopg import pq
 from psycopg.types.string import TextLoader
 
 from portico_servers.db.engines import postgres_schema
-from portico_servers.db.engines.base import Parameters, Result, collect
-from portico_servers.db.errors import LimitError, ReadOnlyError, SourceError, StatementError
-from portico_servers.db.schema import Schema
-from portico_servers.db.statements.limits import Limits
+from portico_servers.db.engines.base import Parameters, StatementResult, collect
+from portico_servers.db.errors import DatabaseSourceError, LimitError, ReadOnlyError, StatementError
+from portico_servers.db.limits import StatementLimits
+from portico_servers.db.schema import DatabaseSchema
 
 _OPTIONS = (
     "-c default_transaction_read_only=on -c lock_timeout=2s -c idle_in_transaction_session_timeout=60s "
@@ -55,7 +55,7 @@ class PostgresEngine:
         powers = self._powers()
         if powers and not allow_powerful_role:
             self._connection.close()
-            raise SourceError(
+            raise DatabaseSourceError(
                 f"{without_secrets(dsn)}: the role {'; '.join(powers)}: READ ONLY does not hold it. Use a role that may only "
                 "SELECT, or allow it with --allow-powerful-role"
             )
@@ -69,7 +69,7 @@ class PostgresEngine:
             )
         except psycopg.Error as exc:
             wanted = "expected a PostgreSQL database that can be reached"
-            raise SourceError(f"{without_secrets(self._dsn)}: {_line(exc)}; {wanted}") from None
+            raise DatabaseSourceError(f"{without_secrets(self._dsn)}: {_line(exc)}; {wanted}") from None
         for name in _AS_TEXT:
             connection.adapters.register_loader(name, TextLoader)
         return connection
@@ -84,7 +84,7 @@ class PostgresEngine:
         found = [row[0] for row in self._connection.execute(_POWERS).fetchall() if row[0]]
         return list(dict.fromkeys(found))[:4]
 
-    def schema(self) -> Schema:
+    def schema(self) -> DatabaseSchema:
         """All tables and views that the role may read."""
         try:
             return postgres_schema.read(self._connected())
@@ -97,7 +97,7 @@ class PostgresEngine:
         except psycopg.Error as exc:
             raise translated(exc, 30.0) from None
 
-    def run(self, sql: str, parameters: Parameters, limits: Limits) -> Result:
+    def run(self, sql: str, parameters: Parameters, limits: StatementLimits) -> StatementResult:
         """One statement with `$1` placeholders."""
         start = time.monotonic()
         try:
@@ -110,9 +110,9 @@ class PostgresEngine:
             raise StatementError(_line(exc)) from None
         finally:
             self._leave()
-        return Result(columns, rows, truncated, time.monotonic() - start)
+        return StatementResult(columns, rows, truncated, time.monotonic() - start)
 
-    def _begin(self, limits: Limits) -> None:
+    def _begin(self, limits: StatementLimits) -> None:
         self._connected().execute("BEGIN TRANSACTION READ ONLY")
         self._connection.execute(f"SET LOCAL statement_timeout = {max(int(limits.seconds * 1000), 1)}")
 
@@ -130,7 +130,9 @@ class PostgresEngine:
             raise ReadOnlyError("refused, this connection only reads: the statement returns no rows")
         return [(described.fname(i) or b"").decode(encoding) for i in range(described.nfields)]
 
-    def _stream(self, columns: list[str], sql: str, parameters: Parameters, limits: Limits) -> tuple[list[list[Any]], bool]:
+    def _stream(
+        self, columns: list[str], sql: str, parameters: Parameters, limits: StatementLimits
+    ) -> tuple[list[list[Any]], bool]:
         with psycopg.RawCursor(self._connection) as cursor:
             stream = cursor.stream(sql.encode(self._connection.info.encoding), parameters or None)
             with contextlib.closing(stream) as rows:  # type: ignore[type-var]
@@ -147,7 +149,7 @@ class PostgresEngine:
         except psycopg.Error:
             self._connection.close()  # the next statement connects anew
 
-    def explain(self, sql: str, parameters: Parameters, limits: Limits) -> list[str]:
+    def explain(self, sql: str, parameters: Parameters, limits: StatementLimits) -> list[str]:
         """EXPLAIN; with GENERIC_PLAN where the statement has placeholders but no values came."""
         if parameters or "$1" not in sql:
             return [str(row[0]) for row in self.run("EXPLAIN " + sql, parameters, limits).rows]

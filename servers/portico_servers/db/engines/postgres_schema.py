@@ -8,8 +8,8 @@ from typing import Any
 
 import psycopg
 
-from portico_servers.db.engines.kinds import declared_kind
-from portico_servers.db.schema import Column, ForeignKey, Schema, Table
+from portico_servers.db.engines.column_kinds import declared_kind
+from portico_servers.db.schema import Column, DatabaseSchema, ForeignKey, Table
 
 _VISIBLE = """
   n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -53,7 +53,7 @@ _LITERAL = re.compile(r"'((?:[^']|'')*)'")
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
-def read(connection: Connection) -> Schema:
+def read(connection: Connection) -> DatabaseSchema:
     """Tables, then views, in the order of their creation."""
     default = connection.execute("SELECT current_schema()").fetchone()
     home = default[0] if default else None
@@ -77,7 +77,7 @@ def read(connection: Connection) -> Schema:
                 row_estimate=None if view or size < 0 else size,
             )
         )
-    return Schema(tuple(tables))
+    return DatabaseSchema(tuple(tables))
 
 
 def version(connection: Connection) -> str:

@@ -6,10 +6,10 @@ import time
 
 import psycopg
 
-from portico_servers.db.engines.base import Parameters, Result
+from portico_servers.db.engines.base import Parameters, StatementResult
 from portico_servers.db.engines.postgres import PostgresEngine, translated
 from portico_servers.db.errors import ReadOnlyError, StatementError
-from portico_servers.db.statements.limits import Limits
+from portico_servers.db.limits import StatementLimits
 
 _CHANGING = ("INSERT", "UPDATE", "DELETE", "MERGE")
 
@@ -17,7 +17,7 @@ _CHANGING = ("INSERT", "UPDATE", "DELETE", "MERGE")
 class PostgresWriter(PostgresEngine):
     """One connection that may change rows, as far as its role may."""
 
-    def run(self, sql: str, parameters: Parameters, limits: Limits) -> Result:
+    def run(self, sql: str, parameters: Parameters, limits: StatementLimits) -> StatementResult:
         """Run it whole or not at all; the one row that comes back is the number of rows it changed."""
         start = time.monotonic()
         connection = self._connected()
@@ -37,4 +37,4 @@ class PostgresWriter(PostgresEngine):
             raise StatementError(str(exc)) from None
         finally:
             self._leave()
-        return Result(["changed_rows"], [[changed]], False, time.monotonic() - start)
+        return StatementResult(["changed_rows"], [[changed]], False, time.monotonic() - start)

@@ -1,6 +1,6 @@
 """SQLite, read-only by the engine itself: mode=ro, query_only, an authorizer, no extensions, no ATTACH, bounded values.
 
-It owns one connection. What the tables are like is in `sqlite_schema.py`, what statements may do in `sqlite_guard.py`.
+It owns one connection. What the tables are like is in `sqlite_schema.py`, what statements may do in `sqlite_authorizer.py`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from portico_servers.db.engines import sqlite_guard, sqlite_schema
-from portico_servers.db.engines.base import Parameters, Result, collect
-from portico_servers.db.errors import LimitError, ReadOnlyError, SourceError, StatementError
-from portico_servers.db.schema import Schema
-from portico_servers.db.statements.limits import Limits
+from portico_servers.db.engines import sqlite_authorizer, sqlite_schema
+from portico_servers.db.engines.base import Parameters, StatementResult, collect
+from portico_servers.db.errors import DatabaseSourceError, LimitError, ReadOnlyError, StatementError
+from portico_servers.db.limits import StatementLimits
+from portico_servers.db.schema import DatabaseSchema
 
 MAGIC = b"SQLite format 3\x00"
 _VALUE_BYTES = 16_000_000
@@ -35,17 +35,17 @@ _REFUSED = (
 
 
 def check_file(path: Path) -> None:
-    """SourceError unless `path` is a readable SQLite database (an empty file is one, without tables)."""
+    """DatabaseSourceError unless `path` is a readable SQLite database (an empty file is one, without tables)."""
     expected = "expected a SQLite database file"
     try:
         with path.open("rb") as file:
             head = file.read(len(MAGIC))
     except FileNotFoundError:
-        raise SourceError(f"{path}: no such file; {expected}") from None
+        raise DatabaseSourceError(f"{path}: no such file; {expected}") from None
     except OSError as exc:
-        raise SourceError(f"{path}: {exc.strerror or exc}; {expected}") from None
+        raise DatabaseSourceError(f"{path}: {exc.strerror or exc}; {expected}") from None
     if head and head != MAGIC:
-        raise SourceError(f"{path}: not a SQLite database (it begins with {head[:16]!r}); {expected}")
+        raise DatabaseSourceError(f"{path}: not a SQLite database (it begins with {head[:16]!r}); {expected}")
 
 
 class SQLiteEngine:
@@ -81,12 +81,12 @@ class SQLiteEngine:
             return _connect(f"{uri}?mode=ro")
         except sqlite3.OperationalError as exc:
             if not _has_wal(path):
-                raise SourceError(f"{path}: {exc}; expected a SQLite database that can be read") from None
+                raise DatabaseSourceError(f"{path}: {exc}; expected a SQLite database that can be read") from None
         # A WAL database needs its -shm file, which can't be made here: read the main file as it stands.
         try:
             connection = _connect(f"{uri}?mode=ro&immutable=1")
         except sqlite3.OperationalError as exc:
-            raise SourceError(f"{path}: {exc}; expected a SQLite database that can be read") from None
+            raise DatabaseSourceError(f"{path}: {exc}; expected a SQLite database that can be read") from None
         self.warning = (
             f"{path.name} is in WAL mode in a folder that can't be written: opened as immutable, recent changes may be missing"
         )
@@ -95,7 +95,7 @@ class SQLiteEngine:
     def _protect(self, connection: sqlite3.Connection) -> None:
         connection.text_factory = _text
         connection.create_function("casefold", 1, _casefold, deterministic=True)
-        for name in (*sqlite_guard.READABLE_MODULES, *sqlite_schema.virtual_tables(connection)):
+        for name in (*sqlite_authorizer.READABLE_MODULES, *sqlite_schema.virtual_tables(connection)):
             _touch(connection, name)
         connection.execute("PRAGMA query_only = 1")
         connection.execute("PRAGMA trusted_schema = 0")
@@ -106,13 +106,13 @@ class SQLiteEngine:
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         connection.setlimit(sqlite3.SQLITE_LIMIT_WORKER_THREADS, 0)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1_000)
-        connection.set_authorizer(sqlite_guard.authorize)
+        connection.set_authorizer(sqlite_authorizer.authorize)
         connection.set_progress_handler(self._out_of_time, _STEPS_BETWEEN_CHECKS)
 
     def _out_of_time(self) -> bool:
         return time.monotonic() > self._deadline
 
-    def schema(self) -> Schema:
+    def schema(self) -> DatabaseSchema:
         """All tables and views but SQLite's own and the shadows of virtual tables."""
         self._deadline = time.monotonic() + 10.0
         self._refresh()
@@ -128,7 +128,7 @@ class SQLiteEngine:
         except sqlite3.Error as exc:
             raise translated(exc, 1.0) from None
 
-    def run(self, sql: str, parameters: Parameters, limits: Limits) -> Result:
+    def run(self, sql: str, parameters: Parameters, limits: StatementLimits) -> StatementResult:
         """One statement; SQLite itself refuses a second one behind it."""
         start = time.monotonic()
         self._deadline = start + limits.seconds
@@ -148,9 +148,9 @@ class SQLiteEngine:
             raise StatementError(f"the statement can't be read: {exc}") from None
         finally:
             cursor.close()
-        return Result(columns, rows, truncated, time.monotonic() - start)
+        return StatementResult(columns, rows, truncated, time.monotonic() - start)
 
-    def explain(self, sql: str, parameters: Parameters, limits: Limits) -> list[str]:
+    def explain(self, sql: str, parameters: Parameters, limits: StatementLimits) -> list[str]:
         """EXPLAIN QUERY PLAN, indented."""
         try:
             plan = self.run("EXPLAIN QUERY PLAN " + sql, parameters, limits)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from portico_servers.db.engines.kinds import ISO_DATE, allowed_values, declared_kind
-from portico_servers.db.schema import Column, ForeignKey, Kind, Schema, Table
+from portico_servers.db.engines.column_kinds import ISO_DATE, allowed_values, declared_kind
+from portico_servers.db.schema import Column, DatabaseSchema, ForeignKey, Kind, Table
 
 _SAMPLE = 20  # cells looked at where the declared type says nothing
 
 
-def read(connection: sqlite3.Connection) -> Schema:
+def read(connection: sqlite3.Connection) -> DatabaseSchema:
     """Tables, then views, each by name as created."""
     listed = connection.execute(
         "SELECT s.name, s.type, s.sql FROM sqlite_schema AS s"
@@ -19,7 +19,7 @@ def read(connection: sqlite3.Connection) -> Schema:
         " WHERE s.type IN ('table', 'view') AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY s.type, s.rowid"
     ).fetchall()
     estimates = _estimates(connection)
-    return Schema(tuple(_table(connection, name, kind == "view", sql or "", estimates) for name, kind, sql in listed))
+    return DatabaseSchema(tuple(_table(connection, name, kind == "view", sql or "", estimates) for name, kind, sql in listed))
 
 
 def virtual_tables(connection: sqlite3.Connection) -> list[str]:

@@ -9,11 +9,11 @@ import sqlite3
 import time
 from pathlib import Path
 
-from portico_servers.db.engines import sqlite_guard
-from portico_servers.db.engines.base import Parameters, Result
+from portico_servers.db.engines import sqlite_authorizer
+from portico_servers.db.engines.base import Parameters, StatementResult
 from portico_servers.db.engines.sqlite import SQLiteEngine, check_file, translated
 from portico_servers.db.errors import ReadOnlyError, StatementError
-from portico_servers.db.statements.limits import Limits
+from portico_servers.db.limits import StatementLimits
 
 _CHANGING = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
 
@@ -30,7 +30,7 @@ class SQLiteWriter(SQLiteEngine):
         self._connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         self._connection.set_progress_handler(self._out_of_time, 2_000)
 
-    def run(self, sql: str, parameters: Parameters, limits: Limits) -> Result:
+    def run(self, sql: str, parameters: Parameters, limits: StatementLimits) -> StatementResult:
         """Run it whole or not at all; the one row that comes back is the number of rows it changed."""
         start = time.monotonic()
         self._deadline = start + limits.seconds
@@ -56,10 +56,10 @@ class SQLiteWriter(SQLiteEngine):
             if connection.in_transaction:
                 self._deadline = float("inf")
                 connection.execute("ROLLBACK")
-        return Result(["changed_rows"], [[changed]], False, time.monotonic() - start)
+        return StatementResult(["changed_rows"], [[changed]], False, time.monotonic() - start)
 
     def _authorize(self, action: int, first: str | None, second: str | None, database: str | None, trigger: str | None) -> int:
         if action in _CHANGING and not (first or "").lower().startswith("sqlite_"):
             self._changes = True
             return sqlite3.SQLITE_OK
-        return sqlite_guard.authorize(action, first, second, database, trigger)
+        return sqlite_authorizer.authorize(action, first, second, database, trigger)

@@ -1,4 +1,4 @@
-"""Dates as a question writes them (`2024`, `2024-05`, `2024-05-17`, with a time) and the period that each stands for."""
+"""Dates as a query writes them (`2024`, `2024-05`, `2024-05-17`, with a time) and the period that each stands for."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Period(NamedTuple):
 
     start: datetime.datetime
     end: datetime.datetime | None
-    fine: bool
+    sub_day: bool
 
 
-def period(value: str) -> Period:
+def parse_period(value: str) -> Period:
     """The time that `value` covers: a year, a month, a day, a minute or a second. ArgumentError for what is no date."""
     match = _SHAPE.fullmatch(value.strip())
     if not match:
@@ -44,6 +44,6 @@ def period(value: str) -> Period:
     return Period(start, end, hour is not None)
 
 
-def written(moment: datetime.datetime, *, fine: bool) -> str:
+def iso_text(moment: datetime.datetime, *, sub_day: bool) -> str:
     """ISO 8601 with a space; the date alone for days and longer, so that dates kept as text compare too."""
-    return f"{moment:%Y-%m-%d %H:%M:%S}" if fine else f"{moment:%Y-%m-%d}"
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if sub_day else f"{moment:%Y-%m-%d}"

@@ -15,14 +15,14 @@ _TOKEN = re.compile(
 )
 
 
-def names_in(sql: str) -> Iterator[str]:
+def placeholder_names(sql: str) -> Iterator[str]:
     """The placeholders' names in order, repeated ones repeatedly."""
     for match in _TOKEN.finditer(sql):
         if match["name"]:
             yield match["name"]
 
 
-def bind(sql: str, values: Mapping[str, Any], placeholder: Callable[[int], str]) -> tuple[str, list[Any]]:
+def bind_placeholders(sql: str, values: Mapping[str, Any], placeholder: Callable[[int], str]) -> tuple[str, list[Any]]:
     """The SQL with the engine's own placeholders, and the values in their order."""
     bound: list[Any] = []
 

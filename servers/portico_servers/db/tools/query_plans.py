@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from portico_servers.db.schema import Schema, Table
+from portico_servers.db.schema import DatabaseSchema, Table
 from portico_servers.db.sources import EngineName
 
 _SQLITE_SCAN = re.compile(r"\bSCAN (?:TABLE )?(\S+)(?! USING)")
@@ -16,7 +16,7 @@ _POSTGRES_FILTER = re.compile(r"Filter: \((.+)\)")
 _FEW_ROWS = 500  # a scan of fewer costs nothing
 
 
-def hints(engine: EngineName, plan: Sequence[str], sql: str, schema: Schema) -> list[str]:
+def index_advice(engine: EngineName, plan: Sequence[str], sql: str, schema: DatabaseSchema) -> list[str]:
     """One line of advice for each scan of a large table that compares a column without an index."""
     if engine == "sqlite":
         return _sqlite(plan, sql, schema)
@@ -25,7 +25,7 @@ def hints(engine: EngineName, plan: Sequence[str], sql: str, schema: Schema) -> 
     return []  # DuckDB scans by design: its row groups carry their own minima and maxima
 
 
-def _sqlite(plan: Sequence[str], sql: str, schema: Schema) -> list[str]:
+def _sqlite(plan: Sequence[str], sql: str, schema: DatabaseSchema) -> list[str]:
     found: list[str] = []
     for line in plan:
         if (auto := _SQLITE_AUTO.search(line)) and (table := _table(auto[1], sql, schema)):
@@ -35,7 +35,7 @@ def _sqlite(plan: Sequence[str], sql: str, schema: Schema) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _postgres(plan: Sequence[str], schema: Schema) -> list[str]:
+def _postgres(plan: Sequence[str], schema: DatabaseSchema) -> list[str]:
     found: list[str] = []
     for line, below in zip(plan, [*plan[1:], ""], strict=True):
         scan, condition = _POSTGRES_SCAN.search(line), _POSTGRES_FILTER.search(below)
@@ -59,7 +59,7 @@ def _missing(table: Table, conditions: str, alias: str) -> list[str]:
     return [f"full scan of {table.name}{size}; an index on {table.name}({name}) may spare it" for name in compared]
 
 
-def _table(name: str, sql: str, schema: Schema) -> Table | None:
+def _table(name: str, sql: str, schema: DatabaseSchema) -> Table | None:
     """By its name in a plan, which may be an alias of the statement's."""
     name = name.strip('"')
     for table in schema.tables:

@@ -41,3 +41,9 @@ def value(cell: Any) -> str:
 def _cell(cell: Any, width: int | None) -> str:
     text = value(cell).replace("\\", "\\\\").replace("|", "\\|").replace("\r", " ").replace("\n", " ")
     return text if width is None or len(text) <= width else text[: width - 1] + "…"
+
+
+def clipped(lines: Sequence[str]) -> str:
+    """The lines as a short answer, cut at its bound."""
+    text = "\n".join(lines)
+    return text if len(text) <= TEXT_CHARACTERS else text[: TEXT_CHARACTERS - 2].rstrip() + "\n…"

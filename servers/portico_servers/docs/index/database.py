@@ -23,7 +23,7 @@ _BUSY_MS = 15_000
 _STEPS = 20_000  # of SQLite's virtual machine between looks at the clock: well under a millisecond
 
 
-class Limit:
+class ReadLimit:
     """How long a caller's reads may take: until `seconds` are over, or `cancel` is called from any thread."""
 
     def __init__(self, seconds: float) -> None:
@@ -37,8 +37,8 @@ class Limit:
         return self._cancelled or time.monotonic() > self._deadline
 
 
-class Database:
-    """Opens or makes the index at `path`; an index of another `INDEX_VERSION` is emptied (its shelves stay listed)."""
+class IndexDatabase:
+    """Opens or makes the index at `path`; an index of another `INDEX_VERSION` is emptied (its library versions stay listed)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -98,7 +98,7 @@ class Database:
             connection = self._connect()
             connection.execute("PRAGMA query_only = ON")
             self._open.append(connection)
-        limit: Limit | None = getattr(self._limits, "limit", None)
+        limit: ReadLimit | None = getattr(self._limits, "limit", None)
         if limit is not None:
             connection.set_progress_handler(limit.over, _STEPS)
         try:
@@ -112,7 +112,7 @@ class Database:
             self._idle.put(connection)
 
     @contextmanager
-    def within(self, limit: Limit) -> Iterator[None]:
+    def within(self, limit: ReadLimit) -> Iterator[None]:
         """All reads of this thread in the block stop when `limit` is over, statements in mid-run too."""
         self._limits.limit = limit
         try:

@@ -1,6 +1,7 @@
 """Keeps the index what its sources are: once over everything at the start, then whatever changes.
 
-Runs in a thread of its own, the store's only writer in this process. Knows shelves, sources and the store; not who asks.
+Runs in a thread of its own, the index's only writer in this process. Knows libraries, their sources and the index; not who
+asks.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from portico_servers.common.embed import Embedder
+from portico_servers.common.embeddings import Embedder
 from portico_servers.docs.errors import DocsError, SourceError
-from portico_servers.docs.index.models import Shelf
-from portico_servers.docs.index.store import Store
+from portico_servers.docs.index.models import LibraryVersion
+from portico_servers.docs.index.store import DocsIndex
 from portico_servers.docs.index.vectors import Vectors
-from portico_servers.docs.ingest.reader_pool import Prepared, prepare_all
+from portico_servers.docs.ingest.reader_pool import PreparedPage, read_pages
 from portico_servers.docs.ingest.sources import (
     MAX_PAGES,
-    Found,
+    SourcePage,
     checked_root,
     package_place,
     scan_directory,
@@ -37,11 +38,11 @@ _EMBED_BATCH = 512
 
 
 @dataclass(slots=True)
-class Progress:
+class IndexingProgress:
     """How far the first pass is. Written by the indexer, read by anyone; `changed` wakes those who wait."""
 
     phase: str = "waiting"  # waiting, scanning, reading, embedding, ready, failed
-    shelf: str = ""
+    library_version: str = ""
     done: int = 0
     total: int = 0
     failed: dict[str, str] = field(default_factory=dict)  # library@version/path -> why
@@ -66,16 +67,16 @@ class Progress:
 
     def __str__(self) -> str:
         if self.phase == "reading":
-            return f"indexing {self.shelf}: {self.done} of {self.total} pages so far"
+            return f"indexing {self.library_version}: {self.done} of {self.total} pages so far"
         return {"ready": "", "embedding": "", "failed": self.problem}.get(self.phase, "indexing has just begun")
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class IndexListener:
     """Told from the indexer's thread what changed after the first pass."""
 
-    pages: Callable[[Shelf, Sequence[str]], None]  # paths of a shelf, re-read or gone
-    shelves: Callable[[], None]  # another process added a library, or removed one
+    pages: Callable[[LibraryVersion, Sequence[str]], None]  # paths of a library version, re-read or gone
+    library_versions: Callable[[], None]  # another process added a library, or removed one
 
 
 class Indexer:
@@ -83,25 +84,25 @@ class Indexer:
 
     def __init__(
         self,
-        store: Store,
+        store: DocsIndex,
         vectors: Vectors,
         embedder: Embedder,
         *,
         watch: bool = True,
     ) -> None:
-        self.progress = Progress()
+        self.progress = IndexingProgress()
         self._store = store
         self._vectors = vectors
         self._embedder = embedder
         self._watch = watch
-        self._listener: Listener | None = None
+        self._listener: IndexListener | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, shelves: Callable[[], Sequence[Shelf]], listener: Listener | None = None) -> None:
+    def start(self, library_versions: Callable[[], Sequence[LibraryVersion]], listener: IndexListener | None = None) -> None:
         self._listener = listener
         self._stop.clear()
-        self._thread = threading.Thread(target=self._run, args=(shelves,), name="docs-indexer", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(library_versions,), name="docs-indexer", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -109,70 +110,74 @@ class Indexer:
         if self._thread is not None:
             self._thread.join(timeout=10)
 
-    def _run(self, shelves: Callable[[], Sequence[Shelf]]) -> None:
+    def _run(self, library_versions: Callable[[], Sequence[LibraryVersion]]) -> None:
         try:
-            mine = shelves()
+            mine = library_versions()
             self._load_vectors()
             self.update(mine)
             if self._watch and not self._stop.is_set():
-                self._follow(mine, shelves)
+                self._follow(mine, library_versions)
         except Exception as error:  # the outermost loop of this thread: it must end in a state that is told
             log.exception("the indexer stopped")
             self.progress.set(phase="failed", problem=f"indexing failed: {error}")
 
-    def update(self, shelves: Sequence[Shelf]) -> None:
-        """One pass over all shelves, then the vectors that are missing. Blocks."""
+    def update(self, library_versions: Sequence[LibraryVersion]) -> None:
+        """One pass over all library versions, then the vectors that are missing. Blocks."""
         self.progress.set(phase="scanning", done=0, total=0)
-        for shelf in shelves:
+        for library_version in library_versions:
             if self._stop.is_set():
                 return
-            if shelf.kind != "url":  # the web is `crawl`'s, and only when it's asked for
-                self._update_shelf(shelf)
-        self.progress.set(phase="embedding", shelf="")
+            if library_version.kind != "url":  # the web is `crawl`'s, and only when it's asked for
+                self._update_library_version(library_version)
+        self.progress.set(phase="embedding", library_version="")
         self._embed()
         if not self._stop.is_set():
             self.progress.set(phase="ready")
 
-    def _update_shelf(self, shelf: Shelf) -> list[str]:
-        """Bring one shelf up to date; the paths that changed."""
+    def _update_library_version(self, library_version: LibraryVersion) -> list[str]:
+        """Bring one library version up to date; the paths that changed."""
         try:
-            found = list(scan(shelf))
+            found = list(scan(library_version))
         except DocsError as error:
-            log.warning("%s: %s", shelf.name, error)
-            self._store.mark_shelf(shelf.id, complete=False, note=str(error))
-            self.progress.failed[shelf.name] = str(error)
+            log.warning("%s: %s", library_version.name, error)
+            self._store.mark_library_version(library_version.id, complete=False, note=str(error))
+            self.progress.failed[library_version.name] = str(error)
             return []
-        known = self._store.stamps(shelf.id)
+        known = self._store.stamps(library_version.id)
         now = {item.path for item in found}
         gone = [path for path in known if path not in now]
         if gone:
             self._store.drop_pages([known[path][0] for path in gone])
         fresh = [item for item in found if known.get(item.path, (0, ""))[1] != item.stamp]
-        self.progress.set(phase=self.progress.phase if self.progress.phase == "ready" else "reading", shelf=shelf.name)
+        self.progress.set(
+            phase=self.progress.phase if self.progress.phase == "ready" else "reading", library_version=library_version.name
+        )
         self.progress.set(done=0, total=len(fresh))
         started = time.monotonic()
-        for batch in prepare_all(base_of(shelf), fresh, self._stop):
-            self._put(shelf, batch)
+        for batch in read_pages(base_of(library_version), fresh, self._stop):
+            self._put(library_version, batch)
             self.progress.set(done=self.progress.done + len(batch))
         if self._stop.is_set():
             return []
-        if fresh or gone or not shelf.complete:
+        if fresh or gone or not library_version.complete:
             note = f"only the first {MAX_PAGES:,} pages are indexed" if len(found) >= MAX_PAGES else ""
-            self._store.mark_shelf(shelf.id, complete=True, note=note)
-            log.info("%s: %d pages read, %d gone, %.1f s", shelf.name, len(fresh), len(gone), time.monotonic() - started)
+            self._store.mark_library_version(library_version.id, complete=True, note=note)
+            log.info(
+                "%s: %d pages read, %d gone, %.1f s", library_version.name, len(fresh), len(gone), time.monotonic() - started
+            )
         return [*gone, *(item.path for item in fresh)]
 
-    def _put(self, shelf: Shelf, batch: Iterable[Prepared]) -> None:
+    def _put(self, library_version: LibraryVersion, batch: Iterable[PreparedPage]) -> None:
         good = []
         for item in batch:
-            name = f"{shelf.name}/{item.path}"
+            name = f"{library_version.name}/{item.path}"
             if item.page is None:
-                log.warning("%s: %s", shelf.name, item.error)
+                log.warning("%s: %s", library_version.name, item.error)
                 self.progress.failed[name] = item.error
             else:
                 self.progress.failed.pop(name, None)
                 good.append((item.path, item.stamp, item.page, item.passages))
-        self._store.put_pages(shelf.id, good)
+        self._store.put_pages(library_version.id, good)
 
     def _embed(self) -> None:
         last = 0
@@ -201,21 +206,23 @@ class Indexer:
         except sqlite3.Error as error:
             log.warning("vectors can't be read: %s", error)
 
-    def _follow(self, mine: Sequence[Shelf], shelves: Callable[[], Sequence[Shelf]]) -> None:
+    def _follow(self, mine: Sequence[LibraryVersion], library_versions: Callable[[], Sequence[LibraryVersion]]) -> None:
         """Re-read what changes on disk, and take in what another process wrote (`portico-docs add`), until stopped."""
-        places = {shelf: Path(shelf.source) for shelf in mine if shelf.kind in ("dir", "file")}
-        places = {shelf: path for shelf, path in places.items() if path.exists()}
-        names = {shelf.name for shelf in mine}
+        places = {
+            library_version: Path(library_version.source) for library_version in mine if library_version.kind in ("dir", "file")
+        }
+        places = {library_version: path for library_version, path in places.items() if path.exists()}
+        names = {library_version.name for library_version in mine}
         for touched in self._changes(sorted(set(places.values()))):
             if self._store.written_by_others():
                 self._load_vectors()
-                now = {shelf.name for shelf in shelves()}
+                now = {library_version.name for library_version in library_versions()}
                 if now != names and self._listener is not None:
-                    self._listener.shelves()
+                    self._listener.library_versions()
                 names = now
-            for shelf, place in places.items():
+            for library_version, place in places.items():
                 if any(place == path or place in path.parents for path in touched):
-                    self._follow_shelf(shelf)
+                    self._follow_shelf(library_version)
 
     def _changes(self, places: Sequence[Path]) -> Iterator[list[Path]]:
         """The paths that changed, every two seconds or as soon as some have."""
@@ -229,28 +236,28 @@ class Indexer:
         for changes in watch(*places, stop_event=self._stop, **options):
             yield [Path(path) for _, path in changes]
 
-    def _follow_shelf(self, shelf: Shelf) -> None:
-        paths = self._update_shelf(shelf)
+    def _follow_shelf(self, library_version: LibraryVersion) -> None:
+        paths = self._update_library_version(library_version)
         if paths:
             self._embed()
             if self._listener is not None:
-                self._listener.pages(shelf, paths)
+                self._listener.pages(library_version, paths)
 
 
-def scan(shelf: Shelf) -> Iterator[Found]:
-    """What the shelf's source has now. Raises SourceError."""
-    if shelf.kind == "package":
-        return scan_package(shelf.source)
-    path = checked_root(Path(shelf.source))
-    return scan_directory(path) if shelf.kind == "dir" else scan_file(path)
+def scan(library_version: LibraryVersion) -> Iterator[SourcePage]:
+    """What the library version's source has now. Raises SourceError."""
+    if library_version.kind == "package":
+        return scan_package(library_version.source)
+    path = checked_root(Path(library_version.source))
+    return scan_directory(path) if library_version.kind == "dir" else scan_file(path)
 
 
-def base_of(shelf: Shelf) -> Path:
-    """The directory that the shelf's paths are relative to. Raises SourceError."""
-    if shelf.kind == "package":
-        place = package_place(shelf.source)
+def base_of(library_version: LibraryVersion) -> Path:
+    """The directory that the library version's paths are relative to. Raises SourceError."""
+    if library_version.kind == "package":
+        place = package_place(library_version.source)
         if place is None:
-            raise SourceError(f"{shelf.source}: no such package is installed")
+            raise SourceError(f"{library_version.source}: no such package is installed")
         return place.parent
-    path = Path(shelf.source)
-    return path if shelf.kind == "dir" else path.parent
+    path = Path(library_version.source)
+    return path if library_version.kind == "dir" else path.parent

@@ -1,4 +1,4 @@
-"""What the index holds, as it comes out of it: shelves, pages, sections, passages. Knows nothing of SQL."""
+"""What the index holds, as it comes out of it: library versions, pages, sections, passages. Knows nothing of SQL."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class LibraryVersion:
     """A library in one version. `kind` says what `source` is: dir, file, package, url, man."""
 
     id: int
@@ -27,7 +27,7 @@ class Shelf:
 @dataclass(frozen=True, slots=True)
 class StoredPage:
     id: int
-    shelf_id: int
+    version_id: int
     path: str
     title: str
     kind: str
@@ -50,7 +50,7 @@ class StoredSection:
 @dataclass(frozen=True, slots=True)
 class StoredPassage:
     id: int
-    shelf_id: int
+    version_id: int
     page_id: int
     section_id: int
     path: str

@@ -42,7 +42,7 @@ _TABLES = ("vector", "lexical", "passage", "section", "page")
 
 
 def prepare(db: sqlite3.Connection) -> None:
-    """Inside a transaction: the tables, emptied if they are of another version (the shelves stay listed)."""
+    """Inside a transaction: the tables, emptied if they are of another version (the library versions stay listed)."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version not in (0, INDEX_VERSION):
         for table in _TABLES:

@@ -1,4 +1,4 @@
-"""The index: shelves (a library in one version), their pages, sections, passages and vectors.
+"""The index: library versions (a library in one version), their pages, sections, passages and vectors.
 
 Knows the tables, and nothing of formats, files or ranking. See `database` for who may write and read when.
 """
@@ -9,20 +9,20 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from portico_servers.docs.index.database import Database
-from portico_servers.docs.index.models import Shelf, StoredPage, StoredPassage, StoredSection
+from portico_servers.docs.index.database import IndexDatabase
+from portico_servers.docs.index.models import LibraryVersion, StoredPage, StoredPassage, StoredSection
 from portico_servers.docs.index.passage_text import digest, lexical_row, plain
 from portico_servers.docs.ingest.chunks import Passage
 from portico_servers.docs.ingest.pages import Page
 
 
-class Store(Database):
+class DocsIndex(IndexDatabase):
     """The index at a path; one that is no index any more is set aside, and one of another version is read anew."""
 
-    # Shelves
+    # Library versions
 
-    def add_shelf(self, library: str, version: str, kind: str, source: str) -> Shelf:
-        """The shelf of that name, made if it's new; another source than before empties it."""
+    def add_library_version(self, library: str, version: str, kind: str, source: str) -> LibraryVersion:
+        """The library version of that name, made if it's new; another source than before empties it."""
         with self.write() as db:
             row = db.execute(
                 "SELECT id, source, kind FROM shelf WHERE library = ? AND version = ?", (library, version)
@@ -34,47 +34,47 @@ class Store(Database):
             elif (row[1], row[2]) != (source, kind):
                 db.execute("DELETE FROM page WHERE shelf_id = ?", (row[0],))
                 db.execute("UPDATE shelf SET source = ?, kind = ?, complete = 0 WHERE id = ?", (source, kind, row[0]))
-        return next(s for s in self.shelves() if (s.library, s.version) == (library, version))
+        return next(s for s in self.library_versions() if (s.library, s.version) == (library, version))
 
-    def shelves(self) -> list[Shelf]:
+    def library_versions(self) -> list[LibraryVersion]:
         with self.read() as db:
             rows = db.execute(
                 "SELECT s.id, library, version, s.kind, source, indexed_at, complete, s.note,"
                 " (SELECT count(*) FROM page WHERE shelf_id = s.id) FROM shelf s ORDER BY s.id"
             ).fetchall()
-        return [Shelf(row[0], row[1], row[2], row[3], row[4], row[5], bool(row[6]), row[7], row[8]) for row in rows]
+        return [LibraryVersion(row[0], row[1], row[2], row[3], row[4], row[5], bool(row[6]), row[7], row[8]) for row in rows]
 
-    def shelf_count(self) -> int:
+    def library_version_count(self) -> int:
         with self.read() as db:
             return int(db.execute("SELECT count(*) FROM shelf").fetchone()[0])
 
-    def remove_shelf(self, shelf_id: int) -> None:
+    def remove_library_version(self, version_id: int) -> None:
         with self.write() as db:
-            db.execute("DELETE FROM shelf WHERE id = ?", (shelf_id,))
+            db.execute("DELETE FROM shelf WHERE id = ?", (version_id,))
 
-    def mark_shelf(self, shelf_id: int, *, complete: bool, note: str = "") -> None:
+    def mark_library_version(self, version_id: int, *, complete: bool, note: str = "") -> None:
         with self.write() as db:
             db.execute(
                 "UPDATE shelf SET complete = ?, note = ?, indexed_at = strftime('%Y-%m-%dT%H:%M:%SZ', 'now') WHERE id = ?",
-                (complete, note, shelf_id),
+                (complete, note, version_id),
             )
 
     # Pages
 
-    def stamps(self, shelf_id: int) -> dict[str, tuple[int, str]]:
+    def stamps(self, version_id: int) -> dict[str, tuple[int, str]]:
         """path -> (page id, stamp): what the source said of the page when it was read."""
         with self.read() as db:
-            rows = db.execute("SELECT path, id, stamp FROM page WHERE shelf_id = ?", (shelf_id,)).fetchall()
+            rows = db.execute("SELECT path, id, stamp FROM page WHERE shelf_id = ?", (version_id,)).fetchall()
         return {path: (page_id, stamp) for path, page_id, stamp in rows}
 
-    def put_pages(self, shelf_id: int, pages: Sequence[tuple[str, str, Page, Sequence[Passage]]]) -> None:
+    def put_pages(self, version_id: int, pages: Sequence[tuple[str, str, Page, Sequence[Passage]]]) -> None:
         """(path, stamp, page, passages) each: replaces what was there, in one transaction."""
         with self.write() as db:
             for path, stamp, page, passages in pages:
-                db.execute("DELETE FROM page WHERE shelf_id = ? AND path = ?", (shelf_id, path))
+                db.execute("DELETE FROM page WHERE shelf_id = ? AND path = ?", (version_id, path))
                 page_id = db.execute(
                     "INSERT INTO page (shelf_id, path, title, kind, stamp, text, note) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (shelf_id, path, page.title, page.kind, stamp, page.text, page.note),
+                    (version_id, path, page.title, page.kind, stamp, page.text, page.note),
                 ).lastrowid
                 sections = [
                     db.execute(
@@ -104,10 +104,11 @@ class Store(Database):
         with self.write() as db:
             db.executemany("DELETE FROM page WHERE id = ?", [(i,) for i in page_ids])
 
-    def page(self, shelf_id: int, path: str) -> StoredPage | None:
+    def page(self, version_id: int, path: str) -> StoredPage | None:
         with self.read() as db:
             row = db.execute(
-                "SELECT id, shelf_id, path, title, kind, text, note FROM page WHERE shelf_id = ? AND path = ?", (shelf_id, path)
+                "SELECT id, shelf_id, path, title, kind, text, note FROM page WHERE shelf_id = ? AND path = ?",
+                (version_id, path),
             ).fetchone()
         return StoredPage(*row) if row else None
 
@@ -122,14 +123,14 @@ class Store(Database):
         ]
 
     def page_list(
-        self, shelf_id: int, *, prefix: str = "", limit: int = -1, offset: int = 0
+        self, version_id: int, *, prefix: str = "", limit: int = -1, offset: int = 0
     ) -> list[tuple[str, str, str, int]]:
         """(path, title, kind, sections) in order of path."""
         with self.read() as db:
             return db.execute(
                 "SELECT path, title, kind, (SELECT count(*) FROM section WHERE page_id = page.id AND anchor != '') FROM page"
                 " WHERE shelf_id = ? AND substr(path, 1, ?) = ? ORDER BY path LIMIT ? OFFSET ?",
-                (shelf_id, len(prefix), prefix, limit, offset),
+                (version_id, len(prefix), prefix, limit, offset),
             ).fetchall()
 
     def passages(self, ids: Sequence[int]) -> dict[int, StoredPassage]:

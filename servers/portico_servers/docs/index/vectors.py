@@ -10,11 +10,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-
-from portico_servers.docs.search.ranking import Near
 
 COARSE = 64
 FULL_ROWS = 20_000  # up to so many passages nothing is left to a shortlist
@@ -22,12 +21,20 @@ SHORTLIST = 3_000
 Matrix = npt.NDArray[np.float32]
 
 
+class Neighbour(NamedTuple):
+    """A passage that means something like the query, by the cosine of their embeddings."""
+
+    passage: int
+    section: int
+    similarity: float
+
+
 class Vectors:
-    """float16 [n, 256] with passage, section and shelf of each row. Thread-safe; replaced as a whole by `load`."""
+    """float16 [n, 256] with passage, section and library version of each row. Thread-safe; replaced as a whole by `load`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._owners = np.zeros((0, 3), np.int64)  # passage, section, shelf
+        self._owners = np.zeros((0, 3), np.int64)  # passage, section, library version
         self._whole = np.zeros((0, 1), np.float16)
         self._coarse: Matrix = np.zeros((0, 1), np.float32)
 
@@ -50,17 +57,22 @@ class Vectors:
             self._owners, self._whole, self._coarse = owners, whole, coarse
 
     def nearest(
-        self, vector: npt.NDArray[np.float32], shelves: Sequence[int] | None, limit: int = 400, *, floor: float = -np.inf
-    ) -> list[Near]:
-        """By cosine similarity to `vector` [256], at least `floor`, best first. `shelves` None: all."""
+        self,
+        vector: npt.NDArray[np.float32],
+        library_versions: Sequence[int] | None,
+        limit: int = 400,
+        *,
+        floor: float = -np.inf,
+    ) -> list[Neighbour]:
+        """By cosine similarity to `vector` [256], at least `floor`, best first. `library_versions` None: all."""
         with self._lock:
             owners, whole, coarse = self._owners, self._whole, self._coarse
         if not len(owners) or not vector.any():
             return []
         width = coarse.shape[1]
         scores = coarse @ vector[:width]
-        if shelves is not None:
-            scores = np.where(np.isin(owners[:, 2], np.asarray(shelves)), scores, -np.inf)
+        if library_versions is not None:
+            scores = np.where(np.isin(owners[:, 2], np.asarray(library_versions)), scores, -np.inf)
         small = width == len(vector)
         rows = _best(scores, limit if small else SHORTLIST)
         rows = rows[np.isfinite(scores[rows])]
@@ -68,7 +80,7 @@ class Vectors:
         ranked = np.argsort(-exact, kind="stable")[:limit]
         ranked = ranked[exact[ranked] >= floor]
         found = zip(owners[rows[ranked], :2].tolist(), exact[ranked].tolist(), strict=True)
-        return [Near(passage, section, similarity) for (passage, section), similarity in found]
+        return [Neighbour(passage, section, similarity) for (passage, section), similarity in found]
 
 
 def _best(scores: Matrix, count: int) -> npt.NDArray[np.intp]:

@@ -16,12 +16,12 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
 
-from portico_servers.common.jail import Jail, NotFound
+from portico_servers.common.path_jail import Jail, NotFound
 from portico_servers.docs.errors import ReadError
 from portico_servers.docs.ingest.chunks import Passage, cut
 from portico_servers.docs.ingest.pages import Page
 from portico_servers.docs.ingest.readers import MAX_BYTES, read_page
-from portico_servers.docs.ingest.sources import Found
+from portico_servers.docs.ingest.sources import SourcePage
 
 _FEW_PAGES = 60
 _FEW_BYTES = 1_500_000
@@ -29,7 +29,7 @@ _BATCH_PAGES = 16
 _BATCH_BYTES = 400_000
 
 
-class Prepared(NamedTuple):
+class PreparedPage(NamedTuple):
     """A page ready to be stored, or why there is none."""
 
     path: str
@@ -39,7 +39,7 @@ class Prepared(NamedTuple):
     error: str
 
 
-def prepare(root: Path, found: Sequence[Found]) -> list[Prepared]:
+def prepare(root: Path, found: Sequence[SourcePage]) -> list[PreparedPage]:
     """Read and cut pages beneath `root`, in this process. A page's error is in its result."""
     jail = Jail([root])
     results = []
@@ -48,13 +48,13 @@ def prepare(root: Path, found: Sequence[Found]) -> list[Prepared]:
             if item.size > MAX_BYTES:
                 raise ReadError(f"{item.path}: {item.size:,} bytes; at most {MAX_BYTES:,} are read of a page")
             page = read_page(item.path, jail.read_bytes(item.path, MAX_BYTES + 1), item.kind)
-            results.append(Prepared(item.path, item.stamp, page, tuple(cut(page)), ""))
+            results.append(PreparedPage(item.path, item.stamp, page, tuple(cut(page)), ""))
         except (ReadError, NotFound) as error:
-            results.append(Prepared(item.path, item.stamp, None, (), str(error)))
+            results.append(PreparedPage(item.path, item.stamp, None, (), str(error)))
     return results
 
 
-def prepare_all(root: Path, found: Sequence[Found], stop: threading.Event) -> Iterator[list[Prepared]]:
+def read_pages(root: Path, found: Sequence[SourcePage], stop: threading.Event) -> Iterator[list[PreparedPage]]:
     """`found` in batches, as they get ready. Ends early when `stop` is set."""
     batches = list(_batches(found))
     if len(found) <= _FEW_PAGES and sum(f.size for f in found) <= _FEW_BYTES:
@@ -66,12 +66,12 @@ def prepare_all(root: Path, found: Sequence[Found], stop: threading.Event) -> It
     yield from _in_processes(root, batches, stop)
 
 
-def _in_processes(root: Path, batches: list[list[Found]], stop: threading.Event) -> Iterator[list[Prepared]]:
+def _in_processes(root: Path, batches: list[list[SourcePage]], stop: threading.Event) -> Iterator[list[PreparedPage]]:
     # Two at least: one that chews on a large page must not hold up all others.
     workers = max(2, min(4, os.cpu_count() or 2))
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_enter_worker)
     waiting = list(reversed(batches))
-    running: dict[Future[list[Prepared]], list[Found]] = {}
+    running: dict[Future[list[PreparedPage]], list[SourcePage]] = {}
     try:
         while (waiting or running) and not stop.is_set():
             while waiting and len(running) < 2 * workers:
@@ -89,7 +89,7 @@ def _in_processes(root: Path, batches: list[list[Found]], stop: threading.Event)
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _one_by_one(root: Path, rest: Sequence[Found], stop: threading.Event) -> Iterator[list[Prepared]]:
+def _one_by_one(root: Path, rest: Sequence[SourcePage], stop: threading.Event) -> Iterator[list[PreparedPage]]:
     pool: ProcessPoolExecutor | None = None
     for item in rest:
         if stop.is_set():
@@ -99,13 +99,13 @@ def _one_by_one(root: Path, rest: Sequence[Found], stop: threading.Event) -> Ite
             yield pool.submit(prepare, root, [item]).result()
         except BrokenProcessPool:
             pool = None
-            yield [Prepared(item.path, item.stamp, None, (), f"{item.path}: its reader crashed")]
+            yield [PreparedPage(item.path, item.stamp, None, (), f"{item.path}: its reader crashed")]
     if pool is not None:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _batches(found: Sequence[Found]) -> Iterator[list[Found]]:
-    batch: list[Found] = []
+def _batches(found: Sequence[SourcePage]) -> Iterator[list[SourcePage]]:
+    batch: list[SourcePage] = []
     size = 0
     for item in found:
         batch.append(item)

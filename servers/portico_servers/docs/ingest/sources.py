@@ -30,7 +30,7 @@ WEB_VERSION = "latest"
 _DOCSTRINGS = "docstrings"
 
 
-class Found(NamedTuple):
+class SourcePage(NamedTuple):
     """A page that the source has now: changed if its stamp is another one than before."""
 
     path: str
@@ -39,7 +39,7 @@ class Found(NamedTuple):
     kind: str  # as `readers.read_page` knows it
 
 
-class Source(NamedTuple):
+class DocumentationSource(NamedTuple):
     """One place as it's asked for. `kind`: dir, file, package, url; `place`: a path, a module's name, an address."""
 
     kind: str
@@ -48,11 +48,11 @@ class Source(NamedTuple):
     version: str
 
 
-def source_of(given: str, *, library: str = "", version: str = "", package: bool = False) -> Source:
+def source_of(given: str, *, library: str = "", version: str = "", package: bool = False) -> DocumentationSource:
     """What a user means: an address, a path that exists, or an installed package. Raises SourceError."""
     if given.startswith(("http://", "https://")):
         host = urlsplit(given).hostname or ""
-        return Source(
+        return DocumentationSource(
             "url", given, clean_name(library or host.removeprefix("www.").removeprefix("docs.")), version or WEB_VERSION
         )
     path = Path(given).expanduser()
@@ -61,11 +61,11 @@ def source_of(given: str, *, library: str = "", version: str = "", package: bool
         name, found = sphinx_project(real)
         kind = "dir" if real.is_dir() else "file"
         own = name or (library_name(real) if kind == "dir" else document_name(real))
-        return Source(kind, str(real), clean_name(library or own), version or found or LOCAL_VERSION)
+        return DocumentationSource(kind, str(real), clean_name(library or own), version or found or LOCAL_VERSION)
     place = package_place(given)
     if place is None:
         raise SourceError(f"{given}: neither an address, nor a file or directory, nor an installed Python package")
-    return Source("package", given, clean_name(library or given), version or package_version(given))
+    return DocumentationSource("package", given, clean_name(library or given), version or package_version(given))
 
 
 def checked_root(root: Path) -> Path:
@@ -119,7 +119,7 @@ def package_version(module: str) -> str:
     return platform.python_version() if module in sys.stdlib_module_names else LOCAL_VERSION
 
 
-def scan_package(module: str) -> Iterator[Found]:
+def scan_package(module: str) -> Iterator[SourcePage]:
     """The package's modules; its tests are left out. Raises SourceError."""
     place = package_place(module)
     if place is None:
@@ -136,7 +136,9 @@ def scan_package(module: str) -> Iterator[Found]:
                     pending.append(Path(entry.path))
             elif entry.name.endswith(".py") and not entry.name.startswith("test_") and entry.is_file(follow_symlinks=False):
                 status = entry.stat(follow_symlinks=False)
-                yield Found(Path(entry.path).relative_to(place.parent).as_posix(), _stamp(status), status.st_size, _DOCSTRINGS)
+                yield SourcePage(
+                    Path(entry.path).relative_to(place.parent).as_posix(), _stamp(status), status.st_size, _DOCSTRINGS
+                )
 
 
 def library_name(root: Path) -> str:
@@ -152,7 +154,7 @@ def document_name(path: Path) -> str:
     return library_name(path.parent) if path.stem.lower() in ("readme", "index", "main", "") else path.stem
 
 
-def scan_directory(root: Path) -> Iterator[Found]:
+def scan_directory(root: Path) -> Iterator[SourcePage]:
     """Every documentation file below `root`, in order of path. Hidden and vendored directories and what .gitignore names
     are left out, and so are links: they would count a page twice or lead outside."""
     pending: list[tuple[Path, list[tuple[Path, GitIgnoreSpec]]]] = [(root, [])]
@@ -181,18 +183,18 @@ def scan_directory(root: Path) -> Iterator[Found]:
                 status = entry.stat(follow_symlinks=False)
                 if count < MAX_PAGES:
                     count += 1
-                    yield Found(Path(entry.path).relative_to(root).as_posix(), _stamp(status), status.st_size, kind)
+                    yield SourcePage(Path(entry.path).relative_to(root).as_posix(), _stamp(status), status.st_size, kind)
         pending.extend(reversed(below))
 
 
-def scan_file(path: Path, kind: str = "") -> Iterator[Found]:
+def scan_file(path: Path, kind: str = "") -> Iterator[SourcePage]:
     """A single document, read as what its name says, or else as text."""
     try:
         status = path.stat()
     except OSError:
         return
     if stat.S_ISREG(status.st_mode):
-        yield Found(path.name, _stamp(status), status.st_size, kind or kind_of(str(path)) or "text")
+        yield SourcePage(path.name, _stamp(status), status.st_size, kind or kind_of(str(path)) or "text")
 
 
 def _stamp(status: os.stat_result) -> str:

@@ -16,14 +16,14 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
-from portico_servers.common.embed import Embedder
+from portico_servers.common.embeddings import Embedder
 from portico_servers.docs.errors import PageNotFound
-from portico_servers.docs.index.indexer import Progress
-from portico_servers.docs.index.models import Shelf, StoredPage, StoredPassage, StoredSection
-from portico_servers.docs.index.store import Store
-from portico_servers.docs.index.vectors import Vectors
+from portico_servers.docs.index.indexer import IndexingProgress
+from portico_servers.docs.index.models import LibraryVersion, StoredPage, StoredPassage, StoredSection
+from portico_servers.docs.index.store import DocsIndex
+from portico_servers.docs.index.vectors import Neighbour, Vectors
 from portico_servers.docs.ingest.web_paths import page_url
-from portico_servers.docs.search.ranking import Frequencies, Near, Ranked, look_up, rank, telling_words
+from portico_servers.docs.search.ranking import RankedSection, WordCounts, content_words, lexical_search, rank
 
 T = TypeVar("T")
 _NUMBER = re.compile(r"\d+|[a-z]+", re.I)
@@ -35,7 +35,7 @@ _NOTHING = "no documentation is indexed: start the server with a directory, or a
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class PassageHit:
     library: str
     version: str
     path: str
@@ -51,8 +51,8 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    hits: list[Hit]
+class SearchPage:
+    hits: list[PassageHit]
     complete: bool
     note: str | None
     more: bool  # further hits follow after these
@@ -91,37 +91,42 @@ def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
 
 
 class Library:
-    """All shelves of one server. `progress` tells how far they are indexed."""
+    """All library versions of one server. `progress` tells how far they are indexed."""
 
     def __init__(
-        self, store: Store, vectors: Vectors, embedder: Embedder, progress: Progress, shelf_ids: Sequence[int] | None = None
+        self,
+        store: DocsIndex,
+        vectors: Vectors,
+        embedder: Embedder,
+        progress: IndexingProgress,
+        version_ids: Sequence[int] | None = None,
     ) -> None:
         self._store = store
         self._vectors = vectors
         self._embedder = embedder
         self.progress = progress
-        self._frequencies = Frequencies()
+        self._frequencies = WordCounts()
         self._helper = ThreadPoolExecutor(2, thread_name_prefix="docs-meaning")
         self._counted_at = 0
-        self._only = set(shelf_ids) if shelf_ids is not None else None
+        self._only = set(version_ids) if version_ids is not None else None
 
-    def shelves(self) -> list[Shelf]:
-        return [s for s in self._store.shelves() if self._only is None or s.id in self._only]
+    def library_versions(self) -> list[LibraryVersion]:
+        return [s for s in self._store.library_versions() if self._only is None or s.id in self._only]
 
-    def choose(self, name: str = "") -> list[Shelf]:
-        """The shelves that `name` means: `""` every library, `numpy`, `numpy@1.26` or `numpy@*` for all its versions.
+    def choose(self, name: str = "") -> list[LibraryVersion]:
+        """The library versions that `name` means: `""` every library, `numpy`, `numpy@1.26` or `numpy@*` for all its versions.
 
         Without a version a library's newest is taken. Raises PageNotFound, naming the nearest.
         """
-        return _choose(self.shelves(), name)
+        return _choose(self.library_versions(), name)
 
-    def search(self, query: str, library: str = "", *, budget: int = 1000, offset: int = 0, limit: int = 10) -> Found:
+    def search(self, query: str, library: str = "", *, budget: int = 1000, offset: int = 0, limit: int = 10) -> SearchPage:
         """Passages that answer `query`, best first, one a section, at most `limit` and about `budget` tokens in all."""
-        every = self.shelves()
+        every = self.library_versions()
         if not every:
-            return Found([], self.progress.searchable, _NOTHING, False)
+            return SearchPage([], self.progress.searchable, _NOTHING, False)
         by_id = {s.id: s for s in _choose(every, library)}
-        chosen = None if len(by_id) == self._store.shelf_count() else list(by_id)
+        chosen = None if len(by_id) == self._store.library_version_count() else list(by_id)
         # A start with an index at hand is over in a moment. Asked before the search: what comes in meanwhile isn't in it.
         complete = self.progress.wait(_SHORT_WAIT)
         ranked = self._rank(query, chosen)
@@ -131,19 +136,19 @@ class Library:
             ranked = self._rank(query, chosen)
         passages = self._store.passages([item.passage for item in ranked[: offset + 4 * limit]])
         distinct = _distinct([(passages[item.passage], item.score) for item in ranked if item.passage in passages])
-        hits: list[Hit] = []
+        hits: list[PassageHit] = []
         left = budget * CHARS_PER_TOKEN
         for passage, score in distinct[offset : offset + limit]:
-            shelf = by_id[passage.shelf_id]
+            library_version = by_id[passage.version_id]
             cost = len(passage.text) + sum(map(len, passage.trail)) + len(passage.path) + 60
             if hits and cost > left:
                 break
             text = passage.text if cost <= left else _cut(passage.text, max(200, left - (cost - len(passage.text))))
             left -= min(cost, left)
             hits.append(
-                Hit(
-                    library=shelf.library,
-                    version=shelf.version,
+                PassageHit(
+                    library=library_version.library,
+                    version=library_version.version,
                     path=passage.path,
                     anchor=passage.anchor,
                     title_trail=passage.trail,
@@ -155,32 +160,32 @@ class Library:
         note = self.progress.problem or (None if hits else _searched(by_id.values()))
         if not complete:
             note = str(self.progress) or "indexing has just ended: ask again"
-        return Found(hits, complete, note, offset + len(hits) < len(distinct))
+        return SearchPage(hits, complete, note, offset + len(hits) < len(distinct))
 
-    def _rank(self, query: str, chosen: Sequence[int] | None) -> list[Ranked]:
+    def _rank(self, query: str, chosen: Sequence[int] | None) -> list[RankedSection]:
         if abs(len(self._vectors) - self._counted_at) > self._counted_at // 10:
             # The index has grown or shrunk: what was common may not be so any more.
             self._frequencies.clear()
             self._counted_at = len(self._vectors)
         pending = None
-        if len(self._vectors) and self._embedder.ready and telling_words(query):
+        if len(self._vectors) and self._embedder.ready and content_words(query):
             # Neither half holds the interpreter's lock for long: on two cores they cost what the longer one costs.
             pending = self._helper.submit(self._meaning, query, chosen)
         with self._store.read() as db:
-            found = look_up(db, query, chosen, count=partial(self._frequencies.of, db))
-        meaning: Sequence[Near] = pending.result() if pending is not None else ()
+            found = lexical_search(db, query, chosen, count=partial(self._frequencies.of, db))
+        meaning: Sequence[Neighbour] = pending.result() if pending is not None else ()
         if meaning and not found.words:
             # Something is always nearest, be it as far away as can be: where no word speaks for it, it must be near indeed.
             meaning = self._meaning(query, chosen, floor=_ALIKE)
         return rank(found, meaning)
 
-    def _meaning(self, query: str, chosen: Sequence[int] | None, floor: float = -1.0) -> Sequence[Near]:
+    def _meaning(self, query: str, chosen: Sequence[int] | None, floor: float = -1.0) -> Sequence[Neighbour]:
         return self._vectors.nearest(np.asarray(self._embedder.embed([query])[0], np.float32), chosen, floor=floor)
 
     def read(self, address: str, library: str = "", *, max_chars: int = 8_000, from_line: int = 0) -> Excerpt:
         """The page or section at `address` (`path`, `path#anchor`, `path:line` or a citation), from `from_line` on."""
         library, path, anchor = self._parse(address, library)
-        shelf, page, line = self._patiently(lambda: self._page(path, library))
+        library_version, page, line = self._patiently(lambda: self._page(path, library))
         sections = self._store.sections(page.id)
         section = _section(sections, anchor, line)
         if anchor and section is None:
@@ -204,8 +209,8 @@ class Library:
         trail = section.trail if section else ((page.title,) if page.title else ())
         inner = [s for s in sections if s.anchor and first <= s.line <= last and s is not section]
         return Excerpt(
-            library=shelf.library,
-            version=shelf.version,
+            library=library_version.library,
+            version=library_version.version,
             path=page.path,
             anchor=section.anchor if section else "",
             title_trail=trail,
@@ -214,7 +219,7 @@ class Library:
             last=last,
             text=text,
             sections=inner,
-            source=_web_address(shelf, page.path, section.anchor if section else ""),
+            source=_web_address(library_version, page.path, section.anchor if section else ""),
             note=page.note or None,
         )
 
@@ -223,8 +228,8 @@ class Library:
         return self._patiently(lambda: self._whole(library, version, path))
 
     def _whole(self, library: str, version: str, path: str) -> StoredPage:
-        for shelf in self.choose(f"{library}@{version}"):
-            page = self._store.page(shelf.id, path)
+        for library_version in self.choose(f"{library}@{version}"):
+            page = self._store.page(library_version.id, path)
             if page is not None:
                 return page
         address = citation(library, version, path)
@@ -243,17 +248,19 @@ class Library:
         self.progress.wait(_LONG_WAIT)
         return look()
 
-    def pages(self, library: str = "", *, offset: int = 0, limit: int = 100) -> tuple[Shelf, list[tuple[str, str, str, int]]]:
-        """(shelf, [(path, title, kind, sections)]) of one library."""
-        shelf = self.choose(library)[0]
-        return shelf, self._store.page_list(shelf.id, limit=limit, offset=offset)
+    def pages(
+        self, library: str = "", *, offset: int = 0, limit: int = 100
+    ) -> tuple[LibraryVersion, list[tuple[str, str, str, int]]]:
+        """(library version, [(path, title, kind, sections)]) of one library."""
+        library_version = self.choose(library)[0]
+        return library_version, self._store.page_list(library_version.id, limit=limit, offset=offset)
 
     def complete_path(self, library: str, version: str, prefix: str, limit: int = 100) -> list[str]:
         try:
-            shelves = self.choose(f"{library}@{version or '*'}") if library else self.shelves()
+            library_versions = self.choose(f"{library}@{version or '*'}") if library else self.library_versions()
         except PageNotFound:
             return []
-        found = [row[0] for s in shelves for row in self._store.page_list(s.id, prefix=prefix, limit=limit)]
+        found = [row[0] for s in library_versions for row in self._store.page_list(s.id, prefix=prefix, limit=limit)]
         return list(dict.fromkeys(found))[:limit]
 
     def _parse(self, address: str, library: str) -> tuple[str, str, str]:
@@ -267,61 +274,74 @@ class Library:
         path, _, anchor = address.partition("#")
         return library, path, anchor
 
-    def _page(self, path: str, library: str) -> tuple[Shelf, StoredPage, int]:
-        """(shelf, page, line or 0)"""
-        shelves = self.choose(library)
+    def _page(self, path: str, library: str) -> tuple[LibraryVersion, StoredPage, int]:
+        """(library version, page, line or 0)"""
+        library_versions = self.choose(library)
         numbered = re.fullmatch(r"(.+?):(\d{1,7})", path)
         tries = [(path, 0), *([(numbered[1], int(numbered[2]))] if numbered else [])]
         for name, line in tries:
-            for shelf in shelves:
+            for library_version in library_versions:
                 # A model often repeats the library's name before the path.
-                for prefix in ("", "./", f"{shelf.library}/{shelf.version}/", f"{shelf.library}/"):
-                    page = self._store.page(shelf.id, name.removeprefix(prefix)) if name.startswith(prefix) else None
+                for prefix in (
+                    "",
+                    "./",
+                    f"{library_version.library}/{library_version.version}/",
+                    f"{library_version.library}/",
+                ):
+                    page = self._store.page(library_version.id, name.removeprefix(prefix)) if name.startswith(prefix) else None
                     if page is not None:
-                        return shelf, page, line
+                        return library_version, page, line
             # A name without its folder, if only one page can be meant.
-            alike = [(s, row[0]) for s in shelves for row in self._store.page_list(s.id) if row[0].endswith(f"/{name}")]
+            alike = [
+                (s, row[0]) for s in library_versions for row in self._store.page_list(s.id) if row[0].endswith(f"/{name}")
+            ]
             if name and len(alike) == 1:
                 page = self._store.page(alike[0][0].id, alike[0][1])
                 if page is not None:
                     return alike[0][0], page, line
         if not self.progress.searchable:
             raise PageNotFound(f"not found yet: {path[:200]} ({self.progress})")
-        known = [row[0] for s in shelves for row in self._store.page_list(s.id, limit=5000)]
+        known = [row[0] for s in library_versions for row in self._store.page_list(s.id, limit=5000)]
         raise PageNotFound(f"not found: {path[:200]}; {_nearest(path, known, 'pages')}")
 
 
-def _choose(shelves: list[Shelf], name: str) -> list[Shelf]:
+def _choose(library_versions: list[LibraryVersion], name: str) -> list[LibraryVersion]:
     library, _, version = name.strip().partition("@")
     if library:
-        same = [s for s in shelves if s.library == library] or [s for s in shelves if s.library.lower() == library.lower()]
+        same = [s for s in library_versions if s.library == library] or [
+            s for s in library_versions if s.library.lower() == library.lower()
+        ]
         if not same:
-            raise PageNotFound(f"no library {library!r}; {_nearest(library, [s.library for s in shelves], 'libraries')}")
-        shelves = same
+            raise PageNotFound(
+                f"no library {library!r}; {_nearest(library, [s.library for s in library_versions], 'libraries')}"
+            )
+        library_versions = same
     if version == "*":
-        return shelves
+        return library_versions
     if version:
-        exact = [s for s in shelves if s.version == version]
+        exact = [s for s in library_versions if s.version == version]
         if not exact:
-            known = ", ".join(sorted({s.version for s in shelves}, key=version_key))
+            known = ", ".join(sorted({s.version for s in library_versions}, key=version_key))
             raise PageNotFound(f"{library} has no version {version!r}; it has {known}")
         return exact
-    newest: dict[str, Shelf] = {}
-    for shelf in shelves:
-        if shelf.library not in newest or version_key(newest[shelf.library].version) < version_key(shelf.version):
-            newest[shelf.library] = shelf
+    newest: dict[str, LibraryVersion] = {}
+    for library_version in library_versions:
+        if library_version.library not in newest or version_key(newest[library_version.library].version) < version_key(
+            library_version.version
+        ):
+            newest[library_version.library] = library_version
     return list(newest.values())
 
 
-def _searched(shelves: Iterable[Shelf]) -> str:
-    names = [f"{s.name} ({s.pages} pages)" for s in shelves]
+def _searched(library_versions: Iterable[LibraryVersion]) -> str:
+    names = [f"{s.name} ({s.pages} pages)" for s in library_versions]
     return f"searched {', '.join(names[:6])}{' and more' if len(names) > 6 else ''}"
 
 
-def _web_address(shelf: Shelf, path: str, anchor: str) -> str:
-    if shelf.kind != "url":
+def _web_address(library_version: LibraryVersion, path: str, anchor: str) -> str:
+    if library_version.kind != "url":
         return ""
-    return f"{page_url(shelf.source, path)}#{anchor}" if anchor else page_url(shelf.source, path)
+    return f"{page_url(library_version.source, path)}#{anchor}" if anchor else page_url(library_version.source, path)
 
 
 def _section(sections: list[StoredSection], anchor: str, line: int) -> StoredSection | None:

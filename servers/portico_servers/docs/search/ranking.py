@@ -15,6 +15,8 @@ from functools import lru_cache
 from itertools import combinations
 from typing import NamedTuple
 
+from portico_servers.docs.index.vectors import Neighbour
+
 CANDIDATES = 400  # passages that one full-text query gives
 DEPTH = 100  # passages whose names are compared, or that have words close together
 # BM25's weights of title, trail, names, body.
@@ -42,7 +44,7 @@ _STOP = frozenset(
 )
 
 
-class Ranked(NamedTuple):
+class RankedSection(NamedTuple):
     """A section, its passage that fits best, and a score between 0 and 1 (1: best in every part)."""
 
     section: int
@@ -50,15 +52,7 @@ class Ranked(NamedTuple):
     score: float
 
 
-class Near(NamedTuple):
-    """A passage that means something like the query, by the cosine of their embeddings."""
-
-    passage: int
-    section: int
-    similarity: float
-
-
-class Scored(NamedTuple):
+class LexicalMatch(NamedTuple):
     """A passage that the full-text index found; higher is better."""
 
     passage: int
@@ -67,7 +61,7 @@ class Scored(NamedTuple):
     score: float
 
 
-def telling_words(query: str) -> list[str]:
+def content_words(query: str) -> list[str]:
     """The query's words, lower case, without those that carry nothing (unless there are no others). Dotted and hyphenated
     names stay whole: the index takes them as phrases."""
     words = list(dict.fromkeys(w.lower() for w in _WORD.findall(query)))
@@ -104,15 +98,15 @@ def expression(words: Sequence[str], count: Callable[[str], int] = lambda word: 
 def lexical(
     db: sqlite3.Connection,
     match: str,
-    shelves: Sequence[int] | None,
+    library_versions: Sequence[int] | None,
     weights: tuple[float, float, float, float] = EVEN,
     limit: int = CANDIDATES,
-) -> list[Scored]:
-    """Passages that match an FTS5 expression, best first by BM25 with `weights`. `shelves` None: all."""
+) -> list[LexicalMatch]:
+    """Passages that match an FTS5 expression, best first by BM25 with `weights`. `library_versions` None: all."""
     if not match:
         return []
-    inside = "" if shelves is None else f" AND g.shelf_id IN ({','.join(str(int(s)) for s in shelves)})"
-    join = "" if shelves is None else " JOIN passage q ON q.id = lexical.rowid JOIN page g ON g.id = q.page_id"
+    inside = "" if library_versions is None else f" AND g.shelf_id IN ({','.join(str(int(s)) for s in library_versions)})"
+    join = "" if library_versions is None else " JOIN passage q ON q.id = lexical.rowid JOIN page g ON g.id = q.page_id"
     rows = db.execute(
         "SELECT f.id, p.section_id, page.path, -f.score FROM"
         f" (SELECT lexical.rowid AS id, bm25(lexical, ?, ?, ?, ?) AS score FROM lexical{join}"
@@ -120,29 +114,29 @@ def lexical(
         " JOIN passage p ON p.id = f.id JOIN page ON page.id = p.page_id ORDER BY f.score",
         (*weights, match, limit),
     ).fetchall()
-    return list(map(Scored._make, rows))
+    return list(map(LexicalMatch._make, rows))
 
 
-class Found(NamedTuple):
+class LexicalResult(NamedTuple):
     """What the full-text index gives to a query."""
 
-    words: list[Scored]
-    near: list[Scored]
-    titles: list[Scored]  # where `names` were looked for
+    words: list[LexicalMatch]
+    near: list[LexicalMatch]
+    titles: list[LexicalMatch]  # where `names` were looked for
     names: dict[int, float]  # section -> how much its name is the query, 0 to 1
     term: bool  # the query is a term, not a sentence
 
 
-def look_up(
-    db: sqlite3.Connection, query: str, shelves: Sequence[int] | None, count: Callable[[str], int] = lambda word: 0
-) -> Found:
+def lexical_search(
+    db: sqlite3.Connection, query: str, library_versions: Sequence[int] | None, count: Callable[[str], int] = lambda word: 0
+) -> LexicalResult:
     """The lexical half. `count`: see `expression`."""
-    words = telling_words(query)
+    words = content_words(query)
     match = expression(words, count)
-    titles = lexical(db, match.titles, shelves, TITLES_FIRST, DEPTH)
-    return Found(
-        lexical(db, match.words, shelves),
-        lexical(db, match.near, shelves, limit=DEPTH),
+    titles = lexical(db, match.titles, library_versions, TITLES_FIRST, DEPTH)
+    return LexicalResult(
+        lexical(db, match.words, library_versions),
+        lexical(db, match.near, library_versions, limit=DEPTH),
         titles,
         _names(db, words, {item.section for item in titles}),
         len(words) <= _TERM,
@@ -170,7 +164,7 @@ def _dice(one: Collection[str], other: Collection[str]) -> float:
     return 2 * len(set(one) & set(other)) / max(1, len(one) + len(other))
 
 
-def rank(found: Found, meaning: Sequence[Near] = (), weights: Mapping[str, float] = FUSION) -> list[Ranked]:
+def rank(found: LexicalResult, meaning: Sequence[Neighbour] = (), weights: Mapping[str, float] = FUSION) -> list[RankedSection]:
     """Sections, best first. `meaning`: passages by similarity of embeddings, best first."""
     everything = (*found.words, *found.near, *found.titles)
     best = {item.section: item.passage for item in reversed(everything)}  # the first of a section stays
@@ -180,8 +174,8 @@ def rank(found: Found, meaning: Sequence[Near] = (), weights: Mapping[str, float
         alike.setdefault(section, max(0.0, similarity))
     scores = fuse(
         {
-            "words": shares(found.words, _REST if found.term else 0.0),
-            "near": shares(found.near),
+            "words": normalized_scores(found.words, _REST if found.term else 0.0),
+            "near": normalized_scores(found.near),
             "names": found.names,
             "meaning": alike,
         },
@@ -189,10 +183,10 @@ def rank(found: Found, meaning: Sequence[Near] = (), weights: Mapping[str, float
     )
     for section in {item.section for item in everything if _lists_changes(item.path)} & scores.keys():
         scores[section] *= _CHANGES_FACTOR
-    return [Ranked(s, best[s], score) for s, score in sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))]
+    return [RankedSection(s, best[s], score) for s, score in sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))]
 
 
-class Frequencies:
+class WordCounts:
     """How many passages hold a word: counted once, forgotten when the index has changed much. Thread-safe enough: a count
     that is made twice is the same."""
 
@@ -211,7 +205,7 @@ class Frequencies:
         return found
 
 
-def shares(found: Sequence[Scored], rest: float = 0.0) -> dict[int, float]:
+def normalized_scores(found: Sequence[LexicalMatch], rest: float = 0.0) -> dict[int, float]:
     """Section -> its score as a share of the best section's: that of its best passage, and `rest` of all others'."""
     total: dict[int, float] = {}
     for item in found:  # a section's best passage comes first

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mcp_types import CallToolResult, TextContent
+from mcp_types import CallToolResult
 from pydantic import BaseModel, Field
 
-from portico_servers.common.text import one_line
-from portico_servers.docs.index.models import Shelf
-from portico_servers.docs.search.library import Found, Hit
+from portico_servers.common.text_budget import one_line
+from portico_servers.common.tools import tool_result
+from portico_servers.docs.index.models import LibraryVersion
+from portico_servers.docs.search.library import PassageHit, SearchPage
 
 _SHOWN_CHARS = 1_200
 _HIT_CHARS = 230
@@ -84,10 +85,10 @@ class ListResult(BaseModel):
 
 
 def answer(text: str, result: BaseModel) -> CallToolResult:
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=result.model_dump(mode="json"))
+    return tool_result(text, result.model_dump(mode="json"))
 
 
-def doc_hit(hit: Hit) -> DocHit:
+def doc_hit(hit: PassageHit) -> DocHit:
     return DocHit(
         library=hit.library,
         version=hit.version,
@@ -100,23 +101,27 @@ def doc_hit(hit: Hit) -> DocHit:
     )
 
 
-def library_entry(shelf: Shelf) -> LibraryEntry:
+def library_entry(library_version: LibraryVersion) -> LibraryEntry:
     return LibraryEntry(
-        library=shelf.library, version=shelf.version, pages=shelf.pages, indexed_at=shelf.indexed_at, complete=shelf.complete
+        library=library_version.library,
+        version=library_version.version,
+        pages=library_version.pages,
+        indexed_at=library_version.indexed_at,
+        complete=library_version.complete,
     )
 
 
-def hits_text(query: str, found: Found) -> str:
+def hits_text(query: str, found: SearchPage) -> str:
     if not found.hits:
-        return shown([f"not found: {one_line(query, 100)}"], found.note)
+        return within_budget([f"not found: {one_line(query, 100)}"], found.note)
     lines = []
     for hit in found.hits:
         place = f"{hit.path}#{hit.anchor}" if hit.anchor else hit.path
         lines.append(f"{place} (line {hit.line}): {one_line(hit.text, _HIT_CHARS)}")
-    return shown(lines, found.note)
+    return within_budget(lines, found.note)
 
 
-def shown(lines: Sequence[str], note: str | None) -> str:
+def within_budget(lines: Sequence[str], note: str | None) -> str:
     """The short text that a person and a small model read; whole lines, never more than the budget."""
     left = _SHOWN_CHARS - (len(note) + 3 if note else 0)
     taken: list[str] = []

@@ -16,11 +16,11 @@ pytest.importorskip("llama_cpp")
 from tests.engine.fakes import Shelf
 from tests.engine.tiny_model import write_tiny_llama
 
-from portico_engine import Engine, EngineDied, EngineProcess, ModelError, Request, SamplingParams, loader
+from portico_engine import EngineDied, EngineProcess, ModelError, Request, SamplingParams, engine_loader, load_engine
 from portico_engine.executors.llama_cpp.executor import LlamaCppExecutor
-from portico_engine.executors.torch.cpu import TorchCPUExecutor
+from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.plan import Copy, Drop, Load, Row, Save, StepPlan
-from portico_engine.sampling import Draw
+from portico_engine.sampling import SamplingState
 from portico_engine.weights.gguf_file import GGUFFile
 
 GREEDY = SamplingParams(temperature=0)
@@ -35,7 +35,7 @@ def executor(tiny_path: Path) -> Iterator[LlamaCppExecutor]:
 
 
 def scored(tokens: tuple[int, ...], start: int, table: tuple[int, ...], slot: int = 0) -> Row:
-    return Row(slot, tokens, start, table, want=tuple(range(len(tokens))), targets=tokens)
+    return Row(slot, tokens, start, table, logits_indices=tuple(range(len(tokens))), targets=tokens)
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -113,19 +113,21 @@ def test_more_prompts_than_sequences_are_kept(executor: LlamaCppExecutor, tiny_p
     wide.close()
 
 
-def test_a_masked_row_picks_only_what_its_mask_allows(executor: LlamaCppExecutor) -> None:
-    rows = tuple(Row(i, PROMPT, 0, (3 * i, 3 * i + 1, 3 * i + 2), (len(PROMPT) - 1,), Draw(GREEDY, 0, 0)) for i in range(2))
+def test_a_masked_row_samples_only_what_its_mask_allows(executor: LlamaCppExecutor) -> None:
+    rows = tuple(
+        Row(i, PROMPT, 0, (3 * i, 3 * i + 1, 3 * i + 2), (len(PROMPT) - 1,), SamplingState(GREEDY, 0, 0)) for i in range(2)
+    )
     mask = np.zeros((2, 9), np.int32)
     mask[0, 1] = 0b110
     sampled = executor.submit(StepPlan(rows)).finish(mask)
     assert sampled.tokens[0][0] in (33, 34)
-    assert sampled.bad == (1,)
+    assert sampled.failed_rows == (1,)
 
 
 def test_an_engine_takes_it_and_answers_like_torch(tiny_path: Path) -> None:
     answers = []
     for name in ("llama_cpp", "torch-cpu"):
-        engine = Engine.load(tiny_path, executor=name, context=128)
+        engine = load_engine(tiny_path, executor=name, context=128)
         engine.submit(Request("a", PROMPT, sampling=GREEDY, max_tokens=4))
         tokens: list[int] = []
         while engine.has_work:
@@ -140,7 +142,7 @@ def test_an_engine_takes_it_and_answers_like_torch(tiny_path: Path) -> None:
 
 def test_auto_takes_it_where_torch_has_no_decoder(tmp_path: Path) -> None:
     other = write_tiny_llama(tmp_path / "other.gguf", architecture="minicpm")
-    engine = Engine.load(other, context=128)
+    engine = load_engine(other, context=128)
     assert engine.info.executor == "llama_cpp"
     assert engine.info.architecture == "minicpm"
     engine.close()
@@ -148,7 +150,7 @@ def test_auto_takes_it_where_torch_has_no_decoder(tmp_path: Path) -> None:
 
 def test_its_process_answers_and_may_be_killed(tiny_path: Path) -> None:
     async def run() -> None:
-        engine = await EngineProcess.open(loader(tiny_path, executor="llama_cpp", context=128))
+        engine = await EngineProcess.open(engine_loader(tiny_path, executor="llama_cpp", context=128))
         request = Request("a", PROMPT, sampling=GREEDY, max_tokens=4)
         assert [token async for delta in engine.generate(request) for token in delta.tokens]
         os.kill(engine.pid, signal.SIGSEGV)
@@ -162,4 +164,4 @@ def test_its_process_answers_and_may_be_killed(tiny_path: Path) -> None:
 def test_what_llama_cpp_cannot_load_is_a_model_error(tmp_path: Path) -> None:
     (tmp_path / "a.gguf").write_bytes(b"GGUF" + bytes(100))
     with pytest.raises(ModelError):
-        Engine.load(tmp_path / "a.gguf", executor="llama_cpp")
+        load_engine(tmp_path / "a.gguf", executor="llama_cpp")

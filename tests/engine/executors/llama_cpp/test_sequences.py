@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portico_engine.executors.llama_cpp.sequences import Sequences, waves
+from portico_engine.executors.llama_cpp.sequences import SequenceBlocks, independent_batches
 from portico_engine.plan import BLOCK_TOKENS, Copy, Row, blocks_for
 
 
@@ -19,8 +19,8 @@ class Cell:
     sequences: set[int] = field(default_factory=set)
 
 
-class FakeCells:
-    """See `Cells`."""
+class FakeCache:
+    """See `SequenceCache`."""
 
     def __init__(self) -> None:
         self.cells: list[Cell] = []
@@ -34,45 +34,45 @@ class FakeCells:
     def _between(self, sequence: int, first: int, end: int) -> list[Cell]:
         return [c for c in self.cells if sequence in c.sequences and c.position >= first and (end < 0 or c.position < end)]
 
-    def remove(self, sequence: int, first: int, end: int) -> None:
+    def seq_rm(self, sequence: int, first: int, end: int) -> None:
         for cell in self._between(sequence, first, end):
             cell.sequences.discard(sequence)
         self.cells = [cell for cell in self.cells if cell.sequences]
 
-    def tag(self, source: int, target: int, first: int, end: int) -> None:
+    def seq_cp(self, source: int, target: int, first: int, end: int) -> None:
         for cell in self._between(source, first, end):
             cell.sequences.add(target)
 
-    def read(self, sequence: int) -> bytes:
+    def seq_get_state(self, sequence: int) -> bytes:
         self.reads += 1
         return pickle.dumps(sorted(self.held(sequence).items()))
 
-    def write(self, sequence: int, content: bytes | memoryview) -> int:
+    def seq_set_state(self, sequence: int, content: bytes | memoryview) -> int:
         assert not self.held(sequence)
         values = pickle.loads(content)
         self.cells += [Cell(position, value, {sequence}) for position, value in values]
         return int(values[0][0])
 
 
-def run(cells: FakeCells, sequences: Sequences, rows: list[Row]) -> dict[int, dict[int, int]]:
+def run(cells: FakeCache, sequences: SequenceBlocks, rows: list[Row]) -> dict[int, dict[int, int]]:
     """A step, as the executor makes it: by slot, what its row's last token sees."""
     seen: dict[int, dict[int, int]] = {}
-    for wave in waves(rows):
-        sequences.begin(wave)
-        for row in wave:
+    for batch in independent_batches(rows):
+        sequences.prepare(batch)
+        for row in batch:
             for position, token in enumerate(row.tokens, row.start):
                 assert max(cells.held(row.slot), default=-1) == position - 1, "llama.cpp wants positions in order"
                 cells.cells.append(Cell(position, token, {row.slot}))
             seen[row.slot] = cells.held(row.slot)
-        sequences.end(wave)
+        sequences.commit(batch)
     return seen
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_a_row_sees_its_tokens_and_nothing_else(data: st.DataObject) -> None:
-    cells = FakeCells()
-    sequences = Sequences(cells, slots=3, homes=7)  # so few that blocks are moved out
+    cells = FakeCache()
+    sequences = SequenceBlocks(cells, slots=3, homes=7)  # so few that blocks are moved out
     content: dict[int, tuple[int, ...]] = {}  # by block: all tokens up to its end
     free = list(range(40))
     for step in range(data.draw(st.integers(1, 12))):
@@ -99,7 +99,7 @@ def _row(
     tokens: tuple[int, ...],
     content: dict[int, tuple[int, ...]],
     free: list[int],
-    sequences: Sequences,
+    sequences: SequenceBlocks,
     data: st.DataObject,
     before: list[Row],
 ) -> Row | None:
@@ -135,8 +135,8 @@ def _row(
 
 
 def test_blocks_of_one_position_beyond_the_homes_are_moved_out_and_come_back() -> None:
-    cells = FakeCells()
-    sequences = Sequences(cells, slots=1, homes=3)
+    cells = FakeCache()
+    sequences = SequenceBlocks(cells, slots=1, homes=3)
     texts = [tuple(100 * i + j for j in range(BLOCK_TOKENS + 1)) for i in range(6)]
     for i, text in enumerate(texts):
         sequences.next_step()
@@ -149,8 +149,8 @@ def test_blocks_of_one_position_beyond_the_homes_are_moved_out_and_come_back() -
 
 
 def test_a_saved_block_comes_back_at_its_positions() -> None:
-    cells = FakeCells()
-    sequences = Sequences(cells, slots=2, homes=4)
+    cells = FakeCache()
+    sequences = SequenceBlocks(cells, slots=2, homes=4)
     text = tuple(range(33))
     sequences.next_step()
     run(cells, sequences, [Row(0, text, 0, (0, 1, 2))])

@@ -10,7 +10,7 @@ import torch
 from tests.engine.models.families import CASES, CLOSE, write
 from tests.engine.tiny_model import Q
 
-from portico_engine.executors.torch.cpu import TorchCPUExecutor
+from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.plan import Row, StepPlan
 from portico_engine.weights.gguf_file import GGUFFile
 
@@ -21,7 +21,7 @@ PROMPT = tuple(int(t) for t in np.random.default_rng(1).integers(3, 260, 70))
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("chunks", [[70], [1] * 70], ids=["whole", "single"])
 def test_a_family_says_on_a_gpu_what_it_says_on_a_cpu(tmp_path: Path, name: str, chunks: list[int]) -> None:
-    from portico_engine.executors.torch.cuda import TorchCUDAExecutor
+    from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
 
     file = GGUFFile(write(tmp_path / "tiny.gguf", name, Q.F32))
     logits = []
@@ -30,7 +30,7 @@ def test_a_family_says_on_a_gpu_what_it_says_on_a_cpu(tmp_path: Path, name: str,
         parts, at = [], 0
         for count in chunks:
             piece = PROMPT[at : at + count]
-            row = Row(0, piece, at, (9, 2, 31, 4, 0), want=tuple(range(count)), targets=piece)
+            row = Row(0, piece, at, (9, 2, 31, 4, 0), logits_indices=tuple(range(count)), targets=piece)
             parts.append(torch.as_tensor(executor.submit(StepPlan((row,))).logits).cpu().float().clone())
             at += count
         logits.append(torch.cat(parts).log_softmax(-1))

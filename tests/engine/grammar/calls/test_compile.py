@@ -15,7 +15,7 @@ from portico_engine.grammar.calls import compile as calls_compile
 from portico_engine.grammar.calls.compile import compile_tool_calls
 from portico_engine.grammar.calls.formats import CallFormat, NamedTool, ToolChoice, control_tokens, detect_format
 from portico_engine.grammar.calls.parser import CallFinished, ContentText, ThinkingText, ToolCallParser
-from portico_engine.request import Tool
+from portico_engine.tool import Tool
 
 SEARCH = Tool(
     "code__search",

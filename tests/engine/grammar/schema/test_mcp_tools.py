@@ -12,7 +12,7 @@ from tests.engine.grammar.schemas import DATA, factory, tokenizer
 from portico_engine.grammar import check_arguments, compile_tool_calls, tool_to_ir
 from portico_engine.grammar.backend import enforced_text
 from portico_engine.grammar.compiled import CompiledGrammar
-from portico_engine.request import Tool
+from portico_engine.tool import Tool
 
 TOOLS = DATA / "mcp-tools"
 pytestmark = pytest.mark.skipif(not TOOLS.is_dir(), reason="the recorded tool lists are not in ../shared/data")

@@ -9,23 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from portico_servers.code.index import candidates, matching
-from portico_servers.code.index.files import WALK, list_files, ripgrep
-from portico_servers.code.index.matching import matching_lines
-from portico_servers.code.index.patterns import requires
+from portico_servers.code.external.ripgrep import WALK, ripgrep_program
+from portico_servers.code.index import candidates, regex_search
+from portico_servers.code.index.files import list_files
+from portico_servers.code.index.regex_search import matching_lines
+from portico_servers.code.index.regex_trigrams import trigram_query
 from portico_servers.code.index.root_index import RootIndex
-from portico_servers.code.index.store import Store, StoredFile
+from portico_servers.code.index.store import IndexStore, StoredFile
 
 LONG_AGO = 1_700_000_000
 WORDS = ("alpha", "beta_gamma", "Delta", "εψιλον", "zeta(", "alphabet")
 PATTERNS = (
     "alpha", "beta_gamma|Delta", "(?i)DELTA", r"\bzeta\(", "εψιλον", r"alpha\w+", r"al\w+t$", "nowhere", "^", r"Delta.*alpha",
 )  # fmt: skip
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 def everything(_path: str) -> bool:
@@ -100,7 +96,7 @@ def change(root: Path, outside: Path, draw: random.Random) -> None:
 
 
 def by_ripgrep(root: Path, pattern: str) -> set[tuple[str, int]]:
-    command = [ripgrep(), *WALK, "--crlf", "--line-number", "--null", "--no-heading", f"--regexp={pattern}", "--", "."]
+    command = [ripgrep_program(), *WALK, "--crlf", "--line-number", "--null", "--no-heading", f"--regexp={pattern}", "--", "."]
     lines = subprocess.run(command, cwd=root, capture_output=True, check=False).stdout.split(b"\n")
     parts = (line.partition(b"\0") for line in lines if b"\0" in line)
     return {(path.decode().removeprefix("./"), int(rest.partition(b":")[0])) for path, _, rest in parts}
@@ -111,7 +107,7 @@ def by_ripgrep(root: Path, pattern: str) -> set[tuple[str, int]]:
 async def test_whatever_changes_the_lines_are_those_of_a_search_of_all_files(
     tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(matching, "WALK_SHARE", 2.0)  # never the whole tree
+    monkeypatch.setattr(regex_search, "WALK_SHARE", 2.0)  # never the whole tree
     draw = random.Random(seed)
     root, outside = tmp_path / "r", tmp_path / "outside"
     outside.mkdir()
@@ -130,7 +126,7 @@ async def test_whatever_changes_the_lines_are_those_of_a_search_of_all_files(
 
 @pytest.mark.anyio
 async def test_a_directory_that_became_a_link_to_outside_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matching, "WALK_SHARE", 2.0)
+    monkeypatch.setattr(regex_search, "WALK_SHARE", 2.0)
     root, outside = tmp_path / "r", tmp_path / "outside"
     make_tree(root, random.Random(4))
     (root / "src" / "deep" / "pool.py").write_text("alpha inside\n")
@@ -141,7 +137,7 @@ async def test_a_directory_that_became_a_link_to_outside_is_not_read(tmp_path: P
     assert "alpha inside" in [match.text for match in (await matching_lines(index, "alpha", everything)).found]
     os.replace(root / "src" / "deep", tmp_path / "elsewhere")
     (root / "src" / "deep").symlink_to(outside)
-    assert index.regular(["src/deep/pool.py", "marked.txt"]) == ["marked.txt"]
+    assert index.regular_files(["src/deep/pool.py", "marked.txt"]) == ["marked.txt"]
     texts = [match.text for match in (await matching_lines(index, "alpha", everything)).found]
     assert texts
     assert not {"alpha inside", "alpha SECRET"} & set(texts)
@@ -149,7 +145,7 @@ async def test_a_directory_that_became_a_link_to_outside_is_not_read(tmp_path: P
 
 @pytest.mark.anyio
 async def test_an_edited_ignore_file_counts_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matching, "WALK_SHARE", 2.0)
+    monkeypatch.setattr(regex_search, "WALK_SHARE", 2.0)
     root = tmp_path / "r"
     make_tree(root, random.Random(5))
     (root / "ignored" / "x.py").write_text("needle\n")
@@ -169,10 +165,10 @@ async def test_an_untouched_tree_is_neither_walked_nor_read_whole(tmp_path: Path
     settle(root)
     index = indexed(root, tmp_path / "index")
     monkeypatch.setattr(candidates, "list_files", None)
-    plan = index.plan(requires("needle = "), everything)
+    plan = index.plan(trigram_query("needle = "), everything)
     assert plan is not None
-    assert plan.first == ["only.py"]
-    assert index.newer(plan) == []
+    assert plan.candidates == ["only.py"]
+    assert index.modified_since(plan) == []
     assert [match.path for match in (await matching_lines(index, "needle =", everything)).found] == ["only.py"]
 
 
@@ -211,10 +207,10 @@ def test_a_forgotten_file_is_no_candidate_and_its_place_is_used_again(tmp_path: 
     assert len(files._mapped) == 2  # bitmaps of two widths
 
     def first(pattern: str) -> list[str]:
-        plan = index.plan(requires(pattern), everything)
+        plan = index.plan(trigram_query(pattern), everything)
         assert plan is not None
-        assert len(plan.first) + len(plan.others) == len(files._slots)
-        return plan.first
+        assert len(plan.candidates) + len(plan.excluded) == len(files._slots)
+        return plan.candidates
 
     assert "f123.txt" in first("word123")
     assert len(first("word123")) < 20
@@ -231,7 +227,7 @@ def test_a_forgotten_file_is_no_candidate_and_its_place_is_used_again(tmp_path: 
 
 
 def started_files(root: Path, tmp_path: Path) -> list[StoredFile]:
-    store = Store(root, tmp_path / "index")
+    store = IndexStore(root, tmp_path / "index")
     try:
         return list(store.files())
     finally:

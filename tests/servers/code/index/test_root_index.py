@@ -13,8 +13,8 @@ import pytest
 
 from portico_servers.code.index import extractor
 from portico_servers.code.index import root_index as index
-from portico_servers.code.index.root_index import Paced, RootIndex
-from portico_servers.code.index.store import Store
+from portico_servers.code.index.root_index import RootIndex
+from portico_servers.code.index.store import IndexStore
 
 WAIT = 10.0
 
@@ -30,7 +30,7 @@ def found_paths(root: RootIndex, question: str) -> list[str]:
     return list(dict.fromkeys(file.path for file, _ in root.search(question)))
 
 
-class Changes:
+class SeenChanges:
     """Collects what the index tells, and lets a test wait for a path without sleeping."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ def test_a_restart_reads_only_what_changed(repository: Path, tmp_path: Path, mon
 
 
 def test_saved_new_and_deleted_files_are_taken_in_within_a_second(repository: Path, tmp_path: Path) -> None:
-    changes = Changes()
+    changes = SeenChanges()
     root = started(repository, tmp_path / "index", changes)
     (repository / "added.py").write_text("def freshlyadded():\n    return 1\n    # end\n")
     changes.wait_for("added.py")  # watching has begun by now
@@ -102,32 +102,15 @@ def test_saved_new_and_deleted_files_are_taken_in_within_a_second(repository: Pa
     root.close()
 
 
-def test_paced_work_is_done_at_once_and_then_rests_four_times_as_long_as_it_took() -> None:
-    now = [100.0]
-    work = Paced(lambda: now[0])
-    assert not work.due()
-    work.ask()
-    assert work.due()
-    with work:
-        now[0] += 2
-    assert not work.due()
-    work.ask()
-    assert not work.due()
-    now[0] += 7.9
-    assert not work.due()
-    now[0] += 0.2
-    assert work.due()
-
-
 def test_a_second_process_on_the_same_root_works_on_a_copy(repository: Path, tmp_path: Path) -> None:
     first = started(repository, tmp_path / "index")
     second = started(repository, tmp_path / "index")
     assert first.store is not None
     assert second.store is not None
-    assert first.store.shared
-    assert not second.store.shared
+    assert not first.store.file.private
+    assert second.store.file.private
     assert found_paths(second, "release_block") == found_paths(first, "release_block") != []
-    copy = second.store.path
+    copy = second.store.file.path
     second.close()
     assert not copy.exists()
     first.close()
@@ -137,7 +120,7 @@ def test_a_second_process_on_the_same_root_works_on_a_copy(repository: Path, tmp
 def test_a_broken_cache_is_built_anew(repository: Path, tmp_path: Path, damage: bytes) -> None:
     root = started(repository, tmp_path / "index")
     assert root.store is not None
-    path = root.store.path
+    path = root.store.file.path
     root.close()
     path.write_bytes(damage)
     again = started(repository, tmp_path / "index")
@@ -148,7 +131,7 @@ def test_a_broken_cache_is_built_anew(repository: Path, tmp_path: Path, damage: 
 def test_a_cache_of_another_version_is_built_anew(repository: Path, tmp_path: Path) -> None:
     root = started(repository, tmp_path / "index")
     assert root.store is not None
-    path = root.store.path
+    path = root.store.file.path
     root.close()
     with sqlite3.connect(path) as db:
         db.execute("DROP TABLE symbols")
@@ -163,7 +146,7 @@ def test_a_cache_of_another_version_is_built_anew(repository: Path, tmp_path: Pa
 def test_a_cache_that_is_damaged_inside_is_built_anew(repository: Path, tmp_path: Path) -> None:
     root = started(repository, tmp_path / "index")
     assert root.store is not None
-    path = root.store.path
+    path = root.store.file.path
     root.close()
     with sqlite3.connect(path) as db:
         (page,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'terms'").fetchone()
@@ -183,7 +166,7 @@ def test_the_copy_of_a_killed_process_is_removed_by_the_next_start(repository: P
     second = started(repository, tmp_path / "index")
     assert first.store is not None
     assert second.store is not None
-    live = second.store.path.parent
+    live = second.store.file.path.parent
     left = live.with_name(f"{live.name}x")
     left.mkdir()
     (left / "lock").touch()
@@ -199,8 +182,8 @@ def test_names_and_paths_are_there_before_the_vocabulary(
 ) -> None:
     started(repository, tmp_path / "index").close()
     go_on = threading.Event()
-    real = Store.load_terms
-    monkeypatch.setattr(Store, "load_terms", lambda self: (go_on.wait(WAIT), real(self)))
+    real = IndexStore.load_terms
+    monkeypatch.setattr(IndexStore, "load_terms", lambda self: (go_on.wait(WAIT), real(self)))
     root = RootIndex(repository, "cache", tmp_path / "index")
     root.start()
     assert root.opened.wait(WAIT)

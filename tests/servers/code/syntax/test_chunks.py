@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portico_servers.code.syntax.chunks import WINDOW, cut
+from portico_servers.code.syntax.chunks import WINDOW, cut_chunks
 from portico_servers.code.syntax.symbols import Symbol, definitions
 
 SOURCE = '''import os
@@ -31,7 +31,7 @@ class A:
 
 def test_a_definition_is_a_piece_with_the_comment_above_it() -> None:
     symbols = definitions("python", SOURCE.encode()).symbols
-    pieces = cut(SOURCE.splitlines(), symbols)
+    pieces = cut_chunks(SOURCE.splitlines(), symbols)
     found = [(p.start, p.end, symbols[p.symbol].qualified if p.symbol is not None else None) for p in pieces]
     assert found == [(1, 3, None), (6, 10, "f"), (13, 14, "A"), (16, 18, "A.m")]
 
@@ -44,7 +44,7 @@ def test_every_line_that_is_not_blank_is_in_exactly_one_piece(lines: list[str], 
     symbols = sorted(
         (Symbol("s", "function", s, s + n, "", "") for s, n in spans if s <= len(lines)), key=lambda s: (s.start, -s.end)
     )
-    pieces = cut(lines, symbols)
+    pieces = cut_chunks(lines, symbols)
     covered = [line for piece in pieces for line in range(piece.start, piece.end + 1)]
     assert len(covered) == len(set(covered))
     assert {number for number, line in enumerate(lines, start=1) if line.strip()} <= set(covered)

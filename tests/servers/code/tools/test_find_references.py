@@ -5,23 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.servers.code.conftest import places
 
 from portico_servers.code.errors import BadFilter
 from portico_servers.code.syntax.references import references
-from portico_servers.code.syntax.snippets import Text
-from portico_servers.code.tools import find_references as uses
+from portico_servers.code.syntax.source_text import SourceText
+from portico_servers.code.tools import find_references as references_tool
 from portico_servers.code.tools.find_references import find_references
-from portico_servers.code.tools.results import Hits
 from portico_servers.code.workspace import Workspace
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-def places(result: Hits) -> list[str]:
-    return [f"{hit.path}:{hit.start_line} {hit.kind} {hit.symbol}" for hit in result.hits]
 
 
 @pytest.mark.anyio
@@ -111,7 +102,7 @@ async def test_a_common_name_fills_a_page_and_the_cursor_goes_on_to_the_last_use
 
 @pytest.mark.anyio
 async def test_a_page_that_is_full_stops_the_search_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uses, "ENOUGH_SECONDS", 0.0)
+    monkeypatch.setattr(references_tool, "ENOUGH_SECONDS", 0.0)
     root = tmp_path / "r"
     root.mkdir()
     for number in range(60):
@@ -128,10 +119,10 @@ async def test_a_page_that_is_full_stops_the_search_and_says_so(tmp_path: Path, 
 
 
 def test_uses_of_one_file_are_bounded(tmp_path: Path) -> None:
-    text = Text(b"value = value\n" * 400 + b"# value\n" * 10, cut=False)
+    text = SourceText(b"value = value\n" * 400 + b"# value\n" * 10, cut=False)
     found = references("a.py", text, "value")
-    assert (len(found.uses), found.complete) == (300, False)
-    assert [use.line for use in found.uses] == list(range(1, 301))
+    assert (len(found.references), found.complete) == (300, False)
+    assert [use.line for use in found.references] == list(range(1, 301))
 
 
 @pytest.mark.anyio

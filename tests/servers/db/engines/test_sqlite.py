@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from portico_servers.db.engines.sqlite import SQLiteEngine
-from portico_servers.db.errors import DbError, ReadOnlyError, SourceError, StatementError
-from portico_servers.db.statements.limits import Limits
+from portico_servers.db.errors import DatabaseSourceError, DbError, ReadOnlyError, StatementError
+from portico_servers.db.limits import StatementLimits
 
 
 def database(folder: Path, script: str, name: str = "x.db") -> Path:
@@ -37,13 +37,13 @@ if os.geteuid() == 0:
     os.setgid(65534); os.setuid(65534)
 from pathlib import Path
 from portico_servers.db.engines.sqlite import SQLiteEngine
-from portico_servers.db.statements.limits import Limits
+from portico_servers.db.limits import StatementLimits
 engine = SQLiteEngine(Path({str(path)!r}))
-print(engine.run("SELECT a FROM t", [], Limits()).rows, engine.warning)
+print(engine.run("SELECT a FROM t", [], StatementLimits()).rows, engine.warning)
 """
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     # read before the rights are given up
-    modules = "import portico_servers.db.engines.sqlite, portico_servers.db.statements.limits\n"
+    modules = "import portico_servers.db.engines.sqlite, portico_servers.db.limits\n"
     run = subprocess.run([sys.executable, "-c", modules + script], capture_output=True, text=True, timeout=30, env=environment)
     folder.chmod(0o755)
     assert "[[5]]" in run.stdout, run.stderr
@@ -57,7 +57,7 @@ def test_reading_a_wal_database_sees_committed_changes_of_others(tmp_path: Path)
     writer = sqlite3.connect(path)
     writer.execute("INSERT INTO t VALUES (1)")
     writer.commit()
-    assert engine.run("SELECT COUNT(*) FROM t", [], Limits()).rows == [[1]]
+    assert engine.run("SELECT COUNT(*) FROM t", [], StatementLimits()).rows == [[1]]
     writer.close()
     engine.close()
 
@@ -69,15 +69,15 @@ def test_full_text_and_r_tree_tables_can_be_read_also_after_the_schema_changed(t
         "CREATE VIRTUAL TABLE boxes USING rtree(id, x0, x1); INSERT INTO boxes VALUES (1, 0, 2);",
     )
     engine = SQLiteEngine(path)
-    assert engine.run("SELECT body FROM notes WHERE notes MATCH 'hello'", [], Limits()).rows == [["hello world"]]
-    assert engine.run("SELECT id FROM boxes WHERE x0 < 1", [], Limits()).rows == [[1]]
+    assert engine.run("SELECT body FROM notes WHERE notes MATCH 'hello'", [], StatementLimits()).rows == [["hello world"]]
+    assert engine.run("SELECT id FROM boxes WHERE x0 < 1", [], StatementLimits()).rows == [[1]]
     database(tmp_path, "CREATE TABLE later (a); CREATE VIRTUAL TABLE more USING fts5(a);")
-    assert engine.run("SELECT body FROM notes WHERE notes MATCH 'world'", [], Limits()).rows == [["hello world"]]
-    assert engine.run("SELECT COUNT(*) FROM more", [], Limits()).rows == [[0]]
+    assert engine.run("SELECT body FROM notes WHERE notes MATCH 'world'", [], StatementLimits()).rows == [["hello world"]]
+    assert engine.run("SELECT COUNT(*) FROM more", [], StatementLimits()).rows == [[0]]
     names = [table.name for table in engine.schema().tables]
     assert names == ["notes", "boxes", "later", "more"]
     with pytest.raises(ReadOnlyError):
-        engine.run("INSERT INTO notes VALUES ('x')", [], Limits())
+        engine.run("INSERT INTO notes VALUES ('x')", [], StatementLimits())
     engine.close()
 
 
@@ -118,7 +118,7 @@ def test_odd_values_become_json_values(tmp_path: Path) -> None:
         tmp_path, "CREATE TABLE t (a); INSERT INTO t VALUES (CAST(x'ff41' AS TEXT)), (9223372036854775807), (9e999)"
     )
     engine = SQLiteEngine(path)
-    rows = engine.run("SELECT a FROM t", [], Limits()).rows
+    rows = engine.run("SELECT a FROM t", [], StatementLimits()).rows
     assert rows == [["\ufffdA"], [9223372036854775807], ["inf"]]
     engine.close()
 
@@ -131,7 +131,7 @@ def test_a_damaged_file_is_an_error_with_the_engines_words(tmp_path: Path) -> No
     with pytest.raises(DbError, match=r"malformed|not a database|corrupt"):
         SQLiteEngine(path).schema()
     path.write_bytes(b"SQLite format 3\x00 and nothing more")
-    with pytest.raises(SourceError, match=r"not a database|expected"):
+    with pytest.raises(DatabaseSourceError, match=r"not a database|expected"):
         SQLiteEngine(path)
 
 
@@ -145,7 +145,7 @@ def test_an_empty_file_is_a_database_without_tables(tmp_path: Path) -> None:
 
 
 def test_a_folder_and_an_unreadable_name_are_source_errors(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="directory"):
+    with pytest.raises(DatabaseSourceError, match="directory"):
         SQLiteEngine(tmp_path)
     odd = database(tmp_path, "CREATE TABLE t (a)", "100% odd?#name;.db")
     assert [table.name for table in SQLiteEngine(odd).schema().tables] == ["t"]
@@ -154,9 +154,9 @@ def test_a_folder_and_an_unreadable_name_are_source_errors(tmp_path: Path) -> No
 def test_explaining_shows_the_plan_as_a_tree(tmp_path: Path) -> None:
     path = database(tmp_path, "CREATE TABLE t (a); CREATE TABLE u (a)")
     engine = SQLiteEngine(path)
-    plan = engine.explain("SELECT * FROM t WHERE a IN (SELECT a FROM u)", [], Limits())
+    plan = engine.explain("SELECT * FROM t WHERE a IN (SELECT a FROM u)", [], StatementLimits())
     assert plan[0] == "SCAN t"
     assert any(line.startswith("  ") for line in plan)
     with pytest.raises(StatementError):
-        engine.explain("SELECT nothing FROM nowhere", [], Limits())
+        engine.explain("SELECT nothing FROM nowhere", [], StatementLimits())
     engine.close()

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from portico_servers.db.database import Call, Databases
-from portico_servers.db.sources import parse
-from portico_servers.db.statements.limits import Limits
-from portico_servers.db.tools import tools as answers
+from portico_servers.db.databases.databases import Databases
+from portico_servers.db.limits import StatementLimits
+from portico_servers.db.sources import parse_sources
+from portico_servers.db.statements.cancellation import Cancellation
+from portico_servers.db.tools.rows import answer_rows
 
 QUESTIONS = [
     json.loads(line)
@@ -29,7 +30,7 @@ def engines(
         targets = request.getfixturevalue("postgres_samples")
     else:
         targets = samples if request.param == "sqlite" else duckdb_samples
-    opened = {name: Databases(parse([str(target)])) for name, target in targets.items()}
+    opened = {name: Databases(parse_sources([str(target)])) for name, target in targets.items()}
     yield opened
     for databases in opened.values():
         databases.close()
@@ -48,7 +49,7 @@ def test_the_structured_question_gives_what_sql_gives(engines: dict[str, Databas
             expected = connection.execute(item["sql"]).fetchall()
         connection.close()
         asked = fitted(item["ask"], databases)
-        found = answers.rows(databases, {"ask": asked}, Limits(rows=1000), Call()).structured["rows"]
+        found = answer_rows(databases, {"ask": asked}, StatementLimits(rows=1000), Cancellation()).structured["rows"]
         if comparable(found) != comparable(expected):
             wrong.append((item["question"], found[:3], expected[:3]))
         if not expected or expected in ([(0,)], [(None,)]):
@@ -58,7 +59,7 @@ def test_the_structured_question_gives_what_sql_gives(engines: dict[str, Databas
 
 def fitted(ask: dict[str, Any], databases: Databases) -> dict[str, Any]:
     """PostgreSQL folds unquoted names to lower case: the same question in its names."""
-    if ask["table"] in databases.view().tables:
+    if ask["table"] in databases.snapshot().tables:
         return ask
     lowered = json.loads(json.dumps(ask))
     for key in ("table", "group_by", "order_by"):

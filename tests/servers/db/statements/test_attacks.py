@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from portico_servers.db.errors import LimitError, ReadOnlyError, SourceError, StatementError
-from portico_servers.db.sources import Source
-from portico_servers.db.statements.limits import Limits
-from portico_servers.db.statements.workers import Pool, WorkerLost
+from portico_servers.db.errors import DatabaseSourceError, LimitError, ReadOnlyError, StatementError
+from portico_servers.db.limits import StatementLimits
+from portico_servers.db.sources import DatabaseSource
+from portico_servers.db.statements.worker_pool import WorkerLost, WorkerPool
 
 STATEMENTS = Path(__file__).parent
-LIMITS = Limits(rows=50, bytes=100_000, seconds=0.5)
+LIMITS = StatementLimits(rows=50, bytes=100_000, seconds=0.5)
 CANARY = "canary-4711"
 # How an attack may fail other than by a refusal of ours: what it calls isn't there, or may not be used by this role.
 NOT_THERE = re.compile(
@@ -31,7 +31,7 @@ NOT_THERE = re.compile(
 class Target:
     """A database to attack, and the folder that must stay as it is."""
 
-    pool: Pool
+    pool: WorkerPool
     folder: Path
     outside: Path
 
@@ -59,12 +59,12 @@ def target(
     (outside / "secret.txt").write_text(f"{CANARY}\n")
     shutil.copy(samples["music"], outside / "secret.db")
     if request.param == "postgres":
-        source = Source("shop", "postgres", request.getfixturevalue("postgres_samples")["shop"])
+        source = DatabaseSource("shop", "postgres", request.getfixturevalue("postgres_samples")["shop"])
     else:
         path = (samples if request.param == "sqlite" else duckdb_samples)["shop"]
         shutil.copy(path, folder / path.name)
-        source = Source("shop", request.param, str(folder / path.name))
-    pool = Pool(source, size=1)
+        source = DatabaseSource("shop", request.param, str(folder / path.name))
+    pool = WorkerPool(source, size=1)
     yield Target(pool, folder, outside)
     pool.close()
 
@@ -93,9 +93,9 @@ def test_every_attack_is_refused_and_nothing_is_changed_or_read(target: Target) 
     assert row_counts(target.pool) == counts
 
 
-def row_counts(pool: Pool) -> list[list[int]]:
+def row_counts(pool: WorkerPool) -> list[list[int]]:
     tables = ("customers", "categories", "products", "orders", "order_items")
-    return [pool.run(f"SELECT COUNT(*) FROM {table}", [], Limits())["rows"] for table in tables]
+    return [pool.run(f"SELECT COUNT(*) FROM {table}", [], StatementLimits())["rows"] for table in tables]
 
 
 @pytest.mark.parametrize("statement", ["SELECT 1\0; DROP TABLE orders", "SELECT '\ud800'", "", "   ", "-- nothing", ";"])
@@ -106,11 +106,11 @@ def test_a_broken_text_is_an_error_and_the_worker_goes_on(target: Target, statem
 
 
 def test_a_role_that_read_only_does_not_hold_is_refused_unless_allowed(postgres: str) -> None:
-    refusing = Pool(Source("pg", "postgres", postgres))
-    with pytest.raises(SourceError, match="is a superuser"):
+    refusing = WorkerPool(DatabaseSource("pg", "postgres", postgres))
+    with pytest.raises(DatabaseSourceError, match="is a superuser"):
         refusing.schema()
     refusing.close()
-    pool = Pool(Source("pg", "postgres", postgres, allow_powerful_role=True))
+    pool = WorkerPool(DatabaseSource("pg", "postgres", postgres, allow_powerful_role=True))
     assert "superuser" in pool.schema()["warning"]
     pool.close()
 
@@ -124,12 +124,12 @@ def test_a_role_that_may_run_dblink_is_refused(postgres: str) -> None:
     dsn = postgres.removesuffix("postgres") + "linked"
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("CREATE FUNCTION dblink_exec(TEXT, TEXT) RETURNS TEXT LANGUAGE sql AS 'SELECT 1::text'")
-        refused = Pool(Source("linked", "postgres", dsn.replace("//postgres@", "//reader@")))
-        with pytest.raises(SourceError, match="may run dblink_exec"):
+        refused = WorkerPool(DatabaseSource("linked", "postgres", dsn.replace("//postgres@", "//reader@")))
+        with pytest.raises(DatabaseSourceError, match="may run dblink_exec"):
             refused.schema()
         refused.close()
         connection.execute("REVOKE EXECUTE ON FUNCTION dblink_exec FROM PUBLIC")
-        pool = Pool(Source("linked", "postgres", dsn.replace("//postgres@", "//reader@")))
+        pool = WorkerPool(DatabaseSource("linked", "postgres", dsn.replace("//postgres@", "//reader@")))
         assert pool.schema()["warning"] is None
         with pytest.raises(ReadOnlyError):
             pool.run("SELECT dblink_exec('dbname=linked', 'DROP TABLE x')", [], LIMITS)
@@ -147,7 +147,7 @@ def test_a_foreign_table_is_not_written_even_by_a_role_that_may(postgres: str) -
         connection.execute("CREATE FOREIGN TABLE far (a INT) SERVER away; GRANT ALL ON far TO reader")
         connection.execute("GRANT USAGE ON FOREIGN DATA WRAPPER hollow TO reader; GRANT USAGE ON FOREIGN SERVER away TO reader")
         connection.execute("GRANT CREATE ON SCHEMA public TO reader")
-    pool = Pool(Source("far", "postgres", dsn.replace("//postgres@", "//reader@")))
+    pool = WorkerPool(DatabaseSource("far", "postgres", dsn.replace("//postgres@", "//reader@")))
     assert [table["name"] for table in pool.schema()["tables"]] == ["far"]
     for statement in (
         "INSERT INTO far VALUES (1) RETURNING a",
@@ -164,7 +164,7 @@ def test_a_foreign_table_is_not_written_even_by_a_role_that_may(postgres: str) -
 
 
 def test_settings_and_locks_of_one_statement_do_not_outlive_it(postgres_samples: dict[str, str]) -> None:
-    pool = Pool(Source("pg", "postgres", postgres_samples["shop"]), size=1)
+    pool = WorkerPool(DatabaseSource("pg", "postgres", postgres_samples["shop"]), size=1)
     pool.run("SELECT set_config('statement_timeout', '0', false), pg_advisory_lock(77)", [], LIMITS)
     assert pool.run("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", [], LIMITS)["rows"] == [[0]]
     with pytest.raises(LimitError):

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from portico_servers.db.errors import DbError
-from portico_servers.db.sources import Source
-from portico_servers.db.statements.limits import Limits
-from portico_servers.db.statements.workers import Pool
+from portico_servers.db.limits import StatementLimits
+from portico_servers.db.sources import DatabaseSource
+from portico_servers.db.statements.worker_pool import WorkerPool
 
 STATEMENTS = Path(__file__).parent
 
@@ -26,12 +26,12 @@ def test_the_list_holds_two_hundred_different_statements() -> None:
 @pytest.mark.parametrize("engine", ["sqlite", "duckdb", "postgres"])
 def test_no_honest_statement_is_refused(engine: str, request: pytest.FixtureRequest) -> None:
     fixture = {"sqlite": "samples", "duckdb": "duckdb_samples", "postgres": "postgres_samples"}[engine]
-    source = Source("shop", engine, str(request.getfixturevalue(fixture)["shop"]))  # type: ignore[arg-type]
-    pool = Pool(source, size=1)
+    source = DatabaseSource("shop", engine, str(request.getfixturevalue(fixture)["shop"]))  # type: ignore[arg-type]
+    pool = WorkerPool(source, size=1)
     refused = []
     for statement in [*honest("common"), *honest(engine)]:
         try:
-            found = pool.run(statement, [], Limits(seconds=20))
+            found = pool.run(statement, [], StatementLimits(seconds=20))
         except DbError as exc:
             refused.append((statement, f"{type(exc).__name__}: {exc}"))
         else:

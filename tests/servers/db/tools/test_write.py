@@ -16,11 +16,11 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.shared.exceptions import MCPError
 
-from portico_servers.db.errors import ConfigError, DbError, LimitError, ReadOnlyError, StatementError
+from portico_servers.db.errors import DatabaseConfigError, DbError, LimitError, ReadOnlyError, StatementError
+from portico_servers.db.limits import StatementLimits
 from portico_servers.db.server import build_server
-from portico_servers.db.sources import Source
-from portico_servers.db.statements.limits import Limits
-from portico_servers.db.statements.workers import Pool
+from portico_servers.db.sources import DatabaseSource
+from portico_servers.db.statements.worker_pool import WorkerPool
 
 pytestmark = pytest.mark.anyio
 
@@ -120,23 +120,23 @@ async def test_the_tool_is_not_there_unless_the_owner_allows_it(database: Path, 
     server.close()
     config = database.with_name("duck.toml")
     config.write_text("[connections.shop]\nwrite = true\n")
-    with pytest.raises(ConfigError, match="DuckDB"):
+    with pytest.raises(DatabaseConfigError, match="DuckDB"):
         build_server([str(duckdb_samples["shop"])], config=config)
 
 
 def test_one_statement_that_changes_rows_is_run_whole_or_not_at_all(database: Path) -> None:
-    pool = Pool(Source("w", "sqlite", str(database), writable=True), size=1)
+    pool = WorkerPool(DatabaseSource("w", "sqlite", str(database), writable=True), size=1)
     for statement in REFUSED:
         with pytest.raises(DbError) as caught:
-            pool.run(statement, [], Limits())
+            pool.run(statement, [], StatementLimits())
         assert isinstance(caught.value, ReadOnlyError | StatementError) or statement == "SELECT 1", statement
     with pytest.raises(StatementError, match="CHECK"):
-        pool.run("UPDATE t SET a = a * 40", [], Limits())
+        pool.run("UPDATE t SET a = a * 40", [], StatementLimits())
     endless = "INSERT INTO t WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT n % 9 FROM r"
     with pytest.raises(LimitError):
-        pool.run(endless, [], Limits(seconds=0.3))
+        pool.run(endless, [], StatementLimits(seconds=0.3))
     assert values(database) == [1, 2, 3]
-    assert pool.run("INSERT INTO t VALUES (4) RETURNING a", [], Limits())["rows"] == [[1]]
+    assert pool.run("INSERT INTO t VALUES (4) RETURNING a", [], StatementLimits())["rows"] == [[1]]
     assert values(database) == [1, 2, 3, 4]
     pool.close()
 
@@ -149,8 +149,8 @@ def test_postgres_writes_what_its_role_may_and_nothing_but_rows(postgres: str) -
         owner.execute("CREATE ROLE writer LOGIN")
         owner.execute("CREATE TABLE notes (a INT)")
         owner.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON notes TO writer")
-    pool = Pool(Source("w", "postgres", dsn.replace("//postgres@", "//writer@"), writable=True), size=1)
-    assert pool.run("INSERT INTO notes SELECT generate_series(1, $1)", [3], Limits())["rows"] == [[3]]
+    pool = WorkerPool(DatabaseSource("w", "postgres", dsn.replace("//postgres@", "//writer@"), writable=True), size=1)
+    assert pool.run("INSERT INTO notes SELECT generate_series(1, $1)", [3], StatementLimits())["rows"] == [[3]]
     for statement in (
         "DROP TABLE notes",
         "SELECT 1",
@@ -160,8 +160,8 @@ def test_postgres_writes_what_its_role_may_and_nothing_but_rows(postgres: str) -
         "TRUNCATE notes",
     ):
         with pytest.raises((ReadOnlyError, StatementError)):
-            pool.run(statement, [], Limits())
-    assert pool.run("DELETE FROM notes WHERE a > 1", [], Limits())["rows"] == [[2]]
+            pool.run(statement, [], StatementLimits())
+    assert pool.run("DELETE FROM notes WHERE a > 1", [], StatementLimits())["rows"] == [[2]]
     pool.close()
     with psycopg.connect(dsn, autocommit=True) as owner:
         assert owner.execute("SELECT a FROM notes").fetchall() == [(1,)]

@@ -10,30 +10,31 @@ from pathlib import Path
 
 import pytest
 
+from portico_servers.docs.config import DocsConfig
 from portico_servers.docs.errors import IndexUnwritable, SourceError
-from portico_servers.docs.index.database import Database
-from portico_servers.docs.index.store import Store
+from portico_servers.docs.index.database import IndexDatabase
+from portico_servers.docs.index.store import DocsIndex
 from portico_servers.docs.ingest.chunks import cut
 from portico_servers.docs.ingest.readers import read_page
 from portico_servers.docs.service import Service
 
 
 def test_a_full_disk_is_one_error_and_leaves_the_index_as_it_was(tmp_path: Path) -> None:
-    with closing(Store(tmp_path / "x.sqlite3")) as store:
-        shelf = store.add_shelf("a", "1", "dir", "/a")
+    with closing(DocsIndex(tmp_path / "x.sqlite3")) as store:
+        library_version = store.add_library_version("a", "1", "dir", "/a")
         page = read_page("p.md", ("# Title\n\n" + "words and more words. " * 2000).encode())
         limit = store._writer.execute("PRAGMA page_count").fetchone()[0]
         store._writer.execute(f"PRAGMA max_page_count = {limit}")
         with pytest.raises(IndexUnwritable, match=r"can't be written: database or disk is full .*x\.sqlite3"):
-            store.put_pages(shelf.id, [("p.md", "s", page, cut(page))])
-        assert store.stamps(shelf.id) == {}
+            store.put_pages(library_version.id, [("p.md", "s", page, cut(page))])
+        assert store.stamps(library_version.id) == {}
         store._writer.execute("PRAGMA max_page_count = 100000")
-        store.put_pages(shelf.id, [("p.md", "s", page, cut(page))])
-        assert set(store.stamps(shelf.id)) == {"p.md"}
+        store.put_pages(library_version.id, [("p.md", "s", page, cut(page))])
+        assert set(store.stamps(library_version.id)) == {"p.md"}
 
 
 def test_what_is_raised_in_a_transaction_undoes_it(tmp_path: Path) -> None:
-    with closing(Database(tmp_path / "x.sqlite3")) as database:
+    with closing(IndexDatabase(tmp_path / "x.sqlite3")) as database:
         row = ("a", "1", "dir", "/a")
         with pytest.raises(sqlite3.IntegrityError), database.write() as db:
             db.executemany("INSERT INTO shelf (library, version, kind, source) VALUES (?, ?, ?, ?)", [row, row])
@@ -44,18 +45,18 @@ def test_what_is_raised_in_a_transaction_undoes_it(tmp_path: Path) -> None:
 def test_a_place_where_no_index_can_be_kept_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(SourceError, match=r"the index can't be kept in .*file"):
-        Service([], tmp_path / "file")
+        Service(DocsConfig((), tmp_path / "file"))
 
 
 def test_new_indexes_are_opened_by_many_at_once(tmp_path: Path) -> None:
     opens = """
 import sys
 from pathlib import Path
-from portico_servers.docs.index.database import Database
+from portico_servers.docs.index.database import IndexDatabase
 for number in range(60):
     print("ready", flush=True)
     input()
-    Database(Path(sys.argv[1]) / str(number)).close()
+    IndexDatabase(Path(sys.argv[1]) / str(number)).close()
 """
     command = [sys.executable, "-c", opens, str(tmp_path)]
     running = [
@@ -84,8 +85,8 @@ def test_two_processes_fill_one_index_side_by_side(tmp_path: Path) -> None:
     for process in running:
         _, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
-    with closing(Service([], tmp_path / "cache", watch=False)) as service:
-        assert sorted((s.library, s.pages, s.complete) for s in service.library.shelves()) == [
+    with closing(Service(DocsConfig((), tmp_path / "cache", watch=False))) as service:
+        assert sorted((s.library, s.pages, s.complete) for s in service.library.library_versions()) == [
             ("one", 30, True),
             ("two", 30, True),
         ]

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from portico_servers.docs.index.indexer import Listener
+from portico_servers.docs.config import DocsConfig
+from portico_servers.docs.index.indexer import IndexListener
 from portico_servers.docs.ingest import reader_pool as prepare
 from portico_servers.docs.ingest.sources import scan_directory
 from portico_servers.docs.service import Service
 
 
 def _indexed(root: Path, cache: Path) -> Service:
-    service = Service([root], cache, watch=False)
-    service.indexer.update(service.library.shelves())
+    service = Service(DocsConfig((root,), cache, watch=False))
+    service.indexer.update(service.library.library_versions())
     return service
 
 
@@ -26,12 +27,12 @@ def test_a_second_start_reads_only_what_changed(docs: Path, tmp_path: Path) -> N
     (docs / "guide.md").write_text("# New words\n\nabout zeppelins\n")
     (docs / "reference.rst").unlink()
     (docs / "extra.md").write_text("# Extra\n\nsubmarines\n")
-    with closing(Service([docs], tmp_path / "cache", watch=False)) as service:
-        shelf = service.library.shelves()[0]
-        assert sorted(service.indexer._update_shelf(shelf)) == ["extra.md", "guide.md", "reference.rst"]
+    with closing(Service(DocsConfig((docs,), tmp_path / "cache", watch=False))) as service:
+        library_version = service.library.library_versions()[0]
+        assert sorted(service.indexer._update_library_version(library_version)) == ["extra.md", "guide.md", "reference.rst"]
         assert service.library.search("zeppelins").hits
         assert not [h for h in service.library.search("tape seal").hits if h.path == "reference.rst"]
-        assert service.indexer._update_shelf(shelf) == []
+        assert service.indexer._update_library_version(library_version) == []
 
 
 def test_an_index_of_another_version_is_made_anew(docs: Path, tmp_path: Path) -> None:
@@ -64,8 +65,8 @@ def test_broken_pages_are_named_and_the_others_are_indexed(docs: Path, tmp_path:
 
 def test_a_saved_file_is_searchable_soon_and_listeners_hear_of_it(docs: Path, tmp_path: Path) -> None:
     heard = threading.Event()
-    with closing(Service([docs], tmp_path / "cache")) as service:
-        listener = Listener(lambda shelf, paths: heard.set() if "late.md" in paths else None, lambda: None)
+    with closing(Service(DocsConfig((docs,), tmp_path / "cache"))) as service:
+        listener = IndexListener(lambda library_version, paths: heard.set() if "late.md" in paths else None, lambda: None)
         service.start(listener)
         assert service.indexer.progress.wait(30)
         for attempt in range(40):  # the watcher needs a moment to take up its work
@@ -78,7 +79,7 @@ def test_a_saved_file_is_searchable_soon_and_listeners_hear_of_it(docs: Path, tm
 
 
 def test_stop_ends_the_thread_and_start_works_again(docs: Path, tmp_path: Path) -> None:
-    with closing(Service([docs], tmp_path / "cache")) as service:
+    with closing(Service(DocsConfig((docs,), tmp_path / "cache"))) as service:
         for _ in range(2):
             service.start()
             assert service.indexer.progress.wait(30)
@@ -130,13 +131,13 @@ def test_many_pages_are_read_in_worker_processes(tmp_path: Path) -> None:
     for number in range(70):
         (root / f"p{number:02}.md").write_text(f"# Page {number}\n\nnumber {number}\n")
     found = list(scan_directory(root))
-    prepared = [item for batch in prepare.prepare_all(root, found, threading.Event()) for item in batch]
+    prepared = [item for batch in prepare.read_pages(root, found, threading.Event()) for item in batch]
     assert sorted(item.path for item in prepared) == [f.path for f in found]
     assert all(item.page is not None for item in prepared)
 
     stop = threading.Event()
     stop.set()
-    assert list(prepare.prepare_all(root, found, stop)) == []
+    assert list(prepare.read_pages(root, found, stop)) == []
 
 
 def test_a_page_that_kills_its_reader_does_not_take_the_others_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,6 +149,6 @@ def test_a_page_that_kills_its_reader_does_not_take_the_others_along(tmp_path: P
     monkeypatch.setattr(prepare, "_FEW_PAGES", 0)
     monkeypatch.setattr(prepare, "_BATCH_PAGES", 2)
     found = list(scan_directory(tmp_path))
-    results = {item.path: item for batch in prepare.prepare_all(tmp_path, found, threading.Event()) for item in batch}
+    results = {item.path: item for batch in prepare.read_pages(tmp_path, found, threading.Event()) for item in batch}
     assert {path for path, item in results.items() if item.page is not None} == {"a.md", "b.md", "d.md"}
     assert "crashed" in results["crash.md"].error

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from portico_servers.docs.config import DocsConfig
 from portico_servers.docs.errors import PageNotFound, SourceError, TooSlow
-from portico_servers.docs.index.database import Limit
-from portico_servers.docs.index.indexer import Progress
+from portico_servers.docs.index.database import ReadLimit
+from portico_servers.docs.index.indexer import IndexingProgress
 from portico_servers.docs.search.library import version_key
 from portico_servers.docs.service import Service
 
@@ -71,15 +72,15 @@ def test_a_question_that_shares_neither_word_nor_meaning_has_no_answer(service: 
 
 
 def test_a_page_that_is_not_indexed_yet_is_waited_for(docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with closing(Service([docs], tmp_path / "cache", watch=False)) as service:
+    with closing(Service(DocsConfig((docs,), tmp_path / "cache", watch=False))) as service:
         asked = threading.Event()
-        wait = Progress.wait
+        wait = IndexingProgress.wait
 
-        def waiting(progress: Progress, seconds: float) -> bool:
+        def waiting(progress: IndexingProgress, seconds: float) -> bool:
             asked.set()
             return wait(progress, 60)
 
-        monkeypatch.setattr(Progress, "wait", waiting)
+        monkeypatch.setattr(IndexingProgress, "wait", waiting)
         texts: list[str] = []
         reader = threading.Thread(target=lambda: texts.append(service.library.page("parcels", "local", "guide.md").text))
         reader.start()
@@ -94,7 +95,7 @@ def test_a_page_that_is_not_there_while_the_index_is_built_is_not_found_yet(
     docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("portico_servers.docs.search.library._LONG_WAIT", 0.01)
-    with closing(Service([docs], tmp_path / "cache", watch=False)) as service:
+    with closing(Service(DocsConfig((docs,), tmp_path / "cache", watch=False))) as service:
         for read in (lambda: service.library.page("parcels", "local", "guide.md"), lambda: service.library.read("guide.md")):
             with pytest.raises(PageNotFound, match=r"not found yet: .*guide.md \(indexing has just begun\)"):
                 read()
@@ -115,8 +116,8 @@ def test_equal_passages_are_given_once(tmp_path: Path) -> None:
     root.mkdir()
     for name in ("a.md", "b.md"):
         (root / name).write_text("# Copy\n\nThe very same words about turnips.\n")
-    with closing(Service([root], tmp_path / "cache", watch=False)) as service:
-        service.indexer.update(service.library.shelves())
+    with closing(Service(DocsConfig((root,), tmp_path / "cache", watch=False))) as service:
+        service.indexer.update(service.library.library_versions())
         assert len(_places(service, "turnips")) == 1
 
 
@@ -161,13 +162,13 @@ def test_an_unknown_section_or_library_is_named_with_what_is_near(service: Servi
 
 
 def test_the_newest_version_answers_unless_another_is_named(tmp_path: Path) -> None:
-    with closing(Service([], tmp_path / "cache", watch=False)) as service:
+    with closing(Service(DocsConfig((), tmp_path / "cache", watch=False))) as service:
         for version, word in (("1.9", "carton"), ("1.10", "crate"), ("1.10rc1", "sack")):
             root = tmp_path / version
             root.mkdir()
             (root / "a.md").write_text(f"# Boxes\n\nUse a {word} here.\n")
-            service.store.add_shelf("box", version, "dir", str(root))
-        service.indexer.update(service.library.shelves())
+            service.store.add_library_version("box", version, "dir", str(root))
+        service.indexer.update(service.library.library_versions())
         texts = {name: service.library.search("boxes", name).hits for name in ("", "box", "box@1.9", "box@*")}
         assert ["crate" in h.text for h in texts[""]] == [True]
         assert [h.version for h in texts["box"]] == ["1.10"]
@@ -182,17 +183,17 @@ def test_versions_sort_as_people_count() -> None:
 
 def test_a_root_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such directory") as error:
-        Service([tmp_path / "nope"], tmp_path / "cache")
+        Service(DocsConfig((tmp_path / "nope",), tmp_path / "cache"))
     assert "\n" not in str(error.value)
 
 
 def test_reads_end_when_their_limit_is_over_or_their_asker_is_gone(service: Service) -> None:
-    limit = Limit(60)
+    limit = ReadLimit(60)
     endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
     threading.Timer(0.2, limit.cancel).start()
     with service.store.within(limit), pytest.raises(TooSlow), service.store.read() as db:
         db.execute(endless).fetchone()
-    with service.store.within(Limit(0.1)), pytest.raises(TooSlow), service.store.read() as db:
+    with service.store.within(ReadLimit(0.1)), pytest.raises(TooSlow), service.store.read() as db:
         db.execute(endless).fetchone()
     assert service.library.search("glass").hits
 
@@ -201,7 +202,7 @@ def test_an_anchor_that_several_sections_share_opens_all_of_them(tmp_path: Path)
     root = tmp_path / "d"
     root.mkdir()
     (root / "a.html").write_text("<main><h1 id=x>One</h1><p>alpha<h2 id=x>Two</h2><p>beta<h1 id=x>Three</h1><p>gamma</main>")
-    with closing(Service([root], tmp_path / "cache", watch=False)) as service:
-        service.indexer.update(service.library.shelves())
+    with closing(Service(DocsConfig((root,), tmp_path / "cache", watch=False))) as service:
+        service.indexer.update(service.library.library_versions())
         hit = service.library.search("gamma").hits[0]
         assert "gamma" in service.library.read(hit.citation).text

@@ -8,26 +8,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from portico_servers.docs.config import DocsConfig
 from portico_servers.docs.index import vectors
 from portico_servers.docs.index.vectors import Vectors
 from portico_servers.docs.search import ranking
 from portico_servers.docs.search.ranking import (
     FUSION,
-    Found,
-    Near,
-    Scored,
+    LexicalMatch,
+    LexicalResult,
+    Neighbour,
+    content_words,
     expression,
     fuse,
-    look_up,
+    lexical_search,
+    normalized_scores,
     rank,
-    shares,
-    telling_words,
 )
 from portico_servers.docs.service import Service
 
 
-def _scored(*rows: tuple[int, float]) -> list[Scored]:
-    return [Scored(passage, section, "page.md", score) for passage, (section, score) in enumerate(rows)]
+def _scored(*rows: tuple[int, float]) -> list[LexicalMatch]:
+    return [LexicalMatch(passage, section, "page.md", score) for passage, (section, score) in enumerate(rows)]
 
 
 def test_fusion_is_the_weighted_mean_and_best_everywhere_is_one() -> None:
@@ -37,16 +38,20 @@ def test_fusion_is_the_weighted_mean_and_best_everywhere_is_one() -> None:
 
 def test_a_term_is_what_its_section_speaks_of_again_and_again_and_a_sentence_is_answered_in_one_place() -> None:
     words = _scored((1, 4.0), (2, 3.5), (2, 3.5))
-    assert shares(words) == {1: 1.0, 2: 0.875}
-    assert shares(words, 0.5) == {1: pytest.approx(4 / 5.25), 2: 1.0}
-    assert [r.section for r in rank(Found(words, [], [], {}, term=True))] == [2, 1]
-    assert [r.section for r in rank(Found(words, [], [], {}, term=False))] == [1, 2]
-    assert shares([]) == {}
+    assert normalized_scores(words) == {1: 1.0, 2: 0.875}
+    assert normalized_scores(words, 0.5) == {1: pytest.approx(4 / 5.25), 2: 1.0}
+    assert [r.section for r in rank(LexicalResult(words, [], [], {}, term=True))] == [2, 1]
+    assert [r.section for r in rank(LexicalResult(words, [], [], {}, term=False))] == [1, 2]
+    assert normalized_scores([]) == {}
 
 
 def test_a_hit_shows_the_passage_that_fits_best_and_lists_of_changes_come_later() -> None:
-    words = [Scored(10, 1, "changelog.md", 4.0), Scored(20, 2, "guide.md", 3.9), Scored(21, 2, "guide.md", 1.0)]
-    ranked = rank(Found(words, [], [], {}, term=False), [Near(30, 3, 0.9), Near(22, 2, 0.1)])
+    words = [
+        LexicalMatch(10, 1, "changelog.md", 4.0),
+        LexicalMatch(20, 2, "guide.md", 3.9),
+        LexicalMatch(21, 2, "guide.md", 1.0),
+    ]
+    ranked = rank(LexicalResult(words, [], [], {}, term=False), [Neighbour(30, 3, 0.9), Neighbour(22, 2, 0.1)])
     assert [(r.section, r.passage) for r in ranked] == [(2, 20), (1, 10), (3, 30)]
     assert all(0 < r.score < 1 for r in ranked)
 
@@ -58,10 +63,10 @@ def test_the_section_whose_name_is_the_question_comes_first(tmp_path: Path) -> N
         "Boxes\n=====\n\n.. module:: parcels\n\n.. function:: pack(things, tape=True)\n\n   Puts them in.\n\n"
         "Usage\n-----\n\nCall parcels.pack to pack: parcels.pack packs all parcels. Pack parcels with parcels.pack.\n"
     )
-    with closing(Service([root], tmp_path / "cache", watch=False)) as service:
-        service.indexer.update(service.library.shelves())
+    with closing(Service(DocsConfig((root,), tmp_path / "cache", watch=False))) as service:
+        service.indexer.update(service.library.library_versions())
         with service.store.read() as db:
-            found = look_up(db, "parcels.pack", None)
+            found = lexical_search(db, "parcels.pack", None)
         (named,) = [s.id for s in service.store.sections(1) if s.anchor == "parcels.pack"]
     assert found.names == {named: 1.0}
     assert rank(found)[0].section == named
@@ -69,9 +74,9 @@ def test_the_section_whose_name_is_the_question_comes_first(tmp_path: Path) -> N
 
 
 def test_words_that_carry_nothing_are_dropped_unless_there_are_no_others() -> None:
-    assert telling_words("How do I use os.path.join in a thread?") == ["os.path.join", "thread"]
-    assert telling_words("how to do it") == ["how", "to", "do", "it"]
-    assert telling_words("?!") == []
+    assert content_words("How do I use os.path.join in a thread?") == ["os.path.join", "thread"]
+    assert content_words("how to do it") == ["how", "to", "do", "it"]
+    assert content_words("?!") == []
 
 
 def test_common_words_count_only_beside_a_rarer_one() -> None:

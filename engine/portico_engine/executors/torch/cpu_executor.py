@@ -1,0 +1,104 @@
+"""The torch executor on a CPU: plans in, sampled tokens out. Correctness first: the oracle of every other executor.
+
+It owns a decoder, its paged KV and the sampling of its logits. It knows neither requests nor grammars beyond their bitmasks. It
+runs a plan when it is submitted; nothing is asynchronous here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from portico_engine.executors.host_step import HostStep
+from portico_engine.executors.kv_ops import run_ops
+from portico_engine.executors.protocol import BlockStore, Capabilities
+from portico_engine.executors.torch.batch import logits_indices, target_tokens
+from portico_engine.executors.torch.cpu_attention import CPUPagedKV
+from portico_engine.linear.int4 import int4_supported
+from portico_engine.models.config import DecoderConfig, read_config
+from portico_engine.models.cpu_weight_loader import CPUWeightLoader
+from portico_engine.models.decoder import Decoder
+from portico_engine.models.weight_loader import Progress
+from portico_engine.plan import StepPlan, blocks_for
+from portico_engine.weights.model_file import ModelFile
+
+
+class TorchCPUExecutor:
+    """`executors.protocol.Executor`."""
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        *,
+        context_length: int,
+        kv_tokens: int,
+        max_rows: int,
+        step_tokens: int,
+        vocab_size: int | None = None,
+    ) -> None:
+        """`vocab_size` is the tokenizer's where the embeddings are padded beyond it."""
+        blocks = blocks_for(max(kv_tokens, context_length)) + 1
+        self._decoder = decoder
+        self._kv = CPUPagedKV(decoder.config, blocks)
+        self._store: BlockStore | None = None
+        int4 = "-int4" if decoder.weights.has_codes else ""
+        self.caps = Capabilities(
+            blocks=blocks,
+            rows=max_rows,
+            step_tokens=step_tokens,
+            vocab_size=vocab_size or decoder.config.vocab_size,
+            context_length=context_length,
+            numerics_id=f"torch-{torch.__version__}-cpu-bf16{int4}",
+            block_bytes=self._kv.block_bytes,
+        )
+
+    @classmethod
+    def load(
+        cls,
+        file: ModelFile,
+        *,
+        context_length: int,
+        kv_tokens: int,
+        max_rows: int = 16,
+        step_tokens: int = 512,
+        int4: bool | None = None,
+        config: DecoderConfig | None = None,
+        vocab_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> TorchCPUExecutor:
+        """Read a model. `int4` None takes the 4-bit product where this CPU has a fast one and the file has 4-bit weights."""
+        config = config or read_config(file)
+        use_int4 = int4_supported() if int4 is None else int4
+        with torch.inference_mode():
+            weights = CPUWeightLoader(file, config, codes=use_int4).weights(progress)
+            decoder = Decoder(config, weights, context_length)
+        return cls(
+            decoder,
+            context_length=context_length,
+            kv_tokens=kv_tokens,
+            max_rows=max_rows,
+            step_tokens=step_tokens,
+            vocab_size=vocab_size,
+        )
+
+    def attach(self, store: BlockStore) -> None:
+        """See `Executor.attach`."""
+        self._store = store
+
+    @torch.inference_mode()
+    def submit(self, plan: StepPlan) -> HostStep:
+        """Run a plan."""
+        run_ops(plan.kv_ops, self._kv, self._store)
+        if not plan.rows:
+            return HostStep(plan, np.zeros((0, self.caps.vocab_size), np.float32))
+        tokens = [token for row in plan.rows for token in row.tokens]
+        positions = [p for row in plan.rows for p in range(row.start, row.start + len(row.tokens))]
+        hidden = self._decoder.hidden(torch.tensor(tokens), torch.tensor(positions), self._kv.batch(plan.rows))
+        at = logits_indices(plan.rows)
+        if not at:
+            return HostStep(plan, np.zeros((0, self.caps.vocab_size), np.float32))
+        logits = self._decoder.logits(hidden[at], target_tokens(plan.rows))
+        return HostStep(plan, logits.numpy()[:, : self.caps.vocab_size])
+
+    def close(self) -> None:
+        """Nothing to end: memory goes with the object."""

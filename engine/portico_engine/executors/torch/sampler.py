@@ -1,0 +1,137 @@
+"""Sampling tokens where the logits are: a batch at a time in torch, without bringing logits to the host.
+
+It owns the tensor form of `sampling.sample`, which is its oracle: the same order of steps and the same random numbers, so that
+the same tokens are drawn (up to the rounding of exp).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from portico_engine.sampling import SampledToken, SamplingState, TopLogprobs, uniform
+
+_WORD = 32
+
+
+class SampleRequest(NamedTuple):
+    """How to sample one token: its state, its row of the token bitmask, and what is added to which logits."""
+
+    state: SamplingState
+    mask: npt.NDArray[np.int32] | None = None
+    bias: tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]] | None = None
+
+
+def sample_batch(logits: Tensor, requests: Sequence[SampleRequest]) -> list[SampledToken | None]:
+    """`sampling.sample` for each row of logits float32 [n, vocab_size], which are overwritten."""
+    _bias(logits, requests)
+    _penalize(logits, requests)
+    _mask(logits, requests)
+    top, chosen = logits.max(dim=-1)
+    drawn = [i for i, request in enumerate(requests) if request.state.params.temperature > 0]
+    if drawn:
+        where = torch.tensor(drawn, device=logits.device)
+        chosen[where] = _draw(logits[where], top[where], [requests[i].state for i in drawn])
+    tokens, tops = torch.stack([chosen.double(), top.double()]).tolist()
+    details = _logprobs(logits, chosen, requests)
+    return [
+        SampledToken(int(token), *details.get(i, (0.0, ()))) if math.isfinite(best) else None
+        for i, (token, best) in enumerate(zip(tokens, tops, strict=True))
+    ]
+
+
+def _bias(logits: Tensor, requests: Sequence[SampleRequest]) -> None:
+    rows: list[int] = []
+    tokens: list[int] = []
+    added: list[float] = []
+    for i, request in enumerate(requests):
+        if request.bias is not None:
+            rows += [i] * len(request.bias[0])
+            tokens += request.bias[0].tolist()
+            added += request.bias[1].tolist()
+        for token, bias in request.state.params.logit_bias:
+            rows.append(i)
+            tokens.append(token)
+            added.append(bias)
+    if rows:
+        at = torch.tensor([rows, tokens], device=logits.device)
+        logits.index_put_((at[0], at[1]), torch.tensor(added, device=logits.device), accumulate=True)
+
+
+def _penalize(logits: Tensor, requests: Sequence[SampleRequest]) -> None:
+    for i, request in enumerate(requests):
+        params, state = request.state.params, request.state
+        if params.repetition_penalty != 1.0 and state.seen:
+            seen = torch.tensor(list(state.seen), device=logits.device)
+            values = logits[i, seen]
+            logits[i, seen] = torch.where(values > 0, values / params.repetition_penalty, values * params.repetition_penalty)
+        if (params.frequency_penalty or params.presence_penalty) and state.counts:
+            tokens = torch.tensor(list(state.counts.keys()), device=logits.device)
+            counts = torch.tensor(list(state.counts.values()), dtype=torch.float32, device=logits.device)
+            logits[i, tokens] -= params.frequency_penalty * counts + params.presence_penalty
+
+
+def _mask(logits: Tensor, requests: Sequence[SampleRequest]) -> None:
+    masked = [i for i, request in enumerate(requests) if request.mask is not None]
+    if not masked:
+        return
+    words = torch.from_numpy(np.stack([request.mask for request in requests if request.mask is not None])).to(logits.device)
+    bits = (words.unsqueeze(-1) >> torch.arange(_WORD, dtype=torch.int32, device=logits.device)) & 1
+    refused = bits.flatten(1)[:, : logits.shape[1]] == 0
+    refused = F.pad(refused, (0, logits.shape[1] - refused.shape[1]), value=True)
+    if len(masked) == len(requests):
+        logits.masked_fill_(refused, float("-inf"))
+    else:
+        where = torch.tensor(masked, device=logits.device)
+        logits[where] = logits[where].masked_fill_(refused, float("-inf"))
+
+
+def _draw(logits: Tensor, top: Tensor, states: Sequence[SamplingState]) -> Tensor:
+    """A token for each row, int64 [n]."""
+    vocab = logits.shape[1]
+    params = [state.params for state in states]
+
+    def column(values: list[float], dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.tensor(values, dtype=dtype, device=logits.device).unsqueeze(1)
+
+    weights = ((logits - top.unsqueeze(1)) / column([p.temperature for p in params])).exp_()  # the likeliest has 1
+    if any((p.top_k and p.top_k < vocab) or p.top_p < 1.0 for p in params):
+        best, order = weights.sort(dim=-1, descending=True, stable=True)
+        rank = torch.arange(vocab, device=logits.device)
+        best = best * (rank < column([p.top_k or vocab for p in params], torch.int64))
+        mass = best.cumsum(-1, dtype=torch.float64)
+        goal = column([p.top_p if p.top_p < 1.0 else float("inf") for p in params], torch.float64) * mass[:, -1:]
+        best[:, 1:] *= mass[:, :-1] < goal  # the token that reaches the goal is the last kept (Holtzman et al. 2020)
+        weights = torch.zeros_like(weights).scatter_(1, order, best)
+    if any(p.min_p > 0 for p in params):
+        weights *= weights >= column([p.min_p for p in params])
+    total = weights.cumsum(-1, dtype=torch.float64)
+    whole = total[:, -1:]
+    at = column([uniform(state.seed, state.position) for state in states], torch.float64) * whole
+    at = torch.minimum(at, whole * (1 - 2.0**-52))
+    return torch.searchsorted(total, at, right=True).squeeze(1).clamp_(max=vocab - 1)
+
+
+def _logprobs(logits: Tensor, chosen: Tensor, requests: Sequence[SampleRequest]) -> dict[int, tuple[float, TopLogprobs]]:
+    """Of the rows that ask for them: the token's log-probability, and the likeliest tokens with theirs."""
+    wanted = [request.state.params.logprobs for request in requests]
+    counts = {i: count for i, count in enumerate(wanted) if count is not None}
+    if not counts:
+        return {}
+    where = torch.tensor(list(counts), device=logits.device)
+    logprobs = logits[where].log_softmax(-1)
+    own = logprobs.gather(1, chosen[where].unsqueeze(1)).squeeze(1).tolist()
+    best = logprobs.topk(min(max(1, max(counts.values())), logprobs.shape[1]))
+    values, tokens = best.values.tolist(), best.indices.tolist()
+    out: dict[int, tuple[float, TopLogprobs]] = {}
+    for at, (row, count) in enumerate(counts.items()):
+        pairs = zip(tokens[at][:count], values[at][:count], strict=True)
+        out[row] = (own[at], tuple((token, value) for token, value in pairs if value > float("-inf")))
+    return out

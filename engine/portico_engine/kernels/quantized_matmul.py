@@ -1,0 +1,147 @@
+"""Products with quantized matrices, and their rows in bfloat16, by the kernels in cuda/.
+
+It owns the choice of kernel and launch configuration for the number of tokens, and launches. `quantized_layout` says how a
+matrix lies in memory and has the plain torch twin: `unpack_tiles(matrix).dequantize()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from portico_engine.kernels.cuda_module import CUDAModule
+from portico_engine.kernels.quantized_layout import TILE_COLUMNS, TILE_ROWS, TiledMatrix
+
+_CUDA = Path(__file__).with_name("cuda")
+_THREADS = 256
+_BLOCKS_PER_PROCESSOR = 2  # of many_tokens.cu, which its registers allow
+_LEAST_SPAN = 8  # tiles of columns: adding up costs more than it gains below
+
+
+class FewTokensConfig(NamedTuple):
+    """How few_tokens.cu cuts the work; it says what the words mean."""
+
+    tokens: int
+    rows: int
+    warps: int
+    scale_first: bool
+
+
+class ManyTokensConfig(NamedTuple):
+    """How many_tokens.cu cuts the work."""
+
+    tokens: int
+    rows: int
+    warps: int
+
+
+# The fastest up to so many tokens.
+_FEW = {8: FewTokensConfig(1, 1, 8, False), 16: FewTokensConfig(2, 1, 8, True)}
+_MANY = {32: ManyTokensConfig(4, 2, 4), 64: ManyTokensConfig(8, 2, 4)}
+
+
+def matmul(x: Tensor, matrix: TiledMatrix, out: Tensor, bias: Tensor | None = None) -> None:
+    """out = x W^T (+ bias): x bf16 [n, in]; out bf16 or float32 [n, out], whose rows may be part of wider ones."""
+    n, n_in = x.shape
+    assert x.is_contiguous()
+    assert (n, n_in, out.stride(1)) == (out.shape[0], matrix.n_in, 1)
+    if n == 0:
+        return
+    if n <= max(_FEW):
+        _few_tokens(_FEW[min(most for most in _FEW if n <= most)], x, matrix, out, bias)
+    else:
+        _many_tokens(_MANY[min((most for most in _MANY if n <= most), default=max(_MANY))], x, matrix, out, bias)
+
+
+def precompile(matrices: Iterable[tuple[TiledMatrix, torch.dtype]]) -> None:
+    """Compile what products with these in this type need, side by side: one after another it takes seconds."""
+    settings = {
+        (source, _format(matrix), config, dtype, matrix.low.device)
+        for matrix, dtype in matrices
+        for source, configs in (("few_tokens.cu", _FEW.values()), ("many_tokens.cu", _MANY.values()), ("rows.cu", [None]))
+        for config in configs
+    }
+    with ThreadPoolExecutor() as pool:
+        for _ in pool.map(lambda each: _module(*each), settings):
+            pass
+
+
+def _few_tokens(config: FewTokensConfig, x: Tensor, matrix: TiledMatrix, out: Tensor, bias: Tensor | None) -> None:
+    n, n_in = x.shape
+    blocks = -(-matrix.n_out // (TILE_ROWS * config.rows)), -(-n // (8 * config.tokens)), 1
+    _module("few_tokens.cu", _format(matrix), config, out.dtype, x.device).launch(
+        "few_tokens", blocks, 32 * config.warps,
+        x, matrix.low, matrix.high, matrix.scales, bias, out, n, n_in, matrix.n_out, out.stride(0),
+    )  # fmt: skip
+
+
+def _many_tokens(config: ManyTokensConfig, x: Tensor, matrix: TiledMatrix, out: Tensor, bias: Tensor | None) -> None:
+    n, n_in = x.shape
+    blocks = -(-matrix.n_out // (TILE_ROWS * config.rows * config.warps)), -(-n // (8 * config.tokens))
+    span, n_parts = _division(-(-n_in // TILE_COLUMNS), blocks[0] * blocks[1], x.device)
+    parts = torch.empty(n_parts, n, matrix.n_out, dtype=torch.float32, device=x.device) if n_parts > 1 else None
+    module = _module("many_tokens.cu", _format(matrix), config, out.dtype, x.device)
+    module.launch(
+        "many_tokens", (*blocks, n_parts), 32 * config.warps,
+        x, matrix.low, matrix.high, matrix.scales, bias, out, parts, n, n_in, matrix.n_out, out.stride(0), span,
+    )  # fmt: skip
+    if parts is not None:
+        blocks = -(-matrix.n_out // _THREADS), n
+        module.launch("add_parts", (*blocks, 1), _THREADS, parts, bias, out, n, matrix.n_out, out.stride(0), n_parts)
+
+
+def _division(columns: int, blocks: int, device: torch.device) -> tuple[int, int]:
+    """Tiles of columns a part, and parts: as many as give every processor of the GPU its blocks."""
+    span = max(min(_LEAST_SPAN, columns), -(-columns // max(1, _room(device) // blocks)))
+    return span, -(-columns // span)
+
+
+@cache
+def _room(device: torch.device) -> int:
+    return _BLOCKS_PER_PROCESSOR * int(torch.cuda.get_device_properties(device).multi_processor_count)
+
+
+def gather_rows(matrix: TiledMatrix, indices: Tensor) -> Tensor:
+    """Rows of the matrix, in bf16 [n, in]; indices int32 [n]."""
+    return _rows(matrix, indices, 0, len(indices))
+
+
+def dequantize_rows(matrix: TiledMatrix, first: int, n: int) -> Tensor:
+    """Consecutive rows, in bf16 [n, in]."""
+    return _rows(matrix, None, first, n)
+
+
+def _rows(matrix: TiledMatrix, indices: Tensor | None, first: int, n: int) -> Tensor:
+    out = torch.empty(n, matrix.n_in, dtype=torch.bfloat16, device=matrix.low.device)
+    threads = n * -(-matrix.n_in // TILE_COLUMNS) * 16
+    _module("rows.cu", _format(matrix), None, out.dtype, out.device).launch(
+        "rows", (-(-threads // _THREADS), 1, 1), _THREADS,
+        matrix.low, matrix.high, matrix.scales, indices, out, first, n, matrix.n_in,
+    )  # fmt: skip
+    return out
+
+
+class _Format(NamedTuple):
+    high: int
+    zero: int
+    offset: bool
+    group: int
+    ragged: bool
+
+
+def _format(matrix: TiledMatrix) -> _Format:
+    return _Format(matrix.bits - 4, matrix.zero_point, matrix.has_offsets, matrix.group_size, matrix.n_in % TILE_COLUMNS != 0)
+
+
+@cache
+def _module(
+    source: str, format_: _Format, config: FewTokensConfig | ManyTokensConfig | None, dtype: torch.dtype, device: torch.device
+) -> CUDAModule:
+    settings = format_._asdict() | ({} if config is None else config._asdict()) | {"wide": dtype == torch.float32}
+    return CUDAModule(_CUDA / source, {name.upper(): int(value) for name, value in settings.items()}, device)

@@ -1,0 +1,51 @@
+"""A quantized matrix as a sum of 4-bit ones, in the form that torch's 4-bit product on CPUs takes.
+
+It owns that form and the splitting. Packing and products are `cpu_linear`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from portico_engine.quantization.quantized_matrix import GROUP_SIZE, QuantizedMatrix
+
+
+class Int4Matrix(NamedTuple):
+    """4-bit codes with a scale and an offset a group of 32: w = (code - 8) scale + offset."""
+
+    codes: Tensor  # uint8 [out, in], 0..15
+    scales: Tensor  # [in / 32, out, 2]: scale, offset
+
+    @classmethod
+    def zeros(cls, n_out: int, n_in: int, device: str) -> Int4Matrix:
+        codes = torch.full((n_out, n_in), 8, dtype=torch.uint8, device=device)
+        return cls(codes, torch.zeros(n_in // GROUP_SIZE, n_out, 2, device=device))
+
+
+def int4_supported() -> bool:
+    """Has this CPU (and this torch) a fast 4-bit product?"""
+    return torch.backends.cpu.get_cpu_capability() == "AVX512" and hasattr(torch.ops.aten, "_weight_int4pack_mm_for_cpu")
+
+
+def int4_terms(matrix: QuantizedMatrix) -> Iterator[Int4Matrix]:
+    """The matrix, whose groups are of 32, as a sum of 4-bit ones, exact but for the rounding of scales."""
+    codes, scale, offset, bits, zero_point = matrix
+    assert matrix.group_size == GROUP_SIZE
+    none = torch.zeros_like(scale)
+    offset = (none if offset is None else offset) - zero_point * scale
+    if bits == 4:
+        yield _term(codes, scale, offset + 8 * scale)
+    elif bits == 5:  # the high bit stands for plus or minus 8
+        yield _term(codes & 15, scale, offset + 16 * scale)
+        yield _term(7 + 2 * (codes >> 4), 8 * scale, none)
+    else:
+        yield _term(codes >> 4, 16 * scale, none)
+        yield _term(codes & 15, scale, offset + 136 * scale)
+
+
+def _term(codes: Tensor, scale: Tensor, offset: Tensor) -> Int4Matrix:
+    return Int4Matrix(codes, torch.stack([scale, offset], -1).transpose(0, 1).contiguous())

@@ -1,0 +1,37 @@
+"""What a decoder asks of each of its matrices, in whatever form and on whatever device it is."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Linear(Protocol):
+    """y = x W^T (+ b), with W [out, in]."""
+
+    @property
+    def has_codes(self) -> bool:
+        """Is it computed, for some numbers of rows at least, straight from quantized codes?"""
+        ...
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of all copies."""
+        ...
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """x [rows, in] bf16 -> [rows, out] bf16."""
+        ...
+
+    def logits(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
+        """x [rows, in] bf16 -> [rows, out] in float32: for W as a decoder's head.
+
+        The largest of a row, and those at `targets` int64 [rows, 1], are not rounded to bfloat16, which is as coarse as 0.06
+        for usual logits: neither near ties nor scores are decided by rounding.
+        """
+        ...
+
+    def rows(self, indices: Tensor) -> Tensor:
+        """Rows of W, bf16 [*indices.shape, in]."""
+        ...

@@ -1,0 +1,74 @@
+"""What a decoder multiplies with, layer by layer, on its device.
+
+It owns shapes and types. `weight_loader` reads them from a file, `decoder` computes with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from portico_engine.linear.protocol import Linear
+
+
+@dataclass(frozen=True, slots=True)
+class GatedWeights:
+    """A gated feed-forward; gate and up are fused along their rows."""
+
+    gate_up: Linear
+    down: Linear
+
+    def linears(self) -> Iterator[Linear]:
+        yield from (self.gate_up, self.down)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertsWeights:
+    """A mixture of experts. The router is float32 [experts, hidden], the shared expert's gate [hidden]."""
+
+    router: Tensor
+    experts: tuple[GatedWeights, ...]
+    shared: GatedWeights | None = None
+    shared_gate: Tensor | None = None
+
+    def linears(self) -> Iterator[Linear]:
+        for expert in (*self.experts, *([self.shared] if self.shared else [])):
+            yield from expert.linears()
+
+
+@dataclass(frozen=True, slots=True)
+class LayerWeights:
+    """One decoder layer. Norms are float32 [hidden]; qkv is fused along its rows."""
+
+    attention_norm: Tensor
+    qkv: Linear
+    out: Linear
+    ffn_norm: Tensor
+    feed_forward: GatedWeights | ExpertsWeights
+    query_norm: Tensor | None = None  # [head_dim], Qwen3
+    key_norm: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderWeights:
+    """All of a decoder. `embedding` and `head` are [vocab_size, hidden], the same where tied."""
+
+    embedding: Linear
+    layers: tuple[LayerWeights, ...]
+    norm: Tensor
+    head: Linear
+    rope_factors: Tensor | None  # float32 [rotary_dim / 2], divides the frequencies
+    long_rope_factors: Tensor | None = None  # the same for long contexts
+
+    @property
+    def has_codes(self) -> bool:
+        """Are there products straight from quantized codes?"""
+        return any(layer.out.has_codes for layer in self.layers)
+
+    def linears(self) -> Iterator[Linear]:
+        """Every matrix that a token may be multiplied with."""
+        for layer in self.layers:
+            yield from (layer.qkv, layer.out, *layer.feed_forward.linears())
+        yield self.head

@@ -1,0 +1,212 @@
+"""A model file's tensors as a decoder's weights in torch.
+
+It owns names, the stacking of matrices that read the same input, and the undoing of the converter's rotary permutation. The
+form that weights have on a device is a subclass's. It knows neither KV nor batches.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from portico_engine.errors import ModelError
+from portico_engine.linear.protocol import Linear
+from portico_engine.models.config import DecoderConfig, ExpertsConfig
+from portico_engine.models.decoder_weights import DecoderWeights, ExpertsWeights, GatedWeights, LayerWeights
+from portico_engine.quantization.block_formats import FORMATS, is_quantized, unpack_blocks
+from portico_engine.quantization.quantized_matrix import QuantizedMatrix, quantize_8bit
+from portico_engine.weights.model_file import ModelFile
+
+Progress = Callable[[str, float], None]
+_AT_ONCE = 1 << 22  # elements converted at a time
+_ALL = slice(None)
+
+
+class StackedMatrix(NamedTuple):
+    """A matrix of the file among those that are stacked into one linear layer."""
+
+    name: str
+    n_out: int
+    order: Tensor | None = None  # of its rows
+
+
+class WeightLoader(ABC):
+    """A file's tensors on a device; what a linear layer becomes there is a subclass's to say."""
+
+    def __init__(self, file: ModelFile, config: DecoderConfig, *, codes: bool, device: str) -> None:
+        """`codes` allows linear layers straight from quantized codes."""
+        self.file = file
+        self.config = config
+        self.codes = codes
+        self.device = device
+
+    @abstractmethod
+    def linear(self, *parts: StackedMatrix, n_in: int) -> Linear:
+        """A layer of stacked matrices."""
+
+    @abstractmethod
+    def embedding(self, name: str, n_out: int, n_in: int) -> Linear:
+        """A matrix that only rows are taken of."""
+
+    def weights(self, progress: Progress | None = None) -> DecoderWeights:
+        """Read everything.
+
+        Raises ModelError naming a tensor that is missing, of another shape than the metadata says, or of no numbers.
+        """
+        config = self.config
+        layers = []
+        for i in range(config.n_layers):
+            if progress:
+                progress("weights", i / config.n_layers)
+            layers.append(self._layer(i))
+        tied = "output.weight" not in self.file.tensors
+        head = self.linear(StackedMatrix("token_embd" if tied else "output", config.vocab_size), n_in=config.hidden)
+        embedding = head if tied else self.embedding("token_embd", config.vocab_size, config.hidden)
+        norm = self._vector("output_norm.weight", config.hidden)
+        weights = DecoderWeights(embedding, tuple(layers), norm, head, *self._rope_factors())
+        if progress:
+            progress("weights", 1.0)
+        return weights
+
+    def stacked(self, parts: Iterable[StackedMatrix], n_in: int) -> Tensor:
+        """The parts of a linear layer in bf16 [out, in]."""
+        return torch.cat([permute_rows(self.matrix(f"{name}.weight", n_out, n_in), order) for name, n_out, order in parts])
+
+    def biases(self, parts: Iterable[StackedMatrix]) -> Tensor | None:
+        """bf16 [out]; None where no part has one."""
+        made = [
+            (permute_rows(self._vector(f"{name}.bias", n_out), order) if f"{name}.bias" in self.file.tensors else None, n_out)
+            for name, n_out, order in parts
+        ]
+        if all(bias is None for bias, _ in made):
+            return None
+        zeros = (torch.zeros(n_out, device=self.device) if bias is None else bias for bias, n_out in made)
+        return torch.cat(list(zeros)).to(torch.bfloat16)
+
+    def matrix(self, name: str, n_out: int, n_in: int) -> Tensor:
+        """bf16 [n_out, n_in], converted some rows at a time: float32 copies of whole matrices would double the peak."""
+        self.expect(name, (n_out, n_in))
+        out = torch.empty(n_out, n_in, dtype=torch.bfloat16, device=self.device)
+        for rows in _spans(n_out, n_in):
+            out[rows] = self._float_rows(name, rows)
+        self.check_finite(name, out)
+        return out
+
+    def quantized(self, name: str, group_sizes: Iterable[int]) -> QuantizedMatrix:
+        """A quantized matrix as codes with scales; in 8 bits where its format has none or groups of another size."""
+        info = self.file.tensors[name]
+        if info.type in FORMATS and FORMATS[info.type].group_size in group_sizes:
+            return unpack_blocks(self._raw(name), info.type)
+        spans = [quantize_8bit(self._float_rows(name, rows)) for rows in _spans(*info.shape)]
+        return spans[0]._replace(
+            codes=torch.cat([span.codes for span in spans]), scale=torch.cat([span.scale for span in spans])
+        )
+
+    def all_quantized(self, parts: Iterable[StackedMatrix]) -> bool:
+        """Have all of them codes?"""
+        infos = [self.file.tensors.get(f"{part.name}.weight") for part in parts]
+        return all(info is not None and is_quantized(info.type) for info in infos)
+
+    def expect(self, name: str, shape: tuple[int, ...]) -> None:
+        """Raises ModelError where the tensor is missing or of another shape."""
+        info = self.file.tensors.get(name)
+        if info is None:
+            raise ModelError(f"{self.file.path}: the tensor {name} is missing")
+        if info.shape != shape:
+            raise ModelError(f"{self.file.path}: the tensor {name} has the shape {info.shape}; the metadata calls for {shape}")
+
+    def check_finite(self, name: str, values: Tensor) -> None:
+        """Raises ModelError where a value is no number."""
+        if not values.sum(dtype=torch.float32).isfinite():
+            raise ModelError(f"{self.file.path}: the tensor {name} holds numbers that are none (NaN or infinite)")
+
+    def _layer(self, i: int) -> LayerWeights:
+        config, at = self.config, f"blk.{i}"
+        q, kv = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
+        has_norms = f"{at}.attn_q_norm.weight" in self.file.tensors
+        return LayerWeights(
+            attention_norm=self._vector(f"{at}.attn_norm.weight", config.hidden),
+            qkv=self.linear(
+                StackedMatrix(f"{at}.attn_q", q, self._rotary_order(config.n_heads)),
+                StackedMatrix(f"{at}.attn_k", kv, self._rotary_order(config.n_kv_heads)),
+                StackedMatrix(f"{at}.attn_v", kv),
+                n_in=config.hidden,
+            ),
+            out=self.linear(StackedMatrix(f"{at}.attn_output", config.hidden), n_in=q),
+            ffn_norm=self._vector(f"{at}.ffn_norm.weight", config.hidden),
+            feed_forward=self._experts(at, config.experts) if config.experts else self._gated(at, "", config.feed_forward),
+            query_norm=self._head_norm(f"{at}.attn_q_norm.weight") if has_norms else None,
+            key_norm=self._head_norm(f"{at}.attn_k_norm.weight") if has_norms else None,
+        )
+
+    def _gated(self, at: str, suffix: str, size: int) -> GatedWeights:
+        gate, up, down = (f"{at}.ffn_{name}{suffix}" for name in ("gate", "up", "down"))
+        hidden = self.config.hidden
+        return GatedWeights(
+            gate_up=self.linear(StackedMatrix(gate, size), StackedMatrix(up, size), n_in=hidden),
+            down=self.linear(StackedMatrix(down, hidden), n_in=size),
+        )
+
+    def _experts(self, at: str, experts: ExpertsConfig) -> ExpertsWeights:
+        return ExpertsWeights(
+            router=self._vector(f"{at}.ffn_gate_inp.weight", experts.count, self.config.hidden),
+            experts=tuple(self._gated(at, f".{i}", experts.feed_forward) for i in range(experts.count)),
+            shared=self._gated(at, "_shexp", experts.shared_feed_forward) if experts.shared_feed_forward else None,
+            shared_gate=self._optional(f"{at}.ffn_gate_inp_shexp.weight", self.config.hidden),
+        )
+
+    def _rope_factors(self) -> tuple[Tensor | None, Tensor | None]:
+        """For all contexts, or for short and long ones."""
+        half = self.config.rotary_dim // 2
+        if self.config.rope.long_beyond is None:
+            return self._optional("rope_freqs.weight", half), None
+        return self._vector("rope_factors_short.weight", half), self._vector("rope_factors_long.weight", half)
+
+    def _optional(self, name: str, size: int) -> Tensor | None:
+        return self._vector(name, size) if name in self.file.tensors else None
+
+    def _vector(self, name: str, *shape: int) -> Tensor:
+        """float32, of one dimension or more."""
+        self.expect(name, shape)
+        values = torch.from_numpy(np.array(self.file.dequantize(name))).to(self.device)
+        self.check_finite(name, values)
+        return values
+
+    def _head_norm(self, name: str) -> Tensor:
+        return permute_rows(self._vector(name, self.config.head_dim), self._rotary_order(1))
+
+    def _float_rows(self, name: str, rows: slice) -> Tensor:
+        """float32 [rows, in]."""
+        kind = self.file.tensors[name].type
+        if kind in FORMATS:
+            return unpack_blocks(self._raw(name, rows), kind).dequantize()
+        return torch.from_numpy(np.array(self.file.dequantize(name, rows))).to(self.device)
+
+    def _raw(self, name: str, rows: slice = _ALL) -> Tensor:
+        return torch.from_numpy(self.file.raw(name, rows).copy()).to(self.device)
+
+    def _rotary_order(self, n_heads: int) -> Tensor | None:
+        """Rows from rotary pairs as the file has them to halves of the head, with the dimensions that aren't rotated last in
+        each: torch rotates whole heads in fewer operations."""
+        head, rotary = self.config.head_dim, self.config.rotary_dim
+        if rotary == head and not self.config.permuted_rotary:
+            return None
+        rotated, still = torch.arange(rotary), torch.arange(rotary, head)
+        pairs = rotated.view(-1, 2).T if self.config.permuted_rotary else rotated.view(2, -1)
+        order = torch.cat([pairs, still.view(2, -1)], 1).reshape(-1)
+        return (torch.arange(0, n_heads * head, head).unsqueeze(1) + order).reshape(-1)
+
+
+def permute_rows(rows: Tensor, order: Tensor | None) -> Tensor:
+    """Rows in this order."""
+    return rows if order is None else rows[order]
+
+
+def _spans(n_out: int, n_in: int) -> Iterable[slice]:
+    step = max(1, _AT_ONCE // n_in)
+    return (slice(at, min(at + step, n_out)) for at in range(0, n_out, step))

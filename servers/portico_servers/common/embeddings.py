@@ -1,0 +1,91 @@
+"""Static text embeddings that need no network: wordllama's 256 dimensions, loaded once, on first use, off the request path.
+
+A static embedding is the mean of its subwords' vectors: no transformer runs, a few microseconds a word. It knows nothing
+of code or documents, nor where texts come from.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+DIMENSIONS = 256
+Embeddings = npt.NDArray[np.float32]
+
+
+class Embedder:
+    """Loads its model in a thread of its own after `start`; until then `ready` is False and callers do without.
+
+    Thread-safe. `embed` loads on the spot when nobody has started it (0.5 s).
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._model: Any = None
+        self._failure: str | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self._model is not None
+
+    def start(self) -> threading.Thread:
+        """Load in the background; returns the thread, which a caller may join."""
+        thread = threading.Thread(target=self._load, name="embedder", daemon=True)
+        thread.start()
+        return thread
+
+    def embed(self, texts: Sequence[str], *, batch: int = 64) -> Embeddings:
+        """Unit vectors, float32 [len(texts), 256]; a text without a known word gives zeros. `batch` texts are tokenized
+        at a time.
+
+        Raises RuntimeError if the model's files are missing (a broken installation).
+        """
+        self._load()
+        if self._model is None:
+            raise RuntimeError(self._failure or "the embedding model is not available")
+        if not texts:
+            return np.zeros((0, DIMENSIONS), np.float32)
+        # Text by text: the model's own `embed` pads a batch to its longest text, and pools some 20 MB at a time that no
+        # cache holds (five times slower on passages of 750 characters).
+        table, tokenizer = self._model.embedding, self._model.tokenizer
+        vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
+        for first in range(0, len(texts), batch):
+            encoded = tokenizer.encode_batch_fast(list(texts[first : first + batch]), add_special_tokens=False)
+            for row, text in enumerate(encoded, first):
+                if text.ids:
+                    vectors[row] = table.take(text.ids, axis=0).sum(axis=0)
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0), dtype=np.float32)
+
+    def _load(self) -> None:
+        with self._lock:
+            if self._model is not None or self._failure is not None:
+                return
+            spec = importlib.util.find_spec("wordllama")
+            if spec is None or spec.origin is None:
+                self._failure = "wordllama is not installed"
+                return
+            from wordllama import WordLlama
+
+            try:
+                # Its plain load() asks a hub; the weights are in the wheel.
+                model = WordLlama.load(cache_dir=Path(spec.origin).parent, disable_download=True)
+            except (OSError, ValueError) as error:
+                self._failure = f"the embedding model can't be loaded: {error}"
+                return
+            model.tokenizer.no_padding()
+            self._model = model
+
+
+_shared = Embedder()
+
+
+def shared_embedder() -> Embedder:
+    """The process's one embedder: the weights are held once, whoever asks."""
+    return _shared

@@ -1,0 +1,149 @@
+"""A call's arguments against the live schema: jsonschema decides; a refusal names the nearest right thing.
+
+(A schema swapped in tools/list doesn't guard the function by itself.) It runs no SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from portico_servers.common.validation import first_error, validator
+from portico_servers.db.errors import ArgumentError
+from portico_servers.db.rows.column_refs import ColumnRef
+from portico_servers.db.rows.dates import parse_period
+from portico_servers.db.rows.input_schema import (
+    AGGREGATES,
+    MAX_LIMIT,
+    NUMBER_OPS,
+    ROOT,
+    TEXT_OPS,
+    VALUE_OPS,
+    RowsSchema,
+)
+from portico_servers.db.rows.sql_compiler import DEFAULT_LIMIT, RowFilter, RowsQuery
+from portico_servers.db.schema import QualifiedTable
+from portico_servers.db.suggestions import did_you_mean
+
+_OPS: Mapping[str, Sequence[str]] = {"text": TEXT_OPS, "number": NUMBER_OPS, "date": NUMBER_OPS, "boolean": VALUE_OPS}
+_KEYS = ("table", "aggregate", "columns", "filters", "group_by", "order_by", "order", "limit")
+
+
+def resolve_query(
+    arguments: Mapping[str, Any], rows: RowsSchema, tables: Mapping[str, QualifiedTable]
+) -> tuple[QualifiedTable, RowsQuery]:
+    """The table, and the query of it with its names resolved. ArgumentError."""
+    ask = arguments.get(ROOT)
+    if not isinstance(ask, Mapping) or set(arguments) != {ROOT}:
+        raise ArgumentError(
+            f"the arguments must be one object under {ROOT!r}: {{{ROOT!r}: {{'table': ..., 'aggregate': ...}}}}"
+        )
+    for key in ask:
+        if key not in _KEYS:
+            raise ArgumentError(f"unknown key {key!r}{did_you_mean(str(key), _KEYS)} (known: {', '.join(_KEYS)})")
+    if not rows.column_refs:
+        raise ArgumentError("there are no tables in the database")
+    table = tables[_chosen("table", ask.get("table"), [name for name in tables if name in rows.column_refs])]
+    found = {field.path: field for field in rows.column_refs[table.name]}
+    aggregate = _chosen("aggregate", ask.get("aggregate"), AGGREGATES)
+    query = RowsQuery(
+        table=table.table,
+        aggregate=aggregate,
+        columns=tuple(_field("columns", name, found) for name in _list("columns", ask.get("columns"))),
+        filters=tuple(_filter(item, found) for item in _list("filters", ask.get("filters"))),
+        group_by=_field("group_by", ask["group_by"], found) if "group_by" in ask else None,
+        order_by=_field("order_by", ask["order_by"], found) if "order_by" in ask else None,
+        order=_chosen("order", ask["order"], ("asc", "desc")) if "order" in ask else None,
+        limit=_limit(ask.get("limit", DEFAULT_LIMIT)),
+    )
+    _check_aggregate(query, found)
+    _check_schema(ask, rows)
+    return table, query
+
+
+def _check_aggregate(query: RowsQuery, found: Mapping[str, ColumnRef]) -> None:
+    if query.aggregate == "none":
+        if query.group_by is not None:
+            raise ArgumentError("group_by needs an aggregate: count lists the different values, each with its number")
+        return
+    if query.aggregate == "count":
+        if query.columns:
+            raise ArgumentError("count takes no columns, it counts rows: filter by != null for those that have a value")
+        return
+    if not query.columns:
+        raise ArgumentError(f"{query.aggregate} needs columns: which one to compute it of")
+    if query.aggregate in ("sum", "avg"):
+        for field in query.columns:
+            if not field.summable:
+                numbers = [f.path for f in found.values() if f.summable]
+                known = ", ".join(numbers) or "none"
+                raise ArgumentError(f"{query.aggregate} needs number columns, not {field.path!r} (there are: {known})")
+
+
+def _check_schema(ask: Mapping[str, Any], rows: RowsSchema) -> None:
+    """The table's own branch decides: an error of all branches together would speak of other tables."""
+    if ask["table"] not in rows.validators:
+        rows.validators[ask["table"]] = _validator(ask["table"], rows)
+    if (error := first_error(rows.validators[ask["table"]], ask)) is not None:
+        where = "/".join(str(part) for part in error.absolute_path)
+        raise ArgumentError(f"{where or ROOT}: {error.message}")
+
+
+def _validator(table: str, rows: RowsSchema) -> Any:
+    whole = rows.input_schema["properties"][ROOT]
+    branches = [b for b in whole.get("anyOf", ()) if b["properties"]["table"]["const"] == table]
+    return validator({**(branches[0] if branches else whole), "$defs": rows.input_schema.get("$defs", {})})
+
+
+def _chosen(key: str, value: Any, options: Sequence[str]) -> str:
+    if isinstance(value, str) and value in options:
+        return value
+    if value is None:
+        raise ArgumentError(f"{key!r} is missing: one of {_some(options)}")
+    raise ArgumentError(f"{key}: {value!r} is not one of {_some(options)}{did_you_mean(str(value), options)}")
+
+
+def _field(key: str, name: Any, found: Mapping[str, ColumnRef]) -> ColumnRef:
+    return found[_chosen(key, name, list(found))]
+
+
+def _limit(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_LIMIT:
+        raise ArgumentError(f"limit: must be a whole number from 1 to {MAX_LIMIT}, {value!r} is none")
+    return value
+
+
+def _list(key: str, value: Any) -> Sequence[Any]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise ArgumentError(f"{key}: must be a list")
+    return value
+
+
+def _filter(item: Any, found: Mapping[str, ColumnRef]) -> RowFilter:
+    if not isinstance(item, Mapping) or set(item) != {"column", "op", "value"}:
+        raise ArgumentError("filters: each must be {column, op, value}")
+    field = _field("filters/column", item["column"], found)
+    if field.part is not None:
+        raise ArgumentError(f"filters/column: filter {field.column.name!r} itself, with a value such as 2024 or 2024-05")
+    kind = field.column.kind
+    op = _chosen("filters/op", item["op"], VALUE_OPS if field.column.values else _OPS[kind])
+    value = item["value"]
+    right = {
+        "text": isinstance(value, str),
+        "date": isinstance(value, str),
+        "number": isinstance(value, int | float) and not isinstance(value, bool),
+        "boolean": isinstance(value, bool),
+    }[kind]
+    if kind == "date" and isinstance(value, str):
+        parse_period(value)
+    if value is not None and not right:
+        raise ArgumentError(f"filters/value: {field.path!r} is compared with a {kind} value, {value!r} is none")
+    if field.column.values and value is not None:
+        _chosen(f"filters/value of {field.path}", value, field.column.values)
+    return RowFilter(field, op, value)
+
+
+def _some(options: Sequence[str], n: int = 12) -> str:
+    return (", ".join(options[:n]) or "none at all") + (", …" if len(options) > n else "")

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.engine.fakes import Shelf
+
+from portico_engine import SamplingParams
+from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
+from portico_engine.plan import Copy, Load, Row, Save, StepPlan
+from portico_engine.sampling import SamplingState
+from portico_engine.weights.gguf_file import GGUFFile
+
+GREEDY = SamplingParams(temperature=0)
+PROMPT = tuple(int(t) for t in np.random.default_rng(1).integers(3, 260, 37))
+
+
+@pytest.fixture
+def executor(tiny_path: Path) -> TorchCPUExecutor:
+    return TorchCPUExecutor.load(GGUFFile(tiny_path), context_length=128, kv_tokens=512, max_rows=8)
+
+
+def scored(tokens: tuple[int, ...], start: int, table: tuple[int, ...], slot: int = 0) -> Row:
+    return Row(slot, tokens, start, table, logits_indices=tuple(range(len(tokens))), targets=tokens)
+
+
+def test_a_row_computes_the_same_alone_and_among_others(executor: TorchCPUExecutor) -> None:
+    alone = executor.submit(StepPlan((scored(PROMPT, 0, (0, 1, 2)),))).logits.copy()
+    others = (scored(PROMPT[5:20], 0, (10,), 1), scored(PROMPT, 0, (20, 7, 30), 2), scored(PROMPT[:1], 0, (12,), 3))
+    together = executor.submit(StepPlan(others)).logits[15 : 15 + len(PROMPT)]
+    np.testing.assert_allclose(together, alone, atol=0.15, rtol=0.02)
+    assert (together.argmax(1) == alone.argmax(1)).mean() > 0.9
+
+
+def test_blocks_in_any_order_hold_the_same_sequence(executor: TorchCPUExecutor) -> None:
+    a = executor.submit(StepPlan((scored(PROMPT, 0, (3, 4, 5)),))).logits.copy()
+    b = executor.submit(StepPlan((scored(PROMPT, 0, (9, 2, 31)),))).logits
+    np.testing.assert_array_equal(a, b)
+
+
+def test_a_copied_tail_continues_like_the_original(executor: TorchCPUExecutor) -> None:
+    executor.submit(StepPlan((Row(0, PROMPT[:20], 0, (0, 1)),))).finish()
+    original = executor.submit(StepPlan((scored(PROMPT[20:24], 20, (0, 1)),))).logits.copy()
+    copied = executor.submit(StepPlan((scored(PROMPT[20:24], 20, (0, 15)),), (Copy(1, 15, 4),))).logits
+    np.testing.assert_array_equal(copied, original)
+
+
+def test_a_saved_block_loaded_into_another_executor_continues_like_the_original(
+    executor: TorchCPUExecutor, tiny_path: Path
+) -> None:
+    shelf = Shelf()
+    executor.attach(shelf)
+    executor.submit(StepPlan((Row(0, PROMPT[:32], 0, (4, 9)),))).finish()
+    original = executor.submit(StepPlan((scored(PROMPT[32:], 32, (4, 9, 2)),), (Save(4, b"a"), Save(9, b"b")))).logits.copy()
+    assert {len(content) for content in shelf.content.values()} == {executor.caps.block_bytes}
+
+    other = TorchCPUExecutor.load(GGUFFile(tiny_path), context_length=128, kv_tokens=512)
+    other.attach(shelf)
+    loaded = other.submit(StepPlan((scored(PROMPT[32:], 32, (7, 1, 3)),), (Load(b"a", 7), Load(b"b", 1)))).logits
+    np.testing.assert_array_equal(loaded, original)
+
+
+def test_a_plan_without_rows_only_moves_blocks(executor: TorchCPUExecutor) -> None:
+    shelf = Shelf()
+    executor.attach(shelf)
+    executor.submit(StepPlan((Row(0, PROMPT[:16], 0, (4,)),))).finish()
+    sampled = executor.submit(StepPlan((), (Save(4, b"a"), Load(b"a", 5), Save(5, b"b")))).finish()
+    assert sampled.tokens == ()
+    assert shelf.content[b"a"] == shelf.content[b"b"]
+    assert any(shelf.content[b"a"])
+
+
+def test_rows_of_one_step_see_what_others_of_it_write_into_shared_blocks(executor: TorchCPUExecutor) -> None:
+    alone = executor.submit(StepPlan((scored(PROMPT, 0, (0, 1, 2)),))).logits[32:].copy()
+    first = Row(0, PROMPT[:32], 0, (5, 6))
+    second = scored(PROMPT[32:], 32, (5, 6, 9), 1)
+    np.testing.assert_allclose(executor.submit(StepPlan((first, second))).logits, alone, atol=0.15, rtol=0.02)
+
+
+def test_a_masked_row_samples_only_what_its_mask_allows_and_one_without_choice_is_bad(executor: TorchCPUExecutor) -> None:
+    rows = tuple(
+        Row(i, PROMPT, 0, (3 * i, 3 * i + 1, 3 * i + 2), (len(PROMPT) - 1,), SamplingState(GREEDY, 0, 0)) for i in range(3)
+    )
+    mask = np.full((3, 9), -1, np.int32)
+    mask[1] = 0
+    mask[1, 1] = 0b110
+    mask[2] = 0
+    sampled = executor.submit(StepPlan(rows)).finish(mask)
+    assert len(sampled.tokens[0]) == 1
+    assert sampled.tokens[1][0] in (33, 34)
+    assert sampled.tokens[2] == ()
+    assert sampled.failed_rows == (2,)
+
+
+def test_a_bias_moves_the_sampled_token(executor: TorchCPUExecutor) -> None:
+    row = Row(0, PROMPT, 0, (0, 1, 2), (len(PROMPT) - 1,), SamplingState(GREEDY, 0, 0))
+    bias = {0: (np.array([77]), np.array([1000.0], np.float32))}
+    assert executor.submit(StepPlan((row,))).finish(None, bias).tokens[0] == (77,)
+
+
+def test_scores_are_the_log_probabilities_of_the_targets(executor: TorchCPUExecutor) -> None:
+    row = Row(0, PROMPT, 0, (0, 1, 2), logits_indices=(3, 36), targets=(100, 200))
+    step = executor.submit(StepPlan((row,)))
+    logits = step.logits.astype(np.float64)
+    expected = [float(v[t] - np.log(np.exp(v - v.max()).sum()) - v.max()) for v, t in zip(logits, (100, 200), strict=True)]
+    assert step.finish().logprobs[0] == pytest.approx(expected, abs=1e-4)
+
+
+def test_its_numerics_are_named(executor: TorchCPUExecutor) -> None:
+    assert executor.caps.numerics_id.startswith("torch-")
+    assert executor.caps.vocab_size == 269

@@ -1,0 +1,168 @@
+"""The GPU's executor beside the CPU's, its oracle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.engine.fakes import Shelf
+
+from portico_engine import ModelError, Request, SamplingParams, load_engine
+from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
+from portico_engine.plan import Copy, Load, Row, Save, StepPlan
+from portico_engine.sampling import SamplingState
+from portico_engine.weights.gguf_file import GGUFFile
+from reference_decoder import ReferenceDecoder
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
+GREEDY = SamplingParams(temperature=0)
+PROMPT = tuple(int(t) for t in np.random.default_rng(1).integers(3, 260, 70))
+
+
+def load(path: Path, **options: bool) -> object:
+    from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
+
+    return TorchCUDAExecutor.load(GGUFFile(path), context_length=128, kv_tokens=512, max_rows=8, **options)
+
+
+@pytest.fixture(scope="module")
+def executor(tiny_path: Path):  # type: ignore[no-untyped-def]
+    return load(tiny_path)
+
+
+@pytest.fixture(scope="module")
+def oracle(tiny_path: Path) -> TorchCPUExecutor:
+    return TorchCPUExecutor.load(GGUFFile(tiny_path), context_length=128, kv_tokens=512, max_rows=8, int4=False)
+
+
+def scored(tokens: tuple[int, ...], start: int, table: tuple[int, ...], slot: int = 0) -> Row:
+    return Row(slot, tokens, start, table, logits_indices=tuple(range(len(tokens))), targets=tokens)
+
+
+def run(executor, chunks: list[int], table: tuple[int, ...] = (9, 2, 31, 4, 0)) -> np.ndarray:  # type: ignore[no-untyped-def]
+    out, at = [], 0
+    for count in chunks:
+        logits = executor.submit(StepPlan((scored(PROMPT[at : at + count], at, table),))).logits
+        out.append(torch.as_tensor(logits).cpu().numpy().copy())
+        at += count
+    assert at == len(PROMPT)
+    return np.concatenate(out)
+
+
+def close(got: np.ndarray, expected: np.ndarray) -> None:
+    """Both are logits of bfloat16 arithmetic, whose spread is some 6; 4-bit products read unrounded weights."""
+    assert np.abs(got - expected).mean() < 0.1
+    assert (got.argmax(1) == expected.argmax(1)).mean() > 0.9
+
+
+def divergence(logits: np.ndarray, reference: torch.Tensor) -> float:
+    """Mean KL(reference || logits)."""
+    p, q = reference.log_softmax(-1), torch.from_numpy(logits).log_softmax(-1)
+    return float((p.exp() * (p - q)).sum(-1).mean())
+
+
+@pytest.mark.parametrize(
+    "chunks", [[70], [32, 38], [1] * 70, [33, 5, 1, 1, 8, 22], [16, 16, 16, 16, 6]],
+    ids=["whole", "halves", "single", "ragged", "runs"],
+)  # fmt: skip
+@pytest.mark.parametrize("options", [{"graphs": True}, {"graphs": False}, {"copies": True}, {"codes": False}])
+def test_logits_are_the_references(tiny_path: Path, chunks: list[int], options: dict[str, bool]) -> None:
+    reference = ReferenceDecoder(GGUFFile(tiny_path)).logits(PROMPT)
+    assert divergence(run(load(tiny_path, **options), chunks), reference) < 4e-3
+
+
+def test_prefills_runs_and_decodes_share_a_step(executor, oracle: TorchCPUExecutor) -> None:  # type: ignore[no-untyped-def]
+    expected = run(oracle, [70])
+    executor.submit(StepPlan((scored(PROMPT[:40], 0, (0, 1, 2)), scored(PROMPT[:50], 0, (5, 6, 7, 8), 1)))).finish()
+    rows = (
+        scored(PROMPT[40:41], 40, (0, 1, 2)),
+        scored(PROMPT, 0, (20, 21, 22, 23, 24), 2),
+        scored(PROMPT[50:57], 50, (5, 6, 7, 8), 1),
+        scored(PROMPT[:20], 0, (28, 27), 3),
+    )
+    got = executor.submit(StepPlan(rows)).logits.cpu().numpy()
+    close(got, np.concatenate([expected[40:41], expected, expected[50:57], expected[:20]]))
+
+
+def test_a_copied_tail_continues_like_the_original(executor) -> None:  # type: ignore[no-untyped-def]
+    executor.submit(StepPlan((Row(0, PROMPT[:20], 0, (0, 1)),))).finish()
+    original = executor.submit(StepPlan((scored(PROMPT[20:24], 20, (0, 1)),))).logits.clone()
+    copied = executor.submit(StepPlan((scored(PROMPT[20:24], 20, (0, 15)),), (Copy(1, 15, 4),))).logits
+    torch.testing.assert_close(copied, original)
+
+
+def test_a_masked_row_samples_only_what_its_mask_allows_and_one_without_choice_is_bad(executor) -> None:  # type: ignore[no-untyped-def]
+    rows = tuple(Row(i, PROMPT[:3], 0, (3 * i,), (2,), SamplingState(GREEDY, 0, 0)) for i in range(3))
+    mask = np.full((3, 9), -1, np.int32)
+    mask[1:] = 0
+    mask[1, 1] = 0b110
+    sampled = executor.submit(StepPlan(rows)).finish(mask)
+    assert len(sampled.tokens[0]) == 1
+    assert sampled.tokens[1][0] in (33, 34)
+    assert (sampled.tokens[2], sampled.failed_rows) == ((), (2,))
+
+
+def test_scores_are_the_cpus(executor, oracle: TorchCPUExecutor) -> None:  # type: ignore[no-untyped-def]
+    scores = Row(0, PROMPT, 0, (0, 1, 2, 3, 4), logits_indices=(3, 36), targets=(100, 200))
+    draws = Row(1, PROMPT[:5], 0, (7,), (4,), SamplingState(GREEDY, 0, 0))
+    got, expected = (e.submit(StepPlan((scores, draws))).finish() for e in (executor, oracle))
+    assert got.logprobs[0] == pytest.approx(expected.logprobs[0], abs=0.2)
+    assert len(got.tokens[1]) == 1
+
+
+def test_kv_that_does_not_fit_is_a_model_error(tiny_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"doesn't fit the GPU with 4000000000 tokens of KV"):
+        load_engine(tiny_path, executor="torch-cuda", kv_tokens=4_000_000_000)
+
+
+def test_an_engine_takes_the_gpu(tiny_path: Path) -> None:
+    engine = load_engine(tiny_path, max_rows=4)
+    assert "-cuda-" in engine.info.numerics_id
+    request = Request("a", PROMPT[:30], SamplingParams(temperature=0.8, seed=7, top_p=0.9), max_tokens=40)
+    answers = [[t for d in engine.generate(request) for t in d.tokens] for _ in range(2)]
+    assert answers[0] == answers[1]
+
+
+QUESTIONS = (
+    "What is the capital of France?",
+    "Write a Python function that reverses a string.",
+    "Why is the sky blue?",
+    "Give me a recipe for pancakes.",
+    "What does HTTP status 404 mean?",
+    "Tell me a fact about octopuses.",
+)
+
+
+def test_greedy_answers_are_the_cpus_or_part_at_a_near_tie(smollm2_path: Path) -> None:
+    gpu = load_engine(smollm2_path, context=512, max_rows=8)
+    cpu = load_engine(smollm2_path, context=512, executor="torch-cpu")
+    parted = 0
+    for question in QUESTIONS:
+        prompt = gpu.render_chat([{"role": "user", "content": question}])
+        request = Request(question, prompt, SamplingParams(temperature=0), max_tokens=64)
+        mine, theirs = ([t for d in e.generate(request) for t in d.tokens] for e in (gpu, cpu))
+        if mine != theirs:
+            parted += 1
+            k = next(k for k, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b)
+            ((own,), (other,)) = cpu.score([*prompt, *theirs[:k]], [[theirs[k]], [mine[k]]])
+            assert own - other < 0.5, (
+                f"{question} parts after {k} tokens, where the CPU's is likelier by {own - other:.2f} nats"
+            )
+    assert parted < len(QUESTIONS)
+
+
+def test_blocks_that_were_saved_and_loaded_continue_like_the_originals(executor, tiny_path: Path) -> None:  # type: ignore[no-untyped-def]
+    shelf = Shelf()
+    executor.attach(shelf)
+    executor.submit(StepPlan((Row(0, PROMPT[:40], 0, (4, 9, 2)),))).finish()
+    original = executor.submit(
+        StepPlan((scored(PROMPT[32:], 32, (4, 9, 2, 3, 5)),), (Save(4, b"a"), Save(9, b"b")))
+    ).logits.clone()
+    assert {len(content) for content in shelf.content.values()} == {executor.caps.block_bytes}
+    other = load(tiny_path)
+    other.attach(shelf)
+    assert other.submit(StepPlan((), (Load(b"a", 7),))).finish().tokens == ()
+    loaded = other.submit(StepPlan((scored(PROMPT[32:], 32, (7, 1, 3, 2, 6)),), (Load(b"b", 1),))).logits
+    torch.testing.assert_close(loaded, original)
