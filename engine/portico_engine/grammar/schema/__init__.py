@@ -3,7 +3,8 @@
 keywords.py    reading keyword values, and saying what is wrong with one
 document.py    the schema as a document: dialect, pointers, references
 formula.py     subschemas as formulas of constraints, and their disjunctive normal form
-expand.py      subschema -> formula; negation is pushed into the constraints
+assertions.py  keywords that assert something by themselves -> formula
+expand.py      subschema -> formula, of all its keywords; negation is pushed into the constraints
 disjoint.py    do two formulas surely exclude each other?
 values.py      does a concrete value satisfy a formula?
 build.py       goal -> rules, one for each goal

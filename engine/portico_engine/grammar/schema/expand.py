@@ -1,18 +1,5 @@
 """Subschema -> formula. Every in-place keyword ($ref, allOf, anyOf, oneOf, not, if) is resolved, every negation pushed into
-constraints. It is one method a keyword, and the table of them at the end.
-
-Kinds of constraints, and what their `value` is:
-
-    any type  in, not-in            list of JSON values
-    number    min, max              (Decimal, exclusive)            multiple, not-multiple      Decimal
-    string    min-length, max-length  int       pattern, not-pattern, format, not-format        str
-    array     prefix                (index, schema)                 rest         (first index, schema): items from there on
-              contains              (schema, least, most or None, first index)
-              min-items, max-items  int                             unique       None
-    object    properties            PropertyApplicators: which schema applies to which property
-              required, absent      names, all of them              names        schema of every property's name
-              min-properties, max-properties  int
-              some                  (PropertyApplicators, index of its part): a property there fails its schema
+constraints. It is one method for each keyword that applies subschemas; assertions.py has the others.
 """
 
 from __future__ import annotations
@@ -21,18 +8,13 @@ from collections.abc import Callable
 
 from portico_engine.errors import InvalidSchema
 from portico_engine.grammar.schema import keywords as read
+from portico_engine.grammar.schema.assertions import ASSERTIONS, TYPES, OnLoosened, names_required
 from portico_engine.grammar.schema.disjoint import surely_disjoint
 from portico_engine.grammar.schema.document import SchemaDialect, SchemaDocument, SchemaNode
 from portico_engine.grammar.schema.formula import (
-    ALL_TYPES,
     ARRAY,
-    BOOLEAN,
     FALSE,
-    INTEGER,
-    NULL,
-    NUMBER,
     OBJECT,
-    STRING,
     TRUE,
     AllOf,
     AnyOf,
@@ -43,17 +25,7 @@ from portico_engine.grammar.schema.formula import (
     Types,
 )
 
-OnLoosened = Callable[[str, str, str], None]  # pointer, keyword, what is accepted instead
-_TYPES = {
-    "null": frozenset({NULL}),
-    "boolean": frozenset({BOOLEAN}),
-    "integer": frozenset({INTEGER}),
-    "number": NUMBER,
-    "string": frozenset({STRING}),
-    "array": frozenset({ARRAY}),
-    "object": frozenset({OBJECT}),
-}
-_ARRAY, _OBJECT, _STRING = frozenset({ARRAY}), frozenset({OBJECT}), frozenset({STRING})
+_ARRAY, _OBJECT = frozenset({ARRAY}), frozenset({OBJECT})
 
 
 class Expander:
@@ -109,7 +81,7 @@ class Expander:
             return None
         if any(keyword in _HANDLERS for keyword in schema if keyword != "type"):
             return None
-        return _TYPES.get(schema["type"])
+        return TYPES.get(schema["type"])
 
     def sub(self, node: SchemaNode, *path: str | int, positive: bool = True) -> SignedSchema:
         return self.document.child(node, *path), positive
@@ -166,74 +138,6 @@ class Expander:
         other = self.formula(self.sub(node, "else", positive=positive)) if "else" in schema else (TRUE if positive else FALSE)
         return AnyOf((AllOf((yes, then)), AllOf((no, other))), read.pointer(node.pointer, keyword), "if")
 
-    # --- any type ----------------------------------------------------------------------------------------------------------
-
-    def _type(self, node: SchemaNode, keyword: str, positive: bool) -> Formula:
-        value = node.value[keyword]
-        listed = value if isinstance(value, list) else [value]
-        types: frozenset[str] = frozenset()
-        for name in listed:
-            if not isinstance(name, str) or name not in _TYPES:
-                if name == "any":  # draft-03's word, still written
-                    return TRUE if positive else FALSE
-                raise InvalidSchema(
-                    read.pointer(node.pointer, keyword), f"{read.short_repr(name)} is no type; right are {', '.join(_TYPES)}"
-                )
-            types |= _TYPES[name]
-        if node.value.get("nullable") is True:
-            types |= _TYPES["null"]
-        return Types(types if positive else ALL_TYPES - types)
-
-    def _enum(self, node: SchemaNode, keyword: str, positive: bool) -> Formula:
-        values = node.value[keyword] if keyword == "enum" else [node.value[keyword]]
-        if not isinstance(values, list):
-            raise InvalidSchema(
-                read.pointer(node.pointer, keyword), f"enum must be a list of values, not {read.short_repr(values)}"
-            )
-        return Constraint(ALL_TYPES, "in" if positive else "not-in", values, read.pointer(node.pointer, keyword))
-
-    # --- numbers and strings -----------------------------------------------------------------------------------------------
-
-    def _limit(self, node: SchemaNode, keyword: str, positive: bool) -> Formula | None:
-        value = node.value[keyword]
-        lower = keyword.endswith("inimum")
-        exclusive = keyword.startswith("exclusive")
-        if isinstance(value, bool) and exclusive:
-            return None  # draft-04's flag: read with its minimum
-        other = node.value.get("exclusiveMinimum" if lower else "exclusiveMaximum")
-        exclusive = exclusive or other is True
-        limit = read.number(node.pointer, keyword, value)
-        at = read.pointer(node.pointer, keyword)
-        if positive:
-            return Constraint(NUMBER, "min" if lower else "max", (limit, exclusive), at)
-        return AllOf((Types(NUMBER), Constraint(NUMBER, "max" if lower else "min", (limit, not exclusive), at)))
-
-    def _multiple(self, node: SchemaNode, keyword: str, positive: bool) -> Formula:
-        step = read.number(node.pointer, keyword, node.value[keyword])
-        at = read.pointer(node.pointer, keyword)
-        if step <= 0:
-            raise InvalidSchema(at, f"multipleOf must be above 0, not {step}")
-        constraint = Constraint(NUMBER, "multiple" if positive else "not-multiple", step, at)
-        return constraint if positive else AllOf((Types(NUMBER), constraint))
-
-    def _sized(self, node: SchemaNode, keyword: str, positive: bool) -> Formula:
-        """minLength, maxItems and their kin."""
-        kind, types = _SIZES[keyword]
-        size = read.count(node.pointer, keyword, node.value[keyword])
-        at = read.pointer(node.pointer, keyword)
-        if positive:
-            return Constraint(types, kind, size, at)
-        if kind.startswith("min"):
-            if size == 0:
-                return FALSE
-            return AllOf((Types(types), Constraint(types, kind.replace("min", "max"), size - 1, at)))
-        return AllOf((Types(types), Constraint(types, kind.replace("max", "min"), size + 1, at)))
-
-    def _pattern(self, node: SchemaNode, keyword: str, positive: bool) -> Formula:
-        value = read.string(node.pointer, keyword, node.value[keyword])
-        constraint = Constraint(_STRING, keyword if positive else f"not-{keyword}", value, read.pointer(node.pointer, keyword))
-        return constraint if positive else AllOf((Types(_STRING), constraint))
-
     # --- arrays ------------------------------------------------------------------------------------------------------------
 
     def _items(self, node: SchemaNode, keyword: str, positive: bool) -> Formula | None:
@@ -279,15 +183,6 @@ class Expander:
         more = Constraint(_ARRAY, "contains", (item, most + 1, None, 0), at) if most is not None else FALSE
         return AllOf((Types(_ARRAY), AnyOf((fewer, more), at, "not")))
 
-    def _unique(self, node: SchemaNode, keyword: str, positive: bool) -> Formula | None:
-        at = read.pointer(node.pointer, keyword)
-        if node.value[keyword] is not True:
-            return None
-        if positive:
-            return Constraint(_ARRAY, "unique", None, at)
-        self.note(at, keyword, "arrays whose items are all different, too")
-        return AllOf((Types(_ARRAY), Constraint(_ARRAY, "min-items", 2, at)))
-
     # --- objects -----------------------------------------------------------------------------------------------------------
 
     def _properties(self, node: SchemaNode, keyword: str, positive: bool) -> Formula | None:
@@ -324,18 +219,6 @@ class Expander:
             options.append(AllOf((Types(_OBJECT), Constraint(_OBJECT, "some", (applicators, index), at))))
         return AnyOf(tuple(options), read.pointer(node.pointer, keyword), "not")
 
-    def _required(self, node: SchemaNode, keyword: str, positive: bool) -> Formula | None:
-        if isinstance(node.value[keyword], bool):  # draft-03's flag
-            return None
-        listed, at = read.names(node.pointer, keyword, node.value[keyword]), read.pointer(node.pointer, keyword)
-        return self._names_required(listed, at, positive)
-
-    def _names_required(self, listed: tuple[str, ...], at: str, positive: bool) -> Formula:
-        if positive:
-            return Constraint(_OBJECT, "required", listed, at)
-        missing = [Constraint(_OBJECT, "absent", (name,), at) for name in listed]
-        return AllOf((Types(_OBJECT), AnyOf(tuple(missing), at, "not")))
-
     def _dependent(self, node: SchemaNode, keyword: str, positive: bool) -> Formula:
         """dependentRequired, dependentSchemas, and dependencies, which is both."""
         parts: list[Formula] = []
@@ -344,7 +227,7 @@ class Expander:
             if isinstance(wanted, str):
                 wanted = [wanted]
             if isinstance(wanted, list):
-                then = self._names_required(read.names(node.pointer, keyword, wanted), at, positive)
+                then = names_required(read.names(node.pointer, keyword, wanted), at, positive)
             else:
                 then = self.formula(self.sub(node, keyword, name, positive=positive))
             present = Constraint(_OBJECT, "required", (name,), at)
@@ -367,15 +250,13 @@ class Expander:
         return TRUE
 
 
-_SIZES = {
-    "minLength": ("min-length", _STRING),
-    "maxLength": ("max-length", _STRING),
-    "minItems": ("min-items", _ARRAY),
-    "maxItems": ("max-items", _ARRAY),
-    "minProperties": ("min-properties", _OBJECT),
-    "maxProperties": ("max-properties", _OBJECT),
-}
 _Handler = Callable[[Expander, SchemaNode, str, bool], Formula | None]
+
+
+def _asserting(assertion: Callable[[SchemaNode, str, bool, OnLoosened], Formula | None]) -> _Handler:
+    return lambda expander, node, keyword, positive: assertion(node, keyword, positive, expander.note)
+
+
 _HANDLERS: dict[str, _Handler] = {
     "$ref": Expander._reference,
     "$dynamicRef": Expander._unsupported,
@@ -385,26 +266,14 @@ _HANDLERS: dict[str, _Handler] = {
     "oneOf": Expander._one_of,
     "not": Expander._not,
     "if": Expander._if,
-    "type": Expander._type,
-    "enum": Expander._enum,
-    "const": Expander._enum,
-    "minimum": Expander._limit,
-    "maximum": Expander._limit,
-    "exclusiveMinimum": Expander._limit,
-    "exclusiveMaximum": Expander._limit,
-    "multipleOf": Expander._multiple,
-    **dict.fromkeys(_SIZES, Expander._sized),
-    "pattern": Expander._pattern,
-    "format": Expander._pattern,
+    **{keyword: _asserting(assertion) for keyword, assertion in ASSERTIONS.items()},
     "items": Expander._items,
     "prefixItems": Expander._prefix_items,
     "additionalItems": Expander._items,
     "contains": Expander._contains,
-    "uniqueItems": Expander._unique,
     "properties": Expander._properties,
     "patternProperties": Expander._properties,
     "additionalProperties": Expander._properties,
-    "required": Expander._required,
     "dependentRequired": Expander._dependent,
     "dependentSchemas": Expander._dependent,
     "dependencies": Expander._dependent,

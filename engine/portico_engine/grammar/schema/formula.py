@@ -2,6 +2,19 @@
 
 Negation never appears: it was pushed into the constraints when the formula was made (expand.py). A constraint says nothing
 about values of another type than its own.
+
+Kinds of constraints, and what their `value` is:
+
+    any type  in, not-in            list of JSON values
+    number    min, max              (Decimal, exclusive)            multiple, not-multiple      Decimal
+    string    min-length, max-length  int       pattern, not-pattern, format, not-format        str
+    array     prefix                (index, schema)                 rest         (first index, schema): items from there on
+              contains              (schema, least, most or None, first index)
+              min-items, max-items  int                             unique       None
+    object    properties            PropertyApplicators: which schema applies to which property
+              required, absent      names, all of them              names        schema of every property's name
+              min-properties, max-properties  int
+              some                  (PropertyApplicators, index of its part): a property there fails its schema
 """
 
 from __future__ import annotations
@@ -31,7 +44,7 @@ class Types:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Constraint:
-    """One constraint on values of `types`; `kind` says what `value` means (the table is in expand.py)."""
+    """One constraint on values of `types`; `kind` says what `value` means, by the table above."""
 
     types: frozenset[str]
     kind: str
