@@ -78,17 +78,18 @@ async def measure(args: argparse.Namespace, folder: Path) -> None:
 async def one(session: Any, schemas: dict[str, Any], seed: int, args: argparse.Namespace) -> dict[str, Any]:
     from portico_engine import FinishReason, Request, SamplingParams
     from portico_engine.grammar import compile_tool_calls
+    from portico_gateway.agent.prompts import with_system
 
     asked = question(random.Random(seed))
-    ranked = session.router.rank(asked)
-    catalog = await session.agent.catalog(ranked)
+    ranked = session.retriever.rank(asked)
+    catalog = await session.agent.requests.catalog(ranked)
     request = Request(
         id=uuid.uuid4().hex,
-        prompt=await session.engine.render_chat(session.agent.messages(catalog, [{"role": "user", "content": asked}])),
+        prompt=await session.engine.render_chat(with_system(catalog, [{"role": "user", "content": asked}])),
         sampling=SamplingParams(temperature=0.7, seed=seed),
         max_tokens=args.max_tokens,
         grammar=compile_tool_calls(catalog.covered, choice="required"),
-        prior=session.agent.prior(asked, catalog.covered, ranked) if args.guided else None,
+        prior=session.agent.tool_calls.prior(asked, catalog.covered, ranked) if args.guided else None,
     )
     started, text, end = time.perf_counter(), "", None
     async for delta in session.engine.generate(request):

@@ -1,4 +1,4 @@
-"""Everything that one `portico ask` needs, started side by side: the servers, the model, the router over their tools."""
+"""Everything that one `portico ask` needs, started side by side: the servers, the model, the retriever over their tools."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from anyio.abc import TaskGroup
 
 from portico_engine import EngineClient, EngineError, find_model
 from portico_gateway.agent.loop import Agent
-from portico_gateway.agent.tool_host import UpstreamHost, embedder, router_of
+from portico_gateway.agent.upstream_tool_host import UpstreamToolHost, embedder, retriever_of
 from portico_gateway.caller import Caller
 from portico_gateway.config.sections import PolicyConfig
 from portico_gateway.config.server_spec import UpstreamSpec
-from portico_gateway.guidance.tool_retrieval import Router
+from portico_gateway.guidance.tool_retrieval import ToolRetriever
 from portico_gateway.model.start import start_engine
 from portico_gateway.policy.audit import AuditLog
 from portico_gateway.policy.rules import Policy
@@ -33,10 +33,10 @@ class Session:
     """A loaded model in front of running servers."""
 
     agent: Agent
-    host: UpstreamHost
+    host: UpstreamToolHost
     upstreams: Upstreams
     engine: EngineClient
-    router: Router
+    retriever: ToolRetriever
     model: str
 
     def failures(self) -> dict[str, str]:
@@ -57,7 +57,7 @@ async def open_session(
     audit: AuditLog | None = None,
     caller: Caller | None = None,
 ) -> AsyncIterator[Session]:
-    """Start the servers, load the model meanwhile with `load_engine`'s `options`, build the router.
+    """Start the servers, load the model meanwhile with `load_engine`'s `options`, build the retriever.
 
     The model calls tools for `caller`, under `policy`, and `audit` hears of it.
 
@@ -89,7 +89,7 @@ async def open_session(
         if failed:
             raise failed[0]
         calls = Calls(upstreams, policy=Policy(policy), audit=audit)
-        host = UpstreamHost(upstreams, order, calls=calls, caller=caller)
-        router = router_of(host)
+        host = UpstreamToolHost(upstreams, order, calls=calls, caller=caller)
+        retriever = retriever_of(host)
         engine = engines[0]
-        yield Session(Agent(engine, host, router, raw=raw), host, upstreams, engine, router, engine.info.name)
+        yield Session(Agent(engine, host, retriever, raw=raw), host, upstreams, engine, retriever, engine.info.name)

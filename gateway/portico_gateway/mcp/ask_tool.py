@@ -22,7 +22,7 @@ from portico_gateway.policy.tool_calls import Calls
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient
-    from portico_gateway.agent.loop import Finished
+    from portico_gateway.agent.events import RunFinished
 
 MAX_STEPS = 3
 GetEngine = Callable[[], Awaitable["EngineClient"]]
@@ -100,18 +100,19 @@ def ask_tool(calls: Calls, engine: GetEngine) -> OwnTool:
 
 async def _answer(calls: Calls, engine: EngineClient, question: str, progress: ProgressFnT | None) -> types.CallToolResult:
     from portico_engine import EngineDied, EngineError
-    from portico_gateway.agent.loop import Agent, CallStarted, Finished
-    from portico_gateway.agent.tool_host import UpstreamHost, router_of
+    from portico_gateway.agent.events import RunFinished, ToolCallStarted
+    from portico_gateway.agent.loop import Agent
+    from portico_gateway.agent.upstream_tool_host import UpstreamToolHost, retriever_of
 
-    host = UpstreamHost(calls.upstreams, calls=calls, caller=Caller(client="ask"), read_only=True)
-    router = await anyio.to_thread.run_sync(router_of, host)
+    host = UpstreamToolHost(calls.upstreams, calls=calls, caller=Caller(client="ask"), read_only=True)
+    retriever = await anyio.to_thread.run_sync(retriever_of, host)
     steps = 0
     try:
-        async for event in Agent(engine, host, router).ask(question, max_steps=MAX_STEPS):
-            if isinstance(event, CallStarted) and progress is not None:
+        async for event in Agent(engine, host, retriever).ask(question, max_steps=MAX_STEPS):
+            if isinstance(event, ToolCallStarted) and progress is not None:
                 steps += 1
                 await progress(float(steps), None, f"calling {event.tool}")
-            if isinstance(event, Finished):
+            if isinstance(event, RunFinished):
                 return _result(event)
     except EngineDied as error:
         raise GatewayError(f"{error}; it is started again, so ask again in a moment") from None
@@ -120,12 +121,12 @@ async def _answer(calls: Calls, engine: EngineClient, question: str, progress: P
     raise AssertionError("the loop ended without an end")
 
 
-def _result(end: Finished) -> types.CallToolResult:
-    evidence = "\n\n".join(call.shown.text for call in end.calls if call.shown.found)
-    sources = [f"{source.label} ({source.server})" for source in end.sources]
+def _result(end: RunFinished) -> types.CallToolResult:
+    evidence = "\n\n".join(call.result.text for call in end.tool_calls if call.result.found)
+    sources = [f"{source.label} ({source.server})" for source in end.citations]
     if not end.found:
-        searched = ", ".join(call.tool for call in end.calls if call.tool)
-        errors = "; ".join(call.error for call in end.calls if call.error)
+        searched = ", ".join(call.tool for call in end.tool_calls if call.tool)
+        errors = "; ".join(call.error for call in end.tool_calls if call.error)
         text = f"Not found. Searched with: {searched or 'nothing'}." + (f" Errors: {errors}" if errors else "")
     else:
         text = "\n\n".join([end.answer, evidence, "Sources: " + ", ".join(sources) if sources else ""]).strip()

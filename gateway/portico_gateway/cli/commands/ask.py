@@ -12,7 +12,7 @@ import click
 from portico_gateway.cli.options import workspace_options, workspace_specs
 
 if TYPE_CHECKING:
-    from portico_gateway.agent.loop import Event, Finished
+    from portico_gateway.agent.events import Event, RunFinished
     from portico_gateway.config.config import PorticoConfig
     from portico_gateway.config.server_spec import UpstreamSpec
 
@@ -123,12 +123,12 @@ async def _run(
     return 0 if finished.found else EXIT_NOT_FOUND
 
 
-async def _watch(events: AsyncIterator[Event], handle: Callable[[Event], None] | None) -> Finished:
-    from portico_gateway.agent.loop import Finished
+async def _watch(events: AsyncIterator[Event], handle: Callable[[Event], None] | None) -> RunFinished:
+    from portico_gateway.agent.events import RunFinished
 
     async for event in events:
         if handle is not None:
             handle(event)
-        if isinstance(event, Finished):
+        if isinstance(event, RunFinished):
             return event
     raise AssertionError("the loop ended without an end")
