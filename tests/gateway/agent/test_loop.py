@@ -27,7 +27,7 @@ def test_an_empty_result_leads_to_another_tool_and_then_to_not_found() -> None:
     assert (end.found, end.answer) == (False, "")
     second = engine.requests[1].grammar
     assert second is not None
-    assert "code__search" not in second.lark, "a tool that found nothing is not asked again"
+    assert "code__search" not in second.text, "a tool that found nothing is not asked again"
 
 
 def test_a_server_that_dies_in_mid_call_is_named_and_the_others_go_on() -> None:

@@ -109,10 +109,10 @@ def _compile(given: GrammarInput, call_format: str, parallel: int) -> tuple[Gram
 
 
 def _print_grammar(grammar: Grammar, target: Literal["portico", "llama.cpp", "lark"]) -> None:
-    from portico_engine.grammar import to_gbnf, to_lark
+    from portico_engine.grammar import enforced_text, to_gbnf
 
     if target == "lark":
-        click.echo(to_lark(grammar).text, nl=False)
+        click.echo(enforced_text(grammar).text, nl=False)
         return
     text = to_gbnf(grammar, target=target)
     click.echo(text, nl=False)

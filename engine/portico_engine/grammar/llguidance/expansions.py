@@ -1,4 +1,4 @@
-"""A grammar's rules as lexemes and what stands between them: the value types that `lexing` makes and `lark` prints."""
+"""A grammar's rules in lexemes: what each expands to, as `lexing` cuts it and `lark` prints it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from portico_engine.grammar import ir
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Leaf:
+class Terminal:
     """One place of a lexeme (or of a token reference). `path`: the regular nodes opened around it, outermost first."""
 
     node: ir.Node
@@ -18,25 +18,33 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sequence:
-    parts: tuple[Shape, ...]
+class Concatenation:
+    """The parts, one after another."""
+
+    parts: tuple[Expansion, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Choice:
-    options: tuple[Shape, ...]
+class Alternation:
+    """Any one of the options."""
+
+    options: tuple[Expansion, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Repetition:
-    item: Shape
+    """`item` at least `low` and at most `high` times; None is unbounded."""
+
+    item: Expansion
     low: int
     high: int | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Call:
+class Nonterminal:
+    """A rule, by its name."""
+
     rule: str
 
 
-Shape: TypeAlias = Leaf | Sequence | Choice | Repetition | Call
+Expansion: TypeAlias = Terminal | Concatenation | Alternation | Repetition | Nonterminal

@@ -24,7 +24,7 @@ def pair(schema: object = TWO) -> tuple[LLGuidanceMatcher, LLGuidanceMatcher]:
     grammar = compile_schema(schema)
     assert grammar.open_strings is not None
     # a text of its own, so that the cache keeps both
-    exact = replace(grammar, lark=grammar.lark + "\n", open_strings=None)
+    exact = replace(grammar, text=grammar.text + "\n", open_strings=None)
     return factory().matcher(grammar), factory().matcher(exact)
 
 

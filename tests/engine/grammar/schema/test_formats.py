@@ -8,7 +8,7 @@ import pytest
 from tests.engine.grammar.schemas import DATA
 
 from portico_engine.grammar.regular.automata import is_empty, matches
-from portico_engine.grammar.regular.formats import PATTERNS, conforms, format_language
+from portico_engine.grammar.schema.formats import PATTERNS, conforms, format_language
 
 FORMATS = DATA / "json-schema-test-suite" / "tests" / "draft2020-12" / "optional" / "format"
 TABLE = [
@@ -66,9 +66,9 @@ def test_the_official_suite_s_format_cases_are_decided_as_it_says() -> None:
     wrong = []
     for name in (*PATTERNS, "regex"):
         for group in json.loads((FORMATS / f"{name}.json").read_text(encoding="utf-8")):
-            for case in group["tests"]:
-                text = case["data"]
+            for clause in group["tests"]:
+                text = clause["data"]
                 known = _KNOWN.get(name)
-                if isinstance(text, str) and conforms(name, text) != case["valid"] and not (known and known in text.lower()):
-                    wrong.append((name, text, case["valid"]))
+                if isinstance(text, str) and conforms(name, text) != clause["valid"] and not (known and known in text.lower()):
+                    wrong.append((name, text, clause["valid"]))
     assert wrong == []

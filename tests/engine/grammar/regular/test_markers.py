@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from portico_engine.grammar.regular.automata import extension, matches
-from portico_engine.grammar.regular.markers import as_up_to, up_to, without
+from portico_engine.grammar.regular.markers import up_to, without
 
 MARKER = "<ab>"
 TEXTS = st.text("<ab>x", max_size=14)
@@ -38,9 +38,3 @@ def test_a_budget_counts_characters_of_plain_text(most: int) -> None:
 
 def test_nothing_goes_on_after_the_marker() -> None:
     assert extension(up_to("</think>"), up_to("</think>")) == ()
-
-
-def test_text_up_to_a_marker_is_known_again() -> None:
-    assert as_up_to(up_to(MARKER, 7)) == (7, MARKER)
-    assert as_up_to(up_to(MARKER)) == (None, MARKER)
-    assert as_up_to(without(MARKER)) is None

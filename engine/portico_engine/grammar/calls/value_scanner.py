@@ -11,7 +11,7 @@ from dataclasses import dataclass
 WHITESPACE = " \t\r\n"
 
 
-class Step(enum.Enum):
+class ScanStep(enum.Enum):
     """What a character did to a value that is being scanned."""
 
     MORE = enum.auto()  # it belongs to the value, which goes on
@@ -30,42 +30,42 @@ class ValueScanner:
     _started: bool = False
     _bare: bool = False  # a number, true, false or null
 
-    def step(self, c: str) -> Step:
+    def step(self, c: str) -> ScanStep:
         """Take one character."""
         if self._in_string:
             return self._string_step(c)
         first, self._started = not self._started, True
         if c == '"':
             if self._bare:
-                return Step.BAD
+                return ScanStep.BAD
             self._in_string = True
-            return Step.MORE
+            return ScanStep.MORE
         if c in "{[":
             if self._bare:
-                return Step.BAD
+                return ScanStep.BAD
             self._closers += "}" if c == "{" else "]"
-            return Step.MORE
+            return ScanStep.MORE
         if self._closers:
             return self._nested_step(c)
         if first:
             self._bare = c.isalnum() or c == "-"
-            return Step.MORE if self._bare else Step.BAD
-        return Step.MORE if c.isalnum() or c in "+-." else Step.AFTER
+            return ScanStep.MORE if self._bare else ScanStep.BAD
+        return ScanStep.MORE if c.isalnum() or c in "+-." else ScanStep.AFTER
 
-    def _string_step(self, c: str) -> Step:
+    def _string_step(self, c: str) -> ScanStep:
         if self._escaped:
             self._escaped = False
         elif c == "\\":
             self._escaped = True
         elif c == '"':
             self._in_string = False
-            return Step.MORE if self._closers else Step.END
-        return Step.MORE
+            return ScanStep.MORE if self._closers else ScanStep.END
+        return ScanStep.MORE
 
-    def _nested_step(self, c: str) -> Step:
+    def _nested_step(self, c: str) -> ScanStep:
         if c in "}]":
             if self._closers[-1] != c:
-                return Step.BAD
+                return ScanStep.BAD
             self._closers = self._closers[:-1]
-            return Step.MORE if self._closers else Step.END
-        return Step.MORE if c in WHITESPACE or c.isalnum() or c in ",:+-." else Step.BAD
+            return ScanStep.MORE if self._closers else ScanStep.END
+        return ScanStep.MORE if c in WHITESPACE or c.isalnum() or c in ",:+-." else ScanStep.BAD

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portico_engine.errors import GrammarTooLarge
-from portico_engine.grammar.rule_order import compiled_first
+from portico_engine.grammar.llguidance.compile_order import compiled_first
 
 
 def depth_after(calls: dict[str, list[str]], order: list[str], start: str) -> int:
@@ -58,7 +58,7 @@ def test_a_schema_of_hundreds_of_optional_properties_compiles_on_a_small_stack()
     script = """
 import threading
 from portico_engine.grammar import compile_schema
-from portico_engine.grammar.llguidance.matcher import LLGuidanceFactory
+from portico_engine.grammar.llguidance.factory import LLGuidanceFactory
 class Bytes:
     token_bytes = [bytes([i]) for i in range(256)] + [b"\\xff<end>"]
     eos_token_id = 256

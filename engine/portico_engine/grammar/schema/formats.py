@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import regress
 
-from portico_engine.grammar.ecma.parser import pattern_language
+from portico_engine.grammar.ecma.language import pattern_language
 from portico_engine.grammar.ir import Node
 
 _LEAP_YEAR = r"(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)"

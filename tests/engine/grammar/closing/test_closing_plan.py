@@ -18,8 +18,7 @@ from tests.engine.grammar.schemas import allowed, empty_mask, factory, tokenizer
 from portico_engine.errors import Unsatisfiable
 from portico_engine.grammar import compile_schema
 from portico_engine.grammar.check import check_arguments
-from portico_engine.grammar.closing import closing_plan as completion
-from portico_engine.grammar.closing import derivatives as derivation
+from portico_engine.grammar.closing import closing_plan, derivatives
 from portico_engine.grammar.compiled import CompiledGrammar
 
 Pick = Callable[[np.ndarray], int]
@@ -200,7 +199,7 @@ def test_a_recursive_grammar_without_bounds_is_closed_as_well() -> None:
 
 @pytest.mark.parametrize("who", range(4))
 def test_a_grammar_that_is_dear_to_derive_is_closed_along_the_plan(who: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(derivation, "MOST_WORK", 0)
+    monkeypatch.setattr(derivatives, "MOST_WORK", 0)
     schema = {"type": "object", "properties": {"id": {"type": "string", "pattern": "[a-z0-9_-]{40}|x"}}, "required": ["id"]}
     grammar = compile_schema(schema)
     shortest = factory().matcher(grammar).closing_tokens(10_000)
@@ -248,8 +247,8 @@ def test_many_rules_one_in_the_next_are_closed_within_their_budget() -> None:
         matcher = factory().matcher(grammar)
         shortest = matcher.closing_tokens(10_000)
         assert shortest is not None
-        assert matcher.compiled.completions is not None
-        assert matcher.compiled.completions.enough < completion.NO_BOUND
+        assert matcher.compiled.planner is not None
+        assert matcher.compiled.planner.sufficient_budget < closing_plan.NO_BOUND
         for more in (0, 5, 30):
             text, ended = generate(grammar, len(shortest) + more, picks(0)[0], force=True)
             assert ended
