@@ -40,7 +40,7 @@ from portico_engine import load_engine
 engine = load_engine(sys.argv[1], executor="torch-cpu", context=2048)
 seconds = time.perf_counter() - start
 import torch
-linears = list(engine._executor._decoder.weights.products())
+linears = list(engine._executor._decoder.weights.linears())
 print(json.dumps({
     "seconds": seconds, "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     "bf16_mb": sum(l.weight.numel() * 2 for l in linears) / 2**20, "all_copies_mb": sum(l.n_bytes for l in linears) / 2**20,
