@@ -24,6 +24,7 @@ Question = dict[str, Any]
 
 MANY_NUMBERS = 8  # other numbers beside the one that was asked for
 MANY_LINES = 12  # other lines
+TABLE_HEAD = 2  # lines of a table before its first row; a table of more rows than values holds the value by chance, too
 _WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 _PLACE = re.compile(r"[\w./-]*\w\.\w{1,5}:\d+(?:-\d+)?")  # file.py:12
 _NUMBER = re.compile(r"(?<![\w.\-/])-?\d[\d,_]*(?:\.\d+)?(?![\w-]|[.:/]\d)")
@@ -121,6 +122,8 @@ def plain(text: str) -> str:
 def crowded(question: Question, text: str) -> bool:
     """Is the value one among many others, so that a reader can't tell which is meant?"""
     groups = question["answers"]["all_of"]
+    if sum(line.startswith("|") for line in text.splitlines()) - TABLE_HEAD > len(groups):
+        return True
     if sum(bool(line.strip()) for line in text.splitlines()) > MANY_LINES + len(groups):
         return True
     values = [value for forms in groups for value in forms if _NUMERIC.fullmatch(value)]

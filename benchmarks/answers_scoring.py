@@ -115,6 +115,8 @@ EXAMPLES: tuple[tuple[list[list[str]], str, int, str, str], ...] = (
     ([["3"]], "single", 0, "three eggs", "useful"),
     ([["3"]], "single", 0, "see cooking.md:3", "wrong"),
     ([["4"]], "single", 0, "1 2 3 4 5 6 7 8 9 10", "partial"),
+    ([["Oslo"]], "single", 0, "towns where id = 3:\n| id | name |\n|---|---|\n| 3 | Oslo |", "useful"),
+    ([["Oslo"]], "single", 0, "towns:\n| id | name |\n|---|---|\n| 3 | Oslo |\n| 4 | Rome |", "partial"),
     ([["Lax"], ["Strict"]], "single", 0, "It can be `Lax`.", "partial"),
     ([["30"]], "single", 0, "There are 300.", "wrong"),
     ([["PG"]], "single", 0, "rated PG-13", "wrong"),
