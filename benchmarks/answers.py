@@ -159,7 +159,7 @@ async def ask(session: Any, question: str) -> dict[str, Any]:
                         found: dict[str, Any] = json.loads(as_json_object(event, {}, session.model))
                         return {**found, "exit_code": exit_codes.OK if event.found else exit_codes.FAILED}
     except (EngineError, GatewayError, TimeoutError) as error:
-        print(f"failed: {question!r}: {error!r}", file=sys.stderr)
+        print(f"a question failed: {error!r}", file=sys.stderr)
     return {**nothing, "exit_code": exit_codes.NO_MODEL}
 
 
