@@ -24,6 +24,8 @@ from portico_engine.grammar.closing.shortest_strings import parts_of
 from portico_engine.grammar.closing.token_table import MAX_TOKEN, PLAIN_COLUMNS, TokenTable
 from portico_engine.grammar.ir import Grammar
 
+STEP_SECONDS = 0.03  # of the processor, that a mask may cost here: others' answers wait for the same step
+
 
 class ClosingPlan(NamedTuple):
     """How to end: tokens, and whether an end token must follow because the text could go on."""
@@ -70,6 +72,12 @@ class ClosingPlanner:
         with self.lock:
             bound = longest_ending(self.grammar, self.automaton)
         return bound if bound == NO_BOUND else bound + 5  # the token that leads there, the rest of a character, the end token
+
+    def prepare(self) -> None:
+        """What a request asks at its start, beforehand: how long endings can get, and the ending of the start."""
+        with self.lock:
+            if self.sufficient_budget:
+                self.plan(Configuration(self.automaton.start, b""))
 
     def plan(self, configuration: Configuration) -> ClosingPlan | None:
         """Tokens of a shortest ending; None where there is none."""
@@ -171,6 +179,8 @@ class ClosingPlanner:
             columns = table.columns[ids[live], position]
             after = automaton.table[states, columns]
             for number in np.unique(states[after == UNKNOWN]).tolist():
+                if automaton.too_costly:
+                    return out  # the rest counts as dead
                 automaton.fill(number)
             after = automaton.table[states, columns]
             for at in np.flatnonzero(after == MIXED).tolist():
@@ -236,6 +246,7 @@ class ClosingCursor:
 
     def fits(self, tokens: Sequence[int], run: Sequence[int], limit: int) -> bool:
         """Does an ending fit a budget of `limit` tokens after `run` is taken from it?"""
+        self.planner.automaton.allow(STEP_SECONDS)
         configuration = self.sync(tokens)
         if self.planner.automaton.too_costly:
             return False
@@ -248,6 +259,7 @@ class ClosingCursor:
 
     def keep(self, tokens: Sequence[int], allowed: npt.NDArray[np.int64], remaining: int) -> npt.NDArray[np.bool_] | None:
         """Which of the `allowed` tokens leave an ending that fits `remaining` - 1; None where the grammar can't say."""
+        self.planner.automaton.allow(STEP_SECONDS)
         plan = self.plan(tokens)
         if plan is None:
             return None

@@ -7,6 +7,7 @@ once. Only a rule that calls itself before reading anything can't be followed: c
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import thread_time
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,7 @@ from portico_engine.grammar.rule_order import bottom_up
 DEAD, UNKNOWN, MIXED = -1, -2, -3
 OTHER = 128  # the column for every character beyond ASCII; MIXED where they lead to different states
 _BEYOND = merge_ranges([(OTHER, MAX_CODE_POINT)])
+_FOLLOWED = 4096  # bytes of an ending; after a longer one the end token has its place kept, needed or not
 MOST_WORK = 2_000_000  # of deriving, for one grammar: about a second
 _NODE_BYTES = 600  # that a node whose shortest string is known holds, beside the table: measured on 124,000 states
 
@@ -50,6 +52,7 @@ class DerivativeAutomaton:
         self._strings = ShortestStrings(self.rules, self.bottom_up, control_tokens or {})
         self.shortest = self._strings.of
         self._work = 0  # pairs of alternatives that were compared
+        self._until: float | None = None  # of this thread's processor time: when the allowance of a step ends
         self._transitions: dict[Node, automata.Transitions] = {}
         self._nodes: list[Node] = []
         self._numbers: dict[Node, int] = {}
@@ -60,7 +63,13 @@ class DerivativeAutomaton:
     @property
     def too_costly(self) -> bool:
         """Has deriving cost so much that only what must be known should be found out?"""
-        return self._work + self._strings.work > MOST_WORK
+        if self._work + self._strings.work > MOST_WORK:
+            return True
+        return self._until is not None and thread_time() > self._until
+
+    def allow(self, seconds: float) -> None:
+        """From here on it is `too_costly` after so many seconds of the processor: a step's mask waits for it."""
+        self._until = thread_time() + seconds
 
     # --- states ------------------------------------------------------------------------------------------------------------
 
@@ -173,7 +182,7 @@ class DerivativeAutomaton:
         return list(heads)
 
     def nullable(self, node: Node) -> bool:
-        return self.shortest(node) == b""
+        return self._strings.nullable(node)
 
     # --- the shortest end --------------------------------------------------------------------------------------------------
 
@@ -190,6 +199,8 @@ class DerivativeAutomaton:
         return None if data is None else ShortestEnding(data, self._goes_on(node, data))
 
     def _goes_on(self, node: Node, data: bytes) -> bool:
+        if len(data) > _FOLLOWED:
+            return True
         for part in parts_of(data):
             if isinstance(part, int):
                 node = self._after_token(node, part)

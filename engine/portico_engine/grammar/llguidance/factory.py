@@ -90,6 +90,17 @@ class LLGuidanceFactory:
         self.cache.put(grammar.digest, compiled, compiled.bytes)  # anew, since it may have grown
         return made
 
+    def prepare(self, grammar: CompiledGrammar) -> None:
+        """What `matcher` asks once for a grammar, beforehand, on a thread that no answer waits for. Raises GrammarError."""
+        if self.cache.get(grammar.digest) is None:
+            compiled = ReplicatedGrammar(self, grammar)
+            if compiled.planner is not None:
+                compiled.planner.prepare()
+            self.cache.put(grammar.digest, compiled, compiled.bytes)
+
+    def prepared(self, grammar: CompiledGrammar) -> bool:
+        return self.cache.get(grammar.digest) is not None
+
     def prototype(self, lark: str) -> LLMatcher:
         """llguidance's matcher at the start of a grammar. Raises GrammarError."""
         import llguidance

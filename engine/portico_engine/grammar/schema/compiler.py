@@ -14,6 +14,7 @@ from portico_engine.grammar.ir import Grammar, Never, Node, Ref
 from portico_engine.grammar.schema.build import Builder
 from portico_engine.grammar.schema.document import SchemaDocument
 from portico_engine.grammar.schema.shared import shared_rules
+from portico_engine.grammar.shortest_length import check_shortest
 
 ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
 RULE_BYTES = 6_000  # of a rule's nodes, rounded up from real tools'
@@ -43,7 +44,9 @@ def schema_to_ir(
     except RecursionError:
         raise InvalidSchema("", "its keywords nest too deeply to be followed") from None
     report = CompileReport(tuple(builder.loosened.values()), tuple(builder.bounded.values()), compile_seconds=meter.seconds)
-    return Grammar(rules, name), report
+    grammar = Grammar(rules, name)
+    check_shortest(grammar)
+    return grammar, report
 
 
 def _finish(builder: Builder, start: Node) -> tuple[dict[str, Node], str]:
@@ -75,7 +78,10 @@ def tool_to_ir(
     An invalid or too large schema degrades to "any JSON object" (`Failed(degraded=True)`, to be checked after the call); a
     schema that no object satisfies leaves the tool out (None, `Failed(degraded=False)`). Arguments are always an object.
     """
-    key = hashlib.sha256(repr((schema, tool, bounds, limits, prefix)).encode("utf-8", "surrogatepass")).hexdigest()
+    try:
+        key = hashlib.sha256(repr((schema, tool, bounds, limits, prefix)).encode("utf-8", "surrogatepass")).hexdigest()
+    except (ValueError, RecursionError):  # a number of more than 4,300 digits, which Python writes for nobody
+        return degraded(tool, "", "it holds a number that is too long, or nests too deeply", bounds=bounds, prefix=prefix)
     known = _TOOLS.get(key)
     if known is None:
         known = _tool_to_ir(schema, tool, bounds, limits, prefix)
