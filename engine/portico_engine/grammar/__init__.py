@@ -27,7 +27,8 @@ loads nothing: each name below is imported when it is first asked for, and llgui
 
 Exported, by what one wants to do:
     compile      compile_schema, compile_gbnf, check_gbnf (asks the matcher too), compile_tool_calls -> CompiledGrammar, whose
-                 CompileReport says what is not exact; each as `..._isolated`, awaited, where the source is a stranger's;
+                 CompileReport says what is not exact; for what strangers wrote, awaited:
+                 compile_schema_isolated, compile_gbnf_isolated, compile_tool_calls_isolated;
                  Bounds, DEFAULT_BOUNDS and Limits say how far and at what cost
     read, show   schema_to_ir, tool_to_ir, parse_gbnf, tool_calls_grammar -> IR; to_gbnf, enforced_text, sentences of it
     tool calls   CallFormat (detect_format, control_tokens), ToolChoice, NamedTool; ToolCallParser and its events ContentText,

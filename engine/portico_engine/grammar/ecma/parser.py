@@ -27,6 +27,7 @@ from portico_engine.grammar.ecma.nodes import (
     Quantified,
     Regular,
 )
+from portico_engine.grammar.ecma.python_patterns import as_ecma
 from portico_engine.grammar.ecma.unicode_properties import property_ranges
 from portico_engine.grammar.ir import Chars, Node, Ranges, alt, chars, complement, merge_ranges, repeat, seq, text
 
@@ -36,7 +37,9 @@ MAX_REPEAT = 100_000
 
 
 def parse(pattern: str, *, captures: bool = False) -> PatternNode:
-    """As ECMA-262 reads it (with the u flag where it parses so). Raises InvalidSchema where it is no pattern."""
+    """As ECMA-262 reads it (with the u flag where it parses so), and what other dialects write as they mean it. Raises
+    InvalidSchema where it is no pattern."""
+    pattern = as_ecma(pattern).pattern
     try:
         regress.Regex(pattern, "u")
         unicode = True
