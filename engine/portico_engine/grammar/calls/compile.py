@@ -225,6 +225,7 @@ def _tool_rules(
             loosened=tuple(entry for report in reports for entry in report.loosened),
             bounds=tuple(entry for report in reports for entry in report.bounds),
             failed=tuple(failed),
+            notes=tuple(note for report in reports for note in report.notes),
             compile_seconds=sum(report.compile_seconds for report in reports),
         ),
         sizes,

@@ -14,6 +14,7 @@ objects.py     of objects, pair by pair; names.py says which names there are and
 shared.py      rules that all schemas share: any value, any string
 depth.py       what can end, what is reachable, how deep recursion goes
 order.py       a value's text with its keys in the grammar's order
+mending.py     a tool's schema with mistakes in it, read as far as it can be
 compiler.py    the front door: schema_to_ir, and tool_to_ir, which degrades a bad schema
 
 It knows the IR, regular languages and ECMA-262's patterns; nothing of matchers, GBNF or tool calls.

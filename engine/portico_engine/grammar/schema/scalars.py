@@ -131,8 +131,11 @@ def surely_empty(node: Node) -> bool:
 
 def _pattern(builder: Builder, constraint: Constraint) -> list[Node]:
     from portico_engine.grammar.ecma.language import pattern_language
+    from portico_engine.grammar.ecma.python_patterns import as_ecma
 
     language = pattern_language(constraint.value, constraint.pointer)
+    if looser := as_ecma(constraint.value).looser:
+        builder.loosen(constraint.pointer, "pattern", looser)
     positive = constraint.kind == "pattern"
     if language.loosened:
         builder.loosen(constraint.pointer, "pattern", language.loosened if positive else "any string")
