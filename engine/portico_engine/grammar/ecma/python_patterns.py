@@ -1,8 +1,8 @@
 """Patterns of other dialects (Python's above all), as ECMA-262 writes them: tools' schemas are made from programs.
 
 It translates what has a meaning in ECMA-262: anchors `\\A \\Z \\z`, named groups `(?P<n>..)` and `(?P=n)`, flags `(?i) (?s)
-(?m) (?x)` for all or `(?i:..)` for a part, comments `(?#..)`, POSIX classes `[[:alpha:]]`. Possessive quantifiers and atomic groups
-lose what they are for, which is to match less. What has none (conditions, recursion) is left to the parser, which refuses it.
+(?m) (?x)` for all or `(?i:..)` for a part, comments `(?#..)`, POSIX classes `[[:alpha:]]`. Possessive quantifiers and atomic
+groups lose what they are for, which is to match less. What has none (conditions, recursion) the parser refuses.
 """
 
 from __future__ import annotations

@@ -77,8 +77,9 @@ def tool_to_ir(
 ) -> tuple[Grammar | None, CompileReport]:
     """The arguments of one tool, whatever its schema is like: never raises for a bad one.
 
-    A keyword that can't be read is left out alone, and reported. A schema that is invalid as a whole, or too large, degrades to "any JSON object" (`Failed(degraded=True)`, to be checked after the call); a
-    schema that no object satisfies leaves the tool out (None, `Failed(degraded=False)`). Arguments are always an object.
+    A keyword that can't be read is left out alone, and reported. A schema that is invalid as a whole, or too large, degrades to
+    "any JSON object" (`Failed(degraded=True)`, to be checked after the call); one that no object satisfies leaves the tool out
+    (None, `Failed(degraded=False)`). Arguments are always an object.
     """
     try:
         key = hashlib.sha256(repr((schema, tool, bounds, limits, prefix)).encode("utf-8", "surrogatepass")).hexdigest()

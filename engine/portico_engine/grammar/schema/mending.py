@@ -141,6 +141,12 @@ class _Mender:
     def reference(self, value: Any, at: str) -> Any:
         if not isinstance(value, str):
             return self.left_out(at, "$ref", f"a reference is a string, not {read.short_repr(value)}")
+        if not value.startswith("#"):
+            if "json-schema.org/" in value or _has_resources(self.root) or "$id" in self.root:
+                return value
+            return self.left_out(
+                at, "$ref", f"{read.short_repr(value)} is outside this schema, and references are never fetched"
+            )
         if not value.startswith("#/") or _leads_somewhere(self.root, value) or _has_resources(self.root):
             return value
         for old, new in (("#/definitions/", "#/$defs/"), ("#/$defs/", "#/definitions/"), ("#/components/schemas/", "#/$defs/")):
