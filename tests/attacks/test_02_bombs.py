@@ -93,8 +93,6 @@ def test_a_bomb_is_compiled_or_refused_within_its_bound(
     assert outcome == "compiled" or len(outcome) > 30, "a refusal says why"
     assert grown < 256, f"{grown:.0f} MB"
     assert seconds < child.SECONDS * _BUSY, f"{seconds:.2f} s"  # of the wall clock; of the processor the system counts two
-        f"{seconds:.2f} s"
-    )  # beside its own two: another process is loaded where one was ended
 
 
 @pytest.mark.parametrize(

@@ -144,9 +144,7 @@ class _Mender:
         if not value.startswith("#"):
             if "json-schema.org/" in value or _has_resources(self.root) or "$id" in self.root:
                 return value
-            return self.left_out(
-                at, "$ref", f"{read.short_repr(value)} is outside this schema, and references are never fetched"
-            )
+            return self.left_out(at, "$ref", f"{read.short_repr(value)} is outside this schema, and nothing is fetched")
         if not value.startswith("#/") or _leads_somewhere(self.root, value) or _has_resources(self.root):
             return value
         for old, new in (("#/definitions/", "#/$defs/"), ("#/$defs/", "#/definitions/"), ("#/components/schemas/", "#/$defs/")):
