@@ -122,7 +122,7 @@ async def test_a_bomb_that_is_sent_again_costs_nothing() -> None:
 async def test_one_bomb_among_tools_costs_that_tool() -> None:
     tools = [
         Tool("good", "", {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}),
-        Tool("bomb", "", {"type": "object", "properties": {"x": SCHEMAS["$defs doubling by not"]()}}),
+        Tool("bomb", "", {"type": "object", **SCHEMAS["$defs doubling by not"]()}),
     ]
     compiled = await compile_tool_calls_isolated(tools)
     assert [(failed.tool, failed.degraded) for failed in compiled.report.failed] == [("bomb", True)]

@@ -13,7 +13,7 @@ from portico_engine.grammar import check_arguments, compile_tool_calls
 
 pytestmark = pytest.mark.attack("13 one bad keyword costs that keyword")
 
-# What stands for the property `x`; values it takes, values it refuses, and whether the keyword is left out (else it is translated).
+# What stands for the property `x`; values it takes, values it refuses, and whether the keyword is left out (or translated).
 CASES: dict[str, tuple[Any, list[Any], list[Any], bool]] = {
     "type int": ({"type": "int"}, [1], ["a"], False),
     "type str": ({"type": "str"}, ["a"], [1], False),

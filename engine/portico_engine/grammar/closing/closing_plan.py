@@ -20,11 +20,13 @@ import numpy.typing as npt
 
 from portico_engine.grammar.closing.derivatives import DEAD, MIXED, UNKNOWN, DerivativeAutomaton
 from portico_engine.grammar.closing.longest_ending import NO_BOUND, longest_ending
-from portico_engine.grammar.closing.shortest_strings import parts_of
+from portico_engine.grammar.closing.shortest_strings import OutOfTime, parts_of
 from portico_engine.grammar.closing.token_table import MAX_TOKEN, PLAIN_COLUMNS, TokenTable
 from portico_engine.grammar.ir import Grammar
 
-STEP_SECONDS = 0.03  # of the processor, that a mask may cost here: others' answers wait for the same step
+# Of the processor, that a mask may cost here, since others' answers wait for the same step: for a plan, where there is none or
+# a shorter one may be, and for the tokens beside it.
+PLAN_SECONDS, STEP_SECONDS = 0.02, 0.01
 
 
 class ClosingPlan(NamedTuple):
@@ -233,12 +235,16 @@ class ClosingCursor:
         for at in [at for at in self._plan if at > length]:
             del self._plan[at]
 
-    def plan(self, tokens: Sequence[int]) -> ClosingPlan | None:
-        """How to end the text from here; None where the grammar can't say."""
+    def plan(self, tokens: Sequence[int], seconds: float | None = PLAN_SECONDS) -> ClosingPlan | None:
+        """How to end the text from here; None where the grammar can't say, or not in time (None: however long it takes)."""
+        self.planner.automaton.allow(seconds)
         held = self._plan.get(len(tokens))
         if held is not None and self.planner.automaton.too_costly:
             return held
-        fresh = self.planner.plan(self.sync(tokens))
+        try:
+            fresh = self.planner.plan(self.sync(tokens))
+        except OutOfTime:
+            fresh = None
         held = self._plan.get(len(tokens), held)
         if fresh is not None and (held is None or fresh.cost < held.cost):
             self._plan[len(tokens)] = held = fresh
@@ -247,28 +253,35 @@ class ClosingCursor:
     def fits(self, tokens: Sequence[int], run: Sequence[int], limit: int) -> bool:
         """Does an ending fit a budget of `limit` tokens after `run` is taken from it?"""
         self.planner.automaton.allow(STEP_SECONDS)
-        configuration = self.sync(tokens)
-        if self.planner.automaton.too_costly:
+        try:
+            configuration = self.sync(tokens)
+            if self.planner.automaton.too_costly:
+                return False
+            for token in run:
+                configuration = self.planner.after_token(configuration, token)
+            if configuration.state == DEAD or configuration.begun:
+                return False
+            left = limit - len(run)
+            return self.planner.cost(configuration.state, left) <= left
+        except OutOfTime:
             return False
-        for token in run:
-            configuration = self.planner.after_token(configuration, token)
-        if configuration.state == DEAD or configuration.begun:
-            return False
-        left = limit - len(run)
-        return self.planner.cost(configuration.state, left) <= left
 
     def keep(self, tokens: Sequence[int], allowed: npt.NDArray[np.int64], remaining: int) -> npt.NDArray[np.bool_] | None:
         """Which of the `allowed` tokens leave an ending that fits `remaining` - 1; None where the grammar can't say."""
-        self.planner.automaton.allow(STEP_SECONDS)
         plan = self.plan(tokens)
         if plan is None:
             return None
-        configuration = self.sync(tokens)
+        self.planner.automaton.allow(STEP_SECONDS)
         left = remaining - 1
-        if configuration.begun:
-            kept = np.isin(allowed, list(self._finishing(configuration, left)))
-        else:
-            kept = self._fitting(configuration.state, allowed, left)
+        kept: npt.NDArray[np.bool_]
+        try:
+            configuration = self.sync(tokens)
+            if configuration.begun:
+                kept = np.isin(allowed, list(self._finishing(configuration, left)))
+            else:
+                kept = self._fitting(configuration.state, allowed, left)
+        except OutOfTime:
+            kept = np.zeros(len(allowed), dtype=np.bool_)
         if plan.tokens:
             kept |= allowed == plan.tokens[0]
         return kept
@@ -282,8 +295,11 @@ class ClosingCursor:
         states, counts = np.unique(after, return_counts=True)
         fits = []
         for one in states[np.argsort(-counts, kind="stable")].tolist():
-            if one != DEAD and self.planner.cost(one, left) <= left:
-                fits.append(one)
+            try:
+                if one != DEAD and self.planner.cost(one, left) <= left:
+                    fits.append(one)
+            except OutOfTime:
+                break
             if self.planner.automaton.too_costly:
                 break
         return np.isin(after, fits)

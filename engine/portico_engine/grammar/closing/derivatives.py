@@ -12,7 +12,7 @@ from time import thread_time
 import numpy as np
 import numpy.typing as npt
 
-from portico_engine.grammar.closing.shortest_strings import ShortestEnding, ShortestStrings, parts_of
+from portico_engine.grammar.closing.shortest_strings import OutOfTime, ShortestEnding, ShortestStrings, parts_of
 from portico_engine.grammar.ir import (
     EMPTY,
     MAX_CODE_POINT,
@@ -47,12 +47,13 @@ class DerivativeAutomaton:
 
     def __init__(self, grammar: Grammar, control_tokens: Mapping[str, int] | None = None) -> None:
         """`control_tokens`: ids of the vocabulary's control tokens by text, for grammars that name them."""
+        self._until: float | None = None  # of this thread's processor time: when the allowance of a step ends
         self.rules: Mapping[str, Node] = grammar.rules
         self.bottom_up = bottom_up(grammar)
         self._strings = ShortestStrings(self.rules, self.bottom_up, control_tokens or {})
+        self._strings.check = self._check
         self.shortest = self._strings.of
         self._work = 0  # pairs of alternatives that were compared
-        self._until: float | None = None  # of this thread's processor time: when the allowance of a step ends
         self._transitions: dict[Node, automata.Transitions] = {}
         self._nodes: list[Node] = []
         self._numbers: dict[Node, int] = {}
@@ -67,9 +68,14 @@ class DerivativeAutomaton:
             return True
         return self._until is not None and thread_time() > self._until
 
-    def allow(self, seconds: float) -> None:
-        """From here on it is `too_costly` after so many seconds of the processor: a step's mask waits for it."""
-        self._until = thread_time() + seconds
+    def allow(self, seconds: float | None) -> None:
+        """From here on it is `too_costly` after so many seconds of the processor, and its searches raise OutOfTime: a step's
+        mask waits for it."""
+        self._until = None if seconds is None else thread_time() + seconds
+
+    def _check(self) -> None:
+        if self._until is not None and thread_time() > self._until:
+            raise OutOfTime
 
     # --- states ------------------------------------------------------------------------------------------------------------
 
@@ -117,6 +123,7 @@ class DerivativeAutomaton:
         row = np.full(OTHER + 1, DEAD, dtype=np.int32)
         beyond: list[tuple[int, int, int]] = []
         for low, high, to in self.transitions(self._nodes[state]):
+            self._check()
             number = self._live(to)
             if low < OTHER:
                 row[low : min(high, OTHER - 1) + 1] = number
@@ -153,6 +160,7 @@ class DerivativeAutomaton:
     def _make_transitions(self, node: Node) -> automata.Transitions:
         found = []
         for leaf, rest in self._heads(node):
+            self._check()
             for low, high, after in () if isinstance(leaf, TokenRef) else automata.transitions(leaf):
                 found.append((low, high, seq(after, rest)))
         self._work += len(found) ** 2

@@ -6,7 +6,7 @@ Of rules by Knuth's generalization of Dijkstra's algorithm, of intersections and
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from portico_engine.grammar.bounds import MAX_ENDING
@@ -41,12 +41,17 @@ class ShortestEnding(NamedTuple):
     open: bool
 
 
+class OutOfTime(Exception):
+    """A search met the time that a step allows it; nothing is known for it. Never leaves this room."""
+
+
 class ShortestStrings:
     """Of one grammar's rules, and of any node made from them."""
 
     def __init__(self, rules: Mapping[str, Node], bottom_up: Iterable[str], control_tokens: Mapping[str, int]) -> None:
         """`bottom_up`: rules, each after those that it refers to. `control_tokens`: ids by text."""
         self.rules = rules
+        self.check: Callable[[], None] = lambda: None  # called now and then in a search; raises OutOfTime
         self.work = 0  # what searches have cost so far, in pairs of alternatives
         self._control = {text.strip("<>"): token for text, token in control_tokens.items()}
         self._shortest: dict[Node, bytes | None] = {}
@@ -135,7 +140,7 @@ class ShortestStrings:
                 if text is None or automata.matches(node, text.decode()):
                     self._searched[node] = text
                     return text
-            self.work += _STATE_WORK * _search(node, self._searched)
+            self.work += _STATE_WORK * _search(node, self._searched, self.check)
         return self._searched[node]
 
     def _part(self, node: Node, rules: Mapping[str, bytes]) -> bytes | None:
@@ -188,7 +193,7 @@ def parts_of(data: bytes) -> list[bytes | int]:
     return out
 
 
-def _search(node: Node, known: dict[Node, bytes | None]) -> int:
+def _search(node: Node, known: dict[Node, bytes | None], check: Callable[[], None]) -> int:
     """Dijkstra over the automaton of an intersection or complement, by bytes; how many states it looked at.
 
     `known` gets the shortest string of `node` and of every state on the way (None: there is none, or it is too far), and is
@@ -209,6 +214,8 @@ def _search(node: Node, known: dict[Node, bytes | None]) -> int:
             return len(best)
         if cost > best[state]:
             continue
+        if serial & 15 == 0:
+            check()
         if len(best) > _SEARCHED:
             known[node] = None
             return len(best)
