@@ -14,15 +14,17 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import Response
-from mcp.server.transport_security import RequestBodyLimitMiddleware, TransportSecuritySettings
+from mcp.server.transport_security import TransportSecuritySettings
 
 from portico_gateway.config.sections import KeyConfig, OAuthConfig
 from portico_gateway.http.apis import APIS
 from portico_gateway.http.approvals import approvals_router
+from portico_gateway.http.bodies.worker import BodyWorker
 from portico_gateway.http.error_handlers import add_error_handlers
 from portico_gateway.http.generation.service import GenerationService
 from portico_gateway.http.middleware.auth import AuthMiddleware, metadata_routes
-from portico_gateway.http.middleware.host_origin import MAX_BODY, HostOriginMiddleware
+from portico_gateway.http.middleware.body import BodyMiddleware
+from portico_gateway.http.middleware.host_origin import HostOriginMiddleware
 from portico_gateway.http.middleware.metrics import CONTENT_TYPE, Metrics, MetricsMiddleware
 from portico_gateway.mcp.server import Gateway
 from portico_gateway.model.host import ModelHost
@@ -50,6 +52,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(app.state.bodies.aclose)
             await stack.enter_async_context(upstreams)
             if model is not None:
                 await stack.enter_async_context(model.running())
@@ -64,7 +67,8 @@ def create_app(
     # Without the documentation pages, which load their scripts from elsewhere; /openapi.json stays.
     app = FastAPI(title="Portico", lifespan=lifespan, docs_url=None, redoc_url=None)
     add_error_handlers(app)
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY)
+    app.state.bodies = BodyWorker()
+    app.add_middleware(BodyMiddleware)
     if keys or oauth.issuer:
         app.add_middleware(AuthMiddleware, keys=keys or {}, oauth=oauth)
     app.add_middleware(HostOriginMiddleware, settings=security)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import logging
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from portico_gateway.http.apis import body_of, error_body
+from portico_gateway.http.apis import error_body
 from portico_gateway.http.errors import ApiError
-from portico_gateway.http.validation import invalid_body
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +17,6 @@ log = logging.getLogger(__name__)
 def add_error_handlers(app: FastAPI) -> None:
     """Every error of `app` comes out in its API's shape."""
     app.add_exception_handler(ApiError, _api_error)
-    app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -41,8 +38,3 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return await _api_error(request, ApiError(500, "internal error; the server's log has more", kind="server_error"))
-
-
-async def _validation(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
-    return await _api_error(request, invalid_body(error.errors(), error.body, body_of(request.url.path)))

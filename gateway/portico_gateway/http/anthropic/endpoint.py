@@ -16,6 +16,7 @@ from portico_gateway.http.anthropic.body import CountTokensRequest, MessagesRequ
 from portico_gateway.http.anthropic.errors import anthropic_error_body
 from portico_gateway.http.anthropic.objects import ContentBlocks, message_end, message_object, message_start
 from portico_gateway.http.api import Api
+from portico_gateway.http.bodies.route import BodyRoute
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.answer import GeneratedAnswer
 from portico_gateway.http.generation.prepare import PreparedRequest
@@ -28,7 +29,7 @@ _COUNT_PATH = f"{_PATH}/count_tokens"
 
 
 def _router(service: GenerationService) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(route_class=BodyRoute)
 
     @router.post(_PATH, response_model=None)
     async def messages(body: MessagesRequest, request: Request) -> Response:
@@ -74,6 +75,5 @@ MESSAGES_API = Api(
     _PATH,
     _router,
     anthropic_error_body,
-    bodies={_PATH: MessagesRequest, _COUNT_PATH: CountTokensRequest},
     key_header=b"x-api-key",
 )

@@ -65,7 +65,8 @@ class AuthMiddleware:
         if not {needed, _EVERYTHING} & set(credentials.scopes):
             await self._refuse(scope, receive, send, 403, needed)
             return
-        await self._app({**scope, "auth": credentials, "user": user}, receive, send)
+        scope.update({"auth": credentials, "user": user})  # the scope itself: metrics, outside of this, read its route
+        await self._app(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, status: int, needed: str) -> None:
         if status == 401:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from portico_gateway.http.api import Api
+from portico_gateway.http.bodies.route import BodyRoute
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.prepare import PreparedRequest
 from portico_gateway.http.generation.service import GenerationService
@@ -22,7 +23,7 @@ _PATH = "/v1/chat/completions"
 
 
 def _router(service: GenerationService) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(route_class=BodyRoute)
 
     @router.post(_PATH, response_model=None)
     async def chat_completions(body: ChatCompletionRequest, request: Request) -> Response:
@@ -53,4 +54,4 @@ async def _events(chunks: CompletionChunks, pieces: PieceStream, *, usage: bool)
     yield DONE
 
 
-CHAT_COMPLETIONS_API = Api(_PATH, _router, openai_error_body, bodies={_PATH: ChatCompletionRequest})
+CHAT_COMPLETIONS_API = Api(_PATH, _router, openai_error_body)

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from portico_gateway.http.api import Api
+from portico_gateway.http.bodies.route import BodyRoute
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.answer import GeneratedAnswer
 from portico_gateway.http.generation.prepare import PreparedRequest
@@ -95,7 +96,7 @@ class ResponsesEndpoint:
 
 def _router(service: GenerationService) -> APIRouter:
     endpoint = ResponsesEndpoint(service)
-    router = APIRouter()
+    router = APIRouter(route_class=BodyRoute)
 
     @router.post(_PATH, response_model=None)
     async def responses(body: ResponsesRequest, request: Request) -> Response:
@@ -112,4 +113,4 @@ def _router(service: GenerationService) -> APIRouter:
     return router
 
 
-RESPONSES_API = Api(_PATH, _router, openai_error_body, bodies={_PATH: ResponsesRequest})
+RESPONSES_API = Api(_PATH, _router, openai_error_body)
