@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from portico_gateway.http.apis import error_body
 from portico_gateway.http.errors import ApiError
+from portico_gateway.http.json_text import StrictJsonResponse
 
 log = logging.getLogger(__name__)
 
@@ -21,12 +21,12 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _api_error(request: Request, error: Exception) -> JSONResponse:
+async def _api_error(request: Request, error: Exception) -> StrictJsonResponse:
     assert isinstance(error, ApiError)
-    return JSONResponse(error_body(error, request.url.path), error.status, headers=error.headers)
+    return StrictJsonResponse(error_body(error, request.url.path), error.status, headers=error.headers)
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> StrictJsonResponse:
     assert isinstance(error, HTTPException)
     path = f"{request.method} {request.url.path}"
     message = {404: f"there is no {path}", 405: f"{path}: this method is not allowed here"}.get(
@@ -35,6 +35,6 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     return await _api_error(request, ApiError(error.status_code, message, headers=dict(error.headers or {})))
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+async def _unexpected(request: Request, error: Exception) -> StrictJsonResponse:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return await _api_error(request, ApiError(500, "internal error; the server's log has more", kind="server_error"))

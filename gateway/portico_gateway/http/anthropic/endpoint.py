@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
 from portico_gateway.http.anthropic.body import CountTokensRequest, MessagesRequest
 from portico_gateway.http.anthropic.errors import anthropic_error_body
@@ -22,7 +22,8 @@ from portico_gateway.http.generation.answer import GeneratedAnswer
 from portico_gateway.http.generation.prepare import PreparedRequest
 from portico_gateway.http.generation.service import GenerationService
 from portico_gateway.http.generation.stream import PieceStream, collect, start_stream
-from portico_gateway.http.sse import event, event_stream
+from portico_gateway.http.json_text import StrictJsonResponse
+from portico_gateway.http.sse import EventStream, event
 
 _PATH = "/v1/messages"
 _COUNT_PATH = f"{_PATH}/count_tokens"
@@ -35,15 +36,15 @@ def _router(service: GenerationService) -> APIRouter:
     async def messages(body: MessagesRequest, request: Request) -> Response:
         async def make(prepared: PreparedRequest) -> Response:
             if not body.stream:
-                return JSONResponse(message_object(await collect(prepared)))
-            return event_stream(_events(*await start_stream(prepared)))
+                return StrictJsonResponse(message_object(await collect(prepared)))
+            return EventStream(_events(*await start_stream(prepared)))
 
         return await service.respond(body.to_generation(), request, make)
 
     @router.post(_COUNT_PATH, response_model=None)
     async def count_tokens(body: CountTokensRequest, request: Request) -> Response:
         async def make(prepared: PreparedRequest) -> Response:
-            return JSONResponse({"input_tokens": len(prepared.request.prompt)})
+            return StrictJsonResponse({"input_tokens": len(prepared.request.prompt)})
 
         return await service.respond(body.to_generation(), request, make)
 

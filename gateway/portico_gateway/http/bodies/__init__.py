@@ -1,7 +1,6 @@
 """From the bytes of a body to what its API's schema makes of it, within bounds, so that one client's body stops nobody else.
 
     measure.py  how many values a body has and how deep they lie, before anything is made of them; the bounds
-    unicode.py  text that is no Unicode, made Unicode
     parse.py    the bytes as the schema's object, or why not
     worker.py   BodyWorker: the same in a child process, for bodies whose parsing would hold the event loop up
     child.py    that process

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from portico_gateway.http.bodies.unicode import may_escape_surrogates, unicode_value
 from portico_gateway.http.errors import ApiError
+from portico_gateway.http.unicode_text import may_escape_surrogates, unicode_value
 from portico_gateway.http.validation import invalid_body
 
 Body = TypeVar("Body", bound=BaseModel)

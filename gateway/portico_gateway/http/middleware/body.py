@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from portico_gateway.http.apis import error_body
 from portico_gateway.http.bodies.measure import PIECE, JsonMeasure
 from portico_gateway.http.bodies.route import VALUES
 from portico_gateway.http.errors import ApiError
+from portico_gateway.http.json_text import StrictJsonResponse
 from portico_gateway.http.middleware.host_origin import MAX_BODY
 
 BODY_SECONDS = 30.0  # for a body that is small
@@ -38,7 +38,9 @@ class BodyMiddleware:
                 return  # the client hung up
             values = await self._measured(body)
         except ApiError as error:
-            await JSONResponse(error_body(error, scope["path"]), error.status, headers=error.headers)(scope, receive, send)
+            await StrictJsonResponse(error_body(error, scope["path"]), error.status, headers=error.headers)(
+                scope, receive, send
+            )
             return
         scope[VALUES] = values
         await self._app(scope, _replayed(body, receive), send)

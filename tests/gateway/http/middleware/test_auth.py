@@ -19,6 +19,7 @@ from portico_gateway.config.sections import KeyConfig, OAuthConfig
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.http.app import create_app
 from portico_gateway.http.middleware.auth import scope_of
+from portico_gateway.http.middleware.introspection import Introspection
 from portico_gateway.http.middleware.keys import BearerTokenVerifier, key_hash, new_key
 from portico_gateway.mcp.server import Gateway
 from portico_gateway.policy.tool_calls import Calls
@@ -172,6 +173,11 @@ ACTIVE = {"active": True, "scope": "mcp chat", "aud": [f"{BASE}/mcp"], "client_i
         ({**ACTIVE, "aud": None}, 401),
         ({**ACTIVE, "iss": "https://evil.example"}, 401),
         ({**ACTIVE, "exp": 1}, 401),
+        ({**ACTIVE, "exp": "soon"}, 401),
+        ({**ACTIVE, "exp": 4102444800}, 200),
+        ({**ACTIVE, "nbf": 4102444800}, 401),
+        ({**ACTIVE, "nbf": 1}, 200),
+        ({**ACTIVE, "nbf": True}, 401),
         ({**ACTIVE, "scope": "mcp"}, 403),
         ("no object", 401),
     ],
@@ -179,10 +185,10 @@ ACTIVE = {"active": True, "scope": "mcp chat", "aud": [f"{BASE}/mcp"], "client_i
 async def test_an_access_token_counts_if_its_issuer_vouches_for_it_here_and_now(
     monkeypatch: pytest.MonkeyPatch, said: Any, status: int
 ) -> None:
-    async def introspect(self: BearerTokenVerifier, token: str) -> Any:
+    async def introspect(self: Introspection, token: str) -> Any:
         return said
 
-    monkeypatch.setattr(BearerTokenVerifier, "_introspect", introspect)
+    monkeypatch.setattr(Introspection, "_ask", introspect)
     async with served(oauth=OAUTH, keys={}) as (_, client, _calls):
         assert (await client.get("/v1/models", headers=bearer("a-token"))).status_code == status
 
@@ -200,7 +206,7 @@ async def test_introspection_asks_as_rfc_7662_says_and_a_dead_server_vouches_for
         found = await tokens.verify_token("a-token")
         assert found is not None
         assert (found.client_id, found.subject, found.scopes) == ("oauth:c", "ada", ["mcp", "chat"])
-        assert await tokens.verify_token("a-token") is None
+        assert await tokens.verify_token("another-token") is None
     assert asked[0].content == b"token=a-token"
     assert asked[0].headers["authorization"].startswith("Basic ")
 
