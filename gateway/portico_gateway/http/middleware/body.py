@@ -10,7 +10,7 @@ import asyncio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from portico_gateway.http.apis import error_body
-from portico_gateway.http.bodies.measure import PIECE, JsonMeasure
+from portico_gateway.http.bodies.measure import MAX_DEPTH, PIECE, JsonMeasure
 from portico_gateway.http.bodies.route import VALUES
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.json_text import StrictJsonResponse
@@ -58,7 +58,7 @@ async def _measure(body: bytes) -> int:
     for start in range(0, len(body), PIECE):
         measure.feed(body[start : start + PIECE])
         if wrong := measure.too_much:
-            raise ApiError(413 if measure.deepest == 0 else 400, wrong, code="body_too_complex")
+            raise ApiError(400 if measure.deepest > MAX_DEPTH else 413, wrong, code="body_too_complex")
         if len(body) > _AT_ONCE * PIECE:
             await asyncio.sleep(0)
     return measure.values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -193,12 +194,18 @@ async def test_an_access_token_counts_if_its_issuer_vouches_for_it_here_and_now(
         assert (await client.get("/v1/models", headers=bearer("a-token"))).status_code == status
 
 
+async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
+    """A body that comes as a stream."""
+    for part in parts:
+        yield part
+
+
 async def test_introspection_asks_as_rfc_7662_says_and_a_dead_server_vouches_for_nobody() -> None:
     asked: list[httpx2.Request] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         asked.append(request)
-        return httpx2.Response(200, json=ACTIVE) if len(asked) == 1 else httpx2.Response(500)
+        return httpx2.Response(200, content=pieces(json.dumps(ACTIVE).encode())) if len(asked) == 1 else httpx2.Response(500)
 
     oauth = OAUTH.model_copy(update={"client_id": "portico", "client_secret": "s"})
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as client:
