@@ -20,9 +20,9 @@ from portico_gateway.http.app import create_app
 from portico_gateway.http.limits import CallerLimits
 from portico_gateway.http.middleware.keys import key_hash
 from portico_gateway.http.server.server import HttpServer
-from portico_gateway.mcp.server import Gateway
+from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.model.host import ModelHost
-from portico_gateway.policy.tool_calls import Calls
+from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.upstreams import Upstreams
 from portico_servers.common.transport import bind, security
 
@@ -63,8 +63,10 @@ def running(
     keys: Mapping[str, list[str]] | None = None,
     oauth: OAuthConfig | None = None,
     limits: CallerLimits | None = None,
+    live_keys: dict[str, KeyConfig] | None = None,
 ) -> Iterator[Running]:
-    """Serve until the block ends. `keys` are names with scopes; the key of NAME is `k-NAME`."""
+    """Serve until the block ends. `keys` are names with scopes; the key of NAME is `k-NAME`. `live_keys` may change."""
+    made = {name: KeyConfig(sha256=key_hash(f"k-{name}"), scopes=scopes) for name, scopes in (keys or {}).items()}
     sock = bind("127.0.0.1", 0)
     port = sock.getsockname()[1]
     fake = engine or FakeEngine()
@@ -73,16 +75,16 @@ def running(
 
     def serve() -> None:
         upstreams = Upstreams([])
-        calls = Calls(upstreams, takes_approvals=True)
+        calls = ToolCalls(upstreams, takes_approvals=True)
         start = partial(AsyncEngine.open, lambda progress: fake)
         model = ModelHost("fake", start, on_end=lambda status: ready.set())  # type: ignore[arg-type]
         app = create_app(
             upstreams,
-            Gateway(upstreams, calls=calls),
+            GatewayServer(upstreams, tool_calls=calls),
             model,
             security=security("127.0.0.1", port),
             approvals=calls.approvals,
-            keys={name: KeyConfig(sha256=key_hash(f"k-{name}"), scopes=scopes) for name, scopes in (keys or {}).items()},
+            keys=made if live_keys is None else live_keys,
             oauth=oauth,
             limits=limits,
         )

@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 from tests.attacks.http_server import BODIES, CHAT, RESPONSES, Running, bearer, running
 
+from portico_gateway.assembly.serve import _use_keys
+from portico_gateway.config.portico_config import PorticoConfig
+from portico_gateway.config.sections import KeyConfig
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.request import Turn
 from portico_gateway.http.limits import CallerLimits
+from portico_gateway.http.middleware.keys import key_hash
 from portico_gateway.http.openai_responses import response_store
 from portico_gateway.http.openai_responses.response_store import ResponseStore
 
@@ -114,3 +118,15 @@ def test_the_metrics_of_a_server_with_keys_name_the_route() -> None:
     with running(keys=KEYS) as server:
         server.post(CHAT, b"{}", bearer("ada"))
         assert 'path="/v1/chat/completions",status="400"' in server.client.get("/metrics", headers=bearer("eve")).text
+
+
+def test_a_revoked_key_opens_nothing_once_the_file_was_read_again() -> None:
+    keys = {"ada": KeyConfig(sha256=key_hash("k-ada")), "eve": KeyConfig(sha256=key_hash("k-eve"))}
+    with running(live_keys=keys) as server:
+        assert server.client.get("/v1/models", headers=bearer("eve")).status_code == 200
+        _use_keys(keys, PorticoConfig(keys={"ada": keys["ada"], "new": KeyConfig(sha256=key_hash("k-new"))}))
+        for name, status in (("eve", 401), ("ada", 200), ("new", 200)):
+            assert server.client.get("/v1/models", headers=bearer(name)).status_code == status
+        _use_keys(keys, PorticoConfig())
+        assert server.client.get("/v1/models", headers=bearer("ada")).status_code == 401
+        assert server.client.get("/v1/models").status_code == 401

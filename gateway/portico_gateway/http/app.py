@@ -29,7 +29,7 @@ from portico_gateway.http.middleware.body import BodyMiddleware
 from portico_gateway.http.middleware.host_origin import HostOriginMiddleware
 from portico_gateway.http.middleware.mcp_streams import McpStreamMiddleware
 from portico_gateway.http.middleware.metrics import CONTENT_TYPE, Metrics, MetricsMiddleware
-from portico_gateway.mcp.server import Gateway
+from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.model.host import ModelHost
 from portico_gateway.policy.approvals import Approvals
 from portico_gateway.upstreams.upstreams import Upstreams
@@ -37,7 +37,7 @@ from portico_gateway.upstreams.upstreams import Upstreams
 
 def create_app(
     upstreams: Upstreams,
-    gateway: Gateway,
+    gateway: GatewayServer,
     model: ModelHost | None,
     *,
     security: TransportSecuritySettings,
@@ -49,8 +49,8 @@ def create_app(
 ) -> FastAPI:
     """The application over these parts, which it starts and ends. `security` says which Host and Origin are answered.
 
-    With `keys` or `oauth` every request but health needs a token; without them whoever reaches the port is served. How the
-    servers and the model are, health tells only those whom `may_see_details` names.
+    With `keys` or `oauth` every request but health needs a token; `keys` may change while it runs. Without them whoever reaches
+    the port is served. How the servers and the model are, health tells only those whom `may_see_details` names.
     """
     oauth = oauth or OAuthConfig()
 
@@ -77,7 +77,7 @@ def create_app(
     app.add_middleware(BodyMiddleware)
     keys_needed = bool(keys or oauth.issuer)
     if keys_needed:
-        app.add_middleware(AuthMiddleware, keys=keys or {}, oauth=oauth)
+        app.add_middleware(AuthMiddleware, keys={} if keys is None else keys, oauth=oauth)
     app.add_middleware(HostOriginMiddleware, settings=security)
     metrics = Metrics(upstreams, model)
     app.add_middleware(MetricsMiddleware, metrics=metrics)
