@@ -138,7 +138,7 @@ TABLES = {
         openai_chat       errors wire json_text sse bodies generation api openai_shared
         openai_responses  errors identity wire json_text sse bodies generation api openai_shared
         apis              errors wire api openai_shared anthropic openai_chat openai_responses
-        middleware        errors unicode_text json_text bodies apis
+        middleware        errors identity unicode_text json_text limits bodies apis
         error_handlers    errors json_text apis
         app               json_text limits bodies approvals generation apis middleware error_handlers
     """,

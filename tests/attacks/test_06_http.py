@@ -241,6 +241,21 @@ def test_a_caller_has_so_many_requests_running_and_waiting_and_another_is_not_he
         assert server.post(CHAT, json.dumps(BODIES[CHAT]).encode(), bearer("nobody")).status_code == 401
 
 
+def test_the_bodies_of_one_caller_take_so_much_memory_and_anothers_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "MAX_HELD", 100_000)
+    with running(keys={"greedy": ["chat"], "other": ["chat"]}) as server:
+        head = f"POST {CHAT} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Type: application/json\r\n"
+        with server.connect() as holding:
+            holding.sendall(f"{head}Authorization: Bearer k-greedy\r\nContent-Length: 90000\r\n\r\n".encode() + b" " * 80_000)
+            time.sleep(0.3)
+            large = json.dumps({**BODIES[MESSAGES], "metadata": {"a": "x" * 30_000}}).encode()
+            refused = server.post(MESSAGES, large, bearer("greedy"))
+            assert (refused.status_code, refused.json()["error"]["type"]) == (429, "rate_limit_error")
+            assert server.post(MESSAGES, large, bearer("other")).status_code == 200
+        time.sleep(0.3)
+        assert server.post(MESSAGES, large, bearer("greedy")).status_code == 200
+
+
 def _until(true: Any) -> None:
     end = time.monotonic() + PATIENCE
     while not true():

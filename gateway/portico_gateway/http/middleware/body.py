@@ -6,6 +6,9 @@ Refusals have the shape of the API that was called. It parses nothing.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import TypeAlias
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,12 +16,17 @@ from portico_gateway.http.apis import error_body
 from portico_gateway.http.bodies.measure import MAX_DEPTH, PIECE, JsonMeasure
 from portico_gateway.http.bodies.route import VALUES
 from portico_gateway.http.errors import ApiError
+from portico_gateway.http.identity import caller_name
 from portico_gateway.http.json_text import StrictJsonResponse
+from portico_gateway.http.limits import RETRY_SECONDS
 from portico_gateway.http.middleware.host_origin import MAX_BODY
 
 BODY_SECONDS = 30.0  # for a body that is small
 BYTES_PER_SECOND = 64 << 10  # a larger one gets a second more for each of these: a bad phone line's pace
+MAX_HELD = 256 << 20  # bytes of one caller's bodies at a time: eight of the largest
 _AT_ONCE = 4  # pieces of a body that are measured without anybody waiting
+
+Hold: TypeAlias = Callable[[int], None]
 
 
 class BodyMiddleware:
@@ -27,20 +35,43 @@ class BodyMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._turn = asyncio.Lock()  # one large body is measured at a time
+        self._held: Counter[str] = Counter()  # bytes of the bodies of requests that aren't answered yet, by caller
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        caller, share = caller_name(scope), 0
+
+        def hold(size: int) -> None:
+            nonlocal share
+            if self._held[caller] + size > MAX_HELD:
+                raise ApiError(
+                    429,
+                    f"the bodies of this key's requests that run or wait have over {MAX_HELD} bytes together; try again soon",
+                    kind="rate_limit_error",
+                    code="rate_limit_exceeded",
+                    headers={**_CLOSE, "Retry-After": str(RETRY_SECONDS)},
+                )
+            share += size
+            self._held[caller] += size
+
         try:
-            body = await _read(receive)
+            await self._handle(scope, receive, send, hold)
+        finally:
+            self._held[caller] -= share
+            if not self._held[caller]:
+                del self._held[caller]
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send, hold: Hold) -> None:
+        try:
+            body = await _read(receive, hold)
             if body is None:
                 return  # the client hung up
             values = await self._measured(body)
         except ApiError as error:
-            await StrictJsonResponse(error_body(error, scope["path"]), error.status, headers=error.headers)(
-                scope, receive, send
-            )
+            refusal = StrictJsonResponse(error_body(error, scope["path"]), error.status, headers=error.headers)
+            await refusal(scope, receive, send)
             return
         scope[VALUES] = values
         await self._app(scope, _replayed(body, receive), send)
@@ -64,8 +95,9 @@ async def _measure(body: bytes) -> int:
     return measure.values
 
 
-async def _read(receive: Receive) -> bytes | None:
-    """The whole body; None where the client hangs up before. Raises ApiError where it is too large or too slow."""
+async def _read(receive: Receive, hold: Hold) -> bytes | None:
+    """The whole body, of which `hold` is told as it comes; None where the client hangs up before. Raises
+    ApiError where it is too large or too slow."""
     body = bytearray()
     loop = asyncio.get_running_loop()
     begun = loop.time()
@@ -75,6 +107,7 @@ async def _read(receive: Receive) -> bytes | None:
                 message = await receive()
                 if message["type"] != "http.request":
                     return None
+                hold(len(message.get("body", b"")))
                 body += message.get("body", b"")
                 if len(body) > MAX_BODY:
                     raise ApiError(413, f"the body has over {MAX_BODY} bytes; at most {MAX_BODY} are taken", headers=_CLOSE)
