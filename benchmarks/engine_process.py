@@ -29,7 +29,7 @@ from portico_engine import EngineClient, EngineProcess, FinishReason, Request, S
 from portico_engine.grammar import compile_tool_calls
 from portico_gateway.agent.loop import Agent
 from portico_gateway.agent.prompts import with_system
-from portico_gateway.assembly.session import open_session
+from portico_gateway.assembly.ask_session import open_ask_session
 from portico_gateway.config.server_spec import default_specs
 from report import table, write
 from tool_calls import question
@@ -145,7 +145,7 @@ async def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     places = routing_workspace.build(folder)
     options = {"executor": args.executor}
     specs = default_specs(places["root"], places["docs"], places["db"])
-    async with open_session(specs, None, lambda *_: None, options=options) as session:
+    async with open_ask_session(routing_workspace.config(args.executor), specs, lambda *_: None) as session:
         child = await EngineProcess.open(engine_loader(find_model(), **options))
         try:
             sides = {

@@ -43,7 +43,8 @@ def main() -> None:
 
 
 async def measure(args: argparse.Namespace, modes: list[str], folder: Path) -> None:
-    from portico_gateway.assembly.session import open_session
+    import routing_workspace
+    from portico_gateway.assembly.ask_session import open_ask_session
     from portico_gateway.config.server_spec import default_specs
 
     if args.dev:
@@ -53,11 +54,10 @@ async def measure(args: argparse.Namespace, modes: list[str], folder: Path) -> N
         shop.write(folder / "shop.db")
         places = {"root": ROOT, "docs": ROOT, "db": folder / "shop.db"}
     else:
-        import routing_workspace
-
         places = routing_workspace.build(folder)
     questions = json.loads((HERE / "data" / ("routing_dev.json" if args.dev else "routing.json")).read_text())["questions"]
-    async with open_session(default_specs(places["root"], places["docs"], places["db"]), None, lambda *_: None) as session:
+    specs = default_specs(places["root"], places["docs"], places["db"])
+    async with open_ask_session(routing_workspace.config(), specs, lambda *_: None) as session:
         await until_indexed(session)
         figures: dict[str, Any] = {}
         for mode in modes:

@@ -63,11 +63,12 @@ def main() -> None:
 
 async def measure(args: argparse.Namespace, folder: Path) -> None:
     import routing_workspace
-    from portico_gateway.assembly.session import open_session
+    from portico_gateway.assembly.ask_session import open_ask_session
     from portico_gateway.config.server_spec import default_specs
 
     places = routing_workspace.build(folder)
-    async with open_session(default_specs(places["root"], places["docs"], places["db"]), None, lambda *_: None) as session:
+    specs = default_specs(places["root"], places["docs"], places["db"])
+    async with open_ask_session(routing_workspace.config(), specs, lambda *_: None) as session:
         schemas = {tool.name: tool.parameters for tool in session.host.tools()}
         calls = []
         for seed in track(range(args.calls), "calling", disable=not sys.stderr.isatty()):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from portico_engine.grammar import CompiledGrammar, compile_gbnf
 from portico_gateway.agent.rendered_results import RenderedResult
 from portico_gateway.guidance.stemming import content_words
-from portico_gateway.guidance.tool_retrieval import Embedder
+from portico_gateway.guidance.tool_retrieval import TextEmbedding
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, QuotationWeights
 
 MAX_PASSAGES = 24  # to choose from
@@ -38,7 +38,7 @@ def quotable_passages(results: Sequence[RenderedResult]) -> list[str]:
 
 
 def passage_weights(
-    texts: Sequence[str], question: str, embed: Embedder, weights: QuotationWeights = DEFAULT_WEIGHTS.quotations
+    texts: Sequence[str], question: str, embed: TextEmbedding, weights: QuotationWeights = DEFAULT_WEIGHTS.quotations
 ) -> dict[str, float]:
     """What retrieval thinks of each passage as an answer, in nats."""
     vectors = embed([question, *texts])

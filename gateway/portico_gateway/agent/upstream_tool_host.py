@@ -15,7 +15,7 @@ from portico_gateway.errors import GatewayError, UpstreamFault
 from portico_gateway.guidance.tool_retrieval import ToolRetriever
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 from portico_gateway.policy.rules import Verdict
-from portico_gateway.policy.tool_calls import Calls
+from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.catalog import CatalogTool
 from portico_gateway.upstreams.names import outward_uri
 from portico_gateway.upstreams.upstreams import Upstreams
@@ -29,7 +29,7 @@ class UpstreamToolHost:
         upstreams: Upstreams,
         order: Sequence[str] | None = None,
         *,
-        calls: Calls | None = None,
+        tool_calls: ToolCalls | None = None,
         caller: Caller | None = None,
         read_only: bool = False,
     ) -> None:
@@ -40,7 +40,7 @@ class UpstreamToolHost:
         """
         self._upstreams = upstreams
         self._read_only = read_only
-        self._calls = calls or Calls(upstreams)
+        self._tool_calls = tool_calls or ToolCalls(upstreams)
         self._caller = caller or Caller(client="portico ask")
         self._place = {name: i for i, name in enumerate(order or ())}
 
@@ -57,7 +57,7 @@ class UpstreamToolHost:
         return sorted(entries, key=lambda tool: self._place.get(tool.name, len(self._place)))
 
     def _offers(self, entry: CatalogTool) -> bool:
-        policy = self._calls.policy
+        policy = self._tool_calls.policy
         if self._read_only and not policy.is_read_only(entry.name, entry.tool):
             return False
         verdict = policy.ruling(entry.name, entry.tool).verdict
@@ -77,7 +77,7 @@ class UpstreamToolHost:
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
         try:
-            return await self._calls.call_tool(name, dict(arguments), self._caller)
+            return await self._tool_calls.call_tool(name, dict(arguments), self._caller)
         except MCPError as error:
             raise UpstreamFault(self.server_of(name), f"answered with an error: {error}") from None
 

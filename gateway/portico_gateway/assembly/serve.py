@@ -1,4 +1,4 @@
-"""Puts the parts of `portico serve` together and runs them under uvicorn."""
+"""Runs the gateway behind HTTP, as `portico serve` does: the served model, the app, and uvicorn around them."""
 
 from __future__ import annotations
 
@@ -9,33 +9,23 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import uvicorn
-
-from portico_gateway.assembly.reload import follow
-from portico_gateway.cli.options import Source
-from portico_gateway.config.config import PorticoConfig
-from portico_gateway.config.logs import log_folder, set_up_logging
+from portico_gateway.assembly.gateway import open_gateway
+from portico_gateway.config.logs import set_up_logging
+from portico_gateway.config.portico_config import PorticoConfig
+from portico_gateway.config.sections import KeyConfig
 from portico_gateway.config.server_spec import UpstreamSpec
-from portico_gateway.errors import GatewayError
+from portico_gateway.config.workspace import ConfigSource
+from portico_gateway.errors import ConfigError, GatewayError
 from portico_gateway.http.app import create_app
-from portico_gateway.mcp.ask_tool import ask_tool
-from portico_gateway.mcp.local_sampling import LocalSampler
-from portico_gateway.mcp.server import Gateway
+from portico_gateway.http.limits import RUNNING_OF_A_KEY, RUNNING_WITHOUT_KEYS, CallerLimits
+from portico_gateway.http.server.server import HttpServer
 from portico_gateway.model.host import LoadStatus, ModelHost, model_host
-from portico_gateway.model.options import load_options
-from portico_gateway.policy.audit import audit_log
-from portico_gateway.policy.rules import Policy
-from portico_gateway.policy.tool_calls import Calls
-from portico_gateway.upstreams.upstreams import Upstreams
 from portico_servers.common.transport import bind, security
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient
-
-_GRACE = 3  # seconds that running requests get at the end
 
 
 class ServeFailed(GatewayError):
@@ -43,12 +33,14 @@ class ServeFailed(GatewayError):
 
 
 def run_server(
-    config: PorticoConfig, specs: Sequence[UpstreamSpec], *, with_model: bool = True, source: Source | None = None
+    config: PorticoConfig, specs: Sequence[UpstreamSpec], *, with_model: bool = True, source: ConfigSource | None = None
 ) -> None:
     """Serve until interrupted, following `source`'s changes.
 
-    Raises ModelError or ServeFailed where the model can't be had; exits with 1 on a port in use.
+    Raises ConfigError where the address is open to strangers, ModelError or ServeFailed where the model can't be had; exits
+    with 1 on a port in use.
     """
+    _refuse_strangers(config)
     sock = bind(config.serve.host, config.serve.port)
     with sock, ExitStack() as stack:
         port = sock.getsockname()[1]
@@ -62,41 +54,60 @@ def run_server(
             else:
                 _say(f"model {model.name if model else ''} ready after {status.seconds:.1f} s")
 
-        model = _model(config, on_end) if with_model else None
-        engine = partial(_engine, model, config.serve.load_timeout) if model else None
-        sampler = LocalSampler(engine) if engine and config.policy.local_sampling else None
-        upstreams = Upstreams(specs, log_dir=log_folder(config.log), sampler=sampler)
-        audit = stack.enter_context(audit_log(config.audit))
-        calls = Calls(upstreams, policy=Policy(config.policy), audit=audit, takes_approvals=True)
-        own = [ask_tool(calls, engine)] if engine else []
-        gateway = Gateway(
-            upstreams,
-            calls=calls,
-            own_tools=own,
-            list_timeout=config.gateway.list_timeout,
-            beside=partial(follow, source, calls) if source is not None else None,
+        model = model_host(config.model, on_end=on_end) if with_model else None
+        get_engine = partial(_loaded_engine, model, config.serve.load_timeout) if model else None
+        keys = dict(config.keys)
+        parts = open_gateway(
+            config, specs, get_engine=get_engine, takes_approvals=True, source=source, on_config=partial(_use_keys, keys)
         )
+        gateway = stack.enter_context(parts)
         rules = security(config.serve.host, port, config.serve.allowed_hosts, config.serve.allowed_origins)
         app = create_app(
-            upstreams,
-            gateway,
+            gateway.upstreams,
+            gateway.server,
             model,
             security=rules,
             load_timeout=config.serve.load_timeout,
-            approvals=calls.approvals,
-            keys=config.keys,
+            approvals=gateway.tool_calls.approvals,
+            keys=keys,
             oauth=config.oauth,
+            limits=_limits(config),
         )
-        options = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE, server_header=False)
-        server = uvicorn.Server(options)
+        server = HttpServer(app)
         where = f"http://{f'[{config.serve.host}]' if ':' in config.serve.host else config.serve.host}:{port}"
         _say(f"OpenAI API on {where}/v1, MCP on {where}/mcp" + (f"; loading {model.name}" if model else "; without a model"))
-        if not (_is_loopback(config.serve.host) or config.keys or config.oauth.issuer):
+        if not (_is_loopback(config.serve.host) or _has_keys(config)):
             _say(f"whoever reaches {config.serve.host} is served: there are no keys in portico.toml (portico key new NAME)")
         with _stopped_by_sigterm():
             server.run(sockets=[sock])
     if ended and ended[0].state == "failed":
         raise ServeFailed(f"the model can't be loaded: {ended[0].error}")
+
+
+def _has_keys(config: PorticoConfig) -> bool:
+    return bool(config.keys or config.oauth.issuer)
+
+
+def _use_keys(keys: dict[str, KeyConfig], config: PorticoConfig) -> None:
+    """Those of the file as it is now: a key that isn't in it any more opens nothing from here on."""
+    keys.clear()
+    keys.update(config.keys)
+
+
+def _refuse_strangers(config: PorticoConfig) -> None:
+    """An address that others reach needs keys, or somebody's word that it is meant so. Raises ConfigError."""
+    host = config.serve.host
+    if not (_is_loopback(host) or _has_keys(config) or config.serve.without_keys):
+        raise ConfigError(
+            f"on {host} whoever reaches this machine would be served, for there are no keys: make one with portico key new "
+            "NAME, or start with --without-keys (without_keys = true under [serve]) if that is meant",
+            key="serve.host",
+        )
+
+
+def _limits(config: PorticoConfig) -> CallerLimits:
+    running = config.serve.running_per_key or (RUNNING_OF_A_KEY if _has_keys(config) else RUNNING_WITHOUT_KEYS)
+    return CallerLimits(running=running, waiting=config.serve.waiting_per_key)
 
 
 def _is_loopback(host: str) -> bool:
@@ -120,24 +131,11 @@ def _stopped_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _model(config: PorticoConfig, on_end: object) -> ModelHost:
-    from portico_engine import find_model
-
-    path = find_model(config.model.name)
-    options = load_options(config.model)
-    return model_host(model_id(config.model.name, path), path, on_end=on_end, **options)  # type: ignore[arg-type]
-
-
-async def _engine(model: ModelHost, timeout: float) -> EngineClient:
+async def _loaded_engine(model: ModelHost, timeout: float) -> EngineClient:
     engine = await model.engine(timeout)
     if engine is None:
         raise GatewayError(f"the model is still {model.status.state} after {timeout:g} s; ask again in a moment")
     return engine
-
-
-def model_id(name: str, path: Path) -> str:
-    """What the API calls the model: the known name it was asked for by, or its file's name."""
-    return path.name.removesuffix(".gguf") if name.endswith(".gguf") or "/" in name else name
 
 
 def _say(text: str) -> None:

@@ -19,7 +19,7 @@ from rich.text import Text
 from portico_gateway.agent.events import AnswerText, Event, RunFinished, RunMetrics, ToolCallFinished, ToolCallStarted
 
 
-class Progress:
+class ProgressLine:
     """What goes on before the answer, as one line on stderr that is replaced; plain lines where stderr is no terminal."""
 
     def __init__(self, console: Console) -> None:
@@ -27,7 +27,7 @@ class Progress:
         self._status: Status | None = None
         self._parts: dict[str, str] = {}
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressLine:
         if self._console.is_terminal:
             self._status = self._console.status("starting")
             self._status.start()

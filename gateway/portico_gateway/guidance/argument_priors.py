@@ -20,7 +20,7 @@ from portico_gateway.guidance.question import Question
 from portico_gateway.guidance.schema_views import description_of, variants
 from portico_gateway.guidance.slots import Branch, branch_vocabulary, branches
 from portico_gateway.guidance.stemming import content_words, stems_of
-from portico_gateway.guidance.tool_retrieval import Embedder
+from portico_gateway.guidance.tool_retrieval import TextEmbedding
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 from portico_gateway.guidance.word_coverage import WordCoverage
 
@@ -51,7 +51,7 @@ class LazyPriors(Mapping[str, CallPrior]):
 class ArgumentPriors:
     """Makes priors for the tools of one catalog. Embeddings of options are kept; a question costs one."""
 
-    def __init__(self, embed: Embedder, weights: Weights = DEFAULT_WEIGHTS) -> None:
+    def __init__(self, embed: TextEmbedding, weights: Weights = DEFAULT_WEIGHTS) -> None:
         self.weights = weights
         self.branches = lru_cache(maxsize=BRANCHES_KEPT)(_branches)
         self._embed = embed

@@ -26,7 +26,7 @@ from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 Floats = npt.NDArray[np.float32]
 
 
-class Embedder(Protocol):
+class TextEmbedding(Protocol):
     """Static embeddings: texts to unit vectors [n, dim]."""
 
     def __call__(self, texts: Sequence[str]) -> Floats: ...
@@ -49,7 +49,7 @@ class ToolRetriever:
         tools: Sequence[Tool],
         servers: Mapping[str, str],
         profiles: Mapping[str, Sequence[str]],
-        embed: Embedder,
+        embed: TextEmbedding,
         weights: Weights = DEFAULT_WEIGHTS,
     ) -> None:
         """`servers` maps a tool's name to its server; `profiles` are names that a server itself shows: resources, titles."""

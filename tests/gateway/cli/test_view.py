@@ -8,7 +8,7 @@ from rich.console import Console
 from portico_gateway.agent.citations import ConfirmedCitation
 from portico_gateway.agent.events import AnswerText, RunFinished, RunMetrics, ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.rendered_results import RenderedResult
-from portico_gateway.cli.view import Progress, TerminalView, as_json_object, figures_line
+from portico_gateway.cli.view import ProgressLine, TerminalView, as_json_object, figures_line
 
 FIGURES = RunMetrics(0.42, 63.0, 0.58, 0.012, 2.1, 900, 512, 40, 17)
 CALL = ToolCallFinished("code__search", {"query": "[free]"}, RenderedResult("a.py:3\ndef free(self):", True), 0.004)
@@ -64,7 +64,7 @@ def test_json_is_one_object_with_everything() -> None:
 
 def test_progress_is_plain_lines_without_percentages_where_there_is_no_terminal() -> None:
     out = io.StringIO()
-    with Progress(Console(file=out, width=200)) as progress:
+    with ProgressLine(Console(file=out, width=200)) as progress:
         progress.update("model", "weights 50%")
         progress.update("model", "ready")
         progress.update("model", "ready")

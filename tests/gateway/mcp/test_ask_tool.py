@@ -12,8 +12,9 @@ from portico_gateway.agent.events import RunFinished, RunMetrics, ToolCallFinish
 from portico_gateway.agent.rendered_results import RenderedResult
 from portico_gateway.cli.main import run
 from portico_gateway.errors import GatewayError
-from portico_gateway.mcp.ask_tool import TOOL, LateEngine, _result, ask_tool
-from portico_gateway.policy.tool_calls import Calls
+from portico_gateway.mcp.ask_tool import TOOL, _result, ask_tool
+from portico_gateway.model.lazy_engine import LazyEngine
+from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.upstreams import Upstreams
 
 FIGURES = RunMetrics(0.1, 60.0, 0.5, 0.01, 1.0, 10, 0, 4, 2)
@@ -46,11 +47,11 @@ def test_not_found_says_what_was_searched_and_what_failed() -> None:
 def test_a_model_that_is_not_there_is_an_error_of_the_tool(tmp_path: Path) -> None:
     missing = str(tmp_path / "none.gguf")
     with pytest.raises(GatewayError, match=r"none\.gguf"):
-        anyio.run(LateEngine(missing).get)
+        anyio.run(LazyEngine(missing).get)
 
 
 def test_an_empty_question_is_refused_before_anything_is_loaded() -> None:
-    own = ask_tool(Calls(Upstreams([])), LateEngine("smollm2").get)
+    own = ask_tool(ToolCalls(Upstreams([])), LazyEngine("smollm2").get)
     with pytest.raises(GatewayError, match="question"):
         anyio.run(own.call, {"question": "  "}, None)
 

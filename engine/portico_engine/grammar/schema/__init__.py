@@ -8,9 +8,12 @@ expand.py      subschema -> formula, of all its keywords; negation is pushed int
 disjoint.py    do two formulas surely exclude each other?
 values.py      does a concrete value satisfy a formula?
 build.py       goal -> rules, one for each goal
-scalars.py     of strings, numbers, booleans and null; multiples.py counts digits, formats.py has `format`'s languages
+scalars.py     of strings, numbers, booleans and null
+formats.py     the languages of `format`, and the check of a value against them
+multiples.py   multiples and exclusions of numbers, digit by digit
 arrays.py      of arrays
-objects.py     of objects, pair by pair; names.py says which names there are and what their values must satisfy
+objects.py     of objects, pair by pair
+names.py       which property names there are, and what their values must satisfy
 shared.py      rules that all schemas share: any value, any string
 depth.py       what can end, what is reachable, how deep recursion goes
 order.py       a value's text with its keys in the grammar's order

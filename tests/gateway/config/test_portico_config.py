@@ -7,7 +7,7 @@ from typing import Any
 import platformdirs
 import pytest
 
-from portico_gateway.config.config import PorticoConfig, config_json_schema, find_config, load_config
+from portico_gateway.config.portico_config import PorticoConfig, config_json_schema, find_config, load_config
 from portico_gateway.errors import ConfigError
 
 

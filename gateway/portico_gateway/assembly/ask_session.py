@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -14,22 +13,21 @@ from anyio.abc import TaskGroup
 from portico_engine import EngineClient, EngineError, find_model
 from portico_gateway.agent.loop import Agent
 from portico_gateway.agent.upstream_tool_host import UpstreamToolHost, embedder, retriever_of
+from portico_gateway.assembly.gateway import open_tool_calls
 from portico_gateway.caller import Caller
-from portico_gateway.config.sections import PolicyConfig
+from portico_gateway.config.portico_config import PorticoConfig
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.guidance.tool_retrieval import ToolRetriever
+from portico_gateway.model.options import load_options
 from portico_gateway.model.start import start_engine
-from portico_gateway.policy.audit import AuditLog
-from portico_gateway.policy.rules import Policy
-from portico_gateway.policy.tool_calls import Calls
 from portico_gateway.upstreams.upstreams import Upstreams
 
-READY_SECONDS = 30.0
+READY_TIMEOUT = 30.0  # seconds
 Update = Callable[[str, str], None]  # (what, its state), from any thread
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class AskSession:
     """A loaded model in front of running servers."""
 
     agent: Agent
@@ -45,25 +43,14 @@ class Session:
 
 
 @asynccontextmanager
-async def open_session(
-    specs: Sequence[UpstreamSpec],
-    model: str | None,
-    update: Update,
-    *,
-    options: Mapping[str, Any] | None = None,
-    order: Sequence[str] | None = None,
-    raw: bool = False,
-    policy: PolicyConfig | None = None,
-    audit: AuditLog | None = None,
-    caller: Caller | None = None,
-) -> AsyncIterator[Session]:
-    """Start the servers, load the model meanwhile with `load_engine`'s `options`, build the retriever.
-
-    The model calls tools for `caller`, under `policy`, and `audit` hears of it.
+async def open_ask_session(
+    config: PorticoConfig, specs: Sequence[UpstreamSpec], update: Update, *, caller: Caller | None = None
+) -> AsyncIterator[AskSession]:
+    """Start the servers, load the model meanwhile, build the retriever. The model calls tools for `caller`.
 
     Raises ModelError where there is no such model.
     """
-    path = find_model(model)
+    path = find_model(config.model.name)
     engines: list[EngineClient] = []
     failed: list[EngineError] = []
 
@@ -72,7 +59,7 @@ async def open_session(
             update("model", f"{stage} {fraction:.0%}")
 
         try:
-            engine = await start_engine(path, options or {}, report)
+            engine = await start_engine(path, load_options(config.model), report)
             stack.push_async_callback(engine.aclose)
             engines.append(engine)
             update("model", f"{engine.info.name} ready")
@@ -80,16 +67,16 @@ async def open_session(
             failed.append(error)
             tasks.cancel_scope.cancel()
 
-    async with Upstreams(specs) as upstreams, AsyncExitStack() as stack:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(load, tasks)
-            tasks.start_soon(anyio.to_thread.run_sync, embedder().embed, ["warm"])
-            for status in await upstreams.ready(READY_SECONDS):
-                update(status.name, f"{status.tools} tools" if status.error is None else "failed")
-        if failed:
-            raise failed[0]
-        calls = Calls(upstreams, policy=Policy(policy), audit=audit)
-        host = UpstreamToolHost(upstreams, order, calls=calls, caller=caller)
-        retriever = retriever_of(host)
-        engine = engines[0]
-        yield Session(Agent(engine, host, retriever, raw=raw), host, upstreams, engine, retriever, engine.info.name)
+    with open_tool_calls(config, specs) as tool_calls:
+        async with tool_calls.upstreams as upstreams, AsyncExitStack() as stack:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(load, tasks)
+                tasks.start_soon(anyio.to_thread.run_sync, embedder().embed, ["warm"])
+                for status in await upstreams.ready(READY_TIMEOUT):
+                    update(status.name, f"{status.tools} tools" if status.error is None else "failed")
+            if failed:
+                raise failed[0]
+            host = UpstreamToolHost(upstreams, tool_calls=tool_calls, caller=caller)
+            retriever = retriever_of(host)
+            engine = engines[0]
+            yield AskSession(Agent(engine, host, retriever), host, upstreams, engine, retriever, engine.info.name)

@@ -12,16 +12,17 @@ import mcp_types
 import pytest
 from mcp.client.client import Client
 
-from portico_gateway.assembly.reload import follow
-from portico_gateway.cli.options import Source
-from portico_gateway.config.config import PorticoConfig
+from portico_gateway.assembly.config_reload import follow_config
+from portico_gateway.config.portico_config import PorticoConfig
 from portico_gateway.config.sections import PolicyConfig
 from portico_gateway.config.server_spec import UpstreamSpec
+from portico_gateway.config.workspace import ConfigSource
 from portico_gateway.errors import ConfigError, UnknownName, UpstreamError
-from portico_gateway.mcp.server import Gateway
+from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.policy.rules import Policy
-from portico_gateway.policy.tool_calls import Calls
-from portico_gateway.upstreams.upstreams import State, Upstreams
+from portico_gateway.policy.tool_calls import ToolCalls
+from portico_gateway.upstreams.supervision import UpstreamState
+from portico_gateway.upstreams.upstreams import Upstreams
 
 pytestmark = pytest.mark.anyio
 Sample = Callable[..., UpstreamSpec]
@@ -35,12 +36,12 @@ def servers(upstreams: Upstreams) -> list[str]:
 async def test_servers_are_added_removed_reordered_and_what_stays_is_not_restarted(sample: Sample) -> None:
     async with Upstreams([sample("one"), sample("two")]) as up:
         await up.ready(PATIENCE)
-        before = {status.name: up._servers[status.name].pid for status in up.status()}
+        before = {status.name: up._servers[status.name].supervisor.pid for status in up.status()}
         await up.replace([sample("three"), sample("two")])
         assert servers(up) == ["two"], "the new one isn't up yet, the old one is gone"
         await up.ready(PATIENCE)
         assert servers(up) == ["three", "two"]
-        assert up._servers["two"].pid == before["two"]
+        assert up._servers["two"].supervisor.pid == before["two"]
         with pytest.raises(UnknownName):
             await up.call_tool("one__add", {"a": 1, "b": 1})
         assert (await up.call_tool("three__add", {"a": 1, "b": 1})).structured_content == {"result": 2}
@@ -81,7 +82,7 @@ async def test_two_servers_of_one_name_change_nothing(sample: Sample) -> None:
         await up.ready(PATIENCE)
         with pytest.raises(ConfigError, match="two servers are named 'x'"):
             await up.replace([sample("x"), sample("x")])
-        assert [status.state for status in up.status()] == [State.READY]
+        assert [status.state for status in up.status()] == [UpstreamState.READY]
 
 
 class File:
@@ -118,8 +119,12 @@ async def test_hosts_of_both_eras_hear_of_a_new_policy_and_see_no_denied_tool(sa
 
     specs, file = [sample("one")], File()
     async with file, Upstreams(specs) as up, anyio.create_task_group() as tasks, AsyncExitStack() as stack:
-        calls = Calls(up)
-        gateway = Gateway(up, calls=calls, beside=lambda: follow(Source(Path("x"), file.read), calls, changes=file.changes))
+        calls = ToolCalls(up)
+        gateway = GatewayServer(
+            up,
+            tool_calls=calls,
+            background=lambda: follow_config(ConfigSource(Path("x"), file.read), calls, changes=file.changes),
+        )
         tasks.start_soon(gateway.run)
         client = await stack.enter_async_context(Client(gateway.server, mode=mode, cache=None, message_handler=on_message))
         assert "one__add" in {tool.name for tool in (await client.list_tools()).tools}
@@ -141,8 +146,8 @@ async def test_hosts_of_both_eras_hear_of_a_new_policy_and_see_no_denied_tool(sa
 async def test_a_file_that_cannot_be_used_is_a_warning_and_what_ran_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     file = File()
     async with file, Upstreams([]) as up, anyio.create_task_group() as tasks:
-        calls = Calls(up, policy=Policy(PolicyConfig(allow=["a"])))
-        tasks.start_soon(lambda: follow(Source(Path("x"), file.read), calls, changes=file.changes))
+        calls = ToolCalls(up, policy=Policy(PolicyConfig(allow=["a"])))
+        tasks.start_soon(lambda: follow_config(ConfigSource(Path("x"), file.read), calls, changes=file.changes))
         await file.write(ConfigError("unknown key 'polcy'"))
         await anyio.wait_all_tasks_blocked()
         assert calls.policy.config.allow == ["a"]
@@ -163,7 +168,7 @@ async def test_a_replaced_file_is_noticed_by_the_real_watch(tmp_path: Path) -> N
         return PorticoConfig(), []
 
     async with Upstreams([]) as up, anyio.create_task_group() as tasks:
-        tasks.start_soon(follow, Source(path, read), Calls(up))
+        tasks.start_soon(follow_config, ConfigSource(path, read), ToolCalls(up))
         with anyio.fail_after(PATIENCE):
             while not applied.is_set():  # until the watch stands, a change is not seen
                 (tmp_path / "new").write_text("[policy]\n")

@@ -1,6 +1,7 @@
 """What the user configured: `portico.toml`, or any host's `mcpServers` JSON; PORTICO_* over the file, flags over both.
 
-It owns the shape of the configuration and its errors, which name the file, the line and the key. It starts nothing.
+It owns finding and reading the configuration, and its errors, which name the file, the line and the key; `sections.py` has the
+keys. It starts nothing.
 """
 
 from __future__ import annotations
@@ -12,14 +13,25 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import platformdirs
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError
 
 from portico_gateway.config.key_lines import json_line, toml_line
 from portico_gateway.config.mcp_servers_json import read_host_json
-from portico_gateway.config.sections import AuditConfig, KeyConfig, OAuthConfig, PolicyConfig, Section
+from portico_gateway.config.sections import (
+    AuditConfig,
+    ConfigSection,
+    GatewayConfig,
+    KeyConfig,
+    LogConfig,
+    ModelConfig,
+    OAuthConfig,
+    PolicyConfig,
+    ServeConfig,
+    ServerConfig,
+)
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import ConfigError
 
@@ -27,88 +39,7 @@ FILE_NAME = "portico.toml"
 _PREFIX = "PORTICO_"
 
 
-class ModelConfig(Section):
-    """[model]: which model answers, and how it is run."""
-
-    name: str = Field(default="smollm2", description="a known name, or a path of a GGUF file")
-    context: int | None = Field(default=None, gt=0, description="context length in tokens; default: the model's own")
-    executor: Literal["auto", "torch", "torch-cpu", "torch-cuda", "llama_cpp"] = "auto"
-    kv_disk_gib: float = Field(
-        default=1.0, ge=0, description="GiB of the user's cache folder for prompts' beginnings that survive a restart; 0: none"
-    )
-
-
-class ServeConfig(Section):
-    """[serve]: the HTTP side."""
-
-    host: str = "127.0.0.1"
-    port: int = Field(default=8630, ge=0, le=65535)
-    allowed_hosts: list[str] = Field(
-        default=[], description="Host headers to accept beside the address itself, e.g. portico.lan:8630"
-    )
-    allowed_origins: list[str] = Field(default=[], description="Origin headers to accept beside the address itself")
-    load_timeout: float = Field(default=60.0, gt=0, description="seconds a request waits for the model to load before 503")
-
-
-class GatewayConfig(Section):
-    """[gateway]: the MCP side."""
-
-    list_timeout: float = Field(
-        default=10.0, ge=0, description="seconds that tools/list waits for servers that are still starting"
-    )
-
-
-class LogConfig(Section):
-    """[log]: where and how much."""
-
-    dir: Path | None = None
-    level: Literal["debug", "info", "warning", "error"] = "info"
-
-
-class ServerConfig(Section):
-    """[servers.NAME]: one MCP server, by command or by URL."""
-
-    type: Literal["stdio", "http", "sse"] | None = None
-    command: str = ""
-    args: list[str] = Field(default=[])
-    env: dict[str, str] = Field(default={})
-    cwd: str | None = None
-    url: str = ""
-    headers: dict[str, str] = Field(default={})
-    era: Literal["auto", "legacy", "modern"] = "auto"
-    start_timeout: float = Field(default=30.0, gt=0)
-    call_timeout: float = Field(default=60.0, gt=0)
-    enabled: bool = True
-
-    @model_validator(mode="after")
-    def _one_way_to_reach_it(self) -> ServerConfig:
-        if bool(self.command) == bool(self.url):
-            raise ValueError("set either command (a program to start) or url (a server that runs)")
-        if self.command and self.type not in (None, "stdio"):
-            raise ValueError(f"type is {self.type!r}, which needs url instead of command")
-        if self.url and self.type == "stdio":
-            raise ValueError("type is 'stdio', which needs command instead of url")
-        if self.url and not self.url.startswith(("http://", "https://")):
-            raise ValueError("url must start with http:// or https://")
-        return self
-
-    def spec(self, name: str) -> UpstreamSpec:
-        return UpstreamSpec(
-            name,
-            transport="stdio" if self.command else self.type if self.type in ("http", "sse") else "http",
-            command=os.path.expanduser(self.command),
-            args=tuple(self.args),
-            env=self.env,
-            cwd=os.path.expanduser(self.cwd) if self.cwd else None,
-            url=self.url,
-            headers=self.headers,
-            era=self.era,
-            start_timeout=self.start_timeout,
-            call_timeout=self.call_timeout,
-        )
-
-
-class PorticoConfig(Section):
+class PorticoConfig(ConfigSection):
     """The whole. `servers` is in the file's order, which is the order of the tools."""
 
     model: ModelConfig = ModelConfig()
@@ -194,7 +125,7 @@ def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, tuple[str, 
     if environ.get("PORTICO_MODEL"):
         found.append(("PORTICO_MODEL", ("model", "name"), environ["PORTICO_MODEL"]))
     for section, field in PorticoConfig.model_fields.items():
-        if not (isinstance(field.annotation, type) and issubclass(field.annotation, Section)):
+        if not (isinstance(field.annotation, type) and issubclass(field.annotation, ConfigSection)):
             continue
         for key, inner in field.annotation.model_fields.items():
             variable = f"{_PREFIX}{section}_{key}".upper()
