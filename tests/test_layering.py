@@ -89,14 +89,14 @@ TABLES = {
         ecma        ir regular
         sample      ir regular
         gbnf        ir notation regular
-        closing     bounds ir protocol regular rule_order
+        closing     bounds ir compiled protocol regular rule_order
         schema      bounds cache ir compiled regular shortest_length ecma
         check       ecma schema
         llguidance  bounds cache ir compiled notation protocol regular rule_order closing
         backend     bounds ir compiled protocol llguidance
         compile     bounds ir compiled shortest_length gbnf schema backend
         calls       bounds cache ir compiled regular schema compile
-        isolated    bounds cache compiled closing backend compile calls
+        isolated    bounds cache ir compiled closing backend compile calls
     """,
     "portico_gateway": """
         caller

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.attacks.bomb_engine import load_paced
+from tests.attacks.bomb_engine import GAPS, load_paced
 from tests.attacks.bombs import GRAMMARS, SCHEMAS
 
 from portico_engine import Request, SamplingParams, Tool
@@ -150,41 +150,50 @@ async def test_where_no_process_can_be_started_things_are_compiled_here(monkeypa
     assert (await compile_schema_isolated({"type": "string", "minLength": 2002})).text
 
 
-async def test_a_stream_beside_the_bombs_never_pauses_and_the_engine_stays_the_same_process() -> None:
+async def test_a_stream_beside_the_bombs_never_pauses_and_the_engine_stays_the_same_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pauses are told by the processor time that the engine's thread spent between two steps: what the bombs cost it. By the
+    clock, other work on this machine counts too, and what is left for it is generous."""
+    notes = tmp_path / "gaps"
+    monkeypatch.setenv(GAPS, str(notes))
     engine = await EngineProcess.open(load_paced)
+    done = asyncio.Event()
+
+    async def stream() -> None:
+        number = 0
+        while not done.is_set():
+            number += 1
+            request = Request(f"s{number}", (5, 6), SamplingParams(seed=number), max_tokens=2000)
+            async for _ in engine.generate(request):
+                pass
+
     try:
         pid = engine.pid
-        gaps: list[float] = []
-        done = asyncio.Event()
-
-        async def stream() -> None:
-            number = 0
-            while not done.is_set():
-                number += 1
-                last = time.perf_counter()
-                async for _ in engine.generate(Request(f"s{number}", (5, 6), SamplingParams(seed=number), max_tokens=2000)):
-                    gaps.append(time.perf_counter() - last)
-                    last = time.perf_counter()
-
         streaming = asyncio.create_task(stream())
         for number, (kind, name) in enumerate(ALL):
-            bomb = (SCHEMAS if kind == "schema" else GRAMMARS)[name]()
-            try:
-                compiled: CompiledGrammar = await (
-                    compile_schema_isolated(bomb) if kind == "schema" else compile_gbnf_isolated(bomb)
-                )
-                request = Request(f"b{number}", (7, 8), SamplingParams(seed=1), max_tokens=40, grammar=compiled)
-                async for _ in engine.generate(request):
-                    pass
-            except EngineError:
-                pass
+            await _answered(engine, number, kind, name)
         done.set()
         await streaming
         await engine.stats()
         assert engine.pid == pid
         os.kill(pid, 0)
-        worst = sorted(gaps)[-10:]
-        assert worst[-1] < _PAUSE * _BUSY, worst
-        assert worst[0] < _PAUSE, worst
     finally:
+        done.set()
         await engine.aclose()
+    gaps = [tuple(map(float, line.split())) for line in notes.read_text().splitlines()]
+    assert len(gaps) > 500
+    assert max(spent for _, spent in gaps) < _PAUSE, sorted(spent for _, spent in gaps)[-5:]
+    late = sorted(clock for clock, _ in gaps)
+    assert late[int(len(late) * 0.999)] < _PAUSE * _BUSY, late[-10:]
+
+
+async def _answered(engine: EngineProcess, number: int, kind: str, name: str) -> None:
+    bomb = (SCHEMAS if kind == "schema" else GRAMMARS)[name]()
+    try:
+        compiled: CompiledGrammar = await (compile_schema_isolated(bomb) if kind == "schema" else compile_gbnf_isolated(bomb))
+        request = Request(f"b{number}", (7, 8), SamplingParams(seed=1), max_tokens=40, grammar=compiled)
+        async for _ in engine.generate(request):
+            pass
+    except EngineError:
+        pass

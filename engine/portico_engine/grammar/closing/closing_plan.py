@@ -22,6 +22,7 @@ from portico_engine.grammar.closing.derivatives import DEAD, MIXED, UNKNOWN, Der
 from portico_engine.grammar.closing.longest_ending import NO_BOUND, longest_ending
 from portico_engine.grammar.closing.shortest_strings import OutOfTime, parts_of
 from portico_engine.grammar.closing.token_table import MAX_TOKEN, PLAIN_COLUMNS, TokenTable
+from portico_engine.grammar.compiled import ClosingKnowledge
 from portico_engine.grammar.ir import Grammar
 
 # Of the processor, that a mask may cost here, since others' answers wait for the same step: for a plan, where there is none or
@@ -50,8 +51,9 @@ class Configuration(NamedTuple):
 class ClosingPlanner:
     """How one grammar ends, for one vocabulary. Its cursors may live on different threads: they take `lock`."""
 
-    def __init__(self, grammar: Grammar, table: TokenTable) -> None:
+    def __init__(self, grammar: Grammar, table: TokenTable, known: ClosingKnowledge | None = None) -> None:
         self.grammar = grammar
+        self._known = known
         self.tokens = table
         self.lock = threading.RLock()
         self._costs: dict[int, int] = {}
@@ -61,7 +63,7 @@ class ClosingPlanner:
     @cached_property
     def automaton(self) -> DerivativeAutomaton:
         with self.lock:
-            return DerivativeAutomaton(self.grammar, self.tokens.control)
+            return DerivativeAutomaton(self.grammar, self.tokens.control, self._known and self._known.searched)
 
     @property
     def held_bytes(self) -> int:
@@ -72,7 +74,7 @@ class ClosingPlanner:
     def sufficient_budget(self) -> int:
         """A budget that every ending fits, from any state that one more token may lead to; NO_BOUND where none is known."""
         with self.lock:
-            bound = longest_ending(self.grammar, self.automaton)
+            bound = longest_ending(self.grammar, self.automaton) if self._known is None else self._known.longest
         return bound if bound == NO_BOUND else bound + 5  # the token that leads there, the rest of a character, the end token
 
     def prepare(self) -> None:

@@ -45,14 +45,21 @@ _NODE_BYTES = 600  # that a node whose shortest string is known holds, beside th
 class DerivativeAutomaton:
     """The automaton of one grammar. Not safe for several threads at once: callers hold a lock."""
 
-    def __init__(self, grammar: Grammar, control_tokens: Mapping[str, int] | None = None) -> None:
-        """`control_tokens`: ids of the vocabulary's control tokens by text, for grammars that name them."""
+    def __init__(
+        self,
+        grammar: Grammar,
+        control_tokens: Mapping[str, int] | None = None,
+        searched: Mapping[Node, bytes | None] | None = None,
+    ) -> None:
+        """`control_tokens`: ids of the vocabulary's control tokens by text, for grammars that name them. `searched`: what is
+        known already, as `searched_in_rules` tells it."""
         self._until: float | None = None  # of this thread's processor time: when the allowance of a step ends
         self.rules: Mapping[str, Node] = grammar.rules
         self.bottom_up = bottom_up(grammar)
-        self._strings = ShortestStrings(self.rules, self.bottom_up, control_tokens or {})
+        self._strings = ShortestStrings(self.rules, self.bottom_up, control_tokens or {}, searched)
         self._strings.check = self._check
         self.shortest = self._strings.of
+        self.searched_in_rules = self._strings.searched_in_rules
         self._work = 0  # pairs of alternatives that were compared
         self._transitions: dict[Node, automata.Transitions] = {}
         self._nodes: list[Node] = []

@@ -48,8 +48,15 @@ class OutOfTime(Exception):
 class ShortestStrings:
     """Of one grammar's rules, and of any node made from them."""
 
-    def __init__(self, rules: Mapping[str, Node], bottom_up: Iterable[str], control_tokens: Mapping[str, int]) -> None:
-        """`bottom_up`: rules, each after those that it refers to. `control_tokens`: ids by text."""
+    def __init__(
+        self,
+        rules: Mapping[str, Node],
+        bottom_up: Iterable[str],
+        control_tokens: Mapping[str, int],
+        searched: Mapping[Node, bytes | None] | None = None,
+    ) -> None:
+        """`bottom_up`: rules, each after those that it refers to. `control_tokens`: ids by text. `searched`: what another has
+        found out, as `searched_in_rules` tells it."""
         self.rules = rules
         self.check: Callable[[], None] = lambda: None  # called now and then in a search; raises OutOfTime
         self.work = 0  # what searches have cost so far, in pairs of alternatives
@@ -57,7 +64,7 @@ class ShortestStrings:
         self._shortest: dict[Node, bytes | None] = {}
         self._held = 0  # bytes in it
         self._nullable: dict[Node, bool] = {}
-        self._searched: dict[Node, bytes | None] = {}
+        self._searched: dict[Node, bytes | None] = dict(searched or {})
         self._settled = False  # are the rules' shortest strings known?
         self._rule_texts = self._knuth(bottom_up)
         self._settled = True
@@ -80,6 +87,25 @@ class ShortestStrings:
             self._held = len(made or b"")
         self._shortest[node] = made
         return made
+
+    def searched_in_rules(self) -> dict[Node, bytes | None]:
+        """The shortest strings of the intersections and complements that stand in the rules."""
+        found: dict[Node, bytes | None] = {}
+        for body in self.rules.values():
+            stack = [body]
+            while stack:
+                node = stack.pop()
+                match node:
+                    case And() | Not():
+                        if node in self._searched:
+                            found[node] = self._searched[node]
+                    case Seq(parts):
+                        stack.extend(parts)
+                    case Alt(options):
+                        stack.extend(options)
+                    case Repeat(item):
+                        stack.append(item)
+        return found
 
     def nullable(self, node: Node) -> bool:
         """Does it match the empty string? Without making strings that are long."""

@@ -12,18 +12,26 @@ import pickle
 import signal
 import struct
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, BinaryIO
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from portico_engine.errors import EngineError, GrammarError, GrammarTooLarge
 from portico_engine.grammar.bounds import DEFAULT_LIMITS, Limits
-from portico_engine.grammar.compiled import CompiledGrammar
+from portico_engine.grammar.compiled import ClosingKnowledge, CompiledGrammar
+from portico_engine.grammar.ir import names_tokens
+
+if TYPE_CHECKING:
+    from portico_engine.grammar.closing.derivatives import DerivativeAutomaton
 
 HEADER = struct.Struct("!Q")
 SECONDS = 2.0  # of the processor, for one job: compiling, the matcher's first look, and how to close
 BYTES = DEFAULT_LIMITS.bytes  # more than were held when the job began
 GROWN = 128 * 1024 * 1024  # bytes by which a process has grown that is not used again
+_WALKED = 32  # states
+_STATE_SECONDS = 0.04  # of the processor, for one state of the automaton that plans endings: a step waits for it
 IN_COMPILING = Limits(seconds=1.2)  # of SECONDS, so that what takes too long is told by its name
 MEMORY = f"the grammar needs more than {BYTES >> 20} MB (its limit on memory); make the schema or grammar smaller"
 TIME = f"compiling took longer than {SECONDS:g} s (its limit on time); make the schema or grammar smaller"
@@ -34,8 +42,7 @@ def run(name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Compi
     if name != "gbnf":
         options = {"limits": IN_COMPILING, **options}
     compiled = compile_here(name, arguments, options)
-    rehearse(compiled)
-    return compiled
+    return rehearse(compiled)
 
 
 def compile_here(name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> CompiledGrammar:
@@ -51,18 +58,42 @@ def compile_here(name: str, arguments: tuple[Any, ...], options: dict[str, Any])
     return compilers[name](*arguments, **options)
 
 
-def rehearse(compiled: CompiledGrammar) -> None:
-    """Do what the engine will do with a grammar when a request begins, over single bytes. Raises GrammarError."""
+def rehearse(compiled: CompiledGrammar) -> CompiledGrammar:
+    """Do what the engine will do with a grammar when a request begins, over single bytes; with it what was found out, where
+    that doesn't depend on a vocabulary. Raises GrammarError."""
     from portico_engine.grammar.backend import why_refused
     from portico_engine.grammar.closing.derivatives import DerivativeAutomaton
     from portico_engine.grammar.closing.longest_ending import longest_ending
 
     if reason := why_refused(compiled.text):
         raise GrammarError(f"the matcher can't take this grammar: {reason}")
-    if compiled.ir is not None:
-        automaton = DerivativeAutomaton(compiled.ir)
-        automaton.ending(automaton.start)
-        longest_ending(compiled.ir, automaton)
+    if compiled.ir is None:
+        return compiled
+    automaton = DerivativeAutomaton(compiled.ir)
+    automaton.ending(automaton.start)
+    longest = longest_ending(compiled.ir, automaton)
+    if names_tokens(compiled.ir):
+        return compiled
+    if _dearest_state(automaton) > _STATE_SECONDS:
+        note = "its patterns are too dear to be closed within a budget: where the answer's length ends, it is cut"
+        return replace(compiled, ir=None, report=replace(compiled.report, notes=(*compiled.report.notes, note)))
+    return replace(compiled, closing=ClosingKnowledge(longest, automaton.searched_in_rules()))
+
+
+def _dearest_state(automaton: DerivativeAutomaton) -> float:
+    """The seconds that the dearest of some states takes, on the way of a text that is as long as it can be."""
+    dearest, state = 0.0, automaton.start
+    for _ in range(_WALKED):
+        began = time.thread_time()
+        automaton.fill(state)
+        dearest = max(dearest, time.thread_time() - began)
+        after = automaton.table[state]
+        open_ = [column for column in range(0x20, 0x7F) if after[column] >= 0 and column != ord('"')]
+        following = open_ or [column for column in range(0x80) if after[column] >= 0]
+        if not following:
+            break
+        state = int(after[ord("a") if ord("a") in following else following[0]])
+    return dearest
 
 
 def main() -> None:

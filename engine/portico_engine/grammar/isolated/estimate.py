@@ -128,6 +128,10 @@ class _Estimate:
                 self.combined += 12
             elif key == "pattern" and isinstance(item, str) and not self._pattern(item):
                 return False
+            elif key == "format" and isinstance(item, str):
+                self.patterns += 1
+                if self.combined and self.patterns > 4:
+                    return False
             elif key == "patternProperties" and isinstance(item, dict):
                 if not all(map(self._pattern, item)):
                     return False

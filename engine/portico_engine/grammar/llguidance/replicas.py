@@ -78,7 +78,10 @@ class ReplicatedGrammar:
         self._replica_bytes = _ENTRY_BYTES + _BYTES_PER_CHARACTER * len(self._text)
         self._replicas = [Replica(factory.prototype(self._text))]
         self._counting_replica: Replica | None = None  # one for all, since long strings are rare
-        self.planner = None if rules is None else ClosingPlanner(rules, factory.table)
+        known = grammar.closing if rules is grammar.ir else None
+        self.planner = None if rules is None else ClosingPlanner(rules, factory.table, known)
+            None if rules is None else ClosingPlanner(rules, factory.table, grammar.closing if rules is grammar.ir else None)
+        )
 
     @property
     def bytes(self) -> int:
