@@ -80,8 +80,6 @@ class ReplicatedGrammar:
         self._counting_replica: Replica | None = None  # one for all, since long strings are rare
         known = grammar.closing if rules is grammar.ir else None
         self.planner = None if rules is None else ClosingPlanner(rules, factory.table, known)
-            None if rules is None else ClosingPlanner(rules, factory.table, grammar.closing if rules is grammar.ir else None)
-        )
 
     @property
     def bytes(self) -> int:
