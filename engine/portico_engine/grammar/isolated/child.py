@@ -31,7 +31,7 @@ SECONDS = 2.0  # of the processor, for one job: compiling, the matcher's first l
 BYTES = DEFAULT_LIMITS.bytes  # more than were held when the job began
 GROWN = 128 * 1024 * 1024  # bytes by which a process has grown that is not used again
 _WALKED = 32  # states
-_STATE_SECONDS = 0.04  # of the processor, for one state of the automaton that plans endings: a step waits for it
+_STATE_SECONDS = 0.01  # of the processor, for one state of the automaton that plans endings: a step waits for it
 IN_COMPILING = Limits(seconds=1.2)  # of SECONDS, so that what takes too long is told by its name
 MEMORY = f"the grammar needs more than {BYTES >> 20} MB (its limit on memory); make the schema or grammar smaller"
 TIME = f"compiling took longer than {SECONDS:g} s (its limit on time); make the schema or grammar smaller"

@@ -17,6 +17,7 @@ _COUNT = 1_024  # of a length, an index, a repetition
 _COMBINED = 96  # branches of anyOf, oneOf, allOf and the like
 _PATTERN = 300  # characters
 _PATTERNS = 24  # names and strings that are under one
+_MEETING = 4  # patternProperties of one object, which meet in products of states
 _GRAMMAR = 20_000  # characters of GBNF
 _COUNTS = frozenset(
     "minLength maxLength minItems maxItems minProperties maxProperties minContains maxContains".split(),
@@ -133,7 +134,7 @@ class _Estimate:
                 if self.combined and self.patterns > 4:
                     return False
             elif key == "patternProperties" and isinstance(item, dict):
-                if not all(map(self._pattern, item)):
+                if len(item) > _MEETING or not all(map(self._pattern, item)):
                     return False
             elif key == "$ref" and isinstance(item, str):
                 if not item.startswith("#"):
