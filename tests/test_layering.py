@@ -100,24 +100,26 @@ TABLES = {
         caller
         errors
         guidance
-        config     errors
+        inert
+        config     errors inert
         model      errors config
         upstreams  caller errors config
         policy     caller errors config upstreams
         agent      caller errors guidance model upstreams policy
         mcp        caller errors model upstreams policy agent
         http       errors config model upstreams policy agent mcp
-        assembly   caller errors guidance config model upstreams policy agent mcp http
-        cli        errors config model upstreams policy agent http assembly
+        assembly   caller errors guidance inert config model upstreams policy agent mcp http
+        cli        errors inert config model upstreams policy agent http assembly
     """,
     "portico_gateway.cli": """
         doctor_checks
         exit_codes
         grammar_input
         options
+        trust_prompt
         view
         main           exit_codes
-        commands       doctor_checks exit_codes grammar_input options view
+        commands       doctor_checks exit_codes grammar_input options trust_prompt view
     """,
     "portico_gateway.http": """
         errors

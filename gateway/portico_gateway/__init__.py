@@ -2,6 +2,7 @@
 
     errors.py    everything that the gateway raises for bad input or a bad neighbour
     caller.py    who calls, and how that side is asked something
+    inert.py     text from outside as a terminal may show it
     config/      what the user configured
     upstreams/   the MCP servers behind the gateway
     policy/      which tool calls run, which a person has to allow; their log

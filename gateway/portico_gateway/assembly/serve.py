@@ -20,6 +20,7 @@ from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.config.workspace import ConfigSource
 from portico_gateway.errors import GatewayError
 from portico_gateway.http.app import create_app
+from portico_gateway.inert import inert
 from portico_gateway.model.host import LoadStatus, ModelHost, model_host
 from portico_servers.common.transport import bind, security
 
@@ -108,4 +109,4 @@ async def _loaded_engine(model: ModelHost, timeout: float) -> EngineClient:
 
 
 def _say(text: str) -> None:
-    print(f"portico: {text}", file=sys.stderr, flush=True)
+    print(inert(f"portico: {text}"), file=sys.stderr, flush=True)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from portico_gateway.config.isolated_python import python_module
 from portico_gateway.model.installed import INSTALL_ENGINE, LIBRARIES
 from portico_servers.common.version import package_version
 
@@ -132,7 +133,8 @@ def gateway_check() -> Check:
     with tempfile.TemporaryDirectory(prefix="portico-doctor-") as folder:
         begun = time.monotonic()
         process = subprocess.Popen(
-            [sys.executable, "-m", "portico_gateway", "stdio", "--root", folder],
+            python_module("portico_gateway", "stdio", "--root", folder),
+            cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

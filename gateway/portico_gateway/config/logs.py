@@ -11,6 +11,7 @@ from pathlib import Path
 import platformdirs
 
 from portico_gateway.config.sections import LogConfig
+from portico_gateway.inert import inert_line
 
 _MAX_BYTES = 2 << 20
 _KEPT = 3
@@ -25,7 +26,8 @@ class _OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record).strip()
-        return text.splitlines()[0] if (record.exc_info or record.exc_text) and text else text
+        first = text.splitlines()[0] if (record.exc_info or record.exc_text) and text else text
+        return inert_line(first)
 
 
 def log_folder(config: LogConfig | None = None) -> Path:

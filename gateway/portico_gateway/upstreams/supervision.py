@@ -138,6 +138,8 @@ class Supervisor:
         """Serve one connection until it ends. Raises where it can't be made."""
         begun = time.monotonic()
         self._connection = connection = UpstreamConnection()
+        if self.spec.problem:
+            raise UpstreamUnavailable(self.spec.name, f"can't be used: {self.spec.problem}")
         with anyio.CancelScope(deadline=anyio.current_time() + self.spec.start_timeout) as starting:
             async with Client(
                 open_transport(self.spec, connection, self._log_dir),

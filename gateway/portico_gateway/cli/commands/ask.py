@@ -11,6 +11,7 @@ import click
 
 from portico_gateway.cli import exit_codes
 from portico_gateway.cli.options import model_option, workspace_options
+from portico_gateway.inert import inert
 
 if TYPE_CHECKING:
     from portico_gateway.agent.events import Event, RunFinished
@@ -47,12 +48,13 @@ def command(
     import anyio
 
     from portico_engine.errors import EngineError
+    from portico_gateway.cli.trust_prompt import ask_trust
     from portico_gateway.config.portico_config import load_config
     from portico_gateway.config.workspace import workspace_specs
     from portico_gateway.model.installed import INSTALL_ENGINE, missing_libraries
 
     question = _question(question)
-    loaded = load_config(config, flags={"model.name": model})
+    loaded = load_config(config, flags={"model.name": model}, folder=root, ask=ask_trust)
     specs = workspace_specs(loaded, root, docs, db)
     given = [str(place) for place in (root or Path.cwd(), *docs, *db, config) if place is not None]
     places = [str(Path(place).absolute()) for place in given]
@@ -62,7 +64,7 @@ def command(
     try:
         return anyio.run(_run, question, specs, places, loaded, allow, max_steps, go_on, as_json)
     except EngineError as error:
-        click.echo(f"portico: {error}", err=True)
+        click.echo(inert(f"portico: {error}"), err=True)
         return exit_codes.NO_MODEL
 
 
@@ -100,7 +102,7 @@ async def _run(
         async with open_ask_session(config, specs, progress.update, caller=terminal_caller("portico ask")) as session:
             progress.stop()
             for server, why in session.failures().items():
-                stderr.print(f"server {server} is not available: {why}", style="red", highlight=False, markup=False)
+                stderr.print(inert(f"server {server} is not available: {why}"), style="red", highlight=False, markup=False)
             if not session.host.tools():
                 stderr.print("no server could be started, so there is nothing to ask", style="red")
                 return exit_codes.UNREACHABLE
