@@ -34,10 +34,13 @@ class ListUpdates:
         self._spec = spec
         self._catalog = catalog
         self._stale = anyio.Event()
+        self.retired = False  # the server is configured no more: what it lists counts for nothing
 
     async def read(self, client: Client) -> None:
-        """Put what the server lists into the catalog."""
-        self._catalog.put(self._spec.name, await list_everything(client))
+        """Put what the server lists into the catalog, unless it was taken away meanwhile."""
+        listing = await list_everything(client)
+        if not self.retired:
+            self._catalog.put(self._spec.name, listing)
 
     async def on_message(self, message: Any) -> None:
         """Take change notifications of the handshake eras; newer servers tell through a subscription."""

@@ -96,6 +96,10 @@ class Supervisor:
         finally:
             self._ended.set()
 
+    def retire(self) -> None:
+        """It is configured no more: what it lists counts for nothing, and it isn't restarted; calls under way go on."""
+        self._lists.retired = True
+
     async def stop(self) -> None:
         """End it, and return when it has ended. `run` must have been started."""
         self._stopped = True
@@ -119,7 +123,7 @@ class Supervisor:
                 self._client = None
                 log.log(logging.DEBUG if str(error) == str(self.error) else logging.WARNING, "%s", error)
                 self.error = error
-                if self._is_permanent_failure():
+                if self._is_permanent_failure() or self._lists.retired:
                     self._set_state(UpstreamState.FAILED)
                     return
                 delay = FIRST_DELAY if time.monotonic() - begun > STABLE else delay

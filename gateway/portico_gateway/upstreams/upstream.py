@@ -26,6 +26,7 @@ from portico_gateway.upstreams.supervision import Connected, Supervisor, Upstrea
 
 _T = TypeVar("_T")
 
+RETIRE_GRACE = 10.0  # seconds that calls under way get when their server is taken out of the configuration
 WAIT_FOR_START = 20.0  # seconds that a call waits for a server that is (re)starting
 
 
@@ -51,6 +52,8 @@ class Upstream:
         self._breaker = CircuitBreaker()
         self._server_requests = ServerRequests(spec.name, sampler)
         self.supervisor = Supervisor(spec, catalog, log_dir, self._server_requests, self._breaker.success)
+        self._calls = 0
+        self._idle = anyio.Event()
         self._last_failure: UpstreamError | None = None  # of a call; the server itself may be well
 
     def status(self) -> UpstreamStatus:
@@ -61,6 +64,15 @@ class Upstream:
         return UpstreamStatus(
             self.spec.name, life.state, error, tools, life.restarts, life.start_seconds, life.protocol_version
         )
+
+    async def retire(self) -> None:
+        """End it for good: it offers nothing any more, and its calls under way may finish, at most RETIRE_GRACE seconds."""
+        self.supervisor.retire()
+        with anyio.move_on_after(RETIRE_GRACE):
+            while self._calls:
+                self._idle = anyio.Event()
+                await self._idle.wait()
+        await self.supervisor.stop()
 
     async def call(self, operation: Callable[[Client], Awaitable[_T]], timeout: float | None = None) -> _T:
         """Run one operation on the connection, under a deadline (seconds; default: the spec's) that doesn't count the time
@@ -74,10 +86,13 @@ class Upstream:
             pause = f"{self._breaker.retry_after:.0f} s"
             last = f". Last: {self._last_failure}" if self._last_failure else ""
             raise UpstreamUnavailable(self.spec.name, f"failed several times in a row; next try in {pause}{last}")
+        self._calls += 1
         try:
             connected = await self.supervisor.connected(min(timeout, WAIT_FOR_START))
             return await self._call_on(connected, operation, timeout)
         finally:
+            self._calls -= 1
+            self._idle.set()
             self._breaker.forget_try()  # whatever was given up before it succeeded or failed proved nothing
 
     async def _call_on(self, connected: Connected, operation: Callable[[Client], Awaitable[_T]], timeout: float) -> _T:

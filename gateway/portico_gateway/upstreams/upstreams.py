@@ -56,10 +56,11 @@ class Upstreams:
         self._tasks.start_soon(server.supervisor.run, name=f"upstream {server.spec.name}")
 
     async def replace(self, specs: Sequence[UpstreamSpec]) -> None:
-        """Go on with these servers: what is gone or changed ends (calls to it fail with a type), what is new starts.
+        """Go on with these servers: what is gone or changed offers nothing more and ends after its calls, what is new starts.
 
         Raises ConfigError where two have one name; then nothing is changed.
         """
+        assert self._tasks is not None
         names = _names(specs)
         before = self._servers
         kept = {spec.name: before[spec.name] for spec in specs if spec.name in before and before[spec.name].spec == spec}
@@ -67,7 +68,8 @@ class Upstreams:
         self.catalog.arrange(names)
         for name, server in before.items():
             if name not in kept:
-                await server.supervisor.stop()
+                server.supervisor.retire()
+                self._tasks.start_soon(server.retire, name=f"last calls of {name}")
         for name, server in self._servers.items():
             if name not in kept:
                 self._start(server)
@@ -112,7 +114,7 @@ class Upstreams:
         answered with a protocol error.
         """
         entry = self.catalog.tool(name)
-        result = await self._servers[entry.server].call(
+        result = await self._server(entry.server, "tool", name).call(
             lambda client: client.call_tool(entry.tool.name, arguments or {}, progress_callback=progress), timeout
         )
         return _without_server_info(result)
@@ -128,7 +130,9 @@ class Upstreams:
         """Render a prompt by its gateway name. Raises as `call_tool`."""
         entry = self.catalog.prompt(name)
         return _without_server_info(
-            await self._servers[entry.server].call(lambda client: client.get_prompt(entry.prompt.name, arguments), timeout)
+            await self._server(entry.server, "prompt", name).call(
+                lambda client: client.get_prompt(entry.prompt.name, arguments), timeout
+            )
         )
 
     async def complete(
@@ -143,7 +147,10 @@ class Upstreams:
         own: mcp_types.PromptReference | mcp_types.ResourceTemplateReference
         if isinstance(ref, mcp_types.PromptReference):
             entry = self.catalog.prompt(ref.name)
-            server, own = self._servers[entry.server], mcp_types.PromptReference(type="ref/prompt", name=entry.prompt.name)
+            server, own = (
+                self._server(entry.server, "prompt", ref.name),
+                mcp_types.PromptReference(type="ref/prompt", name=entry.prompt.name),
+            )
         else:
             server, uri = self._owner(ref.uri)
             own = mcp_types.ResourceTemplateReference(type="ref/resource", uri=uri)
@@ -151,9 +158,13 @@ class Upstreams:
 
     def _owner(self, uri: str) -> tuple[Upstream, str]:
         name, own = self.catalog.resource_owner(uri)
+        return self._server(name, "resource", uri), own
+
+    def _server(self, name: str, kind: str, wanted: str) -> Upstream:
+        """The server of this name; `wanted` is what was asked of it. Raises UnknownName where it was taken away."""
         if name not in self._servers:
-            raise UnknownName("resource", uri)
-        return self._servers[name], own
+            raise UnknownName(kind, wanted)
+        return self._servers[name]
 
 
 def _names(specs: Sequence[UpstreamSpec]) -> list[str]:
