@@ -115,11 +115,12 @@ TABLES = {
         doctor_checks
         exit_codes
         grammar_input
+        interrupt
         options
         trust_prompt
         view
         main           exit_codes
-        commands       doctor_checks exit_codes grammar_input options trust_prompt view
+        commands       doctor_checks exit_codes grammar_input interrupt options trust_prompt view
     """,
     "portico_gateway.http": """
         errors

@@ -2,6 +2,7 @@
 
 main.py           the group of commands; errors -> exit codes
 exit_codes.py     what the numbers mean
+interrupt.py      SIGINT also where the shell ignores it
 options.py        click options that several commands share
 commands/         one module a command, imported when it is used
 trust_prompt.py   how a person is asked whether a workspace's configuration counts

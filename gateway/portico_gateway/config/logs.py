@@ -6,12 +6,14 @@ import logging
 import logging.handlers
 import os
 import sys
+from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 
 import platformdirs
 
 from portico_gateway.config.sections import LogConfig
-from portico_gateway.inert import inert_line
+from portico_gateway.inert import inert, inert_line
 
 _MAX_BYTES = 2 << 20
 _KEPT = 3
@@ -30,6 +32,30 @@ class _OneLine(logging.Formatter):
         return inert_line(first)
 
 
+class _PrivateFile(logging.handlers.RotatingFileHandler):
+    """A log that its owner alone can read. A disk that is full or read-only is one line on stderr; the log goes on later."""
+
+    _complained = False
+
+    def _open(self) -> TextIOWrapper:
+        return open(  # type: ignore[return-value]  # the base class says so, and it is one
+            self.baseFilename, self.mode, encoding=self.encoding, opener=lambda path, flags: os.open(path, flags, 0o600)
+        )
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not self._complained:
+            self._complained = True
+            with suppress(OSError, ValueError):
+                print(f"portico: the log {inert(self.baseFilename)} can't be written: {sys.exc_info()[1]}", file=sys.stderr)
+
+
+class _Inert(logging.Formatter):
+    """For the file, which is read in a terminal too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return inert(super().format(record))
+
+
 def log_folder(config: LogConfig | None = None) -> Path:
     """The configured folder, PORTICO_LOG_DIR, or the state folder of the user."""
     if config is not None and config.dir is not None:
@@ -44,6 +70,7 @@ def set_up_logging(command: str, config: LogConfig, *, stderr_level: int = loggi
 
     Returns the file, or None where the folder can't be written: then stderr alone is used, and says so.
     """
+    logging.raiseExceptions = False  # what can't be logged is lost: no stack trace on stderr for it
     root = logging.getLogger()
     root.setLevel(config.level.upper())
     for old in list(root.handlers):
@@ -54,11 +81,11 @@ def set_up_logging(command: str, config: LogConfig, *, stderr_level: int = loggi
     root.addHandler(to_stderr)
     path = log_folder(config) / f"portico-{command}.log"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        to_file = logging.handlers.RotatingFileHandler(path, maxBytes=_MAX_BYTES, backupCount=_KEPT, encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        to_file = _PrivateFile(path, maxBytes=_MAX_BYTES, backupCount=_KEPT, encoding="utf-8")
     except OSError as error:
         root.warning("no log file: %s", error)
         return None
-    to_file.setFormatter(logging.Formatter(_FORMAT))
+    to_file.setFormatter(_Inert(_FORMAT))
     root.addHandler(to_file)
     return path

@@ -146,11 +146,22 @@ def _signal_group(process: Process, number: signal.Signals) -> None:
 
 
 def _open_log(name: str, log_dir: Path) -> tuple[Any, int]:
-    """The server's stderr file, opened for appending, and where this process's part starts. One old file is kept."""
-    log_dir.mkdir(parents=True, exist_ok=True)
+    """The server's stderr file, opened for appending, and where this process's part starts. One old file is kept.
+
+    Where no file can be had, a server has no last words; it is started all the same.
+    """
+    try:
+        return _open_log_in(name, log_dir)
+    except OSError as error:
+        log.warning("server %r has no log file: %s", name, error)
+        return open(os.devnull, "ab"), 0
+
+
+def _open_log_in(name: str, log_dir: Path) -> tuple[Any, int]:
+    log_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = log_dir / f"server-{''.join(c if c.isalnum() or c in '-_' else '_' for c in name)}.log"
     with suppress(OSError):
         if path.stat().st_size > _MAX_LOG:
             path.replace(path.with_suffix(".log.1"))
-    file = path.open("ab")
+    file = open(path, "ab", opener=lambda path, flags: os.open(path, flags, 0o600))  # noqa: SIM115 - the caller closes it
     return file, file.tell()

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 DEFAULT_STEPS = 3
 
 
+def _patterns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    from portico_gateway.config.sections import checked_pattern
+
+    try:
+        return tuple(checked_pattern(value) for value in values)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @click.command(
     epilog="Exit codes: 0 answered, 1 nothing found, 2 wrong usage or configuration, 3 the model can't be loaded or can't take "
     "the question, 4 no server could be started, 130 interrupted."
@@ -29,7 +38,13 @@ DEFAULT_STEPS = 3
 @workspace_options
 @model_option
 @click.option("--max-steps", type=click.IntRange(1, 16), default=DEFAULT_STEPS, show_default=True, help="Tool calls at most.")
-@click.option("--allow", multiple=True, metavar="PATTERN", help='Run these tools without asking, e.g. "files__*"; repeatable.')
+@click.option(
+    "--allow",
+    multiple=True,
+    callback=_patterns,
+    metavar="PATTERN",
+    help='Run these tools without asking, e.g. "files__*"; repeatable.',
+)
 @click.option("--continue", "go_on", is_flag=True, help="Go on with the last conversation about this workspace.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout, and nothing else.")
 def command(
@@ -48,6 +63,7 @@ def command(
     import anyio
 
     from portico_engine.errors import EngineError
+    from portico_gateway.cli.interrupt import interruptible
     from portico_gateway.cli.trust_prompt import ask_trust
     from portico_gateway.config.portico_config import load_config
     from portico_gateway.config.workspace import workspace_specs
@@ -61,6 +77,7 @@ def command(
     if missing := missing_libraries():
         click.echo(f"portico: the engine is not installed ({', '.join(missing)}): {INSTALL_ENGINE}", err=True)
         return exit_codes.NO_MODEL
+    interruptible()
     try:
         return anyio.run(_run, question, specs, places, loaded, allow, max_steps, go_on, as_json)
     except EngineError as error:
@@ -111,7 +128,10 @@ async def _run(
     if as_json:
         click.echo(as_json_object(finished, failures, session.model))
     turns = [{"role": "user", "content": question}, {"role": "assistant", "content": finished.answer or "Not found."}]
-    conversation.save(kept, [*history, *turns])
+    try:
+        conversation.save(kept, [*history, *turns])
+    except OSError as error:  # a disk that is full or read-only costs --continue, and not the answer
+        click.echo(inert(f"portico: the conversation can't be kept in {kept}: {error.strerror or error}"), err=True)
     return exit_codes.OK if finished.found else exit_codes.FAILED
 
 

@@ -44,6 +44,7 @@ def command(
     """
     from portico_engine.errors import ModelError
     from portico_gateway.assembly.serve import ServeFailed, run_server
+    from portico_gateway.cli.interrupt import interruptible
     from portico_gateway.cli.trust_prompt import ask_trust
     from portico_gateway.config.portico_config import load_config
     from portico_gateway.config.workspace import config_source, workspace_specs
@@ -58,6 +59,7 @@ def command(
     }
     loaded = load_config(config, flags=flags, folder=root, ask=ask_trust)
     specs = workspace_specs(loaded, root, docs, db)
+    interruptible()
     try:
         run_server(loaded, specs, with_model=not no_model, source=config_source(config, flags, root, docs, db))
     except (ModelError, ServeFailed) as error:
