@@ -270,3 +270,37 @@ def test_a_pattern_that_no_tool_can_match_is_refused(tmp_path: Path, pattern: st
 def test_an_unusable_entry_stays_in_the_files_order_and_takes_no_ones_name(tmp_path: Path) -> None:
     config = load(tmp_path, {"": {}, "a": {"command": 1}, "b": GOOD})
     assert [(spec.name, bool(spec.problem)) for spec in config.specs()] == [("", True), ("a", True), ("b", False)]
+
+
+@pytest.mark.parametrize(
+    ("text", "trusted", "state", "said"),
+    [
+        (None, False, "ok", "there is no portico.toml"),
+        ("[servers.a]\ncommand = 'x'\n", True, "ok", "portico.toml: 1 servers"),
+        ("[servers.a]\ncommand = 'x'\n", False, "warn", "is left out: not trusted"),
+        ("[serve]\nport = 99999\n[modle]\n", True, "fail", "unknown key 'modle'"),
+        ("[servers.a]\ncommand = '${NOPE}'\n", True, "warn", "NOPE is not set"),
+    ],
+)
+def test_doctor_reads_the_file_that_counts(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    text: str | None,
+    trusted: bool,
+    state: str,
+    said: str,
+) -> None:
+    for kind in ("STATE", "CONFIG"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind))
+    monkeypatch.chdir(tmp_path)
+    if text is not None:
+        (tmp_path / "portico.toml").write_text(text)
+    if trusted:
+        assert run(["trust"]) == 0
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        run(["doctor", "--quick", "--json"])
+    checks = json.loads(capsys.readouterr().out)
+    assert any(check["state"] == state and said in check["found"] for check in checks), checks
+    assert ended.value.code == (1 if state == "fail" else 0)

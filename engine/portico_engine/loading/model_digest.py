@@ -1,4 +1,4 @@
-"""Is the default model the file that was tested? Its SHA-256 is known; it is computed once and kept by the file's size and time.
+"""Is the default model the file that was tested? Its SHA-256 is known; it is computed once, and kept by size and time.
 
 It owns the digest and the note of it in the user's cache folder. A note that can't be read or written costs the time to compute
 the digest (0.15 s for 100 MB), never the answer.
