@@ -1,0 +1,305 @@
+"""A repository's history without its configuration: what git may read of a workspace, laid out so that nothing of it runs.
+
+A repository can name programs in many places (filters, hooks, monitors, external diffs, text conversions, partial clones'
+remotes, submodules' own configurations, includes), and `git -c` can't switch all of them off. So git never sees that
+configuration: it runs on a directory of our own that links to the objects, refs and index alone, with a configuration of our
+own, which takes over a few plain values (line endings, the kind of hash). Filters and text conversions named by
+`.gitattributes` have no driver there, so that git does without them.
+
+Nothing outside the served directories is read: a `.git`, a `commondir` or an `alternates` that leads there is refused.
+Source: gitrepository-layout(5), git(1) (environment), git-config(1).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from portico_servers.code.errors import GitError, RootGone, ToolMissing
+
+CONFIG_SECONDS = 5.0  # to read a configuration file: milliseconds
+_MAX_POINTER_BYTES = 4_096  # of a file that holds one path or ref
+_MAX_LIST_BYTES = 65_536  # of `alternates`
+_MAX_ALTERNATES = 5  # of alternates, as git itself follows them
+_BIG_FILE = "16m"  # beyond it git says that files differ, not how
+_LINKED = ("refs", "packed-refs", "reftable", "shallow")
+_COPIED = ("info/exclude", "info/attributes")
+_PARTS = ("HEAD", "index", "config", "logs/HEAD", "logs/refs", *_LINKED, *_COPIED)
+_POINTERS = ("ORIG_HEAD", "FETCH_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
+# Plain values: none of them is a program, a path or an address.
+_TAKEN_OVER = frozenset(
+    {
+        "core.repositoryformatversion",
+        "extensions.objectformat",
+        "extensions.refstorage",
+        "core.autocrlf",
+        "core.eol",
+        "core.filemode",
+        "core.ignorecase",
+        "core.symlinks",
+        "core.precomposeunicode",
+        "core.trustctime",
+        "core.checkstat",
+    }
+)
+_OURS = {
+    "core.bare": "false",
+    "core.fsmonitor": "false",
+    "core.untrackedcache": "false",
+    "core.hookspath": os.devnull,
+    "core.attributesfile": os.devnull,
+    "core.pager": "cat",
+    "core.quotepath": "false",
+    "core.bigfilethreshold": _BIG_FILE,
+    "core.safecrlf": "false",
+    "diff.external": "",
+    "protocol.allow": "never",
+    "submodule.recurse": "false",
+    "gc.auto": "0",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GitPlaces:
+    """Where a repository's parts lie, all of them real directories inside what is served. `common` is `own` but for a linked
+    worktree."""
+
+    top: Path
+    own: Path
+    common: Path
+    objects: Path
+
+
+@dataclass(frozen=True, slots=True)
+class GitStore:
+    """What git is run with: the program, the directory (the root), the top of its work tree and the environment."""
+
+    program: str
+    root: Path
+    top: Path
+    environment: Mapping[str, str]
+
+
+def locate(root: Path, served: Iterable[Path] = ()) -> GitPlaces:
+    """The repository that `root` (a real path) is in. `served` are further directories that it may reach into.
+
+    Raises `GitError` where there is none, or where a part of it lies elsewhere.
+    """
+    if not root.is_dir():
+        raise RootGone(root.name)
+    top = next((folder for folder in (root, *root.parents) if os.path.lexists(folder / ".git")), None)
+    if top is None:
+        raise GitError(f"{root.name} is not in a git repository")
+    bounds = (top, *served)
+    entry = top / ".git"
+    own = _inside(_named_by(entry, top), bounds, ".git", root.name)
+    if not own.is_dir() or not os.path.lexists(own / "HEAD"):
+        raise GitError(f"{root.name} is not in a git repository: its .git is not one")
+    pointer = _first_line(own / "commondir", bounds, root.name)
+    common = _inside(own / pointer, bounds, "commondir", root.name) if pointer else own
+    objects = _inside(common / "objects", bounds, ".git/objects", root.name)
+    if not objects.is_dir():
+        raise GitError(f"{root.name} is not in a git repository: it has no objects")
+    _check_objects(objects, bounds, root.name)
+    for name in _PARTS:
+        for home in (own, common):
+            if os.path.lexists(home / name):
+                _inside(home / name, bounds, f".git/{name}", root.name)
+    return GitPlaces(top, own, common, objects)
+
+
+@contextmanager
+def opened(program: str, root: Path, places: GitPlaces) -> Iterator[GitStore]:
+    """A git directory of our own over these places, while the context lasts. Raises `GitError`."""
+    try:
+        home = tempfile.TemporaryDirectory(prefix="portico-git-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise GitError(f"git needs a temporary directory: {error.strerror or error}") from None
+    with home as name:
+        directory = Path(name)
+        try:
+            _lay_out(directory, places)
+        except OSError as error:
+            raise GitError(f"the repository of {root.name} can't be read: {error.strerror or error}") from None
+        environment = _environment(directory, places)
+        values = {"core.repositoryformatversion": "0"}
+        _write_config(directory, values)
+        mine = _list_config([program, "config", "--includes", "--list", "-z"], directory, _users_environment(directory))
+        values |= {key: value for key, value in mine.items() if key in _TAKEN_OVER}
+        values["core.excludesfile"] = os.path.expanduser(mine.get("core.excludesfile", _default_excludes()))
+        if os.path.lexists(places.common / "config"):
+            path = os.path.realpath(places.common / "config")
+            theirs = _list_config([program, "config", "--file", path, "--no-includes", "--list", "-z"], directory, environment)
+            values |= {key: value for key, value in theirs.items() if key in _TAKEN_OVER}
+        _write_config(directory, values)
+        yield GitStore(program, root, places.top, environment)
+
+
+def git_program() -> str:
+    """git of the PATH, by its absolute path: a workspace is often the working directory, and no place for programs. Raises
+    `ToolMissing`."""
+    program = shutil.which("git")
+    if program is None or not os.path.isabs(program):
+        raise ToolMissing("git was not found on the PATH")
+    return program
+
+
+def _named_by(entry: Path, top: Path) -> Path:
+    """The git directory that `.git` is or names."""
+    if entry.is_dir():
+        return entry
+    said = _read_small(entry)
+    if said is None or not said.startswith("gitdir:"):
+        raise GitError(f"{top.name} is not in a git repository: its .git is neither a directory nor names one")
+    return top / said.removeprefix("gitdir:").strip()
+
+
+def _inside(path: Path, bounds: Sequence[Path], what: str, name: str) -> Path:
+    """`path` without links, if it lies in one of `bounds`."""
+    try:
+        real = Path(os.path.realpath(path))
+    except ValueError:  # a NUL in the name
+        raise GitError(f"{name} is not in a git repository: its {what} names no directory") from None
+    if any(real.is_relative_to(bound) for bound in bounds):
+        return real
+    raise GitError(
+        f"the repository of {name} is not read: its {what} leads outside the directories that are served. If this is a "
+        "worktree, a submodule or a shared clone, serve the directory of its main repository as well: portico-code DIR MAIN_DIR"
+    )
+
+
+def _check_objects(objects: Path, bounds: Sequence[Path], name: str, depth: int = 0) -> None:
+    """No object, pack or alternate may lie outside."""
+    for folder in (objects, *(Path(entry.path) for entry in _entries(objects) if entry.is_dir())):
+        for entry in _entries(folder):
+            if entry.is_symlink():
+                _inside(Path(entry.path), bounds, ".git/objects", name)
+    listed = objects / "info" / "alternates"
+    if not os.path.lexists(listed):
+        return
+    _inside(listed, bounds, "objects/info/alternates", name)
+    said = _read_small(listed, _MAX_LIST_BYTES)
+    for line in (said or "").splitlines():
+        if not line or line.startswith("#"):
+            continue
+        other = _inside(objects / line, bounds, "objects/info/alternates", name)
+        if depth >= _MAX_ALTERNATES:
+            raise GitError(f"the repository of {name} is not read: its alternates name each other too deep")
+        if other.is_dir():
+            _check_objects(other, bounds, name, depth + 1)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []
+
+
+def _first_line(path: Path, bounds: Sequence[Path], name: str) -> str:
+    """Of a file that names a path; empty if there is no such file."""
+    if not os.path.lexists(path):
+        return ""
+    _inside(path, bounds, path.name, name)
+    return (_read_small(path) or "").strip().split("\n")[0]
+
+
+def _read_small(path: Path, limit: int = _MAX_POINTER_BYTES) -> str | None:
+    """A small regular file's text; None if it's something else."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe must not hang the server
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        try:
+            return file.read(limit).decode("utf-8", "surrogateescape")
+        except OSError:
+            return None
+
+
+def _lay_out(directory: Path, places: GitPlaces) -> None:
+    """HEAD and its like as copies, for they belong to one worktree; refs, their logs and what bounds the history as links."""
+    own, common = places.own, places.common
+    for name in ("HEAD", *_POINTERS):
+        said = f"ref: {os.readlink(own / name)}\n" if (own / name).is_symlink() else _read_small(own / name)
+        if said:
+            (directory / name).write_text(said, encoding="utf-8", errors="surrogateescape")
+    for folder in ("logs", "info", *(() if (common / "refs").is_dir() else ("refs",))):
+        (directory / folder).mkdir()
+    for home, names in ((common, _LINKED), (own, ("logs/HEAD",)), (common, ("logs/refs",))):
+        for name in names:
+            if (home / name).exists():
+                os.symlink(os.path.realpath(home / name), directory / name)
+    for name in _COPIED:
+        said = _read_small(common / name, _MAX_LIST_BYTES)
+        if said:
+            (directory / name).write_text(said, encoding="utf-8", errors="surrogateescape")
+    for entry in _entries(own):  # of a split index; git touches it, so it gets a copy
+        if entry.name.startswith("sharedindex.") and entry.is_file(follow_symlinks=False):
+            shutil.copyfile(entry.path, directory / entry.name)
+
+
+def _users_environment(directory: Path) -> dict[str, str]:
+    """With the user's own configuration, which a workspace can't write; for reading values of it alone."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    return {**kept, "GIT_DIR": str(directory), "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+
+
+def _environment(directory: Path, places: GitPlaces) -> dict[str, str]:
+    kept = {key: value for key, value in _users_environment(directory).items() if key != "XDG_CONFIG_HOME"}
+    return {
+        **kept,
+        "HOME": str(directory),
+        "GIT_WORK_TREE": str(places.top),
+        "GIT_OBJECT_DIRECTORY": str(places.objects),
+        "GIT_INDEX_FILE": str(places.own / "index"),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_ALLOW_PROTOCOL": "",  # none
+        "GIT_PAGER": "cat",
+    }
+
+
+def _default_excludes() -> str:
+    """Where git looks for the user's own ignore rules if they name no file."""
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return os.path.join(home, "git", "ignore")
+
+
+def _list_config(command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Keys, in lower case, and values. A file that can't be parsed has none."""
+    found: dict[str, str] = {}
+    with suppress(subprocess.TimeoutExpired, OSError):
+        done = subprocess.run(
+            command,
+            cwd=directory,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=CONFIG_SECONDS,
+        )
+        for item in done.stdout.split(b"\0"):
+            key, _, value = item.decode("utf-8", "surrogateescape").partition("\n")
+            found[key.lower()] = value or "true"
+    return found
+
+
+def _write_config(directory: Path, values: Mapping[str, str]) -> None:
+    lines = []
+    for key, value in {**values, **_OURS}.items():
+        section, _, name = key.partition(".")
+        quoted = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        lines.append(f'[{section}]\n\t{name} = "{quoted}"\n')
+    (directory / "config").write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
