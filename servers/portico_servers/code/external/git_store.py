@@ -93,11 +93,11 @@ def locate(root: Path, served: Iterable[Path] = ()) -> GitPlaces:
     """
     if not root.is_dir():
         raise RootGone(root.name)
-    top = next((folder for folder in (root, *root.parents) if os.path.lexists(folder / ".git")), None)
-    if top is None:
+    entry, _ = git_directory(root)
+    if entry is None:
         raise GitError(f"{root.name} is not in a git repository")
+    top = entry.parent
     bounds = (top, *served)
-    entry = top / ".git"
     own = _inside(_named_by(entry, top), bounds, ".git", root.name)
     if not own.is_dir() or not os.path.lexists(own / "HEAD"):
         raise GitError(f"{root.name} is not in a git repository: its .git is not one")
@@ -139,6 +139,17 @@ def opened(program: str, root: Path, places: GitPlaces) -> Iterator[GitStore]:
             values |= {key: value for key, value in theirs.items() if key in _TAKEN_OVER}
         _write_config(directory, values)
         yield GitStore(program, root, places.top, environment)
+
+
+def git_directory(root: Path) -> tuple[Path | None, Path | None]:
+    """(the `.git` nearest above `root`, the directory that it is or names), unchecked: to see whether something changed."""
+    entry = next((folder / ".git" for folder in (root, *root.parents) if os.path.lexists(folder / ".git")), None)
+    if entry is None:
+        return None, None
+    try:
+        return entry, _named_by(entry, entry.parent)
+    except GitError:
+        return entry, None
 
 
 def git_program() -> str:

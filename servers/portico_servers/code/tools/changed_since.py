@@ -42,7 +42,8 @@ async def changed_since(workspace: Workspace, ref: str, path: str = "", cursor: 
     filtered = sum(change.filtered for _, change in found)
     if filtered:
         note += f"; {filtered} of them are made by a filter (such as Git LFS), which is not run: these may be unchanged"
-    return Hits(hits=hits, complete=complete, note=note, next_cursor=following)
+    resumed = [cursors.encode(offset + n + 1, "changed", ref, wanted.path) for n in range(len(hits))]
+    return Hits(hits=hits, complete=complete, note=note, next_cursor=following).resumable(resumed)
 
 
 def _changed(workspace: Workspace, root: str, change: FileChange) -> Hit:
