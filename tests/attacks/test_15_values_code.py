@@ -151,7 +151,7 @@ async def test_who_reads_the_text_alone_sees_every_hit_by_its_cursors(tmp_path: 
             cursor = next(iter(re.findall(r"cursor (\S+)\)", text)), "")
             if not cursor:
                 break
-        assert seen == wanted
+        assert sorted(seen) == sorted(wanted)  # meaning joins the ranking while this runs: the order may change in between
         assert len({path for path, _ in seen}) == 30
 
 
