@@ -76,7 +76,7 @@ async def changed_since(root: Path, ref: str, served: Iterable[Path] = ()) -> Ch
     changes = [replace(change, filtered=change.path in filtered) for change in changes if _is_inside(store, change, served)]
     *whole, _ = names[:MAX_NAMES_BYTES].split(b"\0")
     for name in whole:
-        changes.append(FileChange(os.fsdecode(name), "untracked", 1, 1, 0, 0, ""))
+        changes.append(FileChange(name.decode("utf-8", "replace"), "untracked", 1, 1, 0, 0, ""))
     return ChangeSet(base, changes, len(diff) <= MAX_DIFF_BYTES and len(names) <= MAX_NAMES_BYTES)
 
 
