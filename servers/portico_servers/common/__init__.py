@@ -8,6 +8,7 @@
     list_changed.py   tells hosts in both eras that a list changed
     cursors.py        cursors of paged results, bound to their question
     validation.py     JSON Schema validators
+    child_process.py  Python children that import nothing from the working directory
     path_jail.py      names from outside become files beneath the roots, or nothing
     embeddings.py     static text embeddings, loaded once a process; also the gateway's
     text_budget.py    cutting text to a budget
