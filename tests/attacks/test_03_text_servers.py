@@ -8,16 +8,30 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 
+from portico_servers.code.external import ripgrep
+from portico_servers.code.tools.find_references import find_references
+from portico_servers.code.tools.search import search, search_regex
+from portico_servers.code.workspace import Workspace
+from portico_servers.common.embeddings import shared_embedder
 from portico_servers.common.unicode_text import plain_body, plain_json, plain_text, plain_value
+from portico_servers.docs.config import DocsConfig
+from portico_servers.docs.service import Service
 
 pytestmark = pytest.mark.attack("3 text is text")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
 
 HELLO = {
     "jsonrpc": "2.0",
@@ -208,3 +222,62 @@ def test_over_http_it_is_the_same_and_a_stream_that_is_asked_for_again_begins_an
                 assert answer.status_code < 500, answer.text
         with client.stream("GET", url, headers={"accept": "text/event-stream", "last-event-id": "5"} | session) as stream:
             assert stream.status_code == 200
+
+
+@pytest.fixture
+def odd_names(tmp_path: Path) -> Path:
+    """Beside honest files: names that are no UTF-8, and ignore files that can't be read."""
+    root = tmp_path / "root"
+    (root / "part").mkdir(parents=True)
+    for name in (b"caf\xe9.py", b"caf\xe9.md", b"d\xe9/inner.py", b"d\xe9/inner.md"):
+        path = Path(os.fsdecode(bytes(root) + b"/" + name))
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("# needle\n\nneedle text\n")
+    for name in ("ok.py", "ok.md", "part/ok.md"):
+        (root / name).write_text(f"# needle\n\nneedle text of {name}\n")
+    (root / ".gitignore").write_bytes(b"!\nbuild/\n\xe9\n[\n")
+    return root
+
+
+@pytest.mark.anyio
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+async def test_names_that_are_no_utf8_stop_no_search_for_code(odd_names: Path, tmp_path: Path) -> None:
+    workspace = Workspace([odd_names], tmp_path / "index")
+    workspace.start()
+    index = next(iter(workspace.indexes.values()))
+    assert index.ready.wait(30)
+    found = {hit.path for hit in (await search_regex(workspace, "needle")).hits}
+    assert found >= {"ok.py", "ok.md", "part/ok.md"}
+    json.dumps(sorted(found)).encode()
+    assert (await find_references(workspace, "needle")).hits
+    (odd_names / "new.py").write_text("fresh = 1\n")
+    for _ in range(200):  # what can't be watched is looked at every few seconds
+        if search(workspace, "fresh").hits:
+            break
+        await anyio.sleep(0.1)
+    assert search(workspace, "fresh").hits
+    assert index.failure is None
+    workspace.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_no_utf8_stop_no_index_of_documents(odd_names: Path, tmp_path: Path) -> None:
+    os.mkfifo(odd_names / "part/.gitignore")
+    shared_embedder().embed(["warm"])
+    with closing(Service(DocsConfig((odd_names,), tmp_path / "cache", watch=False))) as service:
+        service.indexer.update(service.library.library_versions())
+        assert {hit.path for hit in service.library.search("needle").hits} == {"ok.md", "part/ok.md"}
+
+
+def test_a_pipe_in_a_place_of_an_ignore_file_ends_the_listing_in_time(
+    odd_names: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ripgrep, "LIST_SECONDS", 0.5)
+    os.mkfifo(odd_names / "part/.gitignore")
+    workspace = Workspace([odd_names], tmp_path / "index")
+    workspace.start()
+    index = next(iter(workspace.indexes.values()))
+    assert index.ready.wait(20)
+    assert index.failure is not None
+    assert "listing its files took longer" in index.failure
+    workspace.close()

@@ -28,6 +28,7 @@ from portico_servers.code.external.tracked_hidden import tracked_hidden_folders
 NEVER = ("node_modules", "__pycache__", "*.egg-info")
 WALK = ("--no-config", "--no-require-git", "--no-messages", *(f"--glob=!{name}" for name in NEVER))
 WHOLE_TREE = (".",)
+LIST_SECONDS = 120.0  # a million files take two; a pipe in a place of an ignore file would take for ever
 MAX_PER_FILE = 50
 _MAX_COLUMNS = 400
 _READ_BYTES = 65_536
@@ -69,7 +70,7 @@ def _is_real(root: str, folder: str) -> bool:
 
 def list_names(root: Path) -> Iterator[bytes]:
     """Every file under `root` that is not ignored, relative to it, as the system spells it; none at all if the root is gone.
-    Links are not followed. Raises `ToolMissing`."""
+    Links are not followed. Raises `ToolMissing`, TimeoutError."""
     try:
         done = subprocess.run(
             [ripgrep_program(), "--files", "--null", *WALK, "--", *walk_from(root)],
@@ -77,7 +78,10 @@ def list_names(root: Path) -> Iterator[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             check=False,
+            timeout=LIST_SECONDS,
         )
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(f"listing its files took longer than {LIST_SECONDS:.0f} s") from None
     except (FileNotFoundError, NotADirectoryError):
         if root.is_dir():
             raise
@@ -187,4 +191,5 @@ def _match(raw: bytes) -> MatchingLine | None:
 
 
 def _path(raw: bytes) -> str:
-    return os.fsdecode(raw.removeprefix(b"./"))
+    """As it is shown; a name that is no UTF-8 can't be asked for, and is in no index."""
+    return raw.removeprefix(b"./").decode("utf-8", "replace")
