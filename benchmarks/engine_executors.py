@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from portico_engine import Engine, find_model
+from portico_engine import find_model, load_engine
 from portico_engine.executors.protocol import Executor
 from portico_engine.plan import BLOCK_TOKENS, Row, StepPlan
 from report import table, write
@@ -45,7 +45,7 @@ def median_ms(repeats: int, run: Callable[[], object]) -> float:
 
 
 def measure(path: Path, name: str, repeats: int) -> dict[str, float]:
-    engine = Engine.load(path, executor=name, context=4096, kv_tokens=16384)
+    engine = load_engine(path, executor=name, context=4096, kv_tokens=16384)
     executor = engine._executor
     began = time.perf_counter()
     read(executor, 0, tokens(PREFILL, 0), 0)

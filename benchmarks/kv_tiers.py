@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from portico_engine import Delta, Engine, Request, SamplingParams, find_model
+from portico_engine import Delta, Request, SamplingParams, find_model, load_engine
 from report import table, write
 
 DECODED = 24  # tokens of an answer that is decoded beside the writing thread
@@ -33,7 +33,7 @@ class Process:
 
     def __init__(self, folder: Path, n_tokens: int, threads: int) -> None:
         torch.set_num_threads(threads)
-        self.engine = Engine.load(find_model(), context=n_tokens + 512, kv_dir=folder)
+        self.engine = load_engine(find_model(), context=n_tokens + 512, kv_dir=folder)
         text = " ".join(f"Tool {i} finds things of the kind {i}." for i in range(n_tokens))
         self.prefix = self.engine.render_chat([{"role": "system", "content": text}], add_generation_prompt=False)[:n_tokens]
         self.n_asked = 0

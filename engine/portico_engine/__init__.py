@@ -1,4 +1,38 @@
-"""Portico's model engine: GGUF models, grammar-constrained decoding, paged KV. It knows neither MCP nor HTTP.
+"""Portico's model engine: grammar-constrained decoding over paged KV. It knows neither MCP nor HTTP.
+
+What is asked, and by whom:
+
+    request.py         a request, how to sample, and the events of its answer
+    tool.py            a tool as templates and grammars see it
+    request_checks.py  what a request must be to be accepted
+    client.py          EngineClient: what a program uses of a loaded model, wherever it runs
+    errors.py          what bad input raises, as a tree
+
+The loop, which sees tokens and never a tensor:
+
+    engine.py          schedule, run, mask, sample, accept; how an answer ends
+    scheduler.py       who runs in the next step
+    sequence.py        one request under way
+    plan.py            one step's work as values: what an executor is asked for and answers
+    constraints.py     a step's token masks, and what priors add
+    sampling.py        tokens from logits: the reference of every executor's sampler
+    scoring.py         log-probabilities of given continuations
+
+Rooms, each with a map of its own:
+
+    loading/           from a model on disk to an engine
+    text/              tokenizers, chat templates, streamed text
+    grammar/           tool lists, JSON Schemas and GBNF to a matcher
+    priors/            what a caller believes about an answer
+    kv/                blocks, the prefix index, eviction, tiers
+    executors/         run a plan: torch on CPU or CUDA, llama.cpp
+    models/            decoders of the model families, and their weights
+    weights/           model files: metadata and tensors
+    linear/            linear layers, in bfloat16 or quantized
+    kernels/           for NVIDIA GPUs, each beside its plain twin
+    quantization/      quantized matrices as values
+    front/             the engine for asyncio, on a thread of this process
+    process/           the engine in a child process
 
 Importing it loads no model library: what needs one is imported when it is first used.
 """
@@ -20,14 +54,29 @@ from portico_engine.errors import (
     Unsatisfiable,
 )
 from portico_engine.loading.model_path import find_model
-from portico_engine.request import Delta, FinishReason, ModelInfo, Prior, Request, SamplingParams, TokenPrior, Tool, Usage
+from portico_engine.priors.protocol import Prior, TokenPrior
+from portico_engine.request import (
+    SAMPLING_RANGES,
+    Delta,
+    FinishReason,
+    ModelInfo,
+    ParameterRange,
+    Request,
+    SamplingParams,
+    Usage,
+)
+from portico_engine.tool import Tool
 
 if TYPE_CHECKING:
-    from portico_engine.client import EngineClient, Load, Progress, Tokens, loader
+    from portico_engine.client import EngineClient, VocabularyView
     from portico_engine.engine import Engine
     from portico_engine.front.async_engine import AsyncEngine
+    from portico_engine.loading.engine_loader import EngineLoader, engine_loader
+    from portico_engine.loading.load_engine import load_engine
+    from portico_engine.loading.options import LoadOptions, LoadProgress
+    from portico_engine.priors.call_prior import CallPrior
     from portico_engine.priors.text_prior import TextPrior
-    from portico_engine.priors.tool_call_prior import CallPrior, ToolCallPrior
+    from portico_engine.priors.tool_call_prior import ToolCallPrior
     from portico_engine.process.client import EngineProcess
     from portico_engine.text.tokenizer import Tokenizer
 
@@ -36,17 +85,20 @@ _LAZY = {
     "Engine": "portico_engine.engine",
     "EngineClient": "portico_engine.client",
     "EngineProcess": "portico_engine.process.client",
-    "Load": "portico_engine.client",
-    "Progress": "portico_engine.client",
-    "loader": "portico_engine.client",
-    "Tokens": "portico_engine.client",
-    "CallPrior": "portico_engine.priors.tool_call_prior",
+    "EngineLoader": "portico_engine.loading.engine_loader",
+    "LoadOptions": "portico_engine.loading.options",
+    "LoadProgress": "portico_engine.loading.options",
+    "engine_loader": "portico_engine.loading.engine_loader",
+    "load_engine": "portico_engine.loading.load_engine",
+    "VocabularyView": "portico_engine.client",
+    "CallPrior": "portico_engine.priors.call_prior",
     "Tokenizer": "portico_engine.text.tokenizer",
     "TextPrior": "portico_engine.priors.text_prior",
     "ToolCallPrior": "portico_engine.priors.tool_call_prior",
 }
 
 __all__ = [
+    "SAMPLING_RANGES",
     "AsyncEngine",
     "CallPrior",
     "ChatTemplateError",
@@ -56,29 +108,32 @@ __all__ = [
     "EngineClient",
     "EngineDied",
     "EngineError",
+    "EngineLoader",
     "EngineProcess",
     "FinishReason",
     "GBNFSyntaxError",
     "GrammarError",
     "GrammarTooLarge",
-    "Load",
+    "LoadOptions",
+    "LoadProgress",
     "ModelError",
     "ModelInfo",
+    "ParameterRange",
     "Prior",
-    "Progress",
     "Request",
     "RequestError",
     "SamplingParams",
     "TextPrior",
     "TokenPrior",
     "Tokenizer",
-    "Tokens",
     "Tool",
     "ToolCallPrior",
     "Unsatisfiable",
     "Usage",
+    "VocabularyView",
+    "engine_loader",
     "find_model",
-    "loader",
+    "load_engine",
 ]
 
 

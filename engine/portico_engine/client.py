@@ -5,32 +5,14 @@ It owns the seam only. `AsyncEngine` implements it in a thread, `EngineProcess` 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence, Set
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import AsyncGenerator, Mapping, Sequence, Set
+from typing import Any, Protocol
 
-from portico_engine.request import Delta, ModelInfo, Request, Tool
-
-if TYPE_CHECKING:
-    from portico_engine.engine import Engine
-
-Progress = Callable[[str, float], None]  # (stage, fraction of it)
-Load = Callable[[Progress], "Engine"]  # blocks until the engine is there; raises EngineError where it can't be
+from portico_engine.request import Delta, ModelInfo, Request
+from portico_engine.tool import Tool
 
 
-def loader(path: Path, **options: Any) -> Load:
-    """What loads the GGUF file at `path` with `Engine.load`'s options. It can be pickled, and has imported nothing yet."""
-    return partial(_load, path, options)
-
-
-def _load(path: Path, options: Mapping[str, Any], progress: Progress) -> Engine:
-    from portico_engine.engine import Engine
-
-    return Engine.load(path, progress=progress, **options)
-
-
-class Tokens(Protocol):
+class VocabularyView(Protocol):
     """What is known of a vocabulary without asking the engine."""
 
     @property
@@ -57,7 +39,7 @@ class EngineClient(Protocol):
     def info(self) -> ModelInfo: ...
 
     @property
-    def tokens(self) -> Tokens: ...
+    def tokens(self) -> VocabularyView: ...
 
     @property
     def chat_template(self) -> str:

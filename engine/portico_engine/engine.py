@@ -1,39 +1,40 @@
 """The engine: requests in, deltas out, one step at a time.
 
-It owns the loop: schedule, run, mask, pick, accept, and how an answer ends. It knows the parts by their seams (Executor,
-Matcher) and nothing of MCP, HTTP, threads or torch. Not thread-safe: async_engine.py puts it on a thread of its own.
+It owns the loop: schedule, run, mask, sample, accept, and how an answer ends. It knows the parts by their seams (Executor,
+Matcher) and nothing of MCP, HTTP, threads or torch, nor of who makes one (loading/). Not thread-safe: front/ puts it on a
+thread of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Seq
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from portico_engine.constrain import constrain
+from portico_engine.constraints import constrain
 from portico_engine.errors import ChatTemplateError, RequestError
 from portico_engine.executors.protocol import Executor
 from portico_engine.grammar.protocol import MatcherFactory
 from portico_engine.kv.block_pool import BlockPool
 from portico_engine.kv.cache import KVCache
+from portico_engine.kv.disk import DEFAULT_MAX_BYTES
 from portico_engine.kv.eviction import CostAware
 from portico_engine.kv.hashing import root_key
-from portico_engine.kv.offloader import Saver, open_tier
-from portico_engine.request import Delta, FinishReason, ModelInfo, Request, Tool
+from portico_engine.kv.offloader import Offloader, open_tier
+from portico_engine.priors.token_texts import TokenTexts
+from portico_engine.request import Delta, FinishReason, ModelInfo, Request
 from portico_engine.request_checks import check_budget, check_request
 from portico_engine.sampling import SampledToken, resolve_seed
 from portico_engine.scheduler import Scheduler
 from portico_engine.scoring import Scorer
-from portico_engine.sequence import Sequence, State
+from portico_engine.sequence import Sequence, SequenceState
 from portico_engine.text.chat_template import ChatTemplate
 from portico_engine.text.detokenizer import IncrementalDetokenizer, StopStrings
 from portico_engine.text.tokenizer import Tokenizer
-
-Progress = Callable[[str, float], None]
-KV_DIR_BYTES = 1 << 30
+from portico_engine.tool import Tool
 
 
 class Engine:
@@ -49,9 +50,9 @@ class Engine:
         grammars: MatcherFactory | None = None,
         check: bool = False,
         kv_dir: Path | None = None,
-        kv_dir_bytes: int = KV_DIR_BYTES,
+        kv_dir_bytes: int = DEFAULT_MAX_BYTES,
     ) -> None:
-        """`check` asserts all invariants whenever the engine falls idle. `kv_dir` and `kv_dir_bytes`: see `load`."""
+        """`check` asserts all invariants whenever the engine falls idle. `kv_dir` and `kv_dir_bytes`: see `LoadOptions`."""
         self.info = info
         self.tokenizer = tokenizer
         self._executor = executor
@@ -61,7 +62,7 @@ class Engine:
         root = root_key(info.name, str(info.bytes_on_disk), info.fingerprint, executor.caps.numerics_id)
         tier = open_tier(executor, kv_dir, root, kv_dir_bytes)
         self._kv = KVCache(BlockPool(executor.caps.blocks, policy=CostAware(), tier=tier), root)
-        self._saver = Saver(executor, self._kv)
+        self._offloader = Offloader(executor, self._kv)
         self._scheduler = Scheduler(self._kv, executor.caps)
         self._scorer = Scorer(executor, self._kv, self._scheduler.preempt_last)
         self._live: dict[str, Sequence] = {}
@@ -71,42 +72,6 @@ class Engine:
         self._step_seconds = 0.0
         self._generated = 0
         self._forced = 0
-
-    @classmethod
-    def load(
-        cls,
-        path: Path | str,
-        *,
-        executor: str = "auto",
-        context: int | None = None,
-        max_rows: int = 16,
-        kv_tokens: int | None = None,
-        kv_dir: Path | None = None,
-        kv_dir_bytes: int = KV_DIR_BYTES,
-        progress: Progress | None = None,
-    ) -> Engine:
-        """Load a GGUF file or a Hugging Face folder; blocks until it is ready. `progress(stage, fraction)` is called on this
-        thread.
-
-        `executor` "auto" takes torch on an NVIDIA GPU where there is one, else on the CPU, and llama.cpp for what torch has no
-        decoder or no memory for; "torch", "torch-cpu", "torch-cuda" and "llama_cpp" leave less choice. llama.cpp can crash a
-        process: it is for `EngineProcess`. `context` None takes the model's own, as far as memory allows. The KV of prefixes
-        that requests ask to `keep`, or that came again and again, survives this process in `kv_dir`, which grows to
-        `kv_dir_bytes`; None keeps nothing. Raises ModelError for a file that can't be run (UnsupportedModel where another
-        executor may), RequestError for an option that makes no sense.
-        """
-        from portico_engine.loading.load_engine import load_engine
-
-        return load_engine(
-            Path(path),
-            executor=executor,
-            context=context,
-            max_rows=max_rows,
-            kv_tokens=kv_tokens,
-            kv_dir=kv_dir,
-            kv_dir_bytes=kv_dir_bytes,
-            progress=progress,
-        )
 
     @property
     def chat_template(self) -> str:
@@ -120,15 +85,18 @@ class Engine:
         """Compiles grammars for this vocabulary."""
         if self._given_grammars is not None:
             return self._given_grammars
-        from portico_engine.grammar import LLGuidanceFactory
+        from portico_engine.grammar import matcher_factory
 
-        factory: MatcherFactory = LLGuidanceFactory(self.tokenizer)
-        return factory
+        return matcher_factory(self.tokenizer)
+
+    @cached_property
+    def _token_texts(self) -> TokenTexts:
+        return TokenTexts(self.tokenizer.token_texts)
 
     @property
     def has_work(self) -> bool:
         """Is there something to do in a step? Saving prefixes, when nothing else is, counts."""
-        return self._scheduler.has_work or bool(self._ended) or self._saver.has_work
+        return self._scheduler.has_work or bool(self._ended) or self._offloader.has_work
 
     def render_chat(
         self, messages: Seq[Mapping[str, Any]], tools: Seq[Tool] | None = None, *, add_generation_prompt: bool = True
@@ -161,7 +129,7 @@ class Engine:
             detokenizer=IncrementalDetokenizer(self.tokenizer.token_bytes, request.shown_tokens),
             stops=StopStrings(request.stop),
             matcher=matcher,
-            prior=None if request.prior is None else request.prior.over(self.tokenizer.token_texts),
+            prior=None if request.prior is None else request.prior.bind(self._token_texts),
         )
         self._arrivals += 1
         self._live[request.id] = seq
@@ -181,15 +149,15 @@ class Engine:
         deltas, self._ended = self._ended, []
         planned = self._scheduler.schedule()
         if planned is None:
-            if not deltas and self._saver.has_work:
-                self._saver.step()
+            if not deltas and self._offloader.has_work:
+                self._offloader.step()
             return deltas
         started = perf_counter()
         step = self._executor.submit(planned.plan)
-        mask = constrain(
+        constraints = constrain(
             planned, self.grammars if any(s.matcher for s in planned.sequences) else None, self._executor.caps.vocab_size
         )
-        result = step.finish(mask.bitmask, mask.bias)
+        result = step.finish(constraints.bitmask, constraints.bias)
         for i, (seq, row) in enumerate(zip(planned.sequences, planned.plan.rows, strict=True)):
             self._scheduler.computed(seq, len(row.tokens))
             if not row.logits_indices:
@@ -256,7 +224,7 @@ class Engine:
         for request_id in list(self._live):
             self.abort(request_id)
         try:
-            self._saver.close()
+            self._offloader.close()
         finally:
             self._executor.close()
 
@@ -283,7 +251,7 @@ class Engine:
         if sampled.token in self.tokenizer.end_token_ids:
             self._end(seq, FinishReason.STOP)
             return False
-        seq.say(seq.detokenizer.add(sampled.token))
+        seq.append_text(seq.detokenizer.add(sampled.token))
         if seq.stops.met is not None or (seq.matcher is not None and seq.matcher.is_terminated()):
             self._end(seq, FinishReason.STOP)
         elif seq.remaining <= 0:
@@ -295,15 +263,15 @@ class Engine:
         seq.finish = reason
         seq.error = error
         if reason in (FinishReason.STOP, FinishReason.LENGTH):
-            seq.say_the_rest()
-        answered = reason in (FinishReason.STOP, FinishReason.LENGTH, FinishReason.TOOL_CALLS)
+            seq.flush_text()
+        answered = reason in (FinishReason.STOP, FinishReason.LENGTH)
         self._scheduler.finish(seq, pin=seq.request.pin if answered else 0.0)
-        assert seq.state is State.FINISHED
+        assert seq.state is SequenceState.FINISHED
 
     def _collect(self, seq: Sequence, deltas: list[Delta], *, only_finished: bool = False) -> None:
         if only_finished and seq.finish is None:
             return
-        delta = seq.take_delta()
+        delta = seq.pop_delta()
         if delta is not None:
             deltas.append(delta)
         if seq.finish is not None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from portico_engine.grammar.compiled import CompiledGrammar
+    from portico_engine.priors.protocol import Prior
 
 
 class FinishReason(enum.StrEnum):
@@ -19,7 +19,6 @@ class FinishReason(enum.StrEnum):
 
     STOP = "stop"
     LENGTH = "length"
-    TOOL_CALLS = "tool_calls"
     CANCELLED = "cancelled"
     ERROR = "error"
 
@@ -29,7 +28,7 @@ class SamplingParams:
     """How to sample tokens. Applied in this order: penalties, temperature, top-k, top-p, min-p, then the draw.
 
     temperature 0 is argmax and ignores top-k, top-p, min-p and seed. top_k 0, top_p 1.0 and min_p 0.0 switch that filter off;
-    seed None draws from the operating system. Bad values raise RequestError naming the field.
+    seed None draws from the operating system. Values outside of SAMPLING_RANGES raise RequestError naming the field.
     """
 
     temperature: float = 0.7
@@ -44,20 +43,48 @@ class SamplingParams:
     logit_bias: tuple[tuple[int, float], ...] = ()  # (token, added to its logit before anything else)
 
 
-class Prior(Protocol):
-    """A caller's belief about an answer, as plain data that can be pickled: it knows no vocabulary yet."""
+@dataclass(frozen=True, slots=True)
+class ParameterRange:
+    """The values that a number may have; both ends belong to it, unless `open_minimum`. Infinity and NaN are never inside.
 
-    def over(self, token_texts: Sequence[str]) -> TokenPrior:
-        """The belief for one answer in a vocabulary, whose tokens' texts these are by id."""
-        ...
+    Its text is how an error goes on after "it must be".
+    """
+
+    minimum: float
+    maximum: float | None = None
+    open_minimum: bool = False
+    off: float | None = None  # the value that switches the parameter off, where the text shall say so
+
+    def __contains__(self, value: float) -> bool:
+        above = value > self.minimum if self.open_minimum else value >= self.minimum
+        return above and math.isfinite(value) and (self.maximum is None or value <= self.maximum)
+
+    def __str__(self) -> str:
+        if self.maximum is None:
+            return f"{self.minimum}{' (off)' if self.off == self.minimum else ''} or more"
+        note = "" if self.off is None else f" ({self.off} is off)"
+        if self.open_minimum:
+            return f"above {self.minimum} and at most {self.maximum}{note}"
+        return f"from {self.minimum} to {'2**64 - 1' if self.maximum == _LARGEST_SEED else self.maximum}{note}"
 
 
-class TokenPrior(Protocol):
-    """A belief about what comes next, added to the logits of a constrained step before sampling. One answer's own."""
+_LARGEST_SEED = (1 << 64) - 1
 
-    def bias(self, text: str, allowed: npt.NDArray[np.int64]) -> npt.NDArray[np.float32] | None:
-        """`text` is the completion so far, `allowed` the token ids allowed next [n]; returns what to add [n], or None."""
-        ...
+# The one place that says what a sampling parameter may be: `sampling.validate` and every API in front of the engine read it.
+# None, where a field of SamplingParams takes it, is outside of this, and so is logit_bias, which is no number.
+SAMPLING_RANGES: Mapping[str, ParameterRange] = MappingProxyType(
+    {
+        "temperature": ParameterRange(0, 100),
+        "top_k": ParameterRange(0, off=0),
+        "top_p": ParameterRange(0, 1, open_minimum=True),
+        "min_p": ParameterRange(0, 1),
+        "seed": ParameterRange(0, _LARGEST_SEED),
+        "repetition_penalty": ParameterRange(0, 100, open_minimum=True, off=1),
+        "frequency_penalty": ParameterRange(-2, 2),
+        "presence_penalty": ParameterRange(-2, 2),
+        "logprobs": ParameterRange(0, 20),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +102,6 @@ class Request:
     keep: int = 0  # tokens at the prompt's beginning whose KV shall survive a restart: instructions and tools
     pin: float = 0.0  # seconds that prompt and answer stay in memory before others, because their next turn is under way
     shown_tokens: frozenset[int] = frozenset()  # control tokens whose text belongs to the answer: a call's marker
-
-
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """A function that the model may call: the engine's own view of a tool, free of MCP and HTTP."""
-
-    name: str
-    description: str
-    parameters: dict[str, Any]  # JSON Schema, 2020-12 or draft-07
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from portico_engine.errors import RequestError
-from portico_engine.request import SamplingParams
+from portico_engine.request import SAMPLING_RANGES, SamplingParams
 
 Logits = npt.NDArray[np.float32]  # [vocab_size]
 TopLogprobs = tuple[tuple[int, float], ...]  # most probable tokens and their log-probabilities, best first
-MAX_LOGPROBS = 20
 _WORD = (1 << 64) - 1
 
 
@@ -46,27 +45,10 @@ class SampledToken(NamedTuple):
 
 def validate(params: SamplingParams, vocab_size: int) -> None:
     """Raise RequestError naming the field that is out of range and what is allowed."""
-    rules: list[tuple[str, float, bool, str]] = [
-        ("temperature", params.temperature, 0 <= params.temperature <= 100, "from 0 to 100"),
-        ("top_k", params.top_k, params.top_k >= 0, "0 (off) or more"),
-        ("top_p", params.top_p, 0 < params.top_p <= 1, "above 0 and at most 1"),
-        ("min_p", params.min_p, 0 <= params.min_p < 1, "from 0 to below 1"),
-        (
-            "repetition_penalty",
-            params.repetition_penalty,
-            0 < params.repetition_penalty <= 100,
-            "above 0 and at most 100 (1 is off)",
-        ),
-        ("frequency_penalty", params.frequency_penalty, -2 <= params.frequency_penalty <= 2, "from -2 to 2"),
-        ("presence_penalty", params.presence_penalty, -2 <= params.presence_penalty <= 2, "from -2 to 2"),
-    ]
-    for name, value, good, allowed in rules:
-        if not (math.isfinite(value) and good):
+    for name, allowed in SAMPLING_RANGES.items():
+        value = getattr(params, name)
+        if value is not None and value not in allowed:
             raise RequestError(f"{name} is {value}; it must be {allowed}")
-    if params.logprobs is not None and not 0 <= params.logprobs <= MAX_LOGPROBS:
-        raise RequestError(f"logprobs is {params.logprobs}; it must be from 0 to {MAX_LOGPROBS}")
-    if params.seed is not None and not 0 <= params.seed < 1 << 64:
-        raise RequestError(f"seed is {params.seed}; it must be from 0 to 2**64 - 1")
     for token, bias in params.logit_bias:
         if not 0 <= token < vocab_size:
             raise RequestError(f"logit_bias names the token {token}; the vocabulary has {vocab_size}")

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from portico_engine.executors.protocol import Capabilities
 from portico_engine.kv.cache import KVCache
 from portico_engine.plan import Row, StepPlan
-from portico_engine.sequence import Sequence, State
+from portico_engine.sequence import Sequence, SequenceState
 
 _SHORT = 32  # pending tokens up to here are a decode or a forced run: they don't wait behind a prefill
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class ScheduledStep:
     """A plan and whose rows they are."""
 
     plan: StepPlan
@@ -55,22 +55,22 @@ class Scheduler:
 
     def add(self, seq: Sequence) -> None:
         """Queue a sequence, new or preempted."""
-        seq.state = State.WAITING
+        seq.state = SequenceState.WAITING
         insort(self._waiting, seq, key=_order)
 
     def finish(self, seq: Sequence, *, pin: float = 0.0) -> None:
         """Take a sequence out, wherever it is; for `pin` seconds its blocks are the last to be evicted."""
-        if seq.state is State.RUNNING:
+        if seq.state is SequenceState.RUNNING:
             assert seq.table is not None
-            self._kv.keep(seq.table, seq.request.keep)
+            self._kv.persist(seq.table, seq.request.keep)
             if pin:
                 self._kv.pin(seq.table, seq.request.prompt, pin)
             self._stop(seq)
-        elif seq.state is State.WAITING:
+        elif seq.state is SequenceState.WAITING:
             self._waiting.remove(seq)
-        seq.state = State.FINISHED
+        seq.state = SequenceState.FINISHED
 
-    def schedule(self) -> Planned | None:
+    def schedule(self) -> ScheduledStep | None:
         """The next step, or None where nothing can run."""
         rows: list[Row] = []
         planned: list[Sequence] = []
@@ -78,7 +78,7 @@ class Scheduler:
         preemptions = self.preemptions
         reserved = sum(seq.pending for seq in self._running if seq.pending <= _SHORT)
         for seq in list(self._running):
-            if seq.state is not State.RUNNING:  # preempted by one before it
+            if seq.state is not SequenceState.RUNNING:  # preempted by one before it
                 continue
             short = seq.pending <= _SHORT
             if short:
@@ -90,7 +90,7 @@ class Scheduler:
                 budget -= count
         while self._waiting and budget > 0 and self._slots and self.preemptions == preemptions:
             seq = self._waiting[0]
-            if not self._kv.can_begin(seq.tokens):
+            if not self._kv.can_allocate(seq.tokens):
                 break
             self._admit(seq)
             count = min(seq.pending, budget)
@@ -99,7 +99,7 @@ class Scheduler:
             rows.append(self._row(seq, count))
             planned.append(seq)
             budget -= count
-        return Planned(StepPlan(tuple(rows), self._kv.take_ops()), tuple(planned)) if rows else None
+        return ScheduledStep(StepPlan(tuple(rows), self._kv.take_ops()), tuple(planned)) if rows else None
 
     def computed(self, seq: Sequence, count: int) -> None:
         """A step computed `count` more tokens of a sequence."""
@@ -119,11 +119,11 @@ class Scheduler:
 
     def _admit(self, seq: Sequence) -> None:
         self._waiting.remove(seq)
-        seq.table = self._kv.begin(seq.tokens)
+        seq.table = self._kv.allocate(seq.tokens)
         if seq.cached_tokens is None:
             seq.cached_tokens = min(seq.table.computed, len(seq.request.prompt))
         seq.slot = self._slots.pop()
-        seq.state = State.RUNNING
+        seq.state = SequenceState.RUNNING
         insort(self._running, seq, key=_order)
 
     def _make_room(self, seq: Sequence, count: int) -> bool:
@@ -140,7 +140,7 @@ class Scheduler:
     def _stop(self, seq: Sequence) -> None:
         assert seq.table is not None
         assert seq.slot is not None
-        self._kv.end(seq.table, seq.tokens)
+        self._kv.free(seq.table, seq.tokens)
         seq.table = None
         self._slots.append(seq.slot)
         seq.slot = None
@@ -163,10 +163,12 @@ class Scheduler:
     def check_integrity(self) -> None:
         """Assert that queues, slots and tables agree."""
         self._kv.check_integrity()
-        for queue, state in ((self._running, State.RUNNING), (self._waiting, State.WAITING)):
+        for queue, state in ((self._running, SequenceState.RUNNING), (self._waiting, SequenceState.WAITING)):
             assert [s.order for s in queue] == sorted(s.order for s in queue)
             assert all(s.state is state for s in queue)
-        assert all((s.table is not None) == (s.slot is not None) == (s.state is State.RUNNING) for s in self.sequences())
+        assert all(
+            (s.table is not None) == (s.slot is not None) == (s.state is SequenceState.RUNNING) for s in self.sequences()
+        )
         slots = [s.slot for s in self._running if s.slot is not None]
         assert sorted([*slots, *self._slots]) == list(range(self._caps.rows))
 

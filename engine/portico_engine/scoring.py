@@ -31,12 +31,12 @@ class Scorer:
         self._check(prompt, continuations)
         if not any(continuations):
             return [[] for _ in continuations]
-        table = self._begin(prompt)
+        table = self._allocate(prompt)
         try:
             self._prefill(table, prompt)
             return self._score_all(table, prompt, continuations)
         finally:
-            self._kv.end(table, prompt)
+            self._kv.free(table, prompt)
 
     def _check(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> None:
         caps = self._executor.caps
@@ -50,10 +50,10 @@ class Scorer:
                 if not 0 <= token < caps.vocab_size:
                     raise RequestError(f"the token {token} is outside of the vocabulary of {caps.vocab_size}")
 
-    def _begin(self, prompt: Sequence[int]) -> BlockTable:
-        while not self._kv.can_begin(prompt) and self._make_room():
+    def _allocate(self, prompt: Sequence[int]) -> BlockTable:
+        while not self._kv.can_allocate(prompt) and self._make_room():
             pass
-        return self._kv.begin(prompt)
+        return self._kv.allocate(prompt)
 
     def _prefill(self, table: BlockTable, prompt: Sequence[int]) -> None:
         """All but the last token, which every continuation computes for itself."""
@@ -84,7 +84,7 @@ class Scorer:
                     out[i] = list(logprobs)
             finally:
                 for fork in forks:
-                    self._kv.end(fork, prompt)
+                    self._kv.free(fork, prompt)
         return out
 
     def _take_batch(self, waiting: list[int], continuations: Sequence[Sequence[int]]) -> list[int]:

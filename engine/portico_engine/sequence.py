@@ -12,12 +12,13 @@ from time import perf_counter
 
 from portico_engine.grammar.protocol import Matcher
 from portico_engine.kv.cache import BlockTable
-from portico_engine.request import Delta, FinishReason, Request, TokenPrior, Usage
+from portico_engine.priors.protocol import TokenPrior
+from portico_engine.request import Delta, FinishReason, Request, Usage
 from portico_engine.sampling import SampledToken, SamplingState, TopLogprobs
 from portico_engine.text.detokenizer import IncrementalDetokenizer, StopStrings
 
 
-class State(enum.Enum):
+class SequenceState(enum.Enum):
     """WAITING <-> RUNNING -> FINISHED; WAITING -> FINISHED where it was cancelled or forced to its end."""
 
     WAITING = "waiting"
@@ -39,7 +40,7 @@ class Sequence:
     prior: TokenPrior | None = None
     tokens: list[int] = field(default_factory=list)
     # these are set by the scheduler
-    state: State = State.WAITING
+    state: SequenceState = SequenceState.WAITING
     slot: int | None = None
     table: BlockTable | None = None
     cached_tokens: int | None = None
@@ -100,16 +101,16 @@ class Sequence:
             self._counts[sampled.token] += 1
         self._unsent.append((sampled.token, sampled.logprob, sampled.top_logprobs))
 
-    def say(self, text: str) -> None:
+    def append_text(self, text: str) -> None:
         """Text of the next token. What may be the beginning of a stop string is held back."""
         self.text += text
         self._unsent_text += self.stops.add(text)
 
-    def say_the_rest(self) -> None:
+    def flush_text(self) -> None:
         """Show what was held back: nothing follows."""
         self._unsent_text += self.stops.flush()
 
-    def take_delta(self) -> Delta | None:
+    def pop_delta(self) -> Delta | None:
         """What happened since the last one; None where nothing did."""
         if not self._unsent and not self._unsent_text and self.finish is None:
             return None

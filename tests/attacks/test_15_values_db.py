@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import struct
 from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
@@ -15,6 +16,7 @@ import pytest
 
 from portico_servers.db.databases.databases import Databases
 from portico_servers.db.engines.base import json_value
+from portico_servers.db.engines.duckdb import shortest_single
 from portico_servers.db.limits import StatementLimits
 from portico_servers.db.sources import parse_sources
 from portico_servers.db.statements.cancellation import Cancellation
@@ -210,3 +212,12 @@ def test_a_table_of_many_columns_says_how_many_are_left_out(tmp_path: Path) -> N
     shown = text.count("\n- ")
     assert f"(+{200 - shown} more columns: a query of SELECT * with LIMIT 1 names them)" in text
     databases.close()
+
+
+@pytest.mark.parametrize("number", [0.1, 16777216.0, 3.4028234663852886e38, 1.1754943508222875e-38, 1e-45, -2.5, 1 / 3, 0.0])
+def test_a_single_float_is_the_shortest_number_that_is_the_same_in_32_bits(number: float) -> None:
+    (single,) = struct.unpack("f", struct.pack("f", number))
+    short = shortest_single(single)
+    assert struct.pack("f", short) == struct.pack("f", single)
+    assert len(repr(short)) <= len(repr(single))
+    assert repr(shortest_single(float("inf"))) == "inf"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.engine.tiny_model import write_tiny_llama
 
-from portico_engine import Engine, find_model
+from portico_engine import Engine, find_model, load_engine
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +24,6 @@ def smollm2_path() -> Path:
 @pytest.fixture(scope="session")
 def smollm2(smollm2_path: Path) -> Iterator[Engine]:
     """The default model, loaded once."""
-    engine = Engine.load(smollm2_path, executor="torch-cpu", context=2048)
+    engine = load_engine(smollm2_path, executor="torch-cpu", context=2048)
     yield engine
     engine.close()

@@ -87,7 +87,7 @@ class ScriptGrammars:
         self.made: list[ScriptMatcher] = []
 
     def matcher(self, grammar: CompiledGrammar) -> ScriptMatcher:
-        self.made.append(ScriptMatcher([frozenset(int(t) for t in place.split("|")) for place in grammar.lark.split()]))
+        self.made.append(ScriptMatcher([frozenset(int(t) for t in place.split("|")) for place in grammar.text.split()]))
         return self.made[-1]
 
     def fill_bitmasks(
@@ -146,3 +146,18 @@ class Shelf:
 
     def get(self, key: bytes) -> memoryview:
         return memoryview(self.content[key])
+
+
+class Clock:
+    """Tells the time that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def script(text: str) -> CompiledGrammar:
+    """A grammar for `ScriptMatcher`."""
+    return CompiledGrammar(text=text)

@@ -1,19 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-import numpy.typing as npt
 import pytest
 from tests.engine.fake_executor import FakeExecutor
-from tests.engine.fakes import EOS, fake_engine, run, solitary, tiny_tokenizer, tokens_of
+from tests.engine.fakes import EOS, fake_engine, run, script, solitary, tiny_tokenizer, tokens_of
 
-from portico_engine import ContextOverflow, FinishReason, Request, RequestError, SamplingParams
-from portico_engine.grammar.compiled import CompiledGrammar
-
-
-def script(text: str) -> CompiledGrammar:
-    return CompiledGrammar(lark=text)
+from portico_engine import FinishReason, Request, RequestError, SamplingParams
 
 
 def test_a_request_ends_with_length_and_says_what_it_cost() -> None:
@@ -38,38 +29,6 @@ def test_the_answer_is_cut_where_the_context_ends() -> None:
     deltas = run(engine, [Request("a", tuple(range(3, 18)), max_tokens=100)])["a"]
     assert len(tokens_of(deltas)) == 5
     assert deltas[-1].finish_reason is FinishReason.LENGTH
-
-
-def test_a_prompt_longer_than_the_context_is_refused_with_both_numbers() -> None:
-    engine = fake_engine(context_length=20)
-    with pytest.raises(ContextOverflow, match=r"25 tokens.*holds 20") as caught:
-        engine.submit(Request("a", tuple(range(3, 28))))
-    assert (caught.value.prompt_tokens, caught.value.context_tokens) == (25, 20)
-    assert not engine.has_work
-
-
-@pytest.mark.parametrize(
-    ("request_", "message"),
-    [
-        (Request("a", ()), "prompt is empty"),
-        (Request("a", (5,), max_tokens=0), "max_tokens is 0"),
-        (Request("a", (999,)), "token 999"),
-        (Request("a", (5,), stop=("x", "")), "empty string"),
-        (Request("a", (5,), SamplingParams(temperature=-1)), "temperature is -1"),
-        (Request("a", (5,), SamplingParams(top_p=0)), "top_p is 0"),
-        (Request("a", (5,), SamplingParams(min_p=1.5)), "min_p is 1.5"),
-        (Request("a", (5,), SamplingParams(top_k=-1)), "top_k is -1"),
-        (Request("a", (5,), SamplingParams(logprobs=50)), "logprobs is 50"),
-        (Request("a", (5,), SamplingParams(seed=-1)), "seed is -1"),
-        (Request("a", (5,), SamplingParams(temperature=float("nan"))), "temperature is nan"),
-        (Request("a", (5,), SamplingParams(logit_bias=((5000, 1.0),))), "logit_bias names the token 5000"),
-    ],
-)
-def test_a_request_that_makes_no_sense_is_refused_by_the_name_of_its_field(request_: Request, message: str) -> None:
-    engine = fake_engine()
-    with pytest.raises(RequestError, match=message):
-        engine.submit(request_)
-    assert not engine.has_work
 
 
 def test_an_id_in_flight_is_refused_and_the_first_request_goes_on() -> None:
@@ -151,40 +110,6 @@ def test_stop_strings_are_found_inside_forced_runs() -> None:
     assert deltas[-1].finish_reason is FinishReason.STOP
 
 
-def test_the_mask_is_told_how_many_tokens_are_left() -> None:
-    engine = fake_engine()
-    run(engine, [Request("a", (5, 6), max_tokens=10, grammar=script("7|8 9 10|11 12|13"))])
-    (matcher,) = engine.grammars.made  # type: ignore[attr-defined]
-    assert matcher.remaining == [10, 8, 7]
-
-
-def test_a_budget_below_the_grammars_shortest_text_is_refused_with_both_numbers() -> None:
-    engine = fake_engine()
-    with pytest.raises(RequestError, match=r"may have 3 tokens.*needs 6,"):
-        engine.submit(Request("a", (5,), max_tokens=3, grammar=script("7|8 9 10|11 12|13 14")))
-    assert not engine.has_work
-
-
-def test_a_prior_is_asked_where_the_grammar_leaves_a_choice_with_all_text_so_far() -> None:
-    asked: list[tuple[str, list[int]]] = []
-
-    class Asked:
-        def over(self, token_texts: Sequence[str]) -> Asked:
-            assert token_texts == tiny_tokenizer().token_texts
-            return self
-
-        def bias(self, text: str, allowed: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-            asked.append((text, allowed.tolist()))
-            return np.arange(len(allowed), dtype=np.float32)
-
-    hello = tiny_tokenizer().encode("hello")[0]
-    request = Request("a", (5, 6), grammar=script(f"{hello} 7|8 9 10|11|12"), prior=Asked(), stop=("hellogram",))
-    tokens = tokens_of(run(fake_engine(), [request])["a"])
-    assert tokens == [hello, 8, 9, 12]
-    assert [allowed for _, allowed in asked] == [[7, 8], [10, 11, 12]]
-    assert asked[0][0] == "hello", "though a stop string may still take it back"
-
-
 def test_an_end_token_stops_an_answer_and_has_no_text() -> None:
     engine = fake_engine()
     deltas = run(engine, [Request("a", (5, 6), SamplingParams(temperature=0), max_tokens=9, grammar=script(f"7|8 9|{EOS}"))])[
@@ -209,39 +134,6 @@ def test_a_failed_step_leaves_every_request_to_fail_and_the_engine_usable() -> N
     }
     again = Request("c", (5, 6), max_tokens=3)
     assert tokens_of(run(engine, [again])["c"]) == solitary(again)
-
-
-def test_scores_share_the_prompt_and_leave_it_cached() -> None:
-    executor = FakeExecutor(vocab_size=269)
-    engine = fake_engine(executor)
-    prompt = tuple(range(3, 53))
-    scores = engine.score(prompt, [[7, 8, 9], [], [10], [11, 12]])
-    assert [len(s) for s in scores] == [3, 0, 1, 2]
-    assert sum(len(row.tokens) for plan in executor.steps for row in plan.rows) == 49 + 3 + 1 + 2
-    assert engine.score(prompt, [[10]]) == [scores[2]]
-    deltas = run(engine, [Request("a", (*prompt, 5), max_tokens=2)])["a"]
-    assert deltas[-1].usage is not None
-    assert deltas[-1].usage.cached_tokens == 49
-    engine._scheduler.check_integrity()
-
-
-def test_scoring_takes_room_from_running_requests_which_then_finish_unchanged() -> None:
-    engine = fake_engine(blocks=17)
-    request = Request("a", tuple(range(3, 150)), max_tokens=40)
-    engine.submit(request)
-    events = [*engine.step(), *engine.step(), *engine.step()]
-    engine.score(tuple(range(40, 160)), [[t, t + 1] for t in range(3, 13)])
-    events += run(engine)["a"]
-    assert tokens_of(events) == solitary(request)
-    engine._scheduler.check_integrity()
-
-
-@pytest.mark.parametrize(
-    ("prompt", "continuation", "message"), [((), [5], "empty"), ((5,), [999], "token 999"), ((5,) * 250, [6] * 9, "259")]
-)
-def test_a_score_that_makes_no_sense_is_refused(prompt: tuple[int, ...], continuation: list[int], message: str) -> None:
-    with pytest.raises(RequestError, match=message):
-        fake_engine().score(prompt, [continuation])
 
 
 def test_closing_cancels_and_closes_the_executor() -> None:

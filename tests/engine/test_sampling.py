@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import math
 from collections import Counter
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portico_engine import SamplingParams
-from portico_engine.sampling import SamplingState, log_softmax_at, sample, uniform, unpack_mask
+from portico_engine import SAMPLING_RANGES, RequestError, SamplingParams
+from portico_engine.sampling import SamplingState, log_softmax_at, sample, uniform, unpack_mask, validate
 
 LOGITS = np.log(np.array([0.5, 0.25, 0.15, 0.07, 0.03], np.float32))
 
@@ -41,6 +44,7 @@ def test_temperature_sharpens_and_flattens() -> None:
         (SamplingParams(temperature=1, top_p=0.51), {0, 1}),
         (SamplingParams(temperature=1, top_p=0.89), {0, 1, 2}),
         (SamplingParams(temperature=1, min_p=0.2), {0, 1, 2}),
+        (SamplingParams(temperature=1, min_p=1.0), {0}),
         (SamplingParams(temperature=1, min_p=0.2, top_p=0.6), {0, 1}),
         (SamplingParams(temperature=1, top_k=4, top_p=0.99, min_p=0.1), {0, 1, 2, 3}),
     ],
@@ -126,3 +130,32 @@ def test_the_random_numbers_are_numpys_philox(seed: int) -> None:
     for position in (0, 1, 2, 500, 1 << 20):
         word = int(np.random.Philox(key=seed, counter=position).random_raw(1)[0])
         assert uniform(seed, position) == (word >> 11) * 2.0**-53
+
+
+@pytest.mark.parametrize(
+    ("name", "inside", "outside", "allowed"),
+    [
+        ("temperature", (0, 100), (-0.1, 100.1, math.nan, math.inf), "from 0 to 100"),
+        ("top_k", (0, 10**9), (-1,), "0 (off) or more"),
+        ("top_p", (1e-9, 1), (0, 1.1, math.nan), "above 0 and at most 1"),
+        ("min_p", (0, 1), (-0.1, 1.1, math.nan), "from 0 to 1"),
+        ("seed", (None, 0, 2**64 - 1), (-1, 2**64), "from 0 to 2**64 - 1"),
+        ("repetition_penalty", (1e-9, 100), (0, 100.1, math.inf), "above 0 and at most 100 (1 is off)"),
+        ("frequency_penalty", (-2, 2), (-2.1, 2.1, math.nan), "from -2 to 2"),
+        ("presence_penalty", (-2, 2), (-2.1, 2.1, -math.inf), "from -2 to 2"),
+        ("logprobs", (None, 0, 20), (-1, 21), "from 0 to 20"),
+    ],
+)
+def test_a_value_outside_of_its_range_is_refused_with_the_range(
+    name: str, inside: tuple[Any, ...], outside: tuple[Any, ...], allowed: str
+) -> None:
+    for value in inside:
+        validate(SamplingParams(**{name: value}), 5)
+    for value in outside:
+        with pytest.raises(RequestError) as caught:
+            validate(SamplingParams(**{name: value}), 5)
+        assert str(caught.value) == f"{name} is {value}; it must be {allowed}"
+
+
+def test_every_sampling_parameter_that_is_a_number_has_a_range() -> None:
+    assert {each.name for each in fields(SamplingParams)} - {"logit_bias"} == set(SAMPLING_RANGES)

@@ -10,11 +10,14 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from portico_engine.client import Load, Progress, Tokens
+from portico_engine.client import VocabularyView
 from portico_engine.engine import Engine
 from portico_engine.errors import EngineError
 from portico_engine.front.engine_thread import EngineThread
-from portico_engine.request import Delta, ModelInfo, Request, Tool
+from portico_engine.loading.engine_loader import EngineLoader
+from portico_engine.loading.options import LoadProgress
+from portico_engine.request import Delta, ModelInfo, Request
+from portico_engine.tool import Tool
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -33,7 +36,7 @@ class AsyncEngine:
         self._over = asyncio.Event()
 
     @classmethod
-    async def open(cls, load: Load, progress: Progress = lambda _stage, _fraction: None) -> AsyncEngine:
+    async def open(cls, load: EngineLoader, progress: LoadProgress = lambda _stage, _fraction: None) -> AsyncEngine:
         """Load and start; `aclose` ends it. `progress` is called on another thread."""
         return await cls(await asyncio.to_thread(load, progress)).__aenter__()
 
@@ -58,7 +61,7 @@ class AsyncEngine:
         return self._engine.info
 
     @property
-    def tokens(self) -> Tokens:
+    def tokens(self) -> VocabularyView:
         return self._engine.tokenizer
 
     @property

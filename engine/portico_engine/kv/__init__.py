@@ -1,0 +1,14 @@
+"""Keys and values of what was computed: where they are, who uses them, what of them survives.
+
+    cache.py         KVCache: sequences' block tables over the pool; allocate, reserve, commit, free
+    block_pool.py    BlockPool: blocks by state (free, held, cached), and the executor's operations on them
+    prefix_index.py  which blocks hold which prefixes
+    hashing.py       what a block of tokens is called, in every process
+    eviction.py      which unreferenced block goes first
+    retention.py     prefixes pinned for conversations that wait for something
+    tier.py          what goes below memory, and its way there and back
+    disk.py          the disk below: one checked file a block
+    offloader.py     when blocks go below: while nothing else runs, and at the end
+
+It knows tokens, positions and block numbers; tensors are the executor's, requests and queues the scheduler's.
+"""

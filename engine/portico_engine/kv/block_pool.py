@@ -2,7 +2,7 @@
 
 A block is free (no content), held (references), or cached (no references, but indexed content; the eviction policy's). It owns
 these states, what they mean for the tier below, and the index's life; it knows no sequences. Tensors are the executor's: what
-it must do is said in `ops`.
+it must do is said in `take_ops`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from portico_engine.kv.eviction import LRU, EvictionPolicy
-from portico_engine.kv.prefix_index import Entry, PrefixIndex
-from portico_engine.kv.retention import Pins
-from portico_engine.kv.tier import Block, Tier
+from portico_engine.kv.prefix_index import IndexedBlock, PrefixIndex
+from portico_engine.kv.retention import RetainedPrefixes
+from portico_engine.kv.tier import FullBlock, Tier
 from portico_engine.plan import BLOCK_TOKENS, Copy, Drop, KVOp, Load, Save
 
 _EVICT_AT_ONCE = 16
@@ -37,7 +37,7 @@ class BlockPool:
         self.block_tokens = block_tokens
         self.index = PrefixIndex(block_tokens)
         self.tier = tier
-        self.pins = Pins(clock)
+        self.retained = RetainedPrefixes(clock)
         self.evictions = 0
         self._policy: EvictionPolicy = LRU() if policy is None else policy
         self._refs = [0] * n_blocks
@@ -101,7 +101,7 @@ class BlockPool:
         self._refs[block] -= 1
         if self._refs[block] == 0:
             if block in self.index:
-                self._policy.add(block, self._cost(block), self.pins.until(block))
+                self._policy.add(block, self._cost(block), self.retained.until(block))
             else:
                 self._set_free(block)
 
@@ -110,10 +110,10 @@ class BlockPool:
         for that sequence waits no more.
         """
         assert self._refs[block] > 0
-        for waiting in self.pins.resolve(block, following):
+        for waiting in self.retained.resolve(block, following):
             if waiting in self._policy:
                 self._policy.remove(waiting)
-                self._policy.add(waiting, self._cost(waiting), self.pins.until(waiting))
+                self._policy.add(waiting, self._cost(waiting), self.retained.until(waiting))
         self._reuses[block] += 1
         return self._reuses[block]
 
@@ -128,11 +128,11 @@ class BlockPool:
         assert self._refs[block] > 0
         self._ops.append(Load(key, block))
 
-    def save(self, entry: Entry) -> None:
+    def save(self, entry: IndexedBlock) -> None:
         """Send a full block's content to the tier."""
         assert self.tier is not None
-        self.tier.saving(block_of(entry))
-        self._ops.append(Save(entry.block, block_of(entry).key))
+        self.tier.begin_save(full_block(entry))
+        self._ops.append(Save(entry.block, full_block(entry).key))
 
     def abandon_ops(self) -> None:
         """What was planned will not be done, because nothing that it was for is left: only the dead blocks stay dead."""
@@ -159,8 +159,8 @@ class BlockPool:
             block = self._policy.pop()
             entry = self.index.entry(block)
             if self.tier is not None and entry.key is not None:
-                pinned = self.pins.until(block) is not None and not self.tier.has(entry.key)
-                if pinned or self.tier.wants(entry.key):
+                pinned = self.retained.until(block) is not None and not self.tier.has(entry.key)
+                if pinned or self.tier.is_save_requested(entry.key):
                     self.save(entry)
             self._drop_cached(block)
             self.evictions += 1
@@ -179,7 +179,7 @@ class BlockPool:
         self._free[block] = 1
         self._n_free += 1
         self._reuses[block] = 0
-        self.pins.forget(block)
+        self.retained.forget(block)
         self._ops.append(Drop(block))
 
     def _longest_free_run(self) -> int:
@@ -191,7 +191,7 @@ class BlockPool:
         references.
         """
         self.index.check_integrity()
-        self.pins.check_integrity()
+        self.retained.check_integrity()
         if self.tier is not None:
             self.tier.check_integrity(self._ops)
         expected = Counter(block for table in tables for block in table)
@@ -205,11 +205,11 @@ class BlockPool:
                 assert block in self.index
             if self._free[block]:
                 assert block not in self.index
-                assert self.pins.until(block) is None
+                assert self.retained.until(block) is None
         assert self._n_free == sum(self._free)
 
 
-def block_of(entry: Entry) -> Block:
+def full_block(entry: IndexedBlock) -> FullBlock:
     """A full block as the tier knows it."""
     assert entry.key is not None
-    return Block(entry.key, entry.parent, entry.tokens)
+    return FullBlock(entry.key, entry.parent, entry.tokens)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from portico_engine.kv.block_pool import BlockPool, block_of
+from portico_engine.kv.block_pool import BlockPool, full_block
 from portico_engine.kv.hashing import chain_key
-from portico_engine.kv.tier import Block
+from portico_engine.kv.tier import FullBlock
 from portico_engine.plan import KVOp
 
 _REUSES = 2  # a prefix that came this often again is kept below; once more is how every call's answer comes
@@ -44,14 +44,14 @@ class KVCache:
         self.hit_tokens = 0
         self.loaded_tokens = 0  # those of the hits that came from the tier below
 
-    def can_begin(self, tokens: Sequence[int]) -> bool:
+    def can_allocate(self, tokens: Sequence[int]) -> bool:
         """Would a sequence with all these tokens, and one more, find room now?"""
         hit = self.pool.index.match(self._root, tokens, len(tokens) - 1)
         revived = sum(self.pool.is_cached(block) for block in hit.blocks)
         needed = self._blocks_for(len(tokens) + 1) - len(hit.blocks)
         return needed + revived <= self.pool.available
 
-    def begin(self, tokens: Sequence[int]) -> BlockTable:
+    def allocate(self, tokens: Sequence[int]) -> BlockTable:
         """A table that starts with whatever is known of `tokens` but the last one, which must be computed to be answered.
 
         Blocks that are gone from memory come from the tier below, if they are there.
@@ -90,12 +90,12 @@ class KVCache:
         before = table.computed
         while tier is not None and table.computed + size <= limit:
             piece = tuple(tokens[table.computed : table.computed + size])
-            block = Block(chain_key(table.parent, piece), table.parent, piece)
+            block = FullBlock(chain_key(table.parent, piece), table.parent, piece)
             if self.pool.index.full(block.key) is not None or not tier.fetch(block):
                 break
             own = self.pool.allocate(table.blocks[-1] if table.blocks else None)
             if own is None:
-                tier.unfetch(block.key)
+                tier.release_fetched(block.key)
                 break
             self.pool.load(own, block.key)
             self.pool.index.add_full(own, block.parent, piece, block.key)
@@ -110,8 +110,8 @@ class KVCache:
         full = enumerate(table.blocks[: len(table.keys)], 1)
         reuses = [self.pool.reuse(block, tokens[n * size : (n + 1) * size]) for n, block in full]
         if self.pool.tier is not None:
-            self._want(key for key, n in zip(table.keys, reuses, strict=True) if n >= _REUSES)
-            self.pool.tier.used(table.keys)
+            self._request_saves(key for key, n in zip(table.keys, reuses, strict=True) if n >= _REUSES)
+            self.pool.tier.touch(table.keys)
 
     def fork(self, table: BlockTable, length: int) -> BlockTable | None:
         """A second table over the first `length` computed positions: full blocks shared, an unfilled end copied. None where no
@@ -154,22 +154,22 @@ class KVCache:
             self.pool.index.add_full(table.blocks[i], table.parent, piece, key)
             table.keys.append(key)
 
-    def keep(self, table: BlockTable, n_tokens: int) -> None:
+    def persist(self, table: BlockTable, n_tokens: int) -> None:
         """The first `n_tokens` are a prefix that shall survive this process. What is no full block of it is left out."""
         if self.pool.tier is not None:
-            self._want(table.keys[: n_tokens // self.pool.block_tokens])
+            self._request_saves(table.keys[: n_tokens // self.pool.block_tokens])
 
-    def _want(self, keys: Iterable[bytes]) -> None:
+    def _request_saves(self, keys: Iterable[bytes]) -> None:
         """The end before the beginning, so that the beginning is the younger file and outlives it."""
         assert self.pool.tier is not None
         new = [key for key in keys if not self.pool.tier.has(key)]
         entries = [entry for key in new if (entry := self.pool.index.full(key)) is not None]
-        self.pool.tier.want(block_of(entry) for entry in reversed(entries))
+        self.pool.tier.request_saves(full_block(entry) for entry in reversed(entries))
 
     @property
     def has_saves(self) -> bool:
         """Is something to be saved when there is time?"""
-        return self.pool.tier is not None and self.pool.tier.has_wanted
+        return self.pool.tier is not None and self.pool.tier.has_save_requests
 
     def plan_saves(self) -> None:
         """Plan some of what is to be saved, as the disk keeps up with it. What was evicted meanwhile is saved already."""
@@ -177,25 +177,25 @@ class KVCache:
         if tier is None or not tier.wait_for_room(_SAVE_AT_ONCE):
             return
         for _ in range(_SAVE_AT_ONCE):
-            if not tier.has_wanted:
+            if not tier.has_save_requests:
                 return
-            entry = self.pool.index.full(tier.take_wanted().key)
+            entry = self.pool.index.full(tier.pop_save_request().key)
             if entry is not None:
                 self.pool.save(entry)
 
-    def keep_pinned(self) -> None:
+    def persist_pinned(self) -> None:
         """What is still waited for shall survive this process too."""
-        entries = [self.pool.index.entry(block) for block in self.pool.pins.pinned() if block in self.pool.index]
+        entries = [self.pool.index.entry(block) for block in self.pool.retained.pinned() if block in self.pool.index]
         if self.pool.tier is not None:
-            self.pool.tier.want(block_of(entry) for entry in reversed(entries) if entry.key is not None)
+            self.pool.tier.request_saves(full_block(entry) for entry in reversed(entries) if entry.key is not None)
 
     def pin(self, table: BlockTable, prompt: Sequence[int], seconds: float) -> None:
         """Others' blocks go before this table's, until a table begins that goes on from `prompt`, at most for so long."""
         full = min(len(prompt) // self.pool.block_tokens, len(table.keys))
         if full:
-            self.pool.pins.pin(table.blocks, table.blocks[full - 1], prompt[full * self.pool.block_tokens :], seconds)
+            self.pool.retained.pin(table.blocks, table.blocks[full - 1], prompt[full * self.pool.block_tokens :], seconds)
 
-    def end(self, table: BlockTable, tokens: Sequence[int]) -> None:
+    def free(self, table: BlockTable, tokens: Sequence[int]) -> None:
         """Let go of a table. What it computed stays known as long as there is room."""
         self._tables.remove(table)
         full = len(table.keys)
@@ -243,9 +243,6 @@ class KVCache:
         for table in self._tables:
             assert len(table.keys) == table.computed // self.pool.block_tokens
             assert table.computed <= len(table.blocks) * self.pool.block_tokens
-
-    def tables(self) -> Iterable[BlockTable]:
-        return iter(self._tables)
 
     def _blocks_for(self, n_tokens: int) -> int:
         return -(-n_tokens // self.pool.block_tokens)

@@ -20,8 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from portico_engine.kv.tier import Block
+from portico_engine.kv.tier import FullBlock
 
+DEFAULT_MAX_BYTES = 1 << 30
 _MAGIC = b"PORTIKV1"  # of this layout, and of what a block's content means: a decoder that computes otherwise needs another
 _SUFFIX, _UNFINISHED = ".kv", ".tmp"
 _STALE_SECONDS = 3600  # an unfinished file this old is a dead process's
@@ -31,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class DiskStore:
-    """`tier.Store`. Blocks of one model and numerics, `root_key`, below `root`; models share that, and `max_bytes`."""
+    """`tier.TierStore`. Blocks of one model and numerics, `root_key`, below `root`; models share that, and `max_bytes`."""
 
     def __init__(self, root: Path, root_key: bytes, *, block_bytes: int, max_bytes: int) -> None:
         """Makes the folders, for their owner alone. Raises OSError where they can't be made or are somebody else's."""
@@ -43,7 +44,7 @@ class DiskStore:
         self._numbers = count()
         self._make_folders()
 
-    def get(self, block: Block) -> memoryview | None:
+    def get(self, block: FullBlock) -> memoryview | None:
         """The block's content [block_bytes]; None where it isn't there. A file that holds anything else is deleted."""
         path = self._path(block.key)
         before = _MAGIC + block.key + block.parent + _tokens(block.tokens)
@@ -61,7 +62,7 @@ class DiskStore:
             return None
         return view[len(before) : -_DIGEST]
 
-    def put(self, block: Block, content: bytes) -> None:
+    def put(self, block: FullBlock, content: bytes) -> None:
         """Write the block's file, unless a whole one is there."""
         assert len(content) == self._block_bytes
         if self.get(block) is not None:

@@ -1,7 +1,7 @@
 """What a block of tokens is called: a chain of sha256 in a fixed layout, the same in every process.
 
-A key stands for all tokens from the beginning up to its block's end, for the model and numerics that computed them, and for
-whatever else keeps two prefixes apart (`extra`). It owns the layout only.
+A key stands for all tokens from the beginning up to its block's end, and for the model and numerics that computed them. It owns
+the layout only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _LAYOUT = b"portico-kv-1"
 
 
 def root_key(*parts: str) -> bytes:
-    """The key before the first block: model, numerics, adapter, salt."""
+    """The key before the first block: of the model and its numerics."""
     digest = hashlib.sha256(_LAYOUT)
     for part in parts:
         data = part.encode()
@@ -23,6 +23,6 @@ def root_key(*parts: str) -> bytes:
     return digest.digest()
 
 
-def chain_key(parent: bytes, tokens: Sequence[int], extra: bytes = b"") -> bytes:
-    """sha256 over (parent's key, tokens as little-endian uint32, extra)."""
-    return hashlib.sha256(parent + np.asarray(tokens, dtype="<u4").tobytes() + extra).digest()
+def chain_key(parent: bytes, tokens: Sequence[int]) -> bytes:
+    """sha256 over (parent's key, tokens as little-endian uint32)."""
+    return hashlib.sha256(parent + np.asarray(tokens, dtype="<u4").tobytes()).digest()

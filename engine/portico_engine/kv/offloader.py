@@ -36,7 +36,7 @@ def open_tier(executor: Executor, folder: Path | None, root_key: bytes, max_byte
     return tier
 
 
-class Saver:
+class Offloader:
     """Saves what a cache wants saved."""
 
     def __init__(self, executor: Executor, kv: KVCache) -> None:
@@ -58,7 +58,7 @@ class Saver:
         tier = self._kv.pool.tier
         if tier is None:
             return
-        self._kv.keep_pinned()
+        self._kv.persist_pinned()
         deadline = monotonic() + _CLOSE_SECONDS
         while self.has_work and monotonic() < deadline:
             self.step()

@@ -15,7 +15,7 @@ from portico_engine.kv.hashing import chain_key
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class IndexedBlock:
     """What an indexed block holds: these tokens, behind the prefix `parent`. `key` is set where the block is full."""
 
     block: int
@@ -24,7 +24,7 @@ class Entry:
     key: bytes | None
 
 
-class Hit(NamedTuple):
+class PrefixMatch(NamedTuple):
     """The longest known beginning: whole blocks, then the first `tail_tokens` of one more."""
 
     blocks: tuple[int, ...]
@@ -38,7 +38,7 @@ class PrefixIndex:
 
     def __init__(self, block_tokens: int) -> None:
         self._block_tokens = block_tokens
-        self._entries: dict[int, Entry] = {}
+        self._entries: dict[int, IndexedBlock] = {}
         self._by_key: dict[bytes, int] = {}
         self._children: dict[bytes, dict[int, list[int]]] = {}
 
@@ -48,15 +48,15 @@ class PrefixIndex:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def entry(self, block: int) -> Entry:
+    def entry(self, block: int) -> IndexedBlock:
         return self._entries[block]
 
-    def full(self, key: bytes) -> Entry | None:
+    def full(self, key: bytes) -> IndexedBlock | None:
         """The block of this key."""
         block = self._by_key.get(key)
         return None if block is None else self._entries[block]
 
-    def match(self, root: bytes, tokens: Sequence[int], limit: int) -> Hit:
+    def match(self, root: bytes, tokens: Sequence[int], limit: int) -> PrefixMatch:
         """The longest known prefix of `tokens[:limit]`. Token ids are compared, so that no collision serves another's KV."""
         size = self._block_tokens
         blocks: list[int] = []
@@ -72,7 +72,7 @@ class PrefixIndex:
             keys.append(next_key)
             key, at = next_key, at + size
         tail, tail_tokens = self._best_child(key, tokens, at, limit)
-        return Hit(tuple(blocks), tuple(keys), tail, tail_tokens)
+        return PrefixMatch(tuple(blocks), tuple(keys), tail, tail_tokens)
 
     def _best_child(self, parent: bytes, tokens: Sequence[int], at: int, limit: int) -> tuple[int | None, int]:
         best, best_tokens = None, 0
@@ -91,7 +91,7 @@ class PrefixIndex:
         if key in self._by_key:
             return False
         self._by_key[key] = block
-        self._add(Entry(block, parent, tokens, key))
+        self._add(IndexedBlock(block, parent, tokens, key))
         return True
 
     def add_tail(self, block: int, parent: bytes, tokens: tuple[int, ...]) -> bool:
@@ -101,7 +101,7 @@ class PrefixIndex:
         for other in self._children.get(parent, {}).get(tokens[0], ()):
             if self._entries[other].tokens[: len(tokens)] == tokens:
                 return False
-        self._add(Entry(block, parent, tokens, None))
+        self._add(IndexedBlock(block, parent, tokens, None))
         return True
 
     def remove(self, block: int) -> None:
@@ -117,10 +117,10 @@ class PrefixIndex:
             if not siblings:
                 del self._children[entry.parent]
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[IndexedBlock]:
         return iter(self._entries.values())
 
-    def _add(self, entry: Entry) -> None:
+    def _add(self, entry: IndexedBlock) -> None:
         self._entries[entry.block] = entry
         self._children.setdefault(entry.parent, {}).setdefault(entry.tokens[0], []).append(entry.block)
 

@@ -18,28 +18,28 @@ class _Pin:
     blocks: set[int]
 
 
-class Pins:
+class RetainedPrefixes:
     """A conversation has come back when a prompt goes on from the one that it waits behind.
 
     That prompt is known by its last full block and the tokens after it. What was answered since may be spelt in other tokens.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self.clock = clock
+        self._clock = clock
         self._pins: set[_Pin] = set()
-        self._of: dict[int, list[_Pin]] = {}
+        self._by_block: dict[int, list[_Pin]] = {}
         self._by_last: dict[int, list[_Pin]] = {}
 
     def pin(self, blocks: Iterable[int], last: int, rest: Sequence[int], seconds: float) -> None:
         """Pin a conversation's blocks. `last` is the last full one of its prompt, `rest` the prompt's tokens behind that."""
-        now = self.clock()
+        now = self._clock()
         for over in [pin for pin in self._pins if pin.until <= now]:
             self._end(over)
         pin = _Pin(last, tuple(rest), now + seconds, set(blocks))
         self._pins.add(pin)
         self._by_last.setdefault(last, []).append(pin)
         for block in pin.blocks:
-            self._of.setdefault(block, []).append(pin)
+            self._by_block.setdefault(block, []).append(pin)
 
     def resolve(self, last: int, following: Sequence[int]) -> set[int]:
         """A prompt has the block and these tokens behind it: who waited behind the same waits no more. The blocks that were
@@ -54,18 +54,18 @@ class Pins:
 
     def until(self, block: int) -> float | None:
         """When the last pin of a block ends, on `clock`; None where it has none that still holds."""
-        end = max((pin.until for pin in self._of.get(block, ())), default=None)
-        return end if end is not None and end > self.clock() else None
+        end = max((pin.until for pin in self._by_block.get(block, ())), default=None)
+        return end if end is not None and end > self._clock() else None
 
     def forget(self, block: int) -> None:
         """The block's content is gone. What came before it stays pinned for its time: the conversation can still use that."""
-        for pin in tuple(self._of.get(block, ())):
+        for pin in tuple(self._by_block.get(block, ())):
             self._remove(block, pin)
         self._by_last.pop(block, None)
 
     def pinned(self) -> list[int]:
         """All blocks whose pins still hold."""
-        return [block for block in self._of if self.until(block) is not None]
+        return [block for block in self._by_block if self.until(block) is not None]
 
     def _end(self, pin: _Pin) -> None:
         for block in tuple(pin.blocks):
@@ -78,15 +78,15 @@ class Pins:
 
     def _remove(self, block: int, pin: _Pin) -> None:
         pin.blocks.remove(block)
-        self._of[block].remove(pin)
-        if not self._of[block]:
-            del self._of[block]
+        self._by_block[block].remove(pin)
+        if not self._by_block[block]:
+            del self._by_block[block]
 
     def check_integrity(self) -> None:
         """Assert that the three views agree."""
-        listed = {(block, pin) for block, pins in self._of.items() for pin in pins}
+        listed = {(block, pin) for block, pins in self._by_block.items() for pin in pins}
         assert listed == {(block, pin) for pin in self._pins for block in pin.blocks}
-        assert all(self._of.values())
+        assert all(self._by_block.values())
         for last, waiting in self._by_last.items():
             assert waiting
             assert all(pin.last == last and last in pin.blocks and pin in self._pins for pin in waiting)

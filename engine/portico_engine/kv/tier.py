@@ -1,10 +1,10 @@
 """What of the KV goes below memory, and its way there and back.
 
-    saving:  want -> (idle, or eviction) Save -> put, on the engine's thread -> a queue -> the store, on a thread of its own
+    saving:  request_saves -> (idle, or eviction) Save -> put, on the engine's thread -> a queue -> the store, on the writer's
     loading: fetch, which reads and checks -> Load -> get
 
-It owns which blocks are wanted, the content that is on its way, and the thread that writes. It knows blocks by what they hold;
-pools and sequences are others'. A store that fails is said once, in the log, and then used no more.
+It owns which blocks are to be saved, the content that is on its way, and the thread that writes. It knows blocks by what they
+hold; pools and sequences are others'. A store that fails is said once, in the log, and then used no more.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PATIENCE = 5.0
 _log = logging.getLogger(__name__)
 
 
-class Block(NamedTuple):
+class FullBlock(NamedTuple):
     """A full block by what it holds: these tokens behind the prefix `parent`."""
 
     key: bytes
@@ -34,14 +34,14 @@ class Block(NamedTuple):
     tokens: tuple[int, ...]
 
 
-class Store(Protocol):
+class TierStore(Protocol):
     """Content by block. Every method may raise OSError."""
 
-    def get(self, block: Block) -> memoryview | None:
+    def get(self, block: FullBlock) -> memoryview | None:
         """The block's content, checked; None where there is none that can be trusted."""
         ...
 
-    def put(self, block: Block, content: bytes) -> None:
+    def put(self, block: FullBlock, content: bytes) -> None:
         """Keep the block's content, if it isn't there."""
         ...
 
@@ -53,10 +53,10 @@ class Store(Protocol):
 class Tier:
     """A store below memory. For executors it is their `BlockStore`."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: TierStore) -> None:
         self._store = store
-        self._wanted: dict[bytes, Block] = {}
-        self._saving: dict[bytes, Block] = {}  # their Save is planned
+        self._requested: dict[bytes, FullBlock] = {}
+        self._saving: dict[bytes, FullBlock] = {}  # their Save is planned
         self._saved: set[bytes] = set()
         self._touched: dict[bytes, float] = {}  # a prefix's last block, and when
         self._loading: dict[bytes, memoryview] = {}
@@ -71,29 +71,29 @@ class Tier:
 
     # -- what is worth keeping
 
-    def want(self, blocks: Iterable[Block]) -> None:
+    def request_saves(self, blocks: Iterable[FullBlock]) -> None:
         """These are to be saved when there is time, in this order."""
         for block in blocks:
-            if self._works and not (block.key in self._saved or block.key in self._saving or block.key in self._wanted):
-                self._wanted[block.key] = block
+            if self._works and not (block.key in self._saved or block.key in self._saving or block.key in self._requested):
+                self._requested[block.key] = block
 
-    def wants(self, key: bytes) -> bool:
+    def is_save_requested(self, key: bytes) -> bool:
         """Is the block to be saved, and isn't yet?"""
-        return self._works and key in self._wanted
+        return self._works and key in self._requested
 
     def has(self, key: bytes) -> bool:
         """Is the block below, as far as this process knows?"""
         return key in self._saved or key in self._saving
 
     @property
-    def has_wanted(self) -> bool:
-        return self._works and bool(self._wanted)
+    def has_save_requests(self) -> bool:
+        return self._works and bool(self._requested)
 
-    def take_wanted(self) -> Block:
+    def pop_save_request(self) -> FullBlock:
         """The block to save next. It is wanted no more: save it, or it is lost."""
-        return self._wanted.pop(next(iter(self._wanted)))
+        return self._requested.pop(next(iter(self._requested)))
 
-    def used(self, keys: Sequence[bytes]) -> None:
+    def touch(self, keys: Sequence[bytes]) -> None:
         """A prefix was asked for, in whatever tier it was found: it outlives what was used before it. Said to the store once in
         a while only.
         """
@@ -105,9 +105,9 @@ class Tier:
 
     # -- down
 
-    def saving(self, block: Block) -> None:
+    def begin_save(self, block: FullBlock) -> None:
         """A Save of this block is planned now."""
-        self._wanted.pop(block.key, None)
+        self._requested.pop(block.key, None)
         self._saving[block.key] = block
 
     def put(self, key: bytes, content: bytes) -> None:
@@ -138,7 +138,7 @@ class Tier:
 
     # -- up
 
-    def fetch(self, block: Block) -> bool:
+    def fetch(self, block: FullBlock) -> bool:
         """Is the block below? Then its content is held until a Load has got it."""
         if block.key not in self._loading:
             content = self._read(block)
@@ -154,10 +154,10 @@ class Tier:
         """See `BlockStore`."""
         content = self._loading[key]
         self.loads += 1
-        self.unfetch(key)
+        self.release_fetched(key)
         return content
 
-    def unfetch(self, key: bytes) -> None:
+    def release_fetched(self, key: bytes) -> None:
         """One planned Load of the block less."""
         self._loads_planned[key] -= 1
         if not self._loads_planned[key]:
@@ -187,9 +187,9 @@ class Tier:
         assert self._loads_planned == Counter(op.key for op in ops if isinstance(op, Load))
         assert self._loading.keys() == self._loads_planned.keys()
         assert sorted(self._saving) == sorted(op.key for op in ops if isinstance(op, Save))
-        assert not self._wanted.keys() & self._saving.keys()
+        assert not self._requested.keys() & self._saving.keys()
 
-    def _read(self, block: Block) -> memoryview | None:
+    def _read(self, block: FullBlock) -> memoryview | None:
         if not self._works:
             return None
         started = perf_counter()

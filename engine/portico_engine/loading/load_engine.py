@@ -1,6 +1,6 @@
 """From a model on disk to an engine: which executor, how large a context, how much memory for KV.
 
-It owns these choices; readers and executors do the work. The only part of the engine's front that imports executors.
+It owns these choices; readers and executors do the work. Nothing else in the engine imports an executor.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ from collections.abc import Callable
 from functools import partial
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import gguf
 
 from portico_engine.engine import Engine
-from portico_engine.errors import ModelError, RequestError, UnsupportedModel
+from portico_engine.errors import ModelError, UnsupportedModel
 from portico_engine.executors.llama_cpp.executor import LlamaCppExecutor
 from portico_engine.executors.llama_cpp.library import has_llama_cpp, kv_bytes_per_token
 from portico_engine.executors.protocol import Capabilities, Executor
 from portico_engine.loading.device import Device, choose_device, memory_bytes
+from portico_engine.loading.options import MIN_CONTEXT, LoadOptions, LoadProgress, choose_sizes
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.request import ModelInfo
 from portico_engine.text.tokenizer import Tokenizer
@@ -29,33 +31,24 @@ from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.hugging_face import HuggingFaceFolder
 from portico_engine.weights.model_file import ModelFile
 
-_EXECUTORS = ("auto", "torch", "torch-cpu", "torch-cuda", "llama_cpp")
-_MIN_CONTEXT = 64
 _SPINS = "2000"  # some 40 microseconds: longer than the gap between two operations
 _log = logging.getLogger(__name__)
 _KV_CONTEXTS = 4  # conversations' worth of KV kept by default, memory allowing; by llama.cpp one: each step looks at all of it
 
 
-def load_engine(
-    path: Path,
-    *,
-    executor: str,
-    context: int | None,
-    max_rows: int,
-    kv_tokens: int | None,
-    kv_dir: Path | None,
-    kv_dir_bytes: int,
-    progress: Callable[[str, float], None] | None,
-) -> Engine:
-    """See `Engine.load`."""
-    if executor not in _EXECUTORS:
-        raise RequestError(f"executor is {executor!r}; it must be one of {', '.join(_EXECUTORS)}")
-    if not 1 <= max_rows <= 256:
-        raise RequestError(f"max_rows is {max_rows}; it must be from 1 to 256")
-    if kv_dir_bytes < 1:
-        raise RequestError(f"kv_dir_bytes is {kv_dir_bytes}; it must be at least 1 (kv_dir None keeps nothing)")
-    loading = _Loading(path, context, max_rows, kv_tokens, progress or (lambda _stage, _fraction: None))
-    made = loading.executor(executor)
+def load_engine(path: Path | str, *, progress: LoadProgress | None = None, **options: Any) -> Engine:
+    """Load a GGUF file or a Hugging Face folder; blocks until it is ready. `options` are `LoadOptions`' fields.
+
+    `progress(stage, fraction)` is called on this thread. Raises ModelError for a file that can't be run (UnsupportedModel where
+    another executor may), RequestError for an option that makes no sense.
+    """
+    return load_with_options(Path(path), LoadOptions.from_keywords(options), progress or (lambda _stage, _fraction: None))
+
+
+def load_with_options(path: Path, options: LoadOptions, progress: LoadProgress) -> Engine:
+    """See `load_engine`."""
+    loading = _Loading(path, options, progress)
+    made = loading.executor(options.executor)
     template = loading.file.metadata.get("tokenizer.chat_template")
     return Engine(
         made,
@@ -63,18 +56,16 @@ def load_engine(
         _info(loading.file, made.caps, "llama_cpp" if isinstance(made, LlamaCppExecutor) else "torch"),
         chat_template=template if isinstance(template, str) else None,
         check=os.environ.get("PORTICO_ENGINE_CHECK") == "1",
-        kv_dir=kv_dir,
-        kv_dir_bytes=kv_dir_bytes,
+        kv_dir=options.kv_dir,
+        kv_dir_bytes=options.kv_dir_bytes,
     )
 
 
 class _Loading:
-    """A model that is being loaded: its file, its tokenizer, and the sizes that were asked for."""
+    """A model that is being loaded: its file, its tokenizer, and what was asked for."""
 
-    def __init__(
-        self, path: Path, context: int | None, max_rows: int, kv_tokens: int | None, report: Callable[[str, float], None]
-    ) -> None:
-        self._path, self._context, self._max_rows, self._kv_tokens, self._report = path, context, max_rows, kv_tokens, report
+    def __init__(self, path: Path, options: LoadOptions, report: LoadProgress) -> None:
+        self._path, self._options, self._report = path, options, report
         report("reading", 0.0)
         self.file = _open(path)
         report("tokenizer", 0.0)
@@ -103,15 +94,19 @@ class _Loading:
         self._report("torch", 0.0)
         import_torch()
         device = choose_device(name)
-        context, kv = self._sizes(config.context_length, config.kv_bytes_per_token, device.memory)
+        sizes = choose_sizes(
+            self._options,
+            longest=config.context_length,
+            kv_bytes_per_token=config.kv_bytes_per_token,
+            memory=device.memory,
+            contexts=_KV_CONTEXTS,
+        )
         second = _fits(self._path, config, self.file, device)
         self._report("weights", 0.0)
         return _executor(device, second)(
             self.file,
+            sizes,
             config=config,
-            context_length=context,
-            kv_tokens=kv,
-            max_rows=self._max_rows,
             vocab_size=self.tokenizer.vocab_size,
             progress=self._report,
         )
@@ -121,31 +116,19 @@ class _Loading:
             raise ModelError(f"{self._path} is a folder; executor llama_cpp reads GGUF files only")
         self._report("weights", 0.0)
         arch = self.file.get("general.architecture", str)
-        context, kv = self._sizes(
-            self.file.get(f"{arch}.context_length", int), kv_bytes_per_token(self.file, arch), memory_bytes(), contexts=1
+        sizes = choose_sizes(
+            self._options,
+            longest=self.file.get(f"{arch}.context_length", int),
+            kv_bytes_per_token=kv_bytes_per_token(self.file, arch),
+            memory=memory_bytes(),
+            contexts=1,
         )
         return LlamaCppExecutor.load(
             self._path,
-            context_length=context,
-            kv_tokens=kv,
-            max_rows=self._max_rows,
+            sizes,
             vocab_size=self.tokenizer.vocab_size,
             progress=self._report,
         )
-
-    def _sizes(self, longest: int, kv_bytes: int, memory: int, contexts: int = _KV_CONTEXTS) -> tuple[int, int]:
-        """Context length and KV tokens. What the user didn't say is kept within a quarter of the memory."""
-        affordable = max(_MIN_CONTEXT, memory // 4 // kv_bytes)
-        context, kv = self._context, self._kv_tokens
-        if context is None:
-            context = min(longest, affordable)
-        elif not _MIN_CONTEXT <= context <= longest:
-            raise RequestError(f"context is {context}; this model takes from {_MIN_CONTEXT} to {longest} tokens")
-        if kv is None:
-            kv = max(context, min(contexts * context, affordable))
-        elif kv < context:
-            raise RequestError(f"kv_tokens is {kv}; it must hold at least one context, {context} tokens")
-        return context, kv
 
 
 def _open(path: Path) -> ModelFile:
@@ -180,7 +163,7 @@ def _fits(path: Path, config: DecoderConfig, file: ModelFile, device: Device) ->
     wide = 2 * parameters
     codes = int(sum(prod(tensor.shape) * bits_per_weight(tensor.type) for tensor in file.tensors.values()) / 8)
     first, second = (codes, wide) if device.cuda else (wide, codes)
-    needed = first + _MIN_CONTEXT * config.kv_bytes_per_token
+    needed = first + MIN_CONTEXT * config.kv_bytes_per_token
     if needed > memory * 0.9:
         raise UnsupportedModel(
             f"{path} has {parameters / 1e9:.1f} billion weights, which take {needed / 2**30:.0f} GiB in memory; "

@@ -1,4 +1,4 @@
-"""A prior over whole texts for constrained decoding: what a caller believes of each of a few answers. See `prior.py`."""
+"""A prior over whole texts for constrained decoding: what a caller believes of each of a few answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from portico_engine.request import TokenPrior
+from portico_engine.priors.protocol import TokenPrior
+from portico_engine.priors.token_texts import TokenTexts
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +19,9 @@ class TextPrior:
     weights: Mapping[str, float]
     strength: float = 1.0
 
-    def over(self, token_texts: Sequence[str]) -> TokenPrior:
+    def bind(self, vocabulary: TokenTexts) -> TokenPrior:
         """See `Prior`."""
-        return _TextBias(self, token_texts)
+        return _TextBias(self, vocabulary.texts)
 
 
 class _TextBias:

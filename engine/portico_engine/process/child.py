@@ -24,10 +24,11 @@ from typing import Any, NoReturn
 from portico_engine.engine import Engine
 from portico_engine.errors import ChatTemplateError, EngineError
 from portico_engine.front.engine_thread import EngineThread
-from portico_engine.priors.tool_call_prior import CallPrior
+from portico_engine.loading.engine_loader import EngineLoader
+from portico_engine.priors.call_prior import CallPrior
 from portico_engine.process import messages
-from portico_engine.process.grammar_cache import Receiver
-from portico_engine.process.lazy_prior import joined
+from portico_engine.process.grammar_cache import GrammarReceiver
+from portico_engine.process.lazy_prior import join_prior
 from portico_engine.request import Delta
 from portico_engine.text.tokenizer import Tokenizer
 
@@ -41,61 +42,61 @@ class Child:
     def __init__(self, wire: messages.Wire) -> None:
         self._wire = wire
         self._beside = ThreadPoolExecutor(_BESIDE, thread_name_prefix="portico-child")
-        self._grammars = Receiver()
+        self._grammars = GrammarReceiver()
         self._thread: EngineThread[int] | None = None
-        self._wanted: dict[tuple[int, str], Future[CallPrior]] = {}  # parts of priors that steps wait for
+        self._awaited_priors: dict[tuple[int, str], Future[CallPrior]] = {}  # that steps wait for
         self._closing = False
 
     def run(self) -> None:
         """Until the parent closes its end; where it has the engine closed, the process ends with that."""
         while (message := self._wire.receive()) is not None:
             match message:
-                case messages.Load(load, level):
+                case messages.LoadEngine(load, level):
                     logging.basicConfig(level=level, handlers=[_ToParent(self._wire)])
                     self._beside.submit(self._load, load)
                 case messages.Submit():
                     self._submit(message)
-                case messages.Part(number, name, part):
-                    self._take(self._wanted.pop((number, name)), part)
+                case messages.LazyPriorReply(number, name, prior):
+                    self._resolve(self._awaited_priors.pop((number, name)), prior)
                 case messages.Abort(number, request_id):
                     self._engine_thread.abort(request_id, number)
-                case messages.Close():
+                case messages.CloseEngine():
                     self._closing = True
                     self._engine_thread.close()
-                case messages.Call(number, function, arguments):
-                    self._answer(number, self._call, function, arguments)
+                case messages.CallFunction(number, function, arguments):
+                    self._reply_when_done(number, self._call, function, arguments)
 
     @property
     def _engine_thread(self) -> EngineThread[int]:
         assert self._thread is not None, "nothing is asked before the engine is there"
         return self._thread
 
-    def _load(self, load: Callable[[Callable[[str, float], None]], Engine]) -> None:
+    def _load(self, load: EngineLoader) -> None:
         try:
-            engine = load(lambda stage, fraction: self._send(messages.Loading(stage, fraction)))
+            engine = load(lambda stage, fraction: self._send(messages.LoadingProgress(stage, fraction)))
             self._thread = EngineThread(engine, self._deliver, self._ended)
-            self._send(messages.Loaded(_facts(engine)))
+            self._send(_engine_loaded(engine))
         except BaseException as error:  # noqa: BLE001 - the parent's, who waits for it
             self._send(messages.Failure(None, _portable(error)))
 
     def _submit(self, message: messages.Submit) -> None:
         grammar = None if message.grammar is None else self._grammars.unpack(message.grammar)
-        prior = joined(message.prior, partial(self._want, message.number))
+        prior = join_prior(message.prior, partial(self._request_prior, message.number))
         request = replace(message.request, grammar=grammar, prior=prior)
-        self._answer(message.number, self._engine_thread.submit, request, message.number)
+        self._reply_when_done(message.number, self._engine_thread.submit, request, message.number)
 
-    def _want(self, number: int, name: str) -> CallPrior:
+    def _request_prior(self, number: int, name: str) -> CallPrior:
         """Ask the parent, in the middle of a step."""
         future: Future[CallPrior] = Future()
-        self._wanted[number, name] = future
-        self._send(messages.Want(number, name))
+        self._awaited_priors[number, name] = future
+        self._send(messages.LazyPriorRequest(number, name))
         return future.result()
 
-    def _take(self, wanted: Future[CallPrior], part: CallPrior | Exception) -> None:
-        if isinstance(part, Exception):
-            wanted.set_exception(part)
+    def _resolve(self, awaited: Future[CallPrior], prior: CallPrior | Exception) -> None:
+        if isinstance(prior, Exception):
+            awaited.set_exception(prior)
         else:
-            wanted.set_result(part)
+            awaited.set_result(prior)
 
     def _call(self, function: messages.Function, arguments: tuple[Any, ...]) -> Future[Any]:
         engine = self._engine_thread.engine
@@ -109,13 +110,13 @@ class Child:
             case "stats":
                 return self._beside.submit(engine.stats)
 
-    def _answer(self, number: int, start: Callable[..., Future[Any]], *arguments: Any) -> None:
+    def _reply_when_done(self, number: int, start: Callable[..., Future[Any]], *arguments: Any) -> None:
         """What `start` begins, when it is done."""
 
         def done(future: Future[Any]) -> None:
             error = future.exception()
             if error is None:
-                self._send(messages.Answer(number, future.result()))
+                self._send(messages.Reply(number, future.result()))
             else:
                 self._send(messages.Failure(number, _portable(error)))
 
@@ -125,7 +126,7 @@ class Child:
             self._send(messages.Failure(number, error))
 
     def _deliver(self, told: Sequence[tuple[int, Delta]]) -> None:
-        self._send(messages.Events([(number, messages.values_of(delta)) for number, delta in told]))
+        self._send(messages.StepDeltas([(number, messages.pack_delta(delta)) for number, delta in told]))
 
     def _ended(self) -> None:
         os._exit(0 if self._closing else 1)  # of no more use
@@ -149,21 +150,21 @@ class _ToParent(logging.Handler):
             record.exc_text = logging.Formatter().formatException(record.exc_info)
             record.exc_info = None
         with suppress(ConnectionError):
-            self._wire.send(messages.Log(record))
+            self._wire.send(messages.LogMessage(record))
 
 
 def _tokenize(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
     return tuple(tokenizer.encode(text))
 
 
-def _facts(engine: Engine) -> messages.Facts:
+def _engine_loaded(engine: Engine) -> messages.EngineLoaded:
     tokenizer = engine.tokenizer
     control = {text: i for i, text in enumerate(tokenizer.tokens) if tokenizer.is_control(i)}
     try:
         template = engine.chat_template
     except ChatTemplateError:
         template = None
-    return messages.Facts(engine.info, template, tokenizer.token_bytes, tokenizer.end_token_ids, control)
+    return messages.EngineLoaded(engine.info, template, tokenizer.token_bytes, tokenizer.end_token_ids, control)
 
 
 def _portable(error: BaseException) -> Exception:

@@ -18,14 +18,18 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from portico_engine.client import Load, Progress, Tokens
+from portico_engine.client import VocabularyView
 from portico_engine.errors import ChatTemplateError, EngineDied, EngineError
-from portico_engine.priors.tool_call_prior import CallPrior, ToolCallPrior
+from portico_engine.loading.engine_loader import EngineLoader
+from portico_engine.loading.options import LoadProgress
+from portico_engine.priors.call_prior import CallPrior
+from portico_engine.priors.tool_call_prior import ToolCallPrior
 from portico_engine.process import messages
-from portico_engine.process.exit_reason import describe, memory_kills
-from portico_engine.process.grammar_cache import Sender
-from portico_engine.process.lazy_prior import split
-from portico_engine.request import Delta, ModelInfo, Request, Tool
+from portico_engine.process.exit_reason import describe_exit, memory_kills
+from portico_engine.process.grammar_cache import GrammarSender
+from portico_engine.process.lazy_prior import split_prior
+from portico_engine.request import Delta, ModelInfo, Request
+from portico_engine.tool import Tool
 
 CLOSE_SECONDS = 12.0  # that the child gets to save what is to be kept; its disk gets 10
 _MODULE = "portico_engine.process.child"
@@ -41,20 +45,20 @@ class EngineProcess:
         self._reader = reader
         self._writer = writer
         self._numbers = itertools.count()
-        self._grammars = Sender()
+        self._grammars = GrammarSender()
         self._priors: dict[int, Mapping[str, CallPrior]] = {}  # of requests in flight, what crosses when it is looked at
         self._making: set[asyncio.Task[None]] = set()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._streams: dict[int, asyncio.Queue[tuple[Any, ...] | None]] = {}  # None: the child has ended
         self._kills_before = memory_kills()
-        self._facts: messages.Facts | None = None
-        self._tokens: TokenFacts | None = None
+        self._engine_loaded: messages.EngineLoaded | None = None
+        self._tokens: RemoteVocabulary | None = None
         self._end: str | None = None
         self._listening: asyncio.Task[None] | None = None
         self._copying = asyncio.create_task(self._copy_stderr(), name="engine process's stderr")
 
     @classmethod
-    async def open(cls, load: Load, progress: Progress = lambda _stage, _fraction: None) -> EngineProcess:
+    async def open(cls, load: EngineLoader, progress: LoadProgress = lambda _stage, _fraction: None) -> EngineProcess:
         """Start a process that calls `load` (which must be picklable), and wait until the engine is there.
 
         Raises what `load` raises (EngineError, ImportError, MemoryError), and EngineDied where the process ends over it.
@@ -80,7 +84,7 @@ class EngineProcess:
         return self._loaded.info
 
     @property
-    def tokens(self) -> Tokens:
+    def tokens(self) -> VocabularyView:
         assert self._tokens is not None
         return self._tokens
 
@@ -113,7 +117,7 @@ class EngineProcess:
                 if values is None:
                     finished = True
                     raise EngineDied(self._end)
-                delta = messages.delta_of(request.id, values)
+                delta = messages.unpack_delta(request.id, values)
                 finished = delta.finish_reason is not None
                 yield delta
         finally:
@@ -141,45 +145,45 @@ class EngineProcess:
 
     async def aclose(self) -> None:
         """See `EngineClient`. A child that takes longer than CLOSE_SECONDS is killed."""
-        self._send(messages.Close())
+        self._send(messages.CloseEngine())
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self.ended()
         await asyncio.shield(self._kill())
 
     @property
-    def _loaded(self) -> messages.Facts:
-        assert self._facts is not None, "open() returns when they are there"
-        return self._facts
+    def _loaded(self) -> messages.EngineLoaded:
+        assert self._engine_loaded is not None, "open() returns when it is there"
+        return self._engine_loaded
 
-    async def _load(self, load: Load, progress: Progress) -> None:
-        done: asyncio.Future[messages.Facts] = asyncio.get_running_loop().create_future()
+    async def _load(self, load: EngineLoader, progress: LoadProgress) -> None:
+        done: asyncio.Future[messages.EngineLoaded] = asyncio.get_running_loop().create_future()
         self._listening = asyncio.create_task(self._listen(done, progress), name="engine process")
-        self._send(messages.Load(load, logging.getLogger().getEffectiveLevel()))
-        self._facts = await done
-        self._tokens = TokenFacts(self._facts)
+        self._send(messages.LoadEngine(load, logging.getLogger().getEffectiveLevel()))
+        self._engine_loaded = await done
+        self._tokens = RemoteVocabulary(self._engine_loaded)
 
     def _submission(self, number: int, request: Request) -> messages.Submit:
         grammar = None if request.grammar is None else self._grammars.pack(request.grammar)
-        prior = split(request.prior)
+        prior = split_prior(request.prior)
         if prior.names:
             assert isinstance(request.prior, ToolCallPrior)
             self._priors[number] = request.prior.calls
         return messages.Submit(number, replace(request, grammar=None, prior=None), grammar, prior)
 
-    async def _make(self, number: int, name: str) -> None:
+    async def _reply_with_prior(self, number: int, name: str) -> None:
         """Answer a step of the child that waits, in any case: with nothing where its request was given up meanwhile."""
-        part: CallPrior | Exception = CallPrior()
+        prior: CallPrior | Exception = CallPrior()
         if number in self._priors:
             try:
-                part = await asyncio.to_thread(self._priors[number].__getitem__, name)
+                prior = await asyncio.to_thread(self._priors[number].__getitem__, name)
             except Exception as error:  # noqa: BLE001 - its maker's fault, whatever it is
-                part = EngineError(f"a prior can't be made ({type(error).__name__}: {error})")
-        self._send(messages.Part(number, name, part))
+                prior = EngineError(f"a prior can't be made ({type(error).__name__}: {error})")
+        self._send(messages.LazyPriorReply(number, name, prior))
 
     async def _call(self, function: messages.Function, *arguments: Any) -> Any:
         number = next(self._numbers)
-        return await self._ask(number, messages.Call(number, function, arguments))
+        return await self._ask(number, messages.CallFunction(number, function, arguments))
 
     async def _ask(self, number: int, message: object) -> Any:
         if self._end is not None:
@@ -195,50 +199,50 @@ class EngineProcess:
         if self._end is None:
             self._writer.write(messages.encode(message))
 
-    async def _listen(self, loaded: asyncio.Future[messages.Facts], progress: Progress) -> None:
+    async def _listen(self, loaded: asyncio.Future[messages.EngineLoaded], progress: LoadProgress) -> None:
         """Tell what comes until the child ends; then tell that."""
         try:
             while True:
                 (size,) = messages.HEADER.unpack(await self._reader.readexactly(messages.HEADER.size))
                 message = pickle.loads(await self._reader.readexactly(size))
                 match message:
-                    case messages.Loading(stage, fraction):
+                    case messages.LoadingProgress(stage, fraction):
                         progress(stage, fraction)
-                    case messages.Loaded(facts):
-                        loaded.set_result(facts)
+                    case messages.EngineLoaded():
+                        loaded.set_result(message)
                     case messages.Failure(None, error):
                         loaded.set_exception(error)
                     case _:
-                        self._hear(message)
+                        self._dispatch(message)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         except Exception:  # noqa: BLE001 - the outermost loop of the task: without it everybody would wait for ever
             _log.exception("the engine's process can't be understood")
             self._kill_group()
-        self._end = describe(await self._process.wait(), self._kills_before)
+        self._end = describe_exit(await self._process.wait(), self._kills_before)
         for answer in (loaded, *self._waiting.values()):
             if not answer.done():
                 answer.set_exception(EngineDied(self._end))
         for stream in self._streams.values():
             stream.put_nowait(None)
 
-    def _hear(self, message: object) -> None:
+    def _dispatch(self, message: object) -> None:
         match message:
-            case messages.Events(deltas):
+            case messages.StepDeltas(deltas):
                 for number, values in deltas:
                     if number in self._streams:
                         self._streams[number].put_nowait(values)
-            case messages.Answer(number, value):
+            case messages.Reply(number, value):
                 if (answer := self._waiting.get(number)) is not None and not answer.done():
                     answer.set_result(value)
             case messages.Failure(number, error):
                 if (answer := self._waiting.get(number)) is not None and not answer.done():
                     answer.set_exception(error)
-            case messages.Want(number, name):
-                making = asyncio.create_task(self._make(number, name), name="a part of a prior")
+            case messages.LazyPriorRequest(number, name):
+                making = asyncio.create_task(self._reply_with_prior(number, name), name="a lazy prior")
                 self._making.add(making)
                 making.add_done_callback(self._making.discard)
-            case messages.Log(record):
+            case messages.LogMessage(record):
                 logging.getLogger(record.name).handle(record)
 
     async def _copy_stderr(self) -> None:
@@ -278,19 +282,19 @@ async def _spawn(sock: socket.socket) -> asyncio.subprocess.Process:
     )
 
 
-class TokenFacts:
-    """Implements `Tokens`."""
+class RemoteVocabulary:
+    """Implements `VocabularyView` by what the child said when it had loaded."""
 
-    def __init__(self, facts: messages.Facts) -> None:
-        self.token_bytes = facts.token_bytes
-        self.end_token_ids = facts.end_token_ids
-        self._control = facts.control
-        self._control_ids = frozenset(facts.control.values())
+    def __init__(self, loaded: messages.EngineLoaded) -> None:
+        self.token_bytes = loaded.token_bytes
+        self.end_token_ids = loaded.end_token_ids
+        self._control = loaded.control
+        self._control_ids = frozenset(loaded.control.values())
 
     def token_id(self, token: str) -> int | None:
-        """See `Tokens`."""
+        """See `VocabularyView`."""
         return self._control.get(token)
 
     def is_control(self, token: int) -> bool:
-        """See `Tokens`."""
+        """See `VocabularyView`."""
         return token in self._control_ids

@@ -26,7 +26,7 @@ def memory_kills() -> int | None:
     return next((int(value) for name, value in counts if name == "oom_kill"), None)
 
 
-def describe(code: int, kills_before: int | None) -> str:
+def describe_exit(code: int, kills_before: int | None) -> str:
     """The end of the engine's process. `code` as subprocess has it (negative: a signal), `kills_before` of its start."""
     if code >= 0:
         return f"the engine's process ended with exit code {code}"

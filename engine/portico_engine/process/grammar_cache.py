@@ -6,51 +6,53 @@ Sender and receiver forget by the same rule in the order of the messages, so tha
 from __future__ import annotations
 
 import pickle
-from collections import OrderedDict
-from typing import TypeVar
+from typing import NamedTuple
 
 from portico_engine.errors import GrammarTooLarge
+from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.compiled import CompiledGrammar
 
-KEPT = 128
-V = TypeVar("V")
+KEPT = 128  # grammars: each counts as one, whatever its size
 
 
-class Sender:
+class PackedGrammar(NamedTuple):
+    """A grammar as it crosses: `data` is None where the other end has it."""
+
+    digest: str
+    data: bytes | None
+
+
+class GrammarSender:
     """What the other end has."""
 
     def __init__(self) -> None:
-        self._there: OrderedDict[str, None] = OrderedDict()
+        self._there: ByteCache[bool] = ByteCache(KEPT)
 
-    def pack(self, grammar: CompiledGrammar) -> tuple[str, bytes | None]:
-        """Its digest, and the grammar itself where the other end doesn't have it. What is packed must be sent, in order.
-
-        Raises GrammarTooLarge for one that is nested too deeply.
-        """
+    def pack(self, grammar: CompiledGrammar) -> PackedGrammar:
+        """What is packed must be sent, in order. Raises GrammarTooLarge for a grammar that is nested too deeply."""
         digest = grammar.digest
+        if self._there.get(digest):
+            return PackedGrammar(digest, None)
         try:
-            data = None if digest in self._there else pickle.dumps(grammar, pickle.HIGHEST_PROTOCOL)
+            data = pickle.dumps(grammar, pickle.HIGHEST_PROTOCOL)
         except RecursionError:
             raise GrammarTooLarge("the grammar is nested too deeply") from None
-        _touch(self._there, digest, None)
-        return digest, data
+        self._there.put(digest, True, 1)
+        return PackedGrammar(digest, data)
 
 
-class Receiver:
+class GrammarReceiver:
     """What has come."""
 
     def __init__(self) -> None:
-        self._here: OrderedDict[str, CompiledGrammar] = OrderedDict()
+        self._here: ByteCache[CompiledGrammar] = ByteCache(KEPT)
 
-    def unpack(self, packed: tuple[str, bytes | None]) -> CompiledGrammar:
-        digest, data = packed
-        grammar: CompiledGrammar = self._here[digest] if data is None else pickle.loads(data)
-        _touch(self._here, digest, grammar)
-        return grammar
-
-
-def _touch(kept: OrderedDict[str, V], key: str, value: V) -> None:
-    kept[key] = value
-    kept.move_to_end(key)
-    if len(kept) > KEPT:
-        kept.popitem(last=False)
+    def unpack(self, packed: PackedGrammar) -> CompiledGrammar:
+        """The grammar, as the other end packed it."""
+        if packed.data is None:
+            grammar = self._here.get(packed.digest)
+            assert grammar is not None, "the other end forgets by the same rule"
+            return grammar
+        received: CompiledGrammar = pickle.loads(packed.data)
+        self._here.put(packed.digest, received, 1)
+        return received

@@ -9,33 +9,34 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from portico_engine.priors.tool_call_prior import CallPrior, ToolCallPrior
-from portico_engine.request import Prior
+from portico_engine.priors.call_prior import CallPrior
+from portico_engine.priors.protocol import Prior
+from portico_engine.priors.tool_call_prior import ToolCallPrior
 
 
-class Split(NamedTuple):
-    """A prior as it crosses, and of which tools the rest is to be asked for; none where it crosses whole."""
+class SplitPrior(NamedTuple):
+    """A prior as it crosses; `names` are the tools whose part is asked for when it is needed, none where it crosses whole."""
 
     prior: Prior | None
     names: tuple[str, ...]
 
 
-def split(prior: Prior | None) -> Split:
+def split_prior(prior: Prior | None) -> SplitPrior:
     """Whole where it is plain data already."""
     if not isinstance(prior, ToolCallPrior) or isinstance(prior.calls, dict):
-        return Split(prior, ())
-    return Split(replace(prior, calls={}), tuple(prior.calls))
+        return SplitPrior(prior, ())
+    return SplitPrior(replace(prior, calls={}), tuple(prior.calls))
 
 
-def joined(given: Split, ask: Callable[[str], CallPrior]) -> Prior | None:
+def join_prior(given: SplitPrior, ask: Callable[[str], CallPrior]) -> Prior | None:
     """The prior again; `ask` is called, once a tool, for what it believes of that one's arguments."""
     if not given.names:
         return given.prior
     assert isinstance(given.prior, ToolCallPrior)
-    return replace(given.prior, calls=_Asked(given.names, ask))
+    return replace(given.prior, calls=_LazyCalls(given.names, ask))
 
 
-class _Asked(Mapping[str, CallPrior]):
+class _LazyCalls(Mapping[str, CallPrior]):
     def __init__(self, names: tuple[str, ...], ask: Callable[[str], CallPrior]) -> None:
         self._names = dict.fromkeys(names)
         self._ask = ask

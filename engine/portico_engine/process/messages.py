@@ -15,41 +15,41 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from portico_engine.client import Load as LoadFn
-from portico_engine.priors.tool_call_prior import CallPrior
-from portico_engine.process.lazy_prior import Split
+from portico_engine.loading.engine_loader import EngineLoader
+from portico_engine.priors.call_prior import CallPrior
+from portico_engine.process.grammar_cache import PackedGrammar
+from portico_engine.process.lazy_prior import SplitPrior
 from portico_engine.request import Delta, ModelInfo, Request
 
 HEADER = struct.Struct(">Q")  # a message's length in bytes
 _FIELDS = tuple(name for name in Delta.__dataclass_fields__ if name != "request_id")
 _VALUES = attrgetter(*_FIELDS)
 
-
 Function: TypeAlias = Literal["render_chat", "tokenize", "score", "stats"]
 
 
-class Load(NamedTuple):
+class LoadEngine(NamedTuple):
     """To the child, first of all: what makes the engine, and from which level on its log is wanted."""
 
-    load: LoadFn
+    load: EngineLoader
     log_level: int
 
 
 class Submit(NamedTuple):
-    """To the child: generate. Grammar and prior are beside the request, as `interned.Sender` and `split` make them."""
+    """To the child: generate. Grammar and prior are beside the request, as `GrammarSender` and `split_prior` make them."""
 
     number: int
     request: Request
-    grammar: tuple[str, bytes | None] | None
-    prior: Split
+    grammar: PackedGrammar | None
+    prior: SplitPrior
 
 
-class Part(NamedTuple):
-    """To the child: what it has asked for with Want, or why there is none."""
+class LazyPriorReply(NamedTuple):
+    """To the child: what it has asked for with LazyPriorRequest, or why there is none."""
 
     number: int
     name: str
-    part: CallPrior | Exception
+    prior: CallPrior | Exception
 
 
 class Abort(NamedTuple):
@@ -59,7 +59,7 @@ class Abort(NamedTuple):
     request_id: str
 
 
-class Call(NamedTuple):
+class CallFunction(NamedTuple):
     """To the child: one of its other functions, by name."""
 
     number: int
@@ -67,19 +67,22 @@ class Call(NamedTuple):
     arguments: tuple[Any, ...]
 
 
-class Close(NamedTuple):
+class CloseEngine(NamedTuple):
     """To the child: save what is to be kept, and end."""
 
 
-class Loading(NamedTuple):
+class LoadingProgress(NamedTuple):
     """To the parent: how far loading is."""
 
     stage: str
     fraction: float
 
 
-class Facts(NamedTuple):
-    """What the parent knows of a loaded model without asking. `control`: the ids of control tokens by their text."""
+class EngineLoaded(NamedTuple):
+    """To the parent: the engine is there, and what is known of it without asking.
+
+    `control`: ids of control tokens by their text.
+    """
 
     info: ModelInfo
     chat_template: str | None
@@ -88,13 +91,7 @@ class Facts(NamedTuple):
     control: dict[str, int]
 
 
-class Loaded(NamedTuple):
-    """To the parent: the engine is there."""
-
-    facts: Facts
-
-
-class Answer(NamedTuple):
+class Reply(NamedTuple):
     """To the parent: what a call or a submission came to."""
 
     number: int
@@ -108,32 +105,33 @@ class Failure(NamedTuple):
     error: Exception
 
 
-class Events(NamedTuple):
+class StepDeltas(NamedTuple):
     """To the parent: the deltas of one step, each as the number of its submission and its values."""
 
     deltas: list[tuple[int, tuple[Any, ...]]]
 
 
-class Want(NamedTuple):
+class LazyPriorRequest(NamedTuple):
     """To the parent: a step waits for what a submission's prior believes of this tool's arguments."""
 
     number: int
     name: str
 
 
-class Log(NamedTuple):
+class LogMessage(NamedTuple):
     """To the parent: a record for its log."""
 
     record: logging.LogRecord
 
 
-def values_of(delta: Delta) -> tuple[Any, ...]:
+def pack_delta(delta: Delta) -> tuple[Any, ...]:
     """A delta's values without its request's id, which the parent knows."""
     values: tuple[Any, ...] = _VALUES(delta)
     return values
 
 
-def delta_of(request_id: str, values: tuple[Any, ...]) -> Delta:
+def unpack_delta(request_id: str, values: tuple[Any, ...]) -> Delta:
+    """The inverse of `pack_delta`."""
     return Delta(request_id, *values)
 
 

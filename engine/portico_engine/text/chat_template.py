@@ -16,7 +16,7 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from portico_engine.errors import ChatTemplateError
-from portico_engine.request import Tool
+from portico_engine.tool import Tool
 
 
 class ChatTemplate:
@@ -24,7 +24,6 @@ class ChatTemplate:
 
     def __init__(self, source: str, special_tokens: Mapping[str, str] | None = None) -> None:
         """Raises ChatTemplateError where the source doesn't parse."""
-        self.source = source
         self._special_tokens = dict(special_tokens or {})
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
@@ -36,11 +35,6 @@ class ChatTemplate:
             self._template = environment.from_string(source)
         except jinja2.TemplateError as error:
             raise ChatTemplateError(f"the model's chat template does not parse: {error}") from None
-
-    @property
-    def renders_tools(self) -> bool:
-        """Does the template have a place for tools? Where not, they are the caller's to put into a message."""
-        return "tools" in self.source
 
     def render(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool] | None = None, *, add_generation_prompt: bool = True

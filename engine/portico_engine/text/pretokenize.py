@@ -89,9 +89,6 @@ _ADD_BOS = frozenset(("llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1",
 _IGNORE_MERGES = _ADD_BOS | {"glm4", "glm5", "minicpm5"}
 
 
-PRE_TOKENIZERS = frozenset(_PATTERNS)
-
-
 def split_patterns(pre: str) -> tuple[str, ...]:
     """The split patterns of a pre-tokenizer name. Raises ModelError naming the supported ones."""
     patterns = _PATTERNS.get(pre)

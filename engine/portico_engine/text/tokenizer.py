@@ -1,7 +1,7 @@
 """Text to token ids and back; vocabularies from a GGUF file's metadata (`tokenizer_json` reads the other kind).
 
 It owns vocabularies: byte-level BPE ("gpt2") and SentencePiece BPE ("llama", "gemma4"), their special tokens, and the bytes of
-every token. Plain text is merged by `merging`. It knows neither models nor chat turns, and decodes whole sequences only
+every token. Plain text is merged by `bpe`. It knows neither models nor chat turns, and decodes whole sequences only
 (detokenizer.py streams).
 """
 

@@ -1,1 +1,20 @@
-"""The HTTP side: OpenAI's chat API, MCP over Streamable HTTP, and health. `app` puts the rooms together, `run` starts them."""
+"""The HTTP side: the APIs of OpenAI and Anthropic over the local model, MCP over Streamable HTTP, approvals, health, metrics.
+
+    app.py             create_app: routes, middleware and life put together
+    apis.py            the table of APIs; a new one is a folder and a line there
+    openai_chat/       POST /v1/chat/completions
+    openai_responses/  /v1/responses
+    openai_shared/     what OpenAI's APIs have in common, and /v1/models
+    anthropic/         POST /v1/messages
+    generation/        the request and the answer behind all of them, in no API's words
+    approvals.py       /v1/approvals
+    middleware/        what every request goes through
+    api.py             what an API tells of itself
+    wire.py            what the wire schemas are made of; the engine's ranges of sampling parameters
+    validation.py      what pydantic minds in a body, as an error that names the client's field
+    errors.py          ApiError, and the engine's errors as one
+    error_handlers.py  errors in the shape of the API that was called
+    sse.py             server-sent events, and work that ends where the client hangs up
+
+An API's folder imports `generation/` and never another API's; the table alone knows them all.
+"""

@@ -1,6 +1,6 @@
 """`/v1/approvals`: the calls that wait for a person's consent, and the decision on one.
 
-It owns the API's shape; `approvals.py` owns the records.
+It owns the API's shape; `policy/approvals.py` owns the records.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long the gateway has a conversation kept, and how a configuration has a model loaded: `Engine.load`'s options. It loads
+"""How long the gateway has a conversation kept, and how a configuration has a model loaded: `load_engine`'s options. It loads
 nothing."""
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from typing import Any
 
 import platformdirs
 
-from portico_gateway.config.config import ModelConfig
+from portico_gateway.config.sections import ModelConfig
 
 WAIT_SECONDS = 60.0  # that a conversation which may call a tool stays in memory for its result
 
 
 def load_options(config: ModelConfig) -> dict[str, Any]:
-    """`Engine.load`'s keyword arguments."""
+    """`load_engine`'s keyword arguments."""
     options: dict[str, Any] = {"executor": config.executor, "context": config.context}
     if config.kv_disk_gib:
         options |= {"kv_dir": kv_folder(), "kv_dir_bytes": max(1, int(config.kv_disk_gib * 2**30))}

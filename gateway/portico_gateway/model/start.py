@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 
 if TYPE_CHECKING:
-    from portico_engine import EngineClient, Progress
+    from portico_engine import EngineClient, LoadProgress
 
 
 async def start_engine(
-    path: Path, options: Mapping[str, Any], report: Progress = lambda _stage, _fraction: None
+    path: Path, options: Mapping[str, Any], report: LoadProgress = lambda _stage, _fraction: None
 ) -> EngineClient:
-    """With `Engine.load`'s options; the caller closes it. `report` is called on any thread. Raises EngineError."""
-    from portico_engine import AsyncEngine, EngineProcess, loader
+    """With `load_engine`'s options; the caller closes it. `report` is called on any thread. Raises EngineError."""
+    from portico_engine import AsyncEngine, EngineProcess, engine_loader
     from portico_engine.errors import UnsupportedModel
 
     executor = options.get("executor", "auto")
     if executor != "llama_cpp":
-        here = loader(path, **{**options, "executor": "torch" if executor == "auto" else executor})
+        here = engine_loader(path, **{**options, "executor": "torch" if executor == "auto" else executor})
         try:
             engine = await anyio.to_thread.run_sync(here, report, abandon_on_cancel=True)
             return await AsyncEngine(engine).__aenter__()
         except UnsupportedModel:
             if executor != "auto":
                 raise
-    return await EngineProcess.open(loader(path, **options), report)
+    return await EngineProcess.open(engine_loader(path, **options), report)

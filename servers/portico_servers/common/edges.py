@@ -8,16 +8,21 @@ anything while all text is Unicode: what goes out is encoded once, here.
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
 
 import mcp_types
 from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from portico_servers.common.unicode_text import is_plain_body, plain_body, plain_json, plain_value
 
+# ASGI's own (https://asgi.readthedocs.io), without a framework.
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Scope: TypeAlias = MutableMapping[str, Any]
+ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 MAX_MENDED_BYTES = 4_000_000  # of a request's body; the SDK takes no larger ones
 _SHOWN = 200  # characters of what is wrong with a line
 
@@ -86,7 +91,7 @@ def encoded(message: Any) -> str:
     """A protocol message as one line of JSON."""
     try:
         text: str = message.model_dump_json(by_alias=True, exclude_unset=True)
-    except (PydanticSerializationError, UnicodeEncodeError):
+    except ValueError:  # pydantic's: a string that no encoder takes
         whole = message.model_dump(by_alias=True, exclude_unset=True)
         text = json.dumps(plain_value(whole), ensure_ascii=False, separators=(",", ":"), default=str)
     return text

@@ -43,14 +43,14 @@ def test_an_exhausted_pool_hands_out_nothing() -> None:
 def test_what_a_sequence_computed_is_found_by_the_next_one_up_to_the_first_changed_token() -> None:
     kv = KVCache(BlockPool(16, 4), ROOT)
     tokens = list(range(10))
-    table = kv.begin(tokens)
+    table = kv.allocate(tokens)
     assert kv.reserve(table, 10)
     kv.commit(table, tokens, 10)
-    kv.end(table, tokens)
+    kv.free(table, tokens)
 
-    same = kv.begin(tokens)
+    same = kv.allocate(tokens)
     assert same.computed == 9, "the last token is computed again, to be answered"
-    changed = kv.begin([*range(6), 99, 7])
+    changed = kv.allocate([*range(6), 99, 7])
     assert changed.computed == 6
     copies = [op for op in kv.take_ops() if isinstance(op, Copy)]
     assert [op.n_tokens for op in copies] == [1, 2]
@@ -60,11 +60,11 @@ def test_what_a_sequence_computed_is_found_by_the_next_one_up_to_the_first_chang
 
 def test_the_tail_of_one_sequence_is_not_changed_by_the_one_that_reuses_it() -> None:
     kv = KVCache(BlockPool(16, 4), ROOT)
-    table = kv.begin([1, 2, 3])
+    table = kv.allocate([1, 2, 3])
     kv.reserve(table, 3)
     kv.commit(table, [1, 2, 3], 3)
-    kv.end(table, [1, 2, 3])
-    a, b = kv.begin([1, 2, 3, 4]), kv.begin([1, 2, 3, 5])
+    kv.free(table, [1, 2, 3])
+    a, b = kv.allocate([1, 2, 3, 4]), kv.allocate([1, 2, 3, 5])
     assert a.blocks != b.blocks
     assert a.computed == b.computed == 3
 
@@ -72,10 +72,10 @@ def test_the_tail_of_one_sequence_is_not_changed_by_the_one_that_reuses_it() -> 
 def test_a_collision_of_hashes_serves_nobody_elses_blocks() -> None:
     kv = KVCache(BlockPool(16, 4), ROOT)
     tokens = [1, 2, 3, 4, 5]
-    table = kv.begin(tokens)
+    table = kv.allocate(tokens)
     kv.reserve(table, 4)
     kv.commit(table, tokens, 4)
-    kv.end(table, tokens)
+    kv.free(table, tokens)
     index = kv.pool.index
     index._by_key[chain_key(ROOT, [9, 9, 9, 9])] = index._by_key[chain_key(ROOT, [1, 2, 3, 4])]  # as if the two collided
     assert index.match(ROOT, [9, 9, 9, 9, 9], 4).blocks == ()
@@ -84,11 +84,11 @@ def test_a_collision_of_hashes_serves_nobody_elses_blocks() -> None:
 def test_the_end_of_a_prefix_is_evicted_before_its_beginning() -> None:
     kv = KVCache(BlockPool(3, 4), ROOT)
     tokens = list(range(12))
-    table = kv.begin(tokens)
+    table = kv.allocate(tokens)
     kv.reserve(table, 12)
     kv.commit(table, tokens, 12)
-    kv.end(table, tokens)
-    other = kv.begin([50, 51])
+    kv.free(table, tokens)
+    other = kv.allocate([50, 51])
     kv.reserve(other, 2)
     assert kv.pool.evictions == 1
     assert kv.pool.index.match(ROOT, tokens, 12).keys == (
@@ -119,9 +119,9 @@ class Cache(RuleBasedStateMachine):
                 self.content.pop(op.block, None)
 
     @rule(tokens=st.lists(st.integers(0, 1), min_size=1, max_size=18))
-    def begin(self, tokens: list[int]) -> None:
-        if self.kv.can_begin(tokens):
-            table = self.kv.begin(tokens)
+    def allocate(self, tokens: list[int]) -> None:
+        if self.kv.can_allocate(tokens):
+            table = self.kv.allocate(tokens)
             self.run_ops()
             self.live.append((table, list(tokens)))
             self.check(table, tokens)
@@ -150,9 +150,9 @@ class Cache(RuleBasedStateMachine):
 
     @precondition(lambda self: self.live)
     @rule(which=st.integers(0, 100))
-    def end(self, which: int) -> None:
+    def free(self, which: int) -> None:
         table, tokens = self.live.pop(which % len(self.live))
-        self.kv.end(table, tokens)
+        self.kv.free(table, tokens)
 
     def check(self, table: BlockTable, tokens: list[int]) -> None:
         for p in range(table.computed):

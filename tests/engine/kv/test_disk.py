@@ -12,24 +12,24 @@ import pytest
 
 from portico_engine.kv.disk import DiskStore
 from portico_engine.kv.hashing import chain_key, root_key
-from portico_engine.kv.tier import Block
+from portico_engine.kv.tier import FullBlock
 
 ROOT = root_key("model")
 BYTES = 1000
 FILE_BYTES = 8 + 32 + 32 + 4 * 4 + BYTES + 32
 
 
-def chain(n: int, first: int = 0) -> list[Block]:
+def chain(n: int, first: int = 0) -> list[FullBlock]:
     """A prefix of `n` blocks of four tokens."""
-    out: list[Block] = []
+    out: list[FullBlock] = []
     for i in range(n):
         tokens = tuple(range(first + 4 * i, first + 4 * i + 4))
         parent = out[-1].key if out else ROOT
-        out.append(Block(chain_key(parent, tokens), parent, tokens))
+        out.append(FullBlock(chain_key(parent, tokens), parent, tokens))
     return out
 
 
-def content(block: Block) -> bytes:
+def content(block: FullBlock) -> bytes:
     return block.key * (BYTES // 32) + bytes(BYTES % 32)
 
 

@@ -3,17 +3,9 @@ from __future__ import annotations
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from tests.engine.fakes import Clock
 
 from portico_engine.kv.eviction import LRU, CostAware, EvictionPolicy
-from portico_engine.kv.retention import Pins
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def popped(policy: EvictionPolicy) -> list[int]:
@@ -73,57 +65,6 @@ def test_a_pin_ends_by_itself() -> None:
     clock.now = 5.0
     assert policy.unpinned == 2
     assert popped(policy) == [1, 2]
-
-
-def test_a_block_in_two_pins_is_pinned_until_both_are_over() -> None:
-    clock = Clock()
-    pins = Pins(clock)
-    pins.pin([1, 2], 2, (7,), 10)
-    pins.pin([1, 3], 3, (), 20)
-    assert pins.resolve(3, [5, 6]) == {1, 3}
-    assert (pins.until(1), pins.until(2), pins.until(3)) == (10, 10, None)
-    clock.now = 10.0
-    assert pins.pinned() == []
-
-
-def test_another_question_behind_the_same_block_is_nobodys_return() -> None:
-    pins = Pins(Clock())
-    pins.pin([1, 2], 1, (7, 8), 10)
-    pins.pin([1, 3], 1, (7, 9), 10)
-    assert pins.resolve(1, [7, 5]) == set()
-    assert pins.resolve(1, [7]) == set()
-    assert pins.resolve(1, [7, 9, 5]) == {1, 3}
-    assert sorted(pins.pinned()) == [1, 2]
-    pins.check_integrity()
-
-
-def test_a_block_that_is_gone_is_pinned_no_more_and_the_rest_of_its_conversation_is() -> None:
-    pins = Pins(Clock())
-    pins.pin([1, 2], 2, (7,), 10)
-    pins.pin([1, 3], 3, (), 10)
-    pins.forget(1)
-    assert sorted(pins.pinned()) == [2, 3]
-    pins.forget(2)
-    assert pins.pinned() == [3]
-    pins.check_integrity()
-
-
-def test_a_new_block_under_the_number_of_a_lost_one_is_nobodys_return() -> None:
-    pins = Pins(Clock())
-    pins.pin([1, 2], 2, (7,), 10)
-    pins.forget(2)
-    assert pins.resolve(2, [7]) == set()
-    assert pins.pinned() == [1]
-
-
-def test_pins_that_are_over_do_not_pile_up() -> None:
-    clock = Clock()
-    pins = Pins(clock)
-    for last in range(2, 100):
-        pins.pin([1, last], last, (), 10)
-        clock.now += 5
-    assert len(pins._pins) <= 3
-    pins.check_integrity()
 
 
 class Policy(RuleBasedStateMachine):

@@ -11,9 +11,9 @@ from typing import Any
 PROBE = """
 import json, sys
 from pathlib import Path
-from portico_engine import Engine, Request, SamplingParams
+from portico_engine import Request, SamplingParams, load_engine
 
-engine = Engine.load(sys.argv[1], context=1024, kv_dir=Path(sys.argv[2]))
+engine = load_engine(sys.argv[1], context=1024, kv_dir=Path(sys.argv[2]))
 text = "You answer questions. " + " ".join(f"Tool {i} finds things of the kind {i}." for i in range(40))
 prefix = engine.render_chat([{"role": "system", "content": text}], add_generation_prompt=False)[:320]
 assert len(prefix) == 320

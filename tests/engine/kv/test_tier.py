@@ -8,7 +8,7 @@ from portico_engine.kv.block_pool import BlockPool
 from portico_engine.kv.cache import KVCache
 from portico_engine.kv.eviction import CostAware
 from portico_engine.kv.hashing import chain_key, root_key
-from portico_engine.kv.tier import Block, Tier
+from portico_engine.kv.tier import FullBlock, Tier
 from portico_engine.plan import KVOp, Load, Save
 
 ROOT = root_key("model")
@@ -16,17 +16,17 @@ SIZE = 4
 
 
 class Shelf:
-    """`tier.Store` in memory."""
+    """`tier.TierStore` in memory."""
 
     def __init__(self) -> None:
         self.content: dict[bytes, bytes] = {}
         self.touched: list[list[bytes]] = []
 
-    def get(self, block: Block) -> memoryview | None:
+    def get(self, block: FullBlock) -> memoryview | None:
         found = self.content.get(block.key)
         return None if found is None else memoryview(found)
 
-    def put(self, block: Block, content: bytes) -> None:
+    def put(self, block: FullBlock, content: bytes) -> None:
         self.content[block.key] = content
 
     def touch(self, keys: Sequence[bytes]) -> None:
@@ -53,13 +53,13 @@ class Cache:
 
     def compute(self, tokens: Sequence[int], keep: int = 0) -> int:
         """A sequence's whole life; how much of it was known."""
-        table = self.kv.begin(tokens)
+        table = self.kv.allocate(tokens)
         known = table.computed
         assert self.kv.reserve(table, len(tokens))
         self.run_ops()
         self.kv.commit(table, tokens, len(tokens))
-        self.kv.keep(table, keep)
-        self.kv.end(table, tokens)
+        self.kv.persist(table, keep)
+        self.kv.free(table, tokens)
         self.kv.check_integrity()
         return known
 
@@ -96,17 +96,17 @@ def test_the_end_is_saved_before_the_beginning_so_that_the_beginning_outlives_it
 def test_a_gap_in_memory_is_filled_from_below_and_what_is_behind_it_is_found_again() -> None:
     tokens = list(range(17))
     cache = Cache(5, filled(tokens[:8]))
-    table = cache.kv.begin(tokens)
+    table = cache.kv.allocate(tokens)
     cache.kv.reserve(table, 17)
     cache.run_ops()
     cache.kv.commit(table, tokens, 17)
-    cache.kv.end(table, tokens)
+    cache.kv.free(table, tokens)
     first = cache.kv.pool.index.full(chain(tokens)[0])
     assert first is not None
     cache.compute([90, 91])
     gone = [cache.kv.pool.index.full(key) is None for key in chain(tokens)]
     assert gone == [False, True, False, False], "what is below is evicted before what isn't, the end first"
-    table = cache.kv.begin(tokens)
+    table = cache.kv.allocate(tokens)
     assert table.computed == 16
     assert [op.key for op in cache.run_ops() if isinstance(op, Load)] == [chain(tokens)[1]]
 
@@ -114,11 +114,11 @@ def test_a_gap_in_memory_is_filled_from_below_and_what_is_behind_it_is_found_aga
 def test_the_same_block_is_loaded_twice_where_the_first_place_was_lost_before_the_step() -> None:
     tokens, other = list(range(9)), list(range(50, 62))
     cache = Cache(3, filled(tokens))
-    cache.kv.end(cache.kv.begin(tokens), tokens)
-    crowd = cache.kv.begin(other)
+    cache.kv.free(cache.kv.allocate(tokens), tokens)
+    crowd = cache.kv.allocate(other)
     assert cache.kv.reserve(crowd, 12)
-    cache.kv.end(crowd, other)
-    table = cache.kv.begin(tokens)
+    cache.kv.free(crowd, other)
+    table = cache.kv.allocate(tokens)
     assert table.computed == 8
     cache.kv.check_integrity()
     loads = [op for op in cache.run_ops() if isinstance(op, Load)]
@@ -129,15 +129,15 @@ def test_the_same_block_is_loaded_twice_where_the_first_place_was_lost_before_th
 def test_what_is_loaded_leaves_the_last_token_to_be_computed() -> None:
     tokens = list(range(8))
     cache = Cache(4, filled(tokens))
-    assert cache.kv.begin(tokens).computed == 4
+    assert cache.kv.allocate(tokens).computed == 4
 
 
 def test_a_full_pool_loads_what_it_has_room_for() -> None:
     tokens = list(range(13))
     cache = Cache(3, filled(tokens))
-    held = cache.kv.begin([90])
+    held = cache.kv.allocate([90])
     assert cache.kv.reserve(held, 1)
-    assert cache.kv.begin(tokens).computed == 8
+    assert cache.kv.allocate(tokens).computed == 8
     cache.kv.check_integrity()
 
 

@@ -14,12 +14,12 @@ from tests.engine.tiny_model import write_tiny_llama
 from portico_engine import (
     ChatTemplateError,
     ContextOverflow,
-    Engine,
     ModelError,
     Request,
     RequestError,
     SamplingParams,
     find_model,
+    load_engine,
 )
 from portico_engine.loading.device import Device
 from portico_engine.loading.load_engine import _fits
@@ -30,7 +30,7 @@ from portico_engine.weights.gguf_file import GGUFFile
 
 def test_a_loaded_model_answers_and_says_what_it_is(tiny_path: Path) -> None:
     stages: list[tuple[str, float]] = []
-    engine = Engine.load(tiny_path, executor="torch-cpu", progress=lambda stage, fraction: stages.append((stage, fraction)))
+    engine = load_engine(tiny_path, executor="torch-cpu", progress=lambda stage, fraction: stages.append((stage, fraction)))
     assert (engine.info.name, engine.info.architecture, engine.info.quantization) == ("tiny", "llama", "Q4_1")
     assert engine.info.context_length == 256
     assert engine.info.bytes_on_disk == tiny_path.stat().st_size
@@ -43,7 +43,7 @@ def test_a_loaded_model_answers_and_says_what_it_is(tiny_path: Path) -> None:
 
 def test_loading_leaves_the_environment_as_it_was(tiny_path: Path) -> None:
     probe = (
-        "import os, sys; before = dict(os.environ); from portico_engine import Engine; Engine.load(sys.argv[1]); "
+        "import os, sys; before = dict(os.environ); from portico_engine import load_engine; load_engine(sys.argv[1]); "
         "print(before == dict(os.environ))"
     )
     command = [sys.executable, "-c", probe, str(tiny_path)]
@@ -51,14 +51,14 @@ def test_loading_leaves_the_environment_as_it_was(tiny_path: Path) -> None:
 
 
 def test_a_prompt_longer_than_the_context_is_refused_with_both_numbers(tiny_path: Path) -> None:
-    engine = Engine.load(tiny_path, context=64)
+    engine = load_engine(tiny_path, context=64)
     prompt = engine.render_chat([{"role": "user", "content": "many words " * 40}])
     with pytest.raises(ContextOverflow, match=rf"{len(prompt)} tokens.*holds 64"):
         engine.submit(Request("a", prompt))
 
 
 def test_a_model_without_a_chat_template_is_said_so_and_still_continues_text(tmp_path: Path) -> None:
-    engine = Engine.load(write_tiny_llama(tmp_path / "base.gguf", chat_template=None))
+    engine = load_engine(write_tiny_llama(tmp_path / "base.gguf", chat_template=None))
     with pytest.raises(ChatTemplateError, match=r"base carries no chat template.*instruction-tuned"):
         engine.render_chat([{"role": "user", "content": "hi"}])
     prompt = tuple(engine.tokenizer.encode("hello"))
@@ -69,31 +69,31 @@ def test_a_model_without_a_chat_template_is_said_so_and_still_continues_text(tmp
 def test_an_unsupported_architecture_is_named_beside_the_supported_ones(tmp_path: Path, architecture: str) -> None:
     path = write_tiny_llama(tmp_path / "other.gguf", architecture=architecture)
     with pytest.raises(ModelError, match=rf"'{architecture}' is not supported; supported are llama, qwen2, qwen3"):
-        Engine.load(path, executor="torch-cpu")
+        load_engine(path, executor="torch-cpu")
     with pytest.raises(ModelError, match=rf"'{architecture}' is not supported"):
-        Engine.load(path)  # llama.cpp can't load it either: it lacks tensors
+        load_engine(path)  # llama.cpp can't load it either: it lacks tensors
 
 
 def test_a_vocabulary_without_weights_is_said_so(tmp_path: Path) -> None:
     path = write_tiny_llama(tmp_path / "vocab.gguf", leave_out="token_embd.weight")
     with pytest.raises(ModelError, match="holds a vocabulary but no weights"):
-        Engine.load(path)
+        load_engine(path)
 
 
 @pytest.mark.parametrize("tensor", ["blk.1.ffn_down.weight", "output_norm.weight", "blk.0.attn_norm.weight"])
 def test_a_missing_tensor_is_named(tmp_path: Path, tensor: str) -> None:
     path = write_tiny_llama(tmp_path / "hole.gguf", leave_out=tensor)
     with pytest.raises(ModelError, match=rf"{tensor} is missing"):
-        Engine.load(path)
+        load_engine(path)
 
 
 def test_a_file_that_is_missing_or_corrupt_is_a_model_error(tmp_path: Path, tiny_path: Path) -> None:
     with pytest.raises(ModelError, match="no model file"):
-        Engine.load(tmp_path / "none.gguf")
+        load_engine(tmp_path / "none.gguf")
     cut = tmp_path / "cut.gguf"
     cut.write_bytes(tiny_path.read_bytes()[:-5000])
     with pytest.raises(ModelError, match="cut short"):
-        Engine.load(cut)
+        load_engine(cut)
 
 
 @pytest.mark.parametrize(
@@ -108,20 +108,20 @@ def test_a_file_that_is_missing_or_corrupt_is_a_model_error(tmp_path: Path, tiny
 )
 def test_an_option_that_makes_no_sense_is_named(tiny_path: Path, options: dict[str, object], message: str) -> None:
     with pytest.raises(RequestError, match=message):
-        Engine.load(tiny_path, **options)  # type: ignore[arg-type]
+        load_engine(tiny_path, **options)  # type: ignore[arg-type]
 
 
 def test_a_model_larger_than_the_memory_is_refused_with_both_sizes(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("portico_engine.loading.device.memory_bytes", lambda: 100_000)
     with pytest.raises(ModelError, match=r"billion weights, which take .* GiB .*this machine has .* GiB"):
-        Engine.load(tiny_path, executor="torch-cpu")
+        load_engine(tiny_path, executor="torch-cpu")
 
 
 def test_a_gpu_that_is_asked_for_and_missing_is_said_so(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(ModelError, match=r"no GPU can be used: .*(without CUDA|no NVIDIA GPU)"):
-        Engine.load(tiny_path, executor="torch-cuda")
-    assert "-cpu-" in Engine.load(tiny_path).info.numerics_id
+        load_engine(tiny_path, executor="torch-cuda")
+    assert "-cpu-" in load_engine(tiny_path).info.numerics_id
 
 
 def test_embeddings_padded_beyond_the_vocabulary_are_never_said(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_embeddings_padded_beyond_the_vocabulary_are_never_said(tmp_path: Path) 
         tokens.value, types.value = tokens.value[:-9], types.value[:-9]
         writer.kv_data[0]["tokenizer.ggml.merges"].value = writer.kv_data[0]["tokenizer.ggml.merges"].value[:1]
 
-    engine = Engine.load(write_tiny_llama(tmp_path / "padded.gguf", customize=shorter))
+    engine = load_engine(write_tiny_llama(tmp_path / "padded.gguf", customize=shorter))
     assert engine.tokenizer.vocab_size == 260
     for seed in range(3):
         request = Request("a", (5, 6, 7), SamplingParams(temperature=50, seed=seed), max_tokens=40)

@@ -3,8 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from portico_engine import CallPrior, TextPrior, ToolCallPrior
-from portico_engine.priors.tool_call_prior import EMPTY_STRING, ITEM, MORE, OPEN_STRING
+from portico_engine import CallPrior, ToolCallPrior
+from portico_engine.priors.call_prior import ITEM
+from portico_engine.priors.token_texts import TokenTexts
+from portico_engine.priors.tool_call_prior import EMPTY_STRING, MORE, OPEN_STRING
 
 PIECES = [
     "code__",
@@ -36,7 +38,7 @@ OPEN = '{"name":"code__search","arguments":{'
 
 
 def bias(text: str, *pieces: str) -> list[float]:
-    prior = ToolCallPrior(NAMES, {"code__search": CALL}).over(TEXTS)
+    prior = ToolCallPrior(NAMES, {"code__search": CALL}).bind(TokenTexts(TEXTS))
     found = prior.bias(text, np.array([TEXTS.index(p) for p in pieces]))
     assert found is not None
     return [float(x) for x in found]
@@ -82,7 +84,7 @@ def test_a_token_that_opens_another_item_counts_only_items_that_are_not_there_ye
 
 
 def test_a_free_string_follows_what_the_question_spells_out_and_is_not_left_empty() -> None:
-    prior = ToolCallPrior(NAMES, {"code__search": CALL}).over(TEXTS)
+    prior = ToolCallPrior(NAMES, {"code__search": CALL}).bind(TokenTexts(TEXTS))
     allowed = np.arange(len(TEXTS))
     found = prior.bias(OPEN + '"query":"', allowed)
     assert found is not None
@@ -92,8 +94,8 @@ def test_a_free_string_follows_what_the_question_spells_out_and_is_not_left_empt
 
 
 def test_strength_scales_every_opinion() -> None:
-    weak = ToolCallPrior(NAMES, {}).over(TEXTS).bias('{"name":"', np.array([1]))
-    strong = ToolCallPrior(NAMES, {}, strength=3.0).over(TEXTS).bias('{"name":"', np.array([1]))
+    weak = ToolCallPrior(NAMES, {}).bind(TokenTexts(TEXTS)).bias('{"name":"', np.array([1]))
+    strong = ToolCallPrior(NAMES, {}, strength=3.0).bind(TokenTexts(TEXTS)).bias('{"name":"', np.array([1]))
     assert weak is not None
     assert strong is not None
     assert strong[0] == 3 * weak[0]
@@ -102,16 +104,6 @@ def test_strength_scales_every_opinion() -> None:
 def test_escaped_quotes_do_not_end_a_string() -> None:
     escaped = r'{"name":"code__search","arguments":{"query":"say \"hi\" ","'
     assert bias(escaped, "kind")[0] - bias(escaped, "limit")[0] == 15.0
-
-
-def test_among_whole_texts_a_token_gets_the_best_text_that_it_still_leads_to() -> None:
-    prior = TextPrior({"blue sky": 2.0, "blue": 1.0, "red": -1.0}).over(["blue", "red", " sky", "<end>"])
-    first, then = prior.bias("", np.array([0, 1])), prior.bias("blue", np.array([2, 3]))
-    assert first is not None
-    assert then is not None
-    assert first.tolist() == [0.0, -3.0]
-    assert then.tolist() == [0.0, -1.0]
-    assert prior.bias("green", np.array([0])) is None
 
 
 PAIRS = ["{", "}", "[", "]", ",", '"', ":", "7", "75", "8", "null", "w", "c", "k", "low", "high", '"}', '"},{"', "},", "},{"]
@@ -136,7 +128,9 @@ START = '{"name":"t","arguments":{"kind":"'
 
 
 def deep(text: str, *pieces: str) -> list[float]:
-    found = ToolCallPrior({}, {"t": DEEP}).over(PAIRS).bias(START + text, np.array([PAIRS.index(p) for p in pieces]))
+    found = (
+        ToolCallPrior({}, {"t": DEEP}).bind(TokenTexts(PAIRS)).bias(START + text, np.array([PAIRS.index(p) for p in pieces]))
+    )
     assert found is not None
     return [round(float(x), 4) for x in found]
 
@@ -168,7 +162,7 @@ def test_numbers_and_null_are_weighed_as_they_are_written() -> None:
 
 def test_a_key_is_chosen_for_its_own_weight_whatever_its_values_weigh() -> None:
     call = CallPrior(keys={"": {"c": 1.0, "k": 2.0}}, values={"c": {"low": 50.0, "high": 0.0}})
-    prior = ToolCallPrior({}, {"t": call}).over(PAIRS)
+    prior = ToolCallPrior({}, {"t": call}).bind(TokenTexts(PAIRS))
     found = prior.bias('{"name":"t","arguments":{"', np.array([PAIRS.index(p) for p in "ck"]))
     assert found is not None
     assert found[0] == 0.0, "k may still come"

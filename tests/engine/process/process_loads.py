@@ -17,7 +17,7 @@ from tests.engine.fakes import INFO, fake_engine, tiny_tokenizer
 from tests.engine.tiny_model import CHAT_TEMPLATE
 
 from portico_engine import Engine, ModelError
-from portico_engine.client import Progress
+from portico_engine.loading.options import LoadProgress
 from portico_engine.plan import StepPlan
 
 
@@ -48,20 +48,20 @@ def dawdle() -> None:
     time.sleep(0.005)
 
 
-def load_plain(progress: Progress) -> Engine:
+def load_plain(progress: LoadProgress) -> Engine:
     progress("weights", 0.5)
     return fake_engine()
 
 
-def load_slow(_progress: Progress) -> Engine:
+def load_slow(_progress: LoadProgress) -> Engine:
     return fake_engine(ActingExecutor(vocab_size=INFO.vocab_size, act=dawdle))
 
 
-def load_crashing(_progress: Progress) -> Engine:
+def load_crashing(_progress: LoadProgress) -> Engine:
     return fake_engine(ActingExecutor(vocab_size=INFO.vocab_size, act=crash, at=3))
 
 
-def load_crashing_once(marker: Path, progress: Progress) -> Engine:
+def load_crashing_once(marker: Path, progress: LoadProgress) -> Engine:
     """The process that makes the file `marker` crashes in its third step, later ones don't."""
     if marker.exists():
         return load_plain(progress)
@@ -69,45 +69,45 @@ def load_crashing_once(marker: Path, progress: Progress) -> Engine:
     return load_crashing(progress)
 
 
-def load_hanging(_progress: Progress) -> Engine:
+def load_hanging(_progress: LoadProgress) -> Engine:
     return fake_engine(ActingExecutor(vocab_size=INFO.vocab_size, act=hang, at=3))
 
 
-def load_failing_in_a_step(_progress: Progress) -> Engine:
+def load_failing_in_a_step(_progress: LoadProgress) -> Engine:
     return fake_engine(FakeExecutor(vocab_size=INFO.vocab_size, fail_at=2))
 
 
-def load_without_template(_progress: Progress) -> Engine:
+def load_without_template(_progress: LoadProgress) -> Engine:
     return Engine(FakeExecutor(vocab_size=INFO.vocab_size), tiny_tokenizer(), INFO)
 
 
-def load_with_real_grammars(_progress: Progress) -> Engine:
+def load_with_real_grammars(_progress: LoadProgress) -> Engine:
     return Engine(FakeExecutor(vocab_size=INFO.vocab_size), tiny_tokenizer(), INFO, chat_template=CHAT_TEMPLATE)
 
 
-def load_nothing(_progress: Progress) -> Engine:
+def load_nothing(_progress: LoadProgress) -> Engine:
     raise ModelError("there is no such model")
 
 
-def load_without_library(_progress: Progress) -> Engine:
+def load_without_library(_progress: LoadProgress) -> Engine:
     raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
 
-def load_wrongly(_progress: Progress) -> Engine:
+def load_wrongly(_progress: LoadProgress) -> Engine:
     raise ZeroDivisionError("a fault of ours")
 
 
-def load_for_ever(_progress: Progress) -> Engine:
+def load_for_ever(_progress: LoadProgress) -> Engine:
     hang()
     raise AssertionError("not reached")
 
 
-def load_crash(_progress: Progress) -> Engine:
+def load_crash(_progress: LoadProgress) -> Engine:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("not reached")
 
 
-def load_talking(_progress: Progress) -> Engine:
+def load_talking(_progress: LoadProgress) -> Engine:
     print("a native library says hello", flush=True)
     logging.getLogger("portico_engine.kv").warning("the disk is %s", "slow")
     return fake_engine()

@@ -26,10 +26,10 @@ from portico_engine import (
     Delta,
     EngineDied,
     EngineError,
+    EngineLoader,
     EngineProcess,
     FinishReason,
     GrammarError,
-    Load,
     ModelError,
     Request,
     RequestError,
@@ -39,7 +39,7 @@ from portico_engine import (
 )
 from portico_engine.grammar.compiled import CompiledGrammar
 from portico_engine.process import client
-from portico_engine.process.messages import Events
+from portico_engine.process.messages import StepDeltas
 
 PATIENCE = 30
 
@@ -49,7 +49,7 @@ def within(main: Coroutine[Any, Any, None]) -> None:
 
 
 @asynccontextmanager
-async def child(load: Load = loads.load_plain) -> AsyncIterator[EngineProcess]:
+async def child(load: EngineLoader = loads.load_plain) -> AsyncIterator[EngineProcess]:
     engine = await EngineProcess.open(load)
     try:
         yield engine
@@ -99,12 +99,12 @@ def test_requests_in_flight_together_get_their_solitary_answers() -> None:
 
 def test_the_events_of_a_step_are_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    hear = EngineProcess._hear
+    dispatch = EngineProcess._dispatch
 
     def counting(engine: EngineProcess, message: object) -> None:
-        if isinstance(message, Events):
+        if isinstance(message, StepDeltas):
             sizes.append(len(message.deltas))
-        hear(engine, message)
+        dispatch(engine, message)
 
     async def main() -> None:
         async with child(loads.load_slow) as engine:
@@ -113,7 +113,7 @@ def test_the_events_of_a_step_are_one_message(monkeypatch: pytest.MonkeyPatch) -
         assert sum(sizes) == 4 * 20
         assert max(sizes) == 4
 
-    monkeypatch.setattr(EngineProcess, "_hear", counting)
+    monkeypatch.setattr(EngineProcess, "_dispatch", counting)
     within(main())
 
 
@@ -384,7 +384,7 @@ def test_a_crash_ends_every_request_with_one_error_that_says_how(caplog: pytest.
     assert any("Segmentation fault" in record.getMessage() for record in caplog.records), "its stack is in the log"
 
 
-def test_being_killed_in_the_middle_of_a_step_is_heard_of_at_once() -> None:
+def test_being_killed_in_the_middle_of_a_step_is_dispatchd_of_at_once() -> None:
     async def main() -> None:
         with Heard("hanging") as hanging:
             async with child(loads.load_hanging) as engine:
@@ -433,7 +433,9 @@ def test_closing_cancels_what_is_in_flight() -> None:
         (loads.load_crash, EngineDied, "signal 9"),
     ],
 )
-def test_what_loading_raises_is_raised_here_and_leaves_no_process(load: Load, error: type[Exception], said: str) -> None:
+def test_what_loading_raises_is_raised_here_and_leaves_no_process(
+    load: EngineLoader, error: type[Exception], said: str
+) -> None:
     async def main() -> None:
         before = {process.pid for process in psutil.Process().children()}
         with pytest.raises(error, match=said):

@@ -19,7 +19,7 @@ from portico_engine.process import exit_reason as ending
     ],
 )
 def test_an_end_is_told_in_words(code: int, said: str) -> None:
-    assert ending.describe(code, None) == f"the engine's process {said}"
+    assert ending.describe_exit(code, None) == f"the engine's process {said}"
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_the_kernels_count_tells_whether_memory_ran_out(
     monkeypatch.setattr(ending, "_VMSTAT", tmp_path / "vmstat")
     (tmp_path / "vmstat").write_text(f"nr_free_pages 9\noom_kill {kills}\n")
     assert ending.memory_kills() == kills
-    assert said in ending.describe(-9, kills_before=3)
+    assert said in ending.describe_exit(-9, kills_before=3)
 
 
 def test_where_the_kernel_does_not_count_nothing_is_claimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

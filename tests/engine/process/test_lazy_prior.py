@@ -4,7 +4,7 @@ import pickle
 from types import MappingProxyType
 
 from portico_engine import CallPrior, TextPrior, ToolCallPrior
-from portico_engine.process.lazy_prior import joined, split
+from portico_engine.process.lazy_prior import join_prior, split_prior
 
 PART = CallPrior(keys={"": {"a": 1.0}})
 
@@ -15,9 +15,9 @@ def refuse(name: str) -> CallPrior:
 
 def test_what_is_plain_data_already_crosses_whole() -> None:
     for prior in (None, TextPrior({"a": 1.0}), ToolCallPrior({"t": 1.0}, {"t": PART})):
-        given = split(prior)
+        given = split_prior(prior)
         assert given == (prior, ())
-        assert joined(given, refuse) == prior
+        assert join_prior(given, refuse) == prior
 
 
 def test_what_cannot_be_pickled_is_asked_for_when_it_is_looked_at_and_once() -> None:
@@ -28,7 +28,7 @@ def test_what_cannot_be_pickled_is_asked_for_when_it_is_looked_at_and_once() -> 
         return PART
 
     prior = ToolCallPrior({"a": -1.0}, MappingProxyType({"a": CallPrior(), "b": PART}), strength=3.0)
-    again = joined(pickle.loads(pickle.dumps(split(prior))), ask)
+    again = join_prior(pickle.loads(pickle.dumps(split_prior(prior))), ask)
     assert isinstance(again, ToolCallPrior)
     assert (again.names, again.strength, list(again.calls), len(again.calls)) == ({"a": -1.0}, 3.0, ["a", "b"], 2)
     assert asked == []

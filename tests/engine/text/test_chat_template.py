@@ -35,8 +35,6 @@ def test_tools_and_calls_are_given_as_objects_and_printed_as_plain_json() -> Non
         '[{"type": "function", "function": {"name": "find", "description": "Find <x> & \'y\'", '
         '"parameters": {"type": "object"}}}] {"q": "é"}'
     )
-    assert template.renders_tools
-    assert not ChatTemplate(TURNS).renders_tools
 
 
 def test_a_template_may_refuse_in_its_own_words() -> None:

@@ -14,7 +14,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 
 from llama_reference import LlamaCpp
-from portico_engine.text.pretokenize import PRE_TOKENIZERS
+from portico_engine.text.pretokenize import _PATTERNS
 from portico_engine.text.tokenizer import Tokenizer, byte_alphabet
 from portico_engine.weights.gguf_file import GGUFFile
 
@@ -70,7 +70,7 @@ def write_vocabulary(path: Path, pre: str, tokens: list[str], merges: list[str])
     return path
 
 
-@pytest.mark.parametrize("pre", sorted(PRE_TOKENIZERS - {"gemma4"}))
+@pytest.mark.parametrize("pre", sorted(_PATTERNS.keys() - {"gemma4"}))
 def test_text_is_cut_as_by_llama_cpp(tmp_path: Path, merged: tuple[list[str], list[str]], pre: str) -> None:
     path = write_vocabulary(tmp_path / "vocabulary.gguf", pre, *merged)
     ours = Tokenizer.from_gguf(GGUFFile(path).metadata)

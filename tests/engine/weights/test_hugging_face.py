@@ -17,7 +17,7 @@ from tests.engine.models.parity import divergence, our_logits
 from tests.engine.tiny_folder import CONFIG, write_folder, write_json
 from tests.engine.tiny_model import Q, Shape, Tensors, random_tensors, write_tiny_llama
 
-from portico_engine import Engine, ModelError, Request, SamplingParams, find_model
+from portico_engine import ModelError, Request, SamplingParams, find_model, load_engine
 from portico_engine.models.config import read_config
 from portico_engine.text.tokenizer_json import read_tokenizer
 from portico_engine.weights.gguf_file import GGUFFile
@@ -101,7 +101,7 @@ def test_llama_3s_factors_are_computed_from_its_numbers(tmp_path: Path) -> None:
 def test_a_folder_is_loaded_by_its_name_with_its_template_and_end_tokens(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "Tiny-0.5B", random_tensors(), {}, permuted=True)
     (folder / "chat_template.jinja").write_text("{{ messages[0]['content'] }} hello")
-    engine = Engine.load(find_model(str(folder)), executor="torch-cpu")
+    engine = load_engine(find_model(str(folder)), executor="torch-cpu")
     assert (engine.info.name, engine.info.architecture, engine.info.quantization) == ("Tiny-0.5B", "llama", "F32")
     assert engine.info.bytes_on_disk == (folder / "model.safetensors").stat().st_size
     prompt = engine.render_chat([{"role": "user", "content": "hello"}])
@@ -113,7 +113,7 @@ def test_a_folder_is_loaded_by_its_name_with_its_template_and_end_tokens(tmp_pat
 def test_a_window_of_attention_bounds_the_context(tmp_path: Path) -> None:
     config = {"model_type": "mistral", "sliding_window": 100}
     folder = write_folder(tmp_path / "model", random_tensors(), config, permuted=True)
-    assert Engine.load(folder, executor="torch-cpu").info.context_length == 100
+    assert load_engine(folder, executor="torch-cpu").info.context_length == 100
 
 
 def test_a_changed_shard_changes_the_fingerprint(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_broken_folder_is_one_clear_error(tmp_path: Path, damage: Callable[[Pa
     folder = write_folder(tmp_path / "model", random_tensors(), {}, permuted=True, shards=2)
     damage(folder)
     with pytest.raises(ModelError, match=message):
-        Engine.load(folder, executor="torch-cpu")
+        load_engine(folder, executor="torch-cpu")
 
 
 FULL = {
@@ -238,13 +238,13 @@ def test_pickled_weights_are_refused_by_name(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "model", random_tensors(), {})
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(ModelError, match=r"pytorch_model\.bin can't be read: only safetensors and GGUF"):
-        Engine.load(folder)
+        load_engine(folder)
 
 
 def test_one_file_of_a_folder_is_no_model(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "model", random_tensors(), {})
     with pytest.raises(ModelError, match=r"one file of a model; give its folder"):
-        Engine.load(folder / "model.safetensors")
+        load_engine(folder / "model.safetensors")
 
 
 def test_nan_in_a_folders_tensor_is_named(tmp_path: Path) -> None:
@@ -252,4 +252,4 @@ def test_nan_in_a_folders_tensor_is_named(tmp_path: Path) -> None:
     tensors["blk.1.ffn_up.weight"][3, 4] = np.nan
     folder = write_folder(tmp_path / "model", tensors, {}, dtype=torch.bfloat16)
     with pytest.raises(ModelError, match=r"blk\.1\.ffn_up\.weight holds numbers that are none"):
-        Engine.load(folder, executor="torch-cpu")
+        load_engine(folder, executor="torch-cpu")

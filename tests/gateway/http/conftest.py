@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from tests.gateway.http import fake_engine
 
 from portico_engine import AsyncEngine
 from portico_gateway.http.app import create_app
-from portico_gateway.mcp.server import Gateway
+from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.model.host import ModelHost
 from portico_gateway.upstreams.upstreams import Upstreams
 from portico_servers.common.transport import security
@@ -30,14 +28,8 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def fakes() -> Any:
-    """The module `fake_engine` beside this file, which importlib mode does not put on the path."""
-    spec = importlib.util.spec_from_file_location("portico_fake_engine", Path(__file__).with_name("fake_engine.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    """The module of the scripted engine."""
+    return fake_engine
 
 
 Serve = Callable[..., AbstractAsyncContextManager[httpx2.AsyncClient]]
@@ -57,7 +49,9 @@ def serve(fakes: Any) -> Serve:
             load = lambda progress: engine or fakes.FakeEngine()  # noqa: E731
         start = start or (load and partial(AsyncEngine.open, load))
         model = ModelHost("fake", start, first_delay=0.0) if start else None
-        app = create_app(upstreams, Gateway(upstreams), model, security=security("127.0.0.1", 8630), load_timeout=load_timeout)
+        app = create_app(
+            upstreams, GatewayServer(upstreams), model, security=security("127.0.0.1", 8630), load_timeout=load_timeout
+        )
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
         async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url=BASE) as client:
             yield client

@@ -1,4 +1,4 @@
-"""From a valid chat request to the engine's: the prompt's tokens, the grammar, the sampling parameters.
+"""From a generation request to the engine's own: the prompt's tokens, the grammar, the sampling parameters.
 
 Grammars are compiled on a worker thread, because that may take a while, and kept by their text. It generates nothing.
 """
@@ -14,26 +14,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from portico_engine import Request, SamplingParams, Tool
-from portico_engine.errors import ContextOverflow, EngineError, GrammarError
+from portico_engine.errors import ContextOverflow, EngineError
 from portico_engine.grammar import (
     CallFormat,
     CompiledGrammar,
-    NamedTool,
     ToolChoice,
     compile_schema,
     compile_tool_calls,
     control_tokens,
     detect_format,
 )
-from portico_gateway.agent.tool_signatures import one_liner, signature
-from portico_gateway.http.errors import from_engine
-from portico_gateway.http.openai_chat.body import ChatRequest, JsonSchemaFormat, Message, NamedToolChoice
+from portico_gateway.agent.tool_signatures import TOOLS_SHARE, one_liner, signature
+from portico_gateway.http.errors import ApiError
+from portico_gateway.http.generation.request import GenerationRequest, SamplingOptions, Turn
 from portico_gateway.model.options import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient
 
-TOOLS_SHARE = 3  # the tools' text may fill a third of the context; beyond that only names and one-liners are shown
 MOST_CALLS = 8  # in one answer, where several are wanted
 _CACHED = 64
 _FOR_SEVERAL = (CallFormat.HERMES, CallFormat.MISTRAL, CallFormat.MISTRAL_ARGS)
@@ -44,80 +42,78 @@ _STRUCTURED = (0.1, 0.95, 0.01)
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """Everything that one answer needs. `tools` are those it may call, `format` how their calls are written."""
+class PreparedRequest:
+    """Everything that one answer needs: what is asked, the engine that will answer, and its own request. `call_format` is how
+    calls are written."""
 
+    generation: GenerationRequest
+    engine: EngineClient
     request: Request
-    tools: tuple[Tool, ...] = ()
-    format: CallFormat = CallFormat.GENERIC
-    schema: dict[str, Any] | bool | None = None  # what a json_schema answer must satisfy
+    call_format: CallFormat = CallFormat.GENERIC
+
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        """Those that the answer may call."""
+        return self.generation.tools if self.generation.may_call else ()
+
+    @property
+    def schema(self) -> dict[str, Any] | bool | None:
+        """What the answer must satisfy."""
+        return None if self.generation.response_format is None else self.generation.response_format.schema
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    grammar: CompiledGrammar | None
-    field: str | None  # of the request, where the grammar came from
-
-
-async def prepare(body: ChatRequest, engine: EngineClient) -> Prepared:
+async def prepare(generation: GenerationRequest, engine: EngineClient) -> PreparedRequest:
     """Raises ApiError for whatever the client can mend."""
-    tools = tuple(
-        Tool(t.function.name, t.function.description, t.function.parameters or _NO_PARAMETERS) for t in body.tools or []
-    )
+    tools = generation.tools
+    _check_logit_bias(generation, engine.info.vocab_size)
     try:
         template = engine.chat_template
         taught = "tools" in template
         format = detect_format(template) if taught else CallFormat.GENERIC
         control = control_tokens(format, engine.tokens)
-        shape = await asyncio.to_thread(_shape, body, tools, format, control)
-        messages = _messages(body.messages, keeps_calls="tool_calls" in template)
-        if tools and not taught and body.tool_choice != "none":
+        grammar = await asyncio.to_thread(_grammar, generation, format, control)
+        messages = _messages(generation.turns, keeps_calls="tool_calls" in template)
+        if not taught and generation.may_call:
             messages = await _with_tools(messages, tools, engine)
         prompt = await engine.render_chat(messages, tools if taught else None)
         room = engine.info.context_length - len(prompt)
         if room < 1:
             raise ContextOverflow(len(prompt), engine.info.context_length)
     except EngineError as error:
-        raise from_engine(error) from error
-    may_call = bool(tools) and body.tool_choice != "none"
+        raise generation.api_error(error) from error
     request = Request(
         id=uuid.uuid4().hex,
         prompt=prompt,
-        sampling=_sampling(body, structured=shape.grammar is not None),
-        max_tokens=min(body.limit or room, room),
-        stop=body.stops,
-        grammar=shape.grammar,
-        pin=WAIT_SECONDS if may_call else 0.0,
+        sampling=_sampling(generation.sampling, structured=grammar is not None),
+        max_tokens=min(generation.max_tokens or room, room),
+        stop=generation.stop,
+        grammar=grammar,
+        pin=WAIT_SECONDS if generation.may_call else 0.0,
         shown_tokens=frozenset(control.values()) if tools else frozenset(),
     )
-    wanted = body.response_format.json_schema.schema_ if isinstance(body.response_format, JsonSchemaFormat) else None
-    return Prepared(request, tools if may_call else (), format, wanted)
+    return PreparedRequest(generation, engine, request, format)
 
 
-def grammar_field(body: ChatRequest) -> str | None:
-    """The field that the answer's shape came from, for errors that the engine raises later."""
-    if body.grammar is not None:
-        return "grammar"
-    if body.response_format is not None and body.response_format.type != "text":
-        return "response_format"
-    return "tools" if body.tools and body.tool_choice != "none" else None
+def _check_logit_bias(generation: GenerationRequest, vocab_size: int) -> None:
+    """The one sampling parameter whose range is the model's."""
+    field = generation.fields.logit_bias
+    for token, _ in generation.sampling.logit_bias:
+        if token >= vocab_size:
+            raise ApiError(400, f"{field} names the token {token}; the vocabulary has {vocab_size}", param=field)
 
 
-def _shape(body: ChatRequest, tools: Sequence[Tool], format: CallFormat, control: Mapping[str, int]) -> _Shape:
-    field = grammar_field(body)
-    try:
-        if body.grammar is not None:
-            return _Shape(_gbnf(body.grammar), field)
-        if isinstance(body.response_format, JsonSchemaFormat):
-            return _Shape(_json_schema(_canonical(body.response_format.json_schema.schema_)), field)
-        if body.response_format is not None and body.response_format.type == "json_object":
-            return _Shape(_json_schema('{"type":"object"}'), field)
-        if field == "tools":
-            catalog = _canonical([[tool.name, tool.description, tool.parameters] for tool in tools])
-            return _Shape(_calls(catalog, _choice(body), format, _parallel(body, format), tuple(control.items())), field)
-    except GrammarError as error:
-        raise from_engine(error, param=field) from error
-    return _Shape(None, None)
+def _grammar(generation: GenerationRequest, format: CallFormat, control: Mapping[str, int]) -> CompiledGrammar | None:
+    """What the answer follows. Raises GrammarError."""
+    if generation.grammar is not None:
+        return _gbnf(generation.grammar)
+    if generation.response_format is not None:
+        schema = generation.response_format.schema
+        return _json_schema(_canonical({"type": "object"} if schema is None else schema))
+    if generation.may_call:
+        catalog = _canonical([[tool.name, tool.description, tool.parameters] for tool in generation.tools])
+        calls = _parallel(generation.parallel_tool_calls, format)
+        return _calls(catalog, generation.tool_choice or "auto", format, calls, tuple(control.items()))
+    return None
 
 
 @functools.lru_cache(_CACHED)
@@ -151,65 +147,56 @@ def _canonical(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _choice(body: ChatRequest) -> ToolChoice:
-    if isinstance(body.tool_choice, NamedToolChoice):
-        return NamedTool(body.tool_choice.function.name)
-    return body.tool_choice or "auto"
-
-
-def _parallel(body: ChatRequest, format: CallFormat) -> tuple[int, int]:
+def _parallel(asked: bool | None, format: CallFormat) -> tuple[int, int]:
     """Several calls where they are asked for; where nothing is said, if the model's own format was made for several."""
-    if body.parallel_tool_calls is None:
-        return (1, MOST_CALLS) if format in _FOR_SEVERAL else (1, 1)
-    return (1, MOST_CALLS) if body.parallel_tool_calls else (1, 1)
+    several = format in _FOR_SEVERAL if asked is None else asked
+    return (1, MOST_CALLS) if several else (1, 1)
 
 
-def _sampling(body: ChatRequest, *, structured: bool) -> SamplingParams:
+def _sampling(asked: SamplingOptions, *, structured: bool) -> SamplingParams:
     temperature, top_p, min_p = _STRUCTURED if structured else _CONVERSATION
-    if body.temperature is not None:  # a client that sets the temperature means the plain distribution otherwise
-        temperature, top_p, min_p = body.temperature, 1.0, 0.0
+    if asked.temperature is not None:  # a client that sets the temperature means the plain distribution otherwise
+        temperature, top_p, min_p = asked.temperature, 1.0, 0.0
     return SamplingParams(
         temperature=temperature,
-        top_p=top_p if body.top_p is None else body.top_p,
-        top_k=body.top_k or 0,
-        min_p=min_p if body.min_p is None else body.min_p,
-        seed=body.seed,
-        repetition_penalty=body.repetition_penalty or 1.0,
-        frequency_penalty=body.frequency_penalty or 0.0,
-        presence_penalty=body.presence_penalty or 0.0,
-        logprobs=(body.top_logprobs or 0) if body.logprobs else None,
-        logit_bias=tuple((body.logit_bias or {}).items()),
+        top_p=top_p if asked.top_p is None else asked.top_p,
+        top_k=asked.top_k or 0,
+        min_p=min_p if asked.min_p is None else asked.min_p,
+        seed=asked.seed,
+        repetition_penalty=asked.repetition_penalty or 1.0,
+        frequency_penalty=asked.frequency_penalty or 0.0,
+        presence_penalty=asked.presence_penalty or 0.0,
+        logprobs=asked.logprobs,
+        logit_bias=asked.logit_bias,
     )
 
 
 # -- the prompt, for models whose template has no place for tools
 
-_NO_PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}}
 _INTRODUCTION = "You can call these tools:\n"
 _CALL_FORM = '\n\nA call is JSON: {"name":"TOOL","arguments":{...}}'
 
 
-def _messages(messages: Sequence[Message], *, keeps_calls: bool) -> list[dict[str, Any]]:
+def _messages(turns: Sequence[Turn], *, keeps_calls: bool) -> list[dict[str, Any]]:
     """The turns as a template takes them. Where it knows no calls, calls become text and results a user's turn."""
     out: list[dict[str, Any]] = []
     called: dict[str, str] = {}
-    for message in messages:
-        role = "system" if message.role == "developer" else message.role
-        turn: dict[str, Any] = {"role": role, "content": message.content or ""}
-        calls = message.tool_calls or []
-        called.update({call.id: call.function.name for call in calls})
+    for turn in turns:
+        message: dict[str, Any] = {"role": turn.role, "content": turn.content}
+        called.update({call.id: call.name for call in turn.tool_calls})
         if keeps_calls:
-            if calls:
-                turn["tool_calls"] = [{"type": "function", "function": call.function.model_dump()} for call in calls]
-            if role == "tool":
-                turn["name"] = message.name or called.get(message.tool_call_id or "", "")
-        elif role == "tool":
-            name = message.name or called.get(message.tool_call_id or "", "the tool")
-            turn = {"role": "user", "content": f"Result of {name}:\n{message.content or ''}"}
-        elif calls:
-            texts = [f'{{"name":{json.dumps(call.function.name)},"arguments":{call.function.arguments}}}' for call in calls]
-            turn["content"] = "\n".join([*([message.content] if message.content else []), *texts])
-        out.append(turn)
+            if turn.tool_calls:
+                functions = [{"name": call.name, "arguments": call.arguments} for call in turn.tool_calls]
+                message["tool_calls"] = [{"type": "function", "function": function} for function in functions]
+            if turn.role == "tool":
+                message["name"] = turn.name or called.get(turn.tool_call_id or "", "")
+        elif turn.role == "tool":
+            name = turn.name or called.get(turn.tool_call_id or "", "the tool")
+            message = {"role": "user", "content": f"Result of {name}:\n{turn.content}"}
+        elif turn.tool_calls:
+            texts = [f'{{"name":{json.dumps(call.name)},"arguments":{call.arguments}}}' for call in turn.tool_calls]
+            message["content"] = "\n".join([*([turn.content] if turn.content else []), *texts])
+        out.append(message)
     return out
 
 

@@ -1,1 +1,9 @@
-"""What every HTTP request passes first."""
+"""What every request goes through, from the outside in.
+
+    metrics.py      MetricsMiddleware: requests by route, status and time, and the text of GET /metrics
+    host_origin.py  HostOriginMiddleware: Host, Origin and the announced size
+    auth.py         AuthMiddleware: what a key's scopes open
+    keys.py         BearerTokenVerifier: what a bearer token stands for
+
+Refusals have the shape of the API that was called; which one that is, and where its clients send their key, `apis.py` says.
+"""

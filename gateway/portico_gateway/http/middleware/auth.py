@@ -1,6 +1,6 @@
 """Who may use which part of the HTTP side: bearer tokens with scopes, refused in the shape of the API that was called.
 
-It owns what a scope opens and the refusals; `tokens.py` knows what a token stands for. Without keys and OAuth it isn't there.
+It owns what a scope opens and the refusals; `keys.py` knows what a token stands for. Without keys and OAuth it isn't there.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from portico_gateway.config.sections import KeyConfig, OAuthConfig
-from portico_gateway.http.errors import ApiError, error_body
-from portico_gateway.http.middleware.keys import Tokens
+from portico_gateway.http.apis import api_of, error_body
+from portico_gateway.http.errors import ApiError
+from portico_gateway.http.middleware.keys import BearerTokenVerifier
 
 _SCOPES = {"/mcp": "mcp", "/metrics": "metrics", "/v1/approvals": "admin"}
 _OPEN = ("/healthz", "/.well-known/")
@@ -39,14 +40,16 @@ def metadata_routes(oauth: OAuthConfig) -> list[Route]:
     return create_protected_resource_routes(AnyHttpUrl(oauth.resource), servers, ["mcp"], resource_name="Portico")
 
 
-class Access:
+class AuthMiddleware:
     """The check, as ASGI middleware. It names the holder in `scope["user"]`, to which the SDK also binds MCP sessions."""
 
-    def __init__(self, app: ASGIApp, keys: Mapping[str, KeyConfig], oauth: OAuthConfig, tokens: Tokens | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, keys: Mapping[str, KeyConfig], oauth: OAuthConfig, tokens: BearerTokenVerifier | None = None
+    ) -> None:
         self._app = app
         resource = AnyHttpUrl(oauth.resource) if oauth.issuer else None
         # With `resource_server_url` the SDK takes only tokens that were issued for this very server.
-        self._backend = BearerAuthBackend(tokens or Tokens(keys, oauth), resource_server_url=resource)
+        self._backend = BearerAuthBackend(BearerTokenVerifier(keys, oauth), resource_server_url=resource)
         self._metadata_url = build_resource_metadata_url(resource) if resource else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,8 +85,9 @@ class Access:
 
 
 def _with_api_key(scope: Scope) -> HTTPConnection:
-    """The request for the check of its token: Anthropic's clients send theirs as x-api-key."""
+    """The request for the check of its token: some APIs' clients send theirs in a header of their own."""
     names = dict(scope["headers"])
-    if scope["path"].startswith("/v1/messages") and b"authorization" not in names and b"x-api-key" in names:
-        return HTTPConnection({**scope, "headers": [(b"authorization", b"Bearer " + names[b"x-api-key"])]})
+    api = api_of(scope["path"])
+    if api is not None and api.key_header in names and b"authorization" not in names:
+        return HTTPConnection({**scope, "headers": [(b"authorization", b"Bearer " + names[api.key_header])]})
     return HTTPConnection(scope)

@@ -1,6 +1,6 @@
 """What a bearer token stands for: a key of portico.toml, known by its hash, or an access token that its issuer vouches for.
 
-It owns recognising tokens. It knows neither paths nor what a scope opens: `access.py` does.
+It owns recognising tokens. It knows neither paths nor what a scope opens: `auth.py` does.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def key_hash(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class Tokens(TokenVerifier):
+class BearerTokenVerifier(TokenVerifier):
     """Keys first, then, where OAuth is configured, the authorization server."""
 
     def __init__(self, keys: Mapping[str, KeyConfig], oauth: OAuthConfig, *, client: httpx2.AsyncClient | None = None) -> None:

@@ -130,7 +130,7 @@ def _families(
     yield from families.values()
 
 
-class Measured:
+class MetricsMiddleware:
     """Counts requests by their route, status and time."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:

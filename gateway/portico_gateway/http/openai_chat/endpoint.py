@@ -5,43 +5,52 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from fastapi import Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from portico_gateway.http.api import Api
 from portico_gateway.http.errors import ApiError
-from portico_gateway.http.generation.answering import Answering, Asked, Pieces, begun, whole
-from portico_gateway.http.openai_chat.body import ChatRequest
-from portico_gateway.http.openai_chat.objects import Answer
+from portico_gateway.http.generation.prepare import PreparedRequest
+from portico_gateway.http.generation.service import GenerationService
+from portico_gateway.http.generation.stream import PieceStream, collect, start_stream
+from portico_gateway.http.openai_chat.body import ChatCompletionRequest
+from portico_gateway.http.openai_chat.objects import CompletionChunks, completion_object
+from portico_gateway.http.openai_shared.errors import openai_error_body
 from portico_gateway.http.sse import DONE, event, event_stream
 
+_PATH = "/v1/chat/completions"
 
-class ChatEndpoint:
-    """The endpoint over one model."""
 
-    def __init__(self, answering: Answering) -> None:
-        self._answering = answering
+def _router(service: GenerationService) -> APIRouter:
+    router = APIRouter()
 
-    async def __call__(self, body: ChatRequest, request: Request) -> Response:
-        async def make(asked: Asked) -> Response:
+    @router.post(_PATH, response_model=None)
+    async def chat_completions(body: ChatCompletionRequest, request: Request) -> Response:
+        async def make(prepared: PreparedRequest) -> Response:
             if not body.stream:
-                return JSONResponse((await whole(asked)).whole())
-            answer, pieces = await begun(asked)
+                return JSONResponse(completion_object(await collect(prepared)))
+            answer, pieces = await start_stream(prepared)
             usage = body.stream_options is not None and body.stream_options.include_usage
-            return event_stream(_events(answer, pieces, usage=usage))
+            return event_stream(_events(CompletionChunks(answer), pieces, usage=usage))
 
-        return await self._answering.respond(body, request, make)
+        return await service.respond(body.to_generation(), request, make)
+
+    return router
 
 
-async def _events(answer: Answer, pieces: Pieces, *, usage: bool) -> AsyncGenerator[str, None]:
+async def _events(chunks: CompletionChunks, pieces: PieceStream, *, usage: bool) -> AsyncGenerator[str, None]:
     """A stream's events. An error after the first one is an event too: the status is sent by then."""
     try:
         async with aclosing(pieces):
-            yield event(answer.chunk({"role": "assistant", "content": ""}))
+            yield event(chunks.first())
             async for piece in pieces:
-                yield event(answer.chunk(piece))
-        yield event(answer.chunk({}, finish_reason=answer.finish_reason))
+                yield event(chunks.of(piece))
+        yield event(chunks.last())
         if usage:
-            yield event(answer.usage_chunk())
+            yield event(chunks.usage())
     except ApiError as error:
-        yield event(error.body)
+        yield event(openai_error_body(error))
     yield DONE
+
+
+CHAT_COMPLETIONS_API = Api(_PATH, _router, openai_error_body, bodies={_PATH: ChatCompletionRequest})

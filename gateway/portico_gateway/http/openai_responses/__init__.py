@@ -1,1 +1,9 @@
-"""OpenAI's responses."""
+"""OpenAI's responses.
+
+    body.py            ResponsesRequest: the wire schema, and what it asks for
+    objects.py         a response with its items, and the events of one
+    response_store.py  the last responses, to go on from
+    endpoint.py        POST, GET and DELETE /v1/responses
+
+It knows `generation/` and what OpenAI's APIs share, and no other API.
+"""

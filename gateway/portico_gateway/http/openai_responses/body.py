@@ -1,60 +1,58 @@
-"""The body of POST /v1/responses, as OpenAI's reference defines it, and what it means in the gateway's own form.
+"""The body of POST /v1/responses, as OpenAI's reference defines it, and what it asks for as a GenerationRequest.
 
-It owns what a valid body is; an unknown or impossible field is an error that names it. It knows nothing of the engine, nor of
-responses that are kept.
+It owns what a valid body is; an unknown or impossible field is an error that names it. It knows nothing of responses that are
+stored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from portico_gateway.http.openai_chat.body import (
-    MAX_TOP_LOGPROBS,
-    Body,
-    ChatRequest,
-    Function,
-    FunctionCall,
-    JsonObjectFormat,
-    JsonSchema,
-    JsonSchemaFormat,
-    Lenient,
-    Message,
-    NamedFunction,
-    NamedToolChoice,
-    TextFormat,
+from portico_engine import Tool
+from portico_engine.grammar import NamedTool, ToolChoice
+from portico_gateway.http.generation.request import (
+    FieldNames,
+    GenerationRequest,
+    JsonFormat,
+    SamplingOptions,
     ToolCall,
-    ToolSpec,
+    Turn,
+    function_tool,
 )
+from portico_gateway.http.openai_shared.body import JsonObjectFormat, NamedSchema, OpenAIMessage, TextFormat
+from portico_gateway.http.wire import LenientBody, MaxTokens, StrictBody, Temperature, ToolName, TopLogprobs, TopP
 
-LOGPROBS = "message.output_text.logprobs"
+_FIELDS = FieldNames(messages="input", max_tokens="max_output_tokens", response_format="text.format")
+INCLUDE_LOGPROBS = "message.output_text.logprobs"
 
 
-class InputMessage(Message):
+class ResponsesMessage(OpenAIMessage):
     type: Literal["message"] = "message"
 
 
-class CallItem(Lenient):
+class FunctionCallItem(LenientBody):
     type: Literal["function_call"]
     call_id: str
     name: str
     arguments: str
 
 
-class InputText(Lenient):
+class InputTextPart(LenientBody):
     type: Literal["input_text"]
     text: str
 
 
-class CallOutput(Lenient):
+class FunctionCallOutputItem(LenientBody):
     type: Literal["function_call_output"]
     call_id: str
-    output: str | list[InputText]
+    output: str | list[InputTextPart]
 
 
-class Reasoning(Lenient):
+class ReasoningItem(LenientBody):
     """What a model thought in an earlier turn; it is not shown again."""
 
     type: Literal["reasoning"]
@@ -66,65 +64,68 @@ def _kind(item: Any) -> str | None:
     return kind if isinstance(kind, str) else None
 
 
-Item = Annotated[
-    Annotated[InputMessage, Tag("message")]
-    | Annotated[CallItem, Tag("function_call")]
-    | Annotated[CallOutput, Tag("function_call_output")]
-    | Annotated[Reasoning, Tag("reasoning")],
+InputItem = Annotated[
+    Annotated[ResponsesMessage, Tag("message")]
+    | Annotated[FunctionCallItem, Tag("function_call")]
+    | Annotated[FunctionCallOutputItem, Tag("function_call_output")]
+    | Annotated[ReasoningItem, Tag("reasoning")],
     Discriminator(_kind),
 ]
 
 
-class FunctionTool(Lenient):
+class ResponsesTool(LenientBody):
     type: Literal["function"]
-    name: str = Field(min_length=1, max_length=128)
+    name: ToolName
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
 
+    def tool(self) -> Tool:
+        return function_tool(self.name, self.description, self.parameters)
 
-class FunctionChoice(Body):
+
+class ResponsesNamedToolChoice(StrictBody):
     type: Literal["function"]
     name: str
 
 
-class SchemaFormat(JsonSchema):
+class ResponsesJsonSchemaFormat(NamedSchema):
     type: Literal["json_schema"]
 
 
-class TextConfig(Body):
-    format: Annotated[TextFormat | JsonObjectFormat | SchemaFormat, Field(discriminator="type")] | None = None
+class ResponsesTextConfig(StrictBody):
+    format: Annotated[TextFormat | JsonObjectFormat | ResponsesJsonSchemaFormat, Field(discriminator="type")] | None = None
     verbosity: str | None = None
 
 
-class StreamOptions(Body):
+class ResponsesStreamOptions(StrictBody):
     include_obfuscation: bool | None = None
 
 
-class ResponsesRequest(Body):
+class ResponsesRequest(StrictBody):
     """A response to make."""
 
     model: str
-    input: str | list[Item]
+    input: str | list[InputItem]
     instructions: str | None = None
     previous_response_id: str | None = None
     store: bool | None = None
     # what may come out
-    tools: list[FunctionTool] | None = None
-    tool_choice: Literal["none", "auto", "required"] | FunctionChoice | None = None
+    tools: list[ResponsesTool] | None = None
+    tool_choice: Literal["none", "auto", "required"] | ResponsesNamedToolChoice | None = None
     parallel_tool_calls: bool | None = None
-    text: TextConfig | None = None
+    text: ResponsesTextConfig | None = None
     include: list[str] | None = None
     # how it is picked, and when it ends
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    top_p: float | None = Field(default=None, gt=0, le=1)
-    top_logprobs: int | None = Field(default=None, ge=0, le=MAX_TOP_LOGPROBS)
-    max_output_tokens: int | None = Field(default=None, ge=1)
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    top_logprobs: TopLogprobs | None = None
+    max_output_tokens: MaxTokens | None = None
     truncation: Literal["disabled"] | None = None
     background: Literal[False] | None = None
     # how it is sent
     stream: bool | None = None
-    stream_options: StreamOptions | None = None
+    stream_options: ResponsesStreamOptions | None = None
     # accepted, without effect on one machine with one model
     metadata: dict[str, Any] | None = None
     user: str | None = None
@@ -141,62 +142,55 @@ class ResponsesRequest(Body):
             raise ValueError("the input is empty")
         return self
 
-    def turns(self) -> list[Message]:
-        """The input as the gateway's turns: calls in a row, and the text before them, are one turn of the assistant."""
+    def turns(self) -> list[Turn]:
+        """The input as turns: calls in a row, and the text before them, are one turn of the assistant."""
         if isinstance(self.input, str):
-            return [Message(role="user", content=self.input)]
-        turns: list[Message] = []
+            return [Turn("user", self.input)]
+        turns: list[Turn] = []
         for item in self.input:
             match item:
-                case InputMessage():
-                    turns.append(Message.model_validate(item.model_dump(exclude={"type"})))
-                case CallItem(call_id=call_id, name=name, arguments=arguments):
-                    call = ToolCall(id=call_id, function=FunctionCall(name=name, arguments=arguments))
-                    add_call(turns, call)
-                case CallOutput(call_id=call_id, output=output):
+                case ResponsesMessage():
+                    turns.append(item.turn())
+                case FunctionCallItem(call_id=call_id, name=name, arguments=arguments):
+                    add_call(turns, ToolCall(call_id, name, arguments))
+                case FunctionCallOutputItem(call_id=call_id, output=output):
                     text = output if isinstance(output, str) else "".join(part.text for part in output)
-                    turns.append(Message(role="tool", tool_call_id=call_id, content=text))
+                    turns.append(Turn("tool", text, tool_call_id=call_id))
         return turns
 
-    def chat(self, before: Sequence[Message] = ()) -> ChatRequest:
-        """In the gateway's own form, after the turns `before`. Raises ValidationError where the parts don't fit together."""
-        system = [Message(role="system", content=self.instructions)] if self.instructions else []
-        logprobs = self.top_logprobs is not None or LOGPROBS in (self.include or ())
-        return ChatRequest(
+    def to_generation(self, before: Sequence[Turn] = ()) -> GenerationRequest:
+        """What is asked, after the turns `before`. Raises ApiError where the parts don't fit together."""
+        instructions = [Turn("system", self.instructions)] if self.instructions else []
+        logprobs = self.top_logprobs is not None or INCLUDE_LOGPROBS in (self.include or ())
+        return GenerationRequest(
             model=self.model,
-            messages=[*system, *before, *self.turns()],
-            tools=[_tool(tool) for tool in self.tools] if self.tools else None,
-            tool_choice=self._choice(),
+            turns=(*instructions, *before, *self.turns()),
+            fields=_FIELDS,
+            tools=tuple(tool.tool() for tool in self.tools or []),
+            tool_choice=self._tool_choice(),
             parallel_tool_calls=self.parallel_tool_calls,
-            response_format=self._format(),
-            temperature=self.temperature,
-            top_p=self.top_p,
-            logprobs=True if logprobs else None,
-            top_logprobs=self.top_logprobs,
-            max_completion_tokens=self.max_output_tokens,
-            stream=self.stream,
+            response_format=self._response_format(),
+            sampling=SamplingOptions(
+                temperature=self.temperature, top_p=self.top_p, logprobs=(self.top_logprobs or 0) if logprobs else None
+            ),
+            max_tokens=self.max_output_tokens,
         )
 
-    def _choice(self) -> Literal["none", "auto", "required"] | NamedToolChoice | None:
-        if isinstance(self.tool_choice, FunctionChoice):
-            return NamedToolChoice(type="function", function=NamedFunction(name=self.tool_choice.name))
+    def _tool_choice(self) -> ToolChoice | None:
+        if isinstance(self.tool_choice, ResponsesNamedToolChoice):
+            return NamedTool(self.tool_choice.name)
         return None if self.tool_choice == "auto" else self.tool_choice  # said by clients without tools too
 
-    def _format(self) -> TextFormat | JsonObjectFormat | JsonSchemaFormat | None:
+    def _response_format(self) -> JsonFormat | None:
         wanted = self.text.format if self.text is not None else None
-        if not isinstance(wanted, SchemaFormat):
-            return wanted
-        return JsonSchemaFormat(type="json_schema", json_schema=JsonSchema(name=wanted.name, schema=wanted.schema_))
+        if isinstance(wanted, ResponsesJsonSchemaFormat):
+            return JsonFormat(wanted.schema_)
+        return JsonFormat() if isinstance(wanted, JsonObjectFormat) else None
 
 
-def add_call(turns: list[Message], call: ToolCall) -> None:
+def add_call(turns: list[Turn], call: ToolCall) -> None:
     """A call, as part of the assistant's turn that it belongs to."""
     if turns and turns[-1].role == "assistant":
-        turns[-1] = turns[-1].model_copy(update={"tool_calls": [*(turns[-1].tool_calls or []), call]})
+        turns[-1] = replace(turns[-1], tool_calls=(*turns[-1].tool_calls, call))
     else:
-        turns.append(Message(role="assistant", tool_calls=[call]))
-
-
-def _tool(tool: FunctionTool) -> ToolSpec:
-    function = Function(name=tool.name, description=tool.description or "", parameters=tool.parameters)
-    return ToolSpec(type="function", function=function)
+        turns.append(Turn("assistant", tool_calls=(call,)))

@@ -1,67 +1,74 @@
-"""POST /v1/responses: an answer as OpenAI's response, or as the events of one; kept ones are read and deleted by their id."""
+"""POST /v1/responses: an answer as OpenAI's response, or as the events of one; stored ones are read and deleted by their id."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from itertools import count
-from typing import Any
 
-from fastapi import Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from portico_engine import Usage
-from portico_gateway.http.errors import ApiError, explained
-from portico_gateway.http.generation.answering import Answering, Asked, Pieces, begun, whole
-from portico_gateway.http.openai_chat.body import FunctionCall, Message, ToolCall
-from portico_gateway.http.openai_chat.objects import Answer
-from portico_gateway.http.openai_responses.body import ResponsesRequest, add_call
-from portico_gateway.http.openai_responses.objects import Output, items_of
-from portico_gateway.http.openai_responses.response_store import KeptResponses
+from portico_gateway.http.api import Api
+from portico_gateway.http.errors import ApiError
+from portico_gateway.http.generation.answer import GeneratedAnswer
+from portico_gateway.http.generation.prepare import PreparedRequest
+from portico_gateway.http.generation.request import Turn
+from portico_gateway.http.generation.service import GenerationService
+from portico_gateway.http.generation.stream import PieceStream, collect, start_stream
+from portico_gateway.http.openai_responses.body import ResponsesRequest
+from portico_gateway.http.openai_responses.objects import (
+    OutputItems,
+    output_items,
+    output_turns,
+    response_object,
+    responses_usage_object,
+)
+from portico_gateway.http.openai_responses.response_store import ResponseStore
+from portico_gateway.http.openai_shared.errors import openai_error_body
 from portico_gateway.http.sse import event, event_stream
+from portico_gateway.http.wire import Json
 
-Json = dict[str, Any]
+_PATH = "/v1/responses"
 
 
 class ResponsesEndpoint:
-    """The endpoints over one model."""
+    """The endpoints over one model, and what is stored there."""
 
-    def __init__(self, answering: Answering) -> None:
-        self._answering = answering
-        self._kept = KeptResponses()
+    def __init__(self, service: GenerationService) -> None:
+        self._service = service
+        self._store = ResponseStore()
 
     async def create(self, body: ResponsesRequest, request: Request) -> Response:
-        before: Sequence[Message] = ()
+        before: Sequence[Turn] = ()
         if body.previous_response_id is not None:
-            before = self._kept.get(body.previous_response_id, param="previous_response_id").turns
+            before = self._store.get(body.previous_response_id, param="previous_response_id").turns
 
-        async def make(asked: Asked) -> Response:
+        async def make(prepared: PreparedRequest) -> Response:
             if body.stream:
-                answer, pieces = await begun(asked)
+                answer, pieces = await start_stream(prepared)
                 return event_stream(self._events(body, before, answer, pieces))
-            answer = await whole(asked)
-            return JSONResponse(self._finished(body, before, answer, items_of(answer)))
+            answer = await collect(prepared)
+            return JSONResponse(self._finished(body, before, answer, output_items(answer)))
 
-        with explained(body):
-            chat = body.chat(before)
-        return await self._answering.respond(chat, request, make)
+        return await self._service.respond(body.to_generation(before), request, make)
 
     def read(self, name: str) -> Json:
-        return self._kept.get(name).response
+        return self._store.get(name).response
 
     def delete(self, name: str) -> Json:
-        self._kept.drop(name)
+        self._store.delete(name)
         return {"id": name, "object": "response", "deleted": True}
 
-    def _finished(self, body: ResponsesRequest, before: Sequence[Message], answer: Answer, items: list[Json]) -> Json:
+    def _finished(self, body: ResponsesRequest, before: Sequence[Turn], answer: GeneratedAnswer, items: list[Json]) -> Json:
         status = "incomplete" if answer.finish_reason == "length" else "completed"
-        made = {**response(body, answer, status), "output": items, "usage": usage_object(answer.usage)}
+        made = {**response_object(body, answer, status), "output": items, "usage": responses_usage_object(answer.usage)}
         if body.store is not False:
-            self._kept.keep(made, [*before, *body.turns(), *_said(items)])
+            self._store.put(made, [*before, *body.turns(), *output_turns(items)])
         return made
 
     async def _events(
-        self, body: ResponsesRequest, before: Sequence[Message], answer: Answer, pieces: Pieces
+        self, body: ResponsesRequest, before: Sequence[Turn], answer: GeneratedAnswer, pieces: PieceStream
     ) -> AsyncGenerator[str, None]:
         """A stream's events. An error after the first one is an event too: the status is sent by then."""
         numbers = count()
@@ -72,8 +79,8 @@ class ResponsesEndpoint:
         try:
             async with aclosing(pieces):
                 for kind in ("response.created", "response.in_progress"):
-                    yield tell({"type": kind, "response": response(body, answer, "in_progress")})
-                output = Output(answer)
+                    yield tell({"type": kind, "response": response_object(body, answer, "in_progress")})
+                output = OutputItems(answer)
                 async for piece in pieces:
                     for each in output.feed(piece):
                         yield tell(each)
@@ -82,61 +89,27 @@ class ResponsesEndpoint:
             made = self._finished(body, before, answer, output.items)
             yield tell({"type": f"response.{made['status']}", "response": made})
         except ApiError as error:
-            failed = {**response(body, answer, "failed"), "error": {"code": "server_error", "message": str(error)}}
+            failed = {**response_object(body, answer, "failed"), "error": {"code": "server_error", "message": str(error)}}
             yield tell({"type": "response.failed", "response": failed})
 
 
-def response(body: ResponsesRequest, answer: Answer, status: str) -> Json:
-    """The response object, without output yet."""
-    return {
-        "id": answer.id.replace("chatcmpl-", "resp_"),
-        "object": "response",
-        "created_at": answer.created,
-        "status": status,
-        "error": None,
-        "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
-        "instructions": body.instructions,
-        "max_output_tokens": body.max_output_tokens,
-        "metadata": body.metadata or {},
-        "model": answer.model,
-        "output": [],
-        "parallel_tool_calls": body.parallel_tool_calls is not False,
-        "previous_response_id": body.previous_response_id,
-        "reasoning": {"effort": None, "summary": None},
-        "store": body.store is not False,
-        "temperature": answer.prepared.request.sampling.temperature,
-        "text": {"format": _format(body)},
-        "tool_choice": body.model_dump(include={"tool_choice"})["tool_choice"] or "auto",
-        "tools": [{"strict": None, **tool.model_dump()} for tool in body.tools or []],
-        "top_p": answer.prepared.request.sampling.top_p,
-        "truncation": "disabled",
-        "usage": None,
-    }
+def _router(service: GenerationService) -> APIRouter:
+    endpoint = ResponsesEndpoint(service)
+    router = APIRouter()
+
+    @router.post(_PATH, response_model=None)
+    async def responses(body: ResponsesRequest, request: Request) -> Response:
+        return await endpoint.create(body, request)
+
+    @router.get(f"{_PATH}/{{name}}")
+    async def one_response(name: str) -> Json:
+        return endpoint.read(name)
+
+    @router.delete(f"{_PATH}/{{name}}")
+    async def delete_response(name: str) -> Json:
+        return endpoint.delete(name)
+
+    return router
 
 
-def _format(body: ResponsesRequest) -> Json:
-    wanted = body.text.format if body.text is not None else None
-    return wanted.model_dump(by_alias=True) if wanted is not None else {"type": "text"}
-
-
-def usage_object(usage: Usage | None) -> Json:
-    usage = usage or Usage()
-    return {
-        "input_tokens": usage.prompt_tokens,
-        "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
-        "output_tokens": usage.completion_tokens,
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
-    }
-
-
-def _said(items: Sequence[Json]) -> list[Message]:
-    """The output as turns of a conversation."""
-    turns: list[Message] = []
-    for item in items:
-        if item["type"] == "message":
-            turns.append(Message(role="assistant", content=item["content"][0]["text"]))
-        elif item["type"] == "function_call":
-            function = FunctionCall(name=item["name"], arguments=item["arguments"])
-            add_call(turns, ToolCall(id=item["call_id"], function=function))
-    return turns
+RESPONSES_API = Api(_PATH, _router, openai_error_body, bodies={_PATH: ResponsesRequest})

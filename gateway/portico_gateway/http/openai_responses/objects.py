@@ -1,50 +1,96 @@
-"""The output of a response as OpenAI's items, and the events in which a stream tells of them. It knows no sockets.
+"""A generated answer as OpenAI's response: the object, its output's items, and the events in which a stream tells of them.
 
-One builder makes both, so that a stream adds up to the response.
+One builder makes items and events, so that a stream adds up to the response. It knows no sockets.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from portico_gateway.http.openai_chat.objects import Answer
+from portico_engine import Usage
+from portico_gateway.http.generation.answer import ArgumentsPiece, CallPiece, GeneratedAnswer, Piece, TextPiece, ThoughtPiece
+from portico_gateway.http.generation.request import ToolCall, Turn
+from portico_gateway.http.openai_responses.body import ResponsesRequest, add_call
+from portico_gateway.http.openai_shared.objects import logprob_object, openai_call_id
+from portico_gateway.http.wire import Json
 
-Json = dict[str, Any]
+
+def response_object(body: ResponsesRequest, answer: GeneratedAnswer, status: str) -> Json:
+    """The response object, without output yet."""
+    sampling = answer.prepared.request.sampling
+    return {
+        "id": f"resp_{answer.id}",
+        "object": "response",
+        "created_at": answer.created,
+        "status": status,
+        "error": None,
+        "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
+        "instructions": body.instructions,
+        "max_output_tokens": body.max_output_tokens,
+        "metadata": body.metadata or {},
+        "model": answer.prepared.generation.model,
+        "output": [],
+        "parallel_tool_calls": body.parallel_tool_calls is not False,
+        "previous_response_id": body.previous_response_id,
+        "reasoning": {"effort": None, "summary": None},
+        "store": body.store is not False,
+        "temperature": sampling.temperature,
+        "text": {"format": _format(body)},
+        "tool_choice": body.model_dump(include={"tool_choice"})["tool_choice"] or "auto",
+        "tools": [{"strict": None, **tool.model_dump()} for tool in body.tools or []],
+        "top_p": sampling.top_p,
+        "truncation": "disabled",
+        "usage": None,
+    }
+
+
+def _format(body: ResponsesRequest) -> Json:
+    wanted = body.text.format if body.text is not None else None
+    return wanted.model_dump(by_alias=True) if wanted is not None else {"type": "text"}
+
+
+def responses_usage_object(usage: Usage) -> Json:
+    return {
+        "input_tokens": usage.prompt_tokens,
+        "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
+        "output_tokens": usage.completion_tokens,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+    }
 
 
 @dataclass(slots=True)
-class Output:
+class OutputItems:
     """The items so far; the last one may be open. `feed` takes the pieces of an answer."""
 
-    answer: Answer
+    answer: GeneratedAnswer
     items: list[Json] = field(default_factory=list)
     _open: str | None = None  # what the last item is: text, reasoning, or a call's place
     _told: int = 0  # log-probabilities that a delta had
 
-    def feed(self, piece: Json) -> Iterator[Json]:
+    def feed(self, piece: Piece) -> Iterator[Json]:
         """The events of one piece."""
-        if text := piece.get("content"):
-            yield from self._inside("text", {"type": "message", "id": _new("msg"), "role": "assistant"}, "content")
-            part = self.items[-1]["content"][0]
-            fresh = self._fresh_logprobs()
-            part["text"] += text
-            part["logprobs"] += fresh
-            yield self._event("output_text.delta", delta=text, content_index=0, logprobs=fresh)
-        if thought := piece.get("reasoning_content"):
-            yield from self._inside("reasoning", {"type": "reasoning", "id": _new("rs"), "summary": []}, "content")
-            self.items[-1]["content"][0]["text"] += thought
-            yield self._event("reasoning_text.delta", delta=thought, content_index=0)
-        for call in piece.get("tool_calls", ()):
-            function = call["function"]
-            if "id" in call:
-                item = {"type": "function_call", "id": _new("fc"), "call_id": call["id"], "name": function["name"]}
-                yield from self._inside(f"call {call['index']}", {**item, "arguments": ""}, None)
-            if function["arguments"]:
-                self.items[-1]["arguments"] += function["arguments"]
-                yield self._event("function_call_arguments.delta", delta=function["arguments"])
+        match piece:
+            case TextPiece(text):
+                yield from self._inside("text", {"type": "message", "id": _new("msg"), "role": "assistant"}, "content")
+                part = self.items[-1]["content"][0]
+                fresh = self._fresh_logprobs()
+                part["text"] += text
+                part["logprobs"] += fresh
+                yield self._event("output_text.delta", delta=text, content_index=0, logprobs=fresh)
+            case ThoughtPiece(text):
+                yield from self._inside("reasoning", {"type": "reasoning", "id": _new("rs"), "summary": []}, "content")
+                self.items[-1]["content"][0]["text"] += text
+                yield self._event("reasoning_text.delta", delta=text, content_index=0)
+            case CallPiece(index, identity, name):
+                item = {"type": "function_call", "id": _new("fc"), "call_id": openai_call_id(identity), "name": name}
+                yield from self._inside(f"call {index}", {**item, "arguments": ""}, None)
+            case ArgumentsPiece(_, text):
+                self.items[-1]["arguments"] += text
+                yield self._event("function_call_arguments.delta", delta=text)
 
     def end(self) -> Iterator[Json]:
         """Close the open item. A call that was cut is no item."""
@@ -90,23 +136,39 @@ class Output:
     def _fresh_logprobs(self) -> list[Json]:
         fresh = self.answer.logprobs[self._told :]
         self._told += len(fresh)
-        return fresh
+        return [logprob_object(entry) for entry in fresh]
 
 
-def items_of(answer: Answer) -> list[Json]:
+def output_items(answer: GeneratedAnswer) -> list[Json]:
     """The items of a finished answer."""
-    output = Output(answer)
-    pieces: list[Json] = [
-        {"reasoning_content": "".join(answer.reasoning)},
-        {"content": "".join(answer.content)},
-        {"tool_calls": [{"index": index, **call} for index, call in enumerate(answer.calls)]},
-    ]
-    for piece in pieces:
+    output = OutputItems(answer)
+    for piece in _pieces(answer):
         for _ in output.feed(piece):
             pass
     for _ in output.end():
         pass
     return output.items
+
+
+def _pieces(answer: GeneratedAnswer) -> Iterator[Piece]:
+    if answer.thoughts:
+        yield ThoughtPiece(answer.thought)
+    if answer.content:
+        yield TextPiece(answer.text)
+    for index, call in enumerate(answer.calls):
+        yield CallPiece(index, call.id, call.name)
+        yield ArgumentsPiece(index, call.arguments)
+
+
+def output_turns(items: Sequence[Json]) -> list[Turn]:
+    """The output as turns of a conversation."""
+    turns: list[Turn] = []
+    for item in items:
+        if item["type"] == "message":
+            turns.append(Turn("assistant", item["content"][0]["text"]))
+        elif item["type"] == "function_call":
+            add_call(turns, ToolCall(item["call_id"], item["name"], item["arguments"]))
+    return turns
 
 
 def _text_part() -> Json:

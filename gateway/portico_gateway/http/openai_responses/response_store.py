@@ -7,43 +7,48 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from portico_gateway.http.errors import ApiError
-from portico_gateway.http.openai_chat.body import Message
+from portico_gateway.http.generation.request import Turn
 
-MOST = 256
-MOST_BYTES = 64 << 20
+MAX_RESPONSES = 256
+MAX_CHARACTERS = 64 << 20
 
 
-class Kept(NamedTuple):
+class StoredResponse(NamedTuple):
     """A response object, and the conversation up to its end."""
 
     response: dict[str, Any]
-    turns: Sequence[Message]
+    turns: Sequence[Turn]
     size: int
 
 
-class KeptResponses:
-    """At most MOST responses of MOST_BYTES of text together; the oldest go first, and none survives a restart."""
+class ResponseStore:
+    """At most MAX_RESPONSES responses of MAX_CHARACTERS together; the oldest go first, and none survives a restart."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
-        self._bytes = 0
+        self._stored: OrderedDict[str, StoredResponse] = OrderedDict()
+        self._characters = 0
 
-    def keep(self, response: dict[str, Any], turns: Sequence[Message]) -> None:
-        size = sum(len(turn.model_dump_json()) for turn in turns)
-        self._kept[response["id"]] = Kept(response, turns, size)
-        self._bytes += size
-        while len(self._kept) > MOST or self._bytes > MOST_BYTES:
-            _, gone = self._kept.popitem(last=False)
-            self._bytes -= gone.size
+    def put(self, response: dict[str, Any], turns: Sequence[Turn]) -> None:
+        size = sum(_size(turn) for turn in turns)
+        self._stored[response["id"]] = StoredResponse(response, turns, size)
+        self._characters += size
+        while len(self._stored) > MAX_RESPONSES or self._characters > MAX_CHARACTERS:
+            _, gone = self._stored.popitem(last=False)
+            self._characters -= gone.size
 
-    def get(self, name: str, *, param: str | None = None) -> Kept:
+    def get(self, name: str, *, param: str | None = None) -> StoredResponse:
         """Raises ApiError (404 for a response asked for, 400 for one to go on from)."""
-        if name not in self._kept:
-            message = f"there is no response {name!r} here; the last {MOST} are kept in memory, unless store is false"
+        if name not in self._stored:
+            message = f"there is no response {name!r} here; the last {MAX_RESPONSES} are kept in memory, unless store is false"
             raise ApiError(404 if param is None else 400, message, param=param, code="response_not_found")
-        return self._kept[name]
+        return self._stored[name]
 
-    def drop(self, name: str) -> None:
+    def delete(self, name: str) -> None:
         """Raises ApiError where it isn't there."""
-        self._bytes -= self.get(name).size
-        del self._kept[name]
+        self._characters -= self.get(name).size
+        del self._stored[name]
+
+
+def _size(turn: Turn) -> int:
+    """Its characters."""
+    return len(turn.content) + sum(len(call.name) + len(call.arguments) for call in turn.tool_calls)

@@ -13,12 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from portico_servers.db.limits import StatementLimits
+from portico_servers.db.limits import CELL_CHARACTERS, StatementLimits
 from portico_servers.db.schema import DatabaseSchema
 
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 
-CELL_CHARACTERS = 4_000  # one cell of an answer; the rest is cut and marked
 _BLOB_BYTES = 32
 
 

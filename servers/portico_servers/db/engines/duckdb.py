@@ -6,6 +6,8 @@ It owns one connection. What the tables are like is in `duckdb_schema.py`.
 from __future__ import annotations
 
 import datetime
+import math
+import struct
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -13,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
 
 from portico_servers.db.engines import duckdb_schema
 from portico_servers.db.engines.base import Parameters, StatementResult, collect
@@ -148,8 +149,22 @@ def _shortened(row: tuple[Any, ...], singles: Sequence[int]) -> tuple[Any, ...]:
     cells = list(row)
     for n in singles:
         if cells[n] is not None:
-            cells[n] = float(str(np.float32(cells[n])))
+            cells[n] = shortest_single(cells[n])
     return tuple(cells)
+
+
+def shortest_single(number: float) -> float:
+    """The number of fewest digits that is this one in 32 bits: 0.1 for 0.10000000149011612."""
+    if not math.isfinite(number):
+        return number
+    for digits in range(6, 9):
+        short = float(f"{number:.{digits}g}")
+        try:
+            if struct.unpack("f", struct.pack("f", short))[0] == number:
+                return short
+        except OverflowError:  # rounded up beyond the largest one
+            continue
+    return float(f"{number:.9g}")
 
 
 def altered_columns(types: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> list[int]:

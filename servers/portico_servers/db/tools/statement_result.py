@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from portico_servers.db.databases.database import Database
-from portico_servers.db.engines.base import CELL_CHARACTERS
-from portico_servers.db.limits import StatementLimits
+from portico_servers.db.limits import CELL_CHARACTERS, StatementLimits
 from portico_servers.db.statements.cancellation import Cancellation
 from portico_servers.db.tools import render
 from portico_servers.db.tools.definition import ToolAnswer

@@ -9,7 +9,8 @@ import pytest
 import torch
 from tests.engine.fakes import Shelf
 
-from portico_engine import Engine, ModelError, Request, SamplingParams
+from portico_engine import ModelError, Request, SamplingParams, load_engine
+from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.plan import Copy, Load, Row, Save, StepPlan
 from portico_engine.sampling import SamplingState
@@ -24,7 +25,7 @@ PROMPT = tuple(int(t) for t in np.random.default_rng(1).integers(3, 260, 70))
 def load(path: Path, **options: bool) -> object:
     from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
 
-    return TorchCUDAExecutor.load(GGUFFile(path), context_length=128, kv_tokens=512, max_rows=8, **options)
+    return TorchCUDAExecutor.load(GGUFFile(path), Sizes(128, 512, max_rows=8), **options)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def executor(tiny_path: Path):  # type: ignore[no-untyped-def]
 
 @pytest.fixture(scope="module")
 def oracle(tiny_path: Path) -> TorchCPUExecutor:
-    return TorchCPUExecutor.load(GGUFFile(tiny_path), context_length=128, kv_tokens=512, max_rows=8, int4=False)
+    return TorchCPUExecutor.load(GGUFFile(tiny_path), Sizes(128, 512, max_rows=8), int4=False)
 
 
 def scored(tokens: tuple[int, ...], start: int, table: tuple[int, ...], slot: int = 0) -> Row:
@@ -114,11 +115,11 @@ def test_scores_are_the_cpus(executor, oracle: TorchCPUExecutor) -> None:  # typ
 
 def test_kv_that_does_not_fit_is_a_model_error(tiny_path: Path) -> None:
     with pytest.raises(ModelError, match=r"doesn't fit the GPU with 4000000000 tokens of KV"):
-        Engine.load(tiny_path, executor="torch-cuda", kv_tokens=4_000_000_000)
+        load_engine(tiny_path, executor="torch-cuda", kv_tokens=4_000_000_000)
 
 
 def test_an_engine_takes_the_gpu(tiny_path: Path) -> None:
-    engine = Engine.load(tiny_path, max_rows=4)
+    engine = load_engine(tiny_path, max_rows=4)
     assert "-cuda-" in engine.info.numerics_id
     request = Request("a", PROMPT[:30], SamplingParams(temperature=0.8, seed=7, top_p=0.9), max_tokens=40)
     answers = [[t for d in engine.generate(request) for t in d.tokens] for _ in range(2)]
@@ -136,8 +137,8 @@ QUESTIONS = (
 
 
 def test_greedy_answers_are_the_cpus_or_part_at_a_near_tie(smollm2_path: Path) -> None:
-    gpu = Engine.load(smollm2_path, context=512, max_rows=8)
-    cpu = Engine.load(smollm2_path, context=512, executor="torch-cpu")
+    gpu = load_engine(smollm2_path, context=512, max_rows=8)
+    cpu = load_engine(smollm2_path, context=512, executor="torch-cpu")
     parted = 0
     for question in QUESTIONS:
         prompt = gpu.render_chat([{"role": "user", "content": question}])

@@ -13,7 +13,7 @@ pytest.importorskip("llama_cpp", reason="llama-cpp-python is in the extra `dev`"
 
 from gbnf_differential import Both, LlamaGrammar
 from portico_engine.grammar import compile_gbnf, sentences, to_gbnf, tool_calls_grammar
-from portico_engine.request import Tool
+from portico_engine.tool import Tool
 
 GRAMMARS = sorted((Path(__file__).parent / "grammars").glob("*.gbnf"))
 

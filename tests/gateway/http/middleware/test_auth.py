@@ -19,9 +19,9 @@ from portico_gateway.config.sections import KeyConfig, OAuthConfig
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.http.app import create_app
 from portico_gateway.http.middleware.auth import scope_of
-from portico_gateway.http.middleware.keys import Tokens, key_hash, new_key
-from portico_gateway.mcp.server import Gateway
-from portico_gateway.policy.tool_calls import Calls
+from portico_gateway.http.middleware.keys import BearerTokenVerifier, key_hash, new_key
+from portico_gateway.mcp.server import GatewayServer
+from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.upstreams import Upstreams
 from portico_servers.common.transport import security
 
@@ -38,12 +38,12 @@ OAUTH = OAuthConfig(issuer="https://as.example", resource=f"{BASE}/mcp", introsp
 @asynccontextmanager
 async def served(
     *specs: UpstreamSpec, oauth: OAuthConfig | None = None, keys: dict[str, KeyConfig] | None = None
-) -> AsyncIterator[tuple[FastAPI, httpx2.AsyncClient, Calls]]:
+) -> AsyncIterator[tuple[FastAPI, httpx2.AsyncClient, ToolCalls]]:
     upstreams = Upstreams(specs)
-    calls = Calls(upstreams, takes_approvals=True)
+    calls = ToolCalls(upstreams, takes_approvals=True)
     app = create_app(
         upstreams,
-        Gateway(upstreams, calls=calls),
+        GatewayServer(upstreams, tool_calls=calls),
         None,
         security=security("127.0.0.1", 8630),
         approvals=calls.approvals,
@@ -179,10 +179,10 @@ ACTIVE = {"active": True, "scope": "mcp chat", "aud": [f"{BASE}/mcp"], "client_i
 async def test_an_access_token_counts_if_its_issuer_vouches_for_it_here_and_now(
     monkeypatch: pytest.MonkeyPatch, said: Any, status: int
 ) -> None:
-    async def introspect(self: Tokens, token: str) -> Any:
+    async def introspect(self: BearerTokenVerifier, token: str) -> Any:
         return said
 
-    monkeypatch.setattr(Tokens, "_introspect", introspect)
+    monkeypatch.setattr(BearerTokenVerifier, "_introspect", introspect)
     async with served(oauth=OAUTH, keys={}) as (_, client, _calls):
         assert (await client.get("/v1/models", headers=bearer("a-token"))).status_code == status
 
@@ -196,7 +196,7 @@ async def test_introspection_asks_as_rfc_7662_says_and_a_dead_server_vouches_for
 
     oauth = OAUTH.model_copy(update={"client_id": "portico", "client_secret": "s"})
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as client:
-        tokens = Tokens({}, oauth, client=client)
+        tokens = BearerTokenVerifier({}, oauth, client=client)
         found = await tokens.verify_token("a-token")
         assert found is not None
         assert (found.client_id, found.subject, found.scopes) == ("oauth:c", "ada", ["mcp", "chat"])

@@ -1,0 +1,72 @@
+"""How a model is to be loaded: what a user may ask for, and the sizes that come of it.
+
+It owns the options with their defaults and bounds, and how much KV memory allows. It knows no files and no devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from portico_engine.errors import RequestError
+from portico_engine.executors.protocol import Sizes
+from portico_engine.kv.disk import DEFAULT_MAX_BYTES
+
+EXECUTORS = ("auto", "torch", "torch-cpu", "torch-cuda", "llama_cpp")
+MIN_CONTEXT = 64
+LoadProgress = Callable[[str, float], None]  # (stage, fraction of it)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """What `load_engine` takes besides the path. Raises RequestError for a value that makes no sense for any model.
+
+    `executor` "auto" takes torch on an NVIDIA GPU where there is one, else on the CPU, and llama.cpp for what torch has no
+    decoder or no memory for; the others leave less choice. llama.cpp can crash a process: it is for `EngineProcess`. `context`
+    None takes the model's own, as far as memory allows. The KV of prefixes that requests ask to `keep`, or that came again and
+    again, survives this process in `kv_dir`, which grows to `kv_dir_bytes`; None keeps nothing.
+    """
+
+    executor: str = "auto"
+    context: int | None = None
+    max_rows: int = 16
+    kv_tokens: int | None = None
+    kv_dir: Path | None = None
+    kv_dir_bytes: int = DEFAULT_MAX_BYTES
+
+    def __post_init__(self) -> None:
+        if self.executor not in EXECUTORS:
+            raise RequestError(f"executor is {self.executor!r}; it must be one of {', '.join(EXECUTORS)}")
+        if not 1 <= self.max_rows <= 256:
+            raise RequestError(f"max_rows is {self.max_rows}; it must be from 1 to 256")
+        if self.kv_dir_bytes < 1:
+            raise RequestError(f"kv_dir_bytes is {self.kv_dir_bytes}; it must be at least 1 (kv_dir None keeps nothing)")
+
+    @classmethod
+    def from_keywords(cls, keywords: Mapping[str, Any]) -> LoadOptions:
+        """Raises TypeError naming what is no option, and the options."""
+        names = [field.name for field in fields(cls)]
+        unknown = [name for name in keywords if name not in names]
+        if unknown:
+            raise TypeError(f"no option is called {', '.join(unknown)}; the options are {', '.join(names)}")
+        return cls(**keywords)
+
+
+def choose_sizes(options: LoadOptions, *, longest: int, kv_bytes_per_token: int, memory: int, contexts: int) -> Sizes:
+    """What the user didn't say is kept within a quarter of the memory (bytes), and KV at `contexts` conversations' worth.
+
+    `longest` is the model's own context. Raises RequestError for a context or KV that this model can't have.
+    """
+    affordable = max(MIN_CONTEXT, memory // 4 // kv_bytes_per_token)
+    context, kv = options.context, options.kv_tokens
+    if context is None:
+        context = min(longest, affordable)
+    elif not MIN_CONTEXT <= context <= longest:
+        raise RequestError(f"context is {context}; this model takes from {MIN_CONTEXT} to {longest} tokens")
+    if kv is None:
+        kv = max(context, min(contexts * context, affordable))
+    elif kv < context:
+        raise RequestError(f"kv_tokens is {kv}; it must hold at least one context, {context} tokens")
+    return Sizes(context, kv, options.max_rows)

@@ -1,0 +1,13 @@
+"""The shape of Anthropic's errors."""
+
+from __future__ import annotations
+
+from portico_gateway.http.errors import ApiError
+from portico_gateway.http.wire import Json
+
+_KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 413: "request_too_large"}
+
+
+def anthropic_error_body(error: ApiError) -> Json:
+    kind = _KINDS.get(error.status, "api_error" if error.status >= 500 else "invalid_request_error")
+    return {"type": "error", "error": {"type": kind, "message": str(error)}}

@@ -1,0 +1,38 @@
+"""The table of APIs: each is a folder and a line here. Routes, error shapes and the check of keys read it."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+from portico_gateway.http.anthropic.endpoint import MESSAGES_API
+from portico_gateway.http.api import Api
+from portico_gateway.http.errors import ApiError
+from portico_gateway.http.openai_chat.endpoint import CHAT_COMPLETIONS_API
+from portico_gateway.http.openai_responses.endpoint import RESPONSES_API
+from portico_gateway.http.openai_shared.errors import openai_error_body
+from portico_gateway.http.openai_shared.models import MODELS_API
+from portico_gateway.http.wire import Json
+
+APIS: tuple[Api, ...] = (
+    CHAT_COMPLETIONS_API,
+    MODELS_API,
+    RESPONSES_API,
+    MESSAGES_API,
+)
+
+
+def api_of(path: str) -> Api | None:
+    """The API that a path belongs to."""
+    return next((api for api in APIS if api.owns(path)), None)
+
+
+def error_body(error: ApiError, path: str) -> Json:
+    """The error in the shape of the API that `path` belongs to; OpenAI's where it belongs to none."""
+    api = api_of(path)
+    return openai_error_body(error) if api is None else api.error_body(error)
+
+
+def body_of(path: str) -> type[BaseModel] | None:
+    """The wire schema that is sent to `path`."""
+    api = api_of(path)
+    return None if api is None else api.bodies.get(path)

@@ -1,0 +1,48 @@
+"""Whatever goes wrong in the application, in the error shape of the API that was called. No stack trace leaves."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from portico_gateway.http.apis import body_of, error_body
+from portico_gateway.http.errors import ApiError
+from portico_gateway.http.validation import invalid_body
+
+log = logging.getLogger(__name__)
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Every error of `app` comes out in its API's shape."""
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _api_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ApiError)
+    return JSONResponse(error_body(error, request.url.path), error.status, headers=error.headers)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    path = f"{request.method} {request.url.path}"
+    message = {404: f"there is no {path}", 405: f"{path}: this method is not allowed here"}.get(
+        error.status_code, str(error.detail)
+    )
+    return await _api_error(request, ApiError(error.status_code, message, headers=dict(error.headers or {})))
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return await _api_error(request, ApiError(500, "internal error; the server's log has more", kind="server_error"))
+
+
+async def _validation(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    return await _api_error(request, invalid_body(error.errors(), error.body, body_of(request.url.path)))

@@ -1,0 +1,188 @@
+"""From the engine's deltas to an answer: its text, thoughts, calls and log-probabilities, whole or as the pieces of a stream.
+
+No API's objects are made here, and no API's ids: an id is bare hex, before which an API writes what it likes. A call is only
+ever reported whole: its arguments are JSON and satisfy the tool's schema, or the answer is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias
+
+from portico_engine import Delta, FinishReason, Usage
+from portico_engine.grammar import (
+    ArgumentsText,
+    CallCut,
+    CallFinished,
+    CallStarted,
+    ContentText,
+    ThinkingText,
+    ToolCallParser,
+    check_arguments,
+)
+from portico_gateway.http.errors import ApiError
+from portico_gateway.http.generation.prepare import PreparedRequest
+from portico_gateway.http.generation.request import ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class TextPiece:
+    """More of the answer's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtPiece:
+    """More of what the model thinks before it answers."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallPiece:
+    """A call begins; `index` is its place among the answer's calls."""
+
+    index: int
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentsPiece:
+    """More of a call's arguments."""
+
+    index: int
+    text: str
+
+
+Piece: TypeAlias = TextPiece | ThoughtPiece | CallPiece | ArgumentsPiece
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token of the answer, its log-probability, and the likeliest tokens in its place with theirs, best first."""
+
+    token: bytes
+    logprob: float
+    top: tuple[tuple[bytes, float], ...]
+
+
+@dataclass(slots=True)
+class GeneratedAnswer:
+    """One answer in the making. Feed it the deltas; each gives the pieces that a stream sends."""
+
+    prepared: PreparedRequest
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    created: int = field(default_factory=lambda: int(time.time()))
+    content: list[str] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+    calls: list[ToolCall] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)  # empty where none were asked for
+    usage: Usage = field(default_factory=Usage)
+    finish_reason: Literal["stop", "length", "tool_calls"] | None = None
+    stop: str | None = None  # the stop string that ended it
+    cut: CallCut | None = None  # a call that the length cut off; it is not among `calls`
+    _parser: ToolCallParser | None = None
+
+    def __post_init__(self) -> None:
+        if self.prepared.tools:
+            self._parser = ToolCallParser(self.prepared.call_format, constrained=True)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.content)
+
+    @property
+    def thought(self) -> str:
+        return "".join(self.thoughts)
+
+    def feed(self, delta: Delta) -> list[Piece]:
+        """The pieces that this adds. Raises ApiError where the engine failed."""
+        pieces = list(self._pieces(delta))
+        self.logprobs += self._logprobs(delta)
+        if delta.finish_reason is not None:
+            self._finish(delta)
+        return pieces
+
+    def _pieces(self, delta: Delta) -> Iterator[Piece]:
+        if self._parser is None:
+            if delta.text:
+                self.content.append(delta.text)
+                yield TextPiece(delta.text)
+            return
+        events = self._parser.feed(delta.text) if delta.text else []
+        if delta.finish_reason is not None:
+            events = [*events, *self._parser.finish()]
+        for event in events:
+            match event:
+                case ContentText(text):
+                    self.content.append(text)
+                    yield TextPiece(text)
+                case ThinkingText(text):
+                    self.thoughts.append(text)
+                    yield ThoughtPiece(text)
+                case CallStarted(index, name):
+                    call = ToolCall(uuid.uuid4().hex[:24], name, "")
+                    self.calls.append(call)
+                    yield CallPiece(index, call.id, name)
+                case ArgumentsText(index, text):
+                    self.calls[index] = replace(self.calls[index], arguments=self.calls[index].arguments + text)
+                    yield ArgumentsPiece(index, text)
+                case CallFinished(index, _, arguments):
+                    self.calls[index] = replace(self.calls[index], arguments=arguments)
+                case CallCut():
+                    self.cut = event
+
+    def _finish(self, delta: Delta) -> None:
+        self.usage = delta.usage or Usage()
+        self.stop = delta.stop
+        match delta.finish_reason:
+            case FinishReason.ERROR | FinishReason.CANCELLED:
+                raise ApiError(500, f"the model's answer failed: {delta.error or delta.finish_reason}", kind="server_error")
+            case FinishReason.LENGTH:
+                self.finish_reason = "length"
+            case _:
+                self.finish_reason = "tool_calls" if self.calls else "stop"
+        if self.cut is not None:
+            self.calls = self.calls[: self.cut.index]
+
+    def violation(self) -> str | None:
+        """What is wrong with the answer, where its grammar was not exact. None of an answer that is as it was asked for."""
+        grammar = self.prepared.request.grammar
+        if grammar is None or grammar.report.exact or self.finish_reason == "length":
+            return None
+        schema = self.prepared.schema
+        if schema is not None:
+            return _first_violation(schema, self.text, "the answer")
+        schemas: Mapping[str, Any] = {tool.name: tool.parameters for tool in self.prepared.tools}
+        for call in self.calls:
+            if wrong := _first_violation(schemas[call.name], call.arguments, f"the call of {call.name}"):
+                return wrong
+        return None
+
+    def _logprobs(self, delta: Delta) -> list[TokenLogprob]:
+        """Those of a delta's tokens, the end token left out."""
+        if self.prepared.request.sampling.logprobs is None:
+            return []
+        tokens = self.prepared.engine.tokens
+        text = tokens.token_bytes
+        tops = delta.top_logprobs or ((),) * len(delta.tokens)
+        return [
+            TokenLogprob(text[token], logprob, tuple((text[each], value) for each, value in top))
+            for token, logprob, top in zip(delta.tokens, delta.logprobs, tops, strict=True)
+            if token not in tokens.end_token_ids
+        ]
+
+
+def _first_violation(schema: Any, text: str, what: str) -> str | None:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        return f"{what} is not JSON: {error}"
+    violations = check_arguments(schema, value)
+    return f"{what} breaks its schema at {violations[0].pointer or '/'}: {violations[0].message}" if violations else None

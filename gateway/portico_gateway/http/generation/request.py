@@ -1,0 +1,155 @@
+"""A generation as whoever asks for it means it: the turns, the tools, the answer's form, and how its tokens are picked.
+
+It is no API's wire schema. Every API's body becomes one of these, and what does not fit together is found here, once for all of
+them; `FieldNames` says how the API calls a part, so that an error names what the client wrote. It knows nothing of the engine's
+tokens, nor of HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from portico_engine import EngineError, Tool
+from portico_engine.grammar import NamedTool, ToolChoice
+from portico_gateway.http.errors import ApiError, to_api_error
+
+Role = Literal["system", "user", "assistant", "tool"]
+_NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldNames:
+    """What an API calls the parts of a request, for errors that are found after its body was read."""
+
+    messages: str
+    max_tokens: str
+    response_format: str
+    tools: str = "tools"
+    tool_choice: str = "tool_choice"
+    required: str = "required"  # the value of `tool_choice` that demands a call
+    grammar: str = "grammar"
+    logit_bias: str = "logit_bias"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call in a turn. `arguments` is JSON as it was written; `id` is what a result refers to."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a conversation. A turn of the role "tool" is the result of the call `tool_call_id`."""
+
+    role: Role
+    content: str = ""
+    name: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JsonFormat:
+    """The answer is JSON: of this schema, or any object where there is none."""
+
+    schema: dict[str, Any] | bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingOptions:
+    """What a client says of picking tokens. None is "not said": the default then depends on what is asked.
+
+    The values are within SAMPLING_RANGES; `logprobs` is how many alternatives each token's log-probability comes with.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    repetition_penalty: float | None = None
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    logprobs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """An answer to make. Raises ApiError where the parts don't fit together; the text names them as `fields` does."""
+
+    model: str
+    turns: tuple[Turn, ...]
+    fields: FieldNames
+    # what may come out
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: JsonFormat | None = None
+    grammar: str | None = None  # GBNF
+    # how it is picked, and when it ends
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.turns:
+            raise _refused(f"{self.fields.messages}: there is no message to answer", self.fields.messages)
+        self._check_tools()
+        self._check_one_format()
+
+    @property
+    def may_call(self) -> bool:
+        """Whether the answer may hold calls."""
+        return bool(self.tools) and self.tool_choice != "none"
+
+    @property
+    def format_field(self) -> str | None:
+        """The API's field that the answer's form comes from, for errors of its grammar."""
+        if self.grammar is not None:
+            return self.fields.grammar
+        if self.response_format is not None:
+            return self.fields.response_format
+        return self.fields.tools if self.may_call else None
+
+    def api_error(self, error: EngineError) -> ApiError:
+        """What the engine minds in this request, as its client sees it."""
+        said = {"max_tokens": self.fields.max_tokens}
+        return to_api_error(error, messages=self.fields.messages, grammar=self.format_field, names=said)
+
+    def _check_tools(self) -> None:
+        names = [tool.name for tool in self.tools]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise _refused(f"{self.fields.tools}: two tools are named {twice!r}; names must differ", self.fields.tools)
+        choice = self.tool_choice
+        if isinstance(choice, NamedTool) and choice.name not in names:
+            known = ", ".join(sorted(names)) or "none"
+            raise _refused(f"{self.fields.tool_choice} names {choice.name!r}, which is not among the tools ({known})")
+        if choice in ("auto", "required") and not names:
+            said = self.fields.required if choice == "required" else choice
+            raise _refused(f"{self.fields.tool_choice} {said!r} needs tools")
+
+    def _check_one_format(self) -> None:
+        forms = {
+            self.fields.tools: self.may_call,
+            self.fields.response_format: self.response_format is not None,
+            self.fields.grammar: self.grammar is not None,
+        }
+        given = [name for name, there in forms.items() if there]
+        if len(given) > 1:
+            hint = f"; with {self.fields.tool_choice} 'none' tools go with either" if self.may_call else ""
+            raise _refused(f"{' and '.join(given)} can't shape one answer together: give one of them{hint}")
+
+
+def function_tool(name: str, description: str | None, parameters: dict[str, Any] | None) -> Tool:
+    """The engine's tool for what an API describes; without parameters it takes none."""
+    return Tool(name, description or "", parameters or dict(_NO_PARAMETERS))
+
+
+def _refused(message: str, param: str | None = None) -> ApiError:
+    return ApiError(400, message, param=param)

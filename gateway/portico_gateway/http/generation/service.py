@@ -1,0 +1,70 @@
+"""The model, or none, behind every API: finds it, waits for it, prepares the request, and ends the work where the client hangs
+up. It knows HTTP as far as a connection that ends; how an answer is written it leaves to the API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from fastapi import Request
+from fastapi.responses import Response
+from starlette.requests import ClientDisconnect
+
+from portico_engine.errors import ModelError
+from portico_gateway.http.errors import ApiError
+from portico_gateway.http.generation.prepare import PreparedRequest, prepare
+from portico_gateway.http.generation.request import GenerationRequest
+from portico_gateway.http.sse import until_hung_up
+from portico_gateway.model.host import ModelHost
+
+if TYPE_CHECKING:
+    from portico_engine import EngineClient
+
+_HUNG_UP = 499  # as nginx logs it; nobody is there to read it
+
+
+class GenerationService:
+    """Answers for the APIs. `model` is what it answers with; requests wait `load_timeout` seconds for it to load."""
+
+    def __init__(self, model: ModelHost | None, *, load_timeout: float) -> None:
+        self.model = model
+        self._load_timeout = load_timeout
+
+    async def respond(
+        self, generation: GenerationRequest, request: Request, make: Callable[[PreparedRequest], Awaitable[Response]]
+    ) -> Response:
+        """What `make` makes of the prepared request; it is cancelled where the client hangs up. Raises ApiError."""
+        model = self.named(generation.model)
+
+        async def work() -> Response:
+            return await make(await prepare(generation, await self._engine(model)))
+
+        try:
+            return await until_hung_up(request, work())
+        except ClientDisconnect:
+            return Response(status_code=_HUNG_UP)
+
+    def named(self, name: str) -> ModelHost:
+        """The model of this name. Raises ApiError where there is none."""
+        if self.model is None or name != self.model.name:
+            there = f"this server has {self.model.name!r}" if self.model else "this server runs without a model"
+            raise ApiError(404, f"the model {name!r} does not exist; {there}", param="model", code="model_not_found")
+        return self.model
+
+    async def _engine(self, model: ModelHost) -> EngineClient:
+        try:
+            engine = await model.engine(self._load_timeout)
+        except ModelError as error:
+            raise ApiError(503, str(error), kind="server_error", code="model_unavailable") from error
+        if engine is None:
+            status = model.status
+            doing = "being started again" if status.state == "restarting" else "still loading"
+            raise ApiError(
+                503,
+                f"the model {model.name} is {doing} ({status.stage} {status.fraction:.0%}); try again soon",
+                kind="server_error",
+                code="model_loading",
+                headers={"Retry-After": "5"},
+            )
+        return engine

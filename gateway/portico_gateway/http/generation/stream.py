@@ -1,0 +1,90 @@
+"""From a prepared request to the model's answer, whole or piece by piece.
+
+Closing a stream ends its generation. An answer that breaks its schema, where the grammar could not be exact, is made once more
+before it is an error. It knows no HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TypeAlias
+
+from portico_engine import Delta
+from portico_engine.errors import EngineError
+from portico_gateway.http.errors import ApiError
+from portico_gateway.http.generation.answer import GeneratedAnswer, Piece
+from portico_gateway.http.generation.prepare import PreparedRequest
+
+PieceStream: TypeAlias = AsyncGenerator[Piece, None]
+
+
+async def collect(prepared: PreparedRequest) -> GeneratedAnswer:
+    """The finished answer. Raises ApiError where it is not as it was asked for, twice."""
+    answer = await _once(prepared)
+    if answer.violation() is not None:
+        answer = await _once(_again(prepared))
+    if (wrong := answer.violation()) is not None:
+        raise _invalid(wrong)
+    return answer
+
+
+async def _once(prepared: PreparedRequest) -> GeneratedAnswer:
+    answer = GeneratedAnswer(prepared)
+    async with aclosing(_deltas(prepared)) as deltas:
+        async for delta in deltas:
+            answer.feed(delta)
+    return answer
+
+
+async def start_stream(prepared: PreparedRequest) -> tuple[GeneratedAnswer, PieceStream]:
+    """An answer in the making and the pieces that it gets. What is wrong with the request is raised here, before the first;
+    what goes wrong later is raised by the pieces (ApiError). Closing them ends the generation."""
+    deltas = _deltas(prepared)
+    try:
+        first = await anext(deltas)
+    except BaseException:
+        await deltas.aclose()
+        raise
+    answer = GeneratedAnswer(prepared)
+    return answer, _pieces(answer, first, deltas)
+
+
+async def _pieces(answer: GeneratedAnswer, first: Delta, deltas: AsyncGenerator[Delta, None]) -> PieceStream:
+    async with aclosing(deltas):
+        async for delta in _with_first(first, deltas):
+            for piece in answer.feed(delta):
+                yield piece
+        if wrong := answer.violation():
+            raise _invalid(wrong)
+
+
+async def _with_first(first: Delta, rest: AsyncIterator[Delta]) -> AsyncIterator[Delta]:
+    yield first
+    async for delta in rest:
+        yield delta
+
+
+async def _deltas(prepared: PreparedRequest) -> AsyncGenerator[Delta, None]:
+    """The engine's deltas, its errors as ApiError. Closing it aborts the request."""
+    deltas = prepared.engine.generate(prepared.request)
+    try:
+        async for delta in deltas:
+            yield delta
+    except EngineError as error:
+        raise prepared.generation.api_error(error) from error
+    finally:
+        await deltas.aclose()
+
+
+def _again(prepared: PreparedRequest) -> PreparedRequest:
+    """The same request for another try: under another seed, and away from the most probable text if that was asked for."""
+    sampling = prepared.request.sampling
+    seed = None if sampling.seed is None else (sampling.seed + 1) % (1 << 64)
+    sampling = replace(sampling, seed=seed, temperature=sampling.temperature or 0.7)
+    return replace(prepared, request=replace(prepared.request, id=f"{prepared.request.id}-2", sampling=sampling))
+
+
+def _invalid(wrong: str) -> ApiError:
+    return ApiError(500, f"the model's answer is not valid: {wrong}", kind="server_error", code="invalid_answer")

@@ -1,0 +1,20 @@
+"""Objects that the answers of OpenAI's APIs have in common."""
+
+from __future__ import annotations
+
+from portico_gateway.http.generation.answer import TokenLogprob
+from portico_gateway.http.wire import Json
+
+
+def logprob_object(entry: TokenLogprob) -> Json:
+    """A token's log-probability and its alternatives'."""
+    return {**_token(entry.token, entry.logprob), "top_logprobs": [_token(*each) for each in entry.top]}
+
+
+def _token(token: bytes, logprob: float) -> Json:
+    return {"token": token.decode("utf-8", "replace"), "logprob": logprob, "bytes": list(token)}
+
+
+def openai_call_id(identity: str) -> str:
+    """The id of a call that the model made."""
+    return f"call_{identity}"

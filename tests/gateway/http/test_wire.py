@@ -1,0 +1,63 @@
+"""A sampling parameter's range is the engine's, whichever API the value comes by."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from tests.gateway.http.fake_engine import FakeEngine
+
+from portico_engine import SAMPLING_RANGES, RequestError, SamplingParams
+from portico_engine.sampling import validate
+
+pytestmark = pytest.mark.anyio
+
+USER = [{"role": "user", "content": "Hi"}]
+APIS: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"model": "fake", "messages": USER},
+    "/v1/responses": {"model": "fake", "input": "Hi"},
+    "/v1/messages": {"model": "fake", "messages": USER, "max_tokens": 5},
+}
+SENT_AS = {"logprobs": "top_logprobs"}
+PARTIAL = {"/v1/responses": {"temperature", "top_p", "logprobs"}, "/v1/messages": {"temperature", "top_p", "top_k"}}
+VOCABULARY = FakeEngine().info.vocab_size
+
+
+def candidates(name: str) -> list[Any]:
+    """Values at, beside and far beyond the ends of a range."""
+    if name == "logit_bias":
+        tokens = [{str(token): 1.0} for token in (-1, 0, VOCABULARY - 1, VOCABULARY)]
+        return [*tokens, *({"65": bias} for bias in (-100.0, 100.0, math.inf, -math.inf, math.nan))]
+    allowed = SAMPLING_RANGES[name]
+    ends: list[Any] = [end for end in (allowed.minimum, allowed.maximum) if end is not None]
+    if name in ("top_k", "seed", "logprobs"):
+        return [value for end in ends for value in (end - 1, end, end + 1)]
+    return [*(value for end in ends for value in (end - 0.01, end, end + 0.01)), math.nan, math.inf, -math.inf]
+
+
+def engine_refuses(name: str, value: Any) -> bool:
+    given = tuple((int(token), bias) for token, bias in value.items()) if name == "logit_bias" else value
+    try:
+        validate(SamplingParams(**{name: given}), VOCABULARY)
+    except RequestError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [(path, each.name) for path in APIS for each in fields(SamplingParams) if each.name in PARTIAL.get(path, {each.name})],
+)
+async def test_http_refuses_exactly_what_the_engine_refuses(serve: Any, path: str, name: str) -> None:
+    sent_as = SENT_AS.get(name, name)
+    wanted = {"logprobs": True} if name == "logprobs" and path == "/v1/chat/completions" else {}
+    async with serve() as client:
+        for value in candidates(name):
+            body = json.dumps({**APIS[path], **wanted, sent_as: value})  # NaN and infinities too, as Python's JSON has them
+            response = await client.post(path, content=body, headers={"content-type": "application/json"})
+            assert (response.status_code == 400) is engine_refuses(name, value), (value, response.text)
+            if response.status_code == 400:
+                assert response.json()["error"]["message"].startswith(sent_as)
