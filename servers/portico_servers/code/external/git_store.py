@@ -14,55 +14,26 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from portico_servers.code.errors import GitError, RootGone, ToolMissing
+from portico_servers.code.external.git_config import plain_values, users_environment, write_config
 
-CONFIG_SECONDS = 5.0  # to read a configuration file: milliseconds
 _MAX_POINTER_BYTES = 4_096  # of a file that holds one path or ref
 _MAX_LIST_BYTES = 65_536  # of `alternates`
 _MAX_ALTERNATES = 5  # of alternates, as git itself follows them
-_BIG_FILE = "16m"  # beyond it git says that files differ, not how
 _LINKED = ("refs", "packed-refs", "reftable", "shallow")
 _COPIED = ("info/exclude", "info/attributes")
 _PARTS = ("HEAD", "index", "config", "logs/HEAD", "logs/refs", *_LINKED, *_COPIED)
 _POINTERS = ("ORIG_HEAD", "FETCH_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
-# Plain values: none of them is a program, a path or an address.
-_TAKEN_OVER = frozenset(
-    {
-        "core.repositoryformatversion",
-        "extensions.objectformat",
-        "extensions.refstorage",
-        "core.autocrlf",
-        "core.eol",
-        "core.filemode",
-        "core.ignorecase",
-        "core.symlinks",
-        "core.precomposeunicode",
-        "core.trustctime",
-        "core.checkstat",
-    }
-)
-_OURS = {
-    "core.bare": "false",
-    "core.fsmonitor": "false",
-    "core.untrackedcache": "false",
-    "core.hookspath": os.devnull,
-    "core.attributesfile": os.devnull,
-    "core.pager": "cat",
-    "core.quotepath": "false",
-    "core.bigfilethreshold": _BIG_FILE,
-    "core.safecrlf": "false",
-    "diff.external": "",
-    "protocol.allow": "never",
-    "submodule.recurse": "false",
-    "gc.auto": "0",
-}
+_SETTLED_NS = 1_000_000_000  # a folder that changed so lately may change again and show the same time
+_MAX_KNOWN = 10_000  # folders
+_without_links: dict[Path, int] = {}  # folder -> its time when it had none
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +99,8 @@ def opened(program: str, root: Path, places: GitPlaces) -> Iterator[GitStore]:
         except OSError as error:
             raise GitError(f"the repository of {root.name} can't be read: {error.strerror or error}") from None
         environment = _environment(directory, places)
-        values = {"core.repositoryformatversion": "0"}
-        _write_config(directory, values)
-        mine = _list_config([program, "config", "--includes", "--list", "-z"], directory, _users_environment(directory))
-        values |= {key: value for key, value in mine.items() if key in _TAKEN_OVER}
-        values["core.excludesfile"] = os.path.expanduser(mine.get("core.excludesfile", _default_excludes()))
-        if os.path.lexists(places.common / "config"):
-            path = os.path.realpath(places.common / "config")
-            theirs = _list_config([program, "config", "--file", path, "--no-includes", "--list", "-z"], directory, environment)
-            values |= {key: value for key, value in theirs.items() if key in _TAKEN_OVER}
-        _write_config(directory, values)
+        write_config(directory, {})
+        write_config(directory, plain_values(program, directory, environment, places.common / "config"))
         yield GitStore(program, root, places.top, environment)
 
 
@@ -188,9 +151,8 @@ def _inside(path: Path, bounds: Sequence[Path], what: str, name: str) -> Path:
 def _check_objects(objects: Path, bounds: Sequence[Path], name: str, depth: int = 0) -> None:
     """No object, pack or alternate may lie outside."""
     for folder in (objects, *(Path(entry.path) for entry in _entries(objects) if entry.is_dir())):
-        for entry in _entries(folder):
-            if entry.is_symlink():
-                _inside(Path(entry.path), bounds, ".git/objects", name)
+        for link in _links(folder):
+            _inside(Path(link), bounds, ".git/objects", name)
     listed = objects / "info" / "alternates"
     if not os.path.lexists(listed):
         return
@@ -212,6 +174,22 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
             return list(entries)
     except OSError:
         return []
+
+
+def _links(folder: Path) -> list[str]:
+    """The symbolic links in a folder. Of one that has none this is known until its time changes: objects may be many."""
+    try:
+        changed = os.stat(folder).st_mtime_ns
+    except OSError:
+        return []
+    if _without_links.get(folder) == changed:
+        return []
+    found = [entry.path for entry in _entries(folder) if entry.is_symlink()]
+    if not found and changed < time.time_ns() - _SETTLED_NS:
+        if len(_without_links) >= _MAX_KNOWN:
+            _without_links.clear()
+        _without_links[folder] = changed
+    return found
 
 
 def _first_line(path: Path, bounds: Sequence[Path], name: str) -> str:
@@ -257,14 +235,8 @@ def _lay_out(directory: Path, places: GitPlaces) -> None:
             shutil.copyfile(entry.path, directory / entry.name)
 
 
-def _users_environment(directory: Path) -> dict[str, str]:
-    """With the user's own configuration, which a workspace can't write; for reading values of it alone."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    return {**kept, "GIT_DIR": str(directory), "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-
-
 def _environment(directory: Path, places: GitPlaces) -> dict[str, str]:
-    kept = {key: value for key, value in _users_environment(directory).items() if key != "XDG_CONFIG_HOME"}
+    kept = {key: value for key, value in users_environment(directory).items() if key != "XDG_CONFIG_HOME"}
     return {
         **kept,
         "HOME": str(directory),
@@ -280,37 +252,3 @@ def _environment(directory: Path, places: GitPlaces) -> dict[str, str]:
         "GIT_ALLOW_PROTOCOL": "",  # none
         "GIT_PAGER": "cat",
     }
-
-
-def _default_excludes() -> str:
-    """Where git looks for the user's own ignore rules if they name no file."""
-    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    return os.path.join(home, "git", "ignore")
-
-
-def _list_config(command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Keys, in lower case, and values. A file that can't be parsed has none."""
-    found: dict[str, str] = {}
-    with suppress(subprocess.TimeoutExpired, OSError):
-        done = subprocess.run(
-            command,
-            cwd=directory,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            timeout=CONFIG_SECONDS,
-        )
-        for item in done.stdout.split(b"\0"):
-            key, _, value = item.decode("utf-8", "surrogateescape").partition("\n")
-            found[key.lower()] = value or "true"
-    return found
-
-
-def _write_config(directory: Path, values: Mapping[str, str]) -> None:
-    lines = []
-    for key, value in {**values, **_OURS}.items():
-        section, _, name = key.partition(".")
-        quoted = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        lines.append(f'[{section}]\n\t{name} = "{quoted}"\n')
-    (directory / "config").write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
