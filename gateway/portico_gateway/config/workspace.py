@@ -6,6 +6,7 @@ the file changes. It starts nothing.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from portico_gateway.config.portico_config import PorticoConfig, parse_config
 from portico_gateway.config.server_spec import UpstreamSpec, default_specs
 from portico_gateway.config.trust import WorkspaceConfig, trust_file
 from portico_gateway.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,9 @@ def workspace_specs(
         if "://" not in file and not Path(file).is_file():
             raise ConfigError(f"--db {file} is not there; give an existing database file or a DSN")
     if config.servers and root is None and not docs and not db:
+        for name, server in config.servers.items():
+            if not server.enabled:
+                log.info("server %r is not started: it is disabled", name)
         return config.specs()
     return default_specs(root, list(docs) or None, list(db) or None)
 

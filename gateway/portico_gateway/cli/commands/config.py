@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from portico_gateway.cli.options import workspace_options
-from portico_gateway.inert import inert_json
+from portico_gateway.inert import inert, inert_json
 
 
 @click.command(
@@ -19,7 +19,7 @@ from portico_gateway.inert import inert_json
 def command(host: str, root: Path | None, docs: tuple[Path, ...], db: tuple[str, ...], config: Path | None, http: bool) -> None:
     """Print the entry that adds Portico to an MCP host."""
     from portico_gateway.cli.trust_prompt import ask_trust
-    from portico_gateway.config.config_file import find_config
+    from portico_gateway.config.config_file import find_config, workspace_file
     from portico_gateway.config.host_entry import HOSTS, host_entry, workspace_args
     from portico_gateway.config.portico_config import parse_config
     from portico_gateway.config.workspace import workspace_specs
@@ -32,5 +32,9 @@ def command(host: str, root: Path | None, docs: tuple[Path, ...], db: tuple[str,
     chosen = HOSTS[host]
     url = f"http://{loaded.serve.host}:{loaded.serve.port}/mcp" if http else None
     click.echo(inert_json(host_entry(chosen, args=workspace_args(root, docs, db, config), url=url), indent=2))
+    if file is not None and file.path == workspace_file():
+        click.echo(
+            inert(f"The host names {file.path} itself, so that edits of it count without being trusted again."), err=True
+        )
     places = "; ".join(f"{place} ({what})" for what, place in chosen.files)
     click.echo(f"Add it to {places}, and restart the host.", err=True)
