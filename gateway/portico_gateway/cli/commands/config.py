@@ -33,8 +33,6 @@ def command(host: str, root: Path | None, docs: tuple[Path, ...], db: tuple[str,
     url = f"http://{loaded.serve.host}:{loaded.serve.port}/mcp" if http else None
     click.echo(inert_json(host_entry(chosen, args=workspace_args(root, docs, db, config), url=url), indent=2))
     if file is not None and file.path == workspace_file():
-        click.echo(
-            inert(f"The host names {file.path} itself, so that edits of it count without being trusted again."), err=True
-        )
+        click.echo(inert(f"The host names {file.path} itself: edits of it count without being trusted again."), err=True)
     places = "; ".join(f"{place} ({what})" for what, place in chosen.files)
     click.echo(f"Add it to {places}, and restart the host.", err=True)
