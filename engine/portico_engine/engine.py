@@ -33,7 +33,9 @@ from portico_engine.scoring import Scorer
 from portico_engine.sequence import Sequence, SequenceState
 from portico_engine.text.chat_template import ChatTemplate
 from portico_engine.text.detokenizer import IncrementalDetokenizer, StopStrings
+from portico_engine.text.prompt_encoder import PromptEncoder
 from portico_engine.text.tokenizer import Tokenizer
+from portico_engine.text.untrusted import clean_text
 from portico_engine.tool import Tool
 
 
@@ -80,6 +82,14 @@ class Engine:
             raise ChatTemplateError.missing(self.info.name)
         return self._template_source
 
+    def template_problem(self) -> str | None:
+        """Why the model can't answer chats: it has no chat template, or one that refuses even a greeting. None where it can."""
+        try:
+            self.render_chat([{"role": "user", "content": "Hello"}])
+        except ChatTemplateError as error:
+            return str(error)
+        return None
+
     @cached_property
     def grammars(self) -> MatcherFactory:
         """Compiles grammars for this vocabulary."""
@@ -103,8 +113,12 @@ class Engine:
         self, messages: Seq[Mapping[str, Any]], tools: Seq[Tool] | None = None, *, add_generation_prompt: bool = True
     ) -> tuple[int, ...]:
         """The prompt's tokens for these turns. Raises ChatTemplateError."""
-        text = self._template.render(messages, tools, add_generation_prompt=add_generation_prompt)
-        return tuple(self.tokenizer.encode(text, special=True, bos=True))
+        rendered = self._template.render_disguised(messages, tools, add_generation_prompt=add_generation_prompt)
+        return tuple(self._prompts.encode(rendered))
+
+    @cached_property
+    def _prompts(self) -> PromptEncoder:
+        return PromptEncoder(self.tokenizer, self.chat_template)
 
     @cached_property
     def _template(self) -> ChatTemplate:
@@ -112,7 +126,7 @@ class Engine:
         names = {"eos_token": tokens[self.tokenizer.eos_token_id]}
         if self.tokenizer.bos_token_id is not None:
             names["bos_token"] = tokens[self.tokenizer.bos_token_id]
-        return ChatTemplate(self.chat_template, names)
+        return ChatTemplate(self.chat_template, names, disguise=self._prompts.disguise)
 
     def submit(self, request: Request) -> None:
         """Accept a request. Raises RequestError, ContextOverflow or GrammarError at once where it can't be run as it is."""
@@ -128,7 +142,7 @@ class Engine:
             max_new=max_new,
             seed=resolve_seed(request.sampling),
             detokenizer=IncrementalDetokenizer(self.tokenizer.token_bytes, request.shown_tokens),
-            stops=StopStrings(request.stop),
+            stops=StopStrings([clean_text(stop) for stop in request.stop]),
             matcher=matcher,
             prior=None if request.prior is None else request.prior.bind(self._token_texts),
         )

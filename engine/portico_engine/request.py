@@ -132,6 +132,9 @@ class Delta:
     error: str | None = None
 
 
+TEMPLATE_PROBLEM = "template_problem"  # in ModelInfo.extra, where the model can't answer chats: why
+
+
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """What a loaded model is."""

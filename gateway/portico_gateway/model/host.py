@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from portico_engine.errors import EngineDied, EngineError, ModelError
+from portico_engine.request import TEMPLATE_PROBLEM
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient, LoadProgress
@@ -32,7 +33,9 @@ STATS_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class LoadStatus:
-    """How the model is. `fraction` is of the current stage of loading, `seconds` what loading took, `error` the last one."""
+    """How the model is. `fraction` is of the current stage of loading, `seconds` what loading took, `error` the last one; of a
+    model that is ready, why it can't answer chats.
+    """
 
     state: Literal["loading", "ready", "restarting", "failed"]
     stage: str = ""
@@ -141,7 +144,8 @@ class ModelHost:
             seconds = time.monotonic() - begun
             if self.status.restarts:
                 log.warning("the model %s is ready again after %.1f s", self.name, seconds)
-            self._enter(LoadStatus("ready", seconds=seconds, restarts=self.status.restarts))
+            problem = engine.info.extra.get(TEMPLATE_PROBLEM)
+            self._enter(LoadStatus("ready", error=problem, seconds=seconds, restarts=self.status.restarts))
             return await engine.ended()
         finally:
             self._engine = None

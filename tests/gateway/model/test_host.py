@@ -25,7 +25,7 @@ class Mortal:
     def __init__(self) -> None:
         self.how: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.closed = False
-        self.info = SimpleNamespace(name="mortal")
+        self.info = SimpleNamespace(name="mortal", extra={})
 
     async def ended(self) -> str:
         return await asyncio.shield(self.how)
