@@ -16,6 +16,7 @@ The loop, which sees tokens and never a tensor:
     plan.py            one step's work as values: what an executor is asked for and answers
     constraints.py     a step's token masks, and what priors add
     sampling.py        tokens from logits: the reference of every executor's sampler
+    faults.py          one request's fault, and how it is said
     scoring.py         log-probabilities of given continuations
 
 Rooms, each with a map of its own:

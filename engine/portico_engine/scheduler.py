@@ -58,11 +58,16 @@ class Scheduler:
         seq.state = SequenceState.WAITING
         insort(self._waiting, seq, key=_order)
 
-    def finish(self, seq: Sequence, *, pin: float = 0.0) -> None:
-        """Take a sequence out, wherever it is; for `pin` seconds its blocks are the last to be evicted."""
+    def finish(self, seq: Sequence, *, pin: float = 0.0, trusted: bool = True) -> None:
+        """Take a sequence out, wherever it is; for `pin` seconds its blocks are the last to be evicted. What isn't `trusted` is
+        forgotten instead.
+        """
         if seq.state is SequenceState.RUNNING:
             assert seq.table is not None
-            self._kv.persist(seq.table, seq.request.keep)
+            if trusted:
+                self._kv.persist(seq.table, seq.request.keep)
+            else:
+                self._kv.discard(seq.table)
             if pin:
                 self._kv.pin(seq.table, seq.request.prompt, pin)
             self._stop(seq)

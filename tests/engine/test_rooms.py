@@ -31,7 +31,7 @@ LAYERS = (
     "request",
     "grammar priors",
     "tool",
-    "errors",
+    "errors faults",
 )
 LEVEL = {name: i for i, names in enumerate(LAYERS) for name in names.split()}
 

@@ -195,6 +195,11 @@ class KVCache:
         if full:
             self.pool.retained.pin(table.blocks, table.blocks[full - 1], prompt[full * self.pool.block_tokens :], seconds)
 
+    def discard(self, table: BlockTable) -> None:
+        """The table's content can't be trusted: it is known no more, in memory or below. Tables that share it go on."""
+        self.pool.forget(table.blocks)
+        table.computed = len(table.keys) * self.pool.block_tokens  # so that no tail becomes known
+
     def free(self, table: BlockTable, tokens: Sequence[int]) -> None:
         """Let go of a table. What it computed stays known as long as there is room."""
         self._tables.remove(table)

@@ -136,6 +136,7 @@ class _Loading:
             kv_tokens=sizes.kv_tokens,
             max_rows=self._options.max_rows,
             vocab_size=self.tokenizer.vocab_size,
+            long_rope="rope_factors_long.weight" in self.file.tensors,
             progress=self._report,
         )
 

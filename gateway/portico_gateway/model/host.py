@@ -27,7 +27,8 @@ Start: TypeAlias = "Callable[[LoadProgress], Awaitable[EngineClient]]"
 
 FIRST_DELAY = 0.5  # seconds before an engine that ended is started again; doubled with each end in a row
 STABLE = 60.0  # an engine that lasted this long starts the count afresh
-MOST_ENDS = 5  # in a row; then it is given up
+MOST_ENDS = 5  # in a row; then it is given up for a while
+PAUSE = 60.0  # seconds that an engine which was given up is left alone: what broke it may be gone by then
 STATS_SECONDS = 2.0
 
 
@@ -55,6 +56,7 @@ class ModelHost:
         *,
         on_end: Callable[[LoadStatus], None] | None = None,
         first_delay: float = FIRST_DELAY,
+        pause: float = PAUSE,
     ) -> None:
         """`name` is the model's id in the API. `start(progress)` raises EngineError where the model can't be loaded.
 
@@ -66,6 +68,7 @@ class ModelHost:
         self._start = start
         self._on_end = on_end
         self._first_delay = first_delay
+        self._pause = pause
         self._engine: EngineClient | None = None
         self._settled = asyncio.Event()  # it is ready, or will never be
 
@@ -104,7 +107,9 @@ class ModelHost:
             return None
 
     async def _run(self) -> None:
-        """Load, and load again where the engine ends by itself, until that is not worth repeating."""
+        """Load, and load again where the engine ends by itself: at once, then less and less often. Requests wait for a restart,
+        but not for an engine that was given up.
+        """
         ends = 0  # in a row
         while True:
             begun = time.monotonic()
@@ -123,9 +128,11 @@ class ModelHost:
                 self._fail("internal error while loading; the log has more")
                 raise
             ends = 1 if time.monotonic() - begun > STABLE else ends + 1
-            if ends == MOST_ENDS:
-                self._fail(f"{how}, {ends} times in a row: it is not started again")
-                return
+            if ends >= MOST_ENDS:
+                self._fail(f"{how}, {ends} times in a row: it is not started again for {self._pause:g} s")
+                await asyncio.sleep(self._pause)
+                self.status = replace(self.status, restarts=self.status.restarts + 1)
+                continue
             log.warning("%s; it is started again", how)
             self._enter(replace(self.status, state="restarting", error=how, restarts=self.status.restarts + 1))
             await asyncio.sleep(self._first_delay * 2 ** (ends - 1))

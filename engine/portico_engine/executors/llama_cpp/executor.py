@@ -35,8 +35,10 @@ class LlamaCppExecutor:
         max_rows: int,
         step_tokens: int,
         vocab_size: int | None = None,
+        long_rope: bool = False,
     ) -> None:
-        """`vocab_size` is the tokenizer's where the embeddings are padded beyond it.
+        """`vocab_size` is the tokenizer's where the embeddings are padded beyond it. `long_rope`: the model's rotary embedding
+        (LongRoPE) depends on the size of the cache, by which llama.cpp chooses its factors.
 
         Raises ModelError where there is no memory for the KV, RequestError for too many rows.
         """
@@ -54,7 +56,8 @@ class LlamaCppExecutor:
             step_tokens=step_tokens,
             vocab_size=vocab_size or model.vocab_size,
             context_length=context_length,
-            numerics_id=f"llama.cpp-{version()}-{'gpu' if model.on_gpu else 'cpu'}",
+            numerics_id=f"llama.cpp-{version()}-{'gpu' if model.on_gpu else 'cpu'}"
+            + (f"-longrope-{self._context.n_cells}" if long_rope else ""),
             block_bytes=block_bytes,
         )
 
@@ -68,6 +71,7 @@ class LlamaCppExecutor:
         max_rows: int = 16,
         step_tokens: int = 512,
         vocab_size: int | None = None,
+        long_rope: bool = False,
         progress: Callable[[str, float], None] | None = None,
     ) -> LlamaCppExecutor:
         """Read a model. Raises ModelError where llama.cpp can't."""
@@ -80,6 +84,7 @@ class LlamaCppExecutor:
                 max_rows=max_rows,
                 step_tokens=step_tokens,
                 vocab_size=vocab_size,
+                long_rope=long_rope,
             )
         except BaseException:
             model.close()
