@@ -17,6 +17,8 @@ from portico_engine.request import Delta, FinishReason, Request, Usage
 from portico_engine.sampling import SampledToken, SamplingState, TopLogprobs
 from portico_engine.text.detokenizer import IncrementalDetokenizer, StopStrings
 
+FIRST_RANK = -(1 << 62)  # before any priority
+
 
 class SequenceState(enum.Enum):
     """WAITING <-> RUNNING -> FINISHED; WAITING -> FINISHED where it was cancelled or forced to its end."""
@@ -45,6 +47,8 @@ class Sequence:
     table: BlockTable | None = None
     cached_tokens: int | None = None
     preemptions: int = 0
+    yielded: int = 0  # of the preemptions, those for another who goes first
+    promoted: bool = False  # it has waited so long that it goes before all others
     # these are set by the engine
     text: str = ""  # all of it, what a stop string may still take back among it
     forced: int = 0
@@ -64,9 +68,9 @@ class Sequence:
             self._seen.update(self.tokens)
 
     @property
-    def order(self) -> tuple[int, int]:
-        """Who goes first: the lower priority number, then the earlier arrival."""
-        return (self.request.priority, self.arrival)
+    def rank(self) -> int:
+        """Who goes first: the lower number."""
+        return FIRST_RANK if self.promoted else self.request.priority
 
     @property
     def n_new(self) -> int:

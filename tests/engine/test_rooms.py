@@ -19,6 +19,7 @@ LAYERS = (
     "engine",
     "client constraints request_checks scoring",
     "scheduler",
+    "fair_queue",
     "sequence",
     "kv text",
     "executors",
