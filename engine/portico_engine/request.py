@@ -100,6 +100,8 @@ class Request:
     prior: Prior | None = None  # asked only where a grammar leaves a choice
     priority: int = 0  # lower runs first
     caller: str = ""  # who asks, as an opaque key: callers of one priority share the engine evenly
+    salt: bytes = b""  # a tenant's: KV of its text is found by requests with the same salt alone; empty: by all that have none
+    shared_prefix_tokens: int = 0  # tokens at the prompt's beginning that hold nobody's text: their full blocks have no salt
     keep: int = 0  # tokens at the prompt's beginning whose KV shall survive a restart: instructions and tools
     pin: float = 0.0  # seconds that prompt and answer stay in memory before others, because their next turn is under way
     shown_tokens: frozenset[int] = frozenset()  # control tokens whose text belongs to the answer: a call's marker

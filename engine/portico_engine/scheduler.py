@@ -112,7 +112,7 @@ class Scheduler:
                     shares[seq.request.caller] -= count
         while budget > 0 and self._slots and self.preemptions == preemptions:
             first = self._queue.first()
-            if first is None or not self._kv.can_allocate(first.tokens):
+            if first is None or not self._kv.can_allocate(first.tokens, first.salt):
                 break
             self._admit(first)
             count = min(first.pending, budget)
@@ -161,7 +161,7 @@ class Scheduler:
         """Preempt for the first of the waiting, where it lacks a row or blocks and others must yield to it."""
         while self._running and (first := self._queue.first()) is not None:
             last = self._running[-1]
-            if not self._yields(last, first) or (self._slots and self._kv.can_allocate(first.tokens)):
+            if not self._yields(last, first) or (self._slots and self._kv.can_allocate(first.tokens, first.salt)):
                 return
             last.yielded += 1
             self.preempt_last()
@@ -191,7 +191,7 @@ class Scheduler:
     def _admit(self, seq: Sequence) -> None:
         """It runs, for the rest of this step as the last."""
         self._queue.admit(seq)
-        seq.table = self._kv.allocate(seq.tokens)
+        seq.table = self._kv.allocate(seq.tokens, seq.salt)
         if seq.cached_tokens is None:
             seq.cached_tokens = min(seq.table.computed, len(seq.request.prompt))
         seq.slot = self._slots.pop()

@@ -12,6 +12,8 @@ from time import perf_counter
 
 from portico_engine.grammar.protocol import Matcher
 from portico_engine.kv.cache import BlockTable
+from portico_engine.kv.hashing import Salt
+from portico_engine.plan import BLOCK_TOKENS
 from portico_engine.priors.protocol import TokenPrior
 from portico_engine.request import Delta, FinishReason, Request, Usage
 from portico_engine.sampling import SampledToken, SamplingState, TopLogprobs
@@ -66,6 +68,12 @@ class Sequence:
         self.tokens = list(self.request.prompt)
         if self.request.sampling.repetition_penalty != 1.0:
             self._seen.update(self.tokens)
+
+    @property
+    def salt(self) -> Salt | None:
+        """Whose its blocks are, from the first one on that holds a caller's text."""
+        request = self.request
+        return Salt(request.salt, request.shared_prefix_tokens // BLOCK_TOKENS) if request.salt else None
 
     @property
     def rank(self) -> int:
