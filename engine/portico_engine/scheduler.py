@@ -101,9 +101,9 @@ class Scheduler:
             short = seq.pending <= _SHORT
             if short:
                 reserved -= seq.pending
-                count = min(seq.pending, budget)
+                count = min(_at_once(seq), budget)
             else:
-                count = min(seq.pending, budget - reserved, shares.get(seq.request.caller, budget))
+                count = min(_at_once(seq), budget - reserved, shares.get(seq.request.caller, budget))
             if count > 0 and self._make_room(seq, count):
                 rows.append(self._row(seq, count))
                 planned.append(seq)
@@ -115,7 +115,7 @@ class Scheduler:
             if first is None or not self._kv.can_allocate(first.tokens, first.salt):
                 break
             self._admit(first)
-            count = min(first.pending, budget)
+            count = min(_at_once(first), budget)
             if not self._make_room(first, count):
                 break
             rows.append(self._row(first, count))
@@ -251,3 +251,13 @@ class Scheduler:
         )
         slots = [s.slot for s in self._running if s.slot is not None]
         assert sorted([*slots, *self._slots]) == list(range(self._caps.rows))
+
+
+def _at_once(seq: Sequence) -> int:
+    """The most of its pending tokens that one step may compute: all, but with a seed the prompt's last token is read by itself.
+
+    So it is where the rest of the prompt is known already, and products of other shapes round otherwise: a seed would say
+    something else from a warm prefix than from a cold one.
+    """
+    whole = seq.pending
+    return whole - 1 if seq.request.sampling.is_seeded and seq.sampled == 0 and whole > 1 else whole
