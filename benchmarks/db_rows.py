@@ -30,10 +30,11 @@ from data.db_dev_samples import DEV_SAMPLES
 from data.db_samples import SAMPLES, Sample, write_sqlite
 from portico_engine import FinishReason, Request, SamplingParams, Tool, ToolCallPrior, find_model, load_engine
 from portico_engine.grammar import NamedTool, compile_tool_calls
-from portico_gateway.agent.loop import CALL_FORM, SMALL, STRENGTH, STRENGTH_SMALL, SYSTEM
-from portico_gateway.agent.tool_host import embedder
+from portico_gateway.agent.prompts import CALL_FORM, SYSTEM
 from portico_gateway.agent.tool_signatures import signature
-from portico_gateway.guidance.argument_priors import Hints, read_question
+from portico_gateway.agent.upstream_tool_host import embedder
+from portico_gateway.guidance.argument_priors import ArgumentPriors
+from portico_gateway.guidance.question import read_question
 from portico_servers.db.databases.databases import Databases
 from portico_servers.db.errors import DbError
 from portico_servers.db.limits import StatementLimits
@@ -81,8 +82,8 @@ class Asker:
 
     def __init__(self, model: str | None) -> None:
         self.engine = load_engine(find_model(model))
-        self._hints = Hints(embedder().embed)
-        self._strength = STRENGTH_SMALL if self.engine.info.parameters < SMALL else STRENGTH
+        self._priors = ArgumentPriors(embedder().embed)
+        self._strength = self._priors.weights.strength.of(self.engine.info.parameters)
         self._made = 0
 
     def ask(self, way: str, question: str, databases: Databases, tally: Tally) -> dict[str, Any] | None:
@@ -95,8 +96,8 @@ class Asker:
         system = f"{SYSTEM}{signature(tool)}\n\n{schemas}{CALL_FORM}"
         prior = None
         if way.endswith("guided"):
-            hints = self._hints.prior(tool, read_question(question))
-            prior = ToolCallPrior({tool.name: 0.0}, {tool.name: hints}, strength=self._strength)
+            arguments = self._priors.prior(tool, read_question(question))
+            prior = ToolCallPrior({tool.name: 0.0}, {tool.name: arguments}, strength=self._strength)
         self._made += 1
         request = Request(
             id=str(self._made),

@@ -28,7 +28,8 @@ import routing_workspace
 from portico_engine import EngineClient, EngineProcess, FinishReason, Request, SamplingParams, engine_loader, find_model
 from portico_engine.grammar import compile_tool_calls
 from portico_gateway.agent.loop import Agent
-from portico_gateway.assembly.session import open_session
+from portico_gateway.agent.prompts import with_system
+from portico_gateway.assembly.ask_session import open_ask_session
 from portico_gateway.config.server_spec import default_specs
 from report import table, write
 from tool_calls import question
@@ -81,15 +82,15 @@ async def told(engine: EngineClient, request: Request, begun: float) -> Told:
 def tool_call(asked: str, session: Any, *, guided: bool, texts: dict[str, dict[int, str]]) -> Measure:
     async def measure(side: Side) -> dict[str, float]:
         begun = time.perf_counter()
-        ranked = session.router.rank(asked)
-        catalog = await side.agent.catalog(ranked)
+        ranked = session.retriever.rank(asked)
+        catalog = await side.agent.requests.catalog(ranked)
         request = Request(
             uuid.uuid4().hex,
-            await side.engine.render_chat(side.agent.messages(catalog, [{"role": "user", "content": asked}])),
+            await side.engine.render_chat(with_system(catalog, [{"role": "user", "content": asked}])),
             GREEDY,
             max_tokens=384,
             grammar=compile_tool_calls(catalog.covered, choice="required"),
-            prior=side.agent.prior(asked, catalog.covered, ranked) if guided else None,
+            prior=side.agent.tool_calls.prior(asked, catalog.covered, ranked) if guided else None,
         )
         answer = await told(side.engine, request, begun)
         json.loads(answer.text)
@@ -144,12 +145,12 @@ async def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     places = routing_workspace.build(folder)
     options = {"executor": args.executor}
     specs = default_specs(places["root"], places["docs"], places["db"])
-    async with open_session(specs, None, lambda *_: None, options=options) as session:
+    async with open_ask_session(routing_workspace.config(args.executor), specs, lambda *_: None) as session:
         child = await EngineProcess.open(engine_loader(find_model(), **options))
         try:
             sides = {
                 "thread": Side(session.engine, session.agent),
-                "process": Side(child, Agent(child, session.host, session.router)),
+                "process": Side(child, Agent(child, session.host, session.retriever)),
             }
             texts: dict[str, dict[int, str]] = {}
             asked = [question(random.Random(seed)) for seed in range(args.calls)]

@@ -25,9 +25,9 @@ from mcp.client.client import Client
 
 from portico_gateway.config.sections import AuditConfig
 from portico_gateway.config.server_spec import UpstreamSpec
-from portico_gateway.mcp.server import Gateway
-from portico_gateway.policy.audit import AuditLog, Record
-from portico_gateway.policy.tool_calls import Calls
+from portico_gateway.mcp.server import GatewayServer
+from portico_gateway.policy.audit import AuditLog, AuditRecord
+from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.upstreams import Upstreams
 from report import table, write
 
@@ -50,7 +50,7 @@ async def measure(folder: Path, count: int) -> dict[str, list[float]]:
     seconds: dict[str, list[float]] = {}
     async with Upstreams([spec], log_dir=folder) as upstreams, anyio.create_task_group() as tasks:
         await upstreams.ready(60.0)
-        bare, logged = Gateway(upstreams), Gateway(upstreams, calls=Calls(upstreams, audit=log))
+        bare, logged = GatewayServer(upstreams), GatewayServer(upstreams, tool_calls=ToolCalls(upstreams, audit=log))
         for gateway in (bare, logged):
             tasks.start_soon(gateway.run)
         async with (
@@ -81,7 +81,7 @@ def put_seconds(folder: Path, count: int) -> float:
     """Seconds that putting one record takes from the caller, mean over `count`."""
     log = AuditLog(AuditConfig(file=folder / "put.db"))
     result = mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text="x" * 2000)])
-    record = Record(0.0, "local", "host", "db", "db__tables", {}, "allow", None, 0.001, result, None)
+    record = AuditRecord(0.0, "local", "host", "db", "db__tables", {}, "allow", None, 0.001, result, None)
     started = perf_counter()
     for _ in range(count):
         log.put(record)

@@ -23,7 +23,7 @@ import numpy as np
 import report
 from llama_reference import LlamaCpp
 from portico_engine import find_model
-from portico_engine.grammar import CompiledGrammar, LLGuidanceFactory, compile_gbnf, ir, sentences
+from portico_engine.grammar import CompiledGrammar, compile_gbnf, ir, matcher_factory, sentences
 from portico_engine.text.tokenizer import Tokenizer
 from portico_engine.weights.gguf_file import GGUFFile
 
@@ -102,7 +102,7 @@ class Both:
     def __init__(self) -> None:
         path = find_model(None)
         self.tokenizer = Tokenizer.from_gguf(GGUFFile(path).metadata)
-        self.factory = LLGuidanceFactory(self.tokenizer)
+        self.factory = matcher_factory(self.tokenizer)
         self.llama = LlamaCpp(path, vocab_only=True)
         self.vocab = self.llama._vocab
 

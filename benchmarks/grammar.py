@@ -26,9 +26,10 @@ import numpy as np
 
 from grammar_inputs import Case, bfcl_gold, maskbench, mcp_tools, suite, suite_remotes, vocabulary
 from portico_engine.errors import EngineError, Unsatisfiable
-from portico_engine.grammar import LLGuidanceFactory, compile_schema, compile_tool_calls, tool_to_ir
+from portico_engine.grammar import compile_schema, compile_tool_calls, tool_to_ir
+from portico_engine.grammar.backend import enforced_text
 from portico_engine.grammar.compiled import CompiledGrammar
-from portico_engine.grammar.llguidance.lark import to_lark
+from portico_engine.grammar.llguidance.factory import LLGuidanceFactory
 from portico_engine.grammar.schema.order import canonical_text
 from portico_engine.text.tokenizer import Tokenizer
 from portico_engine.tool import Tool
@@ -100,7 +101,7 @@ class Bench:
             state["failed"] += bool(report.failed)
             state["loosened"] += bool(report.loosened)
             if grammar is not None:
-                self.factory.matcher(CompiledGrammar(to_lark(grammar).text, report, grammar))
+                self.factory.matcher(CompiledGrammar(enforced_text(grammar).text, report, grammar))
                 state["compiled"] += 1
             alone.append(time.perf_counter() - began)
             peer, _ = self.peers.llguidance(tool.schema)
@@ -287,7 +288,7 @@ class Bench:
                     continue
                 whole = ir.Grammar({"root": ir.seq(ir.text(before), ir.Ref(grammar.start), ir.text(after)), **grammar.rules})
                 text = before + canonical_text(call.parameters, call.arguments) + after
-                steps = self._replay(CompiledGrammar(to_lark(whole).text, ir=whole), text)
+                steps = self._replay(CompiledGrammar(enforced_text(whole).text, ir=whole), text)
                 if steps is None:
                     refused += 1
                     continue

@@ -23,8 +23,9 @@ import numpy as np
 
 from grammar_inputs import maskbench, mcp_tools, vocabulary
 from portico_engine.errors import EngineError
-from portico_engine.grammar import LLGuidanceFactory, check_arguments, compile_schema
+from portico_engine.grammar import check_arguments, compile_schema, matcher_factory
 from portico_engine.grammar.compiled import CompiledGrammar
+from portico_engine.grammar.protocol import MatcherFactory
 from portico_engine.text.tokenizer import Tokenizer
 from report import write
 
@@ -38,8 +39,8 @@ def tokenizer() -> Tokenizer:
 
 
 @lru_cache(maxsize=1)
-def factory() -> LLGuidanceFactory:
-    return LLGuidanceFactory(tokenizer())
+def factory() -> MatcherFactory:
+    return matcher_factory(tokenizer())
 
 
 def schemas() -> list[Any]:

@@ -43,7 +43,8 @@ def main() -> None:
 
 
 async def measure(args: argparse.Namespace, modes: list[str], folder: Path) -> None:
-    from portico_gateway.assembly.session import open_session
+    import routing_workspace
+    from portico_gateway.assembly.ask_session import open_ask_session
     from portico_gateway.config.server_spec import default_specs
 
     if args.dev:
@@ -53,11 +54,10 @@ async def measure(args: argparse.Namespace, modes: list[str], folder: Path) -> N
         shop.write(folder / "shop.db")
         places = {"root": ROOT, "docs": ROOT, "db": folder / "shop.db"}
     else:
-        import routing_workspace
-
         places = routing_workspace.build(folder)
     questions = json.loads((HERE / "data" / ("routing_dev.json" if args.dev else "routing.json")).read_text())["questions"]
-    async with open_session(default_specs(places["root"], places["docs"], places["db"]), None, lambda *_: None) as session:
+    specs = default_specs(places["root"], places["docs"], places["db"])
+    async with open_ask_session(routing_workspace.config(), specs, lambda *_: None) as session:
         await until_indexed(session)
         figures: dict[str, Any] = {}
         for mode in modes:
@@ -83,17 +83,18 @@ async def until_indexed(session: Any) -> None:
 
 
 async def one(session: Any, question: dict[str, str], mode: str, seed: int, db: Path, verbose: bool) -> dict[str, Any]:
-    from portico_gateway.agent.loop import Agent, CallFinished
-    from portico_gateway.agent.tool_host import UpstreamHost
+    from portico_gateway.agent.events import ToolCallFinished
+    from portico_gateway.agent.loop import Agent
+    from portico_gateway.agent.upstream_tool_host import UpstreamToolHost
 
     order = [tool.name for tool in session.host.tools()]
     random.Random(seed).shuffle(order)
-    host = UpstreamHost(session.upstreams, order)
-    agent = Agent(session.engine, host, session.router, raw=mode == "raw")
+    host = UpstreamToolHost(session.upstreams, order)
+    agent = Agent(session.engine, host, session.retriever, raw=mode == "raw")
     started = time.perf_counter()
     async with aclosing(agent.ask(question["question"], max_steps=1)) as events:
         async for event in events:
-            if isinstance(event, CallFinished):
+            if isinstance(event, ToolCallFinished):
                 first = event
                 break
     server = host.server_of(first.tool)
@@ -113,11 +114,11 @@ async def one(session: Any, question: dict[str, str], mode: str, seed: int, db: 
 def holds(question: dict[str, str], call: Any, db: Path) -> bool:
     """Is what was asked in the text that the user is shown?"""
     if "sql" not in question:
-        return "holds" not in question or re.search(question["holds"], call.shown.text) is not None
+        return "holds" not in question or re.search(question["holds"], call.result.text) is not None
     connection = sqlite3.connect(db)
     values = [row[0] for row in connection.execute(question["sql"])]
     connection.close()
-    text = call.shown.text.replace(",", "")
+    text = call.result.text.replace(",", "")
     return all(any(form in text for form in forms(value)) for value in values)
 
 

@@ -14,11 +14,20 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+from portico_gateway.config.portico_config import PorticoConfig
+from portico_gateway.config.sections import AuditConfig, ModelConfig
+
 CODE_PACKAGES = ("click", "starlette")
 DOC_PACKAGES = (
     "charset-normalizer", "fastapi", "httpx2", "hypothesis", "markdown-it-py", "openai",
     "pathspec", "rich", "sqlite-utils", "tabulate", "tqdm", "uvicorn", "watchfiles",
 )  # fmt: skip
+
+
+def config(executor: str = "auto") -> PorticoConfig:
+    """The default model, and nothing that outlives the run: no KV on disk, no log of calls."""
+    model = ModelConfig.model_validate({"executor": executor, "kv_disk_gib": 0})
+    return PorticoConfig(model=model, audit=AuditConfig(enabled=False))
 
 
 def build(target: Path) -> dict[str, Path]:

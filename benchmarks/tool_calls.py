@@ -63,11 +63,12 @@ def main() -> None:
 
 async def measure(args: argparse.Namespace, folder: Path) -> None:
     import routing_workspace
-    from portico_gateway.assembly.session import open_session
+    from portico_gateway.assembly.ask_session import open_ask_session
     from portico_gateway.config.server_spec import default_specs
 
     places = routing_workspace.build(folder)
-    async with open_session(default_specs(places["root"], places["docs"], places["db"]), None, lambda *_: None) as session:
+    specs = default_specs(places["root"], places["docs"], places["db"])
+    async with open_ask_session(routing_workspace.config(), specs, lambda *_: None) as session:
         schemas = {tool.name: tool.parameters for tool in session.host.tools()}
         calls = []
         for seed in track(range(args.calls), "calling", disable=not sys.stderr.isatty()):
@@ -78,17 +79,18 @@ async def measure(args: argparse.Namespace, folder: Path) -> None:
 async def one(session: Any, schemas: dict[str, Any], seed: int, args: argparse.Namespace) -> dict[str, Any]:
     from portico_engine import FinishReason, Request, SamplingParams
     from portico_engine.grammar import compile_tool_calls
+    from portico_gateway.agent.prompts import with_system
 
     asked = question(random.Random(seed))
-    ranked = session.router.rank(asked)
-    catalog = await session.agent.catalog(ranked)
+    ranked = session.retriever.rank(asked)
+    catalog = await session.agent.requests.catalog(ranked)
     request = Request(
         id=uuid.uuid4().hex,
-        prompt=await session.engine.render_chat(session.agent.messages(catalog, [{"role": "user", "content": asked}])),
+        prompt=await session.engine.render_chat(with_system(catalog, [{"role": "user", "content": asked}])),
         sampling=SamplingParams(temperature=0.7, seed=seed),
         max_tokens=args.max_tokens,
         grammar=compile_tool_calls(catalog.covered, choice="required"),
-        prior=session.agent.prior(asked, catalog.covered, ranked) if args.guided else None,
+        prior=session.agent.tool_calls.prior(asked, catalog.covered, ranked) if args.guided else None,
     )
     started, text, end = time.perf_counter(), "", None
     async for delta in session.engine.generate(request):

@@ -1,16 +1,29 @@
-"""The imports show the layers: the engine knows neither MCP nor HTTP, the servers know neither engine nor gateway."""
+"""Who may import whom, as tables: a room a line, and what of its own package it imports.
+
+A room is a folder, or a module that stands beside folders. A room imports only from lines above it, so that no circle can be,
+and a reader finds the ground first. The tables are exact: an import that is not in them fails, and so does a line, or a
+word of one, that no import needs any more. Imports within functions and for types count like all others.
+"""
 
 from __future__ import annotations
 
 import ast
+import graphlib
+import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+SOURCES = {
+    "portico_engine": ROOT / "engine",
+    "portico_gateway": ROOT / "gateway",
+    "portico_servers": ROOT / "servers",
+}
 WEB = {
     "mcp",
     "mcp_types",
@@ -26,27 +39,259 @@ WEB = {
     "rich",
 }
 
+TABLES = {
+    "portico_engine": """
+        errors
+        faults
+        priors
+        quantization
+        tool
+        weights         errors
+        grammar         errors tool
+        request         priors grammar
+        client          tool request
+        sampling        errors request
+        plan            sampling
+        kernels         quantization plan
+        linear          quantization kernels
+        text            errors tool weights
+        models          errors quantization weights kernels linear
+        executors       errors weights grammar sampling plan kernels linear models
+        kv              plan executors
+        scoring         errors plan executors kv
+        request_checks  errors grammar request sampling executors
+        sequence        priors grammar request sampling plan text kv
+        fair_queue      sequence
+        scheduler       plan executors kv sequence fair_queue
+        constraints     faults grammar sampling plan scheduler sequence
+        engine          errors faults priors tool grammar request sampling text executors kv scoring request_checks sequence
+                        scheduler constraints
+        loading         errors quantization weights request text models executors kv engine
+        front           errors tool request client engine loading
+        process         errors priors tool grammar request client text engine loading front
+    """,
+    "portico_engine.executors": """
+        protocol
+        step_result
+        host_step    step_result
+        kv_ops       protocol
+        llama_cpp    protocol host_step kv_ops
+        torch        protocol step_result host_step kv_ops
+    """,
+    "portico_engine.grammar": """
+        bounds
+        cache
+        ir
+        compiled    ir
+        notation    ir
+        protocol    compiled
+        regular     ir
+        rule_order  ir
+        ecma        ir regular
+        sample      ir regular
+        gbnf        ir notation regular
+        closing     ir protocol regular rule_order
+        schema      bounds cache ir compiled regular ecma
+        check       ecma schema
+        llguidance  bounds cache ir compiled notation protocol regular rule_order closing
+        backend     bounds ir compiled protocol llguidance
+        compile     bounds ir compiled gbnf schema backend
+        calls       bounds cache ir compiled regular schema compile
+    """,
+    "portico_gateway": """
+        caller
+        errors
+        guidance
+        config     errors
+        model      errors config
+        upstreams  caller errors config
+        policy     caller errors config upstreams
+        agent      caller errors guidance model upstreams policy
+        mcp        caller errors model upstreams policy agent
+        http       errors config model upstreams policy agent mcp
+        assembly   caller errors guidance config model upstreams policy agent mcp http
+        cli        errors config model upstreams policy agent http assembly
+    """,
+    "portico_gateway.cli": """
+        doctor_checks
+        exit_codes
+        grammar_input
+        options
+        view
+        main           exit_codes
+        commands       doctor_checks exit_codes grammar_input options view
+    """,
+    "portico_gateway.http": """
+        errors
+        sse
+        wire
+        approvals         errors
+        validation        errors
+        generation        errors sse
+        api               errors wire generation
+        openai_shared     errors wire generation api
+        anthropic         errors sse wire generation api
+        openai_chat       errors sse wire generation api openai_shared
+        openai_responses  errors sse wire generation api openai_shared
+        apis              errors wire api openai_shared anthropic openai_chat openai_responses
+        middleware        errors apis
+        error_handlers    errors validation apis
+        app               approvals generation apis middleware error_handlers
+    """,
+    "portico_servers": """
+        common
+        code    common
+        db      common
+        docs    common
+    """,
+    "portico_servers.code": """
+        config
+        errors
+        ranking
+        result_cache
+        syntax
+        external      errors
+        index         errors ranking syntax external
+        workspace     result_cache syntax index
+        tools         errors ranking syntax external index workspace
+        prompts       workspace tools
+        resources     syntax external workspace tools
+        server        config workspace tools prompts resources
+    """,
+    "portico_servers.docs": """
+        config
+        errors
+        prompts
+        ingest     errors
+        index      errors ingest
+        deadline   errors index
+        search     errors ingest index
+        tools      index deadline search
+        resources  errors index deadline search
+        service    config errors ingest index search
+        commands   config errors ingest index service
+        server     config prompts index deadline search tools resources service
+    """,
+    "portico_servers.docs.ingest": """
+        anchors
+        pages
+        web
+        web_paths
+        chunks       pages
+        readers      anchors pages
+        sources      readers
+        reader_pool  pages chunks readers sources
+    """,
+    "portico_servers.db": """
+        errors
+        limits
+        schema
+        suggestions
+        sources      errors
+        engines      errors limits schema sources
+        rows         errors schema suggestions engines
+        statements   errors limits schema sources engines
+        config       errors limits statements
+        databases    errors limits schema suggestions sources engines rows statements
+        tools        errors limits schema suggestions sources rows statements config databases
+        prompts      errors databases tools
+        resources    schema databases tools
+        server       errors limits suggestions sources statements config databases tools prompts resources
+    """,
+}
 
-def _imports(package: Path) -> Iterator[tuple[Path, str]]:
-    for file in sorted(package.rglob("*.py")):
+
+def _folder(package: str) -> Path:
+    return SOURCES[package.split(".")[0]].joinpath(*package.split("."))
+
+
+def _imports(folder: Path) -> Iterator[tuple[Path, str]]:
+    """(file, absolute name) of every import below a folder; `from a import b` gives `a.b` too where that is a module."""
+    for file in sorted(folder.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 for name in node.names:
                     yield file, name.name
             elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-                yield file, node.module
+                yield from ((file, name) for name in _names(node))
+
+
+def _names(node: ast.ImportFrom) -> list[str]:
+    assert node.module is not None
+    top = node.module.split(".")[0]
+    if top not in SOURCES:
+        return [node.module]
+    return [f"{node.module}.{name.name}" if _is_module(f"{node.module}.{name.name}") else node.module for name in node.names]
+
+
+def _is_module(name: str) -> bool:
+    if name.split(".")[0] not in SOURCES:
+        return False
+    place = _folder(name)
+    return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
+
+
+def _rooms(package: str) -> set[str]:
+    folder = _folder(package)
+    modules = {file.stem for file in folder.glob("*.py")} - {"__init__", "__main__"}
+    return modules | {child.name for child in folder.iterdir() if (child / "__init__.py").is_file()}
+
+
+def _arrows(package: str) -> dict[str, set[str]]:
+    """Room -> the rooms of the same package that it imports. The package's own face and command are no rooms."""
+    folder, rooms = _folder(package), _rooms(package)
+    found: dict[str, set[str]] = {room: set() for room in rooms}
+    for file, name in _imports(folder):
+        room = file.relative_to(folder).parts[0].removesuffix(".py")
+        target = name.removeprefix(f"{package}.").split(".")[0] if name.startswith(f"{package}.") else None
+        if room in rooms and target in rooms and target != room:
+            found[room].add(target)
+    return found
+
+
+def _table(text: str) -> dict[str, set[str]]:
+    """A line that is set in further than the first goes on from the one above it."""
+    lines = re.sub(r"\n +", " ", textwrap.dedent(text)).split("\n")
+    return {room: set(allowed) for room, *allowed in map(str.split, filter(None, lines))}
+
+
+@pytest.mark.parametrize("package", TABLES)
+def test_rooms_import_what_their_table_says(package: str) -> None:
+    assert _arrows(package) == _table(TABLES[package])
+
+
+@pytest.mark.parametrize("package", TABLES)
+def test_a_room_imports_only_from_lines_above_it(package: str) -> None:
+    above: set[str] = set()
+    for room, allowed in _table(TABLES[package]).items():
+        assert allowed <= above, f"{room} imports {sorted(allowed - above)}, which stand below it"
+        above.add(room)
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """When they are imported, that is: an import within a function comes later, one for types never."""
+    graph: dict[str, set[str]] = {}
+    for package, source in SOURCES.items():
+        for file in _folder(package).rglob("*.py"):
+            module = ".".join(file.relative_to(source).with_suffix("").parts).removesuffix(".__init__")
+            body = ast.parse(file.read_text(encoding="utf-8")).body
+            nodes = [node for node in body if isinstance(node, ast.ImportFrom) and node.module is not None]
+            graph[module] = {name for node in nodes for name in _names(node) if _is_module(name)} - {module}
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize(
     ("package", "forbidden"),
     [
-        ("engine/portico_engine", WEB | {"portico_gateway", "portico_servers"}),
-        ("servers/portico_servers", {"torch", "llama_cpp", "llguidance", "gguf", "portico_engine", "portico_gateway"}),
-        ("gateway/portico_gateway", {"torch", "llama_cpp", "llguidance", "gguf"}),
+        ("portico_engine", WEB | {"portico_gateway", "portico_servers"}),
+        ("portico_servers", {"torch", "llama_cpp", "llguidance", "gguf", "portico_engine", "portico_gateway"}),
+        ("portico_gateway", {"torch", "llama_cpp", "llguidance", "gguf"}),
     ],
 )
-def test_a_layer_imports_nothing_above_or_beside_it(package: str, forbidden: set[str]) -> None:
-    found = [f"{file.relative_to(ROOT)}: {name}" for file, name in _imports(ROOT / package) if name.split(".")[0] in forbidden]
+def test_a_package_imports_nothing_above_or_beside_it(package: str, forbidden: set[str]) -> None:
+    found = [
+        f"{file.relative_to(ROOT)}: {name}" for file, name in _imports(_folder(package)) if name.split(".")[0] in forbidden
+    ]
     assert not found
 
 
@@ -60,7 +305,7 @@ def test_the_gateway_uses_the_engine_through_its_root_and_its_grammar_package_on
     }
     found = [
         f"{file.relative_to(ROOT)}: {name}"
-        for file, name in _imports(ROOT / "gateway/portico_gateway")
+        for file, name in _imports(_folder("portico_gateway"))
         if name.split(".")[0] == "portico_engine" and name not in allowed
     ]
     assert not found
@@ -69,7 +314,7 @@ def test_the_gateway_uses_the_engine_through_its_root_and_its_grammar_package_on
 def test_the_gateway_knows_of_the_servers_their_shared_parts_only() -> None:
     found = [
         f"{file.relative_to(ROOT)}: {name}"
-        for file, name in _imports(ROOT / "gateway/portico_gateway")
+        for file, name in _imports(_folder("portico_gateway"))
         if name.startswith("portico_servers.") and not name.startswith("portico_servers.common")
     ]
     assert not found

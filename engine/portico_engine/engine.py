@@ -96,10 +96,9 @@ class Engine:
         """Compiles grammars for this vocabulary."""
         if self._given_grammars is not None:
             return self._given_grammars
-        from portico_engine.grammar import LLGuidanceFactory
+        from portico_engine.grammar import matcher_factory
 
-        factory: MatcherFactory = LLGuidanceFactory(self.tokenizer)
-        return factory
+        return matcher_factory(self.tokenizer)
 
     @cached_property
     def _token_texts(self) -> TokenTexts:

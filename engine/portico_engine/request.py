@@ -30,8 +30,8 @@ class FinishReason(enum.StrEnum):
 class SamplingParams:
     """How to sample tokens. Applied in this order: penalties, temperature, top-k, top-p, min-p, then the draw.
 
-    temperature 0 is argmax and ignores top-k, top-p, min-p and seed, and so is top_p 0, the smallest nucleus. top_k 0, top_p 1.0
-    and min_p 0.0 switch that filter off. seed None or -1 draws from the operating system. Values outside of SAMPLING_RANGES
+    temperature 0 is argmax and ignores top-k, top-p, min-p and seed, and so is top_p 0, the smallest nucleus. top_k 0, top_p
+    1.0 and min_p 0.0 switch that filter off. seed None or -1 draws from the operating system. Values outside of SAMPLING_RANGES
     raise RequestError naming the field.
     """
 

@@ -13,8 +13,8 @@
         ├── UpstreamTimeout     it did not answer within the call's deadline
         └── UpstreamFault       it answered with something that is no valid MCP
 
-How they leave the process is decided in one place a protocol: `mcp_server.py` for MCP, `http/errors.py` for HTTP, `cli.py` for
-the terminal.
+How they leave the process is decided in one place a protocol: `mcp/server.py` for MCP, `http/errors.py` for HTTP, `cli/main.py`
+for the terminal.
 """
 
 from __future__ import annotations
@@ -94,3 +94,9 @@ class UpstreamTimeout(UpstreamError):
 
 class UpstreamFault(UpstreamError):
     """The server's answer breaks the protocol or its own output schema."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, for a message that quotes it; its type's name where it says nothing."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -87,7 +87,7 @@ class ScriptGrammars:
         self.made: list[ScriptMatcher] = []
 
     def matcher(self, grammar: CompiledGrammar) -> ScriptMatcher:
-        self.made.append(ScriptMatcher([frozenset(int(t) for t in place.split("|")) for place in grammar.lark.split()]))
+        self.made.append(ScriptMatcher([frozenset(int(t) for t in place.split("|")) for place in grammar.text.split()]))
         return self.made[-1]
 
     def fill_bitmasks(
@@ -160,4 +160,4 @@ class Clock:
 
 def script(text: str) -> CompiledGrammar:
     """A grammar for `ScriptMatcher`."""
-    return CompiledGrammar(lark=text)
+    return CompiledGrammar(text=text)

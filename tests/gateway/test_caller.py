@@ -1,4 +1,4 @@
-"""What a host can be asked, by its capabilities, and how a person is asked for consent."""
+"""What a host can be asked, by its capabilities."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 import mcp_types
 import pytest
 
-from portico_gateway.caller import question, takes_elicitation
-from portico_gateway.policy.approvals import Approvals
+from portico_gateway.caller import supports_elicitation
 
 
 @pytest.mark.parametrize(
@@ -23,11 +22,4 @@ from portico_gateway.policy.approvals import Approvals
 )
 def test_a_host_is_asked_in_the_modes_that_it_declares(declared: dict[str, Any], form: bool, url: bool) -> None:
     capabilities = mcp_types.ClientCapabilities.model_validate(declared)
-    assert (takes_elicitation(capabilities, "form"), takes_elicitation(capabilities, "url")) == (form, url)
-
-
-def test_long_arguments_are_cut_and_the_question_says_so() -> None:
-    record = Approvals().ask("local", "s__t", {"text": "x" * 5000}, "d", "it is not read-only")
-    asked = question(record)
-    assert len(asked) < 2200
-    assert asked.endswith("… (the first 2000 of 5012 characters)")
+    assert (supports_elicitation(capabilities, "form"), supports_elicitation(capabilities, "url")) == (form, url)

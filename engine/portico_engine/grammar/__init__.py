@@ -1,6 +1,36 @@
-"""From tool lists, JSON Schemas and GBNF to a matcher: schema or GBNF -> `ir` -> Lark (enforced) and GBNF (shown).
+"""From tool lists, JSON Schemas and GBNF to what a model may write next, in reading order:
 
-Importing it loads nothing: each name below is imported when it is first asked for, and llguidance when a matcher is made.
+schema/        JSON Schema -> IR, and what could not be kept exactly
+gbnf/          a user's GBNF -> IR, and IR -> GBNF, which is shown
+calls/         tools and a tool choice -> one IR of calls, compiled; generated text -> calls
+ir.py          the one small language between them: regular expressions with intersection and complement, plus rules
+regular/       regular languages of the IR: automata, JSON's strings and numbers
+ecma/          ECMA-262's patterns as regular languages
+compile.py     schema or GBNF -> CompiledGrammar, loosened where the matcher finds it too large
+compiled.py    what compiling yields: the enforced text, its IR, a report
+backend.py     the seam: which matcher enforces, named here alone
+protocol.py    what the engine asks of a matcher, whichever it is
+llguidance/    the matcher: IR -> its Lark, lexeme by lexeme; masks, forced runs
+closing/       the shortest way to end from every state, so that no answer is cut by its budget
+check.py       a value against its schema, after the call
+sample.py      random sentences of a grammar
+bounds.py      bounds of open ends, limits on compiling, and their meter
+cache.py  notation.py  rule_order.py     compiled things by digest; how GBNF spells a node; rules from the lowest up
+
+    schema | gbnf | tools -> IR -> enforced text -> matcher -> masks
+                             IR -> GBNF, shown
+
+Imports go one way: ir < regular < ecma < schema, gbnf; closing < llguidance < backend < compile < calls. Importing the package
+loads nothing: each name below is imported when it is first asked for, and llguidance when a matcher is made.
+
+Exported, by what one wants to do:
+    compile      compile_schema, compile_gbnf, check_gbnf (asks the matcher too), compile_tool_calls -> CompiledGrammar, whose
+                 CompileReport says what is not exact; Bounds, DEFAULT_BOUNDS and Limits say how far and at what cost
+    read, show   schema_to_ir, tool_to_ir, parse_gbnf, tool_calls_grammar -> IR; to_gbnf, enforced_text, sentences of it
+    tool calls   CallFormat (detect_format, control_tokens), ToolChoice, NamedTool; ToolCallParser and its events ContentText,
+                 ThinkingText, CallStarted, ArgumentsText, CallFinished, CallCut
+    match        matcher_factory, for a vocabulary
+    check        check_arguments -> Violations; canonical_text, a value as a grammar would write it
 """
 
 from __future__ import annotations
@@ -9,6 +39,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from portico_engine.grammar.backend import enforced_text as enforced_text
+    from portico_engine.grammar.backend import matcher_factory as matcher_factory
     from portico_engine.grammar.bounds import DEFAULT_BOUNDS as DEFAULT_BOUNDS
     from portico_engine.grammar.bounds import Bounds as Bounds
     from portico_engine.grammar.bounds import Limits as Limits
@@ -28,57 +60,42 @@ if TYPE_CHECKING:
     from portico_engine.grammar.calls.parser import ToolCallParser as ToolCallParser
     from portico_engine.grammar.check import Violation as Violation
     from portico_engine.grammar.check import check_arguments as check_arguments
+    from portico_engine.grammar.compile import check_gbnf as check_gbnf
+    from portico_engine.grammar.compile import compile_gbnf as compile_gbnf
+    from portico_engine.grammar.compile import compile_schema as compile_schema
     from portico_engine.grammar.compiled import CompiledGrammar as CompiledGrammar
     from portico_engine.grammar.compiled import CompileReport as CompileReport
-    from portico_engine.grammar.gbnf import check_gbnf as check_gbnf
-    from portico_engine.grammar.gbnf import compile_gbnf as compile_gbnf
     from portico_engine.grammar.gbnf import parse_gbnf as parse_gbnf
     from portico_engine.grammar.gbnf import to_gbnf as to_gbnf
-    from portico_engine.grammar.llguidance.lark import LarkText as LarkText
-    from portico_engine.grammar.llguidance.lark import to_lark as to_lark
-    from portico_engine.grammar.llguidance.matcher import LLGuidanceFactory as LLGuidanceFactory
     from portico_engine.grammar.sample import sentences as sentences
-    from portico_engine.grammar.schema import compile_schema as compile_schema
     from portico_engine.grammar.schema import schema_to_ir as schema_to_ir
     from portico_engine.grammar.schema import tool_to_ir as tool_to_ir
     from portico_engine.grammar.schema.order import canonical_text as canonical_text
 
-# name -> the module of this package that has it
-_HOMES = {
-    "CallFormat": "calls.formats",
-    "NamedTool": "calls.formats",
-    "ToolChoice": "calls.formats",
-    "control_tokens": "calls.formats",
-    "detect_format": "calls.formats",
-    "compile_tool_calls": "calls.compile",
-    "tool_calls_grammar": "calls.compile",
-    "ArgumentsText": "calls.parser",
-    "CallCut": "calls.parser",
-    "CallFinished": "calls.parser",
-    "CallStarted": "calls.parser",
-    "ContentText": "calls.parser",
-    "ThinkingText": "calls.parser",
-    "ToolCallParser": "calls.parser",
-    "Bounds": "bounds",
-    "DEFAULT_BOUNDS": "bounds",
-    "Limits": "bounds",
-    "Violation": "check",
-    "check_arguments": "check",
-    "LLGuidanceFactory": "llguidance.matcher",
-    "canonical_text": "schema.order",
-    "compile_schema": "schema",
-    "schema_to_ir": "schema",
-    "tool_to_ir": "schema",
-    "CompileReport": "compiled",
-    "CompiledGrammar": "compiled",
-    "LarkText": "llguidance.lark",
-    "to_lark": "llguidance.lark",
-    "check_gbnf": "gbnf",
-    "compile_gbnf": "gbnf",
-    "parse_gbnf": "gbnf",
-    "to_gbnf": "gbnf",
-    "sentences": "sample",
+# module of this package -> the names that it has
+_EXPORTS = {
+    "schema": ("schema_to_ir", "tool_to_ir"),
+    "schema.order": ("canonical_text",),
+    "gbnf": ("parse_gbnf", "to_gbnf"),
+    "calls.formats": ("CallFormat", "NamedTool", "ToolChoice", "control_tokens", "detect_format"),
+    "calls.compile": ("compile_tool_calls", "tool_calls_grammar"),
+    "calls.parser": (
+        "ArgumentsText",
+        "CallCut",
+        "CallFinished",
+        "CallStarted",
+        "ContentText",
+        "ThinkingText",
+        "ToolCallParser",
+    ),
+    "bounds": ("Bounds", "DEFAULT_BOUNDS", "Limits"),
+    "compile": ("check_gbnf", "compile_gbnf", "compile_schema"),
+    "compiled": ("CompileReport", "CompiledGrammar"),
+    "backend": ("enforced_text", "matcher_factory"),
+    "check": ("Violation", "check_arguments"),
+    "sample": ("sentences",),
 }
+_HOMES = {name: module for module, names in _EXPORTS.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

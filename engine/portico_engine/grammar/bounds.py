@@ -44,7 +44,7 @@ class Limits:
     seconds: float = 2.0
     bytes: int = 256 * 1024 * 1024
     nesting: int = 160  # levels of the schema document
-    cases: int = 1024  # alternatives of one combination of anyOf, oneOf, if and not
+    clauses: int = 1024  # alternatives of one combination of anyOf, oneOf, if and not
     residues: int = 4096  # states that count the digits of a multipleOf
 
 

@@ -16,8 +16,6 @@ class ByteCache(Generic[T]):
     def __init__(self, bound: int) -> None:
         self.bound = bound
         self.bytes = 0
-        self.hits = 0
-        self.misses = 0
         self._entries: OrderedDict[str, tuple[T, int]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -25,9 +23,7 @@ class ByteCache(Generic[T]):
         with self._lock:
             found = self._entries.get(key)
             if found is None:
-                self.misses += 1
                 return None
-            self.hits += 1
             self._entries.move_to_end(key)
             return found[0]
 

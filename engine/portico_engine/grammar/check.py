@@ -15,18 +15,17 @@ from typing import Any
 
 from jsonschema import exceptions, validators
 
-from portico_engine.errors import InvalidSchema
 from portico_engine.grammar.ecma.search import finds
 from portico_engine.grammar.schema import keywords as read
-from portico_engine.grammar.schema.document import Dialect, dialect_of
+from portico_engine.grammar.schema.document import SchemaDialect, dialect_of
 from portico_engine.grammar.schema.values import is_multiple
 
 _BASES = {
-    Dialect.DRAFT_4: validators.Draft4Validator,
-    Dialect.DRAFT_6: validators.Draft6Validator,
-    Dialect.DRAFT_7: validators.Draft7Validator,
-    Dialect.DRAFT_2019: validators.Draft201909Validator,
-    Dialect.DRAFT_2020: validators.Draft202012Validator,
+    SchemaDialect.DRAFT_4: validators.Draft4Validator,
+    SchemaDialect.DRAFT_6: validators.Draft6Validator,
+    SchemaDialect.DRAFT_7: validators.Draft7Validator,
+    SchemaDialect.DRAFT_2019: validators.Draft201909Validator,
+    SchemaDialect.DRAFT_2020: validators.Draft202012Validator,
 }
 
 
@@ -52,12 +51,8 @@ def check_arguments(schema: Any, value: Any, *, resources: Mapping[str, Any] | N
         return [Violation("", "schema", f"the value could not be checked: {_short(str(error))}")]
 
 
-def is_valid(schema: Any, value: Any) -> bool:
-    return not check_arguments(schema, value)
-
-
 def _pointer(path: Iterable[str | int]) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    return "".join(f"/{read.escape(part)}" for part in path)
 
 
 def _short(message: str) -> str:
@@ -94,7 +89,7 @@ def _in_one_dialect(schema: Any) -> Any:
 
 
 @lru_cache(maxsize=8)
-def _class(dialect: Dialect) -> Any:
+def _class(dialect: SchemaDialect) -> Any:
     return validators.extend(
         _BASES[dialect],
         {
@@ -142,7 +137,7 @@ def _multiple_of(validator: Any, step: Any, instance: Any, schema: Any) -> Itera
 
 
 def _format(validator: Any, name: Any, instance: Any, schema: Any) -> Iterator[exceptions.ValidationError]:
-    from portico_engine.grammar.regular.formats import conforms
+    from portico_engine.grammar.schema.formats import conforms
 
     if isinstance(instance, str) and isinstance(name, str) and not conforms(name, instance):
         yield exceptions.ValidationError(f"{_short(repr(instance))} is not a {name}")
@@ -155,12 +150,3 @@ def _type(base: Any) -> Any:
         yield from base(validator, types, instance, schema)
 
     return check
-
-
-def assert_valid_schema(schema: Any) -> None:
-    """Raise InvalidSchema where the dialect's own meta-schema refuses `schema`. Slow (milliseconds): for reports, not for
-    requests."""
-    try:
-        _BASES[dialect_of(schema)].check_schema(schema)
-    except exceptions.SchemaError as error:
-        raise InvalidSchema(_pointer(error.absolute_path), _short(error.message)) from None

@@ -1,6 +1,6 @@
 """What compiling a grammar yields: the text that the matcher enforces, its digest, and an honest report.
 
-It owns these value types only; printers make them, the matcher consumes them, the gateway shows the report.
+It owns these value types only; the compilers make them, the matcher consumes them, the gateway shows the report.
 """
 
 from __future__ import annotations
@@ -65,19 +65,28 @@ class OpenStrings(NamedTuple):
     Counting makes every character of a string a state of its own; without it masks are quicker.
     """
 
-    lark: str
+    text: str
     length: int
+
+
+class EnforcedText(NamedTuple):
+    """A grammar in the matcher's language, what a reader of a report should know of its making, and the text with open
+    strings. Nobody but the matcher reads the texts."""
+
+    text: str
+    notes: tuple[str, ...] = ()
+    open_strings: OpenStrings | None = None
 
 
 @dataclass(frozen=True)
 class CompiledGrammar:
-    """A grammar ready for a matcher. `lark` is enforced (llguidance's dialect); `report` says where it is not exact.
+    """A grammar ready for a matcher. `text` is enforced, in the matcher's own language; `report` says where it is not exact.
 
-    `ir` is what `lark` was printed from. With it a matcher can guarantee to close within a budget of tokens; every compiler
+    `ir` is what `text` was printed from. With it a matcher can guarantee to close within a budget of tokens; every compiler
     here sets it. `open_strings` is what a matcher may go by until a string is long.
     """
 
-    lark: str
+    text: str
     report: CompileReport = field(default_factory=CompileReport)
     ir: Grammar | None = field(default=None, compare=False, repr=False)
     open_strings: OpenStrings | None = field(default=None, compare=False, repr=False)
@@ -85,4 +94,4 @@ class CompiledGrammar:
     @cached_property
     def digest(self) -> str:
         """sha256 of the enforced text, hex: the key of every cache."""
-        return hashlib.sha256(self.lark.encode()).hexdigest()
+        return hashlib.sha256(self.text.encode()).hexdigest()

@@ -10,15 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 MAX_CODE_POINT = 0x10FFFF
+Ranges: TypeAlias = tuple[tuple[int, int], ...]  # inclusive, of code points
 
 
-def _kept_hash(node: Node, value: int) -> int:
-    """Nodes are hashed often and hold others: each works its hash out once."""
-    object.__setattr__(node, "_hash", value)
-    return value
+class _KeepsHash:
+    """Nodes are hashed often and hold others: each works its hash out once, and it goes into no pickle, since another process
+    hashes strings otherwise."""
+
+    __slots__ = ("_hash",)
+    __match_args__: ClassVar[tuple[str, ...]]
+    _hash: int
+
+    def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            value = hash((type(self).__name__, *(getattr(self, name) for name in self.__match_args__)))
+            object.__setattr__(self, "_hash", value)
+            return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,45 +51,30 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Chars:
+class Chars(_KeepsHash):
     """One character out of sorted, disjoint, non-adjacent inclusive ranges of code points (surrogates excluded)."""
 
-    ranges: tuple[tuple[int, int], ...]
-    _hash: int = field(init=False, repr=False, compare=False)
+    ranges: Ranges
 
-    def __hash__(self) -> int:
-        try:
-            return self._hash
-        except AttributeError:
-            return _kept_hash(self, hash(("Chars", self.ranges)))
+    __hash__ = _KeepsHash.__hash__
 
 
 @dataclass(frozen=True, slots=True)
-class Seq:
+class Seq(_KeepsHash):
     """The parts, one after another."""
 
     parts: tuple[Node, ...]
-    _hash: int = field(init=False, repr=False, compare=False)
 
-    def __hash__(self) -> int:
-        try:
-            return self._hash
-        except AttributeError:
-            return _kept_hash(self, hash(("Seq", self.parts)))
+    __hash__ = _KeepsHash.__hash__
 
 
 @dataclass(frozen=True, slots=True)
-class Alt:
+class Alt(_KeepsHash):
     """Any one of the options."""
 
     options: tuple[Node, ...]
-    _hash: int = field(init=False, repr=False, compare=False)
 
-    def __hash__(self) -> int:
-        try:
-            return self._hash
-        except AttributeError:
-            return _kept_hash(self, hash(("Alt", self.options)))
+    __hash__ = _KeepsHash.__hash__
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +87,12 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
-class And:
+class And(_KeepsHash):
     """Strings that every part matches (regular parts only)."""
 
     parts: tuple[Node, ...]
-    _hash: int = field(init=False, repr=False, compare=False)
 
-    def __hash__(self) -> int:
-        try:
-            return self._hash
-        except AttributeError:
-            return _kept_hash(self, hash(("And", self.parts)))
+    __hash__ = _KeepsHash.__hash__
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +121,8 @@ Node: TypeAlias = Empty | Never | Text | Chars | Seq | Alt | Repeat | And | Not 
 
 EMPTY = Empty()
 NEVER = Never()
+ANY_CHARACTER = Chars(((0, 0xD7FF), (0xE000, MAX_CODE_POINT)))
+ANY_TEXT = Repeat(ANY_CHARACTER, 0, None)
 
 
 @dataclass(frozen=True)
@@ -152,7 +146,7 @@ def chars(*ranges: tuple[int, int] | str) -> Node:
     return Chars(merged) if merged else NEVER
 
 
-def merge_ranges(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+def merge_ranges(ranges: Iterable[tuple[int, int]]) -> Ranges:
     """Sorted, disjoint, non-adjacent ranges, without the surrogates."""
     out: list[tuple[int, int]] = []
     for low, high in sorted(_without_surrogates(ranges)):
@@ -163,7 +157,7 @@ def merge_ranges(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ..
     return tuple(out)
 
 
-def complement(ranges: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+def complement(ranges: Ranges) -> Ranges:
     """Every code point but these (and but surrogates)."""
     out: list[tuple[int, int]] = []
     at = 0

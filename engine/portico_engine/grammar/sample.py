@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from portico_engine.errors import GrammarError, GrammarTooLarge
 from portico_engine.grammar import ir
-from portico_engine.grammar.regular.automata import inline, nullable, steps
+from portico_engine.grammar.regular.automata import inline, nullable, transitions
 
 MAX_STATES = 20_000
 MAX_DEPTH = 40
@@ -136,7 +136,7 @@ class _Sampler:
             if self.length >= self.size:
                 self._put(self._way_out(state) or "")
                 return
-            alive = [step for step in steps(state) if self._way_out(step[2]) is not None]
+            alive = [step for step in transitions(state) if self._way_out(step[2]) is not None]
             if not alive:
                 return
             low, high, state = self.rng.choices(alive, [min(step[1] - step[0] + 1, 64) for step in alive])[0]
@@ -156,7 +156,7 @@ def _shortest(start: ir.Node) -> str | None:
         state, text = queue.popleft()
         if nullable(state):
             return text
-        for low, _, target in steps(state):
+        for low, _, target in transitions(state):
             if target not in seen:
                 seen.add(target)
                 queue.append((target, text + chr(low)))

@@ -5,8 +5,7 @@
     paged_attention.py   attention of single tokens over paged KV as a Triton kernel
     quantized_layout.py  a quantized matrix in the tiles that the CUDA kernels read, and back
     quantized_matmul.py  products with such matrices, and their rows: choice of kernel, launches
-    cuda_module.py       CUDA C++ compiled by NVRTC when it is first needed
-    cuda/                its sources
+    cuda_module.py       CUDA C++ (its sources are in cuda/) compiled by NVRTC when it is first needed
 
 They know block tables and quantized matrices; they know neither layers nor requests. `fused`, `paged_attention`,
 `quantized_matmul` and `cuda_module` are imported on a GPU only.

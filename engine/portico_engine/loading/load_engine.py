@@ -110,10 +110,8 @@ class _Loading:
         self._report("weights", 0.0)
         return _executor(device, second)(
             self.file,
+            sizes,
             config=config,
-            context_length=sizes.context_length,
-            kv_tokens=sizes.kv_tokens,
-            max_rows=self._options.max_rows,
             vocab_size=self.tokenizer.vocab_size,
             progress=self._report,
         )
@@ -132,9 +130,7 @@ class _Loading:
         )
         return LlamaCppExecutor.load(
             self._path,
-            context_length=sizes.context_length,
-            kv_tokens=sizes.kv_tokens,
-            max_rows=self._options.max_rows,
+            sizes,
             vocab_size=self.tokenizer.vocab_size,
             long_rope="rope_factors_long.weight" in self.file.tensors,
             progress=self._report,

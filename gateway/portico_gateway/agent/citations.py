@@ -1,6 +1,6 @@
-"""Citations that open: every place is read again through its server's own resource template before it is printed.
+"""Citations that open: each is read again through its server's own resource template before it is printed.
 
-It matches a place to a template by the template's variables (RFC 6570, simple and reserved expansion); it knows no server.
+It matches a citation to a template by the template's variables (RFC 6570, simple and reserved expansion); it knows no server.
 """
 
 from __future__ import annotations
@@ -11,26 +11,35 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from portico_gateway.agent.rendered_results import Place
 from portico_gateway.errors import GatewayError
 
 _VARIABLE = re.compile(r"\{(\+?)(\w+)\}")
-NEARBY = 3  # lines that a quote may have moved since the index saw it
-SECTION = 60  # lines below a heading in which the words of a rendered passage are looked for
+LINES_MOVED = 3  # lines that a quote may have moved since the index saw it
+SECTION_LINES = 60  # lines below a heading in which the words of a rendered passage are looked for
 
-Reader = Callable[[str], Awaitable[str]]  # a resource's URI to its text; raises GatewayError
+ReadText = Callable[[str], Awaitable[str]]  # a resource's URI to its text; raises GatewayError
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A place that was found again."""
+class Citation:
+    """Something a result cites: the fields that name it, where in it, and the words that must be found there again."""
+
+    fields: Mapping[str, Any]  # e.g. {"root": ..., "path": ...}: what a server's resource template asks for
+    label: str  # "kv/pool.py:41", "guide.md#install", "table orders"
+    line: int | None
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmedCitation:
+    """A citation that was opened again."""
 
     server: str
     label: str
     uri: str
 
 
-def expand(template: str, fields: Mapping[str, Any]) -> str | None:
+def expand_template(template: str, fields: Mapping[str, Any]) -> str | None:
     """The URI that `fields` name, or None where a variable of the template is missing."""
     names = _VARIABLE.findall(template)
     if not names or any(fields.get(name) in (None, "") for _, name in names):
@@ -38,37 +47,39 @@ def expand(template: str, fields: Mapping[str, Any]) -> str | None:
     return _VARIABLE.sub(lambda m: quote(str(fields[m[2]]), safe="/:" if m[1] else ""), template)
 
 
-async def confirm(server: str, places: Sequence[Place], templates: Sequence[str], read: Reader) -> list[Source]:
-    """The places that their server still has, quote and all, in order and without repeats."""
-    found: dict[str, Source] = {}
-    for place in places:
-        uris = [uri for template in templates if (uri := expand(template, place.fields))]
-        if isinstance(uri := place.fields.get("uri"), str):
+async def confirm(
+    server: str, citations: Sequence[Citation], templates: Sequence[str], read: ReadText
+) -> list[ConfirmedCitation]:
+    """The citations that their server still has, quote and all, in order and without repeats."""
+    found: dict[str, ConfirmedCitation] = {}
+    for citation in citations:
+        uris = [uri for template in templates if (uri := expand_template(template, citation.fields))]
+        if isinstance(uri := citation.fields.get("uri"), str):
             uris.insert(0, uri)
         for uri in uris:
             try:
                 text = await read(uri)
             except GatewayError:
                 continue
-            if holds(text, place):
-                found.setdefault(place.label, Source(server, place.label, uri))
+            if holds_quote(text, citation):
+                found.setdefault(citation.label, ConfirmedCitation(server, citation.label, uri))
                 break
     return list(found.values())
 
 
-def holds(text: str, place: Place) -> bool:
-    """Is the place's quote in `text`, near its line where it has one?"""
-    if not place.quote:
+def holds_quote(text: str, citation: Citation) -> bool:
+    """Is the citation's quote in `text`, near its line where it has one?"""
+    if not citation.quote:
         return bool(text)
-    if place.line is None:
-        return place.quote in text
+    if citation.line is None:
+        return citation.quote in text
     lines = text.splitlines()
-    near = lines[max(0, place.line - 1 - NEARBY) : place.line + NEARBY]
-    if any(place.quote in line for line in near):
+    near = lines[max(0, citation.line - 1 - LINES_MOVED) : citation.line + LINES_MOVED]
+    if any(citation.quote in line for line in near):
         return True
     # Rendered text has lost its markup, and may span lines: compare words alone.
-    section = "\n".join(lines[max(0, place.line - 1 - NEARBY) : place.line + SECTION])
-    return _squeeze(place.quote) in _squeeze(section)
+    section = "\n".join(lines[max(0, citation.line - 1 - LINES_MOVED) : citation.line + SECTION_LINES])
+    return _squeeze(citation.quote) in _squeeze(section)
 
 
 def _squeeze(text: str) -> str:

@@ -11,43 +11,48 @@ import re
 from collections.abc import Sequence
 
 from portico_engine.grammar import CompiledGrammar, compile_gbnf
-from portico_gateway.agent.rendered_results import Shown
-from portico_gateway.guidance.tool_retrieval import Embedder, words
+from portico_gateway.agent.rendered_results import RenderedResult
+from portico_gateway.guidance.stemming import content_words
+from portico_gateway.guidance.tool_retrieval import TextEmbedding
+from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, QuotationWeights
 
-MOST = 24  # passages to choose from
-LONGEST = 280  # characters of one
-SHORTEST = 12
-NEAR = 8.0  # nats for a passage at cosine 1 from the question
-SHARED = 4.0  # for one that has all of the question's words
-LATER = 0.3  # less for every passage before it: results are ranked
+MAX_PASSAGES = 24  # to choose from
+MAX_PASSAGE_CHARACTERS = 280  # of one
+MIN_PASSAGE_CHARACTERS = 12
 
 _BLOCK = re.compile(r"\n\s*\n")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`*\"(])")
 
 
-def quotable(results: Sequence[Shown]) -> list[str]:
-    """Passages that may be an answer, best-ranked results first, each at most LONGEST characters, without repeats."""
+def quotable_passages(results: Sequence[RenderedResult]) -> list[str]:
+    """Passages that may be an answer, best-ranked results first, none over MAX_PASSAGE_CHARACTERS, without repeats."""
     found: dict[str, None] = {}
-    for shown in results:
-        for passage in _rows(shown.text) if _is_rows(shown) else _passages(shown):
+    for result in results:
+        for passage in _rows(result.text) if _is_rows(result) else _passages(result):
             text = passage.strip()
-            if len(text) >= SHORTEST or _is_rows(shown):
-                found.setdefault(text if len(text) <= LONGEST else text[: LONGEST - 1].rsplit(" ", 1)[0] + "…")
-    return [text for text in found if text][:MOST]
+            if len(text) >= MIN_PASSAGE_CHARACTERS or _is_rows(result):
+                found.setdefault(
+                    text if len(text) <= MAX_PASSAGE_CHARACTERS else text[: MAX_PASSAGE_CHARACTERS - 1].rsplit(" ", 1)[0] + "…"
+                )
+    return [text for text in found if text][:MAX_PASSAGES]
 
 
-def weigh(texts: Sequence[str], question: str, embed: Embedder) -> dict[str, float]:
+def passage_weights(
+    texts: Sequence[str], question: str, embed: TextEmbedding, weights: QuotationWeights = DEFAULT_WEIGHTS.quotations
+) -> dict[str, float]:
     """What retrieval thinks of each passage as an answer, in nats."""
     vectors = embed([question, *texts])
     near = vectors[1:] @ vectors[0]
-    asked = set(words(question))
+    asked = set(content_words(question))
     return {
-        text: NEAR * float(cosine) + SHARED * len(asked & set(words(text))) / max(1, len(asked)) - LATER * rank
+        text: weights.embedding * float(cosine)
+        + weights.shared_words * len(asked & set(content_words(text))) / max(1, len(asked))
+        - weights.later * rank
         for rank, (text, cosine) in enumerate(zip(texts, near.tolist(), strict=True))
     }
 
 
-def quote_grammar(texts: Sequence[str]) -> CompiledGrammar:
+def quotation_grammar(texts: Sequence[str]) -> CompiledGrammar:
     """Exactly one of the passages."""
     return compile_gbnf("root ::= " + " | ".join(_literal(text) for text in texts) + "\n")
 
@@ -57,26 +62,26 @@ def _literal(text: str) -> str:
     return f'"{escaped}"'
 
 
-def _is_rows(shown: Shown) -> bool:
-    return bool(shown.places) and all("table" in place.fields for place in shown.places)
+def _is_rows(result: RenderedResult) -> bool:
+    return bool(result.citations) and all("table" in citation.fields for citation in result.citations)
 
 
 def _rows(text: str) -> list[str]:
     """A table's answer whole where it is short; else its first lines."""
     lines = [line for line in text.splitlines() if line.strip()]
-    return ["\n".join(lines)] if len(text) <= LONGEST else ["\n".join(lines[:6])]
+    return ["\n".join(lines)] if len(text) <= MAX_PASSAGE_CHARACTERS else ["\n".join(lines[:6])]
 
 
-def _passages(shown: Shown) -> list[str]:
+def _passages(result: RenderedResult) -> list[str]:
     """Of ranked hits: where each one is, and what its prose says."""
     found: list[str] = []
-    for place in shown.places:
-        symbol, kind = place.fields.get("symbol"), place.fields.get("kind")
-        if "start_line" in place.fields:
-            found.append(f"{place.label}: {kind} {symbol}" if symbol and kind else f"{place.label}: {place.quote}")
+    for citation in result.citations:
+        symbol, kind = citation.fields.get("symbol"), citation.fields.get("kind")
+        if "start_line" in citation.fields:
+            found.append(f"{citation.label}: {kind} {symbol}" if symbol and kind else f"{citation.label}: {citation.quote}")
         else:
-            found += _prose(str(place.fields.get("text") or ""))
-    return found or _prose(shown.text)
+            found += _prose(str(citation.fields.get("text") or ""))
+    return found or _prose(result.text)
 
 
 def _prose(text: str) -> list[str]:
@@ -85,7 +90,7 @@ def _prose(text: str) -> list[str]:
         block = block.strip().removeprefix("```").strip()
         if block.startswith(("#", "|", "---", "===")) or not block:
             continue
-        if len(block) <= LONGEST:
+        if len(block) <= MAX_PASSAGE_CHARACTERS:
             out.append(" ".join(block.split()))
         else:
             out += [" ".join(sentence.split()) for sentence in _SENTENCE.split(block)]

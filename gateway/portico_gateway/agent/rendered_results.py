@@ -1,7 +1,7 @@
-"""What a tool answered, trimmed to what matters: for a small model to read, for a person to see, and as places to cite.
+"""What a tool answered, trimmed to what matters: for a small model to read, for a person to see, and as citations.
 
 It reads the structured content that search-like tools share (`hits`, or `columns` and `rows`) and the text of any other tool;
-it knows no server by name and opens nothing itself: `sources.py` re-reads the places.
+it knows no server by name and opens nothing itself: `citations.py` does.
 """
 
 from __future__ import annotations
@@ -13,40 +13,32 @@ from typing import Any
 
 import mcp_types as types
 
-SHOWN_CHARACTERS = 1600
-HITS_SHOWN = 4
+from portico_gateway.agent.citations import Citation
+
+MAX_RESULT_CHARACTERS = 1600
+MAX_HITS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Something a result cites: the fields that name it, where in it, and the words that must be found there again."""
-
-    fields: Mapping[str, Any]  # e.g. {"root": ..., "path": ...}: what a server's resource template asks for
-    label: str  # "kv/pool.py:41", "guide.md#install", "table orders"
-    line: int | None
-    quote: str
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
+class RenderedResult:
     """A result as it is shown. `found` False: the tool worked and has nothing to say."""
 
     text: str
     found: bool
-    places: tuple[Place, ...] = ()
+    citations: tuple[Citation, ...] = ()
     truncated: bool = False
 
 
-def show(arguments: Mapping[str, Any], result: types.CallToolResult, *, limit: int = SHOWN_CHARACTERS) -> Shown:
-    """A result as text of at most `limit` characters, with the places that it cites."""
+def render(arguments: Mapping[str, Any], result: types.CallToolResult, *, limit: int = MAX_RESULT_CHARACTERS) -> RenderedResult:
+    """A result as text of at most `limit` characters, with its citations."""
     data = result.structured_content
     if isinstance(data, Mapping) and isinstance(hits := data.get("hits"), Sequence) and not isinstance(hits, str):
-        return _show_hits([h for h in hits if isinstance(h, Mapping)], limit)
+        return _render_hits([h for h in hits if isinstance(h, Mapping)], limit)
     text = "\n".join(block.text for block in result.content if isinstance(block, types.TextContent)).strip()
     if isinstance(data, Mapping) and isinstance(rows := data.get("rows"), Sequence) and "columns" in data:
-        return _show_rows(arguments, data, rows, text, limit)
-    places = _place_of(data) if isinstance(data, Mapping) else ()
-    return Shown(clip(text, limit), bool(text), places, len(text) > limit)
+        return _render_rows(arguments, data, rows, text, limit)
+    citations = _citation_of_object(data) if isinstance(data, Mapping) else ()
+    return RenderedResult(clip(text, limit), bool(text), citations, len(text) > limit)
 
 
 def clip(text: str, limit: int) -> str:
@@ -58,45 +50,47 @@ def clip(text: str, limit: int) -> str:
     return (cut[:line] if line > limit // 2 else cut.rstrip()) + "\n…"
 
 
-def _show_hits(hits: Sequence[Mapping[str, Any]], limit: int) -> Shown:
+def _render_hits(hits: Sequence[Mapping[str, Any]], limit: int) -> RenderedResult:
     if not hits:
-        return Shown("", False)
+        return RenderedResult("", False)
     parts: list[str] = []
-    places: list[Place] = []
-    for hit in hits[:HITS_SHOWN]:
-        place = _hit_place(hit)
+    citations: list[Citation] = []
+    for hit in hits[:MAX_HITS]:
+        citation = _citation_of_hit(hit)
         body = _dedent(str(hit.get("text") or ""))
-        room = limit - sum(map(len, parts)) - len(place.label) - 2
+        room = limit - sum(map(len, parts)) - len(citation.label) - 2
         if parts and room < 200:
             break
-        heading = place.label
+        heading = citation.label
         if trail := hit.get("title_trail"):
             heading += "  " + " > ".join(map(str, trail))
         elif hit.get("symbol"):
             heading += f"  {hit.get('kind') or ''} {hit['symbol']}".replace("   ", "  ")
         share = max(room if len(hits) == 1 else min(room, limit // 2), 120)
         parts.append(f"{heading}\n{clip(body, share)}".rstrip())
-        places.append(place)
-    return Shown("\n\n".join(parts), True, tuple(places), len(parts) < len(hits))
+        citations.append(citation)
+    return RenderedResult("\n\n".join(parts), True, tuple(citations), len(parts) < len(hits))
 
 
-def _hit_place(hit: Mapping[str, Any]) -> Place:
+def _citation_of_hit(hit: Mapping[str, Any]) -> Citation:
     path = str(hit.get("path") or hit.get("uri") or hit.get("title") or "?")
     line = hit.get("start_line", hit.get("line"))
     text = str(hit.get("text") or "")
     quote = next((s for raw in text.splitlines() if (s := raw.strip())), "")
     anchor = hit.get("anchor")
     label = f"{path}#{anchor}" if anchor else f"{path}:{line}" if line else path
-    return Place(dict(hit), label, line if isinstance(line, int) else None, quote)
+    return Citation(dict(hit), label, line if isinstance(line, int) else None, quote)
 
 
-def _show_rows(arguments: Mapping[str, Any], data: Mapping[str, Any], rows: Sequence[Any], text: str, limit: int) -> Shown:
+def _render_rows(
+    arguments: Mapping[str, Any], data: Mapping[str, Any], rows: Sequence[Any], text: str, limit: int
+) -> RenderedResult:
     tables = data.get("tables") or _tables(arguments, str(data.get("sql") or ""))
     extra = {k: v for k, v in data.items() if isinstance(v, str | int)}
-    places = tuple(Place({**extra, "table": t}, f"table {t}", None, "") for t in tables)
+    citations = tuple(Citation({**extra, "table": t}, f"table {t}", None, "") for t in tables)
     shown = text or _plain_table(data.get("columns") or (), rows)
     empty = not rows or all(v is None for row in rows for v in (row if isinstance(row, Sequence) else (row,)))
-    return Shown(clip(shown, limit), not empty, places, bool(data.get("truncated")) or len(shown) > limit)
+    return RenderedResult(clip(shown, limit), not empty, citations, bool(data.get("truncated")) or len(shown) > limit)
 
 
 def _tables(arguments: Mapping[str, Any], sql: str) -> list[str]:
@@ -112,12 +106,12 @@ def _plain_table(columns: Sequence[Any], rows: Sequence[Any]) -> str:
     return "\n".join(lines)
 
 
-def _place_of(data: Mapping[str, Any]) -> tuple[Place, ...]:
+def _citation_of_object(data: Mapping[str, Any]) -> tuple[Citation, ...]:
     """A single thing that was read: its fields name it, where it has a path or a table."""
     if isinstance(data.get("path"), str):
-        return (_hit_place(data),)
+        return (_citation_of_hit(data),)
     if isinstance(data.get("table"), str):
-        return (Place(dict(data), f"table {data['table']}", None, ""),)
+        return (Citation(dict(data), f"table {data['table']}", None, ""),)
     return ()
 
 

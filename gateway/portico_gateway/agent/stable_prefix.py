@@ -8,22 +8,22 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 Render = Callable[[Sequence[Mapping[str, str]]], Awaitable[Sequence[int]]]
-_KEPT = 4  # instructions: a catalog that changes makes new ones
+_INSTRUCTIONS_KEPT = 4  # a catalog that changes makes new ones
 
 
-class OwnPrefix:
+class StablePrefix:
     """Measures prompts that `render` made."""
 
     def __init__(self, render: Render) -> None:
         self._render = render
-        self._bare: dict[str, Sequence[int]] = {}
+        self._rendered: dict[str, Sequence[int]] = {}
 
     async def length(self, instructions: str, prompt: Sequence[int]) -> int:
         """Tokens at the beginning of `prompt` that every prompt has whose system message begins with `instructions`."""
-        bare = self._bare.pop(instructions, None)
+        bare = self._rendered.pop(instructions, None)
         if bare is None:
             bare = await self._render([{"role": "system", "content": instructions}, {"role": "user", "content": ""}])
-        self._bare[instructions] = bare
-        while len(self._bare) > _KEPT:
-            del self._bare[next(iter(self._bare))]
+        self._rendered[instructions] = bare
+        while len(self._rendered) > _INSTRUCTIONS_KEPT:
+            del self._rendered[next(iter(self._rendered))]
         return next((i for i, (a, b) in enumerate(zip(bare, prompt, strict=False)) if a != b), min(len(bare), len(prompt)))

@@ -1,1 +1,10 @@
-"""The one place that builds a gateway: upstreams, policy, audit, tool calls, model."""
+"""The one place that builds a gateway, and what each way to run it adds.
+
+    gateway.py        upstreams, policy, audit log, tool calls, own tools, MCP server, from the configuration
+    config_reload.py  the configuration file is followed while the gateway runs
+    stdio.py          `portico stdio`: on stdin and stdout, an engine when somebody asks
+    serve.py          `portico serve`: behind HTTP, with a served model
+    ask_session.py    `portico ask`: servers and model side by side, and the agent over both
+
+Everything else is known here; only the command line knows this room.
+"""

@@ -1,4 +1,4 @@
-"""Puts the parts of `portico serve` together and runs them under uvicorn."""
+"""Runs the gateway behind HTTP, as `portico serve` does: the served model, the app, and uvicorn around them."""
 
 from __future__ import annotations
 
@@ -9,27 +9,18 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
 
-from portico_gateway.assembly.reload import follow
-from portico_gateway.cli.options import Source
-from portico_gateway.config.config import PorticoConfig
-from portico_gateway.config.logs import log_folder, set_up_logging
+from portico_gateway.assembly.gateway import open_gateway
+from portico_gateway.config.logs import set_up_logging
+from portico_gateway.config.portico_config import PorticoConfig
 from portico_gateway.config.server_spec import UpstreamSpec
+from portico_gateway.config.workspace import ConfigSource
 from portico_gateway.errors import GatewayError
 from portico_gateway.http.app import create_app
-from portico_gateway.mcp.ask_tool import ask_tool
-from portico_gateway.mcp.local_sampling import LocalSampler
-from portico_gateway.mcp.server import Gateway
 from portico_gateway.model.host import LoadStatus, ModelHost, model_host
-from portico_gateway.model.options import load_options
-from portico_gateway.policy.audit import audit_log
-from portico_gateway.policy.rules import Policy
-from portico_gateway.policy.tool_calls import Calls
-from portico_gateway.upstreams.upstreams import Upstreams
 from portico_servers.common.transport import bind, security
 
 if TYPE_CHECKING:
@@ -43,7 +34,7 @@ class ServeFailed(GatewayError):
 
 
 def run_server(
-    config: PorticoConfig, specs: Sequence[UpstreamSpec], *, with_model: bool = True, source: Source | None = None
+    config: PorticoConfig, specs: Sequence[UpstreamSpec], *, with_model: bool = True, source: ConfigSource | None = None
 ) -> None:
     """Serve until interrupted, following `source`'s changes.
 
@@ -62,28 +53,17 @@ def run_server(
             else:
                 _say(f"model {model.name if model else ''} ready after {status.seconds:.1f} s")
 
-        model = _model(config, on_end) if with_model else None
-        engine = partial(_engine, model, config.serve.load_timeout) if model else None
-        sampler = LocalSampler(engine) if engine and config.policy.local_sampling else None
-        upstreams = Upstreams(specs, log_dir=log_folder(config.log), sampler=sampler)
-        audit = stack.enter_context(audit_log(config.audit))
-        calls = Calls(upstreams, policy=Policy(config.policy), audit=audit, takes_approvals=True)
-        own = [ask_tool(calls, engine)] if engine else []
-        gateway = Gateway(
-            upstreams,
-            calls=calls,
-            own_tools=own,
-            list_timeout=config.gateway.list_timeout,
-            beside=partial(follow, source, calls) if source is not None else None,
-        )
+        model = model_host(config.model, on_end=on_end) if with_model else None
+        get_engine = partial(_loaded_engine, model, config.serve.load_timeout) if model else None
+        gateway = stack.enter_context(open_gateway(config, specs, get_engine=get_engine, takes_approvals=True, source=source))
         rules = security(config.serve.host, port, config.serve.allowed_hosts, config.serve.allowed_origins)
         app = create_app(
-            upstreams,
-            gateway,
+            gateway.upstreams,
+            gateway.server,
             model,
             security=rules,
             load_timeout=config.serve.load_timeout,
-            approvals=calls.approvals,
+            approvals=gateway.tool_calls.approvals,
             keys=config.keys,
             oauth=config.oauth,
         )
@@ -120,24 +100,11 @@ def _stopped_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _model(config: PorticoConfig, on_end: object) -> ModelHost:
-    from portico_engine import find_model
-
-    path = find_model(config.model.name)
-    options = load_options(config.model)
-    return model_host(model_id(config.model.name, path), path, on_end=on_end, **options)  # type: ignore[arg-type]
-
-
-async def _engine(model: ModelHost, timeout: float) -> EngineClient:
+async def _loaded_engine(model: ModelHost, timeout: float) -> EngineClient:
     engine = await model.engine(timeout)
     if engine is None:
         raise GatewayError(f"the model is still {model.status.state} after {timeout:g} s; ask again in a moment")
     return engine
-
-
-def model_id(name: str, path: Path) -> str:
-    """What the API calls the model: the known name it was asked for by, or its file's name."""
-    return path.name.removesuffix(".gguf") if name.endswith(".gguf") or "/" in name else name
 
 
 def _say(text: str) -> None:

@@ -1,1 +1,10 @@
-"""The command line: one module a command, what they share, and what a terminal shows."""
+"""The command line.
+
+main.py           the group of commands; errors -> exit codes
+exit_codes.py     what the numbers mean
+options.py        click options that several commands share
+commands/         one module a command, imported when it is used
+view.py           how a person watches a question being answered: `portico ask`
+grammar_input.py  what `portico grammar` reads
+doctor_checks.py  what `portico doctor` looks at
+"""

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from portico_gateway.model.installed import LIBRARIES
+from portico_gateway.model.installed import INSTALL_ENGINE, LIBRARIES
+from portico_servers.common.version import package_version
 
 START_GOAL = 1.5  # seconds until one of our servers has answered
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8", "neon", "asimd", "bf16", "i8mm")
@@ -39,7 +40,7 @@ class Check:
 def machine_checks() -> Iterator[Check]:
     """Everything that needs no process started."""
     yield Check("Python", "ok", f"{platform.python_version()} at {sys.executable}")
-    yield Check("portico", "ok", importlib.metadata.version("portico-mcp"))
+    yield Check("portico", "ok", package_version())
     yield _engine()
     yield Check("CPU", "ok", f"{os.cpu_count()} cores, {' '.join(cpu_flags()) or 'no vector extensions known'}")
     yield _memory()
@@ -67,7 +68,7 @@ def _engine() -> Check:
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
     if missing:
-        return Check("engine", "warn", f"not installed: {', '.join(missing)}", "pip install 'portico-mcp[engine]'")
+        return Check("engine", "warn", f"not installed: {', '.join(missing)}", INSTALL_ENGINE)
     return Check("engine", "ok", ", ".join(versions))
 
 
@@ -99,18 +100,19 @@ def _node() -> Check:
     return Check("Node", "ok", f"{ended.stdout.strip()} at {node}")
 
 
-async def server_checks(patience: float = 30.0) -> list[Check]:
+async def server_checks(timeout: float = 30.0) -> list[Check]:
     """Starts each of our servers over a small workspace, and says how long its first complete answer took."""
     from portico_gateway.config.server_spec import default_specs
-    from portico_gateway.upstreams.upstreams import State, Upstreams
+    from portico_gateway.upstreams.supervision import UpstreamState
+    from portico_gateway.upstreams.upstreams import Upstreams
 
     checks: list[Check] = []
     with tempfile.TemporaryDirectory(prefix="portico-doctor-") as name:
         folder = Path(name)
         for spec in default_specs(folder, db=[_workspace(folder)]):
             async with Upstreams([spec], log_dir=folder) as upstreams:  # one after the other, so that each figure is its own
-                (status,) = await upstreams.ready(patience)
-            if status.state is State.READY and status.start_seconds is not None:
+                (status,) = await upstreams.ready(timeout)
+            if status.state is UpstreamState.READY and status.start_seconds is not None:
                 slow = status.start_seconds > START_GOAL
                 found = f"{status.tools} tools, up in {status.start_seconds:.2f} s"
                 mend = f"slower than {START_GOAL} s: is the machine busy?" if slow else ""

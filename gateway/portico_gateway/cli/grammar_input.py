@@ -26,43 +26,43 @@ _FORMS = 'a tools/list answer, {"tools": [...]}, a list of tools, or a JSON Sche
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class ToolsInput:
     """A tool list."""
 
     tools: tuple[Tool, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Schema:
+class SchemaInput:
     """One JSON Schema."""
 
     schema: Any
 
 
 @dataclass(frozen=True, slots=True)
-class Gbnf:
+class GbnfInput:
     """GBNF text and where it came from."""
 
     text: str
     name: str
 
 
-Source: TypeAlias = Tools | Schema | Gbnf
+GrammarInput: TypeAlias = ToolsInput | SchemaInput | GbnfInput
 
 
-def read_source(words: Sequence[str], *, timeout: float) -> Source:
+def read_input(words: Sequence[str], *, timeout: float) -> GrammarInput:
     """`-` is stdin; a URL or a command is a live MCP server; anything else is a file."""
     if len(words) == 1:
         word = words[0]
         if word == "-":
             return recognize(sys.stdin.read(), "stdin")
         if word.startswith(("http://", "https://")):
-            return Tools(_ask_server(word, (), timeout))
+            return ToolsInput(_tools_of_server(word, (), timeout))
         if Path(word).is_file() and (word.endswith((".json", ".gbnf")) or not os.access(word, os.X_OK)):
             return recognize(read_text(Path(word)), word)
         words = shlex.split(word)
     if words and shutil.which(words[0]):
-        return Tools(_ask_server(words[0], words[1:], timeout))
+        return ToolsInput(_tools_of_server(words[0], words[1:], timeout))
     if words and len(words) > 1 and (words[0].startswith("-") or Path(words[0]).is_file()):
         raise click.UsageError(
             f"no such option, or no argument that belongs here: {words[0 if words[0].startswith('-') else 1]}"
@@ -80,15 +80,15 @@ def read_text(path: Path) -> str:
         raise click.UsageError(f"{path} is not UTF-8 text (byte {error.start})") from None
 
 
-def recognize(text: str, name: str) -> Source:
+def recognize(text: str, name: str) -> GrammarInput:
     """GBNF by its suffix or its `::=`; JSON otherwise."""
     if name.endswith(".gbnf"):
-        return Gbnf(text, name)
+        return GbnfInput(text, name)
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
         if "::=" in text:
-            return Gbnf(text, name)
+            return GbnfInput(text, name)
         raise click.UsageError(
             f"{name} is not JSON (line {error.lineno}, column {error.colno}: {error.msg}) and not GBNF"
         ) from None
@@ -99,9 +99,9 @@ def recognize(text: str, name: str) -> Source:
     if isinstance(data, dict) and "tools" in data:
         data = data["tools"]
     if isinstance(data, list):
-        return Tools(tuple(_tool(item, index, name) for index, item in enumerate(data)))
+        return ToolsInput(tuple(_tool(item, index, name) for index, item in enumerate(data)))
     if isinstance(data, bool) or (isinstance(data, dict) and (_SCHEMA_KEYS & data.keys() or not data)):
-        return Schema(data)
+        return SchemaInput(data)
     raise click.UsageError(f"{name} is {_kind(data)}, which is none of these: {_FORMS}")
 
 
@@ -118,12 +118,12 @@ def _tool(item: Any, index: int, name: str) -> Tool:
     return Tool(item["name"], str(item.get("description") or ""), schema)
 
 
-def _ask_server(target: str, args: Sequence[str], timeout: float) -> tuple[Tool, ...]:
+def _tools_of_server(target: str, args: Sequence[str], timeout: float) -> tuple[Tool, ...]:
     import anyio
 
     from portico_gateway.config.server_spec import UpstreamSpec
     from portico_gateway.errors import UpstreamUnavailable
-    from portico_gateway.upstreams.upstream import State
+    from portico_gateway.upstreams.supervision import UpstreamState
     from portico_gateway.upstreams.upstreams import Upstreams
 
     if target.startswith(("http://", "https://")):
@@ -136,7 +136,7 @@ def _ask_server(target: str, args: Sequence[str], timeout: float) -> tuple[Tool,
     async def ask() -> tuple[Tool, ...]:
         async with Upstreams([spec]) as upstreams:
             [status] = await upstreams.ready(timeout)
-            if status.state is not State.READY:
+            if status.state is not UpstreamState.READY:
                 why = (status.error or f"gave no tool list within {timeout:g} s").removeprefix(f"server {name!r} ")
                 raise UpstreamUnavailable(name, why)
             return tuple(

@@ -1,28 +1,19 @@
-"""The `portico` command: a click group whose commands are imported when they are used, and the mapping of errors to exit codes.
-
-    0   done                                  4   an MCP server that is needed can't be reached
-    1   the work failed                       130 interrupted by Ctrl-C
-    2   wrong usage or configuration
-
-A command may document further codes of its own.
+"""The `portico` command: a click group whose commands are imported when they are used, and the mapping of errors to exit codes
+(`exit_codes.py`).
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import os
 import sys
 from pathlib import Path
 
 import click
 
+from portico_gateway.cli import exit_codes
 from portico_gateway.errors import ConfigError, GatewayError, UpstreamError
-
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_UNREACHABLE = 4
-EXIT_INTERRUPTED = 130
+from portico_servers.common.version import package_version
 
 # The one-liners of `portico --help`, kept here so that help imports no command. A test holds them against the commands' own.
 SUMMARIES = {
@@ -40,7 +31,7 @@ SUMMARIES = {
 
 
 class LazyGroup(click.Group):
-    """Commands by file name under `portico_gateway/commands`: module `NAME`, attribute `command`."""
+    """Commands by file name under `cli/commands`: module `NAME`, attribute `command`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         found = {path.stem for path in (Path(__file__).parent / "commands").glob("[!_]*.py")}
@@ -70,7 +61,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(importlib.metadata.version("portico-mcp"), prog_name="portico")
+@click.version_option(package_version(), prog_name="portico")
 def cli() -> None:
     """MCP servers for code, docs and databases behind a gateway with a local model built in.
 
@@ -93,10 +84,10 @@ def run(args: list[str]) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        return EXIT_INTERRUPTED
+        return exit_codes.INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader left; python must not complain while it flushes
-        return EXIT_FAILED
+        return exit_codes.FAILED
     except GatewayError as error:
         click.echo(f"portico: {error}", err=True)
         return _exit_code(error)
@@ -104,14 +95,14 @@ def run(args: list[str]) -> int:
         if not _is_engine_error(error):
             raise
         click.echo(f"portico: {error}", err=True)
-        return EXIT_FAILED
-    return result if isinstance(result, int) else 0
+        return exit_codes.FAILED
+    return result if isinstance(result, int) else exit_codes.OK
 
 
 def _exit_code(error: GatewayError) -> int:
     if isinstance(error, ConfigError):
-        return EXIT_USAGE
-    return EXIT_UNREACHABLE if isinstance(error, UpstreamError) else EXIT_FAILED
+        return exit_codes.USAGE
+    return exit_codes.UNREACHABLE if isinstance(error, UpstreamError) else exit_codes.FAILED
 
 
 def _is_engine_error(error: Exception) -> bool:

@@ -1,26 +1,16 @@
-"""Which servers a command works with: those of the configuration, or Portico's own over the folders and databases given.
-
-It owns the options that several commands share, and the errors for folders and files that aren't there. It starts nothing.
-"""
+"""The click options that several commands share: the workspace, the model, the level of the log. It gives them no meaning."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from portico_gateway.config.config import PorticoConfig, config_file, load_config
-from portico_gateway.config.server_spec import UpstreamSpec, default_specs
-from portico_gateway.errors import ConfigError
-
-Read = Callable[[], tuple[PorticoConfig, Sequence[UpstreamSpec]]]
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_OPTIONS = (
+_WORKSPACE = (
     click.option("--root", type=click.Path(path_type=Path), help="Folder of code; default: the working directory."),
     click.option(
         "--docs", type=click.Path(path_type=Path), multiple=True, help="Folder of documents; repeatable; default: the root."
@@ -30,52 +20,14 @@ _OPTIONS = (
         "--config", type=click.Path(path_type=Path), help="portico.toml or a host's mcp.json: its servers instead of ours."
     ),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a configuration came from. `read` reads it anew, with the same flags; it may raise ConfigError."""
-
-    path: Path
-    read: Read
+model_option = click.option("--model", metavar="NAME|FILE.gguf", help="The model; default: SmolLM2-135M-Instruct.")
+log_level_option = click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="How much goes to the log file."
+)
 
 
 def workspace_options(command: _Command) -> _Command:
     """Adds --root, --docs, --db and --config to a click command."""
-    for option in reversed(_OPTIONS):
+    for option in reversed(_WORKSPACE):
         command = option(command)
     return command
-
-
-def workspace_specs(
-    config: PorticoConfig, root: Path | None = None, docs: Sequence[Path] = (), db: Sequence[str] = ()
-) -> tuple[UpstreamSpec, ...]:
-    """The servers of the configuration; or ours, where folders or databases are given or nothing is configured.
-
-    Raises ConfigError for a folder or file that isn't there.
-    """
-    for option, folder in [("--root", root), *(("--docs", folder) for folder in docs)]:
-        if folder is not None and not folder.is_dir():
-            what = "is not a folder" if folder.exists() else "is not there"
-            raise ConfigError(f"{option} {folder} {what}; give an existing folder")
-    for file in db:
-        if "://" not in file and not Path(file).is_file():
-            raise ConfigError(f"--db {file} is not there; give an existing database file or a DSN")
-    if config.servers and root is None and not docs and not db:
-        return config.specs()
-    return default_specs(root, list(docs) or None, list(db) or None)
-
-
-def followed(
-    config: Path | None, flags: Mapping[str, Any], root: Path | None, docs: Sequence[Path], db: Sequence[str]
-) -> Source | None:
-    """The configuration file of a command with these options, to be followed; None where there is no file."""
-    path = config or config_file(os.environ, root)
-    if path is None:
-        return None
-
-    def read() -> tuple[PorticoConfig, Sequence[UpstreamSpec]]:
-        loaded = load_config(path, flags=flags)
-        return loaded, workspace_specs(loaded, root, docs, db)
-
-    return Source(path, read)

@@ -16,10 +16,10 @@ from rich.markup import escape
 from rich.status import Status
 from rich.text import Text
 
-from portico_gateway.agent.loop import AnswerText, CallFinished, CallStarted, Event, Figures, Finished
+from portico_gateway.agent.events import AnswerText, Event, RunFinished, RunMetrics, ToolCallFinished, ToolCallStarted
 
 
-class Progress:
+class ProgressLine:
     """What goes on before the answer, as one line on stderr that is replaced; plain lines where stderr is no terminal."""
 
     def __init__(self, console: Console) -> None:
@@ -27,7 +27,7 @@ class Progress:
         self._status: Status | None = None
         self._parts: dict[str, str] = {}
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressLine:
         if self._console.is_terminal:
             self._status = self._console.status("starting")
             self._status.start()
@@ -61,9 +61,9 @@ class TerminalView:
         self._answering = False
 
     def handle(self, event: Event) -> None:
-        if isinstance(event, CallStarted):
+        if isinstance(event, ToolCallStarted):
             self._console.print(f"[cyan]→[/] [bold]{event.tool}[/]({escape(_arguments(event.arguments))})", highlight=False)
-        elif isinstance(event, CallFinished):
+        elif isinstance(event, ToolCallFinished):
             self._result(event)
         elif isinstance(event, AnswerText):
             if not self._answering:
@@ -73,45 +73,45 @@ class TerminalView:
         else:
             self._finish(event)
 
-    def _result(self, event: CallFinished) -> None:
+    def _result(self, event: ToolCallFinished) -> None:
         took = f"[dim]{event.seconds * 1000:.0f} ms[/]"
         if event.error is not None:
             self._console.print(f"  [red]failed[/] {took}: {escape(event.error)}", highlight=False)
-        elif not event.shown.found:
+        elif not event.result.found:
             self._console.print(f"  nothing found {took}", highlight=False)
         else:
-            self._console.print(Text("\n".join("  " + line for line in event.shown.text.splitlines())), soft_wrap=True)
+            self._console.print(Text("\n".join("  " + line for line in event.result.text.splitlines())), soft_wrap=True)
             self._console.print(f"  {took}", highlight=False)
 
-    def _finish(self, event: Finished) -> None:
+    def _finish(self, event: RunFinished) -> None:
         if self._answering:
             self._console.print()
         if not event.found:
-            searched = ", ".join(f"{c.tool}({_arguments(c.arguments)})" for c in event.calls)
+            searched = ", ".join(f"{c.tool}({_arguments(c.arguments)})" for c in event.tool_calls)
             self._console.print(f"\n[yellow]Not found.[/] Searched: {escape(searched) or 'nothing'}", highlight=False)
-        if event.sources:
+        if event.citations:
             self._console.print("\n[bold]Sources[/]")
-            for source in event.sources:
+            for source in event.citations:
                 self._console.print(f"  {escape(source.label)} [dim]({source.server})[/]", highlight=False)
-        self._console.print(f"\n[dim]{figures_line(event.figures)}[/]", highlight=False)
+        self._console.print(f"\n[dim]{figures_line(event.metrics)}[/]", highlight=False)
 
 
-def figures_line(figures: Figures) -> str:
+def figures_line(metrics: RunMetrics) -> str:
     """`first token 0.42 s · 63 tokens/s · 58% forced · tools 0.01 s · 2.1 s in all`"""
     return (
-        f"first token {figures.time_to_first_token:.2f} s · {figures.tokens_per_second:.0f} tokens/s · "
-        f"{figures.forced_share:.0%} forced · tools {figures.tool_seconds:.2f} s · {figures.total_seconds:.1f} s in all"
+        f"first token {metrics.time_to_first_token:.2f} s · {metrics.tokens_per_second:.0f} tokens/s · "
+        f"{metrics.forced_share:.0%} forced · tools {metrics.tool_seconds:.2f} s · {metrics.total_seconds:.1f} s in all"
     )
 
 
-def as_json_object(event: Finished, failures: Mapping[str, str], model: str) -> str:
+def as_json_object(event: RunFinished, failures: Mapping[str, str], model: str) -> str:
     """The one object that `--json` prints."""
     calls: list[dict[str, Any]] = [
         {
-            "tool": c.tool, "arguments": c.arguments, "found": c.shown.found, "text": c.shown.text,
-            "truncated": c.shown.truncated, "seconds": round(c.seconds, 4), "error": c.error,
+            "tool": c.tool, "arguments": c.arguments, "found": c.result.found, "text": c.result.text,
+            "truncated": c.result.truncated, "seconds": round(c.seconds, 4), "error": c.error,
         }
-        for c in event.calls
+        for c in event.tool_calls
     ]  # fmt: skip
     whole = {
         "question": event.question,
@@ -119,8 +119,8 @@ def as_json_object(event: Finished, failures: Mapping[str, str], model: str) -> 
         "found": event.found,
         "model": model,
         "calls": calls,
-        "sources": [asdict(s) for s in event.sources],
-        "figures": {k: round(v, 4) for k, v in asdict(event.figures).items()},
+        "sources": [asdict(s) for s in event.citations],
+        "figures": {k: round(v, 4) for k, v in asdict(event.metrics).items()},
         "failed_servers": dict(failures),
     }
     return json.dumps(whole, ensure_ascii=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import platformdirs
 
-from portico_gateway.config.config import LogConfig
+from portico_gateway.config.sections import LogConfig
 
 _MAX_BYTES = 2 << 20
 _KEPT = 3

@@ -1,25 +1,59 @@
-"""The sections of portico.toml about who may do what: `[policy]`, `[audit]`, `[keys.NAME]` and `[oauth]`.
+"""The sections of portico.toml: their keys, defaults and limits.
 
-It owns their shape alone; `policy.py`, `audit.py` and `http/access.py` act on them.
+It owns their shape alone: `portico_config.py` puts them together and reads them, each room acts on its own.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from portico_gateway.config.server_spec import UpstreamSpec
+
 Scope = Literal["chat", "mcp", "metrics", "admin"]
 
 
-class Section(BaseModel):
+class ConfigSection(BaseModel):
     """A table of portico.toml: unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class PolicyConfig(Section):
+class ModelConfig(ConfigSection):
+    """[model]: which model answers, and how it is run."""
+
+    name: str = Field(default="smollm2", description="a known name, or a path of a GGUF file")
+    context: int | None = Field(default=None, gt=0, description="context length in tokens; default: the model's own")
+    executor: Literal["auto", "torch", "torch-cpu", "torch-cuda", "llama_cpp"] = "auto"
+    kv_disk_gib: float = Field(
+        default=1.0, ge=0, description="GiB of the user's cache folder for prompts' beginnings that survive a restart; 0: none"
+    )
+
+
+class ServeConfig(ConfigSection):
+    """[serve]: the HTTP side."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8630, ge=0, le=65535)
+    allowed_hosts: list[str] = Field(
+        default=[], description="Host headers to accept beside the address itself, e.g. portico.lan:8630"
+    )
+    allowed_origins: list[str] = Field(default=[], description="Origin headers to accept beside the address itself")
+    load_timeout: float = Field(default=60.0, gt=0, description="seconds a request waits for the model to load before 503")
+
+
+class GatewayConfig(ConfigSection):
+    """[gateway]: the MCP side."""
+
+    list_timeout: float = Field(
+        default=10.0, ge=0, description="seconds that tools/list waits for servers that are still starting"
+    )
+
+
+class PolicyConfig(ConfigSection):
     """[policy]: which tool calls run, which need a person's consent. Patterns are over gateway names, e.g. "files__write_*".
 
     Where several lists name a tool, the most careful one counts: deny, then ask, then allow.
@@ -44,7 +78,7 @@ class PolicyConfig(Section):
     )
 
 
-class AuditConfig(Section):
+class AuditConfig(ConfigSection):
     """[audit]: the log of every tool call."""
 
     enabled: bool = True
@@ -54,14 +88,14 @@ class AuditConfig(Section):
     max_days: float = Field(default=90.0, gt=0, description="rows older than this go")
 
 
-class KeyConfig(Section):
+class KeyConfig(ConfigSection):
     """[keys.NAME]: one bearer key of the HTTP side. `portico key new NAME` makes it."""
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="the key's SHA-256, in hex; the key itself is kept nowhere")
     scopes: list[Scope] = Field(default=["chat", "mcp"], min_length=1, description="what it opens; admin opens everything")
 
 
-class OAuthConfig(Section):
+class OAuthConfig(ConfigSection):
     """[oauth]: tokens of an OAuth 2.1 authorization server are taken too, checked by introspection (RFC 7662)."""
 
     issuer: str = Field(default="", description="the authorization server's issuer URL; none: no OAuth")
@@ -79,3 +113,53 @@ class OAuthConfig(Section):
         if wrong := next((k for k, v in needed.items() if v and not v.startswith(("https://", "http://"))), None):
             raise ValueError(f"{wrong} must be a URL that starts with https:// (or http:// on this machine)")
         return self
+
+
+class LogConfig(ConfigSection):
+    """[log]: where and how much."""
+
+    dir: Path | None = None
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class ServerConfig(ConfigSection):
+    """[servers.NAME]: one MCP server, by command or by URL."""
+
+    type: Literal["stdio", "http", "sse"] | None = None
+    command: str = ""
+    args: list[str] = Field(default=[])
+    env: dict[str, str] = Field(default={})
+    cwd: str | None = None
+    url: str = ""
+    headers: dict[str, str] = Field(default={})
+    era: Literal["auto", "legacy", "modern"] = "auto"
+    start_timeout: float = Field(default=30.0, gt=0)
+    call_timeout: float = Field(default=60.0, gt=0)
+    enabled: bool = True
+
+    @model_validator(mode="after")
+    def _one_way_to_reach_it(self) -> ServerConfig:
+        if bool(self.command) == bool(self.url):
+            raise ValueError("set either command (a program to start) or url (a server that runs)")
+        if self.command and self.type not in (None, "stdio"):
+            raise ValueError(f"type is {self.type!r}, which needs url instead of command")
+        if self.url and self.type == "stdio":
+            raise ValueError("type is 'stdio', which needs command instead of url")
+        if self.url and not self.url.startswith(("http://", "https://")):
+            raise ValueError("url must start with http:// or https://")
+        return self
+
+    def spec(self, name: str) -> UpstreamSpec:
+        return UpstreamSpec(
+            name,
+            transport="stdio" if self.command else self.type if self.type in ("http", "sse") else "http",
+            command=os.path.expanduser(self.command),
+            args=tuple(self.args),
+            env=self.env,
+            cwd=os.path.expanduser(self.cwd) if self.cwd else None,
+            url=self.url,
+            headers=self.headers,
+            era=self.era,
+            start_timeout=self.start_timeout,
+            call_timeout=self.call_timeout,
+        )

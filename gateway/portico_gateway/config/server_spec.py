@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from portico_servers.common.sqlite_header import SQLITE_MAGIC
+
 Transport = Literal["stdio", "http", "sse"]
 Era = Literal["auto", "legacy", "modern"]
 
 _DATABASE_SUFFIXES = {".db", ".sqlite", ".sqlite3", ".db3"}
-_SQLITE_MAGIC = b"SQLite format 3\x00"
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv", "site-packages"}
 _MAX_DEPTH = 3
 _MAX_DATABASES = 8
@@ -96,7 +97,7 @@ def find_databases(root: Path) -> Iterator[Path]:
 def _is_sqlite(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return file.read(len(_SQLITE_MAGIC)) == _SQLITE_MAGIC
+            return file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
     except OSError:
         return False
 

@@ -1,1 +1,16 @@
-"""What helps a small model choose a tool and its arguments."""
+"""Guidance: what helps a small model choose a tool and its arguments. It only moves logits; what may be said is the grammar's.
+
+    stemming.py                content words and stems
+    question.py                a question, read once: tokens, and the values that it spells out
+    schema_views.py            JSON Schemas without references, and every word that a definition says
+    description_convention.py  what descriptions say to the local model (docs/tool-descriptions.md), and their one reader
+    weights.py                 Weights: every number that the rest weighs by
+    tool_retrieval.py          which tool fits a question
+    slots.py                   an object's alternatives, as slots to fill
+    word_coverage.py           which words of a question are accounted for; phrases and names among them
+    conditions.py              which name each value goes with
+    alternatives.py            which alternative a question speaks for, and what it says about each
+    argument_priors.py         ArgumentPriors: all of it as a prior over one tool's arguments
+
+It knows tools as names, descriptions and JSON Schemas, and of the engine its root API alone: no server, no prompt, no model.
+"""

@@ -10,107 +10,35 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from portico_engine import CallPrior, Tool
-from portico_gateway.agent.tool_signatures import variants
-from portico_gateway.guidance.alternatives import case_of, prior_of
-from portico_gateway.guidance.phrases import Claims
-from portico_gateway.guidance.question import Token, Value, stems_of, tokens_of, values_of
-from portico_gateway.guidance.slots import Branch, branches, vocabulary
-from portico_gateway.guidance.tool_retrieval import Embedder, words
+from portico_gateway.guidance.alternatives import combined_prior, escaped, score_alternative
+from portico_gateway.guidance.description_convention import THE_KEY, StringRole, option_titles, quoted, string_role
+from portico_gateway.guidance.question import Question
+from portico_gateway.guidance.schema_views import description_of, variants
+from portico_gateway.guidance.slots import Branch, branch_vocabulary, branches
+from portico_gateway.guidance.stemming import content_words, stems_of
+from portico_gateway.guidance.tool_retrieval import TextEmbedding
+from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
+from portico_gateway.guidance.word_coverage import WordCoverage
 
-OPTIONAL = -9.0  # nats for writing an optional key that nothing speaks for
-SPOKEN_FOR = 6.0  # for one that the question speaks for
-SAID = 7.0  # for an option all of whose words the question has
-NEAR = 8.0  # for an option at cosine 1 from the question
-HEAD = 4.0  # for an option that has the noun after "which", "each", "per" or "by"
-FIRST = 1.0  # for the first of options that have no words ("=", "!="): schemas list the usual one first
-SPELLED = 7.0  # for a string that the question spells out
-UNSPELLED = -5.0  # for a tool that needs a string which the question does not spell out
-SHAPES_KEPT = 64  # objects whose alternatives are read once
-MAX_DEPTH = 4  # objects within objects that are looked at
-
-_LITERAL = re.compile(
-    r"""["'`]([^"'`]+)["'`]                      # quoted
-    | ((?:[\w.-]+/)+[\w.-]+ | \w+\.[a-z]{1,4}\b)  # a path
-    | ([A-Za-z]+(?:_\w+)+ | _+\w+ | [A-Za-z]*[a-z]\d*[A-Z]\w* | \w+(?=\(\)))  # an identifier
-    | (\d+(?:\.\d+)?)                            # a number
-    | ((?:[A-Z][\w-]*)(?:\s+[A-Z][\w-]*)*)       # a name
-    """,
-    re.VERBOSE,
-)
-_HEAD = re.compile(r"\b(?:which|what|each|every|per|by)\s+(\w+)")
-_SAYINGS = re.compile(r'(?:(\w+): )?("[^"]+"(?:, "[^"]+")*)')
-_QUERY = frozenset("query search question words text".split())
-_PATHS = frozenset("path file folder page".split())
+BRANCHES_KEPT = 64  # objects whose alternatives are read once
+MAX_OBJECT_DEPTH = 4  # objects within objects that are looked at
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question, read once: its words, and what it spells out."""
-
-    text: str
-    said: frozenset[str]  # every word as it stands, lower case
-    stems: frozenset[str]  # content words, stemmed
-    heads: frozenset[str]  # stems of what is asked for: "which city", "per status"
-    topic: str  # the content words, in order, as they stand
-    names: tuple[str, ...]  # quoted, identifiers, names, numbers
-    identifiers: tuple[str, ...]  # those of the names that only code or a quotation has
-    paths: tuple[str, ...]
-    tokens: tuple[Token, ...]
-    values: tuple[Value, ...]
-
-
-def read_question(text: str) -> Question:
-    names: list[str] = []
-    identifiers: list[str] = []
-    paths: list[str] = []
-    for match in _LITERAL.finditer(text):
-        quoted, path, identifier, number, name = match.groups()
-        if path:
-            paths.append(path)
-        elif literal := quoted or identifier or number or (name if match.start() > 0 else None):
-            names.append(literal)
-            if quoted or identifier:
-                identifiers.append(literal)
-    said = re.findall(r"[\w'-]+", text.lower())
-    kept = [w.strip("?!.,;:()\"'`") for w in text.split()]
-    topic = " ".join(w for w in kept if w and words(w)) or text.strip(" ?!.")
-    heads = frozenset(word for found in _HEAD.findall(text.lower()) for word in words(found))
-    tokens = tokens_of(text)
-    return Question(
-        text=text,
-        said=frozenset(said),
-        stems=frozenset(words(text)),
-        heads=heads,
-        topic=topic,
-        names=tuple(names),
-        identifiers=tuple(identifiers),
-        paths=tuple(paths),
-        tokens=tokens,
-        values=values_of(text, tokens),
-    )
-
-
-@dataclass(slots=True)
-class _Weights:
-    keys: dict[str, dict[str, float]] = field(default_factory=dict)
-    values: dict[str, dict[str, float]] = field(default_factory=dict)
-    then: dict[str, Mapping[str, CallPrior]] = field(default_factory=dict)
-
-
-class Priors(Mapping[str, CallPrior]):
+class LazyPriors(Mapping[str, CallPrior]):
     """The priors of some tools by name, each made when it is first looked at: a question calls one of them."""
 
-    def __init__(self, hints: Hints, tools: Sequence[Tool], question: Question) -> None:
-        self._hints, self._question = hints, question
+    def __init__(self, priors: ArgumentPriors, tools: Sequence[Tool], question: Question) -> None:
+        self._priors, self._question = priors, question
         self._tools = {tool.name: tool for tool in tools}
         self._made: dict[str, CallPrior] = {}
 
     def __getitem__(self, name: str) -> CallPrior:
         if name not in self._made:
-            self._made[name] = self._hints.prior(self._tools[name], self._question)
+            self._made[name] = self._priors.prior(self._tools[name], self._question)
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -120,21 +48,22 @@ class Priors(Mapping[str, CallPrior]):
         return len(self._tools)
 
 
-class Hints:
+class ArgumentPriors:
     """Makes priors for the tools of one catalog. Embeddings of options are kept; a question costs one."""
 
-    def __init__(self, embed: Embedder) -> None:
+    def __init__(self, embed: TextEmbedding, weights: Weights = DEFAULT_WEIGHTS) -> None:
+        self.weights = weights
+        self.branches = lru_cache(maxsize=BRANCHES_KEPT)(_branches)
         self._embed = embed
         self._vectors: dict[str, Any] = {}
-        self._shapes: dict[str, list[Branch]] = {}
 
     def prior(self, tool: Tool, question: Question) -> CallPrior:
         """What the question says about this tool's arguments."""
-        found = _Weights()
-        self._object(tool.parameters, tool.parameters, "", question, found)
-        return CallPrior(found.keys, found.values, then=found.then)
+        draft = _Draft(self, tool.parameters, question)
+        draft.object(tool.parameters, "")
+        return CallPrior(draft.keys, draft.values, then=draft.then)
 
-    def fit(self, tool: Tool, question: Question) -> float:
+    def unspelled_cost(self, tool: Tool, question: Question) -> float:
         """What it costs the tool that it must be told a name, a path or a statement that the question does not spell out."""
         cost = 0.0
         for view in variants(tool.parameters, tool.parameters)[:1]:
@@ -142,158 +71,153 @@ class Hints:
                 node = (view.get("properties") or {}).get(name)
                 if not any(_is_free_string(v) for v in variants(node, tool.parameters)):
                     continue
-                about = set(words(name)) | {name.lower()}
-                spelled = question.paths if about & _PATHS else question.identifiers
-                if not about & _QUERY and not spelled:
-                    cost += UNSPELLED
+                role = string_role(name)
+                spelled = question.paths if role is StringRole.PATH else question.identifiers
+                if role is not StringRole.QUERY and not spelled:
+                    cost += self.weights.retrieval.unspelled_argument
         return cost
 
-    def _object(
-        self,
-        schema: Any,
-        root: Mapping[str, Any],
-        path: str,
-        question: Question,
-        found: _Weights,
-        depth: int = 0,
-        item: bool = False,
-    ) -> None:
-        if depth > MAX_DEPTH or (not item and self._alternatives(schema, root, path, question, found, depth)):
+    def similarity(self, first: str, second: str) -> float:
+        vectors = self._embedded(first, second)
+        return float(vectors[first] @ vectors[second])
+
+    def similarities(self, texts: Sequence[str], to: str) -> list[float]:
+        """The cosine of each text with one."""
+        vectors = self._embedded(*dict.fromkeys((*texts, to)))
+        return [float(vectors[text] @ vectors[to]) for text in texts]
+
+    def _embedded(self, *texts: str) -> Mapping[str, Any]:
+        fresh = [text for text in texts if text not in self._vectors]
+        if fresh:
+            self._vectors.update(zip(fresh, self._embed(fresh), strict=True))
+        return self._vectors
+
+
+@dataclass(frozen=True, slots=True)
+class _ObjectSchema:
+    """A schema with the one that its references are in, hashed by their text."""
+
+    text: str
+    schema: Any = field(compare=False)
+    root: Mapping[str, Any] = field(compare=False)
+
+
+def _branches(of: _ObjectSchema) -> list[Branch]:
+    return branches(of.schema, of.root)
+
+
+class _Draft:
+    """The prior of one tool for one question, as it is made. A path names a key: `filters.value`."""
+
+    def __init__(self, priors: ArgumentPriors, root: Mapping[str, Any], question: Question) -> None:
+        self.priors, self.root, self.question = priors, root, question
+        self.weights = priors.weights
+        self.keys: dict[str, dict[str, float]] = {}
+        self.values: dict[str, dict[str, float]] = {}
+        self.then: dict[str, Mapping[str, CallPrior]] = {}
+
+    def object(self, schema: Any, path: str, depth: int = 0, *, item: bool = False) -> None:
+        """Weigh an object's keys, and what is inside of them. `item`: it is one of an array's."""
+        if depth > MAX_OBJECT_DEPTH or (not item and self._alternatives(schema, path, depth)):
             return
-        views = [v for v in variants(schema, root) if v.get("properties")]
+        views = [v for v in variants(schema, self.root) if v.get("properties")]
         names = list(dict.fromkeys(name for view in views for name in view["properties"]))
         nodes = {name: [view["properties"][name] for view in views if name in view["properties"]] for name in names}
         chosen: dict[str, set[str]] = {}  # per key, what it offers that the question says
         for name in names:
-            where = f"{path}.{name}" if path else name
-            self._value(name, nodes[name], root, where, question, found, depth)
+            where = _below(path, name)
+            self._value(name, nodes[name], where, depth)
             chosen[name] = {
                 value
-                for at, values in found.values.items()
+                for at, values in self.values.items()
                 if at == where or at.startswith(where + ".")
                 for value, weight in values.items()
-                if weight >= SAID
+                if weight >= self.weights.options.named
             }
-        keys = found.keys.setdefault(path, {})
+        keys = self.keys.setdefault(path, {})
         for name in names:
             needed = all(name in (view.get("required") or ()) for view in views)
             others = set().union(*(chosen[other] for other in names if other != name))
-            spoken = bool(chosen[name] - others) or bool(_spoken(_described(nodes[name], root), question).get(""))
-            keys[name] = 0.0 if needed else SPOKEN_FOR if spoken else OPTIONAL
+            spoken = bool(chosen[name] - others) or self._spoken(self._described(nodes[name])).get(THE_KEY, False)
+            keys[name] = 0.0 if needed else self.weights.keys.spoken_for if spoken else self.weights.keys.optional
 
-    def _alternatives(
-        self, schema: Any, root: Mapping[str, Any], path: str, question: Question, found: _Weights, depth: int
-    ) -> bool:
+    def _alternatives(self, schema: Any, path: str, depth: int) -> bool:
         """Where an object has several forms, weights of each, once its deciding choice is made; else False."""
-        text = json.dumps([schema, root.get("$defs")], sort_keys=True, default=str)
-        if text not in self._shapes:
-            while len(self._shapes) > SHAPES_KEPT:
-                self._shapes.pop(next(iter(self._shapes)))
-            self._shapes[text] = branches(schema, root)
-        if not (forms := self._shapes[text]):
+        text = json.dumps([schema, self.root.get("$defs")], sort_keys=True, default=str)
+        if not (forms := self.priors.branches(_ObjectSchema(text, schema, self.root))):
             return False
-        claims = Claims(question.tokens, question.values, self._alike)
-        claims.known = frozenset(stem for text in vocabulary(forms) for stem in stems_of(text))
-        prior = prior_of([case_of(form, claims, path) for form in forms], list(forms[0].choice), path)
+        known = frozenset(stem for text in branch_vocabulary(forms) for stem in stems_of(text))
+        question = self.question
+        coverage = WordCoverage(question.tokens, question.values, self.priors.similarity, known, self.weights)
+        prior = combined_prior([score_alternative(form, coverage, path) for form in forms], list(forms[0].choice), path)
         for slot in {slot.name: slot for form in forms for slot in form.slots if slot.other is not None}.values():
-            self._value(slot.name, [slot.other], root, f"{path}.{slot.name}" if path else slot.name, question, found, depth)
-        found.keys[path] = dict(prior.keys[path])
-        found.values.update({where: dict(weights) for where, weights in prior.values.items()})
-        found.then.update(prior.then)
+            self._value(slot.name, [slot.other], _below(path, slot.name), depth)
+        self.keys[path] = dict(prior.keys[path])
+        self.values.update({where: dict(weights) for where, weights in prior.values.items()})
+        self.then.update(prior.then)
         return True
 
-    def _alike(self, first: str, second: str) -> float:
-        fresh = [text for text in (first, second) if text not in self._vectors]
-        if fresh:
-            self._vectors.update(zip(fresh, self._embed(fresh), strict=True))
-        return float(self._vectors[first] @ self._vectors[second])
-
-    def _value(
-        self,
-        name: str,
-        nodes: Sequence[Any],
-        root: Mapping[str, Any],
-        where: str,
-        question: Question,
-        found: _Weights,
-        depth: int,
-    ) -> None:
+    def _value(self, name: str, nodes: Sequence[Any], where: str, depth: int) -> None:
         """Weigh what the value may be, and what is inside of it."""
-        views = [view for node in nodes for view in variants(node, root)]
-        views += [inner for view in views if view.get("type") == "array" for inner in variants(view.get("items"), root)]
-        options = {
-            value: str(view.get("title") or "")
-            for view in views
-            for value in ([view["const"]] if "const" in view else view.get("enum") or ())
-            if isinstance(value, str)
-        }
-        described = _described(nodes, root)
-        values = found.values.setdefault(where, {})
-        for value, weight in self._options(options, _spoken(described, question), question).items():
-            values[_escaped(value)] = weight
+        views = [view for node in nodes for view in variants(node, self.root)]
+        views += [inner for view in views if view.get("type") == "array" for inner in variants(view.get("items"), self.root)]
+        options, described = option_titles(views), self._described(nodes)
+        values = self.values.setdefault(where, {})
+        for value, weight in self._options(options, self._spoken(described)).items():
+            values[escaped(value)] = weight
         if objects := [view for view in views if view.get("properties")]:
             item = any(view.get("type") == "array" for view in views)
-            self._object({"anyOf": objects}, root, where, question, found, depth + 1, item)
-        elif not options and any(_is_free_string(view) for view in views):
-            for text, weight in _strings(name, described, question).items():
-                values.setdefault(_escaped(text), weight)
+            self.object({"anyOf": objects}, where, depth + 1, item=item)
         elif any(_is_free_string(view) for view in views):
-            for text in question.names:
-                values.setdefault(_escaped(text), SPELLED)
+            named = dict.fromkeys(self.question.names, self.weights.values.string)
+            for text, weight in (named if options else self._strings(string_role(name, described))).items():
+                values.setdefault(escaped(text), weight)
 
-    def _options(self, options: Mapping[str, str], spoken: Mapping[str, bool], question: Question) -> dict[str, float]:
+    def _options(self, options: Mapping[str, str], spoken: Mapping[str, bool]) -> dict[str, float]:
         if not options:
             return {}
-        near = self._near(
-            [f"{value} {title}".replace("_", " ").replace(".", " ") for value, title in options.items()], question
-        )
+        of = self.weights.options
+        texts = [f"{value} {title}".replace("_", " ").replace(".", " ") for value, title in options.items()]
         weights: dict[str, float] = {}
-        for value, cosine in zip(options, near, strict=True):
-            own = set(words(value))
-            share = 1.0 if spoken.get(value) else len(own & question.stems) / len(own) if own else 0.0
-            asked = HEAD if own & question.heads else 0.0
-            weights[value] = SAID * share + asked + NEAR * max(0.0, cosine) if own else 0.0 if weights else FIRST
+        for value, cosine in zip(options, self.priors.similarities(texts, self.question.text), strict=True):
+            if own := set(content_words(value)):
+                share = 1.0 if spoken.get(value) else len(own & self.question.stems) / len(own)
+                head = of.head_noun if own & self.question.heads else 0.0
+                weights[value] = of.named * share + head + of.embedding * max(0.0, cosine)
+            else:
+                weights[value] = 0.0 if weights else of.first_symbol
         return weights
 
-    def _near(self, texts: Sequence[str], question: Question) -> list[float]:
-        fresh = [text for text in dict.fromkeys([*texts, question.text]) if text not in self._vectors]
-        if fresh:
-            self._vectors.update(zip(fresh, self._embed(fresh), strict=True))
-        asked = self._vectors[question.text]
-        return [float(self._vectors[text] @ asked) for text in texts]
+    def _strings(self, role: StringRole) -> dict[str, float]:
+        """What a free string may be, out of the question."""
+        question, weight = self.question, self.weights.values.string
+        if role is StringRole.QUERY:
+            return {question.topic: weight}
+        if role is StringRole.PATH:
+            return dict.fromkeys(question.paths, weight)
+        return {**dict.fromkeys(question.names, weight), question.topic: weight / 2}
+
+    def _described(self, nodes: Sequence[Any]) -> str:
+        return description_of([view for node in nodes for view in variants(node, self.root)])
+
+    def _spoken(self, described: str) -> dict[str, bool]:
+        """Which options the question speaks for, word by word, and whether it does for the key.
+
+        Phrases with gaps speak for alternatives alone; those of an option that is no word ("<") speak for the key.
+        """
+        asked = " " + " ".join(re.findall(r"[\w-]+", self.question.text.lower())) + " "
+        found: dict[str, bool] = {}
+        for one in quoted(described):
+            word = re.search(r"\w+$", one.option)
+            option = word[0] if word else THE_KEY
+            found[option] = found.get(option, False) or any(f" {phrase} " in asked for phrase in one.written)
+        return found
 
 
-def _escaped(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)[1:-1]
-
-
-def _described(nodes: Sequence[Any], root: Mapping[str, Any]) -> str:
-    texts = [view.get("description") for node in nodes for view in variants(node, root)]
-    return " ".join(dict.fromkeys(text for text in texts if isinstance(text, str)))
-
-
-def _spoken(described: str, question: Question) -> dict[str, bool]:
-    """Which options the question speaks for, and under "" whether it does for the key: the quoted words of a description.
-
-    A description may list what people say: `Said as "per", "each"` for the key, `count: "how many"; sum: "total"` for options.
-    """
-    asked = " " + " ".join(re.findall(r"[\w-]+", question.text.lower())) + " "
-    found: dict[str, bool] = {}
-    for option, phrases in _SAYINGS.findall(described):
-        found[option] = found.get(option, False) or any(f" {p} " in asked for p in re.findall(r'"([^"]+)"', phrases))
-    return found
+def _below(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
 
 
 def _is_free_string(view: Mapping[str, Any]) -> bool:
     kind = view.get("type")
     return (kind == "string" or (isinstance(kind, list) and "string" in kind)) and "enum" not in view and "const" not in view
-
-
-def _strings(name: str, described: str, question: Question) -> dict[str, float]:
-    """What a free string may be, out of the question."""
-    about = set(words(name)) | set(words(described)) | {name.lower()}
-    if about & _QUERY:
-        return {question.topic: SPELLED}
-    if about & _PATHS:
-        return dict.fromkeys(question.paths, SPELLED)
-    return {**dict.fromkeys(question.names, SPELLED), question.topic: SPELLED / 2}

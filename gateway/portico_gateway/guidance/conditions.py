@@ -1,7 +1,7 @@
 """Conditions that a question asks for: which name each value goes with, what is absent, what is true.
 
-Values spelled out find the name that fits best by kind, by the words beside it and by sense; values that a name lists find that
-name; names said to be missing or there, and names that are true or false, need no value. It weighs; it knows no tool.
+Values spelled out find the name that matches best by kind, by the words beside it and by sense; values that a name lists find
+that name; names said to be missing or there, and names that are true or false, need no value. It weighs; it knows no tool.
 """
 
 from __future__ import annotations
@@ -9,26 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from portico_gateway.guidance.phrases import NEAR, Claims, Cue, spaced
-from portico_gateway.guidance.question import Value, stems_of
-from portico_gateway.guidance.slots import Condition, Conditions, Said
-
-AGAIN = 0.5  # of what claimed words would add to a fit
-PLACE = 1.3  # of how alike a name is to a place's, for a value after "in" or "from"
-ELSEWHERE = 0.2  # of what words that are not beside such a value say
-NAMED = 0.6  # of how alike it is to "name", for any other; less of it for a plain word before what it describes
-YEARLY = 0.8  # of how alike a number's name is to "year", for a value that could be one
-DATED = 0.5  # for a date, for such a value
-APART = 0.4  # less for every content word between a name and its value
-BESIDE = 0.3  # more for a name that is said beside a value that it lists
-LATER = 0.02  # less for each name before it
-PLAIN = 0.8  # the fit from which on a name may be meant to be absent or there
+from portico_gateway.guidance.description_convention import Phrase
+from portico_gateway.guidance.question import Value
+from portico_gateway.guidance.slots import Condition, Conditions
+from portico_gateway.guidance.stemming import spaced, stems_of
+from portico_gateway.guidance.word_coverage import PhraseMatch, WordCoverage
 
 _PLACE, _NAME, _YEAR = "place city town country", "name", "year"
 _OF = frozenset("in of with from whose for".split())
 _INTO = frozenset("in from at near to".split())
 _NEGATIONS = frozenset("not no non without never except".split())
-_HAVING = tuple(Said(((verb,), ())) for verb in ("have", "has", "having", "with", "get", "gets", "got", "receive", "receives"))
+_HAVING = tuple(
+    Phrase(((verb,), ())) for verb in ("have", "has", "having", "with", "get", "gets", "got", "receive", "receives")
+)
 _PREPOSITIONS = frozenset("by in from for at".split())
 _GENERAL = frozenset(
     "total average all together altogether time day month year people person thing entry record row number kind type database "
@@ -36,47 +29,53 @@ _GENERAL = frozenset(
 )
 
 
-class Wanted(NamedTuple):
+class FoundCondition(NamedTuple):
     """One condition that a question asks for."""
 
     at: int  # where it says so
-    fits: dict[str, float]  # by name
+    matches: dict[str, float]  # by name
     op: str
     text: str  # the value
     bare: bool  # a number or a literal, not a string
 
 
-def wanted(claims: Claims, among: Conditions, sayings: Mapping[str, Sequence[Said]]) -> list[Wanted]:
-    """All of them, in the question's order."""
-    reader = _Reader(claims, among, sayings)
-    found = [*reader.listed(), *reader.absent(), *reader.present(), *reader.flags()]
-    for value in (*claims.values, *reader.lower()):
-        if not set(range(value.first, value.last + 1)) & claims.taken and (one := reader.about(value)):
+def find_conditions(coverage: WordCoverage, among: Conditions, phrases: Mapping[str, Sequence[Phrase]]) -> list[FoundCondition]:
+    """All of them, in the question's order. `phrases` are those of the key, by operator and for `null`."""
+    finder = _Finder(coverage, among, phrases)
+    found = [*finder.listed(), *finder.absent(), *finder.present(), *finder.flags()]
+    for value in (*coverage.values, *finder.plain_words()):
+        if not set(range(value.first, value.last + 1)) & coverage.covered and (one := finder.about(value)):
             found.append(one)
     return sorted(found, key=lambda one: one.at)
 
 
-class _Reader:
-    def __init__(self, claims: Claims, among: Conditions, sayings: Mapping[str, Sequence[Said]]) -> None:
-        self.claims, self.among, self.sayings = claims, among, sayings
-        self.tokens = claims.tokens
+class _Finder:
+    def __init__(self, coverage: WordCoverage, among: Conditions, phrases: Mapping[str, Sequence[Phrase]]) -> None:
+        self.coverage, self.among, self.phrases = coverage, among, phrases
+        self.tokens = coverage.tokens
+        self.weights = coverage.weights.conditions
+        self.later = coverage.weights.names.later
 
-    def listed(self) -> Iterator[Wanted]:
+    def listed(self) -> Iterator[FoundCondition]:
         """Values that only some names list: "paid" is a status."""
         listing: dict[str, dict[str, float]] = {}
         for n, (option, condition) in enumerate(self.among.of.items()):
             for text in condition.listed:
-                listing.setdefault(text, {})[option] = 1.0 - LATER * n
+                listing.setdefault(text, {})[option] = 1.0 - self.later * n
         for text, options in sorted(listing.items(), key=lambda item: -len(item[0])):
             at = self._spelled(text)
             if at is not None:
-                self.claims.taken |= at
-                near = self.claims.window(at)
-                fits = {o: s + BESIDE * min(1.0, self.claims.fit(o, near).score) for o, s in options.items()}
-                best = max(fits, key=lambda o: fits[o])
-                self.claims.taken |= self.claims.fit(best, near).tokens
+                self.coverage.covered |= at
+                near = self.coverage.window(at)
+                matches = {
+                    option: score + self.weights.beside * min(1.0, self.coverage.match_name(option, near).score)
+                    for option, score in options.items()
+                }
+                best = max(matches, key=lambda option: matches[option])
+                self.coverage.covered |= self.coverage.match_name(best, near).tokens
                 negated = any(self.tokens[i].low in _NEGATIONS for i in range(max(0, min(at) - 2), min(at)))
-                yield Wanted(min(at), fits, "!=" if negated and "!=" in self.among.of[best].ops else "=", text, False)
+                op = "!=" if negated and "!=" in self.among.of[best].ops else "="
+                yield FoundCondition(min(at), matches, op, text, False)
 
     def _spelled(self, text: str) -> set[int] | None:
         wanted = [stems_of(word)[0] if len(stems_of(word)) == 1 else word.lower() for word in text.split()]
@@ -84,54 +83,55 @@ class _Reader:
             if all(wanted[i] in (self.tokens[at + i].stem, self.tokens[at + i].low) for i in range(len(wanted))):
                 found = set(range(at, at + len(wanted)))
                 written = " ".join(self.tokens[i].low for i in sorted(found))
-                if not found & self.claims.taken and len(written) >= len(text) - 1:  # "delay" isn't "delayed"
+                if not found & self.coverage.covered and len(written) >= len(text) - 1:  # "delay" isn't "delayed"
                     return found
         return None
 
-    def absent(self) -> Iterator[Wanted]:
-        """Names that are said to have no value, or to have one: `null` among the sayings."""
+    def absent(self) -> Iterator[FoundCondition]:
+        """Names that are said to have no value, or to have one: `null` among the phrases."""
         options = [o for o, c in self.among.of.items() if "null" in c.kinds and "boolean" not in c.kinds]
-        for said in self.sayings.get("null", ()):
-            cue = self.claims.cue(_open(said))
-            if cue is None or not options or any(v.first in cue.gap[:2] for v in self.claims.values):
+        for phrase in self.phrases.get("null", ()):
+            match = self.coverage.match_phrase(phrase.open())
+            if match is None or not options or any(v.first in match.gap[:2] for v in self.coverage.values):
                 continue
-            if one := self._whether(cue, options, "="):
+            if one := self._whether(match, options, "="):
                 yield one
 
-    def present(self) -> Iterator[Wanted]:
+    def present(self) -> Iterator[FoundCondition]:
         """Names that something is said to have, whatever the value: "with an email"."""
         options = [o for o, c in self.among.of.items() if "null" in c.kinds and "boolean" not in c.kinds and "!=" in c.ops]
-        for cue in (cue for verb in _HAVING for cue in self.claims.cues(verb)):
-            window = cue.gap[:3]
+        for match in (match for verb in _HAVING for match in self.coverage.phrase_matches(verb)):
+            window = match.gap[:3]
             if not window or self.tokens[window[0]].low not in ("a", "an", "any"):
                 continue
-            if any(v.first in range(min(cue.words), max(window) + 3) for v in self.claims.values):
+            if any(v.first in range(min(match.words), max(window) + 3) for v in self.coverage.values):
                 continue
-            if one := self._whether(cue, options, "!="):
+            if one := self._whether(match, options, "!="):
                 yield one
 
-    def _whether(self, cue: Cue, options: Sequence[str], op: str) -> Wanted | None:
+    def _whether(self, phrase: PhraseMatch, options: Sequence[str], op: str) -> FoundCondition | None:
         """A name said right after the phrase; for what something else is called by, the key that refers to it."""
-        window = cue.gap[:3]
-        fits = {o: fit for o in options if (fit := self.claims.fit(o, window)).score >= PLAIN}
-        fits = fits or {o: fit for o in options if "." not in o and (fit := self.claims.fit(o, window)).owner}
-        if not fits:
+        window = phrase.gap[:3]
+        every = {option: self.coverage.match_name(option, window) for option in options}
+        matches = {option: match for option, match in every.items() if match.score >= self.weights.absent}
+        matches = matches or {option: match for option, match in every.items() if "." not in option and match.owner_only}
+        if not matches:
             return None
-        best = max(fits.values(), key=lambda fit: fit.score)
-        self.claims.taken |= best.tokens | cue.words
-        return Wanted(min(cue.words), {o: fit.score for o, fit in fits.items()}, op, "null", True)
+        best = max(matches.values(), key=lambda match: match.score)
+        self.coverage.covered |= best.tokens | phrase.words
+        return FoundCondition(min(phrase.words), {o: match.score for o, match in matches.items()}, op, "null", True)
 
-    def lower(self) -> Iterator[Value]:
+    def plain_words(self) -> Iterator[Value]:
         """Plain words that may be values: what the schema doesn't know, where values stand ("by ruth", "in the attic")."""
         texts = [o for o, c in self.among.of.items() if "string" in c.kinds and not c.listed]
         general = {stem for word in _GENERAL for stem in stems_of(word)}
         for at in range(1, len(self.tokens)):
             token = self.tokens[at]
-            if token.stem is None or at in self.claims.taken:
+            if token.stem is None or at in self.coverage.covered:
                 continue
             before = [t.low for t in self.tokens[max(0, at - 2) : at]]
-            named = len(before) == 2 and before[0] in _OF and any(self.claims.fit(o, [at - 1]).score >= 1.0 for o in texts)
-            known = token.stem in self.claims.known or token.stem in general
+            named = len(before) == 2 and before[0] in _OF and any(self._is_said(option, at - 1) for option in texts)
+            known = token.stem in self.coverage.known_stems or token.stem in general
             if named or (not known and self._stands(at, before, texts)):
                 yield Value(at, at, token.text, frozenset({"plain"}))
 
@@ -139,71 +139,79 @@ class _Reader:
         """Is this where a value stands: after a preposition, as the one who does, or before what it is a kind of?"""
         after = self.tokens[at + 1] if at + 1 < len(self.tokens) else None
         if before[-1] in _PREPOSITIONS or (before[-1] == "the" and before[0] in _PREPOSITIONS):
-            return after is None or after.stem is None or after.stem in self.claims.known
+            return after is None or after.stem is None or after.stem in self.coverage.known_stems
         if before[-1] in ("does", "did"):
             return after is not None and after.stem is not None
-        beside = after is not None and any(self.claims.fit(option, [at + 1]).score >= 1.0 for option in texts)
-        return beside or at + 1 in self.claims.chosen
+        beside = after is not None and any(self._is_said(option, at + 1) for option in texts)
+        return beside or at + 1 in self.coverage.choice_words
 
-    def flags(self) -> Iterator[Wanted]:
+    def _is_said(self, option: str, at: int) -> bool:
+        return self.coverage.match_name(option, [at]).score >= 1.0
+
+    def flags(self) -> Iterator[FoundCondition]:
         """Names that are true or false, and are mentioned."""
-        window = self.claims.free()
+        window = self.coverage.uncovered()
         for option, condition in self.among.of.items():
-            fit = self.claims.fit(option, window)
-            if "boolean" not in condition.kinds or fit.score < 1.0 or fit.tokens & self.claims.taken:
+            match = self.coverage.match_name(option, window)
+            if "boolean" not in condition.kinds or match.score < 1.0 or match.tokens & self.coverage.covered:
                 continue
-            at = min(fit.tokens)
+            at = min(match.tokens)
             negated = _NEGATIONS & {self.tokens[i].low for i in range(max(0, at - 3), at)}
-            self.claims.taken |= fit.tokens
-            yield Wanted(at, {option: fit.score}, "=", "false" if negated else "true", True)
+            self.coverage.covered |= match.tokens
+            yield FoundCondition(at, {option: match.score}, "=", "false" if negated else "true", True)
 
-    def about(self, value: Value) -> Wanted | None:
+    def about(self, value: Value) -> FoundCondition | None:
         """The name that a value spelled out most likely belongs to."""
         span = set(range(value.first, value.last + 1))
-        near = [i for i in range(max(0, value.first - NEAR), min(len(self.tokens), value.last + NEAR + 1)) if i not in span]
-        fits = {}
+        reach = self.coverage.weights.names.reach
+        near = [i for i in range(max(0, value.first - reach), min(len(self.tokens), value.last + reach + 1)) if i not in span]
+        matches = {}
         for n, (option, condition) in enumerate(self.among.of.items()):
             score = self._affinity(option, condition, value, near)
             if score is not None:
-                fits[option] = max(0.0, score - LATER * n)
-        if not fits:
+                matches[option] = max(0.0, score - self.later * n)
+        if not matches:
             return None
-        best = max(fits, key=lambda option: fits[option])
+        best = max(matches, key=lambda option: matches[option])
         op = self._operator(self.among.of[best], value)
-        self.claims.taken |= span | self.claims.fit(best, near).tokens
-        return Wanted(value.first, fits, op, value.text, "number" in self.among.of[best].kinds)
+        self.coverage.covered |= span | self.coverage.match_name(best, near).tokens
+        return FoundCondition(value.first, matches, op, value.text, "number" in self.among.of[best].kinds)
 
     def _affinity(self, option: str, condition: Condition, value: Value, near: Sequence[int]) -> float | None:
         if value.kinds & {"name", "plain", "quoted"}:
-            fits = "string" in condition.kinds and not condition.listed
-            return self._of_text(option, value, near) if fits else None
+            is_text = "string" in condition.kinds and not condition.listed
+            return self._of_text(option, value, near) if is_text else None
         if not value.kinds & condition.kinds:
             return None
-        dated = value.kinds >= {"number", "date"}
         score, _ = self._beside(option, value, near)
-        name = spaced(option.rpartition(".")[2])
-        return score + ((DATED if "date" in condition.kinds else YEARLY * self.claims.alike(name, _YEAR)) if dated else 0.0)
+        if not value.kinds >= {"number", "date"}:
+            return score
+        if "date" in condition.kinds:
+            return score + self.weights.date
+        return score + self.weights.year * self.coverage.similarity(spaced(option.rpartition(".")[2]), _YEAR)
 
     def _of_text(self, option: str, value: Value, near: Sequence[int]) -> float:
         of, _, name = option.rpartition(".")
         before = self.tokens[value.first - 1].low if value.first else ""
         score, close = self._beside(option, value, self._asked(near, value) if before == "of" else near)
-        alike = self.claims.alike(spaced(name), value.text)
+        similarity = self.coverage.similarity
+        alike = similarity(spaced(name), value.text)
         if before in _INTO:
-            place = max(self.claims.alike(spaced(part), _PLACE) for part in (name, of) if part)
-            return score * (1.0 if close else ELSEWHERE) + PLACE * place + alike
-        named = NAMED * self.claims.alike(spaced(name), _NAME)
-        return score + alike + (-named if "plain" in value.kinds and value.last + 1 in self.claims.chosen else named)
+            place = max(similarity(spaced(part), _PLACE) for part in (name, of) if part)
+            return score * (1.0 if close else self.weights.elsewhere) + self.weights.place * place + alike
+        called = self.weights.called * similarity(spaced(name), _NAME)
+        described = "plain" in value.kinds and value.last + 1 in self.coverage.choice_words  # "wooden boats": no name
+        return score + alike + (-called if described else called)
 
     def _beside(self, option: str, value: Value, near: Sequence[int]) -> tuple[float, bool]:
         """What the words near a value say for a name, and whether they stand right beside it."""
-        fit = self.claims.fit(option, near)
-        again = self.claims.fit(option, near, taken=True)  # a word may stand for a value and for the column beside it
-        score = fit.score + AGAIN * max(0.0, again.score - fit.score)
-        places = fit.tokens or ({fit.sense} if fit.sense is not None else ())
-        apart = min((self.claims.between(i, value) for i in places), default=0)
-        close = any(at in fit.tokens for at in (value.first - 1, value.last + 1))
-        return max(0.0, score + BESIDE * close - APART * apart), close or not apart
+        match = self.coverage.match_name(option, near)
+        again = self.coverage.match_name(option, near, anywhere=True)  # a word may be a value, and the column beside it
+        score = match.score + self.weights.covered * max(0.0, again.score - match.score)
+        places = match.tokens or ({match.nearest} if match.nearest is not None else ())
+        apart = min((self.coverage.words_between(i, value) for i in places), default=0)
+        close = any(at in match.tokens for at in (value.first - 1, value.last + 1))
+        return max(0.0, score + self.weights.beside * close - self.weights.apart * apart), close or not apart
 
     def _asked(self, near: Sequence[int], value: Value) -> Sequence[int]:
         """ "The room of Sculpture" asks for the room; "in the town of Graz" doesn't."""
@@ -217,14 +225,9 @@ class _Reader:
     def _operator(self, condition: Condition, value: Value) -> str:
         """What a phrase beside the value stands for; else the first, which is the usual one."""
         for op in sorted(condition.ops, key=len, reverse=True):
-            for said in self.sayings.get(op, ()):
-                for cue in self.claims.cues(_open(said)):
-                    if value.first in cue.gap[:2]:
-                        self.claims.taken |= cue.words
+            for phrase in self.phrases.get(op, ()):
+                for match in self.coverage.phrase_matches(phrase.open()):
+                    if value.first in match.gap[:2]:
+                        self.coverage.covered |= match.words
                         return op
         return condition.ops[0] if condition.ops else "="
-
-
-def _open(said: Said) -> Said:
-    """A phrase with no gap, with one behind it."""
-    return said if said.gap else Said((*said.parts, ()))

@@ -6,10 +6,9 @@ import calendar
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal as Kind
+from typing import Literal
 
-from portico_gateway.guidance.tool_retrieval import words
+from portico_gateway.guidance.stemming import content_words, stems_of
 
 _TOKEN = re.compile(
     r"\d{4}-\d\d(?:-\d\d)?\b|\d+(?:,\d{3})*(?:\.\d+)?(?!\w)|[\w@.+-]+@[\w.-]+\w|\w+(?:[-'’]\w+)*|[\"'`“”,;:?!.()]"
@@ -24,6 +23,16 @@ _FUNCTION = frozenset(
     "more less than least most fewer not no without never since after before until over under above below among during".split()
 )
 _YEARS = range(1800, 2200)
+_LITERAL = re.compile(
+    r"""["'`]([^"'`]+)["'`]                      # quoted
+    | ((?:[\w.-]+/)+[\w.-]+ | \w+\.[a-z]{1,4}\b)  # a path
+    | ([A-Za-z]+(?:_\w+)+ | _+\w+ | [A-Za-z]*[a-z]\d*[A-Z]\w* | \w+(?=\(\)))  # an identifier
+    | (\d+(?:\.\d+)?)                            # a number
+    | ((?:[A-Z][\w-]*)(?:\s+[A-Z][\w-]*)*)       # a name
+    """,
+    re.VERBOSE,
+)
+_HEAD = re.compile(r"\b(?:which|what|each|every|per|by)\s+(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,52 @@ class Value:
     first: int
     last: int
     text: str
-    kinds: frozenset[Kind["name", "plain", "quoted", "number", "date"]]  # a plain word has no capital
+    kinds: frozenset[Literal["name", "plain", "quoted", "number", "date"]]  # a plain word has no capital
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question, read once: its words, and what it spells out."""
+
+    text: str
+    stems: frozenset[str]  # content words, stemmed
+    heads: frozenset[str]  # stems of what is asked for: "which city", "per status"
+    topic: str  # the content words, in order, as they stand
+    names: tuple[str, ...]  # quoted, identifiers, names, numbers
+    identifiers: tuple[str, ...]  # those of the names that only code or a quotation has
+    paths: tuple[str, ...]
+    tokens: tuple[Token, ...]
+    values: tuple[Value, ...]
+
+
+def read_question(text: str) -> Question:
+    """Read a question's words, and what it spells out."""
+    names: list[str] = []
+    identifiers: list[str] = []
+    paths: list[str] = []
+    for match in _LITERAL.finditer(text):
+        quoted, path, identifier, number, name = match.groups()
+        if path:
+            paths.append(path)
+        elif literal := quoted or identifier or number or (name if match.start() > 0 else None):
+            names.append(literal)
+            if quoted or identifier:
+                identifiers.append(literal)
+    kept = [w.strip("?!.,;:()\"'`") for w in text.split()]
+    topic = " ".join(w for w in kept if w and content_words(w)) or text.strip(" ?!.")
+    heads = frozenset(word for found in _HEAD.findall(text.lower()) for word in content_words(found))
+    tokens = tokens_of(text)
+    return Question(
+        text=text,
+        stems=frozenset(content_words(text)),
+        heads=heads,
+        topic=topic,
+        names=tuple(names),
+        identifiers=tuple(identifiers),
+        paths=tuple(paths),
+        tokens=tokens,
+        values=values_of(text, tokens),
+    )
 
 
 def tokens_of(text: str) -> tuple[Token, ...]:
@@ -57,12 +111,6 @@ def tokens_of(text: str) -> tuple[Token, ...]:
         stems = () if function else stems_of(match[0])
         found.append(Token(match[0], low, stems[0] if len(stems) == 1 else None, function, match.start(), match.end()))
     return tuple(found)
-
-
-@lru_cache(maxsize=20_000)
-def stems_of(text: str) -> tuple[str, ...]:
-    """Content words, stemmed so far that singular and plural, noun and verb meet."""
-    return tuple([word.rstrip("ey") if len(word) > 3 else word for word in words(text)])
 
 
 def values_of(text: str, tokens: Sequence[Token]) -> tuple[Value, ...]:

@@ -7,33 +7,17 @@ its keys are called.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from portico_gateway.agent.tool_signatures import variants
-
-_SAYINGS = re.compile(r"""(?:([^\s;:"`]+):\ )?((?:"[^"]+"|`\w+`)(?:,\ (?:"[^"]+"|`\w+`))*)""", re.VERBOSE)
-GAP = "..."
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What people say: groups of words with gaps between. What they mean stands in the last gap, where there is one."""
-
-    parts: tuple[tuple[str, ...], ...]
-
-    @property
-    def gap(self) -> bool:
-        return len(self.parts) > 1
-
-    @property
-    def size(self) -> int:
-        return sum(map(len, self.parts))
-
-
-Sayings = Mapping[str, tuple[Said, ...]]  # by option; "" is the key itself
+from portico_gateway.guidance.description_convention import (
+    PhrasesByOption,
+    UnlentPhrases,
+    lend,
+    trigger_phrases,
+)
+from portico_gateway.guidance.schema_views import description_of, variants
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +49,7 @@ class Slot:
     many: bool = False  # an array of options
     number: bool = False
     conditions: Conditions | None = None
-    sayings: Sayings = field(default_factory=dict)
+    phrases: PhrasesByOption = field(default_factory=dict)
     other: Any = None  # the schema of a key that is none of these
 
 
@@ -75,7 +59,7 @@ class Branch:
 
     choice: Mapping[str, str]
     slots: tuple[Slot, ...]
-    sayings: Mapping[str, Sayings]  # of the keys in `choice`
+    phrases: Mapping[str, PhrasesByOption]  # of the keys in `choice`
     order: tuple[str, ...]  # of all keys
 
 
@@ -84,21 +68,26 @@ def branches(schema: Any, root: Mapping[str, Any]) -> list[Branch]:
     views = [view for view in variants(schema, root) if view.get("properties")]
     if len(views) < 2:
         return []
-    read: dict[str, Slot] = {}
+    read: dict[str, _Read] = {}
     slots = [_slots(view, root, read) for view in views]
     deciding = [name for name in slots[0] if _decides(name, slots)]
     found: list[Branch] = []
     for of in slots:
         rest = tuple(slot for name, slot in of.items() if name not in deciding)
-        sayings = {name: of[name].sayings for name in deciding if name in of}
+        phrases = {name: of[name].phrases for name in deciding if name in of}
         for choice in _combinations([of[name] for name in deciding if name in of]):
-            found.append(Branch(choice, rest, sayings, tuple(of)))
+            found.append(Branch(choice, rest, phrases, tuple(of)))
     return found if deciding else []
 
 
-def _slots(view: Mapping[str, Any], root: Mapping[str, Any], read: dict[str, Slot]) -> dict[str, Slot]:
+class _Read(NamedTuple):
+    slot: Slot
+    phrases: UnlentPhrases
+
+
+def _slots(view: Mapping[str, Any], root: Mapping[str, Any], read: dict[str, _Read]) -> dict[str, Slot]:
     """A branch's slots by name. `read` keeps those of other branches, which are often the same."""
-    found: dict[str, Slot] = {}
+    found: dict[str, _Read] = {}
     for name, node in view["properties"].items():
         if _forbidden(node):
             continue
@@ -107,8 +96,8 @@ def _slots(view: Mapping[str, Any], root: Mapping[str, Any], read: dict[str, Slo
         if text not in read:
             read[text] = _slot(name, node, needed, root)
         found[name] = read[text]
-    lent = {name: {option: _lent(said, found) for option, said in slot.sayings.items()} for name, slot in found.items()}
-    return {name: replace(slot, sayings=lent[name]) for name, slot in found.items()}
+    unlent = {name: of.phrases for name, of in found.items()}
+    return {name: replace(of.slot, phrases=lend(of.phrases, unlent)) for name, of in found.items()}
 
 
 def _forbidden(node: Any) -> bool:
@@ -119,12 +108,13 @@ def _forbidden(node: Any) -> bool:
     )
 
 
-def vocabulary(forms: Sequence[Branch]) -> Iterator[str]:
+def branch_vocabulary(forms: Sequence[Branch]) -> Iterator[str]:
     """Every name, listed value and phrase of an object's alternatives."""
     for form in forms:
         yield from form.choice.values()
-        spoken = [*form.sayings.values(), *(slot.sayings for slot in form.slots)]
-        yield from (" ".join(part) for says in spoken for said in says.values() for one in said for part in one.parts)
+        by_option = [*form.phrases.values(), *(slot.phrases for slot in form.slots)]
+        phrases = [phrase for of_key in by_option for of_option in of_key.values() for phrase in of_option]
+        yield from (" ".join(part) for phrase in phrases for part in phrase.parts)
         for slot in form.slots:
             yield from (slot.name, *slot.options)
             for condition in slot.conditions.of.values() if slot.conditions else ():
@@ -144,17 +134,17 @@ def _combinations(slots: Sequence[Slot]) -> list[dict[str, str]]:
     return found
 
 
-def _slot(name: str, node: Any, needed: bool, root: Mapping[str, Any]) -> Slot:
+def _slot(name: str, node: Any, needed: bool, root: Mapping[str, Any]) -> _Read:
     forms = variants(node, root)
     arrays = [form for form in forms if form.get("type") == "array"]
     items = [item for form in arrays for item in variants(form.get("items"), root)]
-    described = " ".join(dict.fromkeys(str(form["description"]) for form in forms if form.get("description")))
     objects = [item for item in items if item.get("properties")]
     options = tuple(dict.fromkeys(value for form in (items if arrays else forms) for value in _offered(form)))
     number = any({"integer", "number"} & _types(form) for form in forms)
     conditions = _conditions(objects, root) if objects else None
     other = None if options or number or conditions else node
-    return Slot(name, needed, options, bool(arrays), number, conditions, sayings(described), other)
+    slot = Slot(name, needed, options, bool(arrays), number, conditions, other=other)
+    return _Read(slot, trigger_phrases(description_of(forms)))
 
 
 def _conditions(objects: Sequence[Mapping[str, Any]], root: Mapping[str, Any]) -> Conditions | None:
@@ -198,31 +188,3 @@ def _types(view: Mapping[str, Any]) -> set[str]:
 
 def _offered(view: Mapping[str, Any]) -> list[str]:
     return [v for v in ([view["const"]] if "const" in view else view.get("enum") or ()) if isinstance(v, str)]
-
-
-def sayings(described: str) -> Sayings:
-    """What a description quotes: `Said as "per ..."` of the key, `count: "how many"; sum: "total"` of its options.
-
-    A key in backquotes lends its words: Said(((`key`,),)) stands for them until `_lent` puts them there.
-    """
-    found: dict[str, tuple[Said, ...]] = {}
-    for option, phrases in _SAYINGS.findall(described):
-        said = tuple(_said(phrase or lender) for phrase, lender in re.findall(r'"([^"]+)"|(`\w+`)', phrases))
-        found[option] = (*found.get(option, ()), *said)
-    return found
-
-
-def _said(phrase: str) -> Said:
-    return Said(tuple(tuple(part.replace("?", " ?").split()) for part in phrase.lower().split(GAP)))
-
-
-def _lent(said: Iterable[Said], slots: Mapping[str, Slot]) -> tuple[Said, ...]:
-    """Phrases, with those of other keys where a key is named."""
-    found: dict[Said, None] = {}
-    for one in said:
-        lender = one.parts[0][0].strip("`") if one.parts[0] and one.parts[0][0].startswith("`") else None
-        if lender is None:
-            found[one] = None
-        elif lender in slots:
-            found.update(dict.fromkeys(s for phrases in slots[lender].sayings.values() for s in phrases))
-    return tuple(found)

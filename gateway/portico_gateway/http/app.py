@@ -24,7 +24,7 @@ from portico_gateway.http.generation.service import GenerationService
 from portico_gateway.http.middleware.auth import AuthMiddleware, metadata_routes
 from portico_gateway.http.middleware.host_origin import MAX_BODY, HostOriginMiddleware
 from portico_gateway.http.middleware.metrics import CONTENT_TYPE, Metrics, MetricsMiddleware
-from portico_gateway.mcp.server import Gateway
+from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.model.host import ModelHost
 from portico_gateway.policy.approvals import Approvals
 from portico_gateway.upstreams.upstreams import Upstreams
@@ -32,7 +32,7 @@ from portico_gateway.upstreams.upstreams import Upstreams
 
 def create_app(
     upstreams: Upstreams,
-    gateway: Gateway,
+    gateway: GatewayServer,
     model: ModelHost | None,
     *,
     security: TransportSecuritySettings,

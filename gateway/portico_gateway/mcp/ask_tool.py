@@ -1,15 +1,12 @@
 """The gateway's own MCP tool: a host's model hands a whole question to the local model and gets the answer with its sources.
 
-It owns the tool's face and the engine's late start: nothing is loaded before the first question.
+It owns the tool's definition and how an answer becomes its result. It knows neither where the engine comes from nor the loop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import anyio.to_thread
 import mcp_types as types
 from mcp.shared.dispatcher import ProgressFnT
@@ -17,15 +14,14 @@ from mcp.shared.dispatcher import ProgressFnT
 from portico_gateway.caller import Caller
 from portico_gateway.errors import GatewayError
 from portico_gateway.mcp.server import OwnTool
-from portico_gateway.model.start import start_engine
-from portico_gateway.policy.tool_calls import Calls
+from portico_gateway.model.lazy_engine import GetEngine
+from portico_gateway.policy.tool_calls import ToolCalls
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient
-    from portico_gateway.agent.loop import Finished
+    from portico_gateway.agent.events import RunFinished
 
 MAX_STEPS = 3
-GetEngine = Callable[[], Awaitable["EngineClient"]]
 
 TOOL = types.Tool(
     name="ask",
@@ -51,41 +47,8 @@ TOOL = types.Tool(
 )
 
 
-class LateEngine:
-    """Loads the model when it is first asked for, once; closing it ends what runs."""
-
-    def __init__(self, model: str, options: Mapping[str, Any] | None = None) -> None:
-        """`options` are `load_engine`'s."""
-        self._model = model
-        self._options = dict(options or {})
-        self._lock = anyio.Lock()
-        self._engine: EngineClient | None = None
-        self._stack = AsyncExitStack()
-
-    async def get(self) -> EngineClient:
-        """The engine. Raises GatewayError where the model can't be had."""
-        async with self._lock:
-            if self._engine is None:
-                self._engine = await self._load()
-            return self._engine
-
-    async def _load(self) -> EngineClient:
-        from portico_engine import EngineError, find_model
-
-        try:
-            engine = await start_engine(find_model(self._model), self._options)
-        except EngineError as error:
-            raise GatewayError(f"the model can't be loaded: {error}") from None
-        self._stack.push_async_callback(engine.aclose)
-        return engine
-
-    async def aclose(self) -> None:
-        with anyio.CancelScope(shield=True):
-            await self._stack.aclose()
-
-
-def ask_tool(calls: Calls, engine: GetEngine) -> OwnTool:
-    """The tool, answering through `calls` with the engine that `engine` gives. It calls read-only tools alone."""
+def ask_tool(tool_calls: ToolCalls, get_engine: GetEngine) -> OwnTool:
+    """The tool, answering through `tool_calls` with the engine that `get_engine` gives. It calls read-only tools alone."""
 
     async def call(arguments: dict[str, Any], progress: ProgressFnT | None) -> types.CallToolResult:
         question = arguments.get("question")
@@ -93,25 +56,28 @@ def ask_tool(calls: Calls, engine: GetEngine) -> OwnTool:
             raise GatewayError("'question' must be a text that is not empty")
         if progress is not None:
             await progress(0.0, None, "loading the model")
-        return await _answer(calls, await engine(), question.strip(), progress)
+        return await _answer(tool_calls, await get_engine(), question.strip(), progress)
 
     return OwnTool(TOOL, call)
 
 
-async def _answer(calls: Calls, engine: EngineClient, question: str, progress: ProgressFnT | None) -> types.CallToolResult:
+async def _answer(
+    tool_calls: ToolCalls, engine: EngineClient, question: str, progress: ProgressFnT | None
+) -> types.CallToolResult:
     from portico_engine import EngineDied, EngineError
-    from portico_gateway.agent.loop import Agent, CallStarted, Finished
-    from portico_gateway.agent.tool_host import UpstreamHost, router_of
+    from portico_gateway.agent.events import RunFinished, ToolCallStarted
+    from portico_gateway.agent.loop import Agent
+    from portico_gateway.agent.upstream_tool_host import UpstreamToolHost, retriever_of
 
-    host = UpstreamHost(calls.upstreams, calls=calls, caller=Caller(client="ask"), read_only=True)
-    router = await anyio.to_thread.run_sync(router_of, host)
+    host = UpstreamToolHost(tool_calls.upstreams, tool_calls=tool_calls, caller=Caller(client="ask"), read_only=True)
+    retriever = await anyio.to_thread.run_sync(retriever_of, host)
     steps = 0
     try:
-        async for event in Agent(engine, host, router).ask(question, max_steps=MAX_STEPS):
-            if isinstance(event, CallStarted) and progress is not None:
+        async for event in Agent(engine, host, retriever).ask(question, max_steps=MAX_STEPS):
+            if isinstance(event, ToolCallStarted) and progress is not None:
                 steps += 1
                 await progress(float(steps), None, f"calling {event.tool}")
-            if isinstance(event, Finished):
+            if isinstance(event, RunFinished):
                 return _result(event)
     except EngineDied as error:
         raise GatewayError(f"{error}; it is started again, so ask again in a moment") from None
@@ -120,12 +86,12 @@ async def _answer(calls: Calls, engine: EngineClient, question: str, progress: P
     raise AssertionError("the loop ended without an end")
 
 
-def _result(end: Finished) -> types.CallToolResult:
-    evidence = "\n\n".join(call.shown.text for call in end.calls if call.shown.found)
-    sources = [f"{source.label} ({source.server})" for source in end.sources]
+def _result(end: RunFinished) -> types.CallToolResult:
+    evidence = "\n\n".join(call.result.text for call in end.tool_calls if call.result.found)
+    sources = [f"{source.label} ({source.server})" for source in end.citations]
     if not end.found:
-        searched = ", ".join(call.tool for call in end.calls if call.tool)
-        errors = "; ".join(call.error for call in end.calls if call.error)
+        searched = ", ".join(call.tool for call in end.tool_calls if call.tool)
+        errors = "; ".join(call.error for call in end.tool_calls if call.error)
         text = f"Not found. Searched with: {searched or 'nothing'}." + (f" Errors: {errors}" if errors else "")
     else:
         text = "\n\n".join([end.answer, evidence, "Sources: " + ", ".join(sources) if sources else ""]).strip()

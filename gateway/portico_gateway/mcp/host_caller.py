@@ -1,7 +1,7 @@
 """The `Caller` behind an MCP request: who it is, what its host can be asked, and asking it in its own era.
 
 Through 2025-11-25 a question is a request to the host while its call runs; since 2026-07-28 it is the answer to the call, which
-the host repeats with what was asked (`exchanges.py`).
+the host repeats with what was asked (`input_required.py`).
 """
 
 from __future__ import annotations
@@ -19,45 +19,50 @@ from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.message import ServerMessageMetadata
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from portico_gateway.caller import Ask, Caller, consent_by_elicitation, takes_elicitation
-from portico_gateway.mcp.input_required import Exchange, Exchanges
+from portico_gateway.caller import AskHost, Caller, supports_elicitation
+from portico_gateway.mcp.input_required import PendingOperation, PendingOperations
+from portico_gateway.policy.consent import consent_by_elicitation
 
 Context = ServerRequestContext[Any, Any]
 Operation = Callable[[Caller, ProgressFnT], Awaitable[mcp_types.Result]]
 
 
 async def with_caller(
-    ctx: Context, exchanges: Exchanges, params: mcp_types.InputResponseRequestParams, patience: float, operation: Operation
+    ctx: Context,
+    pending: PendingOperations,
+    params: mcp_types.InputResponseRequestParams,
+    answer_timeout: float,
+    operation: Operation,
 ) -> Any:
     """Run `operation(caller, progress)`; its result, or an InputRequiredResult where it asks a host of 2026-07-28 something."""
     progress = ctx.session.report_progress  # does nothing where the caller did not ask for progress
     capabilities = ctx.session.client_capabilities or mcp_types.ClientCapabilities()
     can_answer = capabilities.elicitation or capabilities.sampling or capabilities.roots
     if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
-        ask = _ask_by_request(ctx, patience) if can_answer and ctx.session.can_send_request else None
+        ask = _ask_by_request(ctx, answer_timeout) if can_answer and ctx.session.can_send_request else None
         return await operation(_caller(ctx, capabilities, ask), progress)
     if params.request_state is not None:
-        return await exchanges.resume(params.request_state, _binding(ctx, params), params.input_responses or {}, progress)
+        return await pending.resume(params.request_state, _binding(ctx, params), params.input_responses or {}, progress)
     if not can_answer:
         return await operation(_caller(ctx, capabilities, None), progress)
 
-    async def run(exchange: Exchange) -> mcp_types.Result:
-        return await operation(_caller(ctx, capabilities, exchange.ask), exchange.progress)
+    async def run(suspended: PendingOperation) -> mcp_types.Result:
+        return await operation(_caller(ctx, capabilities, suspended.ask), suspended.progress)
 
-    return await exchanges.begin(_binding(ctx, params), progress, run)
+    return await pending.start(_binding(ctx, params), progress, run)
 
 
-def _caller(ctx: Context, capabilities: mcp_types.ClientCapabilities, ask: Ask | None) -> Caller:
+def _caller(ctx: Context, capabilities: mcp_types.ClientCapabilities, ask: AskHost | None) -> Caller:
     name = _principal(ctx)
     client = ctx.session.client_params.client_info.name if ctx.session.client_params else ""
-    elicits = takes_elicitation(capabilities, "form")
+    can_elicit = supports_elicitation(capabilities, "form")
     return Caller(
         name=name,
         client=client,
         conversation=f"{name}/{client}/{_session(ctx)}",
         capabilities=capabilities,
         ask=ask,
-        consent=consent_by_elicitation(ask) if ask is not None and elicits else None,
+        consent=consent_by_elicitation(ask) if ask is not None and can_elicit else None,
     )
 
 
@@ -74,11 +79,11 @@ def _session(ctx: Context) -> str:
     return ctx.request.headers.get("mcp-session-id", "") if ctx.request is not None else ""
 
 
-def _ask_by_request(ctx: Context, patience: float) -> Ask:
+def _ask_by_request(ctx: Context, answer_timeout: float) -> AskHost:
     async def ask(request: mcp_types.InputRequest) -> mcp_types.InputResponse:
         # Related to the call, so that over HTTP the question travels on the call's own stream.
         metadata = ServerMessageMetadata(related_request_id=ctx.request_id)
-        return await ctx.session.send_request(request, _result_type(request), patience, metadata)
+        return await ctx.session.send_request(request, _result_type(request), answer_timeout, metadata)
 
     return ask
 

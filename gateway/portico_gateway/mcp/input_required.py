@@ -18,22 +18,22 @@ from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
 
 Binding: TypeAlias = tuple[str, ...]  # caller, method, name, digest of the arguments: what a resumption must match
-MOST = 256  # suspended operations
+MAX_PENDING = 256  # suspended operations
 
 
-class Exchange:
+class PendingOperation:
     """One operation. `ask` and `progress` are for the operation itself, from whatever task."""
 
-    def __init__(self, binding: Binding, patience: float) -> None:
+    def __init__(self, binding: Binding, answer_timeout: float) -> None:
         self.binding = binding
         self.report: ProgressFnT | None = None  # of the host's latest request
-        self._patience = patience
+        self._answer_timeout = answer_timeout
         self._scope = anyio.CancelScope()
         self._changed = anyio.Event()
-        self._open: dict[str, mcp_types.InputRequest] = {}
-        self._answers: dict[str, mcp_types.InputResponse] = {}
+        self._requests: dict[str, mcp_types.InputRequest] = {}
+        self._responses: dict[str, mcp_types.InputResponse] = {}
         self._answered = anyio.Event()
-        self._asked = 0
+        self._n_requests = 0
         self._outcome: tuple[Any, Exception | None] | None = None
 
     async def progress(self, progress: float, total: float | None, message: str | None) -> None:
@@ -42,43 +42,43 @@ class Exchange:
 
     async def ask(self, request: mcp_types.InputRequest) -> mcp_types.InputResponse:
         """Ask the host. Raises MCPError where no answer comes in time, or one of another kind."""
-        self._asked += 1
-        key = f"{request.method}-{self._asked}"
-        self._open[key] = request
+        self._n_requests += 1
+        key = f"{request.method}-{self._n_requests}"
+        self._requests[key] = request
         self._changed.set()
         try:
-            with anyio.fail_after(self._patience):
-                while key not in self._answers:
+            with anyio.fail_after(self._answer_timeout):
+                while key not in self._responses:
                     await self._answered.wait()
         except TimeoutError:
-            text = f"the host did not answer {request.method} within {self._patience:g} s"
+            text = f"the host did not answer {request.method} within {self._answer_timeout:g} s"
             raise MCPError(mcp_types.REQUEST_TIMEOUT, text) from None
         finally:
-            self._open.pop(key, None)
-        return self._answers.pop(key)
+            self._requests.pop(key, None)
+        return self._responses.pop(key)
 
-    async def run(self, operation: Callable[[Exchange], Awaitable[mcp_types.Result]]) -> None:
-        """Run the operation to its end, whatever that is; `turn` tells it."""
+    async def run(self, operation: Callable[[PendingOperation], Awaitable[mcp_types.Result]]) -> None:
+        """Run the operation to its end, whatever that is; `next_result` tells it."""
         with self._scope:
             try:
                 self._outcome = await operation(self), None
-            except Exception as error:  # noqa: BLE001 - the outermost frame of this task: `turn` raises it for the host
+            except Exception as error:  # noqa: BLE001 - the outermost frame of this task: `next_result` raises it for the host
                 self._outcome = None, error
         self._changed.set()
 
-    def answer(self, responses: mcp_types.InputResponses) -> None:
+    def take_responses(self, responses: mcp_types.InputResponses) -> None:
         """Take the host's answers; those to nothing that is asked are dropped."""
         for key, response in responses.items():
-            if key in self._open:
-                self._answers[key] = response
-                del self._open[key]
+            if key in self._requests:
+                self._responses[key] = response
+                del self._requests[key]
         self._answered.set()
         self._answered = anyio.Event()
 
-    async def turn(self) -> mcp_types.Result | None:
-        """The operation's result, or None where it has questions (`questions`). Cancelling this cancels the operation."""
+    async def next_result(self) -> mcp_types.Result | None:
+        """The operation's result, or None where it has questions (`input_requests`). Cancelling this cancels the operation."""
         try:
-            while self._outcome is None and not self._open:
+            while self._outcome is None and not self._requests:
                 await self._changed.wait()
                 self._changed = anyio.Event()
             await anyio.lowlevel.checkpoint()  # what it asks at the same moment goes out together
@@ -94,8 +94,8 @@ class Exchange:
         return result
 
     @property
-    def questions(self) -> mcp_types.InputRequests:
-        return dict(self._open)
+    def input_requests(self) -> mcp_types.InputRequests:
+        return dict(self._requests)
 
     @property
     def ended(self) -> bool:
@@ -105,14 +105,14 @@ class Exchange:
         self._scope.cancel()
 
 
-class Exchanges:
-    """All of one gateway. `running` must be entered around the server's life."""
+class PendingOperations:
+    """All of one gateway. `run` must run beside the server."""
 
-    def __init__(self, patience: float = 300.0) -> None:
-        """An operation that has waited for an answer for `patience` seconds goes on without one."""
-        self._patience = patience
+    def __init__(self, answer_timeout: float = 300.0) -> None:
+        """An operation that has waited for an answer for `answer_timeout` seconds goes on without one."""
+        self._answer_timeout = answer_timeout
         self._tasks: TaskGroup | None = None
-        self._suspended: dict[str, Exchange] = {}
+        self._suspended: dict[str, PendingOperation] = {}
 
     async def run(self) -> None:
         """Keep operations alive between a host's requests, until cancelled."""
@@ -124,39 +124,39 @@ class Exchanges:
                 self._tasks = None
                 tasks.cancel_scope.cancel()
 
-    async def begin(
-        self, binding: Binding, report: ProgressFnT, operation: Callable[[Exchange], Awaitable[mcp_types.Result]]
+    async def start(
+        self, binding: Binding, report: ProgressFnT, operation: Callable[[PendingOperation], Awaitable[mcp_types.Result]]
     ) -> mcp_types.Result:
         """Start an operation; its result, or an InputRequiredResult with what it asks."""
         if self._tasks is None:
-            raise RuntimeError("Gateway.run() must run beside the server")
-        self._suspended = {token: exchange for token, exchange in self._suspended.items() if not exchange.ended}
-        if len(self._suspended) >= MOST:
-            raise MCPError(mcp_types.INTERNAL_ERROR, f"{MOST} calls wait for answers already; try again later")
-        exchange = Exchange(binding, self._patience)
-        self._tasks.start_soon(exchange.run, operation)
-        return await self._turn(exchange, report)
+            raise RuntimeError("GatewayServer.run() must run beside the server")
+        self._suspended = {token: pending for token, pending in self._suspended.items() if not pending.ended}
+        if len(self._suspended) >= MAX_PENDING:
+            raise MCPError(mcp_types.INTERNAL_ERROR, f"{MAX_PENDING} calls wait for answers already; try again later")
+        pending = PendingOperation(binding, self._answer_timeout)
+        self._tasks.start_soon(pending.run, operation)
+        return await self._next_result(pending, report)
 
     async def resume(
         self, state: str, binding: Binding, responses: mcp_types.InputResponses, report: ProgressFnT
     ) -> mcp_types.Result:
         """Go on with the answers to an InputRequiredResult. Raises MCPError where `state` is not of this very request."""
-        exchange = self._suspended.get(state)
-        if exchange is None or exchange.binding != binding:
+        pending = self._suspended.get(state)
+        if pending is None or pending.binding != binding:
             raise MCPError(
                 mcp_types.INVALID_PARAMS,
                 "requestState is unknown here, expired or of another request; send the request anew, without it",
             )
         del self._suspended[state]
-        exchange.answer(responses)
-        return await self._turn(exchange, report)
+        pending.take_responses(responses)
+        return await self._next_result(pending, report)
 
-    async def _turn(self, exchange: Exchange, report: ProgressFnT) -> mcp_types.Result:
-        exchange.report = report
-        result = await exchange.turn()
+    async def _next_result(self, pending: PendingOperation, report: ProgressFnT) -> mcp_types.Result:
+        pending.report = report
+        result = await pending.next_result()
         if result is not None:
             return result
-        exchange.report = None
+        pending.report = None
         state = secrets.token_urlsafe(24)
-        self._suspended[state] = exchange
-        return mcp_types.InputRequiredResult(input_requests=exchange.questions, request_state=state)
+        self._suspended[state] = pending
+        return mcp_types.InputRequiredResult(input_requests=pending.input_requests, request_state=state)

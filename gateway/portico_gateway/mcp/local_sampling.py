@@ -13,24 +13,24 @@ import mcp_types
 from portico_gateway.errors import GatewayError
 
 if TYPE_CHECKING:
-    from portico_gateway.mcp.ask_tool import GetEngine
+    from portico_gateway.model.lazy_engine import GetEngine
 
 MAX_TOKENS = 1024  # of one answer, whatever is asked for
 _STOP_REASONS = {"length": "maxTokens"}
 
 
 class LocalSampler:
-    """A `Sampler` over the engine that `engine` gives."""
+    """A `Sampler` over the engine that `get_engine` gives."""
 
-    def __init__(self, engine: GetEngine) -> None:
-        self._engine = engine
+    def __init__(self, get_engine: GetEngine) -> None:
+        self._get_engine = get_engine
 
     async def __call__(self, params: mcp_types.CreateMessageRequestParams) -> mcp_types.CreateMessageResult:
         """Raises GatewayError where the model can't be had, fails, or can't take the messages."""
         from portico_engine import EngineError, FinishReason, Request, SamplingParams
 
         messages = _messages(params)
-        engine = await self._engine()
+        engine = await self._get_engine()
         temperature = SamplingParams().temperature if params.temperature is None else params.temperature
         text, stop_reason = "", "endTurn"
         try:

@@ -1,7 +1,7 @@
 """The one model that this process serves: loaded in the background, waited for by requests, loaded again where its engine ends
 by itself, and closed at the end.
 
-It owns the model's states and the decision to start it again. It knows the engine's root API, and nothing of HTTP.
+It owns the model's states, its name in the API and the decision to start it again. It knows nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from portico_engine.errors import EngineDied, EngineError, ModelError
 from portico_engine.request import TEMPLATE_PROBLEM
+from portico_gateway.config.sections import ModelConfig
+from portico_gateway.model.installed import INSTALL_ENGINE
+from portico_gateway.model.options import load_options
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient, LoadProgress
@@ -27,9 +30,9 @@ Start: TypeAlias = "Callable[[LoadProgress], Awaitable[EngineClient]]"
 
 FIRST_DELAY = 0.5  # seconds before an engine that ended is started again; doubled with each end in a row
 STABLE = 60.0  # an engine that lasted this long starts the count afresh
-MOST_ENDS = 5  # in a row; then it is given up for a while
+MAX_ENDS = 5  # in a row; then it is given up for a while
 PAUSE = 60.0  # seconds that an engine which was given up is left alone: what broke it may be gone by then
-STATS_SECONDS = 2.0
+STATS_TIMEOUT = 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ class ModelHost:
         if self._engine is None:
             return None
         try:
-            async with asyncio.timeout(STATS_SECONDS):
+            async with asyncio.timeout(STATS_TIMEOUT):
                 return await self._engine.stats()
         except (TimeoutError, EngineDied):
             return None
@@ -128,7 +131,7 @@ class ModelHost:
                 self._fail("internal error while loading; the log has more")
                 raise
             ends = 1 if time.monotonic() - begun > STABLE else ends + 1
-            if ends >= MOST_ENDS:
+            if ends >= MAX_ENDS:
                 self._fail(f"{how}, {ends} times in a row: it is not started again for {self._pause:g} s")
                 await asyncio.sleep(self._pause)
                 self.status = replace(self.status, restarts=self.status.restarts + 1)
@@ -177,18 +180,25 @@ class ModelHost:
             self.status = replace(self.status, stage=stage, fraction=fraction)
 
 
-def model_host(name: str, path: Path, *, on_end: Callable[[LoadStatus], None] | None = None, **options: Any) -> ModelHost:
-    """A host for the GGUF file at `path`, whose engine is a process of its own. `options` are `load_engine`'s."""
+def model_host(config: ModelConfig, *, on_end: Callable[[LoadStatus], None] | None = None) -> ModelHost:
+    """A host for the configured model, whose engine is a process of its own. Raises ModelError where there is no such model."""
+    from portico_engine import EngineProcess, engine_loader, find_model
+
+    path = find_model(config.name)
+    load = engine_loader(path, **load_options(config))
 
     async def start(progress: LoadProgress) -> EngineClient:
-        from portico_engine import EngineProcess, engine_loader
+        return await EngineProcess.open(load, progress)
 
-        return await EngineProcess.open(engine_loader(path, **options), progress)
+    return ModelHost(model_id(config.name, path), start, on_end=on_end)
 
-    return ModelHost(name, start, on_end=on_end)
+
+def model_id(name: str, path: Path) -> str:
+    """What the API calls the model: the known name it was asked for by, or its file's name."""
+    return path.name.removesuffix(".gguf") if name.endswith(".gguf") or "/" in name else name
 
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, ImportError):
-        return f"the engine's libraries are not installed ({error}); pip install 'portico-mcp[engine]'"
+        return f"the engine's libraries are not installed ({error}); {INSTALL_ENGINE}"
     return str(error) or type(error).__name__

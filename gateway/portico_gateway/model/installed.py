@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 LIBRARIES = ("torch", "gguf", "tokenizers", "llguidance", "jinja2")
+INSTALL_ENGINE = "pip install 'portico-mcp[engine]'"  # what mends it
 
 
 def missing_libraries() -> list[str]:

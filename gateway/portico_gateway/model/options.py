@@ -8,7 +8,7 @@ from typing import Any
 
 import platformdirs
 
-from portico_gateway.config.config import ModelConfig
+from portico_gateway.config.sections import ModelConfig
 
 WAIT_SECONDS = 60.0  # that a conversation which may call a tool stays in memory for its result
 

@@ -1,1 +1,11 @@
-"""Who may call what: rules, approvals, the one path of a tool call, the audit log."""
+"""Who may call what: rules, consent, the one path of every tool call, and its log.
+
+    rules.py             allow, ask or deny, by names and annotations
+    approvals.py         consents as records: asked for, decided, used once
+    consent.py           what a person is asked, and asking it through a host's dialog
+    terminal_consent.py  asking it at a terminal
+    tool_calls.py        every tool call: rules, consent, the upstream, the log
+    audit.py             the log of calls, in SQLite
+
+No protocol is known here: MCP hosts, the HTTP API, the terminal and the local model come as a `Caller`.
+"""

@@ -13,12 +13,12 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from portico_gateway.caller import ConsentChannel
 from portico_gateway.errors import UnknownName
 
-Channel = Literal["elicitation", "http", "terminal"]
-MOST = 1000  # records kept; the oldest go
+MAX_APPROVALS = 1000  # records kept; the oldest go
 
 
 class ApprovalState(enum.StrEnum):
@@ -42,7 +42,7 @@ class Approval:
     created: float
     expires: float
     state: ApprovalState = ApprovalState.PENDING
-    channel: Channel | None = None  # how it was decided
+    channel: ConsentChannel | None = None  # how it was decided
 
 
 def call_digest(tool: str, arguments: Mapping[str, Any], policy_version: str) -> str:
@@ -69,14 +69,14 @@ class Approvals:
             reusable = record.state is not ApprovalState.PENDING or not fresh
             if record.caller == caller and record.digest == digest and reusable:
                 return record
-        while len(self._records) >= MOST:
+        while len(self._records) >= MAX_APPROVALS:
             del self._records[next(iter(self._records))]
         now = self._clock()
         record = Approval(secrets.token_urlsafe(12), caller, tool, dict(arguments), digest, reason, now, now + self._seconds)
         self._records[record.id] = record
         return record
 
-    def decide(self, identity: str, *, approve: bool, channel: Channel) -> Approval:
+    def decide(self, identity: str, *, approve: bool, channel: ConsentChannel) -> Approval:
         """Approve or deny a record. Raises UnknownName where there is none, or it expired or was used; a decision stays."""
         record = self.get(identity)
         if record.state is ApprovalState.PENDING:

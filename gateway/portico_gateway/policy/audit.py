@@ -46,17 +46,17 @@ COLUMNS: dict[str, type] = {
     "seconds": float,
     "bytes": int,
 }
-_WAITING = 10_000  # records that may wait for the writer; more are lost, with a warning
+_MAX_WAITING = 10_000  # records that may wait for the writer; more are lost, with a warning
 _BATCH = 500
 _PRUNE_EVERY = 1000  # rows
 _PAUSE = 60.0  # seconds without a try after the disk refused, and between warnings
-_BUSY = 5.0
-_END = 3.0  # seconds that closing waits for the writer
-_ERROR_SHOWN = 500
+_BUSY_TIMEOUT = 5.0
+_CLOSE_TIMEOUT = 3.0  # seconds that closing waits for the writer
+_MAX_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class AuditRecord:
     """One call, as it was made. `started` is seconds since the epoch; `result` or `failure` says how it ended."""
 
     started: float
@@ -74,7 +74,7 @@ class Record:
     def row(self, *, with_arguments: bool) -> dict[str, Any]:
         """The row of this call."""
         arguments = _json(self.arguments)
-        outcome, error, size = self._end()
+        outcome, error, size = self._ending()
         return {
             "time": datetime.fromtimestamp(self.started, UTC).isoformat(timespec="milliseconds"),
             "caller": self.caller,
@@ -91,19 +91,19 @@ class Record:
             "bytes": size,
         }
 
-    def _end(self) -> tuple[str, str | None, int]:
+    def _ending(self) -> tuple[str, str | None, int]:
         if isinstance(self.failure, asyncio.CancelledError):
             return "cancelled", None, 0
         if self.result is None:
-            return type(self.failure).__name__, _whole(str(self.failure))[:_ERROR_SHOWN] or None, 0
+            return type(self.failure).__name__, _encodable(str(self.failure))[:_MAX_ERROR] or None, 0
         return "tool_error" if self.result.is_error else "ok", None, len(_json(self.result.model_dump(by_alias=True)).encode())
 
 
 def _json(value: Any) -> str:
-    return _whole(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str))
+    return _encodable(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str))
 
 
-def _whole(text: str) -> str:
+def _encodable(text: str) -> str:
     """JSON may carry half a surrogate pair, which no file takes."""
     return text.encode("utf-8", "backslashreplace").decode()
 
@@ -119,14 +119,14 @@ class AuditLog:
     def __init__(self, config: AuditConfig | None = None) -> None:
         self._config = config or AuditConfig()
         self._path = audit_file(self._config)
-        self._queue: queue.Queue[Record | None] = queue.Queue(_WAITING)
+        self._queue: queue.Queue[AuditRecord | None] = queue.Queue(_MAX_WAITING)
         self._written = 0
         self._warned = -_PAUSE
         self._refused_at = -_PAUSE
         self._thread = threading.Thread(target=self._write_all, name="audit log", daemon=True)
         self._thread.start()
 
-    def put(self, record: Record) -> None:
+    def put(self, record: AuditRecord) -> None:
         """Log a call. Returns at once."""
         try:
             self._queue.put_nowait(record)
@@ -136,10 +136,10 @@ class AuditLog:
     def close(self) -> None:
         """Write what waits, at most a few seconds, and end."""
         try:
-            self._queue.put(None, timeout=_END)
+            self._queue.put(None, timeout=_CLOSE_TIMEOUT)
         except queue.Full:
             return
-        self._thread.join(_END)
+        self._thread.join(_CLOSE_TIMEOUT)
 
     def _write_all(self) -> None:
         last = False
@@ -157,12 +157,12 @@ class AuditLog:
                 self._refused_at = time.monotonic()
                 self._warn(f"the audit log {self._path} can't be written, calls are missing in it: {error}")
 
-    def _write(self, records: list[Record]) -> None:
+    def _write(self, records: list[AuditRecord]) -> None:
         rows = [record.row(with_arguments=self._config.arguments) for record in records]
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # SQLite gives its journal files the permissions of the file itself, so this one is made first, for its owner alone.
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-        with closing(sqlite3.connect(self._path, timeout=_BUSY)) as connection:
+        with closing(sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT)) as connection:
             table = _table(connection)
             table.insert_all(rows)
             if self._written % _PRUNE_EVERY + len(rows) >= _PRUNE_EVERY or not self._written:
@@ -207,8 +207,8 @@ def _table(connection: sqlite3.Connection) -> Any:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
+def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that can't write. Raises sqlite3.OperationalError where there is no log."""
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY)) as connection:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_TIMEOUT)) as connection:
         connection.row_factory = sqlite3.Row
         yield connection

@@ -1,7 +1,7 @@
 """Which tool calls run, which need a person's consent, which never run: rules over names and annotations.
 
-It owns the rules and their version. It knows neither who is asked nor how: `approvals.py` keeps consents, `calls.py` applies
-both.
+It owns the rules and their version. It knows neither who is asked nor how: `approvals.py` keeps consents, `tool_calls.py`
+applies both.
 """
 
 from __future__ import annotations

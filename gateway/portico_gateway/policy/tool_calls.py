@@ -15,16 +15,16 @@ import mcp_types
 from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
 
-from portico_gateway.caller import Caller, asked_for
+from portico_gateway.caller import Caller, on_behalf_of
 from portico_gateway.errors import ConsentRefused, ConsentRequired, GatewayError, ToolDenied, UnknownName
 from portico_gateway.policy.approvals import Approval, Approvals, call_digest
-from portico_gateway.policy.audit import AuditLog, Record
+from portico_gateway.policy.audit import AuditLog, AuditRecord
 from portico_gateway.policy.rules import Policy, Ruling, Verdict
 from portico_gateway.upstreams.catalog import CatalogTool
 from portico_gateway.upstreams.upstreams import Upstreams
 
 DECISION = "portico/decision"  # in the result's `_meta`, where a person decided
-_CONVERSATIONS = 10_000  # that are remembered for having read untrusted text
+_MAX_CONVERSATIONS = 10_000  # that are remembered for having read untrusted text
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Decision:
     approval: str | None = None
 
 
-class Calls:
+class ToolCalls:
     """Calls tools of `upstreams` under a policy. `takes_approvals`: this process has an API that decides pending ones."""
 
     def __init__(
@@ -59,7 +59,7 @@ class Calls:
             self.policy = policy
             self.upstreams.catalog.announce({"tools"})
 
-    def is_shown(self, entry: CatalogTool) -> bool:
+    def is_visible(self, entry: CatalogTool) -> bool:
         """Whether callers see the tool at all."""
         return self.policy.ruling(entry.name, entry.tool).verdict is not Verdict.DENY
 
@@ -78,7 +78,7 @@ class Calls:
         failure: BaseException | None = None
         try:
             decision = await self._permit(entry, arguments, caller, ruling)
-            with asked_for(caller):
+            with on_behalf_of(caller):
                 result = await self.upstreams.call_tool(name, arguments, progress=progress)
             if not self.policy.is_trusted(name):
                 self.note_untrusted(caller)
@@ -88,9 +88,22 @@ class Calls:
         finally:
             if self._audit is not None:
                 seconds = time.perf_counter() - started[1]
-                said = caller.name, caller.client, entry.server, name, arguments
-                self._audit.put(Record(started[0], *said, decision.verdict, decision.approval, seconds, result, failure))
-        return _stamped(result, decision)
+                self._audit.put(
+                    AuditRecord(
+                        started=started[0],
+                        caller=caller.name,
+                        client=caller.client,
+                        server=entry.server,
+                        tool=name,
+                        arguments=arguments,
+                        decision=decision.verdict,
+                        approval=decision.approval,
+                        seconds=seconds,
+                        result=result,
+                        failure=failure,
+                    )
+                )
+        return _with_decision(result, decision)
 
     async def _permit(self, entry: CatalogTool, arguments: dict[str, Any], caller: Caller, ruling: Ruling) -> Decision:
         if ruling.verdict is Verdict.DENY:
@@ -98,12 +111,12 @@ class Calls:
         if ruling.verdict is Verdict.ALLOW:
             return Decision("allow")
         digest = call_digest(entry.name, arguments, self.policy.version)
-        said = caller.name, entry.name, arguments, digest, ruling.reason
-        record = self.approvals.ask(*said, fresh=caller.consent is not None)
+        fresh = caller.consent is not None
+        record = self.approvals.ask(caller.name, entry.name, arguments, digest, ruling.reason, fresh=fresh)
         if caller.consent is not None and record.channel is None:
             await self._ask(record, caller)
         if record.channel is None:
-            raise self._not_asked(record)
+            raise self._consent_required(record)
         if not self.approvals.use(record):
             raise ConsentRefused(entry.name)
         return Decision(record.channel, record.id)
@@ -119,7 +132,7 @@ class Calls:
         except UnknownName:  # the answer took longer than a record lives
             raise ConsentRefused(record.tool) from None
 
-    def _not_asked(self, record: Approval) -> ConsentRequired:
+    def _consent_required(self, record: Approval) -> ConsentRequired:
         if not self._takes_approvals:
             how = 'this host can\'t ask for it; name the tool in "allow" under [policy] in portico.toml to allow it always'
             return ConsentRequired(record.tool, record.reason, how)
@@ -132,11 +145,11 @@ class Calls:
         """The caller's conversation has read what may carry instructions: a server's text that the owner does not trust."""
         self._tainted[caller.conversation] = None
         self._tainted.move_to_end(caller.conversation)
-        if len(self._tainted) > _CONVERSATIONS:
+        if len(self._tainted) > _MAX_CONVERSATIONS:
             self._tainted.popitem(last=False)
 
 
-def _stamped(result: mcp_types.CallToolResult, decision: Decision) -> mcp_types.CallToolResult:
+def _with_decision(result: mcp_types.CallToolResult, decision: Decision) -> mcp_types.CallToolResult:
     if decision.approval is None:
         return result
     stamp = {"by": decision.verdict, "approval": decision.approval}

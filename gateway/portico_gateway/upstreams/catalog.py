@@ -1,7 +1,7 @@
 """What all upstreams offer, under the gateway's names: tools, prompts, resources and resource templates.
 
 It owns names and order: servers as configured, each server's things as it lists them, so that a prompt made from the catalog
-keeps its prefix. A server that goes down keeps its last known list. It knows no connections; `Upstreams` fills it.
+keeps its prefix. A server that goes down keeps its last known list. It knows no connections; each `Upstream` fills it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import mcp_types
 from portico_gateway.errors import UnknownName
 from portico_gateway.upstreams.names import inward_uri, namespaced, outward_uri
 
-Kind: TypeAlias = Literal["tools", "prompts", "resources"]
-Listener: TypeAlias = Callable[[frozenset[Kind]], None]
+ListKind: TypeAlias = Literal["tools", "prompts", "resources"]
+CatalogListener: TypeAlias = Callable[[frozenset[ListKind]], None]
 _Entry = TypeVar("_Entry", "CatalogTool", "CatalogPrompt")
 
 
@@ -54,7 +54,7 @@ class CatalogTemplate:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ServerListing:
     """What one server lists, in its own names and order."""
 
     tools: tuple[mcp_types.Tool, ...] = ()
@@ -77,18 +77,18 @@ class Catalog:
     """The union of the servers' listings. `order` holds the configured names; one that isn't there is appended."""
 
     order: Sequence[str] = ()
-    _listings: dict[str, Listing] = field(default_factory=dict, init=False)
-    _listeners: list[Listener] = field(default_factory=list, init=False)
+    _listings: dict[str, ServerListing] = field(default_factory=dict, init=False)
+    _listeners: list[CatalogListener] = field(default_factory=list, init=False)
     tools: tuple[CatalogTool, ...] = field(default=(), init=False)
     prompts: tuple[CatalogPrompt, ...] = field(default=(), init=False)
     resources: tuple[CatalogResource, ...] = field(default=(), init=False)
     templates: tuple[CatalogTemplate, ...] = field(default=(), init=False)
 
-    def put(self, server: str, listing: Listing) -> None:
+    def put(self, server: str, listing: ServerListing) -> None:
         """Take a server's listing, and tell the listeners which kinds changed."""
-        old = self._listings.get(server, Listing())
+        old = self._listings.get(server, ServerListing())
         self._listings[server] = listing
-        changed: set[Kind] = set()
+        changed: set[ListKind] = set()
         if listing.tools != old.tools or listing.local != old.local:
             changed.add("tools")
         if listing.prompts != old.prompts:
@@ -106,22 +106,22 @@ class Catalog:
         self._listings = {server: listing for server, listing in self._listings.items() if server in order}
         self._rebuild()
         after = self.tools, self.prompts, (self.resources, self.templates)
-        kinds: tuple[Kind, ...] = ("tools", "prompts", "resources")
+        kinds: tuple[ListKind, ...] = ("tools", "prompts", "resources")
         self.announce({kind for kind, old, new in zip(kinds, before, after, strict=True) if old != new})
 
-    def announce(self, kinds: Collection[Kind]) -> None:
+    def announce(self, kinds: Collection[ListKind]) -> None:
         """Tell the listeners that lists of these kinds look different now."""
         for listener in list(self._listeners) if kinds else ():
             listener(frozenset(kinds))
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
+    def subscribe(self, listener: CatalogListener) -> Callable[[], None]:
         """Call `listener(kinds)` on every change; returns what ends it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def listing(self, server: str) -> Listing:
+    def listing(self, server: str) -> ServerListing:
         """The last known listing of a server, empty before the first."""
-        return self._listings.get(server, Listing())
+        return self._listings.get(server, ServerListing())
 
     def tool(self, name: str) -> CatalogTool:
         """The tool of this gateway name. Raises UnknownName."""

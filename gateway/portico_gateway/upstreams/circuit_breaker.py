@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Breaker:
+class CircuitBreaker:
     """Closed (calls pass), open (they don't), or half open (one call tries, and decides). Times are seconds."""
 
     threshold: int = 3

@@ -11,29 +11,31 @@ import mcp_types
 from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 
-from portico_gateway.upstreams.catalog import Listing, LocalSchema
+from portico_gateway.upstreams.catalog import LocalSchema, ServerListing
 
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
-_PAGES = 100
+_MAX_PAGES = 100
 LOCAL_SCHEMA = "portico/local-input-schema"  # in a tool's `_meta`: the URI of a schema for the built-in model alone
 
 
-async def fetch(client: Client) -> Listing:
+async def list_everything(client: Client) -> ServerListing:
     """Everything a server lists, all pages. A list that it doesn't serve is empty."""
     can = client.server_capabilities
     # A server pinned to an era without discovery announces nothing: then every list is asked for.
     unknown = not (can.tools or can.prompts or can.resources)
-    tools = await _pages(client.list_tools, lambda page: page.tools) if can.tools or unknown else []
-    prompts = await _pages(client.list_prompts, lambda page: page.prompts) if can.prompts or unknown else []
-    resources = await _pages(client.list_resources, lambda page: page.resources) if can.resources or unknown else []
+    tools = await _all_pages(client.list_tools, lambda page: page.tools) if can.tools or unknown else []
+    prompts = await _all_pages(client.list_prompts, lambda page: page.prompts) if can.prompts or unknown else []
+    resources = await _all_pages(client.list_resources, lambda page: page.resources) if can.resources or unknown else []
     templates = (
-        await _pages(client.list_resource_templates, lambda page: page.resource_templates) if can.resources or unknown else []
+        await _all_pages(client.list_resource_templates, lambda page: page.resource_templates)
+        if can.resources or unknown
+        else []
     )
     local = {tool.name: found for tool in tools if (found := await _local_schema(client, tool)) is not None}
     tools = [_without_local(tool) for tool in tools]
-    return Listing(
+    return ServerListing(
         tuple({tool.name: tool for tool in reversed(tools)}.values())[::-1],  # of two tools of one name, the first
         tuple({prompt.name: prompt for prompt in reversed(prompts)}.values())[::-1],
         tuple(resources),
@@ -65,10 +67,10 @@ def _without_local(tool: mcp_types.Tool) -> mcp_types.Tool:
     return tool.model_copy(update={"meta": meta or None})
 
 
-async def _pages(ask: Callable[..., Awaitable[Any]], items: Callable[[Any], Iterable[_T]]) -> list[_T]:
+async def _all_pages(ask: Callable[..., Awaitable[Any]], items: Callable[[Any], Iterable[_T]]) -> list[_T]:
     found: list[_T] = []
     cursor: str | None = None
-    for _ in range(_PAGES):
+    for _ in range(_MAX_PAGES):
         try:
             page = await ask(cursor=cursor)
         except MCPError as error:
@@ -79,5 +81,5 @@ async def _pages(ask: Callable[..., Awaitable[Any]], items: Callable[[Any], Iter
         cursor = page.next_cursor
         if not cursor:
             return found
-    log.warning("a list has more than %d pages; the rest is left out", _PAGES)
+    log.warning("a list has more than %d pages; the rest is left out", _MAX_PAGES)
     return found

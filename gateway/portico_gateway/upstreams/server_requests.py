@@ -19,64 +19,64 @@ import mcp_types
 from mcp.shared.exceptions import MCPError
 from mcp_types import ClientCapabilities, ErrorData
 
-from portico_gateway.caller import Caller, current_caller, takes_elicitation
+from portico_gateway.caller import Caller, current_caller, supports_elicitation
 from portico_gateway.errors import GatewayError
 
 Sampler: TypeAlias = Callable[[mcp_types.CreateMessageRequestParams], Awaitable[mcp_types.CreateMessageResult]]
 # They tell of a connection's end, here of the host's: as an answer to a server they would be taken for the server's own end.
-_OWN_CODES = (mcp_types.CONNECTION_CLOSED, mcp_types.REQUEST_TIMEOUT)
+_CONNECTION_CODES = (mcp_types.CONNECTION_CLOSED, mcp_types.REQUEST_TIMEOUT)
 _Response = TypeVar("_Response", bound=mcp_types.InputResponse)
 
 
 @dataclass(eq=False, slots=True)
-class _Call:
+class _CallInFlight:
     """A call in flight at the upstream."""
 
     caller: Caller | None
     deadline: anyio.CancelScope
     timeout: float
-    asking: int = 0
+    n_open_requests: int = 0
 
 
-_running: ContextVar[_Call | None] = ContextVar("running", default=None)
+_own_call: ContextVar[_CallInFlight | None] = ContextVar("own_call", default=None)
 
 
-class Questions:
-    """The questions of the server named `server`. Its methods named after capabilities are the SDK client's callbacks."""
+class ServerRequests:
+    """The requests of the server named `server`. Its methods named after capabilities are the SDK client's callbacks."""
 
     def __init__(self, server: str, sampler: Sampler | None = None) -> None:
         """`sampler` answers sampling requests where the host can't; it may raise GatewayError."""
         self._server = server
         self._sampler = sampler
-        self._calls: list[_Call] = []
+        self._calls: list[_CallInFlight] = []
 
     @contextmanager
-    def during(self, deadline: anyio.CancelScope, timeout: float) -> Iterator[None]:
+    def in_flight(self, deadline: anyio.CancelScope, timeout: float) -> Iterator[None]:
         """A call runs within the block, for the current caller; `deadline` is its clock, of `timeout` seconds."""
-        call = _Call(current_caller.get(), deadline, timeout)
+        call = _CallInFlight(current_caller.get(), deadline, timeout)
         self._calls.append(call)
-        token = _running.set(call)
+        token = _own_call.set(call)
         try:
             yield
         finally:
-            _running.reset(token)
+            _own_call.reset(token)
             self._calls.remove(call)
 
     async def elicitation(self, context: Any, params: mcp_types.ElicitRequestParams) -> mcp_types.ElicitResult | ErrorData:
         """Ask the host's user."""
-        call = self._call()
-        if call is None or call.caller is None or not takes_elicitation(call.caller.capabilities, params.mode):
+        call = self._call_of_request()
+        if call is None or call.caller is None or not supports_elicitation(call.caller.capabilities, params.mode):
             url = mcp_types.UrlElicitationCapability() if params.mode == "url" else None
             form = mcp_types.FormElicitationCapability() if params.mode == "form" else None
             needed = ClientCapabilities(elicitation=mcp_types.ElicitationCapability(form=form, url=url))
-            return self._nobody(f"asks the user for input ({params.mode})", needed)
+            return self._unanswerable(f"asks the user for input ({params.mode})", needed)
         return await self._ask(call, mcp_types.ElicitRequest(params=params), mcp_types.ElicitResult)
 
     async def sampling(
         self, context: Any, params: mcp_types.CreateMessageRequestParams
     ) -> mcp_types.CreateMessageResult | mcp_types.CreateMessageResultWithTools | ErrorData:
         """Ask the host's model, or the local one where the host offers none."""
-        call = self._call()
+        call = self._call_of_request()
         caller = call.caller if call else None
         can = caller.capabilities.sampling if caller else None
         if can is not None and (not params.tools or can.tools is not None):
@@ -87,37 +87,39 @@ class Questions:
         if self._sampler is None or params.tools:
             tools = mcp_types.SamplingToolsCapability() if params.tools else None
             needed = ClientCapabilities(sampling=mcp_types.SamplingCapability(tools=tools))
-            return self._nobody("asks for a model's answer" + (" with tools" if params.tools else ""), needed)
+            return self._unanswerable("asks for a model's answer" + (" with tools" if params.tools else ""), needed)
         try:
-            with _stopped(call):
+            with _deadline_stopped(call):
                 return await self._sampler(params)
         except GatewayError as error:
             return ErrorData(code=mcp_types.INTERNAL_ERROR, message=f"the local model can't answer: {error}")
 
     async def roots(self, context: Any) -> mcp_types.ListRootsResult | ErrorData:
         """The host's roots; none where it has none to tell, or the server asks outside of a call."""
-        call = self._call()
+        call = self._call_of_request()
         if call is None or call.caller is None or call.caller.capabilities.roots is None:
             return mcp_types.ListRootsResult(roots=[])
         return await self._ask(call, mcp_types.ListRootsRequest(), mcp_types.ListRootsResult)
 
-    def _call(self) -> _Call | None:
+    def _call_of_request(self) -> _CallInFlight | None:
         """The call that a question belongs to: the task's own, else that of the only caller at work."""
-        if own := _running.get():
+        if own := _own_call.get():
             return own
         callers = {(call.caller.name, call.caller.conversation) for call in self._calls if call.caller is not None}
         return self._calls[-1] if len(callers) == 1 and all(call.caller for call in self._calls) else None
 
-    async def _ask(self, call: _Call | None, request: mcp_types.InputRequest, kind: type[_Response]) -> _Response | ErrorData:
+    async def _ask(
+        self, call: _CallInFlight | None, request: mcp_types.InputRequest, kind: type[_Response]
+    ) -> _Response | ErrorData:
         assert call is not None
         assert call.caller is not None
         if call.caller.ask is None:
-            return self._nobody(f"sends {request.method}", ClientCapabilities())
+            return self._unanswerable(f"sends {request.method}", ClientCapabilities())
         try:
-            with _stopped(call):
+            with _deadline_stopped(call):
                 answer = await call.caller.ask(request)
         except MCPError as error:
-            code = mcp_types.INTERNAL_ERROR if error.code in _OWN_CODES else error.code
+            code = mcp_types.INTERNAL_ERROR if error.code in _CONNECTION_CODES else error.code
             return error.error.model_copy(update={"code": code})
         if not isinstance(answer, kind):
             return ErrorData(
@@ -125,31 +127,31 @@ class Questions:
             )
         return answer
 
-    def _nobody(self, what: str, needed: ClientCapabilities) -> ErrorData:
+    def _unanswerable(self, what: str, needed: ClientCapabilities) -> ErrorData:
         required = mcp_types.MissingRequiredClientCapabilityErrorData(required_capabilities=needed)
         return ErrorData(
             code=mcp_types.MISSING_REQUIRED_CLIENT_CAPABILITY,
-            message=f"server {self._server!r} {what}, and {self._why_nobody()}",
+            message=f"server {self._server!r} {what}, and {self._why_unanswerable()}",
             data=required.model_dump(mode="json", by_alias=True, exclude_none=True),
         )
 
-    def _why_nobody(self) -> str:
-        if len(self._calls) > 1 and self._call() is None:
+    def _why_unanswerable(self) -> str:
+        if len(self._calls) > 1 and self._call_of_request() is None:
             return "it does not say for which call, while several callers are at work there"
         return "neither the caller nor this gateway can answer that"
 
 
 @contextmanager
-def _stopped(call: _Call | None) -> Iterator[None]:
+def _deadline_stopped(call: _CallInFlight | None) -> Iterator[None]:
     """The call's clock stands still while somebody else is asked, and starts afresh with the last answer."""
     if call is None:
         yield
         return
-    call.asking += 1
+    call.n_open_requests += 1
     call.deadline.deadline = math.inf
     try:
         yield
     finally:
-        call.asking -= 1
-        if not call.asking:
+        call.n_open_requests -= 1
+        if not call.n_open_requests:
             call.deadline.deadline = anyio.current_time() + call.timeout

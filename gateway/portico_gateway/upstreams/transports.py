@@ -1,114 +1,51 @@
 """The wire to one upstream: a child process's pipes, Streamable HTTP, or the older HTTP+SSE.
 
-It owns processes (their group, environment, stderr and end) and tells through a `Link` when and why a connection ended. It
-knows nothing of sessions, tools or restarts.
+It owns the choice and the HTTP clients; `child_process.py` has the process. It knows nothing of sessions, tools or restarts.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import anyio
 import httpx2
-import mcp_types
-from anyio.abc import Process
 from mcp.client.sse import sse_client
-from mcp.client.stdio import get_default_environment
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.message import SessionMessage
 
 from portico_gateway.config.server_spec import UpstreamSpec
-
-log = logging.getLogger(__name__)
-
-NESTING = "PORTICO_NESTING"
-_STOP_GRACE = 1.0  # seconds between closing stdin and SIGTERM, and between SIGTERM and SIGKILL
-_POLL = 0.01
-_MAX_LINE = 64 << 20  # bytes of one message; a server that sends more is broken
-_MAX_LOG = 1 << 20
-_TAIL = 8 << 10
-
-
-def nesting() -> int:
-    """How many gateways this process is behind. A host's file may name Portico itself, which would start itself for ever."""
-    value = os.environ.get(NESTING, "0")
-    return int(value) if value.isdigit() else 0
-
-
-class Link:
-    """What is known of one connection's end."""
-
-    def __init__(self) -> None:
-        self.ended = anyio.Event()
-        self.pid: int | None = None
-        self.at_end = False  # its output ended by itself
-        self.exit_code: int | None = None
-        self.stderr: tuple[Path, int] | None = None  # the file, and where this process's part starts
-
-    def describe_end(self) -> str:
-        """`exited with code 2: no such file`: the exit and the last line that the server wrote to stderr, as far as known."""
-        if self.pid is None:
-            return "closed the connection"
-        code = self.exit_code
-        if code is None:
-            how = "closed its output"
-        elif code < 0:
-            with suppress(ValueError):
-                return self._with_last_words(f"was killed by {signal.Signals(-code).name}")
-            how = f"was killed by signal {-code}"
-        else:
-            how = f"exited with code {code}"
-        return self._with_last_words(how)
-
-    def _with_last_words(self, how: str) -> str:
-        last = self.last_words()
-        return f"{how}: {last}" if last else how
-
-    def last_words(self) -> str:
-        """The last non-empty line of this process's stderr."""
-        if self.stderr is None:
-            return ""
-        path, start = self.stderr
-        with suppress(OSError), path.open("rb") as file:
-            end = file.seek(0, os.SEEK_END)
-            file.seek(max(start, end - _TAIL))
-            lines = file.read().decode("utf-8", "replace").splitlines()
-            return next((line.strip() for line in reversed(lines) if line.strip()), "")
-        return ""
+from portico_gateway.upstreams.child_process import child_process_streams
+from portico_gateway.upstreams.connection import UpstreamConnection
 
 
 @asynccontextmanager
-async def open_transport(spec: UpstreamSpec, link: Link, log_dir: Path) -> AsyncIterator[tuple[Any, Any]]:
+async def open_transport(spec: UpstreamSpec, connection: UpstreamConnection, log_dir: Path) -> AsyncIterator[tuple[Any, Any]]:
     """The (read, write) streams of a new connection to `spec`. Raises OSError or httpx2's errors where there is none."""
     if spec.transport == "stdio":
-        async with _process_streams(spec, link, log_dir) as streams:
+        async with child_process_streams(spec, connection, log_dir) as streams:
             yield streams
         return
     if spec.transport == "sse":
         async with sse_client(spec.url, headers=dict(spec.headers)) as (read, write):
-            yield _Watched(read, link), write
+            yield _EndWatchingStream(read, connection), write
         return
     timeout = httpx2.Timeout(30.0, read=None)  # deadlines are per call, above
     async with (
         httpx2.AsyncClient(headers=dict(spec.headers), timeout=timeout) as client,
         streamable_http_client(spec.url, http_client=client) as (read, write),
     ):
-        yield _Watched(read, link), write
+        yield _EndWatchingStream(read, connection), write
 
 
-class _Watched:
-    """A read stream that tells the link when it ends."""
+class _EndWatchingStream:
+    """A read stream that tells its connection when it ends."""
 
-    def __init__(self, inner: Any, link: Link) -> None:
+    def __init__(self, inner: Any, connection: UpstreamConnection) -> None:
         self._inner = inner
-        self._link = link
+        self._connection = connection
 
     @property
     def last_context(self) -> Any:
@@ -118,13 +55,13 @@ class _Watched:
         try:
             return await self._inner.receive()
         except (anyio.EndOfStream, anyio.ClosedResourceError):
-            self._link.ended.set()
+            self._connection.ended.set()
             raise
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
-    def __aiter__(self) -> _Watched:
+    def __aiter__(self) -> _EndWatchingStream:
         return self
 
     async def __anext__(self) -> Any:
@@ -133,7 +70,7 @@ class _Watched:
         except anyio.EndOfStream:
             raise StopAsyncIteration from None
 
-    async def __aenter__(self) -> _Watched:
+    async def __aenter__(self) -> _EndWatchingStream:
         await self._inner.__aenter__()
         return self
 
@@ -142,117 +79,3 @@ class _Watched:
     ) -> bool | None:
         result: bool | None = await self._inner.__aexit__(exc_type, exc, traceback)
         return result
-
-
-@asynccontextmanager
-async def _process_streams(spec: UpstreamSpec, link: Link, log_dir: Path) -> AsyncIterator[tuple[Any, Any]]:
-    """Start the command in a process group of its own; leaving ends every member of the group."""
-    stderr, start = _open_log(spec.name, log_dir)
-    link.stderr = (Path(stderr.name), start)
-    with stderr:
-        process = await anyio.open_process(
-            [spec.command, *spec.args],
-            env={**get_default_environment(), **spec.env, NESTING: str(nesting() + 1)},
-            stderr=stderr,
-            cwd=spec.cwd,
-            start_new_session=True,
-        )
-    link.pid = process.pid
-    # No await between here and the task group: a cancellation in the gap would leak the process.
-    to_session, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-    write, from_session = anyio.create_memory_object_stream[SessionMessage](0)
-
-    async def receive() -> None:
-        async with to_session:
-            with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError, ConnectionError):
-                async for line in _lines(process):
-                    await to_session.send(_parse(line))
-                link.at_end = True
-        link.exit_code = await _exit_code(process, _STOP_GRACE / 4)
-        link.ended.set()
-
-    async def send() -> None:
-        assert process.stdin is not None
-        async with from_session:
-            try:
-                async for message in from_session:
-                    json = message.message.model_dump_json(by_alias=True, exclude_unset=True)
-                    await process.stdin.send(json.encode() + b"\n")
-            except (anyio.ClosedResourceError, anyio.BrokenResourceError, OSError):
-                await to_session.aclose()  # so that a waiting request hears of the end
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(receive)
-        tasks.start_soon(send)
-        try:
-            yield read, write
-        finally:
-            with anyio.CancelScope(shield=True):
-                if link.at_end and not link.ended.is_set():  # the session heard of the end first: its reason is still due
-                    link.exit_code = await _exit_code(process, _STOP_GRACE / 4)
-                    link.ended.set()
-                await read.aclose()
-                await write.aclose()
-                await _stop(process)
-            tasks.cancel_scope.cancel()
-
-
-async def _lines(process: Process) -> AsyncIterator[bytes]:
-    assert process.stdout is not None
-    parts: list[bytes] = []
-    size = 0
-    async for chunk in process.stdout:
-        *whole, rest = chunk.split(b"\n")
-        for line in whole:
-            yield b"".join(parts) + line
-            parts, size = [], 0
-        parts.append(rest)
-        size += len(rest)
-        if size > _MAX_LINE:
-            log.error("a message of more than %d MiB without an end; closing the connection", _MAX_LINE >> 20)
-            return
-
-
-def _parse(line: bytes) -> SessionMessage | Exception:
-    try:
-        return SessionMessage(mcp_types.jsonrpc_message_adapter.validate_json(line, by_name=False))
-    except ValueError as error:
-        log.warning("not a JSON-RPC message on stdout: %.200r", line)
-        return error
-
-
-async def _stop(process: Process) -> None:
-    """Close stdin; SIGTERM to the group after a grace, SIGKILL after another, also to what the leader left behind."""
-    assert process.stdin is not None
-    with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-        await process.stdin.aclose()
-    if await _exit_code(process, _STOP_GRACE) is None:
-        _signal_group(process, signal.SIGTERM)
-        await _exit_code(process, _STOP_GRACE)
-    _signal_group(process, signal.SIGKILL)
-    with anyio.move_on_after(_STOP_GRACE):
-        await process.aclose()
-
-
-async def _exit_code(process: Process, timeout: float) -> int | None:
-    """Polls, because asyncio's wait() also waits for the end of pipes that a grandchild may hold open."""
-    deadline = anyio.current_time() + timeout
-    while process.returncode is None and anyio.current_time() < deadline:  # noqa: ASYNC110 - the process sets no event
-        await anyio.sleep(_POLL)
-    return process.returncode
-
-
-def _signal_group(process: Process, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)  # the leader's pid is the group's id: it was started in a session of its own
-
-
-def _open_log(name: str, log_dir: Path) -> tuple[Any, int]:
-    """The server's stderr file, opened for appending, and where this process's part starts. One old file is kept."""
-    log_dir.mkdir(parents=True, exist_ok=True)
-    path = log_dir / f"server-{''.join(c if c.isalnum() or c in '-_' else '_' for c in name)}.log"
-    with suppress(OSError):
-        if path.stat().st_size > _MAX_LOG:
-            path.replace(path.with_suffix(".log.1"))
-    file = path.open("ab")
-    return file, file.tell()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -19,28 +18,13 @@ from anyio.abc import TaskGroup
 from mcp.shared.dispatcher import ProgressFnT
 
 from portico_gateway.config.logs import log_folder
-from portico_gateway.config.server_spec import UpstreamSpec, default_specs
+from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import ConfigError, UnknownName
 from portico_gateway.upstreams.catalog import Catalog
 from portico_gateway.upstreams.server_requests import Sampler
-from portico_gateway.upstreams.upstream import State, Upstream
-
-__all__ = ["State", "UpstreamStatus", "Upstreams", "default_specs"]
+from portico_gateway.upstreams.upstream import Upstream, UpstreamStatus
 
 _Result = TypeVar("_Result", bound=mcp_types.Result)
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamStatus:
-    """One server, as `/healthz`, `portico doctor` and the agent show it. Times are seconds."""
-
-    name: str
-    state: State
-    error: str | None
-    tools: int
-    restarts: int = 0
-    start_seconds: float | None = None
-    protocol_version: str | None = None
 
 
 class Upstreams:
@@ -69,7 +53,7 @@ class Upstreams:
 
     def _start(self, server: Upstream) -> None:
         assert self._tasks is not None
-        self._tasks.start_soon(server.run, name=f"upstream {server.spec.name}")
+        self._tasks.start_soon(server.supervisor.run, name=f"upstream {server.spec.name}")
 
     async def replace(self, specs: Sequence[UpstreamSpec]) -> None:
         """Go on with these servers: what is gone or changed ends (calls to it fail with a type), what is new starts.
@@ -83,7 +67,7 @@ class Upstreams:
         self.catalog.arrange(names)
         for name, server in before.items():
             if name not in kept:
-                await server.stop()
+                await server.supervisor.stop()
         for name, server in self._servers.items():
             if name not in kept:
                 self._start(server)
@@ -107,23 +91,12 @@ class Upstreams:
         """Wait until each server is up or has failed to start once, at most `timeout` seconds; then say how they are."""
         with anyio.move_on_after(timeout):
             for server in self._servers.values():
-                await server.settled.wait()
+                await server.supervisor.settled.wait()
         return self.status()
 
     def status(self) -> list[UpstreamStatus]:
         """How every server is, in configured order."""
-        return [
-            UpstreamStatus(
-                name,
-                server.state,
-                str(server.error) if server.error else None,
-                len(self.catalog.listing(name).tools),
-                server.restarts,
-                server.start_seconds,
-                server.protocol_version,
-            )
-            for name, server in self._servers.items()
-        ]
+        return [server.status() for server in self._servers.values()]
 
     async def call_tool(
         self,
@@ -139,23 +112,23 @@ class Upstreams:
         answered with a protocol error.
         """
         entry = self.catalog.tool(name)
-        result = await self._servers[entry.server].use(
+        result = await self._servers[entry.server].call(
             lambda client: client.call_tool(entry.tool.name, arguments or {}, progress_callback=progress), timeout
         )
-        return _anonymous(result)
+        return _without_server_info(result)
 
     async def read_resource(self, uri: str, *, timeout: float | None = None) -> mcp_types.ReadResourceResult:
         """Read a resource by its gateway URI. The contents carry the server's own URIs. Raises as `call_tool`."""
         server, own = self._owner(uri)
-        return _anonymous(await server.use(lambda client: client.read_resource(own), timeout))
+        return _without_server_info(await server.call(lambda client: client.read_resource(own), timeout))
 
     async def get_prompt(
         self, name: str, arguments: dict[str, str] | None = None, *, timeout: float | None = None
     ) -> mcp_types.GetPromptResult:
         """Render a prompt by its gateway name. Raises as `call_tool`."""
         entry = self.catalog.prompt(name)
-        return _anonymous(
-            await self._servers[entry.server].use(lambda client: client.get_prompt(entry.prompt.name, arguments), timeout)
+        return _without_server_info(
+            await self._servers[entry.server].call(lambda client: client.get_prompt(entry.prompt.name, arguments), timeout)
         )
 
     async def complete(
@@ -174,7 +147,7 @@ class Upstreams:
         else:
             server, uri = self._owner(ref.uri)
             own = mcp_types.ResourceTemplateReference(type="ref/resource", uri=uri)
-        return _anonymous(await server.use(lambda client: client.complete(own, argument, context), timeout))
+        return _without_server_info(await server.call(lambda client: client.complete(own, argument, context), timeout))
 
     def _owner(self, uri: str) -> tuple[Upstream, str]:
         name, own = self.catalog.resource_owner(uri)
@@ -190,7 +163,7 @@ def _names(specs: Sequence[UpstreamSpec]) -> list[str]:
     return names
 
 
-def _anonymous(result: _Result) -> _Result:
+def _without_server_info(result: _Result) -> _Result:
     """The result without its server's identity stamp: what the gateway passes on, it answers for."""
     if not result.meta or mcp_types.SERVER_INFO_META_KEY not in result.meta:
         return result

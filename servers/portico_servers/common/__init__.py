@@ -9,6 +9,7 @@
     path_jail.py      names from outside become files beneath the roots, or nothing
     embeddings.py     static text embeddings, loaded once a process; also the gateway's
     text_budget.py    cutting text to a budget
+    sqlite_header.py  what an SQLite file starts with; also the gateway's
     version.py        the version that hosts are told
 
 transport and server know MCP's SDK; path_jail, embeddings, text_budget and cursors would serve any program.

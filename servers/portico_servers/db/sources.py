@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from portico_servers.common.sqlite_header import SQLITE_MAGIC
 from portico_servers.db.errors import DatabaseSourceError
 
 EngineName = Literal["sqlite", "duckdb", "postgres"]
 
 _POSTGRES = re.compile(r"postgres(ql)?://", re.IGNORECASE)
 _DUCKDB_MAGIC = b"DUCK"  # at byte 8
-_SQLITE_MAGIC = b"SQLite format 3\x00"
 _EXPECTED = "expected a SQLite or DuckDB file, or a postgresql:// DSN"
 
 
@@ -60,7 +60,7 @@ def detect_engine(target: str) -> EngineName:
         raise DatabaseSourceError(f"{target}: no such file; {_EXPECTED}") from None
     except (OSError, ValueError) as exc:
         raise DatabaseSourceError(f"{target}: {getattr(exc, 'strerror', None) or exc}; {_EXPECTED}") from None
-    if not head or head == _SQLITE_MAGIC:
+    if not head or head == SQLITE_MAGIC:
         return "sqlite"
     if head[8:12] == _DUCKDB_MAGIC:
         return "duckdb"

@@ -11,8 +11,9 @@ import numpy as np
 from tests.engine.grammar import oracle
 
 from portico_engine import find_model
-from portico_engine.grammar import LLGuidanceFactory, compile_schema
+from portico_engine.grammar import compile_schema
 from portico_engine.grammar.compiled import CompiledGrammar
+from portico_engine.grammar.llguidance.factory import LLGuidanceFactory
 from portico_engine.grammar.schema.order import canonical_text
 from portico_engine.text.tokenizer import Tokenizer
 from portico_engine.weights.gguf_file import GGUFFile
@@ -38,13 +39,13 @@ def checking(schema: Any, **options: Any) -> CompiledGrammar:
 
 def takes(schema: Any, *texts: str) -> list[bool]:
     """Does the grammar (for checking) take each whole text? Asked of llguidance over single bytes."""
-    lark = checking(schema).lark
+    lark = checking(schema).text
     return [oracle.accepts(lark, text) for text in texts]
 
 
 def takes_value(grammar: CompiledGrammar, schema: Any, value: Any) -> bool:
     """Does the grammar take the canonical text of `value`?"""
-    return oracle.accepts(grammar.lark, canonical_text(schema, value))
+    return oracle.accepts(grammar.text, canonical_text(schema, value))
 
 
 def written(value: Any) -> str:

@@ -12,7 +12,7 @@ def test_a_grammar_crosses_once() -> None:
     sender, receiver = GrammarSender(), GrammarReceiver()
     packed = [sender.pack(grammar(i)) for i in (1, 2, 1, 1)]
     assert [data is not None for _, data in packed] == [True, True, False, False]
-    assert [receiver.unpack(each).lark for each in packed] == ['start: "1"', 'start: "2"', 'start: "1"', 'start: "1"']
+    assert [receiver.unpack(each).text for each in packed] == ['start: "1"', 'start: "2"', 'start: "1"', 'start: "1"']
 
 
 def test_both_ends_forget_the_same_ones() -> None:

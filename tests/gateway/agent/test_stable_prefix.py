@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import anyio
 
-from portico_gateway.agent.stable_prefix import OwnPrefix
+from portico_gateway.agent.stable_prefix import StablePrefix
 
 
 def tokens_of(messages: Sequence[Mapping[str, str]]) -> list[int]:
@@ -22,13 +22,13 @@ def prompt(system: str, question: str) -> list[int]:
 
 def test_it_ends_where_the_question_begins() -> None:
     tokens = prompt("Call a tool.", "Where?")
-    length = anyio.run(OwnPrefix(render).length, "Call a tool.", tokens)
+    length = anyio.run(StablePrefix(render).length, "Call a tool.", tokens)
     assert "".join(map(chr, tokens[:length])) == "<system>Call a tool.</><user>"
 
 
 def test_what_depends_on_the_question_inside_the_instructions_is_left_out() -> None:
     tokens = prompt("Call a tool.\n\nMost useful here: search", "Where?")
-    length = anyio.run(OwnPrefix(render).length, "Call a tool.", tokens)
+    length = anyio.run(StablePrefix(render).length, "Call a tool.", tokens)
     assert "".join(map(chr, tokens[:length])) == "<system>Call a tool."
 
 
@@ -39,7 +39,7 @@ def test_instructions_are_rendered_once() -> None:
         rendered.append(messages[0]["content"])
         return tokens_of(messages)
 
-    own = OwnPrefix(counted)
+    own = StablePrefix(counted)
     for question in ("a", "b", "c"):
         anyio.run(own.length, "Call.", prompt("Call.", question))
     assert rendered == ["Call."]

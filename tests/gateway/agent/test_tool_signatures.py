@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import anyio
 
 from portico_engine import Tool
-from portico_gateway.agent.tool_signatures import CatalogText, catalog_text, one_liner, option_texts, signature
+from portico_gateway.agent.tool_signatures import CatalogText, catalog_text, one_liner, signature
 
 SEARCH = Tool(
     "code__search",
@@ -63,8 +63,3 @@ def test_past_the_budget_names_come_first_and_only_the_best_are_covered() -> Non
     assert found.text.endswith(signature(SEARCH))
     again = catalog([*others, SEARCH], budget=200, best=[others[3]])
     assert again.text.split("\n\n")[0] == found.text.split("\n\n")[0], "what depends on the question is appended"
-
-
-def test_options_come_from_enums_and_consts_at_any_depth_with_their_titles() -> None:
-    schema = {"properties": {"a": {"oneOf": [{"const": "count", "title": "how many"}]}, "b": {"items": {"enum": ["x", 3]}}}}
-    assert option_texts(schema) == {"count": "how many", "x": ""}

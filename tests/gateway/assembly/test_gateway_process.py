@@ -19,7 +19,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from portico_gateway.config.server_spec import UpstreamSpec
-from portico_gateway.policy.audit import reading
+from portico_gateway.policy.audit import open_read_only
 
 pytestmark = pytest.mark.anyio
 PATIENCE = 60.0
@@ -66,7 +66,7 @@ async def ask_and_write(transport: Any, mode: str) -> None:
 
 
 def logged() -> list[tuple[Any, ...]]:
-    with reading(Path(os.environ["PORTICO_AUDIT_FILE"])) as connection:
+    with open_read_only(Path(os.environ["PORTICO_AUDIT_FILE"])) as connection:
         return [tuple(row) for row in connection.execute("select tool, decision, outcome, arguments from calls order by id")]
 
 

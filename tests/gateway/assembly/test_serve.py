@@ -11,7 +11,6 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from portico_gateway.assembly.serve import model_id
 from portico_gateway.cli.main import run
 from portico_servers.common.transport import bind
 
@@ -88,9 +87,3 @@ def test_a_server_without_a_model_serves_health_and_ends_on_a_signal(tmp_path: P
         process.send_signal(number)
         assert process.wait(30) == code
         assert process.stderr.read().strip() == ""
-
-
-def test_the_api_calls_a_model_by_the_name_it_was_asked_for_by(tmp_path: Path) -> None:
-    assert model_id("smollm2", tmp_path / "SmolLM2.Q4_1.gguf") == "smollm2"
-    assert model_id("./models/tiny.gguf", tmp_path / "tiny.gguf") == "tiny"
-    assert model_id("./models/Qwen3-0.6B", tmp_path / "Qwen3-0.6B") == "Qwen3-0.6B"

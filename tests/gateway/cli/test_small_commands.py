@@ -18,8 +18,8 @@ import pytest
 from portico_gateway.cli import doctor_checks as checks
 from portico_gateway.cli.doctor_checks import Check, cpu_flags, machine_checks
 from portico_gateway.cli.main import run
-from portico_gateway.config.config import LogConfig
 from portico_gateway.config.logs import log_folder, set_up_logging
+from portico_gateway.config.sections import LogConfig
 
 
 def test_server_becomes_the_server_with_its_own_arguments(monkeypatch: pytest.MonkeyPatch) -> None:

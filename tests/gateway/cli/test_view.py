@@ -5,16 +5,16 @@ import json
 
 from rich.console import Console
 
-from portico_gateway.agent.citations import Source
-from portico_gateway.agent.loop import AnswerText, CallFinished, CallStarted, Figures, Finished
-from portico_gateway.agent.rendered_results import Shown
-from portico_gateway.cli.view import Progress, TerminalView, as_json_object, figures_line
+from portico_gateway.agent.citations import ConfirmedCitation
+from portico_gateway.agent.events import AnswerText, RunFinished, RunMetrics, ToolCallFinished, ToolCallStarted
+from portico_gateway.agent.rendered_results import RenderedResult
+from portico_gateway.cli.view import ProgressLine, TerminalView, as_json_object, figures_line
 
-FIGURES = Figures(0.42, 63.0, 0.58, 0.012, 2.1, 900, 512, 40, 17)
-CALL = CallFinished("code__search", {"query": "[free]"}, Shown("a.py:3\ndef free(self):", True), 0.004)
+FIGURES = RunMetrics(0.42, 63.0, 0.58, 0.012, 2.1, 900, 512, 40, 17)
+CALL = ToolCallFinished("code__search", {"query": "[free]"}, RenderedResult("a.py:3\ndef free(self):", True), 0.004)
 
 
-def printed(*events: CallStarted | CallFinished | AnswerText | Finished) -> str:
+def printed(*events: ToolCallStarted | ToolCallFinished | AnswerText | RunFinished) -> str:
     out = io.StringIO()
     view = TerminalView(Console(file=out, width=200))
     for event in events:
@@ -23,9 +23,9 @@ def printed(*events: CallStarted | CallFinished | AnswerText | Finished) -> str:
 
 
 def test_a_call_its_result_the_answer_the_sources_and_the_figures_are_shown_in_order() -> None:
-    end = Finished("q", "Here.", True, (CALL,), (Source("code", "a.py:3", "code://r/a.py"),), FIGURES)
+    end = RunFinished("q", "Here.", True, (CALL,), (ConfirmedCitation("code", "a.py:3", "code://r/a.py"),), FIGURES)
     lines = printed(
-        CallStarted("code__search", {"query": "[free]"}), CALL, AnswerText("He"), AnswerText("re."), end
+        ToolCallStarted("code__search", {"query": "[free]"}), CALL, AnswerText("He"), AnswerText("re."), end
     ).splitlines()
     assert lines == [
         '→ code__search(query="[free]")',
@@ -43,19 +43,19 @@ def test_a_call_its_result_the_answer_the_sources_and_the_figures_are_shown_in_o
 
 
 def test_nothing_found_says_what_was_searched() -> None:
-    empty = CallFinished("code__search", {"query": "x"}, Shown("", False), 0.004)
-    text = printed(empty, Finished("q", "", False, (empty,), (), FIGURES))
+    empty = ToolCallFinished("code__search", {"query": "x"}, RenderedResult("", False), 0.004)
+    text = printed(empty, RunFinished("q", "", False, (empty,), (), FIGURES))
     assert "nothing found" in text
     assert 'Not found. Searched: code__search(query="x")' in text
 
 
 def test_a_failed_call_shows_why_without_interpreting_it_as_markup() -> None:
-    failed = CallFinished("db__query", {}, Shown("", False), 0.1, "no such table: [bold]x[/bold]")
+    failed = ToolCallFinished("db__query", {}, RenderedResult("", False), 0.1, "no such table: [bold]x[/bold]")
     assert "no such table: [bold]x[/bold]" in printed(failed)
 
 
 def test_json_is_one_object_with_everything() -> None:
-    end = Finished("q", "Here.", True, (CALL,), (Source("code", "a.py:3", "code://r/a.py"),), FIGURES)
+    end = RunFinished("q", "Here.", True, (CALL,), (ConfirmedCitation("code", "a.py:3", "code://r/a.py"),), FIGURES)
     found = json.loads(as_json_object(end, {"db": "ended"}, "small"))
     assert found["calls"][0]["arguments"] == {"query": "[free]"}
     assert found["sources"] == [{"server": "code", "label": "a.py:3", "uri": "code://r/a.py"}]
@@ -64,7 +64,7 @@ def test_json_is_one_object_with_everything() -> None:
 
 def test_progress_is_plain_lines_without_percentages_where_there_is_no_terminal() -> None:
     out = io.StringIO()
-    with Progress(Console(file=out, width=200)) as progress:
+    with ProgressLine(Console(file=out, width=200)) as progress:
         progress.update("model", "weights 50%")
         progress.update("model", "ready")
         progress.update("model", "ready")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from portico_gateway.config.config import load_config
 from portico_gateway.config.key_lines import json_line, toml_line, without_comments
+from portico_gateway.config.portico_config import load_config
 from portico_gateway.errors import ConfigError
 
 

@@ -4,21 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import pytest
 
 from portico_engine import CallPrior, Tool
-from portico_gateway.guidance.argument_priors import (
-    HEAD,
-    OPTIONAL,
-    SAID,
-    SPELLED,
-    SPOKEN_FOR,
-    UNSPELLED,
-    Hints,
-    Priors,
-    Question,
-    read_question,
-)
+from portico_gateway.guidance.argument_priors import ArgumentPriors, LazyPriors
+from portico_gateway.guidance.question import Question, read_question
+from portico_gateway.guidance.weights import Weights
+
+WEIGHTS = Weights()
+KEYS, OPTIONS, VALUES, RETRIEVAL = WEIGHTS.keys, WEIGHTS.options, WEIGHTS.values, WEIGHTS.retrieval
 
 
 def nothing(texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -50,77 +43,68 @@ TOOL = Tool(
 
 
 def keys(question: str) -> dict[str, float]:
-    return dict(Hints(nothing).prior(TOOL, read_question(question)).keys[""])
+    return dict(ArgumentPriors(nothing).prior(TOOL, read_question(question)).keys[""])
 
 
 def test_priors_are_made_when_they_are_looked_at() -> None:
     asked: list[str] = []
 
-    class Counting(Hints):
+    class Counting(ArgumentPriors):
         def prior(self, tool: Tool, question: Question) -> CallPrior:
             asked.append(tool.name)
             return super().prior(tool, question)
 
     tools = [TOOL, Tool("docs__list", "List pages.", {"type": "object", "properties": {}})]
-    priors = Priors(Counting(nothing), tools, read_question("How many orders are paid?"))
+    priors = LazyPriors(Counting(nothing), tools, read_question("How many orders are paid?"))
     assert priors["docs__list"] == CallPrior({"": {}})
     assert asked == ["docs__list"]
 
 
 def test_required_keys_weigh_nothing_and_optional_ones_cost_unless_spoken_for() -> None:
     found = keys("How many orders are pending?")
-    assert found == {"table": 0.0, "aggregate": 0.0, "filters": SPOKEN_FOR, "group_by": OPTIONAL, "cursor": OPTIONAL}
+    assert found == {
+        "table": 0.0,
+        "aggregate": 0.0,
+        "filters": KEYS.spoken_for,
+        "group_by": KEYS.optional,
+        "cursor": KEYS.optional,
+    }
 
 
 def test_words_that_a_description_quotes_speak_for_its_key() -> None:
-    assert keys("Count the orders per status.")["group_by"] == SPOKEN_FOR
+    assert keys("Count the orders per status.")["group_by"] == KEYS.spoken_for
 
 
 def test_words_that_a_description_quotes_for_an_option_speak_for_the_option() -> None:
-    values = Hints(nothing).prior(TOOL, read_question("Who has the most orders?")).values["aggregate"]
-    assert values == {"count": 0.0, "max": SAID}
+    values = ArgumentPriors(nothing).prior(TOOL, read_question("Who has the most orders?")).values["aggregate"]
+    assert values == {"count": 0.0, "max": OPTIONS.named}
 
 
 def test_an_option_that_the_question_names_is_preferred() -> None:
-    values = Hints(nothing).prior(TOOL, read_question("Which orders are paid?")).values
-    assert values["table"] == {"orders": SAID + HEAD, "customers": 0.0}
-    assert values["filters.value"] == {"pending": 0.0, "paid": SAID}
-
-
-@pytest.mark.parametrize(
-    ("text", "names", "paths"),
-    [
-        ("What does the method fill_bitmask do?", ("fill_bitmask",), ()),
-        ("Who calls compile_schema in engine/core.py?", ("compile_schema",), ("engine/core.py",)),
-        ("How many live in Porto since 2024?", ("Porto", "2024"), ()),
-        ('Find "no such key" please', ("no such key",), ()),
-        ("Where is ContextOverflow raised?", ("ContextOverflow",), ()),
-    ],
-)
-def test_what_a_question_spells_out_is_read_from_it(text: str, names: tuple[str, ...], paths: tuple[str, ...]) -> None:
-    found = read_question(text)
-    assert (found.names, found.paths) == (names, paths)
+    values = ArgumentPriors(nothing).prior(TOOL, read_question("Which orders are paid?")).values
+    assert values["table"] == {"orders": OPTIONS.named + OPTIONS.head_noun, "customers": 0.0}
+    assert values["filters.value"] == {"pending": 0.0, "paid": OPTIONS.named}
 
 
 def test_a_query_is_the_topic_and_a_path_is_a_path() -> None:
     tool = Tool(
         "t", "T.", {"properties": {"query": {"type": "string"}, "path": {"type": "string"}}, "required": ["query", "path"]}
     )
-    values = Hints(nothing).prior(tool, read_question("Where is the KV block freed in kv/pool.py?")).values
-    assert values["query"] == {"KV block freed kv/pool.py": SPELLED}
-    assert values["path"] == {"kv/pool.py": SPELLED}
+    values = ArgumentPriors(nothing).prior(tool, read_question("Where is the KV block freed in kv/pool.py?")).values
+    assert values["query"] == {"KV block freed kv/pool.py": VALUES.string}
+    assert values["path"] == {"kv/pool.py": VALUES.string}
 
 
 def test_strings_are_weighed_as_json_writes_them() -> None:
     tool = Tool("t", "T.", {"properties": {"value": {"type": "string"}}, "required": ["value"]})
-    values = Hints(nothing).prior(tool, read_question("Find 'a\\b' now")).values["value"]
+    values = ArgumentPriors(nothing).prior(tool, read_question("Find 'a\\b' now")).values["value"]
     assert "a\\\\b" in values
 
 
 def test_a_tool_that_must_be_told_a_name_does_not_fit_a_question_without_one() -> None:
     symbol = Tool("t", "T.", {"properties": {"name": {"type": "string"}, "kind": {"type": "string"}}, "required": ["name"]})
     search = Tool("s", "S.", {"properties": {"query": {"type": "string"}}, "required": ["query"]})
-    hints = Hints(nothing)
+    priors = ArgumentPriors(nothing)
     vague, exact = read_question("Which function merges ranges?"), read_question("Where is merge_ranges defined?")
-    assert (hints.fit(symbol, vague), hints.fit(symbol, exact)) == (UNSPELLED, 0.0)
-    assert hints.fit(search, vague) == 0.0
+    assert (priors.unspelled_cost(symbol, vague), priors.unspelled_cost(symbol, exact)) == (RETRIEVAL.unspelled_argument, 0.0)
+    assert priors.unspelled_cost(search, vague) == 0.0

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from portico_gateway.guidance.question import phrase_at, stems_of, tokens_of, values_of
+from portico_gateway.guidance.question import phrase_at, read_question, tokens_of, values_of
 
 
 @pytest.mark.parametrize(
@@ -26,12 +26,6 @@ def test_what_a_question_spells_out(text: str, expected: list[tuple[str, set[str
     assert [(value.text, set(value.kinds)) for value in values_of(text, tokens_of(text))] == expected
 
 
-def test_singular_and_plural_noun_and_verb_have_one_stem() -> None:
-    assert stems_of("fines") == stems_of("fine")
-    assert stems_of("prices") == stems_of("price") == stems_of("priced")
-    assert stems_of("BirthDate") == stems_of("birth dates")
-
-
 def test_function_words_and_marks_are_no_content() -> None:
     assert [token.function for token in tokens_of("more than ten?")] == [True, True, False, True]
 
@@ -39,3 +33,18 @@ def test_function_words_and_marks_are_no_content() -> None:
 def test_a_question_mark_in_a_phrase_stands_for_any_end() -> None:
     for text, found in (("who paid most?", [2]), ("who paid most", [2]), ("who paid most often", [])):
         assert list(phrase_at(tokens_of(text), ("most", "?"))) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "paths"),
+    [
+        ("What does the method fill_bitmask do?", ("fill_bitmask",), ()),
+        ("Who calls compile_schema in engine/core.py?", ("compile_schema",), ("engine/core.py",)),
+        ("How many live in Porto since 2024?", ("Porto", "2024"), ()),
+        ('Find "no such key" please', ("no such key",), ()),
+        ("Where is ContextOverflow raised?", ("ContextOverflow",), ()),
+    ],
+)
+def test_what_a_question_spells_out_is_read_from_it(text: str, names: tuple[str, ...], paths: tuple[str, ...]) -> None:
+    found = read_question(text)
+    assert (found.names, found.paths) == (names, paths)

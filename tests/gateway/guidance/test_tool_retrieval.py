@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from portico_engine import Tool
-from portico_gateway.guidance.tool_retrieval import Router, words
+from portico_gateway.guidance.tool_retrieval import ToolRetriever
 
 TOOLS = [
     Tool("code__search", "Search source code.", {"properties": {"query": {"type": "string"}}}),
@@ -20,20 +20,15 @@ def nothing(texts: Sequence[str]) -> npt.NDArray[np.float32]:
 
 
 def test_a_word_that_one_server_alone_knows_speaks_for_it() -> None:
-    router = Router(TOOLS, SERVERS, {}, nothing)
-    assert router.rank("How many appointments are there?")[0].tool.name == "db__rows"
+    retriever = ToolRetriever(TOOLS, SERVERS, {}, nothing)
+    assert retriever.rank("How many appointments are there?")[0].tool.name == "db__rows"
 
 
 def test_names_that_a_server_lists_speak_for_it() -> None:
-    router = Router(TOOLS, SERVERS, {"code": ["BlockPool.py"], "db": []}, nothing)
-    assert router.rank("What does the block pool do?")[0].tool.name == "code__search"
+    retriever = ToolRetriever(TOOLS, SERVERS, {"code": ["BlockPool.py"], "db": []}, nothing)
+    assert retriever.rank("What does the block pool do?")[0].tool.name == "code__search"
 
 
 def test_the_best_weighs_nothing_and_the_excluded_are_not_ranked() -> None:
-    ranked = Router(TOOLS, SERVERS, {}, nothing).rank("patients", exclude=frozenset({"db__rows"}))
+    ranked = ToolRetriever(TOOLS, SERVERS, {}, nothing).rank("patients", exclude=frozenset({"db__rows"}))
     assert [(r.tool.name, r.weight) for r in ranked] == [("code__search", 0.0)]
-
-
-def test_identifiers_and_prose_share_their_words() -> None:
-    assert words("fill_bitmask") == words("fillBitmask")
-    assert set(words("Which appointments were cancelled?")) == set(words("cancelled appointment"))

@@ -13,7 +13,7 @@ from tests.gateway.http import fake_engine
 
 from portico_engine import AsyncEngine
 from portico_gateway.http.app import create_app
-from portico_gateway.mcp.server import Gateway
+from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.model.host import ModelHost
 from portico_gateway.upstreams.upstreams import Upstreams
 from portico_servers.common.transport import security
@@ -49,7 +49,9 @@ def serve(fakes: Any) -> Serve:
             load = lambda progress: engine or fakes.FakeEngine()  # noqa: E731
         start = start or (load and partial(AsyncEngine.open, load))
         model = ModelHost("fake", start, first_delay=0.0) if start else None
-        app = create_app(upstreams, Gateway(upstreams), model, security=security("127.0.0.1", 8630), load_timeout=load_timeout)
+        app = create_app(
+            upstreams, GatewayServer(upstreams), model, security=security("127.0.0.1", 8630), load_timeout=load_timeout
+        )
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
         async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url=BASE) as client:
             yield client

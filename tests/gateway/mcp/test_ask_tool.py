@@ -7,20 +7,21 @@ import jsonschema
 import mcp_types as types
 import pytest
 
-from portico_gateway.agent.citations import Source
-from portico_gateway.agent.loop import CallFinished, Figures, Finished
-from portico_gateway.agent.rendered_results import Shown
+from portico_gateway.agent.citations import ConfirmedCitation
+from portico_gateway.agent.events import RunFinished, RunMetrics, ToolCallFinished
+from portico_gateway.agent.rendered_results import RenderedResult
 from portico_gateway.cli.main import run
 from portico_gateway.errors import GatewayError
-from portico_gateway.mcp.ask_tool import TOOL, LateEngine, _result, ask_tool
-from portico_gateway.policy.tool_calls import Calls
+from portico_gateway.mcp.ask_tool import TOOL, _result, ask_tool
+from portico_gateway.model.lazy_engine import LazyEngine
+from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.upstreams import Upstreams
 
-FIGURES = Figures(0.1, 60.0, 0.5, 0.01, 1.0, 10, 0, 4, 2)
+FIGURES = RunMetrics(0.1, 60.0, 0.5, 0.01, 1.0, 10, 0, 4, 2)
 
 
-def finished(answer: str, call: CallFinished, *sources: Source) -> Finished:
-    return Finished("q", answer, call.shown.found, (call,), sources, FIGURES)
+def finished(answer: str, call: ToolCallFinished, *sources: ConfirmedCitation) -> RunFinished:
+    return RunFinished("q", answer, call.result.found, (call,), sources, FIGURES)
 
 
 def text(result: types.CallToolResult) -> str:
@@ -30,8 +31,8 @@ def text(result: types.CallToolResult) -> str:
 
 
 def test_an_answer_carries_its_evidence_and_sources_as_text_and_as_data() -> None:
-    call = CallFinished("code__search", {}, Shown("a.py:3\ndef free", True), 0.1)
-    result = _result(finished("In a.py.", call, Source("code", "a.py:3", "code://r/a.py")))
+    call = ToolCallFinished("code__search", {}, RenderedResult("a.py:3\ndef free", True), 0.1)
+    result = _result(finished("In a.py.", call, ConfirmedCitation("code", "a.py:3", "code://r/a.py")))
     assert text(result) == "In a.py.\n\na.py:3\ndef free\n\nSources: a.py:3 (code)"
     assert result.structured_content is not None
     assert TOOL.output_schema is not None
@@ -39,18 +40,18 @@ def test_an_answer_carries_its_evidence_and_sources_as_text_and_as_data() -> Non
 
 
 def test_not_found_says_what_was_searched_and_what_failed() -> None:
-    call = CallFinished("db__rows", {}, Shown("", False), 0.1, "server 'db' ended")
+    call = ToolCallFinished("db__rows", {}, RenderedResult("", False), 0.1, "server 'db' ended")
     assert text(_result(finished("", call))) == "Not found. Searched with: db__rows. Errors: server 'db' ended"
 
 
 def test_a_model_that_is_not_there_is_an_error_of_the_tool(tmp_path: Path) -> None:
     missing = str(tmp_path / "none.gguf")
     with pytest.raises(GatewayError, match=r"none\.gguf"):
-        anyio.run(LateEngine(missing).get)
+        anyio.run(LazyEngine(missing).get)
 
 
 def test_an_empty_question_is_refused_before_anything_is_loaded() -> None:
-    own = ask_tool(Calls(Upstreams([])), LateEngine("smollm2").get)
+    own = ask_tool(ToolCalls(Upstreams([])), LazyEngine("smollm2").get)
     with pytest.raises(GatewayError, match="question"):
         anyio.run(own.call, {"question": "  "}, None)
 

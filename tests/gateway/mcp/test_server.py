@@ -16,9 +16,9 @@ from mcp.shared.exceptions import MCPError
 from portico_gateway.config.sections import PolicyConfig
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import UpstreamDied
-from portico_gateway.mcp.server import Gateway, OwnTool
+from portico_gateway.mcp.server import GatewayServer, OwnTool
 from portico_gateway.policy.rules import Policy
-from portico_gateway.policy.tool_calls import Calls
+from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.upstreams import Upstreams
 
 pytestmark = pytest.mark.anyio
@@ -31,8 +31,8 @@ async def front(
     upstreams: Upstreams, mode: str = "auto", *, list_timeout: float = PATIENCE, own: Sequence[OwnTool] = (), **client: Any
 ) -> AsyncIterator[Client]:
     """A client connected to a gateway over `upstreams`."""
-    calls = Calls(upstreams, policy=Policy(PolicyConfig(others="allow")))
-    served = Gateway(upstreams, calls=calls, own_tools=own, list_timeout=list_timeout)
+    calls = ToolCalls(upstreams, policy=Policy(PolicyConfig(others="allow")))
+    served = GatewayServer(upstreams, tool_calls=calls, own_tools=own, list_timeout=list_timeout)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(served.run)
         async with Client(served.server, mode=mode, cache=None, **client) as connected:
@@ -201,7 +201,7 @@ async def test_a_handshake_client_hears_of_changed_lists(sample: Sample) -> None
 
 
 async def test_links_and_embedded_resources_can_be_read_through_the_gateway() -> None:
-    from portico_gateway.mcp.server import _outward
+    from portico_gateway.mcp.server import _outward_result
 
     text = mcp_types.TextResourceContents(uri="note://x", text="")
     content: list[Any] = [
@@ -209,7 +209,7 @@ async def test_links_and_embedded_resources_can_be_read_through_the_gateway() ->
         mcp_types.ResourceLink(name="b", uri="https://example.org/b"),
         mcp_types.EmbeddedResource(resource=text),
     ]
-    inner, web, embedded = _outward("s", mcp_types.CallToolResult(content=content)).content
+    inner, web, embedded = _outward_result("s", mcp_types.CallToolResult(content=content)).content
     assert inner.uri == "portico://s/note://a"  # type: ignore[union-attr]
     assert web.uri == "https://example.org/b"  # type: ignore[union-attr]
     assert embedded.resource.uri == "portico://s/note://x"  # type: ignore[union-attr]

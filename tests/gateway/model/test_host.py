@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from portico_engine import EngineDied, ModelError
 from portico_gateway.model import host as model_host
-from portico_gateway.model.host import LoadStatus, ModelHost
+from portico_gateway.model.host import LoadStatus, ModelHost, model_id
 
 pytestmark = pytest.mark.anyio
 
@@ -104,10 +105,10 @@ async def test_an_engine_that_ends_is_started_again_and_requests_wait_for_it(cap
 async def test_an_engine_that_never_lasts_is_given_up_with_the_reason() -> None:
     starts = Starts()
     async with hosted(starts) as host:
-        for i in range(model_host.MOST_ENDS):
+        for i in range(model_host.MAX_ENDS):
             await state(host, "ready")
             starts.engines[i].how.set_result("it crashed")
-            await state(host, "restarting" if i + 1 < model_host.MOST_ENDS else "failed")
+            await state(host, "restarting" if i + 1 < model_host.MAX_ENDS else "failed")
         with pytest.raises(ModelError, match=r"it crashed, 5 times in a row: it is not started again"):
             await host.engine(PATIENCE)
     assert all(engine.closed for engine in starts.engines)
@@ -116,12 +117,12 @@ async def test_an_engine_that_never_lasts_is_given_up_with_the_reason() -> None:
 async def test_an_engine_that_was_given_up_comes_back_after_a_pause() -> None:
     starts = Starts()
     async with hosted(starts, pause=0.0) as host:
-        for i in range(model_host.MOST_ENDS + 1):  # the last one: after the pause one more end is enough
+        for i in range(model_host.MAX_ENDS + 1):  # the last one: after the pause one more end is enough
             await state(host, "ready")
-            if i + 1 >= model_host.MOST_ENDS:
+            if i + 1 >= model_host.MAX_ENDS:
                 starts.gate.clear()
             starts.engines[i].how.set_result("it crashed")
-            status = await state(host, "restarting" if i + 1 < model_host.MOST_ENDS else "failed")
+            status = await state(host, "restarting" if i + 1 < model_host.MAX_ENDS else "failed")
             if status.state == "failed":
                 with pytest.raises(ModelError, match="it crashed"):
                     await host.engine(0.0)
@@ -134,15 +135,15 @@ async def test_ends_in_a_row_are_counted_afresh_once_an_engine_lasted(monkeypatc
     monkeypatch.setattr(model_host, "STABLE", 0.0)
     starts = Starts()
     async with hosted(starts) as host:
-        for i in range(2 * model_host.MOST_ENDS):
+        for i in range(2 * model_host.MAX_ENDS):
             await state(host, "ready")
             starts.engines[i].how.set_result("it crashed")
             await state(host, "restarting")
-        assert (await state(host, "ready")).restarts == 2 * model_host.MOST_ENDS
+        assert (await state(host, "ready")).restarts == 2 * model_host.MAX_ENDS
 
 
 async def test_a_process_that_dies_while_it_is_started_again_counts_too() -> None:
-    starts = Starts(None, *[EngineDied("it was killed")] * (model_host.MOST_ENDS - 1))
+    starts = Starts(None, *[EngineDied("it was killed")] * (model_host.MAX_ENDS - 1))
     async with hosted(starts) as host:
         await state(host, "ready")
         starts.engines[0].how.set_result("it crashed")
@@ -171,3 +172,9 @@ async def test_a_model_that_is_gone_when_its_engine_is_started_again_is_a_failur
         await state(host, "ready")
         starts.engines[0].how.set_result("it crashed")
         assert (await state(host, "failed")).error == "no such model"
+
+
+def test_the_api_calls_a_model_by_the_name_it_was_asked_for_by(tmp_path: Path) -> None:
+    assert model_id("smollm2", tmp_path / "SmolLM2.Q4_1.gguf") == "smollm2"
+    assert model_id("./models/tiny.gguf", tmp_path / "tiny.gguf") == "tiny"
+    assert model_id("./models/Qwen3-0.6B", tmp_path / "Qwen3-0.6B") == "Qwen3-0.6B"

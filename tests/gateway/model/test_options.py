@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from portico_gateway.config.config import ModelConfig, load_config
+from portico_gateway.config.portico_config import load_config
+from portico_gateway.config.sections import ModelConfig
 from portico_gateway.model.options import load_options
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from portico_gateway.errors import UnknownName
-from portico_gateway.policy.approvals import MOST, Approval, Approvals, ApprovalState, call_digest
+from portico_gateway.policy.approvals import MAX_APPROVALS, Approval, Approvals, ApprovalState, call_digest
 
 
 class Clock:
@@ -71,9 +71,9 @@ def test_a_caller_that_is_asked_now_gets_a_record_of_its_own() -> None:
 def test_the_oldest_records_go_when_there_are_too_many() -> None:
     approvals = Approvals()
     first = ask(approvals, "0")
-    for number in range(1, MOST + 1):
+    for number in range(1, MAX_APPROVALS + 1):
         ask(approvals, str(number))
-    assert len(approvals.all()) == MOST
+    assert len(approvals.all()) == MAX_APPROVALS
     assert first not in approvals.all()
 
 

@@ -23,25 +23,25 @@ from portico_gateway.cli.main import run
 from portico_gateway.config.sections import AuditConfig
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import ConsentRequired, UpstreamDied
-from portico_gateway.policy.audit import AuditLog, Record, reading
-from portico_gateway.policy.tool_calls import Calls
+from portico_gateway.policy.audit import AuditLog, AuditRecord, open_read_only
+from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.upstreams import Upstreams
 
 OK = mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text="done")])
 
 
-def record(tool: str = "s__t", *, started: float | None = None, failure: BaseException | None = None) -> Record:
+def record(tool: str = "s__t", *, started: float | None = None, failure: BaseException | None = None) -> AuditRecord:
     result = None if failure else OK
     when = time.time() if started is None else started
-    return Record(when, "local", "a host", "s", tool, {"secret": "x"}, "allow", None, 0.25, result, failure)
+    return AuditRecord(when, "local", "a host", "s", tool, {"secret": "x"}, "allow", None, 0.25, result, failure)
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
-    with reading(path) as connection:
+    with open_read_only(path) as connection:
         return [dict(row) for row in connection.execute("select * from calls order by id")]
 
 
-def written(tmp_path: Path, *records: Record, **config: Any) -> list[dict[str, Any]]:
+def written(tmp_path: Path, *records: AuditRecord, **config: Any) -> list[dict[str, Any]]:
     path = tmp_path / "audit.db"
     log = AuditLog(AuditConfig(file=path, **config))
     for entry in records:
@@ -75,7 +75,7 @@ def test_text_that_is_no_unicode_is_logged_all_the_same(tmp_path: Path) -> None:
     half = mcp_types.CallToolResult.model_construct(
         content=[mcp_types.TextContent.model_construct(type="text", text="\ud800")], is_error=False
     )
-    odd = Record(time.time(), "local", "", "s", "s__t", {"a": "\ud800"}, "allow", None, 0.1, half, None)
+    odd = AuditRecord(time.time(), "local", "", "s", "s__t", {"a": "\ud800"}, "allow", None, 0.1, half, None)
     broken, fine = written(tmp_path, odd, record(), arguments=True)
     assert json.loads(broken["arguments"])
     assert fine["outcome"] == "ok"
@@ -138,7 +138,7 @@ async def test_calls_are_logged_whether_they_ran_or_not(asking: Callable[..., Up
 
     async with Upstreams([asking("auto")]) as upstreams:
         await upstreams.ready(60.0)
-        calls = Calls(upstreams, audit=log)
+        calls = ToolCalls(upstreams, audit=log)
         await calls.call_tool("asks__read", {}, Caller("key", client="host"))
         with pytest.raises(ConsentRequired):
             await calls.call_tool("asks__write", {"text": "x"}, Caller())

@@ -11,15 +11,14 @@ import mcp_types
 import pytest
 from mcp.client.client import Client
 
-from portico_gateway.caller import Caller
+from portico_gateway.caller import Caller, ConsentRequest
 from portico_gateway.config.sections import PolicyConfig
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import ConsentRefused, ConsentRequired, ToolDenied
-from portico_gateway.mcp.server import Gateway
-from portico_gateway.policy.approvals import Approval
+from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.policy.rules import Policy
 from portico_gateway.policy.terminal_consent import terminal_caller
-from portico_gateway.policy.tool_calls import DECISION, Calls
+from portico_gateway.policy.tool_calls import DECISION, ToolCalls
 from portico_gateway.upstreams.upstreams import Upstreams
 
 pytestmark = pytest.mark.anyio
@@ -34,13 +33,13 @@ async def upstreams(asking: Callable[..., UpstreamSpec]) -> AsyncIterator[Upstre
         yield running
 
 
-def calls(upstreams: Upstreams, *, takes_approvals: bool = False, **policy: Any) -> Calls:
-    return Calls(upstreams, policy=Policy(PolicyConfig(**policy)), takes_approvals=takes_approvals)
+def calls(upstreams: Upstreams, *, takes_approvals: bool = False, **policy: Any) -> ToolCalls:
+    return ToolCalls(upstreams, policy=Policy(PolicyConfig(**policy)), takes_approvals=takes_approvals)
 
 
 @asynccontextmanager
-async def host(made: Calls, mode: str, **given: Any) -> AsyncIterator[Client]:
-    gateway = Gateway(made.upstreams, calls=made, list_timeout=PATIENCE)
+async def host(made: ToolCalls, mode: str, **given: Any) -> AsyncIterator[Client]:
+    gateway = GatewayServer(made.upstreams, tool_calls=made, list_timeout=PATIENCE)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(gateway.run)
         async with Client(gateway.server, mode=mode, cache=None, **given) as client:
@@ -50,7 +49,7 @@ async def host(made: Calls, mode: str, **given: Any) -> AsyncIterator[Client]:
 
 def answering(*actions: str) -> tuple[Any, list[str]]:
     """An elicitation callback that answers with `actions` in turn, and the messages that it was asked."""
-    asked: list[str] = []
+    asked: list[ConsentRequest] = []
 
     async def answer(context: object, params: mcp_types.ElicitRequestParams) -> mcp_types.ElicitResult:
         asked.append(params.message)
@@ -99,7 +98,7 @@ async def test_without_an_api_the_error_names_the_setting(upstreams: Upstreams) 
 
 
 async def test_a_denied_tool_is_never_called_and_nobody_is_asked(upstreams: Upstreams) -> None:
-    async def ask(approval: Approval) -> bool:
+    async def ask(request: ConsentRequest) -> bool:
         raise AssertionError("asked")
 
     with pytest.raises(ToolDenied, match=r"asks__read is not allowed here: policy.deny names it"):
@@ -129,8 +128,9 @@ async def test_reading_a_resource_counts_as_reading(upstreams: Upstreams, mode: 
 async def test_a_consent_that_comes_too_late_allows_nothing(upstreams: Upstreams) -> None:
     made = calls(upstreams)
 
-    async def ask(approval: Approval) -> bool:
-        approval.expires = 0.0
+    async def ask(request: ConsentRequest) -> bool:
+        (record,) = made.approvals.all()
+        record.expires = 0.0
         return True
 
     with pytest.raises(ConsentRefused):
@@ -139,11 +139,11 @@ async def test_a_consent_that_comes_too_late_allows_nothing(upstreams: Upstreams
 
 async def test_two_equal_calls_at_once_are_two_consents(upstreams: Upstreams) -> None:
     made, both = calls(upstreams), anyio.Event()
-    asked: list[str] = []
+    asked: list[ConsentRequest] = []
     done: list[mcp_types.CallToolResult] = []
 
-    async def ask(approval: Approval) -> bool:
-        asked.append(approval.id)
+    async def ask(request: ConsentRequest) -> bool:
+        asked.append(request)
         if len(asked) == 2:
             both.set()
         await both.wait()
@@ -156,7 +156,8 @@ async def test_two_equal_calls_at_once_are_two_consents(upstreams: Upstreams) ->
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(call)
             tasks.start_soon(call)
-    assert len(set(asked)) == len(done) == 2
+    assert len(asked) == len(done) == 2
+    assert asked[0] is not asked[1]
 
 
 async def test_without_a_terminal_the_refusal_names_the_flag(upstreams: Upstreams, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +172,7 @@ async def test_without_a_terminal_the_refusal_names_the_flag(upstreams: Upstream
 async def test_at_a_terminal_a_person_decides(
     upstreams: Upstreams, monkeypatch: pytest.MonkeyPatch, typed: bool, allowed: bool
 ) -> None:
-    asked: list[str] = []
+    asked: list[ConsentRequest] = []
 
     def confirm(text: str, **options: object) -> bool:
         asked.append(text)

@@ -4,15 +4,15 @@ import mcp_types
 import pytest
 
 from portico_gateway.errors import UnknownName
-from portico_gateway.upstreams.catalog import Catalog, Listing
+from portico_gateway.upstreams.catalog import Catalog, ServerListing
 
 
 def tool(name: str, description: str = "") -> mcp_types.Tool:
     return mcp_types.Tool(name=name, description=description, input_schema={"type": "object"})
 
 
-def listing(*names: str) -> Listing:
-    return Listing(tools=tuple(tool(name) for name in names))
+def listing(*names: str) -> ServerListing:
+    return ServerListing(tools=tuple(tool(name) for name in names))
 
 
 def names(catalog: Catalog) -> list[str]:
@@ -43,7 +43,7 @@ def test_listeners_hear_which_kinds_changed_and_nothing_of_an_equal_listing() ->
     catalog.put("a", listing("x"))
     catalog.put("a", listing("x"))
     template = mcp_types.ResourceTemplate(name="t", uri_template="x://{y}")
-    catalog.put("a", Listing(tools=(tool("x"),), templates=(template,)))
+    catalog.put("a", ServerListing(tools=(tool("x"),), templates=(template,)))
     assert heard == [frozenset({"tools"}), frozenset({"resources"})]
     unsubscribe()
     catalog.put("a", listing())
@@ -52,9 +52,9 @@ def test_listeners_hear_which_kinds_changed_and_nothing_of_an_equal_listing() ->
 
 def test_the_digest_follows_what_a_model_sees_of_the_tools() -> None:
     catalog = Catalog(["a"])
-    catalog.put("a", Listing(tools=(tool("x", "one"),)))
+    catalog.put("a", ServerListing(tools=(tool("x", "one"),)))
     before = catalog.digest
-    catalog.put("a", Listing(tools=(tool("x", "two"),)))
+    catalog.put("a", ServerListing(tools=(tool("x", "two"),)))
     assert catalog.digest != before
 
 
@@ -62,7 +62,7 @@ def test_names_and_uris_lead_back_to_their_servers() -> None:
     catalog = Catalog(["a"])
     resource = mcp_types.Resource(name="r", uri="note://x/y")
     prompt = mcp_types.Prompt(name="p")
-    catalog.put("a", Listing(tools=(tool("x"),), prompts=(prompt,), resources=(resource,)))
+    catalog.put("a", ServerListing(tools=(tool("x"),), prompts=(prompt,), resources=(resource,)))
     assert catalog.tool("a__x").tool.name == "x"
     assert catalog.prompt("a__p").prompt is prompt
     assert catalog.resources[0].uri == "portico://a/note://x/y"

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from portico_gateway.upstreams.circuit_breaker import Breaker
+from portico_gateway.upstreams.circuit_breaker import CircuitBreaker
 
 
 class Clock:
@@ -12,7 +12,7 @@ class Clock:
 
 def test_it_opens_after_failures_in_a_row_and_lets_one_call_try_later() -> None:
     clock = Clock()
-    breaker = Breaker(threshold=3, cooldown=10, clock=clock)
+    breaker = CircuitBreaker(threshold=3, cooldown=10, clock=clock)
     for _ in range(3):
         assert breaker.allow()
         breaker.failure()
@@ -28,7 +28,7 @@ def test_it_opens_after_failures_in_a_row_and_lets_one_call_try_later() -> None:
 
 def test_a_failed_try_opens_it_again_at_once() -> None:
     clock = Clock()
-    breaker = Breaker(threshold=3, cooldown=10, clock=clock)
+    breaker = CircuitBreaker(threshold=3, cooldown=10, clock=clock)
     for _ in range(3):
         breaker.failure()
     clock.now = 11
@@ -39,7 +39,7 @@ def test_a_failed_try_opens_it_again_at_once() -> None:
 
 
 def test_a_success_between_failures_starts_the_count_afresh() -> None:
-    breaker = Breaker(threshold=2)
+    breaker = CircuitBreaker(threshold=2)
     for _ in range(5):
         breaker.failure()
         breaker.success()
@@ -48,7 +48,7 @@ def test_a_success_between_failures_starts_the_count_afresh() -> None:
 
 def test_a_try_that_its_caller_gave_up_lets_the_next_one_try() -> None:
     clock = Clock()
-    breaker = Breaker(threshold=1, cooldown=1, clock=clock)
+    breaker = CircuitBreaker(threshold=1, cooldown=1, clock=clock)
     breaker.failure()
     clock.now = 1
     assert breaker.allow()

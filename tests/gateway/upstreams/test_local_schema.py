@@ -11,9 +11,9 @@ from benchmarks.data.db_samples import write_sqlite
 from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 
-from portico_gateway.agent.tool_host import UpstreamHost
+from portico_gateway.agent.upstream_tool_host import UpstreamToolHost
 from portico_gateway.config.server_spec import UpstreamSpec
-from portico_gateway.mcp.server import Gateway
+from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.upstreams.names import outward_uri
 from portico_gateway.upstreams.upstreams import Upstreams
 from portico_servers.db.databases.local_values import URI
@@ -36,13 +36,13 @@ async def upstreams(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[U
 
 
 async def test_the_built_in_model_decodes_by_it(upstreams: Upstreams) -> None:
-    rows = next(tool for tool in UpstreamHost(upstreams).tools() if tool.name == "db__rows")
+    rows = next(tool for tool in UpstreamToolHost(upstreams).tools() if tool.name == "db__rows")
     assert "Köln" in str(rows.parameters)
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_no_host_sees_it(upstreams: Upstreams, mode: str) -> None:
-    async with Client(Gateway(upstreams).server, mode=mode, cache=None) as host:
+    async with Client(GatewayServer(upstreams).server, mode=mode, cache=None) as host:
         with anyio.fail_after(60):
             tools = await host.list_tools()
             resources = await host.list_resources()

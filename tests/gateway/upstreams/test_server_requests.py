@@ -16,10 +16,11 @@ from mcp.shared.exceptions import MCPError
 from portico_gateway.caller import Caller
 from portico_gateway.config.sections import PolicyConfig
 from portico_gateway.config.server_spec import UpstreamSpec
-from portico_gateway.mcp.server import Gateway
+from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.policy.rules import Policy
-from portico_gateway.policy.tool_calls import Calls
-from portico_gateway.upstreams.upstreams import State, Upstreams
+from portico_gateway.policy.tool_calls import ToolCalls
+from portico_gateway.upstreams.supervision import UpstreamState
+from portico_gateway.upstreams.upstreams import Upstreams
 
 pytestmark = pytest.mark.anyio
 Asking = Callable[..., UpstreamSpec]
@@ -35,7 +36,7 @@ async def hosts(
 ) -> AsyncIterator[list[Client]]:
     """Hosts with these callbacks, connected to one gateway in front of one server."""
     async with Upstreams([spec], **upstreams) as up:
-        gateway = Gateway(up, calls=Calls(up, policy=Policy(policy)), list_timeout=PATIENCE)
+        gateway = GatewayServer(up, tool_calls=ToolCalls(up, policy=Policy(policy)), list_timeout=PATIENCE)
         async with anyio.create_task_group() as tasks, contextlib.AsyncExitStack() as stack:
             tasks.start_soon(gateway.run)
             yield [
@@ -125,9 +126,9 @@ async def test_a_host_that_answers_with_an_error_ends_that_call_and_not_the_serv
 
         can = mcp_types.ClientCapabilities(sampling=mcp_types.SamplingCapability())
         with pytest.raises(MCPError, match="not now"):
-            await Calls(up).call_tool("asks__think", {}, Caller(capabilities=can, ask=ask))
+            await ToolCalls(up).call_tool("asks__think", {}, Caller(capabilities=can, ask=ask))
         (status,) = up.status()
-        assert (status.state, status.restarts) == (State.READY, 0)
+        assert (status.state, status.restarts) == (UpstreamState.READY, 0)
 
 
 @ERAS

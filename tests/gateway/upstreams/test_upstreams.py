@@ -14,7 +14,9 @@ from mcp.shared.exceptions import MCPError
 
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import ConfigError, UnknownName, UpstreamDied, UpstreamTimeout, UpstreamUnavailable
-from portico_gateway.upstreams.upstreams import State, Upstreams, UpstreamStatus
+from portico_gateway.upstreams.supervision import UpstreamState
+from portico_gateway.upstreams.upstream import UpstreamStatus
+from portico_gateway.upstreams.upstreams import Upstreams
 
 pytestmark = pytest.mark.anyio
 Sample = Callable[..., UpstreamSpec]
@@ -49,7 +51,7 @@ async def test_tools_prompts_resources_progress_and_completion_work_in_both_eras
 ) -> None:
     async with Upstreams([sample("one", era=era)]) as up:
         (status,) = await up.ready(PATIENCE)
-        assert (status.state, status.protocol_version) == (State.READY, version)
+        assert (status.state, status.protocol_version) == (UpstreamState.READY, version)
         result = await up.call_tool("one__add", {"a": 2, "b": 3})
         assert result.structured_content == {"result": 5}
         assert not result.meta, "the server's identity stamp must not leak"
@@ -83,10 +85,10 @@ async def test_servers_that_cannot_start_are_named_and_the_others_go_on(sample: 
     ]
     async with Upstreams(specs) as up:
         status = by_name(await up.ready(PATIENCE))
-        assert status["good"].state is State.READY
-        assert status["usage"].state is State.FAILED, "a usage error is not worth a restart"
+        assert status["good"].state is UpstreamState.READY
+        assert status["usage"].state is UpstreamState.FAILED, "a usage error is not worth a restart"
         assert status["usage"].error == "server 'usage' exited with code 2: fatal: can't open the thing (at start)"
-        assert status["crash"].state in (State.RESTARTING, State.STARTING)
+        assert status["crash"].state in (UpstreamState.RESTARTING, UpstreamState.STARTING)
         assert "exited with code 3" in str(status["crash"].error)
         assert status["missing"].error == "server 'missing' can't be started: there is no '/no/such/program'"
         assert "can't be reached at http://127.0.0.1:1/mcp" in str(status["nowhere"].error)
@@ -164,7 +166,7 @@ async def test_chatter_on_stdout_does_not_break_the_connection(sample: Sample) -
     )
     async with Upstreams([wrapped]) as up:
         (status,) = await up.ready(PATIENCE)
-        assert status.state is State.READY
+        assert status.state is UpstreamState.READY
         assert text_of(await up.call_tool("chatty__print_to_stdout")) == "printed"
 
 
@@ -224,13 +226,13 @@ async def test_servers_over_http_and_sse_are_reached_lost_and_reached_again(samp
     try:
         spec = UpstreamSpec("web", transport=kind, url=f"http://127.0.0.1:{port}/{path}")  # type: ignore[arg-type]
         async with Upstreams([spec]) as up:
-            await until(lambda: up.status()[0].state is State.READY)
+            await until(lambda: up.status()[0].state is UpstreamState.READY)
             assert text_of(await up.call_tool("web__add", {"a": 1, "b": 2})) == "3"
             with pytest.raises(UpstreamDied, match="server 'web' lost the connection"):
                 await up.call_tool("web__die", {"code": 1})
             server.wait(PATIENCE)
             server = start()
-            await until(lambda: up.status()[0].state is State.READY and up.status()[0].restarts > 0)
+            await until(lambda: up.status()[0].state is UpstreamState.READY and up.status()[0].restarts > 0)
             assert text_of(await up.call_tool("web__add", {"a": 1, "b": 2})) == "3"
     finally:
         server.kill()

@@ -1,6 +1,10 @@
 """Tool calls: how each model family writes them, the grammar that allows nothing else, and the parser that streams them back.
 
-formats   the families' envelopes and markers, told from a chat template
-compile   tools and a tool choice -> one grammar
-parser    generated text -> content, and calls whose arguments are handed on as they grow
+formats.py         the families' envelopes and markers, told from a chat template
+compile.py         tools and a tool choice -> one grammar, compiled
+value_scanner.py   where a JSON value ends, a character at a time
+body.py            one call's body as it arrives: its name, and its arguments as they grow
+parser.py          generated text -> content, thoughts, and calls whose arguments are handed on as they grow
+
+It knows what a tool is, and leaves its schema to `schema`; it runs nothing.
 """

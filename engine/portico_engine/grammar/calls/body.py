@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field
 
 from portico_engine.grammar.calls.formats import ARGS
-from portico_engine.grammar.calls.scan import WHITESPACE, Step, ValueScanner
+from portico_engine.grammar.calls.value_scanner import WHITESPACE, ScanStep, ValueScanner
 
 ARGUMENT_KEYS = ("arguments", "parameters")
 CALL_ID = "[CALL_ID]"
@@ -89,18 +89,18 @@ class CallBody:
 
     def _inside(self, c: str) -> None:
         step = self._scanner.step(c)
-        if step is Step.BAD:
+        if step is ScanStep.BAD:
             raise Malformed(f"{c!r} can't go on a JSON value")
-        if step is not Step.AFTER:
+        if step is not ScanStep.AFTER:
             self._value.append(c)
-        if step is Step.MORE:
+        if step is ScanStep.MORE:
             return
         if self._at is _At.IN_KEY:
             self._key, self._at = _string("".join(self._value)), _At.COLON
             return
         self._member()
         self._at = _At.COMMA_OR_END
-        if step is Step.AFTER and c not in WHITESPACE:
+        if step is ScanStep.AFTER and c not in WHITESPACE:
             self._between(c)
 
     def _member(self) -> None:
@@ -143,10 +143,10 @@ class NamedBody:
         if not self._value and c != "{":
             raise Malformed(f"{c!r} where the arguments' object was due")
         step = self._scanner.step(c)
-        if step is Step.BAD:
+        if step is ScanStep.BAD:
             raise Malformed(f"{c!r} can't go on a JSON value")
         self._value.append(c)
-        if step is Step.END:
+        if step is ScanStep.END:
             self.arguments = _arguments("".join(self._value))
             self.done = True
 

@@ -22,9 +22,10 @@ from portico_engine.grammar import ir
 from portico_engine.grammar.bounds import DEFAULT_BOUNDS, Bounds, Limits
 from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.calls.formats import THINK_CLOSE, THINK_OPEN, CallFormat, Envelope, NamedTool, ToolChoice, envelope
+from portico_engine.grammar.compile import Enforced, enforced_or_looser
 from portico_engine.grammar.compiled import CompiledGrammar, CompileReport
-from portico_engine.grammar.regular.markers import ANY_TEXT, up_to, without
-from portico_engine.grammar.schema.compiler import RULE_BYTES, Printed, degraded, printed_or_looser, tool_to_ir
+from portico_engine.grammar.regular.markers import up_to, without
+from portico_engine.grammar.schema.compiler import RULE_BYTES, degraded, tool_to_ir
 from portico_engine.tool import Tool
 
 CALL = "call"  # the rule of one call, an object
@@ -81,14 +82,14 @@ def compile_tool_calls(
         bounds=bounds,
     )
     with _collector_paused():
-        grammar, report, printed = _printed(join, limits)
+        grammar, report, printed = _enforced(join, limits)
     report = replace(report, compile_seconds=time.perf_counter() - began)
     compiled = CompiledGrammar(printed.text, report, grammar, printed.open_strings)
     _catalogs.put(key, compiled, RULE_BYTES * len(grammar.rules) + 4 * len(printed.text))
     return compiled
 
 
-def _printed(join: Callable[..., CallGrammar], limits: Limits) -> Printed:
+def _enforced(join: Callable[..., CallGrammar], limits: Limits) -> Enforced:
     too_large: dict[str, str] = {}
     sizes: dict[str, int] = {}
 
@@ -99,7 +100,7 @@ def _printed(join: Callable[..., CallGrammar], limits: Limits) -> Printed:
 
     while True:
         try:
-            return printed_or_looser(make, limits, CALL)
+            return enforced_or_looser(make, limits, CALL)
         except GrammarTooLarge as error:
             left = [name for name in sizes if name not in too_large]
             if not left:
@@ -269,13 +270,13 @@ def _free_text(family: Envelope) -> ir.Node:
     if family.marker:
         return without(family.marker)
     calls_begin = ir.merge_ranges((ord(c), ord(c)) for c in " \t\r\n{" + family.first)
-    return ir.seq(ir.repeat(_SPACE), ir.optional(ir.seq(ir.Chars(ir.complement(calls_begin)), ANY_TEXT)))
+    return ir.seq(ir.repeat(_SPACE), ir.optional(ir.seq(ir.Chars(ir.complement(calls_begin)), ir.ANY_TEXT)))
 
 
 def _auto(family: Envelope, calls: ir.Node, token: ir.TokenRef | None) -> ir.Node:
     """Free text, or calls, or free text with calls at its end."""
     if token is not None:
-        return ir.seq(ANY_TEXT, ir.optional(ir.seq(token, calls)))
+        return ir.seq(ir.ANY_TEXT, ir.optional(ir.seq(token, calls)))
     if family.marker:
         return ir.alt(without(family.marker), ir.seq(up_to(family.marker), calls))
     return ir.alt(_free_text(family), ir.seq(ir.repeat(_SPACE), calls))

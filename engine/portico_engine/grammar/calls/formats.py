@@ -110,7 +110,7 @@ def detect_format(chat_template: str | None) -> CallFormat:
     return CallFormat.GENERIC
 
 
-class Tokens(Protocol):
+class TokenLookup(Protocol):
     """What is asked of a tokenizer."""
 
     def token_id(self, token: str) -> int | None: ...
@@ -118,7 +118,7 @@ class Tokens(Protocol):
     def is_control(self, token: int) -> bool: ...
 
 
-def control_tokens(format: CallFormat, tokens: Tokens) -> dict[str, int]:
+def control_tokens(format: CallFormat, tokens: TokenLookup) -> dict[str, int]:
     """The ids of a family's marks that are control tokens of this vocabulary; a model was trained to write those."""
     ids = {text: tokens.token_id(text) for text in envelope(format, array=False).control}
     return {text: token for text, token in ids.items() if token is not None and tokens.is_control(token)}

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from portico_engine.grammar.calls.body import CallBody, Malformed, NamedBody
 from portico_engine.grammar.calls.formats import THINK_CLOSE, THINK_OPEN, TOOL_CALLS, CallFormat
-from portico_engine.grammar.calls.scan import WHITESPACE
+from portico_engine.grammar.calls.value_scanner import WHITESPACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class CallCut:
     reason: str
 
 
-Event: TypeAlias = ContentText | ThinkingText | CallStarted | ArgumentsText | CallFinished | CallCut
+AnswerEvent: TypeAlias = ContentText | ThinkingText | CallStarted | ArgumentsText | CallFinished | CallCut
 
 _MARKERS = {
     CallFormat.HERMES: ("<tool_call>",),
@@ -99,20 +99,20 @@ class ToolCallParser:
     _body: CallBody | NamedBody = field(default_factory=CallBody)
     _index: int = 0
     _named: bool = False  # CallStarted of the current body was sent
-    _events: list[Event] = field(default_factory=list)
+    _events: list[AnswerEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.thinking:
             self._in = _In.THINKING
 
-    def feed(self, text: str) -> list[Event]:
+    def feed(self, text: str) -> list[AnswerEvent]:
         """What this piece of text adds. Adjacent pieces of content, or of one call's arguments, come joined."""
         self._pending += text
         while self._advance():
             pass
         return self._take()
 
-    def finish(self) -> list[Event]:
+    def finish(self) -> list[AnswerEvent]:
         """The text has ended: what was held back, or CallCut for a call that it broke off."""
         match self._in:
             case _In.BODY if self._named:
@@ -298,7 +298,7 @@ class ToolCallParser:
         self._raw = []
         self._in = _In.TEXT
 
-    def _emit(self, event: Event) -> None:
+    def _emit(self, event: AnswerEvent) -> None:
         if isinstance(event, ContentText | ThinkingText | ArgumentsText) and not event.text:
             return
         last = self._events[-1] if self._events else None
@@ -312,7 +312,7 @@ class ToolCallParser:
             case _:
                 self._events.append(event)
 
-    def _take(self) -> list[Event]:
+    def _take(self) -> list[AnswerEvent]:
         events, self._events = self._events, []
         return events
 

@@ -1,6 +1,6 @@
 """Closing within a budget of tokens: no answer under a grammar is ever cut.
 
-Every state of a grammar has a shortest ending (derivation.py). A cursor follows one request's tokens and holds a *plan*:
+Every state of a grammar has a shortest ending (derivatives.py). A cursor follows one request's tokens and holds a *plan*:
 tokens that end the text from here. While the budget is larger than any ending that the grammar can ask for, nothing is
 looked at. Below that, the mask keeps only tokens after which an ending fits, and always the plan's next token: so the plan
 never outgrows what is left.
@@ -18,18 +18,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from portico_engine.grammar.closing.derivatives import DEAD, MIXED, OTHER, UNKNOWN, Derivation, parts_of
+from portico_engine.grammar.closing.derivatives import DEAD, MIXED, UNKNOWN, DerivativeAutomaton
 from portico_engine.grammar.closing.longest_ending import NO_BOUND, longest_ending
+from portico_engine.grammar.closing.shortest_strings import parts_of
+from portico_engine.grammar.closing.token_table import MAX_TOKEN, PLAIN_COLUMNS, TokenTable
 from portico_engine.grammar.ir import Grammar
-from portico_engine.grammar.protocol import Vocabulary
-
-_MAX_TOKEN = 20  # characters: longer tokens are left out where the budget is tight
-
-_IS_PLAIN = np.array([code >= 0x20 and chr(code) not in '"\\' for code in range(OTHER)] + [True])  # columns, by JSON's strings
-_PLAIN = np.flatnonzero(_IS_PLAIN)
 
 
-class Plan(NamedTuple):
+class ClosingPlan(NamedTuple):
     """How to end: tokens, and whether an end token must follow because the text could go on."""
 
     tokens: tuple[int, ...]
@@ -40,44 +36,14 @@ class Plan(NamedTuple):
         return len(self.tokens) + self.open
 
 
-class Place(NamedTuple):
-    """A state, and the bytes of a character of which more are to come."""
+class Configuration(NamedTuple):
+    """Where a text stands in the automaton: a state, and the bytes of a character of which more are to come."""
 
     state: int
     begun: bytes
 
 
-class TokenTable:
-    """A vocabulary's tokens as one matrix of characters, shared by all its grammars."""
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.vocabulary = vocabulary
-        tokens = vocabulary.token_bytes
-        self.special = np.array([data[:1] == b"\xff" and len(data) > 1 for data in tokens], dtype=np.bool_)
-        self.control = {tokens[i][1:].decode(errors="replace"): i for i in np.flatnonzero(self.special).tolist()}
-        self.lengths = np.zeros(len(tokens), dtype=np.int32)  # 0: not text of its own, or too long
-        self.codes = np.zeros((len(tokens), _MAX_TOKEN), dtype=np.int32)
-        for token, data in enumerate(tokens):
-            text = _text(data)
-            if text and len(text) <= _MAX_TOKEN:
-                self.lengths[token] = len(text)
-                self.codes[token, : len(text)] = np.frombuffer(text.encode("utf-32-le"), dtype=np.int32)
-        self.columns = np.minimum(self.codes, OTHER).astype(np.uint8)
-        self.plain = (self.lengths > 0) & (_IS_PLAIN[self.columns] | (np.arange(_MAX_TOKEN) >= self.lengths[:, None])).all(
-            axis=1
-        )
-        continuing = [i for i, data in enumerate(tokens) if 0 < len(data) <= 3 and all(0x80 <= byte <= 0xBF for byte in data)]
-        self.trailing = [(token, tokens[token]) for token in continuing]  # tokens that may end a begun character
-
-
-def _text(data: bytes) -> str | None:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-
-
-class Completions:
+class ClosingPlanner:
     """How one grammar ends, for one vocabulary. Its cursors may live on different threads: they take `lock`."""
 
     def __init__(self, grammar: Grammar, table: TokenTable) -> None:
@@ -86,50 +52,50 @@ class Completions:
         self.lock = threading.RLock()
         self._costs: dict[int, int] = {}
         self._alike: dict[int, int] = {}  # where every plain character leads alike, or DEAD
-        self._plans: dict[int, Plan | None] = {}
+        self._plans: dict[int, ClosingPlan | None] = {}
 
     @cached_property
-    def machine(self) -> Derivation:
+    def automaton(self) -> DerivativeAutomaton:
         with self.lock:
-            return Derivation(self.grammar, self.tokens.control)
+            return DerivativeAutomaton(self.grammar, self.tokens.control)
 
     @property
     def held_bytes(self) -> int:
         """What following it has come to hold."""
-        return self.machine.held_bytes if "machine" in self.__dict__ else 0
+        return self.automaton.held_bytes if "automaton" in self.__dict__ else 0
 
     @cached_property
-    def enough(self) -> int:
+    def sufficient_budget(self) -> int:
         """A budget that every ending fits, from any state that one more token may lead to; NO_BOUND where none is known."""
         with self.lock:
-            bound = longest_ending(self.grammar, self.machine)
+            bound = longest_ending(self.grammar, self.automaton)
         return bound if bound == NO_BOUND else bound + 5  # the token that leads there, the rest of a character, the end token
 
-    def plan(self, place: Place) -> Plan | None:
+    def plan(self, configuration: Configuration) -> ClosingPlan | None:
         """Tokens of a shortest ending; None where there is none."""
-        if place.state == DEAD:
+        if configuration.state == DEAD:
             return None
-        if place.begun:
-            return self._finish_character(place)
-        if place.state not in self._plans:
-            self._plans[place.state] = self._make_plan(place.state)
-        return self._plans[place.state]
+        if configuration.begun:
+            return self._finish_character(configuration)
+        if configuration.state not in self._plans:
+            self._plans[configuration.state] = self._make_plan(configuration.state)
+        return self._plans[configuration.state]
 
-    def _make_plan(self, state: int) -> Plan | None:
-        ending = self.machine.ending(state)
+    def _make_plan(self, state: int) -> ClosingPlan | None:
+        ending = self.automaton.ending(state)
         if ending is None:
             return None
         tokens: list[int] = []
         for part in parts_of(ending.data):
             tokens += [part] if isinstance(part, int) else self.tokens.vocabulary.encode_bytes(part)
-        return Plan(tuple(tokens), ending.open)
+        return ClosingPlan(tuple(tokens), ending.open)
 
-    def _finish_character(self, place: Place) -> Plan | None:
+    def _finish_character(self, configuration: Configuration) -> ClosingPlan | None:
         """Within a character: its other bytes first, by tokens that the vocabulary has; one token if that can be."""
-        best: Plan | None = None
-        further: list[tuple[int, Place]] = []
+        best: ClosingPlan | None = None
+        further: list[tuple[int, Configuration]] = []
         for token, data in self.tokens.trailing:
-            after = self.after(place, data)
+            after = self.after(configuration, data)
             if after.state == DEAD:
                 continue
             if after.begun:
@@ -137,52 +103,52 @@ class Completions:
                 continue
             rest = self.plan(after)
             if rest is not None and (best is None or rest.cost + 1 < best.cost):
-                best = Plan((token, *rest.tokens), rest.open)
+                best = ClosingPlan((token, *rest.tokens), rest.open)
         if best is None:
             for token, after in further:
                 rest = self._finish_character(after)
                 if rest is not None:
-                    return Plan((token, *rest.tokens), rest.open)
+                    return ClosingPlan((token, *rest.tokens), rest.open)
         return best
 
-    def after(self, place: Place, data: bytes) -> Place:
+    def after(self, configuration: Configuration, data: bytes) -> Configuration:
         """Where `data` leads."""
-        data = place.begun + data
+        data = configuration.begun + data
         try:
-            return Place(self.machine.advance(place.state, data.decode("utf-8")), b"")
+            return Configuration(self.automaton.advance(configuration.state, data.decode("utf-8")), b"")
         except UnicodeDecodeError as error:
             if error.reason != "unexpected end of data":
-                return Place(DEAD, b"")
-            state = self.machine.advance(place.state, data[: error.start].decode("utf-8"))
-            return Place(state, data[error.start :])
+                return Configuration(DEAD, b"")
+            state = self.automaton.advance(configuration.state, data[: error.start].decode("utf-8"))
+            return Configuration(state, data[error.start :])
 
-    def after_token(self, place: Place, token: int) -> Place:
-        if place.state == DEAD:
-            return place
+    def after_token(self, configuration: Configuration, token: int) -> Configuration:
+        if configuration.state == DEAD:
+            return configuration
         if self.tokens.special[token]:
-            return Place(DEAD if place.begun else self.machine.special(place.state, token), b"")
-        return self.after(place, self.tokens.vocabulary.token_bytes[token])
+            return Configuration(DEAD if configuration.begun else self.automaton.special(configuration.state, token), b"")
+        return self.after(configuration, self.tokens.vocabulary.token_bytes[token])
 
     def cost(self, state: int, at_most: int) -> int:
         """Tokens that the ending takes, its end token included; a state whose ending has few bytes costs at most those."""
         known = self._costs.get(state)
         if known is None:
-            ending = self.machine.ending(state)
+            ending = self.automaton.ending(state)
             if ending is not None and len(ending.data) + ending.open <= at_most:
                 return len(ending.data) + ending.open
-            plan = self.plan(Place(state, b""))
+            plan = self.plan(Configuration(state, b""))
             known = self._costs[state] = NO_BOUND if plan is None else plan.cost
         return known
 
     def _plain_chain(self, state: int) -> npt.NDArray[np.int32]:
         """The states after 0, 1, 2.. plain characters, as far as it doesn't matter which: inside a string, mostly."""
         chain = [state]
-        while len(chain) <= _MAX_TOKEN:
+        while len(chain) <= MAX_TOKEN:
             last = chain[-1]
             if last not in self._alike:
-                if self.machine.table[last, 0] == UNKNOWN:
-                    self.machine.fill(last)
-                after = self.machine.table[last][_PLAIN]
+                if self.automaton.table[last, 0] == UNKNOWN:
+                    self.automaton.fill(last)
+                after = self.automaton.table[last][PLAIN_COLUMNS]
                 self._alike[last] = int(after[0]) if after[0] >= 0 and (after == after[0]).all() else DEAD
             if self._alike[last] == DEAD:
                 break
@@ -191,7 +157,7 @@ class Completions:
 
     def follow(self, state: int, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
         """The states after each of some tokens; DEAD where one can't follow or is no text of its own."""
-        machine, table = self.machine, self.tokens
+        automaton, table = self.automaton, self.tokens
         lengths = table.lengths[ids]
         out = np.full(len(ids), DEAD, dtype=np.int32)
         chain = self._plain_chain(state)
@@ -199,16 +165,16 @@ class Completions:
         out[alike] = chain[lengths[alike]]
         live = np.flatnonzero((lengths > 0) & ~alike)
         states = np.full(len(live), state, dtype=np.int32)
-        for position in range(_MAX_TOKEN):
+        for position in range(MAX_TOKEN):
             if not len(live):
                 break
             columns = table.columns[ids[live], position]
-            after = machine.table[states, columns]
+            after = automaton.table[states, columns]
             for number in np.unique(states[after == UNKNOWN]).tolist():
-                machine.fill(number)
-            after = machine.table[states, columns]
+                automaton.fill(number)
+            after = automaton.table[states, columns]
             for at in np.flatnonzero(after == MIXED).tolist():
-                after[at] = machine.step(int(states[at]), int(table.codes[ids[live[at]], position]))
+                after[at] = automaton.step(int(states[at]), int(table.codes[ids[live[at]], position]))
             done = lengths[live] == position + 1
             out[live[done]] = after[done]
             on = ~done & (after != DEAD)
@@ -216,40 +182,40 @@ class Completions:
         return out
 
 
-class Cursor:
+class ClosingCursor:
     """Where one request stands: its place, and the plan that ends it."""
 
-    def __init__(self, completions: Completions) -> None:
-        self.completions = completions
-        self._path = [Place(completions.machine.start, b"")]  # the place after each token
-        self._plan: dict[int, Plan] = {}  # the plan after so many tokens, where one was made
+    def __init__(self, planner: ClosingPlanner) -> None:
+        self.planner = planner
+        self._path = [Configuration(planner.automaton.start, b"")]  # the configuration after each token
+        self._plan: dict[int, ClosingPlan] = {}  # the plan after so many tokens, where one was made
 
-    def copy(self) -> Cursor:
-        other = Cursor(self.completions)
+    def copy(self) -> ClosingCursor:
+        other = ClosingCursor(self.planner)
         other._path = list(self._path)
         other._plan = dict(self._plan)
         return other
 
-    def sync(self, tokens: Sequence[int]) -> Place:
+    def sync(self, tokens: Sequence[int]) -> Configuration:
         """Catch up with the accepted tokens."""
         for token in tokens[len(self._path) - 1 :]:
             at = len(self._path) - 1
             plan = self._plan.get(at)
             if plan is not None and (rest := self._after(plan, token)) is not None:
                 self._plan.setdefault(at + 1, rest)
-            self._path.append(self.completions.after_token(self._path[-1], token))
+            self._path.append(self.planner.after_token(self._path[-1], token))
         return self._path[-1]
 
-    def _after(self, plan: Plan, token: int) -> Plan | None:
+    def _after(self, plan: ClosingPlan, token: int) -> ClosingPlan | None:
         """What is left of a plan after a token that writes its beginning, be it in other pieces than the plan's own."""
         if plan.tokens[:1] == (token,):
-            return Plan(plan.tokens[1:], plan.open)
-        vocabulary, special = self.completions.tokens.vocabulary, self.completions.tokens.special
+            return ClosingPlan(plan.tokens[1:], plan.open)
+        vocabulary, special = self.planner.tokens.vocabulary, self.planner.tokens.special
         data = vocabulary.token_bytes[token]
         if not data or special[token] or special[list(plan.tokens)].any():
             return None
         text = b"".join(vocabulary.token_bytes[each] for each in plan.tokens)
-        return Plan(tuple(vocabulary.encode_bytes(text[len(data) :])), plan.open) if text.startswith(data) else None
+        return ClosingPlan(tuple(vocabulary.encode_bytes(text[len(data) :])), plan.open) if text.startswith(data) else None
 
     def rollback(self, length: int) -> None:
         """Forget all but the first `length` tokens."""
@@ -257,12 +223,12 @@ class Cursor:
         for at in [at for at in self._plan if at > length]:
             del self._plan[at]
 
-    def plan(self, tokens: Sequence[int]) -> Plan | None:
+    def plan(self, tokens: Sequence[int]) -> ClosingPlan | None:
         """How to end the text from here; None where the grammar can't say."""
         held = self._plan.get(len(tokens))
-        if held is not None and self.completions.machine.dear:
+        if held is not None and self.planner.automaton.too_costly:
             return held
-        fresh = self.completions.plan(self.sync(tokens))
+        fresh = self.planner.plan(self.sync(tokens))
         held = self._plan.get(len(tokens), held)
         if fresh is not None and (held is None or fresh.cost < held.cost):
             self._plan[len(tokens)] = held = fresh
@@ -270,27 +236,27 @@ class Cursor:
 
     def fits(self, tokens: Sequence[int], run: Sequence[int], limit: int) -> bool:
         """Does an ending fit a budget of `limit` tokens after `run` is taken from it?"""
-        place = self.sync(tokens)
-        if self.completions.machine.dear:
+        configuration = self.sync(tokens)
+        if self.planner.automaton.too_costly:
             return False
         for token in run:
-            place = self.completions.after_token(place, token)
-        if place.state == DEAD or place.begun:
+            configuration = self.planner.after_token(configuration, token)
+        if configuration.state == DEAD or configuration.begun:
             return False
         left = limit - len(run)
-        return self.completions.cost(place.state, left) <= left
+        return self.planner.cost(configuration.state, left) <= left
 
     def keep(self, tokens: Sequence[int], allowed: npt.NDArray[np.int64], remaining: int) -> npt.NDArray[np.bool_] | None:
         """Which of the `allowed` tokens leave an ending that fits `remaining` - 1; None where the grammar can't say."""
         plan = self.plan(tokens)
         if plan is None:
             return None
-        place = self.sync(tokens)
+        configuration = self.sync(tokens)
         left = remaining - 1
-        if place.begun:
-            kept = np.isin(allowed, list(self._finishing(place, left)))
+        if configuration.begun:
+            kept = np.isin(allowed, list(self._finishing(configuration, left)))
         else:
-            kept = self._fitting(place.state, allowed, left)
+            kept = self._fitting(configuration.state, allowed, left)
         if plan.tokens:
             kept |= allowed == plan.tokens[0]
         return kept
@@ -298,20 +264,20 @@ class Cursor:
     def _fitting(self, state: int, allowed: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.bool_]:
         """Which tokens lead to a state with an ending that fits. Where finding out has become too dear (an unanchored pattern
         that counts to hundreds), none but those already known to: the plan is kept anyway, so that the text still ends."""
-        if self.completions.machine.dear:
+        if self.planner.automaton.too_costly:
             return np.zeros(len(allowed), dtype=np.bool_)
-        after = self.completions.follow(state, allowed)
+        after = self.planner.follow(state, allowed)
         states, counts = np.unique(after, return_counts=True)
         fits = []
         for one in states[np.argsort(-counts, kind="stable")].tolist():
-            if one != DEAD and self.completions.cost(one, left) <= left:
+            if one != DEAD and self.planner.cost(one, left) <= left:
                 fits.append(one)
-            if self.completions.machine.dear:
+            if self.planner.automaton.too_costly:
                 break
         return np.isin(after, fits)
 
-    def _finishing(self, place: Place, left: int) -> Iterable[int]:
-        for token, data in self.completions.tokens.trailing:
-            after = self.completions.after(place, data)
-            if after.state != DEAD and not after.begun and self.completions.cost(after.state, left) <= left:
+    def _finishing(self, configuration: Configuration, left: int) -> Iterable[int]:
+        for token, data in self.planner.tokens.trailing:
+            after = self.planner.after(configuration, data)
+            if after.state != DEAD and not after.begun and self.planner.cost(after.state, left) <= left:
                 yield token

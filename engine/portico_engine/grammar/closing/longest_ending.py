@@ -8,28 +8,28 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
-from portico_engine.grammar.ir import Alt, And, Chars, Grammar, Node, Not, Ref, Repeat, Seq, Text
+from portico_engine.grammar.ir import ANY_CHARACTER, Alt, And, Chars, Grammar, Node, Not, Ref, Repeat, Seq, Text
 from portico_engine.grammar.regular import automata
-from portico_engine.grammar.regular.strings import ANY, ANY_SPELLED
+from portico_engine.grammar.regular.strings import ANY_SPELLED
 
 if TYPE_CHECKING:
-    from portico_engine.grammar.closing.derivatives import Derivation
+    from portico_engine.grammar.closing.derivatives import DerivativeAutomaton
 
 NO_BOUND = 1 << 40
 _MAX_STATES = 1500  # of an intersection that are searched
 
 
-def longest_ending(grammar: Grammar, machine: Derivation) -> int:
+def longest_ending(grammar: Grammar, automaton: DerivativeAutomaton) -> int:
     """Bytes of the longest of all states' shortest endings; NO_BOUND for recursive rules or very large intersections."""
-    worst = _Worst(machine)
-    for name in machine.bottom_up:
-        worst.rules[name] = worst.node(grammar.rules[name])
-    return worst.rules[grammar.start]
+    longest = _LongestEndings(automaton)
+    for name in automaton.bottom_up:
+        longest.rules[name] = longest.node(grammar.rules[name])
+    return longest.rules[grammar.start]
 
 
-class _Worst:
-    def __init__(self, machine: Derivation) -> None:
-        self.machine = machine
+class _LongestEndings:
+    def __init__(self, automaton: DerivativeAutomaton) -> None:
+        self.automaton = automaton
         self.rules: dict[str, int] = {}
         self.searched: dict[Node, int] = {}
 
@@ -55,14 +55,14 @@ class _Worst:
                 return 0
 
     def _sequence(self, parts: tuple[Node, ...]) -> int:
-        after, worst = 0, 0
+        after, longest = 0, 0
         for part in reversed(parts):
-            worst = max(worst, self.node(part) + after)
+            longest = max(longest, self.node(part) + after)
             after += self._least(part)
-        return min(worst, NO_BOUND)
+        return min(longest, NO_BOUND)
 
     def _least(self, node: Node) -> int:
-        text = self.machine.shortest(node)
+        text = self.automaton.shortest(node)
         return NO_BOUND if text is None else len(text)
 
 
@@ -78,7 +78,7 @@ def _regular(node: Node) -> int:
     todo = [node]
     while todo:
         state = todo.pop()
-        for low, _, after in automata.steps(state):
+        for low, _, after in automata.transitions(state):
             if after not in numbers:
                 if len(numbers) > _MAX_STATES:
                     return NO_BOUND
@@ -105,6 +105,6 @@ def _furthest(sources: list[list[tuple[int, int]]], ends: list[int]) -> int:
 
 
 def _without_maximum(part: Node) -> Node:
-    if isinstance(part, Repeat) and part.item in (ANY, ANY_SPELLED):
+    if isinstance(part, Repeat) and part.item in (ANY_CHARACTER, ANY_SPELLED):
         return Repeat(part.item, part.low, None)
     return part

@@ -14,10 +14,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
-from portico_engine.grammar.ecma.parser import WORD, Ast, Back, Choice, Group, Language, Look, Plain, Sequence, Times
+from portico_engine.grammar.ecma.nodes import (
+    WORD,
+    Alternative,
+    Assertion,
+    Backreference,
+    CapturingGroup,
+    Disjunction,
+    PatternLanguage,
+    PatternNode,
+    Quantified,
+    Regular,
+)
 from portico_engine.grammar.ir import (
+    ANY_CHARACTER,
+    ANY_TEXT,
     EMPTY,
-    MAX_CODE_POINT,
     NEVER,
     Alt,
     And,
@@ -25,51 +37,50 @@ from portico_engine.grammar.ir import (
     Empty,
     Node,
     Not,
-    Repeat,
-    Seq,
+    Text,
     alt,
-    merge_ranges,
     repeat,
     seq,
 )
+from portico_engine.grammar.regular.automata import nullable
 
-ANY = Chars(merge_ranges([(0, MAX_CODE_POINT)]))
-ALL = repeat(ANY)
-SOME = repeat(ANY, 1)
+SOME = repeat(ANY_CHARACTER, 1)
 MAX_LINES = 128
 _BEFORE = frozenset({"start", "behind", "not-behind"})
 _AFTER = frozenset({"end", "ahead", "not-ahead"})
-_CLASS = Plain(Chars(WORD))
+_WORD_CHARACTER = Regular(Chars(WORD))
+_AFTER_WORD, _AFTER_NO_WORD = Assertion("behind", _WORD_CHARACTER), Assertion("not-behind", _WORD_CHARACTER)
+_BEFORE_WORD, _BEFORE_NO_WORD = Assertion("ahead", _WORD_CHARACTER), Assertion("not-ahead", _WORD_CHARACTER)
 
-Item = Node | Look
+Item = Node | Assertion
 Line = tuple[Item, ...]
 
 
 @dataclass
-class _Loose(Exception):
+class _NotExact(Exception):
     """What follows can't be exact; carries why."""
 
     why: str
 
 
-def lower(ast: Ast) -> Language:
+def lower(tree: PatternNode) -> PatternLanguage:
     """The strings in which the pattern finds a match."""
     loosened: list[str] = []
     try:
-        lines = _lines(ast, loosened)
-    except _Loose as error:
-        return Language(ALL, error.why)
-    parts = [_line_language((ALL, *line, ALL), loosened) for line in lines]
-    return Language(alt(*parts), "; ".join(dict.fromkeys(loosened)))
+        lines = _lines(tree, loosened)
+    except _NotExact as error:
+        return PatternLanguage(ANY_TEXT, error.why)
+    parts = [_line_language((ANY_TEXT, *line, ANY_TEXT), loosened) for line in lines]
+    return PatternLanguage(alt(*parts), "; ".join(dict.fromkeys(loosened)))
 
 
 def both(first: Node, second: Node) -> Node:
     """Intersection, simplified where it is plain to see."""
     if NEVER in (first, second):
         return NEVER
-    if first in (ALL, second):
+    if first in (ANY_TEXT, second):
         return second
-    if second == ALL:
+    if second == ANY_TEXT:
         return first
     if isinstance(first, Empty) or isinstance(second, Empty):
         return EMPTY if nullable(first) and nullable(second) else NEVER
@@ -78,55 +89,38 @@ def both(first: Node, second: Node) -> Node:
     )
 
 
-def nullable(node: Node) -> bool:
-    """Is the empty string in a regular language?"""
-    match node:
-        case Empty():
-            return True
-        case Seq(parts) | And(parts):
-            return all(map(nullable, parts))
-        case Alt(options):
-            return any(map(nullable, options))
-        case Repeat(item, low):
-            return low == 0 or nullable(item)
-        case Not(item):
-            return not nullable(item)
-        case _:
-            return False
-
-
-def _lines(ast: Ast, loosened: list[str]) -> list[Line]:
-    match ast:
-        case Plain(node):
+def _lines(tree: PatternNode, loosened: list[str]) -> list[Line]:
+    match tree:
+        case Regular(node):
             return [(node,)]
-        case Look("edge"):
-            return [(Look("behind", _CLASS), Look("not-ahead", _CLASS)), (Look("not-behind", _CLASS), Look("ahead", _CLASS))]
-        case Look("not-edge"):
-            return [(Look("behind", _CLASS), Look("ahead", _CLASS)), (Look("not-behind", _CLASS), Look("not-ahead", _CLASS))]
-        case Look():
-            return [(ast,)]
-        case Choice(options):
+        case Assertion("edge"):
+            return [(_AFTER_WORD, _BEFORE_NO_WORD), (_AFTER_NO_WORD, _BEFORE_WORD)]
+        case Assertion("not-edge"):
+            return [(_AFTER_WORD, _BEFORE_WORD), (_AFTER_NO_WORD, _BEFORE_NO_WORD)]
+        case Assertion():
+            return [(tree,)]
+        case Disjunction(options):
             return _limited([line for option in options for line in _lines(option, loosened)])
-        case Sequence(parts):
+        case Alternative(parts):
             found: list[Line] = [()]
             for part in parts:
                 found = _limited([(*before, *after) for before, after in product(found, _lines(part, loosened))])
             return found
-        case Times(item, low, high):
+        case Quantified(item, low, high):
             return _repeated(item, low, high, loosened)
-        case Group(_, item):
+        case CapturingGroup(_, item):
             return _lines(item, loosened)
-        case Back():
-            raise _Loose("any string: a backreference is not regular")
+        case Backreference():
+            raise _NotExact("any string: a backreference is not regular")
 
 
 def _limited(lines: list[Line]) -> list[Line]:
     if len(lines) > MAX_LINES:
-        raise _Loose("any string: its assertions branch too often")
+        raise _NotExact("any string: its assertions branch too often")
     return lines
 
 
-def _repeated(item: Ast, low: int, high: int | None, loosened: list[str]) -> list[Line]:
+def _repeated(item: PatternNode, low: int, high: int | None, loosened: list[str]) -> list[Line]:
     """A repetition with an assertion inside: unrolled where it is short."""
     if high is not None and high <= 3:
         return _limited(
@@ -140,27 +134,25 @@ def _repeated(item: Ast, low: int, high: int | None, loosened: list[str]) -> lis
     if tempered is not None:
         return [(repeat(tempered, low, high),)]
     loosened.append("what it accepts without the lookaround inside a repetition")
-    bare = _without_looks(item)
+    bare = _without_assertions(item)
     return [(repeat(bare, low, high),)]
 
 
-def _tempered(item: Ast) -> Node | None:
+def _tempered(item: PatternNode) -> Node | None:
     """`(?:(?!x)c)*` where x is one character: a smaller class."""
-    if not isinstance(item, Sequence) or len(item.parts) != 2:
+    if not isinstance(item, Alternative) or len(item.parts) != 2:
         return None
-    look, one = item.parts
-    if not isinstance(look, Look) or look.kind not in ("ahead", "not-ahead") or not isinstance(one, Plain):
+    assertion, one = item.parts
+    if not isinstance(assertion, Assertion) or assertion.kind not in ("ahead", "not-ahead") or not isinstance(one, Regular):
         return None
-    body = look.body
-    if not isinstance(body, Plain) or _one_character(body.node) is None or _one_character(one.node) is None:
+    body = assertion.body
+    if not isinstance(body, Regular) or _one_character(body.node) is None or _one_character(one.node) is None:
         return None
-    return both(one.node, body.node if look.kind == "ahead" else Not(body.node))
+    return both(one.node, body.node if assertion.kind == "ahead" else Not(body.node))
 
 
 def _one_character(node: Node) -> Node | None:
     """The node where it stands for exactly one character."""
-    from portico_engine.grammar.ir import Text
-
     if isinstance(node, Chars) or (isinstance(node, Text) and len(node.value) == 1):
         return node
     if isinstance(node, Alt) and all(_one_character(option) is not None for option in node.options):
@@ -168,22 +160,22 @@ def _one_character(node: Node) -> Node | None:
     return None
 
 
-def _without_looks(ast: Ast) -> Node:
-    match ast:
-        case Plain(node):
+def _without_assertions(tree: PatternNode) -> Node:
+    match tree:
+        case Regular(node):
             return node
-        case Look():
+        case Assertion():
             return EMPTY
-        case Sequence(parts):
-            return seq(*map(_without_looks, parts))
-        case Choice(options):
-            return alt(*map(_without_looks, options))
-        case Times(item, low, high):
-            return repeat(_without_looks(item), low, high)
-        case Group(_, item):
-            return _without_looks(item)
-        case Back():
-            return ALL
+        case Alternative(parts):
+            return seq(*map(_without_assertions, parts))
+        case Disjunction(options):
+            return alt(*map(_without_assertions, options))
+        case Quantified(item, low, high):
+            return repeat(_without_assertions(item), low, high)
+        case CapturingGroup(_, item):
+            return _without_assertions(item)
+        case Backreference():
+            return ANY_TEXT
 
 
 # --- one line -----------------------------------------------------------------------------------------------------------------
@@ -196,7 +188,7 @@ def _line_language(line: Line, loosened: list[str]) -> Node:
         current = todo.pop()
         if len(out) + len(todo) > MAX_LINES:
             loosened.append("any string: its assertions branch too often")
-            return ALL
+            return ANY_TEXT
         if _separable(current):
             out.append(_joined(current, loosened))
             continue
@@ -205,7 +197,7 @@ def _line_language(line: Line, loosened: list[str]) -> Node:
             todo += map(_order, moved)
             continue
         loosened.append("what it accepts without one of its lookarounds")
-        last = max(i for i, item in enumerate(current) if isinstance(item, Look) and item.kind in _BEFORE)
+        last = max(i for i, item in enumerate(current) if isinstance(item, Assertion) and item.kind in _BEFORE)
         todo.append((*current[:last], *current[last + 1 :]))
     return alt(*out)
 
@@ -213,31 +205,31 @@ def _line_language(line: Line, loosened: list[str]) -> Node:
 def _order(line: Line) -> Line:
     """Neighbouring assertions commute: those about what comes before go first."""
     out: list[Item] = []
-    run: list[Look] = []
+    run: list[Assertion] = []
     for item in line:
-        if isinstance(item, Look):
+        if isinstance(item, Assertion):
             run.append(item)
             continue
-        ordered: list[Look] = sorted(run, key=_is_after)
+        ordered: list[Assertion] = sorted(run, key=_is_after)
         out.extend(ordered)
         run = []
         out.append(item)
-    last: list[Look] = sorted(run, key=_is_after)
+    last: list[Assertion] = sorted(run, key=_is_after)
     return (*out, *last)
 
 
-def _is_after(look: Look) -> bool:
-    return look.kind in _AFTER
+def _is_after(assertion: Assertion) -> bool:
+    return assertion.kind in _AFTER
 
 
 def _separable(line: Line) -> bool:
-    before = [i for i, item in enumerate(line) if isinstance(item, Look) and item.kind in _BEFORE]
-    after = [i for i, item in enumerate(line) if isinstance(item, Look) and item.kind in _AFTER]
+    before = [i for i, item in enumerate(line) if isinstance(item, Assertion) and item.kind in _BEFORE]
+    after = [i for i, item in enumerate(line) if isinstance(item, Assertion) and item.kind in _AFTER]
     return not before or not after or before[-1] < after[0]
 
 
 def _single(item: Item) -> Node | None:
-    if isinstance(item, Look) and isinstance(item.body, Plain):
+    if isinstance(item, Assertion) and isinstance(item.body, Regular):
         return _one_character(item.body.node)
     return None
 
@@ -246,19 +238,19 @@ def _move_one(line: Line) -> list[Line] | None:
     """Move one single-character assertion into the expression that it is about; None where there is none to move."""
     for index, item in enumerate(line):
         one = _single(item)
-        if one is None or not isinstance(item, Look):
+        if one is None or not isinstance(item, Assertion):
             continue
         ahead = item.kind in _AFTER
         step = 1 if ahead else -1
         at = index + step
-        while 0 <= at < len(line) and isinstance(line[at], Look):
+        while 0 <= at < len(line) and isinstance(line[at], Assertion):
             at += step
         rest = [x for i, x in enumerate(line) if i != index]
         if not 0 <= at < len(line):  # at the string's end: nothing is there
             return [tuple(rest)] if item.kind.startswith("not-") else []
         node = line[at]
-        assert not isinstance(node, Look)
-        starts = seq(one, ALL) if ahead else seq(ALL, one)
+        assert not isinstance(node, Assertion)
+        starts = seq(one, ANY_TEXT) if ahead else seq(ANY_TEXT, one)
         wanted = both(both(node, SOME), Not(starts)) if item.kind.startswith("not-") else both(node, starts)
         place = at - 1 if ahead else at
         out = [] if wanted == NEVER else [(*rest[:place], wanted, *rest[place + 1 :])]
@@ -271,7 +263,7 @@ def _move_one(line: Line) -> list[Line] | None:
 
 
 def _joined(line: Line, loosened: list[str]) -> Node:
-    last = max((i for i, item in enumerate(line) if isinstance(item, Look) and item.kind in _BEFORE), default=-1)
+    last = max((i for i, item in enumerate(line) if isinstance(item, Assertion) and item.kind in _BEFORE), default=-1)
     return seq(_prefix(line[: last + 1], loosened), _suffix(line[last + 1 :], loosened))
 
 
@@ -279,7 +271,7 @@ def _prefix(items: Line, loosened: list[str]) -> Node:
     """What may stand before the last assertion about it, that included."""
     made: Node = EMPTY
     for item in items:
-        if not isinstance(item, Look):
+        if not isinstance(item, Assertion):
             made = seq(made, item)
         elif item.kind == "start":
             made = EMPTY if nullable(made) else NEVER
@@ -291,7 +283,7 @@ def _prefix(items: Line, loosened: list[str]) -> Node:
 def _suffix(items: Line, loosened: list[str]) -> Node:
     made: Node = EMPTY
     for item in reversed(items):
-        if not isinstance(item, Look):
+        if not isinstance(item, Assertion):
             made = seq(item, made)
         elif item.kind == "end":
             made = EMPTY if nullable(made) else NEVER
@@ -300,23 +292,23 @@ def _suffix(items: Line, loosened: list[str]) -> Node:
     return made
 
 
-def _asserted(made: Node, look: Look, loosened: list[str], *, before: bool) -> Node:
-    assert look.body is not None
+def _asserted(made: Node, assertion: Assertion, loosened: list[str], *, before: bool) -> Node:
+    assert assertion.body is not None
     inner: list[str] = []
     try:
-        lines = _lines(look.body, inner)
-    except _Loose:
+        lines = _lines(assertion.body, inner)
+    except _NotExact:
         loosened.append("what it accepts without one of its lookarounds")
         return made
     languages = []
     for line in lines:
         wrong = _AFTER if before else _BEFORE
-        if any(isinstance(item, Look) and item.kind in wrong for item in line):
+        if any(isinstance(item, Assertion) and item.kind in wrong for item in line):
             inner.append("looks both ways")
-            line = tuple(item for item in line if not (isinstance(item, Look) and item.kind in wrong))
-        languages.append(_prefix((ALL, *line), inner) if before else _suffix((*line, ALL), inner))
+            line = tuple(item for item in line if not (isinstance(item, Assertion) and item.kind in wrong))
+        languages.append(_prefix((ANY_TEXT, *line), inner) if before else _suffix((*line, ANY_TEXT), inner))
     language = alt(*languages)
-    negative = look.kind.startswith("not-")
+    negative = assertion.kind.startswith("not-")
     if inner:
         loosened.append("what it accepts without one of its lookarounds")
         if negative:

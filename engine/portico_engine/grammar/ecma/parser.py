@@ -1,118 +1,41 @@
-"""ECMA-262 patterns -> the IR's regular languages: which whole strings does a `pattern` accept?
+"""ECMA-262 patterns -> trees of `nodes`, as ECMA-262 reads them, Annex B included.
 
-A pattern searches (it is not anchored) and may look around; both are regular. The parser keeps assertions apart from plain
-expressions; ecma_lower.py turns the two into intersections and complements. Only backreferences, and a lookaround inside an
-unbounded repetition, are beyond it: there the language is a larger one, and says so. It knows no JSON.
+The parser keeps assertions apart from plain expressions, which it writes in the IR. `regress` decides what is a pattern. What a
+pattern's language is it leaves to `lookaround`, and it knows no JSON.
 """
 
 from __future__ import annotations
 
 import re
-import sys
-from array import array
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import NoReturn, TypeAlias
+from typing import NoReturn
 
 import regress
 
 from portico_engine.errors import InvalidSchema
-from portico_engine.grammar.ir import MAX_CODE_POINT, Chars, Node, alt, chars, complement, merge_ranges, repeat, seq, text
-
-Ranges: TypeAlias = tuple[tuple[int, int], ...]
-
-DIGITS: Ranges = ((0x30, 0x39),)
-WORD: Ranges = ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
-SPACE: Ranges = merge_ranges(
-    (low, high)
-    for low, high in (
-        *((9, 13), (0x20, 0x20), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029)),
-        *((0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000), (0xFEFF, 0xFEFF)),
-    )
+from portico_engine.grammar.ecma.nodes import (
+    DIGITS,
+    LINE_ENDS,
+    SPACE,
+    WORD,
+    Alternative,
+    Assertion,
+    AssertionKind,
+    Backreference,
+    CapturingGroup,
+    Disjunction,
+    PatternNode,
+    Quantified,
+    Regular,
 )
-LINE_ENDS: Ranges = ((10, 10), (13, 13), (0x2028, 0x2029))
+from portico_engine.grammar.ecma.unicode_properties import property_ranges
+from portico_engine.grammar.ir import Chars, Node, Ranges, alt, chars, complement, merge_ranges, repeat, seq, text
+
 _CLASSES = {"d": DIGITS, "w": WORD, "s": SPACE}
 _CONTROLS = {"t": 9, "n": 10, "v": 11, "f": 12, "r": 13}
 MAX_REPEAT = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """Without assertions."""
-
-    node: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """An assertion. kind: start, end, edge (a word's), not-edge, ahead, not-ahead, behind, not-behind."""
-
-    kind: str
-    body: Ast | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sequence:
-    parts: tuple[Ast, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    options: tuple[Ast, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    item: Ast
-    low: int
-    high: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A capturing group; only where captures are asked for."""
-
-    number: int
-    item: Ast
-
-
-@dataclass(frozen=True, slots=True)
-class Back:
-    """A backreference: not regular."""
-
-    numbers: tuple[int, ...]  # of the groups that it may name (several where alternatives share a name)
-
-
-Ast: TypeAlias = Plain | Look | Sequence | Choice | Times | Group | Back
-
-
-@dataclass(frozen=True, slots=True)
-class Language:
-    """A regular language of whole strings; `loosened` says what it accepts beyond the pattern, if anything."""
-
-    node: Node
-    loosened: str = ""
-
-
-@lru_cache(maxsize=1024)
-def _language(pattern: str) -> Language | str:
-    from portico_engine.grammar.ecma.lookaround import lower
-
-    try:
-        return lower(parse(pattern))
-    except InvalidSchema as error:
-        return error.reason
-
-
-def pattern_language(pattern: str, pointer: str = "") -> Language:
-    """The strings in which `pattern` finds a match. Raises InvalidSchema where it is no ECMA-262 pattern."""
-    made = _language(pattern)
-    if isinstance(made, str):
-        raise InvalidSchema(pointer, made)
-    return made
-
-
-def parse(pattern: str, *, captures: bool = False) -> Ast:
+def parse(pattern: str, *, captures: bool = False) -> PatternNode:
     """As ECMA-262 reads it (with the u flag where it parses so). Raises InvalidSchema where it is no pattern."""
     try:
         regress.Regex(pattern, "u")
@@ -123,44 +46,10 @@ def parse(pattern: str, *, captures: bool = False) -> Ast:
             regress.Regex(pattern)
         except regress.RegressError as error:
             raise InvalidSchema("", f"{pattern!r} is no ECMA-262 pattern: {error}") from None
-    return Parser(pattern, unicode, captures=captures).parse()
+    return PatternParser(pattern, unicode, captures=captures).parse()
 
 
-@lru_cache(maxsize=1)
-def _all_characters() -> str:
-    codes = array("I", range(MAX_CODE_POINT + 1))
-    del codes[0xD800:0xE000]
-    return codes.tobytes().decode("utf-32-le" if sys.byteorder == "little" else "utf-32-be")
-
-
-@lru_cache(maxsize=256)
-def property_ranges(expression: str) -> Ranges:
-    r"""The code points of `\p{...}`, asked of the engine that also checks calls."""
-    out = []
-    for match in regress.Regex(f"{expression}+", "u").find_iter(_all_characters()) or ():
-        span = match.range()
-        out.append((_code_point(span.start), _code_point(span.stop) - 1))
-    return merge_ranges(out)
-
-
-def _code_point(offset: int) -> int:
-    """The code point at a byte of `_all_characters`, which `regress` counts by."""
-    at = 0
-    for low, high, width in (
-        (0, 0x80, 1),
-        (0x80, 0x800, 2),
-        (0x800, 0xD800, 3),
-        (0xE000, 0x10000, 3),
-        (0x10000, MAX_CODE_POINT + 1, 4),
-    ):
-        size = (high - low) * width
-        if offset < at + size:
-            return low + (offset - at) // width
-        at += size
-    return MAX_CODE_POINT + 1
-
-
-class Parser:
+class PatternParser:
     """Recursive descent over a pattern that `regress` has accepted, so that syntax errors are internal faults here."""
 
     def __init__(self, pattern: str, unicode: bool, *, captures: bool = False) -> None:
@@ -171,11 +60,11 @@ class Parser:
         self._groups = _groups(pattern)  # their names, "" where they have none
         self._opened = 0
 
-    def parse(self) -> Ast:
-        ast = self._choice()
+    def parse(self) -> PatternNode:
+        tree = self._disjunction()
         if self.at < len(self.pattern):
             self._fail()
-        return ast
+        return tree
 
     def _fail(self) -> NoReturn:
         raise AssertionError(f"{self.pattern!r} at {self.at}")
@@ -190,33 +79,33 @@ class Parser:
     def _peek(self) -> str:
         return self.pattern[self.at : self.at + 1]
 
-    def _choice(self) -> Ast:
-        options = [self._sequence()]
+    def _disjunction(self) -> PatternNode:
+        options = [self._alternative()]
         while self._take("|"):
-            options.append(self._sequence())
+            options.append(self._alternative())
         if len(options) == 1:
             return options[0]
-        if all(isinstance(option, Plain) for option in options):
-            return Plain(alt(*(option.node for option in options if isinstance(option, Plain))))
-        return Choice(tuple(options))
+        if all(isinstance(option, Regular) for option in options):
+            return Regular(alt(*(option.node for option in options if isinstance(option, Regular))))
+        return Disjunction(tuple(options))
 
-    def _sequence(self) -> Ast:
-        parts: list[Ast] = []
+    def _alternative(self) -> PatternNode:
+        parts: list[PatternNode] = []
         while self._peek() not in ("", "|", ")"):
             parts.append(self._quantified(self._atom()))
-        if all(isinstance(part, Plain) for part in parts):
-            return Plain(seq(*(part.node for part in parts if isinstance(part, Plain))))
-        return Sequence(tuple(parts))
+        if all(isinstance(part, Regular) for part in parts):
+            return Regular(seq(*(part.node for part in parts if isinstance(part, Regular))))
+        return Alternative(tuple(parts))
 
-    def _quantified(self, item: Ast) -> Ast:
+    def _quantified(self, item: PatternNode) -> PatternNode:
         bounds = self._quantifier()
         if bounds is None:
             return item
         self._take("?")
         low, high = bounds
-        if isinstance(item, Plain):
-            return Plain(repeat(item.node, low, high))
-        return Times(item, low, high)
+        if isinstance(item, Regular):
+            return Regular(repeat(item.node, low, high))
+        return Quantified(item, low, high)
 
     def _quantifier(self) -> tuple[int, int | None] | None:
         simple: dict[str, tuple[int, int | None]] = {"*": (0, None), "+": (1, None), "?": (0, 1)}
@@ -233,54 +122,54 @@ class Parser:
         most = min(int(high), MAX_REPEAT) if high else (None if comma else min(int(low), MAX_REPEAT))
         return min(int(low), MAX_REPEAT), most
 
-    def _atom(self) -> Ast:
+    def _atom(self) -> PatternNode:
         if self._take("^"):
-            return Look("start")
+            return Assertion("start")
         if self._take("$"):
-            return Look("end")
+            return Assertion("end")
         if self._take("("):
             return self._group()
         if self._take("["):
-            return Plain(chars(*self._class()))
+            return Regular(chars(*self._class()))
         if self._take("."):
-            return Plain(Chars(complement(LINE_ENDS)))
+            return Regular(Chars(complement(LINE_ENDS)))
         if self._take("\\"):
             return self._escape()
         self.at += 1
-        return Plain(_character(ord(self.pattern[self.at - 1])))
+        return Regular(_character(ord(self.pattern[self.at - 1])))
 
-    def _group(self) -> Ast:
-        kinds = {"?=": "ahead", "?!": "not-ahead", "?<=": "behind", "?<!": "not-behind"}
-        look = self._take("?=", "?!", "?<=", "?<!")
+    def _group(self) -> PatternNode:
+        kinds: dict[str, AssertionKind] = {"?=": "ahead", "?!": "not-ahead", "?<=": "behind", "?<!": "not-behind"}
+        assertion = self._take("?=", "?!", "?<=", "?<!")
         number = 0
-        if not look and not self._take("?:"):
+        if not assertion and not self._take("?:"):
             self._opened += 1
             number = self._opened
             if self._take("?<"):
                 self.at = self.pattern.index(">", self.at) + 1
-        inner = self._choice()
+        inner = self._disjunction()
         if not self._take(")"):
             self._fail()
-        if look:
-            return Look(kinds[look], inner)
-        return Group(number, inner) if number and self.captures else inner
+        if assertion:
+            return Assertion(kinds[assertion], inner)
+        return CapturingGroup(number, inner) if number and self.captures else inner
 
-    def _escape(self) -> Ast:
+    def _escape(self) -> PatternNode:
         mark = self._peek()
         if mark == "b" or mark == "B":
             self.at += 1
-            return Look("edge" if mark == "b" else "not-edge")
+            return Assertion("edge" if mark == "b" else "not-edge")
         digits = re.compile("[1-9][0-9]*").match(self.pattern, self.at)
         if digits and int(digits[0]) <= len(self._groups):
             self.at = digits.end()
-            return Back((int(digits[0]),))
+            return Backreference((int(digits[0]),))
         if mark == "k" and any(self._groups):
             end = self.pattern.index(">", self.at)
             name = self.pattern[self.at + 2 : end]
             self.at = end + 1
-            return Back(tuple(number for number, known in enumerate(self._groups, 1) if known == name))
+            return Backreference(tuple(number for number, known in enumerate(self._groups, 1) if known == name))
         ranges = self._class_escape()
-        return Plain(chars(*ranges)) if ranges is not None else Plain(_character(self._character_escape()))
+        return Regular(chars(*ranges)) if ranges is not None else Regular(_character(self._character_escape()))
 
     def _class_escape(self) -> Ranges | None:
         """After a backslash: a class such as `d`, or None."""

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 from portico_engine.errors import GrammarError
 from portico_engine.grammar import ir
 from portico_engine.grammar.notation import char_class, quantifier, quote, show, token_text
-from portico_engine.grammar.regular.automata import ANY_TEXT, Dfa, determinize, inline, loose
+from portico_engine.grammar.regular.automata import Dfa, determinize, inline, loose
 
 Target: TypeAlias = Literal["portico", "llama.cpp"]
 
@@ -243,9 +243,9 @@ def _state_name(name: str, state: int) -> str:
 def _looser(node: ir.Node) -> ir.Node:
     """What is printed of an intersection whose automaton is too large: one of its parts; of a complement: any text."""
     if isinstance(node, ir.And):
-        positive = [part for part in node.parts if not isinstance(part, ir.Not) and part != ANY_TEXT]
-        return _looser(positive[-1]) if positive else ANY_TEXT
-    return ANY_TEXT if isinstance(node, ir.Not) else node
+        positive = [part for part in node.parts if not isinstance(part, ir.Not) and part != ir.ANY_TEXT]
+        return _looser(positive[-1]) if positive else ir.ANY_TEXT
+    return ir.ANY_TEXT if isinstance(node, ir.Not) else node
 
 
 def _looser_words(node: ir.Node) -> str:

@@ -10,18 +10,25 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import NamedTuple
 
 from portico_engine.errors import GrammarError, GrammarTooLarge, LexemesTooLarge
 from portico_engine.grammar import ir
 from portico_engine.grammar.bounds import DEFAULT_LIMITS, Meter
-from portico_engine.grammar.compiled import OpenStrings
+from portico_engine.grammar.compiled import EnforcedText, OpenStrings
+from portico_engine.grammar.llguidance.compile_order import compiled_first
+from portico_engine.grammar.llguidance.expansions import (
+    Alternation,
+    Concatenation,
+    Expansion,
+    Nonterminal,
+    Repetition,
+    Terminal,
+)
+from portico_engine.grammar.llguidance.lazy_lexemes import UpTo, as_up_to
 from portico_engine.grammar.llguidance.lexeme_forms import forms, opened
-from portico_engine.grammar.llguidance.lexing import Cut, cut_into_lexemes
-from portico_engine.grammar.llguidance.lexing_json import json_shapes
-from portico_engine.grammar.llguidance.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
-from portico_engine.grammar.regular.markers import UpTo, as_up_to
-from portico_engine.grammar.rule_order import compiled_first
+from portico_engine.grammar.llguidance.lexing import LexedGrammar, cut_into_lexemes
+from portico_engine.grammar.llguidance.lexing_json import json_expansions
+from portico_engine.grammar.notation import quantifier
 
 MAX_REGULAR_SIZE = 4000  # nodes, references written out
 MAX_GROUP_DEPTH = 12  # llguidance refuses 30 nested groups; deeper ones get a name
@@ -29,15 +36,7 @@ MAX_SYMBOLS = 65_525  # llguidance's: rules, lexemes, and the groups inside of r
 NO_TEXT = r"/[^\s\S]/"
 
 
-class LarkText(NamedTuple):
-    """The text for llguidance, what a reader of a report should know of its making, and the text with open strings."""
-
-    text: str
-    notes: tuple[str, ...] = ()
-    open_strings: OpenStrings | None = None
-
-
-def to_lark(grammar: ir.Grammar, *, json_rule: str | None = None, meter: Meter | None = None) -> LarkText:
+def to_lark(grammar: ir.Grammar, *, json_rule: str | None = None, meter: Meter | None = None) -> EnforcedText:
     """The grammar in llguidance's Lark. Raises GrammarError where a rule is missing, GrammarTooLarge where `meter`'s limits or
     the matcher's are met.
 
@@ -77,22 +76,22 @@ class _Printer:
         self.open_lines: dict[str, str] = {}  # of `lines`, what differs where strings are open
         self.lengths: list[int] = []
 
-    def run(self) -> LarkText:
+    def run(self) -> EnforcedText:
         if self.grammar.start not in self.grammar.rules:
             raise GrammarError(f"the grammar has no rule {self.grammar.start!r} to start with")
         cut = self._cut()
-        self.names |= {name: name for name in cut.shapes if name not in self.names}
-        for name, shape in cut.shapes.items():
+        self.names |= {name: name for name in cut.expansions if name not in self.names}
+        for name, expansion in cut.expansions.items():
             self.meter.step()
             self._called = self.calls[self.names[name]] = []
-            self.lines[self.names[name]] = self._shape(shape, 0)
+            self.lines[self.names[name]] = self._expansion(expansion, 0)
         begin = self._start(self.names[cut.start])
         text = _text({**begin, **self.lines})
         if len(self.lines) + self.groups > MAX_SYMBOLS // 2:  # a few more each, in llguidance
             _check_size(text)
         if not self.open_lines:
-            return LarkText(text, cut.notes)
-        return LarkText(text, cut.notes, OpenStrings(_text({**begin, **self.lines, **self.open_lines}), min(self.lengths)))
+            return EnforcedText(text, cut.notes)
+        return EnforcedText(text, cut.notes, OpenStrings(_text({**begin, **self.lines, **self.open_lines}), min(self.lengths)))
 
     def _start(self, root: str) -> dict[str, str]:
         first = compiled_first(self.calls, root)
@@ -100,19 +99,19 @@ class _Printer:
             return {"start": root}
         return {"start": f"_NOTHING {' '.join(first)} | {root}", "_NOTHING": NO_TEXT}
 
-    def _cut(self) -> Cut:
-        shapes = json_shapes(self.grammar, self.meter)
-        self.is_json = shapes is not None
-        if shapes is not None:
-            return Cut(shapes, self.grammar.start, ())
-        objects = json_shapes(replace(self.grammar, start=self.json_rule), self.meter) if self.json_rule else None
+    def _cut(self) -> LexedGrammar:
+        expansions = json_expansions(self.grammar, self.meter)
+        self.is_json = expansions is not None
+        if expansions is not None:
+            return LexedGrammar(expansions, self.grammar.start, ())
+        objects = json_expansions(replace(self.grammar, start=self.json_rule), self.meter) if self.json_rule else None
         self.is_json = objects is not None
         around = self.grammar if objects is None else self._around(self.grammar, self.json_rule or "")
         try:
             cut = cut_into_lexemes(around, regular_rules(around), self.meter)
         except GrammarTooLarge as error:
             raise LexemesTooLarge(str(error)) from None
-        return cut if objects is None else replace(cut, shapes={**cut.shapes, **objects})
+        return cut if objects is None else replace(cut, expansions={**cut.expansions, **objects})
 
     @staticmethod
     def _around(grammar: ir.Grammar, json_rule: str) -> ir.Grammar:
@@ -123,27 +122,27 @@ class _Printer:
 
     # rules: what stands between lexemes
 
-    def _shape(self, shape: Shape, depth: int) -> str:
-        match shape:
-            case Leaf(node=node):
+    def _expansion(self, expansion: Expansion, depth: int) -> str:
+        match expansion:
+            case Terminal(node=node):
                 return self._lexeme(node)
-            case Call(rule):
+            case Nonterminal(rule):
                 self._called.append(self.names[rule])
                 return self.names[rule]
-            case Sequence(parts):
+            case Concatenation(parts):
                 return " ".join(self._group(part, depth) for part in parts) or '""'
-            case Choice(options):
+            case Alternation(options):
                 return " | ".join(self._group(option, depth) for option in options)
             case Repetition(item, low, high):
                 return self._group(item, depth) + quantifier(low, high)
 
-    def _group(self, shape: Shape, depth: int) -> str:
-        if isinstance(shape, Leaf | Call):
-            return self._shape(shape, depth)
+    def _group(self, expansion: Expansion, depth: int) -> str:
+        if isinstance(expansion, Terminal | Nonterminal):
+            return self._expansion(expansion, depth)
         self.groups += 1
         if depth < MAX_GROUP_DEPTH:
-            return f"({self._shape(shape, depth + 1)})"
-        return self._hoist(self._shape(shape, 0), terminal=False)
+            return f"({self._expansion(expansion, depth + 1)})"
+        return self._hoist(self._expansion(expansion, 0), terminal=False)
 
     def _hoist(self, body: str, *, terminal: bool) -> str:
         self.hoisted += 1
@@ -251,6 +250,16 @@ def _check_size(lark: str) -> None:
         raise GrammarTooLarge(f"the grammar needs more than {MAX_SYMBOLS:,} symbols; make the schema or grammar smaller")
 
 
+def refusal(lark: str) -> str | None:
+    """Why llguidance can't take a text; None where it can, or is not installed."""
+    try:
+        from llguidance import LLMatcher
+    except ImportError:
+        return None
+    error: str = LLMatcher.validate_grammar(LLMatcher.grammar_from_lark(lark))
+    return error.splitlines()[0] if error else None
+
+
 def regular_rules(grammar: ir.Grammar) -> frozenset[str]:
     """Names of the rules that reach neither themselves nor a token reference: each is one regular expression.
 
@@ -295,21 +304,6 @@ def regular_rules(grammar: ir.Grammar) -> frozenset[str]:
     for name in grammar.rules:
         visit(name)
     return frozenset(name for name, regular in state.items() if regular)
-
-
-def quantifier(low: int, high: int | None) -> str:
-    """Lark's suffix for a repetition."""
-    match (low, high):
-        case (0, None):
-            return "*"
-        case (1, None):
-            return "+"
-        case (0, 1):
-            return "?"
-        case (_, None):
-            return f"{{{low},}}"
-        case _:
-            return f"{{{low}}}" if low == high else f"{{{low},{high}}}"
 
 
 @lru_cache(maxsize=1 << 14)

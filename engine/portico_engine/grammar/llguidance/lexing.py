@@ -18,11 +18,18 @@ from dataclasses import dataclass
 from portico_engine.errors import GrammarError, GrammarTooLarge
 from portico_engine.grammar import ir
 from portico_engine.grammar.bounds import Meter
+from portico_engine.grammar.llguidance.expansions import (
+    Alternation,
+    Concatenation,
+    Expansion,
+    Nonterminal,
+    Repetition,
+    Terminal,
+)
+from portico_engine.grammar.llguidance.lazy_lexemes import as_up_to
 from portico_engine.grammar.llguidance.lexing_conflicts import find_conflicts
-from portico_engine.grammar.llguidance.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
 from portico_engine.grammar.notation import show
 from portico_engine.grammar.regular.automata import determinize, inline, nullable
-from portico_engine.grammar.regular.markers import as_up_to
 
 WIDE = 64
 LONG_REPEAT = 16  # repetitions from here on get a lexeme of their own, which all their uses share
@@ -30,16 +37,16 @@ MAX_DFA_STATES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """The grammar in lexemes: each rule's shape, and what had to be cut smaller than one would like, by rule."""
+class LexedGrammar:
+    """The grammar in lexemes: each rule's expansion, and what had to be cut smaller than one would like, by rule."""
 
-    shapes: Mapping[str, Shape]
+    expansions: Mapping[str, Expansion]
     start: str
     notes: tuple[str, ...]
 
 
-def cut_into_lexemes(grammar: ir.Grammar, regular: frozenset[str], meter: Meter) -> Cut:
-    """Shapes of all rules that the start reaches. `regular`: names of the rules that are regular expressions.
+def cut_into_lexemes(grammar: ir.Grammar, regular: frozenset[str], meter: Meter) -> LexedGrammar:
+    """Expansions of all rules that the start reaches. `regular`: names of the rules that are regular expressions.
 
     Raises GrammarTooLarge where an intersection or complement would need too many states to be cut, or where finding the
     cuts takes longer than `meter` allows.
@@ -61,14 +68,14 @@ class _Cutter:
         self.inlined: dict[str, ir.Node] = {}
         self.dfa_names: dict[ir.Node, str] = {}
         self.pieces: dict[str, None] = {}  # shown: what is read in smaller pieces
-        self.leaves: list[Leaf] = []
+        self.terminals: list[Terminal] = []
 
-    def run(self) -> Cut:
+    def run(self) -> LexedGrammar:
         while True:
-            shapes = self._shapes()
-            conflicts = find_conflicts(shapes, self.start, self.leaves, self._inline, self.meter)
+            expansions = self._expansions()
+            conflicts = find_conflicts(expansions, self.start, self.terminals, self._inline, self.meter)
             if not conflicts.pairs:
-                return Cut(shapes, self.start, self._notes(conflicts.text_beside_tokens))
+                return LexedGrammar(expansions, self.start, self._notes(conflicts.text_beside_tokens))
             for left, taker in conflicts.pairs:
                 self._resolve(left, taker)
 
@@ -88,13 +95,13 @@ class _Cutter:
 
     # decisions
 
-    def _resolve(self, left: Leaf, taker: Leaf) -> None:
+    def _resolve(self, left: Terminal, taker: Terminal) -> None:
         """A text of `left` ended where `taker` could go on."""
         if left.path and taker.path and left.path[0] == taker.path[0]:
             common = [a for a, b in zip(left.path, taker.path, strict=False) if a == b]
             self.whole.add(common[-1])
         elif left.path or taker.path:
-            self.whole.update(leaf.path[0] for leaf in (left, taker) if leaf.path)
+            self.whole.update(terminal.path[0] for terminal in (left, taker) if terminal.path)
         else:
             self._open(taker.node)
 
@@ -132,58 +139,58 @@ class _Cutter:
     def _inline(self, node: ir.Node) -> ir.Node:
         return inline(node, self.rules, self.inlined)
 
-    # shapes
+    # expansions
 
-    def _shapes(self) -> dict[str, Shape]:
-        self.leaves = []
-        shapes: dict[str, Shape] = {}
+    def _expansions(self) -> dict[str, Expansion]:
+        self.terminals = []
+        expansions: dict[str, Expansion] = {}
         queue = [self.start]
         while queue:
             name = queue.pop()
-            if name not in shapes:
-                shapes[name] = self._shape(self.rules[name], (), queue)
-        return shapes
+            if name not in expansions:
+                expansions[name] = self._expansion(self.rules[name], (), queue)
+        return expansions
 
-    def _shape(self, node: ir.Node, path: tuple[ir.Node, ...], queue: list[str]) -> Shape:
+    def _expansion(self, node: ir.Node, path: tuple[ir.Node, ...], queue: list[str]) -> Expansion:
         forced = node in self.opened
         regular = self._is_regular(node)
         if regular and not forced:
             if node in self.whole or not self._worth_opening(node):
-                return self._leaf(node, path)
+                return self._terminal(node, path)
             path = (*path, node)
         match node:
             case ir.Empty():
-                return Sequence(())
+                return Concatenation(())
             case ir.Ref(name):
                 queue.append(name)
-                return Call(name)
+                return Nonterminal(name)
             case ir.TokenRef():
-                return self._leaf(node, path)
+                return self._terminal(node, path)
             case ir.And() if not forced and as_up_to(node):
-                return self._leaf(node, path)
+                return self._terminal(node, path)
             case ir.Text(value):
-                return Sequence(tuple(self._leaf(ir.Text(c), path) for c in value))
+                return Concatenation(tuple(self._terminal(ir.Text(c), path) for c in value))
             case ir.Seq(parts):
                 parts = parts if forced else self._joined(node, regular=regular)
-                return Sequence(tuple(self._shape(part, path, queue) for part in parts))
+                return Concatenation(tuple(self._expansion(part, path, queue) for part in parts))
             case ir.Alt(options):
                 options = options if forced else self._joined(node, regular=regular)
-                return Choice(tuple(self._shape(option, path, queue) for option in options))
+                return Alternation(tuple(self._expansion(option, path, queue) for option in options))
             case ir.Repeat(item, low, high):
-                return Repetition(self._shape(item, path, queue), low, high)
+                return Repetition(self._expansion(item, path, queue), low, high)
             case ir.And() | ir.Not() if forced:
                 name = self._dfa_name(node)
                 queue.append(name)
-                return Call(name)
+                return Nonterminal(name)
             case _:
                 raise GrammarError(f"an intersection or complement of something that is not regular: {show(node)}")
 
-    def _leaf(self, node: ir.Node, path: tuple[ir.Node, ...]) -> Shape:
+    def _terminal(self, node: ir.Node, path: tuple[ir.Node, ...]) -> Expansion:
         if isinstance(node, ir.Empty):
-            return Sequence(())
-        leaf = Leaf(node, len(self.leaves), path)
-        self.leaves.append(leaf)
-        return leaf
+            return Concatenation(())
+        terminal = Terminal(node, len(self.terminals), path)
+        self.terminals.append(terminal)
+        return terminal
 
     def _joined(self, node: ir.Seq | ir.Alt, *, regular: bool) -> tuple[ir.Node, ...]:
         """The parts or options, with neighbours joined that one lexeme can hold: all regular ones, or (in a regular node that

@@ -8,24 +8,30 @@ second.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 from portico_engine.grammar import ir
 from portico_engine.grammar.bounds import Meter
-from portico_engine.grammar.llguidance.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
+from portico_engine.grammar.llguidance.expansions import (
+    Alternation,
+    Concatenation,
+    Expansion,
+    Nonterminal,
+    Repetition,
+    Terminal,
+)
 from portico_engine.grammar.regular import automata
-from portico_engine.grammar.regular.automata import ALL, Ranges, TooManyStates
+from portico_engine.grammar.regular.automata import TooManyStates
 
 MAX_ROWS = 20_000
 MAX_PAIR_STATES = 2_000
 
 
 class _Ends(NamedTuple):
-    """Of a shape: may it be empty, and the positions that it can begin and end with."""
+    """Of an expansion: may it be empty, and the positions that it can begin and end with."""
 
     nullable: bool
     first: int
@@ -41,39 +47,39 @@ class _Lexeme:
 
     literal: str | None  # where it is a plain text
     node: ir.Node  # free of references, and loose
-    first: Ranges
+    first: ir.Ranges
     nullable: bool
 
 
 class Conflicts(NamedTuple):
     """`pairs` (a, b): where a's match ends, b could go on reading; none: greedy reading keeps the language."""
 
-    pairs: list[tuple[Leaf, Leaf]]
+    pairs: list[tuple[Terminal, Terminal]]
     text_beside_tokens: bool  # somewhere text and a negated token reference may both come next; llguidance tries the text alone
 
 
 def find_conflicts(
-    shapes: Mapping[str, Shape],
+    expansions: Mapping[str, Expansion],
     start: str,
-    leaves: SequenceOf[Leaf],
+    terminals: Sequence[Terminal],
     inlined: Callable[[ir.Node], ir.Node],
     meter: Meter,
 ) -> Conflicts:
     """Every place where a match ends and a lexeme could go on reading. Raises GrammarTooLarge past the meter's time."""
     lexemes: dict[ir.Node, _Lexeme] = {}
-    for leaf in leaves:
-        if leaf.node not in lexemes:
-            lexemes[leaf.node] = _lexeme(leaf.node, inlined)
-    positions = [lexemes[leaf.node] for leaf in leaves]
-    follow, entry = _follow(shapes, start, positions)
+    for terminal in terminals:
+        if terminal.node not in lexemes:
+            lexemes[terminal.node] = _lexeme(terminal.node, inlined)
+    positions = [lexemes[terminal.node] for terminal in terminals]
+    follow, entry = _follow(expansions, start, positions)
     rows = _Rows(positions, follow, meter)
     pairs = rows.explore(entry)
-    return Conflicts([(leaves[a], leaves[b]) for a, b in pairs], rows.text_beside_tokens)
+    return Conflicts([(terminals[a], terminals[b]) for a, b in pairs], rows.text_beside_tokens)
 
 
 def _lexeme(node: ir.Node, inlined: Callable[[ir.Node], ir.Node]) -> _Lexeme:
     if isinstance(node, ir.TokenRef):
-        return _Lexeme(None, node, ALL if node.negated else (), False)
+        return _Lexeme(None, node, ir.ANY_CHARACTER.ranges if node.negated else (), False)
     plain = inlined(node)
     if isinstance(plain, ir.Text):
         code = ord(plain.value[0])
@@ -86,20 +92,20 @@ def _loosened(node: ir.Node) -> _Lexeme:
     return _Lexeme(None, automata.loose(node), automata.first(node), automata.nullable(node))
 
 
-def _follow(shapes: Mapping[str, Shape], start: str, positions: SequenceOf[_Lexeme]) -> tuple[list[int], int]:
+def _follow(expansions: Mapping[str, Expansion], start: str, positions: Sequence[_Lexeme]) -> tuple[list[int], int]:
     """Each position's followers, and the positions that a text may begin with."""
-    follower = _Follower(shapes, positions)
+    follower = _Follower(expansions, positions)
     follower.find_ends(start)
-    for shape in shapes.values():
-        follower.walk(shape, linking=True)
+    for expansion in expansions.values():
+        follower.walk(expansion, linking=True)
     return follower.follow, follower.ends[start].first
 
 
 class _Follower:
     """First, last and nullable of every rule, then the links between neighbouring positions."""
 
-    def __init__(self, shapes: Mapping[str, Shape], positions: SequenceOf[_Lexeme]) -> None:
-        self.shapes = shapes
+    def __init__(self, expansions: Mapping[str, Expansion], positions: Sequence[_Lexeme]) -> None:
+        self.expansions = expansions
         self.positions = positions
         self.ends: dict[str, _Ends] = {}
         self.follow = [0] * len(positions)
@@ -111,8 +117,8 @@ class _Follower:
         self._call(start)
         while self.recursive:
             self.recursive = False
-            for rule, shape in self.shapes.items():
-                new = self.walk(shape, linking=False)
+            for rule, expansion in self.expansions.items():
+                new = self.walk(expansion, linking=False)
                 if new != self.ends[rule]:
                     self.ends[rule] = new
                     self.recursive = True
@@ -122,23 +128,23 @@ class _Follower:
         if known is None:
             self.ends[rule] = _NOTHING
             self.unfinished.add(rule)
-            known = self.ends[rule] = self.walk(self.shapes[rule], linking=False)
+            known = self.ends[rule] = self.walk(self.expansions[rule], linking=False)
             self.unfinished.discard(rule)
         elif rule in self.unfinished:
             self.recursive = True
         return known
 
-    def walk(self, shape: Shape, linking: bool) -> _Ends:
-        match shape:
-            case Leaf(index=index):
+    def walk(self, expansion: Expansion, linking: bool) -> _Ends:
+        match expansion:
+            case Terminal(index=index):
                 bit = 1 << index
                 return _Ends(self.positions[index].nullable, bit, bit)
-            case Call(rule):
+            case Nonterminal(rule):
                 return self._call(rule)
-            case Choice(options):
+            case Alternation(options):
                 each = [self.walk(option, linking) for option in options]
                 return _Ends(any(e.nullable for e in each), _or(e.first for e in each), _or(e.last for e in each))
-            case Sequence(parts):
+            case Concatenation(parts):
                 nullable, first, last = True, 0, 0
                 for part in parts:
                     end = self.walk(part, linking)
@@ -163,13 +169,13 @@ class _Follower:
 class _Rows:
     """Explores the rows that texts can lead to, and compares the positions of each."""
 
-    def __init__(self, positions: SequenceOf[_Lexeme], follow: SequenceOf[int], meter: Meter) -> None:
+    def __init__(self, positions: Sequence[_Lexeme], follow: Sequence[int], meter: Meter) -> None:
         self.positions = positions
         self.follow = follow
         self.meter = meter
         self.compared: set[tuple[int, int]] = set()
         self.conflicts: dict[tuple[int, int], None] = {}
-        self.after_memo: dict[int, Ranges] = {}
+        self.after_memo: dict[int, ir.Ranges] = {}
         self.text_beside_tokens = False
         self.negated = _or(1 << at for at, lexeme in enumerate(positions) if _is_negated(lexeme.node))
         self.texts = _or(1 << at for at, lexeme in enumerate(positions) if not isinstance(lexeme.node, ir.TokenRef))
@@ -242,7 +248,7 @@ class _Rows:
         if taken and _meet(taken, self._after(a)):
             self.conflicts[a, b] = None
 
-    def _after(self, position: int) -> Ranges:
+    def _after(self, position: int) -> ir.Ranges:
         """Characters that may follow the position."""
         followers = self.follow[position]
         known = self.after_memo.get(followers)
@@ -253,7 +259,7 @@ class _Rows:
 
 
 @lru_cache(maxsize=1 << 16)
-def _extension(a: _Lexeme, b: _Lexeme) -> Ranges:
+def _extension(a: _Lexeme, b: _Lexeme) -> ir.Ranges:
     """Characters that go on, in b, after a match of a."""
     if isinstance(a.node, ir.TokenRef) or isinstance(b.node, ir.TokenRef):
         return ()
@@ -269,7 +275,7 @@ def _extension(a: _Lexeme, b: _Lexeme) -> Ranges:
     try:
         return automata.extension(a.node, b.node, MAX_PAIR_STATES)
     except TooManyStates:
-        return ALL
+        return ir.ANY_CHARACTER.ranges
 
 
 @lru_cache(maxsize=1 << 16)
@@ -291,7 +297,7 @@ def _share(a: _Lexeme, b: _Lexeme) -> bool:
         return True
 
 
-def same_first_byte(ranges: Ranges) -> Ranges:
+def same_first_byte(ranges: ir.Ranges) -> ir.Ranges:
     """All characters that begin, in UTF-8, with a byte that one of these begins with: a lexer goes on byte by byte."""
     if not ranges or ranges[-1][1] < 0x80:
         return ranges
@@ -316,7 +322,7 @@ def _is_single(node: ir.Node) -> bool:
     return isinstance(node, ir.Chars | ir.TokenRef) or (isinstance(node, ir.Text) and len(node.value) == 1)
 
 
-def _meet(a: Ranges, b: Ranges) -> bool:
+def _meet(a: ir.Ranges, b: ir.Ranges) -> bool:
     i = j = 0
     while i < len(a) and j < len(b):
         if a[i][1] < b[j][0]:

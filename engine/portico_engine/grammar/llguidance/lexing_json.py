@@ -15,7 +15,14 @@ from typing import NamedTuple
 
 from portico_engine.grammar import ir
 from portico_engine.grammar.bounds import Meter
-from portico_engine.grammar.llguidance.lexing_shapes import Call, Choice, Leaf, Repetition, Sequence, Shape
+from portico_engine.grammar.llguidance.expansions import (
+    Alternation,
+    Concatenation,
+    Expansion,
+    Nonterminal,
+    Repetition,
+    Terminal,
+)
 from portico_engine.grammar.regular.automata import nullable
 from portico_engine.grammar.rule_order import Descent, descend
 
@@ -24,7 +31,7 @@ _MARKS = tuple(map(ord, '{}[],:"'))
 _MARK_TEXTS = {mark: ir.Text(mark) for mark in _PUNCTUATION}
 _IN_STRING, _BETWEEN = re.compile(r'["\\]'), re.compile(r'["{}\[\],:]')
 
-_BARE, _OTHER = 1, 2  # what a shape's text may begin or end with, as bits
+_BARE, _OTHER = 1, 2  # what an expansion's text may begin or end with, as bits
 
 
 class _Edges(NamedTuple):
@@ -37,60 +44,60 @@ class _Unfit(Exception):
     """The grammar isn't JSON's; never leaves this module."""
 
 
-def json_shapes(grammar: ir.Grammar, meter: Meter) -> Mapping[str, Shape] | None:
-    """Shapes of the rules that the start reaches, lexemes along JSON's tokens; None where the grammar isn't of that kind.
+def json_expansions(grammar: ir.Grammar, meter: Meter) -> Mapping[str, Expansion] | None:
+    """Expansions of the rules that the start reaches, lexemes along JSON's tokens; None where the grammar isn't of that kind.
     Raises GrammarTooLarge where the meter's limit on time is met."""
     cutter = _Cutter(grammar, meter)
     try:
-        shapes = cutter.run()
-        _Neighbours(shapes).check(descend(cutter.calls, [grammar.start]))
+        expansions = cutter.run()
+        _Neighbours(expansions).check(descend(cutter.calls, [grammar.start]))
     except _Unfit:
         return None
-    return shapes
+    return expansions
 
 
 class _Cutter:
     def __init__(self, grammar: ir.Grammar, meter: Meter) -> None:
         self.grammar = grammar
         self.meter = meter
-        self.leaves = 0
+        self.terminals = 0
         self.calls: dict[str, list[str]] = {}  # by each rule, of others
         self.called: list[str] = []
 
-    def run(self) -> dict[str, Shape]:
-        shapes: dict[str, Shape] = {}
+    def run(self) -> dict[str, Expansion]:
+        expansions: dict[str, Expansion] = {}
         todo = [self.grammar.start]
         while todo:
             name = todo.pop()
-            if name not in shapes:
+            if name not in expansions:
                 if name not in self.grammar.rules:
                     raise _Unfit  # the general way says what is missing
                 self.meter.step()
                 self.called = self.calls[name] = []
-                shapes[name] = self.shape(self.grammar.rules[name])
+                expansions[name] = self.expansion(self.grammar.rules[name])
                 todo += self.called
-        return shapes
+        return expansions
 
-    def leaf(self, node: ir.Node) -> Leaf:
-        self.leaves += 1
-        return Leaf(node, self.leaves - 1, ())
+    def terminal(self, node: ir.Node) -> Terminal:
+        self.terminals += 1
+        return Terminal(node, self.terminals - 1, ())
 
-    def shape(self, node: ir.Node) -> Shape:
+    def expansion(self, node: ir.Node) -> Expansion:
         """A node that begins and ends between tokens."""
         if _bare(node) and not isinstance(node, ir.Empty):
             if nullable(node):
                 raise _Unfit
-            return self.leaf(node)
+            return self.terminal(node)
         match node:
             case ir.Ref(name):
                 self.called.append(name)
-                return Call(name)
+                return Nonterminal(name)
             case ir.TokenRef(negated=False):
-                return self.leaf(node)
+                return self.terminal(node)
             case ir.Empty():
-                return Sequence(())
+                return Concatenation(())
             case ir.Repeat(item, low, high):
-                return Repetition(self.shape(item), low, high)
+                return Repetition(self.expansion(item), low, high)
             case ir.Alt(options):
                 return self._choice(options)
             case ir.Seq(parts):
@@ -100,32 +107,32 @@ class _Cutter:
             case _:
                 raise _Unfit
 
-    def _choice(self, options: tuple[ir.Node, ...]) -> Shape:
+    def _choice(self, options: tuple[ir.Node, ...]) -> Expansion:
         """Options that are one token each become one lexeme."""
         strings: list[ir.Node] = []
         bare: list[ir.Node] = []
-        out: list[Shape] = []
+        out: list[Expansion] = []
         for option in options:
-            shape = self.shape(option)
-            if not isinstance(shape, Leaf) or isinstance(shape.node, ir.TokenRef):
-                out.append(shape)
-            elif _bare(shape.node):
-                bare.append(shape.node)
-            elif isinstance(shape.node, ir.Text) and shape.node.value in _PUNCTUATION:
-                out.append(shape)
+            expansion = self.expansion(option)
+            if not isinstance(expansion, Terminal) or isinstance(expansion.node, ir.TokenRef):
+                out.append(expansion)
+            elif _bare(expansion.node):
+                bare.append(expansion.node)
+            elif isinstance(expansion.node, ir.Text) and expansion.node.value in _PUNCTUATION:
+                out.append(expansion)
             else:
-                strings.append(shape.node)
+                strings.append(expansion.node)
         for nodes in (bare, strings):
             if nodes:
-                out.append(self.leaf(ir.alt(*nodes)))
-        return out[0] if len(out) == 1 else Choice(tuple(out))
+                out.append(self.terminal(ir.alt(*nodes)))
+        return out[0] if len(out) == 1 else Alternation(tuple(out))
 
-    def _sequence(self, parts: tuple[ir.Node, ...]) -> Shape:
+    def _sequence(self, parts: tuple[ir.Node, ...]) -> Expansion:
         run = _Run(self)
         for part in parts:
             run.add(part)
         out = run.finish()
-        return out[0] if len(out) == 1 else Sequence(tuple(out))
+        return out[0] if len(out) == 1 else Concatenation(tuple(out))
 
 
 class _Run:
@@ -133,7 +140,7 @@ class _Run:
 
     def __init__(self, cutter: _Cutter) -> None:
         self.cutter = cutter
-        self.out: list[Shape] = []
+        self.out: list[Expansion] = []
         self.parts: list[ir.Node] = []
         self.in_string = False
         self.escaped = False  # a backslash was read, and what it escapes is in the next part
@@ -152,7 +159,7 @@ class _Run:
             self.parts.append(part)
         else:
             self._end()
-            self.out.append(self.cutter.shape(part))
+            self.out.append(self.cutter.expansion(part))
 
     def _text(self, value: str) -> None:
         at = index = 0
@@ -180,7 +187,7 @@ class _Run:
                 if character == '"':
                     self.in_string = True
                 else:
-                    self.out.append(self.cutter.leaf(_MARK_TEXTS[character]))
+                    self.out.append(self.cutter.terminal(_MARK_TEXTS[character]))
                     at = index
         if at < len(value):
             self.parts.append(ir.Text(value[at:]))
@@ -190,10 +197,10 @@ class _Run:
             node = self.parts[0] if len(self.parts) == 1 else ir.seq(*self.parts)
             if type(node) is not ir.Text and nullable(node):
                 raise _Unfit
-            self.out.append(self.cutter.leaf(node))
+            self.out.append(self.cutter.terminal(node))
             self.parts = []
 
-    def finish(self) -> list[Shape]:
+    def finish(self) -> list[Expansion]:
         if self.in_string:
             raise _Unfit
         self._end()
@@ -282,9 +289,9 @@ def _has_reference(node: ir.Node) -> bool:
 class _Neighbours:
     """Does a bare run ever stand beside another? Edges of rules, by a fixed point where they recur, then every neighbour."""
 
-    def __init__(self, shapes: Mapping[str, Shape]) -> None:
-        self.shapes = shapes
-        self.rules = dict.fromkeys(shapes, _Edges(0, 0, False))
+    def __init__(self, expansions: Mapping[str, Expansion]) -> None:
+        self.expansions = expansions
+        self.rules = dict.fromkeys(expansions, _Edges(0, 0, False))
 
     def check(self, order: Descent) -> None:
         """Raises _Unfit. Edges only grow, so that what the first pass finds is true, and without recursion it is all."""
@@ -292,18 +299,18 @@ class _Neighbours:
         while changed:
             changed = False
             for name in order.finished:
-                edges = self._edges(self.shapes[name], checking=True)
+                edges = self._edges(self.expansions[name], checking=True)
                 changed = changed or (order.circular and edges != self.rules[name])
                 self.rules[name] = edges
 
-    def _edges(self, shape: Shape, checking: bool) -> _Edges:
-        match shape:
-            case Leaf(node=node):
+    def _edges(self, expansion: Expansion, checking: bool) -> _Edges:
+        match expansion:
+            case Terminal(node=node):
                 edge = _BARE if _bare(node) else _OTHER
                 return _Edges(edge, edge, False)
-            case Call(rule):
+            case Nonterminal(rule):
                 return self.rules[rule]
-            case Choice(options):
+            case Alternation(options):
                 first = last = 0
                 empty = False
                 for option in options:
@@ -315,10 +322,10 @@ class _Neighbours:
                 if checking and edges.last & edges.first & _BARE and (high is None or high > 1):
                     raise _Unfit
                 return _Edges(edges.first, edges.last, edges.empty or low == 0)
-            case Sequence(parts):
+            case Concatenation(parts):
                 return self._sequence(parts, checking)
 
-    def _sequence(self, parts: tuple[Shape, ...], checking: bool) -> _Edges:
+    def _sequence(self, parts: tuple[Expansion, ...], checking: bool) -> _Edges:
         first = last = 0
         empty = True
         for part in parts:

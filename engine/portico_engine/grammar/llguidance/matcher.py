@@ -1,145 +1,27 @@
-"""The matcher on llguidance: one request's state, and the factory that compiles and caches for one vocabulary.
+"""The matcher on llguidance: one request's state.
 
-It owns canonical forced runs, the guarantee to close within a budget (with completion.py), and batch filling. It knows neither
-schemas nor sampling.
+It owns canonical forced runs, the guarantee to close within a budget (with `closing`), and going on where a lexer has met its
+limit. It knows neither schemas nor sampling.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from portico_engine.errors import GrammarError
-from portico_engine.grammar.cache import ByteCache
-from portico_engine.grammar.closing.closing_plan import Cursor, TokenTable
-from portico_engine.grammar.compiled import CompiledGrammar
-from portico_engine.grammar.llguidance.replicas import Compiled, Lane
-from portico_engine.grammar.protocol import Bitmask, Matcher, Vocabulary
+from portico_engine.grammar.closing.closing_plan import ClosingCursor
+from portico_engine.grammar.llguidance.replicas import Replica, ReplicatedGrammar
+from portico_engine.grammar.protocol import Bitmask
 
 if TYPE_CHECKING:
-    from llguidance import LLExecutor, LLMatcher, LLTokenizer
+    from llguidance import LLMatcher
 
-# Tokens that a mask allows all at once where a lexeme has room for any of them: pieces of strings, and of names and words. The
-# line separators are left out, as ECMAScript's `.` leaves them out.
-_SLICES = [
-    *(rf'[^"\\\x00-\x1F\x7F\u{{2028}}\u{{2029}}]{{1,{length}}}' for length in (10, 18, 30)),
-    "[a-zA-Z0-9]{1,18}",
-    "[a-zA-Z0-9._-]{1,18}",
-]
-_MOST_LANES = 8
-# What may stand next in Earley's sense: an object takes four for each property that may be left out. llguidance's own limit,
-# 2,000, ends an answer in an object of 500; its 20,000 items a millisecond bound the time.
-_MOST_ITEMS = 50_000
-# Of making one mask: new states of the lexer, some 100 ns each. With its own limit, 200,000, an intersection of patterns of
-# names ends an answer that would have gone on.
-_LEXER_FUEL = 2_000_000
-_KEPT_RUNS = 1 << 14  # tokenized: some hundred bytes each
+    from portico_engine.grammar.llguidance.factory import LLGuidanceFactory
+
 _WINDOW = 8  # tokens before a forced run that its canonical tokenization is checked against
-
-
-class _Tokens:
-    """What llguidance asks of a tokenizer, from our Vocabulary."""
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.tokens = list(vocabulary.token_bytes)
-        self.eos_token_id = vocabulary.eos_token_id
-        self.bos_token_id = None
-        self.special_token_ids = [i for i, data in enumerate(self.tokens) if len(data) > 1 and data[:1] == b"\xff"]
-        # Each mask has what is forced tokenized, and of a tool called again that is the same.
-        self._encode = lru_cache(_KEPT_RUNS)(vocabulary.encode_bytes)
-
-    def __call__(self, data: bytes | str) -> list[int]:
-        return self._encode(data.encode() if isinstance(data, str) else data)
-
-
-class LLGuidanceFactory:
-    """Compiles grammars for one vocabulary; implements protocol.MatcherFactory.
-
-    `cache_bytes` bounds what compiled grammars may hold together; the least recently used go first. `lanes` is how many masks
-    of one grammar can be filled at once.
-    """
-
-    def __init__(self, vocabulary: Vocabulary, *, cache_bytes: int = 64 * 1024 * 1024, lanes: int | None = None) -> None:
-        import llguidance
-
-        self.vocabulary = vocabulary
-        self.lanes = lanes or min(os.cpu_count() or 1, _MOST_LANES)
-        tokens = _Tokens(vocabulary)
-        ends = {vocabulary.eos_token_id, *getattr(vocabulary, "end_token_ids", ())}
-        self.end_tokens = np.array(sorted(ends), dtype=np.int64)
-        self.vocab_size = len(tokens.tokens)
-        self.words = (self.vocab_size + 31) // 32
-        self._tokenizer: LLTokenizer = llguidance.LLTokenizer(
-            llguidance.TokenizerWrapper(tokens), eos_token=sorted(ends), slices=_SLICES
-        )
-        self.table = TokenTable(vocabulary)
-        self.longest_token = max(map(len, tokens.tokens))
-        self.cache: ByteCache[Compiled] = ByteCache(cache_bytes)
-        self._executors: dict[int | None, LLExecutor] = {}
-        self.end_row = np.zeros(self.words, dtype=np.int32)
-        for token in self.end_tokens:
-            self.end_row.view(np.uint32)[token >> 5] |= np.uint32(1 << (int(token) & 31))
-
-    def matcher(self, grammar: CompiledGrammar) -> LLGuidanceMatcher:
-        """A matcher at the grammar's start. Raises GrammarError where llguidance can't take it."""
-        compiled = self.cache.get(grammar.digest) or Compiled(self, grammar)
-        made = LLGuidanceMatcher(self, compiled, compiled.lane())
-        self.cache.put(grammar.digest, compiled, compiled.bytes)  # anew, since it may have grown
-        return made
-
-    def prototype(self, lark: str) -> LLMatcher:
-        """llguidance's matcher at the start of a grammar. Raises GrammarError."""
-        import llguidance
-
-        limits = llguidance.LLParserLimits(
-            max_items_in_row=_MOST_ITEMS, step_max_items=10 * _MOST_ITEMS, step_lexer_fuel=_LEXER_FUEL
-        )
-        grammar = llguidance.LLMatcher.grammar_from_lark(lark)
-        made = llguidance.LLMatcher(self._tokenizer, grammar, log_level=0, limits=limits)
-        if made.is_error():
-            raise GrammarError(f"the matcher can't take this grammar: {made.get_error().splitlines()[0]}")
-        return made
-
-    def fill_bitmasks(
-        self, bitmask: Bitmask, rows: Sequence[tuple[int, Matcher, int | None]], *, threads: int | None = None
-    ) -> None:
-        """Masks of many matchers, on `threads` threads without the GIL; then the budgets of those that near their end."""
-        running: list[tuple[Any, int]] = []
-        for row, matcher, _ in rows:
-            assert isinstance(matcher, LLGuidanceMatcher)
-            if matcher.is_terminated():
-                bitmask[row, :] = 0
-                bitmask[row, : self.words] = self.end_row
-            else:
-                running.append((matcher.ll, row))
-        if len(running) == 1:
-            _fill(running[0][0], bitmask, running[0][1])
-        elif running:
-            executor = self._executors.get(threads)
-            if executor is None:
-                from llguidance import LLExecutor
-
-                executor = self._executors[threads] = LLExecutor(threads)
-            assert bitmask.flags.c_contiguous
-            executor.unsafe_compute_mask_ptr(running, bitmask.ctypes.data, bitmask.shape[1] * 4, bitmask.shape[0])
-        for row, matcher, remaining in rows:
-            assert isinstance(matcher, LLGuidanceMatcher)
-            while matcher.recover():
-                _fill(matcher.ll, bitmask, row)
-            if remaining is not None:
-                matcher.restrict(bitmask, row, remaining)
-
-
-def _fill(ll: LLMatcher, bitmask: Bitmask, row: int) -> None:
-    target = bitmask[row]
-    assert target.flags.c_contiguous
-    assert target.dtype == np.int32
-    ll.unsafe_compute_mask_ptr(target.ctypes.data, target.size * 4)
 
 
 class LLGuidanceMatcher:
@@ -148,20 +30,20 @@ class LLGuidanceMatcher:
     def __init__(
         self,
         factory: LLGuidanceFactory,
-        compiled: Compiled,
-        lane: Lane,
+        compiled: ReplicatedGrammar,
+        replica: Replica,
         ll: LLMatcher | None = None,
         tokens: Sequence[int] = (),
     ) -> None:
-        """At the start, or where `ll`, of the same lane, has come to with `tokens`."""
+        """At the start, or where `ll`, of the same replica, has come to with `tokens`."""
         self.factory = factory
         self.compiled = compiled
-        self._lane = lane
-        own = lane.copy(self)
+        self._replica = replica
+        own = replica.copy(self)
         self.ll = own if ll is None else ll
         self._tokens = list(tokens)
         self._ended = False
-        self._cursor: Cursor | None = None
+        self._cursor: ClosingCursor | None = None
         self._open_until = compiled.open_until
         self._counted = False  # the grammar that counts has taken over
         self._since_quote = 0  # bytes since the last quote that no backslash stands before: at least as many as a string has
@@ -214,26 +96,26 @@ class LLGuidanceMatcher:
         """A string nears its bound: the grammar that counts takes over, unless counting is too much for llguidance. So far both
         mean the same."""
         self._open_until = None
-        lane = self.compiled.counting()
-        exact = lane.copy(self)
+        replica = self.compiled.counting_replica()
+        exact = replica.copy(self)
         if exact.try_consume_tokens(self._tokens) == len(self._tokens):
-            self.ll, self._lane, self._counted = exact, lane, True
+            self.ll, self._replica, self._counted = exact, replica, True
         elif exact.is_error():
-            self.compiled.drop(lane)
+            self.compiled.drop(replica)
 
     def recover(self) -> bool:
         """Where the lexer has met its limit, which all that were said through it have used up, go on with a new one; where
         that does too, without counting: then the call's check is the bound. False: nothing has failed, or nothing helps."""
         if not self.ll.is_error():
             return False
-        self.compiled.drop(self._lane)
+        self.compiled.drop(self._replica)
         if self._renewed_at == len(self._tokens):
             if not self._counted:
                 return False
             self._counted = False
         self._renewed_at = len(self._tokens)
-        self._lane = self.compiled.counting() if self._counted else self.compiled.lane()
-        self.ll = self._lane.copy(self)
+        self._replica = self.compiled.counting_replica() if self._counted else self.compiled.replica()
+        self.ll = self._replica.copy(self)
         return self.ll.try_consume_tokens(self._tokens) == len(self._tokens) or self.recover()
 
     def error(self) -> str | None:
@@ -246,12 +128,12 @@ class LLGuidanceMatcher:
 
     def restrict(self, bitmask: Bitmask, row: int, remaining: int) -> None:
         """Leave in a filled row only tokens after which `remaining` - 1 tokens, the end among them, still suffice."""
-        cursor = self._tight(remaining)
+        cursor = self._cursor_if_tight(remaining)
         if cursor is None or self.is_terminated():
             return
         bits = np.unpackbits(bitmask[row].view(np.uint8), bitorder="little")
         allowed = np.flatnonzero(bits[: self.factory.vocab_size])
-        with cursor.completions.lock:
+        with cursor.planner.lock:
             if len(allowed) == 1:
                 allowed = self._with_planned(cursor, allowed)
             kept = cursor.keep(self._tokens, allowed, remaining)
@@ -262,23 +144,23 @@ class LLGuidanceMatcher:
         bits[allowed] = kept
         bitmask[row] = np.packbits(bits, bitorder="little").view(np.int32)
 
-    def _with_planned(self, cursor: Cursor, allowed: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def _with_planned(self, cursor: ClosingCursor, allowed: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Where text is forced llguidance allows one spelling of it, and the plan for ending may have a shorter one."""
         plan = cursor.plan(self._tokens)
         if plan is None or not plan.tokens or self.ll.validate_tokens([plan.tokens[0]]) != 1:
             return allowed
         return np.union1d(allowed, plan.tokens[:1])
 
-    def _tight(self, remaining: int) -> Cursor | None:
+    def _cursor_if_tight(self, remaining: int) -> ClosingCursor | None:
         """The cursor, where so small a budget has to be looked after."""
-        completions = self.compiled.completions
-        if completions is None or remaining > completions.enough:
+        planner = self.compiled.planner
+        if planner is None or remaining > planner.sufficient_budget:
             return None
-        return self._at()
+        return self._cursor_here()
 
-    def _at(self) -> Cursor | None:
-        if self._cursor is None and self.compiled.completions is not None:
-            self._cursor = Cursor(self.compiled.completions)
+    def _cursor_here(self) -> ClosingCursor | None:
+        if self._cursor is None and self.compiled.planner is not None:
+            self._cursor = ClosingCursor(self.compiled.planner)
         return self._cursor
 
     def forced_tokens(self, limit: int | None = None) -> list[int]:
@@ -293,10 +175,10 @@ class LLGuidanceMatcher:
     def _within(self, tokens: list[int], forced: bytes, limit: int) -> list[int]:
         """The forced run where an ending still fits after it; else as much of it as the plan for ending writes, in its
         tokens."""
-        cursor = self._tight(limit)
+        cursor = self._cursor_if_tight(limit)
         if cursor is None:
             return tokens[:limit]
-        with cursor.completions.lock:
+        with cursor.planner.lock:
             plan = cursor.plan(self._tokens)
             if plan is None or cursor.fits(self._tokens, tokens, limit):
                 return tokens[:limit]
@@ -351,10 +233,10 @@ class LLGuidanceMatcher:
     def closing_tokens(self, limit: int) -> list[int] | None:
         if self.is_terminated():
             return []
-        cursor = self._at()
+        cursor = self._cursor_here()
         if cursor is None:
             return [] if self.ll.is_accepting() else None
-        with cursor.completions.lock:
+        with cursor.planner.lock:
             plan = cursor.plan(self._tokens)
             if plan is None:
                 return None
@@ -383,7 +265,7 @@ class LLGuidanceMatcher:
             self._since_quote = self._count_back()
 
     def clone(self) -> LLGuidanceMatcher:
-        copy = LLGuidanceMatcher(self.factory, self.compiled, self._lane, self.ll.deep_copy(), self._tokens)
+        copy = LLGuidanceMatcher(self.factory, self.compiled, self._replica, self.ll.deep_copy(), self._tokens)
         copy._ended = self._ended
         copy._open_until, copy._counted, copy._since_quote = self._open_until, self._counted, self._since_quote
         copy._renewed_at = self._renewed_at

@@ -1,6 +1,6 @@
 """Automata of regular IR nodes, by derivatives: emptiness, intersection, what may follow a string, and whole DFAs.
 
-Brzozowski's derivatives (J. ACM 11(4), 1964) over intervals of code points: `steps(node)` is a state's outgoing transitions,
+Brzozowski's derivatives (J. ACM 11(4), 1964) over intervals of code points: `transitions(node)` is what leads out of a state,
 and a node is its own state. Nodes must be regular and free of `Ref` (see `inline`). It knows nothing of lexemes or printing.
 """
 
@@ -15,12 +15,7 @@ from typing import TypeAlias
 
 from portico_engine.grammar import ir
 
-Ranges: TypeAlias = tuple[tuple[int, int], ...]
-Steps: TypeAlias = tuple[tuple[int, int, ir.Node], ...]  # sorted, disjoint (low, high, state after); what is missing is dead
-
-ANY: ir.Node = ir.chars((0, ir.MAX_CODE_POINT))
-ANY_TEXT: ir.Node = ir.Repeat(ANY, 0, None)
-ALL: Ranges = ((0, 0xD7FF), (0xE000, ir.MAX_CODE_POINT))
+Transitions: TypeAlias = tuple[tuple[int, int, ir.Node], ...]  # sorted, disjoint (low, high, state after); the rest is dead
 _CACHE = 1 << 16
 
 
@@ -32,7 +27,7 @@ class TooManyStates(Exception):
 class Dfa:
     """Trimmed: every state is reachable and reaches an accepting one. State 0 is the start; no state means no string."""
 
-    transitions: tuple[tuple[tuple[Ranges, int], ...], ...]  # of each state: characters, target
+    transitions: tuple[tuple[tuple[ir.Ranges, int], ...], ...]  # of each state: characters, target
     accepting: tuple[bool, ...]
 
     def accepts(self, text: str) -> bool:
@@ -95,7 +90,7 @@ def nullable(node: ir.Node) -> bool:
 
 
 @lru_cache(maxsize=_CACHE)
-def steps(node: ir.Node) -> Steps:
+def transitions(node: ir.Node) -> Transitions:
     """Where each character leads from `node`."""
     match node:
         case ir.Text(value):
@@ -105,26 +100,26 @@ def steps(node: ir.Node) -> Steps:
             return tuple((low, high, ir.EMPTY) for low, high in ranges)
         case ir.Seq(parts):
             rest = parts[1] if len(parts) == 2 else ir.Seq(parts[1:])
-            first = _mapped(steps(parts[0]), lambda state: _seq(state, rest))
-            return union([*first, *steps(rest)], _or) if nullable(parts[0]) else first
+            first = _mapped(transitions(parts[0]), lambda state: _seq(state, rest))
+            return union([*first, *transitions(rest)], _or) if nullable(parts[0]) else first
         case ir.Alt(options):
-            return union(list(chain.from_iterable(map(steps, options))), _or)
+            return union(list(chain.from_iterable(map(transitions, options))), _or)
         case ir.Repeat(item, low, high):
             rest = ir.repeat(item, max(low - 1, 0), None if high is None else high - 1)
-            return _mapped(steps(item), lambda state: _seq(state, rest))
+            return _mapped(transitions(item), lambda state: _seq(state, rest))
         case ir.And(parts):
-            every = steps(parts[0])
+            every = transitions(parts[0])
             for part in parts[1:]:
-                every = _intersection(every, steps(part))
+                every = _intersection(every, transitions(part))
             return every
         case ir.Not(item):
-            return _complement(steps(item))
+            return _complement(transitions(item))
         case _:
             return ()
 
 
-def union(every: Sequence[tuple[int, int, ir.Node]], join: Callable[[Iterable[ir.Node]], ir.Node]) -> Steps:
-    """Steps of several nodes at once: where intervals meet, `join` of their states."""
+def union(every: Sequence[tuple[int, int, ir.Node]], join: Callable[[Iterable[ir.Node]], ir.Node]) -> Transitions:
+    """Transitions of several nodes at once: where intervals meet, `join` of their states."""
     if len(every) < 2:
         return tuple(every)
     begin: dict[int, list[int]] = {}
@@ -148,7 +143,7 @@ def after(node: ir.Node, text: str) -> ir.Node:
     """The state after `text`: NEVER where no match begins so."""
     for c in text:
         code = ord(c)
-        for low, high, state in steps(node):
+        for low, high, state in transitions(node):
             if low <= code <= high:
                 node = state
                 break
@@ -162,9 +157,9 @@ def matches(node: ir.Node, text: str) -> bool:
     return nullable(after(node, text))
 
 
-def first(node: ir.Node) -> Ranges:
+def first(node: ir.Node) -> ir.Ranges:
     """Characters that a match may begin with (and perhaps, under And and Not, some that lead nowhere)."""
-    return ir.merge_ranges((low, high) for low, high, _ in steps(node))
+    return ir.merge_ranges((low, high) for low, high, _ in transitions(node))
 
 
 @lru_cache(maxsize=_CACHE)
@@ -183,12 +178,12 @@ def loose(node: ir.Node) -> ir.Node:
             return node  # inside Not a larger item would match less
 
 
-def extension(a: ir.Node, b: ir.Node, limit: int = 2000) -> Ranges:
+def extension(a: ir.Node, b: ir.Node, limit: int = 2000) -> ir.Ranges:
     """Characters c for which some non-empty match of `a`, and then c, begins a match of `b`. Raises TooManyStates."""
     found: list[tuple[int, int]] = []
     for state_a, state_b in _pairs(a, b, limit):
         if nullable(state_a):
-            found.extend((low, high) for low, high, _ in steps(state_b))
+            found.extend((low, high) for low, high, _ in transitions(state_b))
     return ir.merge_ranges(found)
 
 
@@ -205,7 +200,7 @@ def is_empty(node: ir.Node, limit: int = 20_000) -> bool:
         state = queue.popleft()
         if nullable(state):
             return False
-        for _, _, target in steps(state):
+        for _, _, target in transitions(state):
             if target not in seen:
                 seen.add(target)
                 queue.append(target)
@@ -222,7 +217,7 @@ def determinize(node: ir.Node, limit: int) -> Dfa | None:
     at = 0
     while at < len(order):
         out: list[tuple[int, int, int]] = []
-        for low, high, target in steps(order[at]):
+        for low, high, target in transitions(order[at]):
             number = numbers.get(target)
             if number is None:
                 number = numbers[target] = len(order)
@@ -241,7 +236,7 @@ def _pairs(a: ir.Node, b: ir.Node, limit: int) -> Iterable[tuple[ir.Node, ir.Nod
     queue = deque([(a, b)])
     while queue:
         state_a, state_b = queue.popleft()
-        for pair in _common(steps(state_a), steps(state_b)):
+        for pair in _common(transitions(state_a), transitions(state_b)):
             if pair not in seen:
                 seen.add(pair)
                 queue.append(pair)
@@ -250,7 +245,7 @@ def _pairs(a: ir.Node, b: ir.Node, limit: int) -> Iterable[tuple[ir.Node, ir.Nod
             raise TooManyStates
 
 
-def _common(a: Steps, b: Steps) -> set[tuple[ir.Node, ir.Node]]:
+def _common(a: Transitions, b: Transitions) -> set[tuple[ir.Node, ir.Node]]:
     out: set[tuple[ir.Node, ir.Node]] = set()
     i = j = 0
     while i < len(a) and j < len(b):
@@ -304,17 +299,17 @@ def _or(states: Iterable[ir.Node]) -> ir.Node:
     for state in states:
         options.update(dict.fromkeys(state.options) if isinstance(state, ir.Alt) else {state: None})
     options.pop(ir.NEVER, None)
-    if ANY_TEXT in options:
-        return ANY_TEXT
+    if ir.ANY_TEXT in options:
+        return ir.ANY_TEXT
     if len(options) < 2:
         return next(iter(options), ir.NEVER)
     return ir.Alt(tuple(sorted(options, key=hash)))
 
 
 def _and(a: ir.Node, b: ir.Node) -> ir.Node:
-    if a == b or b == ANY_TEXT:
+    if a == b or b == ir.ANY_TEXT:
         return a
-    if a == ANY_TEXT:
+    if a == ir.ANY_TEXT:
         return b
     if isinstance(a, ir.Never) or isinstance(b, ir.Never):
         return ir.NEVER
@@ -324,17 +319,17 @@ def _and(a: ir.Node, b: ir.Node) -> ir.Node:
 
 def _not(item: ir.Node) -> ir.Node:
     if isinstance(item, ir.Never):
-        return ANY_TEXT
-    if item == ANY_TEXT:
+        return ir.ANY_TEXT
+    if item == ir.ANY_TEXT:
         return ir.NEVER
     return item.item if isinstance(item, ir.Not) else ir.Not(item)
 
 
-def _mapped(of: Steps, change: Callable[[ir.Node], ir.Node]) -> Steps:
+def _mapped(of: Transitions, change: Callable[[ir.Node], ir.Node]) -> Transitions:
     return tuple((low, high, change(state)) for low, high, state in of)
 
 
-def _intersection(a: Steps, b: Steps) -> Steps:
+def _intersection(a: Transitions, b: Transitions) -> Transitions:
     out: list[tuple[int, int, ir.Node]] = []
     i = j = 0
     while i < len(a) and j < len(b):
@@ -348,11 +343,11 @@ def _intersection(a: Steps, b: Steps) -> Steps:
     return tuple(out)
 
 
-def _complement(of: Steps) -> Steps:
+def _complement(of: Transitions) -> Transitions:
     out: list[tuple[int, int, ir.Node]] = []
     at = 0
     for low, high, state in (*of, (ir.MAX_CODE_POINT + 1, ir.MAX_CODE_POINT + 1, ir.NEVER)):
-        out.extend((a, b, ANY_TEXT) for a, b in ir.merge_ranges([(at, low - 1)]))
+        out.extend((a, b, ir.ANY_TEXT) for a, b in ir.merge_ranges([(at, low - 1)]))
         if low <= ir.MAX_CODE_POINT and not isinstance(rest := _not(state), ir.Never):
             out.append((low, high, rest))
         at = high + 1

@@ -1,30 +1,15 @@
-"""Free text without a marker, and free text up to one.
-
-Both are plain IR. The second is known again by its form, since llguidance has a fast way to read it (a lazy lexeme), where the
-intersection that it is would be slow to build once its length is counted.
-"""
+"""Free text without a marker, and free text up to one: plain IR, an intersection with a complement each."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from portico_engine.grammar import ir
 
-ANY = ir.chars((0, ir.MAX_CODE_POINT))
-ANY_TEXT = ir.repeat(ANY)
-_SOMETHING = ir.repeat(ANY, 1, None)
-
-
-class UpTo(NamedTuple):
-    """At most `most` characters without `marker`, then `marker`."""
-
-    most: int | None
-    marker: str
+_SOMETHING = ir.repeat(ir.ANY_CHARACTER, 1, None)
 
 
 def without(marker: str) -> ir.Node:
     """Any text that does not hold `marker`."""
-    return ir.And((ANY_TEXT, ir.Not(ir.seq(ANY_TEXT, ir.text(marker), ANY_TEXT))))
+    return ir.And((ir.ANY_TEXT, ir.Not(ir.seq(ir.ANY_TEXT, ir.text(marker), ir.ANY_TEXT))))
 
 
 def up_to(marker: str, most: int | None = None) -> ir.Node:
@@ -34,16 +19,7 @@ def up_to(marker: str, most: int | None = None) -> ir.Node:
     """
     return ir.And(
         (
-            ir.seq(ir.repeat(ANY, 0, most), ir.text(marker)),
-            ir.Not(ir.seq(ANY_TEXT, ir.text(marker), _SOMETHING)),
+            ir.seq(ir.repeat(ir.ANY_CHARACTER, 0, most), ir.text(marker)),
+            ir.Not(ir.seq(ir.ANY_TEXT, ir.text(marker), _SOMETHING)),
         )
     )
-
-
-def as_up_to(node: ir.Node) -> UpTo | None:
-    """What `up_to` was made from, where the node came from it."""
-    match node:
-        case ir.And((ir.Seq((ir.Repeat(item, 0, most), ir.Text(marker))), ir.Not())) if item == ANY:
-            return UpTo(most, marker) if node == up_to(marker, most) else None
-        case _:
-            return None

@@ -6,16 +6,13 @@ schema.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
-from portico_engine.grammar.ir import EMPTY, NEVER, And, Node, Not, Text, alt, chars, optional, repeat, seq, text
+from portico_engine.grammar.ir import EMPTY, NEVER, And, Node, alt, chars, optional, repeat, seq, text
 
 DIGIT = chars("0123456789")
 NONZERO = chars("123456789")
-MAX_RESIDUES = 4096  # states of the automaton that counts a multiple
-MAX_LISTED = 256  # integers that are listed one by one rather than counted
 
 
 class Interval(NamedTuple):
@@ -248,9 +245,3 @@ def scaled_multiples(step: Decimal) -> tuple[int, int]:
     assert isinstance(exponent, int)
     places = max(-exponent, 0)
     return int(step.scaleb(places)), places
-
-
-def without(node: Node, values: Iterable[str]) -> Node:
-    """`node` less some texts."""
-    out = [Text(value) for value in values]
-    return And((node, Not(alt(*out)))) if out else node

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from portico_engine.grammar.ir import (
-    MAX_CODE_POINT,
+    ANY_CHARACTER,
     Alt,
     And,
     Chars,
@@ -27,17 +27,12 @@ from portico_engine.grammar.ir import (
     TokenRef,
     alt,
     chars,
-    complement,
-    merge_ranges,
     repeat,
     seq,
     text,
 )
 
 ESCAPES = {0x08: "\\b", 0x09: "\\t", 0x0A: "\\n", 0x0C: "\\f", 0x0D: "\\r", 0x22: '\\"', 0x5C: "\\\\"}
-SPECIAL = merge_ranges([(0, 0x1F), (0x22, 0x22), (0x5C, 0x5C)])
-PLAIN = complement(SPECIAL)
-ANY = Chars(merge_ranges([(0, MAX_CODE_POINT)]))
 
 
 def json_literal(value: object) -> str:
@@ -48,14 +43,6 @@ def json_literal(value: object) -> str:
 def is_text(value: str) -> bool:
     """Is it free of lone surrogates, so that UTF-8 can write it?"""
     return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
-
-
-def spelling(code_point: int) -> str:
-    """The canonical spelling of one code point inside a JSON string."""
-    known = ESCAPES.get(code_point)
-    if known is not None:
-        return known
-    return f"\\u{code_point:04x}" if code_point < 0x20 else chr(code_point)
 
 
 @lru_cache(maxsize=4096)
@@ -90,8 +77,8 @@ def _minus_special(low: int, high: int) -> list[tuple[int, int]]:
     return [(a, b) for a, b in out if a <= b]
 
 
-ANY_SPELLED = spell_chars(ANY.ranges)
-ANY_TEXT = repeat(ANY_SPELLED)
+ANY_SPELLED = spell_chars(ANY_CHARACTER.ranges)
+ANY_SPELLED_TEXT = repeat(ANY_SPELLED)
 
 
 def spell(node: Node) -> Node:
@@ -127,7 +114,7 @@ def _intersection(parts: tuple[Node, ...]) -> Node:
         else:
             wanted.append(spell(part))
     if not wanted:
-        wanted = [ANY_TEXT]
+        wanted = [ANY_SPELLED_TEXT]
     if excluded:
         wanted.append(Not(alt(*excluded)))
     return wanted[0] if len(wanted) == 1 else And(tuple(wanted))

@@ -1,6 +1,6 @@
 """Goal -> rules: what a value must satisfy, as IR. One rule for each goal, so that recursion ends where a goal comes again.
 
-The rooms beside it build one type each: scalars.py, arrays.py, objects.py. What they share is `Builder`.
+The modules beside it build one type each: scalars.py, arrays.py, objects.py. What they share is `Builder`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from portico_engine.grammar.bounds import Bounds, Limits, Meter
 from portico_engine.grammar.compiled import DefaultBound, Loosened
@@ -28,19 +28,24 @@ from portico_engine.grammar.schema.formula import (
     STRING,
     AllOf,
     AnyOf,
-    Atom,
-    Case,
+    Clause,
+    Constraint,
     Goal,
-    TooManyCases,
+    TooManyClauses,
     normal_form,
 )
-from portico_engine.grammar.schema.values import atom_holds, type_of
-
-if TYPE_CHECKING:
-    from portico_engine.grammar.schema.shared import SharedRule
+from portico_engine.grammar.schema.values import satisfies_constraint, type_of
 
 _INLINE = 3  # nodes: a value no larger is written where it stands instead of becoming a rule
 _ORDER = (STRING, INTEGER, FRACTION, BOOLEAN, NULL, ARRAY, OBJECT)
+
+
+class SharedRule(NamedTuple):
+    """A reference or a small node, the rules that it needs, and the bounds that open ends got in them."""
+
+    rules: Mapping[str, Node]
+    start: Node
+    bounded: tuple[DefaultBound, ...]
 
 
 class Builder:
@@ -125,13 +130,13 @@ class Builder:
         types = self.expander.plain_types(goal[0]) if len(goal) == 1 else None
         if types is not None and types in self.shared:
             return self._share(self.shared[types], key, pointer)
-        cases = self.cases(goal)
-        if len(cases) == 1 and not cases[0].atoms and cases[0].types in self.shared:
-            return self._share(self.shared[cases[0].types], key, pointer)
+        clauses = self.clauses(goal)
+        if len(clauses) == 1 and not clauses[0].constraints and clauses[0].types in self.shared:
+            return self._share(self.shared[clauses[0].types], key, pointer)
         name = self.new_name(hint)
         self._goals[key] = Ref(name)
         self._open.add(name)
-        node = self._cases(cases, pointer, hint)
+        node = self._clauses(clauses, pointer, hint)
         self._open.discard(name)
         nodes = size(node)
         self.meter.count(nodes)
@@ -163,42 +168,46 @@ class Builder:
                 self.bound("", "depth", levels)
         return rules
 
-    def cases(self, goal: Goal) -> list[Case]:
+    def clauses(self, goal: Goal) -> list[Clause]:
         """The goal's normal form; a disjunction that makes it too large is dropped, and reported."""
         formula = AllOf(tuple(self.expander.formula(sub) for sub in goal))
         dropped: frozenset[AnyOf] = frozenset()
         while True:
             self.meter.check_time()
             try:
-                return normal_form(formula, self.limits.cases, dropped)
-            except TooManyCases as error:
+                return normal_form(formula, self.limits.clauses, dropped)
+            except TooManyClauses as error:
                 self.loosen(error.at.pointer, error.at.keyword or "anyOf", "any branch, as if the keyword were not there")
                 dropped |= {error.at}
 
-    def _cases(self, cases: Iterable[Case], pointer: str, hint: str) -> Node:
+    def _clauses(self, clauses: Iterable[Clause], pointer: str, hint: str) -> Node:
         out: list[Node] = []
-        for case in cases:
-            listed = [atom for atom in case.atoms if atom.kind == "in"]
+        for clause in clauses:
+            listed = [constraint for constraint in clause.constraints if constraint.kind == "in"]
             if listed:
-                out.append(self._listed(case, listed, pointer))
+                out.append(self._listed(clause, listed, pointer))
                 continue
-            out.extend(self._typed(case, pointer, hint))
+            out.extend(self._typed(clause, pointer, hint))
         return alt(*out)
 
-    def _typed(self, case: Case, pointer: str, hint: str) -> Iterable[Node]:
-        types = set(case.types)
+    def _typed(self, clause: Clause, pointer: str, hint: str) -> Iterable[Node]:
+        types = set(clause.types)
         if FRACTION in types:
-            yield scalars.number(self, case, pointer, whole=INTEGER in types)
+            yield scalars.number(self, clause, pointer, whole=INTEGER in types)
             types -= {INTEGER, FRACTION}
         for type_ in _ORDER:
             if type_ in types:
-                yield _BUILDERS[type_](self, case, pointer, hint)
+                yield _BUILDERS[type_](self, clause, pointer, hint)
 
-    def _listed(self, case: Case, listed: list[Atom], pointer: str) -> Node:
+    def _listed(self, clause: Clause, listed: list[Constraint], pointer: str) -> Node:
         """The values of an enum or const that satisfy everything else."""
-        first = min(listed, key=lambda atom: len(atom.value))
-        rest = [atom for atom in case.atoms if atom is not first]
-        kept = [v for v in first.value if type_of(v) in case.types and all(atom_holds(self.expander, atom, v) for atom in rest)]
+        first = min(listed, key=lambda constraint: len(constraint.value))
+        rest = [constraint for constraint in clause.constraints if constraint is not first]
+        kept = [
+            v
+            for v in first.value
+            if type_of(v) in clause.types and all(satisfies_constraint(self.expander, constraint, v) for constraint in rest)
+        ]
         self.meter.count(len(kept))
         if not kept:
             return self.never(first.pointer, "none of the listed values satisfies the other keywords")
@@ -208,7 +217,7 @@ class Builder:
         return alt(*map(text, texts))
 
 
-_BUILDERS: dict[str, Callable[[Builder, Case, str, str], Node]] = {
+_BUILDERS: dict[str, Callable[[Builder, Clause, str, str], Node]] = {
     STRING: scalars.string,
     INTEGER: scalars.integer,
     BOOLEAN: scalars.boolean,

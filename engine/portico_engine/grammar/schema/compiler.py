@@ -1,20 +1,16 @@
-"""The compiler's front door: JSON Schema -> IR -> grammar, with its report. What a tool's bad schema degrades to is decided
-here."""
+"""The room's front door: JSON Schema -> IR, with a report. What a tool's bad schema degrades to is decided here."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from functools import partial
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
-from portico_engine.errors import GrammarError, InvalidSchema, LexemesTooLarge, Unsatisfiable
+from portico_engine.errors import GrammarError, InvalidSchema, Unsatisfiable
 from portico_engine.grammar.bounds import DEFAULT_BOUNDS, DEFAULT_LIMITS, Bounds, Limits, Meter
 from portico_engine.grammar.cache import ByteCache
-from portico_engine.grammar.compiled import CompiledGrammar, CompileReport, Failed
+from portico_engine.grammar.compiled import CompileReport, Failed
 from portico_engine.grammar.ir import Grammar, Never, Node, Ref
-from portico_engine.grammar.llguidance.lark import LarkText, to_lark
 from portico_engine.grammar.schema.build import Builder
 from portico_engine.grammar.schema.document import SchemaDocument
 from portico_engine.grammar.schema.shared import shared_rules
@@ -69,40 +65,6 @@ def _unsatisfiable(builder: Builder) -> Unsatisfiable:
         return Unsatisfiable("", "its references go round in a circle, so that no finite value satisfies it")
     pointer, reason = next(iter(builder.dead.items()))
     return Unsatisfiable(pointer, reason)
-
-
-def compile_schema(
-    schema: Any,
-    *,
-    tool: str = "",
-    bounds: Bounds | None = DEFAULT_BOUNDS,
-    limits: Limits = DEFAULT_LIMITS,
-    resources: Mapping[str, Any] | None = None,
-) -> CompiledGrammar:
-    """A grammar for one schema's values; errors as `schema_to_ir`."""
-    make = partial(schema_to_ir, schema, tool=tool, bounds=bounds, resources=resources)
-    grammar, report, printed = printed_or_looser(lambda limits: make(limits=limits), limits)
-    return CompiledGrammar(printed.text, report, grammar, printed.open_strings)
-
-
-class Printed(NamedTuple):
-    grammar: Grammar
-    report: CompileReport
-    lark: LarkText
-
-
-def printed_or_looser(
-    make: Callable[[Limits], tuple[Grammar, CompileReport]], limits: Limits, json_rule: str | None = None
-) -> Printed:
-    """What `make` makes, in Lark. Digits that are counted by rules are no JSON tokens; where the search for other lexemes takes
-    too long, they are not counted, and the report says so. Raises GrammarTooLarge where that doesn't help."""
-    meter = Meter(limits)
-    grammar, report = make(limits)
-    try:
-        return Printed(grammar, report, to_lark(grammar, json_rule=json_rule, meter=meter))
-    except LexemesTooLarge:
-        grammar, report = make(replace(limits, residues=0))
-        return Printed(grammar, report, to_lark(grammar, json_rule=json_rule, meter=Meter(limits)))
 
 
 def tool_to_ir(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from portico_engine.errors import InvalidSchema
 from portico_engine.grammar.regular.numbers import Interval
-from portico_engine.grammar.schema.expand import Expander
 from portico_engine.grammar.schema.formula import (
     ARRAY,
     FRACTION,
@@ -16,85 +15,93 @@ from portico_engine.grammar.schema.formula import (
     OBJECT,
     STRING,
     AllOf,
-    Atom,
-    Case,
+    Clause,
+    Constraint,
     Formula,
-    Sub,
-    TooManyCases,
+    Formulas,
+    SignedSchema,
+    TooManyClauses,
     conjoin,
     normal_form,
 )
-from portico_engine.grammar.schema.values import atom_holds, subs_for, type_of
+from portico_engine.grammar.schema.values import applied_schemas, satisfies_constraint, type_of
 
-_CASES = 64
+_CLAUSES = 64
 _DEPTH = 4
 
 
-def surely_disjoint(expander: Expander, first: Formula, second: Formula, depth: int = _DEPTH) -> bool:
+def surely_disjoint(formulas: Formulas, first: Formula, second: Formula, depth: int = _DEPTH) -> bool:
     """Is it proved that no value satisfies both?"""
     try:
-        one, two = normal_form(first, _CASES), normal_form(second, _CASES)
-    except TooManyCases:
+        one, two = normal_form(first, _CLAUSES), normal_form(second, _CLAUSES)
+    except TooManyClauses:
         return False
-    return all(_cases_disjoint(expander, a, b, depth) for a in one for b in two)
+    return all(_cases_disjoint(formulas, a, b, depth) for a in one for b in two)
 
 
-def _cases_disjoint(expander: Expander, first: Case, second: Case, depth: int) -> bool:
+def _cases_disjoint(formulas: Formulas, first: Clause, second: Clause, depth: int) -> bool:
     both = conjoin(first, second)
-    return both is None or all(surely_empty(expander, both, type_, depth) for type_ in both.types)
+    return both is None or all(surely_empty(formulas, both, type_, depth) for type_ in both.types)
 
 
-def surely_empty(expander: Expander, case: Case, type_: str, depth: int = _DEPTH) -> bool:
-    """Is it proved that no value of `type_` is in the case?"""
-    atoms = case.of(type_)
-    listed = [atom for atom in atoms if atom.kind == "in"]
+def surely_empty(formulas: Formulas, clause: Clause, type_: str, depth: int = _DEPTH) -> bool:
+    """Is it proved that no value of `type_` is in the clause?"""
+    constraints = clause.of(type_)
+    listed = [constraint for constraint in constraints if constraint.kind == "in"]
     if listed:
-        smallest = min(listed, key=lambda atom: len(atom.value))
-        rest = [atom for atom in atoms if atom is not smallest]
-        return not any(type_of(v) == type_ and all(atom_holds(expander, a, v) for a in rest) for v in smallest.value)
+        smallest = min(listed, key=lambda constraint: len(constraint.value))
+        rest = [constraint for constraint in constraints if constraint is not smallest]
+        return not any(type_of(v) == type_ and all(satisfies_constraint(formulas, a, v) for a in rest) for v in smallest.value)
     if type_ in (INTEGER, FRACTION):
-        return _range(atoms).empty
+        return _range(constraints).empty
     if type_ == STRING:
-        return _sizes_clash(atoms, "min-length", "max-length")
+        return _sizes_clash(constraints, "min-length", "max-length")
     if type_ == ARRAY:
-        return _sizes_clash(atoms, "min-items", "max-items")
-    return type_ == OBJECT and _object_empty(expander, atoms, depth)
+        return _sizes_clash(constraints, "min-items", "max-items")
+    return type_ == OBJECT and _object_empty(formulas, constraints, depth)
 
 
-def _range(atoms: tuple[Atom, ...]) -> Interval:
+def _range(constraints: tuple[Constraint, ...]) -> Interval:
     interval = Interval()
-    for atom in atoms:
-        if atom.kind == "min":
-            interval = interval.above(*atom.value)
-        elif atom.kind == "max":
-            interval = interval.below(*atom.value)
+    for constraint in constraints:
+        if constraint.kind == "min":
+            interval = interval.above(*constraint.value)
+        elif constraint.kind == "max":
+            interval = interval.below(*constraint.value)
     return interval
 
 
-def _sizes_clash(atoms: tuple[Atom, ...], low: str, high: str) -> bool:
-    least = max((atom.value for atom in atoms if atom.kind == low), default=0)
-    most = min((atom.value for atom in atoms if atom.kind == high), default=None)
+def _sizes_clash(constraints: tuple[Constraint, ...], low: str, high: str) -> bool:
+    least = max((constraint.value for constraint in constraints if constraint.kind == low), default=0)
+    most = min((constraint.value for constraint in constraints if constraint.kind == high), default=None)
     return most is not None and least > most
 
 
-def _object_empty(expander: Expander, atoms: tuple[Atom, ...], depth: int) -> bool:
-    required = dict.fromkeys(name for atom in atoms if atom.kind == "required" for name in atom.value)
-    absent = {name for atom in atoms if atom.kind == "absent" for name in atom.value}
-    if absent & required.keys() or _sizes_clash(atoms, "min-properties", "max-properties"):
+def _object_empty(formulas: Formulas, constraints: tuple[Constraint, ...], depth: int) -> bool:
+    required = dict.fromkeys(name for constraint in constraints if constraint.kind == "required" for name in constraint.value)
+    absent = {name for constraint in constraints if constraint.kind == "absent" for name in constraint.value}
+    if absent & required.keys() or _sizes_clash(constraints, "min-properties", "max-properties"):
         return True
     if depth == 0:
         return False
     for name in required:
-        subs = tuple(dict.fromkeys(sub for atom in atoms if atom.kind == "properties" for sub in subs_for(atom.value, name)))
-        if subs and _goal_empty(expander, subs, depth - 1):
+        subs = tuple(
+            dict.fromkeys(
+                sub
+                for constraint in constraints
+                if constraint.kind == "properties"
+                for sub in applied_schemas(constraint.value, name)
+            )
+        )
+        if subs and _goal_empty(formulas, subs, depth - 1):
             return True
     return False
 
 
-def _goal_empty(expander: Expander, subs: tuple[Sub, ...], depth: int) -> bool:
+def _goal_empty(formulas: Formulas, subs: tuple[SignedSchema, ...], depth: int) -> bool:
     try:
-        formula = AllOf(tuple(expander.formula(sub) for sub in subs))
-        cases = normal_form(formula, _CASES)
-    except (TooManyCases, InvalidSchema):  # a schema in the making refers back here; a bad one is refused where it counts
+        formula = AllOf(tuple(formulas.formula(sub) for sub in subs))
+        clauses = normal_form(formula, _CLAUSES)
+    except (TooManyClauses, InvalidSchema):  # a schema in the making refers back here; a bad one is refused where it counts
         return False
-    return all(surely_empty(expander, case, type_, depth) for case in cases for type_ in case.types)
+    return all(surely_empty(formulas, clause, type_, depth) for clause in clauses for type_ in clause.types)

@@ -14,9 +14,10 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 from portico_engine.errors import GrammarTooLarge, InvalidSchema
 from portico_engine.grammar.bounds import Meter
+from portico_engine.grammar.schema.keywords import escape
 
 
-class Dialect(enum.IntEnum):
+class SchemaDialect(enum.IntEnum):
     """Drafts of JSON Schema, in order."""
 
     DRAFT_4 = 4
@@ -27,43 +28,43 @@ class Dialect(enum.IntEnum):
 
 
 _DIALECTS = {
-    "json-schema.org/draft-03/schema": Dialect.DRAFT_4,
-    "json-schema.org/draft-04/schema": Dialect.DRAFT_4,
-    "json-schema.org/draft-06/schema": Dialect.DRAFT_6,
-    "json-schema.org/draft-07/schema": Dialect.DRAFT_7,
-    "json-schema.org/draft/2019-09/schema": Dialect.DRAFT_2019,
-    "json-schema.org/draft/2020-12/schema": Dialect.DRAFT_2020,
+    "json-schema.org/draft-03/schema": SchemaDialect.DRAFT_4,
+    "json-schema.org/draft-04/schema": SchemaDialect.DRAFT_4,
+    "json-schema.org/draft-06/schema": SchemaDialect.DRAFT_6,
+    "json-schema.org/draft-07/schema": SchemaDialect.DRAFT_7,
+    "json-schema.org/draft/2019-09/schema": SchemaDialect.DRAFT_2019,
+    "json-schema.org/draft/2020-12/schema": SchemaDialect.DRAFT_2020,
 }
 _DATA = frozenset({"enum", "const", "default", "examples", "example"})  # keywords that hold values, never schemas
 _NAMING = frozenset({"$id", "id", "$anchor", "$dynamicAnchor"})
 _TELLING = _NAMING | {"exclusiveMinimum", "exclusiveMaximum", "items", "dependencies"}
 
 
-def dialect_of(schema: Any) -> Dialect:
+def dialect_of(schema: Any) -> SchemaDialect:
     """The draft that a schema names; where it names none, 2020-12, unless it is written in draft-07's own way."""
     if not isinstance(schema, dict):
-        return Dialect.DRAFT_2020
+        return SchemaDialect.DRAFT_2020
     return _named_dialect(schema) or _survey(schema, None).dialect
 
 
-def _named_dialect(schema: Any) -> Dialect | None:
+def _named_dialect(schema: Any) -> SchemaDialect | None:
     """The dialect of `$schema`; an unknown one is read as 2020-12."""
     named = schema.get("$schema") if isinstance(schema, dict) else None
     if not isinstance(named, str):
         return None
-    return _DIALECTS.get(named.split("://", 1)[-1].rstrip("#"), Dialect.DRAFT_2020)
+    return _DIALECTS.get(named.split("://", 1)[-1].rstrip("#"), SchemaDialect.DRAFT_2020)
 
 
 class _Survey(NamedTuple):
     """What one walk over a schema tells."""
 
-    dialect: Dialect  # by its way of writing
+    dialect: SchemaDialect  # by its way of writing
     names_itself: bool  # is there an $id or an anchor?
 
 
 def _survey(schema: Any, meter: Meter | None) -> _Survey:
     """Walk level by level, so that depth costs no recursion. Raises GrammarTooLarge."""
-    dialect, names_itself = Dialect.DRAFT_2020, False
+    dialect, names_itself = SchemaDialect.DRAFT_2020, False
     level: list[Any] = [schema]
     depth = 0
     while level:
@@ -85,12 +86,12 @@ def _survey(schema: Any, meter: Meter | None) -> _Survey:
     return _Survey(dialect, names_itself)
 
 
-def _way_of_writing(schema: dict[str, Any]) -> Dialect:
+def _way_of_writing(schema: dict[str, Any]) -> SchemaDialect:
     if isinstance(schema.get("exclusiveMinimum"), bool) or isinstance(schema.get("exclusiveMaximum"), bool):
-        return Dialect.DRAFT_4
+        return SchemaDialect.DRAFT_4
     if isinstance(schema.get("items"), list) or isinstance(schema.get("dependencies"), dict):
-        return Dialect.DRAFT_7
-    return Dialect.DRAFT_2020
+        return SchemaDialect.DRAFT_7
+    return SchemaDialect.DRAFT_2020
 
 
 @dataclass(eq=False, slots=True)
@@ -100,7 +101,7 @@ class SchemaNode:
     value: Any
     pointer: str
     base: str  # URI of the resource that it belongs to
-    dialect: Dialect
+    dialect: SchemaDialect
     children: dict[tuple[str | int, ...], SchemaNode] = field(default_factory=dict, repr=False)
 
 
@@ -108,13 +109,11 @@ class SchemaDocument:
     """A schema and everything that it can refer to."""
 
     def __init__(self, schema: Any, meter: Meter, resources: Mapping[str, Any] | None = None) -> None:
-        self._meter = meter
-        survey = _survey(schema, meter) if isinstance(schema, dict) else _Survey(Dialect.DRAFT_2020, False)
+        survey = _survey(schema, meter) if isinstance(schema, dict) else _Survey(SchemaDialect.DRAFT_2020, False)
         self._names_itself = survey.names_itself
         self.dialect = _named_dialect(schema) or survey.dialect
         self._resources: dict[str, SchemaNode] = {}
         self._anchors: dict[tuple[str, str], SchemaNode] = {}
-        self._dynamic: dict[tuple[str, str], SchemaNode] = {}
         self._outside = resources
         self.root = self._add_resource(schema, "", "", self.dialect)
 
@@ -125,7 +124,7 @@ class SchemaDocument:
             value, base, at = node.value, node.base, node
             for key in path:
                 value = value[key]
-            known = SchemaNode(value, node.pointer + "".join(f"/{_escape(key)}" for key in path), base, at.dialect)
+            known = SchemaNode(value, node.pointer + "".join(f"/{escape(key)}" for key in path), base, at.dialect)
             own = self._own_id(value, known.dialect)
             if own is not None:
                 known.base = urljoin(base, own)
@@ -159,10 +158,6 @@ class SchemaDocument:
             at = self.child(at, key)
         return at
 
-    def dynamic_anchor(self, node: SchemaNode, fragment: str) -> bool:
-        """Does `fragment` name a $dynamicAnchor in the resource of `node`?"""
-        return (node.base, fragment) in self._dynamic
-
     # --- resources ---------------------------------------------------------------------------------------------------------
 
     def _load(self, uri: str) -> SchemaNode | None:
@@ -177,7 +172,7 @@ class SchemaDocument:
                 return self._add_resource(found.contents, uri, f"<{uri}>", dialect_of(found.contents))
         return None
 
-    def _add_resource(self, value: Any, uri: str, pointer: str, dialect: Dialect) -> SchemaNode:
+    def _add_resource(self, value: Any, uri: str, pointer: str, dialect: SchemaDialect) -> SchemaNode:
         own = self._own_id(value, dialect)
         base = urldefrag(urljoin(uri, own))[0] if own is not None else uri
         root = SchemaNode(value, pointer, base, dialect)
@@ -200,7 +195,7 @@ class SchemaDocument:
             own = self._own_id(value, resource.dialect) if path else None
             if own is not None:
                 base = urldefrag(urljoin(resource.base, own))[0]
-                node = SchemaNode(value, anchor_at.pointer + "".join(f"/{_escape(k)}" for k in path), base, resource.dialect)
+                node = SchemaNode(value, anchor_at.pointer + "".join(f"/{escape(k)}" for k in path), base, resource.dialect)
                 self._resources.setdefault(base, node)
                 anchor_at.children[path] = node
                 resource, anchor_at, path = node, node, ()
@@ -214,18 +209,12 @@ class SchemaDocument:
                 continue
             node = self.child(at, *path) if path else at
             self._anchors.setdefault((resource.base, name.lstrip("#")), node)
-            if keyword == "$dynamicAnchor":
-                self._dynamic.setdefault((resource.base, name), node)
 
     @staticmethod
-    def _own_id(value: Any, dialect: Dialect) -> str | None:
+    def _own_id(value: Any, dialect: SchemaDialect) -> str | None:
         if not isinstance(value, dict):
             return None
-        own = value.get("id" if dialect == Dialect.DRAFT_4 else "$id")
-        if not isinstance(own, str) or own.startswith("#") or (dialect < Dialect.DRAFT_2019 and "$ref" in value):
+        own = value.get("id" if dialect == SchemaDialect.DRAFT_4 else "$id")
+        if not isinstance(own, str) or own.startswith("#") or (dialect < SchemaDialect.DRAFT_2019 and "$ref" in value):
             return None
         return own
-
-
-def _escape(key: str | int) -> str:
-    return str(key).replace("~", "~0").replace("/", "~1")

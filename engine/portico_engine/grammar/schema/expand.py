@@ -1,81 +1,44 @@
 """Subschema -> formula. Every in-place keyword ($ref, allOf, anyOf, oneOf, not, if) is resolved, every negation pushed into
-atoms.
-
-Kinds of atoms, and what their `value` is:
-
-    any type  in, not-in            list of JSON values
-    number    min, max              (Decimal, exclusive)            multiple, not-multiple      Decimal
-    string    min-length, max-length  int       pattern, not-pattern, format, not-format        str
-    array     prefix                (index, Sub)                    rest         (first index, Sub): items from there on
-              contains              (Sub, least, most or None, first index)
-              min-items, max-items  int                             unique       None
-    object    properties            Applied: which Sub applies to which property
-              required, absent      names, all of them              names        Sub for every property's name
-              min-properties, max-properties  int
-              some                  (Applied, index of its part): a property there fails its Sub
+constraints. It is one method for each keyword that applies subschemas; assertions.py has the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from portico_engine.errors import InvalidSchema
 from portico_engine.grammar.schema import keywords as read
-from portico_engine.grammar.schema.document import Dialect, SchemaDocument, SchemaNode
+from portico_engine.grammar.schema.assertions import ASSERTIONS, TYPES, OnLoosened, names_required
+from portico_engine.grammar.schema.disjoint import surely_disjoint
+from portico_engine.grammar.schema.document import SchemaDialect, SchemaDocument, SchemaNode
 from portico_engine.grammar.schema.formula import (
-    ALL_TYPES,
     ARRAY,
-    BOOLEAN,
     FALSE,
-    INTEGER,
-    NULL,
-    NUMBER,
     OBJECT,
-    STRING,
     TRUE,
     AllOf,
     AnyOf,
-    Atom,
+    Constraint,
     Formula,
-    Sub,
+    PropertyApplicators,
+    SignedSchema,
     Types,
 )
 
-Note = Callable[[str, str, str], None]  # pointer, keyword, what is accepted instead
-_TYPES = {
-    "null": frozenset({NULL}),
-    "boolean": frozenset({BOOLEAN}),
-    "integer": frozenset({INTEGER}),
-    "number": NUMBER,
-    "string": frozenset({STRING}),
-    "array": frozenset({ARRAY}),
-    "object": frozenset({OBJECT}),
-}
-_ARRAY, _OBJECT, _STRING = frozenset({ARRAY}), frozenset({OBJECT}), frozenset({STRING})
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Applied:
-    """Which subschemas apply to the value of a property: by name, by pattern of the name, and to names that neither covers."""
-
-    named: Mapping[str, Sub]
-    patterns: tuple[tuple[str, Sub], ...]
-    additional: Sub | None  # None: nothing is asked of the others
-    pointer: str
+_ARRAY, _OBJECT = frozenset({ARRAY}), frozenset({OBJECT})
 
 
 class Expander:
     """Formulas of one document's subschemas, made once each. `note` records what can't be expressed."""
 
-    def __init__(self, document: SchemaDocument, note: Note) -> None:
+    def __init__(self, document: SchemaDocument, note: OnLoosened) -> None:
         self.document = document
         self.note = note
         self._formulas: dict[tuple[int, bool], Formula] = {}
         self._open: dict[tuple[int, bool], str] = {}
         self._kept: list[SchemaNode] = []  # ids stay valid while the nodes live
 
-    def formula(self, sub: Sub) -> Formula:
+    def formula(self, sub: SignedSchema) -> Formula:
         """The formula of a subschema (or of its negation)."""
         node, positive = sub
         key = (id(node), positive)
@@ -98,19 +61,19 @@ class Expander:
         if isinstance(schema, bool):
             return TRUE if schema is positive else FALSE
         if not isinstance(schema, dict):
-            raise InvalidSchema(node.pointer, f"a schema is an object or true or false, not {read.shown(schema)}")
-        if "$ref" in schema and node.dialect < Dialect.DRAFT_2019:
+            raise InvalidSchema(node.pointer, f"a schema is an object or true or false, not {read.short_repr(schema)}")
+        if "$ref" in schema and node.dialect < SchemaDialect.DRAFT_2019:
             return self._reference(node, "$ref", positive)
         parts: list[Formula] = []
         for keyword in schema:
             handler = _HANDLERS.get(keyword)
-            if handler is not None and node.dialect >= _SINCE.get(keyword, Dialect.DRAFT_4):
+            if handler is not None and node.dialect >= _SINCE.get(keyword, SchemaDialect.DRAFT_4):
                 part = handler(self, node, keyword, positive)
                 if part is not None:
                     parts.append(part)
         return AllOf(tuple(parts)) if positive else AnyOf(tuple(parts), node.pointer, "not")
 
-    def plain_types(self, sub: Sub) -> frozenset[str] | None:
+    def plain_types(self, sub: SignedSchema) -> frozenset[str] | None:
         """The types of a subschema that says nothing else, as most do; None where there is more to it."""
         node, positive = sub
         schema = node.value
@@ -118,9 +81,9 @@ class Expander:
             return None
         if any(keyword in _HANDLERS for keyword in schema if keyword != "type"):
             return None
-        return _TYPES.get(schema["type"])
+        return TYPES.get(schema["type"])
 
-    def sub(self, node: SchemaNode, *path: str | int, positive: bool = True) -> Sub:
+    def sub(self, node: SchemaNode, *path: str | int, positive: bool = True) -> SignedSchema:
         return self.document.child(node, *path), positive
 
     # --- applicators in place ----------------------------------------------------------------------------------------------
@@ -145,9 +108,7 @@ class Expander:
         branches = [self.sub(node, keyword, i) for i in range(count)]
         return self._exactly_one(branches, read.pointer(node.pointer, keyword), positive)
 
-    def _exactly_one(self, branches: list[Sub], pointer: str, positive: bool) -> Formula:
-        from portico_engine.grammar.schema.disjoint import surely_disjoint
-
+    def _exactly_one(self, branches: list[SignedSchema], pointer: str, positive: bool) -> Formula:
         yes = [self.formula(branch) for branch in branches]
         overlaps: dict[int, list[int]] = {i: [] for i in range(len(branches))}
         for i, first in enumerate(yes):
@@ -177,123 +138,50 @@ class Expander:
         other = self.formula(self.sub(node, "else", positive=positive)) if "else" in schema else (TRUE if positive else FALSE)
         return AnyOf((AllOf((yes, then)), AllOf((no, other))), read.pointer(node.pointer, keyword), "if")
 
-    # --- any type ----------------------------------------------------------------------------------------------------------
-
-    def _type(self, node: SchemaNode, keyword: str, positive: bool) -> Formula:
-        value = node.value[keyword]
-        listed = value if isinstance(value, list) else [value]
-        types: frozenset[str] = frozenset()
-        for name in listed:
-            if not isinstance(name, str) or name not in _TYPES:
-                if name == "any":  # draft-03's word, still written
-                    return TRUE if positive else FALSE
-                raise InvalidSchema(
-                    read.pointer(node.pointer, keyword), f"{read.shown(name)} is no type; right are {', '.join(_TYPES)}"
-                )
-            types |= _TYPES[name]
-        if node.value.get("nullable") is True:
-            types |= _TYPES["null"]
-        return Types(types if positive else ALL_TYPES - types)
-
-    def _enum(self, node: SchemaNode, keyword: str, positive: bool) -> Formula:
-        values = node.value[keyword] if keyword == "enum" else [node.value[keyword]]
-        if not isinstance(values, list):
-            raise InvalidSchema(read.pointer(node.pointer, keyword), f"enum must be a list of values, not {read.shown(values)}")
-        return Atom(ALL_TYPES, "in" if positive else "not-in", values, read.pointer(node.pointer, keyword))
-
-    # --- numbers and strings -----------------------------------------------------------------------------------------------
-
-    def _limit(self, node: SchemaNode, keyword: str, positive: bool) -> Formula | None:
-        value = node.value[keyword]
-        lower = keyword.endswith("inimum")
-        exclusive = keyword.startswith("exclusive")
-        if isinstance(value, bool) and exclusive:
-            return None  # draft-04's flag: read with its minimum
-        other = node.value.get("exclusiveMinimum" if lower else "exclusiveMaximum")
-        exclusive = exclusive or other is True
-        limit = read.number(node.pointer, keyword, value)
-        at = read.pointer(node.pointer, keyword)
-        if positive:
-            return Atom(NUMBER, "min" if lower else "max", (limit, exclusive), at)
-        return AllOf((Types(NUMBER), Atom(NUMBER, "max" if lower else "min", (limit, not exclusive), at)))
-
-    def _multiple(self, node: SchemaNode, keyword: str, positive: bool) -> Formula:
-        step = read.number(node.pointer, keyword, node.value[keyword])
-        at = read.pointer(node.pointer, keyword)
-        if step <= 0:
-            raise InvalidSchema(at, f"multipleOf must be above 0, not {step}")
-        atom = Atom(NUMBER, "multiple" if positive else "not-multiple", step, at)
-        return atom if positive else AllOf((Types(NUMBER), atom))
-
-    def _sized(self, node: SchemaNode, keyword: str, positive: bool) -> Formula:
-        """minLength, maxItems and their kin."""
-        kind, types = _SIZES[keyword]
-        size = read.count(node.pointer, keyword, node.value[keyword])
-        at = read.pointer(node.pointer, keyword)
-        if positive:
-            return Atom(types, kind, size, at)
-        if kind.startswith("min"):
-            if size == 0:
-                return FALSE
-            return AllOf((Types(types), Atom(types, kind.replace("min", "max"), size - 1, at)))
-        return AllOf((Types(types), Atom(types, kind.replace("max", "min"), size + 1, at)))
-
-    def _pattern(self, node: SchemaNode, keyword: str, positive: bool) -> Formula:
-        value = read.string(node.pointer, keyword, node.value[keyword])
-        atom = Atom(_STRING, keyword if positive else f"not-{keyword}", value, read.pointer(node.pointer, keyword))
-        return atom if positive else AllOf((Types(_STRING), atom))
-
     # --- arrays ------------------------------------------------------------------------------------------------------------
 
     def _items(self, node: SchemaNode, keyword: str, positive: bool) -> Formula | None:
         schema, at = node.value, read.pointer(node.pointer, keyword)
         if isinstance(schema[keyword], list):
-            if keyword == "items" and node.dialect >= Dialect.DRAFT_2020:
+            if keyword == "items" and node.dialect >= SchemaDialect.DRAFT_2020:
                 raise InvalidSchema(at, "items is one schema in draft 2020-12; a list of them is prefixItems")
-            atoms = [
-                Atom(_ARRAY, "prefix", (i, self.sub(node, keyword, i, positive=positive)), f"{at}/{i}")
+            constraints = [
+                Constraint(_ARRAY, "prefix", (i, self.sub(node, keyword, i, positive=positive)), f"{at}/{i}")
                 for i in range(len(schema[keyword]))
             ]
             if positive:
-                return AllOf(tuple(atoms))
-            longer = [Atom(_ARRAY, "min-items", i + 1, at) for i in range(len(atoms))]
-            return AnyOf(tuple(AllOf((Types(_ARRAY), a, b)) for a, b in zip(atoms, longer, strict=True)), at, "not")
+                return AllOf(tuple(constraints))
+            longer = [Constraint(_ARRAY, "min-items", i + 1, at) for i in range(len(constraints))]
+            return AnyOf(tuple(AllOf((Types(_ARRAY), a, b)) for a, b in zip(constraints, longer, strict=True)), at, "not")
         first = 0
         if keyword == "additionalItems":
             if not isinstance(schema.get("items"), list):
                 return None
             first = len(schema["items"])
-        elif isinstance(schema.get("prefixItems"), list) and node.dialect >= Dialect.DRAFT_2020:
+        elif isinstance(schema.get("prefixItems"), list) and node.dialect >= SchemaDialect.DRAFT_2020:
             first = len(schema["prefixItems"])
         if positive:
-            return Atom(_ARRAY, "rest", (first, self.sub(node, keyword)), at)
-        return AllOf((Types(_ARRAY), Atom(_ARRAY, "contains", (self.sub(node, keyword, positive=False), 1, None, first), at)))
+            return Constraint(_ARRAY, "rest", (first, self.sub(node, keyword)), at)
+        return AllOf(
+            (Types(_ARRAY), Constraint(_ARRAY, "contains", (self.sub(node, keyword, positive=False), 1, None, first), at))
+        )
 
     def _prefix_items(self, node: SchemaNode, keyword: str, positive: bool) -> Formula | None:
         if not isinstance(node.value[keyword], list):
             raise InvalidSchema(read.pointer(node.pointer, keyword), "prefixItems must be a list of schemas")
-        return self._items(node, keyword, positive) if node.dialect >= Dialect.DRAFT_2020 else None
+        return self._items(node, keyword, positive) if node.dialect >= SchemaDialect.DRAFT_2020 else None
 
     def _contains(self, node: SchemaNode, keyword: str, positive: bool) -> Formula:
         schema, at = node.value, read.pointer(node.pointer, keyword)
-        counted = node.dialect >= Dialect.DRAFT_2019
+        counted = node.dialect >= SchemaDialect.DRAFT_2019
         least = read.count(node.pointer, "minContains", schema["minContains"]) if counted and "minContains" in schema else 1
         most = read.count(node.pointer, "maxContains", schema["maxContains"]) if counted and "maxContains" in schema else None
         item = self.sub(node, keyword)
         if positive:
-            return Atom(_ARRAY, "contains", (item, least, most, 0), at)
-        fewer = Atom(_ARRAY, "contains", (item, 0, least - 1, 0), at) if least else FALSE
-        more = Atom(_ARRAY, "contains", (item, most + 1, None, 0), at) if most is not None else FALSE
+            return Constraint(_ARRAY, "contains", (item, least, most, 0), at)
+        fewer = Constraint(_ARRAY, "contains", (item, 0, least - 1, 0), at) if least else FALSE
+        more = Constraint(_ARRAY, "contains", (item, most + 1, None, 0), at) if most is not None else FALSE
         return AllOf((Types(_ARRAY), AnyOf((fewer, more), at, "not")))
-
-    def _unique(self, node: SchemaNode, keyword: str, positive: bool) -> Formula | None:
-        at = read.pointer(node.pointer, keyword)
-        if node.value[keyword] is not True:
-            return None
-        if positive:
-            return Atom(_ARRAY, "unique", None, at)
-        self.note(at, keyword, "arrays whose items are all different, too")
-        return AllOf((Types(_ARRAY), Atom(_ARRAY, "min-items", 2, at)))
 
     # --- objects -----------------------------------------------------------------------------------------------------------
 
@@ -305,37 +193,31 @@ class Expander:
             return None
         named = read.mapping(node.pointer, "properties", schema.get("properties", {}))
         patterns = read.mapping(node.pointer, "patternProperties", schema.get("patternProperties", {}))
-        applied = Applied(
+        applicators = PropertyApplicators(
             {name: self.sub(node, "properties", name) for name in named},
             tuple((pattern, self.sub(node, "patternProperties", pattern)) for pattern in patterns),
             self.sub(node, "additionalProperties") if "additionalProperties" in schema else None,
             node.pointer,
         )
         if positive:
-            return Atom(_OBJECT, "properties", applied, read.pointer(node.pointer, keyword))
+            return Constraint(_OBJECT, "properties", applicators, read.pointer(node.pointer, keyword))
         options: list[Formula] = []
         for name in named:
             at = read.pointer(read.pointer(node.pointer, "properties"), name)
-            failing = Applied({name: self.sub(node, "properties", name, positive=False)}, (), None, node.pointer)
+            failing = PropertyApplicators({name: self.sub(node, "properties", name, positive=False)}, (), None, node.pointer)
             options.append(
-                AllOf((Types(_OBJECT), Atom(_OBJECT, "required", (name,), at), Atom(_OBJECT, "properties", failing, at)))
+                AllOf(
+                    (
+                        Types(_OBJECT),
+                        Constraint(_OBJECT, "required", (name,), at),
+                        Constraint(_OBJECT, "properties", failing, at),
+                    )
+                )
             )
-        for index in range(len(patterns) + (applied.additional is not None)):
+        for index in range(len(patterns) + (applicators.additional is not None)):
             at = read.pointer(node.pointer, "patternProperties" if index < len(patterns) else "additionalProperties")
-            options.append(AllOf((Types(_OBJECT), Atom(_OBJECT, "some", (applied, index), at))))
+            options.append(AllOf((Types(_OBJECT), Constraint(_OBJECT, "some", (applicators, index), at))))
         return AnyOf(tuple(options), read.pointer(node.pointer, keyword), "not")
-
-    def _required(self, node: SchemaNode, keyword: str, positive: bool) -> Formula | None:
-        if isinstance(node.value[keyword], bool):  # draft-03's flag
-            return None
-        listed, at = read.names(node.pointer, keyword, node.value[keyword]), read.pointer(node.pointer, keyword)
-        return self._names_required(listed, at, positive)
-
-    def _names_required(self, listed: tuple[str, ...], at: str, positive: bool) -> Formula:
-        if positive:
-            return Atom(_OBJECT, "required", listed, at)
-        missing = [Atom(_OBJECT, "absent", (name,), at) for name in listed]
-        return AllOf((Types(_OBJECT), AnyOf(tuple(missing), at, "not")))
 
     def _dependent(self, node: SchemaNode, keyword: str, positive: bool) -> Formula:
         """dependentRequired, dependentSchemas, and dependencies, which is both."""
@@ -345,12 +227,12 @@ class Expander:
             if isinstance(wanted, str):
                 wanted = [wanted]
             if isinstance(wanted, list):
-                then = self._names_required(read.names(node.pointer, keyword, wanted), at, positive)
+                then = names_required(read.names(node.pointer, keyword, wanted), at, positive)
             else:
                 then = self.formula(self.sub(node, keyword, name, positive=positive))
-            present = Atom(_OBJECT, "required", (name,), at)
+            present = Constraint(_OBJECT, "required", (name,), at)
             if positive:
-                absent = Atom(_OBJECT, "absent", (name,), at)
+                absent = Constraint(_OBJECT, "absent", (name,), at)
                 parts.append(AnyOf((absent, AllOf((Types(_OBJECT), present, then))), at, keyword))
             else:
                 parts.append(AllOf((Types(_OBJECT), present, then)))
@@ -359,24 +241,22 @@ class Expander:
     def _property_names(self, node: SchemaNode, keyword: str, positive: bool) -> Formula:
         at = read.pointer(node.pointer, keyword)
         if positive:
-            return Atom(_OBJECT, "names", self.sub(node, keyword), at)
+            return Constraint(_OBJECT, "names", self.sub(node, keyword), at)
         self.note(at, keyword, "objects whose names all satisfy it, too")
-        return AllOf((Types(_OBJECT), Atom(_OBJECT, "min-properties", 1, at)))
+        return AllOf((Types(_OBJECT), Constraint(_OBJECT, "min-properties", 1, at)))
 
     def _unsupported(self, node: SchemaNode, keyword: str, positive: bool) -> Formula:
         self.note(read.pointer(node.pointer, keyword), keyword, "anything, as if the keyword were not there")
         return TRUE
 
 
-_SIZES = {
-    "minLength": ("min-length", _STRING),
-    "maxLength": ("max-length", _STRING),
-    "minItems": ("min-items", _ARRAY),
-    "maxItems": ("max-items", _ARRAY),
-    "minProperties": ("min-properties", _OBJECT),
-    "maxProperties": ("max-properties", _OBJECT),
-}
 _Handler = Callable[[Expander, SchemaNode, str, bool], Formula | None]
+
+
+def _asserting(assertion: Callable[[SchemaNode, str, bool, OnLoosened], Formula | None]) -> _Handler:
+    return lambda expander, node, keyword, positive: assertion(node, keyword, positive, expander.note)
+
+
 _HANDLERS: dict[str, _Handler] = {
     "$ref": Expander._reference,
     "$dynamicRef": Expander._unsupported,
@@ -386,26 +266,14 @@ _HANDLERS: dict[str, _Handler] = {
     "oneOf": Expander._one_of,
     "not": Expander._not,
     "if": Expander._if,
-    "type": Expander._type,
-    "enum": Expander._enum,
-    "const": Expander._enum,
-    "minimum": Expander._limit,
-    "maximum": Expander._limit,
-    "exclusiveMinimum": Expander._limit,
-    "exclusiveMaximum": Expander._limit,
-    "multipleOf": Expander._multiple,
-    **dict.fromkeys(_SIZES, Expander._sized),
-    "pattern": Expander._pattern,
-    "format": Expander._pattern,
+    **{keyword: _asserting(assertion) for keyword, assertion in ASSERTIONS.items()},
     "items": Expander._items,
     "prefixItems": Expander._prefix_items,
     "additionalItems": Expander._items,
     "contains": Expander._contains,
-    "uniqueItems": Expander._unique,
     "properties": Expander._properties,
     "patternProperties": Expander._properties,
     "additionalProperties": Expander._properties,
-    "required": Expander._required,
     "dependentRequired": Expander._dependent,
     "dependentSchemas": Expander._dependent,
     "dependencies": Expander._dependent,
@@ -415,7 +283,9 @@ _HANDLERS: dict[str, _Handler] = {
 }
 # The draft that brought a keyword. (`dependencies` is read in every draft: tools write it under 2020-12 still.)
 _SINCE = {
-    **dict.fromkeys(("const", "contains", "propertyNames"), Dialect.DRAFT_6),
-    "if": Dialect.DRAFT_7,
-    **dict.fromkeys(("dependentRequired", "dependentSchemas", "unevaluatedItems", "unevaluatedProperties"), Dialect.DRAFT_2019),
+    **dict.fromkeys(("const", "contains", "propertyNames"), SchemaDialect.DRAFT_6),
+    "if": SchemaDialect.DRAFT_7,
+    **dict.fromkeys(
+        ("dependentRequired", "dependentSchemas", "unevaluatedItems", "unevaluatedProperties"), SchemaDialect.DRAFT_2019
+    ),
 }

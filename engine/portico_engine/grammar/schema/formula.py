@@ -1,14 +1,27 @@
-"""Schemas as formulas: conjunctions and disjunctions of atoms about one JSON type each, and their disjunctive normal form.
+"""Schemas as formulas: conjunctions and disjunctions of constraints on one JSON type each, and their disjunctive normal form.
 
-Negation never appears: it was pushed into the atoms when the formula was made (expand.py). An atom says nothing about values of
-another type than its own.
+Negation never appears: it was pushed into the constraints when the formula was made (expand.py). A constraint says nothing
+about values of another type than its own.
+
+Kinds of constraints, and what their `value` is:
+
+    any type  in, not-in            list of JSON values
+    number    min, max              (Decimal, exclusive)            multiple, not-multiple      Decimal
+    string    min-length, max-length  int       pattern, not-pattern, format, not-format        str
+    array     prefix                (index, schema)                 rest         (first index, schema): items from there on
+              contains              (schema, least, most or None, first index)
+              min-items, max-items  int                             unique       None
+    object    properties            PropertyApplicators: which schema applies to which property
+              required, absent      names, all of them              names        schema of every property's name
+              min-properties, max-properties  int
+              some                  (PropertyApplicators, index of its part): a property there fails its schema
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from portico_engine.grammar.schema.document import SchemaNode
 
@@ -16,10 +29,10 @@ NULL, BOOLEAN, INTEGER, FRACTION, STRING, ARRAY, OBJECT = "null", "boolean", "in
 ALL_TYPES = frozenset({NULL, BOOLEAN, INTEGER, FRACTION, STRING, ARRAY, OBJECT})  # every number is an INTEGER or a FRACTION
 NUMBER = frozenset({INTEGER, FRACTION})
 
-MAX_PRODUCT = 128  # cases that two disjunctions together may make, beyond twice those of one
+MAX_PRODUCT = 128  # clauses that two disjunctions together may make, beyond twice those of one
 
-Sub: TypeAlias = tuple[SchemaNode, bool]  # a subschema that a value must satisfy (True) or must not (False)
-Goal: TypeAlias = tuple[Sub, ...]  # all of them at once; () is "any value"
+SignedSchema: TypeAlias = tuple[SchemaNode, bool]  # a subschema that a value must satisfy (True) or must not (False)
+Goal: TypeAlias = tuple[SignedSchema, ...]  # all of them at once; () is "any value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +43,22 @@ class Types:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Atom:
-    """One constraint on values of `types`; `kind` says what `value` means (the table is in expand.py)."""
+class Constraint:
+    """One constraint on values of `types`; `kind` says what `value` means, by the table above."""
 
     types: frozenset[str]
     kind: str
     value: Any
+    pointer: str
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PropertyApplicators:
+    """Which subschemas apply to the value of a property: by name, by pattern of the name, and to names that neither covers."""
+
+    named: Mapping[str, SignedSchema]
+    patterns: tuple[tuple[str, SignedSchema], ...]
+    additional: SignedSchema | None  # None: nothing is asked of the others
     pointer: str
 
 
@@ -51,43 +74,52 @@ class AnyOf:
     keyword: str = ""
 
 
-Formula: TypeAlias = Types | Atom | AllOf | AnyOf
+Formula: TypeAlias = Types | Constraint | AllOf | AnyOf
+
+
+class Formulas(Protocol):
+    """Where the formula of a subschema is looked up."""
+
+    def formula(self, sub: SignedSchema) -> Formula:
+        """The formula of a subschema, or of its negation."""
+        ...
+
 
 TRUE = AllOf(())
 FALSE = AnyOf(())
 
 
-def goal_of(subs: Iterable[Sub]) -> Goal:
+def goal_of(subs: Iterable[SignedSchema]) -> Goal:
     """A goal in one order, whatever way led to it, so that a value has one spelling."""
     return tuple(sorted(dict.fromkeys(subs), key=lambda sub: (sub[0].pointer, sub[1])))
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One conjunction of the normal form: a value of one of `types` that satisfies every atom about its type."""
+class Clause:
+    """One conjunction of the normal form: a value of one of `types` that satisfies every constraint on its type."""
 
     types: frozenset[str]
-    atoms: tuple[Atom, ...]
+    constraints: tuple[Constraint, ...]
 
-    def of(self, type_: str) -> tuple[Atom, ...]:
-        return tuple(atom for atom in self.atoms if type_ in atom.types)
-
-
-ANYTHING = Case(ALL_TYPES, ())
+    def of(self, type_: str) -> tuple[Constraint, ...]:
+        return tuple(constraint for constraint in self.constraints if type_ in constraint.types)
 
 
-def conjoin(first: Case, second: Case) -> Case | None:
+ANYTHING = Clause(ALL_TYPES, ())
+
+
+def conjoin(first: Clause, second: Clause) -> Clause | None:
     """Both, or None where no type is left."""
     types = first.types & second.types
     if not types:
         return None
-    if not second.atoms and types == first.types:
+    if not second.constraints and types == first.types:
         return first
-    seen = dict.fromkeys((*first.atoms, *second.atoms))
-    return Case(types, tuple(atom for atom in seen if atom.types & types))
+    seen = dict.fromkeys((*first.constraints, *second.constraints))
+    return Clause(types, tuple(constraint for constraint in seen if constraint.types & types))
 
 
-class TooManyCases(Exception):
+class TooManyClauses(Exception):
     """The normal form outgrew its limit; carries the disjunction at which it did."""
 
     def __init__(self, at: AnyOf) -> None:
@@ -95,19 +127,19 @@ class TooManyCases(Exception):
         self.at = at
 
 
-def normal_form(formula: Formula, limit: int, dropped: frozenset[AnyOf] = frozenset()) -> list[Case]:
-    """The cases whose union `formula` is; `dropped` disjunctions count as true. Raises TooManyCases."""
+def normal_form(formula: Formula, limit: int, dropped: frozenset[AnyOf] = frozenset()) -> list[Clause]:
+    """The clauses whose union `formula` is; `dropped` disjunctions count as true. Raises TooManyCases."""
     match formula:
         case Types(types):
-            return [Case(types, ())] if types else []
-        case Atom():
-            return [Case(ALL_TYPES, (formula,))]
+            return [Clause(types, ())] if types else []
+        case Constraint():
+            return [Clause(ALL_TYPES, (formula,))]
         case AnyOf(parts):
             if formula in dropped:
                 return [ANYTHING]
-            out = [case for part in parts for case in normal_form(part, limit, dropped)]
+            out = [clause for part in parts for clause in normal_form(part, limit, dropped)]
             if len(out) > limit:
-                raise TooManyCases(formula)
+                raise TooManyClauses(formula)
             return out
         case AllOf(parts):
             return _product(_flat(parts), limit, dropped)
@@ -124,23 +156,23 @@ def _flat(parts: Sequence[Formula]) -> list[Formula]:
     return out
 
 
-def _product(parts: Sequence[Formula], limit: int, dropped: frozenset[AnyOf]) -> list[Case]:
-    """What doesn't branch goes first: it empties cases before they multiply. Ties keep the schema's order."""
+def _product(parts: Sequence[Formula], limit: int, dropped: frozenset[AnyOf]) -> list[Clause]:
+    """What doesn't branch goes first: it empties clauses before they multiply. Ties keep the schema's order."""
     types = ALL_TYPES
-    atoms: dict[Atom, None] = {}
+    constraints: dict[Constraint, None] = {}
     branching: list[AnyOf] = []
     for part in parts:
         match part:
             case Types():
                 types &= part.types
-            case Atom():
-                atoms[part] = None
+            case Constraint():
+                constraints[part] = None
             case AnyOf():
                 branching.append(part)
-    cases = [Case(types, tuple(atom for atom in atoms if atom.types & types))] if types else []
+    clauses = [Clause(types, tuple(constraint for constraint in constraints if constraint.types & types))] if types else []
     for part in branching:
         options = normal_form(part, limit, dropped)
-        cases = [both for other in options for case in cases if (both := conjoin(case, other))]
-        if len(cases) > max(MAX_PRODUCT, 2 * len(options)) or len(cases) > limit:
-            raise TooManyCases(part)
-    return cases
+        clauses = [both for other in options for clause in clauses if (both := conjoin(clause, other))]
+        if len(clauses) > max(MAX_PRODUCT, 2 * len(options)) or len(clauses) > limit:
+            raise TooManyClauses(part)
+    return clauses

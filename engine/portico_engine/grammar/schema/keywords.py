@@ -12,20 +12,26 @@ from portico_engine.errors import InvalidSchema
 
 
 def pointer(at: str, keyword: str) -> str:
-    return f"{at}/{keyword.replace('~', '~0').replace('/', '~1')}"
+    """The JSON pointer one step below `at`."""
+    return f"{at}/{escape(keyword)}"
+
+
+def escape(key: str | int) -> str:
+    """One step of a JSON pointer."""
+    return str(key).replace("~", "~0").replace("/", "~1")
 
 
 def count(at: str, keyword: str, value: Any) -> int:
     """A whole number of 0 or more (`2.0` is one)."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value or value < 0 or value != int(value):
-        raise InvalidSchema(pointer(at, keyword), f"{keyword} must be a whole number of 0 or more, not {shown(value)}")
+        raise InvalidSchema(pointer(at, keyword), f"{keyword} must be a whole number of 0 or more, not {short_repr(value)}")
     return int(value)
 
 
 def number(at: str, keyword: str, value: Any) -> Decimal:
     """An exact decimal: what the number's JSON text says."""
     if isinstance(value, bool) or not isinstance(value, int | float) or (isinstance(value, float) and not math.isfinite(value)):
-        raise InvalidSchema(pointer(at, keyword), f"{keyword} must be a number, not {shown(value)}")
+        raise InvalidSchema(pointer(at, keyword), f"{keyword} must be a number, not {short_repr(value)}")
     return exact(value)
 
 
@@ -36,29 +42,29 @@ def exact(value: int | float) -> Decimal:
 def names(at: str, keyword: str, value: Any) -> tuple[str, ...]:
     """A list of property names, without repetitions."""
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise InvalidSchema(pointer(at, keyword), f"{keyword} must be a list of property names, not {shown(value)}")
+        raise InvalidSchema(pointer(at, keyword), f"{keyword} must be a list of property names, not {short_repr(value)}")
     return tuple(dict.fromkeys(value))
 
 
 def mapping(at: str, keyword: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise InvalidSchema(pointer(at, keyword), f"{keyword} must be an object, not {shown(value)}")
+        raise InvalidSchema(pointer(at, keyword), f"{keyword} must be an object, not {short_repr(value)}")
     return value
 
 
 def schemas(at: str, keyword: str, value: Any) -> list[Any]:
     """A non-empty list of schemas."""
     if not isinstance(value, list) or not value:
-        raise InvalidSchema(pointer(at, keyword), f"{keyword} must be a non-empty list of schemas, not {shown(value)}")
+        raise InvalidSchema(pointer(at, keyword), f"{keyword} must be a non-empty list of schemas, not {short_repr(value)}")
     return value
 
 
 def string(at: str, keyword: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise InvalidSchema(pointer(at, keyword), f"{keyword} must be a string, not {shown(value)}")
+        raise InvalidSchema(pointer(at, keyword), f"{keyword} must be a string, not {short_repr(value)}")
     return value
 
 
-def shown(value: Any) -> str:
+def short_repr(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -1,4 +1,5 @@
-"""Objects of one case, as IR: declared properties in the schema's order, then others, each pair `"name":value` without spaces.
+"""Objects of one clause, as IR: declared properties in the schema's order, then others, each pair `"name":value` without
+spaces.
 
 Which names there are, and what their values must satisfy, is names.py's; how pairs follow one another is here.
 """
@@ -11,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from portico_engine.grammar.ir import EMPTY, NEVER, Never, Node, alt, optional, repeat, seq, text
 from portico_engine.grammar.regular.strings import json_literal
-from portico_engine.grammar.schema.formula import OBJECT, Case
-from portico_engine.grammar.schema.names import Shape, extra_pairs, failing_pairs, shape_of, witnesses
+from portico_engine.grammar.schema.formula import OBJECT, Clause
+from portico_engine.grammar.schema.names import PropertyConstraints, extra_pairs, failing_pairs, property_constraints, witnesses
 
 if TYPE_CHECKING:
     from portico_engine.grammar.schema.build import Builder
 
 _MAX_COUNTED = 4096  # states of the automaton that counts properties
-_MAX_WITNESSED = 2  # `some` atoms in one object
+_MAX_WITNESSED = 2  # `some` constraints in one object
 _MAX_CANDIDATES = 24  # declared properties beside them
 _INLINE_OPTIONAL = 2  # so many optional properties are spelled out; more get a chain of rules
 _COMMA = text(",")
@@ -31,50 +32,56 @@ class _Entry:
     required: bool
 
 
-def object_(builder: Builder, case: Case, pointer: str, hint: str) -> Node:
+def object_(builder: Builder, clause: Clause, pointer: str, hint: str) -> Node:
     """`{` pairs `}`."""
-    shape = shape_of(builder, case.of(OBJECT), pointer)
-    if shape.most is not None and shape.least > shape.most:
-        return builder.never(pointer, f"minProperties {shape.least} is above maxProperties {shape.most}")
-    return _witnessed(builder, shape, hint)
+    properties = property_constraints(builder, clause.of(OBJECT), pointer)
+    if properties.most is not None and properties.least > properties.most:
+        return builder.never(pointer, f"minProperties {properties.least} is above maxProperties {properties.most}")
+    return _witnessed(builder, properties, hint)
 
 
-def _witnessed(builder: Builder, shape: Shape, hint: str) -> Node:
-    """The object in every way in which its `some` atoms can be satisfied."""
-    if not shape.some:
-        return _pairs(builder, shape, hint)
-    if len(shape.some) > _MAX_WITNESSED or len(shape.declared) > _MAX_CANDIDATES:
-        for atom in shape.some:
-            builder.loosen(atom.pointer, "not", "objects none of whose other properties fails it, too")
-        return _pairs(builder, replace(shape, some=[]), hint)
-    return alt(*(_witnessed(builder, way, hint) for way in witnesses(shape, shape.some[0])))
+def _witnessed(builder: Builder, properties: PropertyConstraints, hint: str) -> Node:
+    """The object in every way in which its `some` constraints can be satisfied."""
+    if not properties.some:
+        return _pairs(builder, properties, hint)
+    if len(properties.some) > _MAX_WITNESSED or len(properties.declared) > _MAX_CANDIDATES:
+        for constraint in properties.some:
+            builder.loosen(constraint.pointer, "not", "objects none of whose other properties fails it, too")
+        return _pairs(builder, replace(properties, some=[]), hint)
+    return alt(*(_witnessed(builder, way, hint) for way in witnesses(properties, properties.some[0])))
 
 
-def _pairs(builder: Builder, shape: Shape, hint: str) -> Node:
-    pointer = shape.pointer
+def _pairs(builder: Builder, properties: PropertyConstraints, hint: str) -> Node:
+    pointer = properties.pointer
     entries: list[_Entry] = []
-    for name, goal in shape.declared.items():
-        required = name in shape.required
+    for name, goal in properties.declared.items():
+        required = name in properties.required
         value = builder.goal(goal, f"{hint}/{name}")
         if isinstance(value, Never):
             if required:
                 return builder.never(pointer, f"the required property {json_literal(name)} can't have any value")
             continue
         entries.append(_Entry(name, seq(text(f"{json_literal(name)}:"), value), required))
-    missing = [name for name in shape.required if name not in shape.declared]
+    missing = [name for name in properties.required if name not in properties.declared]
     if missing:
         return builder.never(pointer, f"the required property {json_literal(missing[0])} is forbidden by another keyword")
-    extra, high = extra_pairs(builder, shape, hint)
-    if not shape.failing:
-        return _assemble(builder, shape, entries, extra, high, pointer, hint)
+    extra, high = extra_pairs(builder, properties, hint)
+    if not properties.failing:
+        return _assemble(builder, properties, entries, extra, high, pointer, hint)
     # Each is one more declared property, whose name is not fixed; other undeclared ones may stand before and after it.
-    free = shape.least <= 1 and shape.most is None
+    free = properties.least <= 1 and properties.most is None
     before = repeat(seq(extra, _COMMA), 0, high) if free else EMPTY
-    ways = failing_pairs(builder, shape, hint)
+    ways = failing_pairs(builder, properties, hint)
     return alt(
         *(
             _assemble(
-                builder, shape, [*entries, *(_Entry("", seq(before, pair), True) for pair in way)], extra, high, pointer, hint
+                builder,
+                properties,
+                [*entries, *(_Entry("", seq(before, pair), True) for pair in way)],
+                extra,
+                high,
+                pointer,
+                hint,
             )
             for way in ways
         )
@@ -82,11 +89,17 @@ def _pairs(builder: Builder, shape: Shape, hint: str) -> Node:
 
 
 def _assemble(
-    builder: Builder, shape: Shape, entries: list[_Entry], extra: Node, high: int | None, pointer: str, hint: str
+    builder: Builder,
+    properties: PropertyConstraints,
+    entries: list[_Entry],
+    extra: Node,
+    high: int | None,
+    pointer: str,
+    hint: str,
 ) -> Node:
     """The pairs under minProperties and maxProperties."""
     required = sum(entry.required for entry in entries)
-    least, most = shape.least, shape.most
+    least, most = properties.least, properties.most
     if isinstance(extra, Never):
         high = 0
     room = None if high is None else len(entries) + high

@@ -13,9 +13,9 @@ from portico_engine.grammar.bounds import Limits, Meter
 from portico_engine.grammar.regular.strings import json_literal
 from portico_engine.grammar.schema.build import Builder
 from portico_engine.grammar.schema.document import SchemaDocument
-from portico_engine.grammar.schema.formula import ARRAY, OBJECT, Case, Goal, Sub, goal_of
-from portico_engine.grammar.schema.names import shape_of
-from portico_engine.grammar.schema.values import atom_holds, equal, subs_for, type_of
+from portico_engine.grammar.schema.formula import ARRAY, OBJECT, Clause, Goal, SignedSchema, goal_of
+from portico_engine.grammar.schema.names import property_constraints
+from portico_engine.grammar.schema.values import applied_schemas, json_equal, satisfies_constraint, type_of
 
 
 def canonical_text(schema: Any, value: Any, *, resources: Mapping[str, Any] | None = None) -> str:
@@ -32,38 +32,48 @@ def canonical_text(schema: Any, value: Any, *, resources: Mapping[str, Any] | No
 
 def _ordered(builder: Builder, goal: Goal, value: Any) -> Any:
     kind = type_of(value)
-    for case in builder.cases(goal):
-        if kind in case.types and all(atom_holds(builder.expander, atom, value) for atom in case.atoms):
-            if any(atom.kind == "in" for atom in case.atoms):
-                return _as_listed(case, value)
+    for clause in builder.clauses(goal):
+        if kind in clause.types and all(
+            satisfies_constraint(builder.expander, constraint, value) for constraint in clause.constraints
+        ):
+            if any(constraint.kind == "in" for constraint in clause.constraints):
+                return _as_listed(clause, value)
             if kind == OBJECT:
-                return _object(builder, case, value)
-            return _array(builder, case, value) if kind == ARRAY else value
+                return _object(builder, clause, value)
+            return _array(builder, clause, value) if kind == ARRAY else value
     return value
 
 
-def _as_listed(case: Case, value: Any) -> Any:
-    return next(item for atom in case.atoms if atom.kind == "in" for item in atom.value if equal(item, value))
+def _as_listed(clause: Clause, value: Any) -> Any:
+    return next(
+        item
+        for constraint in clause.constraints
+        if constraint.kind == "in"
+        for item in constraint.value
+        if json_equal(item, value)
+    )
 
 
-def _object(builder: Builder, case: Case, value: dict[str, Any]) -> dict[str, Any]:
-    atoms = case.of(OBJECT)
-    shape = shape_of(builder, atoms, "")
-    names = [name for name in shape.declared if name in value]
-    names += [name for name in value if name not in shape.declared]
-    return {name: _ordered(builder, _goal_of(shape.applied, name), value[name]) for name in names}
+def _object(builder: Builder, clause: Clause, value: dict[str, Any]) -> dict[str, Any]:
+    constraints = clause.of(OBJECT)
+    properties = property_constraints(builder, constraints, "")
+    names = [name for name in properties.declared if name in value]
+    names += [name for name in value if name not in properties.declared]
+    return {name: _ordered(builder, _goal_of(properties.applicators, name), value[name]) for name in names}
 
 
-def _goal_of(applied: list[Any], name: str) -> Goal:
-    return goal_of(sub for each in applied for sub in subs_for(each, name))
+def _goal_of(applicators: list[Any], name: str) -> Goal:
+    return goal_of(sub for each in applicators for sub in applied_schemas(each, name))
 
 
-def _array(builder: Builder, case: Case, value: list[Any]) -> list[Any]:
+def _array(builder: Builder, clause: Clause, value: list[Any]) -> list[Any]:
     out = []
     for index, item in enumerate(value):
-        subs: list[Sub] = []
-        for atom in case.of(ARRAY):
-            if (atom.kind == "prefix" and atom.value[0] == index) or (atom.kind == "rest" and atom.value[0] <= index):
-                subs.append(atom.value[1])
+        subs: list[SignedSchema] = []
+        for constraint in clause.of(ARRAY):
+            if (constraint.kind == "prefix" and constraint.value[0] == index) or (
+                constraint.kind == "rest" and constraint.value[0] <= index
+            ):
+                subs.append(constraint.value[1])
         out.append(_ordered(builder, goal_of(subs), item))
     return out

@@ -1,16 +1,31 @@
-"""Strings, numbers, booleans and null of one case, as IR."""
+"""Strings, numbers, booleans and null of one clause, as IR."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from portico_engine.grammar.ir import NEVER, Alt, And, Chars, Node, Not, Repeat, Seq, alt, optional, repeat, seq, text
+from portico_engine.grammar.ir import (
+    ANY_CHARACTER,
+    NEVER,
+    Alt,
+    And,
+    Chars,
+    Node,
+    Not,
+    Repeat,
+    Seq,
+    alt,
+    optional,
+    repeat,
+    seq,
+    text,
+)
 from portico_engine.grammar.regular.automata import TooManyStates, is_empty
 from portico_engine.grammar.regular.numbers import Interval, decimal_range, integer_range
-from portico_engine.grammar.regular.strings import ANY, is_text, quoted
+from portico_engine.grammar.regular.strings import is_text, quoted
 from portico_engine.grammar.schema import keywords as read
-from portico_engine.grammar.schema.formula import BOOLEAN, FRACTION, INTEGER, NULL, STRING, Atom, Case
+from portico_engine.grammar.schema.formula import BOOLEAN, FRACTION, INTEGER, NULL, STRING, Clause, Constraint
 from portico_engine.grammar.schema.values import type_of
 
 if TYPE_CHECKING:
@@ -19,44 +34,46 @@ if TYPE_CHECKING:
 _MAX_SEARCHED = 3000  # states of an intersection that are searched for a string
 
 
-def null(builder: Builder, case: Case, pointer: str, hint: str) -> Node:
-    return NEVER if any(value is None for value in _excluded(case, NULL)) else text("null")
+def null(builder: Builder, clause: Clause, pointer: str, hint: str) -> Node:
+    return NEVER if any(value is None for value in _excluded(clause, NULL)) else text("null")
 
 
-def boolean(builder: Builder, case: Case, pointer: str, hint: str) -> Node:
-    excluded = _excluded(case, BOOLEAN)
+def boolean(builder: Builder, clause: Clause, pointer: str, hint: str) -> Node:
+    excluded = _excluded(clause, BOOLEAN)
     return alt(*(text(spelling) for value, spelling in ((True, "true"), (False, "false")) if value not in excluded))
 
 
-def _excluded(case: Case, type_: str) -> list[object]:
-    return [v for atom in case.of(type_) if atom.kind == "not-in" for v in atom.value if type_of(v) == type_]
+def _excluded(clause: Clause, type_: str) -> list[object]:
+    return [
+        v for constraint in clause.of(type_) if constraint.kind == "not-in" for v in constraint.value if type_of(v) == type_
+    ]
 
 
 # --- strings ------------------------------------------------------------------------------------------------------------------
 
 
-def string(builder: Builder, case: Case, pointer: str, hint: str) -> Node:
+def string(builder: Builder, clause: Clause, pointer: str, hint: str) -> Node:
     """A quoted string; lengths, patterns, formats and exclusions by intersection."""
-    language = string_language(builder, case.of(STRING), pointer)
+    language = string_language(builder, clause.of(STRING), pointer)
     return language if language == NEVER else quoted(language)
 
 
-def string_language(builder: Builder, atoms: tuple[Atom, ...], pointer: str) -> Node:
+def string_language(builder: Builder, constraints: tuple[Constraint, ...], pointer: str) -> Node:
     """The language of a string's code points."""
     least, most = 0, None
     parts: list[Node] = []
-    for atom in atoms:
-        match atom.kind:
+    for constraint in constraints:
+        match constraint.kind:
             case "min-length":
-                least = max(least, atom.value)
+                least = max(least, constraint.value)
             case "max-length":
-                most = atom.value if most is None else min(most, atom.value)
+                most = constraint.value if most is None else min(most, constraint.value)
             case "pattern" | "not-pattern":
-                parts += _pattern(builder, atom)
+                parts += _pattern(builder, constraint)
             case "format" | "not-format":
-                parts += _format(builder, atom)
+                parts += _format(builder, constraint)
             case "not-in":
-                texts = [value for value in atom.value if isinstance(value, str) and is_text(value)]
+                texts = [value for value in constraint.value if isinstance(value, str) and is_text(value)]
                 if texts:
                     parts.append(Not(alt(*map(text, texts))))
     if most is not None and least > most:
@@ -64,7 +81,7 @@ def string_language(builder: Builder, atoms: tuple[Atom, ...], pointer: str) -> 
     if most is None and builder.bounds is not None and not any(map(_bounded, parts)):
         most = _default_bound(builder, parts, least, pointer)
     if least > 0 or most is not None or not any(not isinstance(part, Not) for part in parts):
-        parts.append(repeat(ANY, least, most))
+        parts.append(repeat(ANY_CHARACTER, least, most))
     node = parts[0] if len(parts) == 1 else And(tuple(parts))
     if isinstance(node, And) and surely_empty(node):
         return builder.never(pointer, "no string satisfies its pattern, format and length together")
@@ -109,27 +126,27 @@ def surely_empty(node: Node) -> bool:
         return False
 
 
-def _pattern(builder: Builder, atom: Atom) -> list[Node]:
-    from portico_engine.grammar.ecma.parser import pattern_language
+def _pattern(builder: Builder, constraint: Constraint) -> list[Node]:
+    from portico_engine.grammar.ecma.language import pattern_language
 
-    language = pattern_language(atom.value, atom.pointer)
-    positive = atom.kind == "pattern"
+    language = pattern_language(constraint.value, constraint.pointer)
+    positive = constraint.kind == "pattern"
     if language.loosened:
-        builder.loosen(atom.pointer, "pattern", language.loosened if positive else "any string")
+        builder.loosen(constraint.pointer, "pattern", language.loosened if positive else "any string")
         if not positive:
             return []
     return [language.node if positive else Not(language.node)]
 
 
-def _format(builder: Builder, atom: Atom) -> list[Node]:
-    from portico_engine.grammar.regular.formats import format_language
+def _format(builder: Builder, constraint: Constraint) -> list[Node]:
+    from portico_engine.grammar.schema.formats import format_language
 
-    node = format_language(atom.value)
+    node = format_language(constraint.value)
     if node is None:
-        if atom.value == "regex":
-            builder.loosen(atom.pointer, "format", "any string, be it a regular expression or not")
+        if constraint.value == "regex":
+            builder.loosen(constraint.pointer, "format", "any string, be it a regular expression or not")
         return []
-    return [node if atom.kind == "format" else Not(node)]
+    return [node if constraint.kind == "format" else Not(node)]
 
 
 def _bounded(node: Node) -> bool:
@@ -147,11 +164,11 @@ def _bounded(node: Node) -> bool:
 # --- numbers ------------------------------------------------------------------------------------------------------------------
 
 
-def integer(builder: Builder, case: Case, pointer: str, hint: str) -> Node:
+def integer(builder: Builder, clause: Clause, pointer: str, hint: str) -> Node:
     """Integers of a range, multiples and exclusions exact."""
     from portico_engine.grammar.schema.multiples import integers
 
-    interval, steps, not_steps = _number_atoms(case.of(INTEGER))
+    interval, steps, not_steps = _number_constraints(clause.of(INTEGER))
     low, high = interval.integers()
     if low is not None and high is not None and low > high:
         return builder.never(pointer, f"no integer is at least {low} and at most {high}")
@@ -159,7 +176,7 @@ def integer(builder: Builder, case: Case, pointer: str, hint: str) -> Node:
     if builder.bounds is not None and (low is None or high is None):
         digits = builder.bounds.integer
         builder.bound(pointer, "integer", digits)
-    excluded = [int(v) for v in _excluded(case, INTEGER)]  # type: ignore[call-overload]
+    excluded = [int(v) for v in _excluded(clause, INTEGER)]  # type: ignore[call-overload]
     if not steps and not not_steps and not excluded:
         node = integer_range(low, high, digits)
     else:
@@ -174,19 +191,19 @@ def _as_float(node: Node) -> Node:
     return seq(node, optional(seq(text("."), repeat(text("0"), 1))))
 
 
-def number(builder: Builder, case: Case, pointer: str, *, whole: bool) -> Node:
+def number(builder: Builder, clause: Clause, pointer: str, *, whole: bool) -> Node:
     """Numbers of a range; `whole` False leaves the integers out."""
     from portico_engine.grammar.schema.multiples import decimals
 
-    atoms = case.of(FRACTION)
-    interval, steps, not_steps = _number_atoms(atoms)
+    constraints = clause.of(FRACTION)
+    interval, steps, not_steps = _number_constraints(constraints)
     if interval.empty:
         return builder.never(pointer, f"no number is within {interval.low} and {interval.high}")
     digits = fraction = None
     if builder.bounds is not None:
         digits, fraction = builder.bounds.integer, builder.bounds.fraction
         builder.bound(pointer, "number", digits)
-    left_out = [*_excluded(case, FRACTION), *(_excluded(case, INTEGER) if whole else ())]
+    left_out = [*_excluded(clause, FRACTION), *(_excluded(clause, INTEGER) if whole else ())]
     excluded = [read.exact(v) for v in left_out if isinstance(v, int | float)]
     if steps or not_steps or excluded or not whole:
         node = decimals(builder, interval, digits, fraction, steps, not_steps, excluded, whole, pointer)
@@ -196,16 +213,16 @@ def number(builder: Builder, case: Case, pointer: str, *, whole: bool) -> Node:
     return decimal_range(interval, digits, fraction, exponent=True)
 
 
-def _number_atoms(atoms: tuple[Atom, ...]) -> tuple[Interval, list[Decimal], list[Decimal]]:
+def _number_constraints(constraints: tuple[Constraint, ...]) -> tuple[Interval, list[Decimal], list[Decimal]]:
     interval, steps, not_steps = Interval(), [], []
-    for atom in atoms:
-        match atom.kind:
+    for constraint in constraints:
+        match constraint.kind:
             case "min":
-                interval = interval.above(*atom.value)
+                interval = interval.above(*constraint.value)
             case "max":
-                interval = interval.below(*atom.value)
+                interval = interval.below(*constraint.value)
             case "multiple":
-                steps.append(atom.value)
+                steps.append(constraint.value)
             case "not-multiple":
-                not_steps.append(atom.value)
+                not_steps.append(constraint.value)
     return interval, steps, not_steps

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
 
 from portico_engine.grammar.bounds import DEFAULT_LIMITS, Bounds, Meter
-from portico_engine.grammar.compiled import DefaultBound
-from portico_engine.grammar.ir import Node, Ref
+from portico_engine.grammar.ir import Ref
+from portico_engine.grammar.schema.build import Builder, SharedRule
 from portico_engine.grammar.schema.document import SchemaDocument
 from portico_engine.grammar.schema.formula import ALL_TYPES, BOOLEAN, INTEGER, NUMBER, STRING
 
@@ -24,14 +23,6 @@ _SCHEMAS = {
 }
 
 
-class SharedRule(NamedTuple):
-    """A reference or a small node, the rules that it needs, and the bounds that open ends got in them."""
-
-    rules: Mapping[str, Node]
-    start: Node
-    bounded: tuple[DefaultBound, ...]
-
-
 @lru_cache(maxsize=16)
 def shared_rules(bounds: Bounds | None) -> Mapping[frozenset[str], SharedRule]:
     """By the types that a value may have, where nothing else is asked of it."""
@@ -39,8 +30,6 @@ def shared_rules(bounds: Bounds | None) -> Mapping[frozenset[str], SharedRule]:
 
 
 def _made(name: str, schema: object, bounds: Bounds | None) -> SharedRule:
-    from portico_engine.grammar.schema.build import Builder
-
     meter = Meter(DEFAULT_LIMITS)
     document = SchemaDocument(schema, meter)
     builder = Builder(document, tool="", prefix="any-", bounds=bounds, limits=DEFAULT_LIMITS, meter=meter, shared={})

@@ -10,7 +10,6 @@ from typing import Any
 
 from portico_engine.grammar.ecma.search import finds
 from portico_engine.grammar.schema import keywords as read
-from portico_engine.grammar.schema.expand import Applied, Expander
 from portico_engine.grammar.schema.formula import (
     ARRAY,
     BOOLEAN,
@@ -21,9 +20,11 @@ from portico_engine.grammar.schema.formula import (
     STRING,
     AllOf,
     AnyOf,
-    Atom,
+    Constraint,
     Formula,
-    Sub,
+    Formulas,
+    PropertyApplicators,
+    SignedSchema,
     Types,
 )
 
@@ -47,72 +48,72 @@ def type_of(value: Any) -> str:
             return OBJECT
 
 
-def equal(first: Any, second: Any) -> bool:
+def json_equal(first: Any, second: Any) -> bool:
     """JSON Schema's equality: 1 is 1.0, but not true."""
     kind = type_of(first)
     if kind != type_of(second):
         return False
     if kind == ARRAY:
-        return len(first) == len(second) and all(equal(a, b) for a, b in zip(first, second, strict=True))
+        return len(first) == len(second) and all(json_equal(a, b) for a, b in zip(first, second, strict=True))
     if kind == OBJECT:
-        return first.keys() == second.keys() and all(equal(value, second[key]) for key, value in first.items())
+        return first.keys() == second.keys() and all(json_equal(value, second[key]) for key, value in first.items())
     return bool(first == second)
 
 
-def same_key(value: Any) -> Any:
+def equality_key(value: Any) -> Any:
     """A hashable key that is the same for equal values."""
     kind = type_of(value)
     if kind == ARRAY:
-        return (kind, tuple(same_key(item) for item in value))
+        return (kind, tuple(equality_key(item) for item in value))
     if kind == OBJECT:
-        return (kind, frozenset((key, same_key(item)) for key, item in value.items()))
+        return (kind, frozenset((key, equality_key(item)) for key, item in value.items()))
     return (kind, value)
 
 
-def satisfies(expander: Expander, sub: Sub, value: Any) -> bool:
+def satisfies(formulas: Formulas, sub: SignedSchema, value: Any) -> bool:
     """Does `value` satisfy the subschema (or its negation)?"""
-    return holds(expander, expander.formula(sub), value)
+    return satisfies_formula(formulas, formulas.formula(sub), value)
 
 
-def holds(expander: Expander, formula: Formula, value: Any) -> bool:
+def satisfies_formula(formulas: Formulas, formula: Formula, value: Any) -> bool:
     match formula:
         case Types(types):
             return type_of(value) in types
         case AllOf(parts):
-            return all(holds(expander, part, value) for part in parts)
+            return all(satisfies_formula(formulas, part, value) for part in parts)
         case AnyOf(parts):
-            return any(holds(expander, part, value) for part in parts)
-        case Atom():
-            return atom_holds(expander, formula, value)
+            return any(satisfies_formula(formulas, part, value) for part in parts)
+        case Constraint():
+            return satisfies_constraint(formulas, formula, value)
 
 
-def atom_holds(expander: Expander, atom: Atom, value: Any) -> bool:
-    """One constraint on one value; true where the atom is about another type."""
+def satisfies_constraint(formulas: Formulas, constraint: Constraint, value: Any) -> bool:
+    """One constraint on one value; true where it is on another type."""
     kind = type_of(value)
-    if kind not in atom.types:
+    if kind not in constraint.types:
         return True
-    if atom.kind in ("in", "not-in"):
-        return any(equal(value, item) for item in atom.value) is (atom.kind == "in")
+    if constraint.kind in ("in", "not-in"):
+        return any(json_equal(value, item) for item in constraint.value) is (constraint.kind == "in")
     if kind in (INTEGER, FRACTION):
-        return _number_holds(atom, read.exact(value))
+        return _number_satisfies(constraint, read.exact(value))
     if kind == STRING:
-        return _string_holds(atom, value)
+        return _string_satisfies(constraint, value)
     if kind == ARRAY:
-        return _array_holds(expander, atom, value)
-    return kind != OBJECT or _object_holds(expander, atom, value)
+        return _array_satisfies(formulas, constraint, value)
+    return kind != OBJECT or _object_satisfies(formulas, constraint, value)
 
 
-def _number_holds(atom: Atom, value: Decimal) -> bool:
-    match atom.kind:
+def _number_satisfies(constraint: Constraint, value: Decimal) -> bool:
+    match constraint.kind:
         case "min":
-            return bool(value > atom.value[0] or (value == atom.value[0] and not atom.value[1]))
+            return bool(value > constraint.value[0] or (value == constraint.value[0] and not constraint.value[1]))
         case "max":
-            return bool(value < atom.value[0] or (value == atom.value[0] and not atom.value[1]))
+            return bool(value < constraint.value[0] or (value == constraint.value[0] and not constraint.value[1]))
         case "multiple":
-            return is_multiple(value, atom.value)
+            return is_multiple(value, constraint.value)
         case "not-multiple":
-            return not is_multiple(value, atom.value)
-    raise AssertionError(atom.kind)
+            return not is_multiple(value, constraint.value)
+    raise AssertionError(constraint.kind)
 
 
 def is_multiple(value: Decimal, step: Decimal) -> bool:
@@ -122,77 +123,83 @@ def is_multiple(value: Decimal, step: Decimal) -> bool:
     return above * step_below % (below * step_above) == 0
 
 
-def _string_holds(atom: Atom, value: str) -> bool:
-    match atom.kind:
+def _string_satisfies(constraint: Constraint, value: str) -> bool:
+    match constraint.kind:
         case "min-length":
-            return len(value) >= int(atom.value)
+            return len(value) >= int(constraint.value)
         case "max-length":
-            return len(value) <= int(atom.value)
+            return len(value) <= int(constraint.value)
         case "pattern":
-            return finds(atom.value, value)
+            return finds(constraint.value, value)
         case "not-pattern":
-            return not finds(atom.value, value)
+            return not finds(constraint.value, value)
         case "format" | "not-format":
-            from portico_engine.grammar.regular.formats import conforms
+            from portico_engine.grammar.schema.formats import conforms
 
-            return conforms(atom.value, value) is not (atom.kind == "not-format")
-    raise AssertionError(atom.kind)
+            return conforms(constraint.value, value) is not (constraint.kind == "not-format")
+    raise AssertionError(constraint.kind)
 
 
-def _array_holds(expander: Expander, atom: Atom, value: list[Any]) -> bool:
-    match atom.kind:
+def _array_satisfies(formulas: Formulas, constraint: Constraint, value: list[Any]) -> bool:
+    match constraint.kind:
         case "prefix":
-            index, sub = atom.value
-            return index >= len(value) or satisfies(expander, sub, value[index])
+            index, sub = constraint.value
+            return index >= len(value) or satisfies(formulas, sub, value[index])
         case "rest":
-            first, sub = atom.value
-            return all(satisfies(expander, sub, item) for item in value[first:])
+            first, sub = constraint.value
+            return all(satisfies(formulas, sub, item) for item in value[first:])
         case "contains":
-            sub, least, most, first = atom.value
-            found = sum(satisfies(expander, sub, item) for item in value[first:])
+            sub, least, most, first = constraint.value
+            found = sum(satisfies(formulas, sub, item) for item in value[first:])
             return found >= least and (most is None or found <= most)
         case "min-items":
-            return len(value) >= int(atom.value)
+            return len(value) >= int(constraint.value)
         case "max-items":
-            return len(value) <= int(atom.value)
+            return len(value) <= int(constraint.value)
         case "unique":
-            return len({same_key(item) for item in value}) == len(value)
-    raise AssertionError(atom.kind)
+            return len({equality_key(item) for item in value}) == len(value)
+    raise AssertionError(constraint.kind)
 
 
-def _object_holds(expander: Expander, atom: Atom, value: dict[str, Any]) -> bool:
-    match atom.kind:
+def _object_satisfies(formulas: Formulas, constraint: Constraint, value: dict[str, Any]) -> bool:
+    match constraint.kind:
         case "properties":
-            return all(satisfies(expander, sub, item) for name, item in value.items() for sub in subs_for(atom.value, name))
+            return all(
+                satisfies(formulas, sub, item)
+                for name, item in value.items()
+                for sub in applied_schemas(constraint.value, name)
+            )
         case "some":
-            applied, index = atom.value
+            applicators, index = constraint.value
             return any(
-                not satisfies(expander, sub, item) for name, item in value.items() for sub in part_for(applied, index, name)
+                not satisfies(formulas, sub, item)
+                for name, item in value.items()
+                for sub in applied_part(applicators, index, name)
             )
         case "required":
-            return all(name in value for name in atom.value)
+            return all(name in value for name in constraint.value)
         case "absent":
-            return not any(name in value for name in atom.value)
+            return not any(name in value for name in constraint.value)
         case "min-properties":
-            return len(value) >= int(atom.value)
+            return len(value) >= int(constraint.value)
         case "max-properties":
-            return len(value) <= int(atom.value)
+            return len(value) <= int(constraint.value)
         case "names":
-            return all(satisfies(expander, atom.value, name) for name in value)
-    raise AssertionError(atom.kind)
+            return all(satisfies(formulas, constraint.value, name) for name in value)
+    raise AssertionError(constraint.kind)
 
 
-def subs_for(applied: Applied, name: str) -> list[Sub]:
+def applied_schemas(applicators: PropertyApplicators, name: str) -> list[SignedSchema]:
     """The subschemas that apply to the property `name`."""
-    out = [applied.named[name]] if name in applied.named else []
-    out += [sub for pattern, sub in applied.patterns if finds(pattern, name)]
-    return out if out or applied.additional is None else [applied.additional]
+    out = [applicators.named[name]] if name in applicators.named else []
+    out += [sub for pattern, sub in applicators.patterns if finds(pattern, name)]
+    return out if out or applicators.additional is None else [applicators.additional]
 
 
-def part_for(applied: Applied, index: int, name: str) -> list[Sub]:
+def applied_part(applicators: PropertyApplicators, index: int, name: str) -> list[SignedSchema]:
     """Of them only what pattern `index` says, or, past the patterns, what is said of additional properties."""
-    if index < len(applied.patterns):
-        pattern, sub = applied.patterns[index]
+    if index < len(applicators.patterns):
+        pattern, sub = applicators.patterns[index]
         return [sub] if finds(pattern, name) else []
-    covered = name in applied.named or any(finds(pattern, name) for pattern, _ in applied.patterns)
-    return [] if covered or applied.additional is None else [applied.additional]
+    covered = name in applicators.named or any(finds(pattern, name) for pattern, _ in applicators.patterns)
+    return [] if covered or applicators.additional is None else [applicators.additional]

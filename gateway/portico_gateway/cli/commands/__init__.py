@@ -1,0 +1,15 @@
+"""One module a command: `NAME.py` has the click command of `portico NAME` as `command`.
+
+    ask.py      a question, answered by the local model
+    serve.py    the HTTP side
+    stdio.py    the MCP server for hosts that start it
+    server.py   one of Portico's own servers alone
+    config.py   the entry for an MCP host
+    key.py      keys for the HTTP side
+    model.py    the default model
+    audit.py    the log of tool calls
+    grammar.py  what tools or a schema compile to
+    doctor.py   is everything there?
+
+Modules import what is costly inside their commands, so that help stays quick.
+"""

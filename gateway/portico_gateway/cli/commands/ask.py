@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from portico_gateway.cli.options import workspace_options, workspace_specs
+from portico_gateway.cli import exit_codes
+from portico_gateway.cli.options import model_option, workspace_options
 
 if TYPE_CHECKING:
-    from portico_gateway.agent.loop import Event, Finished
-    from portico_gateway.config.config import PorticoConfig
+    from portico_gateway.agent.events import Event, RunFinished
+    from portico_gateway.config.portico_config import PorticoConfig
     from portico_gateway.config.server_spec import UpstreamSpec
 
-EXIT_NOT_FOUND = 1
-EXIT_MODEL = 3
-EXIT_SERVERS = 4
 DEFAULT_STEPS = 3
 
 
@@ -28,7 +26,7 @@ DEFAULT_STEPS = 3
 )
 @click.argument("question", required=False)
 @workspace_options
-@click.option("--model", metavar="NAME|FILE.gguf", help="The model; default: SmolLM2-135M-Instruct.")
+@model_option
 @click.option("--max-steps", type=click.IntRange(1, 16), default=DEFAULT_STEPS, show_default=True, help="Tool calls at most.")
 @click.option("--allow", multiple=True, metavar="PATTERN", help='Run these tools without asking, e.g. "files__*"; repeatable.')
 @click.option("--continue", "go_on", is_flag=True, help="Go on with the last conversation about this workspace.")
@@ -49,8 +47,9 @@ def command(
     import anyio
 
     from portico_engine.errors import EngineError
-    from portico_gateway.config.config import load_config
-    from portico_gateway.model.installed import missing_libraries
+    from portico_gateway.config.portico_config import load_config
+    from portico_gateway.config.workspace import workspace_specs
+    from portico_gateway.model.installed import INSTALL_ENGINE, missing_libraries
 
     question = _question(question)
     loaded = load_config(config, flags={"model.name": model})
@@ -58,13 +57,13 @@ def command(
     given = [str(place) for place in (root or Path.cwd(), *docs, *db, config) if place is not None]
     places = [str(Path(place).absolute()) for place in given]
     if missing := missing_libraries():
-        click.echo(f"portico: the engine is not installed ({', '.join(missing)}): pip install 'portico-mcp[engine]'", err=True)
-        return EXIT_MODEL
+        click.echo(f"portico: the engine is not installed ({', '.join(missing)}): {INSTALL_ENGINE}", err=True)
+        return exit_codes.NO_MODEL
     try:
         return anyio.run(_run, question, specs, places, loaded, allow, max_steps, go_on, as_json)
     except EngineError as error:
         click.echo(f"portico: {error}", err=True)
-        return EXIT_MODEL
+        return exit_codes.NO_MODEL
 
 
 def _question(given: str | None) -> str:
@@ -87,10 +86,8 @@ async def _run(
     from rich.console import Console
 
     from portico_gateway.agent import conversation
-    from portico_gateway.assembly.session import open_session
-    from portico_gateway.cli.view import Progress, TerminalView, as_json_object
-    from portico_gateway.model.options import load_options
-    from portico_gateway.policy.audit import audit_log
+    from portico_gateway.assembly.ask_session import open_ask_session
+    from portico_gateway.cli.view import ProgressLine, TerminalView, as_json_object
     from portico_gateway.policy.terminal_consent import terminal_caller
 
     stderr = Console(stderr=True)
@@ -98,37 +95,30 @@ async def _run(
     history = conversation.load(kept) if go_on else []
     handle = None if as_json else TerminalView(Console(highlight=False)).handle
     policy = config.policy.model_copy(update={"allow": [*config.policy.allow, *allow]})
-    with Progress(stderr) as progress, audit_log(config.audit) as audit:
-        async with open_session(
-            specs,
-            config.model.name,
-            progress.update,
-            options=load_options(config.model),
-            policy=policy,
-            audit=audit,
-            caller=terminal_caller("portico ask"),
-        ) as session:
+    config = config.model_copy(update={"policy": policy})
+    with ProgressLine(stderr) as progress:
+        async with open_ask_session(config, specs, progress.update, caller=terminal_caller("portico ask")) as session:
             progress.stop()
             for server, why in session.failures().items():
                 stderr.print(f"server {server} is not available: {why}", style="red", highlight=False, markup=False)
             if not session.host.tools():
                 stderr.print("no server could be started, so there is nothing to ask", style="red")
-                return EXIT_SERVERS
+                return exit_codes.UNREACHABLE
             finished = await _watch(session.agent.ask(question, history=history, max_steps=max_steps), handle)
             failures = session.failures()
     if as_json:
         click.echo(as_json_object(finished, failures, session.model))
     turns = [{"role": "user", "content": question}, {"role": "assistant", "content": finished.answer or "Not found."}]
     conversation.save(kept, [*history, *turns])
-    return 0 if finished.found else EXIT_NOT_FOUND
+    return exit_codes.OK if finished.found else exit_codes.FAILED
 
 
-async def _watch(events: AsyncIterator[Event], handle: Callable[[Event], None] | None) -> Finished:
-    from portico_gateway.agent.loop import Finished
+async def _watch(events: AsyncIterator[Event], handle: Callable[[Event], None] | None) -> RunFinished:
+    from portico_gateway.agent.events import RunFinished
 
     async for event in events:
         if handle is not None:
             handle(event)
-        if isinstance(event, Finished):
+        if isinstance(event, RunFinished):
             return event
     raise AssertionError("the loop ended without an end")

@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-EXIT_FAILED = 1
+from portico_gateway.cli import exit_codes
+
 _PIPE_WIDTH = 400  # a line a call, for grep
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -50,8 +51,8 @@ def command(
     as_json: bool,
 ) -> int:
     """Show the log of tool calls."""
-    from portico_gateway.config.config import load_config
-    from portico_gateway.policy.audit import audit_file, reading
+    from portico_gateway.config.portico_config import load_config
+    from portico_gateway.policy.audit import audit_file, open_read_only
 
     path = audit_file(load_config(config).audit)
     filters = {
@@ -65,20 +66,20 @@ def command(
     where = f"where {' and '.join(given)}" if given else ""
     if not path.exists():
         click.echo(f"portico: no calls are logged yet in {path}", err=True)
-        return 0
+        return exit_codes.OK
     try:
-        with reading(path) as connection:
+        with open_read_only(path) as connection:
             found = connection.execute(f"select * from calls {where} order by id desc limit ?", [*given.values(), limit])
             rows = [dict(row) for row in reversed(found.fetchall())]
     except sqlite3.Error as error:
         click.echo(f"portico: the audit log {path} can't be read: {error}", err=True)
-        return EXIT_FAILED
+        return exit_codes.FAILED
     if as_json:
         for row in rows:
             click.echo(json.dumps(row, ensure_ascii=False))
     else:
         _print_table(rows)
-    return 0
+    return exit_codes.OK
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:

@@ -18,9 +18,9 @@ from portico_gateway.cli.options import workspace_options
 @click.option("--http", "http", is_flag=True, help="For a running `portico serve` instead of a process of the host's own.")
 def command(host: str, root: Path | None, docs: tuple[Path, ...], db: tuple[str, ...], config: Path | None, http: bool) -> None:
     """Print the entry that adds Portico to an MCP host."""
-    from portico_gateway.cli.options import workspace_specs
-    from portico_gateway.config.config import find_config, load_config
     from portico_gateway.config.host_entry import HOSTS, host_entry, workspace_args
+    from portico_gateway.config.portico_config import find_config, load_config
+    from portico_gateway.config.workspace import workspace_specs
 
     if config is None and root is None and not docs and not db:
         config = find_config()

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 import click
 
+from portico_gateway.cli import exit_codes
+
 
 @click.command(epilog="Exit codes: 0 nothing is broken, 1 something is.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array on stdout.")
@@ -30,7 +32,7 @@ def command(as_json: bool, quick: bool) -> None:
         click.echo(json.dumps([dataclasses.asdict(check) for check in checks], indent=2, ensure_ascii=False))
     else:
         _print(checks)
-    sys.exit(1 if any(check.state == "fail" for check in checks) else 0)
+    sys.exit(exit_codes.FAILED if any(check.state == "fail" for check in checks) else exit_codes.OK)
 
 
 def _print(checks: Iterable[object]) -> None:

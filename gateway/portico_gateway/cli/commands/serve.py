@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from portico_gateway.cli.options import workspace_options
-
-EXIT_MODEL = 3
+from portico_gateway.cli import exit_codes
+from portico_gateway.cli.options import log_level_option, model_option, workspace_options
 
 
 @click.command(
@@ -18,12 +17,12 @@ EXIT_MODEL = 3
 )
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on; 0 picks a free one.  [default: 8630]")
-@click.option("--model", metavar="NAME|FILE.gguf", help="The model; default: SmolLM2-135M-Instruct.")
+@model_option
 @click.option("--no-model", is_flag=True, help="Serve MCP only.")
 @click.option("--context", type=int, help="Context length in tokens; default: the model's own.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="A further name of this machine to answer to; repeatable.")
 @workspace_options
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="How much goes to the log file.")
+@log_level_option
 def command(
     host: str | None,
     port: int | None,
@@ -44,8 +43,8 @@ def command(
     """
     from portico_engine.errors import ModelError
     from portico_gateway.assembly.serve import ServeFailed, run_server
-    from portico_gateway.cli.options import followed, workspace_specs
-    from portico_gateway.config.config import load_config
+    from portico_gateway.config.portico_config import load_config
+    from portico_gateway.config.workspace import config_source, workspace_specs
 
     flags = {
         "serve.host": host,
@@ -58,7 +57,7 @@ def command(
     loaded = load_config(config, flags=flags, folder=root)
     specs = workspace_specs(loaded, root, docs, db)
     try:
-        run_server(loaded, specs, with_model=not no_model, source=followed(config, flags, root, docs, db))
+        run_server(loaded, specs, with_model=not no_model, source=config_source(config, flags, root, docs, db))
     except (ModelError, ServeFailed) as error:
         click.echo(f"portico: {error}", err=True)
-        sys.exit(EXIT_MODEL)
+        sys.exit(exit_codes.NO_MODEL)

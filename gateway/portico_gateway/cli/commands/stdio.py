@@ -6,23 +6,23 @@ from pathlib import Path
 
 import click
 
-from portico_gateway.cli.options import workspace_options
+from portico_gateway.cli.options import log_level_option, workspace_options
 
 
 @click.command(epilog="Exit codes: 0 the host hung up, 2 wrong usage or configuration, 130 interrupted.")
 @workspace_options
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="How much goes to the log file.")
+@log_level_option
 def command(root: Path | None, docs: tuple[Path, ...], db: tuple[str, ...], config: Path | None, log_level: str | None) -> None:
     """Be an MCP server on stdin and stdout, with all tools of all servers."""
     import anyio
 
-    from portico_gateway.assembly.stdio import serve_gateway
-    from portico_gateway.cli.options import followed, workspace_specs
-    from portico_gateway.config.config import load_config
-    from portico_gateway.config.logs import log_folder, set_up_logging
+    from portico_gateway.assembly.stdio import serve_stdio_gateway
+    from portico_gateway.config.logs import set_up_logging
+    from portico_gateway.config.portico_config import load_config
+    from portico_gateway.config.workspace import config_source, workspace_specs
 
     flags = {"log.level": log_level}
     loaded = load_config(config, flags=flags, folder=root)
     specs = workspace_specs(loaded, root, docs, db)
     set_up_logging("stdio", loaded.log)
-    anyio.run(serve_gateway, loaded, specs, log_folder(loaded.log), followed(config, flags, root, docs, db))
+    anyio.run(serve_stdio_gateway, loaded, specs, config_source(config, flags, root, docs, db))

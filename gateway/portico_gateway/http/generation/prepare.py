@@ -24,7 +24,7 @@ from portico_engine.grammar import (
     control_tokens,
     detect_format,
 )
-from portico_gateway.agent.tool_signatures import one_liner, signature
+from portico_gateway.agent.tool_signatures import TOOLS_SHARE, one_liner, signature
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.request import GenerationRequest, SamplingOptions, Turn
 from portico_gateway.model.options import WAIT_SECONDS
@@ -32,7 +32,6 @@ from portico_gateway.model.options import WAIT_SECONDS
 if TYPE_CHECKING:
     from portico_engine import EngineClient
 
-TOOLS_SHARE = 3  # the tools' text may fill a third of the context; beyond that only names and one-liners are shown
 MOST_CALLS = 8  # in one answer, where several are wanted
 _CACHED = 64
 _FOR_SEVERAL = (CallFormat.HERMES, CallFormat.MISTRAL, CallFormat.MISTRAL_ARGS)

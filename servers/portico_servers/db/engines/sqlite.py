@@ -11,13 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from portico_servers.common.sqlite_header import SQLITE_MAGIC
 from portico_servers.db.engines import sqlite_authorizer, sqlite_schema
 from portico_servers.db.engines.base import Parameters, StatementResult, collect
 from portico_servers.db.errors import DatabaseSourceError, LimitError, ReadOnlyError, StatementError
 from portico_servers.db.limits import StatementLimits
 from portico_servers.db.schema import DatabaseSchema
 
-MAGIC = b"SQLite format 3\x00"
 _VALUE_BYTES = 16_000_000
 _STATEMENT_BYTES = 1_000_000
 _STEPS_BETWEEN_CHECKS = 2_000  # virtual machine steps between two looks at the clock
@@ -39,12 +39,12 @@ def check_file(path: Path) -> None:
     expected = "expected a SQLite database file"
     try:
         with path.open("rb") as file:
-            head = file.read(len(MAGIC))
+            head = file.read(len(SQLITE_MAGIC))
     except FileNotFoundError:
         raise DatabaseSourceError(f"{path}: no such file; {expected}") from None
     except OSError as exc:
         raise DatabaseSourceError(f"{path}: {exc.strerror or exc}; {expected}") from None
-    if head and head != MAGIC:
+    if head and head != SQLITE_MAGIC:
         raise DatabaseSourceError(f"{path}: not a SQLite database (it begins with {head[:16]!r}); {expected}")
 
 

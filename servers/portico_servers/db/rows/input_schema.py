@@ -35,7 +35,7 @@ _PARENT_COLUMNS = (1_000, 8, 6, 4, 2, 0)  # of each parent, tried in turn
 _WORTH_SHARING = 100  # characters of a list of names, from which on a definition of it is shorter than the list twice
 
 # What people say for a key, or (`option: "words"`) for one of its values; "..." is where what they mean stands, and a key in
-# backquotes lends its words. Hosts' models read it, and the gateway's prior does.
+# backquotes lends its words (docs/tool-descriptions.md). Hosts' models read it, and the gateway's guidance does.
 _AGGREGATE_WORDS = (
     'none: "list", "show", "which", "who", "what are", "give me"; count: "how many", "number of", "count", "the most", '
     '"most often", "most frequent", "most common", "the fewest"; sum: "total", "sum", "how much"; avg: "average", "mean"; '

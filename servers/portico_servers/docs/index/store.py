@@ -12,7 +12,7 @@ from typing import Any
 from portico_servers.docs.index.database import IndexDatabase
 from portico_servers.docs.index.models import LibraryVersion, StoredPage, StoredPassage, StoredSection
 from portico_servers.docs.index.passage_text import digest, lexical_row, plain
-from portico_servers.docs.ingest.chunks import Passage
+from portico_servers.docs.ingest.chunks import PagePassage
 from portico_servers.docs.ingest.pages import Page
 
 
@@ -67,7 +67,7 @@ class DocsIndex(IndexDatabase):
             rows = db.execute("SELECT path, id, stamp FROM page WHERE shelf_id = ?", (version_id,)).fetchall()
         return {path: (page_id, stamp) for path, page_id, stamp in rows}
 
-    def put_pages(self, version_id: int, pages: Sequence[tuple[str, str, Page, Sequence[Passage]]]) -> None:
+    def put_pages(self, version_id: int, pages: Sequence[tuple[str, str, Page, Sequence[PagePassage]]]) -> None:
         """(path, stamp, page, passages) each: replaces what was there, in one transaction."""
         with self.write() as db:
             for path, stamp, page, passages in pages:

@@ -18,7 +18,7 @@ _FENCE = re.compile(r"^\s*(```|~~~)")
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class PagePassage:
     """`section` is an index into `Page.sections`; `line` and `end` are the first and last line of `text`."""
 
     section: int
@@ -27,9 +27,9 @@ class Passage:
     text: str
 
 
-def cut(page: Page) -> list[Passage]:
+def cut(page: Page) -> list[PagePassage]:
     lines = page.text.split("\n")
-    passages: list[Passage] = []
+    passages: list[PagePassage] = []
     for section, first, last in _runs(page, len(lines)):
         for start, end in _pieces(lines, first, last):
             text = "\n".join(lines[start - 1 : end])
@@ -41,7 +41,7 @@ def cut(page: Page) -> list[Passage]:
                 text = "\n".join(lines[start - 1 : end])
             # One endless line becomes several passages that begin on it.
             step = MAX_CHARS if start == end else len(text)
-            passages += [Passage(section, start, end, text[offset : offset + step]) for offset in range(0, len(text), step)]
+            passages += [PagePassage(section, start, end, text[offset : offset + step]) for offset in range(0, len(text), step)]
     return passages
 
 

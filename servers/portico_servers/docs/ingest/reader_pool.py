@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from portico_servers.common.path_jail import Jail, NotFound
 from portico_servers.docs.errors import ReadError
-from portico_servers.docs.ingest.chunks import Passage, cut
+from portico_servers.docs.ingest.chunks import PagePassage, cut
 from portico_servers.docs.ingest.pages import Page
 from portico_servers.docs.ingest.readers import MAX_BYTES, read_page
 from portico_servers.docs.ingest.sources import SourcePage
@@ -35,7 +35,7 @@ class PreparedPage(NamedTuple):
     path: str
     stamp: str
     page: Page | None
-    passages: tuple[Passage, ...]
+    passages: tuple[PagePassage, ...]
     error: str
 
 

@@ -52,7 +52,7 @@ FORMATS = list(CallFormat)
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_required_call_is_one_valid_call_and_nothing_else(format: CallFormat) -> None:
-    lark = compile_tool_calls(TOOLS, format=format).lark
+    lark = compile_tool_calls(TOOLS, format=format).text
     good = ONE[format]
     assert accepts(lark, good)
     for bad in (
@@ -72,7 +72,7 @@ def test_a_required_call_is_one_valid_call_and_nothing_else(format: CallFormat) 
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_what_leaves_no_choice_is_forced_up_to_the_tools_name(format: CallFormat) -> None:
-    lark = compile_tool_calls(TOOLS, format=format).lark
+    lark = compile_tool_calls(TOOLS, format=format).text
     start = ONE[format][: ONE[format].index("code__search")]
     assert forced(lark) == start
     assert forced(lark, start + "c") == ONE[format][len(start) + 1 : ONE[format].index("kv")]
@@ -81,34 +81,34 @@ def test_what_leaves_no_choice_is_forced_up_to_the_tools_name(format: CallFormat
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_the_bounds_on_parallel_calls_are_kept(format: CallFormat) -> None:
-    lark = compile_tool_calls(TOOLS, format=format, parallel=(2, 3)).lark
+    lark = compile_tool_calls(TOOLS, format=format, parallel=(2, 3)).text
     assert accepts(lark, TWO[format])
     assert not accepts(lark, ONE[format])
-    exactly_one = compile_tool_calls(TOOLS, format=format).lark
+    exactly_one = compile_tool_calls(TOOLS, format=format).text
     assert not accepts(exactly_one, TWO[format])
-    one_or_two = compile_tool_calls(TOOLS, format=format, parallel=(1, 2)).lark
+    one_or_two = compile_tool_calls(TOOLS, format=format, parallel=(1, 2)).text
     assert accepts(one_or_two, TWO[format])
     alone = f"[{ONE[format]}]" if format is CallFormat.GENERIC else ONE[format]
     assert accepts(one_or_two, alone)
 
 
 def test_a_named_tool_is_the_only_one() -> None:
-    lark = compile_tool_calls(TOOLS, choice=NamedTool("db__tables")).lark
+    lark = compile_tool_calls(TOOLS, choice=NamedTool("db__tables")).text
     assert forced(lark) == '{"name":"db__tables","arguments":{}}'
     assert not accepts(lark, ONE[CallFormat.GENERIC])
 
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_auto_allows_prose_without_calls(format: CallFormat) -> None:
-    lark = compile_tool_calls(TOOLS, choice="auto", format=format).lark
+    lark = compile_tool_calls(TOOLS, choice="auto", format=format).text
     for text in ("", "The answer is 42.", "\n  Let x < y; <tool> and [1], {a}, </think>.\n", "日本語 🎉"):
         assert accepts(lark, text), text
-        assert accepts(compile_tool_calls((), choice="none", format=format).lark, text), text
+        assert accepts(compile_tool_calls((), choice="none", format=format).text, text), text
 
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_auto_constrains_a_call_once_it_begins(format: CallFormat) -> None:
-    lark = compile_tool_calls(TOOLS, choice="auto", format=format).lark
+    lark = compile_tool_calls(TOOLS, choice="auto", format=format).text
     assert accepts(lark, ONE[format])
     marked = format in (CallFormat.HERMES, CallFormat.MISTRAL, CallFormat.MISTRAL_ARGS)
     assert accepts(lark, "Let me look <tool that up.\n" + ONE[format]) is True
@@ -121,14 +121,14 @@ def test_auto_constrains_a_call_once_it_begins(format: CallFormat) -> None:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_none_allows_no_call(format: CallFormat) -> None:
-    lark = compile_tool_calls(TOOLS, choice="none", format=format).lark
+    lark = compile_tool_calls(TOOLS, choice="none", format=format).text
     assert prefix_accepted(lark, ONE[format]) is None
 
 
 @pytest.mark.parametrize("choice", ["required", "auto", "none"])
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_thought_comes_first_within_its_budget(format: CallFormat, choice: ToolChoice) -> None:
-    lark = compile_tool_calls(TOOLS, choice=choice, format=format, thinking=40).lark
+    lark = compile_tool_calls(TOOLS, choice=choice, format=format, thinking=40).text
     answer = "No calls." if choice == "none" else ONE[format]
     for opening in ("<think>\n", ""):
         assert accepts(lark, f"{opening}Is it <this>, </thin> or {{that}}?</think>\n\n{answer}")
@@ -140,10 +140,10 @@ def test_a_thought_comes_first_within_its_budget(format: CallFormat, choice: Too
 def test_a_marker_that_is_a_control_token_is_asked_for_by_its_id() -> None:
     ids = {"[TOOL_CALLS]": MARK}
     body = list(ONE[CallFormat.MISTRAL].removeprefix("[TOOL_CALLS]").encode())
-    required = compile_tool_calls(TOOLS, format=CallFormat.MISTRAL, special_tokens=ids).lark
+    required = compile_tool_calls(TOOLS, format=CallFormat.MISTRAL, special_tokens=ids).text
     assert accepts(required, [MARK, *body])
     assert not accepts(required, body)
-    auto = compile_tool_calls(TOOLS, choice="auto", format=CallFormat.MISTRAL, special_tokens=ids).lark
+    auto = compile_tool_calls(TOOLS, choice="auto", format=CallFormat.MISTRAL, special_tokens=ids).text
     assert accepts(auto, [*b"I look.", MARK, *body])
     assert accepts(auto, [*b"I know."])
     assert not accepts(auto, [*b"I look.", MARK, *b"so"])
@@ -151,7 +151,7 @@ def test_a_marker_that_is_a_control_token_is_asked_for_by_its_id() -> None:
 
 def test_marks_between_name_and_arguments_can_be_control_tokens_too() -> None:
     ids = {"[TOOL_CALLS]": MARK, "[ARGS]": MARK}
-    lark = compile_tool_calls(TOOLS, choice="auto", format=CallFormat.MISTRAL_ARGS, parallel=(1, 2), special_tokens=ids).lark
+    lark = compile_tool_calls(TOOLS, choice="auto", format=CallFormat.MISTRAL_ARGS, parallel=(1, 2), special_tokens=ids).text
     tables, search = list(b"db__tables"), list(b"code__search")
     assert accepts(lark, [*b"So: ", MARK, *tables, MARK, *b"{}", MARK, *search, MARK, *b'{"query":"kv"}'])
     assert not accepts(lark, [MARK, *tables, *b"[ARGS]{}"])
@@ -174,10 +174,10 @@ def test_one_bad_tool_is_degraded_or_left_out_and_the_others_stay_exact() -> Non
     invalid = Tool("bad", "", {"type": "object", "properties": {"x": {"type": "no-such-type"}}})
     impossible = Tool("never", "", {"type": "object", "properties": {"x": False}, "required": ["x"]})
     grammar = compile_tool_calls((SEARCH, invalid, impossible))
-    assert accepts(grammar.lark, ONE[CallFormat.GENERIC])
-    assert not accepts(grammar.lark, ONE[CallFormat.GENERIC].replace('"limit":5', '"limit":51'))
-    assert accepts(grammar.lark, '{"name":"bad","arguments":{"anything":[1]}}')
-    assert prefix_accepted(grammar.lark, '{"name":"n') is None
+    assert accepts(grammar.text, ONE[CallFormat.GENERIC])
+    assert not accepts(grammar.text, ONE[CallFormat.GENERIC].replace('"limit":5', '"limit":51'))
+    assert accepts(grammar.text, '{"name":"bad","arguments":{"anything":[1]}}')
+    assert prefix_accepted(grammar.text, '{"name":"n') is None
     assert {(entry.tool, entry.degraded) for entry in grammar.report.failed} == {("bad", True), ("never", False)}
 
 
@@ -200,7 +200,7 @@ def test_bad_arguments_are_named(tools: tuple[Tool, ...], options: dict[str, obj
 
 def test_names_that_are_no_rule_names_or_differ_in_case_alone_do_not_clash() -> None:
     tools = [Tool(name, "", {"type": "object", "properties": {name: {"const": 1}}, "required": [name]}) for name in NAMES]
-    lark = compile_tool_calls(tools).lark
+    lark = compile_tool_calls(tools).text
     for name in NAMES:
         spelled = json.dumps(name, ensure_ascii=False)
         assert accepts(lark, f'{{"name":{spelled},"arguments":{{{spelled}:1}}}}'), name
@@ -221,7 +221,7 @@ def test_the_digest_is_the_same_in_every_process_and_the_grammar_is_kept() -> No
 @pytest.mark.parametrize("format", FORMATS)
 def test_what_the_grammar_allows_the_parser_understands(format: CallFormat) -> None:
     text = f"Hm, {{x}}?</think>\n\n{TWO[format]}"
-    assert accepts(compile_tool_calls(TOOLS, format=format, parallel=(1, 2), thinking=100).lark, text)
+    assert accepts(compile_tool_calls(TOOLS, format=format, parallel=(1, 2), thinking=100).text, text)
     parser = ToolCallParser(format, constrained=True, thinking=True)
     events = [event for c in text for event in parser.feed(c)] + parser.finish()
     finished = [event for event in events if isinstance(event, CallFinished)]
@@ -266,33 +266,33 @@ def test_a_multiple_that_must_be_counted_loosens_itself_in_a_catalog_too_large_t
     plain = {"type": "object", "properties": {f"field {i}": {"type": "string"} for i in range(30)}}
     alone = compile_tool_calls([Tool("timer", "", every_15)])
     assert not alone.report.loosened
-    assert accepts(alone.lark, '{"name":"timer","arguments":{"minutes":45}}')
-    assert not accepts(alone.lark, '{"name":"timer","arguments":{"minutes":46}}')
+    assert accepts(alone.text, '{"name":"timer","arguments":{"minutes":45}}')
+    assert not accepts(alone.text, '{"name":"timer","arguments":{"minutes":46}}')
     many = compile_tool_calls([Tool("timer", "", every_15), *(Tool(f"tool_{i}", "", plain) for i in range(150))])
     assert [(entry.tool, entry.keyword) for entry in many.report.loosened] in ([], [("timer", "multipleOf")])
-    assert accepts(many.lark, '{"name":"timer","arguments":{"minutes":45}}')
-    assert accepts(many.lark, '{"name":"timer","arguments":{"minutes":46}}') is bool(many.report.loosened)
-    assert not accepts(many.lark, '{"name":"timer","arguments":{"minutes":"x"}}')
+    assert accepts(many.text, '{"name":"timer","arguments":{"minutes":45}}')
+    assert accepts(many.text, '{"name":"timer","arguments":{"minutes":46}}') is bool(many.report.loosened)
+    assert not accepts(many.text, '{"name":"timer","arguments":{"minutes":"x"}}')
 
 
 def test_of_tools_that_are_too_large_together_the_largest_is_degraded(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = calls_compile.printed_or_looser
+    whole = calls_compile.enforced_or_looser
 
     def small(make: Any, limits: Limits, json_rule: str | None = None) -> Any:
         if len(make(limits)[0].rules) > 40:
             raise GrammarTooLarge("too large for this test")
         return whole(make, limits, json_rule)
 
-    monkeypatch.setattr(calls_compile, "printed_or_looser", small)
+    monkeypatch.setattr(calls_compile, "enforced_or_looser", small)
     wide = {"type": "object", "properties": {f"p{i}": {"type": "boolean"} for i in range(60)}}
     tools = [Tool("wide", "", wide), Tool("narrow", "", {"type": "object", "properties": {"a": {"const": 1}}})]
     grammar = compile_tool_calls(tools)
     assert [(failed.tool, failed.reason, failed.degraded) for failed in grammar.report.failed] == [
         ("wide", "too large for this test", True)
     ]
-    assert accepts(grammar.lark, '{"name":"wide","arguments":{"anything":[1]}}')
-    assert accepts(grammar.lark, '{"name":"narrow","arguments":{"a":1}}')
-    assert not accepts(grammar.lark, '{"name":"narrow","arguments":{"a":2}}')
+    assert accepts(grammar.text, '{"name":"wide","arguments":{"anything":[1]}}')
+    assert accepts(grammar.text, '{"name":"narrow","arguments":{"a":1}}')
+    assert not accepts(grammar.text, '{"name":"narrow","arguments":{"a":2}}')
 
 
 def test_more_symbols_than_the_matcher_has_are_an_error_of_the_compiler() -> None:

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from portico_engine.grammar.calls.formats import CallFormat
 from portico_engine.grammar.calls.parser import (
+    AnswerEvent,
     ArgumentsText,
     CallCut,
     CallFinished,
     CallStarted,
     ContentText,
-    Event,
     ThinkingText,
     ToolCallParser,
 )
@@ -32,15 +32,15 @@ TWO = {
 
 def parse(
     text: str, format: CallFormat, *, size: int | None = None, constrained: bool = True, thinking: bool = False
-) -> list[Event]:
+) -> list[AnswerEvent]:
     """All events, with adjacent text joined whatever the pieces were."""
     parser = ToolCallParser(format, constrained=constrained, thinking=thinking)
     size = size or max(1, len(text))
-    events: list[Event] = []
+    events: list[AnswerEvent] = []
     for at in range(0, len(text), size):
         events += parser.feed(text[at : at + size])
     events += parser.finish()
-    out: list[Event] = []
+    out: list[AnswerEvent] = []
     for event in events:
         match out[-1] if out else None, event:
             case ContentText(a), ContentText(b):
@@ -54,7 +54,7 @@ def parse(
     return out
 
 
-def call(index: int, name: str, arguments: str) -> list[Event]:
+def call(index: int, name: str, arguments: str) -> list[AnswerEvent]:
     return [CallStarted(index, name), ArgumentsText(index, arguments), CallFinished(index, name, arguments)]
 
 

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portico_engine.errors import InvalidSchema
-from portico_engine.grammar.ecma.parser import parse, pattern_language, property_ranges
-from portico_engine.grammar.ecma.search import Search
+from portico_engine.grammar.ecma.language import pattern_language
+from portico_engine.grammar.ecma.parser import parse
+from portico_engine.grammar.ecma.search import PatternSearch
+from portico_engine.grammar.ecma.unicode_properties import property_ranges
 from portico_engine.grammar.regular.automata import matches
 
 PATTERNS = [
@@ -128,7 +130,7 @@ def test_any_pattern_is_exact_or_says_that_it_is_larger(pattern: str) -> None:
         found = oracle.search(word) is not None
         accepted = matches(language.node, word)
         assert accepted == found or (accepted and language.loosened), (pattern, word)
-        assert Search(parse(pattern), word).found() == found, (pattern, word)
+        assert PatternSearch(parse(pattern), word).found() == found, (pattern, word)
 
 
 @pytest.mark.parametrize(("pattern", "words"), [(r"(a)\1", "backreference"), (r"^(?:(?=ab)a.)*c$", "inside a repetition")])

@@ -7,7 +7,8 @@ from tests.engine.grammar.oracle import MARK, accepts, recognizes
 
 from portico_engine.errors import GBNFSyntaxError, GrammarError, GrammarTooLarge
 from portico_engine.grammar import ir
-from portico_engine.grammar.gbnf import check_gbnf, compile_gbnf, parse_gbnf
+from portico_engine.grammar.compile import check_gbnf, compile_gbnf
+from portico_engine.grammar.gbnf import parse_gbnf
 
 # grammar, texts that it matches, texts that it does not
 CASES = [
@@ -53,7 +54,7 @@ CASES = [
 @pytest.mark.parametrize(("text", "good", "bad"), [case for case in CASES if case[1] is not None])
 def test_each_piece_of_syntax_means_what_llama_cpp_says(text: str, good: list[str], bad: list[str]) -> None:
     grammar = parse_gbnf(text)
-    lark = compile_gbnf(text).lark
+    lark = compile_gbnf(text).text
     for sentence in good:
         assert accepts(lark, sentence), sentence
     for sentence in bad:
@@ -115,7 +116,7 @@ def test_token_references_become_ids_where_the_vocabulary_is_known() -> None:
         ir.seq(ir.TokenRef("<mark>"), ir.text("ab"), ir.TokenRef("<mark>", negated=True)),
         ir.seq(ir.TokenRef(3), ir.text("x")),
     )
-    lark = compile_gbnf(text, tokens={"<mark>": MARK}).lark
+    lark = compile_gbnf(text, tokens={"<mark>": MARK}).text
     assert accepts(lark, [MARK, *b"ab", *b"c"])
     assert not accepts(lark, [*b"abc"])
     with pytest.raises(GrammarError, match="no token <mark>"):
@@ -127,12 +128,12 @@ def test_text_beside_a_negated_token_reference_is_told() -> None:
     assert "is read as text" in notes[-1]
     thought = compile_gbnf("root ::= <mark> thought <mark> .*\nthought ::= !<mark>*", tokens={"<mark>": MARK})
     assert thought.report.notes == ()
-    assert accepts(thought.lark, [MARK, *b"hm", MARK, *b"yes"])
-    assert not accepts(thought.lark, [MARK, *b"hm"])
+    assert accepts(thought.text, [MARK, *b"hm", MARK, *b"yes"])
+    assert not accepts(thought.text, [MARK, *b"hm"])
 
 
 def test_a_token_of_the_ordinary_vocabulary_can_be_asked_for_as_one_token() -> None:
-    lark = compile_gbnf('root ::= <abc> "!"', tokens={"<abc>": 258}).lark
+    lark = compile_gbnf('root ::= <abc> "!"', tokens={"<abc>": 258}).text
     assert accepts(lark, [258, *b"!"])
     assert not accepts(lark, [*b"abc!"])
 
@@ -149,13 +150,13 @@ def test_rules_that_nest_too_deeply_are_refused_and_do_not_crash() -> None:
     def chain(length: int) -> str:
         return "\n".join(['root ::= r0 | "y"', *(f'r{i} ::= "(" r{i + 1}' for i in range(length)), f'r{length} ::= "x"'])
 
-    assert accepts(compile_gbnf(chain(100)).lark, "(" * 100 + "x")
+    assert accepts(compile_gbnf(chain(100)).text, "(" * 100 + "x")
     with pytest.raises(GrammarTooLarge, match="nests too deeply"):
         compile_gbnf(chain(5000))
 
 
 def test_quotes_in_a_class_are_no_ends_of_strings() -> None:
     text = 'root ::= "\\"" [^,]* "\\"" ("," root)? | "\\"" ([^"\\\\] | "\\\\" .)* "\\"" ":" root'
-    lark, grammar = compile_gbnf(text).lark, parse_gbnf(text)
+    lark, grammar = compile_gbnf(text).text, parse_gbnf(text)
     for sentence in ('"a"', '"a"b"', '"a\\"', '"a\\":"b"', '"a":"b\\"', '"a\\"b":"c"', '"a","b"', '"a\\","b"'):
         assert accepts(lark, sentence) == recognizes(grammar, sentence), sentence

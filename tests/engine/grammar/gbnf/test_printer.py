@@ -15,7 +15,6 @@ from portico_engine.grammar import ir
 from portico_engine.grammar.gbnf import parse_gbnf, to_gbnf
 from portico_engine.grammar.gbnf.left_recursion import left_recursion
 from portico_engine.grammar.gbnf.printer import Target
-from portico_engine.grammar.regular import automata
 
 STRINGS = ["".join(letters) for size in range(5) for letters in itertools.product("abc", repeat=size)]
 LETTERS = ir.chars((97, 122))
@@ -74,7 +73,7 @@ def test_a_long_alternation_is_broken_after_its_bars() -> None:
 
 
 def test_an_intersection_is_printed_as_right_linear_rules() -> None:
-    no_aa = ir.And((ir.repeat(ir.chars("abc")), ir.Not(ir.seq(automata.ANY_TEXT, ir.text("aa"), automata.ANY_TEXT))))
+    no_aa = ir.And((ir.repeat(ir.chars("abc")), ir.Not(ir.seq(ir.ANY_TEXT, ir.text("aa"), ir.ANY_TEXT))))
     text = to_gbnf(ir.Grammar({"root": ir.seq(ir.text("<"), no_aa, ir.text(">"))}))
     again = parse_gbnf(text)
     assert not list(left_recursion(again.rules))
@@ -84,7 +83,7 @@ def test_an_intersection_is_printed_as_right_linear_rules() -> None:
 
 def test_beyond_two_thousand_states_a_looser_rule_is_marked() -> None:
     anything = ir.repeat(LETTERS, 0, 5000)
-    no_bad = ir.Not(ir.seq(automata.ANY_TEXT, ir.text("bad"), automata.ANY_TEXT))
+    no_bad = ir.Not(ir.seq(ir.ANY_TEXT, ir.text("bad"), ir.ANY_TEXT))
     text = to_gbnf(ir.Grammar({"root": ir.And((anything, no_bad))}))
     assert re.search(r"^# looser in rule root-automaton: bounds on repetitions are dropped", text, re.MULTILINE)
     assert re.search(r"^# looser: bounds", text, re.MULTILINE)

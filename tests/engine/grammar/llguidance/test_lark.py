@@ -15,7 +15,6 @@ from portico_engine.grammar import ir
 from portico_engine.grammar.llguidance import lexing, lexing_conflicts
 from portico_engine.grammar.llguidance.lark import to_lark
 from portico_engine.grammar.llguidance.lexing_conflicts import Conflicts, same_first_byte
-from portico_engine.grammar.regular import automata
 
 STRINGS = ["".join(letters) for size in range(5) for letters in itertools.product("abc", repeat=size)]
 NAMES = ("root", "x", "y", "X")
@@ -170,7 +169,7 @@ def test_what_can_not_be_printed_is_named() -> None:
 
 
 def test_an_intersection_that_must_be_cut_is_read_a_character_at_a_time() -> None:
-    no_aa = ir.And((ir.repeat(ir.chars("ab")), ir.Not(ir.seq(automata.ANY_TEXT, ir.text("aa"), automata.ANY_TEXT))))
+    no_aa = ir.And((ir.repeat(ir.chars("ab")), ir.Not(ir.seq(ir.ANY_TEXT, ir.text("aa"), ir.ANY_TEXT))))
     grammar = ir.Grammar({"root": ir.alt(ir.text("c"), ir.seq(no_aa, ir.text("b"), ir.Ref("root")))})
     assert not disagreements(grammar, [text + end for text in STRINGS for end in ("", "bc")])
     assert to_lark(grammar).notes

@@ -7,8 +7,9 @@ import pytest
 from tests.engine.grammar.schemas import allowed, empty_mask, factory, tokenizer
 
 from portico_engine.errors import GrammarError
-from portico_engine.grammar import LLGuidanceFactory, compile_schema
+from portico_engine.grammar import compile_schema
 from portico_engine.grammar.compiled import CompiledGrammar
+from portico_engine.grammar.llguidance.factory import LLGuidanceFactory
 from portico_engine.grammar.llguidance.matcher import LLGuidanceMatcher
 
 WEATHER = {
@@ -173,33 +174,33 @@ def test_a_text_that_is_no_grammar_is_an_error_of_one_line() -> None:
 
 
 def test_matchers_of_one_grammar_that_are_in_use_at_once_get_lanes_of_their_own() -> None:
-    two = LLGuidanceFactory(tokenizer(), lanes=2)
+    two = LLGuidanceFactory(tokenizer(), replicas=2)
     grammar = compile_schema(WEATHER)
     kept = [two.matcher(grammar)]
-    one_lane = two.cache.bytes
+    one_replica = two.cache.bytes
     kept.append(two.matcher(grammar))
-    assert two.cache.bytes == 2 * one_lane
+    assert two.cache.bytes == 2 * one_replica
     kept.append(two.matcher(grammar))
-    assert two.cache.bytes == 2 * one_lane, "no more lanes than asked for"
+    assert two.cache.bytes == 2 * one_replica, "no more replicas than asked for"
     assert len({tuple(mask(matcher)) for matcher in kept}) == 1
 
 
 def test_a_matcher_that_is_done_leaves_its_lane_to_the_next() -> None:
-    two = LLGuidanceFactory(tokenizer(), lanes=2)
+    two = LLGuidanceFactory(tokenizer(), replicas=2)
     grammar = compile_schema(WEATHER)
     matcher = two.matcher(grammar)
-    one_lane = two.cache.bytes
+    one_replica = two.cache.bytes
     del matcher
     kept = two.matcher(grammar)
-    assert two.cache.bytes == one_lane
+    assert two.cache.bytes == one_replica
     assert mask(kept)
 
 
 def test_a_lane_that_the_cache_has_no_room_for_is_not_made() -> None:
     grammar = compile_schema(WEATHER)
-    measured = LLGuidanceFactory(tokenizer(), lanes=1)
+    measured = LLGuidanceFactory(tokenizer(), replicas=1)
     measured.matcher(grammar)
-    tight = LLGuidanceFactory(tokenizer(), lanes=2, cache_bytes=measured.cache.bytes * 3 // 2)
+    tight = LLGuidanceFactory(tokenizer(), replicas=2, cache_bytes=measured.cache.bytes * 3 // 2)
     kept = [tight.matcher(grammar), tight.matcher(grammar)]
     assert tight.cache.bytes == measured.cache.bytes
     assert len(kept) == 2

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 import pytest
 from tests.engine.grammar.schemas import allowed, empty_mask, factory, tokenizer
 
-from portico_engine.grammar import LLGuidanceFactory, compile_schema
+from portico_engine.grammar import compile_schema
 from portico_engine.grammar.compiled import CompiledGrammar
-from portico_engine.grammar.llguidance import matcher
+from portico_engine.grammar.llguidance import factory as llguidance_factory
+from portico_engine.grammar.llguidance.factory import LLGuidanceFactory
 from portico_engine.grammar.llguidance.matcher import LLGuidanceMatcher
 
 # Names that one pattern wants, another forbids and a third has its own values for: states multiply.
@@ -34,7 +35,7 @@ def grammar() -> CompiledGrammar:
 @contextmanager
 def fuel(limit: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matcher, "_LEXER_FUEL", limit)
+        patch.setattr(llguidance_factory, "_LEXER_FUEL", limit)
         yield
 
 
@@ -69,7 +70,7 @@ def test_the_next_request_of_the_same_grammar_has_a_lexer_of_its_own(grammar: Co
 
 
 def test_who_shared_the_lexer_goes_on_with_a_new_one(grammar: CompiledGrammar) -> None:
-    matchers = LLGuidanceFactory(tokenizer(), lanes=1)
+    matchers = LLGuidanceFactory(tokenizer(), replicas=1)
     with fuel(1_000):
         failed, other = matchers.matcher(grammar), matchers.matcher(grammar)
         assert run(failed) is not None

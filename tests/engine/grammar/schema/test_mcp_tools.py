@@ -10,8 +10,8 @@ import pytest
 from tests.engine.grammar.schemas import DATA, factory, tokenizer
 
 from portico_engine.grammar import check_arguments, compile_tool_calls, tool_to_ir
+from portico_engine.grammar.backend import enforced_text
 from portico_engine.grammar.compiled import CompiledGrammar
-from portico_engine.grammar.llguidance.lark import to_lark
 from portico_engine.tool import Tool
 
 TOOLS = DATA / "mcp-tools"
@@ -39,7 +39,7 @@ def test_the_shortest_call_of_every_fifth_tool_is_valid() -> None:
     for name, schema in listed()[::5]:
         grammar, report = tool_to_ir(schema, tool=name)
         assert grammar is not None
-        matcher = factory().matcher(CompiledGrammar(to_lark(grammar).text, report, grammar))
+        matcher = factory().matcher(CompiledGrammar(enforced_text(grammar).text, report, grammar))
         closing = matcher.closing_tokens(4_000)
         assert closing is not None, name
         assert all(map(matcher.accept_token, closing)), name

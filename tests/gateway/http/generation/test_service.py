@@ -14,7 +14,7 @@ import uvicorn
 
 from portico_engine import AsyncEngine
 from portico_gateway.http.app import create_app
-from portico_gateway.mcp.server import Gateway
+from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.model.host import ModelHost
 from portico_gateway.upstreams.upstreams import Upstreams
 from portico_servers.common.transport import bind, security
@@ -36,7 +36,7 @@ class Server:
         upstreams = Upstreams([])
         start = partial(AsyncEngine.open, lambda progress: self._engine)
         model = ModelHost("fake", start, on_end=lambda status: self.started.set())
-        app = create_app(upstreams, Gateway(upstreams), model, security=security("127.0.0.1", self.port))
+        app = create_app(upstreams, GatewayServer(upstreams), model, security=security("127.0.0.1", self.port))
         self.uvicorn = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
         self.uvicorn.run(sockets=[self.socket])
 

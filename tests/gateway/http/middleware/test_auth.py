@@ -20,8 +20,8 @@ from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.http.app import create_app
 from portico_gateway.http.middleware.auth import scope_of
 from portico_gateway.http.middleware.keys import BearerTokenVerifier, key_hash, new_key
-from portico_gateway.mcp.server import Gateway
-from portico_gateway.policy.tool_calls import Calls
+from portico_gateway.mcp.server import GatewayServer
+from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.upstreams import Upstreams
 from portico_servers.common.transport import security
 
@@ -38,12 +38,12 @@ OAUTH = OAuthConfig(issuer="https://as.example", resource=f"{BASE}/mcp", introsp
 @asynccontextmanager
 async def served(
     *specs: UpstreamSpec, oauth: OAuthConfig | None = None, keys: dict[str, KeyConfig] | None = None
-) -> AsyncIterator[tuple[FastAPI, httpx2.AsyncClient, Calls]]:
+) -> AsyncIterator[tuple[FastAPI, httpx2.AsyncClient, ToolCalls]]:
     upstreams = Upstreams(specs)
-    calls = Calls(upstreams, takes_approvals=True)
+    calls = ToolCalls(upstreams, takes_approvals=True)
     app = create_app(
         upstreams,
-        Gateway(upstreams, calls=calls),
+        GatewayServer(upstreams, tool_calls=calls),
         None,
         security=security("127.0.0.1", 8630),
         approvals=calls.approvals,

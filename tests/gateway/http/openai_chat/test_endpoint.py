@@ -141,7 +141,7 @@ async def test_tool_choice_decides_what_the_grammar_allows(
         answer = await ask(client, tools=[WEATHER, TIME], tool_choice=choice)
     grammar = engine.requests[0].grammar
     assert (grammar is not None) is constrained
-    assert {name for name in ("get_weather", "get_time") if grammar is not None and name in grammar.lark} == names
+    assert {name for name in ("get_weather", "get_time") if grammar is not None and name in grammar.text} == names
     assert bool(answer["choices"][0]["message"].get("tool_calls")) is constrained
 
 
@@ -164,7 +164,7 @@ async def test_marks_that_are_control_tokens_are_written_as_such_and_read_back(s
         await ask(client)
     called, plain = engine.requests
     assert called.shown_tokens == {9, 32}
-    assert "<[9]>" in called.grammar.lark
+    assert "<[9]>" in called.grammar.text
     assert plain.shown_tokens == set()
     (made,) = answer["choices"][0]["message"]["tool_calls"]
     assert made["function"] == {"name": "get_weather", "arguments": '{"city":"Paris"}'}
@@ -241,7 +241,7 @@ async def test_a_json_schema_becomes_the_grammar(serve: Any, fakes: Any) -> None
         answer = await ask(
             client, response_format={"type": "json_schema", "json_schema": {"name": "person", "schema": schema, "strict": True}}
         )
-    assert "age" in engine.requests[0].grammar.lark
+    assert "age" in engine.requests[0].grammar.text
     assert json.loads(answer["choices"][0]["message"]["content"]) == {"age": 3}
 
 

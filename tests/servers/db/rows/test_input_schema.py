@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from portico_engine import Tokenizer, Tool, find_model
-from portico_engine.grammar import LLGuidanceFactory, check_arguments, compile_schema
+from portico_engine.grammar import check_arguments, compile_schema, matcher_factory
+from portico_engine.grammar.protocol import MatcherFactory
 from portico_engine.weights.gguf_file import GGUFFile
 from portico_gateway.agent.tool_signatures import signature
 from portico_servers.db.databases.databases import Databases
@@ -101,7 +102,7 @@ def test_the_grammar_takes_every_question_of_the_benchmark_and_no_wrong_column(
 ) -> None:
     path = Path(__file__).parents[4] / "benchmarks/data/db_questions.jsonl"
     questions = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    factory = LLGuidanceFactory(tokenizer)
+    factory = matcher_factory(tokenizer)
     for name, file in samples.items():
         databases = Databases(parse_sources([str(file)]))
         schema = databases.snapshot().rows_schema.input_schema
@@ -114,7 +115,7 @@ def test_the_grammar_takes_every_question_of_the_benchmark_and_no_wrong_column(
         databases.close()
 
 
-def accepted(factory: LLGuidanceFactory, grammar: Any, tokenizer: Tokenizer, value: Any) -> bool:
+def accepted(factory: MatcherFactory, grammar: Any, tokenizer: Tokenizer, value: Any) -> bool:
     matcher = factory.matcher(grammar)
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     return all(matcher.accept_token(token) for token in tokenizer.encode(text)) and matcher.is_accepting()

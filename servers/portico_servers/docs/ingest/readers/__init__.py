@@ -1,5 +1,16 @@
 """From bytes to `Page`, one module a format. What a name is read as, and the one door through which every file goes.
 
+    markdown.py        Markdown, MyST and Pandoc anchors
+    rst.py             reStructuredText, Sphinx's too
+    sphinx_objects.py  the directives by which Sphinx documents objects
+    html.py            HTML: the main content, every heading and object under its id
+    man.py             manual pages
+    roff.py            their inline language
+    pdf.py             PDF, page by page
+    notebook.py        Jupyter notebooks; nothing is executed
+    docstrings.py      a Python module's docstrings, read from the source
+    text.py            plain text
+
 Knows nothing of the index, nor of where the bytes came from. Format libraries are imported when the first page of their
 kind is read, so that a server starts at once.
 """

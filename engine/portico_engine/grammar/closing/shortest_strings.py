@@ -1,0 +1,197 @@
+"""The shortest string of every part of a grammar, in bytes of UTF-8, control tokens among them.
+
+Of rules by Knuth's generalization of Dijkstra's algorithm, of intersections and complements by a search of their automaton.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from portico_engine.grammar.ir import (
+    Alt,
+    And,
+    Chars,
+    Empty,
+    Node,
+    Not,
+    Ref,
+    Repeat,
+    Seq,
+    Text,
+    TokenRef,
+    references,
+)
+from portico_engine.grammar.regular import automata
+
+CONTROL = b"\xfe"  # in an ending: the next four bytes are a control token's id (no text has this byte)
+_SEARCHED = 12_000  # states of an intersection that are searched for its shortest string
+_STATE_WORK = 250  # that looking at one of them is, in pairs of alternatives
+
+
+class ShortestEnding(NamedTuple):
+    """A shortest way to end: its bytes (control tokens as CONTROL and their id), and whether the grammar could go on after
+    them."""
+
+    data: bytes
+    open: bool
+
+
+class ShortestStrings:
+    """Of one grammar's rules, and of any node made from them."""
+
+    def __init__(self, rules: Mapping[str, Node], bottom_up: Iterable[str], control_tokens: Mapping[str, int]) -> None:
+        """`bottom_up`: rules, each after those that it refers to. `control_tokens`: ids by text."""
+        self.rules = rules
+        self.work = 0  # what searches have cost so far, in pairs of alternatives
+        self._control = {text.strip("<>"): token for text, token in control_tokens.items()}
+        self._shortest: dict[Node, bytes | None] = {}
+        self._searched: dict[Node, bytes | None] = {}
+        self._settled = False  # are the rules' shortest strings known?
+        self._rule_texts = self._knuth(bottom_up)
+        self._settled = True
+
+    def __len__(self) -> int:
+        """Nodes whose shortest string is known."""
+        return len(self._shortest)
+
+    def token_id(self, node: TokenRef) -> int | None:
+        return node.token if isinstance(node.token, int) else self._control.get(node.token.strip("<>"))
+
+    def of(self, node: Node) -> bytes | None:
+        """A shortest string of `node` in UTF-8; None where it has none."""
+        if node in self._shortest:
+            return self._shortest[node]
+        made = self._shortest_of(node, self._rule_texts)
+        self._shortest[node] = made
+        return made
+
+    def _shortest_of(self, node: Node, rules: Mapping[str, bytes]) -> bytes | None:
+        match node:
+            case Empty():
+                return b""
+            case TokenRef():
+                token = self.token_id(node)
+                return None if token is None or node.negated else CONTROL + token.to_bytes(4, "big")
+            case Text(value):
+                return value.encode("utf-8", errors="surrogatepass")
+            case Chars(ranges):
+                return _character(ranges).encode() if ranges else None
+            case Ref(name):
+                return rules.get(name)
+            case Seq(parts):
+                texts = [self._part(part, rules) for part in parts]
+                return None if any(text is None for text in texts) else b"".join(text for text in texts if text is not None)
+            case Alt(options):
+                found = [text for option in options if (text := self._part(option, rules)) is not None]
+                return min(found, key=len) if found else None
+            case Repeat(item, low):
+                if low == 0:
+                    return b""
+                one = self._part(item, rules)
+                return None if one is None else one * low
+            case And() | Not():
+                return self._search(node)
+        return None
+
+    def _search(self, node: Node) -> bytes | None:
+        """The shortest string of an intersection or complement: that of a larger language with far fewer states, where it is
+        in this one too; nothing, where that one is empty."""
+        if node not in self._searched:
+            larger = automata.loose(node)
+            if larger != node:
+                text = self._search(larger)
+                if text is None or automata.matches(node, text.decode()):
+                    self._searched[node] = text
+                    return text
+            self.work += _STATE_WORK * _search(node, self._searched)
+        return self._searched[node]
+
+    def _part(self, node: Node, rules: Mapping[str, bytes]) -> bytes | None:
+        return self.of(node) if self._settled else self._shortest_of(node, rules)
+
+    def _knuth(self, bottom_up: Iterable[str]) -> dict[str, bytes]:
+        """The shortest string of every rule (D. E. Knuth, A generalization of Dijkstra's algorithm, 1977), by sweeps: one, from
+        the lowest rule up, where none is recursive."""
+        found: dict[str, bytes] = {}
+        users: dict[str, list[str]] = {}
+        for name, node in self.rules.items():
+            for used in references(node):
+                users.setdefault(used, []).append(name)
+        todo = dict.fromkeys([*bottom_up, *self.rules])
+        while todo:
+            name = next(iter(todo))
+            del todo[name]
+            text = self._shortest_of(self.rules[name], found)
+            if text is not None and (name not in found or len(text) < len(found[name])):
+                found[name] = text
+                todo.update(dict.fromkeys(users.get(name, ())))
+        return found
+
+
+def parts_of(data: bytes) -> list[bytes | int]:
+    """An ending as stretches of text and control tokens."""
+    out: list[bytes | int] = []
+    at = 0
+    while at < len(data):
+        mark = data.find(CONTROL, at)
+        end = len(data) if mark < 0 else mark
+        if end > at:
+            out.append(data[at:end])
+        if mark >= 0:
+            out.append(int.from_bytes(data[mark + 1 : mark + 5], "big"))
+            end = mark + 5
+        at = end
+    return out
+
+
+def _search(node: Node, known: dict[Node, bytes | None]) -> int:
+    """Dijkstra over the automaton of an intersection or complement, by bytes; how many states it looked at.
+
+    `known` gets the shortest string of `node` and of every state on the way (None: there is none, or it is too far), and is
+    what another search need not find again.
+    """
+    best: dict[Node, int] = {node: 0}
+    came: dict[Node, tuple[Node, str]] = {}
+    queue: list[tuple[int, int, Node, bytes | None]] = [(0, 0, node, None)]  # with the rest of the string, once it is known
+    serial = 0
+    while queue:
+        cost, _, state, rest = heapq.heappop(queue)
+        if rest is not None:
+            known[state] = rest
+            while state in came:
+                state, character = came[state]
+                rest = character.encode() + rest
+                known[state] = rest
+            return len(best)
+        if cost > best[state]:
+            continue
+        if len(best) > _SEARCHED:
+            known[node] = None
+            return len(best)
+        serial += 1
+        if state in known or automata.nullable(state):
+            end = known.get(state, b"")
+            if end is not None:
+                heapq.heappush(queue, (cost + len(end), serial, state, end))
+            continue
+        for low, high, after in automata.transitions(state):
+            character = _character(((low, high),))
+            further = cost + len(character.encode())
+            if further < best.get(after, 1 << 30):
+                best[after] = further
+                came[after] = state, character
+                serial += 1
+                heapq.heappush(queue, (further, serial, after, None))
+    known.update(dict.fromkeys(best))  # nothing is reached from any of them
+    return len(best)
+
+
+def _character(ranges: tuple[tuple[int, int], ...]) -> str:
+    """One of the shortest characters of a class: a letter or digit where there is one."""
+    for low, high in ((0x61, 0x7A), (0x30, 0x39), (0x41, 0x5A), (0x20, 0x7E)):
+        for first, last in ranges:
+            if first <= high and last >= low:
+                return chr(max(first, low))
+    return chr(ranges[0][0])

@@ -1,0 +1,62 @@
+"""What one question has used and found so far: the engine's figures, the calls, the citations. It decides nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from portico_engine import Delta, EngineClient, FinishReason, Request, Usage
+from portico_gateway.agent.citations import Citation
+from portico_gateway.agent.events import RunMetrics, ToolCallFinished, ToolCallStarted
+from portico_gateway.agent.rendered_results import RenderedResult
+from portico_gateway.errors import GatewayError
+
+
+@dataclass(slots=True)
+class QuestionRun:
+    """The state of one question."""
+
+    question: str
+    started: float = field(default_factory=time.perf_counter)
+    first_token: float | None = None
+    usage: list[Usage] = field(default_factory=list)
+    tool_calls: list[ToolCallFinished] = field(default_factory=list)
+    citations: list[tuple[str, Citation]] = field(default_factory=list)  # with their servers
+
+    @property
+    def found(self) -> bool:
+        return any(call.result.found for call in self.tool_calls)
+
+    def refused(self, call: ToolCallStarted, error: str) -> ToolCallFinished:
+        """A call that was never run."""
+        finished = ToolCallFinished(call.tool, call.arguments, RenderedResult("", False), 0.0, error)
+        self.tool_calls.append(finished)
+        return finished
+
+    async def generate(self, engine: EngineClient, request: Request) -> AsyncIterator[Delta]:
+        """The engine's deltas, counted. Raises GatewayError where the engine fails."""
+        async for delta in engine.generate(request):
+            if self.first_token is None and delta.tokens:
+                self.first_token = time.perf_counter()
+            if delta.usage:
+                self.usage.append(delta.usage)
+            if delta.finish_reason is FinishReason.ERROR:
+                raise GatewayError(f"the model engine failed: {delta.error or 'no reason given'}")
+            yield delta
+
+    def metrics(self) -> RunMetrics:
+        total = time.perf_counter() - self.started
+        completion = sum(u.completion_tokens for u in self.usage)
+        decode = sum(u.decode_seconds for u in self.usage)
+        return RunMetrics(
+            time_to_first_token=(self.first_token or time.perf_counter()) - self.started,
+            tokens_per_second=completion / decode if decode else 0.0,
+            forced_share=sum(u.forced_tokens for u in self.usage) / completion if completion else 0.0,
+            tool_seconds=sum(call.seconds for call in self.tool_calls),
+            total_seconds=total,
+            prompt_tokens=sum(u.prompt_tokens for u in self.usage),
+            cached_tokens=sum(u.cached_tokens for u in self.usage),
+            completion_tokens=completion,
+            sampled_steps=sum(u.sampled_steps for u in self.usage),
+        )

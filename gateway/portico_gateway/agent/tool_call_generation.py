@@ -1,0 +1,95 @@
+"""A tool call, as the model writes it: ranked tools, the grammar of their calls, guidance as a prior, one more try.
+
+Retrieval over the catalog forms a prior over names; the catalog's own enum values and the question's words form one over
+arguments. All of that only moves logits: what may be said is the grammar's alone. It runs no call.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from portico_engine import EngineClient, FinishReason, Tool, ToolCallPrior
+from portico_engine.grammar import check_arguments, compile_tool_calls
+from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
+from portico_gateway.agent.prompts import Message, refused_call
+from portico_gateway.agent.question_run import QuestionRun
+from portico_gateway.agent.request_builder import RequestBuilder
+from portico_gateway.agent.tool_host import ToolHost
+from portico_gateway.guidance.argument_priors import ArgumentPriors, LazyPriors
+from portico_gateway.guidance.question import read_question
+from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
+from portico_gateway.model.options import WAIT_SECONDS
+
+MAX_CALL_TOKENS = 384
+MAX_ATTEMPTS = 2  # at one call, where the grammar was looser than the schema
+
+
+class ToolCallGenerator:
+    """Chooses a tool and writes its call. `raw`: the model under the grammar alone, for comparison."""
+
+    def __init__(
+        self, engine: EngineClient, host: ToolHost, retriever: ToolRetriever, requests: RequestBuilder, *, raw: bool
+    ) -> None:
+        self._engine = engine
+        self._host = host
+        self._retriever = retriever
+        self._requests = requests
+        self._raw = raw
+        self._priors = ArgumentPriors(retriever.embed, retriever.weights)
+        self._strength = retriever.weights.strength.of(engine.info.parameters)
+
+    def rank(self, question: str, exclude: frozenset[str] = frozenset()) -> list[RankedTool]:
+        """The tools, best first, without the excluded."""
+        if self._raw:
+            return [RankedTool(tool, 0.0) for tool in self._host.tools() if tool.name not in exclude]
+        return self._retriever.rank(question, exclude=exclude)
+
+    def prior(self, question: str, tools: Sequence[Tool], ranked: Sequence[RankedTool]) -> ToolCallPrior:
+        """What retrieval and the question's words say about names and arguments."""
+        read = read_question(question)
+        names = {r.tool.name: r.weight + self._priors.unspelled_cost(r.tool, read) for r in ranked}
+        return ToolCallPrior(names, LazyPriors(self._priors, tools, read), strength=self._strength)
+
+    async def generate(
+        self, run: QuestionRun, turns: Sequence[Message], ranked: Sequence[RankedTool]
+    ) -> ToolCallStarted | ToolCallFinished:
+        """A call that its tool's schema takes. What the grammar can't enforce is checked here, and gets one more try."""
+        retry: list[Message] = []
+        violation = ""
+        for _ in range(MAX_ATTEMPTS):
+            call = await self._attempt(run, [*turns, *retry], ranked)
+            if isinstance(call, ToolCallFinished):
+                return call
+            last = call
+            violations = check_arguments(self._tool(call.tool).parameters, call.arguments)
+            if not violations:
+                return call
+            violation = f"{violations[0].pointer or '/'}: {violations[0].message}"
+            retry = refused_call(call.tool, call.arguments, violation, run.question)
+        return run.refused(last, f"the call was not made, its arguments are not valid: {violation}")
+
+    async def _attempt(
+        self, run: QuestionRun, turns: Sequence[Message], ranked: Sequence[RankedTool]
+    ) -> ToolCallStarted | ToolCallFinished:
+        catalog = await self._requests.catalog(ranked)
+        allowed = {r.tool.name for r in ranked}
+        tools = [tool for tool in catalog.covered if tool.name in allowed]
+        request = replace(
+            await self._requests.request(catalog, turns),
+            max_tokens=MAX_CALL_TOKENS,
+            grammar=compile_tool_calls(tools, choice="required"),
+            prior=None if self._raw else self.prior(run.question, tools, ranked),
+            pin=WAIT_SECONDS,
+        )
+        text, reason = "", None
+        async for delta in run.generate(self._engine, request):
+            text, reason = text + delta.text, delta.finish_reason
+        if reason is not FinishReason.STOP:
+            return run.refused(ToolCallStarted("", {}), f"no call was made: the model's call was cut ({reason})")
+        call = json.loads(text)
+        return ToolCallStarted(call["name"], call["arguments"])
+
+    def _tool(self, name: str) -> Tool:
+        return next(tool for tool in self._host.tools() if tool.name == name)

@@ -1,0 +1,104 @@
+"""The gateway's upstreams as the agent's `ToolHost`: tools under their gateway names, results, and resources as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+
+from portico_engine import Tool
+from portico_gateway.caller import Caller
+from portico_gateway.errors import GatewayError, UpstreamFault
+from portico_gateway.guidance.tool_retrieval import ToolRetriever
+from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
+from portico_gateway.policy.rules import Verdict
+from portico_gateway.policy.tool_calls import ToolCalls
+from portico_gateway.upstreams.catalog import CatalogTool
+from portico_gateway.upstreams.names import outward_uri
+from portico_gateway.upstreams.upstreams import Upstreams
+
+
+class UpstreamToolHost:
+    """See `ToolHost`. Tools are in the catalog's order, which is the configuration's."""
+
+    def __init__(
+        self,
+        upstreams: Upstreams,
+        order: Sequence[str] | None = None,
+        *,
+        tool_calls: ToolCalls | None = None,
+        caller: Caller | None = None,
+        read_only: bool = False,
+    ) -> None:
+        """`order` rearranges the tools by name, for experiments; what it doesn't name comes last.
+
+        `caller` is who the model works for. Where that side can't be asked for consent, tools that need it are not offered;
+        with `read_only`, none that the policy does not take as read-only.
+        """
+        self._upstreams = upstreams
+        self._read_only = read_only
+        self._tool_calls = tool_calls or ToolCalls(upstreams)
+        self._caller = caller or Caller(client="portico ask")
+        self._place = {name: i for i, name in enumerate(order or ())}
+
+    def tools(self) -> Sequence[Tool]:
+        entries = [
+            Tool(
+                entry.name,
+                entry.tool.description or entry.tool.title or "",
+                dict(entry.local_schema or entry.tool.input_schema),
+            )
+            for entry in self._upstreams.catalog.tools
+            if self._offers(entry)
+        ]
+        return sorted(entries, key=lambda tool: self._place.get(tool.name, len(self._place)))
+
+    def _offers(self, entry: CatalogTool) -> bool:
+        policy = self._tool_calls.policy
+        if self._read_only and not policy.is_read_only(entry.name, entry.tool):
+            return False
+        verdict = policy.ruling(entry.name, entry.tool).verdict
+        return verdict is Verdict.ALLOW or (verdict is Verdict.ASK and self._caller.consent is not None)
+
+    def server_of(self, tool: str) -> str:
+        return self._upstreams.catalog.tool(tool).server
+
+    def profiles(self) -> Mapping[str, Sequence[str]]:
+        found: dict[str, list[str]] = {entry.server: [] for entry in self._upstreams.catalog.tools}
+        for entry in self._upstreams.catalog.resources:
+            found.setdefault(entry.server, []).extend((entry.resource.name, entry.resource.title or ""))
+        return found
+
+    def templates(self, server: str) -> Sequence[str]:
+        return [entry.template.uri_template for entry in self._upstreams.catalog.templates if entry.server == server]
+
+    async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
+        try:
+            return await self._tool_calls.call_tool(name, dict(arguments), self._caller)
+        except MCPError as error:
+            raise UpstreamFault(self.server_of(name), f"answered with an error: {error}") from None
+
+    async def read_text(self, server: str, uri: str) -> str:
+        try:
+            result = await self._upstreams.read_resource(outward_uri(server, uri))
+        except MCPError as error:
+            raise GatewayError(f"{uri} can't be read: {error}") from None
+        return "\n".join(block.text for block in result.contents if isinstance(block, types.TextResourceContents))
+
+
+def retriever_of(host: UpstreamToolHost, weights: Weights = DEFAULT_WEIGHTS) -> ToolRetriever:
+    """A retriever over all tools of `host`, with the process's embedder, which this loads where it isn't."""
+    tools = host.tools()
+    servers = {tool.name: host.server_of(tool.name) for tool in tools}
+    return ToolRetriever(tools, servers, host.profiles(), embedder().embed, weights)
+
+
+@lru_cache(maxsize=1)
+def embedder() -> Any:
+    """The process's one static embedder, loaded on first use."""
+    from portico_servers.common.embeddings import Embedder
+
+    return Embedder()

@@ -1,0 +1,76 @@
+"""The one place where a gateway is put together: upstreams, policy, audit log, tool calls, tools of its own, MCP server.
+
+It owns which part gets which, from the configuration alone, and the order in which they are closed. `stdio.py`, `serve.py` and
+`ask_session.py` use it, and add what only they have. It starts nothing: the upstreams are started by whoever enters them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from portico_gateway.assembly.config_reload import follow_config
+from portico_gateway.config.logs import log_folder
+from portico_gateway.config.portico_config import PorticoConfig
+from portico_gateway.config.server_spec import UpstreamSpec
+from portico_gateway.config.workspace import ConfigSource
+from portico_gateway.mcp.ask_tool import ask_tool
+from portico_gateway.mcp.local_sampling import LocalSampler
+from portico_gateway.mcp.server import GatewayServer
+from portico_gateway.model.lazy_engine import GetEngine
+from portico_gateway.policy.audit import audit_log
+from portico_gateway.policy.rules import Policy
+from portico_gateway.policy.tool_calls import ToolCalls
+from portico_gateway.upstreams.upstreams import Upstreams
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayParts:
+    """What a gateway is made of: the servers behind it, the one path of every tool call, and the MCP server in front."""
+
+    upstreams: Upstreams
+    tool_calls: ToolCalls
+    server: GatewayServer
+
+
+@contextmanager
+def open_gateway(
+    config: PorticoConfig,
+    specs: Sequence[UpstreamSpec],
+    *,
+    get_engine: GetEngine | None = None,
+    takes_approvals: bool = False,
+    source: ConfigSource | None = None,
+) -> Iterator[GatewayParts]:
+    """A gateway over the servers of `specs`; its audit log is closed at the end of the block.
+
+    With `get_engine` it has the local model: the tool `ask`, and sampling for servers where the policy lets it.
+    `takes_approvals`: this process has an API that decides pending ones. Changes of `source` are followed while the MCP server
+    runs.
+    """
+    with open_tool_calls(config, specs, get_engine=get_engine, takes_approvals=takes_approvals) as tool_calls:
+        server = GatewayServer(
+            tool_calls.upstreams,
+            tool_calls=tool_calls,
+            own_tools=[] if get_engine is None else [ask_tool(tool_calls, get_engine)],
+            list_timeout=config.gateway.list_timeout,
+            background=None if source is None else partial(follow_config, source, tool_calls),
+        )
+        yield GatewayParts(tool_calls.upstreams, tool_calls, server)
+
+
+@contextmanager
+def open_tool_calls(
+    config: PorticoConfig,
+    specs: Sequence[UpstreamSpec],
+    *,
+    get_engine: GetEngine | None = None,
+    takes_approvals: bool = False,
+) -> Iterator[ToolCalls]:
+    """A gateway without an MCP server in front, for callers in this very process; else as `open_gateway`."""
+    sampler = LocalSampler(get_engine) if get_engine is not None and config.policy.local_sampling else None
+    upstreams = Upstreams(specs, log_dir=log_folder(config.log), sampler=sampler)
+    with audit_log(config.audit) as audit:
+        yield ToolCalls(upstreams, policy=Policy(config.policy), audit=audit, takes_approvals=takes_approvals)

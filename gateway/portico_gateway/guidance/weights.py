@@ -1,0 +1,132 @@
+"""Every number by which guidance, and the agent through it, weighs one thing against another, with its unit.
+
+A nat is added to a logit before the model's own; a match is 1 where a question has all words of a name. It holds numbers alone:
+what they do stands where they are used. They were fitted on the tuning questions of `benchmarks/db_rows.py --dev` and
+`benchmarks/routing.py --dev`; a benchmark tunes one by `replace(Weights(), keys=replace(KeyWeights(), optional=-8.0))`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalWeights:
+    """Which tool: nats on a tool's name."""
+
+    embedding: float = 14.0  # at a cosine of 1 between the question and the best sentence of its description
+    server_word: float = 1.6  # for each nat of evidence (idf) that a word is of this server
+    tool_word: float = 0.5  # for each of the question's words that the tool's own definition has
+    unspelled_argument: float = -5.0  # for each string that it requires and the question does not spell out
+
+
+@dataclass(frozen=True, slots=True)
+class KeyWeights:
+    """Whether a key is written: nats on the key."""
+
+    optional: float = -9.0  # for an optional key that nothing speaks for
+    spoken_for: float = 6.0  # for a key of an object with one form, where a phrase or one of its options is said
+    phrase: float = 4.0  # for a key of an alternative, where a phrase speaks for it,
+    needed: float = 3.0  # where its alternative needs it anyway,
+    implied: float = 2.0  # where it only goes along with another;
+    match: float = 6.0  # and for a match of 1 of its best option, as much again
+
+
+@dataclass(frozen=True, slots=True)
+class OptionWeights:
+    """Which of a key's listed values: nats on the value."""
+
+    named: float = 7.0  # for one that is named: all of its words, or a phrase that stands for it
+    embedding: float = 8.0  # at a cosine of 1 from the question
+    head_noun: float = 4.0  # for one that has the noun after "which", "each", "per" or "by"
+    first_symbol: float = 1.0  # for the first of options that have no words ("=", "!="): schemas list the usual one first
+    match: float = 8.0  # for a match of 1
+    unspoken: float = -12.0  # for a choice that has phrases, and none is said; but for
+    usual: int = 2  # (options) the first ones, which descriptions begin with
+    phrase_word: float = 0.5  # more for each word of the phrase: "how many different" goes over "how many"
+    earliest: float = 2.0  # more for the first of several names that could be the choice
+
+
+@dataclass(frozen=True, slots=True)
+class ValueWeights:
+    """Which free value, and what is left over: nats on the value, or on the alternative."""
+
+    string: float = 7.0  # for a string that the question spells out, in an object with one form
+    spelled: float = 9.0  # for a value and its operator, in an alternative
+    unused: float = -4.0  # on an alternative, for each value spelled out that finds no name in it
+    known_word: float = 1.0  # on an alternative, for each word that it knows and does nothing with
+
+
+@dataclass(frozen=True, slots=True)
+class NameWeights:
+    """How well a name matches words: shares of a match, and distances in words."""
+
+    owner: float = 0.5  # for a name whose owner is said, "author" for author.name;
+    owner_further: float = 0.2  # less for the owner's further names: what comes first is what it is called by
+    reference: float = 0.1  # for one that only refers to that owner, author_id
+    sense: float = 0.8  # (factor) on a match by sense alone
+    owned: float = 0.7  # (factor) on a match by sense of a name that belongs to something else, where nothing says so
+    least: float = 0.3  # below it a match is none
+    reach: int = 5  # (tokens) between a name and its value, or the gap of a phrase
+    later: float = 0.02  # less for each name that the schema lists before it,
+    later_most: float = 0.2  # at most this much beside a phrase
+    gap_word: float = 0.65  # (factor) for each word between a phrase and the name
+    right_kind: float = 0.3  # more for a name of the kind that a phrase is about: "oldest" is about a date
+    wrong_kind: float = 0.6  # less for one of another kind, and for a number or a date where a phrase asks who has the most
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionWeights:
+    """Which name a value belongs to: shares of a match."""
+
+    covered: float = 0.5  # (factor) on what words that are covered already would add
+    place: float = 1.3  # (factor) on how like a place's its name is, for a value after "in" or "from"
+    elsewhere: float = 0.2  # (factor) on what words say that are not beside such a value
+    called: float = 0.6  # (factor) on how like "name" its name is, for any other text
+    year: float = 0.8  # (factor) on how like "year" a number's name is, for a value that could be one
+    date: float = 0.5  # for a date, for such a value
+    apart: float = 0.4  # less for every content word between a name and its value
+    beside: float = 0.3  # more for a name right beside its value
+    absent: float = 0.8  # the match from which on a name may be meant to be absent, or there
+
+
+@dataclass(frozen=True, slots=True)
+class QuotationWeights:
+    """Which passage of a result answers: nats on the passage."""
+
+    embedding: float = 8.0  # at a cosine of 1 from the question
+    shared_words: float = 4.0  # for one that has all of the question's words
+    later: float = 0.3  # less for each passage before it: results are ranked
+
+
+@dataclass(frozen=True, slots=True)
+class StrengthWeights:
+    """How much all of the above counts against the model's logits: factors, by the model's size."""
+
+    small: float = 3.0  # for a model that knows little of tools
+    large: float = 1.0
+    small_below: int = 1_000_000_000  # (parameters)
+
+    def is_small(self, parameters: int) -> bool:
+        """Is it a model whose own prose about a result is not to be trusted?"""
+        return parameters < self.small_below
+
+    def of(self, parameters: int) -> float:
+        return self.small if self.is_small(parameters) else self.large
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """All of them."""
+
+    retrieval: RetrievalWeights = RetrievalWeights()
+    keys: KeyWeights = KeyWeights()
+    options: OptionWeights = OptionWeights()
+    values: ValueWeights = ValueWeights()
+    names: NameWeights = NameWeights()
+    conditions: ConditionWeights = ConditionWeights()
+    quotations: QuotationWeights = QuotationWeights()
+    strength: StrengthWeights = StrengthWeights()
+
+
+DEFAULT_WEIGHTS = Weights()

@@ -1,0 +1,40 @@
+"""What a person is asked before a call that needs consent, and asking it through the host's own dialog.
+
+It owns the question's words; `terminal_consent.py` asks it at a terminal. It knows no policy.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import mcp_types
+
+from portico_gateway.caller import AskConsent, AskHost, ConsentRequest
+
+_MAX_ARGUMENTS = 2000  # characters of arguments in a question to a person
+
+
+def consent_question(request: ConsentRequest) -> str:
+    """What a person is asked before a call, with the arguments that the consent is bound to."""
+    return f"Allow one call of {request.tool}? ({request.reason})\nArguments: {_as_text(request.arguments)}"
+
+
+def consent_by_elicitation(ask: AskHost) -> AskConsent:
+    """Consent through a host's own dialog: accepting it is consent, whatever else is none."""
+
+    async def consent(request: ConsentRequest) -> bool:
+        form = mcp_types.ElicitRequestFormParams(
+            message=consent_question(request), requested_schema={"type": "object", "properties": {}}
+        )
+        answer = await ask(mcp_types.ElicitRequest(params=form))
+        return isinstance(answer, mcp_types.ElicitResult) and answer.action == "accept"
+
+    return consent
+
+
+def _as_text(arguments: Any) -> str:
+    text = json.dumps(arguments, ensure_ascii=False, default=str)
+    if len(text) <= _MAX_ARGUMENTS:
+        return text
+    return f"{text[:_MAX_ARGUMENTS]}… (the first {_MAX_ARGUMENTS} of {len(text)} characters)"

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from tests.gateway.agent.fakes import HIT, SEARCH_CALL, FakeEngine, FakeHost, hits, run
+
+from portico_engine.grammar.ir import Text
+
+
+def test_every_call_is_made_under_a_grammar_and_a_small_model_answers_in_quotations() -> None:
+    engine = FakeEngine(SEARCH_CALL, "a.py:3: def free(self):")
+    run(engine, FakeHost(hits(HIT)))
+    answer = engine.requests[1].grammar
+    assert engine.requests[0].grammar is not None
+    assert answer is not None
+    assert answer.ir is not None
+    assert answer.ir.rules["root"] == Text("a.py:3: def free(self):")
+
+
+def test_a_larger_model_answers_in_its_own_words() -> None:
+    engine = FakeEngine(SEARCH_CALL, "In a.py.", parameters=8_000_000_000)
+    run(engine, FakeHost(hits(HIT)))
+    assert [r.grammar is not None for r in engine.requests] == [True, False]

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import pytest
+
+from portico_gateway.config.portico_config import PorticoConfig, config_json_schema, find_config, load_config
+from portico_gateway.errors import ConfigError
+
+
+def load(
+    folder: Path, text: str, *, environ: dict[str, str] | None = None, flags: dict[str, Any] | None = None
+) -> PorticoConfig:
+    path = folder / "portico.toml"
+    path.write_text(text)
+    return load_config(path, environ=environ or {}, flags=flags)
+
+
+def test_without_a_file_there_are_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platformdirs, "user_config_path", lambda *_: tmp_path / "none")
+    config = load_config(folder=tmp_path, environ={})
+    assert (config.serve.host, config.serve.port, config.model.name) == ("127.0.0.1", 8630, "smollm2")
+
+
+def test_the_working_directory_comes_before_the_users_config_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = tmp_path / "user"
+    user.mkdir()
+    monkeypatch.setattr(platformdirs, "user_config_path", lambda *_: user)
+    (user / "portico.toml").write_text("[serve]\nport = 1\n")
+    assert find_config(tmp_path) == user / "portico.toml"
+    (tmp_path / "portico.toml").write_text("[serve]\nport = 2\n")
+    assert load_config(folder=tmp_path, environ={}).serve.port == 2
+
+
+def test_the_environment_goes_over_the_file_and_flags_over_both(tmp_path: Path) -> None:
+    text = '[serve]\nport = 1\nhost = "a"\n[model]\nname = "m"\n'
+    environ = {"PORTICO_SERVE_PORT": "2", "PORTICO_MODEL": "n", "PORTICO_SERVE_ALLOWED_HOSTS": "x,y"}
+    config = load(tmp_path, text, environ=environ, flags={"serve.port": 3, "serve.host": None})
+    assert config.serve.port == 3
+    assert config.serve.host == "a"
+    assert config.model.name == "n"
+    assert config.serve.allowed_hosts == ["x", "y"]
+
+
+def test_servers_keep_the_files_order_and_become_specs(tmp_path: Path) -> None:
+    text = """
+    [servers.z]
+    command = "z-server"
+    args = ["--x"]
+    [servers.a]
+    url = "https://example.org/mcp"
+    headers = { Authorization = "Bearer x" }
+    [servers.old]
+    url = "https://example.org/sse"
+    type = "sse"
+    call_timeout = 5
+    [servers.off]
+    command = "off"
+    enabled = false
+    """
+    specs = load(tmp_path, text).specs()
+    assert [(spec.name, spec.transport) for spec in specs] == [("z", "stdio"), ("a", "http"), ("old", "sse")]
+    assert specs[0].args == ("--x",)
+    assert specs[1].headers == {"Authorization": "Bearer x"}
+    assert specs[2].call_timeout == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("[serve]\nport = 1\n\nprot = 3\n", 4, "unknown key 'serve.prot'; did you mean 'port'?"),
+        ('[modle]\nname = "x"\n', 1, "unknown key 'modle'; did you mean 'model'?"),
+        ('[servers.a]\ncommand = "x"\nargz = []\n', 3, "unknown key 'servers.a.argz'; did you mean 'args'?"),
+        ("serve.zzz = 1\n", 1, "known here: host, port"),
+        ('# a comment\n[serve]\nport = "x"\n', 3, "serve.port: should be a valid integer"),
+        ("[serve]\nport = 99999\n", 2, "less than or equal to 65535 (is 99999)"),
+        ('[servers.a]\ncommand = "x"\nurl = "http://x"\n', 1, "set either command"),
+        ("[servers.a]\nargs = []\n", 1, "set either command"),
+        ('[servers.a]\nurl = "ftp://x"\n', 1, "must start with http"),
+        ('[servers.a]\ncommand = "x"\ntype = "sse"\n', 1, "needs url"),
+        ('[servers.a]\ncommand = "x"\n[servers.a.env]\nA = 1\n', 4, "servers.a.env.A: should be a valid string"),
+        ("[serve]\nport = \n", 2, "not valid TOML"),
+        ('[keys.me]\nsha256 = "x"\n', 2, "keys.me.sha256: String should match pattern '^[0-9a-f]{64}$'"),
+        ('[keys.me]\nsha265 = "x"\n', 2, "unknown key 'keys.me.sha265'; did you mean 'sha256'?"),
+        (f'[keys.me]\nsha256 = "{"0" * 64}"\nscopes = ["all"]\n', 3, "'chat', 'mcp', 'metrics' or 'admin' (is 'all')"),
+        ('[oauth]\nissuer = "https://as.example"\n', 1, "OAuth needs resource and introspection_url too"),
+        ('[policy]\nothers = "perhaps"\n', 2, "'allow', 'ask' or 'deny' (is 'perhaps')"),
+        ("serve = 3\n", 1, "serve: should be a valid dictionary"),
+    ],
+)
+def test_an_error_names_the_line_the_key_and_what_would_be_right(tmp_path: Path, text: str, line: int, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    assert said in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path / 'portico.toml'}:{line}: ")
+
+
+def test_an_error_from_the_environment_or_a_flag_names_its_origin(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"environment variable PORTICO_SERVE_PORT: serve.port: .* \(is 'x'\)"):
+        load(tmp_path, "", environ={"PORTICO_SERVE_PORT": "x"})
+    with pytest.raises(ConfigError, match=r"option --port: serve\.port"):
+        load(tmp_path, "", flags={"serve.port": 70000})
+
+
+def test_a_file_that_was_asked_for_and_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no such configuration file"):
+        load_config(tmp_path / "nope.toml", environ={})
+    with pytest.raises(ConfigError, match="no such configuration file"):
+        load_config(environ={"PORTICO_CONFIG": str(tmp_path / "nope.toml")})
+
+
+def test_the_schema_for_editors_forbids_unknown_keys() -> None:
+    schema = json.loads(config_json_schema())
+    assert schema["additionalProperties"] is False
+    assert set(schema["properties"]) == {"model", "serve", "gateway", "policy", "audit", "oauth", "log", "keys", "servers"}
