@@ -128,7 +128,7 @@ def test_a_fault_in_a_matcher_is_its_requests(method: str, fault: BaseException,
     engine = fake_engine()
     made = engine.grammars.matcher
     monkeypatch.setattr(
-        engine.grammars, "matcher", lambda grammar: Faulty(method, fault) if grammar.lark == "faulty" else made(grammar)
+        engine.grammars, "matcher", lambda grammar: Faulty(method, fault) if grammar.text == "faulty" else made(grammar)
     )
     end = beside_others(engine, Request("bad", (8, 9), max_tokens=30, grammar=script("faulty")))
     assert end.finish_reason is FinishReason.ERROR
