@@ -123,20 +123,26 @@ TABLES = {
     """,
     "portico_gateway.http": """
         errors
-        sse
+        identity
+        server
+        unicode_text
         wire
-        approvals         errors
+        json_text         unicode_text
+        limits            errors
+        sse               json_text
         validation        errors
-        generation        errors sse
+        bodies            errors unicode_text validation
+        approvals         errors bodies
+        generation        errors identity unicode_text limits sse
         api               errors wire generation
         openai_shared     errors wire generation api
-        anthropic         errors sse wire generation api
-        openai_chat       errors sse wire generation api openai_shared
-        openai_responses  errors sse wire generation api openai_shared
+        anthropic         errors wire json_text sse bodies generation api
+        openai_chat       errors wire json_text sse bodies generation api openai_shared
+        openai_responses  errors identity wire json_text sse bodies generation api openai_shared
         apis              errors wire api openai_shared anthropic openai_chat openai_responses
-        middleware        errors apis
-        error_handlers    errors validation apis
-        app               approvals generation apis middleware error_handlers
+        middleware        errors identity unicode_text json_text limits bodies apis
+        error_handlers    errors json_text apis
+        app               json_text limits bodies approvals generation apis middleware error_handlers
     """,
     "portico_servers": """
         common
@@ -152,7 +158,7 @@ TABLES = {
         syntax
         external      errors
         index         errors ranking syntax external
-        workspace     result_cache syntax index
+        workspace     result_cache syntax external index
         tools         errors ranking syntax external index workspace
         prompts       workspace tools
         resources     syntax external workspace tools
@@ -175,12 +181,13 @@ TABLES = {
     "portico_servers.docs.ingest": """
         anchors
         pages
-        web
+        public_addresses
         web_paths
-        chunks       pages
-        readers      anchors pages
-        sources      readers
-        reader_pool  pages chunks readers sources
+        web               public_addresses
+        chunks            pages
+        readers           anchors pages
+        sources           readers
+        reader_pool       pages chunks readers sources
     """,
     "portico_servers.db": """
         errors

@@ -1,4 +1,4 @@
-"""Follows the configuration file: servers and policy change while the gateway runs, and hosts hear of new lists.
+"""Follows the configuration file: servers, policy and keys change while the gateway runs, and hosts hear of new lists.
 
 It owns noticing a change and what is applied without a restart; everything else in the file counts from the next start on. A
 file that can't be used is a warning, and what ran goes on.
@@ -7,10 +7,11 @@ file that can't be used is a warning, and what ran goes on.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+from portico_gateway.config.portico_config import PorticoConfig
 from portico_gateway.config.workspace import ConfigSource
 from portico_gateway.errors import ConfigError
 from portico_gateway.policy.rules import Policy
@@ -19,8 +20,15 @@ from portico_gateway.policy.tool_calls import ToolCalls
 log = logging.getLogger(__name__)
 
 
-async def follow_config(source: ConfigSource, tool_calls: ToolCalls, *, changes: AsyncIterator[Any] | None = None) -> None:
-    """Apply the file anew whenever it changes, until cancelled. `changes` replaces the watch, for tests."""
+async def follow_config(
+    source: ConfigSource,
+    tool_calls: ToolCalls,
+    *,
+    on_config: Callable[[PorticoConfig], None] = lambda config: None,
+    changes: AsyncIterator[Any] | None = None,
+) -> None:
+    """Apply the file anew whenever it changes, until cancelled; `on_config` applies what isn't servers and policy. `changes`
+    replaces the watch, for tests."""
     async for _ in changes if changes is not None else _watch(source.path):
         try:
             config, specs = source.read()
@@ -29,6 +37,7 @@ async def follow_config(source: ConfigSource, tool_calls: ToolCalls, *, changes:
             log.warning("%s; the configuration stays as it was", error)
             continue
         tool_calls.use_policy(Policy(config.policy))
+        on_config(config)
         log.info("%s was read again: %d servers", source.path, len(specs))
 
 

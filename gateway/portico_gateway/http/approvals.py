@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from portico_gateway.errors import UnknownName
+from portico_gateway.http.bodies.route import BodyRoute
 from portico_gateway.http.errors import ApiError
 from portico_gateway.policy.approvals import Approval, Approvals
 
@@ -25,7 +26,7 @@ class DecisionRequest(BaseModel):
 
 def approvals_router(approvals: Approvals) -> APIRouter:
     """List, show and decide. A decision stays: deciding again changes nothing and shows what was decided."""
-    router = APIRouter(prefix="/v1/approvals")
+    router = APIRouter(prefix="/v1/approvals", route_class=BodyRoute)
 
     @router.get("")
     async def pending() -> dict[str, Any]:

@@ -57,7 +57,7 @@ async def test_a_malformed_body_is_a_400_that_names_the_field(
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(b"{oops", "not valid JSON"), (b"", "body is missing"), (b"[]", "valid dictionary")]
+    ("content", "said"), [(b"{oops", "not valid JSON"), (b"", "body is missing"), (b"[]", "must be a JSON object")]
 )
 async def test_a_body_that_is_no_json_object_is_a_400(serve: Any, content: bytes, said: str) -> None:
     async with serve() as client:
