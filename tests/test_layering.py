@@ -125,22 +125,21 @@ TABLES = {
         errors
         identity
         server
-        unicode_text
         wire
-        json_text         unicode_text
+        json_text
         limits            errors
         sse               json_text
         validation        errors
-        bodies            errors unicode_text validation
+        bodies            errors validation
         approvals         errors bodies
-        generation        errors identity unicode_text limits sse
+        generation        errors identity limits sse
         api               errors wire generation
         openai_shared     errors wire generation api
         anthropic         errors wire json_text sse bodies generation api
         openai_chat       errors wire json_text sse bodies generation api openai_shared
         openai_responses  errors identity wire json_text sse bodies generation api openai_shared
         apis              errors wire api openai_shared anthropic openai_chat openai_responses
-        middleware        errors identity unicode_text json_text limits bodies apis
+        middleware        errors identity json_text limits bodies apis
         error_handlers    errors json_text apis
         app               json_text limits bodies approvals generation apis middleware error_handlers
     """,
