@@ -42,6 +42,7 @@ WEB = {
 TABLES = {
     "portico_engine": """
         errors
+        faults
         priors
         quantization
         tool
@@ -59,11 +60,12 @@ TABLES = {
         kv              plan executors
         scoring         errors plan executors kv
         request_checks  errors grammar request sampling executors
-        sequence        priors grammar request sampling text kv
-        scheduler       plan executors kv sequence
-        constraints     grammar sampling plan scheduler
-        engine          errors priors tool grammar request sampling text executors kv scoring request_checks sequence scheduler
-                        constraints
+        sequence        priors grammar request sampling plan text kv
+        fair_queue      sequence
+        scheduler       plan executors kv sequence fair_queue
+        constraints     faults grammar sampling plan scheduler sequence
+        engine          errors faults priors tool grammar request sampling text executors kv scoring request_checks sequence
+                        scheduler constraints
         loading         errors quantization weights request text models executors kv engine
         front           errors tool request client engine loading
         process         errors priors tool grammar request client text engine loading front

@@ -83,10 +83,11 @@ async def prepare(generation: GenerationRequest, engine: EngineClient, *, caller
             raise ContextOverflow(len(prompt), engine.info.context_length)
     except EngineError as error:
         raise generation.api_error(error) from error
-    # `caller` goes into the request here, once the engine's Request has a place for it.
     request = Request(
         id=uuid.uuid4().hex,
         prompt=prompt,
+        caller=caller,
+        salt=b"" if caller == LOCAL else caller.encode(),
         sampling=_sampling(generation.sampling, engine.info.vocab_size, structured=grammar is not None),
         max_tokens=min(generation.max_tokens or room, room),
         stop=generation.stop,
