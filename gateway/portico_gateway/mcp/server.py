@@ -6,6 +6,7 @@ upstreams that are still starting, then show what is up, and a change is announc
 
 from __future__ import annotations
 
+import json
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,13 +27,14 @@ from mcp.server.subscriptions import (
 )
 from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from mcp_types.version import LATEST_MODERN_VERSION, MODERN_PROTOCOL_VERSIONS
 
 from portico_gateway.caller import Caller, on_behalf_of
 from portico_gateway.errors import GatewayError, UnknownName, UpstreamError
 from portico_gateway.mcp.host_caller import Operation, with_caller
 from portico_gateway.mcp.input_required import PendingOperations
 from portico_gateway.policy.tool_calls import ToolCalls
+from portico_gateway.upstreams.answers import restore_unknown_parts
 from portico_gateway.upstreams.catalog import CatalogPrompt, ListKind
 from portico_gateway.upstreams.names import outward_uri
 from portico_gateway.upstreams.upstreams import Upstreams
@@ -100,6 +102,7 @@ class GatewayServer:
             on_subscriptions_listen=ListenHandler(self._subscriptions),
         )
         self.server.middleware.append(self._track_handshakes)
+        self.server.middleware.append(_as_servers_sent_it)
 
     async def run(self) -> None:
         """Announce changes and keep calls that wait for a host's answers, until cancelled."""
@@ -149,7 +152,7 @@ class GatewayServer:
         await self._upstreams.ready(self._list_timeout)
         tools = [own.tool for own in self._own_tools.values()]
         tools += [
-            entry.tool.model_copy(update={"name": entry.name})
+            _for_version(entry.tool, ctx.protocol_version).model_copy(update={"name": entry.name})
             for entry in self._catalog.tools
             if self._tool_calls.is_visible(entry)
         ]
@@ -170,9 +173,8 @@ class GatewayServer:
             server = self._catalog.tool(params.name).server
 
             async def call(caller: Caller, progress: ProgressFnT) -> mcp_types.CallToolResult:
-                return _outward_result(
-                    server, await self._tool_calls.call_tool(params.name, arguments, caller, progress=progress)
-                )
+                result = await self._tool_calls.call_tool(params.name, arguments, caller, progress=progress)
+                return _outward_result(server, result, ctx.protocol_version)
 
             return await self._with_caller(ctx, params, call)
         except UnknownName as error:
@@ -275,8 +277,35 @@ def _with_required_arguments(entry: CatalogPrompt, arguments: Mapping[str, str])
     return entry
 
 
-def _outward_result(server: str, result: mcp_types.CallToolResult) -> mcp_types.CallToolResult:
-    return result.model_copy(update={"content": [_outward_content(server, block) for block in result.content]})
+async def _as_servers_sent_it(ctx: Context, call_next: CallNext) -> HandlerResult:
+    """Parts of results and tools that this gateway's protocol version does not know go out as they came in."""
+    result = await call_next(ctx)
+    if isinstance(result, dict) and ctx.method == "tools/call":
+        return restore_unknown_parts(result)
+    if isinstance(result, dict) and ctx.method == "tools/list":
+        return {**result, "tools": [restore_unknown_parts(tool) for tool in result["tools"]]}
+    return result
+
+
+def _for_version(tool: mcp_types.Tool, version: str) -> mcp_types.Tool:
+    """The tool as a host of this version may see it: until 2025-11-25 what a tool gives is an object."""
+    output = tool.output_schema
+    if output is None or version in MODERN_PROTOCOL_VERSIONS or output.get("type") == "object":
+        return tool
+    return tool.model_copy(update={"output_schema": None})
+
+
+def _outward_result(
+    server: str, result: mcp_types.CallToolResult, version: str = LATEST_MODERN_VERSION
+) -> mcp_types.CallToolResult:
+    content = [_outward_content(server, block) for block in result.content]
+    structured = result.structured_content
+    if structured is None or isinstance(structured, dict) or version in MODERN_PROTOCOL_VERSIONS:
+        return result.model_copy(update={"content": content})
+    if not content:
+        text = json.dumps(structured, ensure_ascii=False, separators=(",", ":"))
+        content = [mcp_types.TextContent(type="text", text=text)]
+    return result.model_copy(update={"content": content, "structured_content": None})
 
 
 def _outward_content(server: str, block: mcp_types.ContentBlock) -> mcp_types.ContentBlock:

@@ -5,6 +5,10 @@
     supervision.py      its life: start, health, restart with backoff
     transports.py       the wire to it: pipes, Streamable HTTP, HTTP+SSE
     child_process.py    its process group, over stdio
+    http_answers.py     what bounds an HTTP answer, and what its status means
+    messages.py         bytes as JSON-RPC messages, read leniently
+    mended_streams.py   a connection's streams, whose answers are mended on their way in
+    answers.py          the rules by which they are
     connection.py       what is known of one connection and its end
     circuit_breaker.py  calls fail at once for a while, after failures in a row
     listing.py          everything that it lists, all pages

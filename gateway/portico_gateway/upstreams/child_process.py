@@ -11,24 +11,27 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import anyio
-import mcp_types
+import anyio.to_thread
 from anyio.abc import Process
 from mcp.client.stdio import get_default_environment
 from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCMessage
 
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.upstreams.connection import UpstreamConnection
+from portico_gateway.upstreams.messages import LARGE, MAX_MESSAGE, read_messages, unreadable, write_message
 
 log = logging.getLogger(__name__)
 
 DEPTH_VARIABLE = "PORTICO_NESTING"  # in the environment of a server: how many gateways it is behind
 _STOP_GRACE = 1.0  # seconds between closing stdin and SIGTERM, and between SIGTERM and SIGKILL
 _POLL = 0.01
-_MAX_LINE = 64 << 20  # bytes of one message; a server that sends more is broken
+_CUT_LINE = 64 << 10  # bytes that are kept of a line that is too long: they name the request that it answers
 _MAX_LOG = 1 << 20
 
 
@@ -62,7 +65,8 @@ async def child_process_streams(
         async with to_session:
             with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError, ConnectionError):
                 async for line in _lines(process):
-                    await to_session.send(_parse(line))
+                    for message in await _read(line):
+                        await to_session.send(SessionMessage(message))
                 connection.output_ended = True
         connection.exit_code = await _exit_code(process, _STOP_GRACE / 4)
         connection.ended.set()
@@ -72,8 +76,7 @@ async def child_process_streams(
         async with from_session:
             try:
                 async for message in from_session:
-                    json = message.message.model_dump_json(by_alias=True, exclude_unset=True)
-                    await process.stdin.send(json.encode() + b"\n")
+                    await process.stdin.send(write_message(message.message) + b"\n")
             except (anyio.ClosedResourceError, anyio.BrokenResourceError, OSError):
                 await to_session.aclose()  # so that a waiting request hears of the end
 
@@ -95,28 +98,38 @@ async def child_process_streams(
             tasks.cancel_scope.cancel()
 
 
-async def _lines(process: Process) -> AsyncIterator[bytes]:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of the server's output, without its end. `cut`: it was too long, and this is its beginning."""
+
+    data: bytes
+    cut: bool = False
+
+
+async def _lines(process: Process) -> AsyncIterator[_Line]:
+    """The lines that the server writes. What is beyond MAX_MESSAGE bytes of one is read past and not kept."""
     assert process.stdout is not None
     parts: list[bytes] = []
     size = 0
     async for chunk in process.stdout:
         *whole, rest = chunk.split(b"\n")
         for line in whole:
-            yield b"".join(parts) + line
+            data = b"".join(parts) + line
+            yield _Line(data, size + len(line) > MAX_MESSAGE)
             parts, size = [], 0
-        parts.append(rest)
         size += len(rest)
-        if size > _MAX_LINE:
-            log.error("a message of more than %d MiB without an end; closing the connection", _MAX_LINE >> 20)
-            return
+        if size <= MAX_MESSAGE:
+            parts.append(rest)
+        else:
+            parts = [b"".join(parts)[:_CUT_LINE]]
 
 
-def _parse(line: bytes) -> SessionMessage | Exception:
-    try:
-        return SessionMessage(mcp_types.jsonrpc_message_adapter.validate_json(line, by_name=False))
-    except ValueError as error:
-        log.warning("not a JSON-RPC message on stdout: %.200r", line)
-        return error
+async def _read(line: _Line) -> list[JSONRPCMessage]:
+    if line.cut:
+        return unreadable(line.data[:_CUT_LINE], f"its answer has more than {MAX_MESSAGE >> 20} MiB")
+    if len(line.data) > LARGE:
+        return await anyio.to_thread.run_sync(read_messages, line.data)
+    return read_messages(line.data)
 
 
 async def _stop(process: Process) -> None:

@@ -50,6 +50,11 @@ class ServerRequests:
         self._sampler = sampler
         self._calls: list[_CallInFlight] = []
 
+    @property
+    def n_in_flight(self) -> int:
+        """Calls that the server has not answered."""
+        return len(self._calls)
+
     @contextmanager
     def in_flight(self, deadline: anyio.CancelScope, timeout: float) -> Iterator[None]:
         """A call runs within the block, for the current caller; `deadline` is its clock, of `timeout` seconds."""

@@ -5,14 +5,12 @@ It owns starting and ending them together and finding the right one for a name. 
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 import anyio
-import anyio.to_thread
 import mcp_types
 from anyio.abc import TaskGroup
 from mcp.shared.dispatcher import ProgressFnT
@@ -48,7 +46,6 @@ class Upstreams:
         self._tasks = await anyio.create_task_group().__aenter__()
         for server in self._servers.values():
             self._start(server)
-        self._tasks.start_soon(self._warm_up)
         return self
 
     def _start(self, server: Upstream) -> None:
@@ -71,11 +68,6 @@ class Upstreams:
         for name, server in self._servers.items():
             if name not in kept:
                 self._start(server)
-
-    async def _warm_up(self) -> None:
-        """Import what the SDK imports on the first checked result (0.3 s and more) while there is nothing to do."""
-        await self.ready(2.0)
-        await anyio.to_thread.run_sync(importlib.import_module, "jsonschema", abandon_on_cancel=True)
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
