@@ -106,7 +106,7 @@ TABLES = {
         policy     caller errors config upstreams
         agent      caller errors guidance model upstreams policy
         mcp        caller errors model upstreams policy agent
-        http       errors config model upstreams policy agent mcp
+        http       caller errors config model upstreams policy agent mcp
         assembly   caller errors guidance config model upstreams policy agent mcp http
         cli        errors config model upstreams policy agent http assembly
     """,

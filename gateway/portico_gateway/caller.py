@@ -42,11 +42,23 @@ class Caller:
 
     name: str = "local"
     client: str = ""
-    conversation: str = ""  # calls of one conversation share what they have read
+    conversation: str = ""  # of its host: where a server asks, it asks one conversation
     capabilities: mcp_types.ClientCapabilities = field(default_factory=mcp_types.ClientCapabilities)
     ask: AskHost | None = None  # raises MCPError where the host answers with an error
     consent: AskConsent | None = None
     channel: ConsentChannel = "elicitation"  # how `consent` asks
+
+
+def principal(scope: Mapping[str, Any] | None) -> str:
+    """The name of who sent an HTTP request, by its ASGI scope: the key's, or the token's client and subject; else "local"."""
+    from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+    from mcp.server.auth.provider import principal_components
+
+    user = scope.get("user") if scope is not None else None
+    if not isinstance(user, AuthenticatedUser):
+        return "local"
+    client, _, subject = principal_components(user.access_token)
+    return f"{client}/{subject}" if subject else client
 
 
 def supports_elicitation(capabilities: mcp_types.ClientCapabilities, mode: str) -> bool:

@@ -14,6 +14,7 @@
     listing.py          everything that it lists, all pages
     list_updates.py     when that is read anew
     catalog.py          what all of them list, under the gateway's names
+    definitions.py      what tools said of themselves when they were first seen
     names.py            server__tool and portico://server/...
     server_requests.py  what it asks while it is called (elicitation, sampling, roots), brought to the caller
 

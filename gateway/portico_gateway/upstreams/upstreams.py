@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 import anyio
 import mcp_types
 from anyio.abc import TaskGroup
+from mcp.client.client import Client
 from mcp.shared.dispatcher import ProgressFnT
 
 from portico_gateway.config.logs import log_folder
 from portico_gateway.config.server_spec import UpstreamSpec
-from portico_gateway.errors import ConfigError, UnknownName
+from portico_gateway.errors import ConfigError, UnknownName, UpstreamUnavailable
 from portico_gateway.upstreams.catalog import Catalog
 from portico_gateway.upstreams.server_requests import Sampler
 from portico_gateway.upstreams.upstream import Upstream, UpstreamStatus
@@ -65,6 +66,7 @@ class Upstreams:
         for name, server in before.items():
             if name not in kept:
                 await server.supervisor.stop()
+                self.catalog.forget_definitions(name)
         for name, server in self._servers.items():
             if name not in kept:
                 self._start(server)
@@ -97,17 +99,22 @@ class Upstreams:
         *,
         timeout: float | None = None,
         progress: ProgressFnT | None = None,
+        definition: str | None = None,
     ) -> mcp_types.CallToolResult:
-        """Call a tool by its gateway name. `progress(progress, total, message)` hears of its progress.
+        """Call a tool by its gateway name. `progress(progress, total, message)` hears of its progress. With `definition` it is
+        called only while that is its digest.
 
         A tool's own failure is a result with `is_error`. Raises UnknownName, UpstreamError, or MCPError where the server
         answered with a protocol error.
         """
         entry = self.catalog.tool(name)
-        result = await self._servers[entry.server].call(
-            lambda client: client.call_tool(entry.tool.name, arguments or {}, progress_callback=progress), timeout
-        )
-        return _without_server_info(result)
+
+        async def call(client: Client) -> mcp_types.CallToolResult:
+            if definition is not None and self.catalog.tool(name).digest != definition:  # the server came back as another
+                raise UpstreamUnavailable(entry.server, f"has changed the tool {name} since it was looked up; call it again")
+            return await client.call_tool(entry.tool.name, arguments or {}, progress_callback=progress)
+
+        return _without_server_info(await self._server(entry.server, "tool", name).call(call, timeout))
 
     async def read_resource(self, uri: str, *, timeout: float | None = None) -> mcp_types.ReadResourceResult:
         """Read a resource by its gateway URI. The contents carry the server's own URIs. Raises as `call_tool`."""
@@ -119,9 +126,8 @@ class Upstreams:
     ) -> mcp_types.GetPromptResult:
         """Render a prompt by its gateway name. Raises as `call_tool`."""
         entry = self.catalog.prompt(name)
-        return _without_server_info(
-            await self._servers[entry.server].call(lambda client: client.get_prompt(entry.prompt.name, arguments), timeout)
-        )
+        server = self._server(entry.server, "prompt", name)
+        return _without_server_info(await server.call(lambda client: client.get_prompt(entry.prompt.name, arguments), timeout))
 
     async def complete(
         self,
@@ -135,7 +141,8 @@ class Upstreams:
         own: mcp_types.PromptReference | mcp_types.ResourceTemplateReference
         if isinstance(ref, mcp_types.PromptReference):
             entry = self.catalog.prompt(ref.name)
-            server, own = self._servers[entry.server], mcp_types.PromptReference(type="ref/prompt", name=entry.prompt.name)
+            server = self._server(entry.server, "prompt", ref.name)
+            own = mcp_types.PromptReference(type="ref/prompt", name=entry.prompt.name)
         else:
             server, uri = self._owner(ref.uri)
             own = mcp_types.ResourceTemplateReference(type="ref/resource", uri=uri)
@@ -143,9 +150,13 @@ class Upstreams:
 
     def _owner(self, uri: str) -> tuple[Upstream, str]:
         name, own = self.catalog.resource_owner(uri)
-        if name not in self._servers:
-            raise UnknownName("resource", uri)
-        return self._servers[name], own
+        return self._server(name, "resource", uri), own
+
+    def _server(self, server: str, kind: str, name: str) -> Upstream:
+        """The server of a catalog's entry, which a new configuration may have taken away."""
+        if server not in self._servers:
+            raise UnknownName(kind, name)
+        return self._servers[server]
 
 
 def _names(specs: Sequence[UpstreamSpec]) -> list[str]:
