@@ -96,3 +96,42 @@ async def test_unanswered_questions_of_one_caller_block_no_other() -> None:
         result = await pending.start(("another", "tools/call", "x"), report, operation)
         assert isinstance(result, mcp_types.InputRequiredResult)
         tasks.cancel_scope.cancel()
+
+
+async def test_a_key_that_is_gone_from_the_file_opens_nothing_from_then_on(tmp_path: Path) -> None:
+    from portico_gateway.assembly.config_reload import follow_config
+    from portico_gateway.config.sections import KeyConfig, OAuthConfig
+    from portico_gateway.http.middleware.keys import BearerTokenVerifier, new_key
+    from portico_gateway.policy.tool_calls import ToolCalls
+    from portico_gateway.upstreams.upstreams import Upstreams
+
+    (old, old_hash), (kept, kept_hash), (new, new_hash) = new_key(), new_key(), new_key()
+    keys = {"old": KeyConfig(sha256=old_hash), "kept": KeyConfig(sha256=kept_hash)}
+    verifier = BearerTokenVerifier(keys, OAuthConfig())
+
+    class Source:
+        path = tmp_path / "portico.toml"
+
+        def read(self) -> Any:
+            from portico_gateway.config.portico_config import PorticoConfig
+
+            return PorticoConfig(keys={"kept": KeyConfig(sha256=kept_hash), "new": KeyConfig(sha256=new_hash)}), []
+
+    async def once() -> Any:
+        yield None
+
+    assert await verifier.verify_token(old)
+    async with Upstreams([]) as upstreams:
+        await follow_config(Source(), ToolCalls(upstreams), keys=keys, changes=once())  # type: ignore[arg-type]
+    assert await verifier.verify_token(old) is None
+    assert await verifier.verify_token(kept)
+    assert await verifier.verify_token(new)
+
+
+def test_a_process_that_was_started_without_keys_says_that_new_ones_wait() -> None:
+    from portico_gateway.assembly.config_reload import take_keys
+    from portico_gateway.config.sections import KeyConfig
+
+    keys: dict[str, KeyConfig] = {}
+    take_keys(keys, {"new": KeyConfig(sha256="0" * 64)})
+    assert keys == {}

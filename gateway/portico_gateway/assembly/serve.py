@@ -55,7 +55,10 @@ def run_server(
 
         model = model_host(config.model, on_end=on_end) if with_model else None
         get_engine = partial(_loaded_engine, model, config.serve.load_timeout) if model else None
-        gateway = stack.enter_context(open_gateway(config, specs, get_engine=get_engine, takes_approvals=True, source=source))
+        keys = dict(config.keys)
+        gateway = stack.enter_context(
+            open_gateway(config, specs, get_engine=get_engine, takes_approvals=True, source=source, keys=keys)
+        )
         rules = security(config.serve.host, port, config.serve.allowed_hosts, config.serve.allowed_origins)
         app = create_app(
             gateway.upstreams,
@@ -64,7 +67,7 @@ def run_server(
             security=rules,
             load_timeout=config.serve.load_timeout,
             approvals=gateway.tool_calls.approvals,
-            keys=config.keys,
+            keys=keys,
             oauth=config.oauth,
         )
         options = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE, server_header=False)
