@@ -1,7 +1,7 @@
 """Follows the configuration file: servers and policy change while the gateway runs, and hosts hear of new lists.
 
-It owns noticing a change and what is applied without a restart (servers, policy, revoked and new keys); everything else in the file counts from the next start on. A
-file that can't be used is a warning, and what ran goes on.
+It owns noticing a change and what is applied without a restart (servers, policy, keys); everything else in the file counts from
+the next start on. A file that can't be used is a warning, and what ran goes on.
 """
 
 from __future__ import annotations

@@ -7,17 +7,34 @@ import logging.handlers
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
 from portico_gateway.config.sections import LogConfig
+from portico_gateway.private_files import private_folder, private_opener
+from portico_gateway.redaction import redacted
 
 _MAX_BYTES = 2 << 20
 _KEPT = 3
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-class _OneLine(logging.Formatter):
+class _Redacted(logging.Formatter):
+    """Without secrets, also those in stack traces."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
+
+
+class _PrivateFile(logging.handlers.RotatingFileHandler):
+    """Its owner's alone."""
+
+    def _open(self) -> Any:
+        return open(self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=private_opener)
+
+
+class _OneLine(_Redacted):
     """For the terminal: no stack traces, which are in the file."""
 
     def formatException(self, ei: object) -> str:
@@ -52,11 +69,11 @@ def set_up_logging(command: str, config: LogConfig, *, stderr_level: int = loggi
     root.addHandler(to_stderr)
     path = log_folder(config) / f"portico-{command}.log"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        to_file = logging.handlers.RotatingFileHandler(path, maxBytes=_MAX_BYTES, backupCount=_KEPT, encoding="utf-8")
+        private_folder(path.parent)
+        to_file = _PrivateFile(path, maxBytes=_MAX_BYTES, backupCount=_KEPT, encoding="utf-8")
     except OSError as error:
         root.warning("no log file: %s", error)
         return None
-    to_file.setFormatter(logging.Formatter(_FORMAT))
+    to_file.setFormatter(_Redacted(_FORMAT))
     root.addHandler(to_file)
     return path

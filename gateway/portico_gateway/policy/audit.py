@@ -28,6 +28,8 @@ import mcp_types
 import platformdirs
 
 from portico_gateway.config.sections import AuditConfig
+from portico_gateway.private_files import private_folder
+from portico_gateway.redaction import redacted, without_known_values
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +93,7 @@ class AuditRecord:
             "server": self.server,
             "tool": self.tool,
             "arguments_sha256": hashlib.sha256(arguments.encode()).hexdigest(),
-            "arguments": arguments if with_arguments else None,
+            "arguments": without_known_values(arguments) if with_arguments else None,
             "decision": self.decision,
             "approval": self.approval,
             "outcome": outcome,
@@ -108,7 +110,7 @@ class AuditRecord:
         if isinstance(self.failure, asyncio.CancelledError):
             return "cancelled", None, 0
         if self.result is None:
-            return type(self.failure).__name__, _encodable(str(self.failure))[:_MAX_ERROR] or None, 0
+            return type(self.failure).__name__, _encodable(redacted(str(self.failure)))[:_MAX_ERROR] or None, 0
         failed = isinstance(self.result, mcp_types.CallToolResult) and self.result.is_error
         return "tool_error" if failed else "ok", None, len(_json(self.result.model_dump(by_alias=True)).encode())
 
@@ -173,7 +175,7 @@ class AuditLog:
 
     def _write(self, records: list[AuditRecord]) -> None:
         rows = [record.row(with_arguments=self._config.arguments) for record in records]
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(self._path.parent)
         # SQLite gives its journal files the permissions of the file itself, so this one is made first, for its owner alone.
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
         with closing(sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT)) as connection:

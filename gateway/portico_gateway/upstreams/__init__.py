@@ -4,7 +4,9 @@
     upstream.py         one of them as it is called: deadline, circuit breaker, typed errors
     supervision.py      its life: start, health, restart with backoff
     transports.py       the wire to it: pipes, Streamable HTTP, HTTP+SSE
-    child_process.py    its process group, over stdio
+    child_process.py    its process, over stdio
+    process_tree.py     the end of all that a server started, also when this gateway is killed
+    stderr_log.py       what a server writes to stderr, bounded
     http_answers.py     what bounds an HTTP answer, and what its status means
     messages.py         bytes as JSON-RPC messages, read leniently
     mended_streams.py   a connection's streams, whose answers are mended on their way in

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import UpstreamError, UpstreamFault, UpstreamTimeout, UpstreamUnavailable, first_line
+from portico_gateway.redaction import know_secrets
 from portico_gateway.upstreams.catalog import Catalog
 from portico_gateway.upstreams.circuit_breaker import CircuitBreaker
 from portico_gateway.upstreams.connection import UpstreamConnection
@@ -57,6 +58,7 @@ class Upstream:
 
     def __init__(self, spec: UpstreamSpec, catalog: Catalog, log_dir: Path, sampler: Sampler | None = None) -> None:
         self.spec = spec
+        know_secrets(env=spec.env, headers=spec.headers, args=spec.args, url=spec.url)
         self._catalog = catalog
         self._breaker = CircuitBreaker()
         self._server_requests = ServerRequests(spec.name, sampler)
