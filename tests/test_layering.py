@@ -98,12 +98,14 @@ TABLES = {
     """,
     "portico_gateway": """
         caller
-        errors
+        private_files
+        redaction
+        errors     redaction
         guidance
-        config     errors
+        config     private_files redaction errors
         model      errors config
-        upstreams  caller errors config
-        policy     caller errors config upstreams
+        upstreams  caller private_files redaction errors config
+        policy     caller private_files redaction errors config upstreams
         agent      caller errors guidance model upstreams policy
         mcp        caller errors model upstreams policy agent
         http       caller errors config model upstreams policy agent mcp

@@ -70,6 +70,8 @@ def tools() -> list[Any]:
         listed.append({"name": "write", "inputSchema": OBJECT})
     if MODE == "destructive":
         odd["annotations"] = {"readOnlyHint": True, "destructiveHint": True}
+    if MODE.startswith("asks"):
+        listed.append({**listed[0], "name": "asks_without_end"})
     if MODE == "plain":
         listed.append({"name": "write", "inputSchema": OBJECT})
     if MODE == "no_schema":
@@ -150,7 +152,7 @@ def answer_odd(i: Any) -> None:
 
 def answer(message: dict[str, Any]) -> None:
     i, method = message.get("id"), message.get("method")
-    if i is None:
+    if i is None or method is None:
         return
     envelope: dict[str, Any] = {"jsonrpc": "2.0", "id": i}
     if method == "initialize":
@@ -175,6 +177,13 @@ def answer(message: dict[str, Any]) -> None:
         elif name == "shift":
             _shifted.set()
             send({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+            send({**envelope, "result": TEXT})
+        elif name == "asks_without_end":
+            for number in range(6000):
+                asked = {"messages": [{"role": "user", "content": {"type": "text", "text": "x"}}], "maxTokens": 1000}
+                send({"jsonrpc": "2.0", "id": f"s{number}", "method": "sampling/createMessage", "params": asked})
+            if MODE == "asks_and_stays":
+                time.sleep(30)
             send({**envelope, "result": TEXT})
         elif name == "slow":
             time.sleep(1.0)

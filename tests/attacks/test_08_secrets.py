@@ -56,7 +56,8 @@ def test_what_looks_like_a_secret_is_taken_out(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "max_tokens: 1024 is too many", "exited with code 2: no such file", "https://registry.npmjs.org/@scope/pkg is not there",
+        "max_tokens: 1024 is too many", "exited with code 2: no such file",
+        "https://registry.npmjs.org/@scope/pkg is not there",
         "http://127.0.0.1:8080/@me/x", "the token is not valid", "author: Jane Doe", "cached_tokens=55",
         "server 's' can't be started: there is no 'npx'", "portico.toml:3: keys.alice.scopes: unknown scope",
         "basic authentication is not offered", "tokenizer: none",

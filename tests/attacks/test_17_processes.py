@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import anyio
 import psutil
 import pytest
 
@@ -27,7 +28,8 @@ from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.upstreams.upstreams import Upstreams
 
 async def main():
-    async with Upstreams([UpstreamSpec("d", command=sys.executable, args=tuple(sys.argv[2:]))], log_dir=Path(sys.argv[1])) as up:
+    spec = UpstreamSpec("d", command=sys.executable, args=tuple(sys.argv[2:]))
+    async with Upstreams([spec], log_dir=Path(sys.argv[1])) as up:
         await up.ready()
         await anyio.sleep(1.5)
         print("ready", flush=True)
@@ -102,8 +104,6 @@ async def test_nothing_is_left_of_a_server_that_is_killed(tmp_path: Path) -> Non
         processes = of_server(pidfile)
         processes[[p.pid for p in processes].index(json.loads(pidfile.read_text())[0])].kill()
         deadline = time.monotonic() + 10.0
-        import anyio
-
-        while running(processes) and time.monotonic() < deadline:
+        while running(processes) and time.monotonic() < deadline:  # noqa: ASYNC110 - processes tell nobody
             await anyio.sleep(0.05)
         assert running(processes) == []
