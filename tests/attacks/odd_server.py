@@ -1,6 +1,7 @@
 """A raw MCP server on stdin and stdout that is wrong in one way, named by its argument: `python odd_server.py MODE`.
 
-It has the tools `good`, `odd` and `slow` and is written without any SDK, so that it may say what no SDK would.
+The argument `mode` of a call of `odd` is another mode, for that call. It has the tools `good`, `odd` and `slow` and is written
+without any SDK, so that it may say what no SDK would.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ RESULTS: dict[str, Any] = {
 }
 
 
-def answer_odd(i: Any) -> None:
+def answer_odd(i: Any, mode: str) -> None:
     envelope: dict[str, Any] = {"jsonrpc": "2.0", "id": i}
     errors: dict[str, Any] = {
         "err32000": {"code": -32000, "message": "rate limit exceeded"},
@@ -113,39 +114,39 @@ def answer_odd(i: Any) -> None:
         "err_no_message": {"code": -5},
         "err_string": "it broke",
     }
-    if MODE in errors:
-        send({**envelope, "error": errors[MODE]})
-    elif MODE == "latin1_result":
+    if mode in errors:
+        send({**envelope, "error": errors[mode]})
+    elif mode == "latin1_result":
         send(b'{"jsonrpc":"2.0","id":%d,"result":{"content":[{"type":"text","text":"caf\xe9"}]}}' % i)
-    elif MODE == "batch_result":
+    elif mode == "batch_result":
         send(
             [
                 {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": 1}},
                 {**envelope, "result": TEXT},
             ]
         )
-    elif MODE == "deep_result":
+    elif mode == "deep_result":
         send(
             b'{"jsonrpc":"2.0","id":%d,"result":{"content":[],"structuredContent":{"a":%s%s}}}' % (i, b"[" * 5000, b"]" * 5000)
         )
-    elif MODE == "broken_json":
+    elif mode == "broken_json":
         send(b'{"jsonrpc":"2.0","id":%d,"result":{"content":[{"type":"text"' % i)
-    elif MODE == "null_result":
+    elif mode == "null_result":
         send({**envelope, "result": None})
-    elif MODE == "list_result":
+    elif mode == "list_result":
         send({**envelope, "result": [1]})
-    elif MODE == "no_version":
+    elif mode == "no_version":
         send({"id": i, "result": TEXT})
-    elif MODE == "float_id":
+    elif mode == "float_id":
         send({"jsonrpc": "2.0", "id": float(i), "result": TEXT})
-    elif MODE == "nan_result":
+    elif mode == "nan_result":
         send(b'{"jsonrpc":"2.0","id":%d,"result":{"content":[],"structuredContent":{"a":NaN,"b":1e999}}}' % i)
-    elif MODE == "long_number":
+    elif mode == "long_number":
         send(b'{"jsonrpc":"2.0","id":%d,"result":{"content":[],"structuredContent":{"a":%s}}}' % (i, b"9" * 5000))
-    elif MODE == "huge_line":
+    elif mode == "huge_line":
         send(b'{"jsonrpc":"2.0","id":%d,"result":{"content":[{"type":"text","text":"' % i + b"x" * (65 << 20) + b'"}]}}')
-    elif MODE in RESULTS:
-        send({**envelope, "result": RESULTS[MODE]})
+    elif mode in RESULTS:
+        send({**envelope, "result": RESULTS[mode]})
     else:
         send({**envelope, "result": TEXT})
 
@@ -173,7 +174,7 @@ def answer(message: dict[str, Any]) -> None:
     elif method == "tools/call":
         name = message["params"]["name"]
         if name == "odd":
-            answer_odd(i)
+            answer_odd(i, (message["params"].get("arguments") or {}).get("mode", MODE))
         elif name == "shift":
             _shifted.set()
             send({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})

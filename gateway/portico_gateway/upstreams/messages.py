@@ -10,6 +10,7 @@ import json
 import logging
 import math
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +32,8 @@ _MOVED = {mcp_types.CONNECTION_CLOSED: -132000, mcp_types.REQUEST_TIMEOUT: -1320
 _MOVED_BACK = {moved: code for code, moved in _MOVED.items()}
 _ID = re.compile(rb'"id"\s*:\s*(\d{1,18}|"[^"\\]{1,100}")')
 _HEAD = 4096  # bytes of an unreadable message in which its id is looked for
+_TELL_EVERY = 1.0  # seconds
+_told_at = -_TELL_EVERY
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -49,7 +52,7 @@ def read_messages(data: bytes) -> list[JSONRPCMessage]:
 
 def unreadable(data: bytes, why: str) -> list[JSONRPCMessage]:
     """The error of the request that `data` begins to answer; nothing where it names none."""
-    log.warning("not a JSON-RPC message (%s): %.200r", why, data[:200])
+    _tell(why, data)
     head = data[:_HEAD]
     found = _ID.search(head)
     if found is None or b'"method"' in head[: found.start()]:
@@ -96,9 +99,18 @@ def _read_odd(data: bytes) -> list[JSONRPCMessage]:
     found = (_message(item) for item in (value if isinstance(value, list) else [value]))
     messages = [message for message in found if message is not None]
     if not messages:
-        log.warning("not a JSON-RPC message: %.200r", data[:200])
+        _tell("it is no request, answer or notification", data)
     # A host that waits for one answer may hear no more after it, so what only tells comes first.
     return sorted(messages, key=lambda message: isinstance(message, JSONRPCResponse | JSONRPCError))
+
+
+def _tell(why: str, data: bytes) -> None:
+    """In the log, at most once a second: a server may write nothing else."""
+    global _told_at
+    now = time.monotonic()
+    if now - _told_at >= _TELL_EVERY:
+        _told_at = now
+        log.warning("not a JSON-RPC message (%s): %.200r", why, data[:200])
 
 
 def _number(digits: str) -> int | float:
