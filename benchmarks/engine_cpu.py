@@ -23,6 +23,7 @@ import torch
 
 from llama_reference import LlamaCpp
 from portico_engine import SamplingParams, find_model
+from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.loading.load_engine import import_torch
 from portico_engine.plan import Row, StepPlan
@@ -40,7 +41,7 @@ from portico_engine import load_engine
 engine = load_engine(sys.argv[1], executor="torch-cpu", context=2048)
 seconds = time.perf_counter() - start
 import torch
-linears = list(engine._executor._decoder.weights.products())
+linears = list(engine._executor._decoder.weights.linears())
 print(json.dumps({
     "seconds": seconds, "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     "bf16_mb": sum(l.weight.numel() * 2 for l in linears) / 2**20, "all_copies_mb": sum(l.n_bytes for l in linears) / 2**20,
@@ -85,7 +86,7 @@ class Ours:
     def __init__(self, path: Path, context: int, int4: bool | None) -> None:
         longest = context + 64
         file = GGUFFile(path)
-        self.executor = TorchCPUExecutor.load(file, context_length=longest, kv_tokens=4 * longest, int4=int4)
+        self.executor = TorchCPUExecutor.load(file, Sizes(longest, 4 * longest), int4=int4)
         self.blocks = -(-(context + 64) // 16)
         self.sampling = SamplingState(SamplingParams(temperature=0), 0, 0)
 

@@ -61,7 +61,7 @@ def read_bandwidth() -> float:
 
 def step_bytes(executor: TorchCUDAExecutor, batch: int, context: int) -> int:
     """What a decode step has to read."""
-    read = sum(getattr(product, "code_bytes", product.n_bytes) for product in executor._decoder.weights.products())
+    read = sum(getattr(product, "code_bytes", product.n_bytes) for product in executor._decoder.weights.linears())
     return read + batch * context * executor._decoder.config.kv_bytes_per_token
 
 
@@ -177,7 +177,7 @@ def measure(path: Path, args: argparse.Namespace, bandwidth: float, *, small: bo
     assert isinstance(executor, TorchCUDAExecutor)
     figures |= {"load_s": time.perf_counter() - start, "numerics": executor.caps.numerics_id}
     weights = executor._decoder.weights
-    kept = sum(product.n_bytes for product in {*weights.products(), weights.embedding})
+    kept = sum(linear.n_bytes for linear in {*weights.linears(), weights.embedding})
     figures |= {"file_gib": path.stat().st_size / 2**30, "weights_gib": kept / 2**30}
     figures["memory_gib"] = (torch.cuda.memory_allocated() - (0 if ballast is None else ballast.nbytes)) / 2**30
     rows: list[list[Any]] = [["load", f"{figures['load_s']:.1f} s", f"{figures['weights_gib']:.1f} GiB of weights"]]

@@ -20,6 +20,7 @@ import torch
 
 from llama_reference import LlamaCpp
 from portico_engine import Engine, ModelInfo, Request, SamplingParams, find_model
+from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.plan import Row, StepPlan
 from portico_engine.text.tokenizer import Tokenizer
@@ -123,7 +124,7 @@ def main() -> int:
     path = find_model()
     file = GGUFFile(path)
     int4 = {"auto": None, "on": True, "off": False}[args.int4]
-    executor = TorchCPUExecutor.load(file, context_length=1024, kv_tokens=1024, int4=int4)
+    executor = TorchCPUExecutor.load(file, Sizes(1024, 1024), int4=int4)
     engine = Engine(executor, Tokenizer.from_gguf(file.metadata), INFO, chat_template=file.metadata["tokenizer.chat_template"])
     reference = ReferenceDecoder(file)
     llama = LlamaCpp(path, context=1024, threads=args.threads)

@@ -42,6 +42,7 @@ WEB = {
 TABLES = {
     "portico_engine": """
         errors
+        faults
         priors
         quantization
         tool
@@ -59,11 +60,12 @@ TABLES = {
         kv              plan executors
         scoring         errors plan executors kv
         request_checks  errors grammar request sampling executors
-        sequence        priors grammar request sampling text kv
-        scheduler       plan executors kv sequence
-        constraints     grammar sampling plan scheduler
-        engine          errors priors tool grammar request sampling text executors kv scoring request_checks sequence scheduler
-                        constraints
+        sequence        priors grammar request sampling plan text kv
+        fair_queue      sequence
+        scheduler       plan executors kv sequence fair_queue
+        constraints     faults grammar sampling plan scheduler sequence
+        engine          errors faults priors tool grammar request sampling text executors kv scoring request_checks sequence
+                        scheduler constraints
         loading         errors quantization weights request text models executors kv engine
         front           errors tool request client engine loading
         process         errors priors tool grammar request client text engine loading front
@@ -123,20 +125,25 @@ TABLES = {
     """,
     "portico_gateway.http": """
         errors
-        sse
+        identity
+        server
         wire
-        approvals         errors
+        json_text
+        limits            errors
+        sse               json_text
         validation        errors
-        generation        errors sse
+        bodies            errors validation
+        approvals         errors identity bodies
+        generation        errors identity limits sse
         api               errors wire generation
         openai_shared     errors wire generation api
-        anthropic         errors sse wire generation api
-        openai_chat       errors sse wire generation api openai_shared
-        openai_responses  errors sse wire generation api openai_shared
+        anthropic         errors wire json_text sse bodies generation api
+        openai_chat       errors wire json_text sse bodies generation api openai_shared
+        openai_responses  errors identity wire json_text sse bodies generation api openai_shared
         apis              errors wire api openai_shared anthropic openai_chat openai_responses
-        middleware        errors apis
-        error_handlers    errors validation apis
-        app               approvals generation apis middleware error_handlers
+        middleware        errors identity json_text limits bodies apis
+        error_handlers    errors json_text apis
+        app               json_text limits bodies approvals generation apis middleware error_handlers
     """,
     "portico_servers": """
         common
@@ -152,7 +159,7 @@ TABLES = {
         syntax
         external      errors
         index         errors ranking syntax external
-        workspace     result_cache syntax index
+        workspace     result_cache syntax external index
         tools         errors ranking syntax external index workspace
         prompts       workspace tools
         resources     syntax external workspace tools
@@ -175,12 +182,13 @@ TABLES = {
     "portico_servers.docs.ingest": """
         anchors
         pages
-        web
+        public_addresses
         web_paths
-        chunks       pages
-        readers      anchors pages
-        sources      readers
-        reader_pool  pages chunks readers sources
+        web               public_addresses
+        chunks            pages
+        readers           anchors pages
+        sources           readers
+        reader_pool       pages chunks readers sources
     """,
     "portico_servers.db": """
         errors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,7 @@ async def test_unanswered_questions_of_one_caller_block_no_other() -> None:
 
 async def test_a_key_that_is_gone_from_the_file_opens_nothing_from_then_on(tmp_path: Path) -> None:
     from portico_gateway.assembly.config_reload import follow_config
+    from portico_gateway.assembly.serve import _use_keys
     from portico_gateway.config.sections import KeyConfig, OAuthConfig
     from portico_gateway.http.middleware.keys import BearerTokenVerifier, new_key
     from portico_gateway.policy.tool_calls import ToolCalls
@@ -122,16 +124,8 @@ async def test_a_key_that_is_gone_from_the_file_opens_nothing_from_then_on(tmp_p
 
     assert await verifier.verify_token(old)
     async with Upstreams([]) as upstreams:
-        await follow_config(Source(), ToolCalls(upstreams), keys=keys, changes=once())  # type: ignore[arg-type]
+        take = partial(_use_keys, keys)
+        await follow_config(Source(), ToolCalls(upstreams), on_config=take, changes=once())  # type: ignore[arg-type]
     assert await verifier.verify_token(old) is None
     assert await verifier.verify_token(kept)
     assert await verifier.verify_token(new)
-
-
-def test_a_process_that_was_started_without_keys_says_that_new_ones_wait() -> None:
-    from portico_gateway.assembly.config_reload import take_keys
-    from portico_gateway.config.sections import KeyConfig
-
-    keys: dict[str, KeyConfig] = {}
-    take_keys(keys, {"new": KeyConfig(sha256="0" * 64)})
-    assert keys == {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from portico_engine.grammar.protocol import Bitmask
-from portico_engine.plan import Bias, StepPlan, StepResult
+from portico_engine.plan import Bias, StepPlan, StepResult, blocks_for
 
 
 class PendingStep(Protocol):
@@ -16,6 +16,20 @@ class PendingStep(Protocol):
     def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> StepResult:
         """Wait for it, sample and score. `bitmask` [rows, words] of all rows, or None where no row is constrained."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What an executor is made for: the longest sequence and all KV together, in tokens, and the most rows of a step."""
+
+    context_length: int
+    kv_tokens: int
+    max_rows: int = 16
+
+    @property
+    def blocks(self) -> int:
+        """Blocks that hold all of it, and one more."""
+        return blocks_for(max(self.kv_tokens, self.context_length)) + 1
 
 
 @dataclass(frozen=True, slots=True)

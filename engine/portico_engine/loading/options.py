@@ -1,6 +1,6 @@
 """How a model is to be loaded: what a user may ask for, and the sizes that come of it.
 
-It owns the options with their defaults and bounds, and how much KV memory allows. It knows no files, devices or executors.
+It owns the options with their defaults and bounds, and how much KV memory allows. It knows no files and no devices.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from portico_engine.errors import RequestError
+from portico_engine.executors.protocol import Sizes
 from portico_engine.kv.disk import DEFAULT_MAX_BYTES
 
 EXECUTORS = ("auto", "torch", "torch-cpu", "torch-cuda", "llama_cpp")
@@ -53,14 +54,6 @@ class LoadOptions:
         return cls(**keywords)
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """What an executor is made for, in tokens: the longest sequence, and all KV together."""
-
-    context_length: int
-    kv_tokens: int
-
-
 def choose_sizes(options: LoadOptions, *, longest: int, kv_bytes_per_token: int, memory: int, contexts: int) -> Sizes:
     """What the user didn't say is kept within a quarter of the memory (bytes), and KV at `contexts` conversations' worth.
 
@@ -76,4 +69,4 @@ def choose_sizes(options: LoadOptions, *, longest: int, kv_bytes_per_token: int,
         kv = max(context, min(contexts * context, affordable))
     elif kv < context:
         raise RequestError(f"kv_tokens is {kv}; it must hold at least one context, {context} tokens")
-    return Sizes(context, kv)
+    return Sizes(context, kv, options.max_rows)

@@ -177,7 +177,9 @@ class EngineProcess:
         if number in self._priors:
             try:
                 prior = await asyncio.to_thread(self._priors[number].__getitem__, name)
-            except Exception as error:  # noqa: BLE001 - its maker's fault, whatever it is
+                self._send(messages.LazyPriorReply(number, name, prior))
+                return
+            except Exception as error:  # noqa: BLE001 - its maker's fault, whatever it is, one that can't be pickled among it
                 prior = EngineError(f"a prior can't be made ({type(error).__name__}: {error})")
         self._send(messages.LazyPriorReply(number, name, prior))
 

@@ -6,7 +6,7 @@ It owns which part gets which, from the configuration alone, and the order in wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,6 @@ from functools import partial
 from portico_gateway.assembly.config_reload import follow_config
 from portico_gateway.config.logs import log_folder
 from portico_gateway.config.portico_config import PorticoConfig
-from portico_gateway.config.sections import KeyConfig
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.config.workspace import ConfigSource
 from portico_gateway.mcp.ask_tool import ask_tool
@@ -44,13 +43,13 @@ def open_gateway(
     get_engine: GetEngine | None = None,
     takes_approvals: bool = False,
     source: ConfigSource | None = None,
-    keys: MutableMapping[str, KeyConfig] | None = None,
+    on_config: Callable[[PorticoConfig], None] = lambda config: None,
 ) -> Iterator[GatewayParts]:
     """A gateway over the servers of `specs`; its audit log is closed at the end of the block.
 
     With `get_engine` it has the local model: the tool `ask`, and sampling for servers where the policy lets it.
     `takes_approvals`: this process has an API that decides pending ones. Changes of `source` are followed while the MCP server
-    runs, also in `keys`, which the HTTP side reads.
+    runs, and `on_config` hears of them.
     """
     with open_tool_calls(config, specs, get_engine=get_engine, takes_approvals=takes_approvals) as tool_calls:
         server = GatewayServer(
@@ -58,7 +57,7 @@ def open_gateway(
             tool_calls=tool_calls,
             own_tools=[] if get_engine is None else [ask_tool(tool_calls, get_engine)],
             list_timeout=config.gateway.list_timeout,
-            background=None if source is None else partial(follow_config, source, tool_calls, keys=keys),
+            background=None if source is None else partial(follow_config, source, tool_calls, on_config=on_config),
         )
         yield GatewayParts(tool_calls.upstreams, tool_calls, server)
 

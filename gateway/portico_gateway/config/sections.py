@@ -43,6 +43,15 @@ class ServeConfig(ConfigSection):
     )
     allowed_origins: list[str] = Field(default=[], description="Origin headers to accept beside the address itself")
     load_timeout: float = Field(default=60.0, gt=0, description="seconds a request waits for the model to load before 503")
+    without_keys: bool = Field(
+        default=False, description="serve whoever reaches an address beyond this machine, although there are no keys"
+    )
+    running_per_key: int | None = Field(
+        default=None, gt=0, description="requests of one key that the engine works on; default: 16, or 64 without keys"
+    )
+    waiting_per_key: int = Field(
+        default=256, ge=0, description="requests of one key that wait for those; more are refused with 429"
+    )
 
 
 class GatewayConfig(ConfigSection):

@@ -10,9 +10,10 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 
-from portico_gateway.caller import principal
 from portico_gateway.errors import UnknownName
+from portico_gateway.http.bodies.route import BodyRoute
 from portico_gateway.http.errors import ApiError
+from portico_gateway.http.identity import caller_name
 from portico_gateway.policy.approvals import Approval, Approvals
 
 
@@ -26,7 +27,7 @@ class DecisionRequest(BaseModel):
 
 def approvals_router(approvals: Approvals) -> APIRouter:
     """List, show and decide. A decision stays: deciding again changes nothing and shows what was decided."""
-    router = APIRouter(prefix="/v1/approvals")
+    router = APIRouter(prefix="/v1/approvals", route_class=BodyRoute)
 
     @router.get("")
     async def pending() -> dict[str, Any]:
@@ -41,7 +42,7 @@ def approvals_router(approvals: Approvals) -> APIRouter:
 
     @router.post("/{identity}")
     async def decide(identity: str, body: DecisionRequest, request: Request) -> dict[str, Any]:
-        approve, by = body.decision == "approve", principal(request.scope)
+        approve, by = body.decision == "approve", caller_name(request.scope)
         try:
             return approval_object(approvals.decide(identity, approve=approve, channel="http", by=by))
         except UnknownName as error:

@@ -76,7 +76,7 @@ async def _answer(
     retriever = await anyio.to_thread.run_sync(retriever_of, host)
     steps = 0
     try:
-        async for event in Agent(engine, host, retriever).ask(question, max_steps=MAX_STEPS):
+        async for event in Agent(engine, host, retriever, caller=caller.name).ask(question, max_steps=MAX_STEPS):
             if isinstance(event, ToolCallStarted) and progress is not None:
                 steps += 1
                 await progress(float(steps), None, f"calling {event.tool}")

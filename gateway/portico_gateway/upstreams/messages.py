@@ -17,6 +17,8 @@ from typing import Any
 import mcp_types
 from mcp_types import ErrorData, JSONRPCError, JSONRPCMessage, JSONRPCRequest, JSONRPCResponse
 
+from portico_servers.common.unicode_text import plain_text
+
 log = logging.getLogger(__name__)
 
 MAX_MESSAGE = 64 << 20  # bytes of one message; more is no tool's result but a mistake or an attack
@@ -34,7 +36,6 @@ _ID = re.compile(rb'"id"\s*:\s*(\d{1,18}|"[^"\\]{1,100}")')
 _HEAD = 4096  # bytes of an unreadable message in which its id is looked for
 _TELL_EVERY = 1.0  # seconds
 _told_at = -_TELL_EVERY
-_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def own_code(code: int) -> int:
@@ -65,11 +66,6 @@ def scrubbed(value: Any) -> Any:
     """The same value with U+FFFD for what is not Unicode and None for numbers that JSON does not have. At most MAX_DEPTH deep;
     raises RecursionError beyond."""
     return _scrubbed(value, MAX_DEPTH)
-
-
-def plain_text(text: str) -> str:
-    """The text with U+FFFD for each half of a surrogate pair."""
-    return _SURROGATES.sub("\ufffd", text)
 
 
 def _scrubbed(value: Any, depth: int) -> Any:

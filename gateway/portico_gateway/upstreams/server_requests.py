@@ -18,7 +18,7 @@ import mcp_types
 from mcp.shared.exceptions import MCPError
 from mcp_types import ClientCapabilities, ErrorData
 
-from portico_gateway.caller import Caller, current_caller, supports_elicitation
+from portico_gateway.caller import Caller, current_caller, on_behalf_of, supports_elicitation
 from portico_gateway.errors import GatewayError, UpstreamError
 
 Sampler: TypeAlias = Callable[[mcp_types.CreateMessageRequestParams], Awaitable[mcp_types.CreateMessageResult]]
@@ -125,7 +125,7 @@ class ServerRequests:
         if charged is None:
             return self._unanswerable("asks for a model's answer while nobody calls it", ClientCapabilities())
         try:
-            with self._counted(charged):
+            with self._counted(charged), on_behalf_of(charged.caller or Caller()):
                 return await _while_called(charged, self._sampler(params))
         except TooManyRequests as error:
             return ErrorData(code=mcp_types.INVALID_REQUEST, message=str(error))

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from portico_engine import LoadOptions, RequestError, engine_loader, load_engine
-from portico_engine.loading.options import Sizes, choose_sizes
+from portico_engine.executors.protocol import Sizes
+from portico_engine.loading.options import choose_sizes
 
 
 def test_a_keyword_that_is_no_option_is_named_beside_those_that_are() -> None:

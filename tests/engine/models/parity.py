@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from llama_reference import LlamaCpp
+from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.plan import Row, StepPlan
 from portico_engine.weights.gguf_file import GGUFFile
@@ -21,7 +22,7 @@ TOKENS = tuple(int(t) for t in np.random.default_rng(3).integers(3, 260, 70))
 def our_logits(path: Path, chunks: Sequence[int], *, int4: bool) -> Tensor:
     """Log-probabilities after each of TOKENS, read in pieces of these sizes over blocks that are no neighbours."""
     file = HuggingFaceFolder(path) if path.is_dir() else GGUFFile(path)
-    executor = TorchCPUExecutor.load(file, context_length=128, kv_tokens=128, int4=int4)
+    executor = TorchCPUExecutor.load(file, Sizes(128, 128), int4=int4)
     table = tuple(reversed(range(8)))
     out, at = [], 0
     for count in chunks:

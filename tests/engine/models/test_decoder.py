@@ -11,6 +11,7 @@ from tests.engine.models.parity import TOKENS, agreement, divergence, our_logits
 from tests.engine.tiny_model import write_tiny_llama
 
 from portico_engine import ModelError
+from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.linear.int4 import int4_supported
 from portico_engine.models.config import read_config
@@ -112,7 +113,7 @@ def test_numbers_that_dont_fit_together_are_named(tmp_path: Path, customize: obj
         assert read_config(GGUFFile(path)).context_length == 0xFFFFFFFF
         return
     with pytest.raises(ModelError, match=message):
-        TorchCPUExecutor.load(GGUFFile(path), context_length=128, kv_tokens=128)
+        TorchCPUExecutor.load(GGUFFile(path), Sizes(128, 128))
 
 
 def test_a_tensor_that_holds_nan_is_named(tmp_path: Path) -> None:
@@ -122,4 +123,4 @@ def test_a_tensor_that_holds_nan_is_named(tmp_path: Path) -> None:
         file.seek(info.offset + 400)
         file.write(np.array([np.nan], np.float32).tobytes())
     with pytest.raises(ModelError, match=r"blk\.1\.ffn_down\.weight holds numbers that are none"):
-        TorchCPUExecutor.load(GGUFFile(path), context_length=128, kv_tokens=128)
+        TorchCPUExecutor.load(GGUFFile(path), Sizes(128, 128))

@@ -17,10 +17,12 @@ from portico_engine.executors.host_step import HostStep
 from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.llama_cpp.library import MAX_SEQUENCES, LlamaContext, LlamaModel, version
 from portico_engine.executors.llama_cpp.sequences import SequenceBlocks, independent_batches
-from portico_engine.executors.protocol import BlockStore, Capabilities
-from portico_engine.plan import BLOCK_TOKENS, Row, StepPlan, blocks_for
+from portico_engine.executors.protocol import BlockStore, Capabilities, Sizes
+from portico_engine.plan import BLOCK_TOKENS, Row, StepPlan
 
 MAX_ROWS = 64  # so that there are enough homes
+
+STEP_TOKENS = 512  # of one plan
 
 
 class LlamaCppExecutor:
@@ -29,32 +31,31 @@ class LlamaCppExecutor:
     def __init__(
         self,
         model: LlamaModel,
+        sizes: Sizes,
         *,
-        context_length: int,
-        kv_tokens: int,
-        max_rows: int,
-        step_tokens: int,
         vocab_size: int | None = None,
+        long_rope: bool = False,
     ) -> None:
-        """`vocab_size` is the tokenizer's where the embeddings are padded beyond it.
+        """`vocab_size` is the tokenizer's where the embeddings are padded beyond it. `long_rope`: the model's rotary embedding
+        (LongRoPE) depends on the size of the cache, by which llama.cpp chooses its factors.
 
         Raises ModelError where there is no memory for the KV, RequestError for too many rows.
         """
-        if max_rows > MAX_ROWS:
-            raise RequestError(f"max_rows is {max_rows}; executor llama_cpp takes at most {MAX_ROWS}")
-        blocks = blocks_for(max(kv_tokens, context_length)) + 1
+        if sizes.max_rows > MAX_ROWS:
+            raise RequestError(f"max_rows is {sizes.max_rows}; executor llama_cpp takes at most {MAX_ROWS}")
         self._model = model
-        self._context = LlamaContext(model, (blocks + 1) * BLOCK_TOKENS)
+        self._context = LlamaContext(model, (sizes.blocks + 1) * BLOCK_TOKENS)
         self._store: BlockStore | None = None
         block_bytes = self._measure_block()
-        self._blocks = SequenceBlocks(self._context, max_rows, MAX_SEQUENCES - max_rows - 2)
+        self._blocks = SequenceBlocks(self._context, sizes.max_rows, MAX_SEQUENCES - sizes.max_rows - 2)
         self.caps = Capabilities(
-            blocks=blocks,
-            rows=max_rows,
-            step_tokens=step_tokens,
+            blocks=sizes.blocks,
+            rows=sizes.max_rows,
+            step_tokens=STEP_TOKENS,
             vocab_size=vocab_size or model.vocab_size,
-            context_length=context_length,
-            numerics_id=f"llama.cpp-{version()}-{'gpu' if model.on_gpu else 'cpu'}",
+            context_length=sizes.context_length,
+            numerics_id=f"llama.cpp-{version()}-{'gpu' if model.on_gpu else 'cpu'}"
+            + (f"-longrope-{self._context.n_cells}" if long_rope else ""),
             block_bytes=block_bytes,
         )
 
@@ -62,12 +63,10 @@ class LlamaCppExecutor:
     def load(
         cls,
         path: Path,
+        sizes: Sizes,
         *,
-        context_length: int,
-        kv_tokens: int,
-        max_rows: int = 16,
-        step_tokens: int = 512,
         vocab_size: int | None = None,
+        long_rope: bool = False,
         progress: Callable[[str, float], None] | None = None,
     ) -> LlamaCppExecutor:
         """Read a model. Raises ModelError where llama.cpp can't."""
@@ -75,11 +74,9 @@ class LlamaCppExecutor:
         try:
             return cls(
                 model,
-                context_length=context_length,
-                kv_tokens=kv_tokens,
-                max_rows=max_rows,
-                step_tokens=step_tokens,
+                sizes,
                 vocab_size=vocab_size,
+                long_rope=long_rope,
             )
         except BaseException:
             model.close()

@@ -11,16 +11,18 @@ import torch
 
 from portico_engine.executors.host_step import HostStep
 from portico_engine.executors.kv_ops import run_ops
-from portico_engine.executors.protocol import BlockStore, Capabilities
-from portico_engine.executors.torch.batch import logits_indices, target_tokens
+from portico_engine.executors.protocol import BlockStore, Capabilities, Sizes
+from portico_engine.executors.torch.batch import damaged_rows, logits_indices, target_tokens
 from portico_engine.executors.torch.cpu_attention import CPUPagedKV
 from portico_engine.linear.int4 import int4_supported
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.cpu_weight_loader import CPUWeightLoader
 from portico_engine.models.decoder import Decoder
 from portico_engine.models.weight_loader import Progress
-from portico_engine.plan import StepPlan, blocks_for
+from portico_engine.plan import StepPlan
 from portico_engine.weights.model_file import ModelFile
+
+STEP_TOKENS = 512  # of one plan
 
 
 class TorchCPUExecutor:
@@ -29,26 +31,22 @@ class TorchCPUExecutor:
     def __init__(
         self,
         decoder: Decoder,
+        sizes: Sizes,
         *,
-        context_length: int,
-        kv_tokens: int,
-        max_rows: int,
-        step_tokens: int,
         vocab_size: int | None = None,
     ) -> None:
         """`vocab_size` is the tokenizer's where the embeddings are padded beyond it."""
-        blocks = blocks_for(max(kv_tokens, context_length)) + 1
         self._decoder = decoder
-        self._kv = CPUPagedKV(decoder.config, blocks)
+        self._kv = CPUPagedKV(decoder.config, sizes.blocks)
         self._store: BlockStore | None = None
         int4 = "-int4" if decoder.weights.has_codes else ""
         self.caps = Capabilities(
-            blocks=blocks,
-            rows=max_rows,
-            step_tokens=step_tokens,
+            blocks=sizes.blocks,
+            rows=sizes.max_rows,
+            step_tokens=STEP_TOKENS,
             vocab_size=vocab_size or decoder.config.vocab_size,
-            context_length=context_length,
-            numerics_id=f"torch-{torch.__version__}-cpu-bf16{int4}",
+            context_length=sizes.context_length,
+            numerics_id=f"torch-{torch.__version__}-cpu-bf16{int4}{decoder.numerics}",
             block_bytes=self._kv.block_bytes,
         )
 
@@ -56,11 +54,8 @@ class TorchCPUExecutor:
     def load(
         cls,
         file: ModelFile,
+        sizes: Sizes,
         *,
-        context_length: int,
-        kv_tokens: int,
-        max_rows: int = 16,
-        step_tokens: int = 512,
         int4: bool | None = None,
         config: DecoderConfig | None = None,
         vocab_size: int | None = None,
@@ -71,13 +66,10 @@ class TorchCPUExecutor:
         use_int4 = int4_supported() if int4 is None else int4
         with torch.inference_mode():
             weights = CPUWeightLoader(file, config, codes=use_int4).weights(progress)
-            decoder = Decoder(config, weights, context_length)
+            decoder = Decoder(config, weights, sizes.context_length)
         return cls(
             decoder,
-            context_length=context_length,
-            kv_tokens=kv_tokens,
-            max_rows=max_rows,
-            step_tokens=step_tokens,
+            sizes,
             vocab_size=vocab_size,
         )
 
@@ -94,11 +86,12 @@ class TorchCPUExecutor:
         tokens = [token for row in plan.rows for token in row.tokens]
         positions = [p for row in plan.rows for p in range(row.start, row.start + len(row.tokens))]
         hidden = self._decoder.hidden(torch.tensor(tokens), torch.tensor(positions), self._kv.batch(plan.rows))
+        damaged = damaged_rows(hidden, plan.rows)
         at = logits_indices(plan.rows)
         if not at:
-            return HostStep(plan, np.zeros((0, self.caps.vocab_size), np.float32))
+            return HostStep(plan, np.zeros((0, self.caps.vocab_size), np.float32), damaged)
         logits = self._decoder.logits(hidden[at], target_tokens(plan.rows))
-        return HostStep(plan, logits.numpy()[:, : self.caps.vocab_size])
+        return HostStep(plan, logits.numpy()[:, : self.caps.vocab_size], damaged)
 
     def close(self) -> None:
         """Nothing to end: memory goes with the object."""

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from portico_engine.errors import ModelError
 from portico_engine.executors.kv_ops import run_ops
-from portico_engine.executors.protocol import BlockStore, Capabilities
+from portico_engine.executors.protocol import BlockStore, Capabilities, Sizes
 from portico_engine.executors.torch.batch import logits_indices
 from portico_engine.executors.torch.cuda_attention import SHORT, CUDAPagedKV, MixedAttention, PagedAttention, RaggedBatch
 from portico_engine.executors.torch.cuda_step import CUDAStep
@@ -30,6 +30,8 @@ from portico_engine.weights.model_file import ModelFile
 _SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256)  # tokens of a step that graphs are captured for
 _PAIRS = 1 << 17  # of a row's tokens and those that they read: up to so many a graph is faster than launching a prefill
 
+STEP_TOKENS = 8192  # of one plan
+
 
 class TorchCUDAExecutor:
     """`executors.protocol.Executor`."""
@@ -37,46 +39,39 @@ class TorchCUDAExecutor:
     def __init__(
         self,
         decoder: Decoder,
+        sizes: Sizes,
         *,
-        context_length: int,
-        kv_tokens: int,
-        max_rows: int,
-        step_tokens: int,
         vocab_size: int | None = None,
         device: str = "cuda",
         graphs: bool = True,
         progress: Progress | None = None,
     ) -> None:
         """`vocab_size` is the tokenizer's where the embeddings are padded beyond it."""
-        blocks = blocks_for(max(kv_tokens, context_length)) + 1
         self._decoder = decoder
         self._device = device
-        self._kv = CUDAPagedKV(decoder.config, blocks, device)
+        self._kv = CUDAPagedKV(decoder.config, sizes.blocks, device)
         self._store: BlockStore | None = None
         codes = "-codes" if decoder.weights.has_codes else ""
         card = re.sub(r"\W+", "-", torch.cuda.get_device_name(device)).lower()
         self.caps = Capabilities(
-            blocks=blocks,
-            rows=max_rows,
-            step_tokens=step_tokens,
+            blocks=sizes.blocks,
+            rows=sizes.max_rows,
+            step_tokens=STEP_TOKENS,
             vocab_size=vocab_size or decoder.config.vocab_size,
-            context_length=context_length,
-            numerics_id=f"torch-{torch.__version__}-cuda-{card}-bf16{codes}",
+            context_length=sizes.context_length,
+            numerics_id=f"torch-{torch.__version__}-cuda-{card}-bf16{codes}{decoder.numerics}",
             block_bytes=decoder.config.kv_bytes_per_token * BLOCK_TOKENS,
         )
         self._graphs: dict[int, _Graph] = {}
         if graphs:
-            self._capture(context_length, max_rows, progress)
+            self._capture(sizes, progress)
 
     @classmethod
     def load(
         cls,
         file: ModelFile,
+        sizes: Sizes,
         *,
-        context_length: int,
-        kv_tokens: int,
-        max_rows: int = 16,
-        step_tokens: int = 8192,
         codes: bool = True,
         copies: bool = False,
         graphs: bool = True,
@@ -94,13 +89,10 @@ class TorchCUDAExecutor:
             with torch.inference_mode():
                 weights = CUDAWeightLoader(file, config, codes=codes, copies=copies, device=device).weights(progress)
                 torch.cuda.empty_cache()  # what reading took
-                decoder = Decoder(config, weights, context_length, fused)
+                decoder = Decoder(config, weights, sizes.context_length, fused)
             return cls(
                 decoder,
-                context_length=context_length,
-                kv_tokens=kv_tokens,
-                max_rows=max_rows,
-                step_tokens=step_tokens,
+                sizes,
                 vocab_size=vocab_size,
                 device=device,
                 graphs=graphs,
@@ -109,8 +101,9 @@ class TorchCUDAExecutor:
         except torch.OutOfMemoryError:
             free, total = torch.cuda.mem_get_info(device)
             raise ModelError(
-                f"{file.path} doesn't fit the GPU with {kv_tokens} tokens of KV: {free / 2**30:.1f} of {total / 2**30:.1f} GiB "
-                "were left when it ran out; give a smaller context or kv_tokens, or take a smaller model"
+                f"{file.path} doesn't fit the GPU with {sizes.kv_tokens} tokens of KV: {free / 2**30:.1f} of "
+                f"{total / 2**30:.1f} GiB were left when it ran out; "
+                "give a smaller context or kv_tokens, or take a smaller model"
             ) from None
 
     def attach(self, store: BlockStore) -> None:
@@ -149,17 +142,17 @@ class TorchCUDAExecutor:
         return self._decoder.logits(hidden[torch.tensor(at, dtype=torch.int64, device=self._device)])
 
     @torch.inference_mode()
-    def _capture(self, context_length: int, max_rows: int, progress: Progress | None) -> None:
+    def _capture(self, sizes: Sizes, progress: Progress | None) -> None:
         """Graphs for up to four tokens a row, largest first: the smaller ones fit into its memory."""
-        limit = next((size for size in _SIZES if size >= 4 * max_rows), _SIZES[-1])
-        sizes = [size for size in _SIZES if size <= limit]
-        tables = torch.zeros(max_rows, blocks_for(context_length), dtype=torch.int32, device=self._device)
+        limit = next((size for size in _SIZES if size >= 4 * sizes.max_rows), _SIZES[-1])
+        captured = [size for size in _SIZES if size <= limit]
+        tables = torch.zeros(sizes.max_rows, blocks_for(sizes.context_length), dtype=torch.int32, device=self._device)
         addresses = torch.zeros(3, limit, dtype=torch.int32, device=self._device)
         addresses[1] = -1
         pool = torch.cuda.graph_pool_handle()
-        for done, size in enumerate(reversed(sizes)):
+        for done, size in enumerate(reversed(captured)):
             if progress:
-                progress("graphs", done / len(sizes))
+                progress("graphs", done / len(captured))
             self._graphs[size] = _Graph(self._decoder, self._kv.tensor, RaggedBatch(addresses[:, :size], tables), pool)
         self._graphs = dict(sorted(self._graphs.items()))
         if progress:

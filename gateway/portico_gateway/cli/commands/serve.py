@@ -21,6 +21,9 @@ from portico_gateway.cli.options import log_level_option, model_option, workspac
 @click.option("--no-model", is_flag=True, help="Serve MCP only.")
 @click.option("--context", type=int, help="Context length in tokens; default: the model's own.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="A further name of this machine to answer to; repeatable.")
+@click.option(
+    "--without-keys", is_flag=True, help="Serve whoever reaches an address beyond this machine, although there are no keys."
+)
 @workspace_options
 @log_level_option
 def command(
@@ -30,6 +33,7 @@ def command(
     no_model: bool,
     context: int | None,
     allow_host: tuple[str, ...],
+    without_keys: bool,
     root: Path | None,
     docs: tuple[Path, ...],
     db: tuple[str, ...],
@@ -50,6 +54,7 @@ def command(
         "serve.host": host,
         "serve.port": port,
         "serve.allowed_hosts": list(allow_host) or None,
+        "serve.without_keys": without_keys or None,
         "model.name": model,
         "model.context": context,
         "log.level": log_level,

@@ -27,7 +27,9 @@ from portico_engine.grammar import (
 from portico_gateway.agent.tool_signatures import TOOLS_SHARE, one_liner, signature
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.request import GenerationRequest, SamplingOptions, Turn
+from portico_gateway.http.identity import LOCAL
 from portico_gateway.model.options import WAIT_SECONDS
+from portico_servers.common.unicode_text import plain_json
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient
@@ -62,8 +64,8 @@ class PreparedRequest:
         return None if self.generation.response_format is None else self.generation.response_format.schema
 
 
-async def prepare(generation: GenerationRequest, engine: EngineClient) -> PreparedRequest:
-    """Raises ApiError for whatever the client can mend."""
+async def prepare(generation: GenerationRequest, engine: EngineClient, *, caller: str = LOCAL) -> PreparedRequest:
+    """The request of `caller`. Raises ApiError for whatever the client can mend."""
     tools = generation.tools
     _check_logit_bias(generation, engine.info.vocab_size)
     try:
@@ -84,7 +86,9 @@ async def prepare(generation: GenerationRequest, engine: EngineClient) -> Prepar
     request = Request(
         id=uuid.uuid4().hex,
         prompt=prompt,
-        sampling=_sampling(generation.sampling, structured=grammar is not None),
+        caller=caller,
+        salt=b"" if caller == LOCAL else caller.encode(),
+        sampling=_sampling(generation.sampling, engine.info.vocab_size, structured=grammar is not None),
         max_tokens=min(generation.max_tokens or room, room),
         stop=generation.stop,
         grammar=grammar,
@@ -153,14 +157,14 @@ def _parallel(asked: bool | None, format: CallFormat) -> tuple[int, int]:
     return (1, MOST_CALLS) if several else (1, 1)
 
 
-def _sampling(asked: SamplingOptions, *, structured: bool) -> SamplingParams:
+def _sampling(asked: SamplingOptions, vocab_size: int, *, structured: bool) -> SamplingParams:
     temperature, top_p, min_p = _STRUCTURED if structured else _CONVERSATION
     if asked.temperature is not None:  # a client that sets the temperature means the plain distribution otherwise
         temperature, top_p, min_p = asked.temperature, 1.0, 0.0
     return SamplingParams(
         temperature=temperature,
         top_p=top_p if asked.top_p is None else asked.top_p,
-        top_k=asked.top_k or 0,
+        top_k=min(asked.top_k or 0, vocab_size),  # JSON has integers that no machine word holds
         min_p=min_p if asked.min_p is None else asked.min_p,
         seed=asked.seed,
         repetition_penalty=asked.repetition_penalty or 1.0,
@@ -186,7 +190,7 @@ def _messages(turns: Sequence[Turn], *, keeps_calls: bool) -> list[dict[str, Any
         called.update({call.id: call.name for call in turn.tool_calls})
         if keeps_calls:
             if turn.tool_calls:
-                functions = [{"name": call.name, "arguments": call.arguments} for call in turn.tool_calls]
+                functions = [{"name": call.name, "arguments": plain_json(call.arguments)} for call in turn.tool_calls]
                 message["tool_calls"] = [{"type": "function", "function": function} for function in functions]
             if turn.role == "tool":
                 message["name"] = turn.name or called.get(turn.tool_call_id or "", "")
@@ -194,7 +198,7 @@ def _messages(turns: Sequence[Turn], *, keeps_calls: bool) -> list[dict[str, Any
             name = turn.name or called.get(turn.tool_call_id or "", "the tool")
             message = {"role": "user", "content": f"Result of {name}:\n{turn.content}"}
         elif turn.tool_calls:
-            texts = [f'{{"name":{json.dumps(call.name)},"arguments":{call.arguments}}}' for call in turn.tool_calls]
+            texts = [f'{{"name":{json.dumps(call.name)},"arguments":{plain_json(call.arguments)}}}' for call in turn.tool_calls]
             message["content"] = "\n".join([*([turn.content] if turn.content else []), *texts])
         out.append(message)
     return out

@@ -81,7 +81,7 @@ async def _deltas(prepared: PreparedRequest) -> AsyncGenerator[Delta, None]:
 def _again(prepared: PreparedRequest) -> PreparedRequest:
     """The same request for another try: under another seed, and away from the most probable text if that was asked for."""
     sampling = prepared.request.sampling
-    seed = None if sampling.seed is None else (sampling.seed + 1) % (1 << 64)
+    seed = (sampling.seed + 1) % (1 << 64) if sampling.seed is not None and sampling.is_seeded else None
     sampling = replace(sampling, seed=seed, temperature=sampling.temperature or 0.7)
     return replace(prepared, request=replace(prepared.request, id=f"{prepared.request.id}-2", sampling=sampling))
 

@@ -18,6 +18,7 @@ from tests.engine.tiny_model import write_tiny_llama
 
 from portico_engine import EngineDied, EngineProcess, ModelError, Request, SamplingParams, engine_loader, load_engine
 from portico_engine.executors.llama_cpp.executor import LlamaCppExecutor
+from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.plan import Copy, Drop, Load, Row, Save, StepPlan
 from portico_engine.sampling import SamplingState
@@ -29,7 +30,7 @@ PROMPT = tuple(int(t) for t in np.random.default_rng(1).integers(3, 260, 37))
 
 @pytest.fixture
 def executor(tiny_path: Path) -> Iterator[LlamaCppExecutor]:
-    made = LlamaCppExecutor.load(tiny_path, context_length=128, kv_tokens=512, max_rows=8)
+    made = LlamaCppExecutor.load(tiny_path, Sizes(128, 512, max_rows=8))
     yield made
     made.close()
 
@@ -50,7 +51,7 @@ def close(a: np.ndarray, b: np.ndarray) -> None:
 
 
 def test_it_says_what_torch_says(executor: LlamaCppExecutor, tiny_path: Path) -> None:
-    torch = TorchCPUExecutor.load(GGUFFile(tiny_path), context_length=128, kv_tokens=512, max_rows=8)
+    torch = TorchCPUExecutor.load(GGUFFile(tiny_path), Sizes(128, 512, max_rows=8))
     plan = StepPlan((scored(PROMPT, 0, (0, 1, 2)),))
     mine, theirs = (log_softmax(made.submit(plan).logits) for made in (executor, torch))
     assert float((np.exp(theirs) * (theirs - mine)).sum(1).mean()) < 0.02  # nats; both round, each in its own way
@@ -93,7 +94,7 @@ def test_a_saved_block_loaded_into_another_executor_continues_like_the_original(
     executor.submit(StepPlan((Row(0, PROMPT[:32], 0, (4, 9)),)))
     original = executor.submit(StepPlan((scored(PROMPT[32:], 32, (4, 9, 2)),), (Save(4, b"a"), Save(9, b"b")))).logits
     assert {len(content) for content in shelf.content.values()} == {executor.caps.block_bytes}
-    other = LlamaCppExecutor.load(tiny_path, context_length=128, kv_tokens=512)
+    other = LlamaCppExecutor.load(tiny_path, Sizes(128, 512))
     other.attach(shelf)
     loaded = other.submit(StepPlan((scored(PROMPT[32:], 32, (7, 1, 3)),), (Load(b"a", 7), Load(b"b", 1)))).logits
     other.close()
@@ -101,7 +102,7 @@ def test_a_saved_block_loaded_into_another_executor_continues_like_the_original(
 
 
 def test_more_prompts_than_sequences_are_kept(executor: LlamaCppExecutor, tiny_path: Path) -> None:
-    wide = LlamaCppExecutor.load(tiny_path, context_length=64, kv_tokens=700 * 16, max_rows=2)
+    wide = LlamaCppExecutor.load(tiny_path, Sizes(64, 700 * 16, max_rows=2))
     texts = [(*PROMPT[:16], i % 200 + 5, i // 200 + 5) for i in range(300)]
     texts = [text[::-1] for text in texts]  # which differ from the first token on
     for i, text in enumerate(texts):

@@ -7,6 +7,7 @@ import pytest
 from tests.engine.fakes import Shelf
 
 from portico_engine import SamplingParams
+from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.plan import Copy, Load, Row, Save, StepPlan
 from portico_engine.sampling import SamplingState
@@ -18,7 +19,7 @@ PROMPT = tuple(int(t) for t in np.random.default_rng(1).integers(3, 260, 37))
 
 @pytest.fixture
 def executor(tiny_path: Path) -> TorchCPUExecutor:
-    return TorchCPUExecutor.load(GGUFFile(tiny_path), context_length=128, kv_tokens=512, max_rows=8)
+    return TorchCPUExecutor.load(GGUFFile(tiny_path), Sizes(128, 512, max_rows=8))
 
 
 def scored(tokens: tuple[int, ...], start: int, table: tuple[int, ...], slot: int = 0) -> Row:
@@ -55,7 +56,7 @@ def test_a_saved_block_loaded_into_another_executor_continues_like_the_original(
     original = executor.submit(StepPlan((scored(PROMPT[32:], 32, (4, 9, 2)),), (Save(4, b"a"), Save(9, b"b")))).logits.copy()
     assert {len(content) for content in shelf.content.values()} == {executor.caps.block_bytes}
 
-    other = TorchCPUExecutor.load(GGUFFile(tiny_path), context_length=128, kv_tokens=512)
+    other = TorchCPUExecutor.load(GGUFFile(tiny_path), Sizes(128, 512))
     other.attach(shelf)
     loaded = other.submit(StepPlan((scored(PROMPT[32:], 32, (7, 1, 3)),), (Load(b"a", 7), Load(b"b", 1)))).logits
     np.testing.assert_array_equal(loaded, original)

@@ -10,6 +10,7 @@ import torch
 from tests.engine.fakes import Shelf
 
 from portico_engine import ModelError, Request, SamplingParams, load_engine
+from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.plan import Copy, Load, Row, Save, StepPlan
 from portico_engine.sampling import SamplingState
@@ -24,7 +25,7 @@ PROMPT = tuple(int(t) for t in np.random.default_rng(1).integers(3, 260, 70))
 def load(path: Path, **options: bool) -> object:
     from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
 
-    return TorchCUDAExecutor.load(GGUFFile(path), context_length=128, kv_tokens=512, max_rows=8, **options)
+    return TorchCUDAExecutor.load(GGUFFile(path), Sizes(128, 512, max_rows=8), **options)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def executor(tiny_path: Path):  # type: ignore[no-untyped-def]
 
 @pytest.fixture(scope="module")
 def oracle(tiny_path: Path) -> TorchCPUExecutor:
-    return TorchCPUExecutor.load(GGUFFile(tiny_path), context_length=128, kv_tokens=512, max_rows=8, int4=False)
+    return TorchCPUExecutor.load(GGUFFile(tiny_path), Sizes(128, 512, max_rows=8), int4=False)
 
 
 def scored(tokens: tuple[int, ...], start: int, table: tuple[int, ...], slot: int = 0) -> Row:

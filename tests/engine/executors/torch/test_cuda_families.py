@@ -10,6 +10,7 @@ import torch
 from tests.engine.models.families import CASES, CLOSE, write
 from tests.engine.tiny_model import Q
 
+from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.plan import Row, StepPlan
 from portico_engine.weights.gguf_file import GGUFFile
@@ -26,7 +27,7 @@ def test_a_family_says_on_a_gpu_what_it_says_on_a_cpu(tmp_path: Path, name: str,
     file = GGUFFile(write(tmp_path / "tiny.gguf", name, Q.F32))
     logits = []
     for kind in (TorchCPUExecutor, TorchCUDAExecutor):
-        executor = kind.load(file, context_length=128, kv_tokens=512, max_rows=8)
+        executor = kind.load(file, Sizes(128, 512, max_rows=8))
         parts, at = [], 0
         for count in chunks:
             piece = PROMPT[at : at + count]
