@@ -251,7 +251,11 @@ def _mend_call(mended: Mended, version: str) -> None:
         result["isError"] = result["isError"] not in (None, 0, "false", "")
         mended.note("its 'isError' is no boolean")
     kept: dict[str, Any] = {}
-    result["content"] = [_mend_block(place, block, kept, mended, version) for place, block in enumerate(content)]
+    simple = all(isinstance(block, dict) and block.keys() == {"type", "text"} for block in content)
+    right = not simple and _fits("tools/call", version, {"content": content}) is None  # then no block is judged by itself
+    result["content"] = [
+        _mend_block(place, block, kept, mended, None if right else version) for place, block in enumerate(content)
+    ]
     if kept:
         unknown["content"] = kept
     meta = result.get("_meta") or {}
@@ -270,8 +274,9 @@ def _blocks(content: Any, structured: Any, mended: Mended) -> list[Any]:
     return [content]
 
 
-def _mend_block(place: int, block: Any, kept: dict[str, Any], mended: Mended, version: str) -> dict[str, Any]:
-    """The block as this version knows it. What it does not know is put into `kept`."""
+def _mend_block(place: int, block: Any, kept: dict[str, Any], mended: Mended, version: str | None) -> dict[str, Any]:
+    """The block as this version knows it; None where all blocks are known to be right. What it does not know is put into
+    `kept`."""
     if not isinstance(block, dict):
         mended.note(f"block {place + 1} of its content is a {type(block).__name__}")
         return _text(block if isinstance(block, str) else _json(block))
@@ -286,7 +291,8 @@ def _mend_block(place: int, block: Any, kept: dict[str, Any], mended: Mended, ve
         if block.keys() == {"type", "text"}:
             return block
     known = _BLOCK_FIELDS.get(kind) if isinstance(kind, str) else None
-    if known is None or _fits("tools/call", version, {"content": [block]}) is not None:
+    wrong = known is None or (version is not None and _fits("tools/call", version, {"content": [block]}) is not None)
+    if wrong or known is None:
         mended.note(f"block {place + 1} of its content is a {kind!r} that this gateway does not know; hosts get it as it is")
         kept[str(place)] = block
         return _text(f"[{kind if isinstance(kind, str) else 'unknown'} content]")
