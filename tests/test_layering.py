@@ -100,18 +100,19 @@ TABLES = {
     """,
     "portico_gateway": """
         caller
-        errors
+        private_files
+        redaction
+        errors     redaction
         guidance
-        inert
-        config     errors inert
+        config     private_files redaction errors
         model      errors config
-        upstreams  caller errors config
-        policy     caller errors config upstreams
+        upstreams  caller private_files redaction errors config
+        policy     caller private_files redaction errors config upstreams
         agent      caller errors guidance model upstreams policy
         mcp        caller errors model upstreams policy agent
-        http       errors config model upstreams policy agent mcp
-        assembly   caller errors guidance inert config model upstreams policy agent mcp http
-        cli        errors inert config model upstreams policy agent http assembly
+        http       caller errors config model upstreams policy agent mcp
+        assembly   caller errors guidance config model upstreams policy agent mcp http
+        cli        errors config model upstreams policy agent http assembly
     """,
     "portico_gateway.cli": """
         doctor_checks
@@ -134,7 +135,7 @@ TABLES = {
         sse               json_text
         validation        errors
         bodies            errors validation
-        approvals         errors bodies
+        approvals         errors identity bodies
         generation        errors identity limits sse
         api               errors wire generation
         openai_shared     errors wire generation api

@@ -1,6 +1,8 @@
 """The gateway: one MCP server and one HTTP API in front of many MCP servers, with a local model that calls their tools.
 
     errors.py    everything that the gateway raises for bad input or a bad neighbour
+    redaction.py      secrets taken out of whatever is told
+    private_files.py  files for their owner alone
     caller.py    who calls, and how that side is asked something
     inert.py     text from outside as a terminal may show it
     config/      what the user configured

@@ -36,12 +36,12 @@ async def follow_config(
     async for _ in changes if changes is not None else _watch((source.path, *source.beside)):
         try:
             config, specs = source.read()
+            on_config(config)  # first: a key that was taken out waits for no server's end
             await tool_calls.upstreams.replace(specs)
         except ConfigError as error:
             log.warning("%s; the configuration stays as it was", error)
             continue
         tool_calls.use_policy(Policy(config.policy))
-        on_config(config)
         log.info("%s was read again: %d servers", source.path, len(specs))
 
 

@@ -9,18 +9,28 @@ import sys
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
 from portico_gateway.config.sections import LogConfig
 from portico_gateway.inert import inert, inert_line
+from portico_gateway.private_files import private_folder, private_opener
+from portico_gateway.redaction import redacted
 
 _MAX_BYTES = 2 << 20
 _KEPT = 3
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-class _OneLine(logging.Formatter):
+class _Plain(logging.Formatter):
+    """Without secrets and without escape sequences, also in stack traces: files are read in terminals too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return inert(redacted(super().format(record)))
+
+
+class _OneLine(_Plain):
     """For the terminal: no stack traces, which are in the file."""
 
     def formatException(self, ei: object) -> str:
@@ -38,9 +48,8 @@ class _PrivateFile(logging.handlers.RotatingFileHandler):
     _complained = False
 
     def _open(self) -> TextIOWrapper:
-        return open(  # type: ignore[return-value]  # the base class says so, and it is one
-            self.baseFilename, self.mode, encoding=self.encoding, opener=lambda path, flags: os.open(path, flags, 0o600)
-        )
+        file: Any = open(self.baseFilename, self.mode, encoding=self.encoding, opener=private_opener)  # noqa: SIM115
+        return file  # type: ignore[no-any-return]
 
     def close(self) -> None:
         with suppress(OSError):
@@ -51,13 +60,6 @@ class _PrivateFile(logging.handlers.RotatingFileHandler):
             self._complained = True
             with suppress(OSError, ValueError):
                 print(f"portico: the log {inert(self.baseFilename)} can't be written: {sys.exc_info()[1]}", file=sys.stderr)
-
-
-class _Inert(logging.Formatter):
-    """For the file, which is read in a terminal too."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return inert(super().format(record))
 
 
 def log_folder(config: LogConfig | None = None) -> Path:
@@ -85,11 +87,11 @@ def set_up_logging(command: str, config: LogConfig, *, stderr_level: int = loggi
     root.addHandler(to_stderr)
     path = log_folder(config) / f"portico-{command}.log"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(path.parent)
         to_file = _PrivateFile(path, maxBytes=_MAX_BYTES, backupCount=_KEPT, encoding="utf-8")
     except OSError as error:
         root.warning("no log file: %s", error)
         return None
-    to_file.setFormatter(_Inert(_FORMAT))
+    to_file.setFormatter(_Plain(_FORMAT))
     root.addHandler(to_file)
     return path

@@ -107,7 +107,7 @@ class PolicyConfig(ConfigSection):
     )
     ask_after_read: bool = Field(
         default=False,
-        description="consent for a call that isn't read-only, once the same conversation has read something untrusted",
+        description="consent for a call that isn't read-only, once its caller has read something untrusted",
     )
     trusted: list[ToolPattern] = Field(default=[], description="tools whose results count as trusted, for ask_after_read")
     approval_seconds: float = Field(default=300.0, gt=0, description="how long a consent is waited for, and is good for")

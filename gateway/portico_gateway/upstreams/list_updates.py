@@ -20,6 +20,7 @@ from portico_gateway.errors import first_line
 from portico_gateway.upstreams.catalog import Catalog
 from portico_gateway.upstreams.connection import UpstreamConnection
 from portico_gateway.upstreams.listing import list_everything
+from portico_gateway.upstreams.messages import SESSION_EXPIRED
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,8 @@ class ListUpdates:
                 with anyio.fail_after(self._spec.call_timeout):
                     await self.read(client)
             except (MCPError, TimeoutError, ValidationError) as error:
+                if isinstance(error, MCPError) and error.code == SESSION_EXPIRED:
+                    connection.ended.set()
                 # A connection's end is reported once, by its supervisor.
                 level = logging.DEBUG if connection.ended.is_set() else logging.WARNING
                 log.log(level, "server %r: its lists could not be read again: %s", self._spec.name, first_line(error))

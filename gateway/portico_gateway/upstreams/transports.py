@@ -1,17 +1,19 @@
 """The wire to one upstream: a child process's pipes, Streamable HTTP, or the older HTTP+SSE.
 
-It owns the choice and the HTTP clients; `child_process.py` has the process. It knows nothing of sessions, tools or restarts.
+It owns the choice and the HTTP clients; `child_process.py` has the process, `http_answers.py` what bounds an HTTP answer. It
+knows nothing of sessions, tools or restarts.
 """
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any
+from urllib.parse import urlsplit
 
-import anyio
 import httpx2
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
@@ -19,63 +21,51 @@ from mcp.client.streamable_http import streamable_http_client
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.upstreams.child_process import child_process_streams
 from portico_gateway.upstreams.connection import UpstreamConnection
+from portico_gateway.upstreams.http_answers import AnswerTransport
+from portico_gateway.upstreams.mended_streams import AnswerMender, MendedReadStream, WatchedWriteStream
+from portico_gateway.upstreams.messages import MAX_MESSAGE
+
+_CONNECT_TIMEOUT = 30.0  # seconds, of one HTTP operation but reading: deadlines are per call, above
 
 
 @asynccontextmanager
 async def open_transport(spec: UpstreamSpec, connection: UpstreamConnection, log_dir: Path) -> AsyncIterator[tuple[Any, Any]]:
     """The (read, write) streams of a new connection to `spec`. Raises OSError or httpx2's errors where there is none."""
+    mender = AnswerMender(spec.name, modern=spec.era == "modern")
+    async with _wire(spec, connection, log_dir) as (read, write):
+        yield MendedReadStream(read, mender, connection), WatchedWriteStream(write, mender)
+
+
+def _wire(spec: UpstreamSpec, connection: UpstreamConnection, log_dir: Path) -> AbstractAsyncContextManager[tuple[Any, Any]]:
     if spec.transport == "stdio":
-        async with child_process_streams(spec, connection, log_dir) as streams:
-            yield streams
-        return
+        return child_process_streams(spec, connection, log_dir)
     if spec.transport == "sse":
-        async with sse_client(spec.url, headers=dict(spec.headers)) as (read, write):
-            yield _EndWatchingStream(read, connection), write
-        return
-    timeout = httpx2.Timeout(30.0, read=None)  # deadlines are per call, above
+        return sse_client(spec.url, headers=dict(spec.headers), httpx_client_factory=partial(_http_client, spec.url))
+    return _streamable_http(spec)
+
+
+@asynccontextmanager
+async def _streamable_http(spec: UpstreamSpec) -> AsyncIterator[tuple[Any, Any]]:
+    timeout = httpx2.Timeout(_CONNECT_TIMEOUT, read=None)
     async with (
-        httpx2.AsyncClient(headers=dict(spec.headers), timeout=timeout) as client,
-        streamable_http_client(spec.url, http_client=client) as (read, write),
+        _http_client(spec.url, headers=dict(spec.headers), timeout=timeout) as client,
+        streamable_http_client(spec.url, http_client=client, max_sse_event_size=2 * MAX_MESSAGE) as streams,
     ):
-        yield _EndWatchingStream(read, connection), write
+        yield streams
 
 
-class _EndWatchingStream:
-    """A read stream that tells its connection when it ends."""
+def _http_client(
+    url: str, headers: dict[str, Any] | None = None, timeout: httpx2.Timeout | None = None, auth: httpx2.Auth | None = None
+) -> httpx2.AsyncClient:
+    transport = AnswerTransport(httpx2.AsyncHTTPTransport(proxy=_proxy(url)))
+    return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, transport=transport)
 
-    def __init__(self, inner: Any, connection: UpstreamConnection) -> None:
-        self._inner = inner
-        self._connection = connection
 
-    @property
-    def last_context(self) -> Any:
-        return getattr(self._inner, "last_context", None)
-
-    async def receive(self) -> Any:
-        try:
-            return await self._inner.receive()
-        except (anyio.EndOfStream, anyio.ClosedResourceError):
-            self._connection.ended.set()
-            raise
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-    def __aiter__(self) -> _EndWatchingStream:
-        return self
-
-    async def __anext__(self) -> Any:
-        try:
-            return await self.receive()
-        except anyio.EndOfStream:
-            raise StopAsyncIteration from None
-
-    async def __aenter__(self) -> _EndWatchingStream:
-        await self._inner.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
-        result: bool | None = await self._inner.__aexit__(exc_type, exc, traceback)
-        return result
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for this URL: httpx2 asks for it only where no transport is given."""
+    parts = urlsplit(url)
+    proxies = urllib.request.getproxies()
+    if parts.hostname is None or urllib.request.proxy_bypass(parts.hostname):
+        return None
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
