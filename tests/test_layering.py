@@ -63,7 +63,7 @@ TABLES = {
         sequence        priors grammar request sampling plan text kv
         fair_queue      sequence
         scheduler       plan executors kv sequence fair_queue
-        constraints     faults grammar sampling plan scheduler sequence
+        constraints     faults grammar sampling plan sequence scheduler
         engine          errors faults priors tool grammar request sampling text executors kv scoring request_checks sequence
                         scheduler constraints
         loading         errors quantization weights request text models executors kv engine
@@ -100,19 +100,20 @@ TABLES = {
     """,
     "portico_gateway": """
         caller
+        guidance
+        inert
         private_files
         redaction
-        errors     redaction
-        guidance
-        config     private_files redaction errors
-        model      errors config
-        upstreams  caller private_files redaction errors config
-        policy     caller private_files redaction errors config upstreams
-        agent      caller errors guidance model upstreams policy
-        mcp        caller errors model upstreams policy agent
-        http       caller errors config model upstreams policy agent mcp
-        assembly   caller errors guidance config model upstreams policy agent mcp http
-        cli        errors config model upstreams policy agent http assembly
+        errors         redaction
+        config         inert private_files redaction errors
+        model          errors config
+        upstreams      caller private_files redaction errors config
+        policy         caller private_files redaction errors config upstreams
+        agent          caller guidance errors model upstreams policy
+        mcp            caller errors model upstreams policy agent
+        http           caller errors config model upstreams policy agent mcp
+        assembly       caller guidance inert errors config model upstreams policy agent mcp http
+        cli            inert errors config model upstreams policy agent http assembly
     """,
     "portico_gateway.cli": """
         doctor_checks
@@ -128,9 +129,9 @@ TABLES = {
     "portico_gateway.http": """
         errors
         identity
+        json_text
         server
         wire
-        json_text
         limits            errors
         sse               json_text
         validation        errors
@@ -139,13 +140,13 @@ TABLES = {
         generation        errors identity limits sse
         api               errors wire generation
         openai_shared     errors wire generation api
-        anthropic         errors wire json_text sse bodies generation api
-        openai_chat       errors wire json_text sse bodies generation api openai_shared
-        openai_responses  errors identity wire json_text sse bodies generation api openai_shared
+        anthropic         errors json_text wire sse bodies generation api
+        openai_chat       errors json_text wire sse bodies generation api openai_shared
+        openai_responses  errors identity json_text wire sse bodies generation api openai_shared
         apis              errors wire api openai_shared anthropic openai_chat openai_responses
-        middleware        errors identity json_text limits bodies apis
         error_handlers    errors json_text apis
-        app               json_text limits bodies approvals generation apis middleware error_handlers
+        middleware        errors identity json_text limits bodies apis
+        app               json_text limits bodies approvals generation apis error_handlers middleware
     """,
     "portico_servers": """
         common
@@ -186,8 +187,8 @@ TABLES = {
         pages
         public_addresses
         web_paths
-        web               public_addresses
         chunks            pages
+        web               public_addresses
         readers           anchors pages
         sources           readers
         reader_pool       pages chunks readers sources

@@ -189,7 +189,7 @@ async def test_new_content_types_and_new_fields_reach_the_host_as_they_were_sent
 
 async def test_a_server_cannot_forge_what_the_gateway_keeps_of_an_answer() -> None:
     """The place where unknown parts travel inside the gateway is the gateway's own."""
-    from portico_gateway.upstreams.answers import UNKNOWN_PARTS, mend_result
+    from portico_gateway.upstreams.wire.answers import UNKNOWN_PARTS, mend_result
 
     forged = {"content": [], "_meta": {UNKNOWN_PARTS: {"fields": {"isError": False}}}}
     assert UNKNOWN_PARTS not in (mend_result("tools/call", forged, "2025-11-25").result.get("_meta") or {})

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from portico_gateway.config.server_spec import UpstreamSpec
-from portico_gateway.upstreams.process_tree import MARK_VARIABLE
 from portico_gateway.upstreams.upstreams import Upstreams
+from portico_gateway.upstreams.wire.process_tree import MARK_VARIABLE
 
 pytestmark = [pytest.mark.anyio, pytest.mark.attack("17 a server's whole tree ends")]
 DAEMON_SERVER = Path(__file__).with_name("daemon_server.py")

@@ -12,8 +12,8 @@ import mcp_types
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp_types.version import LATEST_MODERN_VERSION, MODERN_PROTOCOL_VERSIONS
 
-from portico_gateway.upstreams.answers import restore_unknown_parts
 from portico_gateway.upstreams.names import outward_uri
+from portico_gateway.upstreams.wire.answers import restore_unknown_parts
 
 
 async def as_servers_sent_it(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:

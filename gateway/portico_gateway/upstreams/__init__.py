@@ -3,15 +3,7 @@
     upstreams.py        all of them: started and ended together, the right one found for a name
     upstream.py         one of them as it is called: deadline, circuit breaker, typed errors
     supervision.py      its life: start, health, restart with backoff
-    transports.py       the wire to it: pipes, Streamable HTTP, HTTP+SSE
-    child_process.py    its process, over stdio
-    process_tree.py     the end of all that a server started, also when this gateway is killed
-    stderr_log.py       what a server writes to stderr, bounded
-    http_answers.py     what bounds an HTTP answer, and what its status means
-    messages.py         bytes as JSON-RPC messages, read leniently
-    mended_streams.py   a connection's streams, whose answers are mended on their way in
-    answers.py          the rules by which they are
-    connection.py       what is known of one connection and its end
+    wire/               its connection: processes, HTTP, messages, and answers that are mended on their way in
     circuit_breaker.py  calls fail at once for a while, after failures in a row
     listing.py          everything that it lists, all pages
     list_updates.py     when that is read anew

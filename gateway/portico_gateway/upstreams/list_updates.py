@@ -18,9 +18,9 @@ from pydantic import ValidationError
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import first_line
 from portico_gateway.upstreams.catalog import Catalog
-from portico_gateway.upstreams.connection import UpstreamConnection
 from portico_gateway.upstreams.listing import list_everything
-from portico_gateway.upstreams.messages import SESSION_EXPIRED
+from portico_gateway.upstreams.wire.connection import UpstreamConnection
+from portico_gateway.upstreams.wire.messages import SESSION_EXPIRED
 
 log = logging.getLogger(__name__)
 

@@ -23,11 +23,11 @@ from pydantic import ValidationError
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import UpstreamDied, UpstreamError, UpstreamFault, UpstreamTimeout, UpstreamUnavailable, first_line
 from portico_gateway.upstreams.catalog import Catalog
-from portico_gateway.upstreams.connection import UpstreamConnection
 from portico_gateway.upstreams.list_updates import ListUpdates
-from portico_gateway.upstreams.messages import UNREADABLE_ANSWER, own_code
 from portico_gateway.upstreams.server_requests import ServerRequests
-from portico_gateway.upstreams.transports import open_transport
+from portico_gateway.upstreams.wire.connection import UpstreamConnection
+from portico_gateway.upstreams.wire.messages import UNREADABLE_ANSWER, own_code
+from portico_gateway.upstreams.wire.transports import open_transport
 from portico_servers.common.version import package_version
 
 log = logging.getLogger(__name__)

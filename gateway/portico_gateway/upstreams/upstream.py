@@ -22,10 +22,10 @@ from portico_gateway.errors import UpstreamError, UpstreamFault, UpstreamTimeout
 from portico_gateway.redaction import know_secrets
 from portico_gateway.upstreams.catalog import Catalog
 from portico_gateway.upstreams.circuit_breaker import CircuitBreaker
-from portico_gateway.upstreams.connection import UpstreamConnection
-from portico_gateway.upstreams.messages import HTTP_REFUSED, SESSION_EXPIRED, UNREADABLE_ANSWER, own_code
 from portico_gateway.upstreams.server_requests import Sampler, ServerRequests
 from portico_gateway.upstreams.supervision import Connected, Supervisor, UpstreamState
+from portico_gateway.upstreams.wire.connection import UpstreamConnection
+from portico_gateway.upstreams.wire.messages import HTTP_REFUSED, SESSION_EXPIRED, UNREADABLE_ANSWER, own_code
 
 _T = TypeVar("_T")
 

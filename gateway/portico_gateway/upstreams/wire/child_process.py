@@ -23,10 +23,10 @@ from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCMessage
 
 from portico_gateway.config.server_spec import UpstreamSpec
-from portico_gateway.upstreams.connection import UpstreamConnection
-from portico_gateway.upstreams.messages import LARGE, MAX_MESSAGE, read_messages, unreadable, write_message
-from portico_gateway.upstreams.process_tree import GUARDIAN, MARK_VARIABLE, end_marked, find_descendants
-from portico_gateway.upstreams.stderr_log import StderrLog
+from portico_gateway.upstreams.wire.connection import UpstreamConnection
+from portico_gateway.upstreams.wire.messages import LARGE, MAX_MESSAGE, read_messages, unreadable, write_message
+from portico_gateway.upstreams.wire.process_tree import GUARDIAN, MARK_VARIABLE, end_marked, find_descendants
+from portico_gateway.upstreams.wire.stderr_log import StderrLog
 
 log = logging.getLogger(__name__)
 

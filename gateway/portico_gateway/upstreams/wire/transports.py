@@ -19,11 +19,11 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
 from portico_gateway.config.server_spec import UpstreamSpec
-from portico_gateway.upstreams.child_process import child_process_streams
-from portico_gateway.upstreams.connection import UpstreamConnection
-from portico_gateway.upstreams.http_answers import AnswerTransport
-from portico_gateway.upstreams.mended_streams import AnswerMender, MendedReadStream, WatchedWriteStream
-from portico_gateway.upstreams.messages import MAX_MESSAGE
+from portico_gateway.upstreams.wire.child_process import child_process_streams
+from portico_gateway.upstreams.wire.connection import UpstreamConnection
+from portico_gateway.upstreams.wire.http_answers import AnswerTransport
+from portico_gateway.upstreams.wire.mended_streams import AnswerMender, MendedReadStream, WatchedWriteStream
+from portico_gateway.upstreams.wire.messages import MAX_MESSAGE
 
 _CONNECT_TIMEOUT = 30.0  # seconds, of one HTTP operation but reading: deadlines are per call, above
 

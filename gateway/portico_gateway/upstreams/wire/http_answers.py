@@ -19,7 +19,7 @@ import httpx2
 import mcp_types
 from mcp_types import JSONRPCError, JSONRPCMessage
 
-from portico_gateway.upstreams.messages import (
+from portico_gateway.upstreams.wire.messages import (
     HTTP_REFUSED,
     LARGE,
     MAX_MESSAGE,

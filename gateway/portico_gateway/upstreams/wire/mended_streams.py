@@ -17,9 +17,9 @@ from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 from mcp_types.version import LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION, MODERN_PROTOCOL_VERSIONS
 
-from portico_gateway.upstreams.answers import mend_result
-from portico_gateway.upstreams.connection import UpstreamConnection
-from portico_gateway.upstreams.messages import scrubbed
+from portico_gateway.upstreams.wire.answers import mend_result
+from portico_gateway.upstreams.wire.connection import UpstreamConnection
+from portico_gateway.upstreams.wire.messages import scrubbed
 
 log = logging.getLogger(__name__)
 
