@@ -101,19 +101,17 @@ TABLES = {
     "portico_gateway": """
         caller
         guidance
-        inert
-        private_files
-        redaction
-        errors         redaction
-        config         inert private_files redaction errors
-        model          errors config
-        upstreams      caller private_files redaction errors config
-        policy         caller private_files redaction errors config upstreams
-        agent          caller guidance errors model upstreams policy
-        mcp            caller errors model upstreams policy agent
-        http           caller errors config model upstreams policy agent mcp
-        assembly       caller guidance inert errors config model upstreams policy agent mcp http
-        cli            inert errors config model upstreams policy agent http assembly
+        safe_output
+        errors       safe_output
+        config       safe_output errors
+        model        errors config
+        upstreams    caller safe_output errors config
+        policy       caller safe_output errors config upstreams
+        agent        caller guidance errors model upstreams policy
+        mcp          caller errors model upstreams policy agent
+        http         caller errors config model upstreams policy agent mcp
+        assembly     caller guidance safe_output errors config model upstreams policy agent mcp http
+        cli          safe_output errors config model upstreams policy agent http assembly
     """,
     "portico_gateway.cli": """
         doctor_checks

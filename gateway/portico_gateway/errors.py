@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from portico_gateway.redaction import redacted, redacted_args
+from portico_gateway.safe_output.redaction import redacted, redacted_args
 
 
 class GatewayError(Exception):

@@ -13,12 +13,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from portico_gateway import redaction
 from portico_gateway.config.logs import set_up_logging
 from portico_gateway.config.sections import LogConfig
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import ConfigError, UpstreamDied
-from portico_gateway.redaction import know_secrets, redacted
+from portico_gateway.safe_output import redaction
+from portico_gateway.safe_output.redaction import know_secrets, redacted
 from portico_gateway.upstreams.upstreams import Upstreams
 
 pytestmark = [pytest.mark.anyio, pytest.mark.attack("8 secrets stay")]

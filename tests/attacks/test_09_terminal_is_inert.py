@@ -20,7 +20,7 @@ from portico_gateway.cli.main import run
 from portico_gateway.cli.view import ProgressLine, TerminalView, as_json_object
 from portico_gateway.config.logs import set_up_logging
 from portico_gateway.config.sections import LogConfig
-from portico_gateway.inert import inert, inert_json, inert_line
+from portico_gateway.safe_output.inert import inert, inert_json, inert_line
 
 pytestmark = pytest.mark.attack("9 what a terminal shows is inert")
 

@@ -21,8 +21,8 @@ from portico_gateway.errors import ConfigError, GatewayError
 from portico_gateway.http.app import create_app
 from portico_gateway.http.limits import RUNNING_OF_A_KEY, RUNNING_WITHOUT_KEYS, CallerLimits
 from portico_gateway.http.server.server import HttpServer
-from portico_gateway.inert import inert
 from portico_gateway.model.host import LoadStatus, ModelHost, model_host
+from portico_gateway.safe_output.inert import inert
 from portico_servers.common.transport import bind, security
 
 if TYPE_CHECKING:

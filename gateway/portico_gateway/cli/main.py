@@ -15,7 +15,7 @@ import click
 from portico_gateway.cli import exit_codes
 from portico_gateway.config.isolated_python import shut_out_workspace
 from portico_gateway.errors import ConfigError, GatewayError, UpstreamError
-from portico_gateway.inert import inert
+from portico_gateway.safe_output.inert import inert
 from portico_servers.common.version import package_version
 
 # The one-liners of `portico --help`, kept here so that help imports no command. A test holds them against the commands' own.

@@ -18,7 +18,7 @@ from portico_gateway.config.config_file import ConfigFile
 from portico_gateway.config.portico_config import read_document
 from portico_gateway.config.trust import WorkspaceConfig, trust
 from portico_gateway.errors import ConfigError
-from portico_gateway.inert import inert, inert_line
+from portico_gateway.safe_output.inert import inert, inert_line
 
 _MAX_VALUE = 2000  # characters of one value; of a longer one both ends are shown, and its length
 

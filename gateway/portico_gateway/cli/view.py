@@ -17,7 +17,7 @@ from rich.status import Status
 from rich.text import Text
 
 from portico_gateway.agent.events import AnswerText, Event, RunFinished, RunMetrics, ToolCallFinished, ToolCallStarted
-from portico_gateway.inert import inert, inert_json
+from portico_gateway.safe_output.inert import inert, inert_json
 
 
 class ProgressLine:

@@ -14,9 +14,9 @@ from typing import Any
 import platformdirs
 
 from portico_gateway.config.sections import LogConfig
-from portico_gateway.inert import inert, inert_line
-from portico_gateway.private_files import private_folder, private_opener
-from portico_gateway.redaction import redacted
+from portico_gateway.safe_output.inert import inert, inert_line
+from portico_gateway.safe_output.private_files import private_folder, private_opener
+from portico_gateway.safe_output.redaction import redacted
 
 _MAX_BYTES = 2 << 20
 _KEPT = 3

@@ -28,8 +28,8 @@ import mcp_types
 import platformdirs
 
 from portico_gateway.config.sections import AuditConfig
-from portico_gateway.private_files import private_folder
-from portico_gateway.redaction import redacted, without_known_values
+from portico_gateway.safe_output.private_files import private_folder
+from portico_gateway.safe_output.redaction import redacted, without_known_values
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import UpstreamError, UpstreamFault, UpstreamTimeout, UpstreamUnavailable, first_line
-from portico_gateway.redaction import know_secrets
+from portico_gateway.safe_output.redaction import know_secrets
 from portico_gateway.upstreams.catalog import Catalog
 from portico_gateway.upstreams.circuit_breaker import CircuitBreaker
 from portico_gateway.upstreams.server_requests import Sampler, ServerRequests

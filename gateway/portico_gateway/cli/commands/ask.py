@@ -11,7 +11,7 @@ import click
 
 from portico_gateway.cli import exit_codes
 from portico_gateway.cli.options import model_option, workspace_options
-from portico_gateway.inert import inert
+from portico_gateway.safe_output.inert import inert
 
 if TYPE_CHECKING:
     from portico_gateway.agent.events import Event, RunFinished

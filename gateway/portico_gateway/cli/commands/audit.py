@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from portico_gateway.cli import exit_codes
-from portico_gateway.inert import inert, inert_json, inert_line
+from portico_gateway.safe_output.inert import inert, inert_json, inert_line
 
 _PIPE_WIDTH = 400  # a line a call, for grep
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from portico_gateway.cli.options import workspace_options
-from portico_gateway.inert import inert, inert_json
+from portico_gateway.safe_output.inert import inert, inert_json
 
 
 @click.command(

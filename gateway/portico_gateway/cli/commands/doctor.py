@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import click
 
 from portico_gateway.cli import exit_codes
-from portico_gateway.inert import inert, inert_json
+from portico_gateway.safe_output.inert import inert, inert_json
 
 
 @click.command(epilog="Exit codes: 0 nothing is broken, 1 something is.")

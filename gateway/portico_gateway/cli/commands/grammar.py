@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from portico_gateway.cli import exit_codes
-from portico_gateway.inert import inert
+from portico_gateway.safe_output.inert import inert
 
 if TYPE_CHECKING:
     from portico_engine.grammar import CompileReport

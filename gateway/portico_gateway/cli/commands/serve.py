@@ -9,7 +9,7 @@ import click
 
 from portico_gateway.cli import exit_codes
 from portico_gateway.cli.options import log_level_option, model_option, workspace_options
-from portico_gateway.inert import inert
+from portico_gateway.safe_output.inert import inert
 
 
 @click.command(

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from portico_gateway.cli import exit_codes
-from portico_gateway.inert import inert, inert_line
+from portico_gateway.safe_output.inert import inert, inert_line
 
 
 @click.command(

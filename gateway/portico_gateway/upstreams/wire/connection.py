@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import anyio
 
-from portico_gateway.redaction import redacted
+from portico_gateway.safe_output.redaction import redacted
 from portico_gateway.upstreams.wire.stderr_log import StderrLog
 
 _MAX_LAST_LINE = 500  # characters that are told of what a server said last

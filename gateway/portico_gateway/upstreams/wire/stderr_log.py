@@ -15,7 +15,7 @@ from typing import IO
 
 import anyio
 
-from portico_gateway.private_files import private_folder, private_opener
+from portico_gateway.safe_output.private_files import private_folder, private_opener
 
 log = logging.getLogger(__name__)
 
