@@ -11,7 +11,7 @@ from tests.attacks.http_server import BODIES, CHAT, COUNT, MESSAGES, RESPONSES, 
 from tests.gateway.http.fake_engine import FakeEngine
 
 from portico_gateway.http.json_text import json_text
-from portico_gateway.http.unicode_text import unicode_json, unicode_value
+from portico_servers.common.unicode_text import plain_json, plain_value
 
 pytestmark = pytest.mark.attack("3 text that is no Unicode")
 ODD = "cut here \ufffd"
@@ -94,6 +94,6 @@ def test_what_is_sent_is_json_in_utf_8(value: Any, said: str) -> None:
 
 def test_what_is_unicode_stays_as_it_was() -> None:
     whole = {"a": "\N{GRINNING FACE}", "b": [1, None, "\\ud800"]}
-    assert unicode_value(whole) == whole
+    assert plain_value(whole) == whole
     for text in ('{"a": "\\ud83d\\ude00"}', '{"a": "\\\\ud83d"}', "{oops", '{ "a" : 1 }'):
-        assert unicode_json(text) == text
+        assert plain_json(text) == text

@@ -81,9 +81,13 @@ class Child:
             self._send(messages.Failure(None, _portable(error)))
 
     def _submit(self, message: messages.Submit) -> None:
-        grammar = None if message.grammar is None else self._grammars.unpack(message.grammar)
-        prior = join_prior(message.prior, partial(self._request_prior, message.number))
-        request = replace(message.request, grammar=grammar, prior=prior)
+        try:
+            grammar = None if message.grammar is None else self._grammars.unpack(message.grammar)
+            prior = join_prior(message.prior, partial(self._request_prior, message.number))
+            request = replace(message.request, grammar=grammar, prior=prior)
+        except Exception as error:  # noqa: BLE001 - one request's fault doesn't end the process
+            self._send(messages.Failure(message.number, _portable(error)))
+            return
         self._reply_when_done(message.number, self._engine_thread.submit, request, message.number)
 
     def _request_prior(self, number: int, name: str) -> CallPrior:

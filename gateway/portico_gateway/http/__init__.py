@@ -19,7 +19,6 @@
     errors.py          ApiError, and the engine's errors as one
     error_handlers.py  errors in the shape of the API that was called
     json_text.py       values as JSON that every parser takes
-    unicode_text.py    text that is no Unicode, made Unicode
     sse.py             server-sent events, and work that ends where the client hangs up
 
 An API's folder imports `generation/` and never another API's; the table alone knows them all.

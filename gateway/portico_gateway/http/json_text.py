@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 
-from portico_gateway.http.unicode_text import unicode_text
+from portico_servers.common.unicode_text import plain_text
 
 
 def json_text(value: Any) -> str:
@@ -17,7 +17,7 @@ def json_text(value: Any) -> str:
         text = _dumps(value)
     except ValueError:
         text = _dumps(_finite(value))
-    return text if text.isascii() else unicode_text(text)
+    return plain_text(text)
 
 
 class StrictJsonResponse(JSONResponse):

@@ -37,7 +37,6 @@ def test_generation_imports_no_wire_schema() -> None:
         "identity",
         "limits",
         "sse",
-        "unicode_text",
     }
 
 

@@ -26,7 +26,7 @@ TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "ob
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages.0.content", "text only"),
         ({"temperature": 101}, "temperature", "less than or equal to 100 (is 101)"),
         ({"temperature": "hot"}, "temperature", 'valid number, unable to parse string as a number (is "hot")'),
-        ({"top_p": 0}, "top_p", "greater than 0"),
+        ({"top_p": -0.1}, "top_p", "greater than or equal to 0"),
         ({"n": 2}, "n", "only one choice"),
         ({"max_tokens": 0}, "max_tokens", "greater than or equal to 1"),
         ({"tempurature": 1}, "tempurature", "did you mean 'temperature'?"),

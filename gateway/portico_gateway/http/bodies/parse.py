@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from portico_gateway.http.errors import ApiError
-from portico_gateway.http.unicode_text import may_escape_surrogates, unicode_value
 from portico_gateway.http.validation import invalid_body
+from portico_servers.common.unicode_text import plain_value
 
 Body = TypeVar("Body", bound=BaseModel)
 MAX_DIGITS = 400  # of an integer; the largest float has 309, and Python takes quadratic time for thousands
@@ -45,8 +45,8 @@ def parse_body(schema: type[Body], body: bytes) -> Body | Refusal:
         return _no_json(f"{error.msg} at character {error.pos}")
     except BadNumber as error:
         return _no_json(str(error))
-    if may_escape_surrogates(text):
-        value = unicode_value(value)
+    if "\\ud" in text or "\\uD" in text:  # most have no escape of half a pair, and need not be walked
+        value = plain_value(value)
     try:
         return schema.model_validate(value)
     except ValidationError as error:

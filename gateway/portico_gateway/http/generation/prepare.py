@@ -27,8 +27,8 @@ from portico_gateway.agent.tool_signatures import TOOLS_SHARE, one_liner, signat
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.request import GenerationRequest, SamplingOptions, Turn
 from portico_gateway.http.identity import LOCAL
-from portico_gateway.http.unicode_text import unicode_json
 from portico_gateway.model.options import WAIT_SECONDS
+from portico_servers.common.unicode_text import plain_json
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient
@@ -81,10 +81,11 @@ async def prepare(generation: GenerationRequest, engine: EngineClient, *, caller
             raise ContextOverflow(len(prompt), engine.info.context_length)
     except EngineError as error:
         raise generation.api_error(error) from error
-    # `caller` goes into the request here, once the engine's Request has a place for it.
     request = Request(
         id=uuid.uuid4().hex,
         prompt=prompt,
+        caller=caller,
+        salt=b"" if caller == LOCAL else caller.encode(),
         sampling=_sampling(generation.sampling, engine.info.vocab_size, structured=grammar is not None),
         max_tokens=min(generation.max_tokens or room, room),
         stop=generation.stop,
@@ -160,7 +161,7 @@ def _messages(turns: Sequence[Turn], *, keeps_calls: bool) -> list[dict[str, Any
         called.update({call.id: call.name for call in turn.tool_calls})
         if keeps_calls:
             if turn.tool_calls:
-                functions = [{"name": call.name, "arguments": unicode_json(call.arguments)} for call in turn.tool_calls]
+                functions = [{"name": call.name, "arguments": plain_json(call.arguments)} for call in turn.tool_calls]
                 message["tool_calls"] = [{"type": "function", "function": function} for function in functions]
             if turn.role == "tool":
                 message["name"] = turn.name or called.get(turn.tool_call_id or "", "")
@@ -168,9 +169,7 @@ def _messages(turns: Sequence[Turn], *, keeps_calls: bool) -> list[dict[str, Any
             name = turn.name or called.get(turn.tool_call_id or "", "the tool")
             message = {"role": "user", "content": f"Result of {name}:\n{turn.content}"}
         elif turn.tool_calls:
-            texts = [
-                f'{{"name":{json.dumps(call.name)},"arguments":{unicode_json(call.arguments)}}}' for call in turn.tool_calls
-            ]
+            texts = [f'{{"name":{json.dumps(call.name)},"arguments":{plain_json(call.arguments)}}}' for call in turn.tool_calls]
             message["content"] = "\n".join([*([turn.content] if turn.content else []), *texts])
         out.append(message)
     return out

@@ -83,7 +83,7 @@ async def _again(prepared: PreparedRequest, refused: GeneratedAnswer, wrong: str
     """The same request for another try: the model is shown what it wrote and told what is wrong with it, as far as the context
     has room; under another seed, and away from the most probable text if that was asked for."""
     sampling = prepared.request.sampling
-    seed = None if sampling.seed is None else (sampling.seed + 1) % (1 << 64)
+    seed = (sampling.seed + 1) % (1 << 64) if sampling.seed is not None and sampling.is_seeded else None
     sampling = replace(sampling, seed=seed, temperature=sampling.temperature or 0.7)
     said = "\n".join([refused.text, *(call.arguments for call in refused.calls)]).strip()
     correction = (

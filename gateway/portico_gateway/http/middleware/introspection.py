@@ -18,7 +18,7 @@ import httpx2
 from mcp.server.auth.provider import AccessToken
 
 from portico_gateway.config.sections import OAuthConfig
-from portico_gateway.http.unicode_text import unicode_value
+from portico_servers.common.unicode_text import plain_value
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Introspection:
                     body += piece
                     if len(body) > MAX_ANSWER:
                         raise ValueError(f"its answer has over {MAX_ANSWER} bytes")
-                return unicode_value(json.loads(body))
+                return plain_value(json.loads(body))
         finally:
             if self._client is None:
                 await client.aclose()
