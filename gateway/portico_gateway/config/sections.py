@@ -18,14 +18,16 @@ from portico_gateway.config.server_spec import UpstreamSpec
 Scope = Literal["chat", "mcp", "metrics", "admin"]
 
 
-_PATTERN = re.compile(r"[A-Za-z0-9_*?\[\]!-]+")  # gateway names are of letters, digits, - and _
+_NAME_PATTERN = re.compile(r"[A-Za-z0-9_*?\[\]!-]+")  # gateway names are of letters, digits, - and _
+_URI_PATTERN = re.compile(r"portico://\S*")  # and resources have their URI behind the gateway's own scheme
 
 
 def checked_pattern(pattern: str) -> str:
     """A pattern over gateway names that can match one. Raises ValueError, which says what would be right."""
-    if not _PATTERN.fullmatch(pattern):
+    if not (_NAME_PATTERN.fullmatch(pattern) or _URI_PATTERN.fullmatch(pattern)):
         raise ValueError(
-            'no tool can match this; tools are named SERVER__TOOL, and a pattern has *, ? and [...], as "files__write_*"'
+            'no tool can match this; tools are named SERVER__TOOL, and a pattern has *, ? and [...], as "files__write_*" '
+            '(resources are "portico://SERVER/...")'
         )
     opened = pattern.find("[")
     while opened >= 0:
