@@ -42,6 +42,7 @@ WEB = {
 TABLES = {
     "portico_engine": """
         errors
+        faults
         priors
         quantization
         tool
@@ -59,13 +60,14 @@ TABLES = {
         kv              plan executors
         scoring         errors plan executors kv
         request_checks  errors grammar request sampling executors
-        sequence        priors grammar request sampling text kv
-        scheduler       plan executors kv sequence
-        constraints     grammar sampling plan scheduler
-        engine          errors priors tool grammar request sampling text executors kv scoring request_checks sequence scheduler
-                        constraints
+        sequence        priors grammar request sampling plan text kv
+        fair_queue      sequence
+        scheduler       plan executors kv sequence fair_queue
+        constraints     faults grammar sampling plan sequence scheduler
+        engine          errors faults priors tool grammar request sampling text executors kv scoring request_checks sequence
+                        scheduler constraints
         loading         errors quantization weights request text models executors kv engine
-        front           errors tool request client engine loading
+        front           errors tool grammar request client engine loading
         process         errors priors tool grammar request client text engine loading front
     """,
     "portico_engine.executors": """
@@ -85,56 +87,66 @@ TABLES = {
         protocol    compiled
         regular     ir
         rule_order  ir
+        shortest_length  bounds ir
         ecma        ir regular
         sample      ir regular
         gbnf        ir notation regular
-        closing     ir protocol regular rule_order
-        schema      bounds cache ir compiled regular ecma
+        closing     bounds ir compiled protocol regular rule_order
+        schema      bounds cache ir compiled regular shortest_length ecma
         check       ecma schema
         llguidance  bounds cache ir compiled notation protocol regular rule_order closing
         backend     bounds ir compiled protocol llguidance
-        compile     bounds ir compiled gbnf schema backend
+        compile     bounds ir compiled shortest_length gbnf schema backend
         calls       bounds cache ir compiled regular schema compile
+        isolated    bounds cache ir compiled closing backend compile calls
     """,
     "portico_gateway": """
         caller
-        errors
         guidance
-        config     errors
-        model      errors config
-        upstreams  caller errors config
-        policy     caller errors config upstreams
-        agent      caller errors guidance model upstreams policy
-        mcp        caller errors model upstreams policy agent
-        http       errors config model upstreams policy agent mcp
-        assembly   caller errors guidance config model upstreams policy agent mcp http
-        cli        errors config model upstreams policy agent http assembly
+        safe_output
+        errors       safe_output
+        config       safe_output errors
+        model        errors config
+        upstreams    caller safe_output errors config
+        policy       caller safe_output errors config upstreams
+        agent        caller guidance errors model upstreams policy
+        mcp          caller errors model upstreams policy agent
+        http         caller errors config model upstreams policy agent mcp
+        assembly     caller guidance safe_output errors config model upstreams policy agent mcp http
+        cli          safe_output errors config model upstreams policy agent http assembly
     """,
     "portico_gateway.cli": """
         doctor_checks
         exit_codes
         grammar_input
+        interrupt
         options
+        trust_prompt
         view
         main           exit_codes
-        commands       doctor_checks exit_codes grammar_input options view
+        commands       doctor_checks exit_codes grammar_input interrupt options trust_prompt view
     """,
     "portico_gateway.http": """
         errors
-        sse
+        identity
+        json_text
+        server
         wire
-        approvals         errors
+        limits            errors
+        sse               json_text
         validation        errors
-        generation        errors sse
+        bodies            errors validation
+        approvals         errors identity bodies
+        generation        errors identity limits sse
         api               errors wire generation
         openai_shared     errors wire generation api
-        anthropic         errors sse wire generation api
-        openai_chat       errors sse wire generation api openai_shared
-        openai_responses  errors sse wire generation api openai_shared
+        anthropic         errors json_text wire sse bodies generation api
+        openai_chat       errors json_text wire sse bodies generation api openai_shared
+        openai_responses  errors identity json_text wire sse bodies generation api openai_shared
         apis              errors wire api openai_shared anthropic openai_chat openai_responses
-        middleware        errors apis
-        error_handlers    errors validation apis
-        app               approvals generation apis middleware error_handlers
+        error_handlers    errors json_text apis
+        middleware        errors identity json_text limits bodies apis
+        app               json_text limits bodies approvals generation apis error_handlers middleware
     """,
     "portico_servers": """
         common
@@ -150,7 +162,7 @@ TABLES = {
         syntax
         external      errors
         index         errors ranking syntax external
-        workspace     result_cache syntax index
+        workspace     result_cache syntax external index
         tools         errors ranking syntax external index workspace
         prompts       workspace tools
         resources     syntax external workspace tools
@@ -173,12 +185,13 @@ TABLES = {
     "portico_servers.docs.ingest": """
         anchors
         pages
-        web
+        public_addresses
         web_paths
-        chunks       pages
-        readers      anchors pages
-        sources      readers
-        reader_pool  pages chunks readers sources
+        chunks            pages
+        web               public_addresses
+        readers           anchors pages
+        sources           readers
+        reader_pool       pages chunks readers sources
     """,
     "portico_servers.db": """
         errors

@@ -12,10 +12,12 @@ The loop, which sees tokens and never a tensor:
 
     engine.py          schedule, run, mask, sample, accept; how an answer ends
     scheduler.py       who runs in the next step
+    fair_queue.py      who of the waiting goes first
     sequence.py        one request under way
     plan.py            one step's work as values: what an executor is asked for and answers
     constraints.py     a step's token masks, and what priors add
     sampling.py        tokens from logits: the reference of every executor's sampler
+    faults.py          one request's fault, and how it is said
     scoring.py         log-probabilities of given continuations
 
 Rooms, each with a map of its own:

@@ -15,8 +15,10 @@ from time import perf_counter
 from typing import Any
 
 from portico_engine.constraints import constrain
-from portico_engine.errors import ChatTemplateError, RequestError
+from portico_engine.errors import ChatTemplateError, EngineError, RequestError
 from portico_engine.executors.protocol import Executor
+from portico_engine.faults import describe_fault
+from portico_engine.grammar.compiled import CompiledGrammar
 from portico_engine.grammar.protocol import MatcherFactory
 from portico_engine.kv.block_pool import BlockPool
 from portico_engine.kv.cache import KVCache
@@ -33,7 +35,9 @@ from portico_engine.scoring import Scorer
 from portico_engine.sequence import Sequence, SequenceState
 from portico_engine.text.chat_template import ChatTemplate
 from portico_engine.text.detokenizer import IncrementalDetokenizer, StopStrings
+from portico_engine.text.prompt_encoder import PromptEncoder
 from portico_engine.text.tokenizer import Tokenizer
+from portico_engine.text.untrusted import clean_text
 from portico_engine.tool import Tool
 
 
@@ -80,6 +84,14 @@ class Engine:
             raise ChatTemplateError.missing(self.info.name)
         return self._template_source
 
+    def template_problem(self) -> str | None:
+        """Why the model can't answer chats: it has no chat template, or one that refuses even a greeting. None where it can."""
+        try:
+            self.render_chat([{"role": "user", "content": "Hello"}])
+        except ChatTemplateError as error:
+            return str(error)
+        return None
+
     @cached_property
     def grammars(self) -> MatcherFactory:
         """Compiles grammars for this vocabulary."""
@@ -88,6 +100,14 @@ class Engine:
         from portico_engine.grammar import matcher_factory
 
         return matcher_factory(self.tokenizer)
+
+    def has_grammar(self, grammar: CompiledGrammar) -> bool:
+        """Is it ready for requests, so that accepting one takes no time? Any thread may ask."""
+        return self.grammars.prepared(grammar)
+
+    def prepare_grammar(self, grammar: CompiledGrammar) -> None:
+        """Make it ready, on any thread: a request with it is then accepted at once. Raises GrammarError."""
+        self.grammars.prepare(grammar)
 
     @cached_property
     def _token_texts(self) -> TokenTexts:
@@ -102,8 +122,12 @@ class Engine:
         self, messages: Seq[Mapping[str, Any]], tools: Seq[Tool] | None = None, *, add_generation_prompt: bool = True
     ) -> tuple[int, ...]:
         """The prompt's tokens for these turns. Raises ChatTemplateError."""
-        text = self._template.render(messages, tools, add_generation_prompt=add_generation_prompt)
-        return tuple(self.tokenizer.encode(text, special=True, bos=True))
+        rendered = self._template.render_disguised(messages, tools, add_generation_prompt=add_generation_prompt)
+        return tuple(self._prompts.encode(rendered))
+
+    @cached_property
+    def _prompts(self) -> PromptEncoder:
+        return PromptEncoder(self.tokenizer, self.chat_template)
 
     @cached_property
     def _template(self) -> ChatTemplate:
@@ -111,7 +135,7 @@ class Engine:
         names = {"eos_token": tokens[self.tokenizer.eos_token_id]}
         if self.tokenizer.bos_token_id is not None:
             names["bos_token"] = tokens[self.tokenizer.bos_token_id]
-        return ChatTemplate(self.chat_template, names)
+        return ChatTemplate(self.chat_template, names, disguise=self._prompts.disguise)
 
     def submit(self, request: Request) -> None:
         """Accept a request. Raises RequestError, ContextOverflow or GrammarError at once where it can't be run as it is."""
@@ -127,14 +151,14 @@ class Engine:
             max_new=max_new,
             seed=resolve_seed(request.sampling),
             detokenizer=IncrementalDetokenizer(self.tokenizer.token_bytes, request.shown_tokens),
-            stops=StopStrings(request.stop),
+            stops=StopStrings([clean_text(stop) for stop in request.stop]),
             matcher=matcher,
             prior=None if request.prior is None else request.prior.bind(self._token_texts),
         )
         self._arrivals += 1
         self._live[request.id] = seq
         self._scheduler.add(seq)
-        self._take_forced(seq)
+        self._accept(seq)
         self._collect(seq, self._ended, only_finished=True)
 
     def abort(self, request_id: str) -> None:
@@ -159,11 +183,18 @@ class Engine:
         )
         result = step.finish(constraints.bitmask, constraints.bias)
         for i, (seq, row) in enumerate(zip(planned.sequences, planned.plan.rows, strict=True)):
+            failed = i in result.failed_rows
+            if failed and not constraints.allows_nothing(i, self._executor.caps.vocab_size):
+                self._end(seq, FinishReason.ERROR, "the model's output is not a number", trusted=False)
+                self._collect(seq, deltas)
+                continue
             self._scheduler.computed(seq, len(row.tokens))
             if not row.logits_indices:
                 continue
-            if i in result.failed_rows:
-                self._end(seq, FinishReason.ERROR, "the model's output is not a number, or its grammar allows nothing")
+            if failed:
+                self._end(seq, FinishReason.ERROR, "its grammar allows nothing")
+            elif i in constraints.faults:
+                self._end(seq, FinishReason.ERROR, constraints.faults[i])
             else:
                 (token,), logprobs, tops = result.tokens[i], result.logprobs[i], result.top_logprobs[i]
                 self._accept(seq, SampledToken(token, logprobs[0], tops[0]))
@@ -191,9 +222,9 @@ class Engine:
         """The log-probability of every token of every continuation after the prompt, one batch over the shared prefix."""
         try:
             return self._scorer.score(prompt, continuations)
-        except RequestError:
+        except EngineError:
             raise
-        except Exception as error:
+        except BaseException as error:
             self.fail_all(f"the executor failed while scoring ({type(error).__name__}: {error})")
             raise
 
@@ -228,10 +259,17 @@ class Engine:
         finally:
             self._executor.close()
 
-    def _accept(self, seq: Sequence, sampled: SampledToken) -> None:
-        """A sampled token, and the run that the grammar forces behind it."""
-        if self._take(seq, sampled, forced=False):
-            self._take_forced(seq)
+    def _accept(self, seq: Sequence, sampled: SampledToken | None = None) -> None:
+        """A sampled token, if there is one yet, and the run that the grammar forces behind it. What fails in that is the
+        request's own, and ends it.
+        """
+        try:
+            if sampled is None or self._take(seq, sampled, forced=False):
+                self._take_forced(seq)
+        except BaseException as error:  # noqa: BLE001 - see `describe_fault`
+            fault = describe_fault("its grammar" if seq.matcher is not None else "its text", error)
+            if seq.finish is None:
+                self._end(seq, FinishReason.ERROR, fault)
 
     def _take_forced(self, seq: Sequence) -> None:
         if seq.matcher is not None and seq.finish is None and seq.remaining > 0:
@@ -258,14 +296,15 @@ class Engine:
             self._end(seq, FinishReason.LENGTH)
         return seq.finish is None
 
-    def _end(self, seq: Sequence, reason: FinishReason, error: str | None = None) -> None:
+    def _end(self, seq: Sequence, reason: FinishReason, error: str | None = None, *, trusted: bool = True) -> None:
+        """`trusted` False: its keys and values are forgotten, wherever they are."""
         assert seq.finish is None
         seq.finish = reason
         seq.error = error
         if reason in (FinishReason.STOP, FinishReason.LENGTH):
             seq.flush_text()
         answered = reason in (FinishReason.STOP, FinishReason.LENGTH)
-        self._scheduler.finish(seq, pin=seq.request.pin if answered else 0.0)
+        self._scheduler.finish(seq, pin=seq.request.pin if answered else 0.0, trusted=trusted)
         assert seq.state is SequenceState.FINISHED
 
     def _collect(self, seq: Sequence, deltas: list[Delta], *, only_finished: bool = False) -> None:

@@ -88,7 +88,7 @@ class StepResult(NamedTuple):
     tokens: tuple[tuple[int, ...], ...]
     logprobs: tuple[tuple[float, ...], ...]
     top_logprobs: tuple[tuple[TopLogprobs, ...], ...]
-    failed_rows: tuple[int, ...]  # rows whose logits were no numbers, or whose mask allowed nothing: their entries are empty
+    failed_rows: tuple[int, ...]  # rows whose states or logits were no numbers, or whose mask allowed nothing
 
 
 Bias = Mapping[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]  # row -> (tokens, what to add to their logits)

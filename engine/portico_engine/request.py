@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from portico_engine.priors.protocol import Prior
 
 
+NO_SEED = -1  # as a seed: none was given
+
+
 class FinishReason(enum.StrEnum):
     """Every accepted request ends with exactly one of these."""
 
@@ -27,8 +30,9 @@ class FinishReason(enum.StrEnum):
 class SamplingParams:
     """How to sample tokens. Applied in this order: penalties, temperature, top-k, top-p, min-p, then the draw.
 
-    temperature 0 is argmax and ignores top-k, top-p, min-p and seed. top_k 0, top_p 1.0 and min_p 0.0 switch that filter off;
-    seed None draws from the operating system. Values outside of SAMPLING_RANGES raise RequestError naming the field.
+    temperature 0 is argmax and ignores top-k, top-p, min-p and seed, and so is top_p 0, the smallest nucleus. top_k 0, top_p
+    1.0 and min_p 0.0 switch that filter off. seed None or -1 draws from the operating system. Values outside of SAMPLING_RANGES
+    raise RequestError naming the field.
     """
 
     temperature: float = 0.7
@@ -41,6 +45,16 @@ class SamplingParams:
     presence_penalty: float = 0.0
     logprobs: int | None = None
     logit_bias: tuple[tuple[int, float], ...] = ()  # (token, added to its logit before anything else)
+
+    @property
+    def is_seeded(self) -> bool:
+        """Was a seed given? Then a request that runs alone is answered as it was before, whatever of its prompt is known."""
+        return self.seed is not None and self.seed != NO_SEED
+
+    @property
+    def is_greedy(self) -> bool:
+        """Is it the likeliest token that is taken?"""
+        return self.temperature == 0 or self.top_p == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +79,12 @@ class ParameterRange:
         note = "" if self.off is None else f" ({self.off} is off)"
         if self.open_minimum:
             return f"above {self.minimum} and at most {self.maximum}{note}"
-        return f"from {self.minimum} to {'2**64 - 1' if self.maximum == _LARGEST_SEED else self.maximum}{note}"
+        if self.maximum == _LARGEST_SEED:
+            return f"from -2**63 to 2**64 - 1 ({NO_SEED}: none){note}"
+        return f"from {self.minimum} to {self.maximum}{note}"
 
 
-_LARGEST_SEED = (1 << 64) - 1
+_SMALLEST_SEED, _LARGEST_SEED = -(1 << 63), (1 << 64) - 1
 
 # The one place that says what a sampling parameter may be: `sampling.validate` and every API in front of the engine read it.
 # None, where a field of SamplingParams takes it, is outside of this, and so is logit_bias, which is no number.
@@ -76,9 +92,9 @@ SAMPLING_RANGES: Mapping[str, ParameterRange] = MappingProxyType(
     {
         "temperature": ParameterRange(0, 100),
         "top_k": ParameterRange(0, off=0),
-        "top_p": ParameterRange(0, 1, open_minimum=True),
+        "top_p": ParameterRange(0, 1),
         "min_p": ParameterRange(0, 1),
-        "seed": ParameterRange(0, _LARGEST_SEED),
+        "seed": ParameterRange(_SMALLEST_SEED, _LARGEST_SEED),
         "repetition_penalty": ParameterRange(0, 100, open_minimum=True, off=1),
         "frequency_penalty": ParameterRange(-2, 2),
         "presence_penalty": ParameterRange(-2, 2),
@@ -99,6 +115,9 @@ class Request:
     grammar: CompiledGrammar | None = None
     prior: Prior | None = None  # asked only where a grammar leaves a choice
     priority: int = 0  # lower runs first
+    caller: str = ""  # who asks, as an opaque key: callers of one priority share the engine evenly
+    salt: bytes = b""  # a tenant's: KV of its text is found by requests with the same salt alone; empty: by all that have none
+    shared_prefix_tokens: int = 0  # tokens at the prompt's beginning that hold nobody's text: their full blocks have no salt
     keep: int = 0  # tokens at the prompt's beginning whose KV shall survive a restart: instructions and tools
     pin: float = 0.0  # seconds that prompt and answer stay in memory before others, because their next turn is under way
     shown_tokens: frozenset[int] = frozenset()  # control tokens whose text belongs to the answer: a call's marker
@@ -130,6 +149,9 @@ class Delta:
     stop: str | None = None  # the stop string that ended it
     usage: Usage | None = None
     error: str | None = None
+
+
+TEMPLATE_PROBLEM = "template_problem"  # in ModelInfo.extra, where the model can't answer chats: why
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,10 @@ def check_request(request: Request, caps: Capabilities) -> int:
             raise RequestError(f"the prompt holds the token {token}; the vocabulary has {caps.vocab_size}")
     if not 0 <= request.keep <= len(request.prompt):
         raise RequestError(f"keep is {request.keep}; it must be from 0 to the prompt's {len(request.prompt)} tokens")
+    if not 0 <= request.shared_prefix_tokens <= len(request.prompt):
+        raise RequestError(
+            f"shared_prefix_tokens is {request.shared_prefix_tokens}; it must be from 0 to the prompt's {len(request.prompt)}"
+        )
     if not 0 <= request.pin <= _LONGEST_PIN:
         raise RequestError(f"pin is {request.pin}; it must be from 0 to {_LONGEST_PIN} seconds")
     validate(request.sampling, caps.vocab_size)

@@ -57,8 +57,8 @@ def validate(params: SamplingParams, vocab_size: int) -> None:
 
 
 def resolve_seed(params: SamplingParams) -> int:
-    """The request's seed, or one from the operating system."""
-    return secrets.randbits(64) if params.seed is None else params.seed
+    """The request's seed as 64 bits without a sign, or one from the operating system."""
+    return params.seed & _WORD if params.seed is not None and params.is_seeded else secrets.randbits(64)
 
 
 def unpack_mask(words: npt.NDArray[np.int32], vocab_size: int) -> npt.NDArray[np.bool_]:
@@ -81,7 +81,7 @@ def sample(logits: Logits, state: SamplingState, mask: npt.NDArray[np.bool_] | N
     if values.size == 0 or not np.isfinite(top := float(values.max())):  # the maximum of anything with a NaN is NaN
         return None
     params = state.params
-    at = int(values.argmax()) if params.temperature == 0 else _draw(values, state)
+    at = int(values.argmax()) if params.is_greedy else _draw(values, state)
     logprob = 0.0
     best: TopLogprobs = ()
     if params.logprobs is not None:

@@ -1,20 +1,22 @@
 """Who runs in the next step: continuous batching under a budget of tokens, prefills cut into chunks and mixed with decodes.
 
-It owns the two queues and the decisions: admission first come, first served within a priority, preemption by recompute of the
-youngest of the lowest priority. It makes no difference between prompt, forced run and sampled token: what isn't computed yet is
-pending. It sees no logits.
+It owns the running sequences and the decisions: admission in the order of `fair_queue`, preemption by recompute for a lower
+priority number, for a caller who has fewer rows, and where blocks lack. It makes no difference between prompt, forced run and
+sampled token: what isn't computed yet is pending. It sees no logits.
 """
 
 from __future__ import annotations
 
-from bisect import insort
+from collections import Counter
 from dataclasses import dataclass
 
 from portico_engine.executors.protocol import Capabilities
+from portico_engine.fair_queue import FairQueue, fair_shares
 from portico_engine.kv.cache import KVCache
 from portico_engine.plan import Row, StepPlan
 from portico_engine.sequence import Sequence, SequenceState
 
+_MOST_YIELDS = 4  # times that a sequence gives its row to lower ranks: then it is let alone, and ends
 _SHORT = 32  # pending tokens up to here are a decode or a forced run: they don't wait behind a prefill
 
 
@@ -27,19 +29,24 @@ class ScheduledStep:
 
 
 class Scheduler:
-    """Both queues are kept in order: (priority, arrival)."""
+    """Running sequences are in an order of which the last are the first to be preempted: by rank; in it every caller's oldest,
+    then every caller's second, and so on; then by arrival.
+    """
 
     def __init__(self, kv: KVCache, caps: Capabilities) -> None:
         self._kv = kv
         self._caps = caps
-        self._waiting: list[Sequence] = []
+        self._queue = FairQueue()
         self._running: list[Sequence] = []
+        self._in_order = True
+        self._rows: Counter[str] = Counter()  # running sequences by caller
         self._slots = list(range(caps.rows - 1, -1, -1))
+        self._step = 0
         self.preemptions = 0
 
     @property
     def n_waiting(self) -> int:
-        return len(self._waiting)
+        return len(self._queue)
 
     @property
     def n_running(self) -> int:
@@ -47,57 +54,72 @@ class Scheduler:
 
     @property
     def has_work(self) -> bool:
-        return bool(self._waiting or self._running)
+        return bool(self._queue or self._running)
 
     def sequences(self) -> list[Sequence]:
         """All that are not finished."""
-        return [*self._running, *self._waiting]
+        return [*self._running, *self._queue]
 
     def add(self, seq: Sequence) -> None:
-        """Queue a sequence, new or preempted."""
-        seq.state = SequenceState.WAITING
-        insort(self._waiting, seq, key=_order)
+        """Queue a new sequence."""
+        self._queue.enter(seq)
+        self._wait(seq)
 
-    def finish(self, seq: Sequence, *, pin: float = 0.0) -> None:
-        """Take a sequence out, wherever it is; for `pin` seconds its blocks are the last to be evicted."""
+    def finish(self, seq: Sequence, *, pin: float = 0.0, trusted: bool = True) -> None:
+        """Take a sequence out, wherever it is; for `pin` seconds its blocks are the last to be evicted. What isn't `trusted` is
+        forgotten instead.
+        """
         if seq.state is SequenceState.RUNNING:
             assert seq.table is not None
-            self._kv.persist(seq.table, seq.request.keep)
+            if trusted:
+                self._kv.persist(seq.table, seq.request.keep)
+            else:
+                self._kv.discard(seq.table)
             if pin:
                 self._kv.pin(seq.table, seq.request.prompt, pin)
             self._stop(seq)
         elif seq.state is SequenceState.WAITING:
-            self._waiting.remove(seq)
+            self._queue.remove(seq)
+        self._queue.leave(seq)
         seq.state = SequenceState.FINISHED
 
     def schedule(self) -> ScheduledStep | None:
         """The next step, or None where nothing can run."""
+        self._step += 1
+        self._queue.begin_step(self._step)
+        self._sort_running()
+        self._make_way()
         rows: list[Row] = []
         planned: list[Sequence] = []
         budget = self._caps.step_tokens
         preemptions = self.preemptions
         reserved = sum(seq.pending for seq in self._running if seq.pending <= _SHORT)
+        shares = self._shares(budget - reserved)
         for seq in list(self._running):
             if seq.state is not SequenceState.RUNNING:  # preempted by one before it
                 continue
             short = seq.pending <= _SHORT
             if short:
                 reserved -= seq.pending
-            count = min(seq.pending, budget if short else budget - reserved)
+                count = min(_at_once(seq), budget)
+            else:
+                count = min(_at_once(seq), budget - reserved, shares.get(seq.request.caller, budget))
             if count > 0 and self._make_room(seq, count):
                 rows.append(self._row(seq, count))
                 planned.append(seq)
                 budget -= count
-        while self._waiting and budget > 0 and self._slots and self.preemptions == preemptions:
-            seq = self._waiting[0]
-            if not self._kv.can_allocate(seq.tokens):
+                if shares and not short:
+                    shares[seq.request.caller] -= count
+        while budget > 0 and self._slots and self.preemptions == preemptions:
+            first = self._queue.first()
+            if first is None or not self._kv.can_allocate(first.tokens, first.salt):
                 break
-            self._admit(seq)
-            count = min(seq.pending, budget)
-            if not self._make_room(seq, count):
+            self._admit(first)
+            count = min(_at_once(first), budget)
+            if not self._make_room(first, count):
                 break
-            rows.append(self._row(seq, count))
-            planned.append(seq)
+            rows.append(self._row(first, count))
+            planned.append(first)
             budget -= count
         return ScheduledStep(StepPlan(tuple(rows), self._kv.take_ops()), tuple(planned)) if rows else None
 
@@ -105,30 +127,83 @@ class Scheduler:
         """A step computed `count` more tokens of a sequence."""
         assert seq.table is not None
         self._kv.commit(seq.table, seq.tokens, seq.table.computed + count)
+        self._queue.charge(seq, count)
 
     def preempt_last(self) -> bool:
-        """Take the blocks from the youngest of the lowest priority, which is computed again later; False where none runs."""
+        """Take the blocks from the last of the running, which is computed again later; False where none runs."""
         if not self._running:
             return False
         victim = self._running[-1]
         self._stop(victim)
         victim.preemptions += 1
         self.preemptions += 1
-        self.add(victim)
+        self._wait(victim)
         return True
 
+    def _wait(self, seq: Sequence) -> None:
+        seq.state = SequenceState.WAITING
+        self._queue.add(seq)
+
+    def _sort_running(self) -> None:
+        if self._in_order:
+            return
+        self._running.sort(key=lambda seq: (seq.rank, seq.arrival))
+        if len(self._rows) > 1:
+            nth: Counter[tuple[int, str]] = Counter()
+            place: dict[int, int] = {}
+            for seq in self._running:
+                place[seq.arrival] = nth[seq.rank, seq.request.caller]
+                nth[seq.rank, seq.request.caller] += 1
+            self._running.sort(key=lambda seq: (seq.rank, place[seq.arrival], seq.arrival))
+        self._in_order = True
+
+    def _make_way(self) -> None:
+        """Preempt for the first of the waiting, where it lacks a row or blocks and others must yield to it."""
+        while self._running and (first := self._queue.first()) is not None:
+            last = self._running[-1]
+            if not self._yields(last, first) or (self._slots and self._kv.can_allocate(first.tokens, first.salt)):
+                return
+            last.yielded += 1
+            self.preempt_last()
+
+    def _yields(self, running: Sequence, waiting: Sequence) -> bool:
+        """To a lower rank, though not for ever; within a rank who has several rows to a caller who has none, or has far fewer
+        (a small difference evens out by itself, as rows end).
+        """
+        if running.rank != waiting.rank:
+            return running.rank > waiting.rank and running.yielded < _MOST_YIELDS
+        theirs, own = self._rows[running.request.caller], self._rows[waiting.request.caller]
+        return theirs > 1 if own == 0 else theirs > 2 * (own + 1)
+
+    def _shares(self, budget: int) -> dict[str, int]:
+        """Tokens of this step for each caller's prefills, beside those that may be admitted; none where one caller is alone."""
+        heads = self._queue.heads() if self._slots else {}
+        if len(self._rows.keys() | heads.keys()) < 2:
+            return {}
+        demands: Counter[str] = Counter()
+        for seq in self._running:
+            if seq.pending > _SHORT:
+                demands[seq.request.caller] += seq.pending
+        for caller, seq in sorted(heads.items(), key=lambda item: item[1].arrival)[: len(self._slots)]:
+            demands[caller] += len(seq.tokens)
+        return fair_shares(budget, demands)
+
     def _admit(self, seq: Sequence) -> None:
-        self._waiting.remove(seq)
-        seq.table = self._kv.allocate(seq.tokens)
+        """It runs, for the rest of this step as the last."""
+        self._queue.admit(seq)
+        seq.table = self._kv.allocate(seq.tokens, seq.salt)
         if seq.cached_tokens is None:
             seq.cached_tokens = min(seq.table.computed, len(seq.request.prompt))
         seq.slot = self._slots.pop()
         seq.state = SequenceState.RUNNING
-        insort(self._running, seq, key=_order)
+        self._running.append(seq)
+        self._rows[seq.request.caller] += 1
+        self._in_order = False
 
     def _make_room(self, seq: Sequence, count: int) -> bool:
         """Blocks for `count` more tokens; False where the sequence itself had to go. Rows planned before it are never victims:
-        they stand before it in the order."""
+        they stand before it.
+        """
         assert seq.table is not None
         while not self._kv.reserve(seq.table, seq.table.computed + count):
             itself = self._running[-1] is seq
@@ -145,6 +220,10 @@ class Scheduler:
         self._slots.append(seq.slot)
         seq.slot = None
         self._running.remove(seq)
+        self._in_order = self._in_order and len(self._rows) == 1
+        self._rows[seq.request.caller] -= 1
+        if not self._rows[seq.request.caller]:
+            del self._rows[seq.request.caller]
 
     def _row(self, seq: Sequence, count: int) -> Row:
         assert seq.table is not None
@@ -163,9 +242,10 @@ class Scheduler:
     def check_integrity(self) -> None:
         """Assert that queues, slots and tables agree."""
         self._kv.check_integrity()
-        for queue, state in ((self._running, SequenceState.RUNNING), (self._waiting, SequenceState.WAITING)):
-            assert [s.order for s in queue] == sorted(s.order for s in queue)
-            assert all(s.state is state for s in queue)
+        self._queue.check_integrity()
+        assert all(seq.state is SequenceState.RUNNING for seq in self._running)
+        assert all(seq.state is SequenceState.WAITING for seq in self._queue)
+        assert self._rows == Counter(seq.request.caller for seq in self._running)
         assert all(
             (s.table is not None) == (s.slot is not None) == (s.state is SequenceState.RUNNING) for s in self.sequences()
         )
@@ -173,5 +253,11 @@ class Scheduler:
         assert sorted([*slots, *self._slots]) == list(range(self._caps.rows))
 
 
-def _order(seq: Sequence) -> tuple[int, int]:
-    return seq.order
+def _at_once(seq: Sequence) -> int:
+    """The most of its pending tokens that one step may compute: all, but with a seed the prompt's last token is read by itself.
+
+    So it is where the rest of the prompt is known already, and products of other shapes round otherwise: a seed would say
+    something else from a warm prefix than from a cold one.
+    """
+    whole = seq.pending
+    return whole - 1 if seq.request.sampling.is_seeded and seq.sampled == 0 and whole > 1 else whole

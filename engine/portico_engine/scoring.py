@@ -7,8 +7,9 @@ beginning finds them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
-from portico_engine.errors import ContextOverflow, RequestError
+from portico_engine.errors import ContextOverflow, EngineError, RequestError
 from portico_engine.executors.protocol import Executor
 from portico_engine.kv.cache import BlockTable, KVCache
 from portico_engine.plan import Row, StepPlan, blocks_for
@@ -62,7 +63,8 @@ class Scorer:
             end = table.computed + count
             self._reserve(table, end)
             row = Row(0, tuple(prompt[table.computed : end]), table.computed, tuple(table.blocks))
-            self._executor.submit(StepPlan((row,), self._kv.take_ops())).finish()
+            if self._executor.submit(StepPlan((row,), self._kv.take_ops())).finish().failed_rows:
+                self._give_up(table)
             self._kv.commit(table, prompt, end)
 
     def _score_all(self, table: BlockTable, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[list[float]]:
@@ -80,6 +82,8 @@ class Scorer:
                     every = tuple(range(len(tokens)))
                     rows.append(Row(slot, tokens, len(prompt) - 1, tuple(fork.blocks), every, targets=tuple(continuations[i])))
                 result = self._executor.submit(StepPlan(tuple(rows), self._kv.take_ops())).finish()
+                if result.failed_rows:
+                    self._give_up(table)
                 for i, logprobs in zip(batch, result.logprobs, strict=True):
                     out[i] = list(logprobs)
             finally:
@@ -111,6 +115,10 @@ class Scorer:
     def _reserve(self, table: BlockTable, n_tokens: int) -> None:
         while not self._kv.reserve(table, n_tokens):
             self._need_room()
+
+    def _give_up(self, table: BlockTable) -> NoReturn:
+        self._kv.discard(table)
+        raise EngineError("the model's output is not a number")
 
     def _need_room(self) -> None:
         made = self._make_room()

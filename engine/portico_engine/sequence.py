@@ -12,10 +12,14 @@ from time import perf_counter
 
 from portico_engine.grammar.protocol import Matcher
 from portico_engine.kv.cache import BlockTable
+from portico_engine.kv.hashing import Salt
+from portico_engine.plan import BLOCK_TOKENS
 from portico_engine.priors.protocol import TokenPrior
 from portico_engine.request import Delta, FinishReason, Request, Usage
 from portico_engine.sampling import SampledToken, SamplingState, TopLogprobs
 from portico_engine.text.detokenizer import IncrementalDetokenizer, StopStrings
+
+FIRST_RANK = -(1 << 62)  # before any priority
 
 
 class SequenceState(enum.Enum):
@@ -45,6 +49,8 @@ class Sequence:
     table: BlockTable | None = None
     cached_tokens: int | None = None
     preemptions: int = 0
+    yielded: int = 0  # of the preemptions, those for another who goes first
+    promoted: bool = False  # it has waited so long that it goes before all others
     # these are set by the engine
     text: str = ""  # all of it, what a stop string may still take back among it
     forced: int = 0
@@ -64,9 +70,15 @@ class Sequence:
             self._seen.update(self.tokens)
 
     @property
-    def order(self) -> tuple[int, int]:
-        """Who goes first: the lower priority number, then the earlier arrival."""
-        return (self.request.priority, self.arrival)
+    def salt(self) -> Salt | None:
+        """Whose its blocks are, from the first one on that holds a caller's text."""
+        request = self.request
+        return Salt(request.salt, request.shared_prefix_tokens // BLOCK_TOKENS) if request.salt else None
+
+    @property
+    def rank(self) -> int:
+        """Who goes first: the lower number."""
+        return FIRST_RANK if self.promoted else self.request.priority
 
     @property
     def n_new(self) -> int:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portico_engine import SAMPLING_RANGES, RequestError, SamplingParams
-from portico_engine.sampling import SamplingState, log_softmax_at, sample, uniform, unpack_mask, validate
+from portico_engine.sampling import SamplingState, log_softmax_at, resolve_seed, sample, uniform, unpack_mask, validate
 
 LOGITS = np.log(np.array([0.5, 0.25, 0.15, 0.07, 0.03], np.float32))
 
@@ -137,9 +137,9 @@ def test_the_random_numbers_are_numpys_philox(seed: int) -> None:
     [
         ("temperature", (0, 100), (-0.1, 100.1, math.nan, math.inf), "from 0 to 100"),
         ("top_k", (0, 10**9), (-1,), "0 (off) or more"),
-        ("top_p", (1e-9, 1), (0, 1.1, math.nan), "above 0 and at most 1"),
+        ("top_p", (0, 1e-9, 1), (-0.1, 1.1, math.nan), "from 0 to 1"),
         ("min_p", (0, 1), (-0.1, 1.1, math.nan), "from 0 to 1"),
-        ("seed", (None, 0, 2**64 - 1), (-1, 2**64), "from 0 to 2**64 - 1"),
+        ("seed", (None, -1, -(2**63), 0, 2**64 - 1), (-(2**63) - 1, 2**64), "from -2**63 to 2**64 - 1 (-1: none)"),
         ("repetition_penalty", (1e-9, 100), (0, 100.1, math.inf), "above 0 and at most 100 (1 is off)"),
         ("frequency_penalty", (-2, 2), (-2.1, 2.1, math.nan), "from -2 to 2"),
         ("presence_penalty", (-2, 2), (-2.1, 2.1, -math.inf), "from -2 to 2"),
@@ -155,6 +155,17 @@ def test_a_value_outside_of_its_range_is_refused_with_the_range(
         with pytest.raises(RequestError) as caught:
             validate(SamplingParams(**{name: value}), 5)
         assert str(caught.value) == f"{name} is {value}; it must be {allowed}"
+
+
+def test_a_seed_of_minus_one_is_none() -> None:
+    assert len({resolve_seed(SamplingParams(seed=-1)) for _ in range(8)}) == 8
+    assert not SamplingParams(seed=-1).is_seeded
+    assert resolve_seed(SamplingParams(seed=-2)) == 2**64 - 2
+    assert resolve_seed(SamplingParams(seed=5)) == 5
+
+
+def test_the_smallest_nucleus_is_the_likeliest_token() -> None:
+    assert draws(SamplingParams(temperature=100, top_p=0, seed=-1), 20) == {0: 1.0}
 
 
 def test_every_sampling_parameter_that_is_a_number_has_a_range() -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from math import isnan
 
 from portico_engine.plan import Row, StepResult
 from portico_engine.sampling import SampledToken, TopLogprobs
 
 
-def assemble_result(rows: Sequence[Row], scores: Iterable[float], sampled: Iterable[SampledToken | None]) -> StepResult:
+def assemble_result(
+    rows: Sequence[Row], scores: Iterable[float], sampled: Iterable[SampledToken | None], damaged: Collection[int] = ()
+) -> StepResult:
     """`scores` of the rows with targets, `sampled` of the others, an entry for each of their `logits_indices`, in plan order.
 
-    A row one of whose samples is None has failed: its entries are empty.
+    A row one of whose samples is None has failed, as one of whose scores is no number and those in `damaged` have: the entries
+    of what would have been sampled are empty.
     """
     scores, sampled = iter(scores), iter(sampled)
     tokens: list[tuple[int, ...]] = []
@@ -23,10 +27,12 @@ def assemble_result(rows: Sequence[Row], scores: Iterable[float], sampled: Itera
             tokens.append(row.targets)
             logprobs.append(tuple(next(scores) for _ in row.targets))
             top_logprobs.append(())
+            if i in damaged or any(map(isnan, logprobs[-1])):
+                failed.append(i)
             continue
         of_row = [next(sampled) for _ in row.logits_indices]
         good = [each for each in of_row if each is not None]
-        if len(good) < len(of_row):
+        if len(good) < len(of_row) or i in damaged:
             failed.append(i)
             good = []
         tokens.append(tuple(each.token for each in good))

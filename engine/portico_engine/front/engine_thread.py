@@ -16,10 +16,12 @@ from typing import Any, Generic, TypeVar
 
 from portico_engine.engine import Engine
 from portico_engine.errors import EngineError
+from portico_engine.front.grammar_preparation import GrammarPreparation
 from portico_engine.request import Delta, FinishReason, Request
 
 K = TypeVar("K")
 T = TypeVar("T")
+MOST_FAILED_STEPS = 3  # in a row, each with requests of its own: then what computes them is broken, and the thread ends
 _log = logging.getLogger(__name__)
 
 
@@ -40,7 +42,9 @@ class EngineThread(Generic[K]):
         self._on_end = on_end
         self._commands: queue.SimpleQueue[_Command[Any] | None] = queue.SimpleQueue()
         self._keys: dict[str, K] = {}  # of the requests in flight; the thread's own
+        self._preparation: GrammarPreparation[K] = GrammarPreparation(engine.prepare_grammar)
         self._closed = False
+        self._failed_steps = 0  # in a row
         self._gate = threading.Lock()  # no command is queued behind the end
         self._thread = threading.Thread(target=self._run, name="portico-engine", daemon=True)
         self._thread.start()
@@ -52,7 +56,10 @@ class EngineThread(Generic[K]):
             self.engine.submit(request)
             self._keys[request.id] = key
 
-        return self.call(submit)
+        grammar = request.grammar
+        if grammar is None or self.engine.has_grammar(grammar):
+            return self.call(submit)
+        return self._preparation.start(grammar, key, lambda: self.call(submit))
 
     def abort(self, request_id: str, key: K) -> None:
         """End the request that was submitted with this key; no effect on one that ended, or on another's of the same id."""
@@ -62,6 +69,7 @@ class EngineThread(Generic[K]):
                 del self._keys[request_id]
                 self.engine.abort(request_id)
 
+        self._preparation.cancel(key)
         with self._gate:
             if not self._closed:
                 self._commands.put(_Command(abort))
@@ -81,28 +89,39 @@ class EngineThread(Generic[K]):
             if not self._closed:
                 self._closed = True
                 self._commands.put(None)
+        self._preparation.close()
 
     def join(self) -> None:
         self._thread.join()
 
     def _run(self) -> None:
         reason, message = FinishReason.CANCELLED, "the engine was closed"
+        died = False
         try:
             while self._run_commands():
                 if self.engine.has_work:
                     self._tell(self._step())
-        except Exception as error:  # noqa: BLE001 - the outermost loop of the thread: without it everybody would wait for ever
-            _log.critical("the engine's thread ended", exc_info=error)
+        except BaseException as error:  # noqa: BLE001 - the outermost loop of the thread: without it everybody would wait for ever
+            died = True
             reason, message = FinishReason.ERROR, f"the engine's thread ended ({type(error).__name__}: {error})"
+            _log.critical("the engine's thread ended", exc_info=error)
         with self._gate:
             self._closed = True
-        self._tell([Delta(request_id, finish_reason=reason, error=message) for request_id in self._keys])
-        self._refuse_the_rest(message)
+        try:
+            self._tell([Delta(request_id, finish_reason=reason, error=message) for request_id in self._keys])
+            self._refuse_the_rest(message)
+        finally:
+            if died:  # said at once: closing may take its time, and what is in memory isn't worth saving
+                self._on_end()
+            self._close_engine()
+            if not died:
+                self._on_end()
+
+    def _close_engine(self) -> None:
         try:
             self.engine.close()
-        except Exception:  # noqa: BLE001 - the same
+        except BaseException:  # noqa: BLE001 - the same
             _log.exception("the engine could not be closed in order")
-        self._on_end()
 
     def _refuse_the_rest(self, message: str) -> None:
         while True:
@@ -127,17 +146,22 @@ class EngineThread(Generic[K]):
             wait = False
 
     def _step(self) -> list[Delta]:
+        """A step that raises ends all requests. Raises itself where steps do nothing else any more."""
         try:
-            return self.engine.step()
-        except Exception as error:  # noqa: BLE001 - the outermost loop of the thread
+            deltas = self.engine.step()
+        except BaseException as error:  # noqa: BLE001 - the outermost loop of the thread
+            self._failed_steps += 1
             _log.exception("a step of the engine failed")
             message = f"the engine failed in a step ({type(error).__name__}: {error})"
-        try:
-            self.engine.fail_all(message)
-            return self.engine.step()
-        except Exception:  # noqa: BLE001 - the same
-            _log.exception("the engine can't recover from a failed step")
-            return [Delta(request_id, finish_reason=FinishReason.ERROR, error=message) for request_id in self._keys]
+        else:
+            self._failed_steps = 0
+            return deltas
+        self.engine.fail_all(message)
+        deltas = self.engine.step()
+        if self._failed_steps >= MOST_FAILED_STEPS:
+            self._tell(deltas)
+            raise EngineError(f"{self._failed_steps} steps in a row failed; the last one: {message}")
+        return deltas
 
     def _tell(self, deltas: Sequence[Delta]) -> None:
         told = [(self._keys[delta.request_id], delta) for delta in deltas if delta.request_id in self._keys]

@@ -134,6 +134,18 @@ class BlockPool:
         self.tier.begin_save(full_block(entry))
         self._ops.append(Save(entry.block, full_block(entry).key))
 
+    def forget(self, blocks: Sequence[int]) -> None:
+        """Held blocks whose content can't be trusted: they are found no more, and neither saved nor kept below."""
+        entries = [self.index.entry(block) for block in blocks if block in self.index]
+        for entry in entries:
+            assert self._refs[entry.block] > 0
+            self.index.remove(entry.block)
+            self.retained.forget(entry.block)
+        keys = [entry.key for entry in entries if entry.key is not None]
+        if self.tier is not None and keys:
+            self._ops = [op for op in self._ops if not (isinstance(op, Save) and op.key in keys)]
+            self.tier.discard(keys)
+
     def abandon_ops(self) -> None:
         """What was planned will not be done, because nothing that it was for is left: only the dead blocks stay dead."""
         assert not any(self._refs)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from portico_engine.kv.block_pool import BlockPool, full_block
-from portico_engine.kv.hashing import chain_key
+from portico_engine.kv.hashing import Salt, chain_key, salted_key
 from portico_engine.kv.tier import FullBlock
 from portico_engine.plan import KVOp
 
@@ -26,11 +26,15 @@ class BlockTable:
     blocks: list[int] = field(default_factory=list)
     keys: list[bytes] = field(default_factory=list)
     computed: int = 0
+    salt: Salt | None = None
 
     @property
     def parent(self) -> bytes:
-        """The key of the last full block."""
-        return self.keys[-1] if self.keys else self.root
+        """The key that the next block hangs on: that of the last full block, with the salt where the salted blocks begin."""
+        key = self.keys[-1] if self.keys else self.root
+        if self.salt is not None and self.salt.first_block == len(self.keys):
+            return salted_key(key, self.salt.value)
+        return key
 
 
 class KVCache:
@@ -44,23 +48,26 @@ class KVCache:
         self.hit_tokens = 0
         self.loaded_tokens = 0  # those of the hits that came from the tier below
 
-    def can_allocate(self, tokens: Sequence[int]) -> bool:
+    def can_allocate(self, tokens: Sequence[int], salt: Salt | None = None) -> bool:
         """Would a sequence with all these tokens, and one more, find room now?"""
-        hit = self.pool.index.match(self._root, tokens, len(tokens) - 1)
+        hit = self.pool.index.match(self._root, tokens, len(tokens) - 1, salt)
         revived = sum(self.pool.is_cached(block) for block in hit.blocks)
         needed = self._blocks_for(len(tokens) + 1) - len(hit.blocks)
         return needed + revived <= self.pool.available
 
-    def allocate(self, tokens: Sequence[int]) -> BlockTable:
+    def allocate(self, tokens: Sequence[int], salt: Salt | None = None) -> BlockTable:
         """A table that starts with whatever is known of `tokens` but the last one, which must be computed to be answered.
 
-        Blocks that are gone from memory come from the tier below, if they are there.
+        Blocks that are gone from memory come from the tier below, if they are there. Blocks of another salt are not known.
         """
-        table = BlockTable(self._root)
+        table = BlockTable(self._root, salt=salt)
         limit = len(tokens) - 1
         loaded = 0
         while True:
-            hit = self.pool.index.match(table.parent, tokens[table.computed :], limit - table.computed)
+            ahead = None if salt is None else Salt(salt.value, salt.first_block - len(table.keys))
+            if ahead is not None and ahead.first_block == 0:
+                ahead = None  # it is in the parent's key
+            hit = self.pool.index.match(table.parent, tokens[table.computed :], limit - table.computed, ahead)
             for block in hit.blocks:
                 self.pool.hold(block)
             table.blocks += hit.blocks
@@ -125,7 +132,7 @@ class KVCache:
             if own is None:
                 return None
             self.pool.copy(table.blocks[full], own, rest)
-        child = BlockTable(table.root, table.blocks[:full], table.keys[:full], length)
+        child = BlockTable(table.root, table.blocks[:full], table.keys[:full], length, table.salt)
         for block in child.blocks:
             self.pool.hold(block)
         if own is not None:
@@ -194,6 +201,11 @@ class KVCache:
         full = min(len(prompt) // self.pool.block_tokens, len(table.keys))
         if full:
             self.pool.retained.pin(table.blocks, table.blocks[full - 1], prompt[full * self.pool.block_tokens :], seconds)
+
+    def discard(self, table: BlockTable) -> None:
+        """The table's content can't be trusted: it is known no more, in memory or below. Tables that share it go on."""
+        self.pool.forget(table.blocks)
+        table.computed = len(table.keys) * self.pool.block_tokens  # so that no tail becomes known
 
     def free(self, table: BlockTable, tokens: Sequence[int]) -> None:
         """Let go of a table. What it computed stays known as long as there is room."""

@@ -92,6 +92,11 @@ class DiskStore:
             except FileNotFoundError:
                 continue
 
+    def discard(self, keys: Sequence[bytes]) -> None:
+        """Delete these blocks' files, if they are there."""
+        for key in keys:
+            self._path(key).unlink(missing_ok=True)
+
     def trim(self) -> None:
         """Delete the least recently used files of any model until the next measurement can't come above the bound."""
         found: list[tuple[int, int, str]] = []

@@ -8,10 +8,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 _LAYOUT = b"portico-kv-1"
+_SALTED = b"portico-kv-salt"
+
+
+class Salt(NamedTuple):
+    """Whose blocks these are, from the one with this index on: who has another salt doesn't find them."""
+
+    value: bytes
+    first_block: int
 
 
 def root_key(*parts: str) -> bytes:
@@ -26,3 +35,8 @@ def root_key(*parts: str) -> bytes:
 def chain_key(parent: bytes, tokens: Sequence[int]) -> bytes:
     """sha256 over (parent's key, tokens as little-endian uint32)."""
     return hashlib.sha256(parent + np.asarray(tokens, dtype="<u4").tobytes()).digest()
+
+
+def salted_key(parent: bytes, salt: bytes) -> bytes:
+    """What the blocks behind `parent` that belong to a salt have for their parent's key."""
+    return hashlib.sha256(_SALTED + parent + salt).digest()

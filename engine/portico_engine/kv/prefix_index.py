@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from portico_engine.kv.hashing import chain_key
+from portico_engine.kv.hashing import Salt, chain_key, salted_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,19 @@ class PrefixIndex:
         block = self._by_key.get(key)
         return None if block is None else self._entries[block]
 
-    def match(self, root: bytes, tokens: Sequence[int], limit: int) -> PrefixMatch:
-        """The longest known prefix of `tokens[:limit]`. Token ids are compared, so that no collision serves another's KV."""
+    def match(self, root: bytes, tokens: Sequence[int], limit: int, salt: Salt | None = None) -> PrefixMatch:
+        """The longest known prefix of `tokens[:limit]`. Token ids are compared, so that no collision serves another's KV. From
+        its first block on, which is counted from `root`, only what has the same salt is known.
+        """
         size = self._block_tokens
         blocks: list[int] = []
         keys: list[bytes] = []
         key, at = root, 0
-        while at + size <= limit:
+        while True:
+            if salt is not None and at == salt.first_block * size:
+                key = salted_key(key, salt.value)
+            if at + size > limit:
+                break
             piece = tuple(tokens[at : at + size])
             next_key = chain_key(key, piece)
             block = self._by_key.get(next_key)

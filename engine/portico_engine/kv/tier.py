@@ -49,6 +49,10 @@ class TierStore(Protocol):
         """A prefix, these blocks in its order, was used."""
         ...
 
+    def discard(self, keys: Sequence[bytes]) -> None:
+        """Forget what is there of these blocks."""
+        ...
+
 
 class Tier:
     """A store below memory. For executors it is their `BlockStore`."""
@@ -58,6 +62,7 @@ class Tier:
         self._requested: dict[bytes, FullBlock] = {}
         self._saving: dict[bytes, FullBlock] = {}  # their Save is planned
         self._saved: set[bytes] = set()
+        self._barred: set[bytes] = set()  # what came out wrong once
         self._touched: dict[bytes, float] = {}  # a prefix's last block, and when
         self._loading: dict[bytes, memoryview] = {}
         self._loads_planned: Counter[bytes] = Counter()
@@ -74,6 +79,8 @@ class Tier:
     def request_saves(self, blocks: Iterable[FullBlock]) -> None:
         """These are to be saved when there is time, in this order."""
         for block in blocks:
+            if block.key in self._barred:
+                continue
             if self._works and not (block.key in self._saved or block.key in self._saving or block.key in self._requested):
                 self._requested[block.key] = block
 
@@ -113,6 +120,8 @@ class Tier:
     def put(self, key: bytes, content: bytes) -> None:
         """See `BlockStore`. Where the queue is full the content is let go: KV can always be computed anew."""
         block = self._saving.pop(key)
+        if key in self._barred:
+            return
 
         def write() -> None:
             try:
@@ -136,10 +145,27 @@ class Tier:
             self._fail(TimeoutError(f"it took nothing for {_PATIENCE:g} s"))
         return False
 
+    def discard(self, keys: Sequence[bytes]) -> None:
+        """These blocks' content was wrong: as long as this process lives they are neither saved nor loaded."""
+        self._barred.update(keys)
+        for key in keys:
+            self._requested.pop(key, None)
+            self._saving.pop(key, None)
+            self._saved.discard(key)
+
+        def drop() -> None:
+            self._saved.difference_update(keys)
+            self._store.discard(keys)
+
+        if self._works and not self._writer.add(drop):  # behind what is being written
+            _log.warning("the disk is too slow to forget %d damaged blocks", len(keys))
+
     # -- up
 
     def fetch(self, block: FullBlock) -> bool:
         """Is the block below? Then its content is held until a Load has got it."""
+        if block.key in self._barred:
+            return False
         if block.key not in self._loading:
             content = self._read(block)
             if content is None:

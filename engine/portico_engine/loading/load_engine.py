@@ -24,7 +24,7 @@ from portico_engine.executors.protocol import Capabilities, Executor
 from portico_engine.loading.device import Device, choose_device, memory_bytes
 from portico_engine.loading.options import MIN_CONTEXT, LoadOptions, LoadProgress, choose_sizes
 from portico_engine.models.config import DecoderConfig, read_config
-from portico_engine.request import ModelInfo
+from portico_engine.request import TEMPLATE_PROBLEM, ModelInfo
 from portico_engine.text.tokenizer import Tokenizer
 from portico_engine.text.tokenizer_json import read_tokenizer
 from portico_engine.weights.gguf_file import GGUFFile
@@ -50,7 +50,7 @@ def load_with_options(path: Path, options: LoadOptions, progress: LoadProgress) 
     loading = _Loading(path, options, progress)
     made = loading.executor(options.executor)
     template = loading.file.metadata.get("tokenizer.chat_template")
-    return Engine(
+    engine = Engine(
         made,
         loading.tokenizer,
         _info(loading.file, made.caps, "llama_cpp" if isinstance(made, LlamaCppExecutor) else "torch"),
@@ -59,6 +59,11 @@ def load_with_options(path: Path, options: LoadOptions, progress: LoadProgress) 
         kv_dir=options.kv_dir,
         kv_dir_bytes=options.kv_dir_bytes,
     )
+    problem = engine.template_problem()
+    if problem is not None:
+        _log.warning("%s answers no chats: %s", engine.info.name, problem)
+        engine.info.extra[TEMPLATE_PROBLEM] = problem
+    return engine
 
 
 class _Loading:
@@ -127,6 +132,7 @@ class _Loading:
             self._path,
             sizes,
             vocab_size=self.tokenizer.vocab_size,
+            long_rope="rope_factors_long.weight" in self.file.tensors,
             progress=self._report,
         )
 

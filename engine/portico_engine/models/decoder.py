@@ -48,6 +48,8 @@ class Decoder:
         device = weights.norm.device
         self._eps = torch.tensor(config.norm_eps, device=device)
         long = config.rope.long_beyond is not None and context_length > config.rope.long_beyond
+        # What of a load's options keys and values depend on: part of every executor's numerics id.
+        self.numerics = "-longrope" if long else ""
         cos, sin = rotary_tables(config, weights.long_rope_factors if long else weights.rope_factors, context_length)
         self._cos, self._sin = cos.to(device), sin.to(device)
 

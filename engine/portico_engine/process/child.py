@@ -32,6 +32,7 @@ from portico_engine.process.lazy_prior import join_prior
 from portico_engine.request import Delta
 from portico_engine.text.tokenizer import Tokenizer
 
+_SWITCH_SECONDS = 0.0005  # that a thread beside the steps holds Python's lock when a step wants it
 _BESIDE = 4  # threads for what doesn't wait for a step
 _log = logging.getLogger(__name__)
 
@@ -80,9 +81,13 @@ class Child:
             self._send(messages.Failure(None, _portable(error)))
 
     def _submit(self, message: messages.Submit) -> None:
-        grammar = None if message.grammar is None else self._grammars.unpack(message.grammar)
-        prior = join_prior(message.prior, partial(self._request_prior, message.number))
-        request = replace(message.request, grammar=grammar, prior=prior)
+        try:
+            grammar = None if message.grammar is None else self._grammars.unpack(message.grammar)
+            prior = join_prior(message.prior, partial(self._request_prior, message.number))
+            request = replace(message.request, grammar=grammar, prior=prior)
+        except Exception as error:  # noqa: BLE001 - one request's fault doesn't end the process
+            self._send(messages.Failure(message.number, _portable(error)))
+            return
         self._reply_when_done(message.number, self._engine_thread.submit, request, message.number)
 
     def _request_prior(self, number: int, name: str) -> CallPrior:
@@ -179,6 +184,7 @@ def main() -> NoReturn:
     """Entry: the only argument is the file descriptor of the child's end of the socket."""
     os.dup2(2, 1)  # what a native library prints goes where its complaints go
     faulthandler.enable()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     code = 1
     with socket.socket(fileno=int(sys.argv[1])) as sock:

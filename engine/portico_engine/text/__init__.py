@@ -5,6 +5,9 @@
     pretokenize.py     how text is cut before merging, by family
     bpe.py             merging, by the `tokenizers` library
     chat_template.py   chat turns to prompt text, by the model's own template
+    template_environment.py  the sandbox that templates run in
+    untrusted.py       stand-ins for characters from outside, and strings that hold some
+    prompt_encoder.py  a rendered chat to tokens: what came from outside is never a control token
     detokenizer.py     tokens to streamed text: whole characters, nothing past a stop string
 
 It knows no models, requests or steps.

@@ -1,56 +1,81 @@
 """Chat turns to prompt text, by the template that the model brings.
 
-It owns the sandbox that the template runs in and the shape that messages and tools have inside (the one that published
-templates expect). It knows no tokens. Templates come with models from anywhere: they run in jinja2's immutable sandbox, without
-access to files or attributes.
+It owns the shape that messages and tools have inside (the one that published templates expect), and which of their strings came
+from outside: all but the roles that are the API's own. The sandbox is `template_environment`'s. It knows no tokens.
 """
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from portico_engine.errors import ChatTemplateError
+from portico_engine.text.template_environment import compile_template
+from portico_engine.text.untrusted import Disguise, clean_text
 from portico_engine.tool import Tool
+
+# Words that are nobody's text: templates build markers of them (Phi's `<|user|>`). Another role is text like any other.
+_ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function", "ipython", "model"))
 
 
 class ChatTemplate:
     """One model's template. `special_tokens` are its names for them: bos_token, eos_token, ..."""
 
-    def __init__(self, source: str, special_tokens: Mapping[str, str] | None = None) -> None:
-        """Raises ChatTemplateError where the source doesn't parse."""
+    def __init__(
+        self, source: str, special_tokens: Mapping[str, str] | None = None, *, disguise: Disguise | None = None
+    ) -> None:
+        """What comes from outside is rendered in `disguise`. Raises ChatTemplateError where the source doesn't parse."""
         self._special_tokens = dict(special_tokens or {})
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-        )
-        environment.filters["tojson"] = _tojson
-        environment.globals["raise_exception"] = _raise_exception
-        environment.globals["strftime_now"] = _strftime_now
+        self._disguise = disguise or Disguise()
         try:
-            self._template = environment.from_string(source)
-        except jinja2.TemplateError as error:
+            self._template = compile_template(clean_text(source), self._disguise)
+        except (jinja2.TemplateError, RecursionError) as error:
             raise ChatTemplateError(f"the model's chat template does not parse: {error}") from None
 
     def render(
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool] | None = None, *, add_generation_prompt: bool = True
     ) -> str:
         """The prompt's text. Messages have OpenAI's chat shape. Raises ChatTemplateError with the template's own words."""
+        return self._disguise.show(self.render_disguised(messages, tools, add_generation_prompt=add_generation_prompt))
+
+    def render_disguised(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool] | None = None, *, add_generation_prompt: bool = True
+    ) -> str:
+        """The prompt's text with stand-ins where it came from outside, for `PromptEncoder`. Raises as `render` does."""
         if not messages:
             raise ChatTemplateError("there are no messages to render")
         try:
             return self._template.render(
-                messages=[_plain(message) for message in messages],
-                tools=[_function(tool) for tool in tools] if tools else None,
+                messages=[self._message(message) for message in messages],
+                tools=[self._function(tool) for tool in tools] if tools else None,
                 add_generation_prompt=add_generation_prompt,
                 **self._special_tokens,
             )
-        except (jinja2.TemplateError, TypeError, ValueError, KeyError) as error:
-            raise ChatTemplateError(f"the model's chat template refuses these messages: {error}") from None
+        except RecursionError:
+            raise ChatTemplateError("the messages or tools are nested too deeply for the model's chat template") from None
+        except (jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            said = self._disguise.show(str(error))
+            raise ChatTemplateError(f"the model's chat template refuses these messages: {said}") from None
+
+    def _message(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        plain = _plain(message)
+        return {
+            key if isinstance(key, str) and key in _MESSAGE_KEYS else self._disguise.hide_all(key): value
+            if key == "role" and value in _ROLES
+            else self._disguise.hide_all(value)
+            for key, value in plain.items()
+        }
+
+    def _function(self, tool: Tool) -> dict[str, Any]:
+        hide = self._disguise.hide_all
+        function = {"name": hide(tool.name), "description": hide(tool.description), "parameters": hide(tool.parameters)}
+        return {"type": "function", "function": function}
+
+
+_MESSAGE_KEYS = frozenset(("role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content"))
 
 
 def _plain(message: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,24 +108,7 @@ def _call(call: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(function.get("arguments"), str):
         try:
             function["arguments"] = json.loads(function["arguments"] or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             pass  # shown to the model as it was written
     out["function"] = function
     return out
-
-
-def _function(tool: Tool) -> dict[str, Any]:
-    return {"type": "function", "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters}}
-
-
-def _tojson(value: Any, indent: int | None = None, **_: Any) -> str:
-    """Plain JSON: jinja2's own filter escapes `<`, `>`, `&` and `'` for HTML, which a model has never seen."""
-    return json.dumps(value, ensure_ascii=False, indent=indent)
-
-
-def _raise_exception(message: str) -> NoReturn:
-    raise jinja2.TemplateError(message)
-
-
-def _strftime_now(pattern: str) -> str:
-    return datetime.datetime.now().strftime(pattern)

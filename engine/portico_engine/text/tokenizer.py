@@ -8,7 +8,7 @@ every token. Plain text is merged by `bpe`. It knows neither models nor chat tur
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ import tokenizers
 from portico_engine.errors import ModelError
 from portico_engine.text.bpe import byte_level_merger, merges_from_scores, sentencepiece_merger
 from portico_engine.text.pretokenize import adds_bos, ignores_merges, split_patterns
+from portico_engine.text.untrusted import clean_text
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6  # tokenizer.ggml.token_type
 SPACE = "\u2581"  # SentencePiece's visible space
@@ -38,6 +39,8 @@ _TURN_ENDS = frozenset(
         "</s>",
     )
 )
+# Added tokens that only a chat template makes, though their vocabulary doesn't call them control tokens.
+_MARKER = re.compile(r"<[|\uff5c].+[|\uff5c]>")
 
 
 def byte_alphabet() -> dict[str, int]:
@@ -81,8 +84,11 @@ class Tokenizer:
         self._ids = {token: i for i, token in enumerate(tokens)}
         self.end_token_ids = frozenset((eos_token_id, *end_token_ids, *self._turn_ends()))
         self._merger = merger
-        self._control = _alternation(tokens, types, (CONTROL, USER_DEFINED))
-        self._user_defined = _alternation(tokens, types, (USER_DEFINED,))
+        # Tokens that untrusted text never makes, and all that aren't made by merging.
+        self.marker_ids = frozenset(i for i, kind in enumerate(types) if tokens[i] and _is_marker(tokens[i], kind))
+        self.added_tokens = frozenset(t for t, kind in zip(tokens, types, strict=True) if t and kind in (CONTROL, USER_DEFINED))
+        self._control = _alternation(self.added_tokens)
+        self._user_defined = _alternation(self.added_tokens - {tokens[i] for i in self.marker_ids})
 
     @classmethod
     def from_gguf(cls, metadata: Mapping[str, Any]) -> Tokenizer:
@@ -147,24 +153,37 @@ class Tokenizer:
 
     def encode(self, text: str, *, special: bool = False, bos: bool = False) -> list[int]:
         """Token ids of a text. `special` parses control tokens written in it (never do so with untrusted text); `bos`
-        begins with the model's own start token where the model wants one and the text doesn't bring it."""
+        begins with the model's own start token where the model wants one and the text doesn't bring it. What is no Unicode
+        (lone surrogates) becomes U+FFFD."""
+        ids = self._encode(clean_text(text), self._control if special else self._user_defined)
+        return self._with_bos(ids) if bos else ids
+
+    def encode_rendered(self, text: str, pattern: re.Pattern[str] | None, show: Callable[[str], str]) -> list[int]:
+        """Token ids of a prompt, behind the start token where the model wants one. `pattern` finds added tokens in a text that
+        `show` makes readable, in length unchanged; see `PromptEncoder`.
+        """
+        return self._with_bos(self._encode(text, pattern, show))
+
+    def _with_bos(self, ids: list[int]) -> list[int]:
+        if self.add_bos and self.bos_token_id is not None and ids[:1] != [self.bos_token_id]:
+            ids.insert(0, self.bos_token_id)
+        return ids
+
+    def _encode(self, text: str, pattern: re.Pattern[str] | None, show: Callable[[str], str] = str) -> list[int]:
         ids: list[int] = []
-        pattern = self._control if special else self._user_defined
         at = 0
         prefix = self.space_prefix
         for match in pattern.finditer(text) if pattern else ():
             if match.start() < at:  # swallowed by the token before
                 continue
-            token = self._ids[match.group()]
+            token = self._ids[show(match.group())]
             plain = text[at : match.start()]
             plain = plain.rstrip() if token in self._strips_left else plain
-            ids += [*self._encode_plain(plain, prefix=prefix), token] if plain else [token]
+            ids += [*self._encode_plain(show(plain), prefix=prefix), token] if plain else [token]
             prefix = None if self.space_prefix == "first" else self.space_prefix
             at = _after_spaces(text, match.end()) if token in self._strips_right else match.end()
         if at < len(text):
-            ids += self._encode_plain(text[at:], prefix=prefix)
-        if bos and self.add_bos and self.bos_token_id is not None and ids[:1] != [self.bos_token_id]:
-            ids.insert(0, self.bos_token_id)
+            ids += self._encode_plain(show(text[at:]), prefix=prefix)
         return ids
 
     def encode_bytes(self, data: bytes) -> list[int]:
@@ -195,7 +214,15 @@ class Tokenizer:
             text = " " + text
         if not self.byte_level:
             text = text.replace(" ", SPACE)
-        return list(self._merger.encode(text, add_special_tokens=False).ids)
+        return self._merge(text)
+
+    def _merge(self, text: str) -> list[int]:
+        """Text merges to words, even where a vocabulary's merges would make a marker of it: then its halves do."""
+        ids = list(self._merger.encode(text, add_special_tokens=False).ids)
+        if self.marker_ids.isdisjoint(ids) or len(text) < 2:
+            return [i for i in ids if i not in self.marker_ids]
+        half = len(text) // 2
+        return self._merge(text[:half]) + self._merge(text[half:])
 
     @cached_property
     def _byte_ids(self) -> dict[int, int]:
@@ -264,8 +291,10 @@ def _after_spaces(text: str, at: int) -> int:
     return at
 
 
-def _alternation(tokens: Sequence[str], types: Sequence[int], kinds: tuple[int, ...]) -> re.Pattern[str] | None:
-    found = [token for token, kind in zip(tokens, types, strict=True) if kind in kinds and token]
-    if not found:
-        return None
-    return re.compile("|".join(re.escape(token) for token in sorted(found, key=len, reverse=True)))
+def _is_marker(token: str, kind: int) -> bool:
+    return kind == CONTROL or (kind == USER_DEFINED and (token in _TURN_ENDS or _MARKER.fullmatch(token) is not None))
+
+
+def _alternation(tokens: Iterable[str]) -> re.Pattern[str] | None:
+    longest_first = sorted(tokens, key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first))) if longest_first else None

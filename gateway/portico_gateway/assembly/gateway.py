@@ -6,7 +6,7 @@ It owns which part gets which, from the configuration alone, and the order in wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -43,12 +43,13 @@ def open_gateway(
     get_engine: GetEngine | None = None,
     takes_approvals: bool = False,
     source: ConfigSource | None = None,
+    on_config: Callable[[PorticoConfig], None] = lambda config: None,
 ) -> Iterator[GatewayParts]:
     """A gateway over the servers of `specs`; its audit log is closed at the end of the block.
 
     With `get_engine` it has the local model: the tool `ask`, and sampling for servers where the policy lets it.
     `takes_approvals`: this process has an API that decides pending ones. Changes of `source` are followed while the MCP server
-    runs.
+    runs, and `on_config` hears of them.
     """
     with open_tool_calls(config, specs, get_engine=get_engine, takes_approvals=takes_approvals) as tool_calls:
         server = GatewayServer(
@@ -56,7 +57,7 @@ def open_gateway(
             tool_calls=tool_calls,
             own_tools=[] if get_engine is None else [ask_tool(tool_calls, get_engine)],
             list_timeout=config.gateway.list_timeout,
-            background=None if source is None else partial(follow_config, source, tool_calls),
+            background=None if source is None else partial(follow_config, source, tool_calls, on_config=on_config),
         )
         yield GatewayParts(tool_calls.upstreams, tool_calls, server)
 

@@ -11,22 +11,22 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-import uvicorn
-
 from portico_gateway.assembly.gateway import open_gateway
 from portico_gateway.config.logs import set_up_logging
 from portico_gateway.config.portico_config import PorticoConfig
+from portico_gateway.config.sections import KeyConfig
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.config.workspace import ConfigSource
-from portico_gateway.errors import GatewayError
+from portico_gateway.errors import ConfigError, GatewayError
 from portico_gateway.http.app import create_app
+from portico_gateway.http.limits import RUNNING_OF_A_KEY, RUNNING_WITHOUT_KEYS, CallerLimits
+from portico_gateway.http.server.server import HttpServer
 from portico_gateway.model.host import LoadStatus, ModelHost, model_host
+from portico_gateway.safe_output.inert import inert
 from portico_servers.common.transport import bind, security
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient
-
-_GRACE = 3  # seconds that running requests get at the end
 
 
 class ServeFailed(GatewayError):
@@ -38,8 +38,10 @@ def run_server(
 ) -> None:
     """Serve until interrupted, following `source`'s changes.
 
-    Raises ModelError or ServeFailed where the model can't be had; exits with 1 on a port in use.
+    Raises ConfigError where the address is open to strangers, ModelError or ServeFailed where the model can't be had; exits
+    with 1 on a port in use.
     """
+    _refuse_strangers(config)
     sock = bind(config.serve.host, config.serve.port)
     with sock, ExitStack() as stack:
         port = sock.getsockname()[1]
@@ -55,7 +57,11 @@ def run_server(
 
         model = model_host(config.model, on_end=on_end) if with_model else None
         get_engine = partial(_loaded_engine, model, config.serve.load_timeout) if model else None
-        gateway = stack.enter_context(open_gateway(config, specs, get_engine=get_engine, takes_approvals=True, source=source))
+        keys = dict(config.keys)
+        parts = open_gateway(
+            config, specs, get_engine=get_engine, takes_approvals=True, source=source, on_config=partial(_use_keys, keys)
+        )
+        gateway = stack.enter_context(parts)
         rules = security(config.serve.host, port, config.serve.allowed_hosts, config.serve.allowed_origins)
         app = create_app(
             gateway.upstreams,
@@ -64,19 +70,45 @@ def run_server(
             security=rules,
             load_timeout=config.serve.load_timeout,
             approvals=gateway.tool_calls.approvals,
-            keys=config.keys,
+            keys=keys,
             oauth=config.oauth,
+            limits=_limits(config),
         )
-        options = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE, server_header=False)
-        server = uvicorn.Server(options)
+        server = HttpServer(app)
         where = f"http://{f'[{config.serve.host}]' if ':' in config.serve.host else config.serve.host}:{port}"
         _say(f"OpenAI API on {where}/v1, MCP on {where}/mcp" + (f"; loading {model.name}" if model else "; without a model"))
-        if not (_is_loopback(config.serve.host) or config.keys or config.oauth.issuer):
+        if not (_is_loopback(config.serve.host) or _has_keys(config)):
             _say(f"whoever reaches {config.serve.host} is served: there are no keys in portico.toml (portico key new NAME)")
         with _stopped_by_sigterm():
             server.run(sockets=[sock])
     if ended and ended[0].state == "failed":
         raise ServeFailed(f"the model can't be loaded: {ended[0].error}")
+
+
+def _has_keys(config: PorticoConfig) -> bool:
+    return bool(config.keys or config.oauth.issuer)
+
+
+def _use_keys(keys: dict[str, KeyConfig], config: PorticoConfig) -> None:
+    """Those of the file as it is now: a key that isn't in it any more opens nothing from here on."""
+    keys.clear()
+    keys.update(config.keys)
+
+
+def _refuse_strangers(config: PorticoConfig) -> None:
+    """An address that others reach needs keys, or somebody's word that it is meant so. Raises ConfigError."""
+    host = config.serve.host
+    if not (_is_loopback(host) or _has_keys(config) or config.serve.without_keys):
+        raise ConfigError(
+            f"on {host} whoever reaches this machine would be served, for there are no keys: make one with portico key new "
+            "NAME, or start with --without-keys (without_keys = true under [serve]) if that is meant",
+            key="serve.host",
+        )
+
+
+def _limits(config: PorticoConfig) -> CallerLimits:
+    running = config.serve.running_per_key or (RUNNING_OF_A_KEY if _has_keys(config) else RUNNING_WITHOUT_KEYS)
+    return CallerLimits(running=running, waiting=config.serve.waiting_per_key)
 
 
 def _is_loopback(host: str) -> bool:
@@ -108,4 +140,4 @@ async def _loaded_engine(model: ModelHost, timeout: float) -> EngineClient:
 
 
 def _say(text: str) -> None:
-    print(f"portico: {text}", file=sys.stderr, flush=True)
+    print(inert(f"portico: {text}"), file=sys.stderr, flush=True)

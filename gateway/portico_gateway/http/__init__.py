@@ -9,11 +9,16 @@
     generation/        the request and the answer behind all of them, in no API's words
     approvals.py       /v1/approvals
     middleware/        what every request goes through
+    bodies/            from a body's bytes to its wire schema's object, within bounds
+    server/            uvicorn, with what one client's connections may take
+    identity.py        who asks, by name
+    limits.py          how many requests of one caller run and wait
     api.py             what an API tells of itself
     wire.py            what the wire schemas are made of; the engine's ranges of sampling parameters
     validation.py      what pydantic minds in a body, as an error that names the client's field
     errors.py          ApiError, and the engine's errors as one
     error_handlers.py  errors in the shape of the API that was called
+    json_text.py       values as JSON that every parser takes
     sse.py             server-sent events, and work that ends where the client hangs up
 
 An API's folder imports `generation/` and never another API's; the table alone knows them all.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.service import GenerationService
@@ -23,7 +22,6 @@ class Api:
     prefix: str
     router: Callable[[GenerationService], APIRouter]
     error_body: ErrorBody
-    bodies: Mapping[str, type[BaseModel]] = field(default_factory=dict)  # by path: the wire schema, for errors
     key_header: bytes | None = None  # where its clients send their key, if not as a bearer token; lower case
 
     def owns(self, path: str) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
-
 from portico_gateway.http.anthropic.endpoint import MESSAGES_API
 from portico_gateway.http.api import Api
 from portico_gateway.http.errors import ApiError
@@ -30,9 +28,3 @@ def error_body(error: ApiError, path: str) -> Json:
     """The error in the shape of the API that `path` belongs to; OpenAI's where it belongs to none."""
     api = api_of(path)
     return openai_error_body(error) if api is None else api.error_body(error)
-
-
-def body_of(path: str) -> type[BaseModel] | None:
-    """The wire schema that is sent to `path`."""
-    api = api_of(path)
-    return None if api is None else api.bodies.get(path)

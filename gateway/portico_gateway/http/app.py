@@ -12,17 +12,22 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import Response
-from mcp.server.transport_security import RequestBodyLimitMiddleware, TransportSecuritySettings
+from mcp.server.transport_security import TransportSecuritySettings
 
 from portico_gateway.config.sections import KeyConfig, OAuthConfig
 from portico_gateway.http.apis import APIS
 from portico_gateway.http.approvals import approvals_router
+from portico_gateway.http.bodies.worker import BodyWorker
 from portico_gateway.http.error_handlers import add_error_handlers
 from portico_gateway.http.generation.service import GenerationService
-from portico_gateway.http.middleware.auth import AuthMiddleware, metadata_routes
-from portico_gateway.http.middleware.host_origin import MAX_BODY, HostOriginMiddleware
+from portico_gateway.http.json_text import StrictJsonResponse
+from portico_gateway.http.limits import CallerLimits
+from portico_gateway.http.middleware.auth import AuthMiddleware, may_see_details, metadata_routes
+from portico_gateway.http.middleware.body import BodyMiddleware
+from portico_gateway.http.middleware.host_origin import HostOriginMiddleware
+from portico_gateway.http.middleware.mcp_streams import McpStreamMiddleware
 from portico_gateway.http.middleware.metrics import CONTENT_TYPE, Metrics, MetricsMiddleware
 from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.model.host import ModelHost
@@ -40,16 +45,19 @@ def create_app(
     approvals: Approvals | None = None,
     keys: Mapping[str, KeyConfig] | None = None,
     oauth: OAuthConfig | None = None,
+    limits: CallerLimits | None = None,
 ) -> FastAPI:
     """The application over these parts, which it starts and ends. `security` says which Host and Origin are answered.
 
-    With `keys` or `oauth` every request but health needs a token; without them whoever reaches the port is served.
+    With `keys` or `oauth` every request but health needs a token; `keys` may change while it runs. Without them whoever reaches
+    the port is served. How the servers and the model are, health tells only those whom `may_see_details` names.
     """
     oauth = oauth or OAuthConfig()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(app.state.bodies.aclose)
             await stack.enter_async_context(upstreams)
             if model is not None:
                 await stack.enter_async_context(model.running())
@@ -62,25 +70,29 @@ def create_app(
                 await asyncio.gather(beside, return_exceptions=True)
 
     # Without the documentation pages, which load their scripts from elsewhere; /openapi.json stays.
-    app = FastAPI(title="Portico", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Portico", lifespan=lifespan, docs_url=None, redoc_url=None, default_response_class=StrictJsonResponse)
     add_error_handlers(app)
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY)
-    if keys or oauth.issuer:
-        app.add_middleware(AuthMiddleware, keys=keys or {}, oauth=oauth)
+    app.state.bodies = BodyWorker()
+    app.add_middleware(McpStreamMiddleware)
+    app.add_middleware(BodyMiddleware)
+    keys_needed = bool(keys or oauth.issuer)
+    if keys_needed:
+        app.add_middleware(AuthMiddleware, keys={} if keys is None else keys, oauth=oauth)
     app.add_middleware(HostOriginMiddleware, settings=security)
     metrics = Metrics(upstreams, model)
     app.add_middleware(MetricsMiddleware, metrics=metrics)
     app.router.routes.extend(gateway.server.streamable_http_app(transport_security=security).routes)
     app.router.routes.extend(metadata_routes(oauth))
-    service = GenerationService(model, load_timeout=load_timeout)
+    service = GenerationService(model, load_timeout=load_timeout, limits=limits)
     for api in APIS:
         app.include_router(api.router(service))
     if approvals is not None:
         app.include_router(approvals_router(approvals))
 
     @app.get("/healthz")
-    async def healthz() -> dict[str, Any]:
-        return await health(upstreams, model)
+    async def healthz(request: Request) -> dict[str, Any]:
+        about = await health(upstreams, model)
+        return about if may_see_details(request.scope, keys_needed=keys_needed) else {"status": about["status"]}
 
     @app.get("/metrics")
     async def all_metrics() -> Response:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import logging
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from portico_gateway.http.apis import body_of, error_body
+from portico_gateway.http.apis import error_body
 from portico_gateway.http.errors import ApiError
-from portico_gateway.http.validation import invalid_body
+from portico_gateway.http.json_text import StrictJsonResponse
 
 log = logging.getLogger(__name__)
 
@@ -19,17 +17,16 @@ log = logging.getLogger(__name__)
 def add_error_handlers(app: FastAPI) -> None:
     """Every error of `app` comes out in its API's shape."""
     app.add_exception_handler(ApiError, _api_error)
-    app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _api_error(request: Request, error: Exception) -> JSONResponse:
+async def _api_error(request: Request, error: Exception) -> StrictJsonResponse:
     assert isinstance(error, ApiError)
-    return JSONResponse(error_body(error, request.url.path), error.status, headers=error.headers)
+    return StrictJsonResponse(error_body(error, request.url.path), error.status, headers=error.headers)
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> StrictJsonResponse:
     assert isinstance(error, HTTPException)
     path = f"{request.method} {request.url.path}"
     message = {404: f"there is no {path}", 405: f"{path}: this method is not allowed here"}.get(
@@ -38,11 +35,6 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     return await _api_error(request, ApiError(error.status_code, message, headers=dict(error.headers or {})))
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+async def _unexpected(request: Request, error: Exception) -> StrictJsonResponse:
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return await _api_error(request, ApiError(500, "internal error; the server's log has more", kind="server_error"))
-
-
-async def _validation(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
-    return await _api_error(request, invalid_body(error.errors(), error.body, body_of(request.url.path)))

@@ -19,6 +19,8 @@ from portico_engine.errors import (
 )
 from portico_gateway.errors import GatewayError
 
+_LONGEST = 1000  # characters of a message: errors quote what was sent, which may be megabytes
+
 
 class ApiError(GatewayError):
     """`kind` says whose fault it is, `param` the field of the body that it is about, `code` what programs look for."""
@@ -33,7 +35,7 @@ class ApiError(GatewayError):
         code: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message if len(message) <= _LONGEST else f"{message[: _LONGEST - 200]} ... {message[-190:]}")
         self.status = status
         self.kind = kind
         self.param = param

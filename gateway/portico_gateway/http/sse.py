@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from portico_gateway.http.json_text import json_text
 
 T = TypeVar("T")
 DONE = "data: [DONE]\n\n"
@@ -19,18 +21,27 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 def event(data: Mapping[str, Any], name: str | None = None) -> str:
     """One event of compact JSON, with its name where the API gives events names."""
     named = f"event: {name}\n" if name else ""
-    return f"{named}data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"
+    return f"{named}data: {json_text(data)}\n\n"
 
 
-def event_stream(events: AsyncGenerator[str, None]) -> StreamingResponse:
-    """A response that sends `events`. When the client hangs up the generator is closed, and with it whatever it closes."""
+class EventStream(StreamingResponse):
+    """A response that sends events. When it is over, or the client hangs up, the generator is closed, and with it whatever it
+    closes; then whatever is on `held`."""
 
-    async def body() -> AsyncIterator[str]:
-        async with aclosing(events):
-            async for piece in events:
-                yield piece
+    def __init__(self, events: AsyncGenerator[str, None]) -> None:
+        self.held = AsyncExitStack()
+        self._events = events
+        super().__init__(_closing(events), media_type="text/event-stream", headers=_HEADERS)
 
-    return StreamingResponse(body(), media_type="text/event-stream", headers=_HEADERS)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self.held, aclosing(self._events):
+            await super().__call__(scope, receive, send)
+
+
+async def _closing(events: AsyncGenerator[str, None]) -> AsyncIterator[str]:
+    async with aclosing(events):
+        async for piece in events:
+            yield piece
 
 
 async def until_hung_up(request: Request, work: Coroutine[Any, Any, T]) -> T:

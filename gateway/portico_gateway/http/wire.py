@@ -5,7 +5,6 @@ A body owns its API's field names, and pydantic's errors name them. It knows no 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeAlias, TypeVar
 
@@ -15,6 +14,8 @@ from portico_engine import SAMPLING_RANGES
 
 Json: TypeAlias = dict[str, Any]  # an object as it is sent
 MAX_STOPS = 16
+MAX_TOOLS = 1024  # OpenAI's takes 128; a grammar of as many compiles in a third of a second
+MAX_BIAS = 100.0  # OpenAI's reference; logits are sums of 32 bits, which 1e308 is not
 Stops = TypeVar("Stops", bound="str | list[str]")
 
 
@@ -34,8 +35,8 @@ def _within(parameter: str) -> Any:
     """The bounds of one of the engine's sampling parameters."""
     allowed = SAMPLING_RANGES[parameter]
     if allowed.open_minimum:
-        return Field(gt=allowed.minimum, le=allowed.maximum)
-    return Field(ge=allowed.minimum, le=allowed.maximum)
+        return Field(gt=allowed.minimum, le=allowed.maximum, allow_inf_nan=False)
+    return Field(ge=allowed.minimum, le=allowed.maximum, allow_inf_nan=False)
 
 
 Temperature: TypeAlias = Annotated[float, _within("temperature")]
@@ -47,8 +48,12 @@ RepetitionPenalty: TypeAlias = Annotated[float, _within("repetition_penalty")]
 FrequencyPenalty: TypeAlias = Annotated[float, _within("frequency_penalty")]
 PresencePenalty: TypeAlias = Annotated[float, _within("presence_penalty")]
 TopLogprobs: TypeAlias = Annotated[int, _within("logprobs")]
-LogitBias: TypeAlias = dict[Annotated[int, Field(ge=0)], Annotated[float, Field(lt=math.inf)]]
+LogitBias: TypeAlias = dict[
+    Annotated[int, Field(ge=0)], Annotated[float, Field(ge=-MAX_BIAS, le=MAX_BIAS, allow_inf_nan=False)]
+]
 MaxTokens: TypeAlias = Annotated[int, Field(ge=1)]
+Item = TypeVar("Item")
+Tools: TypeAlias = Annotated[list[Item], Field(max_length=MAX_TOOLS)]
 ToolName: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from portico_engine.errors import EngineDied, EngineError, ModelError
+from portico_engine.request import TEMPLATE_PROBLEM
 from portico_gateway.config.sections import ModelConfig
 from portico_gateway.model.installed import INSTALL_ENGINE
 from portico_gateway.model.options import load_options
@@ -29,13 +30,16 @@ Start: TypeAlias = "Callable[[LoadProgress], Awaitable[EngineClient]]"
 
 FIRST_DELAY = 0.5  # seconds before an engine that ended is started again; doubled with each end in a row
 STABLE = 60.0  # an engine that lasted this long starts the count afresh
-MAX_ENDS = 5  # in a row; then it is given up
+MAX_ENDS = 5  # in a row; then it is given up for a while
+PAUSE = 60.0  # seconds that an engine which was given up is left alone: what broke it may be gone by then
 STATS_TIMEOUT = 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class LoadStatus:
-    """How the model is. `fraction` is of the current stage of loading, `seconds` what loading took, `error` the last one."""
+    """How the model is. `fraction` is of the current stage of loading, `seconds` what loading took, `error` the last one; of a
+    model that is ready, why it can't answer chats.
+    """
 
     state: Literal["loading", "ready", "restarting", "failed"]
     stage: str = ""
@@ -55,6 +59,7 @@ class ModelHost:
         *,
         on_end: Callable[[LoadStatus], None] | None = None,
         first_delay: float = FIRST_DELAY,
+        pause: float = PAUSE,
     ) -> None:
         """`name` is the model's id in the API. `start(progress)` raises EngineError where the model can't be loaded.
 
@@ -66,6 +71,7 @@ class ModelHost:
         self._start = start
         self._on_end = on_end
         self._first_delay = first_delay
+        self._pause = pause
         self._engine: EngineClient | None = None
         self._settled = asyncio.Event()  # it is ready, or will never be
 
@@ -104,7 +110,9 @@ class ModelHost:
             return None
 
     async def _run(self) -> None:
-        """Load, and load again where the engine ends by itself, until that is not worth repeating."""
+        """Load, and load again where the engine ends by itself: at once, then less and less often. Requests wait for a restart,
+        but not for an engine that was given up.
+        """
         ends = 0  # in a row
         while True:
             begun = time.monotonic()
@@ -123,9 +131,11 @@ class ModelHost:
                 self._fail("internal error while loading; the log has more")
                 raise
             ends = 1 if time.monotonic() - begun > STABLE else ends + 1
-            if ends == MAX_ENDS:
-                self._fail(f"{how}, {ends} times in a row: it is not started again")
-                return
+            if ends >= MAX_ENDS:
+                self._fail(f"{how}, {ends} times in a row: it is not started again for {self._pause:g} s")
+                await asyncio.sleep(self._pause)
+                self.status = replace(self.status, restarts=self.status.restarts + 1)
+                continue
             log.warning("%s; it is started again", how)
             self._enter(replace(self.status, state="restarting", error=how, restarts=self.status.restarts + 1))
             await asyncio.sleep(self._first_delay * 2 ** (ends - 1))
@@ -144,7 +154,8 @@ class ModelHost:
             seconds = time.monotonic() - begun
             if self.status.restarts:
                 log.warning("the model %s is ready again after %.1f s", self.name, seconds)
-            self._enter(LoadStatus("ready", seconds=seconds, restarts=self.status.restarts))
+            problem = engine.info.extra.get(TEMPLATE_PROBLEM)
+            self._enter(LoadStatus("ready", error=problem, seconds=seconds, restarts=self.status.restarts))
             return await engine.ended()
         finally:
             self._engine = None

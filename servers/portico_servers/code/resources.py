@@ -82,7 +82,7 @@ def add_completion(server: MCPServer[Workspace], workspace: Workspace) -> None:
             values = await anyio.to_thread.run_sync(workspace.symbol_names, argument.value)
         elif isinstance(ref, PromptReference) and argument.name == "ref":
             for index in workspace.indexes.values():
-                values += await git.revisions(index.root, argument.value)
+                values += await git.revisions(index.root, argument.value, served=workspace.jail.roots)
         return Completion(values=values[:_MAX_VALUES], total=len(values), has_more=len(values) > _MAX_VALUES)
 
 

@@ -4,11 +4,13 @@ one question is answered (see `tools`).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import anyio.to_thread
 
+from portico_servers.code.external.tracked_hidden import HISTORY, untracked_hidden_folders
 from portico_servers.code.index.root_index import RootIndex
 from portico_servers.code.result_cache import ResultCache
 from portico_servers.code.syntax.snippets import excerpt
@@ -16,7 +18,8 @@ from portico_servers.code.syntax.source_text import SourceText, read_listed
 from portico_servers.common.path_jail import Jail, NotFound
 
 OPEN_SECONDS = 1.0
-HISTORY = (".git", ".hg", ".svn")  # no source, and a remote's address in there may hold a password
+FIRST_SECONDS = 3.0  # that calls wait for the first pass of a fresh index, in all
+_SHOWN_HIDDEN = 5
 
 
 class Workspace:
@@ -28,6 +31,7 @@ class Workspace:
         """Raises NotADirectoryError. `changed` is told (root's name, paths) of every later change, on the index's thread."""
         self.jail = Jail(roots, hidden=HISTORY)
         self.results = ResultCache()
+        self._patient_until: float | None = None
         self.indexes = {name: RootIndex(root, name, cache_dir, changed=changed) for name, root in self.jail.names.items()}
 
     def start(self) -> None:
@@ -81,6 +85,24 @@ class Workspace:
         for index in self.indexes.values():
             if not index.opened.is_set():
                 await anyio.to_thread.run_sync(index.opened.wait, seconds, abandon_on_cancel=True)
+
+    async def wait_indexed(self) -> None:
+        """Wait for the first pass over all files, until `FIRST_SECONDS` after the first call that wants it: an answer from half
+        of a small workspace helps nobody."""
+        if self._patient_until is None:
+            self._patient_until = time.monotonic() + FIRST_SECONDS
+        for index in self.indexes.values():
+            rest = self._patient_until - time.monotonic()
+            if rest > 0 and not index.ready.is_set():
+                await anyio.to_thread.run_sync(index.ready.wait, rest, abandon_on_cancel=True)
+
+    def unsearched_note(self) -> str | None:
+        """Which hidden folders a search that found nothing did not look into."""
+        names = [name for index in self.indexes.values() for name in untracked_hidden_folders(index.root)]
+        if not names:
+            return None
+        more = ", …" if len(names) > _SHOWN_HIDDEN else ""
+        return f"hidden folders that git does not track are not searched: {', '.join(names[:_SHOWN_HIDDEN])}{more}"
 
     def file_paths(self, root: str, prefix: str, limit: int = 200) -> list[str]:
         """For completion: files of `root` whose path begins with, or else contains, `prefix`."""

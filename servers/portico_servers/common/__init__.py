@@ -2,10 +2,14 @@
 
     server.py         PorticoServer: refusals in plain words, with the protocol's own codes
     transport.py      stdio and Streamable HTTP, both eras of the protocol; also the gateway's
+    edges.py          what comes in and goes out is Unicode, and every line is answered; also the gateway's
+    unicode_text.py   halves of surrogate pairs become U+FFFD
     tools.py          annotations, input schemas, results and errors of tools
     list_changed.py   tells hosts in both eras that a list changed
     cursors.py        cursors of paged results, bound to their question
     validation.py     JSON Schema validators
+    child_process.py  Python children that import nothing from the working directory
+    cache_folder.py   an index whose cache folder can't be used lies in a temporary one
     path_jail.py      names from outside become files beneath the roots, or nothing
     embeddings.py     static text embeddings, loaded once a process; also the gateway's
     text_budget.py    cutting text to a budget

@@ -17,6 +17,7 @@ from mcp_types import INVALID_PARAMS, CallToolResult, GetPromptResult, InputRequ
 from pydantic import ValidationError
 
 from portico_servers.common.tools import tool_error
+from portico_servers.common.unicode_text import plain_text, plain_value
 from portico_servers.common.validation import first_error, validator
 
 _SHOWN = 300  # characters of a message; it may quote what the caller sent
@@ -29,6 +30,7 @@ class PorticoServer(MCPServer[LifespanResultT]):
         self, name: str, arguments: dict[str, Any], context: Context[LifespanResultT, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         """Run a tool. Bad arguments, and what the tool raises as ToolError, are `is_error` results; a crash is raised."""
+        name, arguments = plain_text(name), plain_value(arguments)
         try:
             return await self.run_tool(name, arguments, context)
         except UnexpectedToolError:
@@ -52,6 +54,7 @@ class PorticoServer(MCPServer[LifespanResultT]):
         self, name: str, arguments: dict[str, Any] | None = None, context: Context[LifespanResultT, Any] | None = None
     ) -> GetPromptResult | InputRequiredResult:
         """Render a prompt. MCPError (invalid params) for a name or arguments that don't fit what prompts/list says."""
+        name, arguments = plain_text(name), plain_value(arguments)
         prompts = {prompt.name: prompt for prompt in await self.list_prompts()}
         if name not in prompts:
             raise MCPError(INVALID_PARAMS, f"no prompt is named {_cut(repr(name))}; there are: {', '.join(prompts)}")

@@ -11,6 +11,8 @@ from typing import Any
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
 
+from portico_servers.common.unicode_text import plain_text, plain_value
+
 READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 
 
@@ -33,9 +35,11 @@ def without_titles(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def tool_result(text: str, structured: Mapping[str, Any]) -> CallToolResult:
     """A tool's answer: structured content, and the short text that a person and a small model read."""
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=dict(structured))
+    return CallToolResult(
+        content=[TextContent(type="text", text=plain_text(text))], structured_content=plain_value(dict(structured))
+    )
 
 
 def tool_error(text: str) -> CallToolResult:
     """An answer that says in exactly these words what was wrong; a raised ToolError would get the SDK's own before them."""
-    return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
+    return CallToolResult(content=[TextContent(type="text", text=plain_text(text))], is_error=True)

@@ -28,6 +28,8 @@ from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.message import SessionMessage
 
+from portico_servers.common.edges import EncodedStream, HttpEdge, mended
+
 EXIT_PORT_IN_USE = 1
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _ANY_ADDRESS = ("0.0.0.0", "::", "")
@@ -81,7 +83,7 @@ async def serve_stdio(
             if beside is not None:
                 tasks.start_soon(beside)
             async with low.lifespan(low) as state:
-                await serve_both_eras(low, read, write, lifespan_state=state)
+                await serve_both_eras(low, read, EncodedStream(write), lifespan_state=state)
             tasks.cancel_scope.cancel()
         if cleaned_up is not None:
             cleaned_up()
@@ -119,6 +121,11 @@ async def serve_both_eras(server: Server[Any], read: Any, write: Any, *, lifespa
         tasks.start_soon(loop, modern)
         tasks.start_soon(loop, handshake)
         async for message in read:
+            if isinstance(message, Exception):
+                message = mended(message)
+                if isinstance(message, mcp_types.JSONRPCError):
+                    await write.send(SessionMessage(message))
+                    continue
             for stream in _addressees(message, to_modern, to_handshake):
                 with suppress(anyio.BrokenResourceError):
                     await stream.send(message)
@@ -159,8 +166,12 @@ class _Shared:
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket. Exits with one line where the address can't be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # With its protocol named: asyncio turns Nagle's algorithm off for connections of such a socket alone, and with it on every
+    # answer on a kept connection waits for the client's delayed acknowledgement (40 ms).
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Linux: accepted sockets inherit it
     try:
         sock.bind((host, port))
         sock.listen()  # without it a second process could bind the same address
@@ -200,7 +211,7 @@ def _serve_http(server: Server[Any], sock: socket.socket, host: str, allowed_hos
 
     port = sock.getsockname()[1]
     app = server.streamable_http_app(host=host, transport_security=security(host, port, allowed_hosts))
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+    config = uvicorn.Config(HttpEdge(app), log_level="warning", access_log=False, timeout_graceful_shutdown=2)
     print(f"{_program()}: MCP over Streamable HTTP on http://{host}:{port}/mcp", file=sys.stderr, flush=True)
     with sock:
         uvicorn.Server(config).run(sockets=[sock])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+CELL_CHARACTERS = 4_000  # one cell of an answer; the rest is cut and marked
 GRACE_SECONDS = 0.2  # past its limit a worker gets this long to end by itself; then it is killed
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import gguf
 import pytest
+from tests.engine.text.chat_templates import TEMPLATES
 from tests.engine.tiny_model import write_tiny_llama
 
 from portico_engine import (
@@ -25,6 +26,7 @@ from portico_engine.loading.device import Device
 from portico_engine.loading.load_engine import _fits
 from portico_engine.models.config import read_config
 from portico_engine.quantization.block_formats import bits_per_weight
+from portico_engine.request import TEMPLATE_PROBLEM
 from portico_engine.weights.gguf_file import GGUFFile
 
 
@@ -195,3 +197,24 @@ def test_a_gpu_needs_room_for_codes_and_keeps_bfloat16_beside_them_where_it_has_
     assert not _fits(tiny_path, config, file, Device("the GPU", int((least + wide) / 0.6) - 10, cuda=True))
     with pytest.raises(ModelError, match="the GPU has 0 GiB: use a smaller model"):
         _fits(tiny_path, config, file, Device("the GPU", least, cuda=True))
+
+
+def test_a_template_for_trainers_answers_chats(tmp_path: Path) -> None:
+    """`{% generation %}` marks what a trainer looks at; models are published with it."""
+    engine = load_engine(
+        write_tiny_llama(tmp_path / "marked.gguf", chat_template=TEMPLATES["generation"]), executor="torch-cpu"
+    )
+    assert TEMPLATE_PROBLEM not in engine.info.extra
+    prompt = engine.render_chat([{"role": "assistant", "content": "hello"}, {"role": "user", "content": "world"}])
+    assert list(prompt).count(2) == 2
+
+
+@pytest.mark.attack("3 text is text: templates")
+@pytest.mark.parametrize("template", ["{% if %}", "{% no_such_tag %}", "{{ raise_exception('never') }}", "{{ 1 / 0 }}"])
+def test_a_template_that_cant_be_used_is_said_when_the_model_is_loaded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, template: str
+) -> None:
+    """Not by each chat alone."""
+    engine = load_engine(write_tiny_llama(tmp_path / "bad.gguf", chat_template=template), executor="torch-cpu")
+    assert "chat template" in engine.info.extra[TEMPLATE_PROBLEM]
+    assert "bad answers no chats: the model's chat template" in caplog.text

@@ -77,6 +77,28 @@ def load_failing_in_a_step(_progress: LoadProgress) -> Engine:
     return fake_engine(FakeExecutor(vocab_size=INFO.vocab_size, fail_at=2))
 
 
+def fail() -> None:
+    raise RuntimeError("broken for good")
+
+
+def load_always_failing(_progress: LoadProgress) -> Engine:
+    return fake_engine(ActingExecutor(vocab_size=INFO.vocab_size, act=fail))
+
+
+class Panic(BaseException):
+    """As pyo3's PanicException: no Exception."""
+
+
+def panic() -> None:
+    raise Panic("dead")
+
+
+def load_dying(_progress: LoadProgress) -> Engine:
+    engine = fake_engine(ActingExecutor(vocab_size=INFO.vocab_size, act=panic))
+    engine.fail_all = lambda _message: panic()  # type: ignore[method-assign]
+    return engine
+
+
 def load_without_template(_progress: LoadProgress) -> Engine:
     return Engine(FakeExecutor(vocab_size=INFO.vocab_size), tiny_tokenizer(), INFO)
 

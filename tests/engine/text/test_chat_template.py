@@ -75,3 +75,35 @@ def test_messages_that_make_no_sense_are_refused(messages: list[dict[str, object
 def test_a_template_that_does_not_parse_is_said_so() -> None:
     with pytest.raises(ChatTemplateError, match="does not parse"):
         ChatTemplate("{% if %}")
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{% generation %}{{ messages[0].content }}{% endgeneration %}", "x"),
+        ("a{%- generation -%} b {%- endgeneration -%} c", "abc"),
+        ("{% trans %}{{ messages[0].content }}{% endtrans %}{% spaceless %}y{% endspaceless %}", "xy"),
+        ("{% set n = 1 %}{% generation %}{% set n = 2 %}{{ n }}{% endgeneration %}{{ n }}", "21"),
+        ("{% set l = namespace(n=1) %}{% do l %}{% for m in messages %}{% break %}{% endfor %}z", "z"),
+    ],
+)
+def test_tags_for_trainers_print_their_body(source: str, text: str) -> None:
+    assert ChatTemplate(source).render([{"role": "user", "content": "x"}]) == text
+
+
+@pytest.mark.parametrize(
+    "source", ["{% no_such_tag %}", "{% eles %}{% endif %}", "{% generation %}x", "{% x %}{% y %}{% endx %}{% endz %}"]
+)
+def test_a_tag_without_an_end_is_refused(source: str) -> None:
+    with pytest.raises(ChatTemplateError, match="does not parse"):
+        ChatTemplate(source)
+
+
+def test_what_is_nested_too_deeply_is_refused() -> None:
+    deep: dict[str, object] = {}
+    for _ in range(5000):
+        deep = {"a": deep}
+    with pytest.raises(ChatTemplateError, match="too deeply"):
+        ChatTemplate(TURNS + "{{ tools | tojson }}").render([{"role": "user", "content": "x"}], [Tool("f", "", deep)])
+    call = {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": "[" * 100_000}}]}
+    assert ChatTemplate("{{ messages[0].tool_calls[0].function.arguments | length }}").render([call]) == "100000"

@@ -26,7 +26,7 @@ TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "ob
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages.0.content", "text only"),
         ({"temperature": 101}, "temperature", "less than or equal to 100 (is 101)"),
         ({"temperature": "hot"}, "temperature", 'valid number, unable to parse string as a number (is "hot")'),
-        ({"top_p": 0}, "top_p", "greater than 0"),
+        ({"top_p": -0.1}, "top_p", "greater than or equal to 0"),
         ({"n": 2}, "n", "only one choice"),
         ({"max_tokens": 0}, "max_tokens", "greater than or equal to 1"),
         ({"tempurature": 1}, "tempurature", "did you mean 'temperature'?"),
@@ -57,7 +57,7 @@ async def test_a_malformed_body_is_a_400_that_names_the_field(
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(b"{oops", "not valid JSON"), (b"", "body is missing"), (b"[]", "valid dictionary")]
+    ("content", "said"), [(b"{oops", "not valid JSON"), (b"", "body is missing"), (b"[]", "must be a JSON object")]
 )
 async def test_a_body_that_is_no_json_object_is_a_400(serve: Any, content: bytes, said: str) -> None:
     async with serve() as client:

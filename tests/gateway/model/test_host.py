@@ -26,7 +26,7 @@ class Mortal:
     def __init__(self) -> None:
         self.how: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.closed = False
-        self.info = SimpleNamespace(name="mortal")
+        self.info = SimpleNamespace(name="mortal", extra={})
 
     async def ended(self) -> str:
         return await asyncio.shield(self.how)
@@ -60,8 +60,8 @@ class Starts:
 
 
 @asynccontextmanager
-async def hosted(starts: Starts, heard: list[LoadStatus] | None = None) -> AsyncIterator[ModelHost]:
-    host = ModelHost("m", starts, on_end=None if heard is None else heard.append, first_delay=0.0)
+async def hosted(starts: Starts, heard: list[LoadStatus] | None = None, pause: float = 60.0) -> AsyncIterator[ModelHost]:
+    host = ModelHost("m", starts, on_end=None if heard is None else heard.append, first_delay=0.0, pause=pause)
     async with asyncio.timeout(PATIENCE), host.running():
         yield host
 
@@ -112,6 +112,23 @@ async def test_an_engine_that_never_lasts_is_given_up_with_the_reason() -> None:
         with pytest.raises(ModelError, match=r"it crashed, 5 times in a row: it is not started again"):
             await host.engine(PATIENCE)
     assert all(engine.closed for engine in starts.engines)
+
+
+async def test_an_engine_that_was_given_up_comes_back_after_a_pause() -> None:
+    starts = Starts()
+    async with hosted(starts, pause=0.0) as host:
+        for i in range(model_host.MAX_ENDS + 1):  # the last one: after the pause one more end is enough
+            await state(host, "ready")
+            if i + 1 >= model_host.MAX_ENDS:
+                starts.gate.clear()
+            starts.engines[i].how.set_result("it crashed")
+            status = await state(host, "restarting" if i + 1 < model_host.MAX_ENDS else "failed")
+            if status.state == "failed":
+                with pytest.raises(ModelError, match="it crashed"):
+                    await host.engine(0.0)
+                starts.gate.set()
+        assert (await state(host, "ready")).error is None
+        assert await host.engine(0.0) is starts.engines[-1]
 
 
 async def test_ends_in_a_row_are_counted_afresh_once_an_engine_lasted(monkeypatch: pytest.MonkeyPatch) -> None:

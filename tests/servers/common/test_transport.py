@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,10 +10,12 @@ from typing import Any
 
 import anyio
 import httpx2
+import mcp_types
 import pytest
 from mcp.server.mcpserver import MCPServer
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCNotification, JSONRPCRequest
+from pydantic import ValidationError
 
 from portico_servers.common.transport import EXIT_PORT_IN_USE, bind, low_level, security, serve_both_eras
 
@@ -59,6 +62,10 @@ class Pipe:
     async def request(self, number: int, method: str, **params: Any) -> None:
         self._ids = number
         await self._send.send(SessionMessage(JSONRPCRequest(jsonrpc="2.0", id=number, method=method, params=params)))
+
+    async def fail(self, error: Exception) -> None:
+        """What the SDK's reader makes of a line that it can't read."""
+        await self._send.send(error)
 
     async def tell(self, method: str, **params: Any) -> None:
         await self._send.send(SessionMessage(JSONRPCNotification(jsonrpc="2.0", method=method, params=params)))
@@ -170,3 +177,42 @@ def test_a_port_in_use_is_one_line_and_an_exit_code(capsys: pytest.CaptureFixtur
     said = capsys.readouterr().err
     assert f"can't listen on 127.0.0.1:{port}: Address already in use; choose another port" in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_an_accepted_connection_sends_at_once(host: str) -> None:
+    """Without TCP_NODELAY every answer on a kept connection waits 40 ms for the client's delayed acknowledgement."""
+    set_on: list[int] = []
+    accepted = asyncio.Event()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        set_on.append(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+        accepted.set()
+
+    with bind(host, 0) as sock:
+        assert sock.proto == socket.IPPROTO_TCP
+        async with await asyncio.start_server(accept, sock=sock):
+            _, writer = await asyncio.open_connection(host, sock.getsockname()[1])
+            with anyio.fail_after(5):
+                await accepted.wait()
+            writer.close()
+    assert set_on[0] != 0
+
+
+async def test_a_line_that_is_no_message_is_answered_and_the_next_one_heard() -> None:
+    async with served() as pipe:
+        await pipe.fail(_unreadable('{"jsonrpc":"2.0","id":4}'))
+        assert (await pipe.answer())["error"]["code"] == -32600
+        await pipe.fail(_unreadable('{"jsonrpc":'))
+        answer = await pipe.answer()
+        assert (answer["id"], answer["error"]["code"]) == (None, -32700)
+        await pipe.fail(_unreadable("\n"))  # an empty line is no message at all
+        await pipe.fail(_unreadable('{"jsonrpc":"2.0","id":"\\ud83d","method":"initialize","params":{}}'))
+        assert (await pipe.answer())["id"] == "\ufffd"
+
+
+def _unreadable(line: str) -> Exception:
+    with pytest.raises(ValidationError) as caught:
+        mcp_types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+    return caught.value

@@ -34,8 +34,10 @@ class LlamaCppExecutor:
         sizes: Sizes,
         *,
         vocab_size: int | None = None,
+        long_rope: bool = False,
     ) -> None:
-        """`vocab_size` is the tokenizer's where the embeddings are padded beyond it.
+        """`vocab_size` is the tokenizer's where the embeddings are padded beyond it. `long_rope`: the model's rotary embedding
+        (LongRoPE) depends on the size of the cache, by which llama.cpp chooses its factors.
 
         Raises ModelError where there is no memory for the KV, RequestError for too many rows.
         """
@@ -52,7 +54,8 @@ class LlamaCppExecutor:
             step_tokens=STEP_TOKENS,
             vocab_size=vocab_size or model.vocab_size,
             context_length=sizes.context_length,
-            numerics_id=f"llama.cpp-{version()}-{'gpu' if model.on_gpu else 'cpu'}",
+            numerics_id=f"llama.cpp-{version()}-{'gpu' if model.on_gpu else 'cpu'}"
+            + (f"-longrope-{self._context.n_cells}" if long_rope else ""),
             block_bytes=block_bytes,
         )
 
@@ -63,6 +66,7 @@ class LlamaCppExecutor:
         sizes: Sizes,
         *,
         vocab_size: int | None = None,
+        long_rope: bool = False,
         progress: Callable[[str, float], None] | None = None,
     ) -> LlamaCppExecutor:
         """Read a model. Raises ModelError where llama.cpp can't."""
@@ -72,6 +76,7 @@ class LlamaCppExecutor:
                 model,
                 sizes,
                 vocab_size=vocab_size,
+                long_rope=long_rope,
             )
         except BaseException:
             model.close()

@@ -106,7 +106,8 @@ class LlamaContext:
         """Raises ModelError where there isn't the memory."""
         llama = self._llama = model.llama
         options = llama.llama_context_default_params()
-        options.n_ctx = max(n_cells, _BATCH)  # it bounds a batch, and with fewer tokens than sequences llama.cpp aborts
+        # It bounds a batch, and with fewer tokens than sequences llama.cpp aborts.
+        self.n_cells = options.n_ctx = max(n_cells, _BATCH)
         options.n_batch = options.n_ubatch = _BATCH
         options.n_seq_max = MAX_SEQUENCES
         options.n_threads = options.n_threads_batch = os.cpu_count() or 1

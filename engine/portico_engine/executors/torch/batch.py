@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -24,3 +25,17 @@ def target_tokens(rows: Sequence[Row]) -> torch.Tensor | None:
     if not any(row.targets for row in rows):
         return None
     return torch.tensor([[token] for row in rows for token in (row.targets or (0,) * len(row.logits_indices))])
+
+
+def damaged_rows(hidden: torch.Tensor, rows: Sequence[Row]) -> list[int]:
+    """Rows of which some token's state, in hidden [tokens, hidden], is no number: nor may be the keys and values made of it."""
+    if math.isfinite(float(hidden.sum())):  # one pass for what always is so; opposite infinities make NaN
+        return []
+    whole = torch.isfinite(hidden).all(-1).tolist()
+    out: list[int] = []
+    first = 0
+    for i, row in enumerate(rows):
+        if not all(whole[first : first + len(row.tokens)]):
+            out.append(i)
+        first += len(row.tokens)
+    return out

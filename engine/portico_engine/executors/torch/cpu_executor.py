@@ -12,7 +12,7 @@ import torch
 from portico_engine.executors.host_step import HostStep
 from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.protocol import BlockStore, Capabilities, Sizes
-from portico_engine.executors.torch.batch import logits_indices, target_tokens
+from portico_engine.executors.torch.batch import damaged_rows, logits_indices, target_tokens
 from portico_engine.executors.torch.cpu_attention import CPUPagedKV
 from portico_engine.linear.int4 import int4_supported
 from portico_engine.models.config import DecoderConfig, read_config
@@ -46,7 +46,7 @@ class TorchCPUExecutor:
             step_tokens=STEP_TOKENS,
             vocab_size=vocab_size or decoder.config.vocab_size,
             context_length=sizes.context_length,
-            numerics_id=f"torch-{torch.__version__}-cpu-bf16{int4}",
+            numerics_id=f"torch-{torch.__version__}-cpu-bf16{int4}{decoder.numerics}",
             block_bytes=self._kv.block_bytes,
         )
 
@@ -86,11 +86,12 @@ class TorchCPUExecutor:
         tokens = [token for row in plan.rows for token in row.tokens]
         positions = [p for row in plan.rows for p in range(row.start, row.start + len(row.tokens))]
         hidden = self._decoder.hidden(torch.tensor(tokens), torch.tensor(positions), self._kv.batch(plan.rows))
+        damaged = damaged_rows(hidden, plan.rows)
         at = logits_indices(plan.rows)
         if not at:
-            return HostStep(plan, np.zeros((0, self.caps.vocab_size), np.float32))
+            return HostStep(plan, np.zeros((0, self.caps.vocab_size), np.float32), damaged)
         logits = self._decoder.logits(hidden[at], target_tokens(plan.rows))
-        return HostStep(plan, logits.numpy()[:, : self.caps.vocab_size])
+        return HostStep(plan, logits.numpy()[:, : self.caps.vocab_size], damaged)
 
     def close(self) -> None:
         """Nothing to end: memory goes with the object."""

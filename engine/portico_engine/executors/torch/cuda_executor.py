@@ -59,7 +59,7 @@ class TorchCUDAExecutor:
             step_tokens=STEP_TOKENS,
             vocab_size=vocab_size or decoder.config.vocab_size,
             context_length=sizes.context_length,
-            numerics_id=f"torch-{torch.__version__}-cuda-{card}-bf16{codes}",
+            numerics_id=f"torch-{torch.__version__}-cuda-{card}-bf16{codes}{decoder.numerics}",
             block_bytes=decoder.config.kv_bytes_per_token * BLOCK_TOKENS,
         )
         self._graphs: dict[int, _Graph] = {}

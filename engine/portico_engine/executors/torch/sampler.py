@@ -35,7 +35,7 @@ def sample_batch(logits: Tensor, requests: Sequence[SampleRequest]) -> list[Samp
     _penalize(logits, requests)
     _mask(logits, requests)
     top, chosen = logits.max(dim=-1)
-    drawn = [i for i, request in enumerate(requests) if request.state.params.temperature > 0]
+    drawn = [i for i, request in enumerate(requests) if not request.state.params.is_greedy]
     if drawn:
         where = torch.tensor(drawn, device=logits.device)
         chosen[where] = _draw(logits[where], top[where], [requests[i].state for i in drawn])

@@ -9,6 +9,7 @@ import click
 
 from portico_gateway.cli import exit_codes
 from portico_gateway.cli.options import log_level_option, model_option, workspace_options
+from portico_gateway.safe_output.inert import inert
 
 
 @click.command(
@@ -21,6 +22,9 @@ from portico_gateway.cli.options import log_level_option, model_option, workspac
 @click.option("--no-model", is_flag=True, help="Serve MCP only.")
 @click.option("--context", type=int, help="Context length in tokens; default: the model's own.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="A further name of this machine to answer to; repeatable.")
+@click.option(
+    "--without-keys", is_flag=True, help="Serve whoever reaches an address beyond this machine, although there are no keys."
+)
 @workspace_options
 @log_level_option
 def command(
@@ -30,6 +34,7 @@ def command(
     no_model: bool,
     context: int | None,
     allow_host: tuple[str, ...],
+    without_keys: bool,
     root: Path | None,
     docs: tuple[Path, ...],
     db: tuple[str, ...],
@@ -43,6 +48,8 @@ def command(
     """
     from portico_engine.errors import ModelError
     from portico_gateway.assembly.serve import ServeFailed, run_server
+    from portico_gateway.cli.interrupt import interruptible
+    from portico_gateway.cli.trust_prompt import ask_trust
     from portico_gateway.config.portico_config import load_config
     from portico_gateway.config.workspace import config_source, workspace_specs
 
@@ -50,14 +57,16 @@ def command(
         "serve.host": host,
         "serve.port": port,
         "serve.allowed_hosts": list(allow_host) or None,
+        "serve.without_keys": without_keys or None,
         "model.name": model,
         "model.context": context,
         "log.level": log_level,
     }
-    loaded = load_config(config, flags=flags, folder=root)
+    loaded = load_config(config, flags=flags, folder=root, ask=ask_trust)
     specs = workspace_specs(loaded, root, docs, db)
+    interruptible()
     try:
         run_server(loaded, specs, with_model=not no_model, source=config_source(config, flags, root, docs, db))
     except (ModelError, ServeFailed) as error:
-        click.echo(f"portico: {error}", err=True)
+        click.echo(inert(f"portico: {error}"), err=True)
         sys.exit(exit_codes.NO_MODEL)

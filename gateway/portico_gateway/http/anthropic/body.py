@@ -23,7 +23,7 @@ from portico_gateway.http.generation.request import (
     Turn,
     function_tool,
 )
-from portico_gateway.http.wire import LenientBody, MaxTokens, StopStrings, StrictBody, Temperature, ToolName, TopK, TopP
+from portico_gateway.http.wire import LenientBody, MaxTokens, StopStrings, StrictBody, Temperature, ToolName, Tools, TopK, TopP
 
 _FIELDS = FieldNames(messages="messages", max_tokens="max_tokens", response_format="output_config.format", required="any")
 _CHOICES: dict[str, Literal["auto", "required", "none"]] = {"auto": "auto", "any": "required", "none": "none"}
@@ -132,7 +132,7 @@ class CountTokensRequest(StrictBody):
     model: str
     messages: list[AnthropicMessage] = Field(min_length=1)
     system: str | list[TextBlock] | None = None
-    tools: list[AnthropicTool] | None = None
+    tools: Tools[AnthropicTool] | None = None
     tool_choice: AnthropicToolChoice | None = None
     output_config: OutputConfig | None = None
     thinking: ThinkingConfig | None = None

@@ -10,39 +10,41 @@ from contextlib import aclosing
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
 from portico_gateway.http.anthropic.body import CountTokensRequest, MessagesRequest
 from portico_gateway.http.anthropic.errors import anthropic_error_body
 from portico_gateway.http.anthropic.objects import ContentBlocks, message_end, message_object, message_start
 from portico_gateway.http.api import Api
+from portico_gateway.http.bodies.route import BodyRoute
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.answer import GeneratedAnswer
 from portico_gateway.http.generation.prepare import PreparedRequest
 from portico_gateway.http.generation.service import GenerationService
 from portico_gateway.http.generation.stream import PieceStream, collect, start_stream
-from portico_gateway.http.sse import event, event_stream
+from portico_gateway.http.json_text import StrictJsonResponse
+from portico_gateway.http.sse import EventStream, event
 
 _PATH = "/v1/messages"
 _COUNT_PATH = f"{_PATH}/count_tokens"
 
 
 def _router(service: GenerationService) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(route_class=BodyRoute)
 
     @router.post(_PATH, response_model=None)
     async def messages(body: MessagesRequest, request: Request) -> Response:
         async def make(prepared: PreparedRequest) -> Response:
             if not body.stream:
-                return JSONResponse(message_object(await collect(prepared)))
-            return event_stream(_events(*await start_stream(prepared)))
+                return StrictJsonResponse(message_object(await collect(prepared)))
+            return EventStream(_events(*await start_stream(prepared)))
 
         return await service.respond(body.to_generation(), request, make)
 
     @router.post(_COUNT_PATH, response_model=None)
     async def count_tokens(body: CountTokensRequest, request: Request) -> Response:
         async def make(prepared: PreparedRequest) -> Response:
-            return JSONResponse({"input_tokens": len(prepared.request.prompt)})
+            return StrictJsonResponse({"input_tokens": len(prepared.request.prompt)})
 
         return await service.respond(body.to_generation(), request, make)
 
@@ -74,6 +76,5 @@ MESSAGES_API = Api(
     _PATH,
     _router,
     anthropic_error_body,
-    bodies={_PATH: MessagesRequest, _COUNT_PATH: CountTokensRequest},
     key_header=b"x-api-key",
 )

@@ -5,7 +5,13 @@ from __future__ import annotations
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.wire import Json
 
-_KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 413: "request_too_large"}
+_KINDS = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+}
 
 
 def anthropic_error_body(error: ApiError) -> Json:

@@ -86,7 +86,7 @@ class GeneratedAnswer:
     usage: Usage = field(default_factory=Usage)
     finish_reason: Literal["stop", "length", "tool_calls"] | None = None
     stop: str | None = None  # the stop string that ended it
-    cut: CallCut | None = None  # a call that the length cut off; it is not among `calls`
+    cut: CallCut | None = None  # a call that the length or a stop string cut off; it is not among `calls`
     _parser: ToolCallParser | None = None
 
     def __post_init__(self) -> None:
@@ -141,21 +141,21 @@ class GeneratedAnswer:
     def _finish(self, delta: Delta) -> None:
         self.usage = delta.usage or Usage()
         self.stop = delta.stop
+        if self.cut is not None:
+            self.calls = self.calls[: self.cut.index]
         match delta.finish_reason:
             case FinishReason.ERROR | FinishReason.CANCELLED:
                 raise ApiError(500, f"the model's answer failed: {delta.error or delta.finish_reason}", kind="server_error")
             case FinishReason.LENGTH:
                 self.finish_reason = "length"
-            case _:
-                self.finish_reason = "tool_calls" if self.calls else "stop"
-        if self.cut is not None:
-            self.calls = self.calls[: self.cut.index]
+            case _:  # who reads a stream has seen the beginning of a call that was cut, and must not take it for one to make
+                self.finish_reason = "tool_calls" if self.calls and self.cut is None else "stop"
 
     def violation(self) -> str | None:
         """What is wrong with the answer, where its grammar was not exact. None of an answer that is as it was asked for."""
         grammar = self.prepared.request.grammar
-        if grammar is None or grammar.report.exact or self.finish_reason == "length":
-            return None
+        if grammar is None or grammar.report.exact or self.finish_reason == "length" or self.stop is not None:
+            return None  # what was cut off can't be whole
         schema = self.prepared.schema
         if schema is not None:
             return _first_violation(schema, self.text, "the answer")

@@ -1,12 +1,11 @@
 """From a generation request to the engine's own: the prompt's tokens, the grammar, the sampling parameters.
 
-Grammars are compiled on a worker thread, because that may take a while, and kept by their text. It generates nothing.
+Grammars are compiled beside the event loop, what anybody may have made dear in a process of its own. It generates nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 import uuid
 from collections.abc import Mapping, Sequence
@@ -18,22 +17,23 @@ from portico_engine.errors import ContextOverflow, EngineError
 from portico_engine.grammar import (
     CallFormat,
     CompiledGrammar,
-    ToolChoice,
-    compile_schema,
-    compile_tool_calls,
+    compile_gbnf_isolated,
+    compile_schema_isolated,
+    compile_tool_calls_isolated,
     control_tokens,
     detect_format,
 )
 from portico_gateway.agent.tool_signatures import TOOLS_SHARE, one_liner, signature
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.request import GenerationRequest, SamplingOptions, Turn
+from portico_gateway.http.identity import LOCAL
 from portico_gateway.model.options import WAIT_SECONDS
+from portico_servers.common.unicode_text import plain_json
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient
 
 MOST_CALLS = 8  # in one answer, where several are wanted
-_CACHED = 64
 _FOR_SEVERAL = (CallFormat.HERMES, CallFormat.MISTRAL, CallFormat.MISTRAL_ARGS)
 
 # (temperature, top_p, min_p) where the request leaves them open
@@ -62,8 +62,8 @@ class PreparedRequest:
         return None if self.generation.response_format is None else self.generation.response_format.schema
 
 
-async def prepare(generation: GenerationRequest, engine: EngineClient) -> PreparedRequest:
-    """Raises ApiError for whatever the client can mend."""
+async def prepare(generation: GenerationRequest, engine: EngineClient, *, caller: str = LOCAL) -> PreparedRequest:
+    """The request of `caller`. Raises ApiError for whatever the client can mend."""
     tools = generation.tools
     _check_logit_bias(generation, engine.info.vocab_size)
     try:
@@ -71,7 +71,7 @@ async def prepare(generation: GenerationRequest, engine: EngineClient) -> Prepar
         taught = "tools" in template
         format = detect_format(template) if taught else CallFormat.GENERIC
         control = control_tokens(format, engine.tokens)
-        grammar = await asyncio.to_thread(_grammar, generation, format, control)
+        grammar = await _grammar(generation, format, control)
         messages = _messages(generation.turns, keeps_calls="tool_calls" in template)
         if not taught and generation.may_call:
             messages = await _with_tools(messages, tools, engine)
@@ -84,7 +84,9 @@ async def prepare(generation: GenerationRequest, engine: EngineClient) -> Prepar
     request = Request(
         id=uuid.uuid4().hex,
         prompt=prompt,
-        sampling=_sampling(generation.sampling, structured=grammar is not None),
+        caller=caller,
+        salt=b"" if caller == LOCAL else caller.encode(),
+        sampling=_sampling(generation.sampling, engine.info.vocab_size, structured=grammar is not None),
         max_tokens=min(generation.max_tokens or room, room),
         stop=generation.stop,
         grammar=grammar,
@@ -102,49 +104,22 @@ def _check_logit_bias(generation: GenerationRequest, vocab_size: int) -> None:
             raise ApiError(400, f"{field} names the token {token}; the vocabulary has {vocab_size}", param=field)
 
 
-def _grammar(generation: GenerationRequest, format: CallFormat, control: Mapping[str, int]) -> CompiledGrammar | None:
+async def _grammar(generation: GenerationRequest, format: CallFormat, control: Mapping[str, int]) -> CompiledGrammar | None:
     """What the answer follows. Raises GrammarError."""
     if generation.grammar is not None:
-        return _gbnf(generation.grammar)
+        return await compile_gbnf_isolated(generation.grammar)
     if generation.response_format is not None:
         schema = generation.response_format.schema
-        return _json_schema(_canonical({"type": "object"} if schema is None else schema))
+        return await compile_schema_isolated({"type": "object"} if schema is None else schema)
     if generation.may_call:
-        catalog = _canonical([[tool.name, tool.description, tool.parameters] for tool in generation.tools])
-        calls = _parallel(generation.parallel_tool_calls, format)
-        return _calls(catalog, generation.tool_choice or "auto", format, calls, tuple(control.items()))
+        return await compile_tool_calls_isolated(
+            generation.tools,
+            choice=generation.tool_choice or "auto",
+            format=format,
+            parallel=_parallel(generation.parallel_tool_calls, format),
+            special_tokens=control,
+        )
     return None
-
-
-@functools.lru_cache(_CACHED)
-def _gbnf(text: str) -> CompiledGrammar:
-    from portico_engine.grammar import compile_gbnf
-
-    compiled: CompiledGrammar = compile_gbnf(text)
-    return compiled
-
-
-@functools.lru_cache(_CACHED)
-def _json_schema(schema: str) -> CompiledGrammar:
-    return compile_schema(json.loads(schema))
-
-
-@functools.lru_cache(_CACHED)
-def _calls(
-    catalog: str, choice: ToolChoice, format: CallFormat, parallel: tuple[int, int], control: tuple[tuple[str, int], ...]
-) -> CompiledGrammar:
-    return compile_tool_calls(
-        [Tool(*entry) for entry in json.loads(catalog)],
-        choice=choice,
-        format=format,
-        parallel=parallel,
-        special_tokens=dict(control),
-    )
-
-
-def _canonical(value: Any) -> str:
-    """As JSON, in the client's own order of keys: the order of properties is part of a grammar."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _parallel(asked: bool | None, format: CallFormat) -> tuple[int, int]:
@@ -153,14 +128,14 @@ def _parallel(asked: bool | None, format: CallFormat) -> tuple[int, int]:
     return (1, MOST_CALLS) if several else (1, 1)
 
 
-def _sampling(asked: SamplingOptions, *, structured: bool) -> SamplingParams:
+def _sampling(asked: SamplingOptions, vocab_size: int, *, structured: bool) -> SamplingParams:
     temperature, top_p, min_p = _STRUCTURED if structured else _CONVERSATION
     if asked.temperature is not None:  # a client that sets the temperature means the plain distribution otherwise
         temperature, top_p, min_p = asked.temperature, 1.0, 0.0
     return SamplingParams(
         temperature=temperature,
         top_p=top_p if asked.top_p is None else asked.top_p,
-        top_k=asked.top_k or 0,
+        top_k=min(asked.top_k or 0, vocab_size),  # JSON has integers that no machine word holds
         min_p=min_p if asked.min_p is None else asked.min_p,
         seed=asked.seed,
         repetition_penalty=asked.repetition_penalty or 1.0,
@@ -186,7 +161,7 @@ def _messages(turns: Sequence[Turn], *, keeps_calls: bool) -> list[dict[str, Any
         called.update({call.id: call.name for call in turn.tool_calls})
         if keeps_calls:
             if turn.tool_calls:
-                functions = [{"name": call.name, "arguments": call.arguments} for call in turn.tool_calls]
+                functions = [{"name": call.name, "arguments": plain_json(call.arguments)} for call in turn.tool_calls]
                 message["tool_calls"] = [{"type": "function", "function": function} for function in functions]
             if turn.role == "tool":
                 message["name"] = turn.name or called.get(turn.tool_call_id or "", "")
@@ -194,7 +169,7 @@ def _messages(turns: Sequence[Turn], *, keeps_calls: bool) -> list[dict[str, Any
             name = turn.name or called.get(turn.tool_call_id or "", "the tool")
             message = {"role": "user", "content": f"Result of {name}:\n{turn.content}"}
         elif turn.tool_calls:
-            texts = [f'{{"name":{json.dumps(call.name)},"arguments":{call.arguments}}}' for call in turn.tool_calls]
+            texts = [f'{{"name":{json.dumps(call.name)},"arguments":{plain_json(call.arguments)}}}' for call in turn.tool_calls]
             message["content"] = "\n".join([*([turn.content] if turn.content else []), *texts])
         out.append(message)
     return out

@@ -7,6 +7,7 @@ tokens, nor of HTTP.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from portico_engine.grammar import NamedTool, ToolChoice
 from portico_gateway.http.errors import ApiError, to_api_error
 
 Role = Literal["system", "user", "assistant", "tool"]
+_SHOWN = 20  # names of tools that an error lists
 _NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 
 
@@ -123,12 +125,13 @@ class GenerationRequest:
         return to_api_error(error, messages=self.fields.messages, grammar=self.format_field, names=said)
 
     def _check_tools(self) -> None:
-        names = [tool.name for tool in self.tools]
-        if twice := next((name for name in names if names.count(name) > 1), None):
+        names = Counter(tool.name for tool in self.tools)
+        if twice := next((name for name, times in names.items() if times > 1), None):
             raise _refused(f"{self.fields.tools}: two tools are named {twice!r}; names must differ", self.fields.tools)
         choice = self.tool_choice
         if isinstance(choice, NamedTool) and choice.name not in names:
-            known = ", ".join(sorted(names)) or "none"
+            known = ", ".join(sorted(names)[:_SHOWN]) or "none"
+            known += f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             raise _refused(f"{self.fields.tool_choice} names {choice.name!r}, which is not among the tools ({known})")
         if choice in ("auto", "required") and not names:
             said = self.fields.required if choice == "required" else choice

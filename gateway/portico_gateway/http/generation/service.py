@@ -5,6 +5,7 @@ up. It knows HTTP as far as a connection that ends; how an answer is written it 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from fastapi import Request
@@ -15,7 +16,9 @@ from portico_engine.errors import ModelError
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.prepare import PreparedRequest, prepare
 from portico_gateway.http.generation.request import GenerationRequest
-from portico_gateway.http.sse import until_hung_up
+from portico_gateway.http.identity import caller_name
+from portico_gateway.http.limits import CallerLimits
+from portico_gateway.http.sse import EventStream, until_hung_up
 from portico_gateway.model.host import ModelHost
 
 if TYPE_CHECKING:
@@ -27,18 +30,27 @@ _HUNG_UP = 499  # as nginx logs it; nobody is there to read it
 class GenerationService:
     """Answers for the APIs. `model` is what it answers with; requests wait `load_timeout` seconds for it to load."""
 
-    def __init__(self, model: ModelHost | None, *, load_timeout: float) -> None:
+    def __init__(self, model: ModelHost | None, *, load_timeout: float, limits: CallerLimits | None = None) -> None:
+        """`limits` holds the requests of one caller back; by default everybody's are one caller's."""
         self.model = model
         self._load_timeout = load_timeout
+        self._limits = limits or CallerLimits()
 
     async def respond(
         self, generation: GenerationRequest, request: Request, make: Callable[[PreparedRequest], Awaitable[Response]]
     ) -> Response:
-        """What `make` makes of the prepared request; it is cancelled where the client hangs up. Raises ApiError."""
+        """What `make` makes of the prepared request, when it is its caller's turn; it is cancelled where the client hangs up.
+        Raises ApiError."""
         model = self.named(generation.model)
+        caller = caller_name(request.scope)
 
         async def work() -> Response:
-            return await make(await prepare(generation, await self._engine(model)))
+            async with AsyncExitStack() as held:
+                await held.enter_async_context(self._limits.slot(caller))
+                response = await make(await prepare(generation, await self._engine(model), caller=caller))
+                if isinstance(response, EventStream):  # its turn lasts until the last event
+                    response.held.push_async_exit(held.pop_all())
+                return response
 
         try:
             return await until_hung_up(request, work())

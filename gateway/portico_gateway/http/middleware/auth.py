@@ -5,23 +5,27 @@ It owns what a scope opens and the refusals; `keys.py` knows what a token stands
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 
-from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, BearerAuthBackend
 from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
 from pydantic import AnyHttpUrl
+from starlette.authentication import AuthCredentials
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from portico_gateway.config.sections import KeyConfig, OAuthConfig
 from portico_gateway.http.apis import api_of, error_body
 from portico_gateway.http.errors import ApiError
+from portico_gateway.http.json_text import StrictJsonResponse
 from portico_gateway.http.middleware.keys import BearerTokenVerifier
 
 _SCOPES = {"/mcp": "mcp", "/metrics": "metrics", "/v1/approvals": "admin"}
-_OPEN = ("/healthz", "/.well-known/")
+_HEALTH = "/healthz"
+_OPEN = (_HEALTH, "/.well-known/")
+_DETAILS = {"metrics", "admin"}  # scopes that see on /healthz what /metrics tells anyway
 _EVERYTHING = "admin"
 
 
@@ -30,6 +34,18 @@ def scope_of(path: str) -> str | None:
     if path.startswith(_OPEN):
         return None
     return next((scope for start, scope in _SCOPES.items() if path == start or path.startswith(start + "/")), "chat")
+
+
+def may_see_details(scope: Scope, *, keys_needed: bool) -> bool:
+    """Whether /healthz tells more than its status: to a key for metrics, or to this machine where there are no keys."""
+    if keys_needed:
+        credentials = scope.get("auth")
+        return credentials is not None and bool(_DETAILS & set(credentials.scopes))
+    host = (scope.get("client") or ("",))[0]
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def metadata_routes(oauth: OAuthConfig) -> list[Route]:
@@ -55,9 +71,11 @@ class AuthMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         needed = scope_of(scope["path"]) if scope["type"] == "http" else None
         if needed is None:
+            if scope["type"] == "http" and scope["path"] == _HEALTH and (found := await self._found(scope)):
+                scope["auth"], scope["user"] = found
             await self._app(scope, receive, send)
             return
-        found = await self._backend.authenticate(_with_api_key(scope))
+        found = await self._found(scope)
         if found is None:
             await self._refuse(scope, receive, send, 401, needed)
             return
@@ -65,7 +83,12 @@ class AuthMiddleware:
         if not {needed, _EVERYTHING} & set(credentials.scopes):
             await self._refuse(scope, receive, send, 403, needed)
             return
-        await self._app({**scope, "auth": credentials, "user": user}, receive, send)
+        scope.update({"auth": credentials, "user": user})  # the scope itself: metrics, outside of this, read its route
+        await self._app(scope, receive, send)
+
+    async def _found(self, scope: Scope) -> tuple[AuthCredentials, AuthenticatedUser] | None:
+        found: tuple[AuthCredentials, AuthenticatedUser] | None = await self._backend.authenticate(_with_api_key(scope))
+        return found
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, status: int, needed: str) -> None:
         if status == 401:
@@ -81,7 +104,7 @@ class AuthMiddleware:
             body = {"error": kind, "error_description": text}
         else:
             body = error_body(ApiError(status, text, code=code), scope["path"])
-        await JSONResponse(body, status, headers={"WWW-Authenticate": challenge})(scope, receive, send)
+        await StrictJsonResponse(body, status, headers={"WWW-Authenticate": challenge})(scope, receive, send)
 
 
 def _with_api_key(scope: Scope) -> HTTPConnection:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from portico_gateway.http.apis import error_body
 from portico_gateway.http.errors import ApiError
+from portico_gateway.http.json_text import StrictJsonResponse
 
 MAX_BODY = 32 << 20
 
@@ -27,7 +27,7 @@ class HostOriginMiddleware:
         if scope["type"] == "http":
             refused = await self._refuse(Request(scope))
             if refused is not None:
-                await JSONResponse(error_body(refused, scope["path"]), refused.status)(scope, receive, send)
+                await StrictJsonResponse(error_body(refused, scope["path"]), refused.status)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import logging
 import secrets
 from collections.abc import Mapping
-from typing import Any
 
 import httpx2
 from mcp.server.auth.provider import AccessToken, TokenVerifier
 
 from portico_gateway.config.sections import KeyConfig, OAuthConfig
-
-log = logging.getLogger(__name__)
+from portico_gateway.http.middleware.introspection import Introspection
 
 _PREFIX = "portico-"
-_PATIENCE = 10.0  # seconds for the authorization server's answer
 
 
 def new_key() -> tuple[str, str]:
@@ -41,7 +37,7 @@ class BearerTokenVerifier(TokenVerifier):
         """`client` speaks to the authorization server; by default a new one at every question."""
         self._keys = keys
         self._oauth = oauth
-        self._client = client
+        self._introspection = Introspection(oauth, client=client)
 
     async def verify_token(self, token: str) -> AccessToken | None:
         """The token's holder and scopes, or None where nobody knows it."""
@@ -49,11 +45,7 @@ class BearerTokenVerifier(TokenVerifier):
             return found
         if not self._oauth.issuer or token.startswith(_PREFIX):
             return None
-        try:
-            return _described(token, await self._introspect(token), self._oauth)
-        except (httpx2.HTTPError, ValueError) as error:
-            log.warning("the authorization server can't be asked about a token: %s", error)
-            return None
+        return await self._introspection.described(token)
 
     def _key(self, token: str) -> AccessToken | None:
         """Compares with every key, so that the time taken tells nothing about which one was near."""
@@ -63,33 +55,3 @@ class BearerTokenVerifier(TokenVerifier):
             return None
         scopes = [str(scope) for scope in self._keys[names[0]].scopes]
         return AccessToken(token=token, client_id=names[0], scopes=scopes, resource=self._oauth.resource or None)
-
-    async def _introspect(self, token: str) -> Any:
-        """RFC 7662."""
-        known = bool(self._oauth.client_id)
-        auth = httpx2.BasicAuth(self._oauth.client_id, self._oauth.client_secret) if known else httpx2.Auth()
-        client = self._client or httpx2.AsyncClient()
-        try:
-            answer = await client.post(self._oauth.introspection_url, data={"token": token}, auth=auth, timeout=_PATIENCE)
-            answer.raise_for_status()
-            return answer.json()
-        finally:
-            if self._client is None:
-                await client.aclose()
-
-
-def _described(token: str, said: Any, oauth: OAuthConfig) -> AccessToken | None:
-    """An introspection's answer, if it is of an active token of the configured issuer."""
-    if not isinstance(said, dict) or said.get("active") is not True or said.get("iss", oauth.issuer) != oauth.issuer:
-        return None
-    audience = said.get("aud")
-    audiences = [str(one) for one in audience] if isinstance(audience, list) else [str(audience or "")]
-    return AccessToken(
-        token=token,
-        client_id=f"oauth:{said.get('client_id', '')}",
-        scopes=str(said.get("scope") or "").split(),
-        expires_at=int(said["exp"]) if "exp" in said else None,
-        resource=next((one for one in audiences if one == oauth.resource), audiences[0] if audiences else ""),
-        subject=str(said["sub"]) if "sub" in said else None,
-        claims={"iss": oauth.issuer},
-    )

@@ -27,6 +27,7 @@ from portico_gateway.http.wire import (
     StrictBody,
     Temperature,
     ToolName,
+    Tools,
     TopK,
     TopLogprobs,
     TopP,
@@ -81,7 +82,7 @@ class ChatCompletionRequest(StrictBody):
     model: str
     messages: list[OpenAIMessage] = Field(min_length=1)
     # what may come out
-    tools: list[ChatTool] | None = None
+    tools: Tools[ChatTool] | None = None
     tool_choice: Literal["none", "auto", "required"] | ChatNamedToolChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: ChatResponseFormat | None = None

@@ -6,32 +6,34 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
 from portico_gateway.http.api import Api
+from portico_gateway.http.bodies.route import BodyRoute
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.prepare import PreparedRequest
 from portico_gateway.http.generation.service import GenerationService
 from portico_gateway.http.generation.stream import PieceStream, collect, start_stream
+from portico_gateway.http.json_text import StrictJsonResponse
 from portico_gateway.http.openai_chat.body import ChatCompletionRequest
 from portico_gateway.http.openai_chat.objects import CompletionChunks, completion_object
 from portico_gateway.http.openai_shared.errors import openai_error_body
-from portico_gateway.http.sse import DONE, event, event_stream
+from portico_gateway.http.sse import DONE, EventStream, event
 
 _PATH = "/v1/chat/completions"
 
 
 def _router(service: GenerationService) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(route_class=BodyRoute)
 
     @router.post(_PATH, response_model=None)
     async def chat_completions(body: ChatCompletionRequest, request: Request) -> Response:
         async def make(prepared: PreparedRequest) -> Response:
             if not body.stream:
-                return JSONResponse(completion_object(await collect(prepared)))
+                return StrictJsonResponse(completion_object(await collect(prepared)))
             answer, pieces = await start_stream(prepared)
             usage = body.stream_options is not None and body.stream_options.include_usage
-            return event_stream(_events(CompletionChunks(answer), pieces, usage=usage))
+            return EventStream(_events(CompletionChunks(answer), pieces, usage=usage))
 
         return await service.respond(body.to_generation(), request, make)
 
@@ -53,4 +55,4 @@ async def _events(chunks: CompletionChunks, pieces: PieceStream, *, usage: bool)
     yield DONE
 
 
-CHAT_COMPLETIONS_API = Api(_PATH, _router, openai_error_body, bodies={_PATH: ChatCompletionRequest})
+CHAT_COMPLETIONS_API = Api(_PATH, _router, openai_error_body)

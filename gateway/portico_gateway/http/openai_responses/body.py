@@ -24,7 +24,7 @@ from portico_gateway.http.generation.request import (
     function_tool,
 )
 from portico_gateway.http.openai_shared.body import JsonObjectFormat, NamedSchema, OpenAIMessage, TextFormat
-from portico_gateway.http.wire import LenientBody, MaxTokens, StrictBody, Temperature, ToolName, TopLogprobs, TopP
+from portico_gateway.http.wire import LenientBody, MaxTokens, StrictBody, Temperature, ToolName, Tools, TopLogprobs, TopP
 
 _FIELDS = FieldNames(messages="input", max_tokens="max_output_tokens", response_format="text.format")
 INCLUDE_LOGPROBS = "message.output_text.logprobs"
@@ -111,7 +111,7 @@ class ResponsesRequest(StrictBody):
     previous_response_id: str | None = None
     store: bool | None = None
     # what may come out
-    tools: list[ResponsesTool] | None = None
+    tools: Tools[ResponsesTool] | None = None
     tool_choice: Literal["none", "auto", "required"] | ResponsesNamedToolChoice | None = None
     parallel_tool_calls: bool | None = None
     text: ResponsesTextConfig | None = None

@@ -7,15 +7,18 @@ from contextlib import aclosing
 from itertools import count
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
 from portico_gateway.http.api import Api
+from portico_gateway.http.bodies.route import BodyRoute
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.answer import GeneratedAnswer
 from portico_gateway.http.generation.prepare import PreparedRequest
 from portico_gateway.http.generation.request import Turn
 from portico_gateway.http.generation.service import GenerationService
 from portico_gateway.http.generation.stream import PieceStream, collect, start_stream
+from portico_gateway.http.identity import caller_name
+from portico_gateway.http.json_text import StrictJsonResponse
 from portico_gateway.http.openai_responses.body import ResponsesRequest
 from portico_gateway.http.openai_responses.objects import (
     OutputItems,
@@ -26,7 +29,7 @@ from portico_gateway.http.openai_responses.objects import (
 )
 from portico_gateway.http.openai_responses.response_store import ResponseStore
 from portico_gateway.http.openai_shared.errors import openai_error_body
-from portico_gateway.http.sse import event, event_stream
+from portico_gateway.http.sse import EventStream, event
 from portico_gateway.http.wire import Json
 
 _PATH = "/v1/responses"
@@ -40,35 +43,38 @@ class ResponsesEndpoint:
         self._store = ResponseStore()
 
     async def create(self, body: ResponsesRequest, request: Request) -> Response:
+        caller = caller_name(request.scope)
         before: Sequence[Turn] = ()
         if body.previous_response_id is not None:
-            before = self._store.get(body.previous_response_id, param="previous_response_id").turns
+            before = self._store.get(caller, body.previous_response_id, param="previous_response_id").turns
 
         async def make(prepared: PreparedRequest) -> Response:
             if body.stream:
                 answer, pieces = await start_stream(prepared)
-                return event_stream(self._events(body, before, answer, pieces))
+                return EventStream(self._events(caller, body, before, answer, pieces))
             answer = await collect(prepared)
-            return JSONResponse(self._finished(body, before, answer, output_items(answer)))
+            return StrictJsonResponse(self._finished(caller, body, before, answer, output_items(answer)))
 
         return await self._service.respond(body.to_generation(before), request, make)
 
-    def read(self, name: str) -> Json:
-        return self._store.get(name).response
+    def read(self, caller: str, name: str) -> Json:
+        return self._store.get(caller, name).response
 
-    def delete(self, name: str) -> Json:
-        self._store.delete(name)
+    def delete(self, caller: str, name: str) -> Json:
+        self._store.delete(caller, name)
         return {"id": name, "object": "response", "deleted": True}
 
-    def _finished(self, body: ResponsesRequest, before: Sequence[Turn], answer: GeneratedAnswer, items: list[Json]) -> Json:
+    def _finished(
+        self, caller: str, body: ResponsesRequest, before: Sequence[Turn], answer: GeneratedAnswer, items: list[Json]
+    ) -> Json:
         status = "incomplete" if answer.finish_reason == "length" else "completed"
         made = {**response_object(body, answer, status), "output": items, "usage": responses_usage_object(answer.usage)}
         if body.store is not False:
-            self._store.put(made, [*before, *body.turns(), *output_turns(items)])
+            self._store.put(caller, made, [*before, *body.turns(), *output_turns(items)])
         return made
 
     async def _events(
-        self, body: ResponsesRequest, before: Sequence[Turn], answer: GeneratedAnswer, pieces: PieceStream
+        self, caller: str, body: ResponsesRequest, before: Sequence[Turn], answer: GeneratedAnswer, pieces: PieceStream
     ) -> AsyncGenerator[str, None]:
         """A stream's events. An error after the first one is an event too: the status is sent by then."""
         numbers = count()
@@ -86,7 +92,7 @@ class ResponsesEndpoint:
                         yield tell(each)
                 for each in output.end():
                     yield tell(each)
-            made = self._finished(body, before, answer, output.items)
+            made = self._finished(caller, body, before, answer, output.items)
             yield tell({"type": f"response.{made['status']}", "response": made})
         except ApiError as error:
             failed = {**response_object(body, answer, "failed"), "error": {"code": "server_error", "message": str(error)}}
@@ -95,21 +101,21 @@ class ResponsesEndpoint:
 
 def _router(service: GenerationService) -> APIRouter:
     endpoint = ResponsesEndpoint(service)
-    router = APIRouter()
+    router = APIRouter(route_class=BodyRoute)
 
     @router.post(_PATH, response_model=None)
     async def responses(body: ResponsesRequest, request: Request) -> Response:
         return await endpoint.create(body, request)
 
     @router.get(f"{_PATH}/{{name}}")
-    async def one_response(name: str) -> Json:
-        return endpoint.read(name)
+    async def one_response(name: str, request: Request) -> Json:
+        return endpoint.read(caller_name(request.scope), name)
 
     @router.delete(f"{_PATH}/{{name}}")
-    async def delete_response(name: str) -> Json:
-        return endpoint.delete(name)
+    async def delete_response(name: str, request: Request) -> Json:
+        return endpoint.delete(caller_name(request.scope), name)
 
     return router
 
 
-RESPONSES_API = Api(_PATH, _router, openai_error_body, bodies={_PATH: ResponsesRequest})
+RESPONSES_API = Api(_PATH, _router, openai_error_body)

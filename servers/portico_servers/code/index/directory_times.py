@@ -1,6 +1,8 @@
 """Whether files may have come or gone since the tree was listed, without listing it again: by the times of its directories
 and ignore files, which are fewer than its files and cost a microsecond or two each.
 
+Hidden folders count where git tracks files in them: git's index tells, whenever it changes.
+
 A directory's time changes whenever a name is added to it or taken away. So the times of all directories that may hold
 wanted files tell, and those of the ignore files, which decide what is wanted. Not seen: ignore files outside the root that
 were not there before, and the user's own (git's core.excludesFile).
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from portico_servers.code.external.ripgrep import NEVER
+from portico_servers.code.external.tracked_hidden import tracked_hidden_folders
 from portico_servers.code.index.files import UNSETTLED, settled
 
 _IGNORE_FILES = (".gitignore", ".ignore", ".rgignore")
@@ -24,13 +27,16 @@ _IDLE = 2_000  # directories without a wanted file that are watched too: empty o
 
 @dataclass(frozen=True, slots=True)
 class DirectoryTimes:
-    """Times of directories and ignore files by absolute path."""
+    """Times of directories and ignore files by absolute path; the hidden folders of `root` that are searched."""
 
     times: dict[str, int]  # `UNSETTLED` where the change was so late that it can't be told from the next one
+    root: Path
+    hidden: tuple[str, ...]
 
     @classmethod
     def of_tree(cls, root: Path, files: Iterable[str], since: int) -> DirectoryTimes:
         """Those of `root`, whose wanted files are `files`, as listed at `since` (nanoseconds) or later."""
+        hidden = tracked_hidden_folders(root)
         wanted = {""}
         for path in files:
             folder = path.rpartition("/")[0]
@@ -53,11 +59,13 @@ class DirectoryTimes:
                 elif inside not in wanted and idle:
                     idle -= 1
                     waiting.append(inside)
-        return cls(times)
+        return cls(times, root, hidden)
 
     def changed(self) -> bool:
         """Whether a file may have come, gone, or become ignored or wanted."""
-        return any(known == UNSETTLED or _time(path) != known for path, known in self.times.items())
+        if any(known == UNSETTLED or _time(path) != known for path, known in self.times.items()):
+            return True
+        return tracked_hidden_folders(self.root) != self.hidden
 
 
 def _entries(place: str) -> Iterator[tuple[str, bool]]:

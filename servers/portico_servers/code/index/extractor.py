@@ -1,7 +1,8 @@
 """Extraction in child processes: parsing thousands of files would hold this process's interpreter lock for half a minute.
 
 A child reads batches from its standard input and answers on its standard output, each a length and a pickle, and ends when
-its input does: so none outlives its server, however that ends. Run as `python -m portico_servers.code.index.extractor ROOT`.
+its input does: so none outlives its server, however that ends. Run as `python -P -m portico_servers.code.index.extractor ROOT`
+(an absolute path), away from ROOT: what is in there is read, never imported.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import IO, NamedTuple
 
 from portico_servers.code.index.extraction import ExtractedFile, extract, unparsable
 from portico_servers.code.syntax.source_text import MAX_BYTES
+from portico_servers.common.child_process import SAFE_DIRECTORY, python_command, python_path
 from portico_servers.common.path_jail import Jail, NotFound
 
 logger = logging.getLogger(__name__)
@@ -127,7 +129,9 @@ class _Child:
 
     def __init__(self, root: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "portico_servers.code.index.extractor", os.fspath(root)],
+            python_command("portico_servers.code.index.extractor", os.fspath(root)),
+            cwd=SAFE_DIRECTORY,
+            env={**os.environ, "PYTHONPATH": python_path()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 
 from portico_servers.code.errors import CodeError
-from portico_servers.code.external.ripgrep import MAX_PER_FILE, WHOLE_TREE, MatchingLine, grep
+from portico_servers.code.external.ripgrep import MAX_PER_FILE, WHOLE_TREE, MatchingLine, grep, walk_from
 from portico_servers.code.index.candidates import AcceptPath, SearchPlan
 from portico_servers.code.index.regex_trigrams import trigram_query
 from portico_servers.code.index.root_index import RootIndex
@@ -70,7 +70,7 @@ async def matching_lines(
     with anyio.move_on_after(seconds) as scope:
         plan = await anyio.to_thread.run_sync(index.plan, trigram_query(pattern), accept, abandon_on_cancel=True)
         if plan is None or plan.share > WALK_SHARE:
-            await look([within], options)
+            await look(await anyio.to_thread.run_sync(walk_from, index.root, within, abandon_on_cancel=True), options)
         else:
             first = await anyio.to_thread.run_sync(index.regular_files, plan.candidates, abandon_on_cancel=True)
             # Without a file to search the pattern itself is still to be checked.

@@ -276,7 +276,7 @@ class RootIndex:
                 if self._rescan.due():
                     with self._rescan:
                         self._scan()
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # too many directories, or a name that is no UTF-8
             logger.warning("%s can't be watched (%s); looking every %d s instead", self.root, error, _POLL_SECONDS)
             while not self._stop.wait(_POLL_SECONDS) and self._identity() == home:
                 self._scan()

@@ -45,7 +45,8 @@ class Reference:
 
 
 class FileReferences(NamedTuple):
-    """`in_text` counts mentions in comments and strings; `complete` is False if a bound ended the search."""
+    """`in_text` counts mentions in comments and strings; `complete` is False if a bound on them ended the search. Of a text
+    that is cut the rest is not looked into: `SourceText.cut` says so."""
 
     references: list[Reference]
     in_text: int
@@ -57,7 +58,7 @@ def references(path: str, text: SourceText, name: str) -> FileReferences:
     word = re.compile(rb"(?<![\w$])" + re.escape(name.encode()) + rb"(?![\w$])")
     mentions = list(word.finditer(text.data))
     if not mentions:
-        return FileReferences([], 0, not text.cut)
+        return FileReferences([], 0, True)
     language = language_of(path)
     tree = parse(language, text.data)
     defined = definitions(language, text.data, tree) if tree is not None else None
@@ -82,7 +83,7 @@ def references(path: str, text: SourceText, name: str) -> FileReferences:
         if len(found) == MAX_PER_FILE:
             return FileReferences(found, in_text, False)
         found.append(Reference(path, line, kind, text.line(line).strip()[:240], enclosing(symbols, line)))
-    return FileReferences(found, in_text, len(mentions) <= _MAX_MENTIONS and not text.cut)
+    return FileReferences(found, in_text, len(mentions) <= _MAX_MENTIONS)
 
 
 def _node(tree: Tree | None, start: int, end: int) -> Node | None:

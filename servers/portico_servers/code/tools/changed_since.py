@@ -26,7 +26,7 @@ async def changed_since(workspace: Workspace, ref: str, path: str = "", cursor: 
     failures: list[GitError] = []
     for root, index in workspace.indexes.items():
         try:
-            result = await git.changed_since(index.root, ref)
+            result = await git.changed_since(index.root, ref, workspace.jail.roots)
         except GitError as error:
             failures.append(error)
             continue
@@ -39,7 +39,11 @@ async def changed_since(workspace: Workspace, ref: str, path: str = "", cursor: 
     after = offset + len(hits)
     following = cursors.encode(after, "changed", ref, wanted.path) if after < len(found) else None
     note = f"{len(found)} files changed since {ref[:60]}" if found else f"nothing changed since {ref[:60]}"
-    return Hits(hits=hits, complete=complete, note=note, next_cursor=following)
+    filtered = sum(change.filtered for _, change in found)
+    if filtered:
+        note += f"; {filtered} of them are made by a filter (such as Git LFS), which is not run: these may be unchanged"
+    resumed = [cursors.encode(offset + n + 1, "changed", ref, wanted.path) for n in range(len(hits))]
+    return Hits(hits=hits, complete=complete, note=note, next_cursor=following).resumable(resumed)
 
 
 def _changed(workspace: Workspace, root: str, change: FileChange) -> Hit:

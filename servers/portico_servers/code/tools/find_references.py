@@ -17,13 +17,13 @@ import anyio
 import anyio.to_thread
 
 from portico_servers.code.errors import BadFilter
-from portico_servers.code.external.ripgrep import files_with_matches
+from portico_servers.code.external.ripgrep import files_with_matches, walk_from
 from portico_servers.code.index.candidates import AcceptPath, SearchPlan
 from portico_servers.code.index.regex_search import with_modified
 from portico_servers.code.index.regex_trigrams import literal_query
 from portico_servers.code.index.root_index import RootIndex
 from portico_servers.code.syntax.references import Reference, references
-from portico_servers.code.syntax.source_text import read_listed
+from portico_servers.code.syntax.source_text import MAX_BYTES, read_listed
 from portico_servers.code.tools.filters import SearchFilter, empty_note
 from portico_servers.code.tools.results import PAGE_SIZE, Hits, make_hit
 from portico_servers.code.workspace import Workspace
@@ -35,6 +35,7 @@ SECONDS = 1.5  # for a page, at most
 ENOUGH_SECONDS = 0.02  # a full page goes on for so long, to count what can be counted
 _UNSEARCHED = 32  # likelier files that are read without asking rg
 _NAME_CHARS = 200
+_SHOWN_FILES = 3  # of those too large to look into
 _WORD = ("--fixed-strings", "--word-regexp")
 
 FileSource = Callable[[], Awaitable[Sequence[str]]]
@@ -43,12 +44,14 @@ FileSource = Callable[[], Awaitable[Sequence[str]]]
 @dataclass(slots=True)
 class ReferenceSearch:
     """What is found, in the order of the pages, and what is still to be looked into: files, likelier ones first, and sources
-    that give more files. `cut`: a bound within a file, or rg's time, lost some for good."""
+    that give more files. `cut`: a bound within a file, or rg's time, lost some for good. `too_large`: files of which only the
+    beginning was looked into."""
 
     word: str
     found: list[tuple[str, Reference]] = field(default_factory=list)
     in_text: int = 0
     cut: bool = False
+    too_large: list[str] = field(default_factory=list)
     files: deque[tuple[str, str]] = field(default_factory=deque)  # root's name, path
     sources: deque[tuple[str, FileSource]] = field(default_factory=deque)
     lock: anyio.Lock = field(default_factory=anyio.Lock)
@@ -79,13 +82,15 @@ async def find_references(workspace: Workspace, name: str, path: str = "", curso
     after = offset + len(hits)
     going_on = after < len(search.found) or (search.more and after < MAX_USES)
     failure = workspace.failure_note()
-    note = failure or _count_note(search) or empty_note(workspace, hits, wanted)
+    notes = [failure or _count_note(search) or empty_note(workspace, hits, wanted), _too_large_note(search)]
+    if not search.found and not search.more:
+        notes.append(await anyio.to_thread.run_sync(workspace.unsearched_note, abandon_on_cancel=True))
     return Hits(
         hits=hits,
-        complete=failure is None and not (search.more or search.cut),
-        note=note,
+        complete=failure is None and not (search.more or search.cut or search.too_large),
+        note="; ".join(filter(None, notes)) or None,
         next_cursor=cursors.encode(after, *question) if going_on else None,
-    )
+    ).resumable([cursors.encode(offset + n + 1, *question) for n in range(len(hits))])
 
 
 def _count_note(search: ReferenceSearch) -> str:
@@ -101,12 +106,24 @@ def _count_note(search: ReferenceSearch) -> str:
     return "; ".join(said)
 
 
+def _too_large_note(search: ReferenceSearch) -> str | None:
+    """Which files stand beyond the size that is read: said, for a use in there is not found."""
+    if not search.too_large:
+        return None
+    names = ", ".join(search.too_large[:_SHOWN_FILES])
+    others = len(search.too_large) - _SHOWN_FILES
+    more = f" and {others} more" if others > 0 else ""
+    return f"{names}{more}, over {MAX_BYTES // 1_000_000} MB, {'was' if len(search.too_large) == 1 else 'were'} not looked into"
+
+
 async def _start_search(workspace: Workspace, word: str, wanted: SearchFilter) -> ReferenceSearch:
     search = ReferenceSearch(word)
     for name, index in workspace.indexes.items():
         plan = await anyio.to_thread.run_sync(index.plan, literal_query(word), wanted.accepts(name), abandon_on_cancel=True)
         if plan is None:
-            whole = partial(_files_with_word, search, index, wanted.accepts(name), [workspace.walk_start(name, wanted.path)])
+            start = workspace.walk_start(name, wanted.path)
+            walk = await anyio.to_thread.run_sync(walk_from, index.root, start, abandon_on_cancel=True)
+            whole = partial(_files_with_word, search, index, wanted.accepts(name), walk)
             search.sources.append((name, whole))
             continue
         likely = _likelier_first(index, word, plan.candidates)
@@ -169,9 +186,12 @@ def _read_files(workspace: Workspace, search: ReferenceSearch, wanted: int, bega
             return
         name, path = search.files.popleft()
         try:
-            found = references(path, read_listed(workspace.jail, workspace.indexes[name].root, path), search.word)
+            text = read_listed(workspace.jail, workspace.indexes[name].root, path)
         except NotFound:
             continue
+        found = references(path, text, search.word)
+        if text.cut:
+            search.too_large.append(path)
         search.found += [(name, reference) for reference in found.references]
         search.in_text += found.in_text
         search.cut = search.cut or not found.complete

@@ -11,6 +11,7 @@ from portico_servers.code.syntax.source_text import MAX_BYTES, SourceText, read_
 from portico_servers.code.syntax.symbols import Symbol, definitions
 from portico_servers.code.tools.results import MAX_RESULTS, Outline, OutlineItem, Passage
 from portico_servers.code.workspace import Workspace
+from portico_servers.common import cursors
 from portico_servers.common.path_jail import JailedPath, NotFound
 from portico_servers.common.text_budget import one_line
 
@@ -19,27 +20,45 @@ _READ_CHARS = 12_000
 _MAX_IMPORTS = 50
 
 
-def outline(workspace: Workspace, path: str) -> Outline:
-    """What a file defines. A directory gives its files. Raises `NotFound`."""
+def outline(workspace: Workspace, path: str, cursor: str | None = None) -> Outline:
+    """What a file defines. A directory gives its files. Raises `NotFound`, `BadCursor`."""
+    question = ("outline", path.strip())
+    offset = cursors.decode(cursor, *question)
     place = workspace.jail.locate(path.strip() or ".")
     if place.path.is_dir():
-        return _listing(workspace, place)
+        return _page(_listing(workspace, place), offset, question)
     text = _text(workspace, place, path)
     relative = place.relative.as_posix()
     found = definitions(language_of(relative), text.data)
-    items = [_item(symbol, depth) for symbol, depth in _with_depths(found.symbols)]
-    kept = items[:MAX_RESULTS]
-    cut = f"the first {len(kept)} of {len(items)} definitions; read the file for the rest" if len(items) > len(kept) else None
-    return Outline(
+    whole = Outline(
         path=relative,
         root=workspace.jail.name_of(place.root),
         language=language_of(relative),
         lines=text.count,
-        symbols=kept,
+        symbols=[_item(symbol, depth) for symbol, depth in _with_depths(found.symbols)],
         imports=[one_line(" ".join(text.lines(start, end)), 200) for start, end in found.imports[:_MAX_IMPORTS]],
-        complete=cut is None and not text.cut,
-        note=cut or ("the file is too large to read whole" if text.cut else None),
+        complete=not text.cut,
+        note="the file is too large to read whole" if text.cut else None,
     )
+    return _page(whole, offset, question)
+
+
+def _page(whole: Outline, offset: int, question: tuple[str, ...]) -> Outline:
+    """The part of an outline that begins at definition or file `offset`."""
+    items = whole.symbols[offset : offset + MAX_RESULTS]
+    after = offset + len(items)
+    total = len(whole.symbols)
+    following = cursors.encode(after, *question) if after < total else None
+    counted = f"{offset + 1} to {after} of {total}" if len(items) < total else None
+    page = whole.model_copy(
+        update={
+            "symbols": items,
+            "complete": whole.complete and following is None,
+            "note": "; ".join(filter(None, (counted, whole.note))) or None,
+            "next_cursor": following,
+        }
+    )
+    return page.resumable([cursors.encode(offset + n + 1, *question) for n in range(len(items))])
 
 
 def read(workspace: Workspace, path: str, start: int = 0, end: int = 0, symbol: str = "") -> Passage:
@@ -116,8 +135,8 @@ def _listing(workspace: Workspace, place: JailedPath) -> Outline:
         root=name,
         language="directory",
         lines=sum(file.lines for file in inside),
-        symbols=items[:MAX_RESULTS],
-        complete=workspace.complete and len(items) <= MAX_RESULTS,
+        symbols=items,
+        complete=workspace.complete,
         note=workspace.progress_note(),
     )
 

@@ -49,6 +49,7 @@ def build_tools(workspace: Workspace) -> list[Tool]:
         query: str, ctx: Context[Workspace, Any], regex: bool = False, path: str = "", language: str = "", cursor: str = ""
     ) -> Annotated[CallToolResult, Hits]:
         await _report(ctx, workspace)
+        await workspace.wait_indexed()
         if regex:
             result = await search_regex(workspace, query, path, language, cursor)
         else:
@@ -56,15 +57,18 @@ def build_tools(workspace: Workspace) -> list[Tool]:
         return _answer(result, hits_text(result, nothing=f"not found: {query[:100]}"))
 
     async def symbol_tool(name: str, kind: str = "", cursor: str = "") -> Annotated[CallToolResult, Hits]:
+        await workspace.wait_indexed()
         result = await in_thread(partial(find_symbol, workspace, name, kind, cursor))
         return _answer(result, hits_text(result, nothing=f"not found: no definition of {name[:100]}"))
 
     async def references_tool(name: str, path: str = "", cursor: str = "") -> Annotated[CallToolResult, Hits]:
+        await workspace.wait_indexed()
         result = await find_references(workspace, name, path, cursor)
         return _answer(result, hits_text(result, nothing=f"not found: no use of {name[:100]}"))
 
-    async def outline_tool(path: str) -> Annotated[CallToolResult, Outline]:
-        result = await in_thread(partial(outline, workspace, path))
+    async def outline_tool(path: str, cursor: str = "") -> Annotated[CallToolResult, Outline]:
+        await workspace.wait_indexed()
+        result = await in_thread(partial(outline, workspace, path, cursor))
         return _answer(result, outline_text(result))
 
     async def read_tool(path: str, start: int = 0, end: int = 0, symbol: str = "") -> Annotated[CallToolResult, Passage]:

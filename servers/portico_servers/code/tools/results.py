@@ -5,17 +5,21 @@ The text is what a small model and a person read: it keeps to a budget, and the 
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+from pydantic import BaseModel, Field, PrivateAttr
 
 from portico_servers.code.syntax.languages import language_of
 from portico_servers.code.syntax.symbols import Symbol
-from portico_servers.common.text_budget import dedent, one_line, within
+from portico_servers.common.text_budget import ELLIPSIS, dedent, one_line, within
 
 PAGE_SIZE = 10  # hits
 MAX_RESULTS = 200
 TEXT_BUDGET = 1_200
 _SNIPPET_LINES = 8
 _LINE_CHARS = 140
+_REST_CHARS = 50  # of a line that says how many results are left, and the cursor of the next
 
 
 class Hit(BaseModel):
@@ -34,7 +38,26 @@ class Hit(BaseModel):
     score: float = 0.0
 
 
-class Hits(BaseModel):
+class Paged(BaseModel):
+    """A page of results. The short text shows less than the structured result, so it goes on from where it ends itself:
+    `resumable` says by which cursor, for each of the results."""
+
+    _cursors: Sequence[str] = PrivateAttr(default=())
+
+    def resumable(self, cursors: Sequence[str]) -> Self:
+        """With the cursor that goes on after each result of this page, in their order."""
+        self._cursors = cursors
+        return self
+
+    def text_rest(self, shown: int, total: int, next_cursor: str | None) -> str:
+        """What a text of the first `shown` of the page's `total` results says of the others, and of the next page."""
+        if shown < total:
+            cursor = f", with cursor {self._cursors[shown - 1]}" if 0 < shown <= len(self._cursors) else ""
+            return f"(+{total - shown} more{cursor})"
+        return f"(more with cursor {next_cursor})" if next_cursor else ""
+
+
+class Hits(Paged):
     """Hits, best first. `complete` is false while the index is being built or when a bound was met: `note` says which."""
 
     hits: list[Hit]
@@ -52,7 +75,7 @@ class OutlineItem(BaseModel):
     signature: str
 
 
-class Outline(BaseModel):
+class Outline(Paged):
     path: str
     root: str
     language: str
@@ -61,6 +84,7 @@ class Outline(BaseModel):
     imports: list[str] = []
     complete: bool = True
     note: str | None = None
+    next_cursor: str | None = None
 
 
 class Passage(BaseModel):
@@ -99,10 +123,8 @@ def hits_text(result: Hits, *, nothing: str, budget: int = TEXT_BUDGET, snippet:
         return f"{nothing}{f' ({result.note})' if result.note else ''}"
     several_roots = len({hit.root for hit in result.hits}) > 1
     tail = f"({result.note})" if result.note else ""
-    text, shown = within((_hit_text(hit, several_roots, snippet) for hit in result.hits), budget - len(tail) - 40)
-    more = len(result.hits) - shown
-    lines = [text, f"(+{more} more)" if more else "", tail]
-    return "\n".join(line for line in lines if line)
+    text, shown = within((_hit_text(hit, several_roots, snippet) for hit in result.hits), budget - len(tail) - _REST_CHARS)
+    return _joined((text, result.text_rest(shown, len(result.hits), result.next_cursor), tail))
 
 
 def _hit_text(hit: Hit, several_roots: bool, snippet: int) -> str:
@@ -110,22 +132,25 @@ def _hit_text(hit: Hit, several_roots: bool, snippet: int) -> str:
     what = " ".join(part for part in (hit.kind, hit.symbol) if part)
     head = f"{where}:{hit.start_line}{f' {what}' if what else ''}"
     filled = dedent([line for line in hit.text.split("\n") if line.strip()])
-    body = [line[:_LINE_CHARS].rstrip() for line in filled[:snippet]]
-    return "\n".join([head, *(f"  {line}" for line in body)])
+    body = [line if len(line) <= _LINE_CHARS else f"{line[: _LINE_CHARS - 1].rstrip()}{ELLIPSIS}" for line in filled[:snippet]]
+    more = [ELLIPSIS] if len(filled) > snippet else []
+    return "\n".join([head, *(f"  {line}" for line in (*body, *more))])
 
 
 def outline_text(outline: Outline, budget: int = TEXT_BUDGET) -> str:
     head = f"{outline.path} ({outline.language}, {outline.lines} lines)"
+    tail = f"({outline.note})" if outline.note else ""
     if not outline.symbols:
-        return f"{head}: no definitions"
+        return " ".join(filter(None, (f"{head}: no definitions", tail)))
     rows = (f"{'  ' * item.depth}{item.start_line}: {one_line(item.signature, 100)}" for item in outline.symbols)
-    text, shown = within(rows, budget - len(head) - 30)
-    more = len(outline.symbols) - shown
-    return "\n".join(
-        line for line in (head, text, f"(+{more} more)" if more else "", f"({outline.note})" if outline.note else "") if line
-    )
+    text, shown = within(rows, budget - len(head) - len(tail) - _REST_CHARS)
+    return _joined((head, text, outline.text_rest(shown, len(outline.symbols), outline.next_cursor), tail))
+
+
+def _joined(lines: Iterable[str]) -> str:
+    return "\n".join(filter(None, lines))
 
 
 def passage_text(passage: Passage) -> str:
     head = f"{passage.path}:{passage.start_line}-{passage.end_line} of {passage.total_lines}"
-    return "\n".join(line for line in (head, passage.text, f"({passage.note})" if passage.note else "") if line)
+    return _joined((head, passage.text, f"({passage.note})" if passage.note else ""))

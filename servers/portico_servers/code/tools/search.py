@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import anyio.to_thread
+
 from portico_servers.code.errors import BadFilter
 from portico_servers.code.index.regex_search import matching_lines
 from portico_servers.code.index.store import IndexedSymbol
@@ -39,6 +41,7 @@ def search(workspace: Workspace, query: str, path: str = "", language: str = "",
     words = tokens.question_words(query)
     snippets = workspace.snippet_reader()
     hits: list[Hit] = []
+    after: list[int] = []  # where the scores go on, by hit
     per_file: dict[tuple[str, str], int] = {}
     taken = offset
     for name, file, found in scored[offset:]:
@@ -52,10 +55,13 @@ def search(workspace: Workspace, query: str, path: str = "", language: str = "",
             store = workspace.indexes[name].store
             symbol = store.symbol(found.file_id, found.ordinal) if store is not None and found.ordinal >= 0 else None
             hits.append(make_hit(name, file.path, found.start, found.end, symbol, text, score=round(found.score, 3)))
+            after.append(taken)
         if len(hits) == PAGE_SIZE:
             break
     following = cursors.encode(taken, *question) if taken < min(len(scored), MAX_RESULTS) else None
-    return Hits(hits=hits, complete=complete, note=note or empty_note(workspace, hits, wanted), next_cursor=following)
+    note = note or empty_note(workspace, hits, wanted)
+    resumed = [cursors.encode(place, *question) for place in after]
+    return Hits(hits=hits, complete=complete, note=note, next_cursor=following).resumable(resumed)
 
 
 def _ranked_chunks(workspace: Workspace, query: str, wanted: SearchFilter) -> list[tuple[str, IndexedFile, ScoredChunk]]:
@@ -92,7 +98,11 @@ async def search_regex(
     complete = complete and note is None
     if not complete:
         note = note or f"stopped at a bound: {len(found)} matches so far; narrow the pattern, path or language"
-    return Hits(hits=hits, complete=complete, note=note or empty_note(workspace, hits, wanted), next_cursor=following)
+    if not hits:
+        unsearched = await anyio.to_thread.run_sync(workspace.unsearched_note, abandon_on_cancel=True)
+        note = "; ".join(filter(None, (note, empty_note(workspace, hits, wanted), unsearched))) or None
+    resumed = [cursors.encode(offset + n + 1, *question) for n in range(len(hits))]
+    return Hits(hits=hits, complete=complete, note=note, next_cursor=following).resumable(resumed)
 
 
 class _RankedLines(NamedTuple):
@@ -130,14 +140,15 @@ def find_symbol(workspace: Workspace, name: str, kind: str = "", cursor: str | N
         if found:
             note = note or f"no definition is called {name[:80]!r}; these contain it"
     snippets = workspace.snippet_reader()
-    hits = []
-    for root, item in found[offset : offset + PAGE_SIZE]:
+    hits, resumed = [], []
+    for number, (root, item) in enumerate(found[offset : offset + PAGE_SIZE], offset + 1):
         text = snippets.excerpt(root, item.path, item.symbol.start, item.symbol.end)
         if text is not None:
+            resumed.append(cursors.encode(number, "symbol", name, kind))
             hits.append(make_hit(root, item.path, item.symbol.start, item.symbol.end, item.symbol, text))
     after = offset + PAGE_SIZE
     following = cursors.encode(after, "symbol", name, kind) if after < len(found) else None
-    return Hits(hits=hits, complete=workspace.complete, note=note, next_cursor=following)
+    return Hits(hits=hits, complete=workspace.complete, note=note, next_cursor=following).resumable(resumed)
 
 
 def _symbols_named(workspace: Workspace, last: str, owner: Sequence[str], kind: str) -> list[tuple[str, IndexedSymbol]]:

@@ -13,14 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from portico_servers.db.limits import StatementLimits
+from portico_servers.db.limits import CELL_CHARACTERS, StatementLimits
 from portico_servers.db.schema import DatabaseSchema
 
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 
-_CELL_CHARACTERS = 4_000  # one cell of an answer; the rest is cut and marked
 _BLOB_BYTES = 32
-_COMPUTED_DIGITS = -10  # decimals with this many fractional digits come from a division: a float says as much
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ def json_value(value: Any) -> tuple[Any, bool]:
     if isinstance(value, float):
         return (value, True) if math.isfinite(value) else (str(value), True)
     if isinstance(value, str):
-        return (value, True) if len(value) <= _CELL_CHARACTERS else (value[:_CELL_CHARACTERS] + "…", False)
+        return (value, True) if len(value) <= CELL_CHARACTERS else (value[:CELL_CHARACTERS] + "…", False)
     if isinstance(value, bytes | bytearray | memoryview):
         data = bytes(value)
         more = "…" if len(data) > _BLOB_BYTES else ""
@@ -108,7 +106,6 @@ def _decimal(value: decimal.Decimal) -> Any:
     if value == value.to_integral_value() and value.adjusted() < 18:
         return int(value)
     as_float = float(value)
-    computed = value.as_tuple().exponent
-    if decimal.Decimal(repr(as_float)) == value or (isinstance(computed, int) and computed <= _COMPUTED_DIGITS):
+    if decimal.Decimal(repr(as_float)) == value:
         return as_float
     return str(value)

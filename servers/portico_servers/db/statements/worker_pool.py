@@ -11,7 +11,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, TypeAlias
 
+from portico_servers.common.child_process import SAFE_DIRECTORY, python_command, python_path
 from portico_servers.db.errors import ERRORS_BY_NAME, DatabaseSourceError, DbError, LimitError
 from portico_servers.db.limits import GRACE_SECONDS, StatementLimits
 from portico_servers.db.sources import DatabaseSource
@@ -26,7 +26,8 @@ from portico_servers.db.statements.frames import HEADER, encode_frame
 
 _START_SECONDS = 15.0
 _SCHEMA_SECONDS = 30.0
-_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "PYTHONPATH", "PGPASSFILE", "PGSSLMODE", "PGSSLROOTCERT")
+_PLACES = ("PGPASSFILE", "PGSSLROOTCERT")  # files, which may be relative to this process's directory
+_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SYSTEMROOT", "PGSSLMODE", *_PLACES)
 
 
 OnStart: TypeAlias = "Callable[[Worker], None]"
@@ -42,8 +43,11 @@ class Worker:
 
     def __init__(self, source: DatabaseSource) -> None:
         environment = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
+        environment |= {name: os.path.abspath(environment[name]) for name in _PLACES if name in environment}
+        environment["PYTHONPATH"] = python_path()
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "portico_servers.db.statements.worker_process"],
+            python_command("portico_servers.db.statements.worker_process"),
+            cwd=SAFE_DIRECTORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,

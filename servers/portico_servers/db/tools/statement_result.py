@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from portico_servers.db.databases.database import Database
-from portico_servers.db.limits import StatementLimits
+from portico_servers.db.limits import CELL_CHARACTERS, StatementLimits
 from portico_servers.db.statements.cancellation import Cancellation
 from portico_servers.db.tools import render
 from portico_servers.db.tools.definition import ToolAnswer
 from portico_servers.db.tools.json_schemas import ANY_ROWS, JSON, NULLABLE_STRING, STRING_LIST
 
+_NOTES_CHARACTERS = 260  # of the text: kept for what is said of rows and cells left out
 RESULT_SCHEMA: JSON = {
     "type": "object",
     "properties": {
@@ -56,10 +57,22 @@ def statement_result(
 
 
 def result_text(answer: dict[str, Any]) -> str:
-    if not answer["rows"]:
+    """The rows within the text's bound; what is left out or cut is said, and how to read it."""
+    rows = answer["rows"]
+    if not rows:
         return "no rows"
-    text = render.markdown(answer["columns"], answer["rows"], render.TEXT_CHARACTERS - 200)
-    return text + ("\n(cut at the limit: there is more)" if answer["truncated"] else "")
+    table = render.text_table(answer["columns"], rows, render.TEXT_CHARACTERS - _NOTES_CHARACTERS)
+    lines = [table.text]
+    left = len(rows) - table.shown
+    if left:
+        lines.append(f"({left} more rows of this answer: read on with LIMIT and OFFSET {table.shown} in SQL, or narrow it)")
+    if table.cut_at is not None:
+        lines.append(f"(… marks a cut cell: substr(column, {table.cut_at}, 900) in a query of that cell alone reads on)")
+    elif any(isinstance(cell, str) and len(cell) > CELL_CHARACTERS for row in rows[: table.shown] for cell in row):
+        lines.append(f"(… marks a cut cell: substr(column, {CELL_CHARACTERS + 1}, 900) in a query reads on)")
+    if answer["truncated"]:
+        lines.append("(cut at the limit: there is more)")
+    return "\n".join(lines)
 
 
 def with_row_limit(limits: StatementLimits, rows: Any) -> StatementLimits:

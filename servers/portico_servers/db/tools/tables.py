@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from portico_servers.common.text_budget import within
 from portico_servers.db.databases.database import Database
 from portico_servers.db.databases.databases import Databases
 from portico_servers.db.databases.schema_snapshot import SchemaSnapshot
@@ -18,6 +19,8 @@ from portico_servers.db.tools.json_schemas import ANY_ROWS, JSON, NULLABLE_STRIN
 
 _SAMPLE_ROWS = 3
 _TABLES_A_PAGE = 100
+_REST_CHARACTERS = 80  # of a text: kept for what is said of the rest
+_SAMPLE_CHARACTERS = 500
 _SUMMARY: JSON = {
     "name": {"type": "string"},
     "connection": {"type": "string"},
@@ -66,12 +69,18 @@ def answer_tables(
         f"{item['name']}{_row_estimate(item['rows'])}: {', '.join(c.name for c in snapshot.tables[item['name']].table.columns)}"
         for item in items
     ]
-    text = (
-        render.clipped([*lines, *([note] if note else []), *(["(more tables: pass next_cursor)"] if more else [])])
-        or "no tables"
-    )
     cursor = str(start + _TABLES_A_PAGE) if more else None
-    return ToolAnswer({"tables": items, "complete": not more and not problems, "note": note, "next_cursor": cursor}, text)
+    structured = {"tables": items, "complete": not more and not problems, "note": note, "next_cursor": cursor}
+    return ToolAnswer(structured, _tables_text(lines, start, len(names), note))
+
+
+def _tables_text(lines: Sequence[str], start: int, total: int, note: str | None) -> str:
+    """As many tables as fit, and the cursor of the rest: the text goes on where it ends itself."""
+    tail = [note] if note else []
+    text, shown = within(lines, render.TEXT_CHARACTERS - _REST_CHARACTERS - len(note or ""))
+    left = total - start - shown
+    rest = [f"(+{left} more tables, with cursor {start + shown})"] if left else []
+    return render.clipped([*([text] if shown else ["no tables"]), *rest, *tail])
 
 
 def answer_describe(
@@ -95,9 +104,20 @@ def answer_describe(
         "indexes": [list(index) for index in table.indexes],
         "sample": sample,
     }
-    return ToolAnswer(
-        structured, render.clipped([table_text(qualified), "", render.markdown(sample["columns"], sample["rows"], 500)])
-    )
+    return ToolAnswer(structured, _describe_text(qualified, sample))
+
+
+def _describe_text(qualified: QualifiedTable, sample: dict[str, Any]) -> str:
+    """Columns, then sample rows where there is room for them."""
+    head, *columns = table_text(qualified).split("\n")
+    text, shown = within(columns, render.TEXT_CHARACTERS - len(head) - _REST_CHARACTERS)
+    left = len(columns) - shown
+    if left:
+        return "\n".join([head, text, f"(+{left} more columns: a query of SELECT * with LIMIT 1 names them)"])
+    rows = render.text_table(sample["columns"], sample["rows"], _SAMPLE_CHARACTERS)
+    lines = [head, *([text] if columns else []), "", rows.text]
+    cut = [f"(… marks a cut cell: substr(column, {rows.cut_at}, 900) in a query reads on)"] if rows.cut_at else []
+    return render.clipped([*lines, *cut])
 
 
 def table_text(qualified: QualifiedTable) -> str:
@@ -117,7 +137,7 @@ def table_text(qualified: QualifiedTable) -> str:
 
 
 def _tables_in(snapshot: SchemaSnapshot, connections: Sequence[str]) -> JSON:
-    return object_schema({"cursor": {"type": "string"}} if len(snapshot.tables) > 100 else {})
+    return object_schema({"cursor": {"type": "string"}})
 
 
 def _describe_in(snapshot: SchemaSnapshot, connections: Sequence[str]) -> JSON:

@@ -35,6 +35,7 @@ from portico_servers.docs.ingest.sources import (
 
 log = logging.getLogger(__name__)
 _EMBED_BATCH = 512
+_POLL_SECONDS = 5  # between two looks at what can't be watched
 
 
 @dataclass(slots=True)
@@ -233,8 +234,13 @@ class Indexer:
         from watchfiles import watch
 
         options: dict[str, Any] = {"debounce": 400, "rust_timeout": 2_000, "yield_on_timeout": True, "raise_interrupt": False}
-        for changes in watch(*places, stop_event=self._stop, **options):
-            yield [Path(path) for _, path in changes]
+        try:
+            for changes in watch(*places, stop_event=self._stop, **options):
+                yield [Path(path) for _, path in changes]
+        except (OSError, RuntimeError) as error:  # too many directories, or a name that is no UTF-8
+            log.warning("the documents can't be watched (%s); looking every %d s instead", error, _POLL_SECONDS)
+            while not self._stop.wait(_POLL_SECONDS):
+                yield list(places)
 
     def _follow_shelf(self, library_version: LibraryVersion) -> None:
         paths = self._update_library_version(library_version)

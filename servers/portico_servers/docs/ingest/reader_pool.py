@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
 
+from portico_servers.common.child_process import SAFE_DIRECTORY, isolate_spawned
 from portico_servers.common.path_jail import Jail, NotFound
 from portico_servers.docs.errors import ReadError
 from portico_servers.docs.ingest.chunks import PagePassage, cut
@@ -69,7 +70,7 @@ def read_pages(root: Path, found: Sequence[SourcePage], stop: threading.Event) -
 def _in_processes(root: Path, batches: list[list[SourcePage]], stop: threading.Event) -> Iterator[list[PreparedPage]]:
     # Two at least: one that chews on a large page must not hold up all others.
     workers = max(2, min(4, os.cpu_count() or 2))
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_enter_worker)
+    pool = _pool(workers)
     waiting = list(reversed(batches))
     running: dict[Future[list[PreparedPage]], list[SourcePage]] = {}
     try:
@@ -89,12 +90,17 @@ def _in_processes(root: Path, batches: list[list[SourcePage]], stop: threading.E
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+def _pool(workers: int) -> ProcessPoolExecutor:
+    isolate_spawned()
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_enter_worker)
+
+
 def _one_by_one(root: Path, rest: Sequence[SourcePage], stop: threading.Event) -> Iterator[list[PreparedPage]]:
     pool: ProcessPoolExecutor | None = None
     for item in rest:
         if stop.is_set():
             break
-        pool = pool or ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_enter_worker)
+        pool = pool or _pool(1)
         try:
             yield pool.submit(prepare, root, [item]).result()
         except BrokenProcessPool:
@@ -121,6 +127,7 @@ def _enter_worker() -> None:
     """Fd 1 belongs to the server's protocol; and a worker whose server was killed must not live on."""
     os.dup2(2, 1)
     sys.stdout = sys.stderr
+    os.chdir(SAFE_DIRECTORY)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

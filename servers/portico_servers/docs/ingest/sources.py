@@ -6,6 +6,7 @@ Knows nothing of formats and the index, and opens no page: that is `prepare`'s, 
 from __future__ import annotations
 
 import importlib.machinery
+import logging
 import os
 import platform
 import re
@@ -16,12 +17,15 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from portico_servers.common.unicode_text import plain_text
 from portico_servers.docs.errors import SourceError
 from portico_servers.docs.ingest.readers import kind_of
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
+log = logging.getLogger(__name__)
+_MAX_IGNORE_BYTES = 1_000_000  # of a .gitignore
 _SKIPPED = {"node_modules", "__pycache__", "site-packages", "venv", "env", "target", "htmlcov"}
 _GENERIC = {"doc", "docs", "documentation", "html", "source", "src", "site", "_build", "build", "public", "content", "pages"}
 MAX_PAGES = 50_000
@@ -172,6 +176,9 @@ def scan_directory(root: Path) -> Iterator[SourcePage]:
         below = []
         for entry in entries:
             is_directory = entry.is_dir(follow_symlinks=False)
+            if plain_text(entry.name) != entry.name:
+                log.warning("%s is left out: its name is no UTF-8, so that nobody could spell it", plain_text(entry.path))
+                continue
             if entry.name.startswith(".") or _ignored(Path(entry.path), is_directory, ignores):
                 continue
             if is_directory:
@@ -212,10 +219,26 @@ def _gitignore(directory: Path) -> GitIgnoreSpec | None:
     from pathspec import GitIgnoreSpec
 
     try:
-        lines = (directory / ".gitignore").read_text(encoding="utf-8", errors="replace").splitlines()
+        # Neither a link (it may lead outside) nor a pipe (it may never end) is opened.
+        descriptor = os.open(directory / ".gitignore", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
-    return GitIgnoreSpec.from_lines(lines)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        lines = file.read(_MAX_IGNORE_BYTES).decode("utf-8", "replace").splitlines()
+    return GitIgnoreSpec.from_lines(filter(_is_pattern, lines))
+
+
+def _is_pattern(line: str) -> bool:
+    """Whether a line of .gitignore can be read: git passes over one that can't."""
+    from pathspec import GitIgnoreSpec
+
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except ValueError:
+        return False
+    return True
 
 
 def _ignored(path: Path, is_directory: bool, ignores: list[tuple[Path, GitIgnoreSpec]]) -> bool:

@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 from urllib.robotparser import RobotFileParser
 
 from portico_servers.docs.errors import FetchRefused, ReadError
+from portico_servers.docs.ingest.public_addresses import Address, is_public
 
 if TYPE_CHECKING:
     import httpx2
@@ -28,8 +29,6 @@ MAX_BYTES = 16_000_000
 MAX_SECONDS = 30.0
 MAX_REDIRECTS = 5
 MAX_DELAY = 5.0  # of robots.txt's Crawl-delay
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,16 +184,3 @@ def checked_url(url: str) -> SplitResult:
     if port == 0 or any(ord(c) <= 32 or ord(c) == 127 for c in url.strip()):
         raise FetchRefused(f"{url[:200]!r}: not an address")
     return parts
-
-
-def is_public(address: Address) -> bool:
-    """Whether the address belongs to the public internet, whichever way it's written: also what is mapped into IPv6."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-        if inner is None and address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(inner)
-        if address.is_site_local:
-            return False
-    return address.is_global and not address.is_multicast

@@ -188,6 +188,8 @@ class Library:
         library_version, page, line = self._patiently(lambda: self._page(path, library))
         sections = self._store.sections(page.id)
         section = _section(sections, anchor, line)
+        if section is None and unquote(anchor) != anchor:  # percent-encoded, as in the addresses that `read` prints
+            section = _section(sections, unquote(anchor), line)
         if anchor and section is None:
             near = _nearest(anchor, [s.anchor for s in sections if s.anchor], "sections")
             raise PageNotFound(f"{page.path} has no section {anchor!r}; {near}")
@@ -279,6 +281,8 @@ class Library:
         library_versions = self.choose(library)
         numbered = re.fullmatch(r"(.+?):(\d{1,7})", path)
         tries = [(path, 0), *([(numbered[1], int(numbered[2]))] if numbered else [])]
+        if unquote(path) != path:
+            tries.append((unquote(path), 0))
         for name, line in tries:
             for library_version in library_versions:
                 # A model often repeats the library's name before the path.
@@ -385,5 +389,6 @@ def _nearest(wanted: str, known: Sequence[str], what: str) -> str:
     unique = list(dict.fromkeys(known))
     if not unique:
         return f"there are no {what}"
-    close = difflib.get_close_matches(wanted, unique[:5000], n=3, cutoff=0.5)
+    folded = {name.casefold(): name for name in unique[:5000]}  # API.md is near to api.md
+    close = [folded[name] for name in difflib.get_close_matches(wanted.casefold(), folded, n=3, cutoff=0.5)]
     return f"nearest: {', '.join(close)}" if close else f"{what}: {', '.join(unique[:5])}{', …' if len(unique) > 5 else ''}"

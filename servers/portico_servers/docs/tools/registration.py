@@ -13,10 +13,12 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from portico_servers.common import cursors
+from portico_servers.common.text_budget import one_line
 from portico_servers.common.tools import read_only_tool
 from portico_servers.docs.deadline import DeadlineRunner
 from portico_servers.docs.search.library import Excerpt, Library, SearchPage, citation
 from portico_servers.docs.tools.results import (
+    CursorAt,
     ListResult,
     PageEntry,
     ReadResult,
@@ -30,6 +32,7 @@ from portico_servers.docs.tools.results import (
 )
 
 _LIST_PAGE = 100
+_TITLE_CHARS = 120
 _MAX_SECTIONS = 200  # that `read` lists of a page
 
 
@@ -69,7 +72,7 @@ class _Tools:
         result = SearchResult(
             hits=[doc_hit(hit) for hit in found.hits], complete=found.complete, note=found.note, next_cursor=following
         )
-        return answer(hits_text(query, found), result)
+        return answer(hits_text(query, found, lambda n: cursors.encode(offset + n, "search", query, library)), result)
 
     async def read(
         self,
@@ -126,9 +129,10 @@ class _Tools:
             next_cursor=following,
         )
         if heading:
-            lines = [heading, *(f"{p.path} - {p.title}" for p in pages)]
-        else:
-            lines = [f"{s.name}: {s.pages} pages" for s in library_versions] or ["no documentation is indexed"]
+            lines = [f"{p.path} - {one_line(p.title, _TITLE_CHARS)}" for p in pages]
+            at: CursorAt = lambda n: cursors.encode(offset + n, "list", library)  # noqa: E731
+            return answer(within_budget(lines, result.note, at, heading=heading, more=following is not None), result)
+        lines = [f"{s.name}: {s.pages} pages" for s in library_versions] or ["no documentation is indexed"]
         return answer(within_budget(lines, result.note), result)
 
 

@@ -5,18 +5,20 @@ Pydantic models of the wire; knows nothing of how answers are found.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mcp_types import CallToolResult
 from pydantic import BaseModel, Field
 
-from portico_servers.common.text_budget import one_line
+from portico_servers.common.text_budget import one_line, within
 from portico_servers.common.tools import tool_result
 from portico_servers.docs.index.models import LibraryVersion
 from portico_servers.docs.search.library import PassageHit, SearchPage
 
 _SHOWN_CHARS = 1_200
 _HIT_CHARS = 230
+_REST_CHARS = 60  # of the text: kept for what is said of the rest
+CursorAt = Callable[[int], str]
 
 
 class DocHit(BaseModel):
@@ -111,23 +113,26 @@ def library_entry(library_version: LibraryVersion) -> LibraryEntry:
     )
 
 
-def hits_text(query: str, found: SearchPage) -> str:
+def hits_text(query: str, found: SearchPage, cursor_at: CursorAt) -> str:
+    """A line a hit, as many as fit; `cursor_at` gives the cursor that goes on after so many of them."""
     if not found.hits:
         return within_budget([f"not found: {one_line(query, 100)}"], found.note)
     lines = []
     for hit in found.hits:
         place = f"{hit.path}#{hit.anchor}" if hit.anchor else hit.path
         lines.append(f"{place} (line {hit.line}): {one_line(hit.text, _HIT_CHARS)}")
-    return within_budget(lines, found.note)
+    return within_budget(lines, found.note, cursor_at, more=found.more)
 
 
-def within_budget(lines: Sequence[str], note: str | None) -> str:
-    """The short text that a person and a small model read; whole lines, never more than the budget."""
-    left = _SHOWN_CHARS - (len(note) + 3 if note else 0)
-    taken: list[str] = []
-    for line in lines:
-        if taken and left < len(line) + 1:
-            break
-        taken.append(line[:left])
-        left -= len(line) + 1
-    return "\n".join([*taken, f"({note})"] if note else taken)
+def within_budget(
+    lines: Sequence[str], note: str | None, cursor_at: CursorAt | None = None, *, heading: str = "", more: bool = False
+) -> str:
+    """The short text that a person and a small model read; whole lines, never more than the budget. What is left out is said,
+    with the cursor that goes on from there; `more`: so it is after the last of the lines."""
+    tail = f"({note})" if note else ""
+    text, shown = within(lines, _SHOWN_CHARS - len(heading) - len(tail) - _REST_CHARS)
+    left = len(lines) - shown
+    rest = f"(+{left} more" if left else "(more" if more else ""
+    if rest:
+        rest += f", with cursor {cursor_at(shown)})" if cursor_at else ")"
+    return "\n".join(filter(None, (heading, text, rest, tail)))

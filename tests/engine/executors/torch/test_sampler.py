@@ -17,6 +17,7 @@ PARAMS = {
     "hot": SamplingParams(temperature=3.0),
     "top_k": SamplingParams(temperature=1.0, top_k=7),
     "top_p": SamplingParams(temperature=1.0, top_p=0.6),
+    "top_p 0": SamplingParams(temperature=5.0, top_p=0),
     "min_p": SamplingParams(temperature=1.5, min_p=0.05),
     "all": SamplingParams(temperature=0.9, top_k=40, top_p=0.9, min_p=0.01),
     "penalties": SamplingParams(temperature=0.7, repetition_penalty=1.3, frequency_penalty=0.5, presence_penalty=0.2),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from portico_gateway.config.sections import KeyConfig, OAuthConfig
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.http.app import create_app
 from portico_gateway.http.middleware.auth import scope_of
+from portico_gateway.http.middleware.introspection import Introspection
 from portico_gateway.http.middleware.keys import BearerTokenVerifier, key_hash, new_key
 from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.policy.tool_calls import ToolCalls
@@ -172,6 +174,11 @@ ACTIVE = {"active": True, "scope": "mcp chat", "aud": [f"{BASE}/mcp"], "client_i
         ({**ACTIVE, "aud": None}, 401),
         ({**ACTIVE, "iss": "https://evil.example"}, 401),
         ({**ACTIVE, "exp": 1}, 401),
+        ({**ACTIVE, "exp": "soon"}, 401),
+        ({**ACTIVE, "exp": 4102444800}, 200),
+        ({**ACTIVE, "nbf": 4102444800}, 401),
+        ({**ACTIVE, "nbf": 1}, 200),
+        ({**ACTIVE, "nbf": True}, 401),
         ({**ACTIVE, "scope": "mcp"}, 403),
         ("no object", 401),
     ],
@@ -179,12 +186,18 @@ ACTIVE = {"active": True, "scope": "mcp chat", "aud": [f"{BASE}/mcp"], "client_i
 async def test_an_access_token_counts_if_its_issuer_vouches_for_it_here_and_now(
     monkeypatch: pytest.MonkeyPatch, said: Any, status: int
 ) -> None:
-    async def introspect(self: BearerTokenVerifier, token: str) -> Any:
+    async def introspect(self: Introspection, token: str) -> Any:
         return said
 
-    monkeypatch.setattr(BearerTokenVerifier, "_introspect", introspect)
+    monkeypatch.setattr(Introspection, "_ask", introspect)
     async with served(oauth=OAUTH, keys={}) as (_, client, _calls):
         assert (await client.get("/v1/models", headers=bearer("a-token"))).status_code == status
+
+
+async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
+    """A body that comes as a stream."""
+    for part in parts:
+        yield part
 
 
 async def test_introspection_asks_as_rfc_7662_says_and_a_dead_server_vouches_for_nobody() -> None:
@@ -192,7 +205,7 @@ async def test_introspection_asks_as_rfc_7662_says_and_a_dead_server_vouches_for
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         asked.append(request)
-        return httpx2.Response(200, json=ACTIVE) if len(asked) == 1 else httpx2.Response(500)
+        return httpx2.Response(200, content=pieces(json.dumps(ACTIVE).encode())) if len(asked) == 1 else httpx2.Response(500)
 
     oauth = OAUTH.model_copy(update={"client_id": "portico", "client_secret": "s"})
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as client:
@@ -200,7 +213,7 @@ async def test_introspection_asks_as_rfc_7662_says_and_a_dead_server_vouches_for
         found = await tokens.verify_token("a-token")
         assert found is not None
         assert (found.client_id, found.subject, found.scopes) == ("oauth:c", "ada", ["mcp", "chat"])
-        assert await tokens.verify_token("a-token") is None
+        assert await tokens.verify_token("another-token") is None
     assert asked[0].content == b"token=a-token"
     assert asked[0].headers["authorization"].startswith("Basic ")
 

@@ -12,7 +12,7 @@ from portico_gateway.http.openai_responses.response_store import ResponseStore
 
 def stored(store: ResponseStore, name: str) -> bool:
     try:
-        return bool(store.get(name))
+        return bool(store.get("me", name))
     except ApiError:
         return False
 
@@ -21,27 +21,27 @@ def test_the_oldest_go_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(response_store, "MAX_RESPONSES", 2)
     store = ResponseStore()
     for name in "abc":
-        store.put({"id": name}, [Turn("user", "Hi")])
+        store.put("me", {"id": name}, [Turn("user", "Hi")])
     assert [stored(store, name) for name in "abc"] == [False, True, True]
 
 
 def test_the_oldest_go_where_they_are_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(response_store, "MAX_CHARACTERS", 20)
+    monkeypatch.setattr(response_store, "MAX_BYTES", 500)
     store = ResponseStore()
-    store.put({"id": "a"}, [Turn("user", "x" * 10)])
-    store.put({"id": "b"}, [Turn("assistant", "", tool_calls=(ToolCall("c", "name", "{}" * 3),))])
+    store.put("me", {"id": "a"}, [Turn("user", "x" * 30)])
+    store.put("me", {"id": "b"}, [Turn("assistant", "", tool_calls=(ToolCall("c", "name", "{}" * 3),))])
     assert stored(store, "a")
-    store.put({"id": "c"}, [Turn("user", "y")])
+    store.put("me", {"id": "c"}, [Turn("user", "y")])
     assert [stored(store, name) for name in "abc"] == [False, True, True]
 
 
 def test_a_deleted_one_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(response_store, "MAX_CHARACTERS", 20)
+    monkeypatch.setattr(response_store, "MAX_BYTES", 500)
     store = ResponseStore()
-    store.put({"id": "a"}, [Turn("user", "x" * 15)])
-    store.delete("a")
-    store.put({"id": "b"}, [Turn("user", "x" * 15)])
+    store.put("me", {"id": "a"}, [Turn("user", "x" * 250)])
+    store.delete("me", "a")
+    store.put("me", {"id": "b"}, [Turn("user", "x" * 250)])
     assert stored(store, "b")
     with pytest.raises(ApiError) as missing:
-        store.get("a", param="previous_response_id")
+        store.get("me", "a", param="previous_response_id")
     assert (missing.value.status, missing.value.param) == (400, "previous_response_id")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -74,5 +75,12 @@ def fitted(ask: dict[str, Any], databases: Databases) -> dict[str, Any]:
 
 
 def comparable(rows: Sequence[Sequence[Any]]) -> list[tuple[str, ...]]:
-    """Rows as a multiset, numbers to nine digits: engines order ties differently, and add in another order."""
-    return sorted(tuple(f"{cell:.9g}" if isinstance(cell, int | float) else str(cell) for cell in row) for row in rows)
+    """Rows as a multiset, numbers to nine digits: engines order ties differently, and add in another order. PostgreSQL's
+    averages have more digits than a float: they come as text."""
+    return sorted(tuple(_digits(cell) for cell in row) for row in rows)
+
+
+def _digits(cell: Any) -> str:
+    if isinstance(cell, str) and re.fullmatch(r"-?\d+\.\d+", cell):
+        cell = float(cell)
+    return f"{cell:.9g}" if isinstance(cell, int | float) else str(cell)

@@ -11,7 +11,8 @@ import pytest
 from tests.servers.docs.loopback import Site
 
 from portico_servers.docs.errors import FetchRefused, ReadError
-from portico_servers.docs.ingest.web import Fetcher, checked_url, is_public
+from portico_servers.docs.ingest.public_addresses import is_public
+from portico_servers.docs.ingest.web import Fetcher, checked_url
 
 
 @pytest.fixture

@@ -1,0 +1,82 @@
+"""How many requests of one caller run in the engine at once and how many wait for that: more are refused, so that nobody's
+queue is everybody's.
+
+It knows callers by their names and nothing of what they ask.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from portico_gateway.http.errors import ApiError
+
+RUNNING_OF_A_KEY = 16  # where `[serve]` doesn't say: a few agents, and half of what an engine's batch takes on a CPU
+RUNNING_WITHOUT_KEYS = 64  # everybody is one caller then
+WAITING = 256
+RETRY_SECONDS = 2  # what a client that was refused is told to wait
+
+
+@dataclass(slots=True)
+class _Queue:
+    running: int = 0
+    waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+
+
+class CallerLimits:
+    """`async with limits.slot(caller):` runs when it is the caller's turn, first come first served."""
+
+    def __init__(self, *, running: int = RUNNING_WITHOUT_KEYS, waiting: int = WAITING) -> None:
+        self._most_running = running
+        self._most_waiting = waiting
+        self._queues: dict[str, _Queue] = {}  # of callers that run or wait
+
+    @asynccontextmanager
+    async def slot(self, caller: str) -> AsyncIterator[None]:
+        """Raises ApiError (429) where the caller has too many waiting already."""
+        queue = self._queues.setdefault(caller, _Queue())
+        try:
+            await self._enter(queue)
+            try:
+                yield
+            finally:
+                self._leave(queue)
+        finally:
+            if not queue.running and not queue.waiting and self._queues.get(caller) is queue:
+                del self._queues[caller]
+
+    async def _enter(self, queue: _Queue) -> None:
+        if queue.running < self._most_running:
+            queue.running += 1
+            return
+        if len(queue.waiting) >= self._most_waiting:
+            raise ApiError(
+                429,
+                f"{queue.running} requests of this key run and {len(queue.waiting)} wait, which is the most "
+                "(running_per_key and waiting_per_key under [serve]); try again when some are done",
+                kind="rate_limit_error",
+                code="rate_limit_exceeded",
+                headers={"Retry-After": str(RETRY_SECONDS)},
+            )
+        turn = asyncio.get_running_loop().create_future()
+        queue.waiting.append(turn)
+        try:
+            await turn  # whoever ends hands its place over
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._leave(queue)
+            else:
+                queue.waiting.remove(turn)
+            raise
+
+    def _leave(self, queue: _Queue) -> None:
+        """Hand the place to who waits longest, or give it up."""
+        while queue.waiting:
+            turn = queue.waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        queue.running -= 1

@@ -1,0 +1,79 @@
+"""uvicorn's connection, with deadlines: for a request's head, for the next request, and for a reader who doesn't read.
+
+What is sent waits for the reader: at most one piece of an answer is kept here and SEND_BYTES in the kernel, so an answer that
+nobody reads is not made any further; after STALLED_SECONDS without reading the connection is cut, and its request with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import suppress
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEAD_SECONDS = 10.0  # for a request's line and headers, from their first byte or the connection's start
+IDLE_SECONDS = 30  # between two requests on one connection
+STALLED_SECONDS = 30.0  # that a reader may take none of what lies there for it
+SEND_BYTES = 256 << 10  # the kernel's buffer for one reader; it would grow to megabytes
+
+
+class BoundedConnection(H11Protocol):
+    """One connection of a client."""
+
+    _head: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # whatever the kernel didn't take pauses who writes
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            with suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
+                # Head and body are two writes: with Nagle's algorithm the second waits 40 ms for an ACK.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel("_head")
+        self._cancel("_stalled")
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._between_requests:
+            self._await_head()  # uvicorn stops its own clock at the first byte of the next request
+        super().data_received(data)
+        if not self._between_requests:
+            self._cancel("_head")
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self._between_requests:
+            self._cancel("_head")  # the next request was there already
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(STALLED_SECONDS, self._cut)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._cancel("_stalled")
+
+    @property
+    def _between_requests(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _await_head(self) -> None:
+        if self._head is None:
+            self._head = self.loop.call_later(HEAD_SECONDS, self._cut)
+
+    def _cut(self) -> None:
+        """At once: closing would wait for what was written to be read."""
+        self.transport.abort()
+
+    def _cancel(self, name: str) -> None:
+        timer: asyncio.TimerHandle | None = getattr(self, name)
+        if timer is not None:
+            timer.cancel()
+            setattr(self, name, None)
