@@ -2,7 +2,8 @@
 
 It owns the running sequences and the decisions: admission in the order of `fair_queue`, preemption by recompute for a lower
 priority number, for a caller who has fewer rows, and where blocks lack. It makes no difference between prompt, forced run and
-sampled token: what isn't computed yet is pending. It sees no logits.
+sampled token: what isn't computed yet is pending. It sees no logits. A paused sequence has neither row nor blocks, so that
+nobody waits for its reader; its KV stays in the prefix index like that of one that ended, for when it comes back.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Scheduler:
         self._caps = caps
         self._queue = FairQueue()
         self._running: list[Sequence] = []
+        self._paused: dict[int, Sequence] = {}  # by arrival
         self._in_order = True
         self._rows: Counter[str] = Counter()  # running sequences by caller
         self._slots = list(range(caps.rows - 1, -1, -1))
@@ -53,12 +55,16 @@ class Scheduler:
         return len(self._running)
 
     @property
+    def n_paused(self) -> int:
+        return len(self._paused)
+
+    @property
     def has_work(self) -> bool:
         return bool(self._queue or self._running)
 
     def sequences(self) -> list[Sequence]:
         """All that are not finished."""
-        return [*self._running, *self._queue]
+        return [*self._running, *self._queue, *self._paused.values()]
 
     def add(self, seq: Sequence) -> None:
         """Queue a new sequence."""
@@ -77,11 +83,21 @@ class Scheduler:
                 self._kv.discard(seq.table)
             if pin:
                 self._kv.pin(seq.table, seq.request.prompt, pin)
-            self._stop(seq)
-        elif seq.state is SequenceState.WAITING:
-            self._queue.remove(seq)
-        self._queue.leave(seq)
+        self._take_out(seq)
         seq.state = SequenceState.FINISHED
+
+    def pause(self, seq: Sequence) -> None:
+        """It gives up its row and its blocks and its place in the queue, until `resume`. No effect on one that is paused."""
+        if seq.state is not SequenceState.PAUSED:
+            self._take_out(seq)
+            self._paused[seq.arrival] = seq
+            seq.state = SequenceState.PAUSED
+
+    def resume(self, seq: Sequence) -> None:
+        """Queue a paused sequence again, its caller level with the others as one who comes anew. No effect on others."""
+        if seq.state is SequenceState.PAUSED:
+            del self._paused[seq.arrival]
+            self.add(seq)
 
     def schedule(self) -> ScheduledStep | None:
         """The next step, or None where nothing can run."""
@@ -139,6 +155,17 @@ class Scheduler:
         self.preemptions += 1
         self._wait(victim)
         return True
+
+    def _take_out(self, seq: Sequence) -> None:
+        """It neither runs nor waits nor is paused any more."""
+        if seq.state is SequenceState.PAUSED:
+            del self._paused[seq.arrival]
+            return
+        if seq.state is SequenceState.RUNNING:
+            self._stop(seq)
+        else:
+            self._queue.remove(seq)
+        self._queue.leave(seq)
 
     def _wait(self, seq: Sequence) -> None:
         seq.state = SequenceState.WAITING
@@ -245,6 +272,7 @@ class Scheduler:
         self._queue.check_integrity()
         assert all(seq.state is SequenceState.RUNNING for seq in self._running)
         assert all(seq.state is SequenceState.WAITING for seq in self._queue)
+        assert all(seq.state is SequenceState.PAUSED for seq in self._paused.values())
         assert self._rows == Counter(seq.request.caller for seq in self._running)
         assert all(
             (s.table is not None) == (s.slot is not None) == (s.state is SequenceState.RUNNING) for s in self.sequences()

@@ -23,10 +23,13 @@ FIRST_RANK = -(1 << 62)  # before any priority
 
 
 class SequenceState(enum.Enum):
-    """WAITING <-> RUNNING -> FINISHED; WAITING -> FINISHED where it was cancelled or forced to its end."""
+    """WAITING <-> RUNNING -> FINISHED; WAITING -> FINISHED where it was cancelled or forced to its end. Both go to PAUSED while
+    nobody reads the answer, and come back from there to WAITING.
+    """
 
     WAITING = "waiting"
     RUNNING = "running"
+    PAUSED = "paused"
     FINISHED = "finished"
 
 
