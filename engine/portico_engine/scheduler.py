@@ -16,6 +16,7 @@ from portico_engine.fair_queue import FairQueue, fair_shares
 from portico_engine.kv.cache import KVCache
 from portico_engine.plan import Row, StepPlan
 from portico_engine.sequence import Sequence, SequenceState
+from portico_engine.turns import Turns
 
 _MOST_YIELDS = 4  # times that a sequence gives its row to lower ranks: then it is let alone, and ends
 _SHORT = 32  # pending tokens up to here are a decode or a forced run: they don't wait behind a prefill
@@ -111,15 +112,16 @@ class Scheduler:
         preemptions = self.preemptions
         reserved = sum(seq.pending for seq in self._running if seq.pending <= _SHORT)
         shares = self._shares(budget - reserved)
+        turns = Turns(self._running, self._queue.heads().values() if self._slots else (), self._caps.light_tokens)
         for seq in list(self._running):
             if seq.state is not SequenceState.RUNNING:  # preempted by one before it
                 continue
             short = seq.pending <= _SHORT
             if short:
                 reserved -= seq.pending
-                count = min(_at_once(seq), budget)
+                count = min(turns.tokens(seq), budget)
             else:
-                count = min(_at_once(seq), budget - reserved, shares.get(seq.request.caller, budget))
+                count = min(turns.tokens(seq), budget - reserved, shares.get(seq.request.caller, budget))
             if count > 0 and self._make_room(seq, count):
                 rows.append(self._row(seq, count))
                 planned.append(seq)
@@ -131,7 +133,9 @@ class Scheduler:
             if first is None or not self._kv.can_allocate(first.tokens, first.salt):
                 break
             self._admit(first)
-            count = min(_at_once(first), budget)
+            count = min(turns.tokens(first), budget)
+            if count <= 0:
+                continue  # it runs, and its turn comes
             if not self._make_room(first, count):
                 break
             rows.append(self._row(first, count))
@@ -255,6 +259,7 @@ class Scheduler:
     def _row(self, seq: Sequence, count: int) -> Row:
         assert seq.table is not None
         assert seq.slot is not None
+        seq.planned = self._step
         start = seq.table.computed
         last = start + count == len(seq.tokens)
         return Row(
@@ -279,13 +284,3 @@ class Scheduler:
         )
         slots = [s.slot for s in self._running if s.slot is not None]
         assert sorted([*slots, *self._slots]) == list(range(self._caps.rows))
-
-
-def _at_once(seq: Sequence) -> int:
-    """The most of its pending tokens that one step may compute: all, but with a seed the prompt's last token is read by itself.
-
-    So it is where the rest of the prompt is known already, and products of other shapes round otherwise: a seed would say
-    something else from a warm prefix than from a cold one.
-    """
-    whole = seq.pending
-    return whole - 1 if seq.request.sampling.is_seeded and seq.sampled == 0 and whole > 1 else whole
