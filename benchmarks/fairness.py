@@ -284,7 +284,7 @@ def main() -> None:
         for name, times in spent.items()
     }
     table(["", "p50 ms", "p95 ms", "p99 ms"], [(n, f["p50_ms"], f["p95_ms"], f["p99_ms"]) for n, f in figures.items()])
-    alone = max(figures[name]["p95_ms"] for name in ("hi, alone", "hi, alone again"))
+    alone = percentile(spent["hi, alone"] + spent["hi, alone again"], 0.95)  # before and after: the machine may do other work
     times_p95 = round(figures["hi, beside the flood"]["p95_ms"] / alone, 2)
     slow_health = figures["/healthz, beside bodies of 20,000 tools"]["p99_ms"]
     print(f"hi beside the flood: {times_p95} times its p95 alone (bound {MOST_TIMES})")

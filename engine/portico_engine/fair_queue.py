@@ -45,6 +45,11 @@ class FairQueue:
         for rank in sorted(self._ranks):
             yield from sorted((seq for line in self._ranks[rank].values() for seq in line.waiting), key=_arrival)
 
+    @property
+    def n_callers(self) -> int:
+        """Callers who have something that waits or runs."""
+        return len(self._present)
+
     def enter(self, seq: Sequence) -> None:
         """A sequence comes into being."""
         caller = seq.request.caller

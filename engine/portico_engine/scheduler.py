@@ -19,6 +19,8 @@ from portico_engine.sequence import Sequence, SequenceState
 from portico_engine.turns import Turns
 
 _MOST_YIELDS = 4  # times that a sequence gives its row to lower ranks: then it is let alone, and ends
+_LATELY = 500  # steps since several callers were there: then one who comes again shall not wait for a long step
+_BRIEF = 8  # times the executor's `light_tokens`: such a step's most tokens; smaller pieces of a prompt take longer together
 _SHORT = 32  # pending tokens up to here are a decode or a forced run: they don't wait behind a prefill
 
 
@@ -45,6 +47,7 @@ class Scheduler:
         self._rows: Counter[str] = Counter()  # running sequences by caller
         self._slots = list(range(caps.rows - 1, -1, -1))
         self._step = 0
+        self._shared = -_LATELY  # the last step in which there were several callers
         self.preemptions = 0
 
     @property
@@ -108,7 +111,7 @@ class Scheduler:
         self._make_way()
         rows: list[Row] = []
         planned: list[Sequence] = []
-        budget = self._caps.step_tokens
+        budget = self._budget()
         preemptions = self.preemptions
         reserved = sum(seq.pending for seq in self._running if seq.pending <= _SHORT)
         shares = self._shares(budget - reserved)
@@ -205,6 +208,14 @@ class Scheduler:
             return running.rank > waiting.rank and running.yielded < _MOST_YIELDS
         theirs, own = self._rows[running.request.caller], self._rows[waiting.request.caller]
         return theirs > 1 if own == 0 else theirs > 2 * (own + 1)
+
+    def _budget(self) -> int:
+        """Tokens of this step."""
+        if self._queue.n_callers > 1:
+            self._shared = self._step
+        if self._step - self._shared >= _LATELY:
+            return self._caps.step_tokens
+        return min(self._caps.step_tokens, max(self._caps.rows, _BRIEF * self._caps.light_tokens))
 
     def _shares(self, budget: int) -> dict[str, int]:
         """Tokens of this step for each caller's prefills, beside those that may be admitted; none where one caller is alone."""

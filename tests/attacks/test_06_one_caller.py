@@ -254,3 +254,27 @@ def test_callers_who_ask_for_about_the_same_are_not_held_back() -> None:
         engine.submit(Request(f"r{i}", prompt(i, 6), max_tokens=30, caller="one" if i < 10 else "two"))
     run(engine)
     assert len(executor.steps) <= 36  # thirty, and a few to begin with
+
+
+@attack
+def test_who_comes_again_does_not_wait_for_a_long_step() -> None:
+    """A step that runs can't be stopped: after another caller was there, steps are brief for a while, and then long again."""
+    executor = FakeExecutor(vocab_size=269, rows=16, blocks=400, step_tokens=256, light_tokens=8)
+    engine = fake_engine(executor)
+
+    def flood(begin: int, steps: int) -> int:
+        for i in range(begin, begin + 20):
+            engine.submit(Request(f"a{i}", prompt(i, 200), max_tokens=2, caller="attacker"))
+        before = len(executor.steps)
+        for _ in range(steps):
+            engine.step()
+        return max(plan.n_tokens for plan in executor.steps[before:])
+
+    assert flood(0, 3) == 256
+    engine.submit(Request("b", prompt(500, 6), max_tokens=2, caller="other"))
+    steps_until(engine, "b", at_most=20)
+    assert flood(100, 20) == 64
+    run(engine)
+    for i in range(5):
+        run(engine, [Request(f"quiet{i}", prompt(700 + i, 6), max_tokens=110, caller="attacker")])
+    assert flood(200, 3) == 256
