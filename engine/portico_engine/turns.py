@@ -1,7 +1,7 @@
 """Whose turn it is where several callers share a step, so that none of them feels how much another asks for.
 
 On a CPU a step takes longer with each row: beside fifteen rows of somebody else an answer takes five times as long as alone,
-though it waits in no queue. So a caller's part of a shared step is held to what lets the step take about twice as long as for a
+though it waits in no queue. So a caller's part of a shared step is held to what lets the step take half as long again as for a
 token alone (`light_tokens` of the executor), or to EVEN times what the most modest caller wants, whichever is more; its rows
 take turns in that. With one caller, or where the executor's steps are as long whatever is in them, nothing is held back. It
 knows neither blocks nor slots.

@@ -36,7 +36,7 @@ class Sizes:
 class Capabilities:
     """What an executor holds. `blocks` of BLOCK_TOKENS positions; `step_tokens` is the most tokens of one plan.
 
-    `light_tokens`: a step of so many takes at most about twice as long as one of a single token, a row that samples counted
+    `light_tokens`: a step of so many takes about half as long again as one of a single token, a row that samples counted
     twice. Callers who share a step are held to that.
     """
 

@@ -23,7 +23,7 @@ from portico_engine.plan import BLOCK_TOKENS, Row, StepPlan
 MAX_ROWS = 64  # so that there are enough homes
 
 STEP_TOKENS = 512  # of one plan
-LIGHT_TOKENS = 8  # on a CPU; see `Capabilities`
+LIGHT_TOKENS = 6  # on a CPU; see `Capabilities`
 
 
 class LlamaCppExecutor:
