@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 DEMO := .demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test lint types tests attacks fixtures conformance bundles soak bench clean
+.PHONY: help setup setup-dev demo test lint types tests attacks audit fixtures conformance bundles soak bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,11 +14,11 @@ help: ## show this list
 setup: $(STAMP)-run ## .venv with the servers, the gateway, the engine and the default model
 setup-dev: $(STAMP)-dev ## the same, with llama.cpp (compiles for about 4 minutes), linters and test tools
 
-$(STAMP)-run: pyproject.toml constraints.txt packaging/setup.sh
+$(STAMP)-run: pyproject.toml constraints.txt packaging/hashed.txt packaging/setup.sh
 	@PYTHON="$(PYTHON)" bash packaging/setup.sh run
 	@touch $@
 
-$(STAMP)-dev: pyproject.toml constraints.txt packaging/setup.sh
+$(STAMP)-dev: pyproject.toml constraints.txt packaging/hashed.txt packaging/setup.sh
 	@PYTHON="$(PYTHON)" bash packaging/setup.sh dev
 	@touch $@ $(STAMP)-run
 
@@ -42,6 +42,9 @@ tests: $(STAMP)-dev
 
 attacks: $(STAMP)-dev ## what was tried from outside, and what held: a table
 	@$(BIN)/python -m pytest -q -m "not gpu" tests/attacks
+
+audit: $(STAMP)-run ## known vulnerabilities of the pinned versions, by pip-audit in an environment of its own
+	@bash packaging/audit.sh
 
 fixtures: $(STAMP)-dev ## record the Inspector's answers anew (inspector-fixtures/)
 	@$(BIN)/python checks/inspector/record.py

@@ -24,7 +24,8 @@ def main() -> int:
     args = parser.parse_args()
     database = args.workspace / "shop.db"
     print(f"==> sample workspace: code {ROOT}, docs {ROOT}, database {database} ({shop.write(database):,} rows)")
-    portico = [sys.executable, "-m", "portico_gateway", "ask", "--root", str(ROOT), "--docs", str(ROOT), "--db", str(database)]
+    portico = [sys.executable, "-P", "-m", "portico_gateway", "ask"]
+    portico += ["--root", str(ROOT), "--docs", str(ROOT), "--db", str(database)]
     worst = 0
     for question in QUESTIONS:
         print(f'\n==> portico ask "{question}"', flush=True)

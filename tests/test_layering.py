@@ -63,7 +63,7 @@ TABLES = {
         sequence        priors grammar request sampling plan text kv
         fair_queue      sequence
         scheduler       plan executors kv sequence fair_queue
-        constraints     faults grammar sampling plan scheduler sequence
+        constraints     faults grammar sampling plan sequence scheduler
         engine          errors faults priors tool grammar request sampling text executors kv scoring request_checks sequence
                         scheduler constraints
         loading         errors quantization weights request text models executors kv engine
@@ -100,48 +100,51 @@ TABLES = {
     """,
     "portico_gateway": """
         caller
-        errors
         guidance
-        config     errors
-        model      errors config
-        upstreams  caller errors config
-        policy     caller errors config upstreams
-        agent      caller errors guidance model upstreams policy
-        mcp        caller errors model upstreams policy agent
-        http       errors config model upstreams policy agent mcp
-        assembly   caller errors guidance config model upstreams policy agent mcp http
-        cli        errors config model upstreams policy agent http assembly
+        safe_output
+        errors       safe_output
+        config       safe_output errors
+        model        errors config
+        upstreams    caller safe_output errors config
+        policy       caller safe_output errors config upstreams
+        agent        caller guidance errors model upstreams policy
+        mcp          caller errors model upstreams policy agent
+        http         caller errors config model upstreams policy agent mcp
+        assembly     caller guidance safe_output errors config model upstreams policy agent mcp http
+        cli          safe_output errors config model upstreams policy agent http assembly
     """,
     "portico_gateway.cli": """
         doctor_checks
         exit_codes
         grammar_input
+        interrupt
         options
+        trust_prompt
         view
         main           exit_codes
-        commands       doctor_checks exit_codes grammar_input options view
+        commands       doctor_checks exit_codes grammar_input interrupt options trust_prompt view
     """,
     "portico_gateway.http": """
         errors
         identity
+        json_text
         server
         wire
-        json_text
         limits            errors
         sse               json_text
         validation        errors
         bodies            errors validation
-        approvals         errors bodies
+        approvals         errors identity bodies
         generation        errors identity limits sse
         api               errors wire generation
         openai_shared     errors wire generation api
-        anthropic         errors wire json_text sse bodies generation api
-        openai_chat       errors wire json_text sse bodies generation api openai_shared
-        openai_responses  errors identity wire json_text sse bodies generation api openai_shared
+        anthropic         errors json_text wire sse bodies generation api
+        openai_chat       errors json_text wire sse bodies generation api openai_shared
+        openai_responses  errors identity json_text wire sse bodies generation api openai_shared
         apis              errors wire api openai_shared anthropic openai_chat openai_responses
-        middleware        errors identity json_text limits bodies apis
         error_handlers    errors json_text apis
-        app               json_text limits bodies approvals generation apis middleware error_handlers
+        middleware        errors identity json_text limits bodies apis
+        app               json_text limits bodies approvals generation apis error_handlers middleware
     """,
     "portico_servers": """
         common
@@ -182,8 +185,8 @@ TABLES = {
         pages
         public_addresses
         web_paths
-        web               public_addresses
         chunks            pages
+        web               public_addresses
         readers           anchors pages
         sources           readers
         reader_pool       pages chunks readers sources

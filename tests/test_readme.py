@@ -17,7 +17,7 @@ def test_every_command_that_readme_names_exists() -> None:
     import click
 
     assert isinstance(cli, click.Group)
-    named = set(re.findall(r"`?portico (ask|serve|stdio|server|config|grammar|doctor|model)\b", README))
+    named = set(re.findall(r"`?portico (ask|serve|stdio|server|config|grammar|doctor|model|trust)\b", README))
     assert {"ask", "serve", "stdio", "config"} <= named
     for name in named:
         assert cli.get_command(click.Context(cli), name) is not None, name

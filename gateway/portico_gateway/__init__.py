@@ -1,17 +1,18 @@
 """The gateway: one MCP server and one HTTP API in front of many MCP servers, with a local model that calls their tools.
 
-    errors.py    everything that the gateway raises for bad input or a bad neighbour
-    caller.py    who calls, and how that side is asked something
-    config/      what the user configured
-    upstreams/   the MCP servers behind the gateway
-    policy/      which tool calls run, which a person has to allow; their log
-    model/       which model, started how, and who waits for it
-    guidance/    what helps a small model to choose
-    agent/       the loop: the local model answers a question with tools
-    mcp/         the gateway as an MCP server
-    http/        the APIs over HTTP
-    assembly/    the one place that builds a gateway of all this
-    cli/         the command line
+    safe_output/  secrets taken out, escape sequences shown and not sent, files for their owner alone
+    errors.py     everything that the gateway raises for bad input or a bad neighbour
+    caller.py     who calls, and how that side is asked something
+    config/       what the user configured
+    upstreams/    the MCP servers behind the gateway
+    policy/       which tool calls run, which a person has to allow; their log
+    model/        which model, started how, and who waits for it
+    guidance/     what helps a small model to choose
+    agent/        the loop: the local model answers a question with tools
+    mcp/          the gateway as an MCP server
+    http/         the APIs over HTTP
+    assembly/     the one place that builds a gateway of all this
+    cli/          the command line
 
 In this order: a room imports from those above it. The engine is used through its root API alone, the servers' package for what
 is in its `common`.

@@ -1,4 +1,4 @@
-"""`python -m portico_gateway` is the `portico` command."""
+"""`python -m portico_gateway` is the `portico` command. Where the working directory isn't trusted: `python -P -m`."""
 
 from portico_gateway.cli.main import main
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import mcp_types
 
+LOCAL = "local"  # whoever sits at this machine, and everybody where there are no keys
 ConsentChannel = Literal["elicitation", "http", "terminal"]  # how a person is asked
 
 
@@ -40,13 +41,30 @@ current_caller: ContextVar[Caller | None] = ContextVar("current_caller", default
 class Caller:
     """`name`: the key's or "local"; `client`: what the host calls itself. `consent` asks a person for one exact call."""
 
-    name: str = "local"
+    name: str = LOCAL
     client: str = ""
-    conversation: str = ""  # calls of one conversation share what they have read
+    conversation: str = ""  # of its host: where a server asks, it asks one conversation
     capabilities: mcp_types.ClientCapabilities = field(default_factory=mcp_types.ClientCapabilities)
     ask: AskHost | None = None  # raises MCPError where the host answers with an error
     consent: AskConsent | None = None
     channel: ConsentChannel = "elicitation"  # how `consent` asks
+
+
+def principal(scope: Mapping[str, Any] | None) -> str:
+    """The name of who sent an HTTP request, by its ASGI scope: the key's, or the token's client and subject; else LOCAL."""
+    from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+    from mcp.server.auth.provider import principal_components
+
+    user = scope.get("user") if scope is not None else None
+    if not isinstance(user, AuthenticatedUser):
+        return LOCAL
+    client, _, subject = principal_components(user.access_token)
+    return f"{client}/{subject}" if subject else client
+
+
+def salt_of(name: str) -> bytes:
+    """What keeps one caller's text in the model's memory from telling another anything; none where there are no keys."""
+    return b"" if name == LOCAL else name.encode("utf-8", "surrogatepass")
 
 
 def supports_elicitation(capabilities: mcp_types.ClientCapabilities, mode: str) -> bool:

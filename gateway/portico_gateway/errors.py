@@ -21,9 +21,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from portico_gateway.safe_output.redaction import redacted, redacted_args
+
 
 class GatewayError(Exception):
-    """Base of everything that the gateway raises for bad input or a bad neighbour."""
+    """Base of everything that the gateway raises for bad input or a bad neighbour. No secret is in its message."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*redacted_args(args))
 
 
 class ConfigError(GatewayError):
@@ -97,6 +102,6 @@ class UpstreamFault(UpstreamError):
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, for a message that quotes it; its type's name where it says nothing."""
-    text = str(error).strip()
+    """What an error says, without secrets, for a message that quotes it; its type's name where it says nothing."""
+    text = redacted(str(error)).strip()
     return text.splitlines()[0] if text else type(error).__name__

@@ -45,6 +45,14 @@ def build(name: str, pid_file: Path | None) -> MCPServer[Any]:
         return "never"
 
     @server.tool()
+    async def wait(started: str, go_on: str) -> str:
+        """Write the file `started`, and answer once `go_on` is there."""
+        Path(started).touch()
+        while not Path(go_on).exists():  # noqa: ASYNC110 - another process makes it
+            await anyio.sleep(0.01)
+        return "went on"
+
+    @server.tool()
     def fail() -> str:
         """Fail."""
         raise ValueError("no such thing")

@@ -34,4 +34,4 @@ class ModelLoader:
 
 def engine_loader(path: Path, **options: Any) -> ModelLoader:
     """What loads the model at `path` with these `LoadOptions`. Raises what `load_engine` raises for an option."""
-    return ModelLoader(path, LoadOptions.from_keywords(options))
+    return ModelLoader(path.absolute(), LoadOptions.from_keywords(options))

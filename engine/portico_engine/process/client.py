@@ -67,7 +67,7 @@ class EngineProcess:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                process = await _spawn(theirs)
+                process = await _spawn(theirs, load)
             reader, writer = await asyncio.open_connection(sock=ours)
         except BaseException:
             ours.close()  # by which the child, if it is there, knows that it isn't wanted
@@ -274,17 +274,27 @@ class EngineProcess:
             await self._writer.wait_closed()
 
 
-async def _spawn(sock: socket.socket) -> asyncio.subprocess.Process:
-    """A child that has this end of a socket pair."""
+async def _spawn(sock: socket.socket, load: EngineLoader) -> asyncio.subprocess.Process:
+    """A child that has this end of a socket pair, works outside the working directory and imports nothing from there."""
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", _MODULE, str(sock.fileno())),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         pass_fds=[sock.fileno()],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path(load)), "PYTHONSAFEPATH": "1"},
+        cwd=os.sep,
         start_new_session=True,  # Ctrl-C is for the parent, and the group can be ended as a whole
     )
+
+
+def _import_path(load: EngineLoader) -> list[str]:
+    """sys.path without the working directory, where anybody's files may lie; kept only where `load` itself is from it."""
+    module = sys.modules.get(getattr(load, "__module__", type(load).__module__))
+    code = os.path.realpath(getattr(module, "__file__", None) or os.sep)
+    here = os.path.realpath(os.curdir)
+    needed = code.startswith(here.rstrip(os.sep) + os.sep)
+    return [entry for entry in sys.path if os.path.isabs(entry) and (needed or os.path.realpath(entry) != here)]
 
 
 class RemoteVocabulary:

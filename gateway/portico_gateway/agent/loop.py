@@ -20,6 +20,7 @@ from portico_gateway.agent.rendered_results import RenderedResult, render
 from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.agent.tool_call_generation import ToolCallGenerator
 from portico_gateway.agent.tool_host import ToolHost
+from portico_gateway.caller import LOCAL
 from portico_gateway.errors import GatewayError
 from portico_gateway.guidance.tool_retrieval import ToolRetriever
 
@@ -35,11 +36,14 @@ class Agent:
         *,
         sampling: SamplingParams | None = None,
         raw: bool = False,
+        caller: str = LOCAL,
     ) -> None:
-        """The retriever's weights are everybody's. `raw` switches all help off: the grammar alone, for comparison."""
+        """The retriever's weights are everybody's; the engine works for `caller`.
+
+        `raw` switches all help off: the grammar alone, for comparison."""
         sampling = sampling or SamplingParams(temperature=0.0)
         self._host = host
-        self.requests = RequestBuilder(engine, host, sampling)
+        self.requests = RequestBuilder(engine, host, sampling, caller=caller)
         self.tool_calls = ToolCallGenerator(engine, host, retriever, self.requests, raw=raw)
         self.answers = AnswerGenerator(engine, retriever, self.requests, sampling=sampling, raw=raw)
 

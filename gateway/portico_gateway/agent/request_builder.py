@@ -13,6 +13,7 @@ from portico_gateway.agent.prompts import Message, stable_system, with_system
 from portico_gateway.agent.stable_prefix import StablePrefix
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.agent.tool_signatures import TOOLS_SHARE, CatalogText, catalog_text
+from portico_gateway.caller import LOCAL, salt_of
 from portico_gateway.guidance.tool_retrieval import RankedTool
 
 FULL_SIGNATURES = 5  # tools shown in full where not all fit
@@ -21,7 +22,9 @@ FULL_SIGNATURES = 5  # tools shown in full where not all fit
 class RequestBuilder:
     """Makes requests for one engine and the tools of one host."""
 
-    def __init__(self, engine: EngineClient, host: ToolHost, sampling: SamplingParams) -> None:
+    def __init__(self, engine: EngineClient, host: ToolHost, sampling: SamplingParams, *, caller: str = LOCAL) -> None:
+        """The engine knows the requests as `caller`'s."""
+        self._caller = caller
         self._engine = engine
         self._host = host
         self._sampling = sampling
@@ -40,4 +43,12 @@ class RequestBuilder:
         """The conversation so far. Instructions and tools survive the process, so that the next one reads them for nothing."""
         prompt = await self._engine.render_chat(with_system(catalog, turns))
         kept = await self._stable.length(stable_system(catalog), prompt)
-        return Request(uuid.uuid4().hex, prompt, self._sampling, keep=kept)
+        return Request(
+            uuid.uuid4().hex,
+            prompt,
+            self._sampling,
+            keep=kept,
+            caller=self._caller,
+            salt=salt_of(self._caller),
+            shared_prefix_tokens=kept,  # instructions and tools are nobody's
+        )

@@ -57,10 +57,9 @@ class UpstreamToolHost:
         return sorted(entries, key=lambda tool: self._place.get(tool.name, len(self._place)))
 
     def _offers(self, entry: CatalogTool) -> bool:
-        policy = self._tool_calls.policy
-        if self._read_only and not policy.is_read_only(entry.name, entry.tool):
+        if self._read_only and not self._tool_calls.is_read_only(entry, self._caller):
             return False
-        verdict = policy.ruling(entry.name, entry.tool).verdict
+        verdict = self._tool_calls.ruling(entry, self._caller).verdict
         return verdict is Verdict.ALLOW or (verdict is Verdict.ASK and self._caller.consent is not None)
 
     def server_of(self, tool: str) -> str:
@@ -83,7 +82,7 @@ class UpstreamToolHost:
 
     async def read_text(self, server: str, uri: str) -> str:
         try:
-            result = await self._upstreams.read_resource(outward_uri(server, uri))
+            result = await self._tool_calls.read_resource(outward_uri(server, uri), self._caller)
         except MCPError as error:
             raise GatewayError(f"{uri} can't be read: {error}") from None
         return "\n".join(block.text for block in result.contents if isinstance(block, types.TextResourceContents))

@@ -7,7 +7,8 @@ file that can't be used is a warning, and what ran goes on.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from portico_gateway.policy.tool_calls import ToolCalls
 
 log = logging.getLogger(__name__)
 
+_LOOK_EVERY = 5000  # milliseconds; also where no change is reported, as on some network file systems
+_MAX_LINKS = 40  # as many as Linux follows
+
 
 async def follow_config(
     source: ConfigSource,
@@ -29,21 +33,55 @@ async def follow_config(
 ) -> None:
     """Apply the file anew whenever it changes, until cancelled; `on_config` applies what isn't servers and policy. `changes`
     replaces the watch, for tests."""
-    async for _ in changes if changes is not None else _watch(source.path):
+    async for _ in changes if changes is not None else _watch((source.path, *source.beside)):
         try:
             config, specs = source.read()
+            on_config(config)  # first: a key that was taken out waits for no server's end
             await tool_calls.upstreams.replace(specs)
         except ConfigError as error:
             log.warning("%s; the configuration stays as it was", error)
             continue
         tool_calls.use_policy(Policy(config.policy))
-        on_config(config)
         log.info("%s was read again: %d servers", source.path, len(specs))
 
 
-def _watch(path: Path) -> AsyncIterator[Any]:
-    """Changes of the file. Its folder is watched, because editors replace files."""
+async def _watch(files: Sequence[Path]) -> AsyncIterator[None]:
+    """Changes of any of the files. Folders are watched, because editors replace files; those that links lead through, too."""
     from watchfiles import awatch
 
-    whole = path.absolute()
-    return awatch(whole.parent, recursive=False, watch_filter=lambda _, changed: Path(changed).name == whole.name)
+    seen = _signature(files)
+    while True:
+        folders = _folders(files)
+        async for _ in awatch(*folders, recursive=False, yield_on_timeout=True, rust_timeout=_LOOK_EVERY):
+            now = _signature(files)
+            if now != seen:
+                seen = now
+                yield
+            if _folders(files) != folders:
+                break
+
+
+def _folders(files: Sequence[Path]) -> list[Path]:
+    found: dict[Path, None] = {}
+    for file in files:
+        path = file.absolute()
+        for _ in range(_MAX_LINKS):
+            if path.parent.is_dir():
+                found[path.parent] = None
+            if not path.is_symlink():
+                break
+            path = path.parent / os.readlink(path)
+    return list(found)
+
+
+def _signature(files: Sequence[Path]) -> list[tuple[str, int, int, int] | None]:
+    """What differs when one of them was written, replaced or linked elsewhere."""
+    return [_state(file) for file in files]
+
+
+def _state(file: Path) -> tuple[str, int, int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return os.path.realpath(file), found.st_mtime_ns, found.st_size, found.st_ino

@@ -22,6 +22,7 @@ from portico_gateway.http.app import create_app
 from portico_gateway.http.limits import RUNNING_OF_A_KEY, RUNNING_WITHOUT_KEYS, CallerLimits
 from portico_gateway.http.server.server import HttpServer
 from portico_gateway.model.host import LoadStatus, ModelHost, model_host
+from portico_gateway.safe_output.inert import inert
 from portico_servers.common.transport import bind, security
 
 if TYPE_CHECKING:
@@ -139,4 +140,4 @@ async def _loaded_engine(model: ModelHost, timeout: float) -> EngineClient:
 
 
 def _say(text: str) -> None:
-    print(f"portico: {text}", file=sys.stderr, flush=True)
+    print(inert(f"portico: {text}"), file=sys.stderr, flush=True)

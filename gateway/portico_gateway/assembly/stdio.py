@@ -12,7 +12,7 @@ from portico_gateway.errors import ConfigError
 from portico_gateway.model.installed import missing_libraries
 from portico_gateway.model.lazy_engine import LazyEngine
 from portico_gateway.model.options import load_options
-from portico_gateway.upstreams.child_process import gateway_depth
+from portico_gateway.upstreams.wire.child_process import gateway_depth
 from portico_servers.common.transport import serve_stdio
 
 MAX_GATEWAY_DEPTH = 3

@@ -20,6 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from portico_gateway.config.config_file import find_config
+from portico_gateway.config.isolated_python import python_module
+from portico_gateway.config.portico_config import parse_config
+from portico_gateway.config.trust import WorkspaceConfig
+from portico_gateway.errors import ConfigError
 from portico_gateway.model.installed import INSTALL_ENGINE, LIBRARIES
 from portico_servers.common.version import package_version
 
@@ -46,6 +51,31 @@ def machine_checks() -> Iterator[Check]:
     yield _memory()
     yield _model()
     yield _node()
+
+
+def configuration_checks() -> Iterator[Check]:
+    """The configuration that counts in the working directory, and what is wrong with it. Nothing in it is started."""
+    left_out: list[WorkspaceConfig] = []
+
+    def note(found: WorkspaceConfig) -> bool:
+        left_out.append(found)
+        return False
+
+    try:
+        file = find_config(ask=note)
+        config = parse_config(file)
+    except ConfigError as error:
+        yield Check("configuration", "fail", str(error), "correct the file, or name another one: --config FILE")
+        return
+    finally:
+        for each in left_out:
+            yield Check("configuration", "warn", f"{each.path} is left out: not trusted", f"portico trust {each.path.parent}")
+    specs = config.specs()
+    found = "defaults: there is no portico.toml" if file is None else f"{file.path}: {len(specs)} servers"
+    yield Check("configuration", "ok", found)
+    for spec in specs:
+        if spec.problem:
+            yield Check(f"server {spec.name}", "warn", spec.problem, "it is left out until then")
 
 
 def cpu_flags() -> list[str]:
@@ -132,7 +162,8 @@ def gateway_check() -> Check:
     with tempfile.TemporaryDirectory(prefix="portico-doctor-") as folder:
         begun = time.monotonic()
         process = subprocess.Popen(
-            [sys.executable, "-m", "portico_gateway", "stdio", "--root", folder],
+            python_module("portico_gateway", "stdio", "--root", folder),
+            cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ from pathlib import Path
 import click
 
 from portico_gateway.cli import exit_codes
+from portico_gateway.config.isolated_python import shut_out_workspace
 from portico_gateway.errors import ConfigError, GatewayError, UpstreamError
+from portico_gateway.safe_output.inert import inert
 from portico_servers.common.version import package_version
 
 # The one-liners of `portico --help`, kept here so that help imports no command. A test holds them against the commands' own.
@@ -22,6 +25,7 @@ SUMMARIES = {
     "stdio": "Be an MCP server on stdin and stdout, with all tools of all servers.",
     "server": "Run one of Portico's own MCP servers.",
     "config": "Print the entry that adds Portico to an MCP host.",
+    "trust": "Trust a workspace's portico.toml, or show and revoke what is trusted.",
     "model": "Show or install the default model.",
     "audit": "Show the log of tool calls.",
     "key": "Make keys for the HTTP side.",
@@ -70,7 +74,8 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point of the `portico` script: no stack trace reaches a user."""
+    """Entry point of the `portico` script: no stack trace reaches a user, and no file of the working directory is imported."""
+    shut_out_workspace()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -81,7 +86,9 @@ def run(args: list[str]) -> int:
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        click.echo(inert(shown.getvalue()), err=True, nl=False)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return exit_codes.INTERRUPTED
@@ -89,12 +96,12 @@ def run(args: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader left; python must not complain while it flushes
         return exit_codes.FAILED
     except GatewayError as error:
-        click.echo(f"portico: {error}", err=True)
+        click.echo(f"portico: {inert(str(error))}", err=True)
         return _exit_code(error)
     except Exception as error:
         if not _is_engine_error(error):
             raise
-        click.echo(f"portico: {error}", err=True)
+        click.echo(f"portico: {inert(str(error))}", err=True)
         return exit_codes.FAILED
     return result if isinstance(result, int) else exit_codes.OK
 

@@ -17,6 +17,7 @@ from rich.status import Status
 from rich.text import Text
 
 from portico_gateway.agent.events import AnswerText, Event, RunFinished, RunMetrics, ToolCallFinished, ToolCallStarted
+from portico_gateway.safe_output.inert import inert, inert_json
 
 
 class ProgressLine:
@@ -48,9 +49,9 @@ class ProgressLine:
             return
         self._parts[what] = state
         if self._status is not None:
-            self._status.update(" · ".join(f"{k}: {v}" for k, v in self._parts.items()))
+            self._status.update(_shown(" · ".join(f"{k}: {v}" for k, v in self._parts.items())))
         elif not state.endswith("%"):
-            self._console.print(f"{what}: {state}", style="dim", highlight=False)
+            self._console.print(inert(f"{what}: {state}"), style="dim", highlight=False, markup=False)
 
 
 class TerminalView:
@@ -62,25 +63,27 @@ class TerminalView:
 
     def handle(self, event: Event) -> None:
         if isinstance(event, ToolCallStarted):
-            self._console.print(f"[cyan]→[/] [bold]{event.tool}[/]({escape(_arguments(event.arguments))})", highlight=False)
+            self._console.print(
+                f"[cyan]→[/] [bold]{_shown(event.tool)}[/]({_shown(_arguments(event.arguments))})", highlight=False
+            )
         elif isinstance(event, ToolCallFinished):
             self._result(event)
         elif isinstance(event, AnswerText):
             if not self._answering:
                 self._console.print()
                 self._answering = True
-            self._console.print(Text(event.text), end="", soft_wrap=True)
+            self._console.print(Text(inert(event.text)), end="", soft_wrap=True)
         else:
             self._finish(event)
 
     def _result(self, event: ToolCallFinished) -> None:
         took = f"[dim]{event.seconds * 1000:.0f} ms[/]"
         if event.error is not None:
-            self._console.print(f"  [red]failed[/] {took}: {escape(event.error)}", highlight=False)
+            self._console.print(f"  [red]failed[/] {took}: {_shown(event.error)}", highlight=False)
         elif not event.result.found:
             self._console.print(f"  nothing found {took}", highlight=False)
         else:
-            self._console.print(Text("\n".join("  " + line for line in event.result.text.splitlines())), soft_wrap=True)
+            self._console.print(Text("\n".join("  " + line for line in inert(event.result.text).splitlines())), soft_wrap=True)
             self._console.print(f"  {took}", highlight=False)
 
     def _finish(self, event: RunFinished) -> None:
@@ -88,11 +91,11 @@ class TerminalView:
             self._console.print()
         if not event.found:
             searched = ", ".join(f"{c.tool}({_arguments(c.arguments)})" for c in event.tool_calls)
-            self._console.print(f"\n[yellow]Not found.[/] Searched: {escape(searched) or 'nothing'}", highlight=False)
+            self._console.print(f"\n[yellow]Not found.[/] Searched: {_shown(searched) or 'nothing'}", highlight=False)
         if event.citations:
             self._console.print("\n[bold]Sources[/]")
             for source in event.citations:
-                self._console.print(f"  {escape(source.label)} [dim]({source.server})[/]", highlight=False)
+                self._console.print(f"  {_shown(source.label)} [dim]({_shown(source.server)})[/]", highlight=False)
         self._console.print(f"\n[dim]{figures_line(event.metrics)}[/]", highlight=False)
 
 
@@ -123,7 +126,12 @@ def as_json_object(event: RunFinished, failures: Mapping[str, str], model: str) 
         "figures": {k: round(v, 4) for k, v in asdict(event.metrics).items()},
         "failed_servers": dict(failures),
     }
-    return json.dumps(whole, ensure_ascii=False)
+    return inert_json(whole)
+
+
+def _shown(text: str) -> str:
+    """Text from outside in a line with markup."""
+    return escape(inert(text))
 
 
 def _arguments(arguments: Mapping[str, Any]) -> str:

@@ -2,11 +2,16 @@
 
     server_spec.py       how to reach one MCP server; Portico's own three over a folder
     sections.py          the sections of portico.toml: keys, defaults, limits
-    portico_config.py    the whole: file, environment and flags -> PorticoConfig, or an error that names the line
+    portico_config.py    the whole: file, environment and flags -> PorticoConfig
+    config_file.py       which file counts, and its bytes
+    trust.py             which workspaces' files a person trusts
+    variables.py         ${VAR}, ${file:PATH}, env files, editors' variables
+    mistakes.py          what is wrong, every mistake at once, in words that hold no secret
     key_lines.py         on which line a key is
     mcp_servers_json.py  the server lists that MCP hosts keep
     workspace.py         which servers a command works with, and where to read that anew
     host_entry.py        the entry that adds Portico to a host
+    isolated_python.py   how this Python is started as a child, so that a workspace's files are never imported
     logs.py              where logs go
 
 Nothing here starts anything, and no other room is known here.

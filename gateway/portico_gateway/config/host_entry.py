@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from portico_gateway.config.isolated_python import python_module
 from portico_gateway.errors import ConfigError
 
 HostName = Literal["claude-desktop", "claude-code", "vscode", "cursor"]
@@ -51,7 +52,7 @@ HOSTS: dict[str, Host] = {
 def stdio_command() -> list[str]:
     """This installation's `portico stdio`: the script beside the interpreter, or the interpreter itself."""
     script = Path(sys.executable).with_name("portico")
-    return [str(script), "stdio"] if script.is_file() else [sys.executable, "-m", "portico_gateway", "stdio"]
+    return [str(script), "stdio"] if script.is_file() else python_module("portico_gateway", "stdio")
 
 
 def workspace_args(root: Path | None, docs: Sequence[Path], db: Sequence[str], config: Path | None) -> list[str]:

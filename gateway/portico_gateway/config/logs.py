@@ -6,18 +6,31 @@ import logging
 import logging.handlers
 import os
 import sys
+from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
 from portico_gateway.config.sections import LogConfig
+from portico_gateway.safe_output.inert import inert, inert_line
+from portico_gateway.safe_output.private_files import private_folder, private_opener
+from portico_gateway.safe_output.redaction import redacted
 
 _MAX_BYTES = 2 << 20
 _KEPT = 3
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-class _OneLine(logging.Formatter):
+class _Plain(logging.Formatter):
+    """Without secrets and without escape sequences, also in stack traces: files are read in terminals too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return inert(redacted(super().format(record)))
+
+
+class _OneLine(_Plain):
     """For the terminal: no stack traces, which are in the file."""
 
     def formatException(self, ei: object) -> str:
@@ -25,7 +38,28 @@ class _OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record).strip()
-        return text.splitlines()[0] if (record.exc_info or record.exc_text) and text else text
+        first = text.splitlines()[0] if (record.exc_info or record.exc_text) and text else text
+        return inert_line(first)
+
+
+class _PrivateFile(logging.handlers.RotatingFileHandler):
+    """A log that its owner alone can read. A disk that is full or read-only is one line on stderr; the log goes on later."""
+
+    _complained = False
+
+    def _open(self) -> TextIOWrapper:
+        file: Any = open(self.baseFilename, self.mode, encoding=self.encoding, opener=private_opener)  # noqa: SIM115
+        return file  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not self._complained:
+            self._complained = True
+            with suppress(OSError, ValueError):
+                print(f"portico: the log {inert(self.baseFilename)} can't be written: {sys.exc_info()[1]}", file=sys.stderr)
 
 
 def log_folder(config: LogConfig | None = None) -> Path:
@@ -42,6 +76,7 @@ def set_up_logging(command: str, config: LogConfig, *, stderr_level: int = loggi
 
     Returns the file, or None where the folder can't be written: then stderr alone is used, and says so.
     """
+    logging.raiseExceptions = False  # what can't be logged is lost: no stack trace on stderr for it
     root = logging.getLogger()
     root.setLevel(config.level.upper())
     for old in list(root.handlers):
@@ -52,11 +87,11 @@ def set_up_logging(command: str, config: LogConfig, *, stderr_level: int = loggi
     root.addHandler(to_stderr)
     path = log_folder(config) / f"portico-{command}.log"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        to_file = logging.handlers.RotatingFileHandler(path, maxBytes=_MAX_BYTES, backupCount=_KEPT, encoding="utf-8")
+        private_folder(path.parent)
+        to_file = _PrivateFile(path, maxBytes=_MAX_BYTES, backupCount=_KEPT, encoding="utf-8")
     except OSError as error:
         root.warning("no log file: %s", error)
         return None
-    to_file.setFormatter(logging.Formatter(_FORMAT))
+    to_file.setFormatter(_Plain(_FORMAT))
     root.addHandler(to_file)
     return path

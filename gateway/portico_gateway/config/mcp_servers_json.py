@@ -1,90 +1,106 @@
-"""Reads the server lists that MCP hosts keep: Claude Desktop, Claude Code and Cursor (`mcpServers`), VS Code (`servers`).
+"""Reads the server lists that MCP hosts keep: `mcpServers` (Claude, Cursor, Windsurf, Cline, Gemini), VS Code's `servers`,
+Zed's `context_servers`, opencode's `mcp`.
 
-It translates entries into the keys of `[servers.NAME]` in portico.toml and expands variables. Keys that only concern the host
-(`disabled` apart) are passed over: these files belong to others, so an unknown key in them is no error.
+It translates entries into the keys of `[servers.NAME]` in portico.toml; `variables.py` expands what stands in them. Keys that
+only concern the host are passed over: these files belong to others, so an unknown key in them is no error, and an entry that
+can't be used costs that entry alone.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from portico_gateway.config.key_lines import json_line, without_comments
 from portico_gateway.errors import ConfigError
 
-_TYPES = {"stdio": "stdio", "http": "http", "streamable-http": "http", "streamableHttp": "http", "sse": "sse"}
+SERVER_KEYS = ("mcpServers", "servers", "context_servers", "mcp")
+_TYPES = {
+    "stdio": "stdio", "local": "stdio", "command": "stdio", "http": "http", "remote": "http", "streamable-http": "http",
+    "streamableHttp": "http", "streamable_http": "http", "sse": "sse",
+}  # fmt: skip
 _ERAS = {"auto": "auto", "legacy": "legacy", "modern": "modern"}
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_SAME = ("command", "args", "env", "cwd", "url", "headers")
+_OTHER_NAMES = {"serverUrl": "url", "httpUrl": "url", "environment": "env", "envFile": "env_file"}
 
 
-def read_host_json(text: str, path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
-    """`{name: {command, args, env, ...}}` of a host's file. Raises ConfigError, naming the line."""
+class HostServers(NamedTuple):
+    """Entries by name, and why some of them can't be used: `problems` names the line."""
+
+    entries: dict[str, Any]
+    problems: dict[str, str]
+
+
+def read_host_json(text: str, path: Path) -> HostServers:
+    """`{name: {command, args, env, ...}}` of a host's file, nothing expanded. Raises ConfigError where it is no such file."""
     try:
         document = json.loads(without_comments(text))
     except json.JSONDecodeError as error:
         raise ConfigError(f"this is not valid JSON: {error.msg}", path=path, line=error.lineno) from None
-    key = next((key for key in ("mcpServers", "servers") if isinstance(document, dict) and key in document), None)
+    except RecursionError:
+        raise ConfigError("this nests too deeply for a configuration", path=path) from None
+    key = next((key for key in SERVER_KEYS if isinstance(document, dict) and key in document), None)
     if key is None:
         raise ConfigError("expected an object with 'mcpServers' (or 'servers', as VS Code writes it)", path=path)
-    entries = document[key]
-    if not isinstance(entries, dict):
+    given = document[key]
+    if not isinstance(given, dict):
         raise ConfigError(f"{key!r} must be an object of name to server", path=path, line=json_line(text, (key,)), key=key)
-    servers: dict[str, Any] = {}
-    for name, entry in entries.items():
-        line = json_line(text, (key, name))
-        if not isinstance(entry, dict):
-            raise ConfigError(f"{key}.{name} must be an object", path=path, line=line, key=f"{key}.{name}")
+    found = HostServers({}, {})
+    for name, entry in given.items():
         try:
-            servers[name] = _server(entry, path, environ)
+            found.entries[name] = _server(entry)
         except ValueError as error:
-            raise ConfigError(f"{key}.{name}: {error}", path=path, line=line, key=f"{key}.{name}") from None
-    return servers
+            found.entries[name] = {"command": name or "server"}
+            found.problems[name] = f"{path}:{json_line(text, (key, name)) or 1}: {key}.{name} {error}"
+    return found
 
 
-def _server(entry: dict[str, Any], path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
-    out: dict[str, Any] = {key: entry[key] for key in ("command", "args", "env", "cwd", "url", "headers") if key in entry}
-    if "serverUrl" in entry:
-        out.setdefault("url", entry["serverUrl"])
-    if isinstance(out.get("env"), dict):
-        out["env"] = {name: str(value) for name, value in out["env"].items() if value is not None}
-    if "type" in entry or "transport" in entry:
-        kind = entry.get("type", entry.get("transport"))
-        if kind not in _TYPES:
-            raise ValueError(f"type is {kind!r}; known: {', '.join(_TYPES)}")
+def _server(entry: Any) -> dict[str, Any]:
+    if not isinstance(entry, dict):
+        raise ValueError("must be an object")
+    given = {key: value for key, value in entry.items() if value is not None}  # null is "not given"
+    out: dict[str, Any] = {key: given[key] for key in _SAME if key in given}
+    for theirs, ours in _OTHER_NAMES.items():
+        if theirs in given:
+            out.setdefault(ours, given[theirs])
+    if isinstance(command := out.get("command"), dict):  # Zed: {"path", "args", "env"}
+        out = {**out, "command": command.get("path"), **{k: command[k] for k in ("args", "env") if command.get(k) is not None}}
+    elif isinstance(command, list):  # opencode: the whole command line
+        words = _texts("command", command)
+        out |= {"command": words[0] if words else "", "args": [*words[1:], *out.get("args", [])]}
+    if "args" in out:
+        out["args"] = _texts("args", out["args"])
+    for key in ("env", "headers"):
+        if key in out:
+            out[key] = _text_values(key, out[key])
+    if (kind := given.get("type", given.get("transport", given.get("transportType")))) is not None:
+        if not isinstance(kind, str) or kind not in _TYPES:
+            raise ValueError(f"has the type {kind!r}, which is not known here; known: {', '.join(_TYPES)}")
         out["type"] = _TYPES[kind]
-    if entry.get("protocolEra") in _ERAS:
-        out["era"] = _ERAS[entry["protocolEra"]]
-    if entry.get("disabled") is True:
+    if isinstance(era := given.get("protocolEra"), str) and era in _ERAS:
+        out["era"] = _ERAS[era]
+    if given.get("disabled") is True or given.get("enabled") is False:
         out["enabled"] = False
-    return {key: _expand(value, path, environ) for key, value in out.items()}
+    return out
 
 
-def _expand(value: Any, path: Path, environ: Mapping[str, str]) -> Any:
-    """Variables as hosts write them: ${NAME}, ${NAME:-default}, ${env:NAME}, ${workspaceFolder}, ${userHome}."""
-    if isinstance(value, list):
-        return [_expand(item, path, environ) for item in value]
-    if isinstance(value, dict):
-        return {key: _expand(item, path, environ) for key, item in value.items()}
-    return _VARIABLE.sub(lambda found: _variable(found[1], path, environ), value) if isinstance(value, str) else value
+def _texts(key: str, items: Any) -> list[str]:
+    if not isinstance(items, list):
+        raise ValueError(f"has {key} that are no list")
+    return [_as_text(f"{key}[{index}]", item) for index, item in enumerate(items)]
 
 
-def _variable(inside: str, path: Path, environ: Mapping[str, str]) -> str:
-    if inside == "workspaceFolder":
-        folder = path.absolute().parent
-        return str(folder.parent if folder.name in (".vscode", ".cursor") else folder)
-    if inside == "userHome":
-        return str(Path.home())
-    if inside.startswith("input:"):
-        name = f"PORTICO_INPUT_{inside.removeprefix('input:')}".upper().replace("-", "_")
-        if name not in environ:
-            raise ValueError(f"${{{inside}}} asks for an input; set the environment variable {name} instead")
-        return environ[name]
-    name, dash, default = inside.removeprefix("env:").partition(":-")
-    if name in environ:
-        return environ[name]
-    if not dash:
-        raise ValueError(f"the environment variable {name} is not set")
-    return default
+def _text_values(key: str, items: Any) -> dict[str, str]:
+    if not isinstance(items, dict):
+        raise ValueError(f"has {key} that are no object")
+    return {name: _as_text(f"{key}.{name}", item) for name, item in items.items() if item is not None}
+
+
+def _as_text(what: str, item: Any) -> str:
+    """A number or truth value as JSON writes it: that is what hosts pass on."""
+    if isinstance(item, str):
+        return item
+    if isinstance(item, bool | int | float):
+        return json.dumps(item)
+    raise ValueError(f"has {what}, which must be a string")

@@ -1,25 +1,26 @@
 """What the user configured: `portico.toml`, or any host's `mcpServers` JSON; PORTICO_* over the file, flags over both.
 
-It owns finding and reading the configuration, and its errors, which name the file, the line and the key; `sections.py` has the
-keys. It starts nothing.
+It owns putting the three together; `config_file.py` knows which file counts, `variables.py` what is kept elsewhere,
+`sections.py` the keys, `mistakes.py` how what is wrong is said. It starts nothing.
 """
 
 from __future__ import annotations
 
-import difflib
+import copy
 import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
-import platformdirs
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from portico_gateway.config.key_lines import json_line, toml_line
+from portico_gateway.config.config_file import ConfigFile, find_config
 from portico_gateway.config.mcp_servers_json import read_host_json
+from portico_gateway.config.mistakes import Key, Mistake, Places, config_error, mistakes_of
 from portico_gateway.config.sections import (
     AuditConfig,
     ConfigSection,
@@ -33,15 +34,19 @@ from portico_gateway.config.sections import (
     ServerConfig,
 )
 from portico_gateway.config.server_spec import UpstreamSpec
+from portico_gateway.config.trust import AskTrust, say_left_out
+from portico_gateway.config.variables import VariableError, Variables
 from portico_gateway.errors import ConfigError
 
-FILE_NAME = "portico.toml"
 _PREFIX = "PORTICO_"
 
 
 class PorticoConfig(ConfigSection):
     """The whole. `servers` is in the file's order, which is the order of the tools."""
 
+    env_file: str | None = Field(
+        default=None, description="NAME=VALUE lines for ${NAME} in this file; the environment goes before"
+    )
     model: ModelConfig = ModelConfig()
     serve: ServeConfig = ServeConfig()
     gateway: GatewayConfig = GatewayConfig()
@@ -53,21 +58,18 @@ class PorticoConfig(ConfigSection):
     servers: dict[str, ServerConfig] = Field(default={})
 
     def specs(self) -> tuple[UpstreamSpec, ...]:
-        """The enabled servers, in order."""
+        """The enabled servers, in order; one that can't be used says why and is never started."""
         return tuple(server.spec(name) for name, server in self.servers.items() if server.enabled)
 
 
-def find_config(folder: Path | None = None) -> Path | None:
-    """portico.toml in `folder` (default: the working directory), else in the user's config folder."""
-    for candidate in ((folder or Path.cwd()) / FILE_NAME, platformdirs.user_config_path("portico") / FILE_NAME):
-        if candidate.is_file():
-            return candidate
-    return None
+@dataclass(slots=True)
+class _Given:
+    """What a file gives: its tree as written and with its variables' values, and what is wrong with it."""
 
-
-def config_file(environ: Mapping[str, str], folder: Path | None = None) -> Path | None:
-    """The file that counts where none is named: PORTICO_CONFIG's, or the one that `find_config` finds."""
-    return Path(environ["PORTICO_CONFIG"]) if environ.get("PORTICO_CONFIG") else find_config(folder)
+    written: dict[str, Any] = field(default_factory=dict)
+    tree: dict[str, Any] = field(default_factory=dict)
+    mistakes: list[Mistake] = field(default_factory=list)
+    unusable: dict[str, str] = field(default_factory=dict)  # servers, and why
 
 
 def load_config(
@@ -76,47 +78,125 @@ def load_config(
     flags: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
     folder: Path | None = None,
+    ask: AskTrust = say_left_out,
 ) -> PorticoConfig:
-    """Read the configuration at `path`, or where `find_config` finds one, or the defaults.
+    """Read the configuration at `path`, or the one that counts for the workspace `folder`, or the defaults.
 
-    `flags` are dotted keys such as "serve.port"; None values count as not given. Raises ConfigError.
+    `flags` are dotted keys such as "serve.port"; None values count as not given. `ask` hears of a workspace's file that isn't
+    trusted yet, which is left out. Raises ConfigError, which names every mistake; what is wrong with one server's variables, or
+    with one entry of a host's JSON, costs that server alone.
     """
     environ = os.environ if environ is None else environ
-    path = path or config_file(environ, folder)
-    text = ""
-    raw: dict[str, Any] = {}
-    if path is not None:
-        text, raw = _read(path, environ)
-    origins: dict[tuple[str, ...], str] = {}
+    return parse_config(find_config(path, folder=folder, environ=environ, ask=ask), flags=flags, environ=environ)
+
+
+def parse_config(
+    file: ConfigFile | None, *, flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
+) -> PorticoConfig:
+    """What a file says, under the environment and the flags. As `load_config`."""
+    environ = os.environ if environ is None else environ
+    given = _Given() if file is None else _read(file, environ)
+    origins: dict[Key, str] = {}
     for variable, key, value in _from_environment(environ):
-        _put(raw, key, value)
+        _put(given.tree, key, value)
         origins[key] = f"environment variable {variable}"
     for dotted, value in (flags or {}).items():
         if value is not None:
             key = tuple(dotted.split("."))
-            _put(raw, key, value)
+            _put(given.tree, key, value)
             origins[key] = f"option --{key[-1].replace('_', '-')}"
+    return _validated(given, Places(file, given.written, origins))
+
+
+def _validated(given: _Given, places: Places) -> PorticoConfig:
+    mistakes = given.mistakes
     try:
-        return PorticoConfig.model_validate(raw)
+        config = PorticoConfig.model_validate(given.tree)
     except ValidationError as error:
-        raise _explain(error, path, text, origins) from None
+        of_servers, others = _split(mistakes_of(error, PorticoConfig, places), places)
+        mistakes = [*mistakes, *others]
+        if not mistakes:
+            for name, mistake in of_servers.items():
+                given.unusable.setdefault(name, str(mistake))
+                given.tree["servers"][name] = {"command": name or "server"}
+            return _validated(given, places)
+    if mistakes:
+        raise config_error(mistakes)
+    for name, problem in given.unusable.items():
+        config.servers[name].cannot_be_used(problem)
+    return config
 
 
-def _read(path: Path, environ: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+def _split(found: list[Mistake], places: Places) -> tuple[dict[str, Mistake], list[Mistake]]:
+    """In a host's file what is wrong with an entry costs that entry; anything else is the whole configuration's."""
+    is_host = places.file is not None and places.file.is_json
+    entries = [each for each in found if is_host and each.key[:1] == ("servers",) and each.key[1:]]
+    return {str(each.key[1]): each for each in reversed(entries)}, [each for each in found if each not in entries]
+
+
+def read_document(file: ConfigFile) -> dict[str, Any]:
+    """The file's tree as written, nothing expanded, nothing checked; a host's JSON under "servers". Raises ConfigError."""
+    if file.is_json:
+        return {"servers": read_host_json(file.text, file.path).entries}
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError("there is no such configuration file", path=path) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"can't read the configuration: {error}", path=path) from None
-    if path.suffix.lower() == ".json":
-        return text, {"servers": read_host_json(text, path, environ)}
-    try:
-        return text, tomllib.loads(text)
+        return tomllib.loads(file.text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"at line (\d+)", str(error))
-        line = int(found[1]) if found else text.count("\n") + 1
-        raise ConfigError(f"this is not valid TOML: {error}", path=path, line=line) from None
+        line = int(found[1]) if found else file.text.count("\n") + 1
+        raise ConfigError(f"this is not valid TOML: {error}", path=file.path, line=line) from None
+    except RecursionError:
+        raise ConfigError("this nests too deeply for a configuration", path=file.path) from None
+
+
+def _read(file: ConfigFile, environ: Mapping[str, str]) -> _Given:
+    given = _Given(written=read_document(file))
+    if file.is_json:
+        given.unusable = read_host_json(file.text, file.path).problems
+    given.tree = copy.deepcopy(given.written)
+    places = Places(file, given.written, {})
+    variables = Variables(environ, file.folder, file.workspace)
+    if isinstance(env_file := given.tree.get("env_file"), str):
+        try:
+            variables, _ = variables.with_file(variables.expand(env_file))
+        except VariableError as error:
+            given.mistakes.append(places.mistake(("env_file",), f"env_file: {error}"))
+    for section, value in given.tree.items():
+        if section != "servers":
+            given.tree[section] = variables.expand_all(
+                value,
+                lambda key, why: given.mistakes.append(places.mistake(key, f"{'.'.join(map(str, key))}: {why}")),
+                (section,),
+            )
+    servers = given.tree.get("servers")
+    for name, entry in servers.items() if isinstance(servers, dict) else ():
+        if isinstance(entry, dict) and entry.get("enabled") is not False and name not in given.unusable:
+            problem = _expand_server(entry, variables)
+            if problem is not None:
+                key, why = problem
+                where: Key = ("servers", name, *key)
+                given.unusable[name] = str(places.mistake(where, f"{'.'.join(map(str, where))}: {why}"))
+                for number in ("start_timeout", "call_timeout", "enabled", "era", "type"):
+                    if isinstance(entry.get(number), str) and "${" in entry[number]:
+                        del entry[number]  # not known, so not to be judged
+    return given
+
+
+def _expand_server(entry: dict[str, Any], variables: Variables) -> tuple[Key, str] | None:
+    """Fill in an entry's env file and variables; else the first problem, and the entry stays as it was."""
+    problems: list[tuple[Key, str]] = []
+    own: dict[str, str] = {}
+    if isinstance(env_file := entry.get("env_file"), str):
+        try:
+            variables, own = variables.with_file(variables.expand(env_file))
+        except VariableError as error:
+            return ("env_file",), str(error)
+    expanded = variables.expand_all(entry, lambda key, why: problems.append((key, why)))
+    if problems:
+        return problems[0]
+    if own and isinstance(expanded.get("env", {}), dict):
+        expanded["env"] = {**own, **expanded.get("env", {})}
+    entry.update(expanded)
+    return None
 
 
 def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, tuple[str, ...], Any]]:
@@ -124,14 +204,14 @@ def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, tuple[str, 
     found: list[tuple[str, tuple[str, ...], Any]] = []
     if environ.get("PORTICO_MODEL"):
         found.append(("PORTICO_MODEL", ("model", "name"), environ["PORTICO_MODEL"]))
-    for section, field in PorticoConfig.model_fields.items():
-        if not (isinstance(field.annotation, type) and issubclass(field.annotation, ConfigSection)):
+    for section, field_ in PorticoConfig.model_fields.items():
+        if not (isinstance(field_.annotation, type) and issubclass(field_.annotation, ConfigSection)):
             continue
-        for key, inner in field.annotation.model_fields.items():
+        for key, inner in field_.annotation.model_fields.items():
             variable = f"{_PREFIX}{section}_{key}".upper()
             if variable in environ:
                 value = environ[variable]
-                found.append((variable, (section, key), value.split(",") if inner.annotation == list[str] else value))
+                found.append((variable, (section, key), value.split(",") if get_origin(inner.annotation) is list else value))
     return found
 
 
@@ -142,44 +222,6 @@ def _put(raw: dict[str, Any], key: tuple[str, ...], value: Any) -> None:
             return  # the file has something else here, which validation will name
         raw = inner
     raw[key[-1]] = value
-
-
-def _explain(error: ValidationError, path: Path | None, text: str, origins: Mapping[tuple[str, ...], str]) -> ConfigError:
-    """The first problem, with its place and what would be right. A key that is required may be there under a wrong name."""
-    problems = error.errors(include_url=False, include_context=False)
-    first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
-    key = tuple(part for part in first["loc"] if isinstance(part, str | int))
-    dotted = ".".join(map(str, key))
-    if first["type"] == "extra_forbidden":
-        message = _unknown_key(key)
-    else:
-        reason = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        given = "" if isinstance(first["input"], dict) else f" (is {first['input']!r})"
-        message = f"{dotted}: {reason}{given}" if dotted else reason
-    for length in range(len(key), 0, -1):
-        if origin := origins.get(tuple(map(str, key[:length]))):
-            return ConfigError(f"{origin}: {message}", key=dotted)
-    is_json = path is not None and path.suffix.lower() == ".json"
-    line = _json_server_line(text, key) if is_json else toml_line(text, key)
-    return ConfigError(message, path=path, line=line, key=dotted)
-
-
-def _json_server_line(text: str, key: Sequence[str | int]) -> int | None:
-    return json_line(text, ("mcpServers", *key[1:])) or json_line(text, ("servers", *key[1:]))
-
-
-def _unknown_key(key: Sequence[str | int]) -> str:
-    section: type[BaseModel] = PorticoConfig
-    for part in key[:-1]:
-        field = section.model_fields.get(str(part))
-        if field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            section = field.annotation
-        elif part != key[0]:
-            section = KeyConfig if key[0] == "keys" else ServerConfig  # keys.NAME, servers.NAME
-    known = list(section.model_fields)
-    close = difflib.get_close_matches(str(key[-1]), known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
-    return f"unknown key {'.'.join(map(str, key))!r}; {hint}"
 
 
 def config_json_schema() -> str:

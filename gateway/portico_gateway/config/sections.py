@@ -5,15 +5,40 @@ It owns their shape alone: `portico_config.py` puts them together and reads them
 
 from __future__ import annotations
 
+import fnmatch
 import os
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from portico_gateway.config.server_spec import UpstreamSpec
 
 Scope = Literal["chat", "mcp", "metrics", "admin"]
+
+
+_PATTERN = re.compile(r"[A-Za-z0-9_*?\[\]!-]+")  # gateway names are of letters, digits, - and _
+
+
+def checked_pattern(pattern: str) -> str:
+    """A pattern over gateway names that can match one. Raises ValueError, which says what would be right."""
+    if not _PATTERN.fullmatch(pattern):
+        raise ValueError(
+            'no tool can match this; tools are named SERVER__TOOL, and a pattern has *, ? and [...], as "files__write_*"'
+        )
+    opened = pattern.find("[")
+    while opened >= 0:
+        closed = pattern.find("]", opened + 2 if pattern[opened + 1 : opened + 2] != "!" else opened + 3)
+        if closed < 0:
+            raise ValueError("a '[' has no ']', so no tool can match this")
+        if "(?!)" in fnmatch.translate(pattern[opened : closed + 1]):
+            raise ValueError(f"{pattern[opened : closed + 1]} is an empty range, so no tool can match this")
+        opened = pattern.find("[", closed)
+    return pattern
+
+
+ToolPattern = Annotated[str, AfterValidator(checked_pattern)]
 
 
 class ConfigSection(BaseModel):
@@ -68,19 +93,23 @@ class PolicyConfig(ConfigSection):
     Where several lists name a tool, the most careful one counts: deny, then ask, then allow.
     """
 
-    allow: list[str] = Field(default=[], description="tools that run without consent")
-    ask: list[str] = Field(default=[], description="tools that need consent at every call, read-only or not")
-    deny: list[str] = Field(default=[], description="tools that never run")
-    read_only: list[str] = Field(default=[], description="tools that are taken as read-only, whatever their server says")
-    writes: list[str] = Field(default=[], description="tools that are not taken as read-only, whatever their server says")
+    allow: list[ToolPattern] = Field(default=[], description="tools that run without consent")
+    ask: list[ToolPattern] = Field(default=[], description="tools that need consent at every call, read-only or not")
+    deny: list[ToolPattern] = Field(default=[], description="tools that never run")
+    read_only: list[ToolPattern] = Field(
+        default=[], description="tools that are taken as read-only, whatever their server says"
+    )
+    writes: list[ToolPattern] = Field(
+        default=[], description="tools that are not taken as read-only, whatever their server says"
+    )
     others: Literal["allow", "ask", "deny"] = Field(
         default="ask", description="what becomes of a tool that is not read-only and that no list names"
     )
     ask_after_read: bool = Field(
         default=False,
-        description="consent for a call that isn't read-only, once the same conversation has read something untrusted",
+        description="consent for a call that isn't read-only, once its caller has read something untrusted",
     )
-    trusted: list[str] = Field(default=[], description="tools whose results count as trusted, for ask_after_read")
+    trusted: list[ToolPattern] = Field(default=[], description="tools whose results count as trusted, for ask_after_read")
     approval_seconds: float = Field(default=300.0, gt=0, description="how long a consent is waited for, and is good for")
     local_sampling: bool = Field(
         default=True, description="the local model answers a server's sampling request where the host can't"
@@ -138,6 +167,7 @@ class ServerConfig(ConfigSection):
     command: str = ""
     args: list[str] = Field(default=[])
     env: dict[str, str] = Field(default={})
+    env_file: str | None = Field(default=None, description="NAME=VALUE lines, for the server and for ${NAME} in this entry")
     cwd: str | None = None
     url: str = ""
     headers: dict[str, str] = Field(default={})
@@ -145,6 +175,11 @@ class ServerConfig(ConfigSection):
     start_timeout: float = Field(default=30.0, gt=0)
     call_timeout: float = Field(default=60.0, gt=0)
     enabled: bool = True
+    _problem: str = PrivateAttr(default="")
+
+    def cannot_be_used(self, problem: str) -> None:
+        """This server is known, but won't be started; `problem` says why."""
+        self._problem = problem
 
     @model_validator(mode="after")
     def _one_way_to_reach_it(self) -> ServerConfig:
@@ -154,11 +189,14 @@ class ServerConfig(ConfigSection):
             raise ValueError(f"type is {self.type!r}, which needs url instead of command")
         if self.url and self.type == "stdio":
             raise ValueError("type is 'stdio', which needs command instead of url")
-        if self.url and not self.url.startswith(("http://", "https://")):
+        if self.url and not self.url.startswith(("http://", "https://", "${")):
             raise ValueError("url must start with http:// or https://")
         return self
 
     def spec(self, name: str) -> UpstreamSpec:
+        """How to reach it, or why it can't be reached."""
+        if self._problem:
+            return UpstreamSpec(name, problem=self._problem)
         return UpstreamSpec(
             name,
             transport="stdio" if self.command else self.type if self.type in ("http", "sse") else "http",

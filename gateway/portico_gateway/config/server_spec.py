@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from portico_gateway.config.isolated_python import SAFE_FOLDER, SAFE_PATH, python_module
 from portico_servers.common.sqlite_header import SQLITE_MAGIC
 
 Transport = Literal["stdio", "http", "sse"]
@@ -50,6 +50,7 @@ class UpstreamSpec:
     era: Era = "auto"
     start_timeout: float = 30.0
     call_timeout: float = 60.0
+    problem: str = ""  # why it can't be used: it is shown as failed, and never started
 
 
 def default_specs(
@@ -72,14 +73,19 @@ def default_specs(
 
 
 def own_spec(kind: Literal["code", "docs", "db"], args: Sequence[str]) -> UpstreamSpec:
-    """One of our servers, started as `python -m portico_servers.KIND ARGS...`."""
+    """One of our servers, started as `python -P -m portico_servers.KIND ARGS...` outside the workspace: `args` are absolute."""
     env = {name: os.environ[name] for name in _OWN_ENVIRONMENT if name in os.environ}
-    return UpstreamSpec(kind, command=sys.executable, args=("-m", f"portico_servers.{kind}", *args), env=env)
+    program, *rest = python_module(f"portico_servers.{kind}", *args)
+    return UpstreamSpec(kind, command=program, args=tuple(rest), env={**env, **SAFE_PATH}, cwd=SAFE_FOLDER)
 
 
 def find_databases(root: Path) -> Iterator[Path]:
-    """SQLite files at most three folders below `root`, by suffix and header, in a stable order; hidden folders are skipped."""
+    """SQLite files at most three folders below `root`, by suffix and header, in a stable order; hidden folders are skipped.
+
+    A link that leads out of `root` is left out: what a workspace points to elsewhere has to be named by the user.
+    """
     found = 0
+    real_root = Path(os.path.realpath(root))
     for folder, subfolders, files in os.walk(root):
         depth = len(Path(folder).relative_to(root).parts)
         subfolders[:] = sorted(
@@ -87,15 +93,21 @@ def find_databases(root: Path) -> Iterator[Path]:
         )
         for name in sorted(files):
             path = Path(folder, name)
-            if path.suffix.lower() in _DATABASE_SUFFIXES and _is_sqlite(path):
+            if path.suffix.lower() in _DATABASE_SUFFIXES and _is_within(path, real_root) and _is_sqlite(path):
                 yield path
                 found += 1
                 if found == _MAX_DATABASES:
                     return
 
 
+def _is_within(path: Path, real_root: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(real_root)
+
+
 def _is_sqlite(path: Path) -> bool:
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return False
         with path.open("rb") as file:
             return file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
     except OSError:

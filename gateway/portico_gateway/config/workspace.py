@@ -6,23 +6,32 @@ the file changes. It starts nothing.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from portico_gateway.config.portico_config import PorticoConfig, config_file, load_config
+from portico_gateway.config.config_file import find_config, named_file, user_file, workspace_file
+from portico_gateway.config.portico_config import PorticoConfig, parse_config
 from portico_gateway.config.server_spec import UpstreamSpec, default_specs
+from portico_gateway.config.trust import WorkspaceConfig, trust_file
 from portico_gateway.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigSource:
-    """Where a configuration came from. `read` reads it and its servers anew, with the same flags; it may raise ConfigError."""
+    """Where a configuration came from. `read` reads it and its servers anew, with the same flags; it may raise ConfigError.
+
+    `beside`: files whose change may make another one count.
+    """
 
     path: Path
     read: Callable[[], tuple[PorticoConfig, Sequence[UpstreamSpec]]]
+    beside: tuple[Path, ...] = ()
 
 
 def workspace_specs(
@@ -40,6 +49,9 @@ def workspace_specs(
         if "://" not in file and not Path(file).is_file():
             raise ConfigError(f"--db {file} is not there; give an existing database file or a DSN")
     if config.servers and root is None and not docs and not db:
+        for name, server in config.servers.items():
+            if not server.enabled:
+                log.info("server %r is not started: it is disabled", name)
         return config.specs()
     return default_specs(root, list(docs) or None, list(db) or None)
 
@@ -47,13 +59,28 @@ def workspace_specs(
 def config_source(
     config: Path | None, flags: Mapping[str, Any], root: Path | None, docs: Sequence[Path], db: Sequence[str]
 ) -> ConfigSource | None:
-    """The configuration file that a command with these options reads; None where there is no file."""
-    path = config or config_file(os.environ, root)
+    """The configuration file that a command with these options reads; None where there is no file.
+
+    A workspace's file that counted, and says something else now, is refused until that is trusted.
+    """
+    root = None if root is None else root.absolute()
+    named, found, own = named_file(config, os.environ), workspace_file(root), user_file()
+    path = named or found or (own if own.is_file() else None)
     if path is None:
         return None
+    counts = find_config(config, folder=root, ask=lambda _: False)
+    in_use = [None if counts is None else counts.path]
+
+    def changed(candidate: WorkspaceConfig) -> bool:
+        if candidate.path == in_use[0]:
+            raise ConfigError(f"{candidate.path} has changed; look at it, then: portico trust {candidate.path.parent}")
+        return False
 
     def read() -> tuple[PorticoConfig, Sequence[UpstreamSpec]]:
-        loaded = load_config(path, flags=flags)
-        return loaded, workspace_specs(loaded, root, docs, db)
+        file = find_config(config, folder=root, ask=changed)
+        loaded = parse_config(file, flags=flags)
+        specs = workspace_specs(loaded, root, docs, db)
+        in_use[0] = None if file is None else file.path
+        return loaded, specs
 
-    return ConfigSource(path, read)
+    return ConfigSource(path, read, () if named else (trust_file(), own))

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 
 from portico_gateway.errors import UnknownName
 from portico_gateway.http.bodies.route import BodyRoute
 from portico_gateway.http.errors import ApiError
+from portico_gateway.http.identity import caller_name
 from portico_gateway.policy.approvals import Approval, Approvals
 
 
@@ -40,9 +41,10 @@ def approvals_router(approvals: Approvals) -> APIRouter:
             raise _not_found(identity) from error
 
     @router.post("/{identity}")
-    async def decide(identity: str, body: DecisionRequest) -> dict[str, Any]:
+    async def decide(identity: str, body: DecisionRequest, request: Request) -> dict[str, Any]:
+        approve, by = body.decision == "approve", caller_name(request.scope)
         try:
-            return approval_object(approvals.decide(identity, approve=body.decision == "approve", channel="http"))
+            return approval_object(approvals.decide(identity, approve=approve, channel="http", by=by))
         except UnknownName as error:
             raise _not_found(identity) from error
 

@@ -11,7 +11,7 @@ import anyio.to_thread
 import mcp_types as types
 from mcp.shared.dispatcher import ProgressFnT
 
-from portico_gateway.caller import Caller
+from portico_gateway.caller import Caller, current_caller
 from portico_gateway.errors import GatewayError
 from portico_gateway.mcp.server import OwnTool
 from portico_gateway.model.lazy_engine import GetEngine
@@ -48,7 +48,8 @@ TOOL = types.Tool(
 
 
 def ask_tool(tool_calls: ToolCalls, get_engine: GetEngine) -> OwnTool:
-    """The tool, answering through `tool_calls` with the engine that `get_engine` gives. It calls read-only tools alone."""
+    """The tool, answering through `tool_calls` with the engine that `get_engine` gives. It calls read-only tools
+    alone, for whoever calls it."""
 
     async def call(arguments: dict[str, Any], progress: ProgressFnT | None) -> types.CallToolResult:
         question = arguments.get("question")
@@ -56,24 +57,26 @@ def ask_tool(tool_calls: ToolCalls, get_engine: GetEngine) -> OwnTool:
             raise GatewayError("'question' must be a text that is not empty")
         if progress is not None:
             await progress(0.0, None, "loading the model")
-        return await _answer(tool_calls, await get_engine(), question.strip(), progress)
+        asks = current_caller.get() or Caller()
+        caller = Caller(name=asks.name, client="ask", conversation=asks.conversation)
+        return await _answer(tool_calls, await get_engine(), question.strip(), caller, progress)
 
     return OwnTool(TOOL, call)
 
 
 async def _answer(
-    tool_calls: ToolCalls, engine: EngineClient, question: str, progress: ProgressFnT | None
+    tool_calls: ToolCalls, engine: EngineClient, question: str, caller: Caller, progress: ProgressFnT | None
 ) -> types.CallToolResult:
     from portico_engine import EngineDied, EngineError
     from portico_gateway.agent.events import RunFinished, ToolCallStarted
     from portico_gateway.agent.loop import Agent
     from portico_gateway.agent.upstream_tool_host import UpstreamToolHost, retriever_of
 
-    host = UpstreamToolHost(tool_calls.upstreams, tool_calls=tool_calls, caller=Caller(client="ask"), read_only=True)
+    host = UpstreamToolHost(tool_calls.upstreams, tool_calls=tool_calls, caller=caller, read_only=True)
     retriever = await anyio.to_thread.run_sync(retriever_of, host)
     steps = 0
     try:
-        async for event in Agent(engine, host, retriever).ask(question, max_steps=MAX_STEPS):
+        async for event in Agent(engine, host, retriever, caller=caller.name).ask(question, max_steps=MAX_STEPS):
             if isinstance(event, ToolCallStarted) and progress is not None:
                 steps += 1
                 await progress(float(steps), None, f"calling {event.tool}")

@@ -12,14 +12,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import mcp_types
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.provider import principal_components
 from mcp.server.context import ServerRequestContext
 from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.message import ServerMessageMetadata
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from portico_gateway.caller import AskHost, Caller, supports_elicitation
+from portico_gateway.caller import AskHost, Caller, principal, supports_elicitation
 from portico_gateway.mcp.input_required import PendingOperation, PendingOperations
 from portico_gateway.policy.consent import consent_by_elicitation
 
@@ -67,11 +65,7 @@ def _caller(ctx: Context, capabilities: mcp_types.ClientCapabilities, ask: AskHo
 
 
 def _principal(ctx: Context) -> str:
-    user = ctx.request.scope.get("user") if ctx.request is not None else None
-    if not isinstance(user, AuthenticatedUser):
-        return "local"
-    client, _, subject = principal_components(user.access_token)
-    return f"{client}/{subject}" if subject else client
+    return principal(ctx.request.scope if ctx.request is not None else None)
 
 
 def _session(ctx: Context) -> str:

@@ -18,7 +18,8 @@ from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
 
 Binding: TypeAlias = tuple[str, ...]  # caller, method, name, digest of the arguments: what a resumption must match
-MAX_PENDING = 256  # suspended operations
+MAX_PENDING = 64  # operations of one caller that wait for a host's answers
+MAX_ALL_PENDING = 4096  # of all callers
 
 
 class PendingOperation:
@@ -131,8 +132,13 @@ class PendingOperations:
         if self._tasks is None:
             raise RuntimeError("GatewayServer.run() must run beside the server")
         self._suspended = {token: pending for token, pending in self._suspended.items() if not pending.ended}
-        if len(self._suspended) >= MAX_PENDING:
-            raise MCPError(mcp_types.INTERNAL_ERROR, f"{MAX_PENDING} calls wait for answers already; try again later")
+        n_own = sum(pending.binding[0] == binding[0] for pending in self._suspended.values())
+        if n_own >= MAX_PENDING:
+            raise MCPError(
+                mcp_types.INTERNAL_ERROR, f"{MAX_PENDING} of your calls wait for answers already; answer one or try again later"
+            )
+        if len(self._suspended) >= MAX_ALL_PENDING:
+            raise MCPError(mcp_types.INTERNAL_ERROR, f"{MAX_ALL_PENDING} calls wait for answers already; try again later")
         pending = PendingOperation(binding, self._answer_timeout)
         self._tasks.start_soon(pending.run, operation)
         return await self._next_result(pending, report)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import mcp_types
 
+from portico_gateway.caller import Caller, current_caller, salt_of
 from portico_gateway.errors import GatewayError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class LocalSampler:
         from portico_engine import EngineError, FinishReason, Request, SamplingParams
 
         messages = _messages(params)
+        caller = (current_caller.get() or Caller()).name
         engine = await self._get_engine()
         temperature = SamplingParams().temperature if params.temperature is None else params.temperature
         text, stop_reason = "", "endTurn"
@@ -40,6 +42,8 @@ class LocalSampler:
                 SamplingParams(temperature=temperature),
                 max_tokens=max(1, min(params.max_tokens, MAX_TOKENS)),
                 stop=tuple(params.stop_sequences or ()),
+                caller=caller,
+                salt=salt_of(caller),
             )
             async for delta in engine.generate(request):
                 text += delta.text

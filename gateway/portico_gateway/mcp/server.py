@@ -28,12 +28,14 @@ from mcp.shared.dispatcher import ProgressFnT
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from portico_gateway.caller import Caller, on_behalf_of
-from portico_gateway.errors import GatewayError, UnknownName, UpstreamError
+from portico_gateway.caller import Caller
+from portico_gateway.errors import GatewayError, PolicyError, UnknownName, UpstreamError
 from portico_gateway.mcp.host_caller import Operation, with_caller
 from portico_gateway.mcp.input_required import PendingOperations
-from portico_gateway.policy.tool_calls import ToolCalls
-from portico_gateway.upstreams.catalog import CatalogPrompt, ListKind
+from portico_gateway.mcp.outward import as_servers_sent_it, for_version, outward_content
+from portico_gateway.mcp.outward import outward_result as _outward_result
+from portico_gateway.policy.tool_calls import OWN_SERVER, ToolCalls, resource_name
+from portico_gateway.upstreams.catalog import CatalogPrompt, CatalogTool, ListKind
 from portico_gateway.upstreams.names import outward_uri
 from portico_gateway.upstreams.upstreams import Upstreams
 from portico_servers.common.version import package_version
@@ -100,6 +102,7 @@ class GatewayServer:
             on_subscriptions_listen=ListenHandler(self._subscriptions),
         )
         self.server.middleware.append(self._track_handshakes)
+        self.server.middleware.append(as_servers_sent_it)
 
     async def run(self) -> None:
         """Announce changes and keep calls that wait for a host's answers, until cancelled."""
@@ -147,9 +150,9 @@ class GatewayServer:
 
     async def _list_tools(self, ctx: Context, params: mcp_types.PaginatedRequestParams | None) -> mcp_types.ListToolsResult:
         await self._upstreams.ready(self._list_timeout)
-        tools = [own.tool for own in self._own_tools.values()]
+        tools = [own.tool for own in self._own_tools.values() if self._tool_calls.is_visible(_own_entry(own.tool))]
         tools += [
-            entry.tool.model_copy(update={"name": entry.name})
+            for_version(entry.tool, ctx.protocol_version).model_copy(update={"name": entry.name})
             for entry in self._catalog.tools
             if self._tool_calls.is_visible(entry)
         ]
@@ -164,15 +167,14 @@ class GatewayServer:
         arguments = params.arguments or {}
         try:
             if own := self._own_tools.get(params.name):
-                return await own.call(arguments, ctx.session.report_progress)
+                return await self._with_caller(ctx, params, self._own_call(own, arguments))
             if self._input_schema(params.name) is None:
                 await self._upstreams.ready(self._list_timeout)
             server = self._catalog.tool(params.name).server
 
             async def call(caller: Caller, progress: ProgressFnT) -> mcp_types.CallToolResult:
-                return _outward_result(
-                    server, await self._tool_calls.call_tool(params.name, arguments, caller, progress=progress)
-                )
+                result = await self._tool_calls.call_tool(params.name, arguments, caller, progress=progress)
+                return _outward_result(server, result, ctx.protocol_version)
 
             return await self._with_caller(ctx, params, call)
         except UnknownName as error:
@@ -181,11 +183,21 @@ class GatewayServer:
             # A result, so that the model behind the host reads what happened and can do something else.
             return mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text=str(error))], is_error=True)
 
+    def _own_call(self, own: OwnTool, arguments: dict[str, Any]) -> Operation:
+        async def call(caller: Caller, progress: ProgressFnT) -> mcp_types.CallToolResult:
+            return await self._tool_calls.call_own_tool(own.tool, arguments, caller, lambda: own.call(arguments, progress))
+
+        return call
+
     # -- prompts and resources
 
     async def _list_prompts(self, ctx: Context, params: mcp_types.PaginatedRequestParams | None) -> mcp_types.ListPromptsResult:
         await self._upstreams.ready(self._list_timeout)
-        prompts = [entry.prompt.model_copy(update={"name": entry.name}) for entry in self._catalog.prompts]
+        prompts = [
+            entry.prompt.model_copy(update={"name": entry.name})
+            for entry in self._catalog.prompts
+            if self._tool_calls.is_readable(entry.name)
+        ]
         return mcp_types.ListPromptsResult(prompts=prompts)
 
     async def _get_prompt(self, ctx: Context, params: mcp_types.GetPromptRequestParams) -> Any:
@@ -194,10 +206,8 @@ class GatewayServer:
             server = _with_required_arguments(self._catalog.prompt(params.name), params.arguments or {}).server
 
             async def get(caller: Caller, progress: ProgressFnT) -> mcp_types.GetPromptResult:
-                with on_behalf_of(caller):
-                    result = await self._upstreams.get_prompt(params.name, params.arguments)
-                self._tool_calls.note_untrusted(caller)
-                messages = [m.model_copy(update={"content": _outward_content(server, m.content)}) for m in result.messages]
+                result = await self._tool_calls.get_prompt(params.name, params.arguments, caller)
+                messages = [m.model_copy(update={"content": outward_content(server, m.content)}) for m in result.messages]
                 return result.model_copy(update={"messages": messages})
 
             return await self._with_caller(ctx, params, get)
@@ -207,7 +217,11 @@ class GatewayServer:
     ) -> mcp_types.ListResourcesResult:
         await self._upstreams.ready(self._list_timeout)
         return mcp_types.ListResourcesResult(
-            resources=[entry.resource.model_copy(update={"uri": entry.uri}) for entry in self._catalog.resources]
+            resources=[
+                entry.resource.model_copy(update={"uri": entry.uri})
+                for entry in self._catalog.resources
+                if self._tool_calls.is_readable(entry.uri, resource_name(entry.server, entry.resource.uri))
+            ]
         )
 
     async def _list_templates(
@@ -216,7 +230,9 @@ class GatewayServer:
         await self._upstreams.ready(self._list_timeout)
         return mcp_types.ListResourceTemplatesResult(
             resource_templates=[
-                entry.template.model_copy(update={"uri_template": entry.uri_template}) for entry in self._catalog.templates
+                entry.template.model_copy(update={"uri_template": entry.uri_template})
+                for entry in self._catalog.templates
+                if self._tool_calls.is_readable(entry.uri_template, resource_name(entry.server, entry.template.uri_template))
             ]
         )
 
@@ -226,9 +242,7 @@ class GatewayServer:
             server, _ = self._catalog.resource_owner(params.uri)
 
             async def read(caller: Caller, progress: ProgressFnT) -> mcp_types.ReadResourceResult:
-                with on_behalf_of(caller):
-                    result = await self._upstreams.read_resource(params.uri)
-                self._tool_calls.note_untrusted(caller)
+                result = await self._tool_calls.read_resource(params.uri, caller)
                 contents = [part.model_copy(update={"uri": outward_uri(server, part.uri)}) for part in result.contents]
                 return result.model_copy(update={"contents": contents})
 
@@ -238,7 +252,20 @@ class GatewayServer:
         with _protocol_errors(ctx):
             await self._upstreams.ready(self._list_timeout)
             argument = {"name": params.argument.name, "value": params.argument.value}
+            self._refuse_completion_of_denied(params.ref)
             return await self._upstreams.complete(params.ref, argument, params.context.arguments if params.context else None)
+
+    def _refuse_completion_of_denied(self, ref: mcp_types.PromptReference | mcp_types.ResourceTemplateReference) -> None:
+        """Raises UnknownName where the caller may not see what it completes."""
+        if isinstance(ref, mcp_types.PromptReference):
+            if not self._tool_calls.is_readable(ref.name):
+                raise UnknownName("prompt", ref.name)
+        elif not self._tool_calls.is_readable(ref.uri, resource_name(*self._catalog.resource_owner(ref.uri))):
+            raise UnknownName("resource", ref.uri)
+
+
+def _own_entry(tool: mcp_types.Tool) -> CatalogTool:
+    return CatalogTool(tool.name, OWN_SERVER, tool)
 
 
 @contextmanager
@@ -256,6 +283,8 @@ def _protocol_errors(ctx: Context, uri: str | None = None) -> Iterator[None]:
         if uri is None or not _is_not_found(error):
             raise
         raise MCPError(not_found, error.message, {"uri": uri}) from error
+    except PolicyError as error:
+        raise MCPError(mcp_types.INVALID_REQUEST, str(error)) from error
     except UpstreamError as error:
         data = {"server": error.server, "error": type(error).__name__}
         raise MCPError(mcp_types.INTERNAL_ERROR, str(error), data) from error
@@ -273,18 +302,3 @@ def _with_required_arguments(entry: CatalogPrompt, arguments: Mapping[str, str])
         if argument.required and argument.name not in arguments:
             raise MCPError(mcp_types.INVALID_PARAMS, f"prompt {entry.name}: {argument.name!r} is a required argument")
     return entry
-
-
-def _outward_result(server: str, result: mcp_types.CallToolResult) -> mcp_types.CallToolResult:
-    return result.model_copy(update={"content": [_outward_content(server, block) for block in result.content]})
-
-
-def _outward_content(server: str, block: mcp_types.ContentBlock) -> mcp_types.ContentBlock:
-    """A content block whose resource can be read through the gateway. Web addresses stay: a host fetches them itself."""
-    if isinstance(block, mcp_types.ResourceLink) and not block.uri.startswith(("http://", "https://")):
-        return block.model_copy(update={"uri": outward_uri(server, block.uri)})
-    if isinstance(block, mcp_types.EmbeddedResource):
-        return block.model_copy(
-            update={"resource": block.resource.model_copy(update={"uri": outward_uri(server, block.resource.uri)})}
-        )
-    return block

@@ -2,9 +2,10 @@
 
     rules.py             allow, ask or deny, by names and annotations
     approvals.py         consents as records: asked for, decided, used once
+    visible_text.py      what a person decides on, with nothing hidden in it
     consent.py           what a person is asked, and asking it through a host's dialog
     terminal_consent.py  asking it at a terminal
-    tool_calls.py        every tool call: rules, consent, the upstream, the log
+    tool_calls.py        every tool call, resource and prompt: rules, consent, the upstream, the log
     audit.py             the log of calls, in SQLite
 
 No protocol is known here: MCP hosts, the HTTP API, the terminal and the local model come as a `Caller`.

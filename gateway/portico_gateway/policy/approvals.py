@@ -18,7 +18,9 @@ from typing import Any
 from portico_gateway.caller import ConsentChannel
 from portico_gateway.errors import UnknownName
 
-MAX_APPROVALS = 1000  # records kept; the oldest go
+MAX_APPROVALS = 1000  # records kept of one caller; its oldest go, undecided ones first
+MAX_ALL_APPROVALS = 10_000  # records kept of all; those of the caller with the most go
+MAX_ARGUMENT_BYTES = 8 << 20  # of all records of one caller, as JSON
 
 
 class ApprovalState(enum.StrEnum):
@@ -43,51 +45,70 @@ class Approval:
     expires: float
     state: ApprovalState = ApprovalState.PENDING
     channel: ConsentChannel | None = None  # how it was decided
+    decided_by: str = ""  # the key that decided it, where the HTTP API did
+    size: int = 0  # bytes of its arguments as JSON
 
 
-def call_digest(tool: str, arguments: Mapping[str, Any], policy_version: str) -> str:
-    """sha256 of a call under a policy: what a consent is bound to."""
-    whole = json.dumps([tool, arguments, policy_version], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+def call_digest(tool: str, arguments: Mapping[str, Any], policy_version: str, definition: str = "") -> str:
+    """sha256 of a call under a policy: what a consent is bound to. `definition` is the digest of what the tool says it is."""
+    parts = [tool, arguments, policy_version, definition]
+    whole = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Approvals:
     """The records of one gateway, in memory: a consent does not outlive the process that asked for it."""
 
-    def __init__(self, seconds: float = 300.0, *, clock: Callable[[], float] = time.time) -> None:
-        """A record expires after `seconds`, decided or not."""
+    def __init__(
+        self,
+        seconds: float = 300.0,
+        *,
+        clock: Callable[[], float] = time.time,
+        on_decision: Callable[[Approval], None] | None = None,
+    ) -> None:
+        """A record expires after `seconds`, decided or not. `on_decision` hears of each decision."""
         self._seconds = seconds
         self._clock = clock
+        self._on_decision = on_decision
         self._records: dict[str, Approval] = {}
+        self._by_caller: dict[str, dict[str, Approval]] = {}  # the same ones, oldest first
 
     def ask(
         self, caller: str, tool: str, arguments: Mapping[str, Any], digest: str, reason: str, *, fresh: bool = False
     ) -> Approval:
         """The record of this call: a decided one, else a pending one (not if `fresh`), else a new one."""
         self._expire()
-        for record in self._records.values():
+        for record in self._by_caller.get(caller, {}).values():
             reusable = record.state is not ApprovalState.PENDING or not fresh
-            if record.caller == caller and record.digest == digest and reusable:
+            if record.digest == digest and reusable:
                 return record
-        while len(self._records) >= MAX_APPROVALS:
-            del self._records[next(iter(self._records))]
+        size = len(json.dumps(arguments, default=str))
+        self._make_room(caller, size)
         now = self._clock()
         record = Approval(secrets.token_urlsafe(12), caller, tool, dict(arguments), digest, reason, now, now + self._seconds)
+        record.size = size
         self._records[record.id] = record
+        self._by_caller.setdefault(caller, {})[record.id] = record
         return record
 
-    def decide(self, identity: str, *, approve: bool, channel: ConsentChannel) -> Approval:
-        """Approve or deny a record. Raises UnknownName where there is none, or it expired or was used; a decision stays."""
+    def decide(self, identity: str, *, approve: bool, channel: ConsentChannel, by: str = "") -> Approval:
+        """Approve or deny a record. `by` is the key that does. Raises UnknownName where there is no such record, or it expired
+        or was used; a decision stays."""
         record = self.get(identity)
         if record.state is ApprovalState.PENDING:
             record.state = ApprovalState.APPROVED if approve else ApprovalState.DENIED
             record.channel = channel
+            record.decided_by = by
+            if self._on_decision is not None:
+                self._on_decision(record)
         return record
 
     def use(self, record: Approval) -> bool:
         """Take a decided record out, which counts for one call; whether it allows that call."""
         self._expire()
-        known = self._records.pop(record.id, None) is not None
+        known = record.id in self._records
+        if known:
+            self._drop(record)
         return known and record.state is ApprovalState.APPROVED
 
     def get(self, identity: str) -> Approval:
@@ -105,4 +126,24 @@ class Approvals:
     def _expire(self) -> None:
         now = self._clock()
         for record in [record for record in self._records.values() if record.expires <= now]:
-            del self._records[record.id]
+            self._drop(record)
+
+    def _make_room(self, caller: str, size: int) -> None:
+        """For one more record of `size` bytes: a caller's own go for it, so that nobody's flood costs another a consent."""
+        own = self._by_caller.get(caller, {})
+        while own and (len(own) >= MAX_APPROVALS or sum(r.size for r in own.values()) + size > MAX_ARGUMENT_BYTES):
+            self._drop(_least_needed(own))
+        while len(self._records) >= MAX_ALL_APPROVALS:
+            self._drop(_least_needed(max(self._by_caller.values(), key=len)))
+
+    def _drop(self, record: Approval) -> None:
+        del self._records[record.id]
+        own = self._by_caller[record.caller]
+        del own[record.id]
+        if not own:
+            del self._by_caller[record.caller]
+
+
+def _least_needed(records: Mapping[str, Approval]) -> Approval:
+    """The oldest that nobody has decided, else the oldest."""
+    return next((r for r in records.values() if r.state is ApprovalState.PENDING), next(iter(records.values())))

@@ -1,4 +1,6 @@
-"""The audit log: every tool call as a row in SQLite, written by a thread of its own, private to the user, and bounded.
+"""The audit log: every use of a tool, resource or prompt, and every decision about one, as a row in SQLite.
+
+It is written by a thread of its own, private to the user, and bounded.
 
 It owns the file, its rotation and the digesting of what a row says. A disk that is full or read-only is a warning; no call ever
 waits for the log or fails because of it.
@@ -20,12 +22,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import mcp_types
 import platformdirs
 
 from portico_gateway.config.sections import AuditConfig
+from portico_gateway.safe_output.private_files import private_folder
+from portico_gateway.safe_output.redaction import redacted, without_known_values
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +49,10 @@ COLUMNS: dict[str, type] = {
     "error": str,
     "seconds": float,
     "bytes": int,
+    "kind": str,
+    "decided_by": str,  # the key that gave the consent
 }
+AuditKind: TypeAlias = Literal["tool", "own tool", "resource", "prompt", "decision"]
 _MAX_WAITING = 10_000  # records that may wait for the writer; more are lost, with a warning
 _BATCH = 500
 _PRUNE_EVERY = 1000  # rows
@@ -57,7 +64,8 @@ _MAX_ERROR = 500
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """One call, as it was made. `started` is seconds since the epoch; `result` or `failure` says how it ended."""
+    """One use of a tool, resource or prompt, or one decision about a consent. `started` is seconds since the epoch; `result`,
+    `failure` or `outcome` says how it ended."""
 
     started: float
     caller: str
@@ -68,8 +76,11 @@ class AuditRecord:
     decision: str
     approval: str | None
     seconds: float
-    result: mcp_types.CallToolResult | None
+    result: mcp_types.Result | None
     failure: BaseException | None
+    kind: AuditKind = "tool"
+    decided_by: str = ""
+    outcome: str = ""
 
     def row(self, *, with_arguments: bool) -> dict[str, Any]:
         """The row of this call."""
@@ -82,21 +93,26 @@ class AuditRecord:
             "server": self.server,
             "tool": self.tool,
             "arguments_sha256": hashlib.sha256(arguments.encode()).hexdigest(),
-            "arguments": arguments if with_arguments else None,
+            "arguments": without_known_values(arguments) if with_arguments else None,
             "decision": self.decision,
             "approval": self.approval,
             "outcome": outcome,
             "error": error,
             "seconds": round(self.seconds, 6),
             "bytes": size,
+            "kind": self.kind,
+            "decided_by": self.decided_by or None,
         }
 
     def _ending(self) -> tuple[str, str | None, int]:
+        if self.outcome:
+            return self.outcome, None, 0
         if isinstance(self.failure, asyncio.CancelledError):
             return "cancelled", None, 0
         if self.result is None:
-            return type(self.failure).__name__, _encodable(str(self.failure))[:_MAX_ERROR] or None, 0
-        return "tool_error" if self.result.is_error else "ok", None, len(_json(self.result.model_dump(by_alias=True)).encode())
+            return type(self.failure).__name__, _encodable(redacted(str(self.failure)))[:_MAX_ERROR] or None, 0
+        failed = isinstance(self.result, mcp_types.CallToolResult) and self.result.is_error
+        return "tool_error" if failed else "ok", None, len(_json(self.result.model_dump(by_alias=True)).encode())
 
 
 def _json(value: Any) -> str:
@@ -159,12 +175,12 @@ class AuditLog:
 
     def _write(self, records: list[AuditRecord]) -> None:
         rows = [record.row(with_arguments=self._config.arguments) for record in records]
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(self._path.parent)
         # SQLite gives its journal files the permissions of the file itself, so this one is made first, for its owner alone.
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
         with closing(sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT)) as connection:
             table = _table(connection)
-            table.insert_all(rows)
+            table.insert_all(rows, alter=True)  # a log of an earlier version has fewer columns
             if self._written % _PRUNE_EVERY + len(rows) >= _PRUNE_EVERY or not self._written:
                 self._prune(connection)
         self._written += len(rows)

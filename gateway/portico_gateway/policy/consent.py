@@ -11,13 +11,14 @@ from typing import Any
 import mcp_types
 
 from portico_gateway.caller import AskConsent, AskHost, ConsentRequest
+from portico_gateway.policy.visible_text import by_its_ends, shortened, visible
 
-_MAX_ARGUMENTS = 2000  # characters of arguments in a question to a person
+_MAX_ARGUMENTS = 8000  # characters of all arguments in a question to a person, long texts by their ends
 
 
 def consent_question(request: ConsentRequest) -> str:
-    """What a person is asked before a call, with the arguments that the consent is bound to."""
-    return f"Allow one call of {request.tool}? ({request.reason})\nArguments: {_as_text(request.arguments)}"
+    """What a person is asked before a call, with all of the arguments that the consent is bound to."""
+    return visible(f"Allow one call of {request.tool}? ({request.reason})") + f"\nArguments: {_as_text(request.arguments)}"
 
 
 def consent_by_elicitation(ask: AskHost) -> AskConsent:
@@ -34,7 +35,9 @@ def consent_by_elicitation(ask: AskHost) -> AskConsent:
 
 
 def _as_text(arguments: Any) -> str:
-    text = json.dumps(arguments, ensure_ascii=False, default=str)
-    if len(text) <= _MAX_ARGUMENTS:
-        return text
-    return f"{text[:_MAX_ARGUMENTS]}… (the first {_MAX_ARGUMENTS} of {len(text)} characters)"
+    """The arguments as JSON, in which nothing hides: a long text by its ends, length and digest, in its place; only where the
+    places alone are too many, the whole is."""
+    text = json.dumps(shortened(arguments), ensure_ascii=False, default=str)
+    if len(text) > _MAX_ARGUMENTS:
+        text = by_its_ends(json.dumps(arguments, ensure_ascii=False, default=str), _MAX_ARGUMENTS)
+    return visible(text)

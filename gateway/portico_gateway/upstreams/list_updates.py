@@ -18,8 +18,9 @@ from pydantic import ValidationError
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import first_line
 from portico_gateway.upstreams.catalog import Catalog
-from portico_gateway.upstreams.connection import UpstreamConnection
 from portico_gateway.upstreams.listing import list_everything
+from portico_gateway.upstreams.wire.connection import UpstreamConnection
+from portico_gateway.upstreams.wire.messages import SESSION_EXPIRED
 
 log = logging.getLogger(__name__)
 
@@ -34,10 +35,13 @@ class ListUpdates:
         self._spec = spec
         self._catalog = catalog
         self._stale = anyio.Event()
+        self.retired = False  # the server is configured no more: what it lists counts for nothing
 
     async def read(self, client: Client) -> None:
-        """Put what the server lists into the catalog."""
-        self._catalog.put(self._spec.name, await list_everything(client))
+        """Put what the server lists into the catalog, unless it was taken away meanwhile."""
+        listing = await list_everything(client)
+        if not self.retired:
+            self._catalog.put(self._spec.name, listing)
 
     async def on_message(self, message: Any) -> None:
         """Take change notifications of the handshake eras; newer servers tell through a subscription."""
@@ -78,6 +82,8 @@ class ListUpdates:
                 with anyio.fail_after(self._spec.call_timeout):
                     await self.read(client)
             except (MCPError, TimeoutError, ValidationError) as error:
+                if isinstance(error, MCPError) and error.code == SESSION_EXPIRED:
+                    connection.ended.set()
                 # A connection's end is reported once, by its supervisor.
                 level = logging.DEBUG if connection.ended.is_set() else logging.WARNING
                 log.log(level, "server %r: its lists could not be read again: %s", self._spec.name, first_line(error))

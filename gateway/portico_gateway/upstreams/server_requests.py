@@ -7,11 +7,10 @@ wrong one.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 import anyio
@@ -19,13 +18,25 @@ import mcp_types
 from mcp.shared.exceptions import MCPError
 from mcp_types import ClientCapabilities, ErrorData
 
-from portico_gateway.caller import Caller, current_caller, supports_elicitation
-from portico_gateway.errors import GatewayError
+from portico_gateway.caller import Caller, current_caller, on_behalf_of, supports_elicitation
+from portico_gateway.errors import GatewayError, UpstreamError
 
 Sampler: TypeAlias = Callable[[mcp_types.CreateMessageRequestParams], Awaitable[mcp_types.CreateMessageResult]]
 # They tell of a connection's end, here of the host's: as an answer to a server they would be taken for the server's own end.
 _CONNECTION_CODES = (mcp_types.CONNECTION_CLOSED, mcp_types.REQUEST_TIMEOUT)
+MAX_REQUESTS = 32  # of one call, answered or not: a server that needs more asks in circles
+MAX_OPEN_REQUESTS = 4  # of one call at once
+MAX_PAUSE = 3600.0  # seconds that a call's clock stands still in all, while others are asked
+_T = TypeVar("_T")
 _Response = TypeVar("_Response", bound=mcp_types.InputResponse)
+
+
+class TooManyRequests(UpstreamError):
+    """The server asks more than one call may."""
+
+
+class CallEnded(GatewayError):
+    """Nobody waits for the answer any more."""
 
 
 @dataclass(eq=False, slots=True)
@@ -36,6 +47,10 @@ class _CallInFlight:
     deadline: anyio.CancelScope
     timeout: float
     n_open_requests: int = 0
+    n_requests: int = 0
+    paused: float = 0.0  # seconds in all
+    paused_since: float = 0.0
+    open_requests: list[anyio.CancelScope] = field(default_factory=list)
 
 
 _own_call: ContextVar[_CallInFlight | None] = ContextVar("own_call", default=None)
@@ -50,6 +65,11 @@ class ServerRequests:
         self._sampler = sampler
         self._calls: list[_CallInFlight] = []
 
+    @property
+    def n_in_flight(self) -> int:
+        """Calls that the server has not answered."""
+        return len(self._calls)
+
     @contextmanager
     def in_flight(self, deadline: anyio.CancelScope, timeout: float) -> Iterator[None]:
         """A call runs within the block, for the current caller; `deadline` is its clock, of `timeout` seconds."""
@@ -61,6 +81,19 @@ class ServerRequests:
         finally:
             _own_call.reset(token)
             self._calls.remove(call)
+            for request in list(call.open_requests):
+                request.cancel()
+
+    @contextmanager
+    def _counted(self, call: _CallInFlight) -> Iterator[None]:
+        """Count one request against the call that it belongs to, whose clock stands still. Raises TooManyRequests."""
+        if call.n_requests >= MAX_REQUESTS:
+            raise TooManyRequests(self._server, f"has asked {MAX_REQUESTS} things within one call, which is the most")
+        if call.n_open_requests >= MAX_OPEN_REQUESTS:
+            raise TooManyRequests(self._server, f"asks {MAX_OPEN_REQUESTS} things at once within one call, which is the most")
+        call.n_requests += 1
+        with _deadline_stopped(call):
+            yield
 
     async def elicitation(self, context: Any, params: mcp_types.ElicitRequestParams) -> mcp_types.ElicitResult | ErrorData:
         """Ask the host's user."""
@@ -88,9 +121,14 @@ class ServerRequests:
             tools = mcp_types.SamplingToolsCapability() if params.tools else None
             needed = ClientCapabilities(sampling=mcp_types.SamplingCapability(tools=tools))
             return self._unanswerable("asks for a model's answer" + (" with tools" if params.tools else ""), needed)
+        charged = call or (self._calls[-1] if self._calls else None)  # the model's time is some call's, whosever
+        if charged is None:
+            return self._unanswerable("asks for a model's answer while nobody calls it", ClientCapabilities())
         try:
-            with _deadline_stopped(call):
-                return await self._sampler(params)
+            with self._counted(charged), on_behalf_of(charged.caller or Caller()):
+                return await _while_called(charged, self._sampler(params))
+        except TooManyRequests as error:
+            return ErrorData(code=mcp_types.INVALID_REQUEST, message=str(error))
         except GatewayError as error:
             return ErrorData(code=mcp_types.INTERNAL_ERROR, message=f"the local model can't answer: {error}")
 
@@ -116,8 +154,10 @@ class ServerRequests:
         if call.caller.ask is None:
             return self._unanswerable(f"sends {request.method}", ClientCapabilities())
         try:
-            with _deadline_stopped(call):
-                answer = await call.caller.ask(request)
+            with self._counted(call):
+                answer = await _while_called(call, call.caller.ask(request))
+        except (TooManyRequests, CallEnded) as error:
+            return ErrorData(code=mcp_types.INVALID_REQUEST, message=str(error))
         except MCPError as error:
             code = mcp_types.INTERNAL_ERROR if error.code in _CONNECTION_CODES else error.code
             return error.error.model_copy(update={"code": code})
@@ -142,16 +182,31 @@ class ServerRequests:
 
 
 @contextmanager
-def _deadline_stopped(call: _CallInFlight | None) -> Iterator[None]:
-    """The call's clock stands still while somebody else is asked, and starts afresh with the last answer."""
-    if call is None:
-        yield
-        return
+def _deadline_stopped(call: _CallInFlight) -> Iterator[None]:
+    """The call's clock stands still while somebody else is asked, MAX_PAUSE seconds in all, and starts afresh with the last
+    answer."""
+    if not call.n_open_requests:
+        call.paused_since = anyio.current_time()
+        call.deadline.deadline = call.paused_since + max(call.timeout, MAX_PAUSE - call.paused)
     call.n_open_requests += 1
-    call.deadline.deadline = math.inf
     try:
         yield
     finally:
         call.n_open_requests -= 1
         if not call.n_open_requests:
-            call.deadline.deadline = anyio.current_time() + call.timeout
+            now = anyio.current_time()
+            call.paused += now - call.paused_since
+            call.deadline.deadline = now + call.timeout
+
+
+async def _while_called(call: _CallInFlight, answer: Awaitable[_T]) -> _T:
+    """The answer, unless the call that it is for ends first: then whoever is asked is left in peace.
+
+    Raises CallEnded there."""
+    with anyio.CancelScope() as scope:
+        call.open_requests.append(scope)
+        try:
+            return await answer
+        finally:
+            call.open_requests.remove(scope)
+    raise CallEnded("the call that this was for has ended")

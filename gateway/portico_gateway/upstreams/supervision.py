@@ -23,10 +23,11 @@ from pydantic import ValidationError
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import UpstreamDied, UpstreamError, UpstreamFault, UpstreamTimeout, UpstreamUnavailable, first_line
 from portico_gateway.upstreams.catalog import Catalog
-from portico_gateway.upstreams.connection import UpstreamConnection
 from portico_gateway.upstreams.list_updates import ListUpdates
 from portico_gateway.upstreams.server_requests import ServerRequests
-from portico_gateway.upstreams.transports import open_transport
+from portico_gateway.upstreams.wire.connection import UpstreamConnection
+from portico_gateway.upstreams.wire.messages import UNREADABLE_ANSWER, own_code
+from portico_gateway.upstreams.wire.transports import open_transport
 from portico_servers.common.version import package_version
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ FIRST_DELAY = 0.25  # seconds before the first restart, doubled up to LAST_DELAY
 LAST_DELAY = 30.0
 STABLE = 10.0  # a connection that lasted this long starts the backoff afresh
 _EXIT_CODE_TIMEOUT = 1.0  # how long to wait for a dead server's exit code
+_SESSION_GRACE = 1.0  # seconds that calls in flight get to end when the session has expired
+_SESSION_POLL = 0.005
 _CLIENT_INFO = mcp_types.Implementation(name="portico", version=package_version())
 # Exit codes that a restart can't mend: a usage error (as argparse and click report it), not executable, not found.
 _PERMANENT_EXITS = {2, 126, 127}
@@ -96,6 +99,10 @@ class Supervisor:
         finally:
             self._ended.set()
 
+    def retire(self) -> None:
+        """It is configured no more: what it lists counts for nothing, and it isn't restarted; calls under way go on."""
+        self._lists.retired = True
+
     async def stop(self) -> None:
         """End it, and return when it has ended. `run` must have been started."""
         self._stopped = True
@@ -119,7 +126,7 @@ class Supervisor:
                 self._client = None
                 log.log(logging.DEBUG if str(error) == str(self.error) else logging.WARNING, "%s", error)
                 self.error = error
-                if self._is_permanent_failure():
+                if self._is_permanent_failure() or self._lists.retired:
                     self._set_state(UpstreamState.FAILED)
                     return
                 delay = FIRST_DELAY if time.monotonic() - begun > STABLE else delay
@@ -138,6 +145,8 @@ class Supervisor:
         """Serve one connection until it ends. Raises where it can't be made."""
         begun = time.monotonic()
         self._connection = connection = UpstreamConnection()
+        if self.spec.problem:
+            raise UpstreamUnavailable(self.spec.name, f"can't be used: {self.spec.problem}")
         with anyio.CancelScope(deadline=anyio.current_time() + self.spec.start_timeout) as starting:
             async with Client(
                 open_transport(self.spec, connection, self._log_dir),
@@ -149,6 +158,7 @@ class Supervisor:
                 sampling_callback=self._server_requests.sampling,
                 list_roots_callback=self._server_requests.roots,
             ) as client:
+                _leave_promises_to_hosts(client)
                 self.pid = connection.pid
                 self.protocol_version = client.protocol_version
                 await self._lists.read(client)
@@ -190,8 +200,12 @@ class Supervisor:
             return UpstreamUnavailable(name, f"can't be started: {cause.strerror or cause} ({spec.command})")
         if self._connection.ended.is_set() and self._connection.pid is not None:
             return UpstreamDied(name, f"{self._connection.describe_end()} (at start)")
+        if isinstance(cause, MCPError) and cause.code == UNREADABLE_ANSWER:
+            return UpstreamFault(name, f"answered with something that is no valid MCP: {cause.message}")
+        if isinstance(cause, MCPError) and cause.message.startswith("HTTP "):
+            return UpstreamUnavailable(name, f"refused the connection: {cause.message}")
         if isinstance(cause, MCPError):
-            return UpstreamFault(name, f"refused the connection: {cause.message} (code {cause.code})")
+            return UpstreamFault(name, f"refused the connection: {cause.message} (code {own_code(cause.code)})")
         if isinstance(cause, ValidationError):
             return UpstreamFault(name, f"answered with something that is no valid MCP: {first_line(cause)}")
         where = f" at {spec.url}" if spec.url else ""
@@ -218,6 +232,17 @@ class Supervisor:
             raise self.error.with_traceback(None) if self.error else UpstreamUnavailable(self.spec.name, f"is {self.state}")
         raise UpstreamUnavailable(self.spec.name, f"is still {self.state}" + (f". Last: {self.error}" if self.error else ""))
 
+    async def session_expired(self, connection: UpstreamConnection, n_in_flight: Callable[[], int]) -> None:
+        """The server does not know the connection's session: no new call is made on it, those in flight get a moment to end,
+        then it is replaced."""
+        if connection is self._connection and not connection.ended.is_set():
+            log.info("server %r has ended the session; it gets a new one", self.spec.name)
+            self._disconnected()
+            with anyio.move_on_after(_SESSION_GRACE):
+                while n_in_flight():  # noqa: ASYNC110 - calls end in many places
+                    await anyio.sleep(_SESSION_POLL)
+        connection.ended.set()
+
     async def connection_lost(self, connection: UpstreamConnection, error: Exception) -> UpstreamDied:
         """A call found that its connection broke, with `error`: how it ended, with the exit code where there is one."""
         with anyio.move_on_after(_EXIT_CODE_TIMEOUT):
@@ -235,6 +260,18 @@ def _root_cause(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _leave_promises_to_hosts(client: Client) -> None:
+    """A result without the structured content that its tool promises is passed on, with a warning: hosts judge it, and the
+    tool has run. The SDK's check refuses it, and runs the server's patterns on the server's text for as long as they take."""
+    session = client.session
+
+    async def warn(name: str, result: mcp_types.CallToolResult) -> None:
+        if session._tool_output_schemas.get(name) is not None and result.structured_content is None:
+            log.warning("the tool %s promises structured content and gave none", name)
+
+    session.validate_tool_result = warn  # type: ignore[method-assign]
 
 
 def _last_said(line: str) -> str:

@@ -5,21 +5,20 @@ It owns starting and ending them together and finding the right one for a name. 
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 import anyio
-import anyio.to_thread
 import mcp_types
 from anyio.abc import TaskGroup
+from mcp.client.client import Client
 from mcp.shared.dispatcher import ProgressFnT
 
 from portico_gateway.config.logs import log_folder
 from portico_gateway.config.server_spec import UpstreamSpec
-from portico_gateway.errors import ConfigError, UnknownName
+from portico_gateway.errors import ConfigError, UnknownName, UpstreamUnavailable
 from portico_gateway.upstreams.catalog import Catalog
 from portico_gateway.upstreams.server_requests import Sampler
 from portico_gateway.upstreams.upstream import Upstream, UpstreamStatus
@@ -48,7 +47,6 @@ class Upstreams:
         self._tasks = await anyio.create_task_group().__aenter__()
         for server in self._servers.values():
             self._start(server)
-        self._tasks.start_soon(self._warm_up)
         return self
 
     def _start(self, server: Upstream) -> None:
@@ -56,10 +54,11 @@ class Upstreams:
         self._tasks.start_soon(server.supervisor.run, name=f"upstream {server.spec.name}")
 
     async def replace(self, specs: Sequence[UpstreamSpec]) -> None:
-        """Go on with these servers: what is gone or changed ends (calls to it fail with a type), what is new starts.
+        """Go on with these servers: what is gone or changed offers nothing more and ends after its calls, what is new starts.
 
         Raises ConfigError where two have one name; then nothing is changed.
         """
+        assert self._tasks is not None
         names = _names(specs)
         before = self._servers
         kept = {spec.name: before[spec.name] for spec in specs if spec.name in before and before[spec.name].spec == spec}
@@ -67,15 +66,12 @@ class Upstreams:
         self.catalog.arrange(names)
         for name, server in before.items():
             if name not in kept:
-                await server.supervisor.stop()
+                server.supervisor.retire()
+                self._tasks.start_soon(server.retire, name=f"last calls of {name}")
+                self.catalog.forget_definitions(name)
         for name, server in self._servers.items():
             if name not in kept:
                 self._start(server)
-
-    async def _warm_up(self) -> None:
-        """Import what the SDK imports on the first checked result (0.3 s and more) while there is nothing to do."""
-        await self.ready(2.0)
-        await anyio.to_thread.run_sync(importlib.import_module, "jsonschema", abandon_on_cancel=True)
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
@@ -105,17 +101,22 @@ class Upstreams:
         *,
         timeout: float | None = None,
         progress: ProgressFnT | None = None,
+        definition: str | None = None,
     ) -> mcp_types.CallToolResult:
-        """Call a tool by its gateway name. `progress(progress, total, message)` hears of its progress.
+        """Call a tool by its gateway name. `progress(progress, total, message)` hears of its progress. With `definition` it is
+        called only while that is its digest.
 
         A tool's own failure is a result with `is_error`. Raises UnknownName, UpstreamError, or MCPError where the server
         answered with a protocol error.
         """
         entry = self.catalog.tool(name)
-        result = await self._servers[entry.server].call(
-            lambda client: client.call_tool(entry.tool.name, arguments or {}, progress_callback=progress), timeout
-        )
-        return _without_server_info(result)
+
+        async def call(client: Client) -> mcp_types.CallToolResult:
+            if definition is not None and self.catalog.tool(name).digest != definition:  # the server came back as another
+                raise UpstreamUnavailable(entry.server, f"has changed the tool {name} since it was looked up; call it again")
+            return await client.call_tool(entry.tool.name, arguments or {}, progress_callback=progress)
+
+        return _without_server_info(await self._server(entry.server, "tool", name).call(call, timeout))
 
     async def read_resource(self, uri: str, *, timeout: float | None = None) -> mcp_types.ReadResourceResult:
         """Read a resource by its gateway URI. The contents carry the server's own URIs. Raises as `call_tool`."""
@@ -127,9 +128,8 @@ class Upstreams:
     ) -> mcp_types.GetPromptResult:
         """Render a prompt by its gateway name. Raises as `call_tool`."""
         entry = self.catalog.prompt(name)
-        return _without_server_info(
-            await self._servers[entry.server].call(lambda client: client.get_prompt(entry.prompt.name, arguments), timeout)
-        )
+        server = self._server(entry.server, "prompt", name)
+        return _without_server_info(await server.call(lambda client: client.get_prompt(entry.prompt.name, arguments), timeout))
 
     async def complete(
         self,
@@ -143,7 +143,8 @@ class Upstreams:
         own: mcp_types.PromptReference | mcp_types.ResourceTemplateReference
         if isinstance(ref, mcp_types.PromptReference):
             entry = self.catalog.prompt(ref.name)
-            server, own = self._servers[entry.server], mcp_types.PromptReference(type="ref/prompt", name=entry.prompt.name)
+            server = self._server(entry.server, "prompt", ref.name)
+            own = mcp_types.PromptReference(type="ref/prompt", name=entry.prompt.name)
         else:
             server, uri = self._owner(ref.uri)
             own = mcp_types.ResourceTemplateReference(type="ref/resource", uri=uri)
@@ -151,9 +152,13 @@ class Upstreams:
 
     def _owner(self, uri: str) -> tuple[Upstream, str]:
         name, own = self.catalog.resource_owner(uri)
+        return self._server(name, "resource", uri), own
+
+    def _server(self, name: str, kind: str, wanted: str) -> Upstream:
+        """The server of this name; `wanted` is what was asked of it. Raises UnknownName where it was taken away."""
         if name not in self._servers:
-            raise UnknownName("resource", uri)
-        return self._servers[name], own
+            raise UnknownName(kind, wanted)
+        return self._servers[name]
 
 
 def _names(specs: Sequence[UpstreamSpec]) -> list[str]:

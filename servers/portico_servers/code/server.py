@@ -19,6 +19,7 @@ from portico_servers.code.prompts import add_prompts
 from portico_servers.code.resources import add_completion, add_resources, uri_of
 from portico_servers.code.tools.registration import build_tools
 from portico_servers.code.workspace import Workspace
+from portico_servers.common.cache_folder import usable_cache
 from portico_servers.common.server import PorticoServer
 from portico_servers.common.version import package_version
 
@@ -34,7 +35,7 @@ def build_server(config: CodeConfig) -> MCPServer[Workspace]:
     run and goes on in the background."""
     bus = InMemorySubscriptionBus()
     notifier = _ChangeNotifier(bus)
-    workspace = Workspace(config.roots, config.cache_dir or default_cache_dir(), changed=notifier.files_changed)
+    workspace = Workspace(config.roots, config.cache_dir or usable_cache(default_cache_dir()), changed=notifier.files_changed)
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Workspace]) -> AsyncIterator[Workspace]:

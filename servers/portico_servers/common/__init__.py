@@ -9,6 +9,7 @@
     cursors.py        cursors of paged results, bound to their question
     validation.py     JSON Schema validators
     child_process.py  Python children that import nothing from the working directory
+    cache_folder.py   an index whose cache folder can't be used lies in a temporary one
     path_jail.py      names from outside become files beneath the roots, or nothing
     embeddings.py     static text embeddings, loaded once a process; also the gateway's
     text_budget.py    cutting text to a budget

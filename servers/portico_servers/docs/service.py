@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from portico_servers.common.cache_folder import usable_cache
 from portico_servers.common.embeddings import shared_embedder
 from portico_servers.docs.config import DocsConfig, default_cache_dir
 from portico_servers.docs.errors import IndexUnwritable, SourceError
@@ -30,7 +31,8 @@ class Service:
 
     def __init__(self, config: DocsConfig) -> None:
         self.roots = [checked_root(root) for root in config.roots]
-        cache = config.cache_dir or default_cache_dir()
+        default = default_cache_dir()  # what was added to the index is the user's; what is made of roots can be made anew
+        cache = config.cache_dir or (usable_cache(default) if config.roots else default)
         try:
             self.store = DocsIndex(
                 cache / (f"roots-{_roots_digest(self.roots)}.sqlite3" if self.roots else "libraries.sqlite3")

@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 import mcp_types
+import psutil
 import pytest
 from mcp.client.client import Client
 
@@ -57,7 +58,10 @@ async def test_a_changed_server_starts_anew_and_keeps_its_list_meanwhile(sample:
         assert result.structured_content["MARK"] == "new"
 
 
-async def test_a_call_to_a_server_that_is_taken_away_ends_with_a_type(sample: Sample, tmp_path: Path) -> None:
+async def test_a_call_to_a_server_that_is_taken_away_ends_with_a_type(
+    sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portico_gateway.upstreams.upstream.RETIRE_GRACE", 0.1)
     marker = tmp_path / "marker"
     ended: list[UpstreamError] = []
     async with Upstreams([sample("one")]) as up:
@@ -175,4 +179,119 @@ async def test_a_replaced_file_is_noticed_by_the_real_watch(tmp_path: Path) -> N
                 (tmp_path / "new").replace(path)
                 with anyio.move_on_after(0.2):
                     await applied.wait()
+        tasks.cancel_scope.cancel()
+
+
+async def test_calls_of_a_server_that_is_taken_away_finish(sample: Sample, tmp_path: Path) -> None:
+    texts: list[str] = []
+    async with Upstreams([sample("one")]) as up:
+        await up.ready(PATIENCE)
+        pid = up._servers["one"].supervisor.pid
+        assert pid is not None
+        started, go_on = tmp_path / "started", tmp_path / "go_on"
+
+        async def call() -> None:
+            result = await up.call_tool("one__wait", {"started": str(started), "go_on": str(go_on)})
+            texts.append(str(result.content))
+
+        with anyio.fail_after(PATIENCE):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(call)
+                while not started.exists():  # noqa: ASYNC110 - another process makes it
+                    await anyio.sleep(0.01)
+                await up.replace([])
+                assert up.catalog.tools == ()
+                with pytest.raises(UnknownName):
+                    await up.call_tool("one__add", {"a": 1, "b": 1})
+                go_on.touch()
+            assert "went on" in texts[0]
+            while psutil.pid_exists(pid):  # noqa: ASYNC110 - another process ends
+                await anyio.sleep(0.05)
+
+
+async def test_a_server_that_was_taken_away_lists_nothing_any_more(sample: Sample) -> None:
+    """Its last reading of the lists may end after it is gone: that made tools that nobody serves."""
+    async with Upstreams([sample("one")]) as up:
+        await up.ready(PATIENCE)
+        lists = up._servers["one"].supervisor._lists
+        client = up._servers["one"].supervisor._client
+        assert client is not None
+        listing = up.catalog.listing("one")
+        await up.replace([])
+
+        async def late(_: object) -> Any:
+            return listing
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("portico_gateway.upstreams.list_updates.list_everything", late)
+            await lists.read(client)
+        assert up.catalog.tools == ()
+        for name in ("one__add", "one__greet"):
+            with pytest.raises(UnknownName):
+                await up.call_tool(name, {})
+
+
+async def test_a_tool_whose_server_is_gone_is_unknown_and_no_key_error(sample: Sample) -> None:
+    async with Upstreams([sample("one")]) as up:
+        await up.ready(PATIENCE)
+        listing = up.catalog.listing("one")
+        await up.replace([])
+        up.catalog.put("one", listing)  # however it comes to that
+        with pytest.raises(UnknownName):
+            await up.call_tool("one__add", {"a": 1, "b": 1})
+        with pytest.raises(UnknownName):
+            await up.get_prompt("one__greet", {"who": "me"})
+        with pytest.raises(UnknownName):
+            await up.complete(mcp_types.PromptReference(type="ref/prompt", name="one__greet"), {"name": "who", "value": ""})
+
+
+def _replaced(path: Path) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_text("[policy]\n")
+    fresh.replace(path.resolve())
+
+
+def _linked_elsewhere(path: Path) -> None:
+    other = path.parent.parent / "elsewhere" / "second.toml"
+    other.write_text("[policy]\n")
+    link = path.with_suffix(".link")
+    link.symlink_to(other)
+    link.replace(path)
+
+
+def _written_through(path: Path) -> None:
+    path.resolve().write_text("[policy]\n")
+
+
+def _folder_linked_elsewhere(path: Path) -> None:
+    """As Kubernetes changes what it mounts: `..data` is a link that is replaced."""
+    other = path.parent.parent / "elsewhere" / "data2"
+    other.mkdir()
+    (other / "portico.toml").write_text("[policy]\n")
+    (path.parent / "..new").symlink_to(other)
+    (path.parent / "..new").replace(path.parent / "..data")
+
+
+@pytest.mark.parametrize("change", [_replaced, _linked_elsewhere, _written_through, _folder_linked_elsewhere])
+async def test_a_file_behind_links_is_watched(tmp_path: Path, change: Callable[[Path], None]) -> None:
+    folder = tmp_path / "config"
+    data = tmp_path / "elsewhere" / "data1"
+    data.mkdir(parents=True)
+    folder.mkdir()
+    (data / "portico.toml").write_text("")
+    (folder / "..data").symlink_to(data)
+    path = folder / "portico.toml"
+    path.symlink_to("..data/portico.toml" if change is _folder_linked_elsewhere else data / "portico.toml")
+    applied = anyio.Event()
+
+    def read() -> tuple[PorticoConfig, Sequence[UpstreamSpec]]:
+        applied.set()
+        return PorticoConfig(), []
+
+    async with Upstreams([]) as up, anyio.create_task_group() as tasks:
+        tasks.start_soon(follow_config, ConfigSource(path, read), ToolCalls(up))
+        await anyio.sleep(0.3)  # a change before the watch stands is found when it looks by itself
+        change(path)
+        with anyio.fail_after(PATIENCE):
+            await applied.wait()
         tasks.cancel_scope.cancel()

@@ -19,6 +19,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from portico_gateway.config.server_spec import UpstreamSpec
+from portico_gateway.config.trust import WorkspaceConfig, trust
 from portico_gateway.policy.audit import open_read_only
 
 pytestmark = pytest.mark.anyio
@@ -29,10 +30,12 @@ ERAS = [(host, server) for host in ("auto", "legacy") for server in ("modern", "
 
 
 def configure(folder: Path, spec: UpstreamSpec) -> None:
-    (folder / "portico.toml").write_text(
+    path = folder / "portico.toml"
+    path.write_text(
         f"[audit]\narguments = true\n[servers.asks]\ncommand = {json.dumps(spec.command)}\n"
         f"args = {json.dumps([*spec.args])}\nera = {json.dumps(spec.era)}\n"
     )
+    trust(WorkspaceConfig(path, path.read_bytes()))
 
 
 @contextmanager

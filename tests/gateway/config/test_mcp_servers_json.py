@@ -49,16 +49,24 @@ def test_vs_codes_file_has_servers_comments_and_trailing_commas(tmp_path: Path) 
         ('{\n "servers": {\n  "a": {"command": "${NOPE}"}\n }\n}', 3, "the environment variable NOPE is not set"),
         ('{\n "servers": {\n  "a": {"command": "${input:k}"}\n }\n}', 3, "PORTICO_INPUT_K"),
         ('{\n "servers": {\n  "a": {"type": "carrier-pigeon", "url": "x"}\n }\n}', 3, "carrier-pigeon"),
-        ('{\n "servers": {\n', 3, "not valid JSON"),
     ],
 )
-def test_an_error_names_the_line_in_the_hosts_file(tmp_path: Path, text: str, line: int, said: str) -> None:
+def test_what_is_wrong_with_an_entry_names_its_line_and_costs_that_entry(
+    tmp_path: Path, text: str, line: int, said: str
+) -> None:
     path = tmp_path / "mcp.json"
     path.write_text(text)
-    with pytest.raises(ConfigError) as caught:
+    *good, bad = load_config(path, environ={}).specs()
+    assert not any(spec.problem for spec in good)
+    assert said in bad.problem
+    assert bad.problem.startswith(f"{path}:{line}: ")
+
+
+def test_a_file_that_is_no_json_names_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "mcp.json"
+    path.write_text('{\n "servers": {\n')
+    with pytest.raises(ConfigError, match=f"{path}:3: this is not valid JSON"):
         load_config(path, environ={})
-    assert said in str(caught.value)
-    assert str(caught.value).startswith(f"{path}:{line}: ")
 
 
 def test_a_json_without_servers_says_what_was_expected(tmp_path: Path) -> None:

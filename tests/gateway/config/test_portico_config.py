@@ -7,7 +7,9 @@ from typing import Any
 import platformdirs
 import pytest
 
-from portico_gateway.config.portico_config import PorticoConfig, config_json_schema, find_config, load_config
+from portico_gateway.config.config_file import find_config
+from portico_gateway.config.portico_config import PorticoConfig, config_json_schema, load_config
+from portico_gateway.config.trust import WorkspaceConfig, trust
 from portico_gateway.errors import ConfigError
 
 
@@ -30,8 +32,12 @@ def test_the_working_directory_comes_before_the_users_config_folder(tmp_path: Pa
     user.mkdir()
     monkeypatch.setattr(platformdirs, "user_config_path", lambda *_: user)
     (user / "portico.toml").write_text("[serve]\nport = 1\n")
-    assert find_config(tmp_path) == user / "portico.toml"
+    found = find_config(folder=tmp_path, environ={})
+    assert found is not None
+    assert found.path == user / "portico.toml"
     (tmp_path / "portico.toml").write_text("[serve]\nport = 2\n")
+    assert load_config(folder=tmp_path, environ={}).serve.port == 1, "it isn't trusted yet"
+    trust(WorkspaceConfig(tmp_path / "portico.toml", (tmp_path / "portico.toml").read_bytes()))
     assert load_config(folder=tmp_path, environ={}).serve.port == 2
 
 
@@ -115,4 +121,6 @@ def test_a_file_that_was_asked_for_and_is_not_there_is_an_error(tmp_path: Path) 
 def test_the_schema_for_editors_forbids_unknown_keys() -> None:
     schema = json.loads(config_json_schema())
     assert schema["additionalProperties"] is False
-    assert set(schema["properties"]) == {"model", "serve", "gateway", "policy", "audit", "oauth", "log", "keys", "servers"}
+    assert set(schema["properties"]) == {
+        *("env_file", "model", "serve", "gateway", "policy", "audit", "oauth", "log", "keys", "servers")
+    }

@@ -22,17 +22,17 @@ def test_the_default_is_the_working_directory_with_its_databases(tmp_path: Path,
     monkeypatch.chdir(tmp_path)
     code, docs, db = default_specs()
     assert (code.name, docs.name, db.name) == ("code", "docs", "db")
-    assert code.args == ("-m", "portico_servers.code", str(tmp_path))
-    assert docs.args[2:] == (str(tmp_path),)
-    assert db.args[2:] == (str(database),)
+    assert code.args == ("-P", "-m", "portico_servers.code", str(tmp_path))
+    assert docs.args[3:] == (str(tmp_path),)
+    assert db.args[3:] == (str(database),)
     assert code.command == sys.executable
 
 
 def test_paths_are_absolute_and_a_dsn_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     _, docs, db = default_specs(Path("."), docs=[Path("d1"), Path("d2")], db=["shop.db", "postgresql://localhost/x"])
-    assert docs.args[2:] == (str(tmp_path / "d1"), str(tmp_path / "d2"))
-    assert db.args[2:] == (str(tmp_path / "shop.db"), "postgresql://localhost/x")
+    assert docs.args[3:] == (str(tmp_path / "d1"), str(tmp_path / "d2"))
+    assert db.args[3:] == (str(tmp_path / "shop.db"), "postgresql://localhost/x")
 
 
 def test_without_a_database_there_is_no_db_server(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ from portico_gateway.policy.approvals import Approvals
 from portico_gateway.policy.consent import consent_question
 
 
-def test_long_arguments_are_cut_and_the_question_says_so() -> None:
-    record = Approvals().ask("local", "s__t", {"text": "x" * 5000}, "d", "it is not read-only")
-    asked = consent_question(record)
+def test_a_long_argument_is_shown_by_its_ends_its_length_and_its_digest() -> None:
+    arguments = {"text": "begin" + "x" * 5000 + "end", "path": "/etc"}
+    asked = consent_question(Approvals().ask("local", "s__t", arguments, "d", "it is not read-only"))
     assert len(asked) < 2200
-    assert asked.endswith("… (the first 2000 of 5012 characters)")
+    assert '{"text": "begin' in asked
+    assert "5008 characters in all, sha256 " in asked
+    assert asked.endswith('end", "path": "/etc"}')

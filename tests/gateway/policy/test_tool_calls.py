@@ -105,9 +105,9 @@ async def test_a_denied_tool_is_never_called_and_nobody_is_asked(upstreams: Upst
         await calls(upstreams, deny=["asks__read"]).call_tool("asks__read", {}, Caller(consent=ask))
 
 
-async def test_a_write_after_an_untrusted_read_needs_consent_in_that_conversation_alone(upstreams: Upstreams) -> None:
+async def test_a_write_after_an_untrusted_read_needs_consent_from_that_caller_alone(upstreams: Upstreams) -> None:
     made = calls(upstreams, allow=["asks__write"], ask_after_read=True, trusted=["asks__write"])
-    one, other = Caller(conversation="one"), Caller(conversation="other")
+    one, other = Caller("one"), Caller("other")
     await made.call_tool(*WRITE, one)
     await made.call_tool(*WRITE, one)
     await made.call_tool("asks__read", {}, one)

@@ -6,6 +6,7 @@
     server.py   one of Portico's own servers alone
     config.py   the entry for an MCP host
     key.py      keys for the HTTP side
+    trust.py    which workspaces' configurations count
     model.py    the default model
     audit.py    the log of tool calls
     grammar.py  what tools or a schema compile to

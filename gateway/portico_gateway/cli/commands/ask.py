@@ -11,6 +11,7 @@ import click
 
 from portico_gateway.cli import exit_codes
 from portico_gateway.cli.options import model_option, workspace_options
+from portico_gateway.safe_output.inert import inert
 
 if TYPE_CHECKING:
     from portico_gateway.agent.events import Event, RunFinished
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
     from portico_gateway.config.server_spec import UpstreamSpec
 
 DEFAULT_STEPS = 3
+
+
+def _patterns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    from portico_gateway.config.sections import checked_pattern
+
+    try:
+        return tuple(checked_pattern(value) for value in values)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command(
@@ -28,7 +38,13 @@ DEFAULT_STEPS = 3
 @workspace_options
 @model_option
 @click.option("--max-steps", type=click.IntRange(1, 16), default=DEFAULT_STEPS, show_default=True, help="Tool calls at most.")
-@click.option("--allow", multiple=True, metavar="PATTERN", help='Run these tools without asking, e.g. "files__*"; repeatable.')
+@click.option(
+    "--allow",
+    multiple=True,
+    callback=_patterns,
+    metavar="PATTERN",
+    help='Run these tools without asking, e.g. "files__*"; repeatable.',
+)
 @click.option("--continue", "go_on", is_flag=True, help="Go on with the last conversation about this workspace.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout, and nothing else.")
 def command(
@@ -47,22 +63,27 @@ def command(
     import anyio
 
     from portico_engine.errors import EngineError
+    from portico_gateway.cli.interrupt import interruptible
+    from portico_gateway.cli.trust_prompt import ask_trust
+    from portico_gateway.config.logs import set_up_logging
     from portico_gateway.config.portico_config import load_config
     from portico_gateway.config.workspace import workspace_specs
     from portico_gateway.model.installed import INSTALL_ENGINE, missing_libraries
 
     question = _question(question)
-    loaded = load_config(config, flags={"model.name": model})
+    loaded = load_config(config, flags={"model.name": model}, folder=root, ask=ask_trust)
     specs = workspace_specs(loaded, root, docs, db)
     given = [str(place) for place in (root or Path.cwd(), *docs, *db, config) if place is not None]
     places = [str(Path(place).absolute()) for place in given]
     if missing := missing_libraries():
         click.echo(f"portico: the engine is not installed ({', '.join(missing)}): {INSTALL_ENGINE}", err=True)
         return exit_codes.NO_MODEL
+    interruptible()
+    set_up_logging("ask", loaded.log)
     try:
         return anyio.run(_run, question, specs, places, loaded, allow, max_steps, go_on, as_json)
     except EngineError as error:
-        click.echo(f"portico: {error}", err=True)
+        click.echo(inert(f"portico: {error}"), err=True)
         return exit_codes.NO_MODEL
 
 
@@ -100,7 +121,7 @@ async def _run(
         async with open_ask_session(config, specs, progress.update, caller=terminal_caller("portico ask")) as session:
             progress.stop()
             for server, why in session.failures().items():
-                stderr.print(f"server {server} is not available: {why}", style="red", highlight=False, markup=False)
+                stderr.print(inert(f"server {server} is not available: {why}"), style="red", highlight=False, markup=False)
             if not session.host.tools():
                 stderr.print("no server could be started, so there is nothing to ask", style="red")
                 return exit_codes.UNREACHABLE
@@ -109,7 +130,10 @@ async def _run(
     if as_json:
         click.echo(as_json_object(finished, failures, session.model))
     turns = [{"role": "user", "content": question}, {"role": "assistant", "content": finished.answer or "Not found."}]
-    conversation.save(kept, [*history, *turns])
+    try:
+        conversation.save(kept, [*history, *turns])
+    except OSError as error:  # a disk that is full or read-only costs --continue, and not the answer
+        click.echo(inert(f"portico: the conversation can't be kept in {kept}: {error.strerror or error}"), err=True)
     return exit_codes.OK if finished.found else exit_codes.FAILED
 
 

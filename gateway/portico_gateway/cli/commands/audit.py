@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 import click
 
 from portico_gateway.cli import exit_codes
+from portico_gateway.safe_output.inert import inert, inert_json, inert_line
 
 _PIPE_WIDTH = 400  # a line a call, for grep
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -51,10 +51,11 @@ def command(
     as_json: bool,
 ) -> int:
     """Show the log of tool calls."""
+    from portico_gateway.cli.trust_prompt import ask_trust
     from portico_gateway.config.portico_config import load_config
     from portico_gateway.policy.audit import audit_file, open_read_only
 
-    path = audit_file(load_config(config).audit)
+    path = audit_file(load_config(config, ask=ask_trust).audit)
     filters = {
         "tool glob ?": tool,
         "server = ?": server,
@@ -65,18 +66,18 @@ def command(
     given = {clause: value for clause, value in filters.items() if value is not None}
     where = f"where {' and '.join(given)}" if given else ""
     if not path.exists():
-        click.echo(f"portico: no calls are logged yet in {path}", err=True)
+        click.echo(inert(f"portico: no calls are logged yet in {path}"), err=True)
         return exit_codes.OK
     try:
         with open_read_only(path) as connection:
             found = connection.execute(f"select * from calls {where} order by id desc limit ?", [*given.values(), limit])
             rows = [dict(row) for row in reversed(found.fetchall())]
     except sqlite3.Error as error:
-        click.echo(f"portico: the audit log {path} can't be read: {error}", err=True)
+        click.echo(inert(f"portico: the audit log {path} can't be read: {error}"), err=True)
         return exit_codes.FAILED
     if as_json:
         for row in rows:
-            click.echo(json.dumps(row, ensure_ascii=False))
+            click.echo(inert_json(row))
     else:
         _print_table(rows)
     return exit_codes.OK
@@ -95,5 +96,5 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         outcome = f"{row['outcome']}: {row['error']}" if row["error"] else row["outcome"]
         figures = f"{row['seconds']:.3f}", str(row["bytes"])
         cells = (row["time"][:19].replace("T", " "), who, row["tool"], row["decision"], outcome, *figures)
-        table.add_row(*(Text(cell) for cell in cells))
+        table.add_row(*(Text(inert_line(cell)) for cell in cells))
     Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import click
 
 from portico_gateway.cli import exit_codes
+from portico_gateway.safe_output.inert import inert, inert_json
 
 
 @click.command(epilog="Exit codes: 0 nothing is broken, 1 something is.")
@@ -16,20 +17,19 @@ from portico_gateway.cli import exit_codes
 def command(as_json: bool, quick: bool) -> None:
     """Check this machine: Python, libraries, model, servers."""
     import dataclasses
-    import json
 
     import anyio
 
-    from portico_gateway.cli.doctor_checks import Check, gateway_check, machine_checks, server_checks
+    from portico_gateway.cli.doctor_checks import Check, configuration_checks, gateway_check, machine_checks, server_checks
 
-    checks: list[Check] = list(machine_checks())
+    checks: list[Check] = [*machine_checks(), *configuration_checks()]
     if not quick:
         if not as_json:
             click.echo("starting each server once ...", err=True)
         checks += anyio.run(server_checks)
         checks.append(gateway_check())
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(check) for check in checks], indent=2, ensure_ascii=False))
+        click.echo(inert_json([dataclasses.asdict(check) for check in checks], indent=2))
     else:
         _print(checks)
     sys.exit(exit_codes.FAILED if any(check.state == "fail" for check in checks) else exit_codes.OK)
@@ -37,7 +37,6 @@ def command(as_json: bool, quick: bool) -> None:
 
 def _print(checks: Iterable[object]) -> None:
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from portico_gateway.cli.doctor_checks import Check
@@ -48,5 +47,11 @@ def _print(checks: Iterable[object]) -> None:
         table.add_column(title, overflow="fold")
     for check in checks:
         assert isinstance(check, Check)
-        table.add_row(f"[{styles[check.state]}]{check.state}[/]", check.what, escape(check.found), escape(check.mend))
+        table.add_row(f"[{styles[check.state]}]{check.state}[/]", *map(_plain, (check.what, check.found, check.mend)))
     Console(highlight=False).print(table)
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(inert(text))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from portico_gateway.cli import exit_codes
+from portico_gateway.safe_output.inert import inert
 
 if TYPE_CHECKING:
     from portico_engine.grammar import CompileReport
@@ -112,20 +113,20 @@ def _print_grammar(grammar: Grammar, target: Literal["portico", "llama.cpp", "la
     from portico_engine.grammar import enforced_text, to_gbnf
 
     if target == "lark":
-        click.echo(enforced_text(grammar).text, nl=False)
+        click.echo(inert(enforced_text(grammar).text), nl=False)
         return
     text = to_gbnf(grammar, target=target)
-    click.echo(text, nl=False)
+    click.echo(inert(text), nl=False)
     for line in text.splitlines():
         if line.startswith("# looser in rule"):
-            click.echo(line.removeprefix("# "), err=True)
+            click.echo(inert(line.removeprefix("# ")), err=True)
 
 
 def _print_sentences(grammar: Grammar, count: int, seed: int | None) -> None:
     from portico_engine.grammar import sentences
 
     for sentence in sentences(grammar, count, seed=seed):
-        click.echo(sentence)
+        click.echo(inert(sentence))
 
 
 def _print_verdict(given: GrammarInput, grammar: Grammar, report: CompileReport) -> None:
@@ -133,16 +134,15 @@ def _print_verdict(given: GrammarInput, grammar: Grammar, report: CompileReport)
 
     assert isinstance(given, GbnfInput)
     rules = len(grammar.rules)
-    click.echo(
-        f"{given.name}: right, {rules} rule{'s' if rules != 1 else ''}, compiled in {report.compile_seconds * 1000:.1f} ms"
-    )
+    took = f"compiled in {report.compile_seconds * 1000:.1f} ms"
+    click.echo(inert(f"{given.name}: right, {rules} rule{'s' if rules != 1 else ''}, {took}"))
     for note in report.notes:
-        click.echo(f"  note: {note}")
+        click.echo(inert(f"  note: {note}"))
 
 
 def _print_failures(report: CompileReport) -> None:
     for line in _failures(report):
-        click.echo(f"portico: {line}", err=True)
+        click.echo(inert(f"portico: {line}"), err=True)
 
 
 def _failures(report: CompileReport) -> Iterator[str]:
@@ -161,11 +161,11 @@ def _print_report(report: CompileReport) -> None:
         table.add_column(title, overflow="fold")
     for failure in report.failed:
         how = "takes any object instead" if failure.degraded else "left out"
-        table.add_row(failure.tool, "[red]failed[/]", failure.pointer or "/", f"{how}: {_plain(failure.reason)}")
+        table.add_row(*_cells(failure.tool, "[red]failed[/]", failure.pointer or "/", f"{how}: {failure.reason}"))
     for looser in report.loosened:
-        table.add_row(looser.tool, "[yellow]looser[/]", looser.pointer, _plain(f"{looser.keyword}: {looser.what}"))
+        table.add_row(*_cells(looser.tool, "[yellow]looser[/]", looser.pointer, f"{looser.keyword}: {looser.what}"))
     for tool, kind, value, places in _bounds(report):
-        table.add_row(tool, "[dim]bound[/]", places, _bound_words(kind, value))
+        table.add_row(*_cells(tool, "[dim]bound[/]", places, _bound_words(kind, value)))
     if table.row_count:
         console.print(table)
     for note in report.notes:
@@ -174,6 +174,11 @@ def _print_report(report: CompileReport) -> None:
         f"{len(report.failed)} failed, {len(report.loosened)} looser, {len(report.bounds)} open ends bounded; "
         f"compiled in {report.compile_seconds * 1000:.1f} ms"
     )
+
+
+def _cells(tool: str, state: str, where: str, what: str) -> tuple[str, str, str, str]:
+    """Of one row; `state` alone has markup, which is ours."""
+    return _plain(tool), state, _plain(where), _plain(what)
 
 
 def _bounds(report: CompileReport) -> Iterator[tuple[str, str, int, str]]:
@@ -203,4 +208,4 @@ def _bound_words(kind: str, value: int) -> str:
 def _plain(text: str) -> str:
     from rich.markup import escape
 
-    return escape(text)
+    return escape(inert(text))

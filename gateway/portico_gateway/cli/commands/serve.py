@@ -9,6 +9,7 @@ import click
 
 from portico_gateway.cli import exit_codes
 from portico_gateway.cli.options import log_level_option, model_option, workspace_options
+from portico_gateway.safe_output.inert import inert
 
 
 @click.command(
@@ -47,6 +48,8 @@ def command(
     """
     from portico_engine.errors import ModelError
     from portico_gateway.assembly.serve import ServeFailed, run_server
+    from portico_gateway.cli.interrupt import interruptible
+    from portico_gateway.cli.trust_prompt import ask_trust
     from portico_gateway.config.portico_config import load_config
     from portico_gateway.config.workspace import config_source, workspace_specs
 
@@ -59,10 +62,11 @@ def command(
         "model.context": context,
         "log.level": log_level,
     }
-    loaded = load_config(config, flags=flags, folder=root)
+    loaded = load_config(config, flags=flags, folder=root, ask=ask_trust)
     specs = workspace_specs(loaded, root, docs, db)
+    interruptible()
     try:
         run_server(loaded, specs, with_model=not no_model, source=config_source(config, flags, root, docs, db))
     except (ModelError, ServeFailed) as error:
-        click.echo(f"portico: {error}", err=True)
+        click.echo(inert(f"portico: {error}"), err=True)
         sys.exit(exit_codes.NO_MODEL)

@@ -7,6 +7,8 @@ import sys
 
 import click
 
+from portico_gateway.config.isolated_python import python_module
+
 _SUMMARIES = {
     "code": "Code search: portico server code DIR...",
     "docs": "Documentation search: portico server docs DIR...",
@@ -25,7 +27,7 @@ def _add(kind: str, summary: str) -> None:
     def run(args: tuple[str, ...]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
-        os.execv(sys.executable, [sys.executable, "-m", f"portico_servers.{kind}", *args])
+        os.execv(sys.executable, python_module(f"portico_servers.{kind}", *args))
 
 
 for _kind, _summary in _SUMMARIES.items():

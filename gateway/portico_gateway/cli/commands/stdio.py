@@ -17,12 +17,13 @@ def command(root: Path | None, docs: tuple[Path, ...], db: tuple[str, ...], conf
     import anyio
 
     from portico_gateway.assembly.stdio import serve_stdio_gateway
+    from portico_gateway.cli.trust_prompt import left_out
     from portico_gateway.config.logs import set_up_logging
     from portico_gateway.config.portico_config import load_config
     from portico_gateway.config.workspace import config_source, workspace_specs
 
     flags = {"log.level": log_level}
-    loaded = load_config(config, flags=flags, folder=root)
+    loaded = load_config(config, flags=flags, folder=root, ask=left_out)
     specs = workspace_specs(loaded, root, docs, db)
     set_up_logging("stdio", loaded.log)
     anyio.run(serve_stdio_gateway, loaded, specs, config_source(config, flags, root, docs, db))

@@ -1,6 +1,6 @@
-"""An upstream as a child process: JSON-RPC lines over its pipes, its stderr in a file, and an end for its whole group.
+"""An upstream as a child process: JSON-RPC lines over its pipes, and an end for all that it started.
 
-It owns the process group, its environment and its stderr file, and tells through an `UpstreamConnection` when and why the
+It owns the process and its environment, and tells through an `UpstreamConnection` when and why the
 process ended. It knows nothing of sessions, tools or restarts.
 """
 
@@ -11,25 +11,29 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import anyio
-import mcp_types
+import anyio.to_thread
 from anyio.abc import Process
 from mcp.client.stdio import get_default_environment
 from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCMessage
 
 from portico_gateway.config.server_spec import UpstreamSpec
-from portico_gateway.upstreams.connection import UpstreamConnection
+from portico_gateway.upstreams.wire.connection import UpstreamConnection
+from portico_gateway.upstreams.wire.messages import LARGE, MAX_MESSAGE, read_messages, unreadable, write_message
+from portico_gateway.upstreams.wire.process_tree import GUARDIAN, MARK_VARIABLE, end_marked, find_descendants
+from portico_gateway.upstreams.wire.stderr_log import StderrLog
 
 log = logging.getLogger(__name__)
 
 DEPTH_VARIABLE = "PORTICO_NESTING"  # in the environment of a server: how many gateways it is behind
 _STOP_GRACE = 1.0  # seconds between closing stdin and SIGTERM, and between SIGTERM and SIGKILL
 _POLL = 0.01
-_MAX_LINE = 64 << 20  # bytes of one message; a server that sends more is broken
-_MAX_LOG = 1 << 20
+_CUT_LINE = 64 << 10  # bytes that are kept of a line that is too long: they name the request that it answers
 
 
 def gateway_depth() -> int:
@@ -43,18 +47,33 @@ async def child_process_streams(
     spec: UpstreamSpec, connection: UpstreamConnection, log_dir: Path
 ) -> AsyncIterator[tuple[Any, Any]]:
     """Start the command in a process group of its own; leaving ends every member of the group."""
-    stderr, start = _open_log(spec.name, log_dir)
-    connection.stderr = (Path(stderr.name), start)
-    with stderr:
+    mark = GUARDIAN.new_mark()
+    with StderrLog(spec.name, log_dir) as stderr:
+        connection.stderr = stderr
         process = await anyio.open_process(
             [spec.command, *spec.args],
-            env={**get_default_environment(), **spec.env, DEPTH_VARIABLE: str(gateway_depth() + 1)},
-            stderr=stderr,
+            env={
+                **get_default_environment(),
+                **spec.env,
+                DEPTH_VARIABLE: str(gateway_depth() + 1),
+                MARK_VARIABLE: mark,
+            },
+            stderr=stderr.write_end,
             cwd=spec.cwd,
             start_new_session=True,
         )
-    connection.pid = process.pid
-    # No await between here and the task group: a cancellation in the gap would leak the process.
+        # No await between here and the streams' task group: a cancellation in the gap would leak the process.
+        stderr.close_write_end()
+        connection.pid = process.pid
+        GUARDIAN.watch(process.pid)
+        async with _streams(process, connection, stderr, mark) as streams:
+            yield streams
+
+
+@asynccontextmanager
+async def _streams(
+    process: Process, connection: UpstreamConnection, stderr: StderrLog, mark: str
+) -> AsyncIterator[tuple[Any, Any]]:
     to_session, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     write, from_session = anyio.create_memory_object_stream[SessionMessage](0)
 
@@ -62,9 +81,11 @@ async def child_process_streams(
         async with to_session:
             with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError, ConnectionError):
                 async for line in _lines(process):
-                    await to_session.send(_parse(line))
+                    for message in await _read(line):
+                        await to_session.send(SessionMessage(message))
                 connection.output_ended = True
         connection.exit_code = await _exit_code(process, _STOP_GRACE / 4)
+        stderr.take()
         connection.ended.set()
 
     async def send() -> None:
@@ -72,14 +93,14 @@ async def child_process_streams(
         async with from_session:
             try:
                 async for message in from_session:
-                    json = message.message.model_dump_json(by_alias=True, exclude_unset=True)
-                    await process.stdin.send(json.encode() + b"\n")
+                    await process.stdin.send(write_message(message.message) + b"\n")
             except (anyio.ClosedResourceError, anyio.BrokenResourceError, OSError):
                 await to_session.aclose()  # so that a waiting request hears of the end
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(receive)
         tasks.start_soon(send)
+        tasks.start_soon(stderr.copy)
         try:
             yield read, write
         finally:
@@ -88,46 +109,61 @@ async def child_process_streams(
                     connection.output_ended and not connection.ended.is_set()
                 ):  # the session heard of the end first: its reason is still due
                     connection.exit_code = await _exit_code(process, _STOP_GRACE / 4)
+                    stderr.take()
                     connection.ended.set()
                 await read.aclose()
                 await write.aclose()
-                await _stop(process)
+                await _stop(process, mark)
             tasks.cancel_scope.cancel()
 
 
-async def _lines(process: Process) -> AsyncIterator[bytes]:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of the server's output, without its end. `cut`: it was too long, and this is its beginning."""
+
+    data: bytes
+    cut: bool = False
+
+
+async def _lines(process: Process) -> AsyncIterator[_Line]:
+    """The lines that the server writes. What is beyond MAX_MESSAGE bytes of one is read past and not kept."""
     assert process.stdout is not None
     parts: list[bytes] = []
     size = 0
     async for chunk in process.stdout:
         *whole, rest = chunk.split(b"\n")
         for line in whole:
-            yield b"".join(parts) + line
+            data = b"".join(parts) + line
+            yield _Line(data, size + len(line) > MAX_MESSAGE)
             parts, size = [], 0
-        parts.append(rest)
         size += len(rest)
-        if size > _MAX_LINE:
-            log.error("a message of more than %d MiB without an end; closing the connection", _MAX_LINE >> 20)
-            return
+        if size <= MAX_MESSAGE:
+            parts.append(rest)
+        else:
+            parts = [b"".join(parts)[:_CUT_LINE]]
 
 
-def _parse(line: bytes) -> SessionMessage | Exception:
-    try:
-        return SessionMessage(mcp_types.jsonrpc_message_adapter.validate_json(line, by_name=False))
-    except ValueError as error:
-        log.warning("not a JSON-RPC message on stdout: %.200r", line)
-        return error
+async def _read(line: _Line) -> list[JSONRPCMessage]:
+    if line.cut:
+        return unreadable(line.data[:_CUT_LINE], f"its answer has more than {MAX_MESSAGE >> 20} MiB")
+    if len(line.data) > LARGE:
+        return await anyio.to_thread.run_sync(read_messages, line.data)
+    return read_messages(line.data)
 
 
-async def _stop(process: Process) -> None:
-    """Close stdin; SIGTERM to the group after a grace, SIGKILL after another, also to what the leader left behind."""
+async def _stop(process: Process, mark: str) -> None:
+    """Close stdin; SIGTERM to the group after a grace, SIGKILL after another, also to what the leader left behind, in its group
+    or out of it."""
     assert process.stdin is not None
+    started = find_descendants([process.pid])
     with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
         await process.stdin.aclose()
     if await _exit_code(process, _STOP_GRACE) is None:
         _signal_group(process, signal.SIGTERM)
         await _exit_code(process, _STOP_GRACE)
     _signal_group(process, signal.SIGKILL)
+    await anyio.to_thread.run_sync(end_marked, mark, started)
+    GUARDIAN.forget(process.pid)
     with anyio.move_on_after(_STOP_GRACE):
         await process.aclose()
 
@@ -143,14 +179,3 @@ async def _exit_code(process: Process, timeout: float) -> int | None:
 def _signal_group(process: Process, number: signal.Signals) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)  # the leader's pid is the group's id: it was started in a session of its own
-
-
-def _open_log(name: str, log_dir: Path) -> tuple[Any, int]:
-    """The server's stderr file, opened for appending, and where this process's part starts. One old file is kept."""
-    log_dir.mkdir(parents=True, exist_ok=True)
-    path = log_dir / f"server-{''.join(c if c.isalnum() or c in '-_' else '_' for c in name)}.log"
-    with suppress(OSError):
-        if path.stat().st_size > _MAX_LOG:
-            path.replace(path.with_suffix(".log.1"))
-    file = path.open("ab")
-    return file, file.tell()

@@ -5,14 +5,15 @@ Whoever carries the connection writes it; supervision and error messages read it
 
 from __future__ import annotations
 
-import os
 import signal
 from contextlib import suppress
-from pathlib import Path
 
 import anyio
 
-_TAIL = 8 << 10  # bytes of stderr that are looked at for its last line
+from portico_gateway.safe_output.redaction import redacted
+from portico_gateway.upstreams.wire.stderr_log import StderrLog
+
+_MAX_LAST_LINE = 500  # characters that are told of what a server said last
 
 
 class UpstreamConnection:
@@ -23,7 +24,7 @@ class UpstreamConnection:
         self.pid: int | None = None
         self.output_ended = False  # its output ended by itself
         self.exit_code: int | None = None
-        self.stderr: tuple[Path, int] | None = None  # the file, and where this process's part starts
+        self.stderr: StderrLog | None = None
 
     def describe_end(self) -> str:
         """`exited with code 2: no such file`: the exit and the last line that the server wrote to stderr, as far as known."""
@@ -45,13 +46,5 @@ class UpstreamConnection:
         return f"{how}: {last}" if last else how
 
     def last_stderr_line(self) -> str:
-        """The last non-empty line of this process's stderr."""
-        if self.stderr is None:
-            return ""
-        path, start = self.stderr
-        with suppress(OSError), path.open("rb") as file:
-            end = file.seek(0, os.SEEK_END)
-            file.seek(max(start, end - _TAIL))
-            lines = file.read().decode("utf-8", "replace").splitlines()
-            return next((line.strip() for line in reversed(lines) if line.strip()), "")
-        return ""
+        """The last non-empty line of this process's stderr, without secrets."""
+        return "" if self.stderr is None else redacted(self.stderr.last_line()[:_MAX_LAST_LINE])

@@ -1,0 +1,162 @@
+"""What thousands of hostile calls leave behind in a gateway: memory, handles, processes.
+
+    python benchmarks/hostile_soak.py [--calls 10000]
+
+`portico stdio` with a server that answers wrongly in every way of tests/attacks/odd_server.py, and one that has started a
+process in a session of its own. A host calls with bad names and bad arguments, and gives calls up. Memory and handles are read
+after a tenth of the calls and at the end; then the gateway gets SIGKILL, and what is left after 5 seconds is counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anyio
+import mcp_types
+import psutil
+from mcp.client.client import Client
+from mcp.client.stdio import StdioServerParameters
+from mcp.shared.exceptions import MCPError
+
+from report import table, write
+
+ATTACKS = Path(__file__).parents[1] / "tests" / "attacks"
+MODES = (
+    "err32000", "err32001", "err_string", "latin1_result", "batch_result", "deep_result", "broken_json", "null_result",
+    "list_result", "float_id", "nan_result", "long_number", "surrogate_result", "structured_only", "empty_result",
+    "string_content", "new_content_type", "new_field", "untyped_block", "structured_list", "odd_meta_result", "text_is_number",
+)  # fmt: skip
+AT_ONCE = 8
+LEFT_AFTER = 5.0  # seconds
+
+
+class Sample(NamedTuple):
+    """Of the gateway's process; `processes` counts all under it."""
+
+    mib: float
+    handles: int
+    threads: int
+    processes: int
+
+
+def sample(gateway: psutil.Process) -> Sample:
+    children = len(gateway.children(recursive=True))
+    return Sample(gateway.memory_info().rss / 2**20, gateway.num_fds(), gateway.num_threads(), children)
+
+
+async def refuse(context: object, params: mcp_types.ElicitRequestParams) -> mcp_types.ElicitResult:
+    return mcp_types.ElicitResult(action="decline")
+
+
+async def hostile_call(client: Client, number: int) -> None:
+    """One of many kinds; every outcome but the host's own end is fine."""
+    mode = MODES[number % len(MODES)]
+    kind = number % 10
+    try:
+        with anyio.move_on_after(0.02 if kind == 9 else 30.0):
+            if kind == 1:
+                await client.call_tool(f"no_such__tool{number}", {"x": "y" * 1000})
+            elif kind == 2:
+                await client.call_tool("odd__write", {"text": f"{number}" * 500})  # a person declines
+            elif kind == 3:
+                await client.read_resource(f"portico://odd/file://{number}")
+            elif kind == 9:
+                await client.call_tool("odd__slow", {})  # given up
+            else:
+                await client.call_tool("odd__odd", {"mode": mode, "junk": "\0\u202e" if kind == 4 else ["z" * 2000]})
+    except (MCPError, RuntimeError, ValueError):
+        pass
+
+
+async def calls(client: Client, first: int, last: int) -> None:
+    numbers = iter(range(first, last))
+
+    async def worker() -> None:
+        for number in numbers:
+            await hostile_call(client, number)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(AT_ONCE):
+            tasks.start_soon(worker)
+
+
+@asynccontextmanager
+async def gateway(folder: Path) -> AsyncIterator[tuple[Client, psutil.Process]]:
+    config = {
+        "odd": {"command": sys.executable, "args": [str(ATTACKS / "odd_server.py"), "plain"]},
+        "daemon": {"command": sys.executable, "args": [str(ATTACKS / "daemon_server.py"), str(folder / "pids"), "setsid"]},
+    }
+    (folder / "servers.json").write_text(json.dumps({"mcpServers": config}))
+    environment = {
+        **os.environ, "PORTICO_LOG_DIR": str(folder / "logs"), "PORTICO_AUDIT_FILE": str(folder / "audit.db"),
+    }  # fmt: skip
+    arguments = ["-m", "portico_gateway", "stdio", "--config", str(folder / "servers.json")]
+    parameters = StdioServerParameters(command=sys.executable, args=arguments, env=environment, cwd=folder)
+    async with Client(parameters, mode="legacy", cache=None, elicitation_callback=refuse) as client:
+        await client.list_tools()
+        (process,) = [child for child in psutil.Process().children() if "portico_gateway" in " ".join(child.cmdline())]
+        yield client, process
+
+
+def left_of(processes: list[psutil.Process]) -> int:
+    deadline = time.monotonic() + LEFT_AFTER
+    while time.monotonic() < deadline and any(_runs(process) for process in processes):
+        time.sleep(0.05)
+    return sum(_runs(process) for process in processes)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+async def soak(folder: Path, count: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    try:
+        async with gateway(folder) as (client, process):
+            await calls(client, 0, count // 10)
+            warm = sample(process)
+            began = time.perf_counter()
+            await calls(client, count // 10, count)
+            await anyio.sleep(1.5)  # what was given up ends at the server
+            found = {"warm": warm._asdict(), "end": sample(process)._asdict(), "seconds": time.perf_counter() - began}
+            under = process.children(recursive=True)
+            under += [psutil.Process(pid) for pid in json.loads((folder / "pids").read_text())]
+            process.send_signal(signal.SIGKILL)
+            found["under"] = len({child.pid for child in under})
+            found["left"] = await anyio.to_thread.run_sync(left_of, under)
+    except* (MCPError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+        pass  # the client's end after the kill
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=10_000)
+    count = parser.parse_args().calls
+    with tempfile.TemporaryDirectory() as folder:
+        found = anyio.run(soak, Path(folder), count)
+    warm, end = found["warm"], found["end"]
+    growth = end["mib"] / warm["mib"] - 1
+    rows = [[name, f"{warm[name]:.0f}", f"{end[name]:.0f}"] for name in ("mib", "handles", "threads", "processes")]
+    table(["the gateway", f"after {count // 10} calls", f"after {count}"], rows)
+    print(f"memory {growth:+.1%}; of {found['under']} processes {found['left']} are left {LEFT_AFTER:g} s after SIGKILL")
+    write("hostile_soak", {"calls": count, "memory_growth": growth, **found})
+    held = growth <= 0.10 and end["handles"] <= warm["handles"] + 2 and not found["left"]
+    sys.exit(0 if held else 1)
+
+
+if __name__ == "__main__":
+    main()

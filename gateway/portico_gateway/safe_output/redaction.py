@@ -1,0 +1,113 @@
+"""Secrets taken out of text before anybody sees it: the one place, used by every error, log line and log row of the gateway.
+
+It owns what looks like a secret (in URLs, settings, headers, known forms of tokens) and the values that the configuration gave
+to servers. It can't know a secret that has neither form nor name and that nobody configured.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+REDACTED = "[redacted]"
+_MAX_TEXT = 64 << 10  # characters of one text that are looked through; what follows is left out
+_MAX_VALUES = 10_000  # configured values that are known
+_SHORTEST_VALUE = 6  # characters: shorter values stand in ordinary words
+_NAME = (
+    r"(?:passw(?:or)?d|passphrase|pwd|secret|token(?!s|iz)|api[_-]?key|access[_-]?key|private[_-]?key|credential|"
+    r"authorization|cookie|dsn|connection[ _-]?string)"
+)
+_SECRET_NAME = re.compile(rf"(?i)(?:{_NAME}|(?:^|[_-])(?:key|auth|pass|pw|sas|sig|pat)(?:$|[_-]))")
+_HARMLESS_HEADERS = frozenset(["accept", "accept-language", "content-type", "user-agent", "mcp-protocol-version"])
+
+_RULES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"(://)[^\s/?#\"'<>@]{0,500}(?:@[^\s/?#\"'<>@]{0,500})*@"), rf"\1{REDACTED}@"),
+    (re.compile(r"(://[^\s/:@\"'<>]{1,200}:)(?!\d{1,5}/)[^\s@\"'<>]{1,500}@"), rf"\1{REDACTED}@"),
+    (
+        re.compile(
+            rf"(?i)([?&;#](?:[\w.%-]{{0,60}}(?:{_NAME}|auth|sig(?:nature)?|session|jwt|sas)[\w.%-]{{0,60}}|key|code|pw|pass|sv)=)"
+            r"[^&\s#\"'<>]+"
+        ),
+        rf"\1{REDACTED}",
+    ),
+    (re.compile(r"(?i)\b(bearer|basic|token|digest)(\s+)(?=\S*\d)[A-Za-z0-9._~+/=:-]{8,}"), rf"\1\2{REDACTED}"),
+    (
+        re.compile(
+            rf"(?i)((?:--)?(?<![A-Za-z])[\w.-]{{0,60}}{_NAME}[\w.-]{{0,60}}[\"']?\s{{0,5}}[=:]\s{{0,5}}[\"']?)"
+            rf"(?!\[redacted\]|(?:bearer|basic|token|digest)\s)[^\s\"',;&]{{3,}}"
+        ),
+        rf"\1{REDACTED}",
+    ),
+    (re.compile(rf"(?i)(--[\w-]{{0,60}}{_NAME}[\w-]{{0,60}}\s+)(?!--)\S+"), rf"\1{REDACTED}"),
+    (re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*", re.DOTALL), f"-----BEGIN PRIVATE KEY----- {REDACTED}"),
+    (
+        re.compile(
+            r"\b(?:sk-[\w-]{16,}|(?:gh[pousr]|glpat|hf|npm|pypi|dop_v1|shpat|xapp|xox[abeprs])[_-][\w-]{16,}|github_pat_\w{20,}|"
+            r"(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{30,}|eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?|portico-[\w-]{40,})"
+        ),
+        REDACTED,
+    ),
+)
+_values: dict[str, None] = {}  # longest first, so that one that contains another goes whole
+
+
+def redacted(text: str) -> str:
+    """The text without what is or looks like a secret."""
+    if len(text) > _MAX_TEXT:
+        text = text[:_MAX_TEXT] + " […]"
+    text = without_known_values(text)
+    for pattern, replacement in _RULES:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def without_known_values(text: str) -> str:
+    """The text without the values that the configuration gave to servers as secrets, and nothing else changed."""
+    for value in _values:
+        if value in text:
+            text = text.replace(value, REDACTED)
+    return text
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a setting, variable or header of this name is likely to hold a secret."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def know_secrets(
+    *, env: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None, args: Sequence[str] = (), url: str = ""
+) -> None:
+    """Take out from now on what a server was given to prove itself."""
+    found = [value for name, value in (env or {}).items() if is_secret_name(name) or _looks_like_token(value)]
+    for name, value in (headers or {}).items():
+        if name.lower() not in _HARMLESS_HEADERS:
+            found += [value, value.partition(" ")[2]]
+    for flag, value in zip(args, [*args[1:], ""], strict=False):
+        name, equals, given = flag.partition("=")
+        if name.startswith("-") and is_secret_name(name):
+            found.append(given if equals else value)
+    found += re.findall(r"://[^/?#@\s]*:([^/?#@\s]+)@", url)
+    _know(found)
+
+
+def _know(values: Iterable[str]) -> None:
+    global _values
+    new = [value for value in values if len(value) >= _SHORTEST_VALUE and value not in _values]
+    if new and len(_values) + len(new) <= _MAX_VALUES:
+        _values = dict.fromkeys(sorted([*_values, *new], key=len, reverse=True))
+
+
+def _looks_like_token(value: str) -> bool:
+    """Long, without spaces and slashes, of letters and digits both: a name or a path is not."""
+    return (
+        len(value) >= 16
+        and not re.search(r"[\s/\\:]", value)
+        and any(char.isdigit() for char in value)
+        and any(char.isalpha() for char in value)
+    )
+
+
+def redacted_args(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """An exception's arguments, the texts among them without secrets."""
+    return tuple(redacted(arg) if isinstance(arg, str) else arg for arg in args)

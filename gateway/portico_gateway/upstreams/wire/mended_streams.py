@@ -1,0 +1,147 @@
+"""The two streams of a connection, between its wire and the SDK's client: answers are mended on their way in.
+
+It owns which request an answer belongs to, the protocol version that was agreed on, and telling of repairs in the log; the
+rules of repair are `answers.py`'s.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from types import TracebackType
+from typing import Any
+
+import anyio
+import mcp_types
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
+from mcp_types.version import LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION, MODERN_PROTOCOL_VERSIONS
+
+from portico_gateway.upstreams.wire.answers import mend_result
+from portico_gateway.upstreams.wire.connection import UpstreamConnection
+from portico_gateway.upstreams.wire.messages import scrubbed
+
+log = logging.getLogger(__name__)
+
+_MAX_WAITING = 10_000  # requests whose methods are remembered; answers to older ones are passed on as they are
+_MAX_TOLD = 100  # different repairs of one connection that are logged
+
+
+class AnswerMender:
+    """Of one connection to the server named `server`."""
+
+    def __init__(self, server: str, *, modern: bool = False) -> None:
+        """`modern`: the connection speaks 2026-07-28 without having asked."""
+        self._server = server
+        self._version = LATEST_MODERN_VERSION if modern else LATEST_HANDSHAKE_VERSION
+        self._methods: OrderedDict[str, str] = OrderedDict()  # of requests without an answer
+        self._told: set[str] = set()
+
+    def sent(self, message: mcp_types.JSONRPCMessage) -> None:
+        """Remember what a request asks."""
+        if isinstance(message, JSONRPCRequest):
+            self._methods[str(message.id)] = message.method
+            if len(self._methods) > _MAX_WAITING:
+                self._methods.popitem(last=False)
+        elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
+            self._methods.pop(str((message.params or {}).get("requestId")), None)
+
+    def received(self, message: mcp_types.JSONRPCMessage) -> None:
+        """Mend an answer in place."""
+        if not isinstance(message, JSONRPCResponse | JSONRPCError):
+            return
+        method = self._methods.pop(str(message.id), None)
+        if method is None or isinstance(message, JSONRPCError):
+            return
+        mended = mend_result(method, message.result, self._version)
+        message.result = mended.result
+        self._take_version(method, mended.result)
+        for note in mended.notes:
+            self._tell(f"server {self._server!r} answered {method} oddly: {note}")
+
+    def _take_version(self, method: str, result: dict[str, Any]) -> None:
+        if method == "initialize" and isinstance(version := result.get("protocolVersion"), str):
+            self._version = version
+        elif method == "server/discover" and isinstance(versions := result.get("supportedVersions"), list):
+            known = [version for version in MODERN_PROTOCOL_VERSIONS if version in versions]
+            self._version = known[-1] if known else self._version
+
+    def _tell(self, text: str) -> None:
+        if text not in self._told and len(self._told) < _MAX_TOLD:
+            self._told.add(text)
+            log.warning("%s", text)
+
+
+class MendedReadStream:
+    """A read stream whose answers are mended, and which tells its connection when it ends."""
+
+    def __init__(self, inner: Any, mender: AnswerMender, connection: UpstreamConnection) -> None:
+        self._inner = inner
+        self._mender = mender
+        self._connection = connection
+
+    @property
+    def last_context(self) -> Any:
+        return getattr(self._inner, "last_context", None)
+
+    async def receive(self) -> Any:
+        try:
+            item = await self._inner.receive()
+        except (anyio.EndOfStream, anyio.ClosedResourceError):
+            if self._connection.pid is None:  # a process's end is told by whoever watches the process
+                self._connection.ended.set()
+            raise
+        if isinstance(item, SessionMessage):
+            self._mender.received(item.message)
+        return item
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    def __aiter__(self) -> MendedReadStream:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+    async def __aenter__(self) -> MendedReadStream:
+        await self._inner.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        result: bool | None = await self._inner.__aexit__(exc_type, exc, traceback)
+        return result
+
+
+class WatchedWriteStream:
+    """A write stream that tells the mender what is asked."""
+
+    def __init__(self, inner: Any, mender: AnswerMender) -> None:
+        self._inner = inner
+        self._mender = mender
+
+    async def send(self, item: SessionMessage) -> None:
+        self._mender.sent(item.message)
+        if isinstance(item.message, JSONRPCRequest | JSONRPCNotification) and item.message.params is not None:
+            item.message.params = scrubbed(item.message.params)
+        elif isinstance(item.message, JSONRPCResponse):
+            item.message.result = scrubbed(item.message.result)
+        await self._inner.send(item)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def __aenter__(self) -> WatchedWriteStream:
+        await self._inner.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        result: bool | None = await self._inner.__aexit__(exc_type, exc, traceback)
+        return result

@@ -1,0 +1,174 @@
+"""Bytes of a server as JSON-RPC messages, read leniently: a message that can be understood is, whatever is odd about it.
+
+It owns encodings, batches, envelopes and the bounds of one message; `answers.py` mends what an answer says. What can't be read
+but names the request that it answers becomes that request's error, so that nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import mcp_types
+from mcp_types import ErrorData, JSONRPCError, JSONRPCMessage, JSONRPCRequest, JSONRPCResponse
+
+from portico_servers.common.unicode_text import plain_text
+
+log = logging.getLogger(__name__)
+
+MAX_MESSAGE = 64 << 20  # bytes of one message; more is no tool's result but a mistake or an attack
+MAX_DEPTH = 100  # of nested lists and objects: what reads an answer later recurses, at most some 200 deep
+LARGE = 256 << 10  # bytes; from here on a message is read in a thread
+
+# Codes of the gateway's own for answers, outside of the range that JSON-RPC reserves. The SDK tells a connection's end and a
+# deadline by codes that servers use for errors of their own (rate limits, things not found), so those are moved out of its way.
+UNREADABLE_ANSWER = -132700
+SESSION_EXPIRED = -132404  # the request was refused before it ran: its session is unknown to the server
+HTTP_REFUSED = -132400  # the server answered with an HTTP status and no JSON-RPC
+_MOVED = {mcp_types.CONNECTION_CLOSED: -132000, mcp_types.REQUEST_TIMEOUT: -132001}
+_MOVED_BACK = {moved: code for code, moved in _MOVED.items()}
+_ID = re.compile(rb'"id"\s*:\s*(\d{1,18}|"[^"\\]{1,100}")')
+_HEAD = 4096  # bytes of an unreadable message in which its id is looked for
+_TELL_EVERY = 1.0  # seconds
+_told_at = -_TELL_EVERY
+
+
+def own_code(code: int) -> int:
+    """The code that the server sent, for the one that its message carries inside the gateway."""
+    return _MOVED_BACK.get(code, code)
+
+
+def read_messages(data: bytes) -> list[JSONRPCMessage]:
+    """The messages of one line or body; of a batch, those that can be read. Never raises."""
+    try:
+        return [_with_moved_code(mcp_types.jsonrpc_message_adapter.validate_json(data, by_name=False))]
+    except ValueError:
+        return _read_odd(data)
+
+
+def unreadable(data: bytes, why: str) -> list[JSONRPCMessage]:
+    """The error of the request that `data` begins to answer; nothing where it names none."""
+    _tell(why, data)
+    head = data[:_HEAD]
+    found = _ID.search(head)
+    if found is None or b'"method"' in head[: found.start()]:
+        return []
+    identity = found[1].decode("utf-8", "replace")
+    return [_error(identity.strip('"') if identity.startswith('"') else int(identity), UNREADABLE_ANSWER, why)]
+
+
+def scrubbed(value: Any) -> Any:
+    """The same value with U+FFFD for what is not Unicode and None for numbers that JSON does not have. At most MAX_DEPTH deep;
+    raises RecursionError beyond."""
+    return _scrubbed(value, MAX_DEPTH)
+
+
+def _scrubbed(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return plain_text(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if not isinstance(value, dict | list):
+        return value
+    if not depth:
+        raise RecursionError
+    if isinstance(value, dict):
+        return {plain_text(key): _scrubbed(item, depth - 1) for key, item in value.items()}
+    return [_scrubbed(item, depth - 1) for item in value]
+
+
+def _read_odd(data: bytes) -> list[JSONRPCMessage]:
+    text = data.decode("utf-8-sig", "replace").strip("\0 \t\r\n")
+    if not text:
+        return []
+    try:
+        value = scrubbed(json.loads(text, parse_int=_number))
+    except RecursionError:
+        return unreadable(data, f"its answer is nested more than {MAX_DEPTH} deep")
+    except ValueError as error:
+        return unreadable(data, f"its answer is no valid JSON: {error}")
+    found = (_message(item) for item in (value if isinstance(value, list) else [value]))
+    messages = [message for message in found if message is not None]
+    if not messages:
+        _tell("it is no request, answer or notification", data)
+    # A host that waits for one answer may hear no more after it, so what only tells comes first.
+    return sorted(messages, key=lambda message: isinstance(message, JSONRPCResponse | JSONRPCError))
+
+
+def _tell(why: str, data: bytes) -> None:
+    """In the log, at most once a second: a server may write nothing else."""
+    global _told_at
+    now = time.monotonic()
+    if now - _told_at >= _TELL_EVERY:
+        _told_at = now
+        log.warning("not a JSON-RPC message (%s): %.200r", why, data[:200])
+
+
+def _number(digits: str) -> int | float:
+    """Python refuses to read integers of more than 4,300 digits."""
+    return int(digits) if len(digits) <= 4000 else float(digits)
+
+
+def _message(value: Any) -> JSONRPCMessage | None:
+    if not isinstance(value, dict):
+        return None
+    identity = value.get("id")
+    if isinstance(identity, float) and identity.is_integer():
+        identity = int(identity)
+    if "method" not in value and isinstance(identity, int | str) and not isinstance(identity, bool):
+        return _answer(identity, value)
+    whole = {**value, "jsonrpc": "2.0"}
+    if identity is not None:
+        whole["id"] = identity
+    else:
+        whole.pop("id", None)
+    if not isinstance(whole.get("params", {}), dict):
+        whole.pop("params")
+    try:
+        return mcp_types.jsonrpc_message_adapter.validate_python(whole, by_name=False)
+    except ValueError:
+        return None
+
+
+def _answer(identity: int | str, value: Mapping[str, Any]) -> JSONRPCMessage:
+    error, result = value.get("error"), value.get("result")
+    if error is not None and not isinstance(result, dict):
+        said = error if isinstance(error, dict) else {"message": error}
+        code, message = said.get("code"), said.get("message")
+        right = isinstance(code, int) and not isinstance(code, bool)
+        text = message if isinstance(message, str) else "" if message is None else json.dumps(message)
+        data = said.get("data")
+        return _error(identity, _MOVED.get(code, code) if right else mcp_types.INTERNAL_ERROR, text, data)  # type: ignore[arg-type]
+    if result is not None and not isinstance(result, dict):
+        return _error(identity, UNREADABLE_ANSWER, f"its answer's result is a {type(result).__name__}, not an object")
+    return JSONRPCResponse(jsonrpc="2.0", id=identity, result=result or {})
+
+
+def _error(identity: int | str, code: int, message: str, data: Any = None) -> JSONRPCError:
+    error = ErrorData(code=code, message=message) if data is None else ErrorData(code=code, message=message, data=data)
+    return JSONRPCError(jsonrpc="2.0", id=identity, error=error)
+
+
+def _with_moved_code(message: JSONRPCMessage) -> JSONRPCMessage:
+    if isinstance(message, JSONRPCError) and message.error.code in _MOVED:
+        message.error.code = _MOVED[message.error.code]
+    return message
+
+
+def write_message(message: JSONRPCMessage) -> bytes:
+    """One message as JSON, with U+FFFD for what is not Unicode in it."""
+    try:
+        return message.model_dump_json(by_alias=True, exclude_unset=True).encode()
+    except ValueError:
+        whole = scrubbed(message.model_dump(by_alias=True, exclude_unset=True))
+        return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def is_request(message: JSONRPCMessage) -> bool:
+    """Whether it is a request, which has an answer."""
+    return isinstance(message, JSONRPCRequest)

@@ -1,0 +1,71 @@
+"""The wire to one upstream: a child process's pipes, Streamable HTTP, or the older HTTP+SSE.
+
+It owns the choice and the HTTP clients; `child_process.py` has the process, `http_answers.py` what bounds an HTTP answer. It
+knows nothing of sessions, tools or restarts.
+"""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamable_http_client
+
+from portico_gateway.config.server_spec import UpstreamSpec
+from portico_gateway.upstreams.wire.child_process import child_process_streams
+from portico_gateway.upstreams.wire.connection import UpstreamConnection
+from portico_gateway.upstreams.wire.http_answers import AnswerTransport
+from portico_gateway.upstreams.wire.mended_streams import AnswerMender, MendedReadStream, WatchedWriteStream
+from portico_gateway.upstreams.wire.messages import MAX_MESSAGE
+
+_CONNECT_TIMEOUT = 30.0  # seconds, of one HTTP operation but reading: deadlines are per call, above
+
+
+@asynccontextmanager
+async def open_transport(spec: UpstreamSpec, connection: UpstreamConnection, log_dir: Path) -> AsyncIterator[tuple[Any, Any]]:
+    """The (read, write) streams of a new connection to `spec`. Raises OSError or httpx2's errors where there is none."""
+    mender = AnswerMender(spec.name, modern=spec.era == "modern")
+    async with _wire(spec, connection, log_dir) as (read, write):
+        yield MendedReadStream(read, mender, connection), WatchedWriteStream(write, mender)
+
+
+def _wire(spec: UpstreamSpec, connection: UpstreamConnection, log_dir: Path) -> AbstractAsyncContextManager[tuple[Any, Any]]:
+    if spec.transport == "stdio":
+        return child_process_streams(spec, connection, log_dir)
+    if spec.transport == "sse":
+        return sse_client(spec.url, headers=dict(spec.headers), httpx_client_factory=partial(_http_client, spec.url))
+    return _streamable_http(spec)
+
+
+@asynccontextmanager
+async def _streamable_http(spec: UpstreamSpec) -> AsyncIterator[tuple[Any, Any]]:
+    timeout = httpx2.Timeout(_CONNECT_TIMEOUT, read=None)
+    async with (
+        _http_client(spec.url, headers=dict(spec.headers), timeout=timeout) as client,
+        streamable_http_client(spec.url, http_client=client, max_sse_event_size=2 * MAX_MESSAGE) as streams,
+    ):
+        yield streams
+
+
+def _http_client(
+    url: str, headers: dict[str, Any] | None = None, timeout: httpx2.Timeout | None = None, auth: httpx2.Auth | None = None
+) -> httpx2.AsyncClient:
+    transport = AnswerTransport(httpx2.AsyncHTTPTransport(proxy=_proxy(url)))
+    return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, transport=transport)
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for this URL: httpx2 asks for it only where no transport is given."""
+    parts = urlsplit(url)
+    proxies = urllib.request.getproxies()
+    if parts.hostname is None or urllib.request.proxy_bypass(parts.hostname):
+        return None
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
