@@ -113,15 +113,16 @@ class Scheduler:
         planned: list[Sequence] = []
         budget = self._budget()
         preemptions = self.preemptions
-        reserved = sum(seq.pending for seq in self._running if seq.pending <= _SHORT)
+        heads = self._queue.heads().values() if self._slots else ()
+        turns = Turns(self._running, heads, self._caps.light_tokens, budget)
+        reserved = sum(turns.tokens(seq) for seq in self._running if seq.pending <= _SHORT)
         shares = self._shares(budget - reserved)
-        turns = Turns(self._running, self._queue.heads().values() if self._slots else (), self._caps.light_tokens)
         for seq in list(self._running):
             if seq.state is not SequenceState.RUNNING:  # preempted by one before it
                 continue
             short = seq.pending <= _SHORT
             if short:
-                reserved -= seq.pending
+                reserved -= turns.tokens(seq)
                 count = min(turns.tokens(seq), budget)
             else:
                 count = min(turns.tokens(seq), budget - reserved, shares.get(seq.request.caller, budget))

@@ -23,8 +23,8 @@ _Account: TypeAlias = tuple[int, str]  # rank and caller: a lower rank is not he
 class Turns:
     """Those of one step."""
 
-    def __init__(self, running: Iterable[Sequence], heads: Iterable[Sequence], light_tokens: int) -> None:
-        """`heads`: who may begin to run in this step."""
+    def __init__(self, running: Iterable[Sequence], heads: Iterable[Sequence], light_tokens: int, budget: int) -> None:
+        """`heads`: who may begin to run in this step. `budget`: its tokens; no caller gets more than an even share of them."""
         self._counts: dict[int, int] = {}  # tokens by arrival, of the running
         self._left: dict[_Account, int] = {}  # empty: nobody is held back
         demands: Counter[_Account] = Counter()
@@ -35,7 +35,8 @@ class Turns:
             return
         first = min(rank for rank, _ in demands)
         enough = EVEN * min(demand for (rank, _), demand in demands.items() if rank == first)
-        self._left = {account: max(share, enough) for account, share in fair_shares(light_tokens, demands).items()}
+        even, light = fair_shares(budget, demands), fair_shares(light_tokens, demands)
+        self._left = {account: max(light[account], min(enough, even[account])) for account in demands}
         for seq in running:
             self._counts[seq.arrival] = self._take(seq)
 

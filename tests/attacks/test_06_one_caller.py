@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.engine.fake_executor import FakeExecutor
-from tests.engine.fakes import fake_engine, run, solitary, tokens_of
+from tests.engine.fakes import fake_engine, run, script, solitary, tokens_of
 
 from portico_engine import Delta, Engine, FinishReason, Request
 from portico_engine.fair_queue import PATIENCE, fair_shares
@@ -278,3 +278,19 @@ def test_who_comes_again_does_not_wait_for_a_long_step() -> None:
     for i in range(5):
         run(engine, [Request(f"quiet{i}", prompt(700 + i, 6), max_tokens=110, caller="attacker")])
     assert flood(200, 3) == 256
+
+
+@attack
+def test_forced_runs_of_many_rows_do_not_hold_up_anothers_prompt() -> None:
+    """They go before prefills; held back themselves, they must not keep what they don't use."""
+    executor = FakeExecutor(vocab_size=269, rows=16, blocks=400, step_tokens=256, light_tokens=6)
+    engine = fake_engine(executor)
+    forced = " ".join(str(5 + i) for i in range(30))
+    grammar = script(" ".join(f"7|8 {forced}" for _ in range(6)))
+    for i in range(15):
+        engine.submit(Request(f"a{i}", prompt(i, 6), max_tokens=200, grammar=grammar, caller="attacker"))
+    for _ in range(4):
+        engine.step()
+    hi = Request("b", prompt(500, 60), max_tokens=5, caller="other")
+    engine.submit(hi)
+    assert steps_until(engine, "b", at_most=20) <= 3 * 5
