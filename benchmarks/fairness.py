@@ -17,6 +17,7 @@ import asyncio
 import hashlib
 import json
 import os
+import random
 import re
 import socket
 import statistics
@@ -218,7 +219,7 @@ class Flood:
             self._statuses[status] += 1
             again = re.search(rb"(?i)\r\nretry-after: (\d+)", answer)
             pause = min(max(2 * pause, float(again[1]) if again else 1.0), 60.0) if status != "200" else 0.0
-            await asyncio.sleep(pause)
+            await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # as clients' libraries do
 
 
 @contextmanager
