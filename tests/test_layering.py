@@ -68,7 +68,7 @@ TABLES = {
         engine          errors faults priors tool grammar request sampling text executors kv scoring request_checks sequence
                         scheduler constraints
         loading         errors quantization weights request text models executors kv engine
-        front           errors tool request client engine loading
+        front           errors tool grammar request client engine loading
         process         errors priors tool grammar request client text engine loading front
     """,
     "portico_engine.executors": """
@@ -88,16 +88,18 @@ TABLES = {
         protocol    compiled
         regular     ir
         rule_order  ir
+        shortest_length  bounds ir
         ecma        ir regular
         sample      ir regular
         gbnf        ir notation regular
-        closing     ir protocol regular rule_order
-        schema      bounds cache ir compiled regular ecma
+        closing     bounds ir compiled protocol regular rule_order
+        schema      bounds cache ir compiled regular shortest_length ecma
         check       ecma schema
         llguidance  bounds cache ir compiled notation protocol regular rule_order closing
         backend     bounds ir compiled protocol llguidance
-        compile     bounds ir compiled gbnf schema backend
+        compile     bounds ir compiled shortest_length gbnf schema backend
         calls       bounds cache ir compiled regular schema compile
+        isolated    bounds cache ir compiled closing backend compile calls
     """,
     "portico_gateway": """
         caller

@@ -18,6 +18,7 @@ from portico_engine.constraints import constrain
 from portico_engine.errors import ChatTemplateError, EngineError, RequestError
 from portico_engine.executors.protocol import Executor
 from portico_engine.faults import describe_fault
+from portico_engine.grammar.compiled import CompiledGrammar
 from portico_engine.grammar.protocol import MatcherFactory
 from portico_engine.kv.block_pool import BlockPool
 from portico_engine.kv.cache import KVCache
@@ -99,6 +100,14 @@ class Engine:
         from portico_engine.grammar import matcher_factory
 
         return matcher_factory(self.tokenizer)
+
+    def has_grammar(self, grammar: CompiledGrammar) -> bool:
+        """Is it ready for requests, so that accepting one takes no time? Any thread may ask."""
+        return self.grammars.prepared(grammar)
+
+    def prepare_grammar(self, grammar: CompiledGrammar) -> None:
+        """Make it ready, on any thread: a request with it is then accepted at once. Raises GrammarError."""
+        self.grammars.prepare(grammar)
 
     @cached_property
     def _token_texts(self) -> TokenTexts:

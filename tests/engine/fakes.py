@@ -86,6 +86,12 @@ class ScriptGrammars:
     def __init__(self) -> None:
         self.made: list[ScriptMatcher] = []
 
+    def prepared(self, grammar: CompiledGrammar) -> bool:
+        return True
+
+    def prepare(self, grammar: CompiledGrammar) -> None:
+        pass
+
     def matcher(self, grammar: CompiledGrammar) -> ScriptMatcher:
         self.made.append(ScriptMatcher([frozenset(int(t) for t in place.split("|")) for place in grammar.text.split()]))
         return self.made[-1]

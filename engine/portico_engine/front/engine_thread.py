@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 from portico_engine.engine import Engine
 from portico_engine.errors import EngineError
 from portico_engine.front.flow_control import WINDOW, size
+from portico_engine.front.grammar_preparation import GrammarPreparation
 from portico_engine.request import Delta, FinishReason, Request
 
 K = TypeVar("K")
@@ -43,6 +44,7 @@ class EngineThread(Generic[K]):
         self._on_end = on_end
         self._commands: queue.SimpleQueue[_Command[Any] | None] = queue.SimpleQueue()
         self._streams: dict[str, _Stream[K]] = {}  # of the requests in flight; the thread's own
+        self._preparation: GrammarPreparation[K] = GrammarPreparation(engine.prepare_grammar)
         self._closed = False
         self._failed_steps = 0  # in a row
         self._gate = threading.Lock()  # no command is queued behind the end
@@ -56,7 +58,10 @@ class EngineThread(Generic[K]):
             self.engine.submit(request)
             self._streams[request.id] = _Stream(key)
 
-        return self.call(submit)
+        grammar = request.grammar
+        if grammar is None or self.engine.has_grammar(grammar):
+            return self.call(submit)
+        return self._preparation.start(grammar, key, lambda: self.call(submit))
 
     def abort(self, request_id: str, key: K) -> None:
         """End the request that was submitted with this key; no effect on one that ended, or on another's of the same id."""
@@ -66,6 +71,7 @@ class EngineThread(Generic[K]):
                 del self._streams[request_id]
                 self.engine.abort(request_id)
 
+        self._preparation.cancel(key)
         self._tell_thread(abort)
 
     def taken(self, request_id: str, key: K, count: int) -> None:
@@ -96,6 +102,7 @@ class EngineThread(Generic[K]):
             if not self._closed:
                 self._closed = True
                 self._commands.put(None)
+        self._preparation.close()
 
     def join(self) -> None:
         self._thread.join()

@@ -12,10 +12,12 @@ backend.py     the seam: which matcher enforces, named here alone
 protocol.py    what the engine asks of a matcher, whichever it is
 llguidance/    the matcher: IR -> its Lark, lexeme by lexeme; masks, forced runs
 closing/       the shortest way to end from every state, so that no answer is cut by its budget
+isolated/      compiling in a process that can be ended, for what anybody may have written
 check.py       a value against its schema, after the call
 sample.py      random sentences of a grammar
 bounds.py      bounds of open ends, limits on compiling, and their meter
 cache.py  notation.py  rule_order.py     compiled things by digest; how GBNF spells a node; rules from the lowest up
+shortest_length.py    how long the shortest text is, before anything of its length is made
 
     schema | gbnf | tools -> IR -> enforced text -> matcher -> masks
                              IR -> GBNF, shown
@@ -25,7 +27,9 @@ loads nothing: each name below is imported when it is first asked for, and llgui
 
 Exported, by what one wants to do:
     compile      compile_schema, compile_gbnf, check_gbnf (asks the matcher too), compile_tool_calls -> CompiledGrammar, whose
-                 CompileReport says what is not exact; Bounds, DEFAULT_BOUNDS and Limits say how far and at what cost
+                 CompileReport says what is not exact; for what strangers wrote, awaited:
+                 compile_schema_isolated, compile_gbnf_isolated, compile_tool_calls_isolated;
+                 Bounds, DEFAULT_BOUNDS and Limits say how far and at what cost
     read, show   schema_to_ir, tool_to_ir, parse_gbnf, tool_calls_grammar -> IR; to_gbnf, enforced_text, sentences of it
     tool calls   CallFormat (detect_format, control_tokens), ToolChoice, NamedTool; ToolCallParser and its events ContentText,
                  ThinkingText, CallStarted, ArgumentsText, CallFinished, CallCut
@@ -67,6 +71,9 @@ if TYPE_CHECKING:
     from portico_engine.grammar.compiled import CompileReport as CompileReport
     from portico_engine.grammar.gbnf import parse_gbnf as parse_gbnf
     from portico_engine.grammar.gbnf import to_gbnf as to_gbnf
+    from portico_engine.grammar.isolated import compile_gbnf_isolated as compile_gbnf_isolated
+    from portico_engine.grammar.isolated import compile_schema_isolated as compile_schema_isolated
+    from portico_engine.grammar.isolated import compile_tool_calls_isolated as compile_tool_calls_isolated
     from portico_engine.grammar.sample import sentences as sentences
     from portico_engine.grammar.schema import schema_to_ir as schema_to_ir
     from portico_engine.grammar.schema import tool_to_ir as tool_to_ir
@@ -90,6 +97,7 @@ _EXPORTS = {
     ),
     "bounds": ("Bounds", "DEFAULT_BOUNDS", "Limits"),
     "compile": ("check_gbnf", "compile_gbnf", "compile_schema"),
+    "isolated": ("compile_gbnf_isolated", "compile_schema_isolated", "compile_tool_calls_isolated"),
     "compiled": ("CompileReport", "CompiledGrammar"),
     "backend": ("enforced_text", "matcher_factory"),
     "check": ("Violation", "check_arguments"),

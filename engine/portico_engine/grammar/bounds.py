@@ -11,6 +11,11 @@ from dataclasses import dataclass
 
 from portico_engine.errors import GrammarTooLarge
 
+MAX_ENDING = 1 << 16  # characters: a grammar whose shortest text is longer is refused; no model's answer is that long
+MAX_TEXT = 1_500_000  # characters of the text that a matcher enforces: some 90 MB once it is compiled, a second to take
+MAX_COUNT = 1_000_000_000  # a length or number of items beyond it means the same: no text has so many
+MAX_LISTED = 60_000  # values of one enum
+MAX_DIGITS = 1_000  # of a number in a schema
 NODE_BYTES = 400  # a generous mean of one IR node with its hash, tuple and dictionary entries, in CPython 3.11
 
 

@@ -18,6 +18,7 @@ from jsonschema import exceptions, validators
 from portico_engine.grammar.ecma.search import finds
 from portico_engine.grammar.schema import keywords as read
 from portico_engine.grammar.schema.document import SchemaDialect, dialect_of
+from portico_engine.grammar.schema.mending import mend
 from portico_engine.grammar.schema.values import is_multiple
 
 _BASES = {
@@ -39,8 +40,13 @@ class Violation:
 
 
 def check_arguments(schema: Any, value: Any, *, resources: Mapping[str, Any] | None = None) -> list[Violation]:
-    """Every violation of `schema` by `value`, in no particular order; empty where it is valid. Never raises, never fetches."""
+    """Every violation of `schema` by `value`, in no particular order; empty where it is valid. Never raises, never fetches.
+
+    A schema with mistakes in it is read as the grammar of a call reads it (`schema.mending`).
+    """
     try:
+        if resources is None:
+            schema = mend(schema).schema
         return [
             Violation(_pointer(error.absolute_path), str(error.validator), _short(error.message))
             for error in _validator(schema, resources).iter_errors(value)

@@ -12,14 +12,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from portico_engine.errors import GrammarError, LexemesTooLarge
+from portico_engine.errors import GrammarError, GrammarTooLarge, LexemesTooLarge
 from portico_engine.grammar import ir
 from portico_engine.grammar.backend import enforced_text, why_refused
-from portico_engine.grammar.bounds import DEFAULT_BOUNDS, DEFAULT_LIMITS, Bounds, Limits, Meter
+from portico_engine.grammar.bounds import DEFAULT_BOUNDS, DEFAULT_LIMITS, MAX_TEXT, Bounds, Limits, Meter
 from portico_engine.grammar.compiled import CompiledGrammar, CompileReport, EnforcedText
 from portico_engine.grammar.gbnf.parser import parse_gbnf
 from portico_engine.grammar.ir import Grammar
 from portico_engine.grammar.schema.compiler import schema_to_ir
+from portico_engine.grammar.shortest_length import check_shortest
 
 
 def compile_schema(
@@ -69,8 +70,14 @@ def compile_gbnf(text: str, *, tokens: Mapping[str, int] | None = None) -> Compi
     GrammarTooLarge.
     """
     began = time.perf_counter()
-    grammar = parse_gbnf(text)
-    printed = enforced_text(grammar if tokens is None else _with_token_ids(grammar, tokens))
+    if len(text) > MAX_TEXT:
+        raise GrammarTooLarge(f"the grammar has {len(text):,} characters; the limit is {MAX_TEXT:,}")
+    try:
+        grammar = parse_gbnf(text)
+        check_shortest(grammar)
+        printed = enforced_text(grammar if tokens is None else _with_token_ids(grammar, tokens))
+    except RecursionError:
+        raise GrammarTooLarge("the grammar nests too deeply: give inner parts rules of their own") from None
     report = CompileReport(notes=(*grammar.notes, *printed.notes), compile_seconds=time.perf_counter() - began)
     return CompiledGrammar(printed.text, report, grammar, printed.open_strings)
 

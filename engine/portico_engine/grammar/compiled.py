@@ -6,12 +6,13 @@ It owns these value types only; the compilers make them, the matcher consumes th
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from portico_engine.grammar.ir import Grammar
+    from portico_engine.grammar.ir import Grammar, Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,13 @@ class OpenStrings(NamedTuple):
     length: int
 
 
+class ClosingKnowledge(NamedTuple):
+    """What has been found out about how a grammar's texts end, where finding out may be dear: the engine need not again."""
+
+    longest: int  # bytes of the longest of all states' shortest endings
+    searched: Mapping[Node, bytes | None]  # of the rules' intersections and complements, the shortest strings
+
+
 class EnforcedText(NamedTuple):
     """A grammar in the matcher's language, what a reader of a report should know of its making, and the text with open
     strings. Nobody but the matcher reads the texts."""
@@ -83,13 +91,14 @@ class CompiledGrammar:
     """A grammar ready for a matcher. `text` is enforced, in the matcher's own language; `report` says where it is not exact.
 
     `ir` is what `text` was printed from. With it a matcher can guarantee to close within a budget of tokens; every compiler
-    here sets it. `open_strings` is what a matcher may go by until a string is long.
+    here sets it. `open_strings` is what a matcher may go by until a string is long, `closing` what is known of endings already.
     """
 
     text: str
     report: CompileReport = field(default_factory=CompileReport)
     ir: Grammar | None = field(default=None, compare=False, repr=False)
     open_strings: OpenStrings | None = field(default=None, compare=False, repr=False)
+    closing: ClosingKnowledge | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def digest(self) -> str:

@@ -250,6 +250,22 @@ def references(node: Node) -> list[str]:
     return found
 
 
+def names_tokens(grammar: Grammar) -> bool:
+    """Does it refer to tokens of a vocabulary?"""
+    stack = list(grammar.rules.values())
+    while stack:
+        item = stack.pop()
+        if type(item) is TokenRef:
+            return True
+        if type(item) is Seq:
+            stack.extend(item.parts)
+        elif type(item) is Alt:
+            stack.extend(item.options)
+        elif type(item) is Repeat:
+            stack.append(item.item)
+    return False
+
+
 def reachable(rules: Mapping[str, Node], start: str) -> dict[str, Node]:
     """`start` and what it leads to."""
     kept = {start: rules[start]}

@@ -82,6 +82,14 @@ class MatcherFactory(Protocol):
 
     def matcher(self, grammar: CompiledGrammar) -> Matcher: ...
 
+    def prepared(self, grammar: CompiledGrammar) -> bool:
+        """Is all there that `matcher` needs to make for it? Any thread may ask."""
+        ...
+
+    def prepare(self, grammar: CompiledGrammar) -> None:
+        """Make that, on any thread. Raises GrammarError."""
+        ...
+
     def fill_bitmasks(
         self, bitmask: Bitmask, rows: Sequence[tuple[int, Matcher, int | None]], *, threads: int | None = None
     ) -> None:

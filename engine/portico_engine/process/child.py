@@ -32,6 +32,7 @@ from portico_engine.process.lazy_prior import join_prior
 from portico_engine.request import Delta
 from portico_engine.text.tokenizer import Tokenizer
 
+_SWITCH_SECONDS = 0.0005  # that a thread beside the steps holds Python's lock when a step wants it
 _BESIDE = 4  # threads for what doesn't wait for a step
 _log = logging.getLogger(__name__)
 
@@ -185,6 +186,7 @@ def main() -> NoReturn:
     """Entry: the only argument is the file descriptor of the child's end of the socket."""
     os.dup2(2, 1)  # what a native library prints goes where its complaints go
     faulthandler.enable()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     code = 1
     with socket.socket(fileno=int(sys.argv[1])) as sock:

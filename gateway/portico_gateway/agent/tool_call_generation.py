@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from portico_engine import EngineClient, FinishReason, Tool, ToolCallPrior
-from portico_engine.grammar import check_arguments, compile_tool_calls
+from portico_engine.grammar import check_arguments, compile_tool_calls_isolated
 from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.prompts import Message, refused_call
 from portico_gateway.agent.question_run import QuestionRun
@@ -79,7 +79,7 @@ class ToolCallGenerator:
         request = replace(
             await self._requests.request(catalog, turns),
             max_tokens=MAX_CALL_TOKENS,
-            grammar=compile_tool_calls(tools, choice="required"),
+            grammar=await compile_tool_calls_isolated(tools, choice="required"),
             prior=None if self._raw else self.prior(run.question, tools, ranked),
             pin=WAIT_SECONDS,
         )

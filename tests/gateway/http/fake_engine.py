@@ -66,6 +66,12 @@ class FakeEngine:
         self.rendered_tools.append(tools)
         return tuple(self.tokenizer.encode("".join(f"<{m['role']}>{m['content']}" for m in messages)))
 
+    def has_grammar(self, grammar: object) -> bool:
+        return True
+
+    def prepare_grammar(self, grammar: object) -> None:
+        pass
+
     def submit(self, request: Request) -> None:
         if len(request.prompt) >= self.context_length:
             raise ContextOverflow(len(request.prompt), self.context_length)

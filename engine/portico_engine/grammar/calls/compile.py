@@ -52,6 +52,7 @@ def compile_tool_calls(
     special_tokens: Mapping[str, int] | None = None,
     bounds: Bounds | None = DEFAULT_BOUNDS,
     limits: Limits | None = None,
+    too_large: Mapping[str, str] | None = None,
 ) -> CompiledGrammar:
     """The enforced grammar of `tools`; see `tool_calls_grammar` for what the arguments mean and which errors it raises.
 
@@ -64,9 +65,12 @@ def compile_tool_calls(
     made_from = (
         [(tool.name, tool.parameters) for tool in tools],
         [choice.name] if isinstance(choice, NamedTool) else choice,
-        (format, parallel, thinking, dict(special_tokens or {}), repr(bounds), repr(limits)),
+        (format, parallel, thinking, dict(special_tokens or {}), repr(bounds), repr(limits), too_large),
     )
-    key = _digest(made_from)
+    try:
+        key = _digest(made_from)
+    except (ValueError, RecursionError):
+        raise GrammarTooLarge("a tool's schema holds a number of thousands of digits, or nests too deeply") from None
     known = _catalogs.get(key)
     if known is not None:
         return known
@@ -82,15 +86,14 @@ def compile_tool_calls(
         bounds=bounds,
     )
     with _collector_paused():
-        grammar, report, printed = _enforced(join, limits)
+        grammar, report, printed = _enforced(join, limits, dict(too_large or {}))
     report = replace(report, compile_seconds=time.perf_counter() - began)
     compiled = CompiledGrammar(printed.text, report, grammar, printed.open_strings)
     _catalogs.put(key, compiled, RULE_BYTES * len(grammar.rules) + 4 * len(printed.text))
     return compiled
 
 
-def _enforced(join: Callable[..., CallGrammar], limits: Limits) -> Enforced:
-    too_large: dict[str, str] = {}
+def _enforced(join: Callable[..., CallGrammar], limits: Limits, too_large: dict[str, str]) -> Enforced:
     sizes: dict[str, int] = {}
 
     def make(limits: Limits) -> tuple[ir.Grammar, CompileReport]:
@@ -222,6 +225,7 @@ def _tool_rules(
             loosened=tuple(entry for report in reports for entry in report.loosened),
             bounds=tuple(entry for report in reports for entry in report.bounds),
             failed=tuple(failed),
+            notes=tuple(note for report in reports for note in report.notes),
             compile_seconds=sum(report.compile_seconds for report in reports),
         ),
         sizes,

@@ -20,9 +20,14 @@ import numpy.typing as npt
 
 from portico_engine.grammar.closing.derivatives import DEAD, MIXED, UNKNOWN, DerivativeAutomaton
 from portico_engine.grammar.closing.longest_ending import NO_BOUND, longest_ending
-from portico_engine.grammar.closing.shortest_strings import parts_of
+from portico_engine.grammar.closing.shortest_strings import OutOfTime, parts_of
 from portico_engine.grammar.closing.token_table import MAX_TOKEN, PLAIN_COLUMNS, TokenTable
+from portico_engine.grammar.compiled import ClosingKnowledge
 from portico_engine.grammar.ir import Grammar
+
+# Of the processor, that a mask may cost here, since others' answers wait for the same step: for a plan, where there is none or
+# a shorter one may be, and for the tokens beside it.
+PLAN_SECONDS, STEP_SECONDS = 0.02, 0.01
 
 
 class ClosingPlan(NamedTuple):
@@ -46,8 +51,9 @@ class Configuration(NamedTuple):
 class ClosingPlanner:
     """How one grammar ends, for one vocabulary. Its cursors may live on different threads: they take `lock`."""
 
-    def __init__(self, grammar: Grammar, table: TokenTable) -> None:
+    def __init__(self, grammar: Grammar, table: TokenTable, known: ClosingKnowledge | None = None) -> None:
         self.grammar = grammar
+        self._known = known
         self.tokens = table
         self.lock = threading.RLock()
         self._costs: dict[int, int] = {}
@@ -57,7 +63,7 @@ class ClosingPlanner:
     @cached_property
     def automaton(self) -> DerivativeAutomaton:
         with self.lock:
-            return DerivativeAutomaton(self.grammar, self.tokens.control)
+            return DerivativeAutomaton(self.grammar, self.tokens.control, self._known and self._known.searched)
 
     @property
     def held_bytes(self) -> int:
@@ -68,8 +74,14 @@ class ClosingPlanner:
     def sufficient_budget(self) -> int:
         """A budget that every ending fits, from any state that one more token may lead to; NO_BOUND where none is known."""
         with self.lock:
-            bound = longest_ending(self.grammar, self.automaton)
+            bound = longest_ending(self.grammar, self.automaton) if self._known is None else self._known.longest
         return bound if bound == NO_BOUND else bound + 5  # the token that leads there, the rest of a character, the end token
+
+    def prepare(self) -> None:
+        """What a request asks at its start, beforehand: how long endings can get, and the ending of the start."""
+        with self.lock:
+            if self.sufficient_budget:
+                self.plan(Configuration(self.automaton.start, b""))
 
     def plan(self, configuration: Configuration) -> ClosingPlan | None:
         """Tokens of a shortest ending; None where there is none."""
@@ -171,6 +183,8 @@ class ClosingPlanner:
             columns = table.columns[ids[live], position]
             after = automaton.table[states, columns]
             for number in np.unique(states[after == UNKNOWN]).tolist():
+                if automaton.too_costly:
+                    return out  # the rest counts as dead
                 automaton.fill(number)
             after = automaton.table[states, columns]
             for at in np.flatnonzero(after == MIXED).tolist():
@@ -223,12 +237,16 @@ class ClosingCursor:
         for at in [at for at in self._plan if at > length]:
             del self._plan[at]
 
-    def plan(self, tokens: Sequence[int]) -> ClosingPlan | None:
-        """How to end the text from here; None where the grammar can't say."""
+    def plan(self, tokens: Sequence[int], seconds: float | None = PLAN_SECONDS) -> ClosingPlan | None:
+        """How to end the text from here; None where the grammar can't say, or not in time (None: however long it takes)."""
+        self.planner.automaton.allow(seconds)
         held = self._plan.get(len(tokens))
         if held is not None and self.planner.automaton.too_costly:
             return held
-        fresh = self.planner.plan(self.sync(tokens))
+        try:
+            fresh = self.planner.plan(self.sync(tokens))
+        except OutOfTime:
+            fresh = None
         held = self._plan.get(len(tokens), held)
         if fresh is not None and (held is None or fresh.cost < held.cost):
             self._plan[len(tokens)] = held = fresh
@@ -236,27 +254,36 @@ class ClosingCursor:
 
     def fits(self, tokens: Sequence[int], run: Sequence[int], limit: int) -> bool:
         """Does an ending fit a budget of `limit` tokens after `run` is taken from it?"""
-        configuration = self.sync(tokens)
-        if self.planner.automaton.too_costly:
+        self.planner.automaton.allow(STEP_SECONDS)
+        try:
+            configuration = self.sync(tokens)
+            if self.planner.automaton.too_costly:
+                return False
+            for token in run:
+                configuration = self.planner.after_token(configuration, token)
+            if configuration.state == DEAD or configuration.begun:
+                return False
+            left = limit - len(run)
+            return self.planner.cost(configuration.state, left) <= left
+        except OutOfTime:
             return False
-        for token in run:
-            configuration = self.planner.after_token(configuration, token)
-        if configuration.state == DEAD or configuration.begun:
-            return False
-        left = limit - len(run)
-        return self.planner.cost(configuration.state, left) <= left
 
     def keep(self, tokens: Sequence[int], allowed: npt.NDArray[np.int64], remaining: int) -> npt.NDArray[np.bool_] | None:
         """Which of the `allowed` tokens leave an ending that fits `remaining` - 1; None where the grammar can't say."""
         plan = self.plan(tokens)
         if plan is None:
             return None
-        configuration = self.sync(tokens)
+        self.planner.automaton.allow(STEP_SECONDS)
         left = remaining - 1
-        if configuration.begun:
-            kept = np.isin(allowed, list(self._finishing(configuration, left)))
-        else:
-            kept = self._fitting(configuration.state, allowed, left)
+        kept: npt.NDArray[np.bool_]
+        try:
+            configuration = self.sync(tokens)
+            if configuration.begun:
+                kept = np.isin(allowed, list(self._finishing(configuration, left)))
+            else:
+                kept = self._fitting(configuration.state, allowed, left)
+        except OutOfTime:
+            kept = np.zeros(len(allowed), dtype=np.bool_)
         if plan.tokens:
             kept |= allowed == plan.tokens[0]
         return kept
@@ -270,8 +297,11 @@ class ClosingCursor:
         states, counts = np.unique(after, return_counts=True)
         fits = []
         for one in states[np.argsort(-counts, kind="stable")].tolist():
-            if one != DEAD and self.planner.cost(one, left) <= left:
-                fits.append(one)
+            try:
+                if one != DEAD and self.planner.cost(one, left) <= left:
+                    fits.append(one)
+            except OutOfTime:
+                break
             if self.planner.automaton.too_costly:
                 break
         return np.isin(after, fits)

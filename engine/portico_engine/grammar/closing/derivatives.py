@@ -7,11 +7,12 @@ once. Only a rule that calls itself before reading anything can't be followed: c
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import thread_time
 
 import numpy as np
 import numpy.typing as npt
 
-from portico_engine.grammar.closing.shortest_strings import ShortestEnding, ShortestStrings, parts_of
+from portico_engine.grammar.closing.shortest_strings import OutOfTime, ShortestEnding, ShortestStrings, parts_of
 from portico_engine.grammar.ir import (
     EMPTY,
     MAX_CODE_POINT,
@@ -36,6 +37,7 @@ from portico_engine.grammar.rule_order import bottom_up
 DEAD, UNKNOWN, MIXED = -1, -2, -3
 OTHER = 128  # the column for every character beyond ASCII; MIXED where they lead to different states
 _BEYOND = merge_ranges([(OTHER, MAX_CODE_POINT)])
+_FOLLOWED = 4096  # bytes of an ending; after a longer one the end token has its place kept, needed or not
 MOST_WORK = 2_000_000  # of deriving, for one grammar: about a second
 _NODE_BYTES = 600  # that a node whose shortest string is known holds, beside the table: measured on 124,000 states
 
@@ -43,12 +45,21 @@ _NODE_BYTES = 600  # that a node whose shortest string is known holds, beside th
 class DerivativeAutomaton:
     """The automaton of one grammar. Not safe for several threads at once: callers hold a lock."""
 
-    def __init__(self, grammar: Grammar, control_tokens: Mapping[str, int] | None = None) -> None:
-        """`control_tokens`: ids of the vocabulary's control tokens by text, for grammars that name them."""
+    def __init__(
+        self,
+        grammar: Grammar,
+        control_tokens: Mapping[str, int] | None = None,
+        searched: Mapping[Node, bytes | None] | None = None,
+    ) -> None:
+        """`control_tokens`: ids of the vocabulary's control tokens by text, for grammars that name them. `searched`: what is
+        known already, as `searched_in_rules` tells it."""
+        self._until: float | None = None  # of this thread's processor time: when the allowance of a step ends
         self.rules: Mapping[str, Node] = grammar.rules
         self.bottom_up = bottom_up(grammar)
-        self._strings = ShortestStrings(self.rules, self.bottom_up, control_tokens or {})
+        self._strings = ShortestStrings(self.rules, self.bottom_up, control_tokens or {}, searched)
+        self._strings.check = self._check
         self.shortest = self._strings.of
+        self.searched_in_rules = self._strings.searched_in_rules
         self._work = 0  # pairs of alternatives that were compared
         self._transitions: dict[Node, automata.Transitions] = {}
         self._nodes: list[Node] = []
@@ -60,7 +71,18 @@ class DerivativeAutomaton:
     @property
     def too_costly(self) -> bool:
         """Has deriving cost so much that only what must be known should be found out?"""
-        return self._work + self._strings.work > MOST_WORK
+        if self._work + self._strings.work > MOST_WORK:
+            return True
+        return self._until is not None and thread_time() > self._until
+
+    def allow(self, seconds: float | None) -> None:
+        """From here on it is `too_costly` after so many seconds of the processor, and its searches raise OutOfTime: a step's
+        mask waits for it."""
+        self._until = None if seconds is None else thread_time() + seconds
+
+    def _check(self) -> None:
+        if self._until is not None and thread_time() > self._until:
+            raise OutOfTime
 
     # --- states ------------------------------------------------------------------------------------------------------------
 
@@ -108,6 +130,7 @@ class DerivativeAutomaton:
         row = np.full(OTHER + 1, DEAD, dtype=np.int32)
         beyond: list[tuple[int, int, int]] = []
         for low, high, to in self.transitions(self._nodes[state]):
+            self._check()
             number = self._live(to)
             if low < OTHER:
                 row[low : min(high, OTHER - 1) + 1] = number
@@ -144,6 +167,7 @@ class DerivativeAutomaton:
     def _make_transitions(self, node: Node) -> automata.Transitions:
         found = []
         for leaf, rest in self._heads(node):
+            self._check()
             for low, high, after in () if isinstance(leaf, TokenRef) else automata.transitions(leaf):
                 found.append((low, high, seq(after, rest)))
         self._work += len(found) ** 2
@@ -173,7 +197,7 @@ class DerivativeAutomaton:
         return list(heads)
 
     def nullable(self, node: Node) -> bool:
-        return self.shortest(node) == b""
+        return self._strings.nullable(node)
 
     # --- the shortest end --------------------------------------------------------------------------------------------------
 
@@ -190,6 +214,8 @@ class DerivativeAutomaton:
         return None if data is None else ShortestEnding(data, self._goes_on(node, data))
 
     def _goes_on(self, node: Node, data: bytes) -> bool:
+        if len(data) > _FOLLOWED:
+            return True
         for part in parts_of(data):
             if isinstance(part, int):
                 node = self._after_token(node, part)

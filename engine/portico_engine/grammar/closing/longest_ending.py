@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NO_BOUND = 1 << 40
 _MAX_STATES = 1500  # of an intersection that are searched
+_MAX_IN_ALL = 15_000  # of all intersections of a grammar
 
 
 def longest_ending(grammar: Grammar, automaton: DerivativeAutomaton) -> int:
@@ -32,6 +33,7 @@ class _LongestEndings:
         self.automaton = automaton
         self.rules: dict[str, int] = {}
         self.searched: dict[Node, int] = {}
+        self.states = 0
 
     def node(self, node: Node) -> int:
         match node:
@@ -49,10 +51,17 @@ class _LongestEndings:
                 return min(self.node(item) + max(low - 1, 0) * self._least(item), NO_BOUND)
             case And() | Not():
                 if node not in self.searched:
-                    self.searched[node] = _regular(node)
+                    self.searched[node] = self._regular(node)
                 return self.searched[node]
             case _:
                 return 0
+
+    def _regular(self, node: Node) -> int:
+        if self.states > _MAX_IN_ALL:
+            return NO_BOUND
+        longest, states = _regular(node)
+        self.states += states
+        return longest
 
     def _sequence(self, parts: tuple[Node, ...]) -> int:
         after, longest = 0, 0
@@ -66,8 +75,8 @@ class _LongestEndings:
         return NO_BOUND if text is None else len(text)
 
 
-def _regular(node: Node) -> int:
-    """Over the automaton's states, the longest of the shortest endings.
+def _regular(node: Node) -> tuple[int, int]:
+    """Over the automaton's states, the longest of the shortest endings; and how many states were looked at.
 
     A part that only limits the length loses its maximum: from a state that can end at all, the shortest ending keeps within it.
     """
@@ -81,12 +90,13 @@ def _regular(node: Node) -> int:
         for low, _, after in automata.transitions(state):
             if after not in numbers:
                 if len(numbers) > _MAX_STATES:
-                    return NO_BOUND
+                    return NO_BOUND, len(numbers)
                 numbers[after] = len(numbers)
                 sources.append([])
                 todo.append(after)
             sources[numbers[after]].append((numbers[state], len(chr(low).encode())))
-    return _furthest(sources, [number for state, number in numbers.items() if automata.nullable(state)])
+    ends = [number for state, number in numbers.items() if automata.nullable(state)]
+    return _furthest(sources, ends), len(numbers)
 
 
 def _furthest(sources: list[list[tuple[int, int]]], ends: list[int]) -> int:

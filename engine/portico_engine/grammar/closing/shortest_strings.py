@@ -6,9 +6,10 @@ Of rules by Knuth's generalization of Dijkstra's algorithm, of intersections and
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+from portico_engine.grammar.bounds import MAX_ENDING
 from portico_engine.grammar.ir import (
     Alt,
     And,
@@ -26,7 +27,9 @@ from portico_engine.grammar.ir import (
 from portico_engine.grammar.regular import automata
 
 CONTROL = b"\xfe"  # in an ending: the next four bytes are a control token's id (no text has this byte)
+_HELD = 32 * 1024 * 1024  # bytes of strings that are kept before all are forgotten
 _SEARCHED = 12_000  # states of an intersection that are searched for its shortest string
+_SEARCHED_IN_ALL = 40_000  # of all intersections of one grammar: some seconds
 _STATE_WORK = 250  # that looking at one of them is, in pairs of alternatives
 
 
@@ -38,16 +41,30 @@ class ShortestEnding(NamedTuple):
     open: bool
 
 
+class OutOfTime(Exception):
+    """A search met the time that a step allows it; nothing is known for it. Never leaves this room."""
+
+
 class ShortestStrings:
     """Of one grammar's rules, and of any node made from them."""
 
-    def __init__(self, rules: Mapping[str, Node], bottom_up: Iterable[str], control_tokens: Mapping[str, int]) -> None:
-        """`bottom_up`: rules, each after those that it refers to. `control_tokens`: ids by text."""
+    def __init__(
+        self,
+        rules: Mapping[str, Node],
+        bottom_up: Iterable[str],
+        control_tokens: Mapping[str, int],
+        searched: Mapping[Node, bytes | None] | None = None,
+    ) -> None:
+        """`bottom_up`: rules, each after those that it refers to. `control_tokens`: ids by text. `searched`: what another has
+        found out, as `searched_in_rules` tells it."""
         self.rules = rules
+        self.check: Callable[[], None] = lambda: None  # called now and then in a search; raises OutOfTime
         self.work = 0  # what searches have cost so far, in pairs of alternatives
         self._control = {text.strip("<>"): token for text, token in control_tokens.items()}
         self._shortest: dict[Node, bytes | None] = {}
-        self._searched: dict[Node, bytes | None] = {}
+        self._held = 0  # bytes in it
+        self._nullable: dict[Node, bool] = {}
+        self._searched: dict[Node, bytes | None] = dict(searched or {})
         self._settled = False  # are the rules' shortest strings known?
         self._rule_texts = self._knuth(bottom_up)
         self._settled = True
@@ -64,8 +81,51 @@ class ShortestStrings:
         if node in self._shortest:
             return self._shortest[node]
         made = self._shortest_of(node, self._rule_texts)
+        self._held += len(made or b"")
+        if self._held > _HELD:
+            self._shortest.clear()
+            self._held = len(made or b"")
         self._shortest[node] = made
         return made
+
+    def searched_in_rules(self) -> dict[Node, bytes | None]:
+        """The shortest strings of the intersections and complements that stand in the rules."""
+        found: dict[Node, bytes | None] = {}
+        for body in self.rules.values():
+            stack = [body]
+            while stack:
+                node = stack.pop()
+                match node:
+                    case And() | Not():
+                        if node in self._searched:
+                            found[node] = self._searched[node]
+                    case Seq(parts):
+                        stack.extend(parts)
+                    case Alt(options):
+                        stack.extend(options)
+                    case Repeat(item):
+                        stack.append(item)
+        return found
+
+    def nullable(self, node: Node) -> bool:
+        """Does it match the empty string? Without making strings that are long."""
+        known = self._nullable.get(node)
+        if known is None:
+            match node:
+                case Text() | Chars() | TokenRef():
+                    known = False
+                case Seq(parts):
+                    known = all(map(self.nullable, parts))
+                case Alt(options):
+                    known = any(map(self.nullable, options))
+                case Repeat(item, low):
+                    known = low == 0 or self.nullable(item)
+                case And() | Not():
+                    known = automata.nullable(node)
+                case _:
+                    known = self.of(node) == b""
+            self._nullable[node] = known
+        return known
 
     def _shortest_of(self, node: Node, rules: Mapping[str, bytes]) -> bytes | None:
         match node:
@@ -81,8 +141,7 @@ class ShortestStrings:
             case Ref(name):
                 return rules.get(name)
             case Seq(parts):
-                texts = [self._part(part, rules) for part in parts]
-                return None if any(text is None for text in texts) else b"".join(text for text in texts if text is not None)
+                return _joined(self._part(part, rules) for part in parts)
             case Alt(options):
                 found = [text for option in options if (text := self._part(option, rules)) is not None]
                 return min(found, key=len) if found else None
@@ -90,7 +149,7 @@ class ShortestStrings:
                 if low == 0:
                     return b""
                 one = self._part(item, rules)
-                return None if one is None else one * low
+                return None if one is None or len(one) * low > MAX_ENDING else one * low
             case And() | Not():
                 return self._search(node)
         return None
@@ -99,13 +158,15 @@ class ShortestStrings:
         """The shortest string of an intersection or complement: that of a larger language with far fewer states, where it is
         in this one too; nothing, where that one is empty."""
         if node not in self._searched:
+            if self.work > _STATE_WORK * _SEARCHED_IN_ALL:
+                return None
             larger = automata.loose(node)
             if larger != node:
                 text = self._search(larger)
                 if text is None or automata.matches(node, text.decode()):
                     self._searched[node] = text
                     return text
-            self.work += _STATE_WORK * _search(node, self._searched)
+            self.work += _STATE_WORK * _search(node, self._searched, self.check)
         return self._searched[node]
 
     def _part(self, node: Node, rules: Mapping[str, bytes]) -> bytes | None:
@@ -130,6 +191,18 @@ class ShortestStrings:
         return found
 
 
+def _joined(texts: Iterable[bytes | None]) -> bytes | None:
+    """All of them; None where one is missing, or where they come to more than MAX_ENDING."""
+    found: list[bytes] = []
+    size = 0
+    for text in texts:
+        size += 0 if text is None else len(text)
+        if text is None or size > MAX_ENDING:
+            return None
+        found.append(text)
+    return b"".join(found)
+
+
 def parts_of(data: bytes) -> list[bytes | int]:
     """An ending as stretches of text and control tokens."""
     out: list[bytes | int] = []
@@ -146,7 +219,7 @@ def parts_of(data: bytes) -> list[bytes | int]:
     return out
 
 
-def _search(node: Node, known: dict[Node, bytes | None]) -> int:
+def _search(node: Node, known: dict[Node, bytes | None], check: Callable[[], None]) -> int:
     """Dijkstra over the automaton of an intersection or complement, by bytes; how many states it looked at.
 
     `known` gets the shortest string of `node` and of every state on the way (None: there is none, or it is too far), and is
@@ -167,6 +240,8 @@ def _search(node: Node, known: dict[Node, bytes | None]) -> int:
             return len(best)
         if cost > best[state]:
             continue
+        if serial & 15 == 0:
+            check()
         if len(best) > _SEARCHED:
             known[node] = None
             return len(best)

@@ -7,6 +7,7 @@ pattern's language is it leaves to `lookaround`, and it knows no JSON.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NoReturn
 
 import regress
@@ -27,6 +28,7 @@ from portico_engine.grammar.ecma.nodes import (
     Quantified,
     Regular,
 )
+from portico_engine.grammar.ecma.python_patterns import as_ecma
 from portico_engine.grammar.ecma.unicode_properties import property_ranges
 from portico_engine.grammar.ir import Chars, Node, Ranges, alt, chars, complement, merge_ranges, repeat, seq, text
 
@@ -36,17 +38,32 @@ MAX_REPEAT = 100_000
 
 
 def parse(pattern: str, *, captures: bool = False) -> PatternNode:
-    """As ECMA-262 reads it (with the u flag where it parses so). Raises InvalidSchema where it is no pattern."""
+    """As ECMA-262 reads it (with the u flag where it parses so), and what other dialects write as they mean it. Raises
+    InvalidSchema where it is no pattern."""
+    pattern = as_ecma(pattern).pattern
+    reason, unicode = _refusal(pattern)
+    if reason is not None:
+        raise InvalidSchema("", reason)
+    return PatternParser(pattern, unicode, captures=captures).parse()
+
+
+def check_pattern(pattern: str) -> str | None:
+    """Why it is no pattern; None where it is one."""
+    return _refusal(as_ecma(pattern).pattern)[0]
+
+
+@lru_cache(maxsize=1024)
+def _refusal(pattern: str) -> tuple[str | None, bool]:
+    """Why it is none, and whether it is to be read with the u flag."""
     try:
         regress.Regex(pattern, "u")
-        unicode = True
     except regress.RegressError:
-        unicode = False
         try:
             regress.Regex(pattern)
         except regress.RegressError as error:
-            raise InvalidSchema("", f"{pattern!r} is no ECMA-262 pattern: {error}") from None
-    return PatternParser(pattern, unicode, captures=captures).parse()
+            return f"{pattern[:200]!r} is no ECMA-262 pattern: {error}", False
+        return None, False
+    return None, True
 
 
 class PatternParser:

@@ -2,7 +2,8 @@
 
 The dialect: rules `name ::= ...`, alternatives, sequences, groups, `* + ? {m} {m,} {m,n}`, strings, classes with ranges and
 `^`, `.` (any character, a newline too), escapes `\\x41 \\u00e9 \\U0001f600 \\n \\r \\t \\\\ \\" \\[ \\] \\-`, token references
-`<think>`, `<[1000]>`, `!<think>`, comments. A rule ends at a newline outside parentheses that does not follow `|` or `::=`.
+`<think>`, `<[1000]>`, `!<think>`, comments. A rule ends at a newline outside parentheses that does not follow `|` or `::=`, nor
+stand before `|`. More than llama.cpp takes: a `|` that begins a line, names with underscores, a byte order mark.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from portico_engine.grammar.gbnf.left_recursion import left_recursion
 
 MAX_NESTING = 150
 MAX_REPEAT = 1_000_000
-_NAME = re.compile(r"[a-zA-Z0-9-]+")
+_NAME = re.compile(r"[a-zA-Z0-9_-]+")
 _DIGITS = re.compile(r"[0-9]+")
 _BLANK = re.compile(r"(?:[ \t]|#[^\r\n]*)*")
 _BLANK_LINES = re.compile(r"(?:[ \t\r\n]|#[^\r\n]*)*")
@@ -32,7 +33,7 @@ def parse_gbnf(text: str) -> ir.Grammar:
 
 class _Parser:
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.text = text.removeprefix("\ufeff")  # a byte order mark
         self.at = 0
         self.rules: dict[str, ir.Node] = {}
         self.defined_at: dict[str, int] = {}
@@ -55,7 +56,7 @@ class _Parser:
                 f"or write a repetition",
                 self.defined_at[rule],
             )
-        return ir.Grammar(self.rules, "root", tuple(self.notes))
+        return ir.Grammar(_without_underscores(self.rules), "root", tuple(self.notes))
 
     def _suggestion(self, name: str) -> str:
         near = difflib.get_close_matches(name, self.rules, 1)
@@ -63,7 +64,7 @@ class _Parser:
 
     def _rule(self) -> None:
         at = self.at
-        name = self._match(_NAME) or self._fail("a rule's name was due (letters, digits and dashes)")
+        name = self._match(_NAME) or self._no_name()
         self._skip(_BLANK)
         if not self.text.startswith("::=", self.at):
             self._fail(f"`::=` was due after the rule's name {name!r}")
@@ -78,22 +79,41 @@ class _Parser:
         self.rules[name] = body
         self.defined_at[name] = at
 
+    def _no_name(self) -> NoReturn:
+        c = self.text[self.at]
+        if c == "|":
+            self._fail("`|` goes on with a rule, but no rule is before it")
+        if c.isalpha():
+            self._fail(f"a rule's name has ASCII letters, digits, dashes and underscores only, not {c!r}")
+        self._fail(f"a rule's name was due (letters, digits, dashes and underscores), not {c!r}")
+
     def _unexpected(self) -> NoReturn:
         c = self.text[self.at]
         if c == ")":
             self._fail("`)` without `(`")
         if self.text.startswith("::=", self.at):
-            self._fail("`::=` inside a rule; a new rule begins on a new line")
+            self._fail("`::=` inside a rule; a new rule begins on a new line, and after a `|` the same rule goes on")
         if c == "'":
             self._fail("a string is written with double quotes")
+        if c.isalpha():
+            self._fail(f"a rule's name has ASCII letters, digits, dashes and underscores only, not {c!r}")
         self._fail(f"{c!r} does not begin anything here; a new rule begins on a new line")
 
     def _alternatives(self) -> ir.Node:
         options = [self._sequence()]
-        while self._take("|"):
+        while self._bar():
             self._skip(_BLANK_LINES)
             options.append(self._sequence())
         return ir.alt(*options)
+
+    def _bar(self) -> bool:
+        """A `|`, be it at the beginning of a later line: no rule can begin with one."""
+        blank = _BLANK_LINES.match(self.text, self.at)
+        assert blank is not None
+        if not self.text.startswith("|", blank.end()):
+            return False
+        self.at = blank.end() + 1
+        return True
 
     def _sequence(self) -> ir.Node:
         parts: list[ir.Node] = []
@@ -293,3 +313,36 @@ class _Parser:
         at = self.at if at is None else at
         line = self.text.count("\n", 0, at) + 1
         raise GBNFSyntaxError(message, line, at - (self.text.rfind("\n", 0, at) + 1) + 1)
+
+
+def _without_underscores(rules: dict[str, ir.Node]) -> dict[str, ir.Node]:
+    """The rules by names of GBNF's alphabet, which has no underscore."""
+    if not any("_" in name for name in rules):
+        return rules
+    names: dict[str, str] = {name: name for name in rules if "_" not in name}
+    taken = set(names)
+    for name in rules:
+        if name in names:
+            continue
+        base = own = name.replace("_", "-").strip("-") or "rule"
+        number = 1
+        while own in taken:
+            number += 1
+            own = f"{base}-{number}"
+        taken.add(own)
+        names[name] = own
+
+    def renamed(node: ir.Node) -> ir.Node:
+        match node:
+            case ir.Ref(name):
+                return ir.Ref(names[name])
+            case ir.Seq(parts):
+                return ir.Seq(tuple(map(renamed, parts)))
+            case ir.Alt(options):
+                return ir.Alt(tuple(map(renamed, options)))
+            case ir.Repeat(item, low, high):
+                return ir.Repeat(renamed(item), low, high)
+            case _:
+                return node
+
+    return {names[name]: renamed(body) for name, body in rules.items()}

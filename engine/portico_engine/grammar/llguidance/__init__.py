@@ -9,6 +9,7 @@ lazy_lexemes.py       free text up to a marker, known again by its form
 compile_order.py      rules in an order in which its compiler fills no stack
 lark.py               IR -> its Lark dialect: the text that is enforced
 replicas.py           a grammar compiled for one vocabulary, as often as masks are filled at once
+end_tokens.py         the model's end token, where a grammar names it
 matcher.py            one request's state
 factory.py            the factory of matchers for one vocabulary, and the filling of many masks
 

@@ -16,6 +16,7 @@ from portico_engine.errors import GrammarError
 from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.closing.token_table import TokenTable
 from portico_engine.grammar.compiled import CompiledGrammar
+from portico_engine.grammar.ir import TokenRef
 from portico_engine.grammar.llguidance.matcher import LLGuidanceMatcher
 from portico_engine.grammar.llguidance.replicas import ReplicatedGrammar
 from portico_engine.grammar.protocol import Bitmask, Matcher, Vocabulary
@@ -76,6 +77,8 @@ class LLGuidanceFactory:
             llguidance.TokenizerWrapper(tokens), eos_token=sorted(ends), slices=_SLICES
         )
         self.table = TokenTable(vocabulary)
+        self._ends = frozenset(ends)
+        self._control = {text.strip("<>"): token for text, token in self.table.control.items()}
         self.longest_token = max(map(len, tokens.tokens))
         self.cache: ByteCache[ReplicatedGrammar] = ByteCache(cache_bytes)
         self._executors: dict[int | None, LLExecutor] = {}
@@ -87,8 +90,28 @@ class LLGuidanceFactory:
         """A matcher at the grammar's start. Raises GrammarError where llguidance can't take it."""
         compiled = self.cache.get(grammar.digest) or ReplicatedGrammar(self, grammar)
         made = LLGuidanceMatcher(self, compiled, compiled.replica())
-        self.cache.put(grammar.digest, compiled, compiled.bytes)  # anew, since it may have grown
+        self._keep(grammar, compiled)  # anew, since it may have grown
         return made
+
+    def is_end(self, token: TokenRef) -> bool:
+        """Is it one of the tokens that end a text?"""
+        named = token.token
+        return (named if isinstance(named, int) else self._control.get(named.strip("<>"))) in self._ends
+
+    def prepare(self, grammar: CompiledGrammar) -> None:
+        """What `matcher` asks once for a grammar, beforehand, on a thread that no answer waits for. Raises GrammarError."""
+        if self.cache.get(grammar.digest) is None:
+            compiled = ReplicatedGrammar(self, grammar)
+            if compiled.planner is not None:
+                compiled.planner.prepare()
+            self._keep(grammar, compiled)
+
+    def _keep(self, grammar: CompiledGrammar, compiled: ReplicatedGrammar) -> None:
+        """The largest are kept, too, if alone: nothing is compiled in the middle of a step."""
+        self.cache.put(grammar.digest, compiled, min(compiled.bytes, self.cache.bound))
+
+    def prepared(self, grammar: CompiledGrammar) -> bool:
+        return self.cache.get(grammar.digest) is not None
 
     def prototype(self, lark: str) -> LLMatcher:
         """llguidance's matcher at the start of a grammar. Raises GrammarError."""

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from portico_engine.errors import GrammarError, GrammarTooLarge, LexemesTooLarge
 from portico_engine.grammar import ir
-from portico_engine.grammar.bounds import DEFAULT_LIMITS, Meter
+from portico_engine.grammar.bounds import DEFAULT_LIMITS, MAX_TEXT, Meter
 from portico_engine.grammar.compiled import EnforcedText, OpenStrings
 from portico_engine.grammar.llguidance.compile_order import compiled_first
 from portico_engine.grammar.llguidance.expansions import (
@@ -87,6 +87,11 @@ class _Printer:
             self.lines[self.names[name]] = self._expansion(expansion, 0)
         begin = self._start(self.names[cut.start])
         text = _text({**begin, **self.lines})
+        if len(text) > MAX_TEXT:
+            raise GrammarTooLarge(
+                f"the grammar comes to {len(text):,} characters of the matcher's language; the limit is {MAX_TEXT:,}: "
+                "list fewer values or properties, or shorter ones"
+            )
         if len(self.lines) + self.groups > MAX_SYMBOLS // 2:  # a few more each, in llguidance
             _check_size(text)
         if not self.open_lines:

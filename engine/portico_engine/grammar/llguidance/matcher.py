@@ -141,6 +141,8 @@ class LLGuidanceMatcher:
             return
         if self.ll.is_accepting():
             kept |= np.isin(allowed, self.factory.end_tokens)
+        if not kept.any():  # nothing was found in time: better an answer that may be cut than none
+            return
         bits[allowed] = kept
         bitmask[row] = np.packbits(bits, bitorder="little").view(np.int32)
 
@@ -237,7 +239,7 @@ class LLGuidanceMatcher:
         if cursor is None:
             return [] if self.ll.is_accepting() else None
         with cursor.planner.lock:
-            plan = cursor.plan(self._tokens)
+            plan = cursor.plan(self._tokens, None)
             if plan is None:
                 return None
             closing = [*plan.tokens, self.factory.vocabulary.eos_token_id] if plan.open else list(plan.tokens)

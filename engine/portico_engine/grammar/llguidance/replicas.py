@@ -12,6 +12,9 @@ from portico_engine.grammar.cache import ByteCache
 from portico_engine.grammar.closing.closing_plan import ClosingPlanner
 from portico_engine.grammar.closing.token_table import TokenTable
 from portico_engine.grammar.compiled import CompiledGrammar
+from portico_engine.grammar.ir import TokenRef
+from portico_engine.grammar.llguidance.end_tokens import without_end_tokens
+from portico_engine.grammar.llguidance.lark import to_lark
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher
@@ -27,6 +30,10 @@ class ReplicaFactory(Protocol):
     longest_token: int
     table: TokenTable
     cache: ByteCache[ReplicatedGrammar]
+
+    def is_end(self, token: TokenRef) -> bool:
+        """Is it one of the tokens that end a text?"""
+        ...
 
     def prototype(self, lark: str) -> LLMatcher:
         """llguidance's matcher at the start of a grammar. Raises GrammarError."""
@@ -59,15 +66,20 @@ class ReplicatedGrammar:
 
     def __init__(self, factory: ReplicaFactory, grammar: CompiledGrammar) -> None:
         self._factory = factory
-        self._exact = self._text = grammar.text
+        text, open_strings, rules = grammar.text, grammar.open_strings, grammar.ir
+        if rules is not None and (ended := without_end_tokens(rules, factory.is_end)) is not rules:
+            printed = to_lark(ended)
+            text, open_strings, rules = printed.text, printed.open_strings, ended
+        self._exact = self._text = text
         self.open_until: int | None = None
-        if grammar.open_strings is not None and grammar.open_strings.length > factory.longest_token:
-            self._text, length = grammar.open_strings
+        if open_strings is not None and open_strings.length > factory.longest_token:
+            self._text, length = open_strings
             self.open_until = length - factory.longest_token
         self._replica_bytes = _ENTRY_BYTES + _BYTES_PER_CHARACTER * len(self._text)
         self._replicas = [Replica(factory.prototype(self._text))]
         self._counting_replica: Replica | None = None  # one for all, since long strings are rare
-        self.planner = None if grammar.ir is None else ClosingPlanner(grammar.ir, factory.table)
+        known = grammar.closing if rules is grammar.ir else None
+        self.planner = None if rules is None else ClosingPlanner(rules, factory.table, known)
 
     @property
     def bytes(self) -> int:

@@ -17,6 +17,7 @@ names.py       which property names there are, and what their values must satisf
 shared.py      rules that all schemas share: any value, any string
 depth.py       what can end, what is reachable, how deep recursion goes
 order.py       a value's text with its keys in the grammar's order
+mending.py     a tool's schema with mistakes in it, read as far as it can be
 compiler.py    the front door: schema_to_ir, and tool_to_ir, which degrades a bad schema
 
 It knows the IR, regular languages and ECMA-262's patterns; nothing of matchers, GBNF or tool calls.

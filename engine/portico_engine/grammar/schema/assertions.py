@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from portico_engine.errors import InvalidSchema
+from portico_engine.errors import GrammarTooLarge, InvalidSchema
+from portico_engine.grammar.bounds import MAX_LISTED
 from portico_engine.grammar.schema import keywords as read
 from portico_engine.grammar.schema.document import SchemaNode
 from portico_engine.grammar.schema.formula import (
@@ -75,6 +76,10 @@ def _enum(node: SchemaNode, keyword: str, positive: bool, note: OnLoosened) -> F
     if not isinstance(values, list):
         raise InvalidSchema(
             read.pointer(node.pointer, keyword), f"enum must be a list of values, not {read.short_repr(values)}"
+        )
+    if len(values) > MAX_LISTED:
+        raise GrammarTooLarge(
+            f"{read.pointer(node.pointer, keyword)} lists {len(values):,} values; the limit is {MAX_LISTED:,}"
         )
     return Constraint(ALL_TYPES, "in" if positive else "not-in", values, read.pointer(node.pointer, keyword))
 

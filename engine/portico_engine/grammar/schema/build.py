@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from portico_engine.grammar.bounds import Bounds, Limits, Meter
 from portico_engine.grammar.compiled import DefaultBound, Loosened
-from portico_engine.grammar.ir import NEVER, Alt, And, Never, Node, Not, Ref, Repeat, Seq, alt, reachable, text
+from portico_engine.grammar.ir import NEVER, Alt, And, Never, Node, Not, Ref, Repeat, Seq, Text, alt, reachable, text
 from portico_engine.grammar.regular.strings import is_text, json_literal
 from portico_engine.grammar.schema import arrays, objects, scalars
 from portico_engine.grammar.schema.depth import prune, unroll
@@ -36,6 +36,7 @@ from portico_engine.grammar.schema.formula import (
 )
 from portico_engine.grammar.schema.values import satisfies_constraint, type_of
 
+_LONG_TEXT = 64  # characters of a text that count as one more node
 _INLINE = 3  # nodes: a value no larger is written where it stands instead of becoming a rule
 _ORDER = (STRING, INTEGER, FRACTION, BOOLEAN, NULL, ARRAY, OBJECT)
 
@@ -175,7 +176,7 @@ class Builder:
         while True:
             self.meter.check_time()
             try:
-                return normal_form(formula, self.limits.clauses, dropped)
+                return normal_form(formula, self.limits.clauses, dropped, self.meter.step)
             except TooManyClauses as error:
                 self.loosen(error.at.pointer, error.at.keyword or "anyOf", "any branch, as if the keyword were not there")
                 dropped |= {error.at}
@@ -235,11 +236,13 @@ def _words_of(hint: str) -> str:
 
 
 def size(node: Node) -> int:
-    """Nodes in a tree."""
+    """Nodes in a tree; a long text counts by its length."""
     total, stack = 0, [node]
     while stack:
         item = stack.pop()
         total += 1
+        if type(item) is Text:
+            total += len(item.value) // _LONG_TEXT
         if type(item) is Seq or type(item) is And:
             stack.extend(item.parts)
         elif type(item) is Alt:

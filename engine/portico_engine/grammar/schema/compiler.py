@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from portico_engine.errors import GrammarError, InvalidSchema, Unsatisfiable
@@ -13,7 +14,9 @@ from portico_engine.grammar.compiled import CompileReport, Failed
 from portico_engine.grammar.ir import Grammar, Never, Node, Ref
 from portico_engine.grammar.schema.build import Builder
 from portico_engine.grammar.schema.document import SchemaDocument
+from portico_engine.grammar.schema.mending import mend
 from portico_engine.grammar.schema.shared import shared_rules
+from portico_engine.grammar.shortest_length import check_shortest
 
 ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
 RULE_BYTES = 6_000  # of a rule's nodes, rounded up from real tools'
@@ -43,7 +46,9 @@ def schema_to_ir(
     except RecursionError:
         raise InvalidSchema("", "its keywords nest too deeply to be followed") from None
     report = CompileReport(tuple(builder.loosened.values()), tuple(builder.bounded.values()), compile_seconds=meter.seconds)
-    return Grammar(rules, name), report
+    grammar = Grammar(rules, name)
+    check_shortest(grammar)
+    return grammar, report
 
 
 def _finish(builder: Builder, start: Node) -> tuple[dict[str, Node], str]:
@@ -72,10 +77,14 @@ def tool_to_ir(
 ) -> tuple[Grammar | None, CompileReport]:
     """The arguments of one tool, whatever its schema is like: never raises for a bad one.
 
-    An invalid or too large schema degrades to "any JSON object" (`Failed(degraded=True)`, to be checked after the call); a
-    schema that no object satisfies leaves the tool out (None, `Failed(degraded=False)`). Arguments are always an object.
+    A keyword that can't be read is left out alone, and reported. A schema that is invalid as a whole, or too large, degrades to
+    "any JSON object" (`Failed(degraded=True)`, to be checked after the call); one that no object satisfies leaves the tool out
+    (None, `Failed(degraded=False)`). Arguments are always an object.
     """
-    key = hashlib.sha256(repr((schema, tool, bounds, limits, prefix)).encode("utf-8", "surrogatepass")).hexdigest()
+    try:
+        key = hashlib.sha256(repr((schema, tool, bounds, limits, prefix)).encode("utf-8", "surrogatepass")).hexdigest()
+    except (ValueError, RecursionError):  # a number of more than 4,300 digits, which Python writes for nobody
+        return degraded(tool, "", "it holds a number that is too long, or nests too deeply", bounds=bounds, prefix=prefix)
     known = _TOOLS.get(key)
     if known is None:
         known = _tool_to_ir(schema, tool, bounds, limits, prefix)
@@ -95,9 +104,13 @@ def _size(grammar: Grammar | None) -> int:
 def _tool_to_ir(
     schema: Any, tool: str, bounds: Bounds | None, limits: Limits, prefix: str
 ) -> tuple[Grammar | None, CompileReport]:
-    wanted = schema if isinstance(schema, dict) and schema.get("type") == "object" else {"allOf": [dict(ANY_OBJECT), schema]}
     try:
-        return schema_to_ir(wanted, tool=tool, bounds=bounds, limits=limits, prefix=prefix)
+        mended = mend(schema, tool)
+        schema = mended.schema
+        whole = isinstance(schema, dict) and schema.get("type") == "object"
+        wanted = schema if whole else {"allOf": [dict(ANY_OBJECT), schema]}
+        grammar, report = schema_to_ir(wanted, tool=tool, bounds=bounds, limits=limits, prefix=prefix)
+        return grammar, replace(report, loosened=(*mended.loosened, *report.loosened), notes=mended.notes)
     except Unsatisfiable as error:
         return None, CompileReport(failed=(Failed(tool, error.pointer, error.reason, degraded=False),))
     except GrammarError as error:

@@ -19,7 +19,7 @@ Kinds of constraints, and what their `value` is:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -127,8 +127,12 @@ class TooManyClauses(Exception):
         self.at = at
 
 
-def normal_form(formula: Formula, limit: int, dropped: frozenset[AnyOf] = frozenset()) -> list[Clause]:
-    """The clauses whose union `formula` is; `dropped` disjunctions count as true. Raises TooManyCases."""
+def normal_form(
+    formula: Formula, limit: int, dropped: frozenset[AnyOf] = frozenset(), step: Callable[[], None] = lambda: None
+) -> list[Clause]:
+    """The clauses whose union `formula` is; `dropped` disjunctions count as true. Raises TooManyCases, and what `step` raises,
+    which is called for each part: a formula that is small may hold a part a million times."""
+    step()
     match formula:
         case Types(types):
             return [Clause(types, ())] if types else []
@@ -137,26 +141,27 @@ def normal_form(formula: Formula, limit: int, dropped: frozenset[AnyOf] = frozen
         case AnyOf(parts):
             if formula in dropped:
                 return [ANYTHING]
-            out = [clause for part in parts for clause in normal_form(part, limit, dropped)]
+            out = [clause for part in parts for clause in normal_form(part, limit, dropped, step)]
             if len(out) > limit:
                 raise TooManyClauses(formula)
             return out
         case AllOf(parts):
-            return _product(_flat(parts), limit, dropped)
+            return _product(_flat(parts, step), limit, dropped, step)
 
 
-def _flat(parts: Sequence[Formula]) -> list[Formula]:
+def _flat(parts: Sequence[Formula], step: Callable[[], None]) -> list[Formula]:
     """Conjuncts without conjunctions among them."""
     out: list[Formula] = []
     for part in parts:
         if isinstance(part, AllOf):
-            out += _flat(part.parts)
+            step()
+            out += _flat(part.parts, step)
         else:
             out.append(part)
     return out
 
 
-def _product(parts: Sequence[Formula], limit: int, dropped: frozenset[AnyOf]) -> list[Clause]:
+def _product(parts: Sequence[Formula], limit: int, dropped: frozenset[AnyOf], step: Callable[[], None]) -> list[Clause]:
     """What doesn't branch goes first: it empties clauses before they multiply. Ties keep the schema's order."""
     types = ALL_TYPES
     constraints: dict[Constraint, None] = {}
@@ -171,7 +176,7 @@ def _product(parts: Sequence[Formula], limit: int, dropped: frozenset[AnyOf]) ->
                 branching.append(part)
     clauses = [Clause(types, tuple(constraint for constraint in constraints if constraint.types & types))] if types else []
     for part in branching:
-        options = normal_form(part, limit, dropped)
+        options = normal_form(part, limit, dropped, step)
         clauses = [both for other in options for clause in clauses if (both := conjoin(clause, other))]
         if len(clauses) > max(MAX_PRODUCT, 2 * len(options)) or len(clauses) > limit:
             raise TooManyClauses(part)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from portico_engine.errors import InvalidSchema
+from portico_engine.errors import GrammarTooLarge, InvalidSchema
+from portico_engine.grammar.bounds import MAX_COUNT, MAX_DIGITS
 
 
 def pointer(at: str, keyword: str) -> str:
@@ -25,13 +26,15 @@ def count(at: str, keyword: str, value: Any) -> int:
     """A whole number of 0 or more (`2.0` is one)."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value or value < 0 or value != int(value):
         raise InvalidSchema(pointer(at, keyword), f"{keyword} must be a whole number of 0 or more, not {short_repr(value)}")
-    return int(value)
+    return min(int(value), MAX_COUNT)
 
 
 def number(at: str, keyword: str, value: Any) -> Decimal:
     """An exact decimal: what the number's JSON text says."""
     if isinstance(value, bool) or not isinstance(value, int | float) or (isinstance(value, float) and not math.isfinite(value)):
         raise InvalidSchema(pointer(at, keyword), f"{keyword} must be a number, not {short_repr(value)}")
+    if isinstance(value, int) and abs(value).bit_length() > MAX_DIGITS * 3.33:
+        raise GrammarTooLarge(f"{pointer(at, keyword)} has more than {MAX_DIGITS:,} digits (the limit on a number)")
     return exact(value)
 
 
@@ -66,5 +69,9 @@ def string(at: str, keyword: str, value: Any) -> str:
 
 
 def short_repr(value: Any) -> str:
+    if isinstance(value, int) and abs(value).bit_length() > 200:
+        return "a number of more than 60 digits"
+    if isinstance(value, str | list | dict) and len(value) > 60:
+        return f"{type(value).__name__} of {len(value):,}"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

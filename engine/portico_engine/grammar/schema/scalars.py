@@ -31,6 +31,7 @@ from portico_engine.grammar.schema.values import type_of
 if TYPE_CHECKING:
     from portico_engine.grammar.schema.build import Builder
 
+MAX_EXCLUDED = 1_000  # strings that a string may not be: each step of a mask goes through them
 _MAX_SEARCHED = 3000  # states of an intersection that are searched for a string
 
 
@@ -74,7 +75,9 @@ def string_language(builder: Builder, constraints: tuple[Constraint, ...], point
                 parts += _format(builder, constraint)
             case "not-in":
                 texts = [value for value in constraint.value if isinstance(value, str) and is_text(value)]
-                if texts:
+                if len(texts) > MAX_EXCLUDED:
+                    builder.loosen(constraint.pointer, constraint.pointer.rsplit("/", 1)[-1], "the excluded strings")
+                elif texts:
                     parts.append(Not(alt(*map(text, texts))))
     if most is not None and least > most:
         return builder.never(pointer, f"minLength {least} is above maxLength {most}")
@@ -128,8 +131,11 @@ def surely_empty(node: Node) -> bool:
 
 def _pattern(builder: Builder, constraint: Constraint) -> list[Node]:
     from portico_engine.grammar.ecma.language import pattern_language
+    from portico_engine.grammar.ecma.python_patterns import as_ecma
 
     language = pattern_language(constraint.value, constraint.pointer)
+    if looser := as_ecma(constraint.value).looser:
+        builder.loosen(constraint.pointer, "pattern", looser)
     positive = constraint.kind == "pattern"
     if language.loosened:
         builder.loosen(constraint.pointer, "pattern", language.loosened if positive else "any string")

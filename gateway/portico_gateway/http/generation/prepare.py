@@ -1,12 +1,11 @@
 """From a generation request to the engine's own: the prompt's tokens, the grammar, the sampling parameters.
 
-Grammars are compiled on a worker thread, because that may take a while, and kept by their text. It generates nothing.
+Grammars are compiled beside the event loop, what anybody may have made dear in a process of its own. It generates nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 import uuid
 from collections.abc import Mapping, Sequence
@@ -18,9 +17,9 @@ from portico_engine.errors import ContextOverflow, EngineError
 from portico_engine.grammar import (
     CallFormat,
     CompiledGrammar,
-    ToolChoice,
-    compile_schema,
-    compile_tool_calls,
+    compile_gbnf_isolated,
+    compile_schema_isolated,
+    compile_tool_calls_isolated,
     control_tokens,
     detect_format,
 )
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from portico_engine import EngineClient
 
 MOST_CALLS = 8  # in one answer, where several are wanted
-_CACHED = 64
 _FOR_SEVERAL = (CallFormat.HERMES, CallFormat.MISTRAL, CallFormat.MISTRAL_ARGS)
 
 # (temperature, top_p, min_p) where the request leaves them open
@@ -73,7 +71,7 @@ async def prepare(generation: GenerationRequest, engine: EngineClient, *, caller
         taught = "tools" in template
         format = detect_format(template) if taught else CallFormat.GENERIC
         control = control_tokens(format, engine.tokens)
-        grammar = await asyncio.to_thread(_grammar, generation, format, control)
+        grammar = await _grammar(generation, format, control)
         messages = _messages(generation.turns, keeps_calls="tool_calls" in template)
         if not taught and generation.may_call:
             messages = await _with_tools(messages, tools, engine)
@@ -106,49 +104,22 @@ def _check_logit_bias(generation: GenerationRequest, vocab_size: int) -> None:
             raise ApiError(400, f"{field} names the token {token}; the vocabulary has {vocab_size}", param=field)
 
 
-def _grammar(generation: GenerationRequest, format: CallFormat, control: Mapping[str, int]) -> CompiledGrammar | None:
+async def _grammar(generation: GenerationRequest, format: CallFormat, control: Mapping[str, int]) -> CompiledGrammar | None:
     """What the answer follows. Raises GrammarError."""
     if generation.grammar is not None:
-        return _gbnf(generation.grammar)
+        return await compile_gbnf_isolated(generation.grammar)
     if generation.response_format is not None:
         schema = generation.response_format.schema
-        return _json_schema(_canonical({"type": "object"} if schema is None else schema))
+        return await compile_schema_isolated({"type": "object"} if schema is None else schema)
     if generation.may_call:
-        catalog = _canonical([[tool.name, tool.description, tool.parameters] for tool in generation.tools])
-        calls = _parallel(generation.parallel_tool_calls, format)
-        return _calls(catalog, generation.tool_choice or "auto", format, calls, tuple(control.items()))
+        return await compile_tool_calls_isolated(
+            generation.tools,
+            choice=generation.tool_choice or "auto",
+            format=format,
+            parallel=_parallel(generation.parallel_tool_calls, format),
+            special_tokens=control,
+        )
     return None
-
-
-@functools.lru_cache(_CACHED)
-def _gbnf(text: str) -> CompiledGrammar:
-    from portico_engine.grammar import compile_gbnf
-
-    compiled: CompiledGrammar = compile_gbnf(text)
-    return compiled
-
-
-@functools.lru_cache(_CACHED)
-def _json_schema(schema: str) -> CompiledGrammar:
-    return compile_schema(json.loads(schema))
-
-
-@functools.lru_cache(_CACHED)
-def _calls(
-    catalog: str, choice: ToolChoice, format: CallFormat, parallel: tuple[int, int], control: tuple[tuple[str, int], ...]
-) -> CompiledGrammar:
-    return compile_tool_calls(
-        [Tool(*entry) for entry in json.loads(catalog)],
-        choice=choice,
-        format=format,
-        parallel=parallel,
-        special_tokens=dict(control),
-    )
-
-
-def _canonical(value: Any) -> str:
-    """As JSON, in the client's own order of keys: the order of properties is part of a grammar."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _parallel(asked: bool | None, format: CallFormat) -> tuple[int, int]:

@@ -7,7 +7,7 @@ before it is an error. It knows no HTTP.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -15,7 +15,8 @@ from portico_engine import Delta
 from portico_engine.errors import EngineError
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.answer import GeneratedAnswer, Piece
-from portico_gateway.http.generation.prepare import PreparedRequest
+from portico_gateway.http.generation.prepare import PreparedRequest, prepare
+from portico_gateway.http.generation.request import Turn
 
 PieceStream: TypeAlias = AsyncGenerator[Piece, None]
 
@@ -23,8 +24,8 @@ PieceStream: TypeAlias = AsyncGenerator[Piece, None]
 async def collect(prepared: PreparedRequest) -> GeneratedAnswer:
     """The finished answer. Raises ApiError where it is not as it was asked for, twice."""
     answer = await _once(prepared)
-    if answer.violation() is not None:
-        answer = await _once(_again(prepared))
+    if (wrong := answer.violation()) is not None:
+        answer = await _once(await _again(prepared, answer, wrong))
     if (wrong := answer.violation()) is not None:
         raise _invalid(wrong)
     return answer
@@ -78,12 +79,30 @@ async def _deltas(prepared: PreparedRequest) -> AsyncGenerator[Delta, None]:
         await deltas.aclose()
 
 
-def _again(prepared: PreparedRequest) -> PreparedRequest:
-    """The same request for another try: under another seed, and away from the most probable text if that was asked for."""
+async def _again(prepared: PreparedRequest, refused: GeneratedAnswer, wrong: str) -> PreparedRequest:
+    """The same request for another try: the model is shown what it wrote and told what is wrong with it, as far as the context
+    has room; under another seed, and away from the most probable text if that was asked for."""
     sampling = prepared.request.sampling
     seed = (sampling.seed + 1) % (1 << 64) if sampling.seed is not None and sampling.is_seeded else None
     sampling = replace(sampling, seed=seed, temperature=sampling.temperature or 0.7)
-    return replace(prepared, request=replace(prepared.request, id=f"{prepared.request.id}-2", sampling=sampling))
+    said = "\n".join([refused.text, *(call.arguments for call in refused.calls)]).strip()
+    correction = (
+        Turn("assistant", said),
+        Turn("user", f"That is not valid: {wrong}. Answer again, so that it is valid."),
+    )
+    prompt = prepared.request.prompt
+    with suppress(ApiError):
+        told = await prepare(replace(prepared.generation, turns=(*prepared.generation.turns, *correction)), prepared.engine)
+        prompt = told.request.prompt if told.request.max_tokens >= prepared.request.max_tokens // 2 else prompt
+    room = prepared.engine.info.context_length - len(prompt)
+    request = replace(
+        prepared.request,
+        id=f"{prepared.request.id}-2",
+        prompt=prompt,
+        max_tokens=min(prepared.request.max_tokens, room),
+        sampling=sampling,
+    )
+    return replace(prepared, request=request)
 
 
 def _invalid(wrong: str) -> ApiError:

@@ -1,0 +1,221 @@
+"""Does `portico ask` answer rightly, or say that it doesn't know? On code, documentation, databases, third-party servers.
+
+usage: python benchmarks/answers.py [--held-back] [--only WHAT] [--limit N] [--cli N] [--verbose] | --check
+
+Without --held-back the tuning two thirds are asked (benchmarks/data/answers/*.jsonl); answers_questions.py says how the rest is
+held back, answers_scoring.py what counts as useful, partial, honest and wrong, answers_material/workspaces.py what the
+questions are about. Each workspace is opened once, with the servers and the model that `portico ask` has; every index is waited
+for, so that no score depends on the machine's speed. `--only` takes an area, a kind, a workspace or an id (repeatable).
+`--cli N` runs N of the questions through the real command besides, for its wall time and its exit code. `--check` brings
+everything and proves that each question's evidence holds its values.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+import answers_questions
+from answers_evidence import problems
+from answers_material.workspaces import Workspace, bring, workspace
+from answers_questions import Question
+from answers_scoring import OUTCOMES, example_problems, outcome, summary, table_rows
+from report import percentile, table, write
+
+HANGS = 600  # seconds; a question that takes longer is broken, not slow
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="prove the evidence of all questions, and ask none")
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument("--tuning", action="store_true", help="the readable two thirds (the default)")
+    part.add_argument("--held-back", action="store_true", help="the held-back third: figures only")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="WHAT", help="an area, kind, workspace or id; repeatable"
+    )
+    parser.add_argument("--limit", type=int, default=None, help="so many of each workspace; results are not written")
+    parser.add_argument("--cli", type=int, default=0, metavar="N", help="N questions through the real command, too")
+    parser.add_argument("--model", default=None, help="a model for all questions, as `portico ask --model` takes it")
+    parser.add_argument("--verbose", action="store_true", help="each question with its answer (tuning only)")
+    args = parser.parse_args()
+    bring(lambda text: print(text, file=sys.stderr))
+    if args.check:
+        raise SystemExit(check())
+    chosen = choose(answers_questions.held_back() if args.held_back else answers_questions.tuning(), args.only, args.limit)
+    started = time.perf_counter()
+    rows = ask_all(chosen, args)
+    figures: dict[str, Any] = {
+        "part": "held back" if args.held_back else "tuning",
+        "model": args.model or "default",
+        "seconds": round(time.perf_counter() - started),
+        "outcomes": summary(rows),
+        "wall": wall([row["seconds"] for row in rows]),
+    }
+    table(["", "questions", *OUTCOMES], table_rows(figures["outcomes"]))
+    if args.cli:
+        figures["cli"] = through_cli(chosen, rows, args.cli, args.model)
+    print(f"a question, everything started: {figures['wall']}; in all {figures['seconds']} s")
+    if not args.only and args.limit is None:
+        by_question = (
+            {} if args.held_back else {"by_question": [{k: row[k] for k in ("id", "outcome", "tools")} for row in rows]}
+        )
+        write("answers_held_back" if args.held_back else "answers", {**figures, **by_question})
+
+
+def choose(questions: Sequence[Question], only: Sequence[str], limit: int | None) -> list[Question]:
+    found = [q for q in questions if not only or {q["area"], q["kind"], q["workspace"], q["id"]} & set(only)]
+    if limit is None:
+        return found
+    seen: defaultdict[str, int] = defaultdict(int)
+    kept = []
+    for question in found:
+        seen[question["workspace"]] += 1
+        if seen[question["workspace"]] <= limit:
+            kept.append(question)
+    return kept
+
+
+def ask_all(questions: Sequence[Question], args: argparse.Namespace) -> list[dict[str, Any]]:
+    by_workspace: defaultdict[str, list[Question]] = defaultdict(list)
+    for question in questions:
+        by_workspace[question["workspace"]].append(question)
+    rows: list[dict[str, Any]] = []
+    sys.stdin = Path(os.devnull).open()  # noqa: SIM115 (nobody is asked for consent)
+    for number, (name, items) in enumerate(by_workspace.items(), 1):
+        started = time.perf_counter()
+        rows += anyio.run(ask_workspace, workspace(name), items, args)
+        right = sum(row["outcome"] in ("useful", "honest") for row in rows[-len(items) :])
+        took = time.perf_counter() - started
+        print(
+            f"[{number}/{len(by_workspace)}] {name}: {len(items)} questions, {right} useful or honest, {took:.0f} s",
+            file=sys.stderr,
+            flush=True,
+        )
+    return rows
+
+
+async def ask_workspace(place: Workspace, questions: Sequence[Question], args: argparse.Namespace) -> list[dict[str, Any]]:
+    from portico_gateway.assembly.ask_session import open_ask_session
+    from portico_gateway.config.portico_config import load_config
+    from portico_gateway.config.workspace import workspace_specs
+    from portico_gateway.policy.terminal_consent import terminal_caller
+
+    options = dict(zip(place.options[::2], place.options[1::2], strict=True))
+    flags = {"model.name": args.model, "model.kv_disk_gib": 0, "audit.enabled": False}
+    config = load_config(
+        Path(options["--config"]) if "--config" in options else None, flags=flags, environ={}, folder=place.root
+    )
+    docs, db = ([options[key]] if key in options else [] for key in ("--docs", "--db"))
+    root = Path(options["--root"]) if "--root" in options else None
+    specs = workspace_specs(config, root, [Path(item) for item in docs], db)
+    rows = []
+    async with open_ask_session(config, specs, lambda *_: None, caller=terminal_caller("portico ask")) as session:
+        await until_indexed(session)
+        for question in questions:
+            started = time.perf_counter()
+            result = await ask(session, question["question"])
+            row = {key: question[key] for key in ("id", "area", "kind", "workspace")}
+            row |= {"outcome": outcome(question, result), "seconds": time.perf_counter() - started}
+            row["tools"] = [call["tool"] for call in result["calls"]]
+            rows.append(row)
+            if args.verbose and not args.held_back:
+                values = " + ".join("|".join(forms) for forms in question["answers"]["all_of"])
+                print(f"{row['outcome']:8}{question['id']} {question['question']}\n        wanted: {values}")
+                print(
+                    f"        got: {result['answer']!r} by {[(c['tool'], c['arguments']) for c in result['calls']]}", flush=True
+                )
+    return rows
+
+
+async def ask(session: Any, question: str) -> dict[str, Any]:
+    """What `portico ask --json` prints, and the exit code it ends with."""
+    from portico_engine.errors import EngineError
+    from portico_gateway.agent.events import RunFinished
+    from portico_gateway.cli import exit_codes
+    from portico_gateway.cli.commands.ask import DEFAULT_STEPS
+    from portico_gateway.cli.view import as_json_object
+    from portico_gateway.errors import GatewayError
+
+    nothing: dict[str, Any] = {"answer": "", "calls": [], "sources": []}
+    try:
+        with anyio.fail_after(HANGS):
+            async with contextlib.aclosing(session.agent.ask(question, max_steps=DEFAULT_STEPS)) as events:
+                async for event in events:
+                    if isinstance(event, RunFinished):
+                        found: dict[str, Any] = json.loads(as_json_object(event, {}, session.model))
+                        return {**found, "exit_code": exit_codes.OK if event.found else exit_codes.FAILED}
+    except (EngineError, GatewayError, TimeoutError) as error:
+        print(f"failed: {question!r}: {error!r}", file=sys.stderr)
+    return {**nothing, "exit_code": exit_codes.NO_MODEL}
+
+
+async def until_indexed(session: Any) -> None:
+    """Wait until every search says that its answers are complete."""
+    for tool in session.host.tools():
+        if tool.name in ("code__search", "docs__search"):
+            with anyio.fail_after(HANGS):
+                while True:
+                    result = await session.host.call_tool(tool.name, {"query": "start"})
+                    if (result.structured_content or {}).get("complete", True):
+                        break
+                    await anyio.sleep(0.2)
+
+
+def through_cli(questions: Sequence[Question], rows: Sequence[dict[str, Any]], count: int, model: str | None) -> dict[str, Any]:
+    """So many questions, chosen by their ids, through the command: wall times, and whether the outcome is the same."""
+    expected = {row["id"]: row["outcome"] for row in rows}
+    seconds, same = [], 0
+    chosen = sorted(questions, key=lambda q: hashlib.sha256(f"cli {q['id']}".encode()).hexdigest())[:count]
+    portico = str(Path(sys.executable).parent / "portico")
+    for question in chosen:
+        place = workspace(question["workspace"])
+        command = [portico, "ask", question["question"], *place.options, "--json", *(["--model", model] if model else [])]
+        started = time.perf_counter()
+        done = subprocess.run(command, cwd=place.root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        seconds.append(time.perf_counter() - started)
+        result = json.loads(done.stdout) if done.stdout.startswith("{") else {"answer": "", "calls": [], "sources": []}
+        same += outcome(question, {**result, "exit_code": done.returncode}) == expected[question["id"]]
+    print(f"through the command: {count} questions, {wall(seconds)}; {same} with the same outcome")
+    return {"questions": count, "same_outcome": same, "wall": wall(seconds)}
+
+
+def wall(seconds: Sequence[float]) -> dict[str, float]:
+    return {"median_s": round(statistics.median(seconds), 2), "p90_s": round(percentile(seconds, 0.9), 2)}
+
+
+def check() -> int:
+    """Prove the questions; the exit code."""
+    kept, held = answers_questions.tuning(), answers_questions.held_back()
+    found = example_problems() + anyio.run(problems, [*kept, *held])
+    if not answers_questions.digests_hold():
+        found.append("a tuning file is not what DIGESTS says")
+    if {q["id"] for q in answers_questions.split([*kept, *held])[1]} != {q["id"] for q in held}:
+        found.append("the split is not the one that the ids give")
+    for line in found:
+        print(line)
+    rows = []
+    for area in answers_questions.AREAS:
+        items = [q for q in [*kept, *held] if q["area"] == area]
+        by_kind = [sum(q["kind"] == kind for q in items) for kind in answers_questions.KINDS]
+        rows.append([area, len(items), *by_kind, sum(q["area"] == area for q in held), len({q["workspace"] for q in items})])
+    table(["area", "questions", *answers_questions.KINDS, "held back", "workspaces"], rows)
+    print(f"{len(kept) + len(held)} questions, {len(found)} problems")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""The questions of answers.py: how they are kept, how a third of them is held back, and when an answer holds what was asked.
+
+A question's id is the digest of its workspace and its words, and its id decides, within its area and kind, whether it is held
+back: nobody can choose. The held-back third lies zipped in data/answers/held_back.zip, and DIGESTS says what it was when it was
+put there. Nobody reads it while tuning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+DATA = Path(__file__).parent / "data" / "answers"
+AREAS = ("code", "docs", "db", "third_party")
+KINDS = ("single", "two_calls", "none", "other_language")
+HELD_BACK = "held_back.jsonl"
+Question = dict[str, Any]
+
+MANY_NUMBERS = 8  # other numbers beside the one that was asked for
+MANY_LINES = 12  # other lines
+TABLE_HEAD = 2  # lines of a table before its first row; a table of more rows than values holds the value by chance, too
+_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+_PLACE = re.compile(r"[\w./-]*\w\.\w{1,5}:\d+(?:-\d+)?")  # file.py:12
+_NUMBER = re.compile(r"(?<![\w.\-/])-?\d[\d,_]*(?:\.\d+)?(?![\w-]|[.:/]\d)")
+_NUMERIC = re.compile(r"-?\d+(?:\.\d+)?")
+
+
+def question_id(workspace: str, question: str) -> str:
+    return hashlib.sha256(f"{workspace}\n{question}".encode()).hexdigest()[:12]
+
+
+def split(questions: Iterable[Question]) -> tuple[list[Question], list[Question]]:
+    """The tuning two thirds, and the third that is held back: of each area and kind the first third by digest of the id."""
+    strata: defaultdict[tuple[str, str], list[Question]] = defaultdict(list)
+    for question in questions:
+        strata[question["area"], question["kind"]].append(question)
+    held = set()
+    for items in strata.values():
+        ordered = sorted(items, key=lambda item: hashlib.sha256(item["id"].encode()).hexdigest())
+        held |= {item["id"] for item in ordered[: round(len(items) / 3)]}
+    every = [item for items in strata.values() for item in items]
+    return [q for q in every if q["id"] not in held], [q for q in every if q["id"] in held]
+
+
+def tuning() -> list[Question]:
+    return [json.loads(line) for area in AREAS for line in (DATA / f"{area}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def held_back() -> list[Question]:
+    """The held-back third. Raises SystemExit where it is not what it was."""
+    with zipfile.ZipFile(DATA / "held_back.zip") as packed:
+        content = packed.read(HELD_BACK)
+    digests = dict(
+        reversed(line.split("  ")) for line in (DATA / "DIGESTS").read_text().splitlines() if line and line[0] != "#"
+    )
+    if hashlib.sha256(content).hexdigest() != digests[HELD_BACK]:
+        raise SystemExit("held_back.jsonl is not what was committed before tuning")
+    return [json.loads(line) for line in content.decode().splitlines()]
+
+
+def write(questions: Sequence[Question]) -> None:
+    """Write all of data/answers anew: the tuning files, the zip, the digests."""
+    DATA.mkdir(parents=True, exist_ok=True)
+    kept, held = split(questions)
+    text = lambda items: "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items)  # noqa: E731
+    files = {f"{area}.jsonl": text([q for q in kept if q["area"] == area]) for area in AREAS}
+    for name, content in files.items():
+        (DATA / name).write_text(content, encoding="utf-8")
+    with zipfile.ZipFile(DATA / "held_back.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr(zipfile.ZipInfo(HELD_BACK, (2026, 1, 1, 0, 0, 0)), text(held), zipfile.ZIP_DEFLATED)
+    lines = [
+        "# sha256 of the questions, written before anybody tuned on them. held_back.jsonl lies in held_back.zip: nobody reads"
+    ]
+    lines += ["# it while tuning; `python benchmarks/answers.py --held-back` scores it, and prints no question of it."]
+    lines += [f"{hashlib.sha256(c.encode()).hexdigest()}  {n}" for n, c in {**files, HELD_BACK: text(held)}.items()]
+    (DATA / "DIGESTS").write_text("\n".join(lines) + "\n")
+
+
+def digests_hold() -> bool:
+    """Are the tuning files what DIGESTS says?"""
+    for line in (DATA / "DIGESTS").read_text().splitlines():
+        digest, _, name = line.partition("  ")
+        if name.endswith(".jsonl") and name != HELD_BACK and hashlib.sha256((DATA / name).read_bytes()).hexdigest() != digest:
+            return False
+    return True
+
+
+def holds(value: str, text: str) -> bool:
+    """Is `value` in `text`? "/.../" is a regular expression, a number counts whatever way it is written, else the words do."""
+    if value.startswith("/") and value.endswith("/") and len(value) > 2:
+        return re.search(value[1:-1], text, re.IGNORECASE | re.DOTALL) is not None
+    if _NUMERIC.fullmatch(value):
+        digits = len(value.partition(".")[2])
+        return any(abs(number - float(value)) <= (0.5 * 10**-digits if digits else 0) + 1e-9 for number in numbers(text))
+    wanted = re.escape(plain(value))
+    start, end = r"(?<!\w)" if value[0].isalnum() else "", r"(?!\w|-\d)" if value[-1].isalnum() else ""
+    return re.search(start + wanted + end, plain(text)) is not None
+
+
+def held(question: Question, text: str) -> list[bool]:
+    """Of each value that the answer must hold: does `text`, in one of its forms?"""
+    return [any(holds(value, text) for value in forms) for forms in question["answers"]["all_of"]]
+
+
+def numbers(text: str) -> set[float]:
+    """The numbers in `text`, words up to twelve too; line numbers of places are none."""
+    text = _PLACE.sub(" ", text)
+    found = {float(re.sub("[,_]", "", item)) for item in _NUMBER.findall(text)}
+    return found | {float(i) for i, word in enumerate(_WORDS) if re.search(rf"(?<!\w){word}(?!\w)", text, re.IGNORECASE)}
+
+
+def plain(text: str) -> str:
+    return " ".join(re.sub(r"[`*]", "", text).lower().split())
+
+
+def crowded(question: Question, text: str) -> bool:
+    """Is the value one among many others, so that a reader can't tell which is meant?"""
+    groups = question["answers"]["all_of"]
+    if sum(line.startswith("|") for line in text.splitlines()) - TABLE_HEAD > len(groups):
+        return True
+    if sum(bool(line.strip()) for line in text.splitlines()) > MANY_LINES + len(groups):
+        return True
+    values = [value for forms in groups for value in forms if _NUMERIC.fullmatch(value)]
+    if any(not any(_NUMERIC.fullmatch(value) for value in forms) for forms in groups):
+        return False
+    others = numbers(text) - numbers(question["question"]) - {float(value) for value in values}
+    return len(others) > MANY_NUMBERS

@@ -1,0 +1,243 @@
+"""Who compiles what: small things where one stands, on a thread; all else in a process that can be ended.
+
+A refusal is kept like a grammar, so that a bomb that is sent again costs nothing. Where no process can be started, things are
+compiled on the thread, under the compilers' own limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import pickle
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from portico_engine.errors import EngineError, GrammarError, GrammarTooLarge
+from portico_engine.grammar.cache import ByteCache
+from portico_engine.grammar.calls.formats import CallFormat, ToolChoice
+from portico_engine.grammar.compiled import CompiledGrammar
+from portico_engine.grammar.isolated import child
+from portico_engine.grammar.isolated.estimate import is_small_gbnf, is_small_schema
+from portico_engine.tool import Tool
+
+PROCESSES = 2  # that compile at once
+WALL_SECONDS = 10.0  # for a job, on a machine where its two seconds of the processor take so long
+_START_SECONDS = 30.0  # for a process to be ready
+_MODULE = "portico_engine.grammar.isolated.child"
+_log = logging.getLogger(__name__)
+
+_threads = ThreadPoolExecutor(PROCESSES, thread_name_prefix="portico-compile")
+_results: ByteCache[CompiledGrammar | EngineError] = ByteCache(64 * 1024 * 1024)
+_REFUSAL_BYTES = 1024
+_BYTES_PER_CHARACTER = 16  # of an enforced text, for the nodes that it was printed from
+
+
+class Job(NamedTuple):
+    """A compiler by name, and what it is called with."""
+
+    name: str
+    arguments: tuple[Any, ...]
+    options: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """Raises GrammarTooLarge for what nests too deeply to be written down."""
+        try:
+            return hashlib.sha256(pickle.dumps(tuple(self))).hexdigest()
+        except RecursionError:
+            raise GrammarTooLarge("the schema nests too deeply to be compiled") from None
+
+
+async def compile_schema_isolated(schema: Any) -> CompiledGrammar:
+    """As `compile_schema`, within 2 s and 256 MB. Raises the same."""
+    job = Job("schema", (schema,), {})
+    return await _compile(job, small=is_small_schema(schema))
+
+
+async def compile_gbnf_isolated(text: str) -> CompiledGrammar:
+    """As `compile_gbnf`, likewise."""
+    return await _compile(Job("gbnf", (text,), {}), small=is_small_gbnf(text))
+
+
+async def compile_tool_calls_isolated(
+    tools: Sequence[Tool],
+    *,
+    choice: ToolChoice = "required",
+    format: CallFormat = CallFormat.GENERIC,
+    parallel: tuple[int, int] = (1, 1),
+    special_tokens: Mapping[str, int] | None = None,
+) -> CompiledGrammar:
+    """As `compile_tool_calls`, likewise. Where all tools together meet a limit, those that may be the reason are degraded to
+    "any JSON object", and the report says so."""
+    plain = [Tool(tool.name, "", tool.parameters) for tool in tools]
+    options: dict[str, Any] = {"choice": choice, "format": format, "parallel": parallel, "special_tokens": special_tokens}
+    job = Job("tool_calls", (plain,), options)
+    large = [tool.name for tool in plain if not is_small_schema(tool.parameters)]
+    if not large:
+        return await _compile(job, small=True)
+    try:
+        return await _compile(job, small=False)
+    except GrammarTooLarge as error:
+        degraded = Job("tool_calls", (plain,), {**options, "too_large": dict.fromkeys(large, str(error))})
+        return await _compile(degraded, small=True)
+
+
+async def _compile(job: Job, *, small: bool) -> CompiledGrammar:
+    if small and job.name == "tool_calls":  # kept by what they are made from, already
+        return await asyncio.to_thread(child.compile_here, *job)
+    loop = asyncio.get_running_loop()
+    digest = await asyncio.to_thread(lambda: job.digest)
+    known = _results.get(digest)
+    if known is None:
+        ticket = _Ticket()
+        try:
+            if small:
+                known = await asyncio.to_thread(_compile_here, job)
+            else:
+                known = await loop.run_in_executor(_threads, _compile_apart, job, ticket)
+        except asyncio.CancelledError:
+            ticket.cancel()
+            raise
+        size = _REFUSAL_BYTES if isinstance(known, EngineError) else _BYTES_PER_CHARACTER * len(known.text)
+        _results.put(digest, known, size)
+    if isinstance(known, EngineError):
+        raise known
+    return known
+
+
+class _Ticket:
+    """A job's claim on a process, which its client's end takes back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: CompileProcess | None = None
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        with self._lock:
+            self.cancelled = True
+            if self._process is not None:
+                self._process.kill()
+
+    def hold(self, process: CompileProcess | None) -> bool:
+        """False where nobody waits any more."""
+        with self._lock:
+            self._process = process
+            return not self.cancelled
+
+
+_idle: list[CompileProcess] = []  # used by the threads of the pool, one each at most
+_idle_lock = threading.Lock()
+
+
+def _compile_here(job: Job) -> CompiledGrammar | EngineError:
+    try:
+        return child.compile_here(*job)
+    except EngineError as refused:
+        return refused
+
+
+def _compile_apart(job: Job, ticket: _Ticket) -> CompiledGrammar | EngineError:
+    """On a thread of the pool: have a process do it; its answer, or the refusal that its end means."""
+    if ticket.cancelled:
+        return GrammarError("nobody waits for this grammar any more")
+    with _idle_lock:
+        process = _idle.pop() if _idle else None
+    try:
+        if process is None or not process.alive:
+            process = CompileProcess()
+    except OSError as error:
+        _log.warning("no process to compile in could be started (%s): compiling here, under the compiler's own limits", error)
+        return _compile_here(job)
+    if not ticket.hold(process):
+        process.kill()
+        return GrammarError("nobody waits for this grammar any more")
+    try:
+        answer = process.ask(job)
+    finally:
+        ticket.hold(None)
+    with _idle_lock:
+        if process.alive:
+            _idle.append(process)
+        else:
+            process.close()
+    return answer
+
+
+class CompileProcess:
+    """One child. Started at once; loading what it needs goes on while a job is written to it."""
+
+    def __init__(self) -> None:
+        """Raises OSError."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", _MODULE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=os.path.sep,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, map(os.path.abspath, sys.path)))},
+            start_new_session=True,
+        )
+        self.pid = self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def close(self) -> None:
+        """Wait for its end, and let go of the pipes."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with suppress(OSError):
+                pipe.close()
+
+    def ask(self, job: Job) -> CompiledGrammar | EngineError:
+        """What the job comes to, be it that the process ended over it."""
+        try:
+            data = pickle.dumps(tuple(job), pickle.HIGHEST_PROTOCOL)
+        except RecursionError:
+            return GrammarTooLarge("the schema nests too deeply to be compiled")
+        deadline = time.monotonic() + WALL_SECONDS + _START_SECONDS
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(child.HEADER.pack(len(data)) + data)
+            self._process.stdin.flush()
+            (size,) = child.HEADER.unpack(self._receive(child.HEADER.size, deadline))
+            answer: CompiledGrammar | EngineError = pickle.loads(self._receive(size, deadline))
+            return answer
+        except (OSError, EOFError):
+            self._process.kill()
+            return self._reason()
+
+    def _receive(self, size: int, deadline: float) -> bytes:
+        assert self._process.stdout is not None
+        fd = self._process.stdout.fileno()
+        found = bytearray()
+        while len(found) < size:
+            ready, _, _ = select.select([fd], [], [], max(deadline - time.monotonic(), 0))
+            piece = os.read(fd, min(size - len(found), 1 << 20)) if ready else b""
+            if not piece:
+                raise EOFError
+            found += piece
+        return bytes(found)
+
+    def _reason(self) -> GrammarTooLarge:
+        """Why it ended: by the limit on time, or else for memory."""
+        code = self._process.wait()
+        slow = code in (-signal.SIGKILL, -getattr(signal, "SIGPROF", 0))
+        return GrammarTooLarge(child.TIME if slow else child.MEMORY)
