@@ -62,7 +62,8 @@ TABLES = {
         request_checks  errors grammar request sampling executors
         sequence        priors grammar request sampling plan text kv
         fair_queue      sequence
-        scheduler       plan executors kv sequence fair_queue
+        turns           sequence fair_queue
+        scheduler       plan executors kv sequence fair_queue turns
         constraints     faults grammar sampling plan sequence scheduler
         engine          errors faults priors tool grammar request sampling text executors kv scoring request_checks sequence
                         scheduler constraints

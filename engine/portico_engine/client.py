@@ -55,7 +55,8 @@ class EngineClient(Protocol):
         ...
 
     def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
-        """The request's deltas, the last one with its finish reason. Closing the iterator aborts it.
+        """The request's deltas, the last one with its finish reason. Closing the iterator aborts it; while it isn't read for
+        long (front/flow_control.py), the request is paused.
 
         Raises what `Engine.submit` raises, at the first delta; EngineDied, at any, where the engine's process ended.
         """

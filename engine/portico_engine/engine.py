@@ -115,7 +115,7 @@ class Engine:
 
     @property
     def has_work(self) -> bool:
-        """Is there something to do in a step? Saving prefixes, when nothing else is, counts."""
+        """Is there something to do in a step? Saving prefixes, when nothing else is, counts; what is paused does not."""
         return self._scheduler.has_work or bool(self._ended) or self._offloader.has_work
 
     def render_chat(
@@ -167,6 +167,18 @@ class Engine:
         if seq is not None and seq.finish is None:
             self._end(seq, FinishReason.CANCELLED)
             self._collect(seq, self._ended)
+
+    def pause(self, request_id: str) -> None:
+        """Compute nothing more of a request until `resume`: it keeps neither a row nor blocks. No effect on one that ended."""
+        seq = self._live.get(request_id)
+        if seq is not None:
+            self._scheduler.pause(seq)
+
+    def resume(self, request_id: str) -> None:
+        """Go on with a paused request, when its turn comes. No effect on others."""
+        seq = self._live.get(request_id)
+        if seq is not None:
+            self._scheduler.resume(seq)
 
     def step(self) -> list[Delta]:
         """Run one step of whatever waits; what happened in it. Empty where there is nothing to do."""
@@ -242,6 +254,7 @@ class Engine:
         return {
             "waiting": self._scheduler.n_waiting,
             "running": self._scheduler.n_running,
+            "paused": self._scheduler.n_paused,
             "steps": self._steps,
             "step_seconds": self._step_seconds,
             "generated_tokens": self._generated,

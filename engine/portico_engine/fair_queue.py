@@ -12,9 +12,11 @@ from bisect import insort
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from portico_engine.sequence import Sequence
 
+K = TypeVar("K")
 PATIENCE = 1000  # steps in which none of a caller's sequences of one rank began to run; then the first goes before all ranks
 
 
@@ -42,6 +44,11 @@ class FairQueue:
     def __iter__(self) -> Iterator[Sequence]:
         for rank in sorted(self._ranks):
             yield from sorted((seq for line in self._ranks[rank].values() for seq in line.waiting), key=_arrival)
+
+    @property
+    def n_callers(self) -> int:
+        """Callers who have something that waits or runs."""
+        return len(self._present)
 
     def enter(self, seq: Sequence) -> None:
         """A sequence comes into being."""
@@ -89,7 +96,12 @@ class FairQueue:
         heads = self.heads()
         if len(heads) <= 1:
             return next(iter(heads.values()), None)
-        return min(heads.values(), key=lambda seq: (self._served[seq.request.caller], seq.arrival))
+        return min(heads.values(), key=self._place)
+
+    def _place(self, seq: Sequence) -> tuple[int, int, int]:
+        """Level callers: who has less under way, so that a row that was made free for a newcomer is the newcomer's."""
+        caller = seq.request.caller
+        return self._served[caller], self._present[caller], seq.arrival
 
     def heads(self) -> Mapping[str, Sequence]:
         """The next of each caller who waits in the lowest rank."""
@@ -120,9 +132,9 @@ class FairQueue:
                 assert all((seq.rank, seq.request.caller) == (rank, caller) for seq in line.waiting)
 
 
-def fair_shares(budget: int, demands: Mapping[str, int]) -> dict[str, int]:
+def fair_shares(budget: int, demands: Mapping[K, int]) -> dict[K, int]:
     """What of the budget each caller gets: no more than asked for, else as equal as can be (max-min fairness); at least 1."""
-    shares: dict[str, int] = {}
+    shares: dict[K, int] = {}
     for i, (caller, demand) in enumerate(sorted(demands.items(), key=lambda item: item[1])):
         share = min(demand, budget // (len(demands) - i))
         shares[caller] = max(1, share)

@@ -2,7 +2,8 @@
 
 It owns the running sequences and the decisions: admission in the order of `fair_queue`, preemption by recompute for a lower
 priority number, for a caller who has fewer rows, and where blocks lack. It makes no difference between prompt, forced run and
-sampled token: what isn't computed yet is pending. It sees no logits.
+sampled token: what isn't computed yet is pending. It sees no logits. A paused sequence has neither row nor blocks, so that
+nobody waits for its reader; its KV stays in the prefix index like that of one that ended, for when it comes back.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from portico_engine.fair_queue import FairQueue, fair_shares
 from portico_engine.kv.cache import KVCache
 from portico_engine.plan import Row, StepPlan
 from portico_engine.sequence import Sequence, SequenceState
+from portico_engine.turns import Turns
 
 _MOST_YIELDS = 4  # times that a sequence gives its row to lower ranks: then it is let alone, and ends
+_LATELY = 500  # steps since several callers were there: then one who comes again shall not wait for a long step
+_BRIEF = 8  # times the executor's `light_tokens`: such a step's most tokens; smaller pieces of a prompt take longer together
 _SHORT = 32  # pending tokens up to here are a decode or a forced run: they don't wait behind a prefill
 
 
@@ -38,10 +42,12 @@ class Scheduler:
         self._caps = caps
         self._queue = FairQueue()
         self._running: list[Sequence] = []
+        self._paused: dict[int, Sequence] = {}  # by arrival
         self._in_order = True
         self._rows: Counter[str] = Counter()  # running sequences by caller
         self._slots = list(range(caps.rows - 1, -1, -1))
         self._step = 0
+        self._shared = -_LATELY  # the last step in which there were several callers
         self.preemptions = 0
 
     @property
@@ -53,12 +59,16 @@ class Scheduler:
         return len(self._running)
 
     @property
+    def n_paused(self) -> int:
+        return len(self._paused)
+
+    @property
     def has_work(self) -> bool:
         return bool(self._queue or self._running)
 
     def sequences(self) -> list[Sequence]:
         """All that are not finished."""
-        return [*self._running, *self._queue]
+        return [*self._running, *self._queue, *self._paused.values()]
 
     def add(self, seq: Sequence) -> None:
         """Queue a new sequence."""
@@ -77,11 +87,21 @@ class Scheduler:
                 self._kv.discard(seq.table)
             if pin:
                 self._kv.pin(seq.table, seq.request.prompt, pin)
-            self._stop(seq)
-        elif seq.state is SequenceState.WAITING:
-            self._queue.remove(seq)
-        self._queue.leave(seq)
+        self._take_out(seq)
         seq.state = SequenceState.FINISHED
+
+    def pause(self, seq: Sequence) -> None:
+        """It gives up its row and its blocks and its place in the queue, until `resume`. No effect on one that is paused."""
+        if seq.state is not SequenceState.PAUSED:
+            self._take_out(seq)
+            self._paused[seq.arrival] = seq
+            seq.state = SequenceState.PAUSED
+
+    def resume(self, seq: Sequence) -> None:
+        """Queue a paused sequence again, its caller level with the others as one who comes anew. No effect on others."""
+        if seq.state is SequenceState.PAUSED:
+            del self._paused[seq.arrival]
+            self.add(seq)
 
     def schedule(self) -> ScheduledStep | None:
         """The next step, or None where nothing can run."""
@@ -91,19 +111,21 @@ class Scheduler:
         self._make_way()
         rows: list[Row] = []
         planned: list[Sequence] = []
-        budget = self._caps.step_tokens
+        budget = self._budget()
         preemptions = self.preemptions
-        reserved = sum(seq.pending for seq in self._running if seq.pending <= _SHORT)
+        heads = self._queue.heads().values() if self._slots else ()
+        turns = Turns(self._running, heads, self._caps.light_tokens, budget)
+        reserved = sum(turns.tokens(seq) for seq in self._running if seq.pending <= _SHORT)
         shares = self._shares(budget - reserved)
         for seq in list(self._running):
             if seq.state is not SequenceState.RUNNING:  # preempted by one before it
                 continue
             short = seq.pending <= _SHORT
             if short:
-                reserved -= seq.pending
-                count = min(_at_once(seq), budget)
+                reserved -= turns.tokens(seq)
+                count = min(turns.tokens(seq), budget)
             else:
-                count = min(_at_once(seq), budget - reserved, shares.get(seq.request.caller, budget))
+                count = min(turns.tokens(seq), budget - reserved, shares.get(seq.request.caller, budget))
             if count > 0 and self._make_room(seq, count):
                 rows.append(self._row(seq, count))
                 planned.append(seq)
@@ -115,7 +137,9 @@ class Scheduler:
             if first is None or not self._kv.can_allocate(first.tokens, first.salt):
                 break
             self._admit(first)
-            count = min(_at_once(first), budget)
+            count = min(turns.tokens(first), budget)
+            if count <= 0:
+                continue  # it runs, and its turn comes
             if not self._make_room(first, count):
                 break
             rows.append(self._row(first, count))
@@ -139,6 +163,17 @@ class Scheduler:
         self.preemptions += 1
         self._wait(victim)
         return True
+
+    def _take_out(self, seq: Sequence) -> None:
+        """It neither runs nor waits nor is paused any more."""
+        if seq.state is SequenceState.PAUSED:
+            del self._paused[seq.arrival]
+            return
+        if seq.state is SequenceState.RUNNING:
+            self._stop(seq)
+        else:
+            self._queue.remove(seq)
+        self._queue.leave(seq)
 
     def _wait(self, seq: Sequence) -> None:
         seq.state = SequenceState.WAITING
@@ -174,6 +209,14 @@ class Scheduler:
             return running.rank > waiting.rank and running.yielded < _MOST_YIELDS
         theirs, own = self._rows[running.request.caller], self._rows[waiting.request.caller]
         return theirs > 1 if own == 0 else theirs > 2 * (own + 1)
+
+    def _budget(self) -> int:
+        """Tokens of this step."""
+        if self._queue.n_callers > 1:
+            self._shared = self._step
+        if self._step - self._shared >= _LATELY:
+            return self._caps.step_tokens
+        return min(self._caps.step_tokens, max(self._caps.rows, _BRIEF * self._caps.light_tokens))
 
     def _shares(self, budget: int) -> dict[str, int]:
         """Tokens of this step for each caller's prefills, beside those that may be admitted; none where one caller is alone."""
@@ -228,6 +271,7 @@ class Scheduler:
     def _row(self, seq: Sequence, count: int) -> Row:
         assert seq.table is not None
         assert seq.slot is not None
+        seq.planned = self._step
         start = seq.table.computed
         last = start + count == len(seq.tokens)
         return Row(
@@ -245,19 +289,10 @@ class Scheduler:
         self._queue.check_integrity()
         assert all(seq.state is SequenceState.RUNNING for seq in self._running)
         assert all(seq.state is SequenceState.WAITING for seq in self._queue)
+        assert all(seq.state is SequenceState.PAUSED for seq in self._paused.values())
         assert self._rows == Counter(seq.request.caller for seq in self._running)
         assert all(
             (s.table is not None) == (s.slot is not None) == (s.state is SequenceState.RUNNING) for s in self.sequences()
         )
         slots = [s.slot for s in self._running if s.slot is not None]
         assert sorted([*slots, *self._slots]) == list(range(self._caps.rows))
-
-
-def _at_once(seq: Sequence) -> int:
-    """The most of its pending tokens that one step may compute: all, but with a seed the prompt's last token is read by itself.
-
-    So it is where the rest of the prompt is known already, and products of other shapes round otherwise: a seed would say
-    something else from a warm prefix than from a cold one.
-    """
-    whole = seq.pending
-    return whole - 1 if seq.request.sampling.is_seeded and seq.sampled == 0 and whole > 1 else whole

@@ -23,10 +23,13 @@ FIRST_RANK = -(1 << 62)  # before any priority
 
 
 class SequenceState(enum.Enum):
-    """WAITING <-> RUNNING -> FINISHED; WAITING -> FINISHED where it was cancelled or forced to its end."""
+    """WAITING <-> RUNNING -> FINISHED; WAITING -> FINISHED where it was cancelled or forced to its end. Both go to PAUSED while
+    nobody reads the answer, and come back from there to WAITING.
+    """
 
     WAITING = "waiting"
     RUNNING = "running"
+    PAUSED = "paused"
     FINISHED = "finished"
 
 
@@ -50,6 +53,7 @@ class Sequence:
     cached_tokens: int | None = None
     preemptions: int = 0
     yielded: int = 0  # of the preemptions, those for another who goes first
+    planned: int = 0  # the last step that it had a part in
     promoted: bool = False  # it has waited so long that it goes before all others
     # these are set by the engine
     text: str = ""  # all of it, what a stop string may still take back among it
@@ -94,6 +98,17 @@ class Sequence:
     def pending(self) -> int:
         """Tokens that wait for a step."""
         return len(self.tokens) - (self.table.computed if self.table else 0)
+
+    @property
+    def at_once(self) -> int:
+        """The most of its pending tokens that one step may compute: all, but with a seed the prompt's last token is read by
+        itself.
+
+        So it is where the rest of the prompt is known already, and products of other shapes round otherwise: a seed would say
+        something else from a warm prefix than from a cold one.
+        """
+        whole = self.pending
+        return whole - 1 if self.request.sampling.is_seeded and self.sampled == 0 and whole > 1 else whole
 
     def sampling_state(self) -> SamplingState:
         """How to sample the next token."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.engine.fake_executor import FakeExecutor
-from tests.engine.fakes import fake_engine, run, solitary, tokens_of
+from tests.engine.fakes import fake_engine, run, script, solitary, tokens_of
 
 from portico_engine import Delta, Engine, FinishReason, Request
 from portico_engine.fair_queue import PATIENCE, fair_shares
@@ -202,3 +202,95 @@ def test_shares_are_as_even_as_the_demands_allow(budget: int, demands: dict[str,
         assert sum(shares.values()) == min(budget, sum(demands.values()))
         most = max(shares.values())
         assert all(shares[caller] == demand or shares[caller] >= most - 1 for caller, demand in demands.items())
+
+
+def tokens_of_rows(executor: FakeExecutor, engine: Engine, request: Request) -> list[int]:
+    """Tokens of each step that a request takes, its own among them, from the second on: the first admits it."""
+    begun = len(executor.steps)
+    engine.submit(request)
+    steps_until(engine, request.id, at_most=200)
+    return [plan.n_tokens for plan in executor.steps[begun + 1 :]]
+
+
+@attack
+@pytest.mark.parametrize("length", [6, 200])
+def test_a_shared_step_stays_light_whatever_one_caller_asks_for(length: int) -> None:
+    """On a CPU each row makes the step longer: decodes and prefills of fifteen rows would, for a caller with one."""
+    executor = FakeExecutor(vocab_size=269, rows=16, blocks=400, step_tokens=256, light_tokens=8)
+    engine = fake_engine(executor)
+    for i in range(40):
+        engine.submit(Request(f"a{i}", prompt(i, length), max_tokens=40, caller="attacker"))
+    for _ in range(5):
+        engine.step()
+    for i in range(4):
+        assert max(tokens_of_rows(executor, engine, Request(f"b{i}", prompt(500 + i, 6), max_tokens=20, caller="other"))) <= 8
+        engine._scheduler.check_integrity()
+    busy = len(executor.steps)
+    engine.step()
+    assert executor.steps[busy].n_tokens >= 15, "alone it has the whole step"
+
+
+@attack
+def test_rows_that_are_held_back_take_turns() -> None:
+    executor = FakeExecutor(vocab_size=269, rows=16, blocks=400, step_tokens=256, light_tokens=8)
+    engine = fake_engine(executor)
+    for i in range(15):
+        engine.submit(Request(f"a{i}", prompt(i, 6), max_tokens=200, caller="attacker"))
+    engine.step()
+    engine.submit(Request("b", prompt(500, 6), max_tokens=60, caller="other"))
+    got: Counter[str] = Counter()
+    for _ in range(41):
+        got.update(delta.request_id for delta in engine.step())
+    greedy = [got[f"a{i}"] for i in range(15)]
+    assert max(greedy) - min(greedy) <= 1
+    assert got["b"] >= 40
+
+
+@attack
+def test_callers_who_ask_for_about_the_same_are_not_held_back() -> None:
+    executor = FakeExecutor(vocab_size=269, rows=16, blocks=400, step_tokens=256, light_tokens=8)
+    engine = fake_engine(executor)
+    for i in range(15):
+        engine.submit(Request(f"r{i}", prompt(i, 6), max_tokens=30, caller="one" if i < 10 else "two"))
+    run(engine)
+    assert len(executor.steps) <= 36  # thirty, and a few to begin with
+
+
+@attack
+def test_who_comes_again_does_not_wait_for_a_long_step() -> None:
+    """A step that runs can't be stopped: after another caller was there, steps are brief for a while, and then long again."""
+    executor = FakeExecutor(vocab_size=269, rows=16, blocks=400, step_tokens=256, light_tokens=8)
+    engine = fake_engine(executor)
+
+    def flood(begin: int, steps: int) -> int:
+        for i in range(begin, begin + 20):
+            engine.submit(Request(f"a{i}", prompt(i, 200), max_tokens=2, caller="attacker"))
+        before = len(executor.steps)
+        for _ in range(steps):
+            engine.step()
+        return max(plan.n_tokens for plan in executor.steps[before:])
+
+    assert flood(0, 3) == 256
+    engine.submit(Request("b", prompt(500, 6), max_tokens=2, caller="other"))
+    steps_until(engine, "b", at_most=20)
+    assert flood(100, 20) == 64
+    run(engine)
+    for i in range(5):
+        run(engine, [Request(f"quiet{i}", prompt(700 + i, 6), max_tokens=110, caller="attacker")])
+    assert flood(200, 3) == 256
+
+
+@attack
+def test_forced_runs_of_many_rows_do_not_hold_up_anothers_prompt() -> None:
+    """They go before prefills; held back themselves, they must not keep what they don't use."""
+    executor = FakeExecutor(vocab_size=269, rows=16, blocks=400, step_tokens=256, light_tokens=6)
+    engine = fake_engine(executor)
+    forced = " ".join(str(5 + i) for i in range(30))
+    grammar = script(" ".join(f"7|8 {forced}" for _ in range(6)))
+    for i in range(15):
+        engine.submit(Request(f"a{i}", prompt(i, 6), max_tokens=200, grammar=grammar, caller="attacker"))
+    for _ in range(4):
+        engine.step()
+    hi = Request("b", prompt(500, 60), max_tokens=5, caller="other")
+    engine.submit(hi)
+    assert steps_until(engine, "b", at_most=20) <= 3 * 5

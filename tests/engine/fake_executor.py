@@ -63,6 +63,7 @@ class FakeExecutor:
     vocab_size: int = 1000
     context_length: int = 256
     fail_at: int | None = None
+    light_tokens: int = 512
     steps: list[StepPlan] = field(default_factory=list)
     cells: dict[int, dict[int, Cell]] = field(default_factory=dict)
     closed: bool = False
@@ -71,7 +72,7 @@ class FakeExecutor:
     @property
     def caps(self) -> Capabilities:
         limits = (self.blocks, self.rows, self.step_tokens, self.vocab_size, self.context_length)
-        return Capabilities(*limits, "fake", block_bytes=16 * BLOCK_TOKENS)
+        return Capabilities(*limits, "fake", light_tokens=self.light_tokens, block_bytes=16 * BLOCK_TOKENS)
 
     def attach(self, store: BlockStore) -> None:
         self.store = store

@@ -23,17 +23,23 @@ REQUESTS = st.lists(st.tuples(PROMPTS, st.integers(1, 40), st.integers(0, 2), st
     rows=st.integers(1, 4),
     step_tokens=st.integers(1, 70),
     aborts=st.sets(st.integers(0, 9)),
+    light_tokens=st.sampled_from((2, 8, 512)),
 )
 @settings(max_examples=120, deadline=None)
 def test_every_request_gets_its_solitary_answer_and_exactly_one_end(
-    requests: list[tuple[tuple[int, ...], int, int, int]], blocks: int, rows: int, step_tokens: int, aborts: set[int]
+    requests: list[tuple[tuple[int, ...], int, int, int]],
+    blocks: int,
+    rows: int,
+    step_tokens: int,
+    aborts: set[int],
+    light_tokens: int,
 ) -> None:
     """Whatever arrives when, however small the pool: batching, chunks, prefix reuse and preemption change nothing."""
-    executor = FakeExecutor(blocks=blocks, rows=rows, step_tokens=max(step_tokens, rows), vocab_size=269)
-    engine = fake_engine(executor)
+    limits = {"blocks": blocks, "rows": rows, "step_tokens": max(step_tokens, rows), "light_tokens": light_tokens}
+    engine = fake_engine(FakeExecutor(vocab_size=269, **limits))
     todo = sorted(
         (
-            (at, Request(str(i), prompt, max_tokens=new, priority=priority))
+            (at, Request(str(i), prompt, max_tokens=new, priority=priority, caller=f"caller {i % 3}"))
             for i, (prompt, new, priority, at) in enumerate(requests)
         ),
         key=lambda item: item[0],

@@ -34,7 +34,11 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an executor holds. `blocks` of BLOCK_TOKENS positions; `step_tokens` is the most tokens of one plan."""
+    """What an executor holds. `blocks` of BLOCK_TOKENS positions; `step_tokens` is the most tokens of one plan.
+
+    `light_tokens`: a step of so many takes about half as long again as one of a single token, a row that samples counted
+    twice. Callers who share a step are held to that.
+    """
 
     blocks: int
     rows: int
@@ -42,6 +46,7 @@ class Capabilities:
     vocab_size: int
     context_length: int
     numerics_id: str
+    light_tokens: int = 512
     block_bytes: int = 0  # of one block's content, as Save and Load move it; 0 where the executor knows neither
 
 

@@ -14,6 +14,7 @@ from portico_engine.client import VocabularyView
 from portico_engine.engine import Engine
 from portico_engine.errors import EngineError
 from portico_engine.front.engine_thread import EngineThread
+from portico_engine.front.flow_control import Receipts
 from portico_engine.loading.engine_loader import EngineLoader
 from portico_engine.loading.options import LoadProgress
 from portico_engine.request import Delta, ModelInfo, Request
@@ -80,6 +81,7 @@ class AsyncEngine:
     async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         """See `EngineClient`."""
         stream: asyncio.Queue[Delta] = asyncio.Queue()
+        receipts = Receipts(lambda count: self._running.taken(request.id, stream, count))
         finished = False
         submission = self._running.submit(request, stream)
         try:
@@ -88,6 +90,7 @@ class AsyncEngine:
                 delta = await stream.get()
                 finished = delta.finish_reason is not None
                 yield delta
+                receipts.took(delta)
         finally:
             if not finished:
                 self._running.abort(request.id, stream)

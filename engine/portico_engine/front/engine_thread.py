@@ -1,8 +1,8 @@
 """A thread of its own for one engine: commands between two steps, and what happened in a step, told at once.
 
 It owns the thread and, at the end, the engine. Callers give every request a key of their own kind, by which they know its
-deltas; who they are (an event loop, a process behind a socket) is not known here. A step that raises ends all requests with
-FinishReason.ERROR; nobody waits for ever.
+deltas; who they are (an event loop, a process behind a socket) is not known here. A request whose reader lags behind is paused
+until it catches up. A step that raises ends all requests with FinishReason.ERROR; nobody waits for ever.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from portico_engine.engine import Engine
 from portico_engine.errors import EngineError
+from portico_engine.front.flow_control import WINDOW, size
 from portico_engine.front.grammar_preparation import GrammarPreparation
 from portico_engine.request import Delta, FinishReason, Request
 
@@ -41,7 +43,7 @@ class EngineThread(Generic[K]):
         self._deliver = deliver
         self._on_end = on_end
         self._commands: queue.SimpleQueue[_Command[Any] | None] = queue.SimpleQueue()
-        self._keys: dict[str, K] = {}  # of the requests in flight; the thread's own
+        self._streams: dict[str, _Stream[K]] = {}  # of the requests in flight; the thread's own
         self._preparation: GrammarPreparation[K] = GrammarPreparation(engine.prepare_grammar)
         self._closed = False
         self._failed_steps = 0  # in a row
@@ -54,7 +56,7 @@ class EngineThread(Generic[K]):
 
         def submit() -> None:
             self.engine.submit(request)
-            self._keys[request.id] = key
+            self._streams[request.id] = _Stream(key)
 
         grammar = request.grammar
         if grammar is None or self.engine.has_grammar(grammar):
@@ -65,14 +67,25 @@ class EngineThread(Generic[K]):
         """End the request that was submitted with this key; no effect on one that ended, or on another's of the same id."""
 
         def abort() -> None:
-            if self._keys.get(request_id) == key:
-                del self._keys[request_id]
+            if self._stream(request_id, key) is not None:
+                del self._streams[request_id]
                 self.engine.abort(request_id)
 
         self._preparation.cancel(key)
-        with self._gate:
-            if not self._closed:
-                self._commands.put(_Command(abort))
+        self._tell_thread(abort)
+
+    def taken(self, request_id: str, key: K, count: int) -> None:
+        """The reader of the request that was submitted with this key has taken so many more tokens."""
+
+        def take() -> None:
+            stream = self._stream(request_id, key)
+            if stream is not None:
+                stream.untaken -= count
+                if stream.paused and stream.untaken < WINDOW:
+                    stream.paused = False
+                    self.engine.resume(request_id)
+
+        self._tell_thread(take)
 
     def call(self, fn: Callable[[], T]) -> Future[T]:
         """Run `fn` between two steps, where it may touch the engine. Raises EngineError after the end."""
@@ -94,6 +107,16 @@ class EngineThread(Generic[K]):
     def join(self) -> None:
         self._thread.join()
 
+    def _tell_thread(self, fn: Callable[[], None]) -> None:
+        """Something that nobody waits for, and that has no effect after the end."""
+        with self._gate:
+            if not self._closed:
+                self._commands.put(_Command(fn))
+
+    def _stream(self, request_id: str, key: K) -> _Stream[K] | None:
+        stream = self._streams.get(request_id)
+        return stream if stream is not None and stream.key == key else None
+
     def _run(self) -> None:
         reason, message = FinishReason.CANCELLED, "the engine was closed"
         died = False
@@ -108,7 +131,7 @@ class EngineThread(Generic[K]):
         with self._gate:
             self._closed = True
         try:
-            self._tell([Delta(request_id, finish_reason=reason, error=message) for request_id in self._keys])
+            self._tell([Delta(request_id, finish_reason=reason, error=message) for request_id in self._streams])
             self._refuse_the_rest(message)
         finally:
             if died:  # said at once: closing may take its time, and what is in memory isn't worth saving
@@ -164,12 +187,31 @@ class EngineThread(Generic[K]):
         return deltas
 
     def _tell(self, deltas: Sequence[Delta]) -> None:
-        told = [(self._keys[delta.request_id], delta) for delta in deltas if delta.request_id in self._keys]
+        told = [(stream.key, delta) for delta in deltas if (stream := self._streams.get(delta.request_id)) is not None]
         for _, delta in told:
             if delta.finish_reason is not None:
-                self._keys.pop(delta.request_id, None)
+                self._streams.pop(delta.request_id, None)
+            else:
+                self._count(delta)
         if told:
             self._deliver(told)
+
+    def _count(self, delta: Delta) -> None:
+        """Pause the request that is too far ahead of its reader."""
+        stream = self._streams[delta.request_id]
+        stream.untaken += size(delta)
+        if not stream.paused and stream.untaken >= WINDOW:
+            stream.paused = True
+            self.engine.pause(delta.request_id)
+
+
+@dataclass(slots=True)
+class _Stream(Generic[K]):
+    """One request in flight: by what its reader knows it, and how far it is ahead of that."""
+
+    key: K
+    untaken: int = 0  # tokens
+    paused: bool = False
 
 
 class _Command(Generic[T]):

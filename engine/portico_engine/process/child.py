@@ -59,6 +59,8 @@ class Child:
                     self._submit(message)
                 case messages.LazyPriorReply(number, name, prior):
                     self._resolve(self._awaited_priors.pop((number, name)), prior)
+                case messages.Taken(number, request_id, n_tokens):
+                    self._engine_thread.taken(request_id, number, n_tokens)
                 case messages.Abort(number, request_id):
                     self._engine_thread.abort(request_id, number)
                 case messages.CloseEngine():

@@ -20,6 +20,7 @@ from typing import Any
 
 from portico_engine.client import VocabularyView
 from portico_engine.errors import ChatTemplateError, EngineDied, EngineError
+from portico_engine.front.flow_control import Receipts
 from portico_engine.loading.engine_loader import EngineLoader
 from portico_engine.loading.options import LoadProgress
 from portico_engine.priors.call_prior import CallPrior
@@ -109,6 +110,7 @@ class EngineProcess:
         """See `EngineClient`."""
         number = next(self._numbers)
         stream = self._streams[number] = asyncio.Queue()
+        receipts = Receipts(lambda count: self._send(messages.Taken(number, request.id, count)))
         finished = False
         try:
             await self._ask(number, self._submission(number, request))
@@ -120,6 +122,7 @@ class EngineProcess:
                 delta = messages.unpack_delta(request.id, values)
                 finished = delta.finish_reason is not None
                 yield delta
+                receipts.took(delta)
         finally:
             del self._streams[number]
             self._priors.pop(number, None)

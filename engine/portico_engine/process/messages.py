@@ -52,6 +52,14 @@ class LazyPriorReply(NamedTuple):
     prior: CallPrior | Exception
 
 
+class Taken(NamedTuple):
+    """To the child: so many more tokens of this submission were taken by who reads it."""
+
+    number: int
+    request_id: str
+    n_tokens: int
+
+
 class Abort(NamedTuple):
     """To the child: nobody listens to this submission any more."""
 

@@ -7,6 +7,7 @@ It knows callers by their names and nothing of what they ask.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ RUNNING_OF_A_KEY = 16  # where `[serve]` doesn't say: a few agents, and half of 
 RUNNING_WITHOUT_KEYS = 64  # everybody is one caller then
 WAITING = 256
 RETRY_SECONDS = 2  # what a client that was refused is told to wait
+MOST_RETRY_SECONDS = 12  # spread: hundreds that were refused together shall not come back together
 
 
 @dataclass(slots=True)
@@ -59,7 +61,7 @@ class CallerLimits:
                 "(running_per_key and waiting_per_key under [serve]); try again when some are done",
                 kind="rate_limit_error",
                 code="rate_limit_exceeded",
-                headers={"Retry-After": str(RETRY_SECONDS)},
+                headers={"Retry-After": str(random.randint(RETRY_SECONDS, MOST_RETRY_SECONDS))},
             )
         turn = asyncio.get_running_loop().create_future()
         queue.waiting.append(turn)

@@ -53,6 +53,11 @@ def load_plain(progress: LoadProgress) -> Engine:
     return fake_engine()
 
 
+def load_long(_progress: LoadProgress) -> Engine:
+    """Answers of up to 2,000 tokens."""
+    return fake_engine(FakeExecutor(vocab_size=INFO.vocab_size, context_length=2000, blocks=400))
+
+
 def load_slow(_progress: LoadProgress) -> Engine:
     return fake_engine(ActingExecutor(vocab_size=INFO.vocab_size, act=dawdle))
 

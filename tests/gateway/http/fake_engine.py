@@ -55,6 +55,7 @@ class FakeEngine:
     figures: Mapping[str, float] = field(default_factory=dict)
     tokenizer: FakeTokenizer = field(default_factory=FakeTokenizer)
     _live: dict[str, list[str | Exception]] = field(default_factory=dict)
+    _paused: dict[str, list[str | Exception]] = field(default_factory=dict)
 
     @property
     def info(self) -> ModelInfo:
@@ -81,7 +82,14 @@ class FakeEngine:
     def abort(self, request_id: str) -> None:
         self.aborted.append(request_id)
         self._live.pop(request_id, None)
+        self._paused.pop(request_id, None)
         self.was_aborted.set()
+
+    def pause(self, request_id: str) -> None:
+        self._paused[request_id] = self._live.pop(request_id)
+
+    def resume(self, request_id: str) -> None:
+        self._live[request_id] = self._paused.pop(request_id)
 
     def fail_all(self, message: str) -> None:
         self._failed = [Delta(name, finish_reason=FinishReason.ERROR, error=message) for name in self._live]

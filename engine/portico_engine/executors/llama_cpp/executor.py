@@ -23,6 +23,7 @@ from portico_engine.plan import BLOCK_TOKENS, Row, StepPlan
 MAX_ROWS = 64  # so that there are enough homes
 
 STEP_TOKENS = 512  # of one plan
+LIGHT_TOKENS = 6  # on a CPU; see `Capabilities`
 
 
 class LlamaCppExecutor:
@@ -52,6 +53,7 @@ class LlamaCppExecutor:
             blocks=sizes.blocks,
             rows=sizes.max_rows,
             step_tokens=STEP_TOKENS,
+            light_tokens=STEP_TOKENS if model.on_gpu else LIGHT_TOKENS,
             vocab_size=vocab_size or model.vocab_size,
             context_length=sizes.context_length,
             numerics_id=f"llama.cpp-{version()}-{'gpu' if model.on_gpu else 'cpu'}"

@@ -34,6 +34,7 @@ class _Stat(NamedTuple):
 _GAUGES = (
     _Stat("portico_engine_requests", "Requests in the engine.", {"state": "running"}, "running"),
     _Stat("portico_engine_requests", "", {"state": "waiting"}, "waiting"),
+    _Stat("portico_engine_requests", "", {"state": "paused"}, "paused"),
     _Stat("portico_kv_blocks", "KV blocks of 16 tokens.", {"state": "free"}, "blocks_free"),
     _Stat("portico_kv_blocks", "", {"state": "cached"}, "blocks_cached"),
     _Stat("portico_kv_blocks", "", {"state": "held"}, "blocks_held"),
