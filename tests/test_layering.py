@@ -61,9 +61,8 @@ TABLES = {
         scoring         errors plan executors kv
         request_checks  errors grammar request sampling executors
         sequence        priors grammar request sampling plan text kv
-        fair_queue      sequence
-        turns           sequence fair_queue
-        scheduler       plan executors kv sequence fair_queue turns
+        fairness        sequence
+        scheduler       plan executors kv sequence fairness
         constraints     faults grammar sampling plan sequence scheduler
         engine          errors faults priors tool grammar request sampling text executors kv scoring request_checks sequence
                         scheduler constraints
@@ -83,23 +82,23 @@ TABLES = {
         bounds
         cache
         ir
-        compiled    ir
-        notation    ir
-        protocol    compiled
-        regular     ir
-        rule_order  ir
+        compiled         ir
+        notation         ir
+        protocol         compiled
+        regular          ir
+        rule_order       ir
+        ecma             ir regular
+        sample           ir regular
         shortest_length  bounds ir
-        ecma        ir regular
-        sample      ir regular
-        gbnf        ir notation regular
-        closing     bounds ir compiled protocol regular rule_order
-        schema      bounds cache ir compiled regular shortest_length ecma
-        check       ecma schema
-        llguidance  bounds cache ir compiled notation protocol regular rule_order closing
-        backend     bounds ir compiled protocol llguidance
-        compile     bounds ir compiled shortest_length gbnf schema backend
-        calls       bounds cache ir compiled regular schema compile
-        isolated    bounds cache ir compiled closing backend compile calls
+        gbnf             ir notation regular
+        closing          bounds ir compiled protocol regular rule_order
+        schema           bounds cache ir compiled regular ecma shortest_length
+        check            ecma schema
+        llguidance       bounds cache ir compiled notation protocol regular rule_order closing
+        backend          bounds ir compiled protocol llguidance
+        compile          bounds ir compiled shortest_length gbnf schema backend
+        calls            bounds cache ir compiled regular schema compile
+        isolated         bounds cache ir compiled closing backend compile calls
     """,
     "portico_gateway": """
         caller

@@ -12,8 +12,7 @@ The loop, which sees tokens and never a tensor:
 
     engine.py          schedule, run, mask, sample, accept; how an answer ends
     scheduler.py       who runs in the next step
-    fair_queue.py      who of the waiting goes first
-    turns.py           whose turn it is where callers share a step
+    fairness/          several callers: who of the waiting goes first, whose turn it is in a step
     sequence.py        one request under way
     plan.py            one step's work as values: what an executor is asked for and answers
     constraints.py     a step's token masks, and what priors add

@@ -12,11 +12,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 from portico_engine.executors.protocol import Capabilities
-from portico_engine.fair_queue import FairQueue, fair_shares
+from portico_engine.fairness.fair_queue import FairQueue, fair_shares
+from portico_engine.fairness.turns import Turns
 from portico_engine.kv.cache import KVCache
 from portico_engine.plan import Row, StepPlan
 from portico_engine.sequence import Sequence, SequenceState
-from portico_engine.turns import Turns
 
 _MOST_YIELDS = 4  # times that a sequence gives its row to lower ranks: then it is let alone, and ends
 _LATELY = 500  # steps since several callers were there: then one who comes again shall not wait for a long step

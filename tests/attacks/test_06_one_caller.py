@@ -11,7 +11,7 @@ from tests.engine.fake_executor import FakeExecutor
 from tests.engine.fakes import fake_engine, run, script, solitary, tokens_of
 
 from portico_engine import Delta, Engine, FinishReason, Request
-from portico_engine.fair_queue import PATIENCE, fair_shares
+from portico_engine.fairness.fair_queue import PATIENCE, fair_shares
 from portico_engine.sequence import Sequence
 
 attack = pytest.mark.attack("6 one caller can't starve another (scheduler)")

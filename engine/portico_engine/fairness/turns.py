@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from portico_engine.fair_queue import fair_shares
+from portico_engine.fairness.fair_queue import fair_shares
 from portico_engine.sequence import Sequence
 
 EVEN = 2  # times what another caller wants: callers who are no further apart share a step as they come
