@@ -294,3 +294,15 @@ def test_forced_runs_of_many_rows_do_not_hold_up_anothers_prompt() -> None:
     hi = Request("b", prompt(500, 60), max_tokens=5, caller="other")
     engine.submit(hi)
     assert steps_until(engine, "b", at_most=20) <= 3 * 5
+
+
+@attack
+@pytest.mark.parametrize("light_tokens", [1, 2, 3])
+def test_more_callers_than_tokens_of_a_light_step_come_to_an_end(light_tokens: int) -> None:
+    """Each gets one row in any case: where all shares were less than that, nobody would run."""
+    engine = fake_engine(FakeExecutor(vocab_size=269, rows=3, blocks=17, step_tokens=3, light_tokens=light_tokens))
+    for i in range(5):
+        engine.submit(Request(str(i), (3,) * (1 + 2 * (i == 4)), max_tokens=1, caller=f"caller {i % 3}"))
+    for _ in range(50):
+        engine.step()
+    assert not engine.has_work

@@ -17,6 +17,7 @@ from portico_engine.fairness.fair_queue import fair_shares
 from portico_engine.sequence import Sequence
 
 EVEN = 2  # times what another caller wants: callers who are no further apart share a step as they come
+_ONE_ROW = 2  # the cost of a row that samples: everybody gets that far in every step
 _Account: TypeAlias = tuple[int, str]  # rank and caller: a lower rank is not held back for a higher one
 
 
@@ -36,7 +37,7 @@ class Turns:
         first = min(rank for rank, _ in demands)
         enough = EVEN * min(demand for (rank, _), demand in demands.items() if rank == first)
         even, light = fair_shares(budget, demands), fair_shares(light_tokens, demands)
-        self._left = {account: max(light[account], min(enough, even[account])) for account in demands}
+        self._left = {account: max(_ONE_ROW, light[account], min(enough, even[account])) for account in demands}
         for seq in running:
             self._counts[seq.arrival] = self._take(seq)
 
