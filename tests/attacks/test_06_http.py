@@ -228,6 +228,9 @@ def test_a_caller_has_so_many_requests_running_and_waiting_and_another_is_not_he
             assert refused.status_code == 429
             assert int(refused.headers["retry-after"]) >= 1
             assert refused.json()["error"]["type"] == kind
+        with server.connect() as unread:  # refused before anything of its body is there
+            unread.sendall(f"{head}Authorization: Bearer k-greedy\r\nContent-Length: 1000000\r\n\r\n".encode())
+            assert unread.recv(4096).startswith(b"HTTP/1.1 429 ")
         with server.client.stream(
             "POST", CHAT, content=data, headers={**bearer("other"), "Content-Type": "application/json"}
         ) as answered:

@@ -74,7 +74,8 @@ def create_app(
     add_error_handlers(app)
     app.state.bodies = BodyWorker()
     app.add_middleware(McpStreamMiddleware)
-    app.add_middleware(BodyMiddleware)
+    limits = limits or CallerLimits()
+    app.add_middleware(BodyMiddleware, limits=limits)
     keys_needed = bool(keys or oauth.issuer)
     if keys_needed:
         app.add_middleware(AuthMiddleware, keys={} if keys is None else keys, oauth=oauth)

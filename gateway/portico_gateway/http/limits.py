@@ -36,6 +36,11 @@ class CallerLimits:
         self._most_waiting = waiting
         self._queues: dict[str, _Queue] = {}  # of callers that run or wait
 
+    def check(self, caller: str) -> None:
+        """Raises ApiError (429) where a further request of the caller's would be refused: nothing need be read of it."""
+        if (queue := self._queues.get(caller)) is not None and queue.running >= self._most_running:
+            self._check(queue)
+
     @asynccontextmanager
     async def slot(self, caller: str) -> AsyncIterator[None]:
         """Raises ApiError (429) where the caller has too many waiting already."""
@@ -54,15 +59,7 @@ class CallerLimits:
         if queue.running < self._most_running:
             queue.running += 1
             return
-        if len(queue.waiting) >= self._most_waiting:
-            raise ApiError(
-                429,
-                f"{queue.running} requests of this key run and {len(queue.waiting)} wait, which is the most "
-                "(running_per_key and waiting_per_key under [serve]); try again when some are done",
-                kind="rate_limit_error",
-                code="rate_limit_exceeded",
-                headers={"Retry-After": str(random.randint(RETRY_SECONDS, MOST_RETRY_SECONDS))},
-            )
+        self._check(queue)
         turn = asyncio.get_running_loop().create_future()
         queue.waiting.append(turn)
         try:
@@ -73,6 +70,17 @@ class CallerLimits:
             else:
                 queue.waiting.remove(turn)
             raise
+
+    def _check(self, queue: _Queue) -> None:
+        if len(queue.waiting) >= self._most_waiting:
+            raise ApiError(
+                429,
+                f"{queue.running} requests of this key run and {len(queue.waiting)} wait, which is the most "
+                "(running_per_key and waiting_per_key under [serve]); try again when some are done",
+                kind="rate_limit_error",
+                code="rate_limit_exceeded",
+                headers={"Retry-After": str(random.randint(RETRY_SECONDS, MOST_RETRY_SECONDS))},
+            )
 
     def _leave(self, queue: _Queue) -> None:
         """Hand the place to who waits longest, or give it up."""

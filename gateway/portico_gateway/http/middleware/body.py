@@ -12,13 +12,13 @@ from typing import TypeAlias
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from portico_gateway.http.apis import error_body
+from portico_gateway.http.apis import api_of, error_body
 from portico_gateway.http.bodies.measure import MAX_DEPTH, PIECE, JsonMeasure
 from portico_gateway.http.bodies.route import VALUES
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.identity import caller_name
 from portico_gateway.http.json_text import StrictJsonResponse
-from portico_gateway.http.limits import RETRY_SECONDS
+from portico_gateway.http.limits import RETRY_SECONDS, CallerLimits
 from portico_gateway.http.middleware.host_origin import MAX_BODY
 
 BODY_SECONDS = 30.0  # for a body that is small
@@ -32,8 +32,10 @@ Hold: TypeAlias = Callable[[int], None]
 class BodyMiddleware:
     """Hands on requests whose bodies are there as a whole; how many values they have is in the scope."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, limits: CallerLimits) -> None:
+        """`limits` says whose further requests are refused, before anything of them is read."""
         self._app = app
+        self._limits = limits
         self._turn = asyncio.Lock()  # one large body is measured at a time
         self._held: Counter[str] = Counter()  # bytes of the bodies of requests that aren't answered yet, by caller
 
@@ -65,6 +67,8 @@ class BodyMiddleware:
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send, hold: Hold) -> None:
         try:
+            if scope["method"] == "POST" and api_of(scope["path"]) is not None:
+                self._limits.check(caller_name(scope))
             body = await _read(receive, hold)
             if body is None:
                 return  # the client hung up

@@ -7,6 +7,7 @@ Knows SQLite and its files, damaged ones too; no table. One writer at a time in 
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import sqlite3
 import threading
@@ -42,7 +43,7 @@ class IndexDatabase:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._open: list[sqlite3.Connection] = []
         self._limits = threading.local()
@@ -62,6 +63,7 @@ class IndexDatabase:
             connection.close()
 
     def _open_writer(self) -> None:
+        os.close(os.open(self.path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite's journals take its mode
         self._writer = self._connect()
         _use_wal(self._writer)
         with self.write() as db:

@@ -92,3 +92,12 @@ def test_two_processes_fill_one_index_side_by_side(tmp_path: Path) -> None:
         ]
         assert service.store.missing_vectors() == 0
         assert {hit.library for hit in service.library.search("page 7").hits[:2]} == {"one", "two"}
+
+
+def test_the_index_is_its_owners_alone(tmp_path: Path) -> None:
+    with closing(IndexDatabase(tmp_path / "cache" / "x.sqlite3")) as database:
+        with database.write() as db:
+            db.execute("SELECT 1")
+        modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "cache", *(tmp_path / "cache").iterdir())}
+    assert modes.pop("cache") == 0o700
+    assert set(modes.values()) == {0o600}, modes
