@@ -16,6 +16,7 @@ import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from portico_engine.client import VocabularyView
@@ -290,7 +291,10 @@ async def _spawn(sock: socket.socket, load: EngineLoader) -> asyncio.subprocess.
 
 def _import_path(load: EngineLoader) -> list[str]:
     """sys.path without the working directory, where anybody's files may lie; kept only where `load` itself is from it."""
-    module = sys.modules.get(getattr(load, "__module__", type(load).__module__))
+    made: Any = load
+    while isinstance(made, partial):
+        made = made.func
+    module = sys.modules.get(getattr(made, "__module__", type(made).__module__))
     code = os.path.realpath(getattr(module, "__file__", None) or os.sep)
     here = os.path.realpath(os.curdir)
     needed = code.startswith(here.rstrip(os.sep) + os.sep)
