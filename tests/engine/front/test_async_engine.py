@@ -96,6 +96,7 @@ def test_a_duplicate_id_is_refused_without_harm_to_the_first() -> None:
             task = asyncio.create_task(collect(engine, first))
             await asyncio.to_thread(executor.arrived.acquire)
             second = asyncio.create_task(collect(engine, Request("a", (6,))))
+            await asyncio.sleep(0)  # it has been handed over, while the first is held in its step
             executor.gate.release(1000)
             with pytest.raises(RequestError, match="in flight"):
                 await second
