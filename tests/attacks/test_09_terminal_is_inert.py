@@ -7,7 +7,6 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -200,21 +199,6 @@ def test_grammar_shows_tools_inert(capsys: pytest.CaptureFixture[str], tmp_path:
         done = capsys.readouterr()
         assert_inert(done.out)
         assert_inert(done.err)
-
-
-@pytest.fixture
-def root_logger() -> Iterator[logging.Logger]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield root
-    for handler in list(root.handlers):
-        if handler not in handlers:
-            root.removeHandler(handler)
-            handler.close()
-    for handler in handlers:
-        if handler not in root.handlers:
-            root.addHandler(handler)
-    root.setLevel(level)
 
 
 def test_what_is_logged_is_inert_on_stderr_and_in_the_file(

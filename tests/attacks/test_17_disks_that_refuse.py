@@ -8,7 +8,7 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -152,22 +152,6 @@ def test_every_other_command_says_one_line_at_most(
     )
     assert done.returncode in codes, done.stderr
     assert "Traceback" not in done.stderr
-
-
-@pytest.fixture
-def root_logger() -> Iterator[logging.Logger]:
-    root = logging.getLogger()
-    handlers, level, raises = list(root.handlers), root.level, logging.raiseExceptions
-    yield root
-    for handler in list(root.handlers):
-        if handler not in handlers:
-            root.removeHandler(handler)
-            handler.close()
-    for handler in handlers:
-        if handler not in root.handlers:
-            root.addHandler(handler)
-    root.setLevel(level)
-    logging.raiseExceptions = raises
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full, by Linux")

@@ -9,7 +9,6 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -128,21 +127,6 @@ def test_a_check_of_a_machine_without_the_model_says_how_to_get_it() -> None:
 def test_cpu_flags_are_the_systems_own() -> None:
     text = Path("/proc/cpuinfo").read_text().lower()
     assert all(flag in text for flag in cpu_flags())
-
-
-@pytest.fixture
-def root_logger() -> Iterator[logging.Logger]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield root
-    for handler in list(root.handlers):
-        if handler not in handlers:
-            root.removeHandler(handler)
-            handler.close()
-    for handler in handlers:
-        if handler not in root.handlers:
-            root.addHandler(handler)
-    root.setLevel(level)
 
 
 def test_logs_go_to_the_file_and_warnings_to_stderr_without_stack_traces(
