@@ -33,6 +33,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+from local_server import serving
 from report import percentile, table, write
 
 MOST_TIMES = 3.0  # the p95 beside the flood over the p95 alone
@@ -53,35 +54,14 @@ scopes = ["metrics"]
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[int]:
+def serving_keys(folder: Path) -> Iterator[int]:
     """The port of a gateway with the keys `flood`, `quiet` and `watch`."""
     config = folder / "portico.toml"
     hashes = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("flood", "quiet", "watch")}
     config.write_text(CONFIG.format(**hashes))
-    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "XDG_STATE_HOME": str(folder / "state")}
     command = [sys.executable, "-P", "-m", "portico_gateway", "serve", "--port", "0", "--config", str(config)]
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        try:
-            said = ""
-            for line in process.stdout:
-                said += line
-                if found := re.search(r"http://127\.0\.0\.1:(\d+)", line):
-                    yield int(found[1])
-                    break
-            else:
-                raise SystemExit(said)
-        finally:
-            process.terminate()
-            process.communicate(timeout=60)
+    with serving(command, folder) as port:
+        yield port
 
 
 def chat(port: int) -> float:
@@ -239,7 +219,7 @@ def measure(streams: int, requests: int, count: int) -> dict[str, Any]:
     """Milliseconds by situation, and what happened in the flood."""
     spent: dict[str, list[float]] = {}
     floods: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="fairness-") as folder, serving(Path(folder)) as port:
+    with tempfile.TemporaryDirectory(prefix="fairness-") as folder, serving_keys(Path(folder)) as port:
         chat(port)  # it waits for the model
         spent["hi, alone"] = chats(port, count)
         spent["/healthz, alone"] = health(port, 3)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sqlite3
 import statistics
 import subprocess
@@ -25,6 +24,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+from local_server import serving
 from report import percentile, table, write
 
 WARM = 20
@@ -45,27 +45,10 @@ TOOL_CALL = message("tools/call", {"name": "tables", "arguments": {}})
 
 
 @contextmanager
-def serving(command: list[str], folder: Path) -> Iterator[HTTPConnection]:
-    """A connection to the server that the command starts, by the address that it prints."""
-    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "XDG_STATE_HOME": str(folder / "state")}
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        try:
-            address = next(word for line in process.stdout for word in line.split() if word.startswith("http://127.0.0.1:"))
-            connection = HTTPConnection("127.0.0.1", int(address.split(":")[2].split("/")[0]), timeout=60)
-            with closing(connection):
-                yield connection
-        finally:
-            process.terminate()
-            process.communicate(timeout=30)
+def connected(command: list[str], folder: Path) -> Iterator[HTTPConnection]:
+    """A connection to the server that the command starts."""
+    with serving(command, folder) as port, closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        yield connection
 
 
 def models(connection: HTTPConnection) -> Call:
@@ -136,8 +119,8 @@ def measure(folder: Path, count: int, *, model: bool) -> dict[str, list[float]]:
     gateway = [sys.executable, "-P", "-m", "portico_gateway", "serve", "--port", "0", "--root", str(folder)]
     spent: dict[str, list[float]] = {}
     with ExitStack() as stack:
-        portico = stack.enter_context(serving(gateway + ([] if model else ["--no-model"]), folder))
-        served = stack.enter_context(serving([*db, "--http", str(_free_port())], folder))
+        portico = stack.enter_context(connected(gateway + ([] if model else ["--no-model"]), folder))
+        served = stack.enter_context(connected([*db, "--http", str(_free_port())], folder))
         ways = {
             "GET /v1/models": models(portico),
             "MCP call, HTTP": http_call(served),
