@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import routing_workspace
 from portico_engine import EngineClient, EngineProcess, FinishReason, Request, SamplingParams, engine_loader, find_model
 from portico_engine.grammar import compile_tool_calls
-from portico_gateway.agent.loop import Agent
+from portico_gateway.agent.guided.loop import Agent
 from portico_gateway.agent.prompts import with_system
 from portico_gateway.assembly.ask_session import open_ask_session
 from portico_gateway.config.server_spec import default_specs

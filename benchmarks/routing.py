@@ -84,7 +84,7 @@ async def until_indexed(session: Any) -> None:
 
 async def one(session: Any, question: dict[str, str], mode: str, seed: int, db: Path, verbose: bool) -> dict[str, Any]:
     from portico_gateway.agent.events import ToolCallFinished
-    from portico_gateway.agent.loop import Agent
+    from portico_gateway.agent.guided.loop import Agent
     from portico_gateway.agent.upstream_tool_host import UpstreamToolHost
 
     order = [tool.name for tool in session.host.tools()]

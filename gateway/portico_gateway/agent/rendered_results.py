@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import mcp_types as types
@@ -27,11 +27,16 @@ class RenderedResult:
     found: bool
     citations: tuple[Citation, ...] = ()
     truncated: bool = False
+    data: Mapping[str, Any] | None = None  # the structured content, whole
 
 
 def render(arguments: Mapping[str, Any], result: types.CallToolResult, *, limit: int = MAX_RESULT_CHARACTERS) -> RenderedResult:
     """A result as text of at most `limit` characters, with its citations."""
     data = result.structured_content
+    return replace(_render(arguments, result, data, limit), data=data if isinstance(data, Mapping) else None)
+
+
+def _render(arguments: Mapping[str, Any], result: types.CallToolResult, data: Any, limit: int) -> RenderedResult:
     if isinstance(data, Mapping) and isinstance(hits := data.get("hits"), Sequence) and not isinstance(hits, str):
         return _render_hits([h for h in hits if isinstance(h, Mapping)], limit)
     text = "\n".join(block.text for block in result.content if isinstance(block, types.TextContent)).strip()

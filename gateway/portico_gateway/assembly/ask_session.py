@@ -11,7 +11,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from portico_engine import EngineClient, EngineError, find_model
-from portico_gateway.agent.loop import Agent
+from portico_gateway.agent.guided.loop import Agent
 from portico_gateway.agent.upstream_tool_host import UpstreamToolHost, embedder, retriever_of
 from portico_gateway.assembly.gateway import open_tool_calls
 from portico_gateway.caller import Caller

@@ -69,7 +69,7 @@ async def _answer(
 ) -> types.CallToolResult:
     from portico_engine import EngineDied, EngineError
     from portico_gateway.agent.events import RunFinished, ToolCallStarted
-    from portico_gateway.agent.loop import Agent
+    from portico_gateway.agent.guided.loop import Agent
     from portico_gateway.agent.upstream_tool_host import UpstreamToolHost, retriever_of
 
     host = UpstreamToolHost(tool_calls.upstreams, tool_calls=tool_calls, caller=caller, read_only=True)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from portico_engine import Delta, FinishReason, Request, Tool, Usage
 from portico_gateway.agent.events import Event
-from portico_gateway.agent.loop import Agent
+from portico_gateway.agent.guided.loop import Agent
 from portico_gateway.guidance.tool_retrieval import ToolRetriever
 
 SEARCH = Tool(

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from portico_engine import EngineClient, SamplingParams, TextPrior
+from portico_gateway.agent.guided.extraction.extract import extract
+from portico_gateway.agent.guided.quotations import passage_weights, quotation_grammar
 from portico_gateway.agent.prompts import Message
 from portico_gateway.agent.question_run import QuestionRun
-from portico_gateway.agent.quotations import passage_weights, quotable_passages, quotation_grammar
 from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 
@@ -48,7 +49,7 @@ class AnswerGenerator:
             max_tokens=MAX_ANSWER_TOKENS,
         )
         results = [call.result for call in run.tool_calls if call.result.found]
-        if passages := quotable_passages(results) if self._quotes else []:
+        if passages := [candidate.text for candidate in extract(results)] if self._quotes else []:
             weights = passage_weights(passages, run.question, self._embed, self._weights)
             prior = TextPrior(weights, strength=self._strength)
             request = replace(request, sampling=self._sampling, grammar=quotation_grammar(passages), prior=prior)

@@ -11,14 +11,14 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from portico_engine import EngineClient, SamplingParams
-from portico_gateway.agent.answer_generation import AnswerGenerator
 from portico_gateway.agent.citations import ConfirmedCitation, confirm
 from portico_gateway.agent.events import AnswerText, Event, RunFinished, ToolCallFinished, ToolCallStarted
+from portico_gateway.agent.guided.answer_generation import AnswerGenerator
+from portico_gateway.agent.guided.tool_call_generation import ToolCallGenerator
 from portico_gateway.agent.prompts import Message, finished_call
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.rendered_results import RenderedResult, render
 from portico_gateway.agent.request_builder import RequestBuilder
-from portico_gateway.agent.tool_call_generation import ToolCallGenerator
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.caller import LOCAL
 from portico_gateway.errors import GatewayError

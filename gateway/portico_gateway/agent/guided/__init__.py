@@ -1,0 +1,10 @@
+"""The agent of a model that must be guided (under a billion parameters): calls under a prior, answers in quotations.
+
+    loop.py                  Agent: the order of the turns, told as events
+    tool_call_generation.py  ranked tools, grammar and guidance: a valid call
+    extraction/              what of a result may be an answer
+    quotations.py            a choice among candidates: their weights, the grammar
+    answer_generation.py     the answer, free or quoted
+
+What helps it choose is in `guidance`, which knows nothing of here.
+"""

@@ -1,0 +1,22 @@
+"""AnswerCandidate: a text that may be printed as the answer, and where it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from portico_gateway.agent.citations import Citation
+
+MAX_CHARACTERS = 280  # of one
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCandidate:
+    """A text that may be printed as the answer; `citation` where it stands, if the result says."""
+
+    text: str
+    citation: Citation | None = None
+
+
+def shortened(text: str) -> str:
+    """At most MAX_CHARACTERS, cut between words, and marked."""
+    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1].rsplit(" ", 1)[0] + "…"
