@@ -52,7 +52,7 @@ def _rows_in(snapshot: SchemaSnapshot, connections: Sequence[str]) -> JSON:
 
 def _rows_text(qualified: QualifiedTable, query: RowsQuery, answer: dict[str, Any]) -> str:
     where = f" where {filters_text(query.filters)}" if query.filters else ""
-    if query.aggregate != "none" and query.group_by is None:
+    if query.aggregate not in ("none", "distinct") and not query.group_by:
         values = ", ".join(f"{name} = {render.value(v)}" for name, v in zip(answer["columns"], answer["rows"][0], strict=True))
         lines = [f"{qualified.name}{where}: {values}"]
     elif not answer["rows"]:
@@ -67,7 +67,7 @@ def _rows_text(qualified: QualifiedTable, query: RowsQuery, answer: dict[str, An
 def _no_match(query: RowsQuery, found: Sequence[Sequence[Any]]) -> bool:
     if not query.filters:
         return False
-    if query.aggregate == "none" or query.group_by is not None:
+    if query.aggregate in ("none", "distinct") or query.group_by:
         return not found
     return all(value in (0, None) for value in found[0])
 
