@@ -1,7 +1,7 @@
 """Which words of a question are accounted for: by the calls that were made, or by the place where the chosen answer stands.
 
 A number, a name and a quoted string must be there as such; any other word also counts where something of its sense is. A
-search's query that repeats the question accounts for nothing: what it found must. It knows no tool, and when an answer is given.
+search's query that repeats the question accounts for nothing: what it found must. It knows no tool, and no verdict.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def units(question: Question) -> Iterator[Unit]:
 
 
 def _matters(token: Token) -> bool:
-    return token.stem is not None or (not token.function and not token.text.isascii())
+    return not token.function and (bool(stems_of(token.text)) or not token.text.isascii())
 
 
 def _is_there(unit: Unit, text: str, known: set[str]) -> bool:
