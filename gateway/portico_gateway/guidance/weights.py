@@ -21,6 +21,13 @@ class RetrievalWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadingWeights:
+    """A tool whose own server reads the question: nats on the tool's name."""
+
+    all_words: float = 8.0  # where all of its words are accounted for; a part of them counts by its square
+
+
+@dataclass(frozen=True, slots=True)
 class KeyWeights:
     """Whether a key is written: nats on the key."""
 
@@ -127,6 +134,7 @@ class Weights:
     """All of them."""
 
     retrieval: RetrievalWeights = RetrievalWeights()
+    readings: ReadingWeights = ReadingWeights()
     keys: KeyWeights = KeyWeights()
     options: OptionWeights = OptionWeights()
     values: ValueWeights = ValueWeights()

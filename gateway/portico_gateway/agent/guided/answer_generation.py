@@ -68,6 +68,8 @@ class AnswerGenerator:
         if not candidates:
             return None
         texts = list(candidates)
+        if len(texts) == 1:  # nothing to choose
+            return QuotedAnswer(texts[0], candidates[texts[0]], _call_of(texts[0], run.tool_calls))
         weights = passage_weights(texts, run.question, self._embed, self._weights)
         request = replace(
             await self._request(turns, ranked),

@@ -7,13 +7,14 @@ arguments. All of that only moves logits: what may be said is the grammar's alon
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from portico_engine import EngineClient, FinishReason, Tool, ToolCallPrior
 from portico_engine.grammar import check_arguments, compile_tool_calls_isolated
 from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.prompts import Message, refused_call
+from portico_gateway.agent.question_reading import QuestionReading
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.agent.tool_host import ToolHost
@@ -46,10 +47,18 @@ class ToolCallGenerator:
             return [RankedTool(tool, 0.0) for tool in self._host.tools() if tool.name not in exclude]
         return self._retriever.rank(question, exclude=exclude)
 
-    def prior(self, question: str, tools: Sequence[Tool], ranked: Sequence[RankedTool]) -> ToolCallPrior:
-        """What retrieval and the question's words say about names and arguments."""
-        read = read_question(question)
+    def prior(
+        self,
+        question: str,
+        tools: Sequence[Tool],
+        ranked: Sequence[RankedTool],
+        readings: Mapping[str, QuestionReading] | None = None,
+    ) -> ToolCallPrior:
+        """What retrieval, the question's words, and the servers that read it say about names and arguments."""
+        read, found = read_question(question), readings or {}
         names = {r.tool.name: r.weight + self._priors.unspelled_cost(r.tool, read) for r in ranked}
+        for name, reading in found.items():
+            names[name] += self._retriever.weights.readings.all_words * reading.share**2
         return ToolCallPrior(names, LazyPriors(self._priors, tools, read), strength=self._strength)
 
     async def generate(
@@ -63,7 +72,8 @@ class ToolCallGenerator:
             if isinstance(call, ToolCallFinished):
                 return call
             last = call
-            violations = check_arguments(self._tool(call.tool).parameters, call.arguments)
+            schema = self._narrowed(self._tool(call.tool), run.readings.get(call.tool)).parameters
+            violations = check_arguments(schema, call.arguments)
             if not violations:
                 return call
             violation = f"{violations[0].pointer or '/'}: {violations[0].message}"
@@ -75,12 +85,14 @@ class ToolCallGenerator:
     ) -> ToolCallStarted | ToolCallFinished:
         catalog = await self._requests.catalog(ranked)
         allowed = {r.tool.name for r in ranked}
-        tools = [tool for tool in catalog.covered if tool.name in allowed]
+        covered = [tool for tool in catalog.covered if tool.name in allowed]
+        await self._read(run, covered)
+        tools = [self._narrowed(tool, run.readings.get(tool.name)) for tool in covered]
         request = replace(
             await self._requests.request(catalog, turns),
             max_tokens=MAX_CALL_TOKENS,
             grammar=await compile_tool_calls_isolated(tools, choice="required"),
-            prior=None if self._raw else self.prior(run.question, tools, ranked),
+            prior=None if self._raw else self.prior(run.question, tools, ranked, run.readings),
             pin=WAIT_SECONDS,
         )
         text, reason = "", None
@@ -90,6 +102,18 @@ class ToolCallGenerator:
             return run.refused(ToolCallStarted("", {}), f"no call was made: the model's call was cut ({reason})")
         call = json.loads(text)
         return ToolCallStarted(call["name"], call["arguments"])
+
+    async def _read(self, run: QuestionRun, tools: Sequence[Tool]) -> None:
+        """Let the servers that can read the question for their tools."""
+        for tool in tools if not self._raw else ():
+            if tool.name not in run.readings:
+                reading = await self._host.read_question(tool.name, run.question)
+                if reading is not None:
+                    run.readings[tool.name] = reading
+
+    @staticmethod
+    def _narrowed(tool: Tool, reading: QuestionReading | None) -> Tool:
+        return tool if reading is None else replace(tool, parameters=dict(reading.schema))
 
     def _tool(self, name: str) -> Tool:
         return next(tool for tool in self._host.tools() if tool.name == name)

@@ -29,11 +29,22 @@ def judge(run: QuestionRun, answer: QuotedAnswer | None, embed: TextEmbedding) -
     if answer is None or not answer.text.strip():
         return Judgement(Verdict.NOT_FOUND, covered(question, Evidence(()), embed), reasons=_errors(run), incomplete=incomplete)
     coverage = covered(question, evidence_of(run.tool_calls, answer.call, answer.candidate), embed)
+    coverage = as_read(coverage, run, answer.call)
     if left := must_be_used(question, coverage):
         reasons = (f"nothing that was found is about {', '.join(left)}",)
         near = nearest(answer, run.tool_calls)
         return Judgement(Verdict.NO_ANSWER, coverage, reasons=reasons, nearest=near, incomplete=incomplete)
     return Judgement(Verdict.ANSWERED, coverage, incomplete=incomplete)
+
+
+def as_read(coverage: Coverage, run: QuestionRun, call: ToolCallFinished | None) -> Coverage:
+    """The coverage as the server sees it whose own reading of the question was the call; any other as it is."""
+    reading = run.readings.get(call.tool) if call is not None else None
+    if reading is None or call is None or dict(reading.arguments) != call.arguments:
+        return coverage
+    left = dict.fromkeys(reading.unused)
+    every = dict.fromkeys((*coverage.used, *coverage.unused, *left))
+    return Coverage(tuple(word for word in every if word not in left), tuple(left))
 
 
 def must_be_used(question: Question, coverage: Coverage) -> list[str]:

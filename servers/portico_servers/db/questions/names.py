@@ -10,15 +10,13 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
 from portico_servers.db.questions.lexicon import SYNONYMS
 from portico_servers.db.questions.words import FUNCTION, QuestionWords, name_words, stem
 from portico_servers.db.schema import Column, DatabaseSchema, Table
 
-Embed = Callable[[Sequence[str]], npt.NDArray[np.float32]]
+Embed = Callable[[Sequence[str]], Any]  # texts to unit vectors [n, dim]
 SYNONYM_SCORE = 0.8
 PREFIX_SCORE = 0.85
 LEAST_SENSE = 0.5  # cosine
@@ -73,7 +71,7 @@ class SchemaNames:
                 self._by_stem.setdefault(one, []).append(name)
 
     @cached_property
-    def _vectors(self) -> npt.NDArray[np.float32]:
+    def _vectors(self) -> Any:
         assert self._embed is not None
         return self._embed([name.text for name in self.names])
 
@@ -150,12 +148,13 @@ class SchemaNames:
             best = float(cosines.max()) if len(cosines) else 0.0
             if best < LEAST_SENSE:
                 continue
-            for n in np.flatnonzero(cosines >= max(LEAST_SENSE, best - 0.08)).tolist():
-                name = self.names[n]
+            for name, cosine in zip(self.names, cosines.tolist(), strict=True):
+                if cosine < max(LEAST_SENSE, best - 0.08):
+                    continue
                 if name.text.replace(" ", "") in question.words[i].low:  # an audiobook is another thing than a book
                     continue
                 column = name.column.name if name.column else None
-                yield NameLink(frozenset({i}), name.table.name, column, float(cosines[n]) * SENSE_SCORE, True)
+                yield NameLink(frozenset({i}), name.table.name, column, cosine * SENSE_SCORE, True)
 
 
 def _names(schema: DatabaseSchema, prefix: str) -> Iterator[Name]:

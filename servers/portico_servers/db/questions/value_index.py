@@ -8,7 +8,6 @@ values, a column that takes too long) it leaves out and says so.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,11 +17,10 @@ from portico_servers.db.errors import DbError
 from portico_servers.db.limits import StatementLimits
 from portico_servers.db.questions.words import pieces, stem
 from portico_servers.db.schema import Column, DatabaseSchema, Table
+from portico_servers.db.secret_columns import SECRETS, is_secret
 from portico_servers.db.statements.cancellation import Cancellation
 
 logger = logging.getLogger(__name__)
-
-SECRETS = ("pass(word|wd|phrase)?", "pwd", "token", "secret", "key", "hash", "salt", "pin", "credential", "ssn", "iban", "cvv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +92,6 @@ def _is_plural(word: str, value: str) -> bool:
         long == short + "s" or long == short + "es" or (short.endswith("y") and long == short[:-1] + "ies")
         for long, short in ((word, value), (value, word))
     )
-
-
-def is_secret(column: Column, table: Table, patterns: Sequence[str] = SECRETS) -> bool:
-    """Does its name say that the column keeps what nobody should read? Keys of tables and references to them are none."""
-    if table.is_key(column.name):
-        return False
-    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", column.name)
-    return re.search(rf"(?:^|[_\W])(?:{'|'.join(patterns)})s?(?:$|[_\W])", name, re.IGNORECASE) is not None
 
 
 def build_value_index(

@@ -274,8 +274,3 @@ def _direction(order: str) -> str:
 
 def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
-def filters_text(filters: Sequence[RowFilter]) -> str:
-    """Conditions as a person reads them: `status = paid and total > 5`."""
-    return " and ".join(f"{item.field.path} {item.op} {'empty' if item.value is None else item.value}" for item in filters)

@@ -21,7 +21,7 @@ def extract(results: Sequence[RenderedResult]) -> list[AnswerCandidate]:
         for candidate in _of_result(result):
             text = candidate.text.strip()
             if text and (len(text) >= MIN_CHARACTERS or is_rows(result)):
-                text = shortened(text)
+                text = text if is_rows(result) else shortened(text)  # rows keep within a bound of their own
                 found.setdefault(text, AnswerCandidate(text, candidate.citation))
     return list(found.values())[:MAX_CANDIDATES]
 
