@@ -21,7 +21,8 @@ from portico_servers.db.rows.column_refs import ColumnRef, Join
 
 UNUSED_WORD = -0.6  # points, for a word that matters and is not accounted for,
 UNUSED_VERB = -0.1  # and for one that names nothing in most databases
-UNUSED_VALUE = -2.0
+UNUSED_VALUE = -2.5
+_HEADS = frozenset("address number numbers name value code date figure level".split())  # say no more than the word before
 _PLAIN = frozenset(stem(verb) for verb in PLAIN_VERBS)
 
 
@@ -115,6 +116,9 @@ class Draft:
     def finish(self) -> Draft:
         """Reckon what was left over, and what the root is good for."""
         self.score -= self._detour()
+        for word in self.parts.words[1:]:  # "phone number", "email address"
+            if word.low in _HEADS and word.index - 1 in self.used and self.parts.words[word.index - 1].content:
+                self.used.add(word.index)
         self.score += UNUSED_WORD * len(self.unused()) + UNUSED_VERB * len(self.unused_verbs())
         self.score += UNUSED_VALUE * len(self.failed)
         return self

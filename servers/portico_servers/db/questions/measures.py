@@ -39,6 +39,8 @@ def named_measure(
             continue
         score = link.score - 0.1 * apart - draft.cost(ref) + 0.3 * (draft.table_of(ref) == draft.entity_table)
         score -= 0.4 * (link.sense or is_flag(draft, ref))
+        stems = {stem(word) for word in name_words(ref.column.name)}
+        score += 0.15 * len(stems & draft.parts.said) / len(stems)
         if best is None or score > best[0]:
             best = score, ref, link
     return (best[1], best[2]) if best else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from portico_servers.db.questions.draft import Draft
-from portico_servers.db.questions.lexicon import PEOPLE
+from portico_servers.db.questions.lexicon import MONEY_WORDS, PEOPLE
 from portico_servers.db.questions.measures import measure_by_adjective
 from portico_servers.db.questions.names import NameLink
 from portico_servers.db.questions.words import name_words, stem
@@ -75,16 +75,33 @@ def add_projections(draft: Draft) -> None:
         draft.score -= draft.reach.cost(draft.place, draft.parts.said) * 0.5
     columns = asked_columns(draft)
     shown += [ref for ref in columns if ref.path not in {item.path for item in shown}]
+    if entity is not None and entity.column is not None and (ref := draft.ref(entity)) is not None:
+        shown += [one for one in draft.shown(ref) if one.path not in {item.path for item in shown}]
+        draft.use(entity.words, 0.4 if entity.words <= draft.used else 0.8 + 0.5 * entity.score)
     if entity is None or entity.column is not None:
-        if cues.who and not any(is_person(ref) for ref in shown):
-            draft.failed.append(frozenset(word.index for word in draft.parts.words if word.low in ("who", "whom", "whose")))
-        elif cues.where and not shown:
+        if cues.where and not shown:
             shown = _where(draft)
     elif not shown or _labels_too(draft, columns):
         shown = [*draft.reach.labels(draft.place), *shown]
     draft.columns = list({ref.path: ref for ref in shown}.values())[:MOST_COLUMNS]
+    if cues.how_much:
+        _price(draft)
+    if cues.who and not any(is_person(ref) for ref in draft.columns):
+        draft.failed.append(frozenset(word.index for word in draft.parts.words if word.low in ("who", "whom", "whose")))
     if _different(draft):
         draft.aggregate = "distinct"
+
+
+def _price(draft: Draft) -> None:
+    """What something costs is a number; where there is none, it isn't known."""
+    if any(ref.column.kind == "number" and not ref.key for ref in draft.columns):
+        return
+    if (by := measure_by_adjective(draft, "expensive")) and by[0].join == draft.place:
+        draft.columns.append(by[0])
+        draft.use({word.index for word in draft.parts.words if word.low in MONEY_WORDS}, by[1])
+    else:
+        money = frozenset(word.index for word in draft.parts.words if word.low in MONEY_WORDS or word.low == "much")
+        draft.failed.append(money)
 
 
 def _labels_too(draft: Draft, columns: list[ColumnRef]) -> bool:
@@ -101,6 +118,8 @@ def _different(draft: Draft) -> bool:
     if draft.order_by is not None or not draft.columns or draft.aggregate != "none":
         return False
     labels = {label.path for label in draft.reach.labels(None)}
+    if draft.place is None and len(draft.columns) > 1:
+        return False
     return draft.place is not None or not any(ref.path in labels or ref.column.primary_key for ref in draft.columns)
 
 

@@ -54,7 +54,7 @@ class QuestionReader:
         first = self._names.links(read, [i for i in range(len(read.words)) if i not in timed])
         values = bind_values(read, index, first, timed)
         valued = frozenset().union(*(value.words for value in values)) if values else frozenset()
-        links = [link for link in first if not link.words & valued]
+        links = self._names.links(read, [i for i in range(len(read.words)) if i not in timed | valued])
         cues = find_cues(read, times, timed | valued)
         return QuestionParts(read, cues, tuple(times), tuple(values), tuple(links), index)
 

@@ -5,6 +5,8 @@ In turn: superlatives, averages, counts, sums, lists; each finds its columns amo
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from portico_servers.db.questions.cues import Superlative
 from portico_servers.db.questions.draft import Draft
 from portico_servers.db.questions.lexicon import MONEY_WORDS
@@ -20,7 +22,7 @@ def add_shape(draft: Draft) -> None:
     """Decide what the query gives, and account for the words that say so."""
     cues = draft.parts.cues
     draft.use(cues.used)
-    superlative = next((one for one in cues.superlatives if not one.words <= draft.used), None)
+    superlative = next(iter(cues.superlatives), None)
     groups = _groups(draft)
     if superlative is not None:
         if _superlative(draft, superlative, groups):
@@ -69,7 +71,7 @@ def _groups(draft: Draft) -> list[ColumnRef]:
 def _group_columns(draft: Draft, link: NameLink) -> list[ColumnRef]:
     if link.column is not None:
         ref = draft.ref(link)
-        if ref is None or ref.column.primary_key or (draft.parts.cues.superlatives and ref.column.kind == "number"):
+        if ref is None or ref.column.primary_key or (draft.parts.cues.superlatives and ref.column.kind == "number" and not ref.key):
             return []
         return draft.shown(ref)
     if link.table == draft.reach.root.name and draft.parts.cues.asked != "count":
@@ -103,7 +105,7 @@ def _count(draft: Draft, groups: list[ColumnRef]) -> None:
             draft.columns = [ref]
             summed = ref.summable and not is_flag(draft, ref)
             draft.aggregate = "sum" if summed and not draft.parts.cues.distinct else "count_distinct"
-            draft.use(draft.entity.words, 0.9 if summed or draft.parts.cues.distinct else 0.3)
+            draft.use(draft.entity.words, 0.6 + draft.entity.score if summed or draft.parts.cues.distinct else 0.3)
             return
     draft.aggregate = "count"
     if draft.entity is not None:
@@ -133,6 +135,7 @@ def _aggregate(draft: Draft, aggregate: str, words: frozenset[int], groups: list
     draft.aggregate, draft.columns, draft.group_by = aggregate, [ref], groups
     draft.use(words, 0.8)
     draft.use_names_of(ref)
+    draft.use({word.index for word in draft.parts.words if word.low in ("much", "money") and draft.parts.cues.how_much})
     if draft.entity is not None and draft.entity.column is None:
         draft.use(draft.entity.words, draft.entity.score * 0.8)
         draft.score -= 0.3 * (draft.table_of(ref) != draft.entity.table)
@@ -164,6 +167,9 @@ def _by_measure(draft: Draft, one: Superlative) -> bool:
     timely = one.adjective in ("old", "young", "early", "late", "new", "recent", "first", "last")
     by = measure_by_adjective(draft, one.adjective)
     kinds = ("date", "number") if timely else ("number", "date")
+    if timely and (dated := named_measure(draft, one.last, ("date",), 2)):  # "founded first"
+        _ranked(draft, one, dated[0], dated[1].words, dated[1].score)
+        return True
     named = named_measure(draft, one.last, kinds, 3, behind=True) or (None if by else named_measure(draft, one.last, kinds, 6))
     if named and (named[1].score >= 0.7 or by is None) and not (timely and by and named[0].column.kind != "date" and by[1] > 0.6):
         ref, points, words = named[0], named[1].score, named[1].words
@@ -173,6 +179,8 @@ def _by_measure(draft: Draft, one: Superlative) -> bool:
         ref, points, words = main, 0.2, frozenset()
     else:
         return False
+    if ref.column.kind == "date" and one.adjective in ("long", "short"):  # the longest is since the earliest
+        one = replace(one, order="asc" if one.order == "desc" else "desc")
     _ranked(draft, one, ref, words, points)
     return True
 
@@ -211,14 +219,11 @@ def _count_by(draft: Draft, one: Superlative, refs: list[ColumnRef]) -> None:
     add_projections(draft)
     near = {draft.reach.root.name, *(join.parent.name for join in parents_of(draft.reach.schema, draft.reach.root, None))}
     draft.use({i for link in draft.parts.links if link.column is None and link.table in near for i in link.words}, 0.0)
-    extra = [ref for ref in draft.columns if ref.path not in {item.path for item in refs} and not _of_root(draft, ref)]
+    apart = draft.place is not None or any(ref.join is not None for ref in refs)  # a root's column would tell its rows apart
+    shown = {item.path for item in refs}
+    extra = [ref for ref in draft.columns if ref.path not in shown and not (apart and ref.join is None)]
     draft.columns = []
     draft.group_by = [*extra, *refs, *(key for key in _keys_of(draft, refs) if key not in refs)][:6]
-
-
-def _of_root(draft: Draft, ref: ColumnRef) -> bool:
-    """Would it tell each of the counted rows apart?"""
-    return ref.join is None and draft.place is not None
 
 
 def _keys_of(draft: Draft, refs: list[ColumnRef]) -> list[ColumnRef]:
@@ -229,7 +234,8 @@ def _keys_of(draft: Draft, refs: list[ColumnRef]) -> list[ColumnRef]:
 
 def _most_of(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
     """The most pages (a number), the most loans (rows), spent the most (a sum)."""
-    behind = named_measure(draft, one.last, behind=True, within=3)
+    top = any(draft.parts.words[i].low in ("top", "bottom") for i in one.words)
+    behind = named_measure(draft, one.last, behind=True, within=6 if top else 3)
     counted = _counted(draft, one)
     if behind and not is_flag(draft, behind[0]) and (counted is None or behind[1].score >= counted.score):
         if draft.place is None or draft.table_of(behind[0]) == draft.entity_table:
@@ -254,10 +260,11 @@ def _counted(draft: Draft, one: Superlative) -> NameLink | None:
     for link in draft.parts.links:
         if link.column is not None or link.table != draft.reach.root.name:
             continue
-        apart = link.first - one.last
-        if (-3 <= apart <= 4) and not link.words & one.words:
+        own = link.words - (draft.entity.words if draft.entity else frozenset())
+        if own and not own & one.words:
+            apart = min(own) - one.last
             score = link.score - (0.1 * apart if apart > 0 else 0.3 - 0.1 * apart)
-            if (draft.entity is None or not link.words & draft.entity.words) and (best is None or score > best[0]):
+            if -3 <= apart <= 4 and (best is None or score > best[0]):
                 best = score, link
     return best[1] if best else None
 
