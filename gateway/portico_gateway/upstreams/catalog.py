@@ -26,8 +26,8 @@ _Entry = TypeVar("_Entry", "CatalogTool", "CatalogPrompt")
 @dataclass(frozen=True, slots=True)
 class CatalogTool:
     """One tool. `name` is the gateway's, `tool.name` the server's own. `local_schema`: what the built-in model decodes by.
-    `question_reader`: where its server reads a question for that model, as arguments of the tool. `digest` is of its definition;
-    `changed`: that is another one than when the tool was first seen."""
+    `question_reader`: where its server reads a question for that model, as arguments of the tool. `digest` is of its
+    definition; `changed`: that is another one than when the tool was first seen."""
 
     name: str
     server: str

@@ -58,8 +58,9 @@ class DatabaseServer(PorticoServer[None]):
         local_values: Mapping[str, Sequence[str]] | None = None,
         secrets: Sequence[str] = SECRETS,
     ) -> None:
-        """`local_values`: by connection, the columns whose values a gateway's own model is shown (`local_values.py`). `secrets`:
-        patterns of the names of columns whose values are never read for it."""
+        """`local_values`: by connection, the columns whose values a gateway's own model is shown (`local_values.py`).
+
+        `secrets`: patterns of the names of columns whose values are never read for it."""
         self.databases, self.limits, self.writers = databases, limits, writers or {}
         self._tools = {tool.name: tool for tool in tools}
         bus = InMemorySubscriptionBus()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from portico_servers.db.questions.names import NameLink
 from portico_servers.db.questions.value_index import IndexedValue, ValueIndex, each_span
-from portico_servers.db.questions.words import QuestionWords, Word
+from portico_servers.db.questions.words import FUNCTION, QuestionWords, Word
 
 FEW_VALUES = 200  # of a column: its values are categories, which people write in lower case
 OPTIONS = 12  # places that are considered for one value
@@ -30,10 +30,15 @@ class BoundValue:
         return max(self.words)
 
 
-def bind_values(question: QuestionWords, index: ValueIndex, links: Sequence[NameLink], taken: frozenset[int]) -> list[BoundValue]:
+def bind_values(
+    question: QuestionWords, index: ValueIndex, links: Sequence[NameLink], taken: frozenset[int]
+) -> list[BoundValue]:
     """Values in order; longer ones are taken before what is within them."""
     words, used, found = question.words, set(taken), []
-    exact_names = {i for link in links if link.score >= 0.95 and not link.sense and len(link.words) == 1 for i in link.words}
+    exact = [link for link in links if link.score >= 0.95 and not link.sense and len(link.words) == 1]
+    exact_names = {
+        i for link in exact if link.kind not in ("date", "boolean") for i in link.words
+    }  # a state goes over its date
     for start, end in each_span(len(words)):
         span = set(range(start, end))
         if span & used:
@@ -53,6 +58,8 @@ def _may_be(
     words: Sequence[Word], value: IndexedValue, index: ValueIndex, span: set[int], names: set[int], quoted: bool
 ) -> bool:
     """May words in lower case be this value? Not what names a table, nor a common word that some title happens to be."""
+    if len(words) == 1 and words[0].low in FUNCTION and not quoted and (len(words[0].low) == 1 or not words[0].text.isupper()):
+        return False
     if quoted or any(word.capital for word in words[(words[0].index == 0) :]):
         return not (len(words) == 1 and words[0].index == 0 and span & names)
     if not any(word.content for word in words) and not (len(words) > 1 and any(word.low.isdigit() for word in words)):
@@ -70,6 +77,8 @@ def _beginnings(question: QuestionWords, index: ValueIndex, used: set[int]) -> I
         span = set(range(start, end))
         if span & used or start == 0 or not all(words[i].capital for i in span):
             continue
+        if (start > 1 and words[start - 1].capital) or (end < len(words) and words[end].capital):
+            continue  # a part of a longer name
         values = index.starts.get(tuple(word.low for word in words[start:end]), [])
         places = {(one.table, one.column) for one in values}
         if not values or len(places) > OPTIONS:

@@ -1,4 +1,4 @@
-"""The conditions of a query: values, times, comparisons, numbers beside what they number, what is there or not, flags.
+"""The conditions of a query: values, times, comparisons, numbers beside what they number. `presence.py` has the others.
 
 Each finds its column by the words beside it, by how near it is to what is asked for, and by what is known of its values.
 """
@@ -12,23 +12,22 @@ from collections.abc import Iterator, Sequence
 from portico_servers.db.questions.bindings import FEW_VALUES, BoundValue
 from portico_servers.db.questions.cues import Comparison
 from portico_servers.db.questions.draft import Draft
-from portico_servers.db.questions.lexicon import MONEY_WORDS, NEGATIVE_PREFIXES
+from portico_servers.db.questions.lexicon import MONEY_WORDS, TIME_UNITS
 from portico_servers.db.questions.measures import (
     in_unit_of,
     is_epoch,
-    is_flag,
     is_year,
     main_measure,
     measure_by_adjective,
     named_measure,
 )
 from portico_servers.db.questions.names import NameLink
+from portico_servers.db.questions.presence import add_presence
 from portico_servers.db.questions.times import TimeCondition
 from portico_servers.db.questions.value_index import IndexedValue
 from portico_servers.db.questions.words import name_words, stem
 from portico_servers.db.rows.column_refs import ColumnRef
 
-_HAVING = frozenset("have has having with get gets got receive receives received".split())
 VALUE = 1.5  # points for a value that found its column
 EPOCH_YEARS = range(1970, 2100)
 _BIRTH = frozenset(stem(word) for word in "birth born death died".split())
@@ -45,10 +44,7 @@ def add_conditions(draft: Draft) -> None:
     for at, number in draft.parts.cues.numbers.items():
         if at not in draft.used:
             _number(draft, at, number)
-    for at in draft.parts.cues.negations:
-        if at not in draft.used:
-            _negation(draft, at)
-    _flags(draft)
+    add_presence(draft)
 
 
 def _value(draft: Draft, value: BoundValue) -> None:
@@ -63,12 +59,24 @@ def _value(draft: Draft, value: BoundValue) -> None:
     for one in value.options[n]:
         ref = draft.reach.place(one.table, one.column, draft.parts.said, draft.place)
         assert ref is not None
+        if one.whole and not negated and _or_another(draft, value, ref, one.text):
+            continue
         op = "!=" if negated else "=" if one.whole else "starts with"
         draft.filter(ref, op, one.text)
         draft.use_names_of(ref, value.first, 3 + len(value.words))
     if negated:
         draft.use({i for i in (value.first - 1, value.first - 2) if i in draft.parts.cues.negations})
     draft.use(value.words, VALUE + 0.15 * len(value.words) + fit)
+
+
+def _or_another(draft: Draft, value: BoundValue, ref: ColumnRef, text: str) -> bool:
+    """A second value of one column is an alternative: "from Brazil or Japan", "Brazil and Japan" alike."""
+    for n, (other, op, given) in enumerate(draft.filters):
+        if other.path == ref.path and op in ("=", "in") and isinstance(given, str | list):
+            draft.filters[n] = (ref, "in", [*(given if isinstance(given, list) else [given]), text])
+            draft.use({value.first - 1} if draft.parts.words[value.first - 1].low in ("or", "and") else set())
+            return True
+    return False
 
 
 def _fit(draft: Draft, value: BoundValue, option: Sequence[IndexedValue]) -> float:
@@ -134,12 +142,16 @@ def _time_score(draft: Draft, ref: ColumnRef, near: int) -> float:
         apart = min(abs(i - near) for i in link.words)
         said = max(said, link.score * (1.0 if apart <= 5 else 0.5))
     stems = {stem(word) for word in name_words(ref.column.name)}
+    if stems & {
+        word.stem for word in draft.parts.words[max(0, near - 5) : near] if word.content
+    }:  # "closed in 2024", a state too
+        said = max(said, 0.9)
     order = [one.name for one in draft.reach.schema.by_name[table].columns].index(ref.column.name)
     score = said - draft.cost(ref) + 0.3 * (table == draft.entity_table) + 0.1 * (ref.join is None)
     return score - 0.02 * order - 0.1 * ref.column.nullable - 0.5 * (bool(stems & _BIRTH) and not said)
 
 
-def _as_values(draft: Draft, ref: ColumnRef, op: str, date: str) -> list[tuple[str, str | int]]:
+def _as_values(draft: Draft, ref: ColumnRef, op: str, date: str) -> Sequence[tuple[str, str | int]]:
     """A date as the column keeps it: a date, a year, or seconds since 1970."""
     if ref.column.kind == "date":
         return [(op, date)]
@@ -192,9 +204,9 @@ def _compared(draft: Draft, comparison: Comparison) -> tuple[ColumnRef, frozense
     near = {words[i].low for i in range(max(0, comparison.first - 3), min(len(words), at + 3))}
     if near & MONEY_WORDS and (by := measure_by_adjective(draft, "cheap")):
         return by[0], {i for i in range(max(0, comparison.first - 3), comparison.first) if words[i].low in MONEY_WORDS}, by[1]
-    if at + 1 < len(words) and stem(words[at + 1].low) in {stem(w) for w in ("minutes", "hours", "seconds", "days")}:
-        if by := measure_by_adjective(draft, "long"):
-            return by[0], {at + 1}, by[1]
+    unit = words[at + 1].low.rstrip("s") if at + 1 < len(words) else ""
+    if unit in TIME_UNITS and (by := measure_by_adjective(draft, "long")):
+        return by[0], {at + 1}, by[1]
     ref = main_measure(draft)
     return (ref, set(), 0.0) if ref else None
 
@@ -235,107 +247,5 @@ def _key_of(draft: Draft, table: str) -> ColumnRef | None:
     return keys[0] if len(keys) == 1 else None
 
 
-def _negation(draft: Draft, at: int) -> None:
-    """What is said to be missing: a value, a parent, all children."""
-    ranked: list[tuple[float, ColumnRef, NameLink]] = []
-    for link in draft.parts.links:
-        apart = link.first - at
-        if not 1 <= apart <= 4 or link.words <= draft.used:
-            continue
-        for ref, score in _absent(draft, link):
-            ranked.append((score - 0.1 * apart, ref, link))
-    if not ranked:
-        draft.failed.append(frozenset({at}))
-        return
-    score, ref, link = max(ranked, key=lambda one: one[0])
-    if ref.children is not None:
-        draft.filter(ref, "=", 0)
-    elif is_flag(draft, ref):
-        draft.filter(ref, "=", False if ref.column.kind == "boolean" else 0)
-    else:
-        draft.filter(ref, "=", None if ref.column.nullable else 0)
-    draft.use(link.words | {at}, 1.2 + 0.5 * score)
-    draft.use_names_of(ref, at, 3)
-
-
-def _absent(draft: Draft, link: NameLink) -> Iterator[tuple[ColumnRef, float]]:
-    if link.column is not None:
-        ref = draft.ref(link)
-        if ref is None or ref.column.primary_key:
-            return
-        number = ref.column.kind == "number" and not ref.key
-        if ref.column.nullable or is_flag(draft, ref) or number:
-            own = 0.2 * (draft.table_of(ref) == draft.entity_table)
-            yield ref, link.score - draft.cost(ref) + own - 0.2 * (number and not ref.column.nullable)
-        return
-    for ref in draft.reach.counts.get((draft.entity_table, link.table), []):
-        yield ref, link.score + 0.1
-    for ref in draft.reach.of(draft.place):  # "no advisor": the key that would name one
-        table = draft.reach.schema.by_name[draft.entity_table]
-        if any(key.parent == link.table and ref.column.name in key.columns for key in table.foreign_keys) and ref.column.nullable:
-            yield ref, link.score + 0.05
-
-
-def _flags(draft: Draft) -> None:
-    """Words that are a flag's name ("discontinued", "inactive"), or say that a date is there ("retired")."""
-    for link in sorted(draft.parts.links, key=lambda link: -link.score):
-        if link.column is None or link.words & draft.used or link.sense or link.score < 0.6:
-            continue
-        ref = draft.ref(link)
-        if ref is None or not draft.table_of(ref) == draft.entity_table:
-            continue
-        if is_flag(draft, ref):
-            draft.filter(ref, "=", True if ref.column.kind == "boolean" else 1)
-            draft.use(link.words, 1.0)
-        elif ref.column.kind == "date" and ref.column.nullable and _is_participle(draft, link) and draft.parts.cues.asked == "count":
-            draft.filter(ref, "!=", None)
-            draft.use(link.words, 0.8)
-    _negative_flags(draft)
-    _present(draft)
-    _free(draft)
-
-
-def _present(draft: Draft) -> None:
-    """ "With an email", "get a scholarship": whatever the value."""
-    words = draft.parts.words
-    for link in draft.parts.links:
-        if link.column is None or link.words & draft.used or link.first < 2:
-            continue
-        verb, article = words[link.first - 2], words[link.first - 1]
-        ref = draft.ref(link)
-        if ref is None or not ref.column.nullable or article.low not in ("a", "an", "any") or ref.column.primary_key:
-            continue
-        if verb.low in _HAVING and draft.table_of(ref) == draft.entity_table:
-            draft.filter(ref, "!=", None)
-            draft.use(link.words, 1.2)
-
-
-def _free(draft: Draft) -> None:
-    """What is free costs nothing."""
-    for word in draft.parts.words:
-        if word.low == "free" and word.index not in draft.used and (by := measure_by_adjective(draft, "cheap")):
-            draft.filter(by[0], "=", 0)
-            draft.use({word.index}, by[1])
-
-
-def _is_participle(draft: Draft, link: NameLink) -> bool:
-    return all(draft.parts.words[i].low.endswith(("ed", "en")) for i in link.words)
-
-
-def _negative_flags(draft: Draft) -> None:
-    """ "Inactive", "unexcused": a flag's name with what denies it."""
-    for ref in draft.reach.of(draft.place):
-        if not is_flag(draft, ref):
-            continue
-        stems = {stem(word) for word in name_words(ref.column.name)}
-        for word in draft.parts.words:
-            bare = next((word.low.removeprefix(front) for front in NEGATIVE_PREFIXES if word.low.startswith(front)), "")
-            if word.index not in draft.used and bare and stem(bare) in stems:
-                draft.filter(ref, "=", False if ref.column.kind == "boolean" else 0)
-                draft.use({word.index}, 1.0)
-
-
 def _plain(number: float) -> float | int:
     return int(number) if float(number).is_integer() else number
-
-

@@ -1,4 +1,4 @@
-"""What of a query the wording itself tells: counts, averages, superlatives, comparisons with numbers, limits, groups, negations.
+"""What the wording itself tells of a query: counts, averages, superlatives, comparisons, limits, groups, negations.
 
 Cues are places and words; which column they are about is decided where the tables are known.
 """
@@ -101,9 +101,7 @@ def find_cues(question: QuestionWords, times: Sequence[TimeCondition], taken: fr
             cues.sum |= {i}
         elif word.low in DISTINCT_WORDS:
             cues.distinct, cues.used = True, cues.used | {i}
-        elif word.low in NEGATIONS:
-            cues.negations.append(i)
-        elif word.low == "out" and i + 1 < len(words) and words[i + 1].low == "of":
+        elif word.low in NEGATIONS or (word.low == "out" and i + 1 < len(words) and words[i + 1].low == "of"):
             cues.negations.append(i)
         elif word.low in GROUP_WORDS or word.low == "by":
             cues.groups.append(i)
@@ -131,7 +129,7 @@ def _asked(cues: Cues, words: Sequence[Word], taken: frozenset[int]) -> None:
         after = lows[i + 1] if i + 1 < len(lows) else ""
         cues.how_much |= (low == "how" and after == "much") or (low == "what" and ("cost" in lows or "costs" in lows))
         cues.how_long |= low == "how" and after == "long"
-        if cues.asked is None and low in LIST_WORDS and i not in taken and not (low == "number" or low == "name" and i > 2):
+        if cues.asked is None and low in LIST_WORDS and i not in taken and not (low == "number" or (low == "name" and i > 2)):
             cues.asked, cues.focus = "list", i + 1
 
 
@@ -230,7 +228,9 @@ def _no_superlative(question: QuestionWords, at: int) -> bool:
         return False
     after = words[at + 1] if at + 1 < len(words) else None
     before = words[at - 1].low if at else ""
-    if after is not None and (after.low in ("name", "names", "quarter", "year", "month", "week") or number_of(after) is not None):
+    if after is not None and (
+        after.low in ("name", "names", "quarter", "year", "month", "week") or number_of(after) is not None
+    ):
         return True
     return after is not None and before not in ("the", "our", "s", "was", "were", "is", "which", "what")
 

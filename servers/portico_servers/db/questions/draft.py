@@ -128,7 +128,7 @@ class Draft:
         return every + ([self.order_by] if self.order_by else [])
 
     def _detour(self) -> float:
-        """Points that a root costs which isn't what is asked for; many where it adds nothing, or repeats rows that are added up."""
+        """Points that a root costs which isn't what is asked for; many where it adds nothing, or adds up repeated rows."""
         refs, cost = self._refs(), 0.0
         if self.aggregate in ("sum", "avg") and any(ref.join is not None for ref in self.columns):
             cost += 1.0

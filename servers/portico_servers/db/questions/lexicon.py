@@ -39,7 +39,8 @@ MEASURES: Mapping[str, Measure] = {
     "heavy": Measure(("weight", "mass"), "desc"), "light": Measure(("weight", "mass"), "asc"),
     "fast": Measure(("speed", "velocity"), "desc"), "slow": Measure(("speed", "velocity"), "asc"),
     "hot": Measure(("temperature",), "desc"), "cold": Measure(("temperature",), "asc"),
-    "deep": Measure(("depth",), "desc"), "wide": Measure(("width",), "desc"), "strong": Measure(("strength", "power"), "desc"),
+    "deep": Measure(("depth",), "desc"), "wide": Measure(("width",), "desc"), "strong": Measure(("strength",
+    "power"), "desc"),
     "good": Measure(("grade", "score", "rating", "points", "result"), "desc"),
     "bad": Measure(("grade", "score", "rating", "points", "result"), "asc"),
     "old": Measure(tuple(BEGIN), "asc", _DATE), "young": Measure(tuple(BEGIN), "desc", _DATE),
@@ -48,6 +49,12 @@ MEASURES: Mapping[str, Measure] = {
     "first": Measure(tuple(TIME), "asc", _DATE), "last": Measure(tuple(TIME), "desc", _DATE),
     "full": Measure(("total",), "desc"), "popular": Measure((), "desc"), "common": Measure((), "desc"),
     "frequent": Measure((), "desc"), "often": Measure((), "desc"), "rare": Measure((), "asc"),
+}  # fmt: skip
+NOUNS: Mapping[str, str] = {  # of what an adjective measures
+    "length": "long", "duration": "long", "runtime": "long", "height": "high", "altitude": "high", "size": "big",
+    "weight": "heavy",
+    "speed": "fast", "price": "expensive", "cost": "expensive", "thickness": "thick", "depth": "deep", "width": "wide",
+    "temperature": "hot", "revenue": "expensive", "income": "expensive",
 }  # fmt: skip
 _IRREGULAR = {
     "best": "good", "better": "good", "worst": "bad", "worse": "bad", "latest": "late", "later": "late", "biggest": "big",
@@ -96,13 +103,16 @@ LIST_WORDS = frozenset("list show give name find tell display return fetch see w
 GROUP_WORDS = frozenset("per each every".split())
 NEGATIONS = frozenset("no not without never none neither nor nobody lacking missing lack lacks isnt unassigned".split())
 PEOPLE = frozenset(
-    "person people author writer artist actor director employee staff teacher student member customer client user player doctor "
+    "person people author writer artist actor director employee staff teacher student member customer client user "
+    "player doctor "
     "patient passenger technician manager owner contact seller buyer driver pilot guest agent leader lecturer professor "
     "contributor assignee reviewer winner speaker guide nurse worker name".split()
 )
 NEGATIVE_PREFIXES = ("un", "in", "non", "dis", "im")
 DISTINCT_WORDS = frozenset("different distinct unique".split())
-MONEY_WORDS = frozenset("cost costs price spent spend spends paid pay pays earn earns earned money revenue expensive worth".split())
+MONEY_WORDS = frozenset(
+    "cost costs price spent spend spends paid pay pays earn earns earned money revenue expensive worth".split()
+)
 PERSON_WORDS = frozenset("who whom whose".split())
 TIME_UNITS: Mapping[str, float] = {
     "millisecond": 0.001, "ms": 0.001, "second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 3600, "day": 86400,
@@ -116,21 +126,32 @@ SYNONYMS: tuple[frozenset[str], ...] = tuple(
         "cost price", "wage salary pay", "purchase order", "shop store", "borrow loan lend", "tutor advisor",
         "category genre kind type", "mail email", "phone telephone", "firm company business", "boss manager supervisor",
         "performer artist band musician singer", "picture image photo", "apartment flat", "vehicle car", "bill invoice",
-        "carrier shipper", "vendor supplier", "article item product", "room place", "site location place", "rep representative agent",
-        "lesson class", "birthday birth", "occupation job title position", "length long duration", "building house", "money amount",
+        "carrier shipper", "vendor supplier", "article item product", "room place", "site location place",
+        "rep representative agent",
+        "lesson class", "birthday birth", "occupation job title position", "length long duration", "building house",
+        "money amount",
         "doctor physician", "patient client", "flight trip", "mark grade score", "department division", "branch office",
-        "quantity amount", "subject topic", "staff personnel", "ticket booking", "seat place", "surname last", "forename first", "born birth",
+        "quantity amount", "subject topic", "staff personnel", "ticket booking", "seat place", "surname last",
+        "forename first", "born birth",
     )
 )  # fmt: skip
 GENERIC_MEASURES = "amount total value price quantity score".split()
 # Words that carry on a question and name nothing in a database: leaving one out changes no answer.
 PLAIN_VERBS = frozenset(
-    "make take come go put bring hold belong live work last run say mark exist happen occur keep stand sit use call cost sell buy "
-    "offer own include contain consist fall look receive place do provide serve cover involve start begin end become turn seem "
-    "write create produce record release deliver ship order pay earn spend borrow lend return give take meet play teach visit "
-    "charge install measure locate base base register enter leave arrive send process complete handle manage lead run operate "
-    "pick choose select display print answer help wonder interest feel think seem like entire whole ever recorded money people "
-    "person thing time data database record row entry information info detail kind sort type our yours we company shop library "
-    "made came took taken gave given went gone got said told held kept paid sold bought brought wrote written put done did worth "
-    "anybody anyone somebody someone everybody everyone school system today currently place fact moment please thanks hello hi sum included inclusive".split()
+    "make take come go put bring hold belong live work last run say mark exist happen occur keep stand sit use "
+    "call cost sell buy "
+    "offer own include contain consist fall look receive place do provide serve cover involve start begin end "
+    "become turn seem "
+    "write create produce record release deliver ship order pay earn spend borrow lend return give take meet play "
+    "teach visit "
+    "charge install measure locate base base register enter leave arrive send process complete handle manage lead "
+    "run operate "
+    "pick choose select display print answer help wonder interest feel think seem like entire whole ever recorded "
+    "money people "
+    "person thing time data database record row entry information info detail kind sort type our yours we company "
+    "shop library "
+    "made came took taken gave given went gone got said told held kept paid sold bought brought wrote written put "
+    "done did worth "
+    "anybody anyone somebody someone everybody everyone system today currently place fact moment please thanks hello hi sum "
+    "included inclusive".split()
 )

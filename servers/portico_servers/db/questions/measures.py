@@ -1,4 +1,4 @@
-"""Which number or date a question measures by: the column that it names, what its adjective is about, or the table's main one."""
+"""Which number or date a question measures by: a column that it names, what an adjective is about, or the main one."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _fits_kind(draft: Draft, ref: ColumnRef, measure: Measure) -> bool:
 def is_year(draft: Draft, ref: ColumnRef) -> bool:
     """Are a number column's values years?"""
     known = draft.parts.index.ranges.get((draft.table_of(ref), ref.column.name))
-    return ref.column.kind == "number" and known is not None and 1000 <= known.least and known.greatest <= 2200
+    return ref.column.kind == "number" and known is not None and known.least >= 1000 and known.greatest <= 2200
 
 
 def is_epoch(draft: Draft, ref: ColumnRef) -> bool:

@@ -41,6 +41,10 @@ class Name:
     def text(self) -> str:
         return " ".join(name_words(self.column.name if self.column else self.table.relation))
 
+    def link(self, words: frozenset[int], score: float, *, sense: bool = False) -> NameLink:
+        column = self.column
+        return NameLink(words, self.table.name, column.name if column else None, score, sense, column.kind if column else None)
+
 
 @dataclass(frozen=True, slots=True)
 class NameLink:
@@ -51,6 +55,7 @@ class NameLink:
     column: str | None
     score: float  # 1: all of the name is said
     sense: bool = False  # no word of the name itself is said
+    kind: str | None = None  # of a column
 
     @property
     def first(self) -> int:
@@ -105,9 +110,7 @@ class SchemaNames:
         if word in self._by_stem:
             yield word, 1.0
 
-    def _link(
-        self, name: Name, question: QuestionWords, by_word: dict[int, dict[str, float]]
-    ) -> Iterator[NameLink]:
+    def _link(self, name: Name, question: QuestionWords, by_word: dict[int, dict[str, float]]) -> Iterator[NameLink]:
         """The places where a name is said: words near each other that have its stems."""
         wanted = name.own or name.stems
         places = sorted(i for i, near in by_word.items() if any(one in near for one in wanted))
@@ -122,7 +125,7 @@ class SchemaNames:
                 continue
             if len(group) == 1 and question.words[group[0]].low in FUNCTION and (score < 0.95 or not name.column):
                 continue
-            yield NameLink(frozenset(group), name.table.name, name.column.name if name.column else None, score)
+            yield name.link(frozenset(group), score)
 
     @staticmethod
     def _said(group: Sequence[int], by_word: dict[int, dict[str, float]], wanted: Sequence[str]) -> set[str]:
@@ -153,8 +156,7 @@ class SchemaNames:
                     continue
                 if name.text.replace(" ", "") in question.words[i].low:  # an audiobook is another thing than a book
                     continue
-                column = name.column.name if name.column else None
-                yield NameLink(frozenset({i}), name.table.name, column, cosine * SENSE_SCORE, True)
+                yield name.link(frozenset({i}), cosine * SENSE_SCORE, sense=True)
 
 
 def _names(schema: DatabaseSchema, prefix: str) -> Iterator[Name]:
@@ -173,7 +175,9 @@ def _names(schema: DatabaseSchema, prefix: str) -> Iterator[Name]:
 
 def _repeats(schema: DatabaseSchema, table: Table, column: Column, stems: Sequence[str], own: Sequence[str]) -> bool:
     """A key that is called like the table itself, or like the one that it points to: that table's name says as much."""
-    parents = [schema.by_name[key.parent] for key in table.foreign_keys if column.name in key.columns and key.parent in schema.by_name]
+    parents = [
+        schema.by_name[key.parent] for key in table.foreign_keys if column.name in key.columns and key.parent in schema.by_name
+    ]
     return (column.primary_key > 0 and not own) or any(set(stems) <= set(_stems(parent.relation)) for parent in parents)
 
 

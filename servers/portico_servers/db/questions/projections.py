@@ -107,7 +107,9 @@ def _price(draft: Draft) -> None:
 def _labels_too(draft: Draft, columns: list[ColumnRef]) -> bool:
     """Rows by name besides what is asked of them, unless one row is named by the question, or only values are asked for."""
     labels = {label.path for label in draft.reach.labels(draft.place)}
-    named = any(ref.path in labels or (ref.column.primary_key and ref.join == draft.place) for ref, op, _ in draft.filters if op == "=")
+    named = any(
+        ref.path in labels or (ref.column.primary_key and ref.join == draft.place) for ref, op, _ in draft.filters if op == "="
+    )
     focus = draft.parts.cues.focus
     first = min((i for link in draft.parts.links if link.column for i in link.words if i >= focus), default=10**6)
     of_value = draft.entity is not None and first < draft.entity.first

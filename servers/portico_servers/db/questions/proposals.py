@@ -21,6 +21,8 @@ from portico_servers.db.questions.draft import Draft
 from portico_servers.db.questions.names import Embed
 from portico_servers.db.questions.reader import QuestionReader
 from portico_servers.db.questions.value_index import ValueIndex, build_value_index
+from portico_servers.db.questions.value_probes import with_probes
+from portico_servers.db.questions.words import read_words
 from portico_servers.db.rows.input_schema import ROOT
 from portico_servers.db.secret_columns import SECRETS
 from portico_servers.db.statements.cancellation import Cancellation
@@ -73,7 +75,9 @@ class QuestionProposals:
 
     def _read(self, database: Database, question: str) -> list[Draft]:
         known = self._known_of(database)
-        return known.reader.read(question, known.index) if known else []
+        if known is None:
+            return []
+        return known.reader.read(question, with_probes(known.index, database, read_words(question)))
 
     def _known_of(self, database: Database) -> _Known | None:
         """What is known of a database, read again where it changed; None where it can't be read."""

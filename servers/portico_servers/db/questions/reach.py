@@ -1,4 +1,4 @@
-"""What a query of one table can reach, by table and column, and how far each place is. It knows no question but its words' stems."""
+"""What a query of one table can reach, by table and column, and how far each place is. It knows stems, and no question."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from portico_servers.db.rows.column_refs import ColumnRef, Join, every_column_re
 from portico_servers.db.schema import DatabaseSchema, Table
 
 HOP = 0.25  # of a score, for each foreign key on the way
-_LABELS = frozenset(stem(word) for word in "name title label code subject username handle description email number".split())
+_LABELS = frozenset(
+    stem(word) for word in "name title label code subject username login handle description email number".split()
+)
 SAID_ROLE = 0.5  # more where the question says by which key: "the origin airport"
 
 
@@ -52,9 +54,13 @@ class Reach:
         """How far a place is, in a score's points. `said`: the stems of the question's words."""
         cost = 0.0
         while join is not None:
-            cost += HOP - SAID_ROLE * bool(self.role(join) & said)
+            cost += HOP - SAID_ROLE * self._says(join, said)
             join = join.via
         return cost
+
+    def _says(self, join: Join, said: frozenset[str]) -> bool:
+        role = self.role(join)
+        return bool(role & said) or any(_alike(one, other) for one in role for other in said)
 
     def role(self, join: Join) -> frozenset[str]:
         """The stems by which a key says more than the table that it points to: `advisor_id`, `SupportRepId`."""
@@ -95,6 +101,12 @@ class Reach:
     def keys(self, join: Join | None) -> list[ColumnRef]:
         """The primary key's columns."""
         return [ref for ref in self.of(join) if ref.column.primary_key]
+
+
+def _alike(first: str, second: str) -> bool:
+    """ "Assignee" and "assigned"."""
+    short, long = sorted((first, second), key=len)
+    return len(short) >= 5 and long.startswith(short) and len(long) - len(short) <= 3
 
 
 def _is_label(table: Table, column: str) -> bool:

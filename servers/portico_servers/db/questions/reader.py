@@ -14,8 +14,8 @@ from portico_servers.db.questions.bindings import bind_values
 from portico_servers.db.questions.conditions import add_conditions
 from portico_servers.db.questions.cues import find_cues
 from portico_servers.db.questions.draft import Draft, QuestionParts
-from portico_servers.db.questions.names import Embed, NameLink, SchemaNames
 from portico_servers.db.questions.lexicon import PEOPLE
+from portico_servers.db.questions.names import Embed, NameLink, SchemaNames
 from portico_servers.db.questions.projections import use_roles
 from portico_servers.db.questions.reach import Reach
 from portico_servers.db.questions.shapes import add_shape
@@ -130,12 +130,17 @@ class QuestionReader:
             people = {stem(word) for word in name_words(table.relation)} & _PEOPLE
             both = len(label_columns(table)) == 2
             if (people or both) and not _is_link_table(table) and not table.view:
-                said = max((link.score for link in parts.links if link.table == table.name and link.column is None), default=0.0)
+                said = max(
+                    (link.score for link in parts.links if link.table == table.name and link.column is None), default=0.0
+                )
                 yield NameLink(who, table.name, None, 0.55 + 0.2 * both + 0.3 * said)
             for column in table.columns:
                 words = {stem(word) for word in name_words(column.name)} & _PEOPLE - {stem("name")}
                 if column.kind == "text" and words and not table.is_key(column.name) and not people:
-                    said = max((link.score for link in parts.links if link.column == column.name and link.table == table.name), default=0.0)
+                    said = max(
+                        (link.score for link in parts.links if link.column == column.name and link.table == table.name),
+                        default=0.0,
+                    )
                     yield NameLink(who, table.name, column.name, 0.4 + 0.1 * (table.name in valued) + 0.4 * said)
 
 

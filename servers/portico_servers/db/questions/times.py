@@ -67,11 +67,13 @@ def _condition(question: QuestionWords, at: int, moment: _Moment, today: Today) 
     op = _OPS.get(word, "=") if word != "from" else "="
     if moment.end < len(words) and words[moment.end].low in ("onwards", "onward"):
         op, used = ">=", used | {moment.end}
-    conditions = ((op, moment.first),)
+    conditions: tuple[tuple[str, str], ...] = ((op, moment.first),)
     if moment.last != moment.first:
-        conditions = {"=": ((">=", moment.first), ("<=", moment.last)), ">": ((">", moment.last),), "<=": (("<=", moment.last),)}.get(
-            op, conditions
-        )
+        conditions = {
+            "=": ((">=", moment.first), ("<=", moment.last)),
+            ">": ((">", moment.last),),
+            "<=": (("<=", moment.last),),
+        }.get(op, conditions)
     return TimeCondition(frozenset(used), conditions, year, moment.named or (front is not None and word != ""))
 
 
@@ -79,7 +81,7 @@ def _front(words: tuple[Word, ...], at: int) -> int | None:
     """The word that says how: "before", behind fillings such as "the year"."""
     for i in range(at - 1, max(-1, at - 4), -1):
         if words[i].low in _OPS or words[i].low in ("in", "during", "on", "between", "for"):
-            if i and words[i].low == "than" or words[i].low == "by" and words[i - 1].low in ("more", "less"):
+            if (i and words[i].low == "than") or (words[i].low == "by" and words[i - 1].low in ("more", "less")):
                 return None
             return i
         if words[i].low not in _FILLING:
@@ -162,6 +164,6 @@ def _year(question: QuestionWords, words: tuple[Word, ...], at: int, today: Toda
         return None
     before = question.text[: words[at].start]
     after = question.text[words[at].end :]
-    if re.search(r"[\w.]$", before.rstrip("-")) and before.endswith(("-", ".")) or re.match(r"[.-]\w", after):
+    if (re.search(r"[\w.]$", before.rstrip("-")) and before.endswith(("-", "."))) or re.match(r"[.-]\w", after):
         return None  # a part of a code or of a number
     return _Moment(at + 1, words[at].low, words[at].low, False)

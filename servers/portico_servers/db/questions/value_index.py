@@ -1,8 +1,7 @@
 """The value index: which columns have a value that a question spells out. In memory, of this process, and never sent to a host.
 
-Of each text column the different values, within bounds; of each number column whether it is a flag, and its range. Columns whose
-names say that they keep a secret are never read. It is made again once its database changed; what it can't say exactly (too many
-values, a column that takes too long) it leaves out and says so.
+Of each text column the different values, within bounds; of each number column whether it is a flag, and its range. Columns
+whose names say that they keep a secret are never read. What has too many values, or takes too long, is left out and named.
 """
 
 from __future__ import annotations
@@ -62,6 +61,9 @@ class ValueIndex:
     distinct: dict[tuple[str, str], int] = field(default_factory=dict)  # how many values a text column has
     ranges: dict[tuple[str, str], NumberRange] = field(default_factory=dict)
     left_out: list[tuple[str, str]] = field(default_factory=list)  # text columns with too many values
+    probed: Mapping[tuple[str, ...], list[IndexedValue]] = field(
+        default_factory=dict
+    )  # of those, what one question has spelled
     bytes: int = 0
 
     def add(self, table: str, column: str, text: str) -> None:
@@ -80,7 +82,7 @@ class ValueIndex:
 
     def find(self, words: Sequence[str], stems: Sequence[str]) -> list[IndexedValue]:
         """The values that these folded words spell, in the plural too."""
-        if found := self.values.get(tuple(words), []):
+        if found := [*self.values.get(tuple(words), ()), *self.probed.get(tuple(words), ())]:
             return found
         alike = self.stems.get(tuple(stems), [])
         return [one for one in alike if all(map(_is_plural, words, pieces(one.text)))]
@@ -114,9 +116,8 @@ def build_value_index(
                 index.distinct[where] = len(values)
                 for text in values:
                     index.add(*where, text)
-            elif column.kind == "number" and not table.is_key(column.name):
-                if found := reader.range(table, column):
-                    index.ranges[where] = found
+            elif column.kind == "number" and not table.is_key(column.name) and (found := reader.range(table, column)):
+                index.ranges[where] = found
     return index
 
 
@@ -163,6 +164,3 @@ def each_span(count: int, longest: int = 7) -> Iterator[tuple[int, int]]:
     for size in range(min(longest, count), 0, -1):
         for start in range(count - size + 1):
             yield start, start + size
-
-
-Indexes = Mapping[str, ValueIndex]  # by connection

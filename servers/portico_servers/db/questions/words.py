@@ -21,13 +21,20 @@ _NUMBERS = {
     word: n for n, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())
 } | {"dozen": 12, "hundred": 100, "thousand": 1000}  # fmt: skip
 FUNCTION = frozenset(
-    "a an the of in on at by to for from with and or is are was were be been being am do does did done has have had having it its "
-    "this that these those there here i we us our my me you your he she they them their his her who whom whose which what when "
-    "where why how many much please can could would should will shall may might must not no any all every each some as so than "
-    "then into over under up out off also just only ever still yet now right about if but per s t d ll re ve like know want need "
-    "let give show list tell find get name see count number total altogether together overall currently available exist exists "
-    "different distinct various current single one ones same both either neither without never none nobody between before after "
-    "since until during more less most least fewer fewest top first last average mean sum maximum minimum highest lowest".split()
+    "a an the of in on at by to for from with and or is are was were be been being am do does did done has have "
+    "had having it its "
+    "this that these those there here i we us our my me you your he she they them their his her who whom whose "
+    "which what when "
+    "where why how many much please can could would should will shall may might must not no any all every each "
+    "some as so than "
+    "then into over under up out off also just only ever still yet now right about if but per s t d ll re ve like "
+    "know want need "
+    "let give show list tell find get name see count number total altogether together overall currently available "
+    "exist exists "
+    "different distinct various current single one ones same both either neither without never none nobody between "
+    "before after "
+    "since until during more less most least fewer fewest top first last average mean sum maximum minimum highest "
+    "lowest".split()
 )
 
 

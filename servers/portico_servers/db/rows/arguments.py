@@ -14,6 +14,8 @@ from portico_servers.db.rows.column_refs import ColumnRef
 from portico_servers.db.rows.dates import parse_period
 from portico_servers.db.rows.input_schema import (
     AGGREGATES,
+    ANY_OF,
+    MAX_ALTERNATIVES,
     MAX_LIMIT,
     NUMBER_OPS,
     OPERAND_AGGREGATES,
@@ -84,9 +86,7 @@ def _check_aggregate(query: RowsQuery, found: Mapping[str, ColumnRef]) -> None:
                 raise ArgumentError(f"{query.aggregate} needs number columns, not {field.path!r} (there are: {known})")
 
 
-def _check_schema(
-    ask: Mapping[str, Any], table: QualifiedTable, rows: RowsSchema, found: Mapping[str, ColumnRef]
-) -> None:
+def _check_schema(ask: Mapping[str, Any], table: QualifiedTable, rows: RowsSchema, found: Mapping[str, ColumnRef]) -> None:
     """The table's own schema decides: an error of all branches together would speak of other tables."""
     if table.name not in rows.validators:
         rows.validators[table.name] = validator(table_schema(table.name, tuple(found.values())))
@@ -133,6 +133,8 @@ def _filter(item: Any, found: Mapping[str, ColumnRef]) -> RowFilter:
     if field.part is not None:
         raise ArgumentError(f"filters/column: filter {field.column.name!r} itself, with a value such as 2024 or 2024-05")
     kind = field.column.kind
+    if item["op"] == ANY_OF:
+        return _any_of(item, field, found)
     op = _chosen("filters/op", item["op"], VALUE_OPS if field.column.values else _OPS[kind])
     value = item["value"]
     if isinstance(value, Mapping):
@@ -150,6 +152,15 @@ def _filter(item: Any, found: Mapping[str, ColumnRef]) -> RowFilter:
     if field.column.values and value is not None:
         _chosen(f"filters/value of {field.path}", value, field.column.values)
     return RowFilter(field, op, value)
+
+
+def _any_of(item: Mapping[str, Any], field: ColumnRef, found: Mapping[str, ColumnRef]) -> RowFilter:
+    """One of several values, each as "=" takes it."""
+    values = _list("filters/value", item["value"])
+    if not 1 <= len(values) <= MAX_ALTERNATIVES:
+        raise ArgumentError(f"filters/value: {ANY_OF!r} takes a list of 1 to {MAX_ALTERNATIVES} values")
+    checked = [_filter({**item, "op": "=", "value": value}, found) for value in values]
+    return RowFilter(field, ANY_OF, tuple(one.value for one in checked))
 
 
 def _operand(value: Mapping[str, Any], compared: ColumnRef, op: str, found: Mapping[str, ColumnRef]) -> Operand:

@@ -1,8 +1,8 @@
 """What a query of a table may name: its own columns, those of its foreign-key parents by path (`Artist.Name`), and counts.
 
-`column_refs` are what a tool's schema lists; `every_column_ref` has besides the parents' parents (`Album.Artist.Name`), parents'
-keys, and of every row so reached how many rows of a child table point to it (`Album.Track.count`). It knows neither JSON Schema
-nor SQL.
+`column_refs` are what a tool's schema lists; `every_column_ref` has besides the parents' parents (`Album.Artist.Name`),
+parents' keys, and of every row so reached how many rows of a child table point to it (`Album.Track.count`). It knows neither
+JSON Schema nor SQL.
 """
 
 from __future__ import annotations
@@ -164,7 +164,12 @@ def label_column(table: Table) -> Column | None:
 def label_columns(table: Table) -> tuple[Column, ...]:
     """What a person would call a row by: a first and a last name, or one column, or nothing."""
     texts = {re.sub(r"[^a-z]", "", c.name.lower()): c for c in table.columns if c.kind == "text"}
-    for first, last in (("firstname", "lastname"), ("givenname", "familyname"), ("givenname", "surname"), ("forename", "surname")):
+    for first, last in (
+        ("firstname", "lastname"),
+        ("givenname", "familyname"),
+        ("givenname", "surname"),
+        ("forename", "surname"),
+    ):
         if first in texts and last in texts:
             return texts[first], texts[last]
     one = label_column(table)

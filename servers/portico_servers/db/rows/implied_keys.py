@@ -1,4 +1,4 @@
-"""Foreign keys that only names tell: `orders.customer_id` where there is a table `customers` with the key `id` or `customer_id`.
+"""Foreign keys that only names tell: `orders.customer_id`, where a table `customers` has the key `id` or `customer_id`.
 
 Many databases declare none. What is implied serves for finding columns by path; it is no claim that the rows are there, so the
 joins stay outer ones. It knows neither JSON Schema nor SQL.

@@ -25,6 +25,8 @@ from portico_servers.db.schema import QualifiedTable
 ROOT = "ask"
 AGGREGATES = ("none", "count", "sum", "avg", "min", "max", "count_distinct", "distinct")
 OPERAND_AGGREGATES = ("avg", "min", "max")  # of what a condition may compare with
+ANY_OF = "in"  # the operator whose value is a list
+MAX_ALTERNATIVES = 50  # values of that list
 MAX_GROUPS = 6  # columns to group by
 MAX_FILTERS = 4
 MAX_LIMIT = 1000
@@ -79,7 +81,9 @@ class RowsSchema:
     def every_ref(self, table: QualifiedTable) -> Mapping[str, ColumnRef]:
         """All that a query of the table may name, listed or not."""
         if table.name not in self._every:
-            self._every[table.name] = every_column_ref(with_implied_keys(table.schema), with_implied_keys(table.schema).by_name[table.table.name])
+            self._every[table.name] = every_column_ref(
+                with_implied_keys(table.schema), with_implied_keys(table.schema).by_name[table.table.name]
+            )
         return self._every[table.name]
 
 
@@ -105,7 +109,12 @@ def table_schema(name: str, found: Sequence[ColumnRef]) -> JSON:
     operand = _closed({"column": names, "aggregate": {"enum": list(OPERAND_AGGREGATES)}}, ["column"])
     for kind in ("text", "number", "date", "boolean", "listed"):
         if kind in shared:
-            shared[kind]["properties"]["value"] = {"anyOf": [shared[kind]["properties"]["value"], operand]}
+            plain = shared[kind]["properties"]["value"]
+            several = {"type": "array", "items": plain, "minItems": 1, "maxItems": MAX_ALTERNATIVES}
+            shared[kind]["properties"]["value"] = {"anyOf": [plain, operand, several]}
+            shared[kind]["properties"]["op"]["enum"].append(ANY_OF)
+    for shape in ask["properties"].get("filters", {}).get("items", {}).get("anyOf", ()):
+        shape["properties"].pop("value", None)  # listed values are checked where names are resolved
     if found:
         ask["properties"]["group_by"] = {"anyOf": [names, {"type": "array", "items": names, "maxItems": MAX_GROUPS}]}
         shared["ask"]["properties"]["group_by"].pop("type")

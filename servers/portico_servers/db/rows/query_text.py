@@ -24,12 +24,15 @@ def filters_text(filters: Sequence[RowFilter]) -> str:
 def _condition(item: RowFilter) -> str:
     if item.value is None:
         return f"{item.field.path} is {'not ' if item.op in ('!=', '<', '>') else ''}empty"
-    return f"{item.field.path} {item.op} {_value(item.value)}"
+    op = "=" if isinstance(item.value, tuple) else item.op
+    return f"{item.field.path} {op} {_value(item.value)}"
 
 
 def _value(value: object) -> str:
     if isinstance(value, Operand):
         return f"{_FUNCTIONS[value.aggregate]} {value.field.path}" if value.aggregate else value.field.path
+    if isinstance(value, tuple):
+        return " or ".join(map(_value, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -41,4 +44,8 @@ def _order(query: RowsQuery) -> str:
         return ""
     dated = query.order_by.column.kind == "date"
     first = ("latest" if dated else "highest") if query.order == "desc" else ("earliest" if dated else "lowest")
-    return f", {first} {query.order_by.path} first" if query.order_by.column.kind in ("date", "number") else f", by {query.order_by.path}"
+    return (
+        f", {first} {query.order_by.path} first"
+        if query.order_by.column.kind in ("date", "number")
+        else f", by {query.order_by.path}"
+    )

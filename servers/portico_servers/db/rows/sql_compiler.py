@@ -29,7 +29,7 @@ class RowFilter:
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """What a condition compares with in place of a value: another column, or an aggregate of one over all of the table's rows."""
+    """What a condition compares with in place of a value: a column, or an aggregate of one over all of the table's rows."""
 
     field: ColumnRef
     aggregate: str | None = None
@@ -197,6 +197,8 @@ class _SelectCompiler:
         expression, column = self._expression(item.field), item.field.column
         if item.value is None:
             return f"{expression} IS {'NOT NULL' if item.op in ('!=', '<', '>') else 'NULL'}"
+        if isinstance(item.value, tuple):
+            return f"({' OR '.join(self._condition(RowFilter(item.field, '=', value)) for value in item.value)})"
         if isinstance(item.value, Operand):
             return f"{expression} {_COMPARE[item.op]} {self._operand(item.value)}"
         if isinstance(item.value, bool):

@@ -10,7 +10,8 @@ TEXT_CHARACTERS = 1_200  # of a short answer, all in all
 _CELL_CHARACTERS = 60  # that a cell of the text may have at least
 _WISHED_ROWS = 4  # rows that are worth shorter cells
 _DECIMALS = 6  # behind which a difference may be noise,
-_NOISE = 1e-12  # where it is less than this share of the number
+_NOISE = 1e-12  # where it is less than this share of the number,
+_SMALL = 1e-8  # and than this
 _EXACT_INTEGERS = 2.0**53  # beyond, floats have no units
 
 
@@ -66,7 +67,7 @@ def value(cell: Any) -> str:
 def without_noise(number: float) -> float:
     """Without what adding up floats leaves far behind the point: 31638.000000004 is 31638. Any other number stays as it is."""
     near = round(number, _DECIMALS)
-    return near if number and abs(number - near) < abs(number) * _NOISE else number
+    return near if number and abs(number - near) < min(abs(number) * _NOISE, _SMALL) else number
 
 
 def _head(columns: Sequence[str]) -> list[str]:

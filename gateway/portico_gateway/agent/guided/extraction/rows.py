@@ -86,7 +86,7 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         near = round(value, 6)  # what adding up floats leaves far behind the point is no digit of anything
-        value = near if value and abs(value - near) < abs(value) * 1e-12 else value
+        value = near if value and abs(value - near) < min(abs(value) * 1e-12, 1e-8) else value
         return f"{value:.0f}" if float(value).is_integer() and abs(value) < 2**53 else repr(value)
     if isinstance(value, Mapping | list):
         return str(value)
