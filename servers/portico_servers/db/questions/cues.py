@@ -53,6 +53,7 @@ class Comparison:
     number: float
     adjective: str | None = None
     average: bool = False
+    unit_at: int | None = None  # the word behind the number, where other words of the comparison follow it
 
     @property
     def first(self) -> int:
@@ -60,7 +61,8 @@ class Comparison:
 
     @property
     def last(self) -> int:
-        return max(self.words)
+        """Of the words up to the number."""
+        return max(self.words) if self.unit_at is None else self.unit_at - 1
 
 
 @dataclass(slots=True)
@@ -190,13 +192,16 @@ def _trailing(question: QuestionWords, at: int, done: set[int]) -> Iterator[Comp
             yield Comparison(frozenset(range(at, second[1])), "<=", second[0])
         return
     number = _number_at(question, at)
-    if number and [word.low for word in words[number[1] : number[1] + 1]] == ["or"] and number[1] + 1 < len(words):
+    unit_at = number[1] if number else 0
+    end = unit_at + (unit_at + 2 < len(words) and words[unit_at + 1].low == "or")  # "5 or more", "5 minutes or more"
+    if number and end + 1 < len(words) and words[end].low == "or":
         op = {"more": ">=", "above": ">=", "higher": ">=", "longer": ">=", "less": "<=", "fewer": "<=", "below": "<="}.get(
-            words[number[1] + 1].low
+            words[end + 1].low
         )
         if op:
-            done |= set(range(at, number[1] + 2))
-            yield Comparison(frozenset(range(at, number[1] + 2)), op, number[0])
+            own = {*range(at, unit_at), end, end + 1}
+            done |= own
+            yield Comparison(frozenset(own), op, number[0], unit_at=unit_at)
 
 
 def _superlatives(question: QuestionWords, taken: frozenset[int]) -> Iterator[Superlative]:

@@ -72,7 +72,15 @@ class Reach:
         refs = self.columns.get((table, column))
         if not refs:
             return None
-        return min(refs, key=lambda ref: self.cost(ref.join, said) - 0.3 * goes_through(ref.join, via))
+        return min(refs, key=lambda ref: self.cost(ref.join, said) + self._turns(ref.join) - 0.3 * goes_through(ref.join, via))
+
+    def _turns(self, join: Join | None) -> float:
+        """What a way back to the root's own table costs: it leads to another row, as a key that is said does."""
+        while join is not None:
+            if join.parent.name == self.root.name:
+                return 0.6
+            join = join.via
+        return 0.0
 
     def of(self, join: Join | None) -> Iterator[ColumnRef]:
         """The columns of one place, in their order."""
