@@ -3,6 +3,8 @@
     loop.py                  Agent: the order of the turns, told as events
     tool_call_generation.py  ranked tools, grammar and guidance: a valid call
     extraction/              what of a result may be an answer
+    passage_features.py      how well a passage of a document answers
+    answer_types.py          what kind of answer a question asks for
     quotations.py            a choice among candidates: their weights, the grammar
     answer_generation.py     the answer, free or quoted
     coverage.py              which words of the question are accounted for

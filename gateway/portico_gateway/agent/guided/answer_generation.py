@@ -12,13 +12,14 @@ from portico_engine import EngineClient, Request, SamplingParams, TextPrior
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.extraction.extract import extract
-from portico_gateway.agent.guided.quotations import passage_weights, quotation_grammar
+from portico_gateway.agent.guided.passage_features import known_rarity
+from portico_gateway.agent.guided.quotations import quotation_grammar, weighed
 from portico_gateway.agent.prompts import Message
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 
-MAX_ANSWER_TOKENS = 256
+MAX_ANSWER_TOKENS = 384
 REPETITION_PENALTY = 1.1  # on free prose
 
 
@@ -50,7 +51,7 @@ class AnswerGenerator:
         strength = retriever.weights.strength
         self._engine = engine
         self._embed = retriever.embed
-        self._weights = retriever.weights.quotations
+        self._weights = retriever.weights
         self._requests = requests
         self._sampling = sampling
         self._strength = strength.of(engine.info.parameters)
@@ -64,16 +65,18 @@ class AnswerGenerator:
 
     async def quote(self, run: QuestionRun, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> QuotedAnswer | None:
         """The candidate that the model chooses; None where no result has one."""
-        candidates = {c.text: c for c in extract([call.result for call in run.tool_calls if call.result.found])}
+        results = [call.result for call in run.tool_calls if call.result.found]
+        rarity = known_rarity([result.data for result in results if result.data])
+        candidates = weighed(extract(results), run.question, self._embed, self._weights, rarity)
         if not candidates:
             return None
         texts = list(candidates)
-        weights = passage_weights(texts, run.question, self._embed, self._weights)
+        weights = {text: weight for text, (_, weight) in candidates.items()}
         request = replace(
             await self._request(turns, ranked),
             sampling=replace(self._sampling, logprobs=0),
             grammar=quotation_grammar(texts),
-            prior=TextPrior(weights, strength=self._strength),
+            prior=TextPrior(weights, strength=self._strength * self._weights.quotations.over_model),
         )
         text, logprob = "", 0.0
         async for delta in run.generate(self._engine, request):
@@ -83,7 +86,7 @@ class AnswerGenerator:
         weight = weights.get(text, min(weights.values()))
         return QuotedAnswer(
             text=text,
-            candidate=candidates.get(text),
+            candidate=candidates[text][0] if text in candidates else None,
             call=_call_of(text, run.tool_calls),
             logprob=logprob,
             weight=weight,
