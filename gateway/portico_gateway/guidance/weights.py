@@ -115,6 +115,7 @@ class PassageWeights:
     similar_focus: float = 1.6
     kind: float = 0.8
     kind_text: float = 2.0
+    prose: float = 1.0
     rank: float = 1.5
 
 

@@ -21,6 +21,7 @@ from portico_gateway.guidance.stemming import stems_of
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
 from portico_gateway.guidance.weights import PassageWeights
 
+_EXAMPLE = re.compile(r"\bhow (?:do|can|to|should|would)\b|\bexamples?\b|\bcode\b|\bshow me\b|\bsyntax\b|[{}]", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"--?[A-Za-z][\w-]+|\.?[A-Za-z]\w*(?:[._]\w+)+|\b[A-Z]+[a-z]+[A-Z]\w*|\b[A-Z]{2,}[A-Z0-9_]*\b|\.\w+")
 
 
@@ -33,6 +34,7 @@ def passage_features(
     contexts = [frozenset(stems_of(c.context)) for c in candidates]
     weight = _rarity(asked, texts, contexts, rarity)
     types = asked_types(question)
+    example = _EXAMPLE.search(question) is not None
     names = [name.lower() for name in dict.fromkeys(_IDENTIFIER.findall(question))]
     vectors = embed([question, *(f"{c.context} {c.focus}" for c in candidates), *(c.focus for c in candidates)])
     near = np.maximum(vectors[1:] @ vectors[0], 0.0)
@@ -53,6 +55,7 @@ def passage_features(
                 similar_focus=float(near[len(candidates) + at]),
                 kind=share_given(types, candidate.focus, question),
                 kind_text=share_given(types, candidate.text, question),
+                prose=float(not candidate.code or example),
                 rank=1.0 / (1 + candidate.rank),
             )
         )

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from portico_servers.common.embeddings import Embedder
 from portico_servers.docs.index.models import StoredPassage
 from portico_servers.docs.index.passage_text import plain
-from portico_servers.docs.search.ranking import RankedSection
+from portico_servers.docs.search.ranking import RankedSection, is_term
 
 RERANKED = 24  # sections: their sentences are embedded for each question, 30 us apiece
-WEIGHT = 1.0  # of the best sentence's cosine beside the section's score
+WEIGHT = 0.4  # of the best sentence's cosine beside the section's score; a term is found as well without
 _BORDER = re.compile(r"(?<=[.!?:])\s+(?=[A-Z`*\"'(])|\n[ \t]*\n|\n(?=[ \t]*(?:[-*+•|]|\d{1,3}[.)])[ \t])")
 _MIN_CHARS = 9
 _MAX_SENTENCES = 24  # of a passage
@@ -32,11 +32,12 @@ def sentences(text: str) -> list[str]:
 def rerank(
     query: str, ranked: Sequence[RankedSection], passages: Mapping[int, StoredPassage], embedder: Embedder
 ) -> list[RankedSection]:
-    """`ranked`, with the first RERANKED of them in the order of their score and their best sentence together."""
+    """`ranked`, with the first RERANKED of them in the order of their score and their best sentence together. A term, which
+    no sentence answers, leaves them as they are."""
     head = [item for item in ranked[:RERANKED] if item.passage in passages]
-    texts = [sentences(passages[item.passage].text) for item in head]
-    if len(head) < 2:
+    if len(head) < 2 or is_term(query):
         return list(ranked)
+    texts = [_under_headings(passages[item.passage]) for item in head]
     vectors = np.asarray(embedder.embed([query, *(text for of in texts for text in of)]), np.float32)
     best = _best_of_each(vectors[1:] @ vectors[0], [len(of) for of in texts])
     scored = [
@@ -45,6 +46,12 @@ def rerank(
     floor = min(item.score for item in scored)
     rest = [item._replace(score=min(item.score, floor)) for item in ranked[RERANKED:]]
     return [*sorted(scored, key=lambda item: -item.score), *rest]
+
+
+def _under_headings(passage: StoredPassage) -> list[str]:
+    """The passage's sentences, each with the two innermost headings that it stands under."""
+    above = plain(" ".join(passage.trail[-2:]))
+    return [f"{above} {sentence}" for sentence in sentences(passage.text)] or [above]
 
 
 def _best_of_each(cosines: npt.NDArray[np.float32], counts: Sequence[int]) -> list[float]:

@@ -23,6 +23,7 @@ class PassageFeatures:
     similar_focus: float  # cosine of the question and the focus
     kind: float  # of the kinds of answer that are asked for, those that the focus has
     kind_text: float  # and the text
+    prose: float  # 1 where it is told in words, or where an example is asked for
     rank: float  # 1 for the first hit, less for each further
 
 
@@ -31,7 +32,7 @@ class AnswerCandidate:
     """A text that may be printed as the answer; `citation` where it stands, if the result says.
 
     Of a document, `focus` is the sentence, item, row, name or code within the text that is meant, `context` the headings and
-    the lead that it stands under, `topic` the innermost name, and `rank` its hit's place among the hits; `features` are there
+    the lead that it stands under, `topic` the innermost name, `code` whether it is code, and `rank` its hit's place among the hits; `features` are there
     once it was compared with a question.
     """
 
@@ -41,6 +42,7 @@ class AnswerCandidate:
     context: str = ""
     topic: tuple[str, ...] = ()
     rank: int = 0
+    code: bool = False
     features: PassageFeatures | None = None
 
 

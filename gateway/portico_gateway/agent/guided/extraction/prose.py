@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from portico_gateway.agent.citations import Citation
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
@@ -19,6 +20,8 @@ SHORT = 400  # characters up to which a text grows by what follows
 WHOLE = 600  # up to which it grows by the list or the example that it introduces
 MAX_LINES = 10  # of one text
 LEAD_SHORT = 240  # characters of a sentence that may stand in front of what it introduces
+FACT = 60  # of a fact of a few words
+MAX_FACTS = 3  # of an entry
 _TOGETHER = ("item", "row", "code")
 
 
@@ -42,7 +45,13 @@ def prose(text: str, citation: Citation, *, rank: int = 0) -> Iterator[AnswerCan
         lead = units[unit.lead].text if unit.lead is not None else ""
         context = " ".join((*trail, *unit.names, unit.header, lead))
         yield AnswerCandidate(
-            _window(units, at), citation, focus=unit.text, context=context, topic=(*trail, *unit.names)[-1:], rank=rank
+            _window(units, at),
+            citation,
+            focus=unit.text,
+            context=context,
+            topic=(*trail, *unit.names)[-1:],
+            rank=rank,
+            code=unit.kind == "code",
         )
 
 
@@ -61,22 +70,40 @@ def _units(found: Sequence[Block]) -> Iterator[_Unit]:
 
 
 def _window(units: Sequence[_Unit], at: int) -> str:
-    """What is printed for the unit `at`: it grows by what follows, then by what stands before it."""
+    """What is printed for the unit `at`."""
+    unit = units[at]
+    parts = _entry(units, at) if unit.kind == "name" else _grown(units, at)
+    text = _joined(parts)
+    name = unit.names[-1] if unit.names else ""
+    return f"{name}: {text}" if name and len(name) <= 80 and name.strip("`") not in text else text
+
+
+def _grown(units: Sequence[_Unit], at: int) -> list[_Unit]:
+    """It grows by what follows, then by what stands before it; what introduces it comes first."""
     unit = units[at]
     first, last = at, at
     limit = WHOLE if unit.text.endswith(":") else SHORT
     while last + 1 < len(units) and _goes_on(unit, units[last + 1]) and _size(units[first : last + 2]) <= limit:
         last += 1
-    while first and _comes_before(units[first - 1], unit) and _size(units[first - 1 : last + 1]) <= SHORT:
+    while first and _comes_before(units[first - 1], unit) and _size(units[first - 1 : last + 1]) <= limit:
         first -= 1
     if units[last].text.endswith(":") and last + 1 < len(units) and units[last + 1].kind in _TOGETHER:
         last += _size(units[first : last + 2]) <= WHOLE
     parts = list(units[first : last + 1])
     if unit.lead is not None and unit.lead < first and len(units[unit.lead].text) <= LEAD_SHORT:
         parts.insert(0, units[unit.lead])
-    text = _joined(parts)
-    name = unit.names[-1] if unit.names else ""
-    return f"{name}: {text}" if name and len(name) <= 80 and name.strip("`") not in text else text
+    return parts
+
+
+def _entry(units: Sequence[_Unit], at: int) -> list[_Unit]:
+    """A name, the beginning of what is said of it, and its facts of a few words: its default, its version."""
+    inside = list(takewhile(lambda unit: units[at].text in unit.names, units[at + 1 :]))
+    facts = [unit for unit in inside if unit.kind == "paragraph" and len(unit.text) <= FACT][:MAX_FACTS]
+    parts = [units[at]]
+    for unit in inside:
+        if unit in facts or (unit.kind == "paragraph" and _size([*parts, unit, *(f for f in facts if f not in parts)]) <= SHORT):
+            parts.append(unit)
+    return parts
 
 
 def _goes_on(unit: _Unit, other: _Unit) -> bool:
@@ -91,6 +118,8 @@ def _goes_on(unit: _Unit, other: _Unit) -> bool:
 
 
 def _comes_before(other: _Unit, unit: _Unit) -> bool:
+    if unit.kind == "row":  # its neighbour is often told apart by a word
+        return other.kind == "row" and other.header == unit.header and other.names == unit.names and len(other.text) <= FACT * 2
     return unit.kind == "paragraph" == other.kind and other.names == unit.names
 
 
