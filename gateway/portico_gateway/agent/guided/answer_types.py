@@ -42,8 +42,13 @@ TYPES = (
         r",[^,.]{1,40},[^,.]{0,40}\b(?:and|or)\b|(?:\n- .*){2,}|`[^`]+`(?:, `[^`]+`)+|`[^`]+` (?:and|or) `",
     ),
     _type("date", r"\bwhen was\b|\bwhat (?:date|day|year)\b|\bwhich year\b|\buntil when\b", r"\b(?:19|20)\d\d\b"),
-    _type("default", r"\bdefaults?\b|\bunless\b|\bif i (?:don'?t|do not|give no)\b|\bif none\b", r"\bby default\b|\bdefaults? to\b|\bdefault:|\(default\)|"
-        r"\bdefaults?\b.{0,60}\b(?:is|are)\b|\w=\S", _I),
+    _type(
+        "default",
+        r"\bdefaults?\b|\bunless\b|\bif i (?:don'?t|do not|give no)\b|\bif none\b",
+        r"\bby default\b|\bdefaults? to\b|\bdefault:|\(default\)|"
+        r"\bdefaults?\b.{0,60}\b(?:is|are)\b|\w=\S",
+        _I,
+    ),
     _type("option", r"\b(?:option|flag|switch)s?\b|\bcommand[- ]line\b", r"(?<![\w-])--?[A-Za-z][\w-]*"),
     _type("variable", r"\benvironment variable\b|\benv(?:ironment)? var\b", r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b"),
     _type(

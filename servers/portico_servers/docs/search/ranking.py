@@ -72,9 +72,9 @@ def content_words(query: str) -> list[str]:
     return [w for w in words if w not in _STOP] or words
 
 
-def is_term(query: str) -> bool:
-    """Is the query the name of something, no question or sentence?"""
-    return len(content_words(query)) <= _TERM
+def names_something(query: str) -> bool:
+    """Is the query a term and nothing else, no question or sentence?"""
+    return len(content_words(query)) <= _TERM and not any(word.lower() in _STOP for word in _WORD.findall(query))
 
 
 class Expression(NamedTuple):
@@ -148,7 +148,7 @@ def lexical_search(
         lexical(db, match.near, library_versions, limit=DEPTH),
         titles,
         _names(db, words, spelled_names(query), {item.section for item in titles}),
-        is_term(query),
+        len(words) <= _TERM,
     )
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from portico_servers.common.embeddings import Embedder
 from portico_servers.docs.index.models import StoredPassage
 from portico_servers.docs.index.passage_text import plain
-from portico_servers.docs.search.ranking import RankedSection, is_term
+from portico_servers.docs.search.ranking import RankedSection, names_something
 
 RERANKED = 24  # sections: their sentences are embedded for each question, 30 us apiece
 WEIGHT = 0.4  # of the best sentence's cosine beside the section's score; a term is found as well without
@@ -25,7 +25,7 @@ _MAX_SENTENCES = 24  # of a passage
 
 def sentences(text: str) -> list[str]:
     """Sentences, list items and rows of a passage, markup off."""
-    found = (" ".join(piece.split()) for piece in _BORDER.split(plain(text)))
+    found = (" ".join(plain(piece).split()) for piece in _BORDER.split(text))
     return [sentence for sentence in found if len(sentence) >= _MIN_CHARS][:_MAX_SENTENCES]
 
 
@@ -35,7 +35,7 @@ def rerank(
     """`ranked`, with the first RERANKED of them in the order of their score and their best sentence together. A term, which
     no sentence answers, leaves them as they are."""
     head = [item for item in ranked[:RERANKED] if item.passage in passages]
-    if len(head) < 2 or is_term(query):
+    if len(head) < 2 or names_something(query):
         return list(ranked)
     texts = [_under_headings(passages[item.passage]) for item in head]
     vectors = np.asarray(embedder.embed([query, *(text for of in texts for text in of)]), np.float32)

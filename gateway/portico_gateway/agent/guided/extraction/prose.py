@@ -101,7 +101,9 @@ def _entry(units: Sequence[_Unit], at: int) -> list[_Unit]:
     facts = [unit for unit in inside if unit.kind == "paragraph" and len(unit.text) <= FACT][:MAX_FACTS]
     parts = [units[at]]
     for unit in inside:
-        if unit in facts or (unit.kind == "paragraph" and _size([*parts, unit, *(f for f in facts if f not in parts)]) <= SHORT):
+        if unit in facts or (
+            unit.kind == "paragraph" and _size([*parts, unit, *(f for f in facts if f not in parts)]) <= SHORT
+        ):
             parts.append(unit)
     return parts
 
