@@ -32,8 +32,8 @@ class AnswerCandidate:
     """A text that may be printed as the answer; `citation` where it stands, if the result says.
 
     Of a document, `focus` is the sentence, item, row, name or code within the text that is meant, `context` the headings and
-    the lead that it stands under, `topic` the innermost name, `code` whether it is code, and `rank` its hit's place among the hits; `features` are there
-    once it was compared with a question.
+    the lead that it stands under, `topic` the innermost name, `code` whether it is code, and `rank` its hit's place among the
+    hits; `features` are there once it was compared with a question.
     """
 
     text: str
