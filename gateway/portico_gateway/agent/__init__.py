@@ -11,6 +11,7 @@
     request_builder.py       from turns to the engine's request
     question_run.py          what one question has used and found so far
     rendered_results.py      a tool's result as text, with what it cites
+    empty_results.py         results that say nothing, or only that something failed
     citations.py             citations that are opened again before they are printed
     conversation.py          the last conversation of a workspace, on disk
 

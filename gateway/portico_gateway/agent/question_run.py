@@ -23,6 +23,7 @@ class QuestionRun:
     usage: list[Usage] = field(default_factory=list)
     tool_calls: list[ToolCallFinished] = field(default_factory=list)
     citations: list[tuple[str, Citation]] = field(default_factory=list)  # with their servers
+    call_logprobs: list[float] = field(default_factory=list)  # of each call that the model wrote, under its prior
 
     @property
     def found(self) -> bool:

@@ -107,6 +107,37 @@ class CoverageWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfidenceWeights:
+    """How sure it is that a quoted answer is right: a logistic model, coefficients in nats of odds for a feature of 1.
+
+    Fitted by `benchmarks/answers_calibration.py` on the tuning questions of `benchmarks/answers.py`, which prints these lines.
+    """
+
+    threshold: float = 0.0  # (probability) below it there is no answer
+    bias: float = 0.0
+    call_logprob: float = 0.0  # of the call, in tens of nats
+    answer_logprob: float = 0.0  # of the choice among the candidates, in tens of nats
+    margin: float = 0.0  # of the candidate to the best of the others, in fives of nats
+    weight: float = 0.0  # of the candidate, in twelves of nats
+    only_candidate: float = 0.0
+    coverage: float = 0.0  # share of the question's words that are used
+    unused_words: float = 0.0  # plain ones, in fives
+    unused_values: float = 0.0  # names, numbers and quoted strings, in threes
+    used_values: float = 0.0  # in threes
+    rows: float = 0.0  # the result is rows of a table,
+    several_rows: float = 0.0  # so many of them: log(1 + further rows) / 5
+    code: float = 0.0  # hits in source code
+    prose: float = 0.0  # hits in documents
+    unasked_call: float = 0.0  # a call that says nothing of the question: a listing
+    tried_before: float = 0.0  # calls that found nothing, in threes
+    cut: float = 0.0  # the result is shown in part
+    has_type: float = 0.0  # the answer has the kind of thing that is asked for,
+    lacks_type: float = 0.0  # or has not
+    says_words: float = 0.0  # share of the question's words in the answer itself
+    length: float = 0.0  # of the answer, in 280 characters
+
+
+@dataclass(frozen=True, slots=True)
 class StrengthWeights:
     """How much all of the above counts against the model's logits: factors, by the model's size."""
 
@@ -134,6 +165,7 @@ class Weights:
     conditions: ConditionWeights = ConditionWeights()
     quotations: QuotationWeights = QuotationWeights()
     coverage: CoverageWeights = CoverageWeights()
+    confidence: ConfidenceWeights = ConfidenceWeights()
     strength: StrengthWeights = StrengthWeights()
 
 

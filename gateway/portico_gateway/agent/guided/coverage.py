@@ -56,9 +56,13 @@ class Unit:
 
 def units(question: Question) -> Iterator[Unit]:
     """The words of a question that matter, and its values, in order."""
+    paths = [(match.start(), match.end()) for path in question.paths for match in re.finditer(re.escape(path), question.text)]
     inside = {i: value for value in question.values for i in range(value.first, value.last + 1)}
     told: set[Value] = set()
+    yield from (Unit(path, True) for path in question.paths)
     for i, token in enumerate(question.tokens):
+        if any(start <= token.start < end for start, end in paths):
+            continue
         value = inside.get(i)
         if value is None:
             if _matters(token):

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from portico_engine import EngineClient, SamplingParams
 from portico_gateway.agent.citations import ConfirmedCitation, confirm
+from portico_gateway.agent.empty_results import error_text
 from portico_gateway.agent.events import AnswerText, Event, RunFinished, ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.guided.answer_generation import AnswerGenerator
 from portico_gateway.agent.guided.tool_call_generation import ToolCallGenerator
@@ -96,7 +97,7 @@ class Agent:
         try:
             result = await self._host.call_tool(call.tool, call.arguments)
             rendered = render(call.arguments, result)
-            if result.is_error:
+            if result.is_error or error_text(rendered.text):
                 error, rendered = rendered.text or "the tool failed without saying why", replace(rendered, found=False)
         except GatewayError as failure:
             error, denied = str(failure), isinstance(failure, PolicyError)

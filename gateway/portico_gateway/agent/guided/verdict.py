@@ -6,45 +6,74 @@ It decides from what the loop has gathered; it calls nothing and prints nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answer_generation import QuotedAnswer
+from portico_gateway.agent.guided.confidence import confidence, features_of
 from portico_gateway.agent.guided.coverage import Evidence, argument_texts, covered, units
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.judgement import Coverage, Judgement, Place, Verdict
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.guidance.question import Question, read_question
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
+from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 
 MAX_NEAREST = 3
 _PLACE_FIELDS = ("path", "uri", "title", "title_trail", "symbol", "kind", "text", "table", "sql", "anchor", "container")
 
 
-def judge(run: QuestionRun, answer: QuotedAnswer | None, embed: TextEmbedding) -> Judgement:
+def judge(run: QuestionRun, answer: QuotedAnswer | None, embed: TextEmbedding, weights: Weights = DEFAULT_WEIGHTS) -> Judgement:
     """The judgement of a quoted answer, or of there being none."""
     incomplete = tuple(dict.fromkeys(note for call in run.tool_calls if (note := _incomplete(call))))
+    question = read_question(run.question)
     if any(call.denied for call in run.tool_calls):
         return Judgement(Verdict.DENIED, reasons=_errors(run), incomplete=incomplete)
-    question = read_question(run.question)
     if answer is None or not answer.text.strip():
-        return Judgement(Verdict.NOT_FOUND, covered(question, Evidence(()), embed), reasons=_errors(run), incomplete=incomplete)
-    coverage = covered(question, evidence_of(run.tool_calls, answer.call, answer.candidate), embed)
-    if left := must_be_used(question, coverage):
-        reasons = (f"nothing that was found is about {', '.join(left)}",)
-        near = nearest(answer, run.tool_calls)
-        return Judgement(Verdict.NO_ANSWER, coverage, reasons=reasons, nearest=near, incomplete=incomplete)
-    return Judgement(Verdict.ANSWERED, coverage, incomplete=incomplete)
+        coverage = covered(question, Evidence(()), embed, weights.coverage)
+        return Judgement(Verdict.NOT_FOUND, coverage, reasons=_errors(run), incomplete=incomplete)
+    evidence = evidence_of(run.tool_calls, answer.call, answer.candidate)
+    coverage = covered(question, evidence, embed, weights.coverage)
+    features = features_of(run, question, answer, coverage)
+    sure = confidence(features, weights.confidence)
+    reasons = tuple(_reasons(question, coverage, sure, weights.confidence.threshold))
+    return Judgement(
+        Verdict.NO_ANSWER if reasons else Verdict.ANSWERED,
+        coverage,
+        sure,
+        reasons,
+        nearest(answer, run.tool_calls) if reasons else (),
+        incomplete,
+        answer.text,
+        features,
+    )
+
+
+def judge_free(run: QuestionRun, answer: str, embed: TextEmbedding, weights: Weights = DEFAULT_WEIGHTS) -> Judgement:
+    """The judgement of an answer in the model's own words: everything that was found accounts for words. No confidence."""
+    judged = judge(run, QuotedAnswer(answer, None, None) if run.found else None, embed, weights)
+    if judged.verdict in (Verdict.DENIED, Verdict.NOT_FOUND):
+        return judged
+    left = must_be_used(read_question(run.question), judged.coverage)
+    verdict = Verdict.NO_ANSWER if left else Verdict.ANSWERED
+    return replace(judged, verdict=verdict, confidence=None, reasons=tuple(_about(left)), features={})
+
+
+def _reasons(question: Question, coverage: Coverage, sure: float, threshold: float) -> Iterator[str]:
+    yield from _about(must_be_used(question, coverage))
+    if sure < threshold:
+        yield f"it is not sure to be the answer ({sure:.0%})"
+
+
+def _about(left: Sequence[str]) -> Iterator[str]:
+    if left:
+        yield f"nothing that was found is about {', '.join(left)}"
 
 
 def must_be_used(question: Question, coverage: Coverage) -> list[str]:
     """The values and names of the question that no call and no place accounts for."""
     exact = {unit.text for unit in units(question) if unit.exact}
     return [word for word in coverage.unused if word in exact]
-
-
-def judge_free(run: QuestionRun, answer: str, embed: TextEmbedding) -> Judgement:
-    """The judgement of an answer in the model's own words: everything that was found accounts for words."""
-    return judge(run, QuotedAnswer(answer, None, None) if run.found else None, embed)
 
 
 def evidence_of(
