@@ -45,6 +45,9 @@ class FakeHost:
     def server_of(self, tool: str) -> str:
         return tool.split("__")[0]
 
+    def is_read_only(self, tool: str) -> bool:
+        return True
+
     def profiles(self) -> Mapping[str, Sequence[str]]:
         return {}
 

@@ -1,6 +1,10 @@
 """The agent of a model that must be guided (under a billion parameters): calls under a prior, answers in quotations.
 
     loop.py                  Agent: the order of the turns, told as events
+    plan.py                  a question of several parts, taken apart
+    part_run.py              one part under way
+    follow_up.py             the call that reads what a result names
+    things.py                what a result names
     tool_call_generation.py  ranked tools, grammar and guidance: a valid call
     extraction/              what of a result may be an answer
     quotations.py            a choice among candidates: their weights, the grammar

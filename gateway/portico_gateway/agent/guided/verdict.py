@@ -13,6 +13,8 @@ from portico_gateway.agent.guided.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.confidence import confidence, features_of
 from portico_gateway.agent.guided.coverage import Evidence, argument_texts, covered, units
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
+from portico_gateway.agent.guided.part_run import PartRun
+from portico_gateway.agent.guided.plan import joined
 from portico_gateway.agent.judgement import Coverage, Judgement, Place, Verdict
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.guidance.question import Question, read_question
@@ -32,7 +34,7 @@ def judge(run: QuestionRun, answer: QuotedAnswer | None, embed: TextEmbedding, w
     if answer is None or not answer.text.strip():
         coverage = covered(question, Evidence(()), embed, weights.coverage)
         return Judgement(Verdict.NOT_FOUND, coverage, reasons=_errors(run), incomplete=incomplete)
-    evidence = evidence_of(run.tool_calls, answer.call, answer.candidate)
+    evidence = evidence_of(answer)
     coverage = covered(question, evidence, embed, weights.coverage)
     features = features_of(run, question, answer, coverage)
     sure = confidence(features, weights.confidence)
@@ -51,7 +53,8 @@ def judge(run: QuestionRun, answer: QuotedAnswer | None, embed: TextEmbedding, w
 
 def judge_free(run: QuestionRun, answer: str, embed: TextEmbedding, weights: Weights = DEFAULT_WEIGHTS) -> Judgement:
     """The judgement of an answer in the model's own words: everything that was found accounts for words. No confidence."""
-    judged = judge(run, QuotedAnswer(answer, None, None) if run.found else None, embed, weights)
+    found = tuple(call for call in run.tool_calls if call.result.found)
+    judged = judge(run, QuotedAnswer(answer, None, found) if found else None, embed, weights)
     if judged.verdict in (Verdict.DENIED, Verdict.NOT_FOUND):
         return judged
     left = must_be_used(read_question(run.question), judged.coverage)
@@ -76,17 +79,34 @@ def must_be_used(question: Question, coverage: Coverage) -> list[str]:
     return [word for word in coverage.unused if word in exact]
 
 
-def evidence_of(
-    calls: Sequence[ToolCallFinished], chosen: ToolCallFinished | None, candidate: AnswerCandidate | None
-) -> Evidence:
-    """What of the calls, and of the place of the answer, may account for words."""
-    found = [call for call in calls if call.result.found]
-    texts = [text for call in found for text in argument_texts(call.arguments)]
+def evidence_of(answer: QuotedAnswer) -> Evidence:
+    """What of the calls that led to an answer, and of its place, may account for words."""
+    texts = [text for call in answer.calls for text in argument_texts(call.arguments)]
+    candidate = answer.candidate
     if candidate is not None:
         texts += [candidate.text, *_place(candidate)]
     if candidate is None or candidate.citation is None:
-        texts += [call.result.text for call in ([chosen] if chosen else found)]
-    return Evidence(tuple(texts), tuple(call.tool for call in found))
+        texts += [call.result.text for call in answer.calls]
+    return Evidence(tuple(texts), tuple(call.tool for call in answer.calls))
+
+
+def combined(question: str, done: Sequence[PartRun]) -> tuple[str, Judgement]:
+    """The answer to a question from its parts, "" where one of them has none; as sure as the least sure part."""
+    judged = [part.judgement for part in done]
+    if len(judged) == 1:
+        return (judged[0].draft if judged[0].answered else ""), judged[0]
+    least = min(judged, key=lambda one: (one.answered, one.confidence or 0.0))
+    said = [*dict.fromkeys(word for one in judged for word in one.coverage.used if word.lower() in question.lower())]
+    left = [*dict.fromkeys(word for one in judged for word in one.coverage.unused if word not in said)]
+    draft = joined([one.draft for one in judged])
+    whole = replace(
+        least,
+        coverage=Coverage(tuple(said), tuple(left)),
+        nearest=() if least.answered else tuple(dict.fromkeys(place for one in judged for place in one.nearest))[:MAX_NEAREST],
+        incomplete=tuple(dict.fromkeys(note for one in judged for note in one.incomplete)),
+        draft=draft,
+    )
+    return (draft if whole.answered else ""), whole
 
 
 def nearest(answer: QuotedAnswer | None, calls: Sequence[ToolCallFinished]) -> tuple[Place, ...]:
