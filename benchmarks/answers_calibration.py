@@ -1,18 +1,20 @@
 """Fits the confidence of answers to the rows of answers.py, and chooses the threshold below which none is given. Asks no model.
 
-usage: python benchmarks/answers.py --rows ROWS && python benchmarks/answers_calibration.py ROWS [--wrong SHARE]
+usage: python benchmarks/answers.py --rows ROWS && python benchmarks/answers_calibration.py ROWS [--wrong SHARE] [--write]
 
 A logistic model with a ridge penalty, fitted by Newton's method. Every figure is cross-validated: a row's confidence comes from
 a model that has not seen its fold. Shown are the expected calibration error, and for each threshold the share of questions that
 are useful, and wrong with exit 0; chosen is the lowest threshold with at most SHARE wrong. The fields of `ConfidenceWeights`
-in gateway/portico_gateway/guidance/weights.py are printed as they are to stand there.
+in gateway/portico_gateway/guidance/weights.py are printed, and with --write put there.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import inspect
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -29,6 +31,7 @@ BINS = 10
 RIDGE = 1.0  # of each coefficient, but for the bias
 STEPS = 50  # of Newton's method: it has converged long before
 THRESHOLDS = [round(0.02 * i, 2) for i in range(50)]
+WEIGHTS = Path(inspect.getfile(ConfidenceWeights))
 Floats = npt.NDArray[np.float64]
 Row = Mapping[str, Any]
 
@@ -44,6 +47,7 @@ class Chosen(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", type=Path, nargs="+", help="files that answers.py --rows has written")
+    parser.add_argument("--write", action="store_true", help="put the coefficients into weights.py")
     parser.add_argument("--wrong", type=float, default=0.05, help="the share of questions that may be wrong with exit 0")
     args = parser.parse_args()
     rows = [json.loads(line) for path in args.rows for line in path.read_text(encoding="utf-8").splitlines()]
@@ -60,7 +64,10 @@ def main() -> None:
     table(["threshold", "useful", "wrong"], [[f"{t:.2f}", f"{u:.1%}", f"{w:.1%}"] for t, u, w in tried[::2]])
     best = next((one for one in tried if one.wrong <= args.wrong), tried[-1])
     print(f"threshold {best.threshold}: useful {best.useful:.1%}, wrong with exit 0 {best.wrong:.1%}\n")
-    print_weights(best.threshold, fit(features, right), names)
+    fitted = dict(zip(("bias", *names), fit(features, right).tolist(), strict=True))
+    print("\n".join(f"    {name}: float = {value:.2f}" for name, value in {"threshold": best.threshold, **fitted}.items()))
+    if args.write:
+        write_weights({"threshold": best.threshold, **fitted})
 
 
 def fit(features: Floats, right: Floats) -> Floats:
@@ -125,10 +132,14 @@ def under(threshold: float, rows: Sequence[Row], confidence: Floats, questions: 
     return Chosen(threshold, *(sum(row["if_given"] == kind for row in given) / questions for kind in ("useful", "wrong")))
 
 
-def print_weights(threshold: float, weights: Floats, names: Sequence[str]) -> None:
-    print(f"    threshold: float = {threshold}")
-    for name, value in zip(("bias", *names), weights.tolist(), strict=True):
-        print(f"    {name}: float = {value:.2f}")
+def write_weights(values: Mapping[str, float]) -> None:
+    """Put the values into the fields of ConfidenceWeights, where they stand in the source."""
+    source = WEIGHTS.read_text(encoding="utf-8")
+    head, start, rest = source.partition(f"class {ConfidenceWeights.__name__}:")
+    body, end, tail = rest.partition("\n\n\n")
+    for name, value in values.items():
+        body = re.sub(rf"^(    {name}: float = )-?[\d.]+", rf"\g<1>{value:.2f}", body, flags=re.MULTILINE)
+    WEIGHTS.write_text(head + start + body + end + tail, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.answer_type import AnswerType, asked_for, fits
 from portico_gateway.agent.guided.coverage import Unit, argument_texts, units
+from portico_gateway.agent.guided.plan import parts
 from portico_gateway.agent.judgement import Coverage
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.guidance.question import Question
@@ -30,11 +31,13 @@ def confidence(features: Mapping[str, float], weights: ConfidenceWeights = DEFAU
 
 def features_of(run: QuestionRun, question: Question, answer: QuotedAnswer, coverage: Coverage) -> dict[str, float]:
     """What may tell whether an answer is right, each about 0 to 1."""
+    words, shape = _of_coverage(list(units(question)), coverage), _of_shape(answer.call, run.tool_calls)
     return {
         **_of_model(run, answer),
-        **_of_coverage(list(units(question)), coverage),
-        **_of_shape(answer.call, run.tool_calls),
+        **words,
+        **shape,
         **_of_text(question, answer),
+        "rows_unused": shape["rows"] * words["unused_words"],
     }
 
 
@@ -71,8 +74,16 @@ def _of_shape(call: ToolCallFinished | None, calls: Sequence[ToolCallFinished]) 
         "prose": float(isinstance(hits, list) and not in_code),
         "unasked_call": float(call is not None and not any(argument_texts(call.arguments)) and not isinstance(hits, list)),
         "tried_before": min(3, sum(not c.result.found for c in calls)) / 3,
+        "other": float(not isinstance(rows, list) and not isinstance(hits, list)),
+        "nothing_counted": float(isinstance(rows, list) and _counts_nothing(rows)),
+        "noted": float(bool(data.get("note"))),
         "cut": float(call is not None and call.result.truncated),
     }
+
+
+def _counts_nothing(rows: Sequence[Any]) -> bool:
+    cells = [cell for row in rows for cell in (row.values() if isinstance(row, Mapping) else row)]
+    return all(cell in (0, None) for cell in cells)
 
 
 def _of_text(question: Question, answer: QuotedAnswer) -> dict[str, float]:
@@ -83,5 +94,6 @@ def _of_text(question: Question, answer: QuotedAnswer) -> dict[str, float]:
         "has_type": float(kind is not AnswerType.ANY and fits(question, kind, answer.text)),
         "lacks_type": float(not fits(question, kind, answer.text)),
         "says_words": len(shared) / max(1, len(asked)),
+        "several_parts": float(len(parts(question.text)) > 1),
         "length": min(280, len(answer.text)) / 280,
     }

@@ -23,12 +23,17 @@ _KEYS = {
     ThingKind.NAME: frozenset("name names symbol node nodes entity entities table title".split()),
 }
 BEST_THINGS = 4  # that are tried as arguments
+READING = "Read the contents of one file, page, entry or record and show all of it."  # what a following call is for
 
 
 def follow_up(
     question: str, call: ToolCallFinished, tools: Sequence[Tool], made: Sequence[ToolCallFinished], embed: TextEmbedding
 ) -> ToolCallStarted | None:
-    """The next call, or None where no tool takes what was found. `tools` are the ones that may be called, best first."""
+    """The next call, or None where no tool takes what was found. `tools` are the ones that may be called."""
+    data = call.result.data or {}
+    if "hits" in data or "rows" in data:  # it has contents, no mere names
+        return None
+    tools = _readers_first(tools, embed)
     before = {(one.tool, str(one.arguments)) for one in made}
     said = str(call.arguments).lower()
     things = [thing for thing in nearest_things(question, things_in(call.result), embed) if thing.text.lower() not in said]
@@ -40,6 +45,14 @@ def follow_up(
             if not check_arguments(tool.parameters, arguments):
                 return ToolCallStarted(tool.name, arguments)
     return None
+
+
+def _readers_first(tools: Sequence[Tool], embed: TextEmbedding) -> list[Tool]:
+    if not tools:
+        return []
+    vectors = embed([READING, *(f"{tool.name.rpartition('__')[2]} {tool.description}"[:300] for tool in tools)])
+    near = (vectors[1:] @ vectors[0]).tolist()
+    return [tools[i] for i in sorted(range(len(tools)), key=lambda i: -near[i])]
 
 
 def nearest_things(question: str, things: Sequence[Thing], embed: TextEmbedding) -> list[Thing]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from portico_engine import EngineClient, SamplingParams
+from portico_engine import EngineClient, SamplingParams, Tool
 from portico_gateway.agent.events import AnswerText, Event, RunFinished, ToolCallFinished, ToolCallStarted
-from portico_gateway.agent.guided.answer_generation import AnswerGenerator
+from portico_gateway.agent.guided.answer_generation import AnswerGenerator, QuotedAnswer
 from portico_gateway.agent.guided.follow_up import follow_up
 from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.guided.plan import MAX_CALLS, Part, head_noun, parts, resolved
@@ -63,28 +63,34 @@ class Agent:
     # -- a model that chooses among quotations
 
     async def _quoted(self, run: QuestionRun, history: Sequence[Message], max_steps: int) -> AsyncIterator[Event]:
-        """The question's parts one after the other, or all at once where the first finds nothing for the others."""
+        """The question's parts one after the other, or all at once where one finds nothing for the next."""
         planned, done = parts(run.question), list[PartRun]()
         while planned:
-            part = PartRun(self._next_text(planned.pop(0), done))
+            text = self._text(planned.pop(0), done)
+            if text is None:
+                planned, done = [], []
+                text = run.question
+            part = PartRun(text)
             done.append(part)
             async for event in self._part(part, history, max_steps - len(run.tool_calls)):
                 yield event
             run.take(part.run)
             if part.judgement.verdict is Verdict.DENIED:
                 break
-            if planned and not (part.judgement.answered or not planned[0].refers):
-                planned, done = [Part(run.question)], []
-        text, judgement = combined(run.question, done)
-        if text:
-            yield AnswerText(text)
-        yield await self._end(run, text, judgement, [call for part in done for call in part.calls])
+        answer, judgement = combined(run.question, done)
+        if answer:
+            yield AnswerText(answer)
+        yield await self._end(run, answer, judgement, [call for part in done for call in part.calls])
 
-    def _next_text(self, part: Part, done: Sequence[PartRun]) -> str:
-        if not part.refers or not done or (answer := done[-1].answer) is None:
+    def _text(self, part: Part, done: Sequence[PartRun]) -> str | None:
+        """What is asked for a part; None where it refers to what was not found."""
+        if not part.refers:
             return part.text
-        thing = found_thing(answer, done[-1].run.question)
-        return part.text if thing is None else resolved(part, thing, head_noun(done[0].run.question))
+        before = done[-1]
+        if before.answer is None or not before.judgement.answered:
+            return None
+        thing = found_thing(before.answer, before.run.question)
+        return None if thing is None else resolved(part, thing, head_noun(before.run.question))
 
     async def _part(self, part: PartRun, history: Sequence[Message], steps: int) -> AsyncIterator[Event]:
         """Calls until one of them answers the part. What was refused is not done in another way."""
@@ -109,12 +115,15 @@ class Agent:
             if chain and await self._answers(part, chain, turns):
                 break
         if part.answer is None:
-            part.judgement = judge(part.run, None, self._retriever.embed, self._retriever.weights)
+            part.judgement = self._judge(part.run, None)
 
     def _open_tools(self, part: PartRun) -> list[RankedTool]:
-        """The tools that are still to be tried; after the first, those alone that only read."""
+        """The tools that are still to be tried; after the first, those alone that only read, and can be told something: a
+        listing of all that there is answers no question that another tool could not."""
         ranked = self.tool_calls.rank(part.run.question, frozenset(part.tried))
-        return [r for r in ranked if not part.tried or self._host.is_read_only(r.tool.name)]
+        if not part.tried:
+            return ranked
+        return [r for r in ranked if r.tool.parameters.get("required") and self._host.is_read_only(r.tool.name)]
 
     def _reading_on(self, part: PartRun, chain: Sequence[ToolCallFinished]) -> ToolCallStarted | None:
         """The call that reads what the last one of a chain has named."""
@@ -128,9 +137,17 @@ class Agent:
         question = part.run.question
         told = [*turns, *finished_call(chain[-1], question)]
         answer = await self.answers.quote(part.run, told, self.tool_calls.rank(question), chain)
-        judgement = judge(part.run, answer, self._retriever.embed, self._retriever.weights)
+        judgement = self._judge(part.run, answer)
         part.consider(answer, judgement)
         return judgement.answered
+
+    def _judge(self, run: QuestionRun, answer: QuotedAnswer | None) -> Judgement:
+        return judge(run, answer, self._retriever.embed, self._called(run), self._retriever.weights)
+
+    def _called(self, run: QuestionRun) -> dict[str, Tool]:
+        """The tools that the run has called, by name."""
+        names = {call.tool for call in run.tool_calls}
+        return {tool.name: tool for tool in self._host.tools() if tool.name in names}
 
     # -- a model that writes
 
@@ -157,7 +174,8 @@ class Agent:
             async for piece in self.answers.write(run, turns, self.tool_calls.rank(run.question)):
                 text += piece
                 yield AnswerText(piece)
-        judgement = judge_free(run, text, self._retriever.embed, self._retriever.weights)
+        retriever = self._retriever
+        judgement = judge_free(run, text, retriever.embed, self._called(run), retriever.weights)
         yield await self._end(run, text.strip(), judgement, run.tool_calls)
 
     async def _end(self, run: QuestionRun, text: str, judgement: Judgement, calls: Sequence[ToolCallFinished]) -> RunFinished:

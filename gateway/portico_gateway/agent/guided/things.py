@@ -58,13 +58,13 @@ def found_thing(answer: QuotedAnswer, question: str) -> str | None:
     names = [t.text for kind in (ThingKind.ID, ThingKind.NAME, ThingKind.PATH) for t in _of_text(text) if t.kind is kind]
     fields: Mapping[str, Any] = answer.candidate.citation.fields if answer.candidate and answer.candidate.citation else {}
     trail = fields.get("title_trail") or ()
-    names += [str(fields["symbol"])] if fields.get("symbol") else []
-    names = [str(trail[-1])] if trail else names
-    return next((name for name in names if name.lower() not in said), None)
+    symbol = str(fields.get("symbol") or "")
+    names = [str(trail[-1])] if trail else [symbol, *names] if symbol in text else [*names, symbol]
+    return next((name for name in names if name and name.lower() not in said), None)
 
 
 def _of_row(columns: Sequence[Any], row: Any, question: str) -> str | None:
-    """The first text of a row that the question does not say, given and family name as one; else its first cell."""
+    """The first text of a row that the question does not say, given and family name as one; else its key."""
     cells = list(row.values()) if isinstance(row, Mapping) else list(row) if isinstance(row, list | tuple) else [row]
     named = [(str(c).lower(), v) for c, v in zip(columns, cells, strict=False) if isinstance(v, str) and v.strip()]
     first = next((v for c, v in named if re.search(r"first_?name|given", c)), None)
@@ -72,7 +72,8 @@ def _of_row(columns: Sequence[Any], row: Any, question: str) -> str | None:
     if first and last:
         return f"{first} {last}"
     texts = [v for _, v in named if v.lower() not in question.lower() and not re.fullmatch(r"[\d\W]+", v)]
-    return texts[0] if texts else next((str(v) for v in cells if v is not None), None)
+    keys = [v for c, v in zip(columns, cells, strict=False) if v is not None and _KEY_OF_ID.search(str(c))]
+    return texts[0] if texts else str(keys[0]) if keys else None
 
 
 def _of_data(data: Any, about: str = "") -> Iterator[Thing]:

@@ -5,13 +5,14 @@ It decides from what the loop has gathered; it calls nothing and prints nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from portico_engine import Tool
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.confidence import confidence, features_of
-from portico_gateway.agent.guided.coverage import Evidence, argument_texts, covered, units
+from portico_gateway.agent.guided.coverage import Evidence, argument_texts, covered, phrases_of, units
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.guided.plan import joined
@@ -25,8 +26,14 @@ MAX_NEAREST = 3
 _PLACE_FIELDS = ("path", "uri", "title", "title_trail", "symbol", "kind", "text", "table", "sql", "anchor", "container")
 
 
-def judge(run: QuestionRun, answer: QuotedAnswer | None, embed: TextEmbedding, weights: Weights = DEFAULT_WEIGHTS) -> Judgement:
-    """The judgement of a quoted answer, or of there being none."""
+def judge(
+    run: QuestionRun,
+    answer: QuotedAnswer | None,
+    embed: TextEmbedding,
+    tools: Mapping[str, Tool],
+    weights: Weights = DEFAULT_WEIGHTS,
+) -> Judgement:
+    """The judgement of a quoted answer, or of there being none. `tools`: by name, those that were called."""
     incomplete = tuple(dict.fromkeys(note for call in run.tool_calls if (note := _incomplete(call))))
     question = read_question(run.question)
     if any(call.denied for call in run.tool_calls):
@@ -34,7 +41,7 @@ def judge(run: QuestionRun, answer: QuotedAnswer | None, embed: TextEmbedding, w
     if answer is None or not answer.text.strip():
         coverage = covered(question, Evidence(()), embed, weights.coverage)
         return Judgement(Verdict.NOT_FOUND, coverage, reasons=_errors(run), incomplete=incomplete)
-    evidence = evidence_of(answer)
+    evidence = evidence_of(answer, tools)
     coverage = covered(question, evidence, embed, weights.coverage)
     features = features_of(run, question, answer, coverage)
     sure = confidence(features, weights.confidence)
@@ -51,10 +58,12 @@ def judge(run: QuestionRun, answer: QuotedAnswer | None, embed: TextEmbedding, w
     )
 
 
-def judge_free(run: QuestionRun, answer: str, embed: TextEmbedding, weights: Weights = DEFAULT_WEIGHTS) -> Judgement:
+def judge_free(
+    run: QuestionRun, answer: str, embed: TextEmbedding, tools: Mapping[str, Tool], weights: Weights = DEFAULT_WEIGHTS
+) -> Judgement:
     """The judgement of an answer in the model's own words: everything that was found accounts for words. No confidence."""
     found = tuple(call for call in run.tool_calls if call.result.found)
-    judged = judge(run, QuotedAnswer(answer, None, found) if found else None, embed, weights)
+    judged = judge(run, QuotedAnswer(answer, None, found) if found else None, embed, tools, weights)
     if judged.verdict in (Verdict.DENIED, Verdict.NOT_FOUND):
         return judged
     left = must_be_used(read_question(run.question), judged.coverage)
@@ -79,7 +88,7 @@ def must_be_used(question: Question, coverage: Coverage) -> list[str]:
     return [word for word in coverage.unused if word in exact]
 
 
-def evidence_of(answer: QuotedAnswer) -> Evidence:
+def evidence_of(answer: QuotedAnswer, tools: Mapping[str, Tool]) -> Evidence:
     """What of the calls that led to an answer, and of its place, may account for words."""
     texts = [text for call in answer.calls for text in argument_texts(call.arguments)]
     candidate = answer.candidate
@@ -87,7 +96,9 @@ def evidence_of(answer: QuotedAnswer) -> Evidence:
         texts += [candidate.text, *_place(candidate)]
     if candidate is None or candidate.citation is None:
         texts += [call.result.text for call in answer.calls]
-    return Evidence(tuple(texts), tuple(call.tool for call in answer.calls))
+    called = [(tools[call.tool].parameters, call.arguments) for call in answer.calls if call.tool in tools]
+    phrases = tuple(phrase for schema, arguments in called for phrase in phrases_of(schema, arguments))
+    return Evidence(tuple(texts), tuple(call.tool for call in answer.calls), phrases)
 
 
 def combined(question: str, done: Sequence[PartRun]) -> tuple[str, Judgement]:
