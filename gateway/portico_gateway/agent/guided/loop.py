@@ -16,7 +16,7 @@ from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.guided.plan import MAX_CALLS, Part, head_noun, parts, resolved
 from portico_gateway.agent.guided.things import found_thing
 from portico_gateway.agent.guided.tool_call_generation import ToolCallGenerator
-from portico_gateway.agent.guided.verdict import combined, judge, judge_free
+from portico_gateway.agent.guided.verdict import combined, judge, judge_free, too_long
 from portico_gateway.agent.host_calls import HostCalls
 from portico_gateway.agent.judgement import Judgement, Verdict
 from portico_gateway.agent.prompts import Message, finished_call
@@ -26,6 +26,7 @@ from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.caller import LOCAL
 from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 
+MAX_WORDS = 400  # of a question: what a small model reads of a longer one is chance
 MAX_UNSURE = 2  # results of one part that are looked at and don't answer it
 
 
@@ -64,6 +65,9 @@ class Agent:
 
     async def _quoted(self, run: QuestionRun, history: Sequence[Message], max_steps: int) -> AsyncIterator[Event]:
         """The question's parts one after the other, or all at once where one finds nothing for the next."""
+        if (words := len(run.question.split())) > MAX_WORDS:
+            yield await self._end(run, "", too_long(words, MAX_WORDS), ())
+            return
         planned, done = parts(run.question), list[PartRun]()
         while planned:
             text = self._text(planned.pop(0), done)
