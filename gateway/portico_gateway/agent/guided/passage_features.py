@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from portico_gateway.agent.guided.answer_types import asked_types, share_given
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, PassageFeatures
+from portico_gateway.agent.guided.passage_kinds import asked_types, share_given
 from portico_gateway.guidance.stemming import stems_of
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
 from portico_gateway.guidance.weights import PassageWeights

@@ -158,7 +158,7 @@ def spelled_names(query: str) -> frozenset[str]:
 
 
 def _names(
-    db: sqlite3.Connection, words: Sequence[str], spelled: Collection[str], sections: Collection[int]
+    db: sqlite3.Connection, words: Sequence[str], spelled: frozenset[str], sections: Collection[int]
 ) -> dict[int, float]:
     """Sections whose title (without arguments) or anchor is made of about the same words as the query, or of a name in it."""
     wanted = set(_PART.findall(" ".join(words)))
@@ -175,7 +175,7 @@ def _names(
     return found
 
 
-def _spelled_in(spelled: Collection[str], title: str, named: Collection[str]) -> float:
+def _spelled_in(spelled: frozenset[str], title: str, named: Collection[str]) -> float:
     """How much a section's name is one that the query spells: 1 where it is, less where that is only in its title."""
     if any(name in spelled for name in named):
         return 1.0

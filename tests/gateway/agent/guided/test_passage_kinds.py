@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from portico_gateway.agent.guided.answer_types import asked_types, share_given
+from portico_gateway.agent.guided.passage_kinds import asked_types, share_given
 
 
 def names(question: str) -> set[str]:
