@@ -100,6 +100,41 @@ class QuotationWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeWordWeights:
+    """How well a word of code stands for a word of a question: shares of a match."""
+
+    unlike: float = 0.35  # the cosine up to which two words have nothing in common
+    alike: float = 0.75  # and the one from which on they mean the same
+    sense: float = 0.85  # for a match by sense alone
+    same: float = 0.8  # for one of the words that programmers use for it
+
+
+@dataclass(frozen=True, slots=True)
+class SourceWeights:
+    """Which place of a source file answers: nats on the place, and shares of a match by where a word stands."""
+
+    coverage: float = 10.0  # for a place where all words of the question are found, in it or around it
+    own: float = 4.0  # more where they stand in the very line
+    fit: float = 3.0  # for the kind of code that is asked for
+    nearness: float = 2.0  # for the file that the search put first
+    test_file: float = -3.0
+    prose_file: float = -1.5
+    text: float = 0.7  # less for a comment or a documentation string
+    imports: float = 1.5  # less for an import that is not asked for
+    line: float = 0.15  # less for each line beyond the third
+    name_factor: float = 1.5  # (factor) on the rarity of an identifier
+    kind_factor: float = 0.3  # (factor) on the rarity of a word that says which kind of code is meant
+    found: float = 0.9  # the match from which on a word is found
+    in_statement: float = 0.85
+    in_head: float = 0.75  # in the name of a definition around it
+    in_condition: float = 0.7  # in another statement around it
+    in_comment: float = 0.7
+    in_head_comment: float = 0.5
+    in_path: float = 0.6
+    beside: float = 0.5  # in one of the lines next to it
+
+
+@dataclass(frozen=True, slots=True)
 class StrengthWeights:
     """How much all of the above counts against the model's logits: factors, by the model's size."""
 
@@ -126,6 +161,8 @@ class Weights:
     names: NameWeights = NameWeights()
     conditions: ConditionWeights = ConditionWeights()
     quotations: QuotationWeights = QuotationWeights()
+    code_words: CodeWordWeights = CodeWordWeights()
+    source: SourceWeights = SourceWeights()
     strength: StrengthWeights = StrengthWeights()
 
 
