@@ -135,6 +135,13 @@ class SourceWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class CoverageWeights:
+    """Which words of a question count as accounted for."""
+
+    sense: float = 0.6  # (cosine) from which on a word of the evidence is near enough to a plain word
+
+
+@dataclass(frozen=True, slots=True)
 class StrengthWeights:
     """How much all of the above counts against the model's logits: factors, by the model's size."""
 
@@ -163,6 +170,7 @@ class Weights:
     quotations: QuotationWeights = QuotationWeights()
     code_words: CodeWordWeights = CodeWordWeights()
     source: SourceWeights = SourceWeights()
+    coverage: CoverageWeights = CoverageWeights()
     strength: StrengthWeights = StrengthWeights()
 
 
