@@ -15,6 +15,9 @@ class AnswerCandidate:
 
     text: str
     citation: Citation | None = None
+    weight: float | None = None  # nats, as its reader weighs it; None: by its words alone
+    found: float | None = None  # the share of the question's words, by rarity, that its place has; None: not measured
+    fit: float | None = None  # whether it is what kind of thing is asked for, 0 to 1; None: not measured
 
 
 def shortened(text: str) -> str:

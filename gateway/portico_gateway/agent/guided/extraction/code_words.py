@@ -23,7 +23,7 @@ _STOP = frozenset(
     "a an and any are as at be been but by can could did do does done for from had has have how i if in into is it its me my "
     "no not of on or our out should so some such than that the their them then there these they this those to us was we were "
     "what when wich where which while who whom whose why will with would you your please show give am all each use uses used "
-    "using there's what's".split()
+    "using one none don doesn didn isn won t s m re ve ll".split()
 )
 _PATH = re.compile(r"[\w./-]*\w\.[A-Za-z]{1,4}\b")
 _DOTTED = re.compile(r"\b([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\.([A-Za-z_]\w*)\b(?!\.)")
@@ -34,6 +34,8 @@ _IDIOMS = (
     (re.compile(r"\bhow (?:wide|broad)\b", re.IGNORECASE), " width "),
     (re.compile(r"\bhow long\b", re.IGNORECASE), " length "),
 )
+_CONTRACTION = re.compile(r"\b\w+n['’]t\b|(?<=\w)['’](?:s|re|ve|ll|m|d)\b")
+_VERSION = re.compile(r"(?<=[A-Za-z]/)(\d+)\.(\d+)\b")  # HTTP/1.1, which code calls http11
 _QUOTED = re.compile(r"[\"'`]([^\"'`]+)[\"'`]")
 # Words that stand for one another in code.
 _GROUPS = (
@@ -54,6 +56,7 @@ _GROUPS = (
     "required mandatory missing",
     "state status",
     "undo revert back",
+    "inherit derive extend subclass base parent",
     "block forbid denied",
 )
 
@@ -71,6 +74,8 @@ class Term:
 
 def question_terms(question: str) -> list[Term]:
     """The words that matter, in order; an identifier by its parts and as a whole."""
+    question = _CONTRACTION.sub(" ", question)
+    question = _VERSION.sub(lambda m: f"{m[0]} {m[1]}{m[2]}", question)
     for idiom, word in _IDIOMS:
         question = idiom.sub(word, question)
     names = {word for quoted in _QUOTED.findall(question) for word in _WORD.findall(quoted)}
@@ -84,7 +89,9 @@ def question_terms(question: str) -> list[Term]:
             continue
         one = len(parts) == 1
         for part, stem in parts.items():
-            term = Term(word if one else part, stem, one and word in names, one and stem in KIND_WORDS and word not in names, one)
+            term = Term(
+                word if one else part, stem, one and word in names, one and stem in KIND_WORDS and word not in names, one
+            )
             if stem not in found or (term.name and not found[stem].name):
                 found[stem] = term
         if not one:

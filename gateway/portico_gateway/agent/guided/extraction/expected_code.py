@@ -36,7 +36,10 @@ _SAID: tuple[tuple[CodeKind, str], ...] = (
         r"where (?:is|are|do we) (?:\S+ ){1,4}?(?:used|called|use|call|imported|raised)",
     ),
     (CodeKind.PLACE, r"where (?:is|are|do|does|did) .*(?:defined?|implement(?:s|ed)?|located|declared?)|(?:which|what) file"),
-    (CodeKind.SIGNATURE, r"parameters?|params?|arguments?|args|signature|constructor|takes?"),
+    (
+        CodeKind.SIGNATURE,
+        r"parameters?|params?|arguments?|args|signature|constructor|(?:does|do|can) .*\btakes?\b(?! back| place| care)",
+    ),
     (CodeKind.RAISES, r"raises?|raised|throws?|thrown|exceptions?|errors?|fails? with"),
     (CodeKind.IMPORTS, r"(?:which|what) (?:\w+ )?(?:package|library|module|dependency)|imports?|depends? on"),
     (CodeKind.RETURNS, r"returns?|returned|give back"),
@@ -51,7 +54,13 @@ _SAID: tuple[tuple[CodeKind, str], ...] = (
 )
 _PATTERNS = tuple((kind, re.compile(rf"\b(?:{said})\b", re.IGNORECASE)) for kind, said in _SAID)
 _SEVERAL = re.compile(
-    r"\b(?:which|what|all|list|names for)\s+(?:\w+\s+){0,3}?(?!is\b|does\b|was\b|has\b|this\b)\w{3,}(?<!s)s\b|\bnames for\b",
+    r"\b(?:which|what|all|list)\s+(?:(?!of|is|are|does|do|the|for|to|in|was|has\b)[\w/.-]+\s+){0,2}?"
+    r"(?!does\b|was\b|has\b|this\b|is\b)\w{2,}(?<![sui])s\b(?! (?:over|a|an|the|it|its|from|to)\b)|\bnames for\b",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(
+    r"\b(?:how (?:many|much|long|large|big|wide|deep|often|old|fast)|number of|sizes?|length|width|limit|timeout|port|status|"
+    r"maximum|minimum|max|min|at (?:most|least))\b",
     re.IGNORECASE,
 )
 # Words that say which kind of code is meant rather than what it is about.
@@ -70,10 +79,11 @@ KIND_WORDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ExpectedCode:
-    """What a question is after. `several`: a list of things."""
+    """What a question is after. `several`: a list of things; `number`: a figure."""
 
     kinds: tuple[CodeKind, ...]
     several: bool
+    number: bool
 
 
 def expected_code(question: str) -> ExpectedCode:
@@ -81,7 +91,7 @@ def expected_code(question: str) -> ExpectedCode:
     kinds = tuple(dict.fromkeys(kind for kind, pattern in _PATTERNS if pattern.search(question)))
     if CodeKind.CALLS in kinds:
         kinds = tuple(kind for kind in kinds if kind is not CodeKind.PLACE)
-    return ExpectedCode(kinds or (CodeKind.VALUE,), _SEVERAL.search(question) is not None)
+    return ExpectedCode(kinds or (CodeKind.VALUE,), _SEVERAL.search(question) is not None, _NUMBER.search(question) is not None)
 
 
 _LITERAL = r"""["'`\d\[({-]|True\b|False\b|None\b|true\b|false\b|null\b|nil\b"""
@@ -93,7 +103,15 @@ _FITS: dict[CodeKind, re.Pattern[str]] = {
 }
 
 
-def fits(kind: CodeKind, text: str) -> bool:
-    """Does a line look like what that kind asks for? For the kinds that a line by itself can tell."""
+_ASSIGNED_NUMBER = re.compile(r"(?:[=:(,]|\breturn\b)\s*-?\d")
+_REFUSED = re.compile(r"^\s*(?:raise|throw|assert|warnings?\.|log\w*\.|print|console\.)\b")
+
+
+def fits(kind: CodeKind, text: str, *, number: bool = False) -> float:
+    """How much lines look like what that kind asks for, 0 to 1. For the kinds that lines by themselves can tell."""
     pattern = _FITS.get(kind)
-    return pattern is not None and pattern.search(text) is not None
+    if pattern is None or not pattern.search(text):
+        return 0.0
+    if kind is CodeKind.VALUE and _REFUSED.match(text):
+        return 0.3
+    return 0.6 if kind is CodeKind.VALUE and number and not _ASSIGNED_NUMBER.search(text) else 1.0

@@ -23,6 +23,7 @@ _PROSE = re.compile(r"\.(md|rst|txt|adoc|html)$", re.IGNORECASE)
 _CONSTRUCTORS = frozenset(("__init__", "constructor", "new", "initialize", "__new__"))
 _IMPORT = re.compile(r"(?:from\s+\S+\s+)?import\b|#include|use\s|(?:var|let|const)\s.*\brequire\(|package\s")
 _HAS_BASES = re.compile(r"class\s+\w+\s*(?:\(\s*[\w\"']|extends\b|:\s*\w|<\s*\w)")
+_OF_A_NAME = frozenset((CodeKind.BASES, CodeKind.SIGNATURE, CodeKind.PLACE, CodeKind.RETURNS))
 LONG_STATEMENT = 14  # lines; a longer one is read line by line
 SMALL_BODY = 8  # lines of one that is taken whole
 
@@ -45,7 +46,7 @@ class SourceScorer:
 
     def __init__(self, senses: Senses, weights: SourceWeights) -> None:
         self._senses = senses
-        self._weights = weights
+        self.weights = weights
 
     def places(self, question: str, trees: Sequence[SourceTree], nearness: Mapping[str, float]) -> list[ScoredPlace]:
         """Best first. `nearness`: by path, how good the search that led there thought the file, 0 to 1."""
@@ -55,12 +56,12 @@ class SourceScorer:
         words = [[words_in(line) for line in tree.lines] for tree in trees]
         of_paths = [words_in(tree.path) for tree in trees]
         matrices, of_path = self._matched(terms, words, of_paths)
-        rarity = _rarity(terms, matrices, self._weights)
+        rarity = _rarity(terms, matrices, self.weights)
         found: list[ScoredPlace] = []
         for tree, lines, path in zip(trees, matrices, of_path, strict=True):
             near = nearness.get(tree.path, 0.0)
-            found += _FileScores(tree, lines, path, terms, rarity, expected, question, self._weights).places(near)
-        return sorted(found, key=lambda place: -place.score)
+            found += _FileScores(tree, lines, path, terms, rarity, expected, question, self.weights).places(near)
+        return sorted(found, key=lambda place: (-place.score, place.first, place.last))
 
     def _matched(
         self, terms: Sequence[Term], words: Sequence[Sequence[Sequence[str]]], paths: Sequence[Sequence[str]]
@@ -68,7 +69,9 @@ class SourceScorer:
         """By file [lines, terms], and by path [files, terms]: the best match of each term there."""
         vocabulary = {w: n for n, w in enumerate(dict.fromkeys(w for file in (*words, paths) for line in file for w in line))}
         if not vocabulary:
-            return [np.zeros((len(file), len(terms)), np.float32) for file in words], np.zeros((len(paths), len(terms)), np.float32)
+            return [np.zeros((len(file), len(terms)), np.float32) for file in words], np.zeros(
+                (len(paths), len(terms)), np.float32
+            )
         matches = self._senses.matches(terms, list(vocabulary)).T
         return [_best(file, vocabulary, matches) for file in words], _best(paths, vocabulary, matches)
 
@@ -138,9 +141,7 @@ class _FileScores:
         near = self.lines[max(0, statement.first - 3) : statement.last + 2].max(axis=0)
         return np.maximum(found, near * weights.beside)
 
-    def _of_statement(
-        self, index: int, statement: Statement, around: Floats, whole: Floats, prior: float
-    ) -> list[ScoredPlace]:
+    def _of_statement(self, index: int, statement: Statement, around: Floats, whole: Floats, prior: float) -> list[ScoredPlace]:
         lines = statement.last - statement.first + 1
         found: list[ScoredPlace] = []
         if lines <= LONG_STATEMENT or statement.role in (Role.TYPE, Role.FUNCTION):
@@ -162,9 +163,10 @@ class _FileScores:
         weights = self.weights
         total = max(float(self.rarity.sum()), 1e-6)
         coverage = float(there @ self.rarity) / total
-        fit = self._fit(statement, first, last)
+        fit, named = self._fit(statement, first, last)
         score = weights.coverage * coverage + weights.own * float(own @ self.rarity) / total + weights.fit * fit + prior
-        if not (self.expected.several or fit >= 1.0):
+        score += weights.named * named
+        if not (self.expected.several or named):
             score -= weights.line * max(0, last - first - 2)
         if statement.role is Role.TEXT:
             score -= weights.text
@@ -172,34 +174,39 @@ class _FileScores:
             score -= weights.imports
         return ScoredPlace(self.tree, statement, first, last, score, coverage, fit)
 
-    def _fit(self, statement: Statement, first: int, last: int) -> float:
-        """How much it is the kind of code that is asked for: the first kind said counts whole, the next one half."""
+    def _fit(self, statement: Statement, first: int, last: int) -> tuple[float, float]:
+        """How much it is the kind of code that is asked for, the first kind said counting whole, the next one a part; and
+        whether it is the very definition that is asked about."""
         text = "\n".join(self.tree.lines[first - 1 : last])
-        share, best = 1.0, 0.0
+        head = first == statement.first and bool(statement.name)
+        named = self._named(statement) if head else 0.0
+        share, best, about = 1.0, 0.0, 0.0
         for kind in self.expected.kinds[:2]:
-            best = max(best, share * self._fits(kind, statement, text, first == statement.first))
+            fit = self._fits(kind, statement, text, head, named)
+            best = max(best, share * fit)
+            if kind in _OF_A_NAME and fit:
+                about = max(about, share * named)
             share = 0.6
-        return best
+        return best, about
 
-    def _fits(self, kind: CodeKind, statement: Statement, text: str, head: bool) -> float:
-        named = self._named(statement) if head and statement.name else 0.0
+    def _fits(self, kind: CodeKind, statement: Statement, text: str, head: bool, named: float) -> float:
         match kind:
             case CodeKind.BASES:
-                return (0.4 + 0.6 * named) if head and statement.role is Role.TYPE and _HAS_BASES.search(text) else 0.0
+                derived = _HAS_BASES.search(text) is not None
+                return (0.4 + 0.3 * derived + 0.3 * named) if head and statement.role is Role.TYPE else 0.0
             case CodeKind.SIGNATURE:
-                if not (head and statement.role is Role.FUNCTION) or text.count("\n") < statement.last - statement.first:
-                    return 0.0
-                return 0.3 + 0.7 * named
-            case CodeKind.CLASS:
-                return (1.0 - named) if head and statement.role is Role.TYPE else 0.2
-            case CodeKind.FUNCTION:
-                return (1.0 - named) if head and statement.role is Role.FUNCTION else 0.3
+                whole = text.count("\n") == statement.last - statement.first
+                return (0.3 + 0.7 * named) if head and statement.role is Role.FUNCTION and whole else 0.0
+            case CodeKind.CLASS | CodeKind.FUNCTION:
+                if head and statement.role is (Role.TYPE if kind is CodeKind.CLASS else Role.FUNCTION):
+                    return 1.0 - named
+                return 0.8 if self._calls(statement, text) else 0.25
             case CodeKind.PLACE:
                 return 1.0 if head and statement.role in (Role.TYPE, Role.FUNCTION) else 0.2
             case CodeKind.CALLS:
                 return float(self._calls(statement, text))
             case _:
-                return float(fits(kind, text)) * (0.6 if statement.role is Role.TEXT else 1.0)
+                return fits(kind, text, number=self.expected.number) * (0.6 if statement.role is Role.TEXT else 1.0)
 
     def _named(self, statement: Statement) -> float:
         """Does the question name this definition, or the class that it constructs? Less where upper case differs."""
