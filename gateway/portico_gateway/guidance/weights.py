@@ -125,7 +125,7 @@ class SourceWeights:
     line: float = 0.2  # less for each line beyond the third
     together: float = 3.0  # within which places alike are one list
     list_bonus: float = 0.5  # for such a list, where one is asked for
-    members: float = 16.0  # for a class's or a file's members, counted, where the question names it as it is written
+    members: float = 26.0  # for a class's or a file's members, counted, where the question names it as it is written
     name_factor: float = 1.5  # (factor) on the rarity of an identifier
     kind_factor: float = 0.3  # (factor) on the rarity of a word that says which kind of code is meant
     found: float = 0.9  # the match from which on a word is found

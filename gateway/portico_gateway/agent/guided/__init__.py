@@ -3,6 +3,7 @@
     loop.py                  Agent: the order of the turns, told as events
     tool_call_generation.py  ranked tools, grammar and guidance: a valid call
     extraction/              what of a result may be an answer
+    candidates.py            every candidate of what was called, weighed
     quotations.py            a choice among candidates: their weights, the grammar
     answer_generation.py     the answer, free or quoted
     coverage.py              which words of the question are accounted for

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 
 from portico_engine import EngineClient, Request, SamplingParams, TextPrior
 from portico_gateway.agent.events import ToolCallFinished
+from portico_gateway.agent.guided.candidates import CandidateReader
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
-from portico_gateway.agent.guided.extraction.extract import extract
-from portico_gateway.agent.guided.quotations import passage_weights, quotation_grammar
+from portico_gateway.agent.guided.quotations import quotation_grammar
 from portico_gateway.agent.prompts import Message
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.request_builder import RequestBuilder
+from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 
 MAX_ANSWER_TOKENS = 256
@@ -41,6 +42,7 @@ class AnswerGenerator:
     def __init__(
         self,
         engine: EngineClient,
+        host: ToolHost,
         retriever: ToolRetriever,
         requests: RequestBuilder,
         *,
@@ -49,8 +51,7 @@ class AnswerGenerator:
     ) -> None:
         strength = retriever.weights.strength
         self._engine = engine
-        self._embed = retriever.embed
-        self._weights = retriever.weights.quotations
+        self._candidates = CandidateReader(host, retriever.embed, retriever.weights)
         self._requests = requests
         self._sampling = sampling
         self._strength = strength.of(engine.info.parameters)
@@ -64,31 +65,31 @@ class AnswerGenerator:
 
     async def quote(self, run: QuestionRun, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> QuotedAnswer | None:
         """The candidate that the model chooses; None where no result has one."""
-        candidates = {c.text: c for c in extract([call.result for call in run.tool_calls if call.result.found])}
+        candidates = await self._candidates.read(run.question, run.tool_calls)
         if not candidates:
             return None
-        texts = list(candidates)
-        weights = passage_weights(texts, run.question, self._embed, self._weights)
+        weights = {text: weighed.weight for text, weighed in candidates.items()}
         request = replace(
             await self._request(turns, ranked),
             sampling=replace(self._sampling, logprobs=0),
-            grammar=quotation_grammar(texts),
+            grammar=quotation_grammar(list(weights)),
             prior=TextPrior(weights, strength=self._strength),
         )
         text, logprob = "", 0.0
         async for delta in run.generate(self._engine, request):
             text, logprob = text + delta.text, logprob + sum(delta.logprobs)
         text = text.strip()
+        chosen = candidates.get(text)
         others = [weight for other, weight in weights.items() if other != text]
         weight = weights.get(text, min(weights.values()))
         return QuotedAnswer(
             text=text,
-            candidate=candidates.get(text),
-            call=_call_of(text, run.tool_calls),
+            candidate=chosen.candidate if chosen else None,
+            call=chosen.call if chosen else None,
             logprob=logprob,
             weight=weight,
             margin=weight - max(others) if others else 0.0,
-            candidates=len(texts),
+            candidates=len(candidates),
         )
 
     async def _request(self, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> Request:
@@ -97,11 +98,3 @@ class AnswerGenerator:
             sampling=replace(self._sampling, repetition_penalty=REPETITION_PENALTY),
             max_tokens=MAX_ANSWER_TOKENS,
         )
-
-
-def _call_of(text: str, calls: Sequence[ToolCallFinished]) -> ToolCallFinished | None:
-    """The call whose result has a candidate of this text."""
-    for call in calls:
-        if call.result.found and any(candidate.text == text for candidate in extract([call.result])):
-            return call
-    return None

@@ -2,7 +2,9 @@
 
     candidate.py     AnswerCandidate: a text that may be printed as the answer, and where it stands
     prose.py         paragraphs and sentences of documents and of any other text
-    source_lines.py  lines of code where a symbol or a match stands
+    source_lines.py  places in source files that answer, one by one and as lists
+    source_files.py  whole files that a search led to
+    source_code/     how source files are read: statements, words, places, what is printed
     rows.py          a table's rows
     extract.py       which of them reads a result
 

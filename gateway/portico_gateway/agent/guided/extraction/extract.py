@@ -1,4 +1,4 @@
-"""Which reader a result's shape asks for."""
+"""Which reader a result's shape asks for. Lines of source files are read apart: they need the files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, shortened
 from portico_gateway.agent.guided.extraction.prose import prose
 from portico_gateway.agent.guided.extraction.rows import is_rows, rows
-from portico_gateway.agent.guided.extraction.source_lines import is_source, source_lines
 from portico_gateway.agent.rendered_results import RenderedResult
 
 MAX_CANDIDATES = 24
@@ -32,8 +31,7 @@ def _of_result(result: RenderedResult) -> Iterator[AnswerCandidate]:
         return
     found = False
     for citation in result.citations:
-        of_hit = source_lines(citation) if is_source(citation) else prose(str(citation.fields.get("text") or ""), citation)
-        for candidate in of_hit:
+        for candidate in prose(str(citation.fields.get("text") or ""), citation):
             found = True
             yield candidate
     if not found:

@@ -1,6 +1,6 @@
 """Answers from source files: the places that answer, one by one and, where a list is asked for, together.
 
-What is printed of a place, `source_display.py` says; which place is a good one, `source_scores.py`.
+What is printed of a place, `source_code/display.py` says; which place is a good one, `source_code/places.py`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from dataclasses import replace
 
 from portico_gateway.agent.citations import Citation
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
-from portico_gateway.agent.guided.extraction.code_words import question_terms
-from portico_gateway.agent.guided.extraction.expected_code import expected_code
-from portico_gateway.agent.guided.extraction.source_display import PlaceDisplay, cut, in_one_line
-from portico_gateway.agent.guided.extraction.source_members import members
-from portico_gateway.agent.guided.extraction.source_scores import ScoredPlace, SourceScorer
-from portico_gateway.agent.guided.extraction.source_tree import Role, SourceTree, source_tree
+from portico_gateway.agent.guided.extraction.source_code.display import PlaceDisplay, cut, in_one_line
+from portico_gateway.agent.guided.extraction.source_code.expected import expected_code
+from portico_gateway.agent.guided.extraction.source_code.members import members
+from portico_gateway.agent.guided.extraction.source_code.places import ScoredPlace, SourceScorer
+from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, source_tree
+from portico_gateway.agent.guided.extraction.source_code.words import question_terms
 from portico_gateway.guidance.weights import SourceWeights
 
 MOST_CANDIDATES = 12

@@ -14,13 +14,6 @@ def quotable(results: list[RenderedResult]) -> list[str]:
     return [candidate.text for candidate in extract(results)]
 
 
-def test_code_is_quoted_as_where_it_is() -> None:
-    result = RenderedResult(
-        "...", True, (citation(path="a.py", start_line=3, kind="method", symbol="Pool.free", text="def free"),)
-    )
-    assert quotable([result]) == ["a.py:3: method Pool.free"]
-
-
 def test_prose_is_quoted_by_paragraph_or_sentence_without_headings() -> None:
     long = "First sentence is here. " + "Word " * 80 + "end. Second sentence follows."
     result = RenderedResult(

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from portico_gateway.agent.guided.extraction.expected_code import KIND_WORDS
+from portico_gateway.agent.guided.extraction.source_code.expected import KIND_WORDS
 from portico_gateway.guidance.stemming import stems_of
 from portico_gateway.guidance.tool_retrieval import Floats, TextEmbedding
 from portico_gateway.guidance.weights import CodeWordWeights
@@ -63,13 +63,13 @@ _GROUPS = (
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A word of a question. `name`: it is spelled as code is, and nothing else may stand for it. `whole`: no part of a longer one."""
+    """A word of a question. `name`: it is spelled as code is, and nothing else may stand for it."""
 
     text: str
     stem: str
     name: bool
     kind: bool  # it says which kind of code is meant
-    whole: bool = True
+    whole: bool = True  # no part of a longer one
 
 
 def question_terms(question: str) -> list[Term]:

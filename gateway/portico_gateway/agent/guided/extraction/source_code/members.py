@@ -1,4 +1,4 @@
-"""What a class or a file has: its methods, classes, functions or constants, named and counted, where a question asks for them."""
+"""What a class or a file has: its methods, classes or functions, named and counted, where a question asks for them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from portico_gateway.agent.guided.extraction.code_words import Term
-from portico_gateway.agent.guided.extraction.source_tree import Role, SourceTree, Statement
+from portico_gateway.agent.guided.extraction.source_code.expected import CodeKind, expected_code
+from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, Statement
+from portico_gateway.agent.guided.extraction.source_code.words import Term
 
 MOST_NAMES = 40
 
@@ -16,6 +17,7 @@ _ASKED = re.compile(
     r"(?P<what>methods|functions|classes|subclasses|members)\b",
     re.IGNORECASE,
 )
+_OTHERWISE = frozenset((CodeKind.CALLS, CodeKind.RAISES, CodeKind.RETURNS))
 _OF = re.compile(r"\b(?:does|do|of|in|has|have|on|from|inside|defined|there|are|derive|inherit|subclasses)\b", re.IGNORECASE)
 
 
@@ -32,17 +34,18 @@ class Members:
     @property
     def text(self) -> str:
         """The count, and every name."""
-        owner = f"class {self.owner.name}" if self.owner is not None else self.tree.path
-        what = (
-            self.what if len(self.names) != 1 else {"classes": "class", "subclasses": "subclass"}.get(self.what, self.what[:-1])
-        )
+        what, _, of = self.what.partition(" ")
+        what = what if len(self.names) != 1 else {"classes": "class", "subclasses": "subclass"}.get(what, what[:-1])
         more = f" and {len(self.names) - MOST_NAMES} more" if len(self.names) > MOST_NAMES else ""
-        return f"{owner}: {len(self.names)} {what}: {', '.join(self.names[:MOST_NAMES])}{more}"
+        owner = f"class {self.owner.name}: " if self.owner is not None else ""
+        return f"{owner}{len(self.names)} {what}{of and f' {of}'}: {', '.join(self.names[:MOST_NAMES])}{more}"
 
 
 def members(question: str, terms: Sequence[Term], trees: Sequence[SourceTree]) -> list[Members]:
     """What the question asks to list, of each class or file that it names."""
     asked = _ASKED.search(question)
+    if _OTHERWISE & set(expected_code(question).kinds):
+        return []
     if asked is None or not _OF.search(question, asked.end("what")):
         return []
     what = asked["what"].lower()

@@ -54,7 +54,7 @@ _SAID: tuple[tuple[CodeKind, str], ...] = (
 )
 _PATTERNS = tuple((kind, re.compile(rf"\b(?:{said})\b", re.IGNORECASE)) for kind, said in _SAID)
 _SEVERAL = re.compile(
-    r"\b(?:which|what|all|list)\s+(?:(?!of|is|are|does|do|the|for|to|in|was|has\b)[\w/.-]+\s+){0,2}?"
+    r"\b(?:which|what|list(?: all)?|(?:are|show) all)\s+(?:(?!of|is|are|does|do|the|for|to|in|was|has\b)[\w/.-]+\s+){0,2}?"
     r"(?!does\b|was\b|has\b|this\b|is\b)\w{2,}(?<![sui])s\b(?! (?:over|a|an|the|it|its|from|to)\b)|\bnames for\b",
     re.IGNORECASE,
 )
@@ -67,11 +67,11 @@ _NUMBER = re.compile(
 KIND_WORDS = frozenset(
     stem
     for text in (
-        "inherits derives derived subclass base class parent extends calls called caller usage references used parameters params "
-        "arguments args signature constructor takes raises raised throws thrown exception exceptions error package library module "
-        "import imports depends return returns returned value default defaults constant function method file where defined "
-        "implemented located definition code many long number say says happen happens happening come comes get go goes look looks "
-        "find name names called tell"
+        "inherits derives derived subclass base class parent extends calls called caller usage references used parameters "
+        "params arguments args signature constructor takes raises raised throws thrown exception exceptions error package "
+        "library module import imports depends return returns returned value default defaults constant function method file "
+        "where defined implemented located definition code many long number say says happen happens happening come comes get "
+        "go goes look looks find name names called tell take method"
     ).split()
     for stem in stems_of(text)
 )

@@ -1,4 +1,4 @@
-"""A file's text as statements, each below the statements that enclose it: read from brackets and indentation, whatever the language.
+"""A file's text as statements, each below those that enclose it: read from brackets and indentation, whatever the language.
 
 It parses nothing: a formatted file of any language shows its structure by how far its lines stand in. It knows no question.
 """
@@ -44,13 +44,13 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Lines `first` to `last` (from 1). `parents`: indexes of the statements around it, outermost first. `name` of a definition."""
+    """Lines `first` to `last` (from 1). `parents`: the indexes of the statements around it, outermost first."""
 
     first: int
     last: int
     indent: int
     role: Role
-    name: str
+    name: str  # of a definition, else ""
     parents: tuple[int, ...]
 
 

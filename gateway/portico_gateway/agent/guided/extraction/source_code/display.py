@@ -1,7 +1,7 @@
 """What is printed of a place in a source file: where it is, its lines with one around them, and what they lead to.
 
-A signature is written in one line, the beginning of a body goes along with its head; a constant is followed to its value, a class
-to the bases of its bases, a call to what it calls where the question's words name that, all as far as the same files have it.
+A signature is written in one line, the beginning of a body goes along with its head; a constant is followed to its value, a
+class to the bases of its bases, a call to what it calls where the question's words name that, as far as the files have it.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from portico_gateway.agent.guided.extraction.code_words import line_words
-from portico_gateway.agent.guided.extraction.expected_code import CodeKind, ExpectedCode
-from portico_gateway.agent.guided.extraction.source_scores import ScoredPlace
-from portico_gateway.agent.guided.extraction.source_tree import Role, SourceTree, Statement
+from portico_gateway.agent.guided.extraction.source_code.expected import CodeKind, ExpectedCode
+from portico_gateway.agent.guided.extraction.source_code.places import ScoredPlace
+from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, Statement
+from portico_gateway.agent.guided.extraction.source_code.words import line_words
 
 MOST_CHARACTERS = 640  # of one answer
 LONGEST_LINE = 200
@@ -44,9 +44,14 @@ class PlaceDisplay:
                 return cut(f"{heading}\n{in_one_line(tree.text(statement))}")
             if statement.role is Role.TYPE and kinds[0] is CodeKind.BASES:
                 return cut("\n".join((heading, in_one_line(tree.text(statement)), *self._bases(tree, statement))))
-            return cut("\n".join((heading, *_definition(tree, statement), *self._called(place))))
+            head, *body = _definition(tree, statement)
+            if not body:
+                return cut(f"{tree.path}:{place.first}: {head}")
+            return cut("\n".join((heading, head, *body, *self._called(place))))
         first, last = _with_context(tree, place.first, place.last)
         lines = [line[:LONGEST_LINE] for line in tree.lines[first - 1 : last]]
+        if len(lines) == 1:
+            heading += ": " + lines.pop().strip()
         return cut("\n".join((heading, *dedented(lines), *self._constants(place), *self._called(place))))
 
     def _bases(self, tree: SourceTree, statement: Statement) -> Iterator[str]:

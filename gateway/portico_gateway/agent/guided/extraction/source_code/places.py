@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from portico_gateway.agent.guided.extraction.code_words import Senses, Term, question_terms, words_in
-from portico_gateway.agent.guided.extraction.expected_code import CodeKind, ExpectedCode, expected_code, fits
-from portico_gateway.agent.guided.extraction.source_tree import Role, SourceTree, Statement
+from portico_gateway.agent.guided.extraction.source_code.expected import CodeKind, ExpectedCode, expected_code, fits
+from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, Statement
+from portico_gateway.agent.guided.extraction.source_code.words import Senses, Term, question_terms, words_in
 from portico_gateway.guidance.tool_retrieval import Floats
 from portico_gateway.guidance.weights import SourceWeights
 
@@ -30,7 +31,7 @@ SMALL_BODY = 8  # lines of one that is taken whole
 
 @dataclass(frozen=True, slots=True)
 class ScoredPlace:
-    """Lines `first` to `last` of a file. `score` in nats; `coverage`: the share of the question's words, by rarity, found there."""
+    """Lines `first` to `last` of a file. `score` in nats; `coverage`: the share of the question's words found, by rarity."""
 
     tree: SourceTree
     statement: Statement
@@ -124,7 +125,7 @@ class _FileScores:
         """Of each statement: the comment right above it, or the documentation string right below."""
         out = np.zeros_like(whole)
         statements = self.tree.statements
-        for index, (before, after) in enumerate(zip(statements, statements[1:], strict=False)):
+        for index, (before, after) in enumerate(pairwise(statements)):
             if before.role is Role.TEXT and after.role is not Role.TEXT and after.first - before.last <= 2:
                 out[index + 1] = np.maximum(out[index + 1], whole[index])
             if before.role in (Role.TYPE, Role.FUNCTION) and after.role is Role.TEXT and after.indent > before.indent:
@@ -139,7 +140,7 @@ class _FileScores:
             found = np.maximum(found, whole[parent] * (weights.in_head if definition else weights.in_condition))
             found = np.maximum(found, above[parent] * weights.in_head_comment)
         near = self.lines[max(0, statement.first - 3) : statement.last + 2].max(axis=0)
-        return np.maximum(found, near * weights.beside)
+        return np.asarray(np.maximum(found, near * weights.beside), np.float32)
 
     def _of_statement(self, index: int, statement: Statement, around: Floats, whole: Floats, prior: float) -> list[ScoredPlace]:
         lines = statement.last - statement.first + 1
@@ -206,7 +207,8 @@ class _FileScores:
             case CodeKind.CALLS:
                 return float(self._calls(statement, text))
             case _:
-                return fits(kind, text, number=self.expected.number) * (0.6 if statement.role is Role.TEXT else 1.0)
+                share = 0.6 if statement.role is Role.TEXT or (head and "\n" in text) else 1.0
+                return share * fits(kind, text, number=self.expected.number)
 
     def _named(self, statement: Statement) -> float:
         """Does the question name this definition, or the class that it constructs? Less where upper case differs."""
@@ -214,10 +216,11 @@ class _FileScores:
         construct = statement.name in _CONSTRUCTORS and bool(parents)
         name = parents[-1] if construct else statement.name
         for term in self.terms:
-            if term.whole and term.text == name:
+            if term.whole and not term.kind and term.text == name:
                 return 1.0
         folded = name.replace("_", "").lower()
-        return 0.6 if any(term.whole and folded in (term.stem, term.text.lower()) for term in self.terms) else 0.0
+        terms = [term for term in self.terms if term.whole and not term.kind]
+        return 0.6 if any(folded in (term.stem, term.text.lower()) for term in terms) else 0.0
 
     def _calls(self, statement: Statement, text: str) -> bool:
         first = self.tree.lines[statement.first - 1].strip()
