@@ -29,11 +29,16 @@ class QuotedAnswer:
 
     text: str
     candidate: AnswerCandidate | None
-    call: ToolCallFinished | None  # whose result it stands in
+    calls: tuple[ToolCallFinished, ...]  # that led to it; it stands in the last one's result
     logprob: float = 0.0  # of the choice, under its prior
     weight: float = 0.0  # nats, of the candidate before the model
     margin: float = 0.0  # nats, to the best of the others; below 0 where another was better
     candidates: int = 1
+
+    @property
+    def call(self) -> ToolCallFinished | None:
+        """The one whose result it stands in."""
+        return self.calls[-1] if self.calls else None
 
 
 class AnswerGenerator:
@@ -63,9 +68,15 @@ class AnswerGenerator:
             if delta.text:
                 yield delta.text
 
-    async def quote(self, run: QuestionRun, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> QuotedAnswer | None:
-        """The candidate that the model chooses; None where no result has one."""
-        candidates = await self._candidates.read(run.question, run.tool_calls)
+    async def quote(
+        self,
+        run: QuestionRun,
+        turns: Sequence[Message],
+        ranked: Sequence[RankedTool],
+        calls: Sequence[ToolCallFinished],
+    ) -> QuotedAnswer | None:
+        """The candidate of the last call's result that the model chooses; None where it has none."""
+        candidates = await self._candidates.read(run.question, calls[-1:])
         if not candidates:
             return None
         weights = {text: weighed.weight for text, weighed in candidates.items()}
@@ -85,7 +96,7 @@ class AnswerGenerator:
         return QuotedAnswer(
             text=text,
             candidate=chosen.candidate if chosen else None,
-            call=chosen.call if chosen else None,
+            calls=tuple(calls),
             logprob=logprob,
             weight=weight,
             margin=weight - max(others) if others else 0.0,

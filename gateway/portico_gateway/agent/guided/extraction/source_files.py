@@ -36,7 +36,8 @@ async def source_files(host: ToolHost, server: str, hits: Sequence[Hit]) -> list
     for rank, (path, of_file) in enumerate(list(by_path.items())[:MOST_FILES]):
         text = await _whole(host, server, of_file[0])
         fields = {key: value for key, value in of_file[0].items() if key not in ("text", "symbol", "kind", "end_line")}
-        found.append(SourceFile(path, _of_hits(of_file) if text is None else text, fields, 2.0 / (2.0 + rank)))
+        symbols = {hit["start_line"]: str(hit["symbol"]) for hit in of_file if hit.get("symbol") and "start_line" in hit}
+        found.append(SourceFile(path, _of_hits(of_file) if text is None else text, fields, 2.0 / (2.0 + rank), symbols))
     return found
 
 

@@ -21,47 +21,53 @@ from portico_gateway.guidance.weights import SourceWeights
 MOST_CANDIDATES = 12
 MOST_TOGETHER = 8  # places that make one list
 
-Fields = Mapping[str, Mapping[str, object]]  # by path: what names the file to its server
-
 
 class SourceFile:
     """A file that a search led to: its statements, and the fields that name it to its server."""
 
-    def __init__(self, path: str, text: str, fields: Mapping[str, object], nearness: float) -> None:
+    def __init__(
+        self, path: str, text: str, fields: Mapping[str, object], nearness: float, symbols: Mapping[int, str] | None = None
+    ) -> None:
+        """`nearness`: how good the search thought it, 0 to 1; `symbols`: by line, the definition's name as its server has it."""
         self.tree = source_tree(path, text)
         self.fields = fields
         self.nearness = nearness
+        self.symbols = symbols or {}
+
+
+Files = Mapping[str, SourceFile]  # by path
 
 
 def source_lines(question: str, files: Sequence[SourceFile], scorer: SourceScorer) -> list[AnswerCandidate]:
     """The candidates of some files, best first."""
     trees = [file.tree for file in files]
-    fields = {file.tree.path: file.fields for file in files}
+    by_path = {file.tree.path: file for file in files}
     terms, expected = question_terms(question), expected_code(question)
     display = PlaceDisplay(expected, frozenset(term.stem for term in terms), trees)
     places = scorer.places(question, trees, {file.tree.path: file.nearness for file in files})
-    found = list(_listed(question, trees, fields, scorer.weights))
+    found = list(_listed(question, trees, by_path, scorer.weights))
     if expected.several:
-        found += _together(places, fields, scorer.weights)
+        found += _together(places, by_path, scorer.weights)
     told: set[tuple[str, int]] = set()
     for place in places:
         if (place.tree.path, place.first) not in told:
             told.add((place.tree.path, place.first))
-            found.append(_candidate(place, display.text(place), fields))
+            found.append(_candidate(place, display.text(place), by_path))
         if len(told) >= MOST_CANDIDATES:
             break
     return sorted(found, key=lambda candidate: -(candidate.weight or 0.0))
 
 
-def _candidate(place: ScoredPlace, text: str, fields: Fields) -> AnswerCandidate:
+def _candidate(place: ScoredPlace, text: str, files: Files) -> AnswerCandidate:
     path, line = place.tree.path, place.first
     quote = place.tree.lines[line - 1].strip()
-    named = {"symbol": place.tree.qualified(place.statement), "start_line": line, "end_line": place.last, "text": text}
-    citation = Citation({**fields[path], **named}, f"{path}:{line}", line, quote)
+    symbol = files[path].symbols.get(line) or place.tree.qualified(place.statement)
+    named = {"symbol": symbol, "start_line": line, "end_line": place.last, "text": text}
+    citation = Citation({**files[path].fields, **named}, f"{path}:{line}", line, quote)
     return AnswerCandidate(text, citation, weight=place.score, found=place.coverage, fit=place.fit)
 
 
-def _together(places: Sequence[ScoredPlace], fields: Fields, weights: SourceWeights) -> Iterator[AnswerCandidate]:
+def _together(places: Sequence[ScoredPlace], files: Files, weights: SourceWeights) -> Iterator[AnswerCandidate]:
     """Of places alike in one file, the best ones as a list."""
     if not places:
         return
@@ -82,15 +88,15 @@ def _together(places: Sequence[ScoredPlace], fields: Fields, weights: SourceWeig
         f"{place.first}: {in_one_line(chr(10).join(place.tree.lines[place.first - 1 : place.last]))}" for place in ordered
     ]
     first = replace(best, first=ordered[0].first, statement=ordered[0].statement, score=best.score + weights.list_bonus)
-    yield _candidate(first, cut("\n".join(parts)), fields)
+    yield _candidate(first, cut("\n".join(parts)), files)
 
 
-def _listed(question: str, trees: Sequence[SourceTree], fields: Fields, weights: SourceWeights) -> Iterator[AnswerCandidate]:
+def _listed(question: str, trees: Sequence[SourceTree], files: Files, weights: SourceWeights) -> Iterator[AnswerCandidate]:
     for found in members(question, question_terms(question), trees)[:2]:
         line = found.owner.first if found.owner is not None else 1
         quote = found.tree.lines[line - 1].strip() if found.tree.lines else ""
         citation = Citation(
-            {**fields[found.tree.path], "start_line": line, "text": found.text}, f"{found.tree.path}:{line}", line, quote
+            {**files[found.tree.path].fields, "start_line": line, "text": found.text}, f"{found.tree.path}:{line}", line, quote
         )
-        text = cut(f"{found.tree.path}:{line} {found.text}")
+        text = cut(f"{found.tree.path}:{line}: {found.text}")
         yield AnswerCandidate(text, citation, weight=weights.members * found.named, found=1.0, fit=found.named)

@@ -72,7 +72,7 @@ def answer(question: str) -> str:
 
 def test_a_default_is_answered_by_its_line_and_the_lines_beside_it() -> None:
     text = answer("default encoding of Pool?")
-    assert text.startswith("pool.py:16 Pool.__init__\n")
+    assert text.startswith("pool.py:16: Pool.__init__\n")
     assert 'encoding: str = "utf-8"' in text
 
 
@@ -107,7 +107,7 @@ def test_the_methods_of_a_class_are_counted_and_named() -> None:
 
 
 def test_what_derives_from_a_class_is_listed() -> None:
-    assert answer("Which subclasses of StoreError are there?") == "errors.py:1 1 subclass of StoreError: PoolFull"
+    assert answer("Which subclasses of StoreError are there?") == "errors.py:1: 1 subclass of StoreError: PoolFull"
 
 
 def test_tests_answer_last() -> None:

@@ -51,7 +51,7 @@ class PlaceDisplay:
         first, last = _with_context(tree, place.first, place.last)
         lines = [line[:LONGEST_LINE] for line in tree.lines[first - 1 : last]]
         if len(lines) == 1:
-            heading += ": " + lines.pop().strip()
+            heading += " " + lines.pop().strip()
         return cut("\n".join((heading, *dedented(lines), *self._constants(place), *self._called(place))))
 
     def _bases(self, tree: SourceTree, statement: Statement) -> Iterator[str]:
@@ -126,7 +126,7 @@ def _first_match(tree: SourceTree, defined: re.Pattern[str]) -> str | None:
 def place_heading(tree: SourceTree, statement: Statement, line: int) -> str:
     """`path:line`, and the definition around it."""
     name = tree.qualified(statement)
-    return f"{tree.path}:{line}{f' {name}' if name else ''}"
+    return f"{tree.path}:{line}:{f' {name}' if name else ''}"
 
 
 def _is_head(place: ScoredPlace) -> bool:
