@@ -37,7 +37,6 @@ def features_of(run: QuestionRun, question: Question, answer: QuotedAnswer, cove
         **words,
         **shape,
         **_of_text(question, answer),
-        **_of_passage(answer),
         "rows_unused": shape["rows"] * words["unused_words"],
     }
 
@@ -87,15 +86,6 @@ def _counts_nothing(rows: Sequence[Any]) -> bool:
     return all(cell in (0, None) for cell in cells)
 
 
-def _of_passage(answer: QuotedAnswer) -> dict[str, float]:
-    features = answer.candidate.features if answer.candidate else None
-    return {
-        "passage_words": features.context_words if features else 0.0,
-        "passage_kind": features.kind_text if features else 0.0,
-        "passage_similar": features.similar if features else 0.0,
-    }
-
-
 def _of_text(question: Question, answer: QuotedAnswer) -> dict[str, float]:
     kind = asked_for(question)
     asked = {stem for token in question.tokens for stem in stems_of(token.text)}
@@ -105,5 +95,7 @@ def _of_text(question: Question, answer: QuotedAnswer) -> dict[str, float]:
         "lacks_type": float(not fits(question, kind, answer.text)),
         "says_words": len(shared) / max(1, len(asked)),
         "several_parts": float(len(parts(question.text)) > 1),
+        "place_found": (answer.candidate.found or 0.0) if answer.candidate else 0.0,
+        "place_fit": min(1.0, answer.candidate.fit or 0.0) if answer.candidate else 0.0,
         "length": min(280, len(answer.text)) / 280,
     }

@@ -52,7 +52,7 @@ class Agent:
         self._calls = HostCalls(host)
         self.requests = RequestBuilder(engine, host, sampling, caller=caller)
         self.tool_calls = ToolCallGenerator(engine, host, retriever, self.requests, raw=raw)
-        self.answers = AnswerGenerator(engine, retriever, self.requests, sampling=sampling, raw=raw)
+        self.answers = AnswerGenerator(engine, host, retriever, self.requests, sampling=sampling, raw=raw)
 
     async def ask(self, question: str, *, history: Sequence[Message] = (), max_steps: int = MAX_CALLS) -> AsyncIterator[Event]:
         """Run the loop. Raises ContextOverflow where the question alone does not fit; tool failures are events, not errors."""

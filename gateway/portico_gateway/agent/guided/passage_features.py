@@ -10,7 +10,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,9 @@ from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, P
 from portico_gateway.agent.guided.passage_kinds import asked_types, share_given
 from portico_gateway.guidance.stemming import stems_of
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
-from portico_gateway.guidance.weights import PassageWeights
+from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, PassageWeights
 
+MAX_CHOICES = 16  # passages that the model chooses among
 _EXAMPLE = re.compile(r"\bhow (?:do|can|to|should|would)\b|\bexamples?\b|\bcode\b|\bshow me\b|\bsyntax\b|[{}]", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"--?[A-Za-z][\w-]+|\.?[A-Za-z]\w*(?:[._]\w+)+|\b[A-Z]+[a-z]+[A-Z]\w*|\b[A-Z]{2,}[A-Z0-9_]*\b|\.\w+")
 
@@ -60,6 +61,25 @@ def passage_features(
             )
         )
     return found
+
+
+def weighed_passages(
+    question: str,
+    candidates: Sequence[AnswerCandidate],
+    embed: TextEmbedding,
+    weights: PassageWeights = DEFAULT_WEIGHTS.passages,
+    rarity: Mapping[str, float] | None = None,
+) -> list[AnswerCandidate]:
+    """The best candidates with their weights, best first, each text once. `rarity`: see `passage_features`."""
+    features = passage_features(question, candidates, embed, rarity or {}) if candidates else []
+    scored = [
+        replace(c, weight=weight_of(f, weights), found=f.context_words, fit=f.kind_text, features=f)
+        for c, f in zip(candidates, features, strict=True)
+    ]
+    best: dict[str, AnswerCandidate] = {}
+    for candidate in sorted(scored, key=lambda one: -(one.weight or 0.0)):
+        best.setdefault(candidate.text, candidate)
+    return list(best.values())[:MAX_CHOICES]
 
 
 def weight_of(features: PassageFeatures, weights: PassageWeights) -> float:

@@ -7,38 +7,12 @@ since a passage is forced once it is chosen, answering takes few model steps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 from portico_engine.grammar import CompiledGrammar, compile_gbnf
-from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
-from portico_gateway.agent.guided.passage_features import passage_features, weight_of
 from portico_gateway.guidance.stemming import content_words
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
-from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, QuotationWeights, Weights
-
-MAX_CHOICES = 16  # candidates that the model chooses among
-
-
-def weighed(
-    candidates: Sequence[AnswerCandidate],
-    question: str,
-    embed: TextEmbedding,
-    weights: Weights = DEFAULT_WEIGHTS,
-    rarity: Mapping[str, float] | None = None,
-) -> dict[str, tuple[AnswerCandidate, float]]:
-    """The best candidates with their weights in nats, by text, best first. `rarity`: see `passage_features`."""
-    documents = [c for c in candidates if c.focus]
-    others = [c for c in candidates if not c.focus]
-    features = passage_features(question, documents, embed, rarity or {}) if documents else []
-    found = [(replace(c, features=f), weight_of(f, weights.passages)) for c, f in zip(documents, features, strict=True)]
-    if others:
-        by_text = passage_weights([c.text for c in others], question, embed, weights.quotations)
-        found += [(c, by_text[c.text]) for c in others]
-    best: dict[str, tuple[AnswerCandidate, float]] = {}
-    for candidate, weight in sorted(found, key=lambda pair: -pair[1]):
-        best.setdefault(candidate.text, (candidate, weight))
-    return dict(list(best.items())[:MAX_CHOICES])
+from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, QuotationWeights
 
 
 def passage_weights(

@@ -98,7 +98,7 @@ def test_a_denied_call_ends_the_question() -> None:
 
 def test_a_part_is_asked_about_what_the_part_before_it_found() -> None:
     hit = {**HIT, "symbol": "Pool.free", "kind": "method"}
-    text = "a.py:3: method Pool.free"
+    text = "a.py:3: def free(self):"
     engine = FakeEngine(SEARCH_CALL, text, SEARCH_CALL, text)
     run(engine, FakeHost(hits(hit), hits(hit)), "Find the method that frees it, then say what it calls.")
     said = engine.prompts[2][-1]["content"]

@@ -5,8 +5,7 @@ from tests.gateway.agent.fakes import nothing
 from portico_gateway.agent.citations import Citation
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, PassageFeatures
 from portico_gateway.agent.guided.extraction.prose import prose
-from portico_gateway.agent.guided.passage_features import known_rarity, passage_features
-from portico_gateway.agent.guided.quotations import MAX_CHOICES, weighed
+from portico_gateway.agent.guided.passage_features import MAX_CHOICES, known_rarity, passage_features, weighed_passages
 from portico_gateway.guidance.stemming import stems_of
 
 PAGE = """
@@ -35,7 +34,7 @@ def features(question: str, text: str, focus: str) -> PassageFeatures:
 
 
 def test_the_default_of_the_entry_that_is_asked_for_weighs_most() -> None:
-    best = next(iter(weighed(of(PAGE), "What is the default of MAX_SIZE?", nothing).values()))[0]
+    best = weighed_passages("What is the default of MAX_SIZE?", of(PAGE), nothing)[0]
     assert "Default: `500`" in best.text
     assert best.features is not None
     assert best.features.identifiers == 1
@@ -66,7 +65,7 @@ def test_rarity_is_what_searches_say_of_their_words() -> None:
 
 def test_the_best_are_few_and_each_text_is_there_once() -> None:
     text = "\n\n".join(f"The paragraph of number {n} speaks of it." for n in range(60))
-    found = weighed([*of(text), *of(text, rank=1)], "Which paragraph speaks?", nothing)
-    assert len(found) == MAX_CHOICES
-    weights = [weight for _, weight in found.values()]
+    found = weighed_passages("Which paragraph speaks?", [*of(text), *of(text, rank=1)], nothing)
+    assert len({candidate.text for candidate in found}) == len(found) == MAX_CHOICES
+    weights = [candidate.weight or 0.0 for candidate in found]
     assert weights == sorted(weights, reverse=True)

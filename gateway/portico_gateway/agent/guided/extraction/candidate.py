@@ -44,6 +44,9 @@ class AnswerCandidate:
     rank: int = 0
     code: bool = False
     features: PassageFeatures | None = None
+    weight: float | None = None  # nats, as its reader weighs it; None: by its words alone
+    found: float | None = None  # the share of the question's words, by rarity, that its place has; None: not measured
+    fit: float | None = None  # whether it is what kind of thing is asked for, 0 to 1; None: not measured
 
 
 def shortened(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Which reader a result's shape asks for."""
+"""Which reader a result's shape asks for. Lines of source files are read apart: they need the files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, s
 from portico_gateway.agent.guided.extraction.plain_text import plain_text
 from portico_gateway.agent.guided.extraction.prose import prose
 from portico_gateway.agent.guided.extraction.rows import is_rows, rows
-from portico_gateway.agent.guided.extraction.source_lines import is_source, source_lines
 from portico_gateway.agent.rendered_results import RenderedResult, citation_of_hit
 
+MAX_CANDIDATES = 24  # but of documents, which are weighed before the best are chosen
 MIN_CHARACTERS = 12  # of prose and code: less says nothing
 
 
@@ -25,7 +25,8 @@ def extract(results: Sequence[RenderedResult]) -> list[AnswerCandidate]:
             if text and (len(text) >= MIN_CHARACTERS or is_rows(result)) and (text, candidate.focus) not in seen:
                 seen.add((text, candidate.focus))
                 found.append(candidate if candidate.focus else AnswerCandidate(shortened(text), candidate.citation))
-    return found
+    plain = [candidate for candidate in found if not candidate.focus][:MAX_CANDIDATES]
+    return plain + [candidate for candidate in found if candidate.focus]
 
 
 def _of_result(result: RenderedResult) -> Iterator[AnswerCandidate]:
@@ -34,8 +35,7 @@ def _of_result(result: RenderedResult) -> Iterator[AnswerCandidate]:
         return
     found = False
     for rank, citation in enumerate(_hits(result)):
-        text = str(citation.fields.get("text") or "")
-        for candidate in source_lines(citation) if is_source(citation) else prose(text, citation, rank=rank):
+        for candidate in prose(str(citation.fields.get("text") or ""), citation, rank=rank):
             found = True
             yield candidate
     if not found:
@@ -44,7 +44,7 @@ def _of_result(result: RenderedResult) -> Iterator[AnswerCandidate]:
 
 def _hits(result: RenderedResult) -> Sequence[Citation]:
     """What the result cites: of documents every hit, also what was not shown."""
-    if result.citations and not any(is_source(citation) for citation in result.citations):
+    if result.citations:
         hits = (result.data or {}).get("hits")
         if isinstance(hits, Sequence):
             return [citation_of_hit(hit) for hit in hits if isinstance(hit, Mapping)]

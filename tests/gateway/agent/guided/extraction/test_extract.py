@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from portico_gateway.agent.citations import Citation
 from portico_gateway.agent.guided.extraction.candidate import MAX_CHARACTERS
-from portico_gateway.agent.guided.extraction.extract import extract
+from portico_gateway.agent.guided.extraction.extract import MAX_CANDIDATES, extract
 from portico_gateway.agent.rendered_results import RenderedResult
 
 
@@ -12,13 +12,6 @@ def citation(**fields: object) -> Citation:
 
 def quotable(results: list[RenderedResult]) -> list[str]:
     return [candidate.text for candidate in extract(results)]
-
-
-def test_code_is_quoted_as_where_it_is() -> None:
-    result = RenderedResult(
-        "...", True, (citation(path="a.py", start_line=3, kind="method", symbol="Pool.free", text="def free"),)
-    )
-    assert quotable([result]) == ["a.py:3: method Pool.free"]
 
 
 def test_a_document_gives_its_sentences_with_what_follows_them_without_headings() -> None:
@@ -53,6 +46,8 @@ def test_rows_are_quoted_whole() -> None:
     assert quotable([result]) == ["orders: count = 3"]
 
 
-def test_no_passage_is_there_twice() -> None:
+def test_passages_are_few_and_never_twice() -> None:
     text = "\n\n".join(f"Paragraph number {i % 50} of many." for i in range(100))
-    assert len(quotable([RenderedResult(text, True)])) == 50
+    found = quotable([RenderedResult(text, True)])
+    assert len(found) == MAX_CANDIDATES
+    assert len(set(found)) == MAX_CANDIDATES
