@@ -58,7 +58,8 @@ class ToolCallGenerator:
         read, found = read_question(question), readings or {}
         names = {r.tool.name: r.weight + self._priors.unspelled_cost(r.tool, read) for r in ranked}
         for name, reading in found.items():
-            names[name] += self._retriever.weights.readings.all_words * reading.share**2
+            if name in names:
+                names[name] += self._retriever.weights.readings.all_words * reading.share**2
         return ToolCallPrior(names, LazyPriors(self._priors, tools, read), strength=self._strength)
 
     async def generate(
@@ -88,16 +89,19 @@ class ToolCallGenerator:
         covered = [tool for tool in catalog.covered if tool.name in allowed]
         await self._read(run, covered)
         tools = [self._narrowed(tool, run.readings.get(tool.name)) for tool in covered]
+        request = await self._requests.request(catalog, turns)
         request = replace(
-            await self._requests.request(catalog, turns),
+            request,
+            sampling=replace(request.sampling, logprobs=0),
             max_tokens=MAX_CALL_TOKENS,
             grammar=await compile_tool_calls_isolated(tools, choice="required"),
             prior=None if self._raw else self.prior(run.question, tools, ranked, run.readings),
             pin=WAIT_SECONDS,
         )
-        text, reason = "", None
+        text, reason, logprob = "", None, 0.0
         async for delta in run.generate(self._engine, request):
-            text, reason = text + delta.text, delta.finish_reason
+            text, reason, logprob = text + delta.text, delta.finish_reason, logprob + sum(delta.logprobs)
+        run.call_logprobs.append(logprob)
         if reason is not FinishReason.STOP:
             return run.refused(ToolCallStarted("", {}), f"no call was made: the model's call was cut ({reason})")
         call = json.loads(text)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from portico_gateway.config.portico_config import PorticoConfig
     from portico_gateway.config.server_spec import UpstreamSpec
 
-DEFAULT_STEPS = 3
+DEFAULT_STEPS = 4
 
 
 def _patterns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
