@@ -101,6 +101,11 @@ def main_measure(draft: Draft) -> ColumnRef | None:
     return own[0] if len(own) == 1 else None
 
 
+def names_nothing(ref: ColumnRef) -> bool:
+    """Is it called a value or an amount, of whatever there is?"""
+    return set(name_words(ref.column.name)) <= {"value", "amount", "reading", "measurement", "quantity"}
+
+
 def in_unit_of(draft: Draft, ref: ColumnRef, number: float, unit: str) -> float:
     """A duration in the column's unit: by its name, else the one in which the number is among the column's."""
     seconds = TIME_UNITS.get(unit) or TIME_UNITS.get(unit.rstrip("s"))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -88,6 +88,8 @@ class SchemaNames:
         for name in candidates.values():
             for link in self._link(name, question, by_word):
                 found[link.table, link.column, link.words] = link
+        lessened = {at: _lessened(link, found.values(), question) for at, link in found.items()}
+        found = {at: link for at, link in lessened.items() if link.score >= LEAST or link.sense}
         linked = {i for link in found.values() for i in link.words}
         if self._embed is not None:
             open_words = [i for i in free if i not in linked and question.words[i].content]
@@ -154,9 +156,19 @@ class SchemaNames:
             for name, cosine in zip(self.names, cosines.tolist(), strict=True):
                 if cosine < max(LEAST_SENSE, best - 0.08):
                     continue
+                if set(name.own) <= _GENERIC.keys() and name.column is not None:
+                    continue  # a "value" is near to much, and says nothing
                 if name.text.replace(" ", "") in question.words[i].low:  # an audiobook is another thing than a book
                     continue
                 yield name.link(frozenset({i}), cosine * SENSE_SCORE, sense=True)
+
+
+def _lessened(link: NameLink, others: Iterable[NameLink], question: QuestionWords) -> NameLink:
+    """A part of a column's name that is all of a table's is the table: an order is no `UnitsOnOrder`, "on order" is."""
+    if link.column is None or (link.first and question.words[link.first - 1].low in name_words(link.column)):
+        return link
+    whole = any(o.column is None and o.score >= 0.95 and not o.sense and link.words <= o.words for o in others)
+    return replace(link, score=link.score - 0.4) if whole and link.score < 0.9 else link
 
 
 def _names(schema: DatabaseSchema, prefix: str) -> Iterator[Name]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from portico_servers.db.questions.draft import Draft
 from portico_servers.db.questions.lexicon import MONEY_WORDS, PEOPLE
-from portico_servers.db.questions.measures import measure_by_adjective
+from portico_servers.db.questions.measures import measure_by_adjective, names_nothing
 from portico_servers.db.questions.names import NameLink
 from portico_servers.db.questions.words import name_words, stem
 from portico_servers.db.rows.column_refs import ColumnRef, Join
@@ -94,9 +94,10 @@ def add_projections(draft: Draft) -> None:
 
 def _price(draft: Draft) -> None:
     """What something costs is a number; where there is none, it isn't known."""
-    if any(ref.column.kind == "number" and not ref.key for ref in draft.columns):
+    if any(ref.column.kind == "number" and not ref.key and not names_nothing(ref) for ref in draft.columns):
         return
-    if (by := measure_by_adjective(draft, "expensive")) and by[0].join == draft.place:
+    by = measure_by_adjective(draft, "expensive")
+    if by and by[0].join == draft.place and not (draft.entity is None and names_nothing(by[0])):
         draft.columns.append(by[0])
         draft.use({word.index for word in draft.parts.words if word.low in MONEY_WORDS}, by[1])
     else:

@@ -6,8 +6,15 @@ from dataclasses import replace
 
 from portico_servers.db.questions.cues import Superlative
 from portico_servers.db.questions.draft import Draft
-from portico_servers.db.questions.lexicon import MONEY_WORDS
-from portico_servers.db.questions.measures import is_flag, main_measure, measurable, measure_by_adjective, named_measure
+from portico_servers.db.questions.lexicon import MONEY_WORDS, NOUNS
+from portico_servers.db.questions.measures import (
+    is_flag,
+    main_measure,
+    measurable,
+    measure_by_adjective,
+    named_measure,
+    names_nothing,
+)
 from portico_servers.db.questions.names import NameLink
 from portico_servers.db.questions.projections import add_projections, label_of
 from portico_servers.db.questions.words import stem
@@ -43,13 +50,19 @@ def _by_measure(draft: Draft, one: Superlative) -> bool:
     elif by is not None:
         ref, points, words = by[0], by[1], frozenset()
     elif (main := main_measure(draft)) is not None and not timely:
-        ref, points, words = main, 0.2, frozenset()
+        ref, points, words = main, 0.2, _quantities(draft, one) if names_nothing(main) else frozenset()
     else:
         return False
     if ref.column.kind == "date" and one.adjective in ("long", "short"):  # the longest is since the earliest
         one = replace(one, order="asc" if one.order == "desc" else "desc")
     _ranked(draft, one, ref, words, points)
     return True
+
+
+def _quantities(draft: Draft, one: Superlative) -> frozenset[int]:
+    """What a measure that is called "value" is of: "the highest wind speed"."""
+    words = draft.parts.words[one.last + 1 : one.last + 4]
+    return frozenset(word.index for word in words if word.low in NOUNS and word.index not in draft.used)
 
 
 def _ranked(draft: Draft, one: Superlative, ref: ColumnRef, words: frozenset[int], points: float) -> None:

@@ -115,7 +115,8 @@ def _count(draft: Draft, groups: list[ColumnRef]) -> None:
         keys = draft.reach.keys(draft.place)
         if len(keys) == 1:
             draft.aggregate, draft.columns = "count_distinct", keys
-        draft.score -= 0.1
+        labels = {label.path for label in draft.reach.labels(draft.place)}
+        draft.score -= 1.1 if any(ref.path in labels and op == "=" for ref, op, _ in draft.filters) else 0.1  # it is one
     elif draft.parts.cues.distinct and (asked := asked_columns(draft)):
         draft.aggregate, draft.columns = "count_distinct", asked[:1]
 
