@@ -23,6 +23,7 @@ from portico_gateway.config.mcp_servers_json import read_host_json
 from portico_gateway.config.mistakes import Key, Mistake, Places, config_error, mistakes_of
 from portico_gateway.config.sections import (
     AuditConfig,
+    BackgroundConfig,
     ConfigSection,
     GatewayConfig,
     KeyConfig,
@@ -50,6 +51,7 @@ class PorticoConfig(ConfigSection):
     model: ModelConfig = ModelConfig()
     serve: ServeConfig = ServeConfig()
     gateway: GatewayConfig = GatewayConfig()
+    background: BackgroundConfig = BackgroundConfig()
     policy: PolicyConfig = PolicyConfig()
     audit: AuditConfig = AuditConfig()
     oauth: OAuthConfig = OAuthConfig()

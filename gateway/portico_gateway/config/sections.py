@@ -89,6 +89,13 @@ class GatewayConfig(ConfigSection):
     )
 
 
+class BackgroundConfig(ConfigSection):
+    """[background]: the process that `portico ask` leaves behind for the next question."""
+
+    enabled: bool = Field(default=True, description="leave one behind, and use what runs; --no-background for one question")
+    idle_minutes: float = Field(default=10.0, gt=0, description="minutes without a question after which it ends")
+
+
 class PolicyConfig(ConfigSection):
     """[policy]: which tool calls run, which need a person's consent. Patterns are over gateway names, e.g. "files__write_*".
 

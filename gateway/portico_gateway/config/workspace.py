@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from portico_gateway.config.config_file import find_config, named_file, user_file, workspace_file
+from portico_gateway.config.places import check_places
 from portico_gateway.config.portico_config import PorticoConfig, parse_config
 from portico_gateway.config.server_spec import UpstreamSpec, default_specs
 from portico_gateway.config.trust import WorkspaceConfig, trust_file
@@ -41,13 +42,7 @@ def workspace_specs(
 
     Raises ConfigError for a folder or file that isn't there.
     """
-    for option, folder in [("--root", root), *(("--docs", folder) for folder in docs)]:
-        if folder is not None and not folder.is_dir():
-            what = "is not a folder" if folder.exists() else "is not there"
-            raise ConfigError(f"{option} {folder} {what}; give an existing folder")
-    for file in db:
-        if "://" not in file and not Path(file).is_file():
-            raise ConfigError(f"--db {file} is not there; give an existing database file or a DSN")
+    check_places(root, docs, db)
     if config.servers and root is None and not docs and not db:
         for name, server in config.servers.items():
             if not server.enabled:
