@@ -81,9 +81,7 @@ def ask_session(parts: AskParts, caller: Caller | None = None) -> AskSession:
     host = UpstreamToolHost(parts.tool_calls.upstreams, tool_calls=parts.tool_calls, caller=caller)
     retriever = retriever_of(host)
     engine = parts.engine
-    return AskSession(
-        Agent(engine, host, retriever), host, parts.tool_calls.upstreams, engine, retriever, engine.info.name
-    )
+    return AskSession(Agent(engine, host, retriever), host, parts.tool_calls.upstreams, engine, retriever, engine.info.name)
 
 
 @asynccontextmanager

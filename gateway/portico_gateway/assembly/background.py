@@ -108,4 +108,3 @@ class OwnSessions:
             yield
         finally:
             self._listeners.remove(update)
-

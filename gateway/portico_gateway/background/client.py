@@ -22,7 +22,7 @@ from portico_gateway.background.socket_place import BackgroundUnavailable, Socke
 from portico_gateway.safe_output.private_files import private_opener
 from portico_servers.common.version import package_version
 
-_START_TIMEOUT = 10.0  # seconds that a fresh process has until it listens
+_START_TIMEOUT = 30.0  # seconds that a fresh process has until it listens
 _LOOK_EVERY = 0.01
 _STATUS_TIMEOUT = 2.0
 

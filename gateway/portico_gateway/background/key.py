@@ -25,14 +25,10 @@ _MENTIONED = re.compile(r"\$\{(?:env:)?(\w+)")
 
 @dataclass(frozen=True, slots=True)
 class BackgroundKey:
-    """`workspace` names the folder, `digest` all that counts. Both are file names' parts."""
+    """`digest` is of all that counts, `folder` among it; it is a part of file names."""
 
     folder: Path
     digest: str
-
-    @property
-    def workspace(self) -> str:
-        return hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:8]
 
 
 def background_key(

@@ -54,7 +54,7 @@ class TerminalLooks:
 
 @dataclass(frozen=True, slots=True)
 class BackgroundStatus:
-    """One process, as `portico background list` shows it. `kind`: background, serve or stdio. Times are seconds, sizes bytes."""
+    """One process, as `portico background list` shows it. `kind`: background, serve or stdio. In seconds and bytes."""
 
     kind: str
     pid: int

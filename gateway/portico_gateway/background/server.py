@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import anyio
-from anyio.abc import SocketAttribute, SocketStream
+from anyio.abc import SocketAttribute, SocketStream, TaskStatus
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from portico_gateway.background.memory import memory_of_tree
@@ -47,13 +47,15 @@ class BackgroundServer:
     def __init__(self, place: SocketPlace, kind: BackgroundKind, answer: Answer) -> None:
         self._place, self._kind, self._answer = place, kind, answer
         self._begun = self._last = time.monotonic()
-        self._connected = 0
+        self._connected = 0  # of these `_asking` wait for an answer
+        self._asking = 0
         self._questions = 0
         self._ending = False
         self._changed = anyio.Event()
 
-    async def run(self) -> None:
-        """The caller holds the place's lock, so a socket that lies there is a dead process's. Raises OSError."""
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """`task_status` hears when it listens. The caller holds the place's lock, so a socket that lies there is a dead
+        process's. Raises OSError."""
         with suppress(FileNotFoundError):
             self._place.path.unlink()
         before = os.umask(0o177)  # so that it is never anybody else's, not even for a moment
@@ -63,6 +65,7 @@ class BackgroundServer:
             os.umask(before)
         async with anyio.create_task_group() as tasks, listener:
             tasks.start_soon(listener.serve, self._connection)
+            task_status.started()
             await self._over()
             tasks.cancel_scope.cancel()
 
@@ -72,18 +75,22 @@ class BackgroundServer:
         self._note()
 
     def _note(self) -> None:
-        self._last = time.monotonic()
         self._changed.set()
         self._changed = anyio.Event()
 
     async def _over(self) -> None:
         """Wait until there is no reason to stay."""
         while not (self._ending and not self._connected):
-            limit = None if self._connected else self._kind.idle_seconds
-            with anyio.move_on_after(limit) as idle:
+            with anyio.move_on_after(self._until_idle()) as idle:
                 await self._changed.wait()
             if idle.cancelled_caught:
                 return
+
+    def _until_idle(self) -> float | None:
+        """Seconds until it has been idle for long enough; None where a question is under way, or that is no reason to end."""
+        if self._asking or self._kind.idle_seconds is None:
+            return None
+        return max(0.0, self._last + self._kind.idle_seconds - time.monotonic())
 
     async def _connection(self, stream: SocketStream) -> None:
         self._connected += 1
@@ -123,6 +130,7 @@ class BackgroundServer:
             await stream.send(encode({"refused": f"it does not understand the question: {error}"}))
             return
         self._questions += 1
+        self._asking += 1
         terminal = RemoteTerminal(stream, lines, looks)
         try:
             async with anyio.create_task_group() as tasks:
@@ -132,6 +140,8 @@ class BackgroundServer:
                 tasks.cancel_scope.cancel()
         finally:
             terminal.close()
+            self._asking -= 1
+            self._last = time.monotonic()
 
     async def _answered(self, question: Question, terminal: RemoteTerminal) -> None:
         code = _FAILED
@@ -154,7 +164,7 @@ class BackgroundServer:
             folder=self._kind.folder,
             version=package_version(),
             age=now - self._begun,
-            idle=0.0 if self._connected > 1 else now - self._last,
+            idle=0.0 if self._asking else now - self._last,
             questions=self._questions,
             memory=memory_of_tree(os.getpid()),
         )

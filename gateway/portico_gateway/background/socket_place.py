@@ -19,7 +19,8 @@ import platformdirs
 from portico_gateway.background.key import BackgroundKey
 from portico_gateway.errors import GatewayError
 
-_MAX_PATH = 100  # bytes of a socket's path that every system takes
+_MAX_PATH = 103  # bytes of a socket's path that every system takes
+_LONGEST_NAME = len("/0123456789abcdef.sock")
 
 
 class BackgroundUnavailable(GatewayError):
@@ -41,18 +42,13 @@ class SocketPlace:
         """What the process wrote to stderr."""
         return self.path.with_suffix(".err")
 
-    @property
-    def workspace(self) -> str:
-        return self.path.stem.partition("-")[0]
-
 
 def runtime_folder() -> Path:
-    """`portico` in $XDG_RUNTIME_DIR where that is the user's own, else `run` in the state folder; made where it isn't.
+    """`portico` in $XDG_RUNTIME_DIR where that is the user's own, else `run` in the state folder; where their paths are too
+    long for a socket, a folder of this user's among the temporary files. Made where it isn't.
 
     Raises BackgroundUnavailable where others could write to it."""
-    given = os.environ.get("XDG_RUNTIME_DIR")
-    own = given is not None and os.path.isabs(given) and _is_private(Path(given))
-    folder = Path(given or "", "portico") if own else platformdirs.user_state_path("portico", appauthor=False) / "run"
+    folder = next(folder for folder in _candidates() if len(os.fsencode(folder)) + _LONGEST_NAME <= _MAX_PATH)
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -60,6 +56,14 @@ def runtime_folder() -> Path:
     if not _is_private(folder):
         raise BackgroundUnavailable(f"{folder} is not this user's alone")
     return folder
+
+
+def _candidates() -> Iterator[Path]:
+    given = os.environ.get("XDG_RUNTIME_DIR")
+    if given is not None and os.path.isabs(given) and _is_private(Path(given)):
+        yield Path(given, "portico")
+    yield platformdirs.user_state_path("portico", appauthor=False) / "run"
+    yield Path("/tmp", f"portico-{os.geteuid()}")
 
 
 def _is_private(folder: Path) -> bool:
@@ -72,10 +76,7 @@ def _is_private(folder: Path) -> bool:
 
 def socket_place(key: BackgroundKey) -> SocketPlace:
     """Raises BackgroundUnavailable."""
-    path = runtime_folder() / f"{key.workspace}-{key.digest}.sock"
-    if len(os.fsencode(path)) > _MAX_PATH:
-        raise BackgroundUnavailable(f"{path} is too long for a socket; set XDG_RUNTIME_DIR to a short one")
-    return SocketPlace(path)
+    return SocketPlace(runtime_folder() / f"{key.digest}.sock")
 
 
 def socket_places() -> list[SocketPlace]:

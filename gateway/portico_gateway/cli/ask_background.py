@@ -22,7 +22,7 @@ from portico_gateway.errors import GatewayError
 from portico_gateway.safe_output.inert import inert
 
 if TYPE_CHECKING:
-    from portico_gateway.cli.commands.ask import AskOptions
+    from portico_gateway.cli.asking import AskOptions
     from portico_gateway.config.config_file import ConfigFile
 
 _NO = ("0", "false", "no", "off")

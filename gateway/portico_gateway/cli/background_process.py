@@ -17,6 +17,7 @@ import anyio.to_thread
 
 from portico_engine.errors import EngineError
 from portico_gateway.assembly.background import GatewaySessions, OwnSessions, QuestionSessions
+from portico_gateway.background.client import request
 from portico_gateway.background.key import BackgroundKey
 from portico_gateway.background.protocol import Question
 from portico_gateway.background.remote_terminal import RemoteTerminal
@@ -24,7 +25,8 @@ from portico_gateway.background.server import BackgroundKind, BackgroundServer
 from portico_gateway.background.socket_place import BackgroundUnavailable, SocketPlace, only_one, socket_place
 from portico_gateway.cli import exit_codes
 from portico_gateway.cli.ask_background import key_of
-from portico_gateway.cli.commands.ask import AskOptions, answer
+from portico_gateway.cli.asking import AskOptions, answer
+from portico_gateway.cli.background_list import running
 from portico_gateway.cli.screen import remote_screen
 from portico_gateway.config.logs import set_up_logging
 from portico_gateway.config.portico_config import PorticoConfig, parse_config
@@ -85,9 +87,6 @@ async def _end_at_sigterm(scope: anyio.CancelScope) -> None:
 
 def _make_room(own: SocketPlace) -> None:
     """End the processes that nobody has asked for longest, where there are more than a machine's memory should hold."""
-    from portico_gateway.background.client import request
-    from portico_gateway.cli.commands.background import running
-
     others = [(status.idle, place) for place, status in running() if place != own and status.kind == "background"]
     for _, place in sorted(others, key=lambda each: each[0])[MOST_PROCESSES - 1 :]:
         with suppress(GatewayError):

@@ -100,7 +100,9 @@ class TerminalView:
             self._console.print("\n[bold]Sources[/]")
             for source in event.citations:
                 self._console.print(f"  {_shown(source.label)} [dim]({_shown(source.server)})[/]", highlight=False)
-        self._console.print(f"\n[dim]{figures_line(event.metrics, wall_seconds(event.metrics, self._started))}[/]", highlight=False)
+        self._console.print(
+            f"\n[dim]{figures_line(event.metrics, wall_seconds(event.metrics, self._started))}[/]", highlight=False
+        )
 
     def _verdict(self, event: RunFinished) -> None:
         """Where there is no answer: that, why, and what came nearest; which words played no part; what was searched in part."""

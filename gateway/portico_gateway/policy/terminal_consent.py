@@ -1,6 +1,6 @@
-"""Consent at the terminal: a person is asked y/n on stderr before a call; where nobody sits there, the call is refused at once.
+"""Consent at the terminal: a person is asked y/n before a call; where nobody sits there, the call is refused at once.
 
-It owns what the terminal shows and the words of the refusal. It knows no policy, and not whether the terminal is this process's.
+It owns what the terminal shows and the words of the refusal. It knows no policy, and not whose process's terminal it is.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
     ask.py      a question, answered by the local model
     serve.py    the HTTP side
     stdio.py    the MCP server for hosts that start it
+    background.py  the processes that answer questions at once
     server.py   one of Portico's own servers alone
     config.py   the entry for an MCP host
     key.py      keys for the HTTP side

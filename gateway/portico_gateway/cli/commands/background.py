@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from portico_gateway.cli import exit_codes
 from portico_gateway.cli.options import model_option, workspace_options
 from portico_gateway.safe_output.inert import inert, inert_json
-
-if TYPE_CHECKING:
-    from portico_gateway.background.protocol import BackgroundStatus
-    from portico_gateway.background.socket_place import SocketPlace
 
 
 @click.group()
@@ -26,6 +21,8 @@ def command() -> None:
 def list_(as_json: bool) -> int:
     """Show what runs: kind, process id, folder, memory, since when."""
     from dataclasses import asdict
+
+    from portico_gateway.cli.background_list import describe, running
 
     found = [status for _, status in running()]
     if as_json:
@@ -45,6 +42,7 @@ def stop(folder: Path | None) -> int:
     import os
 
     from portico_gateway.background.client import request
+    from portico_gateway.cli.background_list import describe, running
     from portico_gateway.errors import GatewayError
 
     wanted = None if folder is None else os.path.realpath(folder)
@@ -69,7 +67,7 @@ def run(root: Path | None, docs: tuple[Path, ...], db: tuple[str, ...], config: 
     """Be such a process; `portico ask` starts it."""
     from portico_gateway.background.socket_place import only_one, socket_place
     from portico_gateway.cli.ask_background import key_of
-    from portico_gateway.cli.commands.ask import AskOptions
+    from portico_gateway.cli.asking import AskOptions
     from portico_gateway.config.config_file import find_config
 
     options = AskOptions(find_config(config, folder=root, ask=lambda _: False), root, docs, db, model)
@@ -81,34 +79,3 @@ def run(root: Path | None, docs: tuple[Path, ...], db: tuple[str, ...], config: 
 
             run_background(place, key, options)
     return exit_codes.OK
-
-
-def running() -> list[tuple[SocketPlace, BackgroundStatus]]:
-    """Every process that answers, and what it says of itself."""
-    from portico_gateway.background.client import request
-    from portico_gateway.background.socket_place import socket_places
-    from portico_gateway.errors import GatewayError
-
-    found = []
-    for place in socket_places():
-        try:
-            status = request(place, "status")
-        except GatewayError as error:
-            click.echo(inert(f"portico: {place.path}: {error}"), err=True)
-            continue
-        if status is not None:
-            found.append((place, status))
-    return found
-
-
-def describe(status: BackgroundStatus) -> str:
-    """One line."""
-    memory = "" if status.memory is None else f", {status.memory / 2**20:.0f} MiB"
-    return (
-        f"{status.kind} {status.pid}: {status.folder}, {status.questions} questions, for {_span(status.age)}, "
-        f"idle {_span(status.idle)}{memory}"
-    )
-
-
-def _span(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
