@@ -117,7 +117,6 @@ TABLES = {
         cli          safe_output errors config model background upstreams policy agent http assembly
     """,
     "portico_gateway.cli": """
-        doctor_checks
         exit_codes
         grammar_input
         interrupt
@@ -129,10 +128,12 @@ TABLES = {
         asking              exit_codes screen view
         ask_background      exit_codes asking
         background_list
+        doctor_checks       background_list
+        server_edits
         background_process  exit_codes screen asking ask_background background_list
         main                exit_codes
         commands            doctor_checks exit_codes grammar_input interrupt options process_start screen trust_prompt asking
-                            ask_background background_list background_process
+                            ask_background background_list background_process server_edits
     """,
     "portico_gateway.http": """
         errors

@@ -46,6 +46,7 @@ def background_key(
     whole = {
         "installation": [package_version(), sys.executable, _package_state()],
         "folder": str(folder),
+        "named": bool(root or docs or db) and config is not None and (config.is_json or "own_servers" in config.text),
         "docs": [os.path.realpath(path) for path in docs] or [str(folder)],
         "db": [file if "://" in file else os.path.realpath(file) for file in db],
         "config": None if config is None else [os.path.realpath(config.path), config.text],

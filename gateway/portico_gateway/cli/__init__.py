@@ -6,6 +6,7 @@ interrupt.py           SIGINT also where the shell ignores it
 process_start.py       when this process began
 options.py             click options that several commands share
 commands/              one module a command, imported when it is used
+server_edits.py        which portico.toml is written, and that it counts
 trust_prompt.py        how a person is asked whether a workspace's configuration counts
 asking.py              a question at the terminal, whichever process answers it
 ask_background.py      the same, handed to a process that stays

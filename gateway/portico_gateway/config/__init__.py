@@ -7,6 +7,7 @@
     trust.py             which workspaces' files a person trusts
     variables.py         ${VAR}, ${file:PATH}, env files, editors' variables
     mistakes.py          what is wrong, every mistake at once, in words that hold no secret
+    edit.py              servers added to a file's text and taken out
     key_lines.py         on which line a key is
     mcp_servers_json.py  the server lists that MCP hosts keep
     places.py            are the given folders and databases there?

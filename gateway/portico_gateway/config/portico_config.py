@@ -155,6 +155,8 @@ def _read(file: ConfigFile, environ: Mapping[str, str]) -> _Given:
     if file.is_json:
         given.unusable = read_host_json(file.text, file.path).problems
     given.tree = copy.deepcopy(given.written)
+    if file.is_json:
+        given.tree["gateway"] = {"own_servers": []}  # a host's servers are asked for instead of ours
     places = Places(file, given.written, {})
     variables = Variables(environ, file.folder, file.workspace)
     if isinstance(env_file := given.tree.get("env_file"), str):

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 
 from portico_gateway.config.server_spec import UpstreamSpec
 
+OwnServer = Literal["code", "docs", "db"]
 Scope = Literal["chat", "mcp", "metrics", "admin"]
 
 
@@ -86,6 +87,9 @@ class GatewayConfig(ConfigSection):
 
     list_timeout: float = Field(
         default=10.0, ge=0, description="seconds that tools/list waits for servers that are still starting"
+    )
+    own_servers: list[OwnServer] = Field(
+        default=["code", "docs", "db"], description="which of Portico's own servers there are beside those of the file"
     )
 
 
