@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from portico_engine import EngineClient
     from portico_gateway.agent.events import RunFinished
 
-MAX_STEPS = 3
+MAX_STEPS = 4
 
 TOOL = types.Tool(
     name="ask",

@@ -5,20 +5,21 @@ It calls no tool, confirms no citation, and does not judge what was chosen: `ver
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from portico_engine import EngineClient, Request, SamplingParams, TextPrior
 from portico_gateway.agent.events import ToolCallFinished
+from portico_gateway.agent.guided.candidates import CandidateReader, WeighedCandidate
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
-from portico_gateway.agent.guided.extraction.extract import extract
-from portico_gateway.agent.guided.quotations import passage_weights, quotation_grammar
+from portico_gateway.agent.guided.quotations import quotation_grammar
 from portico_gateway.agent.prompts import Message
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.request_builder import RequestBuilder
+from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 
-MAX_ANSWER_TOKENS = 256
+MAX_ANSWER_TOKENS = 384
 REPETITION_PENALTY = 1.1  # on free prose
 
 
@@ -28,11 +29,16 @@ class QuotedAnswer:
 
     text: str
     candidate: AnswerCandidate | None
-    call: ToolCallFinished | None  # whose result it stands in
+    calls: tuple[ToolCallFinished, ...]  # that led to it; it stands in the last one's result
     logprob: float = 0.0  # of the choice, under its prior
     weight: float = 0.0  # nats, of the candidate before the model
     margin: float = 0.0  # nats, to the best of the others; below 0 where another was better
     candidates: int = 1
+
+    @property
+    def call(self) -> ToolCallFinished | None:
+        """The one whose result it stands in."""
+        return self.calls[-1] if self.calls else None
 
 
 class AnswerGenerator:
@@ -41,6 +47,7 @@ class AnswerGenerator:
     def __init__(
         self,
         engine: EngineClient,
+        host: ToolHost,
         retriever: ToolRetriever,
         requests: RequestBuilder,
         *,
@@ -49,11 +56,11 @@ class AnswerGenerator:
     ) -> None:
         strength = retriever.weights.strength
         self._engine = engine
-        self._embed = retriever.embed
-        self._weights = retriever.weights.quotations
+        self._candidates = CandidateReader(host, retriever.embed, retriever.weights)
         self._requests = requests
         self._sampling = sampling
         self._strength = strength.of(engine.info.parameters)
+        self._over_model = retriever.weights.quotations.over_model
         self.quotes = strength.is_small(engine.info.parameters) and not raw
 
     async def write(self, run: QuestionRun, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> AsyncIterator[str]:
@@ -62,33 +69,39 @@ class AnswerGenerator:
             if delta.text:
                 yield delta.text
 
-    async def quote(self, run: QuestionRun, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> QuotedAnswer | None:
-        """The candidate that the model chooses; None where no result has one."""
-        candidates = {c.text: c for c in extract([call.result for call in run.tool_calls if call.result.found])}
+    async def quote(
+        self,
+        run: QuestionRun,
+        turns: Sequence[Message],
+        ranked: Sequence[RankedTool],
+        calls: Sequence[ToolCallFinished],
+    ) -> QuotedAnswer | None:
+        """The candidate of the last call's result that the model chooses; None where it has none."""
+        candidates = await self._candidates.read(run.question, calls[-1:])
         if not candidates:
             return None
-        texts = list(candidates)
-        weights = passage_weights(texts, run.question, self._embed, self._weights)
+        weights = {text: weighed.weight for text, weighed in candidates.items()}
         request = replace(
             await self._request(turns, ranked),
             sampling=replace(self._sampling, logprobs=0),
-            grammar=quotation_grammar(texts),
-            prior=TextPrior(weights, strength=self._strength),
+            grammar=quotation_grammar(list(weights)),
+            prior=TextPrior(weights, strength=self._strength * (self._over_model if _of_document(candidates) else 1.0)),
         )
         text, logprob = "", 0.0
         async for delta in run.generate(self._engine, request):
             text, logprob = text + delta.text, logprob + sum(delta.logprobs)
         text = text.strip()
+        chosen = candidates.get(text)
         others = [weight for other, weight in weights.items() if other != text]
         weight = weights.get(text, min(weights.values()))
         return QuotedAnswer(
             text=text,
-            candidate=candidates.get(text),
-            call=_call_of(text, run.tool_calls),
+            candidate=chosen.candidate if chosen else None,
+            calls=tuple(calls),
             logprob=logprob,
             weight=weight,
             margin=weight - max(others) if others else 0.0,
-            candidates=len(texts),
+            candidates=len(candidates),
         )
 
     async def _request(self, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> Request:
@@ -99,9 +112,5 @@ class AnswerGenerator:
         )
 
 
-def _call_of(text: str, calls: Sequence[ToolCallFinished]) -> ToolCallFinished | None:
-    """The call whose result has a candidate of this text."""
-    for call in calls:
-        if call.result.found and any(candidate.text == text for candidate in extract([call.result])):
-            return call
-    return None
+def _of_document(candidates: Mapping[str, WeighedCandidate]) -> bool:
+    return all(weighed.candidate.features is not None for weighed in candidates.values())

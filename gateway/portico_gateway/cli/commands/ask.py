@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from portico_gateway.background.protocol import Question
     from portico_gateway.config.trust import WorkspaceConfig
 
-DEFAULT_STEPS = 3
+DEFAULT_STEPS = 4
 
 
 def _patterns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
