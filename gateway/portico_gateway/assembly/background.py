@@ -20,6 +20,7 @@ from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.model.lazy_engine import GetEngine
 from portico_gateway.policy.rules import Policy
 from portico_gateway.policy.tool_calls import ToolCalls
+from portico_servers.common.collector import resume_collector
 
 ReadConfig = Callable[[], tuple[PorticoConfig, Sequence[UpstreamSpec]]]  # raises ConfigError
 NEW_SERVERS_TIMEOUT = 3.0  # seconds that a question waits for servers that were not there at the last one
@@ -68,6 +69,7 @@ class OwnSessions:
         try:
             config, self._specs = await anyio.to_thread.run_sync(self._read)
             async with open_ask_parts(config, self._specs, self._update) as self._parts:
+                resume_collector()
                 self._opened.set()
                 await anyio.sleep_forever()
         except Exception as error:  # noqa: BLE001 - told to every question, by its kind
