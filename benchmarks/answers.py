@@ -157,7 +157,7 @@ async def ask(session: Any, question: str) -> dict[str, Any]:
                 async for event in events:
                     if isinstance(event, RunFinished):
                         found: dict[str, Any] = json.loads(as_json_object(event, {}, session.model))
-                        return {**found, "exit_code": exit_codes.OK if event.found else exit_codes.FAILED}
+                        return {**found, "exit_code": exit_codes.of_answer(event)}
     except (EngineError, GatewayError, TimeoutError) as error:
         print(f"a question failed: {error!r}", file=sys.stderr)
     return {**nothing, "exit_code": exit_codes.NO_MODEL}

@@ -2,6 +2,7 @@
 
     guided/                  the agent of a small model: its loop, its calls, its answers
     events.py                what is told: a call started, a call finished, answer text, the run's end
+    judgement.py             what is thought of an answer: verdict, words used, confidence
     prompts.py               every text that is said to the model
     tool_host.py             what the agent needs of upstreams (a protocol)
     upstream_tool_host.py    the same over the gateway's upstreams, under policy

@@ -100,6 +100,13 @@ class QuotationWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class CoverageWeights:
+    """Which words of a question count as accounted for."""
+
+    sense: float = 0.6  # (cosine) from which on a word of the evidence is near enough to a plain word
+
+
+@dataclass(frozen=True, slots=True)
 class StrengthWeights:
     """How much all of the above counts against the model's logits: factors, by the model's size."""
 
@@ -126,6 +133,7 @@ class Weights:
     names: NameWeights = NameWeights()
     conditions: ConditionWeights = ConditionWeights()
     quotations: QuotationWeights = QuotationWeights()
+    coverage: CoverageWeights = CoverageWeights()
     strength: StrengthWeights = StrengthWeights()
 
 

@@ -5,6 +5,8 @@
     extraction/              what of a result may be an answer
     quotations.py            a choice among candidates: their weights, the grammar
     answer_generation.py     the answer, free or quoted
+    coverage.py              which words of the question are accounted for
+    verdict.py               whether the answer is given, and how sure it is
 
 What helps it choose is in `guidance`, which knows nothing of here.
 """

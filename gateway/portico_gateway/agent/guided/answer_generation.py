@@ -1,14 +1,16 @@
 """The answer from what the calls found: free for a model that can be trusted with prose, a quotation for a small one.
 
-It calls no tool and confirms no citation.
+It calls no tool, confirms no citation, and does not judge what was chosen: `verdict.py` does.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from portico_engine import EngineClient, SamplingParams, TextPrior
+from portico_engine import EngineClient, Request, SamplingParams, TextPrior
+from portico_gateway.agent.events import ToolCallFinished
+from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.extraction.extract import extract
 from portico_gateway.agent.guided.quotations import passage_weights, quotation_grammar
 from portico_gateway.agent.prompts import Message
@@ -18,6 +20,19 @@ from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 
 MAX_ANSWER_TOKENS = 256
 REPETITION_PENALTY = 1.1  # on free prose
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedAnswer:
+    """A candidate that the model chose, and how it stood among the others."""
+
+    text: str
+    candidate: AnswerCandidate | None
+    call: ToolCallFinished | None  # whose result it stands in
+    logprob: float = 0.0  # of the choice, under its prior
+    weight: float = 0.0  # nats, of the candidate before the model
+    margin: float = 0.0  # nats, to the best of the others; below 0 where another was better
+    candidates: int = 1
 
 
 class AnswerGenerator:
@@ -39,20 +54,54 @@ class AnswerGenerator:
         self._requests = requests
         self._sampling = sampling
         self._strength = strength.of(engine.info.parameters)
-        self._quotes = strength.is_small(engine.info.parameters) and not raw
+        self.quotes = strength.is_small(engine.info.parameters) and not raw
 
-    async def generate(self, run: QuestionRun, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> AsyncIterator[str]:
-        """The answer, in pieces. `ranked` are all tools: the prompt begins as it did when the call was written."""
+    async def write(self, run: QuestionRun, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> AsyncIterator[str]:
+        """The answer in the model's own words, in pieces. `ranked` are all tools: the prompt begins as it did at the call."""
+        async for delta in run.generate(self._engine, await self._request(turns, ranked)):
+            if delta.text:
+                yield delta.text
+
+    async def quote(self, run: QuestionRun, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> QuotedAnswer | None:
+        """The candidate that the model chooses; None where no result has one."""
+        candidates = {c.text: c for c in extract([call.result for call in run.tool_calls if call.result.found])}
+        if not candidates:
+            return None
+        texts = list(candidates)
+        weights = passage_weights(texts, run.question, self._embed, self._weights)
         request = replace(
+            await self._request(turns, ranked),
+            sampling=replace(self._sampling, logprobs=0),
+            grammar=quotation_grammar(texts),
+            prior=TextPrior(weights, strength=self._strength),
+        )
+        text, logprob = "", 0.0
+        async for delta in run.generate(self._engine, request):
+            text, logprob = text + delta.text, logprob + sum(delta.logprobs)
+        text = text.strip()
+        others = [weight for other, weight in weights.items() if other != text]
+        weight = weights.get(text, min(weights.values()))
+        return QuotedAnswer(
+            text=text,
+            candidate=candidates.get(text),
+            call=_call_of(text, run.tool_calls),
+            logprob=logprob,
+            weight=weight,
+            margin=weight - max(others) if others else 0.0,
+            candidates=len(texts),
+        )
+
+    async def _request(self, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> Request:
+        return replace(
             await self._requests.request(await self._requests.catalog(ranked), turns),
             sampling=replace(self._sampling, repetition_penalty=REPETITION_PENALTY),
             max_tokens=MAX_ANSWER_TOKENS,
         )
-        results = [call.result for call in run.tool_calls if call.result.found]
-        if passages := [candidate.text for candidate in extract(results)] if self._quotes else []:
-            weights = passage_weights(passages, run.question, self._embed, self._weights)
-            prior = TextPrior(weights, strength=self._strength)
-            request = replace(request, sampling=self._sampling, grammar=quotation_grammar(passages), prior=prior)
-        async for delta in run.generate(self._engine, request):
-            if delta.text:
-                yield delta.text
+
+
+def _call_of(text: str, calls: Sequence[ToolCallFinished]) -> ToolCallFinished | None:
+    """The call whose result has a candidate of this text."""
+    for call in calls:
+        if call.result.found and any(candidate.text == text for candidate in extract([call.result])):
+            return call
+    return None

@@ -15,13 +15,14 @@ from portico_gateway.agent.citations import ConfirmedCitation, confirm
 from portico_gateway.agent.events import AnswerText, Event, RunFinished, ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.guided.answer_generation import AnswerGenerator
 from portico_gateway.agent.guided.tool_call_generation import ToolCallGenerator
+from portico_gateway.agent.guided.verdict import judge, judge_free
 from portico_gateway.agent.prompts import Message, finished_call
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.rendered_results import RenderedResult, render
 from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.caller import LOCAL
-from portico_gateway.errors import GatewayError
+from portico_gateway.errors import GatewayError, PolicyError
 from portico_gateway.guidance.tool_retrieval import ToolRetriever
 
 
@@ -43,6 +44,7 @@ class Agent:
         `raw` switches all help off: the grammar alone, for comparison."""
         sampling = sampling or SamplingParams(temperature=0.0)
         self._host = host
+        self._retriever = retriever
         self.requests = RequestBuilder(engine, host, sampling, caller=caller)
         self.tool_calls = ToolCallGenerator(engine, host, retriever, self.requests, raw=raw)
         self.answers = AnswerGenerator(engine, retriever, self.requests, sampling=sampling, raw=raw)
@@ -63,28 +65,42 @@ class Agent:
             finished = await self._call(run, call)
             yield finished
             turns += finished_call(finished, question)
-            if finished.result.found:
-                break
+            if finished.result.found or finished.denied:
+                break  # what was refused is not done in another way
             tried.add(call.tool)
-        answer = ""
-        if run.found:
-            async for piece in self.answers.generate(run, turns, self.tool_calls.rank(question)):
-                answer += piece
+        async for event in self._answer(run, turns):
+            yield event
+
+    async def _answer(self, run: QuestionRun, turns: Sequence[Message]) -> AsyncIterator[Event]:
+        """The answer, judged before it is given where it is a quotation, and the run's end."""
+        text, embed, ranked = "", self._retriever.embed, self.tool_calls.rank(run.question)
+        if run.found and not self.answers.quotes:
+            async for piece in self.answers.write(run, turns, ranked):
+                text += piece
                 yield AnswerText(piece)
+            judgement = judge_free(run, text, embed)
+        else:
+            quoted = await self.answers.quote(run, turns, ranked) if run.found else None
+            judgement = judge(run, quoted, embed)
+            if quoted is not None and judgement.answered:
+                text = quoted.text
+                yield AnswerText(text)
         citations = await self._confirmed(run)
-        yield RunFinished(question, answer.strip(), run.found, tuple(run.tool_calls), tuple(citations), run.metrics())
+        yield RunFinished(
+            run.question, text.strip(), run.found, tuple(run.tool_calls), tuple(citations), run.metrics(), judgement
+        )
 
     async def _call(self, run: QuestionRun, call: ToolCallStarted) -> ToolCallFinished:
         started = time.perf_counter()
-        rendered, error = RenderedResult("", False), None
+        rendered, error, denied = RenderedResult("", False), None, False
         try:
             result = await self._host.call_tool(call.tool, call.arguments)
             rendered = render(call.arguments, result)
             if result.is_error:
                 error, rendered = rendered.text or "the tool failed without saying why", replace(rendered, found=False)
         except GatewayError as failure:
-            error = str(failure)
-        finished = ToolCallFinished(call.tool, call.arguments, rendered, time.perf_counter() - started, error)
+            error, denied = str(failure), isinstance(failure, PolicyError)
+        finished = ToolCallFinished(call.tool, call.arguments, rendered, time.perf_counter() - started, error, denied)
         run.tool_calls.append(finished)
         if rendered.found:
             server = self._host.server_of(call.tool)
