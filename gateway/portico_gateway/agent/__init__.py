@@ -1,7 +1,9 @@
 """The agent: one question, some tool calls, one answer with citations, by the local model.
 
+    select.py                which loop a model gets, by its size
     guided/                  the agent of a small model: its loop, its calls, its answers
-    events.py                what is told: a call started, a call finished, answer text, the run's end
+    free/                    the agent of a larger model: it calls, thinks and answers by itself
+    events.py                what is told: a call started, a call finished, text, what was left out, the run's end
     judgement.py             what is thought of an answer: verdict, words used, confidence
     prompts.py               every text that is said to the model
     tool_host.py             what the agent needs of upstreams (a protocol)
@@ -9,6 +11,7 @@
     tool_signatures.py       the catalog as a model reads it, within a budget
     stable_prefix.py         how much of a prompt is the same for every question
     request_builder.py       from turns to the engine's request
+    tool_execution.py        one tool call, made; the sources of its result
     question_run.py          what one question has used and found so far
     rendered_results.py      a tool's result as text, with what it cites
     citations.py             citations that are opened again before they are printed

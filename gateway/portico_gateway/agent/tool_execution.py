@@ -49,12 +49,11 @@ async def execute(host: ToolHost, tool: str, arguments: dict[str, Any]) -> ToolO
         error, denied = str(refusal), refusal
     except GatewayError as failure:
         error = str(failure)
-    return ToolOutcome(ToolCallFinished(tool, arguments, rendered, time.perf_counter() - started, error), result, denied)
+    seconds = time.perf_counter() - started
+    return ToolOutcome(ToolCallFinished(tool, arguments, rendered, seconds, error, denied is not None), result, denied)
 
 
-async def confirmed_citations(
-    host: ToolHost, citations: Sequence[tuple[str, Citation]]
-) -> list[ConfirmedCitation]:
+async def confirmed_citations(host: ToolHost, citations: Sequence[tuple[str, Citation]]) -> list[ConfirmedCitation]:
     """Those of (server, citation) that their server still has, server by server."""
     found: list[ConfirmedCitation] = []
     for server in dict.fromkeys(server for server, _ in citations):

@@ -11,7 +11,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from portico_engine import EngineClient, EngineError, find_model
-from portico_gateway.agent.guided.loop import Agent
+from portico_gateway.agent.select import QuestionAgent, select_agent
 from portico_gateway.agent.upstream_tool_host import UpstreamToolHost, embedder, retriever_of
 from portico_gateway.assembly.gateway import open_tool_calls
 from portico_gateway.caller import Caller
@@ -30,7 +30,7 @@ Update = Callable[[str, str], None]  # (what, its state), from any thread
 class AskSession:
     """A loaded model in front of running servers."""
 
-    agent: Agent
+    agent: QuestionAgent
     host: UpstreamToolHost
     upstreams: Upstreams
     engine: EngineClient
@@ -79,4 +79,5 @@ async def open_ask_session(
             host = UpstreamToolHost(upstreams, tool_calls=tool_calls, caller=caller)
             retriever = retriever_of(host)
             engine = engines[0]
-            yield AskSession(Agent(engine, host, retriever), host, upstreams, engine, retriever, engine.info.name)
+            agent = select_agent(engine, host, retriever=retriever)
+            yield AskSession(agent, host, upstreams, engine, retriever, engine.info.name)

@@ -5,6 +5,7 @@ It owns the tool's definition and how an answer becomes its result. It knows nei
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
@@ -20,8 +21,6 @@ from portico_gateway.policy.tool_calls import ToolCalls
 if TYPE_CHECKING:
     from portico_engine import EngineClient
     from portico_gateway.agent.events import RunFinished
-
-MAX_STEPS = 3
 
 TOOL = types.Tool(
     name="ask",
@@ -72,14 +71,14 @@ async def _answer(
 ) -> types.CallToolResult:
     from portico_engine import EngineDied, EngineError
     from portico_gateway.agent.events import RunFinished, ToolCallStarted
-    from portico_gateway.agent.guided.loop import Agent
-    from portico_gateway.agent.upstream_tool_host import UpstreamToolHost, retriever_of
+    from portico_gateway.agent.select import select_agent
+    from portico_gateway.agent.upstream_tool_host import UpstreamToolHost
 
     host = UpstreamToolHost(tool_calls.upstreams, tool_calls=tool_calls, caller=caller, read_only=True)
-    retriever = await anyio.to_thread.run_sync(retriever_of, host)
+    agent = await anyio.to_thread.run_sync(partial(select_agent, engine, host, caller=caller.name))
     steps = 0
     try:
-        async for event in Agent(engine, host, retriever, caller=caller.name).ask(question, max_steps=MAX_STEPS):
+        async for event in agent.ask(question):
             if isinstance(event, ToolCallStarted) and progress is not None:
                 steps += 1
                 await progress(float(steps), None, f"calling {event.tool}")

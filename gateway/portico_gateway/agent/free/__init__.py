@@ -6,11 +6,13 @@
     tool_form.py         how this model is told of tools and writes calls: its template's own way, or ours
     prompts.py           every text that the loop says to the model
     prompt_builder.py    turns to a prompt that fits, and how much of it is the same for every question
+    turn_generation.py   one turn as a request, within what is left of time and tokens
     written_turn.py      one answer of the model, as it is written: thought, text, calls
     call_batch.py        the calls of one turn, beside each other where that is safe, results in order
     repeated_calls.py    the same call with the same result, again and again
     trimming.py          what is left out where the context is full
+    verdict.py           how the question ended
 
-What helps a small model is `guided/` and the gateway's `guidance`; nothing of either is seen here. The grammar is: a call that is
-written is valid, whoever writes it.
+What helps a small model is `guided/` and the gateway's `guidance`; nothing of either is seen here. The grammar is: a call that
+is written is valid, whoever writes it.
 """

@@ -59,7 +59,8 @@ class CallBatches:
     def _groups(self, calls: Sequence[WrittenCall]) -> Iterator[list[WrittenCall]]:
         """What may run together: calls that only read, next to each other. Any other has its place in the order."""
         for reads, group in groupby(calls, key=lambda call: self.host.may_run_concurrently(call.name)):
-            yield from [list(group)] if reads else ([call] for call in group)
+            members = list(group)
+            yield from [members] if reads else ([call] for call in members)
 
     @staticmethod
     def _outcome_of(call: WrittenCall, outcome: CallOutcome | None) -> CallOutcome:
@@ -97,5 +98,5 @@ class CallBatches:
 
 
 def _not_made(call: WrittenCall, why: str, *, denied: bool = False) -> CallOutcome:
-    finished = ToolCallFinished(call.name, call.arguments, RenderedResult("", False), 0.0, why)
+    finished = ToolCallFinished(call.name, call.arguments, RenderedResult("", False), 0.0, why, denied)
     return CallOutcome(call, finished, prompts.denied(why) if denied else prompts.failed(why), denied)

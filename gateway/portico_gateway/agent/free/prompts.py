@@ -10,8 +10,7 @@ SYSTEM = (
 )
 OUR_TOOLS = "\n\nTools:\n"
 OUR_CALLS = (
-    "\n\nTo call tools, write a JSON array and nothing else: "
-    '[{"name":"TOOL","arguments":{...}}]. To answer, write plain text.'
+    '\n\nTo call tools, write a JSON array and nothing else: [{"name":"TOOL","arguments":{...}}]. To answer, write plain text.'
 )
 ANSWER_NOW = "[No further calls can be made. Answer now, from what was found so far, and say what is missing.]"
 SAME_AGAIN = "[You made this call {times} times, and its result was the same each time. Go on with what you have.]"

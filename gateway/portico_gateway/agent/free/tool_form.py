@@ -1,7 +1,7 @@
 """How one model is told of tools and writes its calls: by its own template where that can be held, else in our form.
 
-A template's own way is what the model was trained on. It is taken where the template has a place for tools and its calls are of a
-form that the grammar knows; a place for tools with calls of another form would teach what the grammar then forbids.
+A template's own way is what the model was trained on. It is taken where the template has a place for tools and its calls are of
+a form that the grammar knows; a place for tools with calls of another form would teach what the grammar then forbids.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from portico_engine import EngineClient
@@ -79,8 +79,7 @@ class ToolForm:
             return [{"role": "user", "content": results_as_text([(each.call.name, each.shown) for each in results])}]
         ids = [{"tool_call_id": _id(each.call.id)} if self.has_ids else {} for each in results]
         return [
-            {"role": "tool", "name": each.call.name, "content": each.shown, **id}
-            for each, id in zip(results, ids, strict=True)
+            {"role": "tool", "name": each.call.name, "content": each.shown, **id} for each, id in zip(results, ids, strict=True)
         ]
 
 
@@ -88,10 +87,11 @@ def tool_form(engine: EngineClient) -> ToolForm:
     """What the model's template says. Raises ChatTemplateError where it has none."""
     template = engine.chat_template
     format = detect_format(template) if "tools" in template and "tool_calls" in template else CallFormat.GENERIC
-    thoughts = {"thinks": thinks_first(template), "keeps_thoughts": "reasoning_content" in template}
+    form = ToolForm(thinks=thinks_first(template), keeps_thoughts="reasoning_content" in template)
     if format is CallFormat.GENERIC:
-        return ToolForm(**thoughts)
-    return ToolForm(format, True, control_tokens(format, engine.tokens), has_ids=bool(_IDS.search(template)), **thoughts)
+        return form
+    control = control_tokens(format, engine.tokens)
+    return replace(form, format=format, own=True, control=control, has_ids=bool(_IDS.search(template)))
 
 
 def _results_from(turns: Sequence[Turn], at: int) -> list[ResultTurn]:

@@ -37,8 +37,8 @@ class Trimmed:
 def trim(turns: Sequence[Turn], sizes: Sequence[int], excess: int) -> Trimmed:
     """Free `excess` tokens, where that can be: `sizes` are the turns' tokens.
 
-    Results before the newest turn's go first, the oldest before others; then the earlier conversation; then the newest results are
-    shortened, each by the same share.
+    Results before the newest turn's go first, the oldest before others; then the earlier conversation; then the newest results
+    are shortened, each by the same share.
     """
     left: list[Turn | None] = list(turns)
     newest = _newest_results(turns)
@@ -51,7 +51,9 @@ def trim(turns: Sequence[Turn], sizes: Sequence[int], excess: int) -> Trimmed:
             results += 1
     for at, turn in enumerate(turns):
         is_past = isinstance(turn, UserTurn | ModelTurn) and turn.past
-        if is_past and (excess > 0 or (at and isinstance(turn, ModelTurn) and left[at - 1] is None)):  # an answer goes with its question
+        if is_past and (
+            excess > 0 or (at and isinstance(turn, ModelTurn) and left[at - 1] is None)
+        ):  # an answer goes with its question
             left[at] = None
             excess -= sizes[at]
             past += 1

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from portico_engine import Delta, FinishReason
-from portico_engine.grammar import CallCut, CallFinished, ContentText, ThinkingText, ToolCallParser
+from portico_engine.grammar import CallFinished, ContentText, ThinkingText, ToolCallParser
 from portico_gateway.agent.events import AnswerText, ThoughtText
 from portico_gateway.agent.free.tool_form import ToolForm
 from portico_gateway.agent.free.turns import ModelTurn, WrittenCall
@@ -21,7 +21,7 @@ class WrittenTurn:
     text: str = ""
     thought: str = ""
     calls: list[WrittenCall] = field(default_factory=list)
-    was_cut: bool = False  # by its length, in the middle of whatever it was
+    ended: bool = False  # by the model; else it was cut, by its length or by time
     _parser: ToolCallParser = field(init=False)
 
     def __post_init__(self) -> None:
@@ -35,7 +35,7 @@ class WrittenTurn:
         events = self._parser.feed(delta.text) if delta.text else []
         if delta.finish_reason is not None:
             events = [*events, *self._parser.finish()]
-            self.was_cut = delta.finish_reason is FinishReason.LENGTH
+            self.ended = delta.finish_reason is FinishReason.STOP
         for event in events:
             match event:
                 case ContentText(text):
@@ -46,5 +46,3 @@ class WrittenTurn:
                     yield ThoughtText(text)
                 case CallFinished(_, name, arguments):
                     self.calls.append(WrittenCall(name, json.loads(arguments)))
-                case CallCut():
-                    self.was_cut = True

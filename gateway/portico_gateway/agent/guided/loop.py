@@ -12,8 +12,11 @@ from dataclasses import replace
 
 from portico_engine import EngineClient, SamplingParams
 from portico_gateway.agent.citations import ConfirmedCitation, confirm
-from portico_gateway.agent.events import AnswerText, Event, RunFinished, ToolCallFinished, ToolCallStarted
+from portico_gateway.agent.conversation import Exchange, messages_of
+from portico_gateway.agent.events import AnswerText, Event, QuestionUnderstood, RunFinished, ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.guided.answer_generation import AnswerGenerator
+from portico_gateway.agent.guided.follow_up import follow_up_of
+from portico_gateway.agent.guided.reused_call import of_same_tool, reused_call
 from portico_gateway.agent.guided.tool_call_generation import ToolCallGenerator
 from portico_gateway.agent.guided.verdict import judge, judge_free
 from portico_gateway.agent.prompts import Message, finished_call
@@ -24,6 +27,8 @@ from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.caller import LOCAL
 from portico_gateway.errors import GatewayError, PolicyError
 from portico_gateway.guidance.tool_retrieval import ToolRetriever
+
+MAX_STEPS = 3  # calls
 
 
 class Agent:
@@ -49,16 +54,24 @@ class Agent:
         self.tool_calls = ToolCallGenerator(engine, host, retriever, self.requests, raw=raw)
         self.answers = AnswerGenerator(engine, retriever, self.requests, sampling=sampling, raw=raw)
 
-    async def ask(self, question: str, *, history: Sequence[Message] = (), max_steps: int = 3) -> AsyncIterator[Event]:
-        """Run the loop. Raises ContextOverflow where the question alone does not fit; tool failures are events, not errors."""
-        run = QuestionRun(question)
+    async def ask(
+        self, question: str, *, history: Sequence[Exchange] = (), max_steps: int | None = None
+    ) -> AsyncIterator[Event]:
+        """Run the loop, on a follow-up as the whole question that it means. Raises ContextOverflow where the question alone
+        does not fit; tool failures are events, not errors."""
+        asked, follow_up = question, follow_up_of(question, history)
+        if follow_up is not None:
+            question = follow_up.question
+            yield QuestionUnderstood(asked, question)
+        run = QuestionRun(question, asked=asked)
         tried: set[str] = set()
-        turns: list[Message] = [*history, {"role": "user", "content": question}]
-        for _ in range(max_steps):
-            ranked = self.tool_calls.rank(question, frozenset(tried))
+        turns: list[Message] = [*messages_of(history), {"role": "user", "content": question}]
+        again = reused_call(follow_up, self._host.tools())
+        for _ in range(max_steps or MAX_STEPS):
+            ranked = of_same_tool(self.tool_calls.rank(question, frozenset(tried)), follow_up)
             if not ranked:
                 break
-            call = await self.tool_calls.generate(run, turns, ranked)
+            call = again or await self.tool_calls.generate(run, turns, ranked)
             yield call
             if isinstance(call, ToolCallFinished):
                 break
@@ -67,7 +80,9 @@ class Agent:
             turns += finished_call(finished, question)
             if finished.result.found or finished.denied:
                 break  # what was refused is not done in another way
-            tried.add(call.tool)
+            if again is None:
+                tried.add(call.tool)
+            again = None  # what was right before found nothing: the same tool may have to be called otherwise
         async for event in self._answer(run, turns):
             yield event
 
@@ -87,7 +102,14 @@ class Agent:
                 yield AnswerText(text)
         citations = await self._confirmed(run)
         yield RunFinished(
-            run.question, text.strip(), run.found, tuple(run.tool_calls), tuple(citations), run.metrics(), judgement
+            run.question,
+            text.strip(),
+            run.found,
+            tuple(run.tool_calls),
+            tuple(citations),
+            run.metrics(),
+            judgement,
+            asked=run.asked,
         )
 
     async def _call(self, run: QuestionRun, call: ToolCallStarted) -> ToolCallFinished:

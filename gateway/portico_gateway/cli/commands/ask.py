@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from portico_gateway.config.portico_config import PorticoConfig
     from portico_gateway.config.server_spec import UpstreamSpec
 
-DEFAULT_STEPS = 3
+NO_ANSWER = "No answer."  # what a conversation keeps in its place
+DEFAULT_STEPS = 3  # of a small model
 
 
 def _patterns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -37,7 +38,11 @@ def _patterns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...
 @click.argument("question", required=False)
 @workspace_options
 @model_option
-@click.option("--max-steps", type=click.IntRange(1, 16), default=DEFAULT_STEPS, show_default=True, help="Tool calls at most.")
+@click.option(
+    "--max-steps",
+    type=click.IntRange(1, 64),
+    help="Tool calls at most, 3 by default; turns with calls for a model of a billion parameters or more, 12 by default.",
+)
 @click.option(
     "--allow",
     multiple=True,
@@ -54,7 +59,7 @@ def command(
     db: tuple[str, ...],
     config: Path | None,
     model: str | None,
-    max_steps: int,
+    max_steps: int | None,
     allow: tuple[str, ...],
     go_on: bool,
     as_json: bool,
@@ -100,13 +105,14 @@ async def _run(
     places: Sequence[str],
     config: PorticoConfig,
     allow: Sequence[str],
-    max_steps: int,
+    max_steps: int | None,
     go_on: bool,
     as_json: bool,
 ) -> int:
     from rich.console import Console
 
     from portico_gateway.agent import conversation
+    from portico_gateway.agent.conversation import Exchange, KeptCall
     from portico_gateway.assembly.ask_session import open_ask_session
     from portico_gateway.cli.view import ProgressLine, TerminalView, as_json_object
     from portico_gateway.policy.terminal_consent import terminal_caller
@@ -129,9 +135,9 @@ async def _run(
             failures = session.failures()
     if as_json:
         click.echo(as_json_object(finished, failures, session.model))
-    turns = [{"role": "user", "content": question}, {"role": "assistant", "content": finished.answer or "No answer."}]
+    calls = tuple(KeptCall(call.tool, call.arguments, call.result.found) for call in finished.tool_calls)
     try:
-        conversation.save(kept, [*history, *turns])
+        conversation.save(kept, [*history, Exchange(finished.question, finished.answer or NO_ANSWER, calls)])
     except OSError as error:  # a disk that is full or read-only costs --continue, and not the answer
         click.echo(inert(f"portico: the conversation can't be kept in {kept}: {error.strerror or error}"), err=True)
     return exit_codes.of_answer(finished)
