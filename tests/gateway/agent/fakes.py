@@ -92,12 +92,12 @@ def hits(*found: dict[str, Any]) -> types.CallToolResult:
     return types.CallToolResult(content=[], structured_content={"hits": list(found)})
 
 
-def run(engine: FakeEngine, host: FakeHost, **options: Any) -> list[Event]:
+def run(engine: FakeEngine, host: FakeHost, question: str = "Where is it freed?", **options: Any) -> list[Event]:
     retriever = ToolRetriever(host.tools(), {t.name: host.server_of(t.name) for t in host.tools()}, {}, nothing)
 
     async def collect() -> list[Event]:
         with anyio.fail_after(5):
-            return [event async for event in Agent(engine, host, retriever).ask("Where is it freed?", **options)]  # type: ignore[arg-type]
+            return [event async for event in Agent(engine, host, retriever).ask(question, **options)]  # type: ignore[arg-type]
 
     return anyio.run(collect)
 

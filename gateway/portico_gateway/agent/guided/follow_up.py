@@ -17,6 +17,8 @@ from portico_gateway.guidance.stemming import content_words
 
 MOST_WORDS = 4  # content words of a question that is elliptical because of how it begins,
 MOST_BARE_WORDS = 2  # or because it is nothing but a value
+MOST_CHARACTERS = 200  # of a question that is elliptical,
+MOST_CHARACTERS_BEFORE = 2000  # and of one that can be completed from
 
 _LEAD = re.compile(
     r"^\W*(?:(?:and|but|or|also|then|now|ok|okay|so|what about|how about|what of|und|aber|oder|auch|dann|was ist mit"
@@ -65,7 +67,7 @@ class FollowUp:
 
 def follow_up_of(asked: str, history: Sequence[Exchange]) -> FollowUp | None:
     """What `asked` means after the last question; None where it stands by itself, or where nothing was asked before."""
-    if not history:
+    if not history or len(asked) > MOST_CHARACTERS or len(history[-1].question) > MOST_CHARACTERS_BEFORE:
         return None
     last = history[-1]
     merged = _completed(asked.strip(), last.question)

@@ -26,7 +26,7 @@ _PATTERNS: tuple[tuple[ValueKind, str], ...] = (
     ),
     ("year", r"(?:1[89]|2[01])\d\d(?![\d.]*\d)"),
     ("number", r"\d+(?:,\d{3})+|\d+(?:\.\d+)?%?"),
-    ("name", r"[A-Z][\w'’&-]*(?: (?:of |de |van )?[A-Z][\w'’&-]*)*"),
+    ("name", rf"[A-Z][\w'’&-]*(?: (?:of |de |van )?(?!{_MONTH})[A-Z][\w'’&-]*)*"),
 )
 _VALUE = re.compile("|".join(rf"(?P<{kind}>(?<![\w.]){pattern}(?![\w]))" for kind, pattern in _PATTERNS))
 _ALIKE: frozenset[frozenset[ValueKind]] = frozenset(

@@ -49,7 +49,10 @@ def test_marks_that_are_tokens_of_the_vocabulary_are_known_by_their_ids() -> Non
 def test_calls_and_results_go_where_the_template_has_a_place_for_them() -> None:
     messages = form_of(HERMES).messages("Be brief.", TURNS)
     assert [message["role"] for message in messages] == ["system", "user", "assistant", "tool", "tool"]
-    assert messages[2]["tool_calls"][0] == {"type": "function", "function": {"name": "code__search", "arguments": {"query": "é"}}}
+    assert messages[2]["tool_calls"][0] == {
+        "type": "function",
+        "function": {"name": "code__search", "arguments": {"query": "é"}},
+    }
     assert messages[3] == {"role": "tool", "name": "code__search", "content": "A\n\nNote."}
     assert "reasoning_content" not in messages[2]
 

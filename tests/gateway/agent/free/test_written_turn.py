@@ -13,7 +13,9 @@ FORM = ToolForm(CallFormat.HERMES, own=True, thinks=True)
 CALL = hermes(("code__search", "é<tool_call>"))
 
 
-def written(text: str, size: int, reason: FinishReason = FinishReason.STOP) -> tuple[WrittenTurn, list[AnswerText | ThoughtText]]:
+def written(
+    text: str, size: int, reason: FinishReason = FinishReason.STOP
+) -> tuple[WrittenTurn, list[AnswerText | ThoughtText]]:
     turn = WrittenTurn(FORM)
     pieces = [Delta("r", text=text[at : at + size]) for at in range(0, len(text), size)]
     events = [event for piece in [*pieces, Delta("r", finish_reason=reason)] for event in turn.feed(piece)]
