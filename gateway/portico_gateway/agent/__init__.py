@@ -8,12 +8,13 @@
     prompts.py               every text that is said to the model
     tool_host.py             what the agent needs of upstreams (a protocol)
     upstream_tool_host.py    the same over the gateway's upstreams, under policy
+    host_calls.py            a call, made and told
     tool_signatures.py       the catalog as a model reads it, within a budget
     stable_prefix.py         how much of a prompt is the same for every question
     request_builder.py       from turns to the engine's request
-    tool_execution.py        one tool call, made; the sources of its result
     question_run.py          what one question has used and found so far
     rendered_results.py      a tool's result as text, with what it cites
+    empty_results.py         results that say nothing, or only that something failed
     citations.py             citations that are opened again before they are printed
     conversation.py          the last conversation of a workspace, on disk
 

@@ -21,7 +21,7 @@ KEPT_EXCHANGES = 6
 
 @dataclass(frozen=True, slots=True)
 class KeptCall:
-    """A call that was made, and whether it found something."""
+    """A call that was made, and whether it found what was asked for."""
 
     tool: str
     arguments: Mapping[str, Any]

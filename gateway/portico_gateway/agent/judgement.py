@@ -52,6 +52,7 @@ class Judgement:
     reasons: tuple[str, ...] = ()  # why there is no answer, for a person
     nearest: tuple[Place, ...] = ()  # where there is no answer: what came nearest
     incomplete: tuple[str, ...] = ()  # what was searched only in part, and how far
+    draft: str = ""  # the answer that is given, or would have been
     features: Mapping[str, float] = field(default_factory=dict)  # what the confidence was made from
 
     @property

@@ -14,6 +14,7 @@ from typing import Any
 import mcp_types as types
 
 from portico_gateway.agent.citations import Citation
+from portico_gateway.agent.empty_results import says_nothing
 
 MAX_RESULT_CHARACTERS = 1600
 MAX_HITS = 4
@@ -45,7 +46,7 @@ def _render(arguments: Mapping[str, Any], result: types.CallToolResult, data: An
     if isinstance(data, Mapping) and isinstance(rows := data.get("rows"), Sequence) and "columns" in data:
         return _render_rows(arguments, data, rows, text, limit)
     citations = _citation_of_object(data) if isinstance(data, Mapping) else ()
-    return RenderedResult(clip(text, limit), bool(text), citations, len(text) > limit)
+    return RenderedResult(clip(text, limit), not says_nothing(text, data), citations, len(text) > limit)
 
 
 def clip(text: str, limit: int) -> str:

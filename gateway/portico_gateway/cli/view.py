@@ -198,6 +198,7 @@ def _judgement(judgement: Judgement) -> dict[str, Any]:
         "reasons": list(judgement.reasons),
         "nearest": [asdict(place) for place in judgement.nearest],
         "incomplete": list(judgement.incomplete),
+        "draft": judgement.draft,
         "features": {name: round(value, 4) for name, value in judgement.features.items()},
     }
 

@@ -107,6 +107,42 @@ class CoverageWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfidenceWeights:
+    """How sure it is that a quoted answer is right: a logistic model, coefficients in nats of odds for a feature of 1.
+
+    Fitted by `benchmarks/answers_calibration.py` on the tuning questions of `benchmarks/answers.py`, which prints these lines.
+    """
+
+    threshold: float = 0.20  # (probability) below it there is no answer
+    bias: float = -3.69
+    call_logprob: float = 0.37  # of the call, in tens of nats
+    answer_logprob: float = 0.11  # of the choice among the candidates, in tens of nats
+    margin: float = -0.22  # of the candidate to the best of the others, in fives of nats
+    weight: float = 0.45  # of the candidate, in twelves of nats
+    only_candidate: float = -0.13
+    coverage: float = 2.37  # share of the question's words that are used
+    unused_words: float = -0.42  # plain ones, in fives
+    unused_values: float = -0.88  # names, numbers and quoted strings, in threes
+    used_values: float = 0.91  # in threes
+    rows: float = 0.02  # the result is rows of a table,
+    several_rows: float = -1.01  # so many of them: log(1 + further rows) / 5
+    code: float = -0.94  # hits in source code
+    prose: float = 0.45  # hits in documents
+    other: float = 0.47  # any other text
+    rows_unused: float = -0.93  # rows, times unused_words
+    nothing_counted: float = -0.79  # rows of zeros and nulls alone
+    noted: float = -1.08  # the result has a note: on a value that is not there, on an index that is not complete
+    unasked_call: float = 0.16  # a call that says nothing of the question: a listing
+    tried_before: float = -0.73  # calls that found nothing, in threes
+    cut: float = -0.18  # the result is shown in part
+    has_type: float = 0.58  # the answer has the kind of thing that is asked for,
+    lacks_type: float = -0.24  # or has not
+    says_words: float = 1.56  # share of the question's words in the answer itself
+    several_parts: float = 0.0  # the question has parts, and one answer for all
+    length: float = -0.59  # of the answer, in 280 characters
+
+
+@dataclass(frozen=True, slots=True)
 class StrengthWeights:
     """How much all of the above counts against the model's logits: factors, by the model's size."""
 
@@ -134,6 +170,7 @@ class Weights:
     conditions: ConditionWeights = ConditionWeights()
     quotations: QuotationWeights = QuotationWeights()
     coverage: CoverageWeights = CoverageWeights()
+    confidence: ConfidenceWeights = ConfidenceWeights()
     strength: StrengthWeights = StrengthWeights()
 
 

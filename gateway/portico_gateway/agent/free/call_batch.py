@@ -16,8 +16,8 @@ from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.free import prompts
 from portico_gateway.agent.free.repeated_calls import call_key
 from portico_gateway.agent.free.turns import WrittenCall
+from portico_gateway.agent.host_calls import CallOutcome, HostCalls
 from portico_gateway.agent.rendered_results import MAX_RESULT_CHARACTERS, RenderedResult
-from portico_gateway.agent.tool_execution import ToolOutcome, execute
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.errors import ToolDenied
 
@@ -28,7 +28,7 @@ MOST_HITS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class CallOutcome:
+class BatchedCall:
     """A call, what a person is shown of it, and what the model reads."""
 
     call: WrittenCall
@@ -46,9 +46,9 @@ class CallBatches:
     denied_tools: set[str] = field(default_factory=set)  # by the policy, whatever the arguments
     _denied: dict[str, str] = field(default_factory=dict)  # calls that were denied: why
 
-    async def run(self, calls: Sequence[WrittenCall], seconds: float) -> list[CallOutcome]:
+    async def run(self, calls: Sequence[WrittenCall], seconds: float) -> list[BatchedCall]:
         """One outcome a call, in order. What doesn't end within `seconds` is given up. Equal calls are made once."""
-        done: dict[str, CallOutcome] = {}
+        done: dict[str, BatchedCall] = {}
         with anyio.move_on_after(seconds):
             for group in self._groups(list({call_key(call): call for call in calls}.values())):
                 async with anyio.create_task_group() as tasks:
@@ -63,15 +63,15 @@ class CallBatches:
             yield from [members] if reads else ([call] for call in members)
 
     @staticmethod
-    def _outcome_of(call: WrittenCall, outcome: CallOutcome | None) -> CallOutcome:
+    def _outcome_of(call: WrittenCall, outcome: BatchedCall | None) -> BatchedCall:
         if outcome is None:
             return _not_made(call, OUT_OF_TIME)
-        return CallOutcome(call, outcome.finished, outcome.text, outcome.denied)
+        return BatchedCall(call, outcome.finished, outcome.text, outcome.denied)
 
-    async def _one(self, call: WrittenCall, done: dict[str, CallOutcome]) -> None:
+    async def _one(self, call: WrittenCall, done: dict[str, BatchedCall]) -> None:
         done[call_key(call)] = await self._call(call)
 
-    async def _call(self, call: WrittenCall) -> CallOutcome:
+    async def _call(self, call: WrittenCall) -> BatchedCall:
         key = call_key(call)
         if why := self._denied.get(key):
             return _not_made(call, why, denied=True)
@@ -80,23 +80,23 @@ class CallBatches:
             return _not_made(call, f"no tool is named {call.name!r}")
         if violations := check_arguments(tool.parameters, call.arguments):
             return _not_made(call, f"its arguments are not valid: {violations[0].pointer or '/'}: {violations[0].message}")
-        outcome = await execute(self.host, call.name, call.arguments)
-        if outcome.denied is not None:
-            self._denied[key] = str(outcome.denied)
-            if isinstance(outcome.denied, ToolDenied):
+        outcome = await HostCalls(self.host).execute(call.name, call.arguments)
+        if outcome.refusal is not None:
+            self._denied[key] = str(outcome.refusal)
+            if isinstance(outcome.refusal, ToolDenied):
                 self.denied_tools.add(call.name)
-        return CallOutcome(call, outcome.finished, self._read(outcome), outcome.denied is not None)
+        return BatchedCall(call, outcome.finished, self._read(outcome), outcome.refusal is not None)
 
-    def _read(self, outcome: ToolOutcome) -> str:
+    def _read(self, outcome: CallOutcome) -> str:
         """The outcome as the model reads it: more of it than a person is shown."""
-        if outcome.denied is not None:
-            return prompts.denied(str(outcome.denied))
+        if outcome.refusal is not None:
+            return prompts.denied(str(outcome.refusal))
         if outcome.finished.error is not None:
             return prompts.failed(outcome.finished.error)
         limit = max(MAX_RESULT_CHARACTERS, min(MOST_CHARACTERS, self.context_length * CHARACTERS_A_TOKEN))
         return outcome.text(limit, MOST_HITS) or prompts.NOTHING
 
 
-def _not_made(call: WrittenCall, why: str, *, denied: bool = False) -> CallOutcome:
+def _not_made(call: WrittenCall, why: str, *, denied: bool = False) -> BatchedCall:
     finished = ToolCallFinished(call.name, call.arguments, RenderedResult("", False), 0.0, why, denied)
-    return CallOutcome(call, finished, prompts.denied(why) if denied else prompts.failed(why), denied)
+    return BatchedCall(call, finished, prompts.denied(why) if denied else prompts.failed(why), denied)

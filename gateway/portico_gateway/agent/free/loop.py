@@ -20,7 +20,7 @@ from portico_gateway.agent.events import (
     ToolCallStarted,
 )
 from portico_gateway.agent.free import prompts
-from portico_gateway.agent.free.call_batch import CallBatches, CallOutcome
+from portico_gateway.agent.free.call_batch import BatchedCall, CallBatches
 from portico_gateway.agent.free.limits import Budget, Clock, FreeLimits
 from portico_gateway.agent.free.prompt_builder import PromptBuilder, told_tools
 from portico_gateway.agent.free.repeated_calls import RepeatedCalls
@@ -29,8 +29,8 @@ from portico_gateway.agent.free.turn_generation import TurnGenerator
 from portico_gateway.agent.free.turns import ResultTurn, Turn, UserTurn, noted, past_turns
 from portico_gateway.agent.free.verdict import judge
 from portico_gateway.agent.free.written_turn import WrittenTurn
+from portico_gateway.agent.host_calls import HostCalls
 from portico_gateway.agent.question_run import QuestionRun
-from portico_gateway.agent.tool_execution import confirmed_citations
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.caller import LOCAL
 
@@ -125,15 +125,12 @@ class FreeAgent:
             for event in written.feed(delta):
                 yield event
 
-    def _take(self, talk: _Conversation, outcomes: Sequence[CallOutcome]) -> None:
+    def _take(self, talk: _Conversation, outcomes: Sequence[BatchedCall]) -> None:
         """What the calls came to, into the conversation; and whether anything now ends it."""
         talk.budget.steps += 1
         limit = talk.budget.reached()
         for outcome in outcomes:
             talk.run.tool_calls.append(outcome.finished)
-            if outcome.finished.result.found:
-                server = self._host.server_of(outcome.call.name)
-                talk.run.citations.extend((server, citation) for citation in outcome.finished.result.citations)
             times = talk.repeated.count(outcome.call, outcome.text)
             note = prompts.SAME_AGAIN.format(times=times) if times >= self._limits.same_results else ""
             talk.turns.append(ResultTurn(outcome.call, outcome.text, note))
@@ -151,7 +148,7 @@ class FreeAgent:
         if talk.limit is None and not written.ended:
             talk.limit = "seconds" if talk.budget.seconds_left <= 0 else "tokens"
         judgement = judge(run, answer, talk.limit, whole=written.ended)
-        citations = await confirmed_citations(self._host, run.citations)
+        citations = await HostCalls(self._host).confirmed(run.tool_calls)
         return RunFinished(
             run.question,
             answer if judgement.answered else "",

@@ -28,11 +28,16 @@ class QuotedAnswer:
 
     text: str
     candidate: AnswerCandidate | None
-    call: ToolCallFinished | None  # whose result it stands in
+    calls: tuple[ToolCallFinished, ...]  # that led to it; it stands in the last one's result
     logprob: float = 0.0  # of the choice, under its prior
     weight: float = 0.0  # nats, of the candidate before the model
     margin: float = 0.0  # nats, to the best of the others; below 0 where another was better
     candidates: int = 1
+
+    @property
+    def call(self) -> ToolCallFinished | None:
+        """The one whose result it stands in."""
+        return self.calls[-1] if self.calls else None
 
 
 class AnswerGenerator:
@@ -62,9 +67,15 @@ class AnswerGenerator:
             if delta.text:
                 yield delta.text
 
-    async def quote(self, run: QuestionRun, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> QuotedAnswer | None:
-        """The candidate that the model chooses; None where no result has one."""
-        candidates = {c.text: c for c in extract([call.result for call in run.tool_calls if call.result.found])}
+    async def quote(
+        self,
+        run: QuestionRun,
+        turns: Sequence[Message],
+        ranked: Sequence[RankedTool],
+        calls: Sequence[ToolCallFinished],
+    ) -> QuotedAnswer | None:
+        """The candidate of the last call's result that the model chooses; None where it has none."""
+        candidates = {c.text: c for c in extract([calls[-1].result])}
         if not candidates:
             return None
         texts = list(candidates)
@@ -84,7 +95,7 @@ class AnswerGenerator:
         return QuotedAnswer(
             text=text,
             candidate=candidates.get(text),
-            call=_call_of(text, run.tool_calls),
+            calls=tuple(calls),
             logprob=logprob,
             weight=weight,
             margin=weight - max(others) if others else 0.0,
@@ -97,11 +108,3 @@ class AnswerGenerator:
             sampling=replace(self._sampling, repetition_penalty=REPETITION_PENALTY),
             max_tokens=MAX_ANSWER_TOKENS,
         )
-
-
-def _call_of(text: str, calls: Sequence[ToolCallFinished]) -> ToolCallFinished | None:
-    """The call whose result has a candidate of this text."""
-    for call in calls:
-        if call.result.found and any(candidate.text == text for candidate in extract([call.result])):
-            return call
-    return None

@@ -12,21 +12,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from portico_gateway.agent.judgement import Coverage
-from portico_gateway.guidance.description_convention import StringRole, string_role
-from portico_gateway.guidance.question import Question, Token, Value
+from portico_gateway.guidance.description_convention import THE_KEY, Phrase, StringRole, string_role, trigger_phrases
+from portico_gateway.guidance.question import Question, Token, Value, phrase_at
 from portico_gateway.guidance.stemming import spaced, stems_of
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, CoverageWeights
 
+_FILLERS = frozenset(
+    "tell show say says said know like liked want wants need look looking take go goes mean means just exactly only else also "
+    "actually still been am if into anything something somebody someone could would should about called named another other "
+    "thing things kind sort way please altogether overall lot ok okay hi hello thanks very really well then than there up per "
+    "while does at all it's what's where's who's there's that's i'd i'm i'll don't doesn't can't isn't".split()
+)
 MAX_SENSES = 400  # words of a place that a question's word is compared with
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What may account for words: texts that are there as they stand, and the names of what was called."""
+    """What may account for words: texts that are there as they stand, names of what was called, what people say for that."""
 
     texts: tuple[str, ...]  # arguments, passages, titles, paths, columns, cells
-    names: tuple[str, ...] = ()  # of tools, keys and options
+    names: tuple[str, ...] = ()  # of tools
+    phrases: tuple[Phrase, ...] = ()
 
 
 def covered(
@@ -35,11 +42,14 @@ def covered(
     """The question's words, divided. A value of several words is one."""
     text = "\n".join((*evidence.texts, *map(spaced, evidence.names)))
     known = set(stems_of(text)) | set(stems_of(spaced(text)))
+    said = {i for phrase in evidence.phrases for i in _said(question.tokens, phrase)}
     used: dict[str, bool] = {}
     for unit in units(question):
-        used[unit.text] = used.get(unit.text, False) or (
-            _is_there(unit, text, known) if unit.exact else bool(set(stems_of(unit.text)) & known)
-        )
+        if unit.exact:
+            there = _is_there(unit, text, known) or unit.at in said
+        else:
+            there = unit.at in said or bool(set(stems_of(unit.text)) & known)
+        used[unit.text] = used.get(unit.text, False) or there
     open_words = [unit.text for unit in units(question) if not used[unit.text] and not unit.exact]
     for word in _by_sense(open_words, text, embed, weights.sense):
         used[word] = True
@@ -52,24 +62,45 @@ class Unit:
 
     text: str
     exact: bool
+    at: int  # its first token
 
 
 def units(question: Question) -> Iterator[Unit]:
     """The words of a question that matter, and its values, in order."""
+    paths = [(m.start(), m.end(), m[0]) for path in question.paths for m in re.finditer(re.escape(path), question.text)]
     inside = {i: value for value in question.values for i in range(value.first, value.last + 1)}
-    told: set[Value] = set()
+    told: set[Value | str] = set()
     for i, token in enumerate(question.tokens):
-        value = inside.get(i)
-        if value is None:
+        value, path = inside.get(i), next((text for start, end, text in paths if start <= token.start < end), None)
+        if path is not None:
+            if path not in told:
+                yield Unit(path, True, i)
+            told.add(path)
+        elif value is None:
             if _matters(token):
-                yield Unit(token.text, bool(re.search(r"\d|_|[a-z][A-Z]", token.text)))
+                yield Unit(token.text, bool(re.search(r"\d|_|[a-z][A-Z]", token.text)), i)
         elif value not in told:
             told.add(value)
-            yield Unit(value.text, True)
+            yield Unit(value.text, not token.text.isalpha() or "number" not in value.kinds, i)
 
 
 def _matters(token: Token) -> bool:
-    return not token.function and (bool(stems_of(token.text)) or not token.text.isascii())
+    if token.function or token.low in _FILLERS:
+        return False
+    return bool(stems_of(token.text)) or not token.text.isascii()
+
+
+def _said(tokens: Sequence[Token], phrase: Phrase) -> set[int]:
+    """The tokens that a phrase covers, all of its parts in order."""
+    words: set[int] = set()
+    start = 0
+    for part in filter(None, phrase.parts):
+        at = next(phrase_at(tokens, part, start), None)
+        if at is None:
+            return set()
+        words |= set(range(at, at + len(part)))
+        start = at + len(part)
+    return words
 
 
 def _is_there(unit: Unit, text: str, known: set[str]) -> bool:
@@ -114,3 +145,24 @@ def _leaves(value: Any) -> Iterator[str]:
             yield from _leaves(inner)
     elif value is not None:
         yield str(value)
+
+
+def phrases_of(schema: Any, arguments: Mapping[str, Any]) -> Iterator[Phrase]:
+    """What people say for the keys and options that a call has used, by the descriptions of its tool's schema."""
+    used = {str(leaf) for leaf in _leaves(arguments)}
+    stack = [schema]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, list):
+            stack.extend(node)
+        if not isinstance(node, Mapping):
+            continue
+        stack.extend(node.values())
+        properties = node.get("properties")
+        for key, inner in properties.items() if isinstance(properties, Mapping) else ():
+            described = inner.get("description") if isinstance(inner, Mapping) else None
+            if key not in used or not isinstance(described, str):
+                continue
+            for option, phrases in trigger_phrases(described).items():
+                if option == THE_KEY or option in used:
+                    yield from (phrase for phrase in phrases if isinstance(phrase, Phrase))

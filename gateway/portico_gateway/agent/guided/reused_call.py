@@ -14,19 +14,19 @@ from typing import Any
 from portico_engine import Tool
 from portico_engine.grammar import check_arguments
 from portico_gateway.agent.events import ToolCallStarted
-from portico_gateway.agent.guided.follow_up import Change, FollowUp
+from portico_gateway.agent.guided.elliptical_question import Change, CompletedQuestion
 from portico_gateway.guidance.tool_retrieval import RankedTool
 
 
-def reused_call(follow_up: FollowUp | None, tools: Sequence[Tool]) -> ToolCallStarted | None:
-    """The call, where everything that changed has its place in it and its tool's schema takes it; else None."""
-    if follow_up is None or follow_up.call is None or follow_up.changes is None:
+def reused_call(completed: CompletedQuestion | None, tools: Sequence[Tool]) -> ToolCallStarted | None:
+    """The last call with the changes, where all of them have a place in it and its tool's schema takes it; else None."""
+    if completed is None or completed.call is None or completed.changes is None:
         return None
-    tool = next((tool for tool in tools if tool.name == follow_up.call.tool), None)
+    tool = next((tool for tool in tools if tool.name == completed.call.tool), None)
     if tool is None:
         return None
-    arguments: dict[str, Any] = dict(follow_up.call.arguments)
-    for change in follow_up.changes:
+    arguments: dict[str, Any] = dict(completed.call.arguments)
+    for change in completed.changes:
         changed = _changed(arguments, change)
         if changed == arguments:
             return None
@@ -34,11 +34,11 @@ def reused_call(follow_up: FollowUp | None, tools: Sequence[Tool]) -> ToolCallSt
     return None if check_arguments(tool.parameters, arguments) else ToolCallStarted(tool.name, arguments)
 
 
-def of_same_tool(ranked: Sequence[RankedTool], follow_up: FollowUp | None) -> Sequence[RankedTool]:
+def of_same_tool(ranked: list[RankedTool], completed: CompletedQuestion | None) -> list[RankedTool]:
     """The last call's tool alone, where the question is the last one but for a value; else all of them."""
-    if follow_up is None or follow_up.call is None or follow_up.changes is None:
+    if completed is None or completed.call is None or completed.changes is None:
         return ranked
-    tool = follow_up.call.tool
+    tool = completed.call.tool
     return [each for each in ranked if each.tool.name == tool] or ranked
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from portico_gateway.config.server_spec import UpstreamSpec
 
 NO_ANSWER = "No answer."  # what a conversation keeps in its place
-DEFAULT_STEPS = 3  # of a small model
+DEFAULT_STEPS = 4  # of a small model
 
 
 def _patterns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -41,7 +41,7 @@ def _patterns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...
 @click.option(
     "--max-steps",
     type=click.IntRange(1, 64),
-    help="Tool calls at most, 3 by default; turns with calls for a model of a billion parameters or more, 12 by default.",
+    help="Tool calls at most, 4 by default; turns with calls for a model of a billion parameters or more, 12 by default.",
 )
 @click.option(
     "--allow",
@@ -135,7 +135,8 @@ async def _run(
             failures = session.failures()
     if as_json:
         click.echo(as_json_object(finished, failures, session.model))
-    calls = tuple(KeptCall(call.tool, call.arguments, call.result.found) for call in finished.tool_calls)
+    answered = finished.judgement.answered
+    calls = tuple(KeptCall(call.tool, call.arguments, answered and call.result.found) for call in finished.tool_calls)
     try:
         conversation.save(kept, [*history, Exchange(finished.question, finished.answer or NO_ANSWER, calls)])
     except OSError as error:  # a disk that is full or read-only costs --continue, and not the answer

@@ -57,6 +57,9 @@ class Host:
     def server_of(self, tool: str) -> str:
         return tool.split("__")[0]
 
+    def is_read_only(self, tool: str) -> bool:
+        return tool != "files__write"
+
     def profiles(self) -> Mapping[str, Sequence[str]]:
         return {}
 

@@ -8,13 +8,13 @@ import mcp_types as types
 import pytest
 from tests.gateway.agent.free.scripted import Host, text
 
-from portico_gateway.agent.free.call_batch import OUT_OF_TIME, CallBatches, CallOutcome
+from portico_gateway.agent.free.call_batch import OUT_OF_TIME, BatchedCall, CallBatches
 from portico_gateway.agent.free.turns import WrittenCall
 from portico_gateway.errors import ConsentRefused
 
 
-def run(batches: CallBatches, *calls: WrittenCall, seconds: float = 5.0) -> list[CallOutcome]:
-    async def body() -> list[CallOutcome]:
+def run(batches: CallBatches, *calls: WrittenCall, seconds: float = 5.0) -> list[BatchedCall]:
+    async def body() -> list[BatchedCall]:
         with anyio.fail_after(5):
             return await batches.run(calls, seconds)
 

@@ -1,97 +1,89 @@
-"""Follow-ups: what they mean after the last question, as a table; and which questions are none."""
-
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from tests.gateway.agent.fakes import nothing
 
-from portico_gateway.agent.conversation import Exchange, KeptCall
-from portico_gateway.agent.guided.follow_up import follow_up_of
-
-CANCELLED = "How many orders were cancelled?"
-FRANCE = "How many customers are from France?"
-
-
-def understood(last: str, asked: str) -> str | None:
-    follow_up = follow_up_of(asked, [Exchange("What was first?", ""), Exchange(last, "")])
-    return None if follow_up is None else follow_up.question
+from portico_engine import Tool
+from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
+from portico_gateway.agent.guided.answer_generation import QuotedAnswer
+from portico_gateway.agent.guided.follow_up import follow_up
+from portico_gateway.agent.guided.things import found_thing
+from portico_gateway.agent.rendered_results import RenderedResult
 
 
-@pytest.mark.parametrize(
-    ("last", "asked", "meant"),
-    [
-        # a value of the same kind
-        ("What changed in 8.1.7?", "And in 8.1.8?", "What changed in 8.1.8?"),
-        ("What changed in version 8.1.7 of click?", "and version 8.1.8?", "What changed in version 8.1.8 of click?"),
-        (FRANCE, "And Germany?", "How many customers are from Germany?"),
-        (FRANCE, "What about Germany?", "How many customers are from Germany?"),
-        (FRANCE, "and from germany", "How many customers are from Germany?"),
-        (FRANCE, "Germany?", "How many customers are from Germany?"),
-        ("Orders placed in 2023?", "And 2024?", "Orders placed in 2024?"),
-        ("How many were placed in 2023?", "And since 2024?", "How many were placed since 2024?"),
-        ("How many were placed in March 2024?", "And in April?", "How many were placed in April 2024?"),
-        ("How many cost more than 100?", "And more than 200?", "How many cost more than 200?"),
-        ("How many cost more than 100?", "And less than 50?", "How many cost less than 50?"),
-        ("Where is BlockPool defined?", "And PrefixIndex?", "Where is PrefixIndex defined?"),
-        ("How many did Ann Lee place in France?", "And Bob?", "How many did Ann Lee place in Bob?"),
-        ("How many were placed in France in 2023?", "And in Germany in 2024?", "How many were placed in Germany in 2024?"),
-        # a word of the same form
-        (CANCELLED, "And shipped?", "How many orders were shipped?"),
-        (CANCELLED, "And how many were shipped?", "How many orders were shipped?"),
-        ("Who is the newest customer?", "And the oldest?", "Who is the oldest customer?"),
-        ("What is the price of Widget?", "And the weight?", "What is the weight of Widget?"),
-        ("How many orders are in paris?", "And in berlin?", "How many orders are in berlin?"),
-        # another question about the same
-        ("When was click 8.1 released?", "And who released it?", "Who released click 8.1?"),
-        ("Where is BlockPool defined?", "And what does it return?", "What does BlockPool return?"),
-        # nothing that it could replace: appended
-        (CANCELLED, "And in Germany?", "How many orders were cancelled in Germany?"),
-        (CANCELLED, "And per country?", "How many orders were cancelled per country?"),
-        # other languages
-        ("Wie viele Kunden kommen aus Frankreich?", "Und aus Deutschland?", "Wie viele Kunden kommen aus Deutschland?"),
-        ("Combien de clients viennent de France ?", "Et de Belgique ?", "Combien de clients viennent de Belgique?"),
-    ],
-)
-def test_a_follow_up_is_completed_by_the_last_question(last: str, asked: str, meant: str) -> None:
-    assert understood(last, asked) == meant
+def tool(name: str, **required: Any) -> Tool:
+    return Tool(name, name, {"type": "object", "properties": required, "required": list(required)})
+
+
+STRING = {"type": "string"}
+READ = tool("files__read", path=STRING)
+SHOW = tool("git__show", repo_path=STRING, revision=STRING)
+OPEN = tool("memory__open", names={"type": "array", "items": STRING})
+SEARCH = tool("files__search", query=STRING)
+
+
+def call(text: str, data: dict[str, Any] | None = None, **arguments: Any) -> ToolCallFinished:
+    return ToolCallFinished("any__tool", arguments, RenderedResult(text, True, data=data), 0.1)
 
 
 @pytest.mark.parametrize(
-    "asked",
+    ("question", "found", "tools", "expected"),
     [
-        "Under which licence is the handbook?",
-        "And how do I connect Portico to Claude Desktop?",
-        "List all tables",
-        "Show customers",
-        "and",
-        "?",
-        "",
-        "how does eviction work",
-        "pump installation",
+        (
+            "How many eggs for pancakes?",
+            call("a/soup.md\na/pancakes.md"),
+            [SEARCH, READ],
+            ("files__read", {"path": "a/pancakes.md"}),
+        ),
+        (
+            "Which file did the fix of empty lines change?",
+            call("commit 1234abc9\nadd totals\n\ncommit 99fe1234\nskip empty lines", repo_path="tally"),
+            [READ, SHOW],
+            ("git__show", {"repo_path": "tally", "revision": "99fe1234"}),
+        ),
+        (
+            "Who owns the cabin?",
+            call('{"relations":[{"from_name":"Cabin","to_name":"Ines_Brandao"}]}', names=["Cabin"]),
+            [OPEN],
+            ("memory__open", {"names": ["Ines_Brandao"]}),
+        ),
     ],
 )
-def test_a_question_that_stands_by_itself_is_left_alone(asked: str) -> None:
-    assert understood(CANCELLED, asked) is None
+def test_what_a_result_names_is_read_by_a_tool_that_takes_it(
+    question: str, found: ToolCallFinished, tools: list[Tool], expected: tuple[str, dict[str, Any]]
+) -> None:
+    assert follow_up(question, found, tools, [found], nothing) == ToolCallStarted(*expected)
 
 
-def test_without_a_last_question_nothing_is_completed() -> None:
-    assert follow_up_of("And in Germany?", []) is None
+def test_a_call_that_was_made_is_not_made_again() -> None:
+    made = ToolCallFinished("files__read", {"path": "a/pancakes.md"}, RenderedResult("", False), 0.1)
+    assert follow_up("pancakes", call("a/pancakes.md"), [READ], [made], nothing) is None
 
 
-def test_the_last_call_that_found_something_goes_along_with_what_changed() -> None:
-    found, empty = KeptCall("db__rows", {"country": "France"}), KeptCall("db__tables", {}, found=False)
-    follow_up = follow_up_of("And Germany?", [Exchange(FRANCE, "4", (found, empty))])
-    assert follow_up is not None
-    assert follow_up.call == found
-    assert follow_up.changes == (("France", "Germany"),)
+def test_rows_and_hits_have_contents_and_are_not_read_on() -> None:
+    assert follow_up("pancakes", call("a.md", {"hits": [{"path": "a.md"}]}), [READ], [], nothing) is None
 
 
-def test_what_was_appended_is_no_change() -> None:
-    follow_up = follow_up_of("And per country?", [Exchange(CANCELLED, "4")])
-    assert follow_up is not None
-    assert (follow_up.call, follow_up.changes) == (None, None)
+@pytest.mark.parametrize(
+    ("columns", "row", "thing"),
+    [
+        (["subject", "count"], ["History", 12], "History"),
+        (["id", "first_name", "last_name"], [3, "Ada", "Byron"], "Ada Byron"),
+        (["OrderID", "Freight"], [10372, 890.5], "10372"),
+        (["count"], [12], None),
+    ],
+)
+def test_a_row_is_named_by_its_first_text_or_its_key_and_a_count_names_nothing(
+    columns: list[str], row: list[Any], thing: str | None
+) -> None:
+    found = call("", {"columns": columns, "rows": [row]})
+    assert found_thing(QuotedAnswer("", None, (found,)), "Which is the largest?") == thing
 
 
-@pytest.mark.parametrize("asked", ["And " * 2000, "and " + "x" * 50_000 + "?", "And " + "A b " * 3000, "et" * 10_000])
-def test_long_texts_take_no_long_time_and_raise_nothing(asked: str) -> None:
-    understood(CANCELLED, asked)
-    understood(asked, "And in Germany?")
+def test_a_text_is_named_by_what_its_question_does_not_say() -> None:
+    assert (
+        found_thing(QuotedAnswer("a.py:3: class SSLError(ConnectionError)", None, ()), "parent of SSLError")
+        == "ConnectionError"
+    )

@@ -7,7 +7,7 @@ import pytest
 from portico_engine import Tool
 from portico_gateway.agent.conversation import KeptCall
 from portico_gateway.agent.events import ToolCallStarted
-from portico_gateway.agent.guided.follow_up import Change, FollowUp
+from portico_gateway.agent.guided.elliptical_question import Change, CompletedQuestion
 from portico_gateway.agent.guided.reused_call import of_same_tool, reused_call
 from portico_gateway.guidance.tool_retrieval import RankedTool
 
@@ -29,7 +29,7 @@ OTHER = Tool("docs__search", "", {"type": "object"})
 
 
 def again(arguments: dict[str, Any], *changes: Change) -> dict[str, Any] | None:
-    call = reused_call(FollowUp("q", KeptCall("db__rows", arguments), changes), [OTHER, ROWS])
+    call = reused_call(CompletedQuestion("q", KeptCall("db__rows", arguments), changes), [OTHER, ROWS])
     assert call is None or isinstance(call, ToolCallStarted)
     return None if call is None else call.arguments
 
@@ -73,20 +73,22 @@ def test_all_changes_must_find_their_place() -> None:
 
 def test_the_kept_call_stays_as_it_was() -> None:
     kept = KeptCall("db__rows", {"dates": ["France"]})
-    assert reused_call(FollowUp("q", kept, (Change("France", "Germany"),)), [ROWS]) is not None
+    assert reused_call(CompletedQuestion("q", kept, (Change("France", "Germany"),)), [ROWS]) is not None
     assert kept.arguments == {"dates": ["France"]}
 
 
-@pytest.mark.parametrize("follow_up", [None, FollowUp("q", None, ()), FollowUp("q", KeptCall("db__rows", {}), None)])
-def test_without_a_call_and_what_changed_there_is_nothing_to_reuse(follow_up: FollowUp | None) -> None:
+@pytest.mark.parametrize(
+    "completed", [None, CompletedQuestion("q", None, ()), CompletedQuestion("q", KeptCall("db__rows", {}), None)]
+)
+def test_without_a_call_and_what_changed_there_is_nothing_to_reuse(completed: CompletedQuestion | None) -> None:
     ranked = [RankedTool(OTHER, 1.0), RankedTool(ROWS, 0.0)]
-    assert reused_call(follow_up, [ROWS]) is None
-    assert of_same_tool(ranked, follow_up) == ranked
+    assert reused_call(completed, [ROWS]) is None
+    assert of_same_tool(ranked, completed) == ranked
 
 
 def test_a_tool_that_is_gone_is_not_called_and_one_that_is_there_is_offered_alone() -> None:
-    follow_up = FollowUp("q", KeptCall("db__rows", {"country": "France"}), (Change("France", "Germany"),))
-    assert reused_call(follow_up, [OTHER]) is None
+    completed = CompletedQuestion("q", KeptCall("db__rows", {"country": "France"}), (Change("France", "Germany"),))
+    assert reused_call(completed, [OTHER]) is None
     ranked = [RankedTool(OTHER, 1.0), RankedTool(ROWS, 0.0)]
-    assert of_same_tool(ranked, follow_up) == [ranked[1]]
-    assert of_same_tool(ranked[:1], follow_up) == ranked[:1]
+    assert of_same_tool(ranked, completed) == [ranked[1]]
+    assert of_same_tool(ranked[:1], completed) == ranked[:1]

@@ -6,7 +6,9 @@ import pytest
 from tests.gateway.agent.fakes import HIT, FakeHost, hits
 
 from portico_gateway.agent.citations import Citation
-from portico_gateway.agent.tool_execution import confirmed_citations, execute
+from portico_gateway.agent.events import ToolCallFinished
+from portico_gateway.agent.host_calls import HostCalls
+from portico_gateway.agent.rendered_results import RenderedResult
 from portico_gateway.errors import ConsentRefused, ToolDenied, UpstreamDied
 
 BROKEN = types.CallToolResult(content=[types.TextContent(type="text", text="no such table")], is_error=True)
@@ -27,14 +29,14 @@ BROKEN = types.CallToolResult(content=[types.TextContent(type="text", text="no s
 def test_whatever_becomes_of_a_call_is_an_outcome(
     answer: types.CallToolResult | Exception, error: str | None, denied: bool, found: bool
 ) -> None:
-    outcome = anyio.run(execute, FakeHost(answer), "code__search", {"query": "free"})
+    outcome = anyio.run(HostCalls(FakeHost(answer)).execute, "code__search", {"query": "free"})
     assert (outcome.finished.error, outcome.finished.denied, outcome.finished.result.found) == (error, denied, found)
-    assert (outcome.denied is not None) is denied
+    assert (outcome.refusal is not None) is denied
 
 
 def test_more_of_a_result_can_be_read_than_is_shown() -> None:
     many = hits(*({**HIT, "path": f"{i}.py", "text": "x " * 400} for i in range(9)))
-    outcome = anyio.run(execute, FakeHost(many), "code__search", {"query": "free"})
+    outcome = anyio.run(HostCalls(FakeHost(many)).execute, "code__search", {"query": "free"})
     assert outcome.text(20_000, 9).count(".py:3") == 9
     assert outcome.finished.result.text.count(".py:3") <= 4
 
@@ -43,9 +45,8 @@ def test_sources_that_their_server_no_longer_has_are_left_out() -> None:
     there = Citation({"root": "r", "path": "a.py"}, "a.py:3", 3, "def free(self):")
     gone = Citation({"root": "r", "path": "b.py"}, "b.py:3", 3, "def gone(self):")
 
-    async def body() -> list[str]:
-        return [
-            each.label for each in await confirmed_citations(FakeHost(), [("code", there), ("code", gone), ("docs", there)])
-        ]
-
-    assert anyio.run(body) == ["a.py:3"]
+    calls = [
+        ToolCallFinished(tool, {}, RenderedResult("x", True, (citation,)), 0.0)
+        for tool, citation in (("code__search", there), ("code__search", gone), ("docs__list", there))
+    ]
+    assert [each.label for each in anyio.run(HostCalls(FakeHost()).confirmed, calls)] == ["a.py:3"]
