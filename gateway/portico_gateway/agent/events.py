@@ -9,7 +9,9 @@ from portico_gateway.agent.citations import ConfirmedCitation
 from portico_gateway.agent.judgement import Judgement
 from portico_gateway.agent.rendered_results import RenderedResult
 
-Limit: TypeAlias = Literal["steps", "seconds", "tokens", "repeats", "denied"]  # what ended a question before the model did
+Limit: TypeAlias = Literal[
+    "steps", "seconds", "tokens", "context", "repeats", "denied"
+]  # what ended a question before the model did
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,5 +79,5 @@ async def open_ask_session(
             host = UpstreamToolHost(upstreams, tool_calls=tool_calls, caller=caller)
             retriever = retriever_of(host)
             engine = engines[0]
-            agent = select_agent(engine, host, retriever=retriever)
+            agent = select_agent(engine, host, guidance=config.model.guidance, retriever=retriever)
             yield AskSession(agent, host, upstreams, engine, retriever, engine.info.name)

@@ -6,7 +6,7 @@ It owns the tool's definition and how an answer becomes its result. It knows nei
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio.to_thread
 import mcp_types as types
@@ -49,9 +49,9 @@ TOOL = types.Tool(
 )
 
 
-def ask_tool(tool_calls: ToolCalls, get_engine: GetEngine) -> OwnTool:
-    """The tool, answering through `tool_calls` with the engine that `get_engine` gives. It calls read-only tools
-    alone, for whoever calls it."""
+def ask_tool(tool_calls: ToolCalls, get_engine: GetEngine, guidance: Literal["auto", "off"] = "auto") -> OwnTool:
+    """The tool, answering through `tool_calls` with the engine that `get_engine` gives, guided or not. It calls read-only
+    tools alone, for whoever calls it."""
 
     async def call(arguments: dict[str, Any], progress: ProgressFnT | None) -> types.CallToolResult:
         question = arguments.get("question")
@@ -61,13 +61,18 @@ def ask_tool(tool_calls: ToolCalls, get_engine: GetEngine) -> OwnTool:
             await progress(0.0, None, "loading the model")
         asks = current_caller.get() or Caller()
         caller = Caller(name=asks.name, client="ask", conversation=asks.conversation)
-        return await _answer(tool_calls, await get_engine(), question.strip(), caller, progress)
+        return await _answer(tool_calls, await get_engine(), question.strip(), caller, progress, guidance)
 
     return OwnTool(TOOL, call)
 
 
 async def _answer(
-    tool_calls: ToolCalls, engine: EngineClient, question: str, caller: Caller, progress: ProgressFnT | None
+    tool_calls: ToolCalls,
+    engine: EngineClient,
+    question: str,
+    caller: Caller,
+    progress: ProgressFnT | None,
+    guidance: Literal["auto", "off"],
 ) -> types.CallToolResult:
     from portico_engine import EngineDied, EngineError
     from portico_gateway.agent.events import RunFinished, ToolCallStarted
@@ -75,7 +80,7 @@ async def _answer(
     from portico_gateway.agent.upstream_tool_host import UpstreamToolHost
 
     host = UpstreamToolHost(tool_calls.upstreams, tool_calls=tool_calls, caller=caller, read_only=True)
-    agent = await anyio.to_thread.run_sync(partial(select_agent, engine, host, caller=caller.name))
+    agent = await anyio.to_thread.run_sync(partial(select_agent, engine, host, guidance=guidance, caller=caller.name))
     steps = 0
     try:
         async for event in agent.ask(question):

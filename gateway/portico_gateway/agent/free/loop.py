@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from portico_engine import EngineClient, SamplingParams
+from portico_engine.errors import ContextOverflow
 from portico_gateway.agent.conversation import Exchange, messages_of
 from portico_gateway.agent.events import (
     ConversationTrimmed,
@@ -24,7 +25,7 @@ from portico_gateway.agent.free.call_batch import BatchedCall, CallBatches
 from portico_gateway.agent.free.limits import Budget, Clock, FreeLimits
 from portico_gateway.agent.free.prompt_builder import PromptBuilder, told_tools
 from portico_gateway.agent.free.repeated_calls import RepeatedCalls
-from portico_gateway.agent.free.tool_form import tool_form
+from portico_gateway.agent.free.tool_form import tool_form, usable_form
 from portico_gateway.agent.free.turn_generation import TurnGenerator
 from portico_gateway.agent.free.turns import ResultTurn, Turn, UserTurn, noted, past_turns
 from portico_gateway.agent.free.verdict import judge
@@ -80,8 +81,14 @@ class FreeAgent:
         talk = await self._begin(question, history, max_steps)
         while True:
             written = WrittenTurn(talk.generator.form)
-            async for event in self._write(talk, written):
-                yield event
+            try:
+                async for event in self._write(talk, written):
+                    yield event
+            except ContextOverflow:
+                if not talk.run.tool_calls:
+                    raise
+                talk.limit = "context"
+                break
             talk.turns.append(written.turn)
             if not written.calls or talk.limit is not None:
                 break
@@ -95,7 +102,7 @@ class FreeAgent:
 
     async def _begin(self, question: str, history: Sequence[Exchange], max_steps: int | None) -> _Conversation:
         run = QuestionRun(question)
-        told = await told_tools(self._engine, tool_form(self._engine), self._host.tools())
+        told = await told_tools(self._engine, await usable_form(self._engine, tool_form(self._engine)), self._host.tools())
         builder = PromptBuilder(self._engine, told)
         limits = self._limits.with_steps(max_steps)
         return _Conversation(

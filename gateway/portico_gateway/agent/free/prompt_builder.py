@@ -67,7 +67,7 @@ class PromptBuilder:
     def __init__(self, engine: EngineClient, told: Told) -> None:
         self.told = told
         self._engine = engine
-        self._stable = StablePrefix(self._rendered)
+        self._stable = StablePrefix(self._instructions)
 
     async def prompt(self, turns: Sequence[Turn]) -> Prompt:
         """The conversation, shortened where it would leave too little room for the answer. Raises ContextOverflow where the
@@ -93,6 +93,12 @@ class PromptBuilder:
 
     async def _rendered(self, messages: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
         return await self._engine.render_chat(messages, self.told.template_tools)
+
+    async def _instructions(self, messages: Sequence[Mapping[str, str]]) -> tuple[int, ...]:
+        """A system message and a question, where the template takes the one only as the other's beginning."""
+        if self.told.form.merges_system:
+            messages = [{"role": "user", "content": "\n\n".join(message["content"] for message in messages)}]
+        return await self._rendered(messages)
 
     async def _size(self, turn: Turn) -> int:
         match turn:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from portico_engine import EngineClient
+from portico_engine.errors import ChatTemplateError
 from portico_engine.grammar import CallFormat, control_tokens, detect_format, thinks_first
 from portico_gateway.agent.free.prompts import results_as_text
 from portico_gateway.agent.free.turns import ID_LENGTH, ModelTurn, ResultTurn, Turn, UserTurn, WrittenCall
@@ -33,19 +34,21 @@ class ToolForm:
     thinks: bool = False  # an answer begins with a thought
     keeps_thoughts: bool = False  # the template shows the thoughts of earlier turns as it sees fit
     has_ids: bool = False  # calls and results are tied by ids
+    one_call: bool = False  # the template refuses several calls in a turn
+    merges_system: bool = False  # the template refuses system messages: a user's turn begins with what they say
 
     @property
     def several(self) -> bool:
-        """Can a turn hold several calls? Where the family's template takes one alone, no."""
-        return self.format in _SEVERAL_CALLS
+        """Can a turn hold several calls?"""
+        return self.format in _SEVERAL_CALLS and not self.one_call
 
     def in_our_form(self) -> ToolForm:
         """The same model, told of its tools in our words: where its own way needs more room than there is."""
-        return ToolForm(thinks=self.thinks, keeps_thoughts=self.keeps_thoughts)
+        return ToolForm(thinks=self.thinks, keeps_thoughts=self.keeps_thoughts, merges_system=self.merges_system)
 
     def messages(self, system: str, turns: Sequence[Turn]) -> list[Message]:
         """The turns as the model's template takes them."""
-        messages: list[Message] = [{"role": "system", "content": system}]
+        messages: list[Message] = [] if self.merges_system else [{"role": "system", "content": system}]
         at = 0
         while at < len(turns):
             turn = turns[at]
@@ -56,6 +59,8 @@ class ToolForm:
                 continue
             messages.append({"role": "user", "content": turn.text} if isinstance(turn, UserTurn) else self._written(turn))
             at += 1
+        if self.merges_system:
+            messages[0] = {**messages[0], "content": f"{system}\n\n{messages[0]['content']}"}
         return messages
 
     def _written(self, turn: ModelTurn) -> Message:
@@ -92,6 +97,31 @@ def tool_form(engine: EngineClient) -> ToolForm:
         return form
     control = control_tokens(format, engine.tokens)
     return replace(form, format=format, own=True, control=control, has_ids=bool(_IDS.search(template)))
+
+
+async def usable_form(engine: EngineClient, form: ToolForm) -> ToolForm:
+    """The form, changed so far that the model's template renders a conversation with calls in it. Where nothing helps, it is
+    the last that was tried, and rendering says why."""
+    one_call = replace(form, one_call=True)
+    ours = form.in_our_form()
+    for tried in [*([form] if form.several else []), one_call, ours]:
+        try:
+            await engine.render_chat(tried.messages("Be brief.", _sample(2 if tried.several else 1)))
+        except ChatTemplateError:
+            continue
+        return tried
+    return replace(ours, merges_system=True)
+
+
+def _sample(calls: int) -> list[Turn]:
+    made = tuple(WrittenCall("a_tool", {"argument": "value"}) for _ in range(calls))
+    return [
+        UserTurn("Why?"),
+        ModelTurn("", "", made),
+        *(ResultTurn(call, "So.") for call in made),
+        ModelTurn("So."),
+        UserTurn("Oh?"),
+    ]
 
 
 def _results_from(turns: Sequence[Turn], at: int) -> list[ResultTurn]:

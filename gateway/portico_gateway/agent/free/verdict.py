@@ -12,6 +12,7 @@ WHY: dict[Limit, str] = {
     "seconds": "the limit on time was reached",
     "tokens": "the limit on tokens was reached",
     "repeats": "the same call gave the same result again and again",
+    "context": "what was found filled the context",
     "denied": "calls were denied again and again",
 }
 

@@ -108,7 +108,6 @@ class Agent:
         chain: list[ToolCallFinished] = []
         for _ in range(steps):
             call: ToolCallStarted | ToolCallFinished | None = self._reading_on(part, chain) if chain else again
-            again = None
             if call is None:
                 chain, ranked = [], self._open_tools(part)
                 if not ranked or part.unsure >= MAX_UNSURE:
@@ -122,6 +121,9 @@ class Agent:
             yield finished
             if finished.denied:
                 break
+            if call is again and finished.result.found:
+                part.tried.add(call.tool)  # where it found nothing, the same tool may have to be called otherwise
+            again = None
             chain = [*chain, finished] if finished.result.found else []
             if chain and await self._answers(part, chain, turns):
                 break

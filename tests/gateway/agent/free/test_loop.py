@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,6 +86,14 @@ def test_a_template_without_tools_is_told_of_them_in_our_form_and_calls_in_it() 
     ask(model)
     assert "code__search(query: string) - What code__search does." in model.prompts[0]
     assert "<user>Result of code__search:\ncode__search found a\n\nResult of db__rows:\ndb__rows found b" in model.prompts[1]
+
+
+def test_a_template_without_system_messages_has_the_instructions_in_the_question() -> None:
+    template = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}" + PLAIN
+    model = Model(["Fine."], template=template)
+    assert end_of(ask(model)).answer == "Fine."
+    assert model.prompts[0].startswith("<user>You answer questions")
+    assert model.requests[0].keep > 300
 
 
 def test_errors_are_given_back_and_the_model_goes_on() -> None:
@@ -214,6 +223,16 @@ def test_a_full_context_loses_its_oldest_results_and_the_question_goes_on() -> N
 def test_a_question_that_does_not_fit_is_refused_with_both_numbers() -> None:
     with pytest.raises(ContextOverflow, match="3000"):
         ask(Model(["never"], context=3000), question="why " * 1000)
+
+
+def test_results_that_fill_the_context_end_the_question_with_what_is_there() -> None:
+    many = [("code__search", f"q{i}") for i in range(8)]
+    model = Model([hermes(*many), "never"], template=PLAIN, context=1700)
+    model.texts[0] = json.dumps(
+        [{"name": name, "arguments": {"query": query * 20}} for name, query in many], separators=(",", ":")
+    )
+    end = end_of(ask(model, Host(lambda name, arguments: text("word " * 300))))
+    assert (end.limit, end.found, end.judgement.verdict) == ("context", True, Verdict.NO_ANSWER)
 
 
 def test_an_earlier_conversation_is_read_as_it_is() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import anyio
 import pytest
 from tests.engine.text.chat_templates import HEADERS, INSTRUCTIONS, XML
 from tests.engine.text.chat_templates import THINKING as QWEN
@@ -9,7 +10,7 @@ from tests.gateway.agent.free.scripted import HERMES, PLAIN, Model
 
 from portico_engine.grammar import CallFormat
 from portico_engine.text.chat_template import ChatTemplate
-from portico_gateway.agent.free.tool_form import ToolForm, tool_form
+from portico_gateway.agent.free.tool_form import ToolForm, tool_form, usable_form
 from portico_gateway.agent.free.turns import ModelTurn, ResultTurn, UserTurn, WrittenCall
 
 CALL = WrittenCall("code__search", {"query": "é"}, "abcdefghi")
@@ -73,6 +74,34 @@ def test_without_a_place_calls_are_text_and_results_are_one_turn_of_the_user() -
         'Look:\n[{"name":"code__search","arguments":{"query":"é"}},{"name":"db__rows","arguments":{"query":"b"}}]'
     )
     assert messages[3]["content"] == "Result of code__search:\nA\n\nNote.\n\nResult of db__rows:\nB"
+
+
+ONE_CALL = HERMES.replace(
+    "{% for call in",
+    "{% if m.tool_calls and m.tool_calls | length != 1 %}{{ raise_exception('one call') }}{% endif %}{% for call in",
+    1,
+)
+NO_TOOL_ROLE = HERMES.replace(
+    "<{{ m.role }}>", "{% if m.role == 'tool' %}{{ raise_exception('no tools') }}{% endif %}<{{ m.role }}>"
+)
+NO_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}" + PLAIN
+
+
+@pytest.mark.parametrize(
+    ("template", "own", "several", "merges_system"),
+    [
+        (HERMES, True, True, False),
+        (ONE_CALL, True, False, False),
+        (NO_TOOL_ROLE, False, True, False),
+        (NO_SYSTEM, False, True, True),
+    ],
+)
+def test_what_a_template_refuses_is_done_without(template: str, own: bool, several: bool, merges_system: bool) -> None:
+    model = Model([], template=template)
+    form = anyio.run(usable_form, model, tool_form(model))  # type: ignore[arg-type]
+    assert (form.own, form.several, form.merges_system) == (own, several, merges_system)
+    turns = TURNS if several else (TURNS[0], ModelTurn("", "", (CALL,)), TURNS[2])
+    assert "Be brief." in ChatTemplate(template).render(form.messages("Be brief.", turns))
 
 
 @pytest.mark.parametrize("template", [HERMES, PLAIN, QWEN, HEADERS, INSTRUCTIONS, XML])
