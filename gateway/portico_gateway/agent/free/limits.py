@@ -22,6 +22,7 @@ class FreeLimits:
     tokens: int = 16_384  # written in all turns together, thoughts among them
     answer_tokens: int = 1024  # of those, kept for a last answer without calls
     turn_tokens: int = 4096  # written in one turn
+    call_tokens: int = 64  # that a turn must have left to be worth a call
     thought_characters: int = 8000  # of one thought
     calls_a_turn: int = 8
     denied_turns: int = 2  # turns of calls that were all denied; then it answers
@@ -66,6 +67,6 @@ class Budget:
         """The limit that allows no further turn with calls."""
         if self.seconds_for_calls <= 0:
             return "seconds"
-        if self.tokens_left <= self.limits.answer_tokens:
+        if self.tokens_left < self.limits.answer_tokens + self.limits.call_tokens:
             return "tokens"
         return "steps" if self.steps >= self.limits.steps else None

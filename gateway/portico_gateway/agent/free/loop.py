@@ -128,6 +128,7 @@ class FreeAgent:
             without=frozenset(talk.batches.denied_tools),
             max_tokens=talk.budget.turn_tokens(may_call=may_call),
         )
+        written.most_tokens = request.max_tokens
         async for delta in talk.generator.deltas(talk.run, request, talk.budget):
             for event in written.feed(delta):
                 yield event

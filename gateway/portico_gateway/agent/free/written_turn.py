@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from portico_engine import Delta, FinishReason
+from portico_engine import Delta, FinishReason, Usage
 from portico_engine.grammar import CallFinished, ContentText, ThinkingText, ToolCallParser
 from portico_gateway.agent.events import AnswerText, ThoughtText
 from portico_gateway.agent.free.tool_form import ToolForm
@@ -15,9 +15,14 @@ from portico_gateway.agent.free.turns import ModelTurn, WrittenCall
 
 @dataclass(slots=True)
 class WrittenTurn:
-    """Feed it the deltas; each gives what a reader is shown. Only whole calls are in `calls`."""
+    """Feed it the deltas; each gives what a reader is shown. Only whole calls are in `calls`.
+
+    Near the end of its budget a grammar leaves only what can still be closed, so that a turn of `most_tokens` looks whole and
+    is cut all the same: its last call may say less than it was to say, and is none.
+    """
 
     form: ToolForm
+    most_tokens: int | None = None
     text: str = ""
     thought: str = ""
     calls: list[WrittenCall] = field(default_factory=list)
@@ -35,7 +40,6 @@ class WrittenTurn:
         events = self._parser.feed(delta.text) if delta.text else []
         if delta.finish_reason is not None:
             events = [*events, *self._parser.finish()]
-            self.ended = delta.finish_reason is FinishReason.STOP
         for event in events:
             match event:
                 case ContentText(text):
@@ -46,3 +50,10 @@ class WrittenTurn:
                     yield ThoughtText(text)
                 case CallFinished(_, name, arguments):
                     self.calls.append(WrittenCall(name, json.loads(arguments)))
+        if delta.finish_reason is FinishReason.STOP:
+            self._stop(delta.usage or Usage())
+
+    def _stop(self, usage: Usage) -> None:
+        self.ended = self.most_tokens is None or usage.completion_tokens < self.most_tokens
+        if not self.ended and self.calls:
+            self.calls.pop()

@@ -149,9 +149,9 @@ def test_a_limit_on_steps_ends_in_an_answer_without_calls_and_is_named() -> None
 
 def test_a_limit_on_tokens_keeps_enough_for_the_answer() -> None:
     model = Model([ONE, "So far."])
-    end = end_of(ask(model, limits=FreeLimits(tokens=len(ONE) + 50, answer_tokens=50)))
+    end = end_of(ask(model, limits=FreeLimits(tokens=len(ONE) + 51, answer_tokens=50)))
     assert (end.limit, end.answer) == ("tokens", "So far.")
-    assert [request.max_tokens for request in model.requests] == [len(ONE), 50]
+    assert [request.max_tokens for request in model.requests] == [len(ONE) + 1, 51]
 
 
 def test_a_limit_on_time_is_looked_at_between_turns() -> None:
@@ -176,6 +176,13 @@ def test_a_model_that_hangs_is_given_up_when_the_time_is_over() -> None:
 
 def test_an_answer_that_is_cut_by_its_length_is_none() -> None:
     end = end_of(ask(Model([ONE, ("It is in a", FinishReason.LENGTH)])))
+    assert (end.limit, end.answer, end.judgement.verdict) == ("tokens", "", Verdict.NO_ANSWER)
+
+
+def test_a_turn_that_filled_its_budget_is_cut_though_the_grammar_closed_it() -> None:
+    end = end_of(ask(Model([TWO, "It is in a."]), limits=FreeLimits(turn_tokens=len(TWO))))
+    assert [call.tool for call in end.tool_calls] == ["code__search"], "the last call may say less than it was to say"
+    end = end_of(ask(Model([ONE, "Word " * 40]), limits=FreeLimits(turn_tokens=200)))
     assert (end.limit, end.answer, end.judgement.verdict) == ("tokens", "", Verdict.NO_ANSWER)
 
 
