@@ -136,11 +136,12 @@ class TerminalView:
         elif judgement.verdict is Verdict.DENIED:
             self._console.print("\n[yellow]Denied.[/] The question needs a call that was refused.", highlight=False)
         elif judgement.verdict is Verdict.NO_ANSWER:
-            self._console.print(f"\n[yellow]No answer[/]{'; these places are the nearest:' if judgement.nearest else '.'}")
+            why = "; ".join(judgement.reasons)
+            said = (f": {why}" if why else "") + ("; these places are the nearest:" if judgement.nearest else ".")
+            self._console.print(f"\n[yellow]No answer[/]{_shown(inert_line(said))}", highlight=False)
             for place in judgement.nearest:
-                self._console.print(
-                    f"  {_shown(': '.join(filter(None, (place.label, inert_line(place.text)))))}", highlight=False
-                )
+                label = "" if place.text.startswith(place.label) else place.label
+                self._console.print(f"  {_shown(inert_line(': '.join(filter(None, (label, place.text)))))}", highlight=False)
         if judgement.coverage.unused and not judgement.answered:
             words = ", ".join(judgement.coverage.unused)
             self._console.print(f"[yellow]Words not used:[/] {_shown(inert_line(words))}", highlight=False)

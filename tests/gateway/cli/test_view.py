@@ -28,6 +28,7 @@ UNSURE = Judgement(
     Verdict.NO_ANSWER,
     Coverage(("free",), ("[Oslo]",)),
     0.2,
+    ("it is not sure to be the answer (20%)",),
     nearest=(Place("a.py:3", "def free(self):"),),
     incomplete=("code__search: 3 of 9 files",),
 )
@@ -72,7 +73,7 @@ def test_nothing_found_says_what_was_searched() -> None:
 
 def test_no_answer_shows_the_nearest_places_the_words_not_used_and_what_was_searched_in_part() -> None:
     text = printed(RunFinished("q", "", True, (CALL,), (), FIGURES, UNSURE))
-    assert "No answer; these places are the nearest:" in text
+    assert "No answer: it is not sure to be the answer (20%); these places are the nearest:" in text
     assert "a.py:3: def free(self):" in text
     assert "Words not used: [Oslo]" in text
     assert "Searched in part: code__search: 3 of 9 files" in text

@@ -5,20 +5,21 @@ It calls no tool, confirms no citation, and does not judge what was chosen: `ver
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from portico_engine import EngineClient, Request, SamplingParams, TextPrior
 from portico_gateway.agent.events import ToolCallFinished
+from portico_gateway.agent.guided.candidates import CandidateReader, WeighedCandidate
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
-from portico_gateway.agent.guided.extraction.extract import extract
-from portico_gateway.agent.guided.quotations import passage_weights, quotation_grammar
+from portico_gateway.agent.guided.quotations import quotation_grammar
 from portico_gateway.agent.prompts import Message
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.request_builder import RequestBuilder
+from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 
-MAX_ANSWER_TOKENS = 256
+MAX_ANSWER_TOKENS = 384
 REPETITION_PENALTY = 1.1  # on free prose
 
 
@@ -46,6 +47,7 @@ class AnswerGenerator:
     def __init__(
         self,
         engine: EngineClient,
+        host: ToolHost,
         retriever: ToolRetriever,
         requests: RequestBuilder,
         *,
@@ -54,11 +56,11 @@ class AnswerGenerator:
     ) -> None:
         strength = retriever.weights.strength
         self._engine = engine
-        self._embed = retriever.embed
-        self._weights = retriever.weights.quotations
+        self._candidates = CandidateReader(host, retriever.embed, retriever.weights)
         self._requests = requests
         self._sampling = sampling
         self._strength = strength.of(engine.info.parameters)
+        self._over_model = retriever.weights.quotations.over_model
         self.quotes = strength.is_small(engine.info.parameters) and not raw
 
     async def write(self, run: QuestionRun, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> AsyncIterator[str]:
@@ -75,31 +77,31 @@ class AnswerGenerator:
         calls: Sequence[ToolCallFinished],
     ) -> QuotedAnswer | None:
         """The candidate of the last call's result that the model chooses; None where it has none."""
-        candidates = {c.text: c for c in extract([calls[-1].result])}
+        candidates = await self._candidates.read(run.question, calls[-1:])
         if not candidates:
             return None
-        texts = list(candidates)
-        weights = passage_weights(texts, run.question, self._embed, self._weights)
+        weights = {text: weighed.weight for text, weighed in candidates.items()}
         request = replace(
             await self._request(turns, ranked),
             sampling=replace(self._sampling, logprobs=0),
-            grammar=quotation_grammar(texts),
-            prior=TextPrior(weights, strength=self._strength),
+            grammar=quotation_grammar(list(weights)),
+            prior=TextPrior(weights, strength=self._strength * (self._over_model if _of_document(candidates) else 1.0)),
         )
         text, logprob = "", 0.0
         async for delta in run.generate(self._engine, request):
             text, logprob = text + delta.text, logprob + sum(delta.logprobs)
         text = text.strip()
+        chosen = candidates.get(text)
         others = [weight for other, weight in weights.items() if other != text]
         weight = weights.get(text, min(weights.values()))
         return QuotedAnswer(
             text=text,
-            candidate=candidates.get(text),
+            candidate=chosen.candidate if chosen else None,
             calls=tuple(calls),
             logprob=logprob,
             weight=weight,
             margin=weight - max(others) if others else 0.0,
-            candidates=len(texts),
+            candidates=len(candidates),
         )
 
     async def _request(self, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> Request:
@@ -108,3 +110,7 @@ class AnswerGenerator:
             sampling=replace(self._sampling, repetition_penalty=REPETITION_PENALTY),
             max_tokens=MAX_ANSWER_TOKENS,
         )
+
+
+def _of_document(candidates: Mapping[str, WeighedCandidate]) -> bool:
+    return all(weighed.candidate.features is not None for weighed in candidates.values())

@@ -95,5 +95,7 @@ def _of_text(question: Question, answer: QuotedAnswer) -> dict[str, float]:
         "lacks_type": float(not fits(question, kind, answer.text)),
         "says_words": len(shared) / max(1, len(asked)),
         "several_parts": float(len(parts(question.text)) > 1),
+        "place_found": (answer.candidate.found or 0.0) if answer.candidate else 0.0,
+        "place_fit": min(1.0, answer.candidate.fit or 0.0) if answer.candidate else 0.0,
         "length": min(280, len(answer.text)) / 280,
     }

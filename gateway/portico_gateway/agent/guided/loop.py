@@ -19,7 +19,7 @@ from portico_gateway.agent.guided.plan import MAX_CALLS, Part, head_noun, parts,
 from portico_gateway.agent.guided.reused_call import of_same_tool, reused_call
 from portico_gateway.agent.guided.things import found_thing
 from portico_gateway.agent.guided.tool_call_generation import ToolCallGenerator
-from portico_gateway.agent.guided.verdict import combined, judge, judge_free
+from portico_gateway.agent.guided.verdict import combined, judge, judge_free, too_long
 from portico_gateway.agent.host_calls import HostCalls
 from portico_gateway.agent.judgement import Judgement, Verdict
 from portico_gateway.agent.prompts import Message, finished_call
@@ -29,6 +29,7 @@ from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.caller import LOCAL
 from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 
+MAX_WORDS = 400  # of a question: what a small model reads of a longer one is chance
 MAX_UNSURE = 2  # results of one part that are looked at and don't answer it
 
 
@@ -54,7 +55,7 @@ class Agent:
         self._calls = HostCalls(host)
         self.requests = RequestBuilder(engine, host, sampling, caller=caller)
         self.tool_calls = ToolCallGenerator(engine, host, retriever, self.requests, raw=raw)
-        self.answers = AnswerGenerator(engine, retriever, self.requests, sampling=sampling, raw=raw)
+        self.answers = AnswerGenerator(engine, host, retriever, self.requests, sampling=sampling, raw=raw)
 
     async def ask(
         self, question: str, *, history: Sequence[Exchange] = (), max_steps: int | None = None
@@ -73,6 +74,9 @@ class Agent:
 
     async def _quoted(self, run: QuestionRun, completed: CompletedQuestion | None, max_steps: int) -> AsyncIterator[Event]:
         """The question's parts one after the other, or all at once where one finds nothing for the next."""
+        if (words := len(run.question.split())) > MAX_WORDS:
+            yield await self._end(run, "", too_long(words, MAX_WORDS), ())
+            return
         planned, done = parts(run.question), list[PartRun]()
         while planned:
             text = self._text(planned.pop(0), done)

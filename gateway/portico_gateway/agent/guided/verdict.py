@@ -82,6 +82,14 @@ def _about(left: Sequence[str]) -> Iterator[str]:
         yield f"nothing that was found is about {', '.join(left)}"
 
 
+def too_long(words: int, most: int) -> Judgement:
+    """The judgement of a question that is not asked at all."""
+    reason = (
+        f"the question has {words:,} words, and this model is asked {most:,} at most: ask about one thing, or a larger model"
+    )
+    return Judgement(Verdict.NO_ANSWER, reasons=(reason,))
+
+
 def must_be_used(question: Question, coverage: Coverage) -> list[str]:
     """The values and names of the question that no call and no place accounts for."""
     exact = {unit.text for unit in units(question) if unit.exact}
