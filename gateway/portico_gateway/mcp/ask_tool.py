@@ -6,7 +6,7 @@ It owns the tool's definition and how an answer becomes its result. It knows nei
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 import mcp_types as types
@@ -21,6 +21,7 @@ from portico_gateway.policy.tool_calls import ToolCalls
 if TYPE_CHECKING:
     from portico_engine import EngineClient
     from portico_gateway.agent.events import RunFinished
+    from portico_gateway.agent.select import Guidance
 
 TOOL = types.Tool(
     name="ask",
@@ -49,7 +50,7 @@ TOOL = types.Tool(
 )
 
 
-def ask_tool(tool_calls: ToolCalls, get_engine: GetEngine, guidance: Literal["auto", "off"] = "auto") -> OwnTool:
+def ask_tool(tool_calls: ToolCalls, get_engine: GetEngine, guidance: Guidance = "auto") -> OwnTool:
     """The tool, answering through `tool_calls` with the engine that `get_engine` gives, guided or not. It calls read-only
     tools alone, for whoever calls it."""
 
@@ -72,7 +73,7 @@ async def _answer(
     question: str,
     caller: Caller,
     progress: ProgressFnT | None,
-    guidance: Literal["auto", "off"],
+    guidance: Guidance,
 ) -> types.CallToolResult:
     from portico_engine import EngineDied, EngineError
     from portico_gateway.agent.events import RunFinished, ToolCallStarted
