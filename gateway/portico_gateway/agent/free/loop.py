@@ -77,7 +77,7 @@ class FreeAgent:
         self, question: str, *, history: Sequence[Exchange] = (), max_steps: int | None = None
     ) -> AsyncIterator[Event]:
         """Run the loop; `max_steps` are turns that call. Raises ContextOverflow where the question alone does not fit, and
-        ChatTemplateError where the model has no template; tool failures are events, not errors."""
+        ChatTemplateError where the model has no template; tool failures are events."""
         talk = await self._begin(question, history, max_steps)
         while True:
             written = WrittenTurn(talk.generator.form)

@@ -40,30 +40,48 @@ def trim(turns: Sequence[Turn], sizes: Sequence[int], excess: int) -> Trimmed:
     Results before the newest turn's go first, the oldest before others; then the earlier conversation; then the newest results
     are shortened, each by the same share.
     """
-    left: list[Turn | None] = list(turns)
+    trimming = _Trimming(list(turns), sizes, excess)
     newest = _newest_results(turns)
-    results = past = 0
-    for at in range(newest):
-        turn = turns[at]
-        if excess > 0 and isinstance(turn, ResultTurn) and not turn.left_out and sizes[at] > STUB_TOKENS:
-            left[at] = replace(turn, text=LEFT_OUT.format(characters=len(turn.text)), left_out=True)
-            excess -= sizes[at] - STUB_TOKENS
-            results += 1
-    for at, turn in enumerate(turns):
-        is_past = isinstance(turn, UserTurn | ModelTurn) and turn.past
-        if is_past and (
-            excess > 0 or (at and isinstance(turn, ModelTurn) and left[at - 1] is None)
-        ):  # an answer goes with its question
-            left[at] = None
-            excess -= sizes[at]
-            past += 1
-    whole = sum(sizes[newest:])
-    cut = 0
-    if excess > 0 and whole:
-        share = max(0.0, 1 - excess / whole)
-        for at in range(newest, len(turns)):
-            cut += _shorten(left, at, share)
-    return Trimmed([turn for turn in left if turn is not None], results, past, cut)
+    results = sum(trimming.leave_out_result(at) for at in range(newest))
+    past = sum(trimming.leave_out_past(at) for at in range(newest))
+    cut = trimming.shorten(range(newest, len(turns)))
+    return Trimmed([turn for turn in trimming.left if turn is not None], results, past, cut)
+
+
+@dataclass(slots=True)
+class _Trimming:
+    """A conversation that is being trimmed: what is left, and how many tokens are still too many."""
+
+    left: list[Turn | None]
+    sizes: Sequence[int]
+    excess: int
+
+    def leave_out_result(self, at: int) -> bool:
+        turn = self.left[at]
+        if self.excess <= 0 or not isinstance(turn, ResultTurn) or turn.left_out or self.sizes[at] <= STUB_TOKENS:
+            return False
+        self.left[at] = replace(turn, text=LEFT_OUT.format(characters=len(turn.text)), left_out=True)
+        self.excess -= self.sizes[at] - STUB_TOKENS
+        return True
+
+    def leave_out_past(self, at: int) -> bool:
+        turn = self.left[at]
+        if not isinstance(turn, UserTurn | ModelTurn) or not turn.past:
+            return False
+        answers_nothing = at > 0 and isinstance(turn, ModelTurn) and self.left[at - 1] is None  # its question went
+        if self.excess <= 0 and not answers_nothing:
+            return False
+        self.left[at] = None
+        self.excess -= self.sizes[at]
+        return True
+
+    def shorten(self, newest: range) -> int:
+        """How many of the newest results lost their ends."""
+        whole = sum(self.sizes[at] for at in newest)
+        if self.excess <= 0 or not whole:
+            return 0
+        share = max(0.0, 1 - self.excess / whole)
+        return sum(_shorten(self.left, at, share) for at in newest)
 
 
 def _newest_results(turns: Sequence[Turn]) -> int:

@@ -54,3 +54,4 @@ async def test_a_random_model_that_must_call_calls(tmp_path: Path) -> None:
         end = end_of([event async for event in agent.ask("Where is it freed?")])
     assert host.called
     assert end.limit in ("steps", "tokens", "repeats")
+    assert end.metrics.cached_tokens > 200, "the second turn finds the first in the prefix cache"
