@@ -173,6 +173,7 @@ class ConfidenceWeights:
     """
 
     threshold: float = 0.20  # (probability) below it there is no answer
+    sure: float = 0.8  # (probability) from which on no other search is asked
     bias: float = -3.69
     call_logprob: float = 0.37  # of the call, in tens of nats
     answer_logprob: float = 0.11  # of the choice among the candidates, in tens of nats
