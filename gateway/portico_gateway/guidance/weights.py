@@ -200,6 +200,7 @@ class ConfidenceWeights:
     passage_says: float = 0.0  # share of the question's words in a document's passage,
     passage_alike: float = 0.0  # cosine of the question and the passage under its headings,
     passage_pairs: float = 0.0  # share of the question's neighbouring words that stand together in it,
+    absent_words: float = -1.5  # words that the place leaves out and that nothing of what was searched has, in threes
     first_hits: float = 0.0  # 1 in the first hit, less for each further
     has_type: float = 0.58  # the answer has the kind of thing that is asked for,
     lacks_type: float = -0.24  # or has not
