@@ -14,6 +14,7 @@ from portico_gateway.agent.events import AnswerText, Event, QuestionUnderstood, 
 from portico_gateway.agent.guided.answer_generation import AnswerGenerator, QuotedAnswer
 from portico_gateway.agent.guided.elliptical_question import CompletedQuestion, completed_question
 from portico_gateway.agent.guided.follow_up import follow_up
+from portico_gateway.agent.guided.other_searches import other_searches
 from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.guided.plan import MAX_CALLS, Part, head_noun, parts, resolved
 from portico_gateway.agent.guided.reused_call import of_same_tool, reused_call
@@ -129,7 +130,12 @@ class Agent:
                 part.tried.add(call.tool)  # where it found nothing, the same tool may have to be called otherwise
             again = None
             chain = [*chain, finished] if finished.result.found else []
-            if chain and await self._answers(part, chain, turns):
+            if not chain:
+                continue
+            await self._answers(part, chain, turns)
+            async for event in self._asking_others(part, finished, turns):
+                yield event
+            if part.judgement.answered:
                 break
         if part.answer is None:
             part.judgement = self._judge(part.run, None)
@@ -152,14 +158,30 @@ class Agent:
         tools = [tool for tool in ranked if self._host.server_of(tool.name) == server]
         return follow_up(part.run.question, chain[-1], tools, part.run.tool_calls, self._retriever.embed)
 
-    async def _answers(self, part: PartRun, chain: Sequence[ToolCallFinished], turns: Sequence[Message]) -> bool:
-        """Let the model choose among what the chain's last call found; is that the answer?"""
+    async def _asking_others(self, part: PartRun, done: ToolCallFinished, turns: Sequence[Message]) -> AsyncIterator[Event]:
+        """Where a search has no sure answer, the other servers' searches are asked, too: the surest answer is kept."""
+        if (part.judgement.confidence or 0.0) >= self._retriever.weights.confidence.sure:
+            return
+        tools = [r.tool for r in self.tool_calls.rank(part.run.question) if self._host.is_read_only(r.tool.name)]
+        for call in other_searches(part.run.question, done, tools, self._host.server_of):
+            if call.tool in part.tried:
+                continue
+            part.tried.add(call.tool)
+            yield call
+            finished = await self._calls.call(part.run, call)
+            yield finished
+            if finished.denied:
+                return
+            if finished.result.found:
+                await self._answers(part, [finished], turns)
+
+    async def _answers(self, part: PartRun, chain: Sequence[ToolCallFinished], turns: Sequence[Message]) -> None:
+        """Let the model choose among what the chain's last call found, and keep that where it is the surest answer so far."""
         question = part.run.question
         told = [*turns, *finished_call(chain[-1], question)]
         answer = await self.answers.quote(part.run, told, self.tool_calls.rank(question), chain)
         judgement = self._judge(part.run, answer)
         part.consider(answer, judgement)
-        return judgement.answered
 
     def _judge(self, run: QuestionRun, answer: QuotedAnswer | None) -> Judgement:
         return judge(run, answer, self._retriever.embed, self._called(run), self._retriever.weights)
