@@ -28,6 +28,10 @@ class ToolHost(Protocol):
         """A server's resource templates."""
         ...
 
+    def may_run_concurrently(self, tool: str) -> bool:
+        """May calls of the tool run beside others? Those that only read, and that nobody has to be asked about."""
+        ...
+
     async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult: ...
     async def read_question(self, tool: str, question: str) -> QuestionReading | None:
         """How the tool's own server reads a question; None where it doesn't, or can't now."""
