@@ -28,7 +28,7 @@ class SourceFile:
     def __init__(
         self, path: str, text: str, fields: Mapping[str, object], nearness: float, symbols: Mapping[int, str] | None = None
     ) -> None:
-        """`nearness`: how good the search thought it, 0 to 1; `symbols`: by line, the definition's name as its server has it."""
+        """`nearness`: how good the search thought it, 0 to 1; `symbols`: by line, its server's name of what is there."""
         self.tree = source_tree(path, text)
         self.fields = fields
         self.nearness = nearness
