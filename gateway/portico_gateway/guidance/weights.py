@@ -116,11 +116,12 @@ class SourceWeights:
     coverage: float = 10.0  # for a place where all words of the question are found, in it or around it
     own: float = 4.0  # more where they stand in the very line
     fit: float = 3.0  # for the kind of code that is asked for
-    named: float = 3.0  # more for the very definition that is asked about
+    named: float = 4.0  # more for the very definition that is asked about
     nearness: float = 2.0  # for the file that the search put first
     test_file: float = -5.0
     prose_file: float = -1.5
-    text: float = 0.7  # less for a comment or a documentation string
+    no_figure: float = 1.5  # less for a place without a number, where one is asked for
+    text: float = 1.2  # less for a comment or a documentation string
     imports: float = 1.5  # less for an import that is not asked for
     line: float = 0.2  # less for each line beyond the third
     together: float = 3.0  # within which places alike are one list
