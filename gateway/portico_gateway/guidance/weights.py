@@ -97,6 +97,26 @@ class QuotationWeights:
     embedding: float = 8.0  # at a cosine of 1 from the question
     shared_words: float = 4.0  # for one that has all of the question's words
     later: float = 0.3  # less for each passage before it: results are ranked
+    over_model: float = 3.0  # (factor) on passages of documents beside the model's opinion, which adds nothing there
+
+
+@dataclass(frozen=True, slots=True)
+class PassageWeights:
+    """Which passage of a document answers: nats for each feature at its highest. Fitted on the tuning questions about
+    documentation of `benchmarks/answers.py`; leaving out one documentation at a time changed none of its figures."""
+
+    focus_words: float = 0.5
+    text_words: float = 1.5
+    context_words: float = 1.5
+    topic: float = 0.8
+    pairs: float = 0.9
+    identifiers: float = 0.5
+    similar: float = 1.4
+    similar_focus: float = 1.6
+    kind: float = 0.8
+    kind_text: float = 2.0
+    prose: float = 1.0
+    rank: float = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +231,7 @@ class Weights:
     names: NameWeights = NameWeights()
     conditions: ConditionWeights = ConditionWeights()
     quotations: QuotationWeights = QuotationWeights()
+    passages: PassageWeights = PassageWeights()
     code_words: CodeWordWeights = CodeWordWeights()
     source: SourceWeights = SourceWeights()
     coverage: CoverageWeights = CoverageWeights()

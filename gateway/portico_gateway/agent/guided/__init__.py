@@ -7,6 +7,8 @@
     things.py                what a result names
     tool_call_generation.py  ranked tools, grammar and guidance: a valid call
     extraction/              what of a result may be an answer
+    passage_features.py      how well a passage of a document answers
+    passage_kinds.py         what kinds of answer a question asks of a document
     candidates.py            every candidate of what was called, weighed
     quotations.py            a choice among candidates: their weights, the grammar
     answer_generation.py     the answer, free or quoted

@@ -5,12 +5,12 @@ It calls no tool, confirms no citation, and does not judge what was chosen: `ver
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from portico_engine import EngineClient, Request, SamplingParams, TextPrior
 from portico_gateway.agent.events import ToolCallFinished
-from portico_gateway.agent.guided.candidates import CandidateReader
+from portico_gateway.agent.guided.candidates import CandidateReader, WeighedCandidate
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.quotations import quotation_grammar
 from portico_gateway.agent.prompts import Message
@@ -19,7 +19,7 @@ from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 
-MAX_ANSWER_TOKENS = 256
+MAX_ANSWER_TOKENS = 384
 REPETITION_PENALTY = 1.1  # on free prose
 
 
@@ -60,6 +60,7 @@ class AnswerGenerator:
         self._requests = requests
         self._sampling = sampling
         self._strength = strength.of(engine.info.parameters)
+        self._over_model = retriever.weights.quotations.over_model
         self.quotes = strength.is_small(engine.info.parameters) and not raw
 
     async def write(self, run: QuestionRun, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> AsyncIterator[str]:
@@ -84,7 +85,7 @@ class AnswerGenerator:
             await self._request(turns, ranked),
             sampling=replace(self._sampling, logprobs=0),
             grammar=quotation_grammar(list(weights)),
-            prior=TextPrior(weights, strength=self._strength),
+            prior=TextPrior(weights, strength=self._strength * (self._over_model if _of_document(candidates) else 1.0)),
         )
         text, logprob = "", 0.0
         async for delta in run.generate(self._engine, request):
@@ -109,3 +110,7 @@ class AnswerGenerator:
             sampling=replace(self._sampling, repetition_penalty=REPETITION_PENALTY),
             max_tokens=MAX_ANSWER_TOKENS,
         )
+
+
+def _of_document(candidates: Mapping[str, WeighedCandidate]) -> bool:
+    return all(weighed.candidate.features is not None for weighed in candidates.values())

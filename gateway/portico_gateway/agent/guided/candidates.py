@@ -1,6 +1,7 @@
 """Every candidate for an answer, of all that was called, with its call and its weight before the model has its say.
 
-Lines of source files are weighed by their own reader, everything else as passages. It knows no server by name.
+Lines of source files are weighed by their own reader, passages of documents by their features, everything else by words. It
+knows no server by name.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from portico_gateway.agent.guided.extraction.source_code.places import SourceSco
 from portico_gateway.agent.guided.extraction.source_code.words import Senses
 from portico_gateway.agent.guided.extraction.source_files import source_files, source_hits
 from portico_gateway.agent.guided.extraction.source_lines import source_lines
+from portico_gateway.agent.guided.passage_features import known_rarity, weighed_passages
 from portico_gateway.agent.guided.quotations import passage_weights
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
@@ -49,8 +51,11 @@ class CandidateReader:
             if lines := await self._of_files(question, call):
                 for candidate in lines:
                     found.setdefault(candidate.text, WeighedCandidate(candidate, call, candidate.weight or 0.0))
-            else:
-                passages += [(candidate, call) for candidate in extract([call.result])]
+                continue
+            read = extract([call.result])
+            for candidate in self._of_documents(question, call, [one for one in read if one.focus]):
+                found.setdefault(candidate.text, WeighedCandidate(candidate, call, candidate.weight or 0.0))
+            passages += [(candidate, call) for candidate in read if not candidate.focus]
         weights = self._passage_weights(question, [candidate for candidate, _ in passages])
         for (candidate, call), weight in zip(passages, weights, strict=True):
             found.setdefault(candidate.text, WeighedCandidate(candidate, call, weight))
@@ -61,6 +66,10 @@ class CandidateReader:
             return []
         files = await source_files(self._host, self._host.server_of(call.tool), hits)
         return source_lines(question, files, self._scorer)
+
+    def _of_documents(self, question: str, call: ToolCallFinished, read: Sequence[AnswerCandidate]) -> list[AnswerCandidate]:
+        rarity = known_rarity([call.result.data] if call.result.data else [])
+        return weighed_passages(question, read, self._embed, self._weights.passages, rarity)
 
     def _passage_weights(self, question: str, candidates: Sequence[AnswerCandidate]) -> list[float]:
         if not candidates:
