@@ -97,6 +97,7 @@ class QuotationWeights:
     embedding: float = 8.0  # at a cosine of 1 from the question
     shared_words: float = 4.0  # for one that has all of the question's words
     later: float = 0.3  # less for each passage before it: results are ranked
+    enough: float = 0.6  # (probability) of an answer's being right, below which another server is asked, too
     over_model: float = 3.0  # (factor) on passages of documents beside the model's opinion, which adds nothing there
 
 

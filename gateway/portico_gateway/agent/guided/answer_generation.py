@@ -85,7 +85,7 @@ class AnswerGenerator:
             await self._request(turns, ranked),
             sampling=replace(self._sampling, logprobs=0),
             grammar=quotation_grammar(list(weights)),
-            prior=TextPrior(weights, strength=self._strength * (self._over_model if _of_document(candidates) else 1.0)),
+            prior=TextPrior(weights, strength=self._strength * (self._over_model if _are_weighed(candidates) else 1.0)),
         )
         text, logprob = "", 0.0
         async for delta in run.generate(self._engine, request):
@@ -112,5 +112,7 @@ class AnswerGenerator:
         )
 
 
-def _of_document(candidates: Mapping[str, WeighedCandidate]) -> bool:
-    return all(weighed.candidate.features is not None for weighed in candidates.values())
+def _are_weighed(candidates: Mapping[str, WeighedCandidate]) -> bool:
+    """Are they all passages of documents or places in source code, whose readers know better than a small model?"""
+    of = [weighed.candidate for weighed in candidates.values()]
+    return all(candidate.features is not None or candidate.found is not None for candidate in of)

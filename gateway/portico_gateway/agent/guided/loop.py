@@ -24,6 +24,7 @@ from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.caller import LOCAL
+from portico_gateway.guidance.description_convention import StringRole, string_role
 from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 
 MAX_WORDS = 400  # of a question: what a small model reads of a longer one is chance
@@ -104,6 +105,8 @@ class Agent:
             call: ToolCallStarted | ToolCallFinished | None = self._reading_on(part, chain) if chain else None
             if call is None:
                 chain, ranked = [], self._open_tools(part)
+                if part.judgement.answered:
+                    ranked = self._other_searches(part, ranked)
                 if not ranked or part.unsure >= MAX_UNSURE:
                     break
                 call = await self.tool_calls.generate(part.run, turns, ranked)
@@ -117,7 +120,9 @@ class Agent:
                 break
             chain = [*chain, finished] if finished.result.found else []
             if chain and await self._answers(part, chain, turns):
-                break
+                if (part.judgement.confidence or 1.0) >= self._retriever.weights.quotations.enough:
+                    break
+                chain = []
         if part.answer is None:
             part.judgement = self._judge(part.run, None)
 
@@ -128,6 +133,12 @@ class Agent:
         if not part.tried:
             return ranked
         return [r for r in ranked if r.tool.parameters.get("required") and self._host.is_read_only(r.tool.name)]
+
+    def _other_searches(self, part: PartRun, ranked: Sequence[RankedTool]) -> list[RankedTool]:
+        """The searches of servers that were not asked yet: where an answer is not sure, another server may have a surer one."""
+        asked = {self._host.server_of(call.tool) for call in part.run.tool_calls}
+        others = [r for r in ranked if self._host.server_of(r.tool.name) not in asked]
+        return [r for r in others if any(string_role(key) is StringRole.QUERY for key in r.tool.parameters["required"])]
 
     def _reading_on(self, part: PartRun, chain: Sequence[ToolCallFinished]) -> ToolCallStarted | None:
         """The call that reads what the last one of a chain has named."""

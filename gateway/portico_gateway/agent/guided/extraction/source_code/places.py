@@ -117,9 +117,10 @@ class _FileScores:
         above = self._documentation(whole)
         prior = self.weights.nearness * nearness + self._of_path()
         found: list[ScoredPlace] = []
+        said = {int(index) for index in np.flatnonzero(np.maximum(whole, above).max(axis=1, initial=0.0))}
         for index, statement in enumerate(statements):
-            if not (whole[index].any() or above[index].any()):
-                continue  # nothing of the question is said there
+            if said and index not in said:
+                continue
             around = self._around(index, whole, above)
             found += self._of_statement(index, statement, around, whole[index], prior)
         return found
