@@ -22,7 +22,8 @@ def extract(results: Sequence[RenderedResult]) -> list[AnswerCandidate]:
     for result in results:
         for candidate in _of_result(result):
             text = candidate.text.strip()
-            if text and (len(text) >= MIN_CHARACTERS or is_rows(result)) and (text, candidate.focus) not in seen:
+            says_all = is_rows(result) or text == result.text.strip()  # "391" is an answer where it is all that there is
+            if text and (len(text) >= MIN_CHARACTERS or says_all) and (text, candidate.focus) not in seen:
                 seen.add((text, candidate.focus))
                 found.append(candidate if candidate.focus else AnswerCandidate(shortened(text), candidate.citation))
     plain = [candidate for candidate in found if not candidate.focus][:MAX_CANDIDATES]
