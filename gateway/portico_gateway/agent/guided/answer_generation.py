@@ -97,7 +97,7 @@ class AnswerGenerator:
         return QuotedAnswer(
             text=text,
             candidate=chosen.candidate if chosen else None,
-            calls=tuple(calls),
+            calls=(*calls[:-1], _citing(calls[-1], chosen.candidate if chosen else None)),
             logprob=logprob,
             weight=weight,
             margin=weight - max(others) if others else 0.0,
@@ -110,6 +110,14 @@ class AnswerGenerator:
             sampling=replace(self._sampling, repetition_penalty=REPETITION_PENALTY),
             max_tokens=MAX_ANSWER_TOKENS,
         )
+
+
+def _citing(call: ToolCallFinished, candidate: AnswerCandidate | None) -> ToolCallFinished:
+    """The call, its citations led by the candidate's own place."""
+    if candidate is None or candidate.citation is None:
+        return call
+    others = [citation for citation in call.result.citations if citation.label != candidate.citation.label]
+    return replace(call, result=replace(call.result, citations=(candidate.citation, *others)))
 
 
 def _are_weighed(candidates: Mapping[str, WeighedCandidate]) -> bool:
