@@ -196,8 +196,13 @@ class ConfidenceWeights:
     unasked_call: float = 0.16  # a call that says nothing of the question: a listing
     tried_before: float = -0.73  # calls that found nothing, in threes
     cut: float = -0.18  # the result is shown in part
-    place_found: float = 2.0  # share of the question's words, by rarity, that the place and what is around it have
-    place_fit: float = 0.5  # the place has the kind of code or text that is asked for
+    place_found: float = 2.0  # share of the question's words, by rarity, that a passage and what is around it have
+    place_fit: float = 0.5  # the passage has the kind of thing that is asked for
+    source_found: float = (
+        2.0  # share of the question's words, by rarity, that a place in source code and what is around it have
+    )
+    source_fit: float = 0.5  # it is the kind of code that is asked for
+    source_weight: float = 0.0  # of such a place, in twenties of nats
     passage_says: float = 0.0  # share of the question's words in a document's passage,
     passage_alike: float = 0.0  # cosine of the question and the passage under its headings,
     passage_pairs: float = 0.0  # share of the question's neighbouring words that stand together in it,
