@@ -31,20 +31,18 @@ def source_hits(result: RenderedResult) -> list[Hit]:
 
 async def source_files(host: ToolHost, server: str, hits: Sequence[Hit]) -> list[SourceFile]:
     """The files of the hits, best first."""
-    by_path: dict[str, list[Hit]] = {}
+    by_place: dict[tuple[str, str], list[Hit]] = {}
     for hit in hits:
-        by_path.setdefault(hit["path"], []).append(hit)
-    found = []
-    for rank, (path, of_file) in enumerate(list(by_path.items())[:MOST_FILES]):
-        text = await _whole(host, server, of_file[0])
+        by_place.setdefault((str(hit.get("root") or ""), hit["path"]), []).append(hit)
+    found: dict[str, SourceFile] = {}
+    for rank, ((root, path), of_file) in enumerate(list(by_place.items())[:MOST_FILES]):
+        whole = await _whole(host, server, of_file[0])
+        text = _of_hits(of_file) if whole is None else _bounded(whole, of_file)
         fields = {key: value for key, value in of_file[0].items() if key not in ("text", "symbol", "kind", "end_line")}
         symbols = {hit["start_line"]: str(hit["symbol"]) for hit in of_file if hit.get("symbol") and "start_line" in hit}
-        found.append(
-            SourceFile(
-                path, _of_hits(of_file) if text is None else _bounded(text, of_file), fields, 2.0 / (2.0 + rank), symbols
-            )
-        )
-    return found
+        label = f"{root}/{path}" if path in found else path  # the same path in two roots
+        found[label] = SourceFile(label, text, fields, 2.0 / (2.0 + rank), symbols)
+    return list(found.values())
 
 
 async def _whole(host: ToolHost, server: str, hit: Hit) -> str | None:
