@@ -4,6 +4,7 @@
     plan.py                  a question of several parts, taken apart
     part_run.py              one part under way
     follow_up.py             the call that reads what a result names
+    other_searches.py        the same question to the searches of other servers
     things.py                what a result names
     tool_call_generation.py  ranked tools, grammar and guidance: a valid call
     extraction/              what of a result may be an answer

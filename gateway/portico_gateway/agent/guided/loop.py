@@ -12,6 +12,7 @@ from portico_engine import EngineClient, SamplingParams, Tool
 from portico_gateway.agent.events import AnswerText, Event, RunFinished, ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.guided.answer_generation import AnswerGenerator, QuotedAnswer
 from portico_gateway.agent.guided.follow_up import follow_up
+from portico_gateway.agent.guided.other_searches import other_searches
 from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.guided.plan import MAX_CALLS, Part, head_noun, parts, resolved
 from portico_gateway.agent.guided.things import found_thing
@@ -24,7 +25,6 @@ from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.caller import LOCAL
-from portico_gateway.guidance.description_convention import StringRole, string_role
 from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 
 MAX_WORDS = 400  # of a question: what a small model reads of a longer one is chance
@@ -105,8 +105,6 @@ class Agent:
             call: ToolCallStarted | ToolCallFinished | None = self._reading_on(part, chain) if chain else None
             if call is None:
                 chain, ranked = [], self._open_tools(part)
-                if part.judgement.answered:
-                    ranked = self._other_searches(part, ranked)
                 if not ranked or part.unsure >= MAX_UNSURE:
                     break
                 call = await self.tool_calls.generate(part.run, turns, ranked)
@@ -119,10 +117,13 @@ class Agent:
             if finished.denied:
                 break
             chain = [*chain, finished] if finished.result.found else []
-            if chain and await self._answers(part, chain, turns):
-                if (part.judgement.confidence or 1.0) >= self._retriever.weights.quotations.enough:
-                    break
-                chain = []
+            if not chain:
+                continue
+            await self._answers(part, chain, turns)
+            async for event in self._asking_others(part, finished, turns):
+                yield event
+            if part.judgement.answered:
+                break
         if part.answer is None:
             part.judgement = self._judge(part.run, None)
 
@@ -134,12 +135,6 @@ class Agent:
             return ranked
         return [r for r in ranked if r.tool.parameters.get("required") and self._host.is_read_only(r.tool.name)]
 
-    def _other_searches(self, part: PartRun, ranked: Sequence[RankedTool]) -> list[RankedTool]:
-        """The searches of servers that were not asked yet: where an answer is not sure, another server may have a surer one."""
-        asked = {self._host.server_of(call.tool) for call in part.run.tool_calls}
-        others = [r for r in ranked if self._host.server_of(r.tool.name) not in asked]
-        return [r for r in others if any(string_role(key) is StringRole.QUERY for key in r.tool.parameters["required"])]
-
     def _reading_on(self, part: PartRun, chain: Sequence[ToolCallFinished]) -> ToolCallStarted | None:
         """The call that reads what the last one of a chain has named."""
         there = {tool.name for tool in self._host.tools() if self._host.is_read_only(tool.name)}
@@ -150,14 +145,30 @@ class Agent:
         tools = [tool for tool in ranked if self._host.server_of(tool.name) == server]
         return follow_up(part.run.question, chain[-1], tools, part.run.tool_calls, self._retriever.embed)
 
-    async def _answers(self, part: PartRun, chain: Sequence[ToolCallFinished], turns: Sequence[Message]) -> bool:
-        """Let the model choose among what the chain's last call found; is that the answer?"""
+    async def _asking_others(self, part: PartRun, done: ToolCallFinished, turns: Sequence[Message]) -> AsyncIterator[Event]:
+        """Where a search has no sure answer, the other servers' searches are asked, too: the surest answer is kept."""
+        if (part.judgement.confidence or 0.0) >= self._retriever.weights.confidence.sure:
+            return
+        tools = [r.tool for r in self.tool_calls.rank(part.run.question) if self._host.is_read_only(r.tool.name)]
+        for call in other_searches(part.run.question, done, tools, self._host.server_of):
+            if call.tool in part.tried:
+                continue
+            part.tried.add(call.tool)
+            yield call
+            finished = await self._calls.call(part.run, call)
+            yield finished
+            if finished.denied:
+                return
+            if finished.result.found:
+                await self._answers(part, [finished], turns)
+
+    async def _answers(self, part: PartRun, chain: Sequence[ToolCallFinished], turns: Sequence[Message]) -> None:
+        """Let the model choose among what the chain's last call found, and keep that where it is the surest answer so far."""
         question = part.run.question
         told = [*turns, *finished_call(chain[-1], question)]
         answer = await self.answers.quote(part.run, told, self.tool_calls.rank(question), chain)
         judgement = self._judge(part.run, answer)
         part.consider(answer, judgement)
-        return judgement.answered
 
     def _judge(self, run: QuestionRun, answer: QuotedAnswer | None) -> Judgement:
         return judge(run, answer, self._retriever.embed, self._called(run), self._retriever.weights)

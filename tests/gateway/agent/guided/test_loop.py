@@ -5,24 +5,12 @@ from dataclasses import replace
 
 import mcp_types as types
 import pytest
-from tests.gateway.agent.fakes import (
-    EVER_SO_UNSURE,
-    HIT,
-    LIST_CALL,
-    SEARCH,
-    SEARCH_CALL,
-    FakeEngine,
-    FakeHost,
-    hits,
-    kinds,
-    run,
-)
+from tests.gateway.agent.fakes import HIT, LIST_CALL, SEARCH_CALL, FakeEngine, FakeHost, hits, kinds, run
 
-from portico_engine import Tool
 from portico_gateway.agent.events import AnswerText, Event, RunFinished, ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.judgement import Verdict
 from portico_gateway.errors import ToolDenied, UnknownName, UpstreamDied
-from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
+from portico_gateway.guidance.weights import DEFAULT_WEIGHTS
 
 FOUND = "a.py:3: def free(self):"
 DOUBTFUL = replace(DEFAULT_WEIGHTS, confidence=replace(DEFAULT_WEIGHTS.confidence, threshold=1.0))
@@ -93,37 +81,6 @@ def test_where_the_first_tool_is_not_sure_another_that_reads_is_asked() -> None:
     host = FakeHost(hits(HIT), hits(HIT))
     run(FakeEngine(SEARCH_CALL, FOUND, LIST_CALL, FOUND), host, weights=DOUBTFUL)
     assert [tool for tool, _ in host.called] == ["code__search", "docs__list"]
-
-
-class TwoSearches(FakeHost):
-    """A host whose servers both have a search."""
-
-    def tools(self) -> Sequence[Tool]:
-        return [SEARCH, replace(SEARCH, name="docs__search", description="Search documentation.")]
-
-
-def asking_on_below(confidence: float) -> Weights:
-    return replace(EVER_SO_UNSURE, quotations=replace(DEFAULT_WEIGHTS.quotations, enough=confidence))
-
-
-def test_where_an_answer_is_not_sure_the_search_of_another_server_is_asked_too() -> None:
-    host = TwoSearches(hits(HIT), hits(HIT))
-    engine = FakeEngine(SEARCH_CALL, FOUND, SEARCH_CALL.replace("code__", "docs__"), FOUND)
-    end = ended(run(engine, host, weights=asking_on_below(1.1)))
-    assert [tool for tool, _ in host.called] == ["code__search", "docs__search"]
-    assert end.answer == FOUND
-
-
-def test_where_an_answer_is_sure_no_other_server_is_asked() -> None:
-    host = TwoSearches(hits(HIT))
-    assert ended(run(FakeEngine(SEARCH_CALL, FOUND), host, weights=asking_on_below(0.0))).answer == FOUND
-    assert [tool for tool, _ in host.called] == ["code__search"]
-
-
-def test_an_answer_stays_where_the_other_server_finds_nothing() -> None:
-    host = TwoSearches(hits(HIT), hits())
-    engine = FakeEngine(SEARCH_CALL, FOUND, SEARCH_CALL.replace("code__", "docs__"))
-    assert ended(run(engine, host, weights=asking_on_below(1.1))).answer == FOUND
 
 
 def test_a_second_tool_is_never_one_that_writes() -> None:
