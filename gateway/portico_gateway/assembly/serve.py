@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from portico_gateway.agent.upstream_tool_host import embedder
 from portico_gateway.assembly.gateway import open_gateway
 from portico_gateway.config.logs import set_up_logging
 from portico_gateway.config.portico_config import PorticoConfig
@@ -18,6 +19,7 @@ from portico_gateway.config.sections import KeyConfig
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.config.workspace import ConfigSource
 from portico_gateway.errors import ConfigError, GatewayError
+from portico_gateway.guidance.call_guide import CallGuide
 from portico_gateway.http.app import create_app
 from portico_gateway.http.limits import RUNNING_OF_A_KEY, RUNNING_WITHOUT_KEYS, CallerLimits
 from portico_gateway.http.server.server import HttpServer
@@ -73,6 +75,7 @@ def run_server(
             keys=keys,
             oauth=config.oauth,
             limits=_limits(config),
+            guide=CallGuide(embedder().embed) if with_model and config.model.guidance == "auto" else None,
         )
         server = HttpServer(app)
         where = f"http://{f'[{config.serve.host}]' if ':' in config.serve.host else config.serve.host}:{port}"

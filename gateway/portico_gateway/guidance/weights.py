@@ -15,6 +15,7 @@ class RetrievalWeights:
     """Which tool: nats on a tool's name."""
 
     embedding: float = 14.0  # at a cosine of 1 between the question and the best sentence of its description
+    definition: float = 30.0  # at a mean cosine of 1 with the definition's readings, where a tool's server is unknown
     server_word: float = 1.6  # for each nat of evidence (idf) that a word is of this server
     tool_word: float = 0.5  # for each of the question's words that the tool's own definition has
     unspelled_argument: float = -5.0  # for each string that it requires and the question does not spell out
@@ -100,6 +101,45 @@ class QuotationWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyWeights:
+    """Which span of a question a parameter is: nats on the value."""
+
+    quoted: float = 2.5  # for a string in quotation marks,
+    shaped: float = 1.0  # for an address, a path, an identifier, a formula,
+    name: float = 1.5  # for words with capitals,
+    clause: float = -2.5  # for a sentence or what is introduced,
+    number: float = -1.5  # for a number, where the parameter is a string
+    role: float = 5.0  # for the shape that the parameter's words ask for: a date for `start_date`
+    other_role: float = -5.0  # for another shape than that
+    near_name: float = 4.0  # for a word of the parameter's name right beside it,
+    near_description: float = 1.5  # for a word of its description;
+    shared_word: float = 0.5  # (factor) for each further parameter that the word could mean
+    apart: float = 0.75  # (factor) on both for every word between
+    across: float = 0.5  # (factor) on both for a mark, an "and" or another value between
+    follows: float = 0.8  # (factor) on both for a word that comes after the value
+    unit: float = 2.5  # for the number's unit among the parameter's words
+    cue: float = 2.0  # for a preposition that goes with its name: "to Paris" for `destination`
+    sense: float = 4.0  # at a cosine of 1 between the span and the parameter's name
+    context_sense: float = 3.0  # at a cosine of 1 between the words around it and the parameter's words
+    order: float = 0.6  # less, at most, for a parameter that comes early in its list and a span late in the text
+    said_itself: float = -4.0  # for a phrase that has only words of the parameter's own name
+    tool_words: float = -2.5  # for a phrase all of whose words are the tool's own
+    cut_name: float = -3.0  # for a phrase that takes a part of a name
+    opening_verb: float = -1.5  # for a phrase that has the sentence's first word
+    length: float = 0.25  # more for each word of a phrase but the first, at most 3
+    option: float = 6.0  # for a listed value that is said, word by word
+    option_sense: float = 3.0  # at a cosine of 1 between the question and a listed value
+    default: float = 1.0  # for the schema's default
+    earlier: float = -2.0  # for a span of an earlier turn
+    spread: float = 6.0  # less than the best: what weighs less still is not offered
+    most_tools: int = 4  # of the best ones, that are narrowed; the others keep their schemas
+    most_values: int = 8  # offered of one parameter
+    least: float = 1.0  # below it a required string fits nothing, and is left to the model;
+    least_number: float = -6.0  # the same for a required number: questions name few
+    least_optional: float = 3.0  # of evidence: below it an optional parameter stays out
+
+
+@dataclass(frozen=True, slots=True)
 class StrengthWeights:
     """How much all of the above counts against the model's logits: factors, by the model's size."""
 
@@ -126,6 +166,7 @@ class Weights:
     names: NameWeights = NameWeights()
     conditions: ConditionWeights = ConditionWeights()
     quotations: QuotationWeights = QuotationWeights()
+    copies: CopyWeights = CopyWeights()
     strength: StrengthWeights = StrengthWeights()
 
 

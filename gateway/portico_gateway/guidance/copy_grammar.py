@@ -1,0 +1,140 @@
+"""The copy grammar: a tool whose free strings and numbers may only be what a question says, and a prior over what is left.
+
+The narrowed schema is the tool's own with an overlay of `enum`s beside it (`allOf`), so whatever satisfies it satisfies the
+tool's. Where nothing of the question fits a required value, that value stays as free as its schema, and is named. It knows
+schemas and filled parameters, no question.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from portico_engine import CallPrior, Tool
+from portico_engine.grammar import check_arguments
+from portico_gateway.guidance.copied_values import CopiedValue, Filled
+from portico_gateway.guidance.parameters import Parameter
+from portico_gateway.guidance.weights import CopyWeights, KeyWeights
+
+_PLAIN = frozenset(
+    ("type", "description", "title", "default", "examples", "enum", "const", "items", "properties", "required", "$root")
+)
+_ROOTS = ("$defs", "definitions", "$schema")
+
+
+@dataclass(frozen=True, slots=True)
+class NarrowedTool:
+    """A tool that copies. `free`: paths of required values that nothing in the question fits."""
+
+    tool: Tool
+    prior: CallPrior
+    free: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Overlay:
+    schema: dict[str, Any] = field(default_factory=dict)
+
+    def at(self, parameter: Parameter, node: Any, lists: frozenset[tuple[str, ...]]) -> None:
+        """Put a node at a parameter's place; `lists` are the keys whose objects stand in an array."""
+        here = self.schema
+        for depth, key in enumerate(parameter.keys):
+            properties = here.setdefault("properties", {})
+            if depth == len(parameter.keys) - 1:
+                properties[key] = node
+                return
+            here = properties.setdefault(key, {})
+            if parameter.keys[: depth + 1] in lists:
+                here = here.setdefault("items", {})
+
+
+def narrow(tool: Tool, filled: Sequence[Filled], weights: CopyWeights, keys: KeyWeights) -> NarrowedTool:
+    """The tool as the question leaves it, and the weights of what it may still say."""
+    overlay = _Overlay()
+    lists = frozenset(path for of in filled if of.parameter.list_at for path in [of.parameter.list_at])
+    draft = _PriorDraft(keys)
+    free: list[str] = []
+    for of in filled:
+        parameter = of.parameter
+        values = _allowed(tool, of, weights)
+        draft.add(of, values)
+        if values:
+            overlay.at(parameter, {"enum": [v.value for v in values]}, lists)
+        elif not parameter.required and not parameter.options and "boolean" not in parameter.types:
+            overlay.at(parameter, False, lists)
+        elif not parameter.options and parameter.types != {"boolean"}:
+            free.append(parameter.path)
+    parameters = _with_overlay(tool.parameters, overlay.schema)
+    return NarrowedTool(Tool(tool.name, tool.description, parameters), draft.prior(), tuple(free))
+
+
+def _with_overlay(schema: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    return {**schema, "allOf": [*(schema.get("allOf") or ()), overlay]} if overlay else dict(schema)
+
+
+def _allowed(tool: Tool, of: Filled, weights: CopyWeights) -> list[CopiedValue]:
+    """The values that the grammar leaves: near the best, valid for the schema, and none twice; none for listed options, which
+    the schema has already."""
+    parameter = of.parameter
+    if parameter.options or parameter.types == {"boolean"} or not of.values:
+        return []
+    if not of.written and (parameter.required or of.values[0].evidence < weights.least_optional / 2):
+        return []
+    best = of.values[0]
+    most = 1 if isinstance(best.value, list | dict) else weights.most_values
+    found: dict[str, CopiedValue] = {}
+    for value in of.values:
+        if (
+            len(found) < most
+            and (value is best or value.weight > best.weight - weights.spread)
+            and _valid(tool, parameter, value.value)
+        ):
+            found.setdefault(json.dumps(value.value), value)
+    return list(found.values())
+
+
+def _valid(tool: Tool, parameter: Parameter, value: Any) -> bool:
+    """A schema that says nothing beyond its type is the filler's affair; any other one is asked."""
+    if all(set(view) <= _PLAIN for view in parameter.views) and not any(set(item) - _PLAIN for item in parameter.items):
+        return True
+    roots = {key: tool.parameters[key] for key in _ROOTS if key in tool.parameters}
+    views = [{k: v for k, v in view.items() if k != "$root"} for view in parameter.views]
+    return not check_arguments({**roots, "anyOf": views}, value)
+
+
+class _PriorDraft:
+    """The prior, path by path. The keys of an object stand in its schema's order."""
+
+    def __init__(self, weights: KeyWeights) -> None:
+        self._weights = weights
+        self.keys: dict[str, dict[str, float]] = {}
+        self.values: dict[str, dict[str, float]] = {}
+        self.bare: dict[str, dict[str, float]] = {}
+        self.items: dict[str, list[CallPrior]] = {}
+
+    def add(self, of: Filled, values: Sequence[CopiedValue]) -> None:
+        parameter = of.parameter
+        for depth, key in enumerate(parameter.keys):
+            above = ".".join(parameter.keys[:depth])
+            weight = 0.0 if parameter.required else self._weights.spoken_for if of.written else self._weights.optional
+            known = self.keys.setdefault(above, {})
+            known[key] = max(known.get(key, weight), weight)
+        offered = values or (of.values if parameter.options or parameter.types == {"boolean"} else ())
+        for rank, value in enumerate(offered):
+            self._weigh(parameter.path, value, of.values[0].weight if of.written and rank == 0 else value.weight)
+
+    def _weigh(self, path: str, value: CopiedValue, weight: float) -> None:
+        match value.value:
+            case str():
+                self.values.setdefault(path, {})[json.dumps(value.value, ensure_ascii=False)[1:-1]] = weight
+            case list():
+                self.items[path] = [CallPrior()] * len(value.value)
+            case dict():
+                pass
+            case _:
+                self.bare.setdefault(path, {})[json.dumps(value.value)] = weight
+
+    def prior(self) -> CallPrior:
+        return CallPrior(self.keys, self.values, self.bare, self.items)
