@@ -12,7 +12,9 @@ the other. The first 100 questions of a category are reported; what guidance wei
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
+import logging
 import statistics
 import sys
 import time
@@ -24,7 +26,7 @@ import anyio
 import httpx2
 
 from bfcl_cases import CATEGORIES, Case, cases, judge
-from report import percentile, table, write
+from report import RESULTS, percentile, table, write
 
 GUIDANCE = ("off", "names", "copies", "auto")
 LOAD_SECONDS = 120.0
@@ -51,7 +53,15 @@ def main() -> None:
         )
     if not args.no_write:
         command = " ".join(["python", "benchmarks/bfcl.py", *sys.argv[1:]])
-        write("bfcl", {"command": command, "model": args.model, "first": args.first, "guidance": figures})
+        write("bfcl", {"command": command, "model": args.model, "first": args.first, "guidance": {**today(args), **figures}})
+
+
+def today(args: argparse.Namespace) -> dict[str, Any]:
+    """What was measured today with the other kinds of guidance, on the same questions."""
+    path = RESULTS / f"bfcl-{datetime.date.today().isoformat()}.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    same = (known.get("model"), known.get("first")) == (args.model, args.first)
+    return dict(known["guidance"]) if same else {}
 
 
 async def measure(guidance: str, asked: dict[str, list[Case]], args: argparse.Namespace) -> dict[str, Any]:
@@ -112,6 +122,7 @@ async def client(guidance: str, model: str) -> AsyncIterator[httpx2.AsyncClient]
     from portico_gateway.upstreams.upstreams import Upstreams
     from portico_servers.common.transport import security
 
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     upstreams = Upstreams([])
     served = model_host(ModelConfig(name=model, kv_disk_gib=0), on_end=lambda _: None)
     guide = CallGuide(embedder().embed, names=guidance in ("auto", "names"), copies=guidance in ("auto", "copies"))

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from portico_engine import CallPrior, Tool, ToolCallPrior
-from portico_gateway.guidance.copied_values import fill
+from portico_gateway.guidance.copied_values import fill, with_strings
 from portico_gateway.guidance.copy_grammar import NarrowedTool, narrow
 from portico_gateway.guidance.definition_similarity import DefinitionSimilarity
 from portico_gateway.guidance.parameters import parameters_of
 from portico_gateway.guidance.span_fit import SpanFit
 from portico_gateway.guidance.spans import Span, read_spans
+from portico_gateway.guidance.tool_choice import change_weights, with_calls
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 
@@ -26,7 +27,7 @@ class GuidedCall:
     writes by itself."""
 
     tools: tuple[Tool, ...]
-    prior: ToolCallPrior
+    prior: ToolCallPrior | None
     free: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -47,25 +48,37 @@ class CallGuide:
 
     def guide(self, tools: Sequence[Tool], question: str) -> GuidedCall:
         """What is said about the call that answers a question, with the tools in their own order."""
-        weight = self.weights.retrieval.definition
-        similar = self._similarity.of(tools, question) if self._names else [0.0] * len(tools)
-        names = {tool.name: weight * (cosine - max(similar)) for tool, cosine in zip(tools, similar, strict=True)}
-        best = sorted(tools, key=lambda tool: -names[tool.name])[: self.weights.copies.most_tools]
-        narrowed = self.narrowed(best, question) if self._copies else {}
+        near = self._nearness(tools, question)
+        best = sorted(tools, key=lambda tool: -near[tool.name])[: self.weights.copies.most_tools]
+        narrowed = self.narrowed(best, question)
+        names = with_calls(near, narrowed, read_spans(question), self.weights.retrieval)
+        if not self._copies:
+            return GuidedCall(tuple(tools), ToolCallPrior(names, {}, strength=self.weights.strength.small))
         calls = {name: of.prior for name, of in narrowed.items()}
         prior = ToolCallPrior(names if self._names else {}, calls, strength=self.weights.strength.small)
         kept = tuple(narrowed[tool.name].tool if tool.name in narrowed else tool for tool in tools)
         return GuidedCall(kept, prior, {name: of.free for name, of in narrowed.items() if of.free})
 
-    def narrowed(self, tools: Sequence[Tool], question: str) -> dict[str, NarrowedTool]:
-        """Tools by name, each as the question leaves it."""
-        spans = read_spans(question)
-        return {tool.name: self._narrow(tool, question, spans) for tool in tools}
+    def _nearness(self, tools: Sequence[Tool], question: str) -> dict[str, float]:
+        """By definition, and by whether a tool's change is asked for: nats."""
+        weights = self.weights.retrieval
+        changes = change_weights(tools, question, weights)
+        similar = self._similarity.of(tools, question)
+        return {t.name: weights.definition * cosine + changes[t.name] for t, cosine in zip(tools, similar, strict=True)}
 
-    def _narrow(self, tool: Tool, question: str, spans: Sequence[Span]) -> NarrowedTool:
+    def narrowed(
+        self, tools: Sequence[Tool], question: str, beliefs: Mapping[str, CallPrior] | None = None
+    ) -> dict[str, NarrowedTool]:
+        """Tools by name, each as the question leaves it. `beliefs`: what else is believed of a tool's arguments, by its name;
+        a tool whose object has several forms is left to them."""
+        spans = read_spans(question)
+        return {tool.name: self._narrow(tool, question, spans, (beliefs or {}).get(tool.name, CallPrior())) for tool in tools}
+
+    def _narrow(self, tool: Tool, question: str, spans: Sequence[Span], believed: CallPrior) -> NarrowedTool:
         parameters = parameters_of(tool.parameters)
-        if not parameters:
-            return NarrowedTool(tool, CallPrior())
+        if not parameters or believed.then:
+            return NarrowedTool(tool, believed, in_words=bool(believed.then))
         about = f"{tool.name} {tool.description}".replace(".", " ")
         fit = SpanFit(question, spans, parameters, self._embed, self.weights.copies, about)
-        return narrow(tool, fill(fit), self.weights.copies, self.weights.keys)
+        filled = [with_strings(of, believed.values.get(of.parameter.path, {})) for of in fill(fit)]
+        return narrow(tool, filled, self.weights.copies, self.weights.keys, believed)

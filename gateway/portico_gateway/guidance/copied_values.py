@@ -6,11 +6,14 @@ decided for all of them together, since a span is said once. It narrows no schem
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+from portico_gateway.guidance.description_convention import StringRole, string_role
 from portico_gateway.guidance.parameters import Parameter
 from portico_gateway.guidance.span_fit import SpanFit, asked_shape
 from portico_gateway.guidance.spans import Span, SpanKind
@@ -19,7 +22,9 @@ from portico_gateway.guidance.weights import CopyWeights
 from portico_gateway.guidance.written_dates import read_date, read_time, write_date
 
 MOST_VALUES = 16  # of one parameter
-_INDEX = re.compile(r"(?<![a-z])[a-hx-z](?![a-z])|[_\W]*(?:\d+|first|second|third|[a-c])$")
+_END = re.compile(r"\b(?:start|end|from|to|min|minimum|max|maximum|lower|upper|begin|origin|destination|source|target)\b")
+_INDEX = re.compile(rf"\b[a-hx-z]\b|\d+$|\b(?:first|second|third|one|two)\b|{_END.pattern}")
+_SAID_FOR_A_REASON = frozenset((SpanKind.NAME, SpanKind.QUOTED, SpanKind.NUMBER, SpanKind.DATE, SpanKind.URL, SpanKind.EMAIL))
 _SWAPS = 3  # rounds of exchanging what two parameters got
 _NEGATION_REACH = 7  # tokens
 _NEGATIONS = frozenset(
@@ -40,6 +45,7 @@ class CopiedValue:
     weight: float
     span: Span | None = None
     evidence: float = 0.0  # the part of the weight that the question's words make out
+    listed: bool = False  # one that the schema lists: two parameters may mean the same words
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,39 +69,75 @@ def fill(fit: SpanFit) -> list[Filled]:
     return out
 
 
+def with_strings(of: Filled, weights: Mapping[str, float]) -> Filled:
+    """With strings that something else speaks for, by their weights (JSON-escaped), where the parameter is what is searched for."""
+    parameter = of.parameter
+    query = string_role(parameter.keys[-1], parameter.description) is StringRole.QUERY
+    if parameter.options or "string" not in parameter.types or not weights or not query:
+        return of
+    known = {value.value: value for value in of.values}
+    more = [
+        CopiedValue(text, weight + (known[text].weight if text in known else 0.0), known[text].span if text in known else None)
+        for escaped, weight in weights.items()
+        for text in [json.loads(f'"{escaped}"')]
+    ]
+    others = [value for value in of.values if value.value not in {each.value for each in more}]
+    values = sorted((*more, *others), key=lambda value: -value.weight)
+    return Filled(parameter, tuple(values), of.written or parameter.required)
+
+
 def _assign(fit: SpanFit, found: Sequence[Sequence[CopiedValue]]) -> list[CopiedValue | None]:
-    """One value a parameter, no span twice: greedily from the best pair down, then better by exchange."""
-    least = [_least(fit.weights, p) for p in fit.parameters]
-    pairs = sorted(
-        (
-            (v.weight - (0.0 if fit.parameters[i].required else fit.weights.least_optional), i, n)
-            for i, values in enumerate(found)
-            for n, v in enumerate(values)
-        ),
-        key=lambda pair: (-pair[0], pair[1], pair[2]),
-    )
+    """One value a parameter, no span twice: what is required first, from the best pair down, then better by exchange."""
     chosen: list[CopiedValue | None] = [None] * len(found)
-    for _, i, n in pairs:
-        value = found[i][n]
-        if chosen[i] is None and _worth(fit, i, value, least[i]) and not any(_clash(value, other) for other in chosen):
-            chosen[i] = value
-    for _ in range(_SWAPS):
-        if not _improved(fit, found, chosen, least):
-            break
+    for needed in (True, False):
+        at = [i for i, parameter in enumerate(fit.parameters) if parameter.required is needed]
+        pairs = sorted(((value.weight, -i, value) for i in at for value in found[i]), key=lambda pair: pair[:2], reverse=True)
+        for _, i, value in pairs:
+            i = -i
+            if chosen[i] is None and _worth(fit, i, value) and not any(_clash(value, other) for other in chosen):
+                chosen[i] = value
+        for _ in range(_SWAPS):
+            if not _improved(fit, found, chosen):
+                break
     _in_order(fit, found, chosen)
+    _take_what_is_left(fit, found, chosen)
     return chosen
 
 
+def _take_what_is_left(
+    fit: SpanFit, found: Sequence[Sequence[CopiedValue]], chosen: list[CopiedValue | None]
+) -> None:
+    """A name, a quotation or a number that nobody took is meant for something: for the optional parameter that it fits best."""
+    pairs = sorted(
+        (
+            (value.weight, -i, value)
+            for i, parameter in enumerate(fit.parameters)
+            if chosen[i] is None and not parameter.required
+            for value in found[i]
+            if value.span is not None and value.span.kind in _SAID_FOR_A_REASON and value.weight >= fit.weights.least_left_over
+        ),
+        key=lambda pair: pair[:2],
+        reverse=True,
+    )
+    for _, i, value in pairs:
+        if chosen[-i] is None and not any(_clash(value, other) for other in chosen):
+            chosen[-i] = value
+
+
 def _in_order(fit: SpanFit, found: Sequence[Sequence[CopiedValue]], chosen: list[CopiedValue | None]) -> None:
-    """Parameters whose names differ by an index alone (`a` and `b`, `group1` and `group2`) are filled as the text goes."""
+    """Parameters whose names differ by an index alone (`a` and `b`, `group1` and `group2`) are filled as the text goes; so are
+    two ends (`start_year`, `end_year`) of what is said in one breath ("300 to 400")."""
     groups: dict[tuple[str, frozenset[str]], list[int]] = {}
     for i, parameter in enumerate(fit.parameters):
         if (value := chosen[i]) is not None and value.span is not None:
-            groups.setdefault((_INDEX.sub("", parameter.path.lower()), parameter.types), []).append(i)
+            groups.setdefault((_INDEX.sub("", parameter.name), parameter.types), []).append(i)
     for members in groups.values():
         spans = sorted((value.span for i in members if (value := chosen[i]) and value.span), key=lambda span: span.start)
+        ends = any(_END.search(fit.parameters[i].name) for i in members)
+        if len(members) < 2 or (ends and not all(map(partial(_joined, fit.text), spans, spans[1:]))):
+            continue
         values = [next((v for v in found[i] if v.span == span), None) for i, span in zip(members, spans, strict=True)]
-        if len(members) > 1 and all(values):
+        if all(values):
             for i, value in zip(members, values, strict=True):
                 chosen[i] = value
 
@@ -106,14 +148,15 @@ def _least(weights: CopyWeights, parameter: Parameter) -> float:
     return weights.least_number if parameter.types & {"integer", "number"} else weights.least
 
 
-def _worth(fit: SpanFit, at: int, value: CopiedValue, least: float) -> bool:
+def _worth(fit: SpanFit, at: int, value: CopiedValue) -> bool:
     parameter = fit.parameters[at]
+    least = _least(fit.weights, parameter)
+    if parameter.required and value.span is not None and value.span.kind not in (SpanKind.PHRASE, SpanKind.CLAUSE):
+        least = min(least, fit.weights.least_shaped)
     return value.weight >= least if parameter.required else value.evidence >= least
 
 
-def _improved(
-    fit: SpanFit, found: Sequence[Sequence[CopiedValue]], chosen: list[CopiedValue | None], least: Sequence[float]
-) -> bool:
+def _improved(fit: SpanFit, found: Sequence[Sequence[CopiedValue]], chosen: list[CopiedValue | None]) -> bool:
     """Let two parameters exchange spans where both together gain."""
     better = False
     for i in range(len(found)):
@@ -121,22 +164,16 @@ def _improved(
             ours, theirs = chosen[i], chosen[j]
             if ours is None or theirs is None or ours.span is None or theirs.span is None:
                 continue
-            mine = next((v for v in found[i] if v.span == theirs.span), None)
-            yours = next((v for v in found[j] if v.span == ours.span), None)
-            if (
-                mine
-                and yours
-                and mine.weight + yours.weight > ours.weight + theirs.weight
-                and _worth(fit, i, mine, least[i])
-                and _worth(fit, j, yours, least[j])
-            ):
+            mine = next((v for v in found[i] if v.span == theirs.span and _worth(fit, i, v)), None)
+            yours = next((v for v in found[j] if v.span == ours.span and _worth(fit, j, v)), None)
+            if mine and yours and mine.weight + yours.weight > ours.weight + theirs.weight:
                 chosen[i], chosen[j] = mine, yours
                 better = True
     return better
 
 
 def _clash(value: CopiedValue, other: CopiedValue | None) -> bool:
-    if value.span is None or other is None or other.span is None:
+    if value.span is None or other is None or other.span is None or (value.listed and other.listed):
         return False
     return value.span.start < other.span.end and other.span.start < value.span.end
 
@@ -215,7 +252,7 @@ def _strings(fit: SpanFit, parameter: Parameter) -> Iterator[CopiedValue]:
 def _written(fit: SpanFit, span: Span, parameter: Parameter) -> str:
     """The span as the parameter's description wants it written: dates and times anew, everything else as it stands."""
     if span.kind is SpanKind.DATE and (date := read_date(span.text)):
-        written = write_date(date, parameter.description)
+        written = write_date(date._replace(year=date.year or fit.year), parameter.description)
         if written and re.search(r"T?HH:|T\d\d:", parameter.description):
             after = next((s for s in fit.spans if s.kind is SpanKind.TIME and 0 <= s.start - span.end < 12), None)
             clock = read_time(after.text) if after else "00:00:00"
@@ -249,11 +286,17 @@ def _options(fit: SpanFit, parameter: Parameter) -> Iterator[CopiedValue]:
         said = w.option * _share_said(fit, option)
         sense = w.option_sense * fit._vectors.cosine(spaced(option), fit.text)
         default = 2 * w.default if option == parameter.default else 0.0
-        yield CopiedValue(option, said + sense + default - 0.01 * rank + w.least, None, said if said >= w.option else 0.0)
+        yield CopiedValue(option, said + sense + default - 0.01 * rank + w.least, _mention(fit, option), said if said >= w.option else 0.0, listed=True)
 
 
 def _said(fit: SpanFit, option: str) -> bool:
     return bool(re.search(rf"(?<!\w){re.escape(option)}(?!\w)", fit.text, re.IGNORECASE))
+
+
+def _mention(fit: SpanFit, option: str) -> Span | None:
+    """Where an option is said, word by word."""
+    match = re.search(rf"(?<!\w){re.escape(spaced(option))}s?(?!\w)|(?<!\w){re.escape(option)}(?!\w)", fit.text, re.IGNORECASE)
+    return Span(match[0], match.start(), match.end(), SpanKind.PHRASE) if match else None
 
 
 def _share_said(fit: SpanFit, option: str) -> float:
@@ -289,7 +332,7 @@ def _spoken(fit: SpanFit, parameter: Parameter, *, truth: bool) -> float:
     at = [i for i, token in enumerate(fit.tokens) if token.stem in own]
     share = len({fit.tokens[i].stem for i in at}) / len(own) if own else 0.0
     negated = any(_negated(fit, i) for i in at)
-    return fit.weights.option * share if share > 0.5 and truth is not negated else 0.0
+    return fit.weights.option * share if share >= 0.5 and truth is not negated else 0.0
 
 
 def _negated(fit: SpanFit, at: int) -> bool:
@@ -326,7 +369,9 @@ def _arrays(fit: SpanFit, parameter: Parameter) -> Iterator[CopiedValue]:
             numbers = [_by_percent(s, parameter)[0] for s in run]
             if "number" in kinds or all(isinstance(n, int) for n in numbers):
                 yield CopiedValue(numbers, weight + more, whole, evidence)
-        elif ("string" in kinds or not kinds) and run[0].kind is not SpanKind.NUMBER:
+        elif ("string" in kinds or not kinds) and (
+            run[0].kind is not SpanKind.NUMBER or asked_shape(parameter) is SpanKind.IDENTIFIER
+        ):
             yield CopiedValue([_written(fit, s, parameter) for s in run], weight + more, whole, evidence)
 
 

@@ -10,18 +10,27 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from portico_engine import CallPrior, Tool
 from portico_engine.grammar import check_arguments
 from portico_gateway.guidance.copied_values import CopiedValue, Filled
 from portico_gateway.guidance.parameters import Parameter
+from portico_gateway.guidance.spans import Span
 from portico_gateway.guidance.weights import CopyWeights, KeyWeights
 
+NO_BELIEFS = CallPrior()
 _PLAIN = frozenset(
     ("type", "description", "title", "default", "examples", "enum", "const", "items", "properties", "required", "$root")
 )
 _ROOTS = ("$defs", "definitions", "$schema")
+
+
+class UsedSpan(NamedTuple):
+    """A span, and the parameter that it is."""
+
+    span: Span
+    parameter: Parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,8 @@ class NarrowedTool:
     tool: Tool
     prior: CallPrior
     free: tuple[str, ...] = ()
+    used: tuple[UsedSpan, ...] = ()  # of the question, what its best values take
+    in_words: bool = False  # its alternatives are weighed against every word of the question
 
 
 @dataclass(slots=True)
@@ -50,9 +61,15 @@ class _Overlay:
                 here = here.setdefault("items", {})
 
 
-def narrow(tool: Tool, filled: Sequence[Filled], weights: CopyWeights, keys: KeyWeights) -> NarrowedTool:
-    """The tool as the question leaves it, and the weights of what it may still say."""
+def narrow(
+    tool: Tool, filled: Sequence[Filled], weights: CopyWeights, keys: KeyWeights, believed: CallPrior = NO_BELIEFS
+) -> NarrowedTool:
+    """The tool as the question leaves it, and the weights of what it may still say. What else is `believed` of its keys and
+    listed values is joined to them: of two weights the larger."""
     overlay = _Overlay()
+    used = tuple(
+        UsedSpan(v.span, of.parameter) for of in filled if of.written for v in of.values[:1] if v.span is not None
+    )
     lists = frozenset(path for of in filled if of.parameter.list_at for path in [of.parameter.list_at])
     draft = _PriorDraft(keys)
     free: list[str] = []
@@ -67,7 +84,27 @@ def narrow(tool: Tool, filled: Sequence[Filled], weights: CopyWeights, keys: Key
         elif not parameter.options and parameter.types != {"boolean"}:
             free.append(parameter.path)
     parameters = _with_overlay(tool.parameters, overlay.schema)
-    return NarrowedTool(Tool(tool.name, tool.description, parameters), draft.prior(), tuple(free))
+    return NarrowedTool(Tool(tool.name, tool.description, parameters), _joined(draft.prior(), believed), tuple(free), used)
+
+
+def _joined(first: CallPrior, second: CallPrior) -> CallPrior:
+    """Both: keys in the first one's order."""
+
+    def larger(ours: Mapping[str, Mapping[str, float]], theirs: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+        out = {path: dict(weights) for path, weights in ours.items()}
+        for path, weights in theirs.items():
+            known = out.setdefault(path, {})
+            for name, weight in weights.items():
+                known[name] = max(known.get(name, weight), weight)
+        return out
+
+    return CallPrior(
+        larger(first.keys, second.keys),
+        larger(first.values, second.values),
+        larger(first.bare, second.bare),
+        {**second.items, **first.items},
+        {**second.then, **first.then},
+    )
 
 
 def _with_overlay(schema: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:

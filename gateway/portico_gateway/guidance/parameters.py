@@ -94,6 +94,10 @@ class Parameter:
         return frozenset(stems_of(self.name))
 
     @cached_property
+    def description_words(self) -> frozenset[str]:
+        return frozenset(re.findall(r"[a-z-]+", self.description.lower()))
+
+    @cached_property
     def description_stems(self) -> frozenset[str]:
         return frozenset(stems_of(self.description)) - self.name_stems
 

@@ -55,7 +55,19 @@ _UNITS: Mapping[str, str] = {
     "%": "percent rate interest", "$": "dollar usd price amount cost budget", "€": "euro price amount", "£": "pound price amount",
     "degrees": "degree angle temperature", "people": "people guest person", "times": "times count number",
 }  # fmt: skip
+_PROPER = frozenset(
+    stem
+    for word in (
+        "location city country place state region address destination origin venue town county airport "
+        "author artist actor director player team company brand person organization manufacturer museum university cast star actress name"
+    ).split()
+    for stem in stems_of(word)
+)
+_LARGER_PLACES = frozenset(stem for word in "state country region county province".split() for stem in stems_of(word))
 _MARKS = frozenset(",;:.!?()[]")
+_BEFORE_BARE = frozenset("in of from on at into for".split())
+_AFTER_BARE = frozenset("and or please which who that what how when where is was to for with by from".split())
+_HOLDERS = frozenset(stem for word in "repository folder directory project file table".split() for stem in stems_of(word))
 _REACH = 8  # tokens
 _MATCHES = 3  # words that may speak for one pair
 
@@ -76,6 +88,8 @@ class SpanFit:
         self.weights = weights
         self._about = frozenset(stems_of(about)) | {stem for p in parameters for stem in p.name_stems}
         self.text = text
+        years = set(re.findall(r"(?<![\d/.-])(?:19|20)\d\d(?![\d/-])", text))
+        self.year = int(years.pop()) if len(years) == 1 else None  # the one that the text is about
         self.tokens = tokens_of(text)
         self.spans = spans
         self.parameters = parameters
@@ -130,9 +144,29 @@ class SpanFit:
                 worth += w.other_role
             elif span.kind in (SpanKind.PHRASE, SpanKind.CLAUSE):
                 worth += w.other_role / 2
+            if self._bare(span) and asked in (SpanKind.PATH, SpanKind.IDENTIFIER):
+                worth += w.bare - (w.other_role if asked is SpanKind.PATH else w.other_role / 2)
         elif span.kind in (SpanKind.DATE, SpanKind.TIME, SpanKind.URL, SpanKind.EMAIL) and not numeric:
-            worth += w.other_role / 2
-        return worth + self._wording(parameter, span)
+            worth += w.named_shape if parameter.description_words & _ROLES[span.kind] else w.other_role / 2
+        return worth + self._propriety(parameter, span) + self._wording(parameter, span)
+
+    def _propriety(self, parameter: Parameter, span: Span) -> float:
+        w = self.weights
+        if span.kind is SpanKind.NUMBER:
+            identifying = w.identifying if asked_shape(parameter) is SpanKind.IDENTIFIER else 0.0
+            return identifying + (w.number_word if span.text[-1].isalpha() and not any(map(str.isdigit, span.text)) else 0.0)
+        share = 1.0 if parameter.name_stems & _PROPER else 0.5 if parameter.description_stems & _PROPER else 0.0
+        proper = w.proper if span.kind is SpanKind.NAME else w.improper if span.kind is SpanKind.PHRASE else 0.0
+        return share * proper + self._place(parameter, span) * (share == 1.0)
+
+    def _place(self, parameter: Parameter, span: Span) -> float:
+        """Of a name with a comma: whether both parts belong here."""
+        if span.kind is not SpanKind.NAME or ", " not in span.text:
+            return 0.0
+        if any(other is not parameter and other.name_stems & _LARGER_PLACES for other in self.parameters):
+            return self.weights.divided_place
+        shown = re.search(r"[A-Z][a-z]+, [A-Z]", parameter.description) or "city and" in parameter.description.lower()
+        return self.weights.whole_place if shown else self.weights.place
 
     def _wording(self, parameter: Parameter, span: Span) -> float:
         """What its words take off: those of the parameter and the tool are what is asked for, hardly what is given."""
@@ -151,14 +185,21 @@ class SpanFit:
         return worth
 
     def _cuts(self, span: Span) -> bool:
-        """Does it take a part of a name?"""
+        """Does it take a part of a name, or a name with something else?"""
         return any(
-            name.kind is SpanKind.NAME
+            name.kind is SpanKind.NAME and (span.start, span.end) != (name.start, name.end)
             and span.start < name.end
             and name.start < span.end
-            and not (span.start <= name.start and name.end <= span.end)
             for name in self.spans
         )
+
+    def _bare(self, span: Span) -> bool:
+        """Is it one word behind a preposition, without an article, and the end of its clause: "in tally"?"""
+        first, last = self._at[span.start, span.end]
+        if span.kind is not SpanKind.PHRASE or first != last or not first:
+            return False
+        before, after = self.tokens[first - 1].low, self.tokens[last + 1].low if last + 1 < len(self.tokens) else "?"
+        return (before in _BEFORE_BARE or self.tokens[first - 1].stem in _HOLDERS) and (after in _MARKS or after in _AFTER_BARE)
 
     def _near(self, parameter: Parameter, span: Span) -> float:
         first, last = self._at[span.start, span.end]
@@ -166,15 +207,21 @@ class SpanFit:
         for at in range(max(0, first - _REACH), min(len(self.tokens), last + _REACH + 1)):
             if first <= at <= last or (stem := self.tokens[at].stem) is None:
                 continue
-            if stem in parameter.name_stems:
+            if stem in parameter.name_stems or self._abbreviated(stem, parameter):
                 weight, shared = self.weights.near_name, self._names[stem]
             elif stem in parameter.description_stems:
                 weight, shared = self.weights.near_description, self._shared[stem]
             else:
                 continue
+            weight *= self.weights.compound if span.kind is SpanKind.PHRASE else 1.0
             weight /= 1 + self.weights.shared_word * (shared - 1)
             found[stem] = max(found.get(stem, 0.0), weight * self._distance(at, first, last))
         return sum(sorted(found.values(), reverse=True)[:_MATCHES]) + self._unit(parameter, span, last)
+
+    @staticmethod
+    def _abbreviated(stem: str, parameter: Parameter) -> bool:
+        """Is a word of the parameter's name short for it: `repo_path` and "repository"?"""
+        return any(len(own) >= 4 and stem.startswith(own) for own in parameter.name_stems)
 
     def _distance(self, at: int, first: int, last: int) -> float:
         between = range(at + 1, first) if at < first else range(last + 1, at)
@@ -238,6 +285,8 @@ def asked_shape(parameter: Parameter) -> SpanKind | None:
                 return kind
     if re.search(r"YYYY|ISO[ -]?8601|\d{4}-\d\d-\d\d", parameter.description, re.IGNORECASE):
         return SpanKind.DATE
+    if re.search(r"\be-?mail address", parameter.description, re.IGNORECASE):
+        return SpanKind.EMAIL
     if re.search(r"\bURL\b", parameter.description):
         return SpanKind.URL
     return None

@@ -15,6 +15,7 @@ from enum import Enum
 from typing import Any
 
 from portico_gateway.guidance.number_words import IN_DIGITS, IN_WORDS, Number, read_number
+from portico_gateway.guidance.spoken_arithmetic import expressions
 from portico_gateway.guidance.written_dates import DATE, TIME
 
 MOST_SPANS = 160  # of one text
@@ -61,27 +62,30 @@ _SHAPES: tuple[tuple[SpanKind, str], ...] = (
     (SpanKind.EMAIL, r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
     (SpanKind.DATE, rf"\b(?i:{DATE})"),
     (SpanKind.TIME, rf"\b(?:{TIME})"),
-    (SpanKind.PATH, r"[A-Za-z]:[\\/][\w\\/.-]*[\w\\/]|(?:~|\.{1,2})?(?:/[\w@+.-]*[\w@+-])+/?|\b[\w.-]+(?:/[\w.-]*\w)+/?|\b\w[\w-]*\.(?:[a-z]{1,4}\d?)\b(?!\()"),
+    (SpanKind.PATH, r"[A-Za-z]:[\\/][\w\\/.-]*[\w\\/]|(?:~|\.{1,2})?(?:/[\w@+.-]*[\w@+-])+/?|\b[\w.-]+(?:/[\w.-]*\w)+/?|(?<![\w/.-])\w[\w-]*(?:\.\w+)*\.(?:[a-z]{1,4}\d?)\b(?!\()"),
     (SpanKind.VERSION, r"\bv?\d+(?:\.\d+){2,}(?:[-+][\w.]+)?|\bv\d+(?:\.\d+)*\b"),
     (SpanKind.FORMULA, r"(?<![\w.])-?[\w.()]*(?:\^|\*\*)[\w.()]+(?:\s?[-+*/=]\s?[\w.^*()]*[\w)])*"),
-    (SpanKind.IDENTIFIER, r"\b(?:[A-Za-z]+\d[\w-]*|\d+[A-Za-z_]+\d[\w-]*|[A-Za-z]\w*_\w+|_+\w+|[a-z]+[A-Z]\w*|[A-Z][a-z]+[A-Z]\w*|[0-9a-fA-F]{8}-[\w-]{9,})(?:[.-]\w+)*(?:\(\))?"),
+    (SpanKind.IDENTIFIER, r"\b(?:[A-Za-z]\w*[~^]\d+|\d+(?:[-–]\d+)+(?![\w.])|[A-Za-z]+\d[\w-]*|\d+[A-Za-z_]+\d[\w-]*|[A-Za-z]\w*_\w+|_+\w+|[a-z]+[A-Z]\w*|[A-Z][a-z]+[A-Z]\w*|[0-9a-fA-F]{8}-[\w-]{9,})(?:[.-]\w+)*(?:\(\))?"),
     (SpanKind.NUMBER, rf"{IN_DIGITS}(?!\w)|{IN_DIGITS}(?=[a-zA-Z°]+\b)|\b(?i:{IN_WORDS})\b"),
 )  # fmt: skip
 _INITIAL = r"(?:[A-Z]\.)+(?:[A-Z]\b)?|(?:Mr|Mrs|Ms|Dr|St|Prof)\."
-_CAPITAL = rf"(?:{_INITIAL}|(?!I\b)[A-Z][\w'’&-]*)"
+_CAPITAL = rf"(?:{_INITIAL}|(?!I\b)[A-Z][\w'’&#-]*)"
 _NAME = re.compile(
     rf"(?<![\w.]){_CAPITAL}(?:(?:\s+(?:(?:of|the|de|la|del|van|von|der|vs\.?|&)\s+){{0,2}}|,\s+(?=[A-Z]{{2}}\b)|(?<=[&])\s+){_CAPITAL}|\s+\d+(?=\s+[A-Z]))*"
 )
 _PLACE = re.compile(r",\s+[A-Z][a-z]+(?:\s[A-Z][a-z]+)?(?!\w|,\s*(?:and\s)?[A-Z]|\s+(?:and|or)\s+[A-Z])")
 _WORD = re.compile(r"[^\W_][\w'’+#&-]*|[&+/]")
 _STOPS = frozenset(
-    "a an and are as at be but by can could did do does for from had has have he her his how i if in into is it its just let me my "
+    "a am an and are as at be but by can could did do does for from had has have he her his how i if in into is it its just let me my "
     "need of on or our over please she should so some than that the their them then there these they this those to up us was we were "
     "what when where which while who whose why will with would you your want like give get show find tell using use named called "
-    "about between also".split()
+    "about between also any all some again please thanks".split()
 )
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
-_INTRODUCED = re.compile(r":\s+|\b(?:that says|saying|titled|called|named|says|stating|that)\s+", re.IGNORECASE)
+_INTRODUCED = re.compile(
+    r":\s+|\b(?:that says|saying|titled|called|named|says|stating|that|using|command|instruction|prompt|expression|formula)\s+(?:the\s)?",
+    re.IGNORECASE,
+)
 
 
 def read_spans(text: str) -> tuple[Span, ...]:
@@ -89,6 +93,7 @@ def read_spans(text: str) -> tuple[Span, ...]:
     text = text[:MOST_CHARACTERS]
     shaped = [inner for span in _shaped(text) for inner in (span, *_within(span))]
     taken = [(span.start, span.end) for span in shaped]
+    shaped = [Span(e.text, e.start, e.end, SpanKind.FORMULA) for e in expressions(text)] + shaped
     names = [span for span in _names(text, taken)]
     found: dict[tuple[str, SpanKind], Span] = {}
     for span in (*shaped, *names, *_phrases(text, taken), *_clauses(text)):
@@ -110,6 +115,9 @@ def _shaped(text: str) -> Iterator[Span]:
 
 def _within(span: Span) -> Iterator[Span]:
     """What stands in a quotation: its own shape where it is one whole, else the shapes in it."""
+    if span.kind is SpanKind.IDENTIFIER and "–" in span.text.replace("-", "–") and not re.search(r"[A-Za-z]", span.text):
+        for match in re.finditer(r"\d+", span.text):  # a range is also its ends
+            yield Span(match[0], span.start + match.start(), span.start + match.end(), SpanKind.NUMBER, (int(match[0]),))
     if span.kind is not SpanKind.QUOTED:
         return
     offset = span.start + 1
@@ -152,8 +160,8 @@ def _span_of(kind: SpanKind, match: re.Match[str]) -> Span | None:
         return None if value is None else Span(said, match.start(), match.end(), kind, literal=value)
     if kind is SpanKind.NUMBER:
         number = read_number(said)
-        if number is None or said.lower() in ("a", "an"):
-            return None
+        if number is None or (said[0].isupper() and match.start() > 0):
+            return None  # "Thousand Oaks" is a name
         return Span(said, match.start(), match.end(), kind, number.values, number.percent)
     if kind is SpanKind.IDENTIFIER and said[0].isdigit() and re.fullmatch(r"\d+(?:st|nd|rd|th)", said):
         return None
@@ -183,15 +191,23 @@ def _names(text: str, taken: Sequence[tuple[int, int]]) -> Iterator[Span]:
         if _begins_sentence(text, start) and first.lower() in _STOPS | _OPENERS:
             said = said[len(first) :].lstrip()
             start = match.start() + match[0].index(said) if said else start
-        if not said:
-            continue
+        if not said or (start == 0 and " " not in said and said.isalpha() and not text[len(said) :].startswith(("'s", "’s"))):
+            continue  # any sentence begins with a capital
         yield Span(said, start, start + len(said), SpanKind.NAME)
+        for part in re.finditer(r"(?:(?!\b(?:of|vs\.?|&)\s)[^,])+", said):
+            if part[0].strip() != said and " of " in said:
+                lead = len(part[0]) - len(re.sub(r"^(?:of\s+)?(?:the\s+)?", "", part[0].lstrip()))
+                inner = part[0][lead:].strip()
+                if inner:
+                    at = start + part.start() + part[0].index(inner)
+                    yield Span(inner, at, at + len(inner), SpanKind.NAME)
         place = _PLACE.match(text, start + len(said))
         if place and not _overlaps(place.start(), place.end(), taken):
             yield Span(text[start : place.end()], start, place.end(), SpanKind.NAME)
         if "," in said:
-            part = said.split(",")[0]
+            part, rest = said.split(",", 1)
             yield Span(part, start, start + len(part), SpanKind.NAME)
+            yield Span(rest.strip(), start + len(said) - len(rest.strip()), start + len(said), SpanKind.NAME)
 
 
 _OPENERS = frozenset(

@@ -15,7 +15,7 @@ _MONTHS["sept"] = 9
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
 DATE = (
     rf"\d{{4}}-\d\d?-\d\d?(?:[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?)?(?![\w-])|\d\d?[/.-]\d\d?[/.-]\d{{4}}|\d{{4}}/\d\d?/\d\d?"
-    rf"|(?:{_MONTH})\.?\s*\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s+\d{{4}})?(?!\d)"
+    rf"|(?:{_MONTH})\.?\s*\d{{1,2}}(?:st|nd|rd|th)?(?:,\s*\d{{4}}|\s+\d{{4}})?(?!\d)"
     rf"|\d{{1,2}}(?:st|nd|rd|th)?(?:\s+of)?\s+(?:{_MONTH})\.?(?:,?\s+\d{{4}})?(?!\w)|(?:{_MONTH})\.?,?\s+\d{{4}}(?!\w)"
 )
 TIME = r"\d{1,2}:\d\d(?::\d\d)?(?:\s*[AaPp]\.?[Mm]\b\.?)?|\d{1,2}\s*(?:[AaPp][Mm]\b|[ap]\.m\.)|\d{1,2}\s+o'clock"
