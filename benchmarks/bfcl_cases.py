@@ -1,4 +1,4 @@
-"""BFCL's questions with their tools and accepted answers, from the package bfcl-eval, and its own check of a call's syntax tree.
+"""BFCL's questions, their tools and accepted answers, from the package bfcl-eval, and its own check of a call's syntax tree.
 
 The package's checker imports every vendor's client for a table of model names; that table alone is replaced here.
 """

@@ -79,4 +79,5 @@ async def open_ask_session(
             host = UpstreamToolHost(upstreams, tool_calls=tool_calls, caller=caller)
             retriever = retriever_of(host)
             engine = engines[0]
-            yield AskSession(Agent(engine, host, retriever), host, upstreams, engine, retriever, engine.info.name)
+            agent = Agent(engine, host, retriever, raw=config.model.guidance == "off")
+            yield AskSession(agent, host, upstreams, engine, retriever, engine.info.name)

@@ -1,7 +1,7 @@
 """CallGuide: everything that guidance says about one call, for whoever writes it: which tool, and what its arguments may be.
 
-The agent of small models and the HTTP APIs use it alike. It only prepares: the grammar is compiled, and the prior applied, by the
-engine. It knows tools as names, descriptions and schemas, and a conversation as its texts.
+The agent of small models and the HTTP APIs use it alike. It only prepares: the engine compiles the grammar and applies the
+prior. It knows tools as names, descriptions and schemas, and a conversation as its texts.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from portico_engine import CallPrior, Tool, ToolCallPrior
-from portico_gateway.guidance.copied_values import fill, with_strings
-from portico_gateway.guidance.copy_grammar import NarrowedTool, narrow
+from portico_gateway.guidance.copying.copy_grammar import NarrowedTool, narrow
+from portico_gateway.guidance.copying.parameters import parameters_of
+from portico_gateway.guidance.copying.span import Span
+from portico_gateway.guidance.copying.span_fit import SpanFit
+from portico_gateway.guidance.copying.spans import read_spans
+from portico_gateway.guidance.copying.text_vectors import TextVectors
+from portico_gateway.guidance.copying.value_assignment import fill, with_strings
 from portico_gateway.guidance.definition_similarity import DefinitionSimilarity
-from portico_gateway.guidance.parameters import parameters_of
-from portico_gateway.guidance.span_fit import SpanFit
-from portico_gateway.guidance.spans import Span, read_spans
 from portico_gateway.guidance.tool_choice import change_weights, with_calls
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
@@ -38,8 +40,8 @@ class CallGuide:
         self, embed: TextEmbedding, weights: Weights = DEFAULT_WEIGHTS, *, names: bool = True, copies: bool = True
     ) -> None:
         self.weights = weights
-        self._embed = embed
         self._names, self._copies = names, copies
+        self._vectors = TextVectors(embed)
         self._similarity = DefinitionSimilarity(embed)
 
     def guides(self, parameters: int) -> bool:
@@ -79,6 +81,6 @@ class CallGuide:
         if not parameters or believed.then:
             return NarrowedTool(tool, believed, in_words=bool(believed.then))
         about = f"{tool.name} {tool.description}".replace(".", " ")
-        fit = SpanFit(question, spans, parameters, self._embed, self.weights.copies, about)
+        fit = SpanFit(question, spans, parameters, self._vectors, self.weights.copies, about)
         filled = [with_strings(of, believed.values.get(of.parameter.path, {})) for of in fill(fit)]
         return narrow(tool, filled, self.weights.copies, self.weights.keys, believed)

@@ -15,7 +15,7 @@ from portico_gateway.guidance.stemming import spaced
 _GROUPS: Mapping[str, str] = {
     "create": "create add insert make new register append post upload generate init open start build compose",
     "delete": "delete remove drop erase clear destroy purge uninstall cancel unregister close forget discard",
-    "change": "update change modify set edit rename move replace write overwrite save reset reschedule adjust enable disable patch",
+    "change": "update change modify set edit rename move replace write overwrite save reset reschedule adjust patch",
     "send": "send email message reply forward publish share notify submit push",
     "book": "book reserve order buy purchase schedule rent pay transfer",
     "commit": "commit merge rebase checkout stash",
@@ -23,15 +23,17 @@ _GROUPS: Mapping[str, str] = {
 _GROUP_OF = {verb: group for group, verbs in _GROUPS.items() for verb in verbs.split()}
 _WEAK = frozenset("new open start make generate build compose email message set post order book close share init".split())
 _READS = frozenset(
-    "get list show find search read fetch retrieve query describe check count view lookup look browse calculate compute convert "
-    "estimate predict compare analyze identify is has".split()
+    "get list show find search read fetch retrieve query describe check count view lookup look browse calculate compute "
+    "convert estimate predict compare analyze identify is has".split()
 )
 _ASKING = frozenset(
-    "how what which who whom whose where when why does do did is are was were has have had if tell explain describe show list find get".split()
+    "how what which who whom whose where when why does do did is are was were has have had if tell explain describe show list "
+    "find get".split()
 )
 _POLITE = re.compile(
-    r"^(?:(?:please|kindly|hi|hello|hey|so|ok|okay|now|then|and|also|just|i(?:'d| would) like (?:you )?to|i (?:want|need)(?: you)? to"
-    r"|help me(?: to)?|(?:can|could|would|will) (?:you|we|i)(?: please)?|let's|go ahead and|try to)[\s,:]+)+"
+    r"^(?:(?:please|kindly|hi|hello|hey|so|ok|okay|now|then|and|also|just|i(?:'d| would) like (?:you )?to"
+    r"|i (?:want|need)(?: you)? to|help me(?: to)?|(?:can|could|would|will) (?:you|we|i)(?: please)?|let's|go ahead and|try to)"
+    r"[\s,:]+)+"
 )
 _CLAUSE = re.compile(r"[.!?;\n]+\s*|,?\s+(?:and|then)\s+(?:then\s+)?|,\s+")
 

@@ -1,4 +1,4 @@
-"""How near a question is to each tool's definition: static embeddings of its name, description and parameters, in three readings.
+"""How near a question is to each tool's definition: static embeddings, in three readings of it.
 
 A definition's vectors are kept as long as it is asked about. It weighs nothing against anything.
 """

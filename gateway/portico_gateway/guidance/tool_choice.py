@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 
 from portico_engine import Tool
 from portico_gateway.guidance.change_verbs import change_asked, change_fit
-from portico_gateway.guidance.copy_grammar import NarrowedTool, UsedSpan
+from portico_gateway.guidance.copying.copy_grammar import NarrowedTool, UsedSpan
+from portico_gateway.guidance.copying.parameters import parameters_of
+from portico_gateway.guidance.copying.span import Span, SpanKind
 from portico_gateway.guidance.description_convention import StringRole, string_role
-from portico_gateway.guidance.parameters import parameters_of
-from portico_gateway.guidance.span_fit import asked_shape
-from portico_gateway.guidance.spans import Span, SpanKind
 from portico_gateway.guidance.stemming import spaced
 from portico_gateway.guidance.weights import RetrievalWeights
 
@@ -25,11 +24,13 @@ _SHARES: Mapping[SpanKind, float] = {
 
 
 def change_weights(tools: Sequence[Tool], question: str, weights: RetrievalWeights) -> dict[str, float]:
-    """By name, what a tool's change counts: a write is chosen where the question asks for one. A deprecated tool counts less."""
+    """By name, what a tool's change counts: a write is chosen where one is asked for. A deprecated tool counts less."""
     asked = change_asked(question)
     worth = {"asked": weights.change_asked, "not asked": weights.change_not_asked, "neutral": 0.0}
     old = weights.deprecated
-    return {t.name: worth[change_fit(t, asked)] + (old if re.search(r"\bdeprecated\b", t.description, re.I) else 0.0) for t in tools}
+    return {
+        t.name: worth[change_fit(t, asked)] + (old if re.search(r"\bdeprecated\b", t.description, re.I) else 0.0) for t in tools
+    }
 
 
 def with_calls(
@@ -78,7 +79,7 @@ def _used(span: Span, of: NarrowedTool) -> float:
 
 
 def _looks_like(span: Span, used: UsedSpan) -> bool:
-    asked = asked_shape(used.parameter)
+    asked = used.parameter.asked_shape
     if span.kind is SpanKind.PATH:
         return asked is SpanKind.PATH or "." not in span.text.rsplit("/", 1)[-1]
     if asked in (SpanKind.PATH, SpanKind.URL, SpanKind.EMAIL, SpanKind.DATE, SpanKind.TIME):
@@ -94,4 +95,6 @@ def _vague(used: UsedSpan) -> bool:
 
 
 def _queries(of: NarrowedTool) -> bool:
-    return any(string_role(p.keys[-1], p.description) is StringRole.QUERY for p in parameters_of(of.tool.parameters) if p.required)
+    return any(
+        string_role(p.keys[-1], p.description) is StringRole.QUERY for p in parameters_of(of.tool.parameters) if p.required
+    )

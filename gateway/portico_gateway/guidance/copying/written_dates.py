@@ -14,7 +14,8 @@ _MONTHS = {name.lower(): n for names in (calendar.month_name, calendar.month_abb
 _MONTHS["sept"] = 9
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
 DATE = (
-    rf"\d{{4}}-\d\d?-\d\d?(?:[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?)?(?![\w-])|\d\d?[/.-]\d\d?[/.-]\d{{4}}|\d{{4}}/\d\d?/\d\d?"
+    r"\d{4}-\d\d?-\d\d?(?:[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?)?(?![\w-])"
+    r"|\d\d?[/.-]\d\d?[/.-]\d{4}|\d{4}/\d\d?/\d\d?"
     rf"|(?:{_MONTH})\.?\s*\d{{1,2}}(?:st|nd|rd|th)?(?:,\s*\d{{4}}|\s+\d{{4}})?(?!\d)"
     rf"|\d{{1,2}}(?:st|nd|rd|th)?(?:\s+of)?\s+(?:{_MONTH})\.?(?:,?\s+\d{{4}})?(?!\w)|(?:{_MONTH})\.?,?\s+\d{{4}}(?!\w)"
 )
@@ -45,8 +46,7 @@ def read_date(text: str) -> WrittenDate | None:
     if not named:
         return None
     numbers = [int(n) for n in re.findall(r"\d+", text)]
-    year = next((n for n in numbers if n > 31), None)
-    return _checked(year, _MONTHS[named[0]], next((n for n in numbers if n <= 31), None))
+    return _checked(next((n for n in numbers if n > 31), None), _MONTHS[named[0]], next((n for n in numbers if n <= 31), None))
 
 
 def _checked(year: int | None, month: int, day: int | None) -> WrittenDate | None:

@@ -1,4 +1,4 @@
-"""Numbers as people write them: `$1,000.50`, `20%`, `5k`, `half a million`, `twenty-five`, `twice`. It knows English, and no question."""
+"""Numbers as people write them: `$1,000.50`, `20%`, `5k`, `half a million`, `twenty-five`, `twice`. It knows English alone."""
 
 from __future__ import annotations
 

@@ -11,12 +11,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from portico_gateway.guidance.copying.parameter_words import asked_shape
+from portico_gateway.guidance.copying.span import SpanKind
 from portico_gateway.guidance.schema_views import MAX_DEPTH, description_of, variants
 from portico_gateway.guidance.stemming import spaced, stems_of
 
 JsonType = Literal["string", "integer", "number", "boolean", "array", "object", "null"]
+ABOUT_CHARACTERS = 160
 _DEFAULT = re.compile(
-    r"\bdefault(?:s|ed)?(?:\s+(?:value|to|is|of|will be))*\s*[:=]?\s*(?:'([^']*)'|\"([^\"]*)\"|`([^`]*)`|(-?\d+(?:\.\d+)?|true|false)\b)",
+    r"\bdefault(?:s|ed)?(?:\s+(?:value|to|is|of|will be))*\s*[:=]?\s*"
+    r"(?:'([^']*)'|\"([^\"]*)\"|`([^`]*)`|(-?\d+(?:\.\d+)?|true|false)\b)",
     re.IGNORECASE,
 )
 _LISTED = re.compile(r"(?:'([^'\n]{1,60})'|\"([^\"\n]{1,60})\"|`([^`\n]{1,60})`)")
@@ -88,6 +92,16 @@ class Parameter:
     def listed(self) -> tuple[str, ...]:
         """What the description puts in quotation marks: examples, and often all that it may be."""
         return tuple(dict.fromkeys(next(g for g in groups if g) for groups in _LISTED.findall(self.description) if any(groups)))
+
+    @cached_property
+    def about(self) -> str:
+        """Its name and the beginning of its description, in words."""
+        return f"{self.name} {self.description[:ABOUT_CHARACTERS]}"
+
+    @cached_property
+    def asked_shape(self) -> SpanKind | None:
+        """The shape that its words ask for."""
+        return asked_shape(self.name, self.description)
 
     @cached_property
     def name_stems(self) -> frozenset[str]:

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 from portico_engine import CallPrior, Tool
 from portico_engine.grammar import check_arguments
-from portico_gateway.guidance.copied_values import CopiedValue, Filled
-from portico_gateway.guidance.parameters import Parameter
-from portico_gateway.guidance.spans import Span
+from portico_gateway.guidance.copying.copied_value import CopiedValue
+from portico_gateway.guidance.copying.parameters import Parameter
+from portico_gateway.guidance.copying.span import Span
+from portico_gateway.guidance.copying.value_assignment import Filled
 from portico_gateway.guidance.weights import CopyWeights, KeyWeights
 
 NO_BELIEFS = CallPrior()
@@ -67,9 +68,7 @@ def narrow(
     """The tool as the question leaves it, and the weights of what it may still say. What else is `believed` of its keys and
     listed values is joined to them: of two weights the larger."""
     overlay = _Overlay()
-    used = tuple(
-        UsedSpan(v.span, of.parameter) for of in filled if of.written for v in of.values[:1] if v.span is not None
-    )
+    used = tuple(UsedSpan(v.span, of.parameter) for of in filled if of.written for v in of.values[:1] if v.span is not None)
     lists = frozenset(path for of in filled if of.parameter.list_at for path in [of.parameter.list_at])
     draft = _PriorDraft(keys)
     free: list[str] = []
@@ -90,7 +89,9 @@ def narrow(
 def _joined(first: CallPrior, second: CallPrior) -> CallPrior:
     """Both: keys in the first one's order."""
 
-    def larger(ours: Mapping[str, Mapping[str, float]], theirs: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    def larger(
+        ours: Mapping[str, Mapping[str, float]], theirs: Mapping[str, Mapping[str, float]]
+    ) -> dict[str, dict[str, float]]:
         out = {path: dict(weights) for path, weights in ours.items()}
         for path, weights in theirs.items():
             known = out.setdefault(path, {})
