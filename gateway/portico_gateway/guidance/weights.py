@@ -138,7 +138,7 @@ class CopyWeights:
     divided_place: float = -3.0  # for "Paris, France", where the tool has parameters for both,
     whole_place: float = 2.0  # and where the parameter's description shows one like it;
     place: float = -0.5  # elsewhere
-    bare: float = 1.0  # for one word behind "in" or "of" and without an article, where a path or an identifier is asked for
+    bare: float = 3.0  # for one word behind "in" or "of" and without an article, where a path or an identifier is asked for
     opening_verb: float = -1.5  # for a phrase that has the sentence's first word
     length: float = 0.25  # more for each word of a phrase but the first, at most 3
     option: float = 6.0  # for a listed value that is said, word by word

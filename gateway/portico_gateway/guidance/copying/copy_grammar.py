@@ -8,7 +8,7 @@ schemas and filled parameters, no question.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -71,6 +71,7 @@ def narrow(
     used = tuple(UsedSpan(v.span, of.parameter) for of in filled if of.written for v in of.values[:1] if v.span is not None)
     lists = frozenset(path for of in filled if of.parameter.list_at for path in [of.parameter.list_at])
     draft = _PriorDraft(keys)
+    copied: set[str] = set()
     free: list[str] = []
     for of in filled:
         parameter = of.parameter
@@ -78,22 +79,27 @@ def narrow(
         draft.add(of, values)
         if values:
             overlay.at(parameter, {"enum": [v.value for v in values]}, lists)
+            copied.add(parameter.path)
         elif not parameter.required and not parameter.options and "boolean" not in parameter.types:
             overlay.at(parameter, False, lists)
         elif not parameter.options and parameter.types != {"boolean"}:
             free.append(parameter.path)
     parameters = _with_overlay(tool.parameters, overlay.schema)
-    return NarrowedTool(Tool(tool.name, tool.description, parameters), _joined(draft.prior(), believed), tuple(free), used)
+    return NarrowedTool(
+        Tool(tool.name, tool.description, parameters), _joined(draft.prior(), believed, copied), tuple(free), used
+    )
 
 
-def _joined(first: CallPrior, second: CallPrior) -> CallPrior:
-    """Both: keys in the first one's order."""
+def _joined(first: CallPrior, second: CallPrior, copied: Set[str]) -> CallPrior:
+    """Both: keys in the first one's order; of what is `copied` (paths) the first one's values alone."""
 
     def larger(
         ours: Mapping[str, Mapping[str, float]], theirs: Mapping[str, Mapping[str, float]]
     ) -> dict[str, dict[str, float]]:
         out = {path: dict(weights) for path, weights in ours.items()}
         for path, weights in theirs.items():
+            if path in without:
+                continue
             known = out.setdefault(path, {})
             for name, weight in weights.items():
                 known[name] = max(known.get(name, weight), weight)
@@ -101,8 +107,8 @@ def _joined(first: CallPrior, second: CallPrior) -> CallPrior:
 
     return CallPrior(
         larger(first.keys, second.keys),
-        larger(first.values, second.values),
-        larger(first.bare, second.bare),
+        larger(first.values, second.values, copied),
+        larger(first.bare, second.bare, copied),
         {**second.items, **first.items},
         {**second.then, **first.then},
     )

@@ -17,6 +17,7 @@ ROLES: Mapping[SpanKind, frozenset[str]] = {  # words of a name that ask for a s
     SpanKind.EMAIL: frozenset("email mail e-mail".split()),
     SpanKind.PATH: frozenset("path paths file filename folder directory dir filepath".split()),
     SpanKind.DATE: frozenset("date dates birthday dob deadline datetime day timestamp".split()),
+    SpanKind.ZONE: frozenset("timezone zone tz".split()),
     SpanKind.TIME: frozenset("time hour".split()),
     SpanKind.VERSION: frozenset(["version"]),
     SpanKind.FORMULA: frozenset("expression formula equation polynomial".split()),
@@ -87,6 +88,7 @@ PROPER = _stems(  # whose values are names, with capitals
     "director player team company brand person organization manufacturer museum university cast star name"
 )
 LARGER_PLACES = _stems("state country region county province")
+FOLDERS = _stems("repository repo directory dir folder project root workspace")  # whose path is no file's
 HOLDERS = _stems("repository folder directory project file table")  # "the folder work"
 
 

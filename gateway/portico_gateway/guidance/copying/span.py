@@ -19,6 +19,7 @@ class SpanKind(Enum):
     PATH = "path"
     DATE = "date"
     TIME = "time"
+    ZONE = "zone"  # Asia/Tokyo, UTC+2
     VERSION = "version"
     FORMULA = "formula"
     IDENTIFIER = "identifier"

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from portico_gateway.guidance.copying.parameter_words import CUES, HOLDERS, LARGER_PLACES, PROPER, ROLES, UNITS
+from portico_gateway.guidance.copying.parameter_words import CUES, FOLDERS, HOLDERS, LARGER_PLACES, PROPER, ROLES, UNITS
 from portico_gateway.guidance.copying.parameters import Parameter
 from portico_gateway.guidance.copying.span import Span, SpanKind
 from portico_gateway.guidance.copying.text_vectors import TextVectors
@@ -78,7 +78,7 @@ class SpanFit:
     def _fit(self, parameter: Parameter, span: Span) -> Fit:
         place = self._at.get((span.start, span.end)) or self._at.setdefault((span.start, span.end), self._tokens_of_span(span))
         beside = self._near(parameter, span, place) + self._cue(parameter, place)
-        sense, wording = self._sense(parameter, span, place), self._wording(parameter, span)
+        sense, wording = self._sense(parameter, span, place), self._wording(parameter, span, place)
         out_of_order = self.weights.order * abs(self._ranks[id(parameter)] - span.start / max(1, len(self.text)))
         asked = self.weights.role if parameter.asked_shape is span.kind else 0.0
         return Fit(
@@ -96,16 +96,27 @@ class SpanFit:
         }.get(span.kind, w.shaped)  # fmt: skip
         if asked is not None and not numeric:
             if span.kind is asked:
-                worth += w.role
-            elif span.kind not in (SpanKind.QUOTED, SpanKind.IDENTIFIER) and asked is not SpanKind.IDENTIFIER:
+                worth += w.role if not self._file_for_folder(parameter, span) else w.other_role
+            elif self._other_shape(span, asked):
                 worth += w.other_role
             elif span.kind in (SpanKind.PHRASE, SpanKind.CLAUSE):
                 worth += w.other_role / 2
             if asked in (SpanKind.PATH, SpanKind.IDENTIFIER) and self._bare(span, place):
                 worth += w.bare - (w.other_role if asked is SpanKind.PATH else w.other_role / 2)
-        elif span.kind in (SpanKind.DATE, SpanKind.TIME, SpanKind.URL, SpanKind.EMAIL) and not numeric:
+        elif span.kind in (SpanKind.DATE, SpanKind.TIME, SpanKind.ZONE, SpanKind.URL, SpanKind.EMAIL) and not numeric:
             worth += w.named_shape if parameter.description_words & ROLES[span.kind] else w.other_role / 2
         return worth
+
+    @staticmethod
+    def _file_for_folder(parameter: Parameter, span: Span) -> bool:
+        return span.kind is SpanKind.PATH and bool(parameter.name_stems & FOLDERS) and "." in span.text.rsplit("/", 1)[-1]
+
+    @staticmethod
+    def _other_shape(span: Span, asked: SpanKind) -> bool:
+        """Does it surely not look like what is asked for? Quotations without spaces and identifiers may be anything."""
+        if span.kind is SpanKind.QUOTED:
+            return " " in span.text and asked is not SpanKind.FORMULA
+        return span.kind is not SpanKind.IDENTIFIER and asked is not SpanKind.IDENTIFIER
 
     def _propriety(self, parameter: Parameter, span: Span) -> float:
         w = self.weights
@@ -125,7 +136,7 @@ class SpanFit:
         shown = re.search(r"[A-Z][a-z]+, [A-Z]", parameter.description) or "city and" in parameter.description.lower()
         return self.weights.whole_place if shown else self.weights.place
 
-    def _wording(self, parameter: Parameter, span: Span) -> float:
+    def _wording(self, parameter: Parameter, span: Span, place: tuple[int, int]) -> float:
         """What its words take off: those of the parameter and the tool are what is asked for, hardly what is given."""
         w = self.weights
         words = span.text.split()
@@ -133,7 +144,7 @@ class SpanFit:
         worth = 0.0
         if span.kind not in (SpanKind.NUMBER, SpanKind.CLAUSE, SpanKind.QUOTED) and own and own <= parameter.name_stems:
             worth += w.said_itself
-        if span.kind is SpanKind.PHRASE:
+        if span.kind is SpanKind.PHRASE and not self._bare(span, place):
             worth += w.tool_words * len(own & self._about) / max(1, len(own))
             worth += w.opening_verb if words[0].lower() == self._first else 0.0
             worth += w.cut_name if self._cuts(span) else 0.0
@@ -151,6 +162,8 @@ class SpanFit:
         first, last = place
         if span.kind is not SpanKind.PHRASE or first != last or not first:
             return False
+        if self.text[span.end : span.end + 2] in ("'s", "’s"):
+            return True
         before, after = self.tokens[first - 1].low, self.tokens[last + 1].low if last + 1 < len(self.tokens) else "?"
         return (before in _BEFORE_BARE or self.tokens[first - 1].stem in HOLDERS) and (after in _MARKS or after in _AFTER_BARE)
 

@@ -29,6 +29,8 @@ _PATH = r"""
     | \b[\w.-]{1,80}(?:/[\w.-]{0,80}\w)+/?                        # a/b
     | (?<![\w/.-])\w[\w-]{0,80}(?:\.\w+){0,4}\.[a-z]{1,4}\d?\b(?!\()  # notes.txt
 """
+_AREAS = "Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Etc|Europe|Indian|Pacific"  # of the IANA's time zones
+_ZONE = rf"\b(?:{_AREAS})(?:/[A-Z][\w+-]*){{1,2}} | \b(?:UTC|GMT)(?:[+-]\d{{1,2}}(?::?\d\d)?)?(?!\w)"
 _VERSION = r"\bv?\d+(?:\.\d+){2,}(?:[-+][\w.]+)? | \bv\d+(?:\.\d+)*\b"
 _FORMULA = r"(?<![\w.])-?[\w.()]{0,60}(?:\^|\*\*)[\w.()]{1,60}(?:\s?[-+*/=]\s?[\w.^*()]{0,60}[\w)]){0,20}"
 _IDENTIFIER = r"""
@@ -47,6 +49,7 @@ _SHAPES: tuple[tuple[SpanKind, re.Pattern[str]], ...] = (
     (SpanKind.EMAIL, re.compile(_EMAIL)),
     (SpanKind.DATE, re.compile(rf"\b(?i:{DATE})")),
     (SpanKind.TIME, re.compile(rf"\b(?:{TIME})")),
+    (SpanKind.ZONE, re.compile(_ZONE, re.VERBOSE)),
     (SpanKind.PATH, re.compile(_PATH, re.VERBOSE)),
     (SpanKind.VERSION, re.compile(_VERSION, re.VERBOSE)),
     (SpanKind.FORMULA, re.compile(_FORMULA)),

@@ -12,7 +12,7 @@ from portico_gateway.guidance.copying.span import Span, SpanKind
 from portico_gateway.guidance.copying.span_shapes import shaped_spans
 
 MOST_SPANS = 160  # of one text
-MOST_CHARACTERS = 6_000  # of a text that is read; what stands behind is not looked at
+MOST_CHARACTERS = 4_000  # of a text that is read; what stands behind is not looked at
 LONGEST_PHRASE = 6  # words
 LONGEST_VALUE = 2_000  # characters
 
@@ -62,7 +62,7 @@ def _names(text: str, taken: Sequence[tuple[int, int]]) -> Iterator[Span]:
         if _overlaps(match.start(), match.end(), taken):
             continue
         said, start = _without_opener(text, re.sub(r"['’]s?$", "", match[0]), match.start())
-        begins = start == 0 and said.isalpha() and not text[len(said) :].startswith(("'s", "’s"))
+        begins = not any(map(str.isalnum, text[:start])) and said.isalpha() and not text[len(said) :].startswith(("'s", "’s"))
         if not said or begins:
             continue  # any sentence begins with a capital
         yield Span(said, start, start + len(said), SpanKind.NAME)

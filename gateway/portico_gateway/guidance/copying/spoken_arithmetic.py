@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"
-_TERM = rf"\(*\s*-?{_NUMBER}\s*\)*"
-_SIGNS = re.compile(rf"(?<![\w.])\(*\s*{_NUMBER}\s*\)*(?:(?:\s*(?:\*\*|[*/^×÷+])\s*|\s+[-−]\s+){_TERM})+(?![\w.]*\w)")
+_TERM = rf"\({{0,4}}\s?-?{_NUMBER}\s?\){{0,4}}"
+_SIGNS = re.compile(
+    rf"(?<![\w.])\({{0,4}}\s?{_NUMBER}\s?\){{0,4}}(?:(?:\s*(?:\*\*|[*/^×÷+])\s*|\s+[-−]\s+){_TERM})+(?![\w.]*\w)"
+)
 _WORDS = {
     r"times|multiplied by": "*",
     r"plus|added to": "+",
