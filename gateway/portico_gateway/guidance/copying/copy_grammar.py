@@ -94,7 +94,9 @@ def _joined(first: CallPrior, second: CallPrior, copied: Set[str]) -> CallPrior:
     """Both: keys in the first one's order; of what is `copied` (paths) the first one's values alone."""
 
     def larger(
-        ours: Mapping[str, Mapping[str, float]], theirs: Mapping[str, Mapping[str, float]]
+        ours: Mapping[str, Mapping[str, float]],
+        theirs: Mapping[str, Mapping[str, float]],
+        without: Set[str] = frozenset(),
     ) -> dict[str, dict[str, float]]:
         out = {path: dict(weights) for path, weights in ours.items()}
         for path, weights in theirs.items():

@@ -17,7 +17,7 @@ from portico_gateway.guidance.copying.spans import MOST_SPANS, read_spans
         ("open reading-list.md please", "reading-list.md", SpanKind.PATH),
         ("is 8.2.1 out?", "8.2.1", SpanKind.VERSION),
         ("play AC/DC", "AC/DC", SpanKind.PATH),
-        ("the time in Asia/Tokyo", "Asia/Tokyo", SpanKind.PATH),
+        ("the time in Asia/Tokyo", "Asia/Tokyo", SpanKind.ZONE),
         ("get https://example.org/a?b=1.", "https://example.org/a?b=1", SpanKind.URL),
         ("write to bob@example.org now", "bob@example.org", SpanKind.EMAIL),
         ("on the 15th of March 2024", "15th of March 2024", SpanKind.DATE),
