@@ -104,7 +104,8 @@ class QuotationWeights:
 
     embedding: float = 8.0  # at a cosine of 1 from the question
     shared_words: float = 4.0  # for one that has all of the question's words
-    later: float = 0.3  # less for each passage before it: results are ranked
+    echo: float = -4.0  # for one that says no word but the question's own
+    later: float = 0.1  # less for each passage before it
     over_model: float = 3.0  # (factor) on passages of documents beside the model's opinion, which adds nothing there
 
 

@@ -13,9 +13,8 @@ def tool(name: str, description: str, required: tuple[str, ...] = (), **properti
     return Tool(name, description, {"type": "object", "properties": properties, "required": list(required)})
 
 
-WEATHER = tool(
-    "get_weather", "The weather of a city.", ("city",), city={"type": "string"}, unit={"enum": ["celsius", "kelvin"]}
-)
+UNIT = {"enum": ["celsius", "kelvin"]}
+WEATHER = tool("get_weather", "The weather of a city.", ("city",), city={"type": "string"}, unit=UNIT)
 DELETE = tool("delete_file", "Deletes a file.", ("path",), path={"type": "string"})
 READ = tool("read_file", "Reads the contents of a file.", ("path",), path={"type": "string"})
 

@@ -33,7 +33,8 @@ def offered(of: NarrowedTool) -> dict[str, Any]:
 
 
 def test_strings_and_numbers_are_spans_of_the_question(guide: CallGuide) -> None:
-    of = narrowed(guide, "area of a triangle with base 6 and height 10", ("base", "height"), base={"type": "integer"}, height={"type": "integer"})  # fmt: skip
+    number = {"type": "integer"}
+    of = narrowed(guide, "area of a triangle with base 6 and height 10", ("base", "height"), base=number, height=number)
     values = offered(of)
     assert (values["base"][0], values["height"][0]) == (6, 10)
     assert {*values["base"], *values["height"]} == {6, 10}
@@ -45,7 +46,8 @@ def test_an_optional_argument_that_nothing_speaks_for_can_not_be_written(guide: 
 
 
 def test_a_list_is_whole(guide: CallGuide) -> None:
-    of = narrowed(guide, "prices of Apple, Nokia and Ford", ("companies",), companies={"type": "array", "items": {"type": "string"}})  # fmt: skip
+    strings = {"type": "array", "items": {"type": "string"}}
+    of = narrowed(guide, "prices of Apple, Nokia and Ford", ("companies",), companies=strings)
     assert offered(of)["companies"] == [["Apple", "Nokia", "Ford"]]
 
 

@@ -9,9 +9,11 @@ from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, s
 from portico_gateway.agent.guided.extraction.plain_text import plain_text
 from portico_gateway.agent.guided.extraction.prose import prose
 from portico_gateway.agent.guided.extraction.rows import is_rows, rows
+from portico_gateway.agent.guided.extraction.structured import structured, structured_value
 from portico_gateway.agent.rendered_results import RenderedResult, citation_of_hit
 
 MAX_CANDIDATES = 24  # but of documents, which are weighed before the best are chosen
+SHORT_RESULT = 80  # characters of a result that may be one number
 MIN_CHARACTERS = 12  # of prose and code: less says nothing
 
 
@@ -22,11 +24,15 @@ def extract(results: Sequence[RenderedResult]) -> list[AnswerCandidate]:
     for result in results:
         for candidate in _of_result(result):
             text = candidate.text.strip()
-            if text and (len(text) >= MIN_CHARACTERS or is_rows(result)) and (text, candidate.focus) not in seen:
+            if _says_enough(text, result) and (text, candidate.focus) not in seen:
                 seen.add((text, candidate.focus))
                 found.append(candidate if candidate.focus else AnswerCandidate(shortened(text), candidate.citation))
     plain = [candidate for candidate in found if not candidate.focus][:MAX_CANDIDATES]
     return plain + [candidate for candidate in found if candidate.focus]
+
+
+def _says_enough(text: str, result: RenderedResult) -> bool:
+    return bool(text) and (len(text) >= MIN_CHARACTERS or is_rows(result) or len(result.text) < SHORT_RESULT)
 
 
 def _of_result(result: RenderedResult) -> Iterator[AnswerCandidate]:
@@ -39,7 +45,8 @@ def _of_result(result: RenderedResult) -> Iterator[AnswerCandidate]:
             found = True
             yield candidate
     if not found:
-        yield from plain_text(result.text)
+        value = structured_value(result.text, result.data)
+        yield from plain_text(result.text) if value is None else structured(value)
 
 
 def _hits(result: RenderedResult) -> Sequence[Citation]:
