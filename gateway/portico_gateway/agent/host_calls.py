@@ -6,10 +6,10 @@ It knows tools through `ToolHost`; which call is made, and what comes of it, oth
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from portico_gateway.agent.citations import ConfirmedCitation, confirm
+from portico_gateway.agent.citations import Citation, ConfirmedCitation, confirm
 from portico_gateway.agent.empty_results import error_text
 from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.question_run import QuestionRun
@@ -42,7 +42,7 @@ class HostCalls:
     async def confirmed(self, calls: Sequence[ToolCallFinished]) -> list[ConfirmedCitation]:
         """The citations of all results that were found, those alone that still hold."""
         found: list[ConfirmedCitation] = []
-        cited = [(self._host.server_of(c.tool), citation) for c in calls if c.result.found for citation in c.result.citations]
+        cited = [(server, citation) for call in calls for server, citation in self._cited(call)]
         for server in dict.fromkeys(server for server, _ in cited):
             citations = [citation for s, citation in cited if s == server]
 
@@ -51,3 +51,12 @@ class HostCalls:
 
             found += await confirm(server, citations, self._host.templates(server), read)
         return found
+
+    def _cited(self, call: ToolCallFinished) -> Iterator[tuple[str, Citation]]:
+        """The citations of a call with their server; none where the tool is gone meanwhile."""
+        if call.result.found and call.result.citations:
+            try:
+                server = self._host.server_of(call.tool)
+            except GatewayError:
+                return
+            yield from ((server, citation) for citation in call.result.citations)

@@ -6,6 +6,7 @@ Results and answers go to stdout; progress goes to stderr. Colours come from ric
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from types import TracebackType
@@ -58,8 +59,10 @@ class ProgressLine:
 class TerminalView:
     """Prints events as a person wants to read them."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, started: float | None = None) -> None:
+        """`started` is when the command began, in seconds since the epoch: the figures then tell the time since."""
         self._console = console
+        self._started = started
         self._answering = False
 
     def handle(self, event: Event) -> None:
@@ -97,7 +100,9 @@ class TerminalView:
             self._console.print("\n[bold]Sources[/]")
             for source in event.citations:
                 self._console.print(f"  {_shown(source.label)} [dim]({_shown(source.server)})[/]", highlight=False)
-        self._console.print(f"\n[dim]{figures_line(event.metrics)}[/]", highlight=False)
+        self._console.print(
+            f"\n[dim]{figures_line(event.metrics, wall_seconds(event.metrics, self._started))}[/]", highlight=False
+        )
 
     def _verdict(self, event: RunFinished) -> None:
         """Where there is no answer: that, why, and what came nearest; which words played no part; what was searched in part."""
@@ -121,15 +126,21 @@ class TerminalView:
             self._console.print(f"[yellow]Searched in part:[/] {_shown(inert_line(note))}", highlight=False)
 
 
-def figures_line(metrics: RunMetrics) -> str:
+def wall_seconds(metrics: RunMetrics, started: float | None) -> float:
+    """What the person waited: since the command began; since the question where that isn't known."""
+    return metrics.total_seconds if started is None else time.time() - started
+
+
+def figures_line(metrics: RunMetrics, wall: float | None = None) -> str:
     """`first token 0.42 s · 63 tokens/s · 58% forced · tools 0.01 s · 2.1 s in all`"""
     return (
         f"first token {metrics.time_to_first_token:.2f} s · {metrics.tokens_per_second:.0f} tokens/s · "
-        f"{metrics.forced_share:.0%} forced · tools {metrics.tool_seconds:.2f} s · {metrics.total_seconds:.1f} s in all"
+        f"{metrics.forced_share:.0%} forced · tools {metrics.tool_seconds:.2f} s · "
+        f"{metrics.total_seconds if wall is None else wall:.1f} s in all"
     )
 
 
-def as_json_object(event: RunFinished, failures: Mapping[str, str], model: str) -> str:
+def as_json_object(event: RunFinished, failures: Mapping[str, str], model: str, *, started: float | None = None) -> str:
     """The one object that `--json` prints."""
     calls: list[dict[str, Any]] = [
         {
@@ -146,7 +157,10 @@ def as_json_object(event: RunFinished, failures: Mapping[str, str], model: str) 
         "model": model,
         "calls": calls,
         "sources": [asdict(s) for s in event.citations],
-        "figures": {k: round(v, 4) for k, v in asdict(event.metrics).items()},
+        "figures": {
+            **{k: round(v, 4) for k, v in asdict(event.metrics).items()},
+            "wall_seconds": round(wall_seconds(event.metrics, started), 4),
+        },
         "failed_servers": dict(failures),
     }
     return inert_json(whole)

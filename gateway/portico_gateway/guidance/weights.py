@@ -203,10 +203,14 @@ class ConfidenceWeights:
     unasked_call: float = 0.16  # a call that says nothing of the question: a listing
     tried_before: float = -0.73  # calls that found nothing, in threes
     cut: float = -0.18  # the result is shown in part
+    place_found: float = 2.0  # share of the question's words, by rarity, that the place and what is around it have
+    place_fit: float = 0.5  # the place has the kind of code or text that is asked for
+    passage_says: float = 0.0  # share of the question's words in a document's passage,
+    passage_alike: float = 0.0  # cosine of the question and the passage under its headings,
+    passage_pairs: float = 0.0  # share of the question's neighbouring words that stand together in it,
+    first_hits: float = 0.0  # 1 in the first hit, less for each further
     has_type: float = 0.58  # the answer has the kind of thing that is asked for,
     lacks_type: float = -0.24  # or has not
-    place_found: float = 2.0  # share of the question's words, by rarity, that a place in source code has
-    place_fit: float = 0.5  # it is the kind of code that is asked for
     says_words: float = 1.56  # share of the question's words in the answer itself
     several_parts: float = 0.0  # the question has parts, and one answer for all
     length: float = -0.59  # of the answer, in 280 characters

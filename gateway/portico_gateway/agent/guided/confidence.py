@@ -14,6 +14,7 @@ from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.answer_type import AnswerType, asked_for, fits
 from portico_gateway.agent.guided.coverage import Unit, argument_texts, units
+from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.plan import parts
 from portico_gateway.agent.judgement import Coverage
 from portico_gateway.agent.question_run import QuestionRun
@@ -36,6 +37,7 @@ def features_of(run: QuestionRun, question: Question, answer: QuotedAnswer, cove
         **_of_model(run, answer),
         **words,
         **shape,
+        **_of_place(answer.candidate),
         **_of_text(question, answer),
         "rows_unused": shape["rows"] * words["unused_words"],
     }
@@ -81,6 +83,20 @@ def _of_shape(call: ToolCallFinished | None, calls: Sequence[ToolCallFinished]) 
     }
 
 
+def _of_place(candidate: AnswerCandidate | None) -> dict[str, float]:
+    """What the candidate's reader has measured of its place; 0 where it measures nothing."""
+    passage = candidate.features if candidate else None
+    found, fit = (candidate.found, candidate.fit) if candidate else (None, None)
+    return {
+        "place_found": passage.context_words if passage else found or 0.0,
+        "place_fit": passage.kind if passage else min(1.0, fit or 0.0),
+        "passage_says": passage.text_words if passage else 0.0,
+        "passage_alike": max(0.0, passage.similar) if passage else 0.0,
+        "passage_pairs": passage.pairs if passage else 0.0,
+        "first_hits": passage.rank if passage else 0.0,
+    }
+
+
 def _counts_nothing(rows: Sequence[Any]) -> bool:
     cells = [cell for row in rows for cell in (row.values() if isinstance(row, Mapping) else row)]
     return all(cell in (0, None) for cell in cells)
@@ -95,7 +111,5 @@ def _of_text(question: Question, answer: QuotedAnswer) -> dict[str, float]:
         "lacks_type": float(not fits(question, kind, answer.text)),
         "says_words": len(shared) / max(1, len(asked)),
         "several_parts": float(len(parts(question.text)) > 1),
-        "place_found": (answer.candidate.found or 0.0) if answer.candidate else 0.0,
-        "place_fit": min(1.0, answer.candidate.fit or 0.0) if answer.candidate else 0.0,
         "length": min(280, len(answer.text)) / 280,
     }

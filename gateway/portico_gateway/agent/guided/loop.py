@@ -131,9 +131,12 @@ class Agent:
 
     def _reading_on(self, part: PartRun, chain: Sequence[ToolCallFinished]) -> ToolCallStarted | None:
         """The call that reads what the last one of a chain has named."""
+        there = {tool.name for tool in self._host.tools() if self._host.is_read_only(tool.name)}
+        if chain[-1].tool not in there:
+            return None
         server = self._host.server_of(chain[-1].tool)
-        ranked = [r.tool for r in self.tool_calls.rank(part.run.question)]
-        tools = [tool for tool in ranked if self._host.server_of(tool.name) == server and self._host.is_read_only(tool.name)]
+        ranked = [r.tool for r in self.tool_calls.rank(part.run.question) if r.tool.name in there]
+        tools = [tool for tool in ranked if self._host.server_of(tool.name) == server]
         return follow_up(part.run.question, chain[-1], tools, part.run.tool_calls, self._retriever.embed)
 
     async def _answers(self, part: PartRun, chain: Sequence[ToolCallFinished], turns: Sequence[Message]) -> bool:

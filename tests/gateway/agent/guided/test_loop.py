@@ -9,7 +9,7 @@ from tests.gateway.agent.fakes import HIT, LIST_CALL, SEARCH_CALL, FakeEngine, F
 
 from portico_gateway.agent.events import AnswerText, Event, RunFinished, ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.judgement import Verdict
-from portico_gateway.errors import ToolDenied, UpstreamDied
+from portico_gateway.errors import ToolDenied, UnknownName, UpstreamDied
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS
 
 FOUND = "a.py:3: def free(self):"
@@ -154,3 +154,15 @@ def test_a_question_of_thousands_of_words_is_not_asked_and_says_why() -> None:
     end = ended(run(FakeEngine(), host, "word " * 5_000))
     assert (end.judgement.verdict, host.called) == (Verdict.NO_ANSWER, [])
     assert "5,000 words" in end.judgement.reasons[0]
+
+
+def test_a_table_that_is_gone_by_the_next_question_is_an_error_that_another_tool_follows() -> None:
+    gone = types.CallToolResult(content=[types.TextContent(type="text", text="no such table: parts")], is_error=True)
+    end = ended(run(FakeEngine(SEARCH_CALL, LIST_CALL, FOUND), FakeHost(gone, hits(HIT))))
+    assert (end.answer, end.tool_calls[0].error) == (FOUND, "no such table: parts")
+
+
+def test_a_tool_that_its_server_takes_away_meanwhile_is_an_error_and_no_crash() -> None:
+    host = FakeHost(UnknownName("tool", "code__search"), hits())
+    end = ended(run(FakeEngine(SEARCH_CALL, LIST_CALL), host))
+    assert (end.judgement.verdict, end.tool_calls[0].error) == (Verdict.NOT_FOUND, "no tool is named 'code__search'")

@@ -13,7 +13,6 @@ from portico_gateway.agent.guided.extraction.structured import structured, struc
 from portico_gateway.agent.rendered_results import RenderedResult, citation_of_hit
 
 MAX_CANDIDATES = 24  # but of documents, which are weighed before the best are chosen
-SHORT_RESULT = 80  # characters of a result that may be one number
 MIN_CHARACTERS = 12  # of prose and code: less says nothing
 
 
@@ -32,7 +31,9 @@ def extract(results: Sequence[RenderedResult]) -> list[AnswerCandidate]:
 
 
 def _says_enough(text: str, result: RenderedResult) -> bool:
-    return bool(text) and (len(text) >= MIN_CHARACTERS or is_rows(result) or len(result.text) < SHORT_RESULT)
+    if len(text) >= MIN_CHARACTERS or not text or is_rows(result):
+        return bool(text)
+    return text == result.text.strip() or structured_value(result.text, result.data) is not None  # "391" may be all there is
 
 
 def _of_result(result: RenderedResult) -> Iterator[AnswerCandidate]:

@@ -25,14 +25,9 @@ def plain_text(text: str) -> Iterator[AnswerCandidate]:
         yield from structured(records)
     for piece in (*_sections(lines), *_added(lines), *_paragraphs("\n".join(lines))):
         yield AnswerCandidate(piece)
-    for line in lines:
-        if (
-            len(lines) > 1
-            and 0 < len(line.strip()) <= MAX_CHARACTERS
-            and not line.startswith("#")
-            and not line.rstrip().endswith(":")
-        ):
-            yield AnswerCandidate(line.strip())
+    for line in map(str.strip, lines):
+        if len(lines) > 1 and 0 < len(line) <= MAX_CHARACTERS and not line.startswith("#") and not line.endswith(":"):
+            yield AnswerCandidate(line)
 
 
 def _records(lines: Sequence[str]) -> list[dict[str, str]]:
