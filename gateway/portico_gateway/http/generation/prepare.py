@@ -164,6 +164,7 @@ def _sampling(asked: SamplingOptions, vocab_size: int, *, structured: bool) -> S
 
 # -- the prompt, for models whose template has no place for tools
 
+PROMPT_VERSION = 1  # of these texts and of tools' signatures: adapters are trained on them, and name it
 _INTRODUCTION = "You can call these tools:\n"
 _CALL_FORM = '\n\nA call is JSON: {"name":"TOOL","arguments":{...}}'
 
