@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import mimetypes
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +17,10 @@ from portico_gateway.guidance.copying.span import Span, SpanKind
 from portico_gateway.guidance.copying.spoken_arithmetic import expressions
 from portico_gateway.guidance.copying.written_dates import DATE, TIME
 
+_SOURCES = frozenset(
+    "bat c cc cfg conf cpp cs db env go h hpp ini ipynb java jsx kt lock log md php pl proto py pyi r rb rs rst scala sh sql "
+    "swift toml ts tsx vue yaml yml zig".split()
+)
 _QUOTATION = r"""
     "([^"\n]{1,2000})" | “([^”]{1,2000})” | `([^`]{1,2000})`
     | (?<![\w'])'((?:[^'\n]|(?<=\w)'(?=\w)){1,2000})'(?!\w)      # an apostrophe within a word ends none
@@ -111,6 +116,8 @@ def _span_of(kind: SpanKind, match: re.Match[str]) -> Span | None:
     if kind is SpanKind.LITERAL:
         value = _literal(match[0])
         return None if value is None else Span(said, match.start(), match.end(), kind, literal=value)
+    if kind is SpanKind.PATH and "/" not in said and "\\" not in said and not _is_file(said):
+        return Span(said, match.start(), match.end(), SpanKind.IDENTIFIER)
     if kind is SpanKind.NUMBER:
         number = read_number(said)
         if number is None or (said[0].isupper() and match.start() > 0):
@@ -119,6 +126,12 @@ def _span_of(kind: SpanKind, match: re.Match[str]) -> Span | None:
     if kind is SpanKind.IDENTIFIER and said[0].isdigit() and re.fullmatch(r"\d+(?:st|nd|rd|th)", said):
         return None
     return Span(said, match.start(), match.end(), kind)
+
+
+def _is_file(name: str) -> bool:
+    """Does a name end as files do? `Session.get` is none."""
+    ending = name.rsplit(".", 1)[-1].lower()
+    return ending in _SOURCES or f".{ending}" in mimetypes.types_map
 
 
 def _literal(text: str) -> Any:

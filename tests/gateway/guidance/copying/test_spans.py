@@ -15,6 +15,7 @@ from portico_gateway.guidance.copying.spans import MOST_SPANS, read_spans
     [
         ("What is in /tmp/x/notes.txt?", "/tmp/x/notes.txt", SpanKind.PATH),
         ("open reading-list.md please", "reading-list.md", SpanKind.PATH),
+        ("what does Session.read return?", "Session.read", SpanKind.IDENTIFIER),
         ("is 8.2.1 out?", "8.2.1", SpanKind.VERSION),
         ("play AC/DC", "AC/DC", SpanKind.PATH),
         ("the time in Asia/Tokyo", "Asia/Tokyo", SpanKind.ZONE),
