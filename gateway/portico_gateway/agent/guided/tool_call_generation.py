@@ -7,10 +7,11 @@ arguments. All of that only moves logits: what may be said is the grammar's alon
 from __future__ import annotations
 
 import json
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from portico_engine import EngineClient, FinishReason, Tool, ToolCallPrior
+from portico_engine import CallPrior, EngineClient, FinishReason, Tool, ToolCallPrior
 from portico_engine.grammar import check_arguments, compile_tool_calls_isolated
 from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.prompts import Message, refused_call
@@ -19,7 +20,10 @@ from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.guidance.argument_priors import ArgumentPriors, LazyPriors
+from portico_gateway.guidance.call_guide import CallGuide, GuidedCall
+from portico_gateway.guidance.copying.spans import read_spans
 from portico_gateway.guidance.question import read_question
+from portico_gateway.guidance.tool_choice import change_weights, with_calls
 from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 from portico_gateway.model.options import WAIT_SECONDS
 
@@ -39,6 +43,7 @@ class ToolCallGenerator:
         self._requests = requests
         self._raw = raw
         self._priors = ArgumentPriors(retriever.embed, retriever.weights)
+        self._guide = CallGuide(retriever.embed, retriever.weights)
         self._strength = retriever.weights.strength.of(engine.info.parameters)
 
     def rank(self, question: str, exclude: frozenset[str] = frozenset()) -> list[RankedTool]:
@@ -47,20 +52,27 @@ class ToolCallGenerator:
             return [RankedTool(tool, 0.0) for tool in self._host.tools() if tool.name not in exclude]
         return self._retriever.rank(question, exclude=exclude)
 
-    def prior(
-        self,
-        question: str,
-        tools: Sequence[Tool],
-        ranked: Sequence[RankedTool],
-        readings: Mapping[str, QuestionReading] | None = None,
-    ) -> ToolCallPrior:
-        """What retrieval, the question's words, and the servers that read it say about names and arguments."""
-        read, found = read_question(question), readings or {}
-        names = {r.tool.name: r.weight + self._priors.unspelled_cost(r.tool, read) for r in ranked}
-        for name, reading in found.items():
-            if name in names:
-                names[name] += self._retriever.weights.readings.all_words * reading.share**2
+    def prior(self, question: str, tools: Sequence[Tool], ranked: Sequence[RankedTool]) -> ToolCallPrior:
+        """What retrieval and the question's words say about names and arguments."""
+        read = read_question(question)
+        names = {r.tool.name: r.weight for r in ranked}
         return ToolCallPrior(names, LazyPriors(self._priors, tools, read), strength=self._strength)
+
+    def guided(self, question: str, tools: Sequence[Tool], ranked: Sequence[RankedTool]) -> GuidedCall:
+        """The tools as the question leaves them, the best ones narrowed to what it says, and the prior over their calls."""
+        prior = self.prior(question, tools, ranked)
+        if not self._guide.guides(self._engine.info.parameters):
+            return GuidedCall(tuple(tools), prior)
+        weights = self._retriever.weights
+        changes = change_weights([r.tool for r in ranked], question, weights.retrieval)
+        names = {name: weight + changes[name] for name, weight in prior.names.items()}
+        best = sorted((tool for tool in tools if tool.name in names), key=lambda tool: -names[tool.name])
+        narrowed = self._guide.narrowed(best[: weights.copies.most_weighed], question, prior.calls)
+        names = with_calls(names, narrowed, read_spans(question), weights.retrieval)
+        calls = {tool.name: narrowed[tool.name].prior if tool.name in narrowed else prior.calls[tool.name] for tool in tools}
+        kept = tuple(narrowed[tool.name].tool if tool.name in narrowed else tool for tool in tools)
+        free = {name: of.free for name, of in narrowed.items() if of.free}
+        return GuidedCall(kept, replace(prior, names=names, calls=calls), free)
 
     async def generate(
         self, run: QuestionRun, turns: Sequence[Message], ranked: Sequence[RankedTool]
@@ -86,16 +98,17 @@ class ToolCallGenerator:
     ) -> ToolCallStarted | ToolCallFinished:
         catalog = await self._requests.catalog(ranked)
         allowed = {r.tool.name for r in ranked}
-        covered = [tool for tool in catalog.covered if tool.name in allowed]
-        await self._read(run, covered)
-        tools = [self._narrowed(tool, run.readings.get(tool.name)) for tool in covered]
+        tools = [tool for tool in catalog.covered if tool.name in allowed]
+        await self._read(run, tools)
+        guided = GuidedCall(tuple(tools), None) if self._raw else self.guided(run.question, tools, ranked)
+        guided = self._with_readings(guided, run.readings)
         request = await self._requests.request(catalog, turns)
         request = replace(
             request,
             sampling=replace(request.sampling, logprobs=0),
             max_tokens=MAX_CALL_TOKENS,
-            grammar=await compile_tool_calls_isolated(tools, choice="required"),
-            prior=None if self._raw else self.prior(run.question, tools, ranked, run.readings),
+            grammar=await compile_tool_calls_isolated(guided.tools, choice="required"),
+            prior=guided.prior,
             pin=WAIT_SECONDS,
         )
         text, reason, logprob = "", None, 0.0
@@ -105,7 +118,7 @@ class ToolCallGenerator:
         if reason is not FinishReason.STOP:
             return run.refused(ToolCallStarted("", {}), f"no call was made: the model's call was cut ({reason})")
         call = json.loads(text)
-        return ToolCallStarted(call["name"], call["arguments"])
+        return ToolCallStarted(call["name"], call["arguments"], guided.free.get(call["name"], ()))
 
     async def _read(self, run: QuestionRun, tools: Sequence[Tool]) -> None:
         """Let the servers that can read the question for their tools."""
@@ -114,6 +127,19 @@ class ToolCallGenerator:
                 reading = await self._host.read_question(tool.name, run.question)
                 if reading is not None:
                     run.readings[tool.name] = reading
+
+    def _with_readings(self, guided: GuidedCall, readings: Mapping[str, QuestionReading]) -> GuidedCall:
+        """The tools whose servers have read the question, narrowed to that, and weighed by how much of it they account for."""
+        prior = guided.prior
+        if prior is None or not readings:
+            return guided
+        full = self._retriever.weights.readings.all_words
+        shares = {name: reading.share for name, reading in readings.items()}
+        names = {name: weight + full * shares.get(name, 0.0) ** 2 for name, weight in prior.names.items()}
+        calls = ChainMap(dict.fromkeys(readings, CallPrior()), dict(prior.calls))
+        tools = tuple(self._narrowed(tool, readings.get(tool.name)) for tool in guided.tools)
+        free = {name: paths for name, paths in guided.free.items() if name not in readings}
+        return GuidedCall(tools, replace(prior, names=names, calls=calls), free)
 
     @staticmethod
     def _narrowed(tool: Tool, reading: QuestionReading | None) -> Tool:
