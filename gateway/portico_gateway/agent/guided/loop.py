@@ -13,7 +13,7 @@ from portico_gateway.agent.events import AnswerText, Event, RunFinished, ToolCal
 from portico_gateway.agent.guided.answer_generation import AnswerGenerator, QuotedAnswer
 from portico_gateway.agent.guided.follow_up import follow_up
 from portico_gateway.agent.guided.part_run import PartRun
-from portico_gateway.agent.guided.plan import MAX_CALLS, Part, head_noun, parts, resolved
+from portico_gateway.agent.guided.plan import MAX_CALLS, Part, asks_to_know, head_noun, parts, resolved
 from portico_gateway.agent.guided.things import found_thing
 from portico_gateway.agent.guided.tool_call_generation import ToolCallGenerator
 from portico_gateway.agent.guided.verdict import combined, judge, judge_free, too_long
@@ -122,12 +122,13 @@ class Agent:
             part.judgement = self._judge(part.run, None)
 
     def _open_tools(self, part: PartRun) -> list[RankedTool]:
-        """The tools that are still to be tried; after the first, those alone that only read, and can be told something: a
-        listing of all that there is answers no question that another tool could not."""
+        """The tools that are still to be tried. Whoever asks to know something needs none that writes; a second tool is none
+        either, nor one that can be told nothing: a listing of all that there is answers no question that another could not."""
         ranked = self.tool_calls.rank(part.run.question, frozenset(part.tried))
-        if not part.tried:
-            return ranked
-        return [r for r in ranked if r.tool.parameters.get("required") and self._host.is_read_only(r.tool.name)]
+        reading = [r for r in ranked if self._host.is_read_only(r.tool.name)]
+        if part.tried:
+            return [r for r in reading if r.tool.parameters.get("required")]
+        return reading if reading and asks_to_know(part.run.question) else ranked
 
     def _reading_on(self, part: PartRun, chain: Sequence[ToolCallFinished]) -> ToolCallStarted | None:
         """The call that reads what the last one of a chain has named."""

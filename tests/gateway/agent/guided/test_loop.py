@@ -90,6 +90,15 @@ def test_a_second_tool_is_never_one_that_writes() -> None:
     assert [call.tool for call in end.tool_calls] == ["code__search"]
 
 
+def test_whoever_asks_to_know_something_is_offered_no_tool_that_writes() -> None:
+    host = FakeHost(hits(HIT))
+    host.writes = {"docs__list"}
+    engine = FakeEngine(SEARCH_CALL, FOUND)
+    run(engine, host)
+    assert engine.requests[0].grammar is not None
+    assert "docs__list" not in engine.requests[0].grammar.text
+
+
 def test_a_denied_call_ends_the_question() -> None:
     end = ended(run(FakeEngine(SEARCH_CALL), FakeHost(ToolDenied("code__search", "policy.deny names it"))))
     assert end.judgement.verdict is Verdict.DENIED
