@@ -192,7 +192,8 @@ class ConfidenceWeights:
     nothing_counted: float = -0.79  # rows of zeros and nulls alone
     noted: float = -1.08  # the result has a note: on a value that is not there, on an index that is not complete
     unasked_call: float = 0.16  # a call that says nothing of the question: a listing
-    tried_before: float = -0.73  # calls that found nothing, in threes
+    tried_before: float = -0.73  # calls before that found nothing, in threes,
+    unsure_before: float = -0.73  # and that found something else
     cut: float = -0.18  # the result is shown in part
     place_found: float = 2.0  # share of the question's words, by rarity, that the place and what is around it have
     place_fit: float = 0.5  # the place has the kind of code or text that is asked for

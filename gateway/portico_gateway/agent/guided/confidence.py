@@ -32,7 +32,7 @@ def confidence(features: Mapping[str, float], weights: ConfidenceWeights = DEFAU
 
 def features_of(run: QuestionRun, question: Question, answer: QuotedAnswer, coverage: Coverage) -> dict[str, float]:
     """What may tell whether an answer is right, each about 0 to 1."""
-    words, shape = _of_coverage(list(units(question)), coverage), _of_shape(answer.call, run.tool_calls)
+    words, shape = _of_coverage(list(units(question)), coverage), _of_shape(answer.calls, run.tool_calls)
     return {
         **_of_model(run, answer),
         **words,
@@ -65,7 +65,10 @@ def _of_coverage(every: Sequence[Unit], coverage: Coverage) -> dict[str, float]:
     }
 
 
-def _of_shape(call: ToolCallFinished | None, calls: Sequence[ToolCallFinished]) -> dict[str, float]:
+def _of_shape(led: Sequence[ToolCallFinished], calls: Sequence[ToolCallFinished]) -> dict[str, float]:
+    """Of the last of the calls that led to the answer, and of what else was called before."""
+    call = led[-1] if led else None
+    before = calls[: calls.index(led[0])] if led and led[0] in calls else []
     data: Mapping[str, Any] = (call.result.data if call else None) or {}
     rows, hits = data.get("rows"), data.get("hits")
     in_code = any("start_line" in citation.fields for citation in (call.result.citations if call else ()))
@@ -75,7 +78,8 @@ def _of_shape(call: ToolCallFinished | None, calls: Sequence[ToolCallFinished]) 
         "code": float(isinstance(hits, list) and in_code),
         "prose": float(isinstance(hits, list) and not in_code),
         "unasked_call": float(call is not None and not any(argument_texts(call.arguments)) and not isinstance(hits, list)),
-        "tried_before": min(3, sum(not c.result.found for c in calls)) / 3,
+        "tried_before": min(3, sum(not c.result.found for c in before)) / 3,
+        "unsure_before": min(3, sum(c.result.found for c in before)) / 3,
         "other": float(not isinstance(rows, list) and not isinstance(hits, list)),
         "nothing_counted": float(isinstance(rows, list) and _counts_nothing(rows)),
         "noted": float(bool(data.get("note"))),
