@@ -39,6 +39,7 @@ def features_of(run: QuestionRun, question: Question, answer: QuotedAnswer, cove
         **shape,
         **_of_place(answer.candidate),
         **_of_text(question, answer),
+        "absent_words": _absent(answer.call, coverage),
         "rows_unused": shape["rows"] * words["unused_words"],
     }
 
@@ -85,6 +86,15 @@ def _of_shape(led: Sequence[ToolCallFinished], calls: Sequence[ToolCallFinished]
         "noted": float(bool(data.get("note"))),
         "cut": float(call is not None and call.result.truncated),
     }
+
+
+def _absent(call: ToolCallFinished | None, coverage: Coverage) -> float:
+    """Words that the answer's place leaves out, and that nothing of all that was searched holds."""
+    words = ((call.result.data if call else None) or {}).get("words")
+    if not isinstance(words, Mapping):
+        return 0.0
+    nowhere = {str(word).lower() for word, passages in words.items() if passages == 0}
+    return min(3, sum(word.lower() in nowhere for word in coverage.unused)) / 3
 
 
 def _of_place(candidate: AnswerCandidate | None) -> dict[str, float]:

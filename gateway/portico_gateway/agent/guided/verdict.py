@@ -25,7 +25,7 @@ from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 MAX_NEAREST = 3
 SHORT_LINES = 8  # a text of so many is one place,
 AROUND_LINES = 3  # in a longer one, what is so near to a passage stands around it
-_PLACE_FIELDS = ("path", "uri", "title", "title_trail", "symbol", "kind", "text", "table", "sql", "anchor", "container")
+_PLACE_FIELDS = tuple("library path uri title title_trail symbol kind text table sql anchor container".split())
 
 
 def judge(
