@@ -12,7 +12,7 @@ from typing import Any
 
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answer_generation import QuotedAnswer
-from portico_gateway.agent.guided.answer_type import AnswerType, asked_for, fits
+from portico_gateway.agent.guided.answer_type import AnswerType, asked_for, asked_words, fits
 from portico_gateway.agent.guided.coverage import Unit, argument_texts, units
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.plan import parts
@@ -40,7 +40,8 @@ def features_of(run: QuestionRun, question: Question, answer: QuotedAnswer, cove
         **_of_place(answer.candidate),
         **_of_text(question, answer),
         "absent_words": _absent(answer.call, coverage),
-        "rows_unused": shape["rows"] * words["unused_words"],
+        "rows_unused": shape["rows"] * (1.0 - coverage.share),
+        "asked_unused": float(bool(asked_words(question) & {word.lower() for word in coverage.unused})),
     }
 
 

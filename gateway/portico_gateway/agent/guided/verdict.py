@@ -74,7 +74,8 @@ def judge_free(
 
 
 def _reasons(question: Question, coverage: Coverage, sure: float, threshold: float) -> Iterator[str]:
-    yield from _about(must_be_used(question, coverage))
+    left = must_be_used(question, coverage) if coverage.used else coverage.unused
+    yield from _about(left)
     if sure < threshold:
         yield f"it is not sure to be the answer ({sure:.0%})"
 
