@@ -175,7 +175,7 @@ class ConfidenceWeights:
     Fitted by `benchmarks/answers_calibration.py` on the tuning questions of `benchmarks/answers.py`, which prints these lines.
     """
 
-    threshold: float = 0.50  # (probability) below it there is no answer
+    threshold: float = 0.45  # (probability) below it there is no answer
     sure: float = 0.75  # (probability) from which on no other search is asked
     bias: float = -1.11
     call_logprob: float = 0.26  # of the call, in tens of nats

@@ -110,15 +110,15 @@ def test_a_part_is_asked_about_what_the_part_before_it_found() -> None:
     hit = {**HIT, "symbol": "Pool.free", "kind": "method"}
     text = "a.py:3: def free(self):"
     engine = FakeEngine(SEARCH_CALL, text, SEARCH_CALL, text)
-    run(engine, FakeHost(hits(hit), hits(hit)), "Find the method that frees it, then say what it calls.")
+    run(engine, FakeHost(hits(hit), hits(hit)), "Find the method to free it, then say what it calls.")
     said = engine.prompts[2][-1]["content"]
     assert said == "say what the method Pool.free calls."
 
 
 def test_a_part_that_refers_to_what_was_not_found_is_asked_with_the_whole_question() -> None:
     engine = FakeEngine(SEARCH_CALL, LIST_CALL)
-    run(engine, FakeHost(hits(), hits()), "Find the method that frees it, then say what it calls.", max_steps=2)
-    assert engine.prompts[0][-1]["content"] == "Find the method that frees it"
+    run(engine, FakeHost(hits(), hits()), "Find the method to free it, then say what it calls.", max_steps=2)
+    assert engine.prompts[0][-1]["content"] == "Find the method to free it"
 
 
 @pytest.mark.parametrize(
