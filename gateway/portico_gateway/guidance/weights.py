@@ -186,7 +186,7 @@ class ConfidenceWeights:
     """
 
     threshold: float = 0.45  # (probability) below it there is no answer
-    sure: float = 0.75  # (probability) from which on no other search is asked
+    sure: float = 0.70  # (probability) from which on no other search is asked
     bias: float = -1.04
     call_logprob: float = 0.28  # of the call, in tens of nats
     answer_logprob: float = 0.06  # of the choice among the candidates, in tens of nats
