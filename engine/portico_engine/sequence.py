@@ -53,6 +53,7 @@ class Sequence:
     cached_tokens: int | None = None
     preemptions: int = 0
     yielded: int = 0  # of the preemptions, those for another who goes first
+    restarts: int = 0  # because a block could not be filled
     planned: int = 0  # the last step that it had a part in
     promoted: bool = False  # it has waited so long that it goes before all others
     # these are set by the engine

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from tests.engine.fake_executor import FakeExecutor
 from tests.engine.fakes import EOS, fake_engine, run, script, solitary, tiny_tokenizer, tokens_of
+from tests.engine.faulty_executor import FaultyExecutor
 
 from portico_engine import FinishReason, Request, RequestError, SamplingParams
 
@@ -119,15 +120,17 @@ def test_an_end_token_stops_an_answer_and_has_no_text() -> None:
     assert "im_end" not in "".join(d.text for d in deltas)
 
 
-def test_a_failed_step_leaves_every_request_to_fail_and_the_engine_usable() -> None:
-    executor = FakeExecutor(vocab_size=269, fail_at=2)
+def test_a_broken_step_leaves_every_request_to_fail_and_the_engine_usable() -> None:
+    executor = FaultyExecutor(vocab_size=269)
     engine = fake_engine(executor)
     for name in ("a", "b"):
         engine.submit(Request(name, (5, 6), max_tokens=9))
     engine.step()
-    with pytest.raises(RuntimeError):
+    executor.most_tokens = 0
+    with pytest.raises(MemoryError):
         engine.step()
     engine.fail_all("the executor failed")
+    executor.most_tokens = 64
     events = engine.step()
     assert {(d.request_id, d.finish_reason, d.error) for d in events} == {
         (name, FinishReason.ERROR, "the executor failed") for name in ("a", "b")
