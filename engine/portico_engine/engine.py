@@ -331,6 +331,7 @@ class Engine:
         if seq.stops.met is not None or (seq.matcher is not None and seq.matcher.is_terminated()):
             self._end(seq, FinishReason.STOP)
         elif seq.remaining <= 0:
+            seq.unfinished = seq.matcher is not None and not seq.matcher.is_accepting()
             self._end(seq, FinishReason.LENGTH)
         return seq.finish is None
 

@@ -147,6 +147,7 @@ class Delta:
     top_logprobs: tuple[tuple[tuple[int, float], ...], ...] = ()  # the most probable (token, logprob) at each token, best first
     finish_reason: FinishReason | None = None
     stop: str | None = None  # the stop string that ended it
+    unfinished: bool = False  # the length ended it before its grammar did: how that ends in time is not known
     usage: Usage | None = None
     error: str | None = None
 

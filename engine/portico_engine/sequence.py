@@ -62,6 +62,7 @@ class Sequence:
     sampled: int = 0
     finish: FinishReason | None = None
     error: str | None = None
+    unfinished: bool = False  # cut by its length, where its grammar wants more
     submitted: float = field(default_factory=perf_counter)
     first_token: float | None = None
     _counts: Counter[int] = field(default_factory=Counter)
@@ -153,6 +154,7 @@ class Sequence:
             top_logprobs=tuple(top for _, _, top in self._unsent) if wants_logprobs else (),
             finish_reason=self.finish,
             stop=self.stops.met if self.finish else None,
+            unfinished=self.unfinished,
             usage=self._usage() if self.finish else None,
             error=self.error,
         )

@@ -22,7 +22,8 @@ def message_object(answer: GeneratedAnswer) -> Json:
         content.append({"type": "text", "text": answer.text})
     for call in answer.calls:
         content.append({**_tool_use(call.id, call.name), "input": json.loads(call.arguments)})
-    return {**_head(answer), "content": content, **_ending(answer), "usage": anthropic_usage_object(answer.usage)}
+    ending = {**_ending(answer), "usage": anthropic_usage_object(answer.usage), **answer.warnings_object}
+    return {**_head(answer), "content": content, **ending}
 
 
 def message_start(answer: GeneratedAnswer) -> Json:
@@ -34,7 +35,11 @@ def message_start(answer: GeneratedAnswer) -> Json:
 
 def message_end(answer: GeneratedAnswer) -> Iterator[Json]:
     """A stream's last events."""
-    yield {"type": "message_delta", "delta": _ending(answer), "usage": anthropic_usage_object(answer.usage)}
+    yield {
+        "type": "message_delta",
+        "delta": _ending(answer),
+        "usage": anthropic_usage_object(answer.usage),
+    } | answer.warnings_object
     yield {"type": "message_stop"}
 
 

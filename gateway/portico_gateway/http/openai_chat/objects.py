@@ -22,7 +22,11 @@ def completion_object(answer: GeneratedAnswer) -> Json:
     wanted = answer.prepared.request.sampling.logprobs is not None
     logprobs = {"content": [logprob_object(entry) for entry in answer.logprobs], "refusal": None} if wanted else None
     choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason, "logprobs": logprobs}
-    return {**_head(answer, "chat.completion"), "choices": [choice], "usage": chat_usage_object(answer.usage)}
+    return {
+        **_head(answer, "chat.completion"),
+        "choices": [choice],
+        "usage": chat_usage_object(answer.usage),
+    } | answer.warnings_object
 
 
 @dataclass(slots=True)
@@ -41,7 +45,7 @@ class CompletionChunks:
 
     def last(self) -> Json:
         """The chunk that says why the answer ended."""
-        return self._chunk({}, finish_reason=self.answer.finish_reason)
+        return self._chunk({}, finish_reason=self.answer.finish_reason) | self.answer.warnings_object
 
     def usage(self) -> Json:
         return {**_head(self.answer, "chat.completion.chunk"), "choices": [], "usage": chat_usage_object(self.answer.usage)}

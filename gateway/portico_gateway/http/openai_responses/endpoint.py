@@ -68,7 +68,11 @@ class ResponsesEndpoint:
         self, caller: str, body: ResponsesRequest, before: Sequence[Turn], answer: GeneratedAnswer, items: list[Json]
     ) -> Json:
         status = "incomplete" if answer.finish_reason == "length" else "completed"
-        made = {**response_object(body, answer, status), "output": items, "usage": responses_usage_object(answer.usage)}
+        made = {
+            **response_object(body, answer, status),
+            "output": items,
+            "usage": responses_usage_object(answer.usage),
+        } | answer.warnings_object
         if body.store is not False:
             self._store.put(caller, made, [*before, *body.turns(), *output_turns(items)])
         return made
