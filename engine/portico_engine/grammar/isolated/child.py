@@ -29,6 +29,7 @@ HEADER = struct.Struct("!Q")
 SECONDS = 2.0  # of the processor, for one job: compiling, the matcher's first look, and how to close
 BYTES = DEFAULT_LIMITS.bytes  # more than were held when the job began
 GROWN = 128 * 1024 * 1024  # bytes by which a process has grown that is not used again
+_NICE = 10  # behind the engine, whose answers somebody reads, on a machine that is busy
 _WALKED = 32  # states
 _STATE_WORK = 10_000  # as `closing` counts it, 10 ms and more: for one state of the automaton that plans endings
 IN_COMPILING = Limits(seconds=1.2)  # of SECONDS, so that what takes too long is told by its name
@@ -100,6 +101,8 @@ def main() -> None:
     jobs, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a native library prints is no answer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
     run("schema", ({"type": "object", "properties": {"a": {"type": "string", "pattern": "^a$"}}},), {})  # loads what is needed
     limits = _SystemLimits()
     while (job := _read(jobs)) is not None:
