@@ -108,24 +108,33 @@ TABLES = {
         errors       safe_output
         config       safe_output errors
         model        errors config
+        background   safe_output errors config
         upstreams    caller safe_output errors config
         policy       caller safe_output errors config upstreams
         agent        caller guidance errors model upstreams policy
         mcp          caller errors model upstreams policy agent
         http         caller errors config model upstreams policy agent mcp
         assembly     caller guidance safe_output errors config model upstreams policy agent mcp http
-        cli          safe_output errors config model upstreams policy agent http assembly
+        cli          safe_output errors config model background upstreams policy agent http assembly
     """,
     "portico_gateway.cli": """
-        doctor_checks
         exit_codes
         grammar_input
         interrupt
         options
+        process_start
+        screen
         trust_prompt
         view
-        main           exit_codes
-        commands       doctor_checks exit_codes grammar_input interrupt options trust_prompt view
+        asking              exit_codes screen view
+        ask_background      exit_codes asking
+        background_list
+        doctor_checks       background_list
+        server_edits
+        background_process  exit_codes screen asking ask_background background_list
+        main                exit_codes
+        commands            doctor_checks exit_codes grammar_input interrupt options process_start screen trust_prompt asking
+                            ask_background background_list background_process server_edits
     """,
     "portico_gateway.http": """
         errors

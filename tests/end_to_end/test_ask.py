@@ -1,4 +1,4 @@
-"""`portico ask` as a user runs it: a real process, real servers, the real default model."""
+"""`portico ask` as a user runs it, in its own process: real servers, the real default model."""
 
 from __future__ import annotations
 
@@ -53,7 +53,14 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = str(tmp_path_factory.mktemp("home"))
-    return {**os.environ, "HOME": folder, "XDG_STATE_HOME": folder, "XDG_CACHE_HOME": folder, "NO_COLOR": "1"}
+    return {
+        **os.environ,
+        "HOME": folder,
+        "XDG_STATE_HOME": folder,
+        "XDG_CACHE_HOME": folder,
+        "NO_COLOR": "1",
+        "PORTICO_BACKGROUND_ENABLED": "0",
+    }
 
 
 def ask(

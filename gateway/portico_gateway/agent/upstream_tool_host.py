@@ -11,7 +11,7 @@ from mcp.shared.exceptions import MCPError
 
 from portico_engine import Tool
 from portico_gateway.caller import Caller
-from portico_gateway.errors import GatewayError, UpstreamFault
+from portico_gateway.errors import GatewayError, UnknownName, UpstreamFault
 from portico_gateway.guidance.tool_retrieval import ToolRetriever
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 from portico_gateway.policy.rules import Verdict
@@ -64,6 +64,12 @@ class UpstreamToolHost:
 
     def server_of(self, tool: str) -> str:
         return self._upstreams.catalog.tool(tool).server
+
+    def is_read_only(self, tool: str) -> bool:
+        try:
+            return self._tool_calls.is_read_only(self._upstreams.catalog.tool(tool), self._caller)
+        except UnknownName:  # its server has taken it away
+            return False
 
     def profiles(self) -> Mapping[str, Sequence[str]]:
         found: dict[str, list[str]] = {entry.server: [] for entry in self._upstreams.catalog.tools}

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 
 from portico_gateway.config.server_spec import UpstreamSpec
 
+OwnServer = Literal["code", "docs", "db"]
 Scope = Literal["chat", "mcp", "metrics", "admin"]
 
 
@@ -87,6 +88,16 @@ class GatewayConfig(ConfigSection):
     list_timeout: float = Field(
         default=10.0, ge=0, description="seconds that tools/list waits for servers that are still starting"
     )
+    own_servers: list[OwnServer] = Field(
+        default=["code", "docs", "db"], description="which of Portico's own servers there are beside those of the file"
+    )
+
+
+class BackgroundConfig(ConfigSection):
+    """[background]: the process that `portico ask` leaves behind for the next question."""
+
+    enabled: bool = Field(default=True, description="leave one behind, and use what runs; --no-background for one question")
+    idle_minutes: float = Field(default=10.0, gt=0, description="minutes without a question after which it ends")
 
 
 class PolicyConfig(ConfigSection):
