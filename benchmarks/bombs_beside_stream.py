@@ -144,6 +144,7 @@ def send_bombs(port: int, only: str, pauses: Pauses) -> dict[str, str]:
             outcomes[pauses.sending] = said["error"]["message"] if "error" in said else "answered"
         except (OSError, ValueError, KeyError, RecursionError) as error:
             outcomes[pauses.sending] = f"{type(error).__name__}: {error}"
+        print(f"{len(outcomes):3} {pauses.sending}: {outcomes[pauses.sending][:80]}", file=sys.stderr, flush=True)
     pauses.sending = ""
     return outcomes
 
@@ -173,13 +174,13 @@ def measure(folder: Path, only: str) -> dict[str, Any]:
     return {"pauses": between(pauses), "outcomes": outcomes, "same": same, "peak": peak[0]}
 
 
-def figures_of(found: dict[str, Any]) -> dict[str, Any]:
+def figures_of(found: dict[str, Any], only: str) -> dict[str, Any]:
     beside = [pause for pause in found["pauses"] if pause.beside]
     alone = [pause for pause in found["pauses"] if not pause.beside]
     clock, ran = [pause.clock for pause in beside], [pause.ran for pause in beside]
     answered = sum(outcome == "answered" for outcome in found["outcomes"].values())
     return {
-        "load_average": os.getloadavg(),
+        "only": only, "load_average": os.getloadavg(),
         "bombs": len(found["outcomes"]), "answered": answered, "refused": len(found["outcomes"]) - answered,
         "engine_is_the_same_process": found["same"], "compilers_peak_mib": found["peak"],
         "pauses_alone": len(alone), "alone_clock_ms_p50": percentile([pause.clock for pause in alone], 0.5),
@@ -198,7 +199,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        figures = figures_of(measure(Path(folder), args.only))
+        figures = figures_of(measure(Path(folder), args.only), args.only)
     shown = [[k, f"{v:.1f}" if isinstance(v, float) else v] for k, v in figures.items() if not k.startswith("longest")]
     table(["figure", "value"], shown)
     if args.check:

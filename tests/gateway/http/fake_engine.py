@@ -46,6 +46,7 @@ class FakeEngine:
     finish: FinishReason = FinishReason.STOP
     stop: str | None = None
     unfinished: bool = False
+    executor: str = "torch"
     requests: list[Request] = field(default_factory=list)
     rendered: list[list[Mapping[str, Any]]] = field(default_factory=list)
     rendered_tools: list[Sequence[Tool] | None] = field(default_factory=list)
@@ -60,7 +61,7 @@ class FakeEngine:
 
     @property
     def info(self) -> ModelInfo:
-        return ModelInfo("fake", "llama", self.context_length, 256, 1, "F32", 1, "torch", "fake")
+        return ModelInfo("fake", "llama", self.context_length, 256, 1, "F32", 1, self.executor, "fake")
 
     def render_chat(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool] | None = None) -> tuple[int, ...]:
         self.rendered.append(list(messages))

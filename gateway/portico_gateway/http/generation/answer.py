@@ -32,6 +32,10 @@ UNFINISHED = (
     "the answer was cut at its length in the middle of what its grammar asks for, and is not valid: "
     "how to end in time is not known for this grammar; allow more tokens, or make its patterns simpler"
 )
+UNREPEATED_SEED = (
+    "with this executor a seed may say something else when more or less of the prompt is known already; "
+    "executor torch on a CPU repeats it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +167,9 @@ class GeneratedAnswer:
 
     def _finish(self, delta: Delta) -> None:
         self.usage = delta.usage or Usage()
+        sampling = self.prepared.request.sampling
+        if sampling.is_seeded and not sampling.is_greedy and not self.prepared.engine.info.repeats_seeds:
+            self.warnings.append(UNREPEATED_SEED)
         if delta.unfinished:
             self.warnings.append(UNFINISHED)
         self.stop = delta.stop

@@ -315,6 +315,15 @@ async def test_an_answer_that_was_cut_inside_its_grammar_says_so(serve: Any, fak
             assert response.json()["warnings"] == answer["warnings"]
 
 
+async def test_a_seed_that_an_executor_may_not_repeat_is_said(serve: Any, fakes: Any) -> None:
+    async with serve(fakes.FakeEngine(executor="llama_cpp")) as client:
+        assert "executor torch on a CPU repeats it" in (await ask(client, seed=5))["warnings"][0]
+        assert "warnings" not in await ask(client, seed=5, temperature=0)
+        assert "warnings" not in await ask(client)
+    async with serve() as client:
+        assert "warnings" not in await ask(client, seed=5)
+
+
 async def test_log_probabilities_come_with_each_token_and_the_end_token_is_left_out(serve: Any) -> None:
     async with serve() as client:
         answer = await ask(client, logprobs=True, top_logprobs=2)
