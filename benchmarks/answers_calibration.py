@@ -52,7 +52,7 @@ def main() -> None:
     args = parser.parse_args()
     rows = [json.loads(line) for path in args.rows for line in path.read_text(encoding="utf-8").splitlines()]
     drafted = [row for row in rows if row["features"]]
-    names = [field.name for field in fields(ConfidenceWeights) if field.name not in ("threshold", "bias")]
+    names = [field.name for field in fields(ConfidenceWeights) if field.name not in ("threshold", "sure", "bias")]
     features = np.array([[1.0, *(row["features"].get(name, 0.0) for name in names)] for row in drafted])
     right = np.array([row["if_given"] == "useful" for row in drafted], dtype=np.float64)
     confidence = cross_validated(features, right, drafted)

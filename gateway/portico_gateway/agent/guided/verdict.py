@@ -23,7 +23,20 @@ from portico_gateway.guidance.tool_retrieval import TextEmbedding
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 
 MAX_NEAREST = 3
-_PLACE_FIELDS = ("path", "uri", "title", "title_trail", "symbol", "kind", "text", "table", "sql", "anchor", "container")
+_PLACE_FIELDS = (
+    "library",
+    "path",
+    "uri",
+    "title",
+    "title_trail",
+    "symbol",
+    "kind",
+    "text",
+    "table",
+    "sql",
+    "anchor",
+    "container",
+)
 
 
 def judge(
