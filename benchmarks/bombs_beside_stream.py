@@ -6,6 +6,7 @@ It starts `portico serve` with the default model, reads one chat's stream after 
 tests/attacks/bombs.py meanwhile, one after the other, as a `response_format` or a `grammar`. Of the pauses between two pieces
 of the stream it tells the time by the clock, how long the engine's thread ran, and how long it waited for a processor (so that
 a busy machine shows); of the processes that compile, the most memory; of the engine, whether it is still the same process.
+Where the gateway or this reader waits for a processor, the engine goes on meanwhile: what it ran is then several steps' work.
 `--check` ends with exit code 1 past the bound below, and writes nothing.
 """
 

@@ -95,7 +95,7 @@ class GeneratedAnswer:
     usage: Usage = field(default_factory=Usage)
     finish_reason: Literal["stop", "length", "tool_calls"] | None = None
     stop: str | None = None  # the stop string that ended it
-    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # on the answer as a whole
     cut: CallCut | None = None  # a call that the length or a stop string cut off; it is not among `calls`
     _parser: ToolCallParser | None = None
 
@@ -112,9 +112,15 @@ class GeneratedAnswer:
         return "".join(self.thoughts)
 
     @property
-    def warnings_object(self) -> dict[str, list[str]]:
-        """`warnings`, a field of our own in every API's answer, where there are any."""
-        return {"warnings": self.warnings} if self.warnings else {}
+    def warnings(self) -> list[str]:
+        """What a client should know of the answer, and of the calls: values that a small model wrote by itself, since nothing
+        said fits them."""
+        free = self.prepared.guided.free if self.prepared.guided else {}
+        return self.notes + [
+            f"{call.name}: nothing in the conversation says what {path} is; the model wrote it by itself"
+            for call in self.calls
+            for path in free.get(call.name, ())
+        ]
 
     @property
     def is_exact(self) -> bool:
@@ -169,9 +175,9 @@ class GeneratedAnswer:
         self.usage = delta.usage or Usage()
         sampling = self.prepared.request.sampling
         if sampling.is_seeded and not sampling.is_greedy and not self.prepared.engine.info.repeats_seeds:
-            self.warnings.append(UNREPEATED_SEED)
+            self.notes.append(UNREPEATED_SEED)
         if delta.unfinished:
-            self.warnings.append(UNFINISHED)
+            self.notes.append(UNFINISHED)
         self.stop = delta.stop
         if self.cut is not None:
             self.calls = self.calls[: self.cut.index]
