@@ -12,7 +12,7 @@ from time import perf_counter
 
 from portico_engine.grammar.protocol import Matcher
 from portico_engine.kv.cache import BlockTable
-from portico_engine.kv.hashing import Salt
+from portico_engine.kv.hashing import BlockKeys, Salt
 from portico_engine.plan import BLOCK_TOKENS
 from portico_engine.priors.protocol import TokenPrior
 from portico_engine.request import Delta, FinishReason, Request, Usage
@@ -50,6 +50,7 @@ class Sequence:
     state: SequenceState = SequenceState.WAITING
     slot: int | None = None
     table: BlockTable | None = None
+    block_keys: BlockKeys | None = None
     cached_tokens: int | None = None
     preemptions: int = 0
     yielded: int = 0  # of the preemptions, those for another who goes first
