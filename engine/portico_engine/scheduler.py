@@ -283,7 +283,7 @@ class Scheduler:
             slot=seq.slot,
             tokens=tuple(seq.tokens[start : start + count]),
             start=start,
-            block_table=tuple(seq.table.blocks),
+            block_table=seq.table.numbers,
             logits_indices=(count - 1,) if last else (),
             sampling=seq.sampling_state() if last else None,
         )

@@ -27,6 +27,14 @@ class BlockTable:
     blocks: list[int] = field(default_factory=list)
     keys: list[bytes] = field(default_factory=list)
     computed: int = 0
+    _numbers: tuple[int, ...] = ()
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The blocks: the same object as long as there are no more."""
+        if len(self._numbers) != len(self.blocks):
+            self._numbers = tuple(self.blocks)
+        return self._numbers
 
     @property
     def parent(self) -> bytes:

@@ -88,7 +88,9 @@ class CostAware:
         self._live: dict[int, tuple[float, int]] = {}  # block -> (priority, order)
         self._heap: list[tuple[float, int, int]] = []  # (priority, order, block); outdated entries among them
         self._pinned: dict[int, float] = {}  # block -> until
-        self._ends: list[tuple[float, float, int, int]] = []  # heap of (until, priority, order, block); outdated ones among them
+        self._ends: list[
+            tuple[float, float, int, int]
+        ] = []  # heap of (until, priority, order, block); outdated ones among them
 
     def __len__(self) -> int:
         return len(self._live)

@@ -42,7 +42,7 @@ def salted_key(parent: bytes, salt: bytes) -> bytes:
 
 
 class BlockKeys:
-    """The keys of one sequence's full blocks. Its tokens only grow, so each key is computed once, when it is first asked for."""
+    """The keys of one sequence's full blocks. Its tokens only grow: each key is computed once, when it is first asked for."""
 
     def __init__(self, root: bytes, block_tokens: int, salt: Salt | None = None) -> None:
         self.salt = salt

@@ -39,8 +39,8 @@ _TURN_ENDS = frozenset(
         "</s>",
     )
 )
-# Stretches of text whose ids are kept: instructions and tools come again with each request, and tokenizing them takes as long as
-# ten steps' masks. Shorter ones aren't worth it; longer ones hardly come twice.
+# Stretches of text whose ids are kept: instructions and tools come again with each request, and tokenizing them takes as
+# long as ten steps' masks. Shorter ones aren't worth it; longer ones hardly come twice.
 _KEPT_LENGTHS = range(256, 1 << 15)
 _KEPT_STRETCHES = 64
 # Added tokens that only a chat template makes, though their vocabulary doesn't call them control tokens.

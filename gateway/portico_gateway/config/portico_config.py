@@ -24,6 +24,7 @@ from portico_gateway.config.mistakes import Key, Mistake, Places, config_error, 
 from portico_gateway.config.sections import (
     AuditConfig,
     ConfigSection,
+    EngineConfig,
     GatewayConfig,
     KeyConfig,
     LogConfig,
@@ -48,6 +49,7 @@ class PorticoConfig(ConfigSection):
         default=None, description="NAME=VALUE lines for ${NAME} in this file; the environment goes before"
     )
     model: ModelConfig = ModelConfig()
+    engine: EngineConfig = EngineConfig()
     serve: ServeConfig = ServeConfig()
     gateway: GatewayConfig = GatewayConfig()
     policy: PolicyConfig = PolicyConfig()
