@@ -35,7 +35,6 @@ class StepGraphs:
         self._wanted = self._batch[:max_logits]
         self._hidden = torch.zeros(SIZES[-1], decoder.config.hidden, dtype=torch.float32, device=kv.device)
         self._logits = torch.zeros(max_logits, decoder.config.vocab_size, dtype=torch.float32, device=kv.device)
-        self._batch[max_logits:] = -1  # padding's positions; as slots and tokens it is not looked at
         self._pool = torch.cuda.graph_pool_handle()
         self._stream = torch.cuda.Stream(kv.device)  # type: ignore[no-untyped-call]
         total = len(SIZES) + len(self._heads_for)
@@ -72,6 +71,8 @@ class StepGraphs:
     def _captured_layers(self, size: int, kv: Tensor, tables: Tensor) -> Any:
         first = len(self._wanted)
         batch = RaggedBatch(self._batch[first : first + 3 * size].view(3, size), tables)
+        batch.addresses.zero_()
+        batch.positions.fill_(-1)  # all of it is padding
         attend = PagedAttention(kv, batch)
 
         return self._captured(lambda: self._hidden[:size].copy_(self._decoder.hidden(batch.tokens, batch.positions, attend)))
