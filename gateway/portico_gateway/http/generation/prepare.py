@@ -10,6 +10,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from portico_engine import Request, SamplingParams, Tool
@@ -148,6 +149,8 @@ def _sampling(asked: SamplingOptions, vocab_size: int, *, structured: bool) -> S
 
 # -- the prompt, for models whose template has no place for tools
 
+_KEPT_CATALOGS = 64  # of clients, whose signatures are kept
+_SHORT_TOOLS = 1 << 16  # characters of JSON: longer ones are read beside the event loop
 _INTRODUCTION = "You can call these tools:\n"
 _CALL_FORM = '\n\nA call is JSON: {"name":"TOOL","arguments":{...}}'
 
@@ -177,8 +180,10 @@ def _messages(turns: Sequence[Turn], *, keeps_calls: bool) -> list[dict[str, Any
 
 async def _with_tools(messages: list[dict[str, Any]], tools: Sequence[Tool], engine: EngineClient) -> list[dict[str, Any]]:
     """The turns with the tools' signatures in the system message: first, so that they stay in the prefix cache."""
-    text = await asyncio.to_thread(_signatures, tools)
-    if len(await engine.tokenize(text)) > engine.info.context_length // TOOLS_SHARE:
+    made_from = json.dumps([(tool.name, tool.description, tool.parameters) for tool in tools])
+    text = _signatures(made_from) if len(made_from) < _SHORT_TOOLS else await asyncio.to_thread(_signatures, made_from)
+    budget = engine.info.context_length // TOOLS_SHARE
+    if len(text.encode()) >= budget and len(await engine.tokenize(text)) > budget:  # a token has a byte at least
         text = "\n".join(f"{tool.name} - {one_liner(tool, 60)}" for tool in tools)
     note = _INTRODUCTION + text + _CALL_FORM
     if messages[0]["role"] == "system":
@@ -187,5 +192,7 @@ async def _with_tools(messages: list[dict[str, Any]], tools: Sequence[Tool], eng
     return [{"role": "system", "content": note}, *messages]
 
 
-def _signatures(tools: Sequence[Tool]) -> str:
-    return "\n".join(signature(tool) for tool in tools)
+@lru_cache(_KEPT_CATALOGS)
+def _signatures(made_from: str) -> str:
+    """By the tools' JSON, since the same come with every request."""
+    return "\n".join(signature(Tool(*parts)) for parts in json.loads(made_from))
