@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ from portico_engine.grammar.ir import Grammar
 # Of the processor, that a mask may cost here, since others' answers wait for the same step: for a plan, where there is none or
 # a shorter one may be, and for the tokens beside it.
 PLAN_SECONDS, STEP_SECONDS = 0.02, 0.01
+_KEPT_MOVES = 1 << 15  # of a grammar: some 200 bytes each
 
 
 class ClosingPlan(NamedTuple):
@@ -57,6 +59,8 @@ class ClosingPlanner:
         self.tokens = table
         self.lock = threading.RLock()
         self._costs: dict[int, int] = {}
+        self._enough: dict[int, int] = {}
+        self._after: dict[tuple[Configuration, int], Configuration] = {}
         self._alike: dict[int, int] = {}  # where every plain character leads alike, or DEAD
         self._plans: dict[int, ClosingPlan | None] = {}
 
@@ -135,6 +139,15 @@ class ClosingPlanner:
             return Configuration(state, data[error.start :])
 
     def after_token(self, configuration: Configuration, token: int) -> Configuration:
+        """Where a token leads. The same few are asked for again and again, by all who call the same tools."""
+        known = self._after.get((configuration, token))
+        if known is None:
+            if len(self._after) >= _KEPT_MOVES:
+                self._after.clear()
+            known = self._after[configuration, token] = self._move(configuration, token)
+        return known
+
+    def _move(self, configuration: Configuration, token: int) -> Configuration:
         if configuration.state == DEAD:
             return configuration
         if self.tokens.special[token]:
@@ -151,6 +164,15 @@ class ClosingPlanner:
             plan = self.plan(Configuration(state, b""))
             known = self._costs[state] = NO_BOUND if plan is None else plan.cost
         return known
+
+    def enough(self, state: int) -> int:
+        """A budget after which an ending fits whatever token comes next, as far as it was found out; NO_BOUND where not."""
+        return self._enough.get(state, NO_BOUND)
+
+    def note_enough(self, state: int, after: Sequence[int]) -> None:
+        """All that may come next in this state leads to those. Kept once for all who come there."""
+        if state not in self._enough and DEAD not in after:
+            self._enough[state] = max(self.cost(each, 0) for each in after)
 
     def _plain_chain(self, state: int) -> npt.NDArray[np.int32]:
         """The states after 0, 1, 2.. plain characters, as far as it doesn't matter which: inside a string, mostly."""
@@ -252,6 +274,15 @@ class ClosingCursor:
             self._plan[len(tokens)] = held = fresh
         return held
 
+    def is_roomy(self, tokens: Sequence[int], remaining: int) -> bool:
+        """Is it known that an ending fits `remaining` - 1 after any token? Then no mask need be looked at."""
+        self.planner.automaton.allow(STEP_SECONDS)
+        try:
+            configuration = self.sync(tokens)
+        except OutOfTime:
+            return False
+        return not configuration.begun and remaining - 1 >= self.planner.enough(configuration.state)
+
     def fits(self, tokens: Sequence[int], run: Sequence[int], limit: int) -> bool:
         """Does an ending fit a budget of `limit` tokens after `run` is taken from it?"""
         self.planner.automaton.allow(STEP_SECONDS)
@@ -295,6 +326,8 @@ class ClosingCursor:
             return np.zeros(len(allowed), dtype=np.bool_)
         after = self.planner.follow(state, allowed)
         states, counts = np.unique(after, return_counts=True)
+        with suppress(OutOfTime):
+            self.planner.note_enough(state, states.tolist())
         fits = []
         for one in states[np.argsort(-counts, kind="stable")].tolist():
             try:
