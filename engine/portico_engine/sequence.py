@@ -139,11 +139,13 @@ class Sequence:
         self._unsent_text += self.stops.flush()
 
     def pop_delta(self) -> Delta | None:
-        """What happened since the last one; None where nothing did."""
+        """What happened since the last one; None where nothing did, or where it is told as a whole."""
         if not self._unsent and not self._unsent_text and self.finish is None:
             return None
         if self._unsent and self.first_token is None:
             self.first_token = perf_counter()
+        if self.request.whole and self.finish is None:
+            return None
         wants_logprobs = self.request.sampling.logprobs is not None
         delta = Delta(
             request_id=self.request.id,
