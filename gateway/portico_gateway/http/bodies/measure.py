@@ -47,7 +47,7 @@ class JsonMeasure:
 
     @classmethod
     def of(cls, text: bytes) -> JsonMeasure:
-        """Of a whole text at once, faster than in pieces. A backslash outside of strings, which is no JSON, hides what follows."""
+        """Of a whole text, faster than in pieces. A backslash outside of strings, which is no JSON, hides what follows."""
         if b"\\" in text:
             text = _ESCAPE.sub(b"", text)
         marks = text.translate(None, _NO_MARKS).replace(b'""', b"")
