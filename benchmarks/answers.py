@@ -1,11 +1,12 @@
 """Does `portico ask` answer rightly, or say that it doesn't know? On code, documentation, databases, third-party servers.
 
-usage: python benchmarks/answers.py [--held-back] [--only WHAT] [--limit N] [--cli N] [--verbose] | --check
+usage: python benchmarks/answers.py [--held-back] [--only WHAT] [--limit N] [--cli N] [--rows FILE] [--verbose] | --check
 
 Without --held-back the tuning two thirds are asked (benchmarks/data/answers/*.jsonl); answers_questions.py says how the rest is
 held back, answers_scoring.py what counts as useful, partial, honest and wrong, answers_material/workspaces.py what the
 questions are about. Each workspace is opened once, with the servers and the model that `portico ask` has; every index is waited
 for, so that no score depends on the machine's speed. `--only` takes an area, a kind, a workspace or an id (repeatable).
+`--rows FILE` keeps what answers_calibration.py reads.
 `--cli N` runs N of the questions through the real command besides, for its wall time and its exit code. `--check` brings
 everything and proves that each question's evidence holds its values.
 """
@@ -50,6 +51,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=None, help="so many of each workspace; results are not written")
     parser.add_argument("--cli", type=int, default=0, metavar="N", help="N questions through the real command, too")
     parser.add_argument("--model", default=None, help="a model for all questions, as `portico ask --model` takes it")
+    parser.add_argument("--rows", type=Path, default=None, help="write a JSON line a question there (tuning only)")
     parser.add_argument("--verbose", action="store_true", help="each question with its answer (tuning only)")
     args = parser.parse_args()
     bring(lambda text: print(text, file=sys.stderr))
@@ -58,6 +60,8 @@ def main() -> None:
     chosen = choose(answers_questions.held_back() if args.held_back else answers_questions.tuning(), args.only, args.limit)
     started = time.perf_counter()
     rows = ask_all(chosen, args)
+    if args.rows and not args.held_back:
+        args.rows.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     figures: dict[str, Any] = {
         "part": "held back" if args.held_back else "tuning",
         "model": args.model or "default",
@@ -71,7 +75,9 @@ def main() -> None:
     print(f"a question, everything started: {figures['wall']}; in all {figures['seconds']} s")
     if not args.only and args.limit is None:
         by_question = (
-            {} if args.held_back else {"by_question": [{k: row[k] for k in ("id", "outcome", "tools")} for row in rows]}
+            {}
+            if args.held_back
+            else {"by_question": [{k: row[k] for k in ("id", "outcome", "if_given", "tools", "features")} for row in rows]}
         )
         write("answers_held_back" if args.held_back else "answers", {**figures, **by_question})
 
@@ -131,6 +137,7 @@ async def ask_workspace(place: Workspace, questions: Sequence[Question], args: a
             row = {key: question[key] for key in ("id", "area", "kind", "workspace")}
             row |= {"outcome": outcome(question, result), "seconds": time.perf_counter() - started}
             row["tools"] = [call["tool"] for call in result["calls"]]
+            row |= {"features": result.get("features", {}), "if_given": if_given(question, result)}
             rows.append(row)
             if args.verbose and not args.held_back:
                 values = " + ".join("|".join(forms) for forms in question["answers"]["all_of"])
@@ -139,6 +146,11 @@ async def ask_workspace(place: Workspace, questions: Sequence[Question], args: a
                     f"        got: {result['answer']!r} by {[(c['tool'], c['arguments']) for c in result['calls']]}", flush=True
                 )
     return rows
+
+
+def if_given(question: Question, result: dict[str, Any]) -> str:
+    """The outcome if the draft had been given as the answer: what answers_calibration.py fits the confidence to."""
+    return outcome(question, {**result, "answer": result.get("draft", ""), "exit_code": 0})
 
 
 async def ask(session: Any, question: str) -> dict[str, Any]:
@@ -157,7 +169,7 @@ async def ask(session: Any, question: str) -> dict[str, Any]:
                 async for event in events:
                     if isinstance(event, RunFinished):
                         found: dict[str, Any] = json.loads(as_json_object(event, {}, session.model))
-                        return {**found, "exit_code": exit_codes.OK if event.found else exit_codes.FAILED}
+                        return {**found, "exit_code": exit_codes.of_answer(event)}
     except (EngineError, GatewayError, TimeoutError) as error:
         print(f"a question failed: {error!r}", file=sys.stderr)
     return {**nothing, "exit_code": exit_codes.NO_MODEL}

@@ -5,7 +5,8 @@ usage: python benchmarks/docs_search.py [--docs NAME=DIR ...] [--cache DIR] [--t
 - recall@5: the index terms of three documentations (docs_labels.py) and opening sentences taken out of their sections
   (docs_paraphrases.py) as queries; right is the section that holds the anchor, or that the sentence was taken from. BM25
   alone stands beside the hybrid in the same run, over the passage's text as it is, and over title, trail, names and text in
-  two weightings; then the hybrid without each of its parts. The constants were chosen on others of the first's labels.
+  two weightings; then the hybrid as search gives it, with the best sentences first, and the hybrid without each of its
+  parts. The constants were chosen on others of the first's labels.
 - citations: the hits of every fourth of those queries are opened by their citations, and must show the cited text.
 - start: from the start of a process to its first answers over stdio.
 
@@ -49,6 +50,7 @@ from portico_servers.docs.search.ranking import (
     lexical_search,
     rank,
 )
+from portico_servers.docs.search.sentences import RERANKED, rerank
 from portico_servers.docs.service import Service
 from report import percentile, table, write
 
@@ -163,6 +165,10 @@ def _rankers(service: Service) -> dict[str, Ranker]:
     def fused(weights: dict[str, float]) -> Ranker:
         return lambda query: [item.section for item in rank(lexical(query), near(query), weights)]
 
+    def reranked(query: str) -> list[int]:
+        found = rank(lexical(query), near(query))
+        return [item.section for item in rerank(query, found, store.passages([f.passage for f in found[:RERANKED]]), embedder)]
+
     def meaning_alone(query: str) -> list[int]:
         return list(dict.fromkeys(item.section for item in near(query)))
 
@@ -172,6 +178,7 @@ def _rankers(service: Service) -> dict[str, Ranker]:
         "BM25, titles first": bm25(ranking.TITLES_FIRST),
         "embeddings alone": meaning_alone,
         "hybrid": fused(dict(FUSION)),
+        "hybrid, best sentences first": reranked,
     }
     return rankers | {f"hybrid without {part}": fused({**FUSION, part: 0.0}) for part in FUSION}
 

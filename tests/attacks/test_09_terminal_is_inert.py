@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from portico_gateway.agent.events import AnswerText, RunFinished, RunMetrics, ToolCallFinished, ToolCallStarted
+from portico_gateway.agent.judgement import Coverage, Judgement, Place, Verdict
 from portico_gateway.agent.rendered_results import RenderedResult
 from portico_gateway.cli.doctor_checks import Check
 from portico_gateway.cli.main import run
@@ -111,6 +112,9 @@ def _events() -> RunFinished:
             "tool_calls": (call,),
             "citations": (),
             "metrics": metrics,
+            "judgement": Judgement(
+                Verdict.NO_ANSWER, Coverage((NASTY,), (NASTY,)), 0.5, (NASTY,), (Place(NASTY, NASTY),), (NASTY,), {NASTY: 1.0}
+            ),
         }
         object.__setattr__(end, name, values.get(name))
     return end

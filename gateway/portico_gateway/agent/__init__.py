@@ -2,14 +2,17 @@
 
     guided/                  the agent of a small model: its loop, its calls, its answers
     events.py                what is told: a call started, a call finished, answer text, the run's end
+    judgement.py             what is thought of an answer: verdict, words used, confidence
     prompts.py               every text that is said to the model
     tool_host.py             what the agent needs of upstreams (a protocol)
     upstream_tool_host.py    the same over the gateway's upstreams, under policy
+    host_calls.py            a call, made and told
     tool_signatures.py       the catalog as a model reads it, within a budget
     stable_prefix.py         how much of a prompt is the same for every question
     request_builder.py       from turns to the engine's request
     question_run.py          what one question has used and found so far
     rendered_results.py      a tool's result as text, with what it cites
+    empty_results.py         results that say nothing, or only that something failed
     citations.py             citations that are opened again before they are printed
     conversation.py          the last conversation of a workspace, on disk
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from portico_gateway.agent.citations import ConfirmedCitation
+from portico_gateway.agent.judgement import Judgement
 from portico_gateway.agent.rendered_results import RenderedResult
 
 
@@ -19,18 +20,19 @@ class ToolCallStarted:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallFinished:
-    """The call's result, as it is shown; `error` where the server failed or refused."""
+    """The call's result, as it is shown; `error` where the call failed, `denied` where the policy or a person refused it."""
 
     tool: str
     arguments: dict[str, Any]
     result: RenderedResult
     seconds: float
     error: str | None = None
+    denied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerText:
-    """A piece of the answer."""
+    """A piece of the answer. What a small model quotes is told whole, once it is judged to be an answer."""
 
     text: str
 
@@ -52,7 +54,8 @@ class RunMetrics:
 
 @dataclass(frozen=True, slots=True)
 class RunFinished:
-    """The end of a question: everything that `--json` prints."""
+    """The end of a question: everything that `--json` prints. `answer` is empty where the verdict gives none; `found`: some
+    call found something, whether or not it answers."""
 
     question: str
     answer: str
@@ -60,6 +63,7 @@ class RunFinished:
     tool_calls: tuple[ToolCallFinished, ...]
     citations: tuple[ConfirmedCitation, ...]
     metrics: RunMetrics
+    judgement: Judgement
 
 
 Event = ToolCallStarted | ToolCallFinished | AnswerText | RunFinished

@@ -1,4 +1,4 @@
-"""What one question has used and found so far: the engine's figures, the calls, the citations. It decides nothing."""
+"""What one question has used and found so far: the engine's figures, the calls. It decides nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from portico_engine import Delta, EngineClient, FinishReason, Request, Usage
-from portico_gateway.agent.citations import Citation
 from portico_gateway.agent.events import RunMetrics, ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.rendered_results import RenderedResult
 from portico_gateway.errors import GatewayError
@@ -22,11 +21,18 @@ class QuestionRun:
     first_token: float | None = None
     usage: list[Usage] = field(default_factory=list)
     tool_calls: list[ToolCallFinished] = field(default_factory=list)
-    citations: list[tuple[str, Citation]] = field(default_factory=list)  # with their servers
+    call_logprobs: list[float] = field(default_factory=list)  # of each call that the model wrote, under its prior
 
     @property
     def found(self) -> bool:
         return any(call.result.found for call in self.tool_calls)
+
+    def take(self, part: QuestionRun) -> None:
+        """What a part of the question has used and found, too."""
+        self.first_token = self.first_token or part.first_token
+        self.usage.extend(part.usage)
+        self.tool_calls.extend(part.tool_calls)
+        self.call_logprobs.extend(part.call_logprobs)
 
     def refused(self, call: ToolCallStarted, error: str) -> ToolCallFinished:
         """A call that was never run."""

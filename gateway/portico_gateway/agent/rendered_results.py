@@ -14,6 +14,7 @@ from typing import Any
 import mcp_types as types
 
 from portico_gateway.agent.citations import Citation
+from portico_gateway.agent.empty_results import says_nothing
 
 MAX_RESULT_CHARACTERS = 1600
 MAX_HITS = 4
@@ -43,7 +44,7 @@ def _render(arguments: Mapping[str, Any], result: types.CallToolResult, data: An
     if isinstance(data, Mapping) and isinstance(rows := data.get("rows"), Sequence) and "columns" in data:
         return _render_rows(arguments, data, rows, text, limit)
     citations = _citation_of_object(data) if isinstance(data, Mapping) else ()
-    return RenderedResult(clip(text, limit), bool(text), citations, len(text) > limit)
+    return RenderedResult(clip(text, limit), not says_nothing(text, data), citations, len(text) > limit)
 
 
 def clip(text: str, limit: int) -> str:
@@ -61,7 +62,7 @@ def _render_hits(hits: Sequence[Mapping[str, Any]], limit: int) -> RenderedResul
     parts: list[str] = []
     citations: list[Citation] = []
     for hit in hits[:MAX_HITS]:
-        citation = _citation_of_hit(hit)
+        citation = citation_of_hit(hit)
         body = _dedent(str(hit.get("text") or ""))
         room = limit - sum(map(len, parts)) - len(citation.label) - 2
         if parts and room < 200:
@@ -77,7 +78,8 @@ def _render_hits(hits: Sequence[Mapping[str, Any]], limit: int) -> RenderedResul
     return RenderedResult("\n\n".join(parts), True, tuple(citations), len(parts) < len(hits))
 
 
-def _citation_of_hit(hit: Mapping[str, Any]) -> Citation:
+def citation_of_hit(hit: Mapping[str, Any]) -> Citation:
+    """What a hit cites: its fields, its place, the first words of its text."""
     path = str(hit.get("path") or hit.get("uri") or hit.get("title") or "?")
     line = hit.get("start_line", hit.get("line"))
     text = str(hit.get("text") or "")
@@ -114,7 +116,7 @@ def _plain_table(columns: Sequence[Any], rows: Sequence[Any]) -> str:
 def _citation_of_object(data: Mapping[str, Any]) -> tuple[Citation, ...]:
     """A single thing that was read: its fields name it, where it has a path or a table."""
     if isinstance(data.get("path"), str):
-        return (_citation_of_hit(data),)
+        return (citation_of_hit(data),)
     if isinstance(data.get("table"), str):
         return (Citation(dict(data), f"table {data['table']}", None, ""),)
     return ()

@@ -65,6 +65,9 @@ class UpstreamToolHost:
     def server_of(self, tool: str) -> str:
         return self._upstreams.catalog.tool(tool).server
 
+    def is_read_only(self, tool: str) -> bool:
+        return self._tool_calls.is_read_only(self._upstreams.catalog.tool(tool), self._caller)
+
     def profiles(self) -> Mapping[str, Sequence[str]]:
         found: dict[str, list[str]] = {entry.server: [] for entry in self._upstreams.catalog.tools}
         for entry in self._upstreams.catalog.resources:

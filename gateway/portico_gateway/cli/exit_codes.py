@@ -5,9 +5,19 @@ A command's own help says which of them it uses; `main.py` gives them to errors 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from portico_gateway.agent.events import RunFinished
+
 OK = 0
-FAILED = 1  # the work failed, or nothing was found
+FAILED = 1  # the work failed, or there is no answer
 USAGE = 2  # wrong usage or configuration
 NO_MODEL = 3  # the model can't be had, or can't take the request
 UNREACHABLE = 4  # an MCP server that is needed can't be reached
 INTERRUPTED = 130  # Ctrl-C
+
+
+def of_answer(finished: RunFinished) -> int:
+    """How `portico ask` ends: OK where an answer was given, whatever else was found."""
+    return OK if finished.judgement.answered else FAILED

@@ -17,7 +17,8 @@ from rich.status import Status
 from rich.text import Text
 
 from portico_gateway.agent.events import AnswerText, Event, RunFinished, RunMetrics, ToolCallFinished, ToolCallStarted
-from portico_gateway.safe_output.inert import inert, inert_json
+from portico_gateway.agent.judgement import Judgement, Verdict
+from portico_gateway.safe_output.inert import inert, inert_json, inert_line
 
 
 class ProgressLine:
@@ -79,7 +80,9 @@ class TerminalView:
     def _result(self, event: ToolCallFinished) -> None:
         took = f"[dim]{event.seconds * 1000:.0f} ms[/]"
         if event.error is not None:
-            self._console.print(f"  [red]failed[/] {took}: {_shown(event.error)}", highlight=False)
+            self._console.print(
+                f"  [red]{'denied' if event.denied else 'failed'}[/] {took}: {_shown(event.error)}", highlight=False
+            )
         elif not event.result.found:
             self._console.print(f"  nothing found {took}", highlight=False)
         else:
@@ -89,14 +92,33 @@ class TerminalView:
     def _finish(self, event: RunFinished) -> None:
         if self._answering:
             self._console.print()
-        if not event.found:
-            searched = ", ".join(f"{c.tool}({_arguments(c.arguments)})" for c in event.tool_calls)
-            self._console.print(f"\n[yellow]Not found.[/] Searched: {_shown(searched) or 'nothing'}", highlight=False)
+        self._verdict(event)
         if event.citations:
             self._console.print("\n[bold]Sources[/]")
             for source in event.citations:
                 self._console.print(f"  {_shown(source.label)} [dim]({_shown(source.server)})[/]", highlight=False)
         self._console.print(f"\n[dim]{figures_line(event.metrics)}[/]", highlight=False)
+
+    def _verdict(self, event: RunFinished) -> None:
+        """Where there is no answer: that, why, and what came nearest; which words played no part; what was searched in part."""
+        judgement = event.judgement
+        if judgement.verdict is Verdict.NOT_FOUND:
+            searched = ", ".join(f"{c.tool}({_arguments(c.arguments)})" for c in event.tool_calls)
+            self._console.print(f"\n[yellow]Not found.[/] Searched: {_shown(searched) or 'nothing'}", highlight=False)
+        elif judgement.verdict is Verdict.DENIED:
+            self._console.print("\n[yellow]Denied.[/] The question needs a call that was refused.", highlight=False)
+        elif judgement.verdict is Verdict.NO_ANSWER:
+            why = "; ".join(judgement.reasons)
+            said = (f": {why}" if why else "") + ("; these places are the nearest:" if judgement.nearest else ".")
+            self._console.print(f"\n[yellow]No answer[/]{_shown(inert_line(said))}", highlight=False)
+            for place in judgement.nearest:
+                label = "" if place.text.startswith(place.label) else place.label
+                self._console.print(f"  {_shown(inert_line(': '.join(filter(None, (label, place.text)))))}", highlight=False)
+        if judgement.coverage.unused and not judgement.answered:
+            words = ", ".join(judgement.coverage.unused)
+            self._console.print(f"[yellow]Words not used:[/] {_shown(inert_line(words))}", highlight=False)
+        for note in judgement.incomplete:
+            self._console.print(f"[yellow]Searched in part:[/] {_shown(inert_line(note))}", highlight=False)
 
 
 def figures_line(metrics: RunMetrics) -> str:
@@ -112,7 +134,7 @@ def as_json_object(event: RunFinished, failures: Mapping[str, str], model: str) 
     calls: list[dict[str, Any]] = [
         {
             "tool": c.tool, "arguments": c.arguments, "found": c.result.found, "text": c.result.text,
-            "truncated": c.result.truncated, "seconds": round(c.seconds, 4), "error": c.error,
+            "truncated": c.result.truncated, "seconds": round(c.seconds, 4), "error": c.error, "denied": c.denied,
         }
         for c in event.tool_calls
     ]  # fmt: skip
@@ -120,6 +142,7 @@ def as_json_object(event: RunFinished, failures: Mapping[str, str], model: str) 
         "question": event.question,
         "answer": event.answer,
         "found": event.found,
+        **_judgement(event.judgement),
         "model": model,
         "calls": calls,
         "sources": [asdict(s) for s in event.citations],
@@ -127,6 +150,21 @@ def as_json_object(event: RunFinished, failures: Mapping[str, str], model: str) 
         "failed_servers": dict(failures),
     }
     return inert_json(whole)
+
+
+def _judgement(judgement: Judgement) -> dict[str, Any]:
+    """What `--json` says of how the question ended."""
+    confidence = judgement.confidence
+    return {
+        "verdict": judgement.verdict.value,
+        "confidence": None if confidence is None else round(confidence, 4),
+        "coverage": asdict(judgement.coverage),
+        "reasons": list(judgement.reasons),
+        "nearest": [asdict(place) for place in judgement.nearest],
+        "incomplete": list(judgement.incomplete),
+        "draft": judgement.draft,
+        "features": {name: round(value, 4) for name, value in judgement.features.items()},
+    }
 
 
 def _shown(text: str) -> str:

@@ -97,6 +97,110 @@ class QuotationWeights:
     embedding: float = 8.0  # at a cosine of 1 from the question
     shared_words: float = 4.0  # for one that has all of the question's words
     later: float = 0.3  # less for each passage before it: results are ranked
+    over_model: float = 3.0  # (factor) on passages of documents beside the model's opinion, which adds nothing there
+
+
+@dataclass(frozen=True, slots=True)
+class PassageWeights:
+    """Which passage of a document answers: nats for each feature at its highest. Fitted on the tuning questions about
+    documentation of `benchmarks/answers.py`; leaving out one documentation at a time changed none of its figures."""
+
+    focus_words: float = 0.5
+    text_words: float = 1.5
+    context_words: float = 1.5
+    topic: float = 0.8
+    pairs: float = 0.9
+    identifiers: float = 0.5
+    similar: float = 1.4
+    similar_focus: float = 1.6
+    kind: float = 0.8
+    kind_text: float = 2.0
+    prose: float = 1.0
+    rank: float = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class CodeWordWeights:
+    """How well a word of code stands for a word of a question: shares of a match."""
+
+    unlike: float = 0.35  # the cosine up to which two words have nothing in common
+    alike: float = 0.75  # and the one from which on they mean the same
+    sense: float = 0.85  # for a match by sense alone
+    same: float = 0.8  # for one of the words that programmers use for it
+
+
+@dataclass(frozen=True, slots=True)
+class SourceWeights:
+    """Which place of a source file answers: nats on the place, and shares of a match by where a word stands."""
+
+    coverage: float = 10.0  # for a place where all words of the question are found, in it or around it
+    own: float = 4.0  # more where they stand in the very line
+    fit: float = 3.0  # for the kind of code that is asked for
+    named: float = 3.0  # more for the very definition that is asked about
+    nearness: float = 2.0  # for the file that the search put first
+    test_file: float = -5.0
+    prose_file: float = -1.5
+    text: float = 0.7  # less for a comment or a documentation string
+    imports: float = 1.5  # less for an import that is not asked for
+    line: float = 0.2  # less for each line beyond the third
+    together: float = 3.0  # within which places alike are one list
+    list_bonus: float = 0.5  # for such a list, where one is asked for
+    members: float = 26.0  # for a class's or a file's members, counted, where the question names it as it is written
+    name_factor: float = 1.5  # (factor) on the rarity of an identifier
+    kind_factor: float = 0.3  # (factor) on the rarity of a word that says which kind of code is meant
+    found: float = 0.9  # the match from which on a word is found
+    in_statement: float = 0.85
+    in_head: float = 0.75  # in the name of a definition around it
+    in_condition: float = 0.7  # in another statement around it
+    in_comment: float = 0.7
+    in_head_comment: float = 0.5
+    in_path: float = 0.6
+    beside: float = 0.5  # in one of the lines next to it
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageWeights:
+    """Which words of a question count as accounted for."""
+
+    sense: float = 0.6  # (cosine) from which on a word of the evidence is near enough to a plain word
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceWeights:
+    """How sure it is that a quoted answer is right: a logistic model, coefficients in nats of odds for a feature of 1.
+
+    Fitted by `benchmarks/answers_calibration.py` on the tuning questions of `benchmarks/answers.py`, which prints these lines.
+    """
+
+    threshold: float = 0.20  # (probability) below it there is no answer
+    bias: float = -3.69
+    call_logprob: float = 0.37  # of the call, in tens of nats
+    answer_logprob: float = 0.11  # of the choice among the candidates, in tens of nats
+    margin: float = -0.22  # of the candidate to the best of the others, in fives of nats
+    weight: float = 0.45  # of the candidate, in twelves of nats
+    only_candidate: float = -0.13
+    coverage: float = 2.37  # share of the question's words that are used
+    unused_words: float = -0.42  # plain ones, in fives
+    unused_values: float = -0.88  # names, numbers and quoted strings, in threes
+    used_values: float = 0.91  # in threes
+    rows: float = 0.02  # the result is rows of a table,
+    several_rows: float = -1.01  # so many of them: log(1 + further rows) / 5
+    code: float = -0.94  # hits in source code
+    prose: float = 0.45  # hits in documents
+    other: float = 0.47  # any other text
+    rows_unused: float = -0.93  # rows, times unused_words
+    nothing_counted: float = -0.79  # rows of zeros and nulls alone
+    noted: float = -1.08  # the result has a note: on a value that is not there, on an index that is not complete
+    unasked_call: float = 0.16  # a call that says nothing of the question: a listing
+    tried_before: float = -0.73  # calls that found nothing, in threes
+    cut: float = -0.18  # the result is shown in part
+    has_type: float = 0.58  # the answer has the kind of thing that is asked for,
+    lacks_type: float = -0.24  # or has not
+    place_found: float = 2.0  # share of the question's words, by rarity, that a place in source code has
+    place_fit: float = 0.5  # it is the kind of code that is asked for
+    says_words: float = 1.56  # share of the question's words in the answer itself
+    several_parts: float = 0.0  # the question has parts, and one answer for all
+    length: float = -0.59  # of the answer, in 280 characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +230,11 @@ class Weights:
     names: NameWeights = NameWeights()
     conditions: ConditionWeights = ConditionWeights()
     quotations: QuotationWeights = QuotationWeights()
+    passages: PassageWeights = PassageWeights()
+    code_words: CodeWordWeights = CodeWordWeights()
+    source: SourceWeights = SourceWeights()
+    coverage: CoverageWeights = CoverageWeights()
+    confidence: ConfidenceWeights = ConfidenceWeights()
     strength: StrengthWeights = StrengthWeights()
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from portico_engine import EngineClient
     from portico_gateway.agent.events import RunFinished
 
-MAX_STEPS = 3
+MAX_STEPS = 4
 
 TOOL = types.Tool(
     name="ask",
@@ -40,8 +40,11 @@ TOOL = types.Tool(
             "found": {"type": "boolean"},
             "evidence": {"type": "string"},
             "sources": {"type": "array", "items": {"type": "string"}},
+            "verdict": {"enum": ["answered", "no answer", "not found", "denied"]},
+            "confidence": {"type": ["number", "null"], "description": "That the answer is right, 0 to 1"},
+            "unused_words": {"type": "array", "items": {"type": "string"}, "description": "Of the question, not accounted for"},
         },
-        "required": ["answer", "found", "evidence", "sources"],
+        "required": ["answer", "found", "evidence", "sources", "verdict", "confidence", "unused_words"],
     },
     annotations=types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
 )
@@ -92,11 +95,29 @@ async def _answer(
 def _result(end: RunFinished) -> types.CallToolResult:
     evidence = "\n\n".join(call.result.text for call in end.tool_calls if call.result.found)
     sources = [f"{source.label} ({source.server})" for source in end.citations]
-    if not end.found:
-        searched = ", ".join(call.tool for call in end.tool_calls if call.tool)
-        errors = "; ".join(call.error for call in end.tool_calls if call.error)
-        text = f"Not found. Searched with: {searched or 'nothing'}." + (f" Errors: {errors}" if errors else "")
-    else:
-        text = "\n\n".join([end.answer, evidence, "Sources: " + ", ".join(sources) if sources else ""]).strip()
-    data = {"answer": end.answer, "found": end.found, "evidence": evidence, "sources": sources}
+    judgement = end.judgement
+    head = end.answer if judgement.answered else _no_answer(end)
+    text = "\n\n".join([head, evidence, "Sources: " + ", ".join(sources) if sources else "", *judgement.incomplete]).strip()
+    data = {
+        "answer": end.answer,
+        "found": judgement.answered,
+        "evidence": evidence,
+        "sources": sources,
+        "verdict": judgement.verdict.value,
+        "confidence": judgement.confidence,
+        "unused_words": list(judgement.coverage.unused),
+    }
     return types.CallToolResult(content=[types.TextContent(type="text", text=text)], structured_content=data)
+
+
+def _no_answer(end: RunFinished) -> str:
+    """Why there is none, in a line."""
+    searched = ", ".join(call.tool for call in end.tool_calls if call.tool) or "nothing"
+    errors = "; ".join(call.error for call in end.tool_calls if call.error)
+    unused = ", ".join(end.judgement.coverage.unused)
+    said = end.judgement.verdict.value.capitalize()
+    return (
+        f"{said}. Searched with: {searched}."
+        + (f" Words not used: {unused}." if unused else "")
+        + (f" Errors: {errors}" if errors else "")
+    )

@@ -6,6 +6,7 @@ Owns start and stop. Knows directories and the cache; nothing of MCP.
 from __future__ import annotations
 
 import hashlib
+import logging
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ from portico_servers.docs.index.vectors import Vectors
 from portico_servers.docs.ingest.sources import checked_root, source_of
 from portico_servers.docs.search.library import Library
 
+log = logging.getLogger(__name__)
+
 
 class Service:
     """The configured roots are indexed as one library each; without any, what was added by `portico-docs add` is served.
@@ -31,14 +34,7 @@ class Service:
 
     def __init__(self, config: DocsConfig) -> None:
         self.roots = [checked_root(root) for root in config.roots]
-        default = default_cache_dir()  # what was added to the index is the user's; what is made of roots can be made anew
-        cache = config.cache_dir or (usable_cache(default) if config.roots else default)
-        try:
-            self.store = DocsIndex(
-                cache / (f"roots-{_roots_digest(self.roots)}.sqlite3" if self.roots else "libraries.sqlite3")
-            )
-        except (OSError, sqlite3.Error, IndexUnwritable) as error:
-            raise SourceError(f"the index can't be kept in {cache}: {error}") from None
+        self.store = self._open_index(config.cache_dir)
         self._library_versions = self._local_library_versions() if self.roots else None
         self.vectors = Vectors()
         self.indexer = Indexer(self.store, self.vectors, shared_embedder(), watch=config.watch)
@@ -47,6 +43,19 @@ class Service:
         self._lock = threading.Lock()
         self._telling = threading.Lock()
         self._users: list[IndexListener | None] = []
+
+    def _open_index(self, folder: Path | None) -> DocsIndex:
+        """What was added to the index is the user's, and stays where it is; what is made of roots can be made anew: in a
+        temporary folder, or in memory where nothing can be written at all."""
+        default = default_cache_dir()
+        cache = folder or (usable_cache(default) if self.roots else default)
+        try:
+            return DocsIndex(cache / (f"roots-{_roots_digest(self.roots)}.sqlite3" if self.roots else "libraries.sqlite3"))
+        except (OSError, sqlite3.Error, IndexUnwritable) as error:
+            if folder is not None or not self.roots:
+                raise SourceError(f"the index can't be kept in {cache}: {error}") from None
+            log.warning("no index can be written, so it is made in memory at each start: %s", error)
+            return DocsIndex(None)
 
     def start(self, listener: IndexListener | None = None) -> None:
         """The first of several users starts the indexer; the rest share it. Each one's `listener` hears until its `stop`."""

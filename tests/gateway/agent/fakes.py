@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,16 +17,24 @@ from portico_engine import Delta, FinishReason, Request, Tool, Usage
 from portico_gateway.agent.events import Event
 from portico_gateway.agent.guided.loop import Agent
 from portico_gateway.guidance.tool_retrieval import ToolRetriever
+from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 
 SEARCH = Tool(
     "code__search",
     "Search source code.",
     {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]},
 )
-LIST = Tool("docs__list", "List pages.", {"type": "object", "properties": {}})
+LIST = Tool(
+    "docs__list",
+    "List pages.",
+    {"type": "object", "properties": {"library": {"type": "string"}}, "required": ["library"]},
+)
 HIT = {"root": "r", "path": "a.py", "start_line": 3, "text": "def free(self):"}
 SEARCH_CALL = json.dumps({"name": "code__search", "arguments": {"query": "free"}})
-LIST_CALL = json.dumps({"name": "docs__list", "arguments": {}})
+LIST_CALL = json.dumps({"name": "docs__list", "arguments": {"library": "free"}})
+
+
+EVER_SO_UNSURE = replace(DEFAULT_WEIGHTS, confidence=replace(DEFAULT_WEIGHTS.confidence, threshold=0.0))
 
 
 def nothing(texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -37,6 +46,7 @@ class FakeHost:
 
     def __init__(self, *answers: types.CallToolResult | Exception) -> None:
         self.answers = list(answers)
+        self.writes: set[str] = set()
         self.called: list[tuple[str, dict[str, Any]]] = []
 
     def tools(self) -> Sequence[Tool]:
@@ -44,6 +54,9 @@ class FakeHost:
 
     def server_of(self, tool: str) -> str:
         return tool.split("__")[0]
+
+    def is_read_only(self, tool: str) -> bool:
+        return tool not in self.writes
 
     def profiles(self) -> Mapping[str, Sequence[str]]:
         return {}
@@ -68,16 +81,21 @@ class FakeEngine:
     def __init__(self, *texts: str | tuple[str, FinishReason], parameters: int = 135_000_000) -> None:
         self.texts = list(texts)
         self.requests: list[Request] = []
+        self.rendered: list[Any] = []
+        self.prompts: list[list[Any]] = []  # the messages of each request
         self.info = SimpleNamespace(context_length=4096, parameters=parameters)
 
     async def tokenize(self, text: str) -> Sequence[str]:
         return text.split()
 
     async def render_chat(self, messages: Sequence[Any]) -> tuple[int, ...]:
+        if messages[-1]["content"]:  # else it is asked how much of a prompt never changes
+            self.rendered = list(messages)
         return tuple(range(len(messages)))
 
     async def generate(self, request: Request) -> AsyncIterator[Delta]:
         self.requests.append(request)
+        self.prompts.append(self.rendered)
         said = self.texts.pop(0)
         text, reason = said if isinstance(said, tuple) else (said, FinishReason.STOP)
         yield Delta(request.id, text=text, tokens=(1, 2))
@@ -89,12 +107,20 @@ def hits(*found: dict[str, Any]) -> types.CallToolResult:
     return types.CallToolResult(content=[], structured_content={"hits": list(found)})
 
 
-def run(engine: FakeEngine, host: FakeHost, **options: Any) -> list[Event]:
-    retriever = ToolRetriever(host.tools(), {t.name: host.server_of(t.name) for t in host.tools()}, {}, nothing)
+def run(
+    engine: FakeEngine,
+    host: FakeHost,
+    question: str = "Where is it freed?",
+    *,
+    weights: Weights = EVER_SO_UNSURE,
+    **options: Any,
+) -> list[Event]:
+    servers = {t.name: host.server_of(t.name) for t in host.tools()}
+    retriever = ToolRetriever(host.tools(), servers, {}, nothing, weights)
 
     async def collect() -> list[Event]:
         with anyio.fail_after(5):
-            return [event async for event in Agent(engine, host, retriever).ask("Where is it freed?", **options)]  # type: ignore[arg-type]
+            return [event async for event in Agent(engine, host, retriever).ask(question, **options)]  # type: ignore[arg-type]
 
     return anyio.run(collect)
 

@@ -7,9 +7,21 @@ from rich.console import Console
 
 from portico_gateway.agent.citations import ConfirmedCitation
 from portico_gateway.agent.events import AnswerText, RunFinished, RunMetrics, ToolCallFinished, ToolCallStarted
+from portico_gateway.agent.judgement import Coverage, Judgement, Place, Verdict
 from portico_gateway.agent.rendered_results import RenderedResult
+from portico_gateway.cli import exit_codes
 from portico_gateway.cli.view import ProgressLine, TerminalView, as_json_object, figures_line
 
+SOURCE = ConfirmedCitation("code", "a.py:3", "code://r/a.py")
+ANSWERED = Judgement(Verdict.ANSWERED, Coverage(("free",)), 0.9)
+UNSURE = Judgement(
+    Verdict.NO_ANSWER,
+    Coverage(("free",), ("[Oslo]",)),
+    0.2,
+    ("it is not sure to be the answer (20%)",),
+    nearest=(Place("a.py:3", "def free(self):"),),
+    incomplete=("code__search: 3 of 9 files",),
+)
 FIGURES = RunMetrics(0.42, 63.0, 0.58, 0.012, 2.1, 900, 512, 40, 17)
 CALL = ToolCallFinished("code__search", {"query": "[free]"}, RenderedResult("a.py:3\ndef free(self):", True), 0.004)
 
@@ -23,7 +35,7 @@ def printed(*events: ToolCallStarted | ToolCallFinished | AnswerText | RunFinish
 
 
 def test_a_call_its_result_the_answer_the_sources_and_the_figures_are_shown_in_order() -> None:
-    end = RunFinished("q", "Here.", True, (CALL,), (ConfirmedCitation("code", "a.py:3", "code://r/a.py"),), FIGURES)
+    end = RunFinished("q", "Here.", True, (CALL,), (SOURCE,), FIGURES, ANSWERED)
     lines = printed(
         ToolCallStarted("code__search", {"query": "[free]"}), CALL, AnswerText("He"), AnswerText("re."), end
     ).splitlines()
@@ -44,9 +56,29 @@ def test_a_call_its_result_the_answer_the_sources_and_the_figures_are_shown_in_o
 
 def test_nothing_found_says_what_was_searched() -> None:
     empty = ToolCallFinished("code__search", {"query": "x"}, RenderedResult("", False), 0.004)
-    text = printed(empty, RunFinished("q", "", False, (empty,), (), FIGURES))
+    text = printed(empty, RunFinished("q", "", False, (empty,), (), FIGURES, Judgement(Verdict.NOT_FOUND)))
     assert "nothing found" in text
     assert 'Not found. Searched: code__search(query="x")' in text
+
+
+def test_no_answer_shows_the_nearest_places_the_words_not_used_and_what_was_searched_in_part() -> None:
+    text = printed(RunFinished("q", "", True, (CALL,), (), FIGURES, UNSURE))
+    assert "No answer: it is not sure to be the answer (20%); these places are the nearest:" in text
+    assert "a.py:3: def free(self):" in text
+    assert "Words not used: [Oslo]" in text
+    assert "Searched in part: code__search: 3 of 9 files" in text
+
+
+def test_a_denied_call_reads_denied() -> None:
+    denied = ToolCallFinished("files__write", {}, RenderedResult("", False), 0.1, "the policy forbids it", denied=True)
+    text = printed(denied, RunFinished("q", "", False, (denied,), (), FIGURES, Judgement(Verdict.DENIED)))
+    assert "denied" in text
+    assert "failed" not in text
+
+
+def test_the_exit_code_is_zero_for_an_answer_alone() -> None:
+    ends = [RunFinished("q", "", True, (CALL,), (), FIGURES, judgement) for judgement in (ANSWERED, UNSURE)]
+    assert [exit_codes.of_answer(end) for end in ends] == [exit_codes.OK, exit_codes.FAILED]
 
 
 def test_a_failed_call_shows_why_without_interpreting_it_as_markup() -> None:
@@ -55,10 +87,12 @@ def test_a_failed_call_shows_why_without_interpreting_it_as_markup() -> None:
 
 
 def test_json_is_one_object_with_everything() -> None:
-    end = RunFinished("q", "Here.", True, (CALL,), (ConfirmedCitation("code", "a.py:3", "code://r/a.py"),), FIGURES)
+    end = RunFinished("q", "Here.", True, (CALL,), (SOURCE,), FIGURES, ANSWERED)
     found = json.loads(as_json_object(end, {"db": "ended"}, "small"))
     assert found["calls"][0]["arguments"] == {"query": "[free]"}
     assert found["sources"] == [{"server": "code", "label": "a.py:3", "uri": "code://r/a.py"}]
+    assert (found["verdict"], found["confidence"]) == ("answered", 0.9)
+    assert found["coverage"] == {"used": ["free"], "unused": []}
     assert (found["failed_servers"], found["model"], found["figures"]["sampled_steps"]) == ({"db": "ended"}, "small", 17)
 
 

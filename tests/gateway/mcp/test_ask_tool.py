@@ -9,6 +9,7 @@ import pytest
 
 from portico_gateway.agent.citations import ConfirmedCitation
 from portico_gateway.agent.events import RunFinished, RunMetrics, ToolCallFinished
+from portico_gateway.agent.judgement import Judgement, Verdict
 from portico_gateway.agent.rendered_results import RenderedResult
 from portico_gateway.cli.main import run
 from portico_gateway.errors import GatewayError
@@ -21,7 +22,8 @@ FIGURES = RunMetrics(0.1, 60.0, 0.5, 0.01, 1.0, 10, 0, 4, 2)
 
 
 def finished(answer: str, call: ToolCallFinished, *sources: ConfirmedCitation) -> RunFinished:
-    return RunFinished("q", answer, call.result.found, (call,), sources, FIGURES)
+    verdict = Verdict.ANSWERED if answer else Verdict.NOT_FOUND
+    return RunFinished("q", answer, call.result.found, (call,), sources, FIGURES, Judgement(verdict))
 
 
 def text(result: types.CallToolResult) -> str:

@@ -1,10 +1,21 @@
 """The agent of a model that must be guided (under a billion parameters): calls under a prior, answers in quotations.
 
     loop.py                  Agent: the order of the turns, told as events
+    plan.py                  a question of several parts, taken apart
+    part_run.py              one part under way
+    follow_up.py             the call that reads what a result names
+    things.py                what a result names
     tool_call_generation.py  ranked tools, grammar and guidance: a valid call
     extraction/              what of a result may be an answer
+    passage_features.py      how well a passage of a document answers
+    passage_kinds.py         what kinds of answer a question asks of a document
+    candidates.py            every candidate of what was called, weighed
     quotations.py            a choice among candidates: their weights, the grammar
     answer_generation.py     the answer, free or quoted
+    coverage.py              which words of the question are accounted for
+    answer_type.py           what kind of thing a question asks for
+    confidence.py            how sure it is that an answer is right
+    verdict.py               whether the answer is given, and how sure it is
 
 What helps it choose is in `guidance`, which knows nothing of here.
 """

@@ -1,23 +1,44 @@
 """The answer from what the calls found: free for a model that can be trusted with prose, a quotation for a small one.
 
-It calls no tool and confirms no citation.
+It calls no tool, confirms no citation, and does not judge what was chosen: `verdict.py` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from portico_engine import EngineClient, SamplingParams, TextPrior
-from portico_gateway.agent.guided.extraction.extract import extract
-from portico_gateway.agent.guided.quotations import passage_weights, quotation_grammar
+from portico_engine import EngineClient, Request, SamplingParams, TextPrior
+from portico_gateway.agent.events import ToolCallFinished
+from portico_gateway.agent.guided.candidates import CandidateReader, WeighedCandidate
+from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
+from portico_gateway.agent.guided.quotations import quotation_grammar
 from portico_gateway.agent.prompts import Message
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.request_builder import RequestBuilder
+from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 
-MAX_ANSWER_TOKENS = 256
+MAX_ANSWER_TOKENS = 384
 REPETITION_PENALTY = 1.1  # on free prose
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedAnswer:
+    """A candidate that the model chose, and how it stood among the others."""
+
+    text: str
+    candidate: AnswerCandidate | None
+    calls: tuple[ToolCallFinished, ...]  # that led to it; it stands in the last one's result
+    logprob: float = 0.0  # of the choice, under its prior
+    weight: float = 0.0  # nats, of the candidate before the model
+    margin: float = 0.0  # nats, to the best of the others; below 0 where another was better
+    candidates: int = 1
+
+    @property
+    def call(self) -> ToolCallFinished | None:
+        """The one whose result it stands in."""
+        return self.calls[-1] if self.calls else None
 
 
 class AnswerGenerator:
@@ -26,6 +47,7 @@ class AnswerGenerator:
     def __init__(
         self,
         engine: EngineClient,
+        host: ToolHost,
         retriever: ToolRetriever,
         requests: RequestBuilder,
         *,
@@ -34,25 +56,61 @@ class AnswerGenerator:
     ) -> None:
         strength = retriever.weights.strength
         self._engine = engine
-        self._embed = retriever.embed
-        self._weights = retriever.weights.quotations
+        self._candidates = CandidateReader(host, retriever.embed, retriever.weights)
         self._requests = requests
         self._sampling = sampling
         self._strength = strength.of(engine.info.parameters)
-        self._quotes = strength.is_small(engine.info.parameters) and not raw
+        self._over_model = retriever.weights.quotations.over_model
+        self.quotes = strength.is_small(engine.info.parameters) and not raw
 
-    async def generate(self, run: QuestionRun, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> AsyncIterator[str]:
-        """The answer, in pieces. `ranked` are all tools: the prompt begins as it did when the call was written."""
+    async def write(self, run: QuestionRun, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> AsyncIterator[str]:
+        """The answer in the model's own words, in pieces. `ranked` are all tools: the prompt begins as it did at the call."""
+        async for delta in run.generate(self._engine, await self._request(turns, ranked)):
+            if delta.text:
+                yield delta.text
+
+    async def quote(
+        self,
+        run: QuestionRun,
+        turns: Sequence[Message],
+        ranked: Sequence[RankedTool],
+        calls: Sequence[ToolCallFinished],
+    ) -> QuotedAnswer | None:
+        """The candidate of the last call's result that the model chooses; None where it has none."""
+        candidates = await self._candidates.read(run.question, calls[-1:])
+        if not candidates:
+            return None
+        weights = {text: weighed.weight for text, weighed in candidates.items()}
         request = replace(
+            await self._request(turns, ranked),
+            sampling=replace(self._sampling, logprobs=0),
+            grammar=quotation_grammar(list(weights)),
+            prior=TextPrior(weights, strength=self._strength * (self._over_model if _of_document(candidates) else 1.0)),
+        )
+        text, logprob = "", 0.0
+        async for delta in run.generate(self._engine, request):
+            text, logprob = text + delta.text, logprob + sum(delta.logprobs)
+        text = text.strip()
+        chosen = candidates.get(text)
+        others = [weight for other, weight in weights.items() if other != text]
+        weight = weights.get(text, min(weights.values()))
+        return QuotedAnswer(
+            text=text,
+            candidate=chosen.candidate if chosen else None,
+            calls=tuple(calls),
+            logprob=logprob,
+            weight=weight,
+            margin=weight - max(others) if others else 0.0,
+            candidates=len(candidates),
+        )
+
+    async def _request(self, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> Request:
+        return replace(
             await self._requests.request(await self._requests.catalog(ranked), turns),
             sampling=replace(self._sampling, repetition_penalty=REPETITION_PENALTY),
             max_tokens=MAX_ANSWER_TOKENS,
         )
-        results = [call.result for call in run.tool_calls if call.result.found]
-        if passages := [candidate.text for candidate in extract(results)] if self._quotes else []:
-            weights = passage_weights(passages, run.question, self._embed, self._weights)
-            prior = TextPrior(weights, strength=self._strength)
-            request = replace(request, sampling=self._sampling, grammar=quotation_grammar(passages), prior=prior)
-        async for delta in run.generate(self._engine, request):
-            if delta.text:
-                yield delta.text
+
+
+def _of_document(candidates: Mapping[str, WeighedCandidate]) -> bool:
+    return all(weighed.candidate.features is not None for weighed in candidates.values())

@@ -1,28 +1,33 @@
 """The tool-calling loop: one question, some calls, one answer, all of it told as events.
 
-It owns the order of the turns (call, result, answer) and the limit on them. It knows tools through `ToolHost` and the model
-through the engine's root API; it prints nothing.
+It owns the order of the turns (call, result, answer, the next part) and the limit on them. It knows tools through `ToolHost`
+and the model through the engine's root API; whether an answer is given is `verdict.py`'s; it prints nothing.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 
-from portico_engine import EngineClient, SamplingParams
-from portico_gateway.agent.citations import ConfirmedCitation, confirm
+from portico_engine import EngineClient, SamplingParams, Tool
 from portico_gateway.agent.events import AnswerText, Event, RunFinished, ToolCallFinished, ToolCallStarted
-from portico_gateway.agent.guided.answer_generation import AnswerGenerator
+from portico_gateway.agent.guided.answer_generation import AnswerGenerator, QuotedAnswer
+from portico_gateway.agent.guided.follow_up import follow_up
+from portico_gateway.agent.guided.part_run import PartRun
+from portico_gateway.agent.guided.plan import MAX_CALLS, Part, head_noun, parts, resolved
+from portico_gateway.agent.guided.things import found_thing
 from portico_gateway.agent.guided.tool_call_generation import ToolCallGenerator
+from portico_gateway.agent.guided.verdict import combined, judge, judge_free, too_long
+from portico_gateway.agent.host_calls import HostCalls
+from portico_gateway.agent.judgement import Judgement, Verdict
 from portico_gateway.agent.prompts import Message, finished_call
 from portico_gateway.agent.question_run import QuestionRun
-from portico_gateway.agent.rendered_results import RenderedResult, render
 from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.caller import LOCAL
-from portico_gateway.errors import GatewayError
-from portico_gateway.guidance.tool_retrieval import ToolRetriever
+from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
+
+MAX_WORDS = 400  # of a question: what a small model reads of a longer one is chance
+MAX_UNSURE = 2  # results of one part that are looked at and don't answer it
 
 
 class Agent:
@@ -43,61 +48,141 @@ class Agent:
         `raw` switches all help off: the grammar alone, for comparison."""
         sampling = sampling or SamplingParams(temperature=0.0)
         self._host = host
+        self._retriever = retriever
+        self._calls = HostCalls(host)
         self.requests = RequestBuilder(engine, host, sampling, caller=caller)
         self.tool_calls = ToolCallGenerator(engine, host, retriever, self.requests, raw=raw)
-        self.answers = AnswerGenerator(engine, retriever, self.requests, sampling=sampling, raw=raw)
+        self.answers = AnswerGenerator(engine, host, retriever, self.requests, sampling=sampling, raw=raw)
 
-    async def ask(self, question: str, *, history: Sequence[Message] = (), max_steps: int = 3) -> AsyncIterator[Event]:
+    async def ask(self, question: str, *, history: Sequence[Message] = (), max_steps: int = MAX_CALLS) -> AsyncIterator[Event]:
         """Run the loop. Raises ContextOverflow where the question alone does not fit; tool failures are events, not errors."""
         run = QuestionRun(question)
+        turns = self._quoted if self.answers.quotes else self._written
+        async for event in turns(run, history, max_steps):
+            yield event
+
+    # -- a model that chooses among quotations
+
+    async def _quoted(self, run: QuestionRun, history: Sequence[Message], max_steps: int) -> AsyncIterator[Event]:
+        """The question's parts one after the other, or all at once where one finds nothing for the next."""
+        if (words := len(run.question.split())) > MAX_WORDS:
+            yield await self._end(run, "", too_long(words, MAX_WORDS), ())
+            return
+        planned, done = parts(run.question), list[PartRun]()
+        while planned:
+            text = self._text(planned.pop(0), done)
+            if text is None:
+                planned, done = [], []
+                text = run.question
+            part = PartRun(text)
+            done.append(part)
+            async for event in self._part(part, history, max_steps - len(run.tool_calls)):
+                yield event
+            run.take(part.run)
+            if part.judgement.verdict is Verdict.DENIED:
+                break
+        answer, judgement = combined(run.question, done)
+        if answer:
+            yield AnswerText(answer)
+        yield await self._end(run, answer, judgement, [call for part in done for call in part.calls])
+
+    def _text(self, part: Part, done: Sequence[PartRun]) -> str | None:
+        """What is asked for a part; None where it refers to what was not found."""
+        if not part.refers:
+            return part.text
+        before = done[-1]
+        if before.answer is None or not before.judgement.answered:
+            return None
+        thing = found_thing(before.answer, before.run.question)
+        return None if thing is None else resolved(part, thing, head_noun(before.run.question))
+
+    async def _part(self, part: PartRun, history: Sequence[Message], steps: int) -> AsyncIterator[Event]:
+        """Calls until one of them answers the part. What was refused is not done in another way."""
+        turns: list[Message] = [*history, {"role": "user", "content": part.run.question}]
+        chain: list[ToolCallFinished] = []
+        for _ in range(steps):
+            call: ToolCallStarted | ToolCallFinished | None = self._reading_on(part, chain) if chain else None
+            if call is None:
+                chain, ranked = [], self._open_tools(part)
+                if not ranked or part.unsure >= MAX_UNSURE:
+                    break
+                call = await self.tool_calls.generate(part.run, turns, ranked)
+                part.tried.add(call.tool)
+            yield call
+            if isinstance(call, ToolCallFinished):
+                break
+            finished = await self._calls.call(part.run, call)
+            yield finished
+            if finished.denied:
+                break
+            chain = [*chain, finished] if finished.result.found else []
+            if chain and await self._answers(part, chain, turns):
+                break
+        if part.answer is None:
+            part.judgement = self._judge(part.run, None)
+
+    def _open_tools(self, part: PartRun) -> list[RankedTool]:
+        """The tools that are still to be tried; after the first, those alone that only read, and can be told something: a
+        listing of all that there is answers no question that another tool could not."""
+        ranked = self.tool_calls.rank(part.run.question, frozenset(part.tried))
+        if not part.tried:
+            return ranked
+        return [r for r in ranked if r.tool.parameters.get("required") and self._host.is_read_only(r.tool.name)]
+
+    def _reading_on(self, part: PartRun, chain: Sequence[ToolCallFinished]) -> ToolCallStarted | None:
+        """The call that reads what the last one of a chain has named."""
+        server = self._host.server_of(chain[-1].tool)
+        ranked = [r.tool for r in self.tool_calls.rank(part.run.question)]
+        tools = [tool for tool in ranked if self._host.server_of(tool.name) == server and self._host.is_read_only(tool.name)]
+        return follow_up(part.run.question, chain[-1], tools, part.run.tool_calls, self._retriever.embed)
+
+    async def _answers(self, part: PartRun, chain: Sequence[ToolCallFinished], turns: Sequence[Message]) -> bool:
+        """Let the model choose among what the chain's last call found; is that the answer?"""
+        question = part.run.question
+        told = [*turns, *finished_call(chain[-1], question)]
+        answer = await self.answers.quote(part.run, told, self.tool_calls.rank(question), chain)
+        judgement = self._judge(part.run, answer)
+        part.consider(answer, judgement)
+        return judgement.answered
+
+    def _judge(self, run: QuestionRun, answer: QuotedAnswer | None) -> Judgement:
+        return judge(run, answer, self._retriever.embed, self._called(run), self._retriever.weights)
+
+    def _called(self, run: QuestionRun) -> dict[str, Tool]:
+        """The tools that the run has called, by name."""
+        names = {call.tool for call in run.tool_calls}
+        return {tool.name: tool for tool in self._host.tools() if tool.name in names}
+
+    # -- a model that writes
+
+    async def _written(self, run: QuestionRun, history: Sequence[Message], max_steps: int) -> AsyncIterator[Event]:
+        """Calls until one finds something, then the answer in the model's own words."""
+        turns: list[Message] = [*history, {"role": "user", "content": run.question}]
         tried: set[str] = set()
-        turns: list[Message] = [*history, {"role": "user", "content": question}]
         for _ in range(max_steps):
-            ranked = self.tool_calls.rank(question, frozenset(tried))
+            ranked = self.tool_calls.rank(run.question, frozenset(tried))
             if not ranked:
                 break
             call = await self.tool_calls.generate(run, turns, ranked)
             yield call
             if isinstance(call, ToolCallFinished):
                 break
-            finished = await self._call(run, call)
+            finished = await self._calls.call(run, call)
             yield finished
-            turns += finished_call(finished, question)
-            if finished.result.found:
+            turns += finished_call(finished, run.question)
+            if finished.result.found or finished.denied:
                 break
             tried.add(call.tool)
-        answer = ""
+        text = ""
         if run.found:
-            async for piece in self.answers.generate(run, turns, self.tool_calls.rank(question)):
-                answer += piece
+            async for piece in self.answers.write(run, turns, self.tool_calls.rank(run.question)):
+                text += piece
                 yield AnswerText(piece)
-        citations = await self._confirmed(run)
-        yield RunFinished(question, answer.strip(), run.found, tuple(run.tool_calls), tuple(citations), run.metrics())
+        retriever = self._retriever
+        judgement = judge_free(run, text, retriever.embed, self._called(run), retriever.weights)
+        yield await self._end(run, text.strip(), judgement, run.tool_calls)
 
-    async def _call(self, run: QuestionRun, call: ToolCallStarted) -> ToolCallFinished:
-        started = time.perf_counter()
-        rendered, error = RenderedResult("", False), None
-        try:
-            result = await self._host.call_tool(call.tool, call.arguments)
-            rendered = render(call.arguments, result)
-            if result.is_error:
-                error, rendered = rendered.text or "the tool failed without saying why", replace(rendered, found=False)
-        except GatewayError as failure:
-            error = str(failure)
-        finished = ToolCallFinished(call.tool, call.arguments, rendered, time.perf_counter() - started, error)
-        run.tool_calls.append(finished)
-        if rendered.found:
-            server = self._host.server_of(call.tool)
-            run.citations.extend((server, citation) for citation in rendered.citations)
-        return finished
-
-    async def _confirmed(self, run: QuestionRun) -> list[ConfirmedCitation]:
-        found: list[ConfirmedCitation] = []
-        for server in dict.fromkeys(server for server, _ in run.citations):
-            citations = [citation for s, citation in run.citations if s == server]
-
-            async def read(uri: str, server: str = server) -> str:
-                return await self._host.read_text(server, uri)
-
-            found += await confirm(server, citations, self._host.templates(server), read)
-        return found
+    async def _end(self, run: QuestionRun, text: str, judgement: Judgement, calls: Sequence[ToolCallFinished]) -> RunFinished:
+        """`calls` are those that the answer rests on: their citations are opened again."""
+        sources = await self._calls.confirmed(calls or run.tool_calls)
+        return RunFinished(run.question, text, run.found, tuple(run.tool_calls), tuple(sources), run.metrics(), judgement)

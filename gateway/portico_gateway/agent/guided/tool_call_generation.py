@@ -76,16 +76,19 @@ class ToolCallGenerator:
         catalog = await self._requests.catalog(ranked)
         allowed = {r.tool.name for r in ranked}
         tools = [tool for tool in catalog.covered if tool.name in allowed]
+        request = await self._requests.request(catalog, turns)
         request = replace(
-            await self._requests.request(catalog, turns),
+            request,
+            sampling=replace(request.sampling, logprobs=0),
             max_tokens=MAX_CALL_TOKENS,
             grammar=await compile_tool_calls_isolated(tools, choice="required"),
             prior=None if self._raw else self.prior(run.question, tools, ranked),
             pin=WAIT_SECONDS,
         )
-        text, reason = "", None
+        text, reason, logprob = "", None, 0.0
         async for delta in run.generate(self._engine, request):
-            text, reason = text + delta.text, delta.finish_reason
+            text, reason, logprob = text + delta.text, delta.finish_reason, logprob + sum(delta.logprobs)
+        run.call_logprobs.append(logprob)
         if reason is not FinishReason.STOP:
             return run.refused(ToolCallStarted("", {}), f"no call was made: the model's call was cut ({reason})")
         call = json.loads(text)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from portico_gateway.config.portico_config import PorticoConfig
     from portico_gateway.config.server_spec import UpstreamSpec
 
-DEFAULT_STEPS = 3
+DEFAULT_STEPS = 4
 
 
 def _patterns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -31,7 +31,7 @@ def _patterns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...
 
 
 @click.command(
-    epilog="Exit codes: 0 answered, 1 nothing found, 2 wrong usage or configuration, 3 the model can't be loaded or can't take "
+    epilog="Exit codes: 0 answered, 1 no answer, 2 wrong usage or configuration, 3 the model can't be loaded or can't take "
     "the question, 4 no server could be started, 130 interrupted."
 )
 @click.argument("question", required=False)
@@ -129,12 +129,12 @@ async def _run(
             failures = session.failures()
     if as_json:
         click.echo(as_json_object(finished, failures, session.model))
-    turns = [{"role": "user", "content": question}, {"role": "assistant", "content": finished.answer or "Not found."}]
+    turns = [{"role": "user", "content": question}, {"role": "assistant", "content": finished.answer or "No answer."}]
     try:
         conversation.save(kept, [*history, *turns])
     except OSError as error:  # a disk that is full or read-only costs --continue, and not the answer
         click.echo(inert(f"portico: the conversation can't be kept in {kept}: {error.strerror or error}"), err=True)
-    return exit_codes.OK if finished.found else exit_codes.FAILED
+    return exit_codes.of_answer(finished)
 
 
 async def _watch(events: AsyncIterator[Event], handle: Callable[[Event], None] | None) -> RunFinished:

@@ -12,6 +12,7 @@ import queue
 import sqlite3
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,14 +40,26 @@ class ReadLimit:
 
 
 class IndexDatabase:
-    """Opens or makes the index at `path`; an index of another `INDEX_VERSION` is emptied (its library versions stay listed)."""
+    """Opens or makes the index at `path`; an index of another `INDEX_VERSION` is emptied (its library versions stay listed).
 
-    def __init__(self, path: Path) -> None:
+    `path` None: it is kept in memory, and gone when it is closed.
+    """
+
+    def __init__(self, path: Path | None) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._address = f"file:/portico-docs-{uuid.uuid4().hex}?vfs=memdb" if path is None else path.absolute().as_uri()
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._open: list[sqlite3.Connection] = []
         self._limits = threading.local()
+        if path is None:
+            self._open_writer()
+        else:
+            self._open_file(path)
+        self._seen_version = self._writer.execute("PRAGMA data_version").fetchone()[0]
+
+    def _open_file(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite's journals take its mode
         try:
             self._open_writer()
         except sqlite3.DatabaseError as error:
@@ -55,22 +68,26 @@ class IndexDatabase:
             log.warning("%s is no index any more (%s); it is kept as %s.damaged and a new one is made", path, error, path.name)
             for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
                 path.with_name(name).unlink(missing_ok=True) if name != path.name else path.replace(f"{path}.damaged")
+            os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._open_writer()
-        self._seen_version = self._writer.execute("PRAGMA data_version").fetchone()[0]
 
     def close(self) -> None:
         for connection in (self._writer, *self._open):
             connection.close()
 
     def _open_writer(self) -> None:
-        os.close(os.open(self.path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite's journals take its mode
         self._writer = self._connect()
-        _use_wal(self._writer)
+        if self.path is not None:
+            _use_wal(self._writer)
         with self.write() as db:
             prepare(db)
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=_BUSY_MS / 1000, check_same_thread=False, isolation_level=None)
+        connection = sqlite3.connect(
+            self._address, uri=True, timeout=_BUSY_MS / 1000, check_same_thread=False, isolation_level=None
+        )
+        if self.path is None:
+            connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA cache_size = -32000")
@@ -89,7 +106,7 @@ class IndexDatabase:
                     self._writer.execute("ROLLBACK")
                 raise
         except sqlite3.OperationalError as error:
-            raise IndexUnwritable(f"the index can't be written: {error} ({self.path})") from error
+            raise IndexUnwritable(f"the index can't be written: {error} ({self.path or 'in memory'})") from error
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:

@@ -48,6 +48,10 @@ class DocsIndex(IndexDatabase):
         with self.read() as db:
             return int(db.execute("SELECT count(*) FROM shelf").fetchone()[0])
 
+    def passage_count(self) -> int:
+        with self.read() as db:
+            return int(db.execute("SELECT count(*) FROM passage").fetchone()[0])
+
     def remove_library_version(self, version_id: int) -> None:
         with self.write() as db:
             db.execute("DELETE FROM shelf WHERE id = ?", (version_id,))

@@ -24,6 +24,7 @@ from portico_servers.docs.index.store import DocsIndex
 from portico_servers.docs.index.vectors import Neighbour, Vectors
 from portico_servers.docs.ingest.web_paths import page_url
 from portico_servers.docs.search.ranking import RankedSection, WordCounts, content_words, lexical_search, rank
+from portico_servers.docs.search.sentences import RERANKED, rerank
 
 T = TypeVar("T")
 _NUMBER = re.compile(r"\d+|[a-z]+", re.I)
@@ -56,6 +57,8 @@ class SearchPage:
     complete: bool
     note: str | None
     more: bool  # further hits follow after these
+    words: dict[str, int] = field(default_factory=dict)  # of the query: how many passages hold each
+    passages: int = 0  # in the index
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,9 @@ class Library:
             # An empty answer is worth some patience.
             complete = self.progress.wait(_LONG_WAIT)
             ranked = self._rank(query, chosen)
-        passages = self._store.passages([item.passage for item in ranked[: offset + 4 * limit]])
+        passages = self._store.passages([item.passage for item in ranked[: max(RERANKED, offset + 4 * limit)]])
+        if self._embedder.ready:
+            ranked = rerank(query, ranked, passages, self._embedder)
         distinct = _distinct([(passages[item.passage], item.score) for item in ranked if item.passage in passages])
         hits: list[PassageHit] = []
         left = budget * CHARS_PER_TOKEN
@@ -160,7 +165,9 @@ class Library:
         note = self.progress.problem or (None if hits else _searched(by_id.values()))
         if not complete:
             note = str(self.progress) or "indexing has just ended: ask again"
-        return SearchPage(hits, complete, note, offset + len(hits) < len(distinct))
+        return SearchPage(
+            hits, complete, note, offset + len(hits) < len(distinct), self._word_counts(query), len(self._vectors)
+        )
 
     def _rank(self, query: str, chosen: Sequence[int] | None) -> list[RankedSection]:
         if abs(len(self._vectors) - self._counted_at) > self._counted_at // 10:
@@ -178,6 +185,10 @@ class Library:
             # Something is always nearest, be it as far away as can be: where no word speaks for it, it must be near indeed.
             meaning = self._meaning(query, chosen, floor=_ALIKE)
         return rank(found, meaning)
+
+    def _word_counts(self, query: str) -> dict[str, int]:
+        with self._store.read() as db:
+            return {word: self._frequencies.of(db, f'"{word}"') for word in content_words(query)}
 
     def _meaning(self, query: str, chosen: Sequence[int] | None, floor: float = -1.0) -> Sequence[Neighbour]:
         return self._vectors.nearest(np.asarray(self._embedder.embed([query])[0], np.float32), chosen, floor=floor)

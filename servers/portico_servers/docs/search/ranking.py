@@ -36,6 +36,10 @@ _CHANGES = re.compile(r"(?:^|/)(?:what'?s-?_?new|change(?:log|s)|release|news|hi
 _CHANGES_FACTOR = 0.8
 _WORD = re.compile(r"\w+(?:[._:/-]\w+)*", re.UNICODE)
 _PART = re.compile(r"[^\W_]+")
+_SPELLED = re.compile(
+    r"(?<![\w-])--?[A-Za-z][\w-]+|(?<!\w)\.[A-Za-z_]\w+|\b[A-Za-z]\w*(?:[._]\w+)+|\b[A-Z]+[a-z0-9]+[A-Z]\w*|\b[a-z]+[A-Z]\w*"
+)
+_SPELLED_IN_TITLE = 0.8
 _ARGUMENTS = re.compile(r"[(\[=].*", re.S)
 _STOP = frozenset(
     "a about an and any are as at be by can could do does for from get has have how i if in into is it its me my of on or "
@@ -66,6 +70,11 @@ def content_words(query: str) -> list[str]:
     names stay whole: the index takes them as phrases."""
     words = list(dict.fromkeys(w.lower() for w in _WORD.findall(query)))
     return [w for w in words if w not in _STOP] or words
+
+
+def names_something(query: str) -> bool:
+    """Is the query a term and nothing else, no question or sentence?"""
+    return len(content_words(query)) <= _TERM and not any(word.lower() in _STOP for word in _WORD.findall(query))
 
 
 class Expression(NamedTuple):
@@ -138,21 +147,39 @@ def lexical_search(
         lexical(db, match.words, library_versions),
         lexical(db, match.near, library_versions, limit=DEPTH),
         titles,
-        _names(db, words, {item.section for item in titles}),
+        _names(db, words, spelled_names(query), {item.section for item in titles}),
         len(words) <= _TERM,
     )
 
 
-def _names(db: sqlite3.Connection, words: Sequence[str], sections: Collection[int]) -> dict[int, float]:
-    """Sections whose title (without arguments) or anchor is made of about the same words as the query."""
+def spelled_names(query: str) -> frozenset[str]:
+    """The query's words that can only be names: `MAX_SIZE`, `--save`, `.columns`, `ThreadPool`, `os.path`. Lower case."""
+    return frozenset(name.lower() for name in _SPELLED.findall(query))
+
+
+def _names(
+    db: sqlite3.Connection, words: Sequence[str], spelled: frozenset[str], sections: Collection[int]
+) -> dict[int, float]:
+    """Sections whose title (without arguments) or anchor is made of about the same words as the query, or of a name in it."""
     wanted = set(_PART.findall(" ".join(words)))
     rows = db.execute("SELECT id, title, anchor FROM section WHERE id IN (SELECT value FROM json_each(?))", (str([*sections]),))
     found = {}
     for section, title, anchor in rows:
-        alike = max(_dice(wanted, set(_PART.findall(name.lower()))) for name in (_ARGUMENTS.sub("", title), anchor))
-        if alike >= _ALIKE:
-            found[section] = alike**2
+        named = (_ARGUMENTS.sub("", title).strip("` ").lower(), anchor.lower())
+        alike = max(_dice(wanted, set(_PART.findall(name))) for name in named)
+        score = alike**2 if alike >= _ALIKE else 0.0
+        if spelled:
+            score = max(score, _spelled_in(spelled, title.lower(), named))
+        if score:
+            found[section] = score
     return found
+
+
+def _spelled_in(spelled: frozenset[str], title: str, named: Collection[str]) -> float:
+    """How much a section's name is one that the query spells: 1 where it is, less where that is only in its title."""
+    if any(name in spelled for name in named):
+        return 1.0
+    return _SPELLED_IN_TITLE if not spelled.isdisjoint(_SPELLED.findall(title)) else 0.0
 
 
 @lru_cache(maxsize=1 << 16)

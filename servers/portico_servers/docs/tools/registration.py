@@ -70,7 +70,12 @@ class _Tools:
         found: SearchPage = await self._deadline.run(self._library.search, query, library, budget=max_tokens, offset=offset)
         following = cursors.encode(offset + len(found.hits), "search", query, library) if found.more and found.hits else None
         result = SearchResult(
-            hits=[doc_hit(hit) for hit in found.hits], complete=found.complete, note=found.note, next_cursor=following
+            hits=[doc_hit(hit) for hit in found.hits],
+            complete=found.complete,
+            note=found.note,
+            next_cursor=following,
+            words=found.words,
+            passages=found.passages,
         )
         return answer(hits_text(query, found, lambda n: cursors.encode(offset + n, "search", query, library)), result)
 

@@ -37,6 +37,8 @@ class SearchResult(BaseModel):
     complete: bool = Field(description="False while the index is still being built")
     note: str | None
     next_cursor: str | None
+    words: dict[str, int] = Field(description="Of the query's words, how many passages hold each")
+    passages: int = Field(description="How many passages there are")
 
 
 class SectionEntry(BaseModel):

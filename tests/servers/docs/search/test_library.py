@@ -206,3 +206,9 @@ def test_an_anchor_that_several_sections_share_opens_all_of_them(tmp_path: Path)
         service.indexer.update(service.library.library_versions())
         hit = service.library.search("gamma").hits[0]
         assert "gamma" in service.library.read(hit.citation).text
+
+
+def test_search_says_how_often_the_words_of_a_query_occur(service: Service) -> None:
+    page = service.library.search("Where is glass wrapped in unobtainium?")
+    assert page.words == {"glass": 2, "wrapped": 1, "unobtainium": 0}
+    assert page.passages >= 6

@@ -131,3 +131,33 @@ class _Rows:
 
     def fetchall(self) -> list[tuple[int, int, int, bytes]]:
         return self._rows
+
+
+def test_a_section_whose_name_a_question_spells_comes_before_those_with_its_words(tmp_path: Path) -> None:
+    root = tmp_path / "docs"
+    root.mkdir()
+    entries = "\n".join(
+        f".. data:: KEY_{n}\n\n   Which value of the body the key has when a status is late.\n" for n in range(9)
+    )
+    (root / "config.rst").write_text(f"Config\n======\n\n{entries}\n.. data:: MAX_BODY_SIZE\n\n   Refused with 413.\n")
+    (root / "status.md").write_text(
+        "# Status code\n\nThe status code that you get when the request body exceeds what is sent.\n"
+    )
+    with closing(Service(DocsConfig((root,), tmp_path / "cache", watch=False))) as service:
+        service.indexer.update(service.library.library_versions())
+        hits = service.library.search("Which status code do I get when the body exceeds MAX_BODY_SIZE?").hits
+    assert "Refused with 413" in hits[0].text
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("what does tool memory --save do?", {"--save"}),
+        ("which fields does .columns return", {".columns"}),
+        ("Is MAX_SIZE like os.path or ThreadPool? E.g. in 3.1", {"max_size", "os.path", "threadpool"}),
+        ("plain words of a sentence. And more", set()),
+    ],
+)
+def test_names_that_a_question_spells_are_told_from_words(query: str, names: set[str]) -> None:
+    assert ranking.spelled_names(query) >= names
+    assert names or not ranking.spelled_names(query)

@@ -1,8 +1,12 @@
 """What of a result may be an answer: candidates, by the shape of what a tool returned.
 
     candidate.py     AnswerCandidate: a text that may be printed as the answer, and where it stands
-    prose.py         paragraphs and sentences of documents and of any other text
-    source_lines.py  lines of code where a symbol or a match stands
+    prose.py         sentences, items, rows and code of documents, with what stands around them
+    documents/       what a document's text is made of
+    plain_text.py    paragraphs and sentences of any other text
+    source_lines.py  places in source files that answer, one by one and as lists
+    source_files.py  whole files that a search led to
+    source_code/     how source files are read: statements, words, places, what is printed
     rows.py          a table's rows
     extract.py       which of them reads a result
 

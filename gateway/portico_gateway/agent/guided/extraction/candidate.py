@@ -1,4 +1,4 @@
-"""AnswerCandidate: a text that may be printed as the answer, and where it stands."""
+"""AnswerCandidate: a text that may be printed as the answer, where it stands, and what speaks for it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,47 @@ from dataclasses import dataclass
 
 from portico_gateway.agent.citations import Citation
 
-MAX_CHARACTERS = 280  # of one
+MAX_CHARACTERS = 280  # of one, but of documents, which know where they may be cut
+
+
+@dataclass(frozen=True, slots=True)
+class PassageFeatures:
+    """How well a passage of a document answers, each between 0 and 1. A word of the question counts by how rare it is."""
+
+    focus_words: float  # of the question's words, those that the focus has,
+    text_words: float  # that the text has,
+    context_words: float  # that the text, the headings or the lead have
+    topic: float  # of the innermost name's words, those that the question has
+    pairs: float  # of the question's neighbouring words, those near each other in the text
+    identifiers: float  # of the names that the question spells, those that the text or its headings have
+    similar: float  # cosine of the question and the focus under its headings
+    similar_focus: float  # cosine of the question and the focus
+    kind: float  # of the kinds of answer that are asked for, those that the focus has
+    kind_text: float  # and the text
+    prose: float  # 1 where it is told in words, or where an example is asked for
+    rank: float  # 1 for the first hit, less for each further
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerCandidate:
-    """A text that may be printed as the answer; `citation` where it stands, if the result says."""
+    """A text that may be printed as the answer; `citation` where it stands, if the result says.
+
+    Of a document, `focus` is the sentence, item, row, name or code within the text that is meant, `context` the headings and
+    the lead that it stands under, `topic` the innermost name, `code` whether it is code, and `rank` its hit's place among the
+    hits; `features` are there once it was compared with a question.
+    """
 
     text: str
     citation: Citation | None = None
+    focus: str = ""
+    context: str = ""
+    topic: tuple[str, ...] = ()
+    rank: int = 0
+    code: bool = False
+    features: PassageFeatures | None = None
+    weight: float | None = None  # nats, as its reader weighs it; None: by its words alone
+    found: float | None = None  # the share of the question's words, by rarity, that its place has; None: not measured
+    fit: float | None = None  # whether it is what kind of thing is asked for, 0 to 1; None: not measured
 
 
 def shortened(text: str) -> str:

@@ -1,29 +1,32 @@
-"""Which reader a result's shape asks for."""
+"""Which reader a result's shape asks for. Lines of source files are read apart: they need the files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from portico_gateway.agent.citations import Citation
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, shortened
+from portico_gateway.agent.guided.extraction.plain_text import plain_text
 from portico_gateway.agent.guided.extraction.prose import prose
 from portico_gateway.agent.guided.extraction.rows import is_rows, rows
-from portico_gateway.agent.guided.extraction.source_lines import is_source, source_lines
-from portico_gateway.agent.rendered_results import RenderedResult
+from portico_gateway.agent.rendered_results import RenderedResult, citation_of_hit
 
-MAX_CANDIDATES = 24
+MAX_CANDIDATES = 24  # but of documents, which are weighed before the best are chosen
 MIN_CHARACTERS = 12  # of prose and code: less says nothing
 
 
 def extract(results: Sequence[RenderedResult]) -> list[AnswerCandidate]:
-    """The candidates of all results, best-ranked results first, without repeats."""
-    found: dict[str, AnswerCandidate] = {}
+    """The candidates of all results, best-ranked results first. Of a document, several may have one text."""
+    found: list[AnswerCandidate] = []
+    seen: set[tuple[str, str]] = set()
     for result in results:
         for candidate in _of_result(result):
             text = candidate.text.strip()
-            if text and (len(text) >= MIN_CHARACTERS or is_rows(result)):
-                text = shortened(text)
-                found.setdefault(text, AnswerCandidate(text, candidate.citation))
-    return list(found.values())[:MAX_CANDIDATES]
+            if text and (len(text) >= MIN_CHARACTERS or is_rows(result)) and (text, candidate.focus) not in seen:
+                seen.add((text, candidate.focus))
+                found.append(candidate if candidate.focus else AnswerCandidate(shortened(text), candidate.citation))
+    plain = [candidate for candidate in found if not candidate.focus][:MAX_CANDIDATES]
+    return plain + [candidate for candidate in found if candidate.focus]
 
 
 def _of_result(result: RenderedResult) -> Iterator[AnswerCandidate]:
@@ -31,10 +34,18 @@ def _of_result(result: RenderedResult) -> Iterator[AnswerCandidate]:
         yield from rows(result)
         return
     found = False
-    for citation in result.citations:
-        of_hit = source_lines(citation) if is_source(citation) else prose(str(citation.fields.get("text") or ""), citation)
-        for candidate in of_hit:
+    for rank, citation in enumerate(_hits(result)):
+        for candidate in prose(str(citation.fields.get("text") or ""), citation, rank=rank):
             found = True
             yield candidate
     if not found:
-        yield from prose(result.text)
+        yield from plain_text(result.text)
+
+
+def _hits(result: RenderedResult) -> Sequence[Citation]:
+    """What the result cites: of documents every hit, also what was not shown."""
+    if result.citations:
+        hits = (result.data or {}).get("hits")
+        if isinstance(hits, Sequence):
+            return [citation_of_hit(hit) for hit in hits if isinstance(hit, Mapping)]
+    return result.citations

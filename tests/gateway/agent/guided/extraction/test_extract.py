@@ -14,21 +14,29 @@ def quotable(results: list[RenderedResult]) -> list[str]:
     return [candidate.text for candidate in extract(results)]
 
 
-def test_code_is_quoted_as_where_it_is() -> None:
+def test_a_document_gives_its_sentences_with_what_follows_them_without_headings() -> None:
     result = RenderedResult(
-        "...", True, (citation(path="a.py", start_line=3, kind="method", symbol="Pool.free", text="def free"),)
+        "...", True, (citation(path="g.md", anchor="x", text="## Install\n\nRun the\ninstaller now. Then restart."),)
     )
-    assert quotable([result]) == ["a.py:3: method Pool.free"]
+    found = extract([result])
+    assert [candidate.focus for candidate in found] == ["Run the installer now.", "Then restart."]
+    assert found[0].text == "Install: Run the installer now. Then restart."
+    assert "Install" in found[0].context
 
 
-def test_prose_is_quoted_by_paragraph_or_sentence_without_headings() -> None:
+def test_hits_that_were_not_shown_are_read_too() -> None:
+    hits = [{"path": f"{n}.md", "anchor": "x", "text": f"Sentence number {n} is here."} for n in range(9)]
+    result = RenderedResult("...", True, (citation(**hits[0]),), data={"hits": hits})
+    found = extract([result])
+    assert [candidate.rank for candidate in found] == list(range(9))
+    assert found[-1].citation is not None
+    assert found[-1].citation.label == "8.md#x"
+
+
+def test_other_text_is_quoted_by_paragraph_or_sentence() -> None:
     long = "First sentence is here. " + "Word " * 80 + "end. Second sentence follows."
-    result = RenderedResult(
-        "...", True, (citation(path="g.md", anchor="x", text=f"## Install\n\nRun the\ninstaller now.\n\n{long}"),)
-    )
-    found = quotable([result])
-    assert found[0] == "Run the installer now."
-    assert found[1] == "First sentence is here."
+    found = quotable([RenderedResult(f"# Title\n\nOne paragraph.\n\n{long}", True)])
+    assert found[:2] == ["One paragraph.", "First sentence is here."]
     assert found[-1] == "Second sentence follows."
     assert all(len(text) <= MAX_CHARACTERS for text in found)
 

@@ -1,0 +1,66 @@
+"""What kind of thing a question asks for, and whether an answer has one that the question did not say itself.
+
+It knows the question words of English. A question that asks for nothing in particular fits any answer.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from portico_gateway.guidance.question import Question
+
+
+class AnswerType(StrEnum):
+    """What is asked for."""
+
+    NUMBER = "number"
+    DATE = "date"
+    NAME = "name"  # of a person, a place, a thing
+    IDENTIFIER = "identifier"  # as code and options have them
+    ANY = "any"
+
+
+_ASKED = (
+    (AnswerType.DATE, r"\b(when|what (date|day|year|month)|which (date|day|year|month)|until when|since when)\b"),
+    (
+        AnswerType.NUMBER,
+        r"\b(how (many|much|long|old|often|high|big|large|far|fast|heavy|tall)|number of|count|average|total|sum of|percentage"
+        r"|what (percentage|share|size|price|amount|number)|maximum|minimum)\b",
+    ),
+    (
+        AnswerType.IDENTIFIER,
+        r"\b(which|what|name of the|name the) (\w+ )?(class|function|method|exception|error|option|flag|command|parameter"
+        r"|argument|module|variable|constant|decorator|attribute|key|setting|filter|column|header|keyword|hook|field|type)s?\b",
+    ),
+    (AnswerType.NAME, r"\b(who|whose|whom|which|where|name)\b"),
+)
+_NUMBER = re.compile(r"(?<![\w.:/-])-?\d[\d,_]*(?:\.\d+)?(?![\w:/]|\.\d)")
+_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+_DATE = re.compile(
+    r"\d{4}|\d{1,2}[:/.]\d{2}|\b(january|february|march|april|may|june|july|august|september|october|november|december"
+    r"|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b",
+    re.IGNORECASE,
+)
+_IDENTIFIER = re.compile(
+    r"--?[a-z][\w-]+|\b\w+_\w+\b|\b[a-z]+[A-Z]\w*|\b[A-Z][a-z]+[A-Z]\w*|`[^`]+`|\b\w+\(|\bclass \w+|\b[A-Z_]{3,}\b"
+)
+_NAME = re.compile(r"\b[^\W\d_]*[A-Z]\w+")
+
+
+def asked_for(question: Question) -> AnswerType:
+    """What kind of thing answers the question."""
+    low = question.text.lower()
+    return next((kind for kind, words in _ASKED if re.search(words, low)), AnswerType.ANY)
+
+
+def fits(question: Question, kind: AnswerType, answer: str) -> bool:
+    """Has the answer something of the kind that the question does not hold itself?"""
+    said = question.text.lower()
+    if kind is AnswerType.ANY:
+        return True
+    if kind is AnswerType.NUMBER:
+        words = [w for w in re.findall(r"[a-z]+", answer.lower()) if w in _WORDS]
+        return any(found not in said for found in [*_NUMBER.findall(answer), *words])
+    pattern = {AnswerType.DATE: _DATE, AnswerType.IDENTIFIER: _IDENTIFIER, AnswerType.NAME: _NAME}[kind]
+    return any(found[0].strip("`(").lower() not in said for found in pattern.finditer(answer))

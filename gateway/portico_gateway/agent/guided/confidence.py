@@ -1,0 +1,101 @@
+"""How sure it is that a quoted answer is right: features of how it came about, and a logistic model over them.
+
+The coefficients are `ConfidenceWeights`, fitted by `benchmarks/answers_calibration.py`. It decides nothing: `verdict.py` does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from portico_gateway.agent.events import ToolCallFinished
+from portico_gateway.agent.guided.answer_generation import QuotedAnswer
+from portico_gateway.agent.guided.answer_type import AnswerType, asked_for, fits
+from portico_gateway.agent.guided.coverage import Unit, argument_texts, units
+from portico_gateway.agent.guided.plan import parts
+from portico_gateway.agent.judgement import Coverage
+from portico_gateway.agent.question_run import QuestionRun
+from portico_gateway.guidance.question import Question
+from portico_gateway.guidance.stemming import stems_of
+from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, ConfidenceWeights
+
+
+def confidence(features: Mapping[str, float], weights: ConfidenceWeights = DEFAULT_WEIGHTS.confidence) -> float:
+    """The probability that the answer is right, 0 to 1."""
+    names = [field.name for field in fields(weights) if field.name in features]
+    logit = weights.bias + sum(getattr(weights, name) * features[name] for name in names)
+    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit))))
+
+
+def features_of(run: QuestionRun, question: Question, answer: QuotedAnswer, coverage: Coverage) -> dict[str, float]:
+    """What may tell whether an answer is right, each about 0 to 1."""
+    words, shape = _of_coverage(list(units(question)), coverage), _of_shape(answer.call, run.tool_calls)
+    return {
+        **_of_model(run, answer),
+        **words,
+        **shape,
+        **_of_text(question, answer),
+        "rows_unused": shape["rows"] * words["unused_words"],
+    }
+
+
+def _of_model(run: QuestionRun, answer: QuotedAnswer) -> dict[str, float]:
+    calls = run.call_logprobs or [0.0]
+    return {
+        "call_logprob": max(-10.0, calls[-1]) / 10,
+        "answer_logprob": max(-10.0, answer.logprob) / 10,
+        "margin": max(-5.0, min(5.0, answer.margin)) / 5,
+        "weight": max(0.0, min(12.0, answer.weight)) / 12,
+        "only_candidate": float(answer.candidates == 1),
+    }
+
+
+def _of_coverage(every: Sequence[Unit], coverage: Coverage) -> dict[str, float]:
+    exact = {unit.text for unit in every if unit.exact}
+    unused_exact = sum(word in exact for word in coverage.unused)
+    return {
+        "coverage": coverage.share,
+        "unused_words": min(5, len(coverage.unused) - unused_exact) / 5,
+        "unused_values": min(3, unused_exact) / 3,
+        "used_values": min(3, sum(word in exact for word in coverage.used)) / 3,
+    }
+
+
+def _of_shape(call: ToolCallFinished | None, calls: Sequence[ToolCallFinished]) -> dict[str, float]:
+    data: Mapping[str, Any] = (call.result.data if call else None) or {}
+    rows, hits = data.get("rows"), data.get("hits")
+    in_code = any("start_line" in citation.fields for citation in (call.result.citations if call else ()))
+    return {
+        "rows": float(isinstance(rows, list)),
+        "several_rows": math.log1p(min(100, len(rows) - 1)) / 5 if isinstance(rows, list) and rows else 0.0,
+        "code": float(isinstance(hits, list) and in_code),
+        "prose": float(isinstance(hits, list) and not in_code),
+        "unasked_call": float(call is not None and not any(argument_texts(call.arguments)) and not isinstance(hits, list)),
+        "tried_before": min(3, sum(not c.result.found for c in calls)) / 3,
+        "other": float(not isinstance(rows, list) and not isinstance(hits, list)),
+        "nothing_counted": float(isinstance(rows, list) and _counts_nothing(rows)),
+        "noted": float(bool(data.get("note"))),
+        "cut": float(call is not None and call.result.truncated),
+    }
+
+
+def _counts_nothing(rows: Sequence[Any]) -> bool:
+    cells = [cell for row in rows for cell in (row.values() if isinstance(row, Mapping) else row)]
+    return all(cell in (0, None) for cell in cells)
+
+
+def _of_text(question: Question, answer: QuotedAnswer) -> dict[str, float]:
+    kind = asked_for(question)
+    asked = {stem for token in question.tokens for stem in stems_of(token.text)}
+    shared = asked & set(stems_of(answer.text))
+    return {
+        "has_type": float(kind is not AnswerType.ANY and fits(question, kind, answer.text)),
+        "lacks_type": float(not fits(question, kind, answer.text)),
+        "says_words": len(shared) / max(1, len(asked)),
+        "several_parts": float(len(parts(question.text)) > 1),
+        "place_found": (answer.candidate.found or 0.0) if answer.candidate else 0.0,
+        "place_fit": min(1.0, answer.candidate.fit or 0.0) if answer.candidate else 0.0,
+        "length": min(280, len(answer.text)) / 280,
+    }

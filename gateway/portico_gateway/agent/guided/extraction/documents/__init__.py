@@ -1,0 +1,10 @@
+"""Documents: what in a passage of Markdown, reST or plain text may be an answer.
+
+    blocks.py      paragraphs, list items, table rows, entries and code, each under its headings
+    directives.py  what a directive of reST or MyST holds: text, code, a name, or nothing to read
+    tables.py      rows of pipe, grid and simple tables
+    sentences.py   a paragraph's sentences
+    markup.py      a line without its inline markup
+
+`prose.py` makes candidates of them. It knows no documentation and no server by name.
+"""

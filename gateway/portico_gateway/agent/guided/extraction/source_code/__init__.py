@@ -1,0 +1,11 @@
+"""Source files as what may answer: their statements, which place fits a question, what is printed of it.
+
+    statements.py  a file as statements, each below those around it, by brackets and indentation
+    words.py       words of code and of questions: identifiers in parts, stems, synonyms, sense
+    expected.py    what kind of code a question is after
+    places.py      how well each place of some files answers
+    members.py     what a class or a file has, named and counted
+    display.py     what is printed of a place, and of what it leads to
+
+It knows files as text: no syntax tree, no server, no model.
+"""

@@ -1,0 +1,181 @@
+"""What is printed of a place in a source file: where it is, its lines with one around them, and what they lead to.
+
+A signature is written in one line, the beginning of a body goes along with its head; a constant is followed to its value, a
+class to the bases of its bases, a call to what it calls where the question's words name that, as far as the files have it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from portico_gateway.agent.guided.extraction.source_code.expected import CodeKind, ExpectedCode
+from portico_gateway.agent.guided.extraction.source_code.places import ScoredPlace
+from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, Statement
+from portico_gateway.agent.guided.extraction.source_code.words import line_words
+
+MOST_CHARACTERS = 640  # of one answer
+LONGEST_LINE = 200
+BODY_LINES = 6  # of a body, with its head
+DOCUMENTATION_LINES = 2
+MOST_FOLLOWED = 3  # definitions that are added to a place
+
+_CONSTANT = re.compile(r"\b_*[A-Z][A-Z\d]*(?:_[A-Z\d]+)*_*\b")
+_BASE = re.compile(r"[A-Z]\w+")
+_NAME = re.compile(r"[A-Za-z_]\w{3,}")
+_ASSIGNED = r"^(?:(?:export|var|let|const|static|final|public)\s+)*(?:\w+\s+)?{name}\s*(?::[^=]+)?="
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceDisplay:
+    """Prints places of some files, for one question."""
+
+    expected: ExpectedCode
+    asked: frozenset[str]  # the stems of the question's words
+    trees: Sequence[SourceTree]
+
+    def text(self, place: ScoredPlace) -> str:
+        """The place as it is printed."""
+        tree, statement, kinds = place.tree, place.statement, self.expected.kinds
+        heading = place_heading(tree, statement, place.first)
+        if _is_head(place):
+            if statement.role is Role.FUNCTION and CodeKind.SIGNATURE in kinds[:2]:
+                return cut(f"{heading}\n{in_one_line(tree.text(statement))}")
+            if statement.role is Role.TYPE and kinds[0] is CodeKind.BASES:
+                return cut("\n".join((heading, in_one_line(tree.text(statement)), *self._bases(tree, statement))))
+            head, *body = _definition(tree, statement)
+            if not body:
+                return cut(f"{tree.path}:{place.first}: {head}")
+            return cut("\n".join((heading, head, *body, *self._called(place))))
+        first, last = _with_context(tree, place.first, place.last)
+        lines = [line[:LONGEST_LINE] for line in tree.lines[first - 1 : last]]
+        if len(lines) == 1:
+            heading += " " + lines.pop().strip()
+        return cut("\n".join((heading, *dedented(lines), *self._constants(place), *self._called(place))))
+
+    def _bases(self, tree: SourceTree, statement: Statement) -> Iterator[str]:
+        """The heads of a class's bases, and of theirs, where they are defined in these files."""
+        told = {statement.name}
+        heads = [in_one_line(tree.text(statement)).partition(statement.name)[2]]
+        count = 0
+        while heads and count < MOST_FOLLOWED:
+            for base in _BASE.findall(heads.pop(0)):
+                if base not in told and (found := self._defined(base, Role.TYPE, tree)) is not None:
+                    head = in_one_line(found[0].text(found[1]))
+                    yield f"{found[0].path}:{found[1].first}: {head}"
+                    heads.append(head.partition(base)[2])
+                    count += 1
+                told.add(base)
+
+    def _constants(self, place: ScoredPlace) -> Iterator[str]:
+        """The definitions of the constants in a short place."""
+        if place.last - place.first > 2:
+            return
+        text = "\n".join(place.tree.lines[place.first - 1 : place.last])
+        count = 0
+        for name in dict.fromkeys(_CONSTANT.findall(text)):
+            defined = re.compile(_ASSIGNED.format(name=re.escape(name)))
+            if len(name) < 3 or any(defined.match(line.strip()) for line in text.splitlines()):
+                continue
+            found = next((line for tree in self._from(place.tree) if (line := _first_match(tree, defined))), None)
+            if found is not None and count < MOST_FOLLOWED:
+                count += 1
+                yield found
+
+    def _called(self, place: ScoredPlace) -> Iterator[str]:
+        """The definition of a function that a place names, where the question's own words name it, too."""
+        if place.last - place.first > BODY_LINES + 2:
+            return
+        text = "\n".join(place.tree.lines[place.first - 1 : place.last])
+        for name in dict.fromkeys(_NAME.findall(text)):
+            if name == place.statement.name or not self._is_asked(name):
+                continue
+            if (found := self._defined(name, Role.FUNCTION, place.tree)) is not None:
+                tree, definition = found
+                if tree is not place.tree or not place.first <= definition.first <= place.last:
+                    yield f"{tree.path}:{definition.first}:"
+                    yield from _definition(tree, definition)
+                    return
+
+    def _is_asked(self, name: str) -> bool:
+        """Do the question's words make up most of a name of several parts?"""
+        parts = line_words(name)[:-1]
+        said = sum(part in self.asked for part in parts)
+        return said >= 2 and said >= 0.6 * len(parts)
+
+    def _defined(self, name: str, role: Role, near: SourceTree) -> tuple[SourceTree, Statement] | None:
+        for tree in self._from(near):
+            for statement in tree.statements:
+                if statement.role is role and statement.name == name:
+                    return tree, statement
+        return None
+
+    def _from(self, near: SourceTree) -> Iterator[SourceTree]:
+        yield near
+        yield from (tree for tree in self.trees if tree is not near)
+
+
+def _first_match(tree: SourceTree, defined: re.Pattern[str]) -> str | None:
+    for statement in tree.statements:
+        if statement.role is Role.CODE and defined.match(tree.lines[statement.first - 1].strip()):
+            return f"{tree.path}:{statement.first}: {in_one_line(tree.text(statement))[:LONGEST_LINE]}"
+    return None
+
+
+def place_heading(tree: SourceTree, statement: Statement, line: int) -> str:
+    """`path:line`, and the definition around it."""
+    name = tree.qualified(statement)
+    return f"{tree.path}:{line}:{f' {name}' if name else ''}"
+
+
+def _is_head(place: ScoredPlace) -> bool:
+    """Is it a definition's head, whole, rather than a line of it?"""
+    statement = place.statement
+    named = statement.role in (Role.TYPE, Role.FUNCTION)
+    return named and place.first == statement.first and place.last >= statement.last
+
+
+def _with_context(tree: SourceTree, first: int, last: int) -> tuple[int, int]:
+    """A line around a short place, unless it is blank."""
+    if last - first >= 2:
+        return first, last
+    before, after = max(1, first - 1), min(len(tree.lines), last + 1)
+    return before + (before < first and not tree.lines[before - 1].strip()), after - (not tree.lines[after - 1].strip())
+
+
+def _definition(tree: SourceTree, statement: Statement) -> list[str]:
+    """A definition's head in one line, what its documentation begins with, and the first lines of its body."""
+    index = next(i for i, s in enumerate(tree.statements) if s is statement)
+    end, at = tree.body_end(index), index + 1
+    shown = [in_one_line(tree.text(statement))]
+    if at < len(tree.statements) and tree.statements[at].role is Role.TEXT and index not in tree.statements[at].parents[:-1]:
+        documentation = tree.statements[at]
+        if documentation.first <= end:
+            said = [line.strip() for line in tree.lines[documentation.first - 1 : documentation.last] if line.strip(" \t\"'*/")]
+            shown += ["    " + line for line in said[:DOCUMENTATION_LINES]]
+            at += 1
+    start = tree.statements[at].first if at < len(tree.statements) else end + 1
+    body = tree.lines[start - 1 : min(end, start + BODY_LINES - 1)]
+    return shown + ["    " + line[:LONGEST_LINE] for line in dedented([line for line in body if line.strip()])]
+
+
+def in_one_line(text: str) -> str:
+    """A statement's lines joined, without comments behind code."""
+    lines = [re.sub(r"\s{2,}#.*|\s+//.*", "", line).strip() for line in text.splitlines()]
+    joined = " ".join(line for line in lines if line)
+    return re.sub(r",\s*([)\]])", r"\1", re.sub(r"([(\[])\s+", r"\1", joined))
+
+
+def dedented(lines: Sequence[str]) -> list[str]:
+    """Lines without their common margin."""
+    margin = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
+    return [line[margin:].rstrip() for line in lines]
+
+
+def cut(text: str) -> str:
+    """At most MOST_CHARACTERS, cut between lines, and marked."""
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    kept = text[: MOST_CHARACTERS - 1]
+    return (kept.rsplit("\n", 1)[0] if kept.count("\n") > 2 else kept) + "…"

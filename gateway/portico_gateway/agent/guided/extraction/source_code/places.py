@@ -1,0 +1,238 @@
+"""How well each place of some source files answers a question: words in the line and around it, and the kind of code there.
+
+Lines, whole statements and small bodies compete. A word counts by how rare it is in these files, and by where it stands: in the
+line itself, in its statement, in the comment above it, in the names around it, in the file's path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from portico_gateway.agent.guided.extraction.source_code.expected import CodeKind, ExpectedCode, expected_code, fits
+from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, Statement
+from portico_gateway.agent.guided.extraction.source_code.words import Senses, Term, question_terms, words_in
+from portico_gateway.guidance.tool_retrieval import Floats
+from portico_gateway.guidance.weights import SourceWeights
+
+_TESTS = re.compile(r"(^|/)(tests?|testing|benchmarks?|examples?)(/|$)|(^|/)(test_|conftest)|[._]test\.|\.spec\.")
+_PROSE = re.compile(r"\.(md|rst|txt|adoc|html)$", re.IGNORECASE)
+_CONSTRUCTORS = frozenset(("__init__", "constructor", "new", "initialize", "__new__"))
+_IMPORT = re.compile(r"(?:from\s+\S+\s+)?import\b|#include|use\s|(?:var|let|const)\s.*\brequire\(|package\s")
+_HAS_BASES = re.compile(r"class\s+\w+\s*(?:\(\s*[\w\"']|extends\b|:\s*\w|<\s*\w)")
+_OF_A_NAME = frozenset((CodeKind.BASES, CodeKind.SIGNATURE, CodeKind.PLACE, CodeKind.RETURNS))
+LONG_STATEMENT = 14  # lines; a longer one is read line by line
+SMALL_BODY = 8  # lines of one that is taken whole
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPlace:
+    """Lines `first` to `last` of a file. `score` in nats; `coverage`: the share of the question's words found, by rarity."""
+
+    tree: SourceTree
+    statement: Statement
+    first: int
+    last: int
+    score: float
+    coverage: float
+    fit: float  # whether it is the kind of code that is asked for, 0 to 1
+
+
+class SourceScorer:
+    """Scores the places of files."""
+
+    def __init__(self, senses: Senses, weights: SourceWeights) -> None:
+        self._senses = senses
+        self.weights = weights
+
+    def places(self, question: str, trees: Sequence[SourceTree], nearness: Mapping[str, float]) -> list[ScoredPlace]:
+        """Best first. `nearness`: by path, how good the search that led there thought the file, 0 to 1."""
+        terms, expected = question_terms(question), expected_code(question)
+        if not terms or not trees:
+            return []
+        words = [[words_in(line) for line in tree.lines] for tree in trees]
+        of_paths = [words_in(tree.path) for tree in trees]
+        matrices, of_path = self._matched(terms, words, of_paths)
+        rarity = _rarity(terms, matrices, self.weights)
+        found: list[ScoredPlace] = []
+        for tree, lines, path in zip(trees, matrices, of_path, strict=True):
+            near = nearness.get(tree.path, 0.0)
+            found += _FileScores(tree, lines, path, terms, rarity, expected, question, self.weights).places(near)
+        return sorted(found, key=lambda place: (-place.score, place.first, place.last))
+
+    def _matched(
+        self, terms: Sequence[Term], words: Sequence[Sequence[Sequence[str]]], paths: Sequence[Sequence[str]]
+    ) -> tuple[list[Floats], Floats]:
+        """By file [lines, terms], and by path [files, terms]: the best match of each term there."""
+        vocabulary = {w: n for n, w in enumerate(dict.fromkeys(w for file in (*words, paths) for line in file for w in line))}
+        if not vocabulary:
+            return [np.zeros((len(file), len(terms)), np.float32) for file in words], np.zeros(
+                (len(paths), len(terms)), np.float32
+            )
+        matches = self._senses.matches(terms, list(vocabulary)).T
+        return [_best(file, vocabulary, matches) for file in words], _best(paths, vocabulary, matches)
+
+
+def _best(lines: Sequence[Sequence[str]], vocabulary: Mapping[str, int], matches: Floats) -> Floats:
+    """[lines, terms]: the maximum over each line's words."""
+    out = np.zeros((len(lines), matches.shape[1]), np.float32)
+    filled = [number for number, line in enumerate(lines) if line]
+    if filled:
+        ids = [vocabulary[word] for number in filled for word in lines[number]]
+        starts = np.cumsum([0, *(len(lines[number]) for number in filled[:-1])])
+        out[filled] = np.maximum.reduceat(matches[ids], starts, axis=0)
+    return out
+
+
+def _rarity(terms: Sequence[Term], matrices: Sequence[Floats], weights: SourceWeights) -> Floats:
+    """[terms]: how much finding each says."""
+    total = sum(len(lines) for lines in matrices)
+    held = sum((lines > weights.found).sum(axis=0) for lines in matrices)
+    idf = np.log1p(total / (1.0 + np.asarray(held, np.float32)))
+    factor = [weights.name_factor if t.name else weights.kind_factor if t.kind else 1.0 for t in terms]
+    return np.asarray(idf * np.asarray(factor, np.float32), np.float32)
+
+
+@dataclass(slots=True)
+class _FileScores:
+    """The places of one file. Matrices are [statements or lines, terms]."""
+
+    tree: SourceTree
+    lines: Floats
+    path: Floats
+    terms: Sequence[Term]
+    rarity: Floats
+    expected: ExpectedCode
+    question: str
+    weights: SourceWeights
+
+    def places(self, nearness: float) -> list[ScoredPlace]:
+        statements = self.tree.statements
+        whole = np.stack([self.lines[s.first - 1 : s.last].max(axis=0) for s in statements]) if statements else self.lines[:0]
+        above = self._documentation(whole)
+        prior = self.weights.nearness * nearness + self._of_path()
+        found: list[ScoredPlace] = []
+        for index, statement in enumerate(statements):
+            around = self._around(index, whole, above)
+            found += self._of_statement(index, statement, around, whole[index], prior)
+        return found
+
+    def _documentation(self, whole: Floats) -> Floats:
+        """Of each statement: the comment right above it, or the documentation string right below."""
+        out = np.zeros_like(whole)
+        statements = self.tree.statements
+        for index, (before, after) in enumerate(pairwise(statements)):
+            if before.role is Role.TEXT and after.role is not Role.TEXT and after.first - before.last <= 2:
+                out[index + 1] = np.maximum(out[index + 1], whole[index])
+            if before.role in (Role.TYPE, Role.FUNCTION) and after.role is Role.TEXT and after.indent > before.indent:
+                out[index] = np.maximum(out[index], whole[index + 1])
+        return out
+
+    def _around(self, index: int, whole: Floats, above: Floats) -> Floats:
+        weights, statement = self.weights, self.tree.statements[index]
+        found = np.maximum(self.path * weights.in_path, above[index] * weights.in_comment)
+        for parent in statement.parents:
+            definition = self.tree.statements[parent].role is not Role.CODE
+            found = np.maximum(found, whole[parent] * (weights.in_head if definition else weights.in_condition))
+            found = np.maximum(found, above[parent] * weights.in_head_comment)
+        near = self.lines[max(0, statement.first - 3) : statement.last + 2].max(axis=0)
+        return np.asarray(np.maximum(found, near * weights.beside), np.float32)
+
+    def _of_statement(self, index: int, statement: Statement, around: Floats, whole: Floats, prior: float) -> list[ScoredPlace]:
+        lines = statement.last - statement.first + 1
+        found: list[ScoredPlace] = []
+        if lines <= LONG_STATEMENT or statement.role in (Role.TYPE, Role.FUNCTION):
+            found.append(self._place(statement, statement.first, statement.last, np.maximum(around, whole), whole, prior))
+        if lines > 1:
+            inside = np.maximum(around, whole * self.weights.in_statement)
+            for line in range(statement.first, statement.last + 1):
+                own = self.lines[line - 1]
+                if own.any():
+                    found.append(self._place(statement, line, line, np.maximum(inside, own), own, prior))
+        if statement.role is Role.TYPE and self.expected.several:
+            end = self.tree.body_end(index)
+            if statement.last < end <= statement.last + SMALL_BODY:
+                body = self.lines[statement.first - 1 : end].max(axis=0)
+                found.append(self._place(statement, statement.first, end, np.maximum(around, body), body, prior))
+        return found
+
+    def _place(self, statement: Statement, first: int, last: int, there: Floats, own: Floats, prior: float) -> ScoredPlace:
+        weights = self.weights
+        total = max(float(self.rarity.sum()), 1e-6)
+        coverage = float(there @ self.rarity) / total
+        fit, named = self._fit(statement, first, last)
+        score = weights.coverage * coverage + weights.own * float(own @ self.rarity) / total + weights.fit * fit + prior
+        score += weights.named * named
+        if not (self.expected.several or named):
+            score -= weights.line * max(0, last - first - 2)
+        if statement.role is Role.TEXT:
+            score -= weights.text
+        elif CodeKind.IMPORTS not in self.expected.kinds and _IMPORT.match(self.tree.lines[statement.first - 1].strip()):
+            score -= weights.imports
+        return ScoredPlace(self.tree, statement, first, last, score, coverage, fit)
+
+    def _fit(self, statement: Statement, first: int, last: int) -> tuple[float, float]:
+        """How much it is the kind of code that is asked for, the first kind said counting whole, the next one a part; and
+        whether it is the very definition that is asked about."""
+        text = "\n".join(self.tree.lines[first - 1 : last])
+        head = first == statement.first and bool(statement.name)
+        named = self._named(statement) if head else 0.0
+        share, best, about = 1.0, 0.0, 0.0
+        for kind in self.expected.kinds[:2]:
+            fit = self._fits(kind, statement, text, head, named)
+            best = max(best, share * fit)
+            if kind in _OF_A_NAME and fit:
+                about = max(about, share * named)
+            share = 0.6
+        return best, about
+
+    def _fits(self, kind: CodeKind, statement: Statement, text: str, head: bool, named: float) -> float:
+        match kind:
+            case CodeKind.BASES:
+                derived = _HAS_BASES.search(text) is not None
+                return (0.4 + 0.3 * derived + 0.3 * named) if head and statement.role is Role.TYPE else 0.0
+            case CodeKind.SIGNATURE:
+                whole = text.count("\n") == statement.last - statement.first
+                return (0.3 + 0.7 * named) if head and statement.role is Role.FUNCTION and whole else 0.0
+            case CodeKind.CLASS | CodeKind.FUNCTION:
+                if head and statement.role is (Role.TYPE if kind is CodeKind.CLASS else Role.FUNCTION):
+                    return 1.0 - named
+                return 0.8 if self._calls(statement, text) else 0.25
+            case CodeKind.PLACE:
+                return 1.0 if head and statement.role in (Role.TYPE, Role.FUNCTION) else 0.2
+            case CodeKind.CALLS:
+                return float(self._calls(statement, text))
+            case _:
+                share = 0.6 if statement.role is Role.TEXT or (head and "\n" in text) else 1.0
+                return share * fits(kind, text, number=self.expected.number)
+
+    def _named(self, statement: Statement) -> float:
+        """Does the question name this definition, or the class that it constructs? Less where upper case differs."""
+        parents = [self.tree.statements[i].name for i in statement.parents if self.tree.statements[i].name]
+        construct = statement.name in _CONSTRUCTORS and bool(parents)
+        name = parents[-1] if construct else statement.name
+        for term in self.terms:
+            if term.whole and not term.kind and term.text == name:
+                return 1.0
+        folded = name.replace("_", "").lower()
+        terms = [term for term in self.terms if term.whole and not term.kind]
+        return 0.6 if any(folded in (term.stem, term.text.lower()) for term in terms) else 0.0
+
+    def _calls(self, statement: Statement, text: str) -> bool:
+        first = self.tree.lines[statement.first - 1].strip()
+        if statement.role is Role.TEXT or _IMPORT.match(first) or first.startswith(("from ", "export ")):
+            return False
+        names = [term.text for term in self.terms if term.name and term.text != statement.name]
+        return any(re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", text) for name in names)
+
+    def _of_path(self) -> float:
+        score = 0.0
+        if _TESTS.search(self.tree.path) and not re.search(r"\b(?:unit )?tests?\b", self.question.lower()):
+            score += self.weights.test_file
+        if _PROSE.search(self.tree.path):
+            score += self.weights.prose_file
+        return score

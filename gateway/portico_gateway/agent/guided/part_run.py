@@ -1,0 +1,38 @@
+"""One part of a question under way: its calls, what was tried, the best answer so far. It decides nothing about answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from portico_gateway.agent.events import ToolCallFinished
+from portico_gateway.agent.guided.answer_generation import QuotedAnswer
+from portico_gateway.agent.judgement import Judgement, Verdict
+from portico_gateway.agent.question_run import QuestionRun
+
+
+class PartRun:
+    """The state of one part."""
+
+    def __init__(self, question: str) -> None:
+        self.run = QuestionRun(question)
+        self.tried: set[str] = set()  # tools that the model has chosen
+        self.unsure = 0  # results that were looked at and don't answer
+        self.answer: QuotedAnswer | None = None
+        self.judgement = Judgement(Verdict.NOT_FOUND)
+
+    def consider(self, answer: QuotedAnswer | None, judgement: Judgement) -> None:
+        """Keep the answer where it is better than the one before."""
+        if answer is None:
+            return
+        self.unsure += not judgement.answered
+        if self.answer is None or _rank(judgement) > _rank(self.judgement):
+            self.answer, self.judgement = answer, judgement
+
+    @property
+    def calls(self) -> Sequence[ToolCallFinished]:
+        """Those that the answer rests on."""
+        return self.answer.calls if self.answer else ()
+
+
+def _rank(judgement: Judgement) -> tuple[bool, float]:
+    return judgement.answered, judgement.confidence or 0.0

@@ -1,0 +1,102 @@
+"""A question that needs several calls, taken apart into parts: a later one may refer to what an earlier one found.
+
+"Find the category with the fewest films, then count its films" is two parts; the second is asked once "its" can be replaced
+by a name. It reads English joints and pronouns; it knows no tool and no result.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from portico_gateway.guidance.stemming import content_words, stems_of
+
+MAX_CALLS = 4  # of all parts together
+MAX_PARTS = 3
+MAX_CHARACTERS = 600  # a longer text is no question of parts
+_ASKS = r"(?:which|what|who|whose|when|where|how|in which|at which)\b"
+_TELLS = r"(?:tell|say|show|list|count|name|give|print|read|report)\b"
+_JOINT = re.compile(
+    rf"""(?<=[.?!;])\s+(?=[A-Za-z]) | [,;]?\s+(?:and\s+)?then\s+ | [,;]?\s+and\s+(?={_ASKS}|{_TELLS}) | [,:;]\s+(?={_ASKS})""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_SEEKS = re.compile(r"\W*(?:please\s+)?(?:find|look|search|take|get|open|go|see|read|check|pick)\b", re.IGNORECASE)
+_HEAD = re.compile(
+    r"\b(?:find|up|at|for|take|get|out|pick|open)\s+(?:the|a|which)\s+(?:(?:first|last|next|(?:most|least)\s+\w+|\w+est)\s+)*([a-z]+)",
+    re.IGNORECASE,
+)
+_SEVERAL = re.compile(r"\b(?:which|what|all|the|list)\s+(?:\w+\s+){0,3}?\w{3,}s\b", re.IGNORECASE)
+_OF_SEVERAL = re.compile(r"\b(?:them|they|their|those|these)\b", re.IGNORECASE)
+_REFERENCE = re.compile(
+    r"""\b(?:
+      (?P<noun>(?:that|this|those|these|the\ same)\s+(?!(?:one|is|are|was|has|have|do|does|in|of)\b)[a-z]{3,}?)
+        (?P<of>['’]s)?(?=\s|[?.!,]|$)
+      | (?P<owner>its|their|his|her)\b
+      | (?P<place>there)\b(?!\s+(?:is|are|was|were)\b)
+      | (?P<thing>that\ one|this\ one|it|them|they|those|he|she|him)\b )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing that is asked; `refers`: to what the part before it found."""
+
+    text: str
+    refers: bool = False
+
+
+def parts(question: str) -> list[Part]:
+    """The question's parts, in order; one where it asks one thing, or can't be taken apart."""
+    if len(question) > MAX_CHARACTERS:
+        return [Part(question)]
+    texts = [text for piece in _JOINT.split(question) if (text := piece.strip(" ,;"))]
+    if not 1 < len(texts) <= MAX_PARTS or not all(map(content_words, texts)):
+        return [Part(question)]
+    if not (_asks(texts[0]) or _SEEKS.match(texts[0])):
+        return [Part(question)]
+    found = [Part(texts[0]), *(Part(text, _REFERENCE.search(text) is not None) for text in texts[1:])]
+    for before, part in pairwise(found):
+        if _one_with(before, part):
+            return [Part(question)]
+    return found
+
+
+def _one_with(before: Part, part: Part) -> bool:
+    """Does one only set the scene for the other, or speak of all that the other lists?"""
+    if not part.refers:
+        return _SEEKS.match(before.text) is not None or not _asks(part.text) or not _asks(before.text)
+    return _asks(before.text) and _SEVERAL.search(before.text) is not None and _OF_SEVERAL.search(part.text) is not None
+
+
+def _asks(text: str) -> bool:
+    return re.match(rf"\W*(?:and\s+)?(?:{_ASKS}|{_TELLS}|is\b|are\b|does\b|do\b|can\b)", text, re.IGNORECASE) is not None
+
+
+def head_noun(text: str) -> str | None:
+    """What kind of thing a part looks for: "category" of "Take the category with the fewest films"."""
+    found = _HEAD.search(text)
+    return found[1].lower() if found and content_words(found[1]) else None
+
+
+def resolved(part: Part, thing: str, noun: str | None) -> str:
+    """The part with the thing in place of the first word that refers to it, the noun with it where a pronoun has none."""
+    named = f"the {noun} {thing}" if noun else thing
+
+    def name(match: re.Match[str]) -> str:
+        if match["noun"]:
+            kind = match["noun"].split()[-1]
+            own = noun is None or stems_of(kind) == stems_of(noun)
+            return f"the {kind} {thing}{match['of'] or ''}" if own else f"the {kind} of {named}"
+        if match["owner"]:
+            return f"{named}'s"
+        return f"in {named}" if match["place"] else named
+
+    return _REFERENCE.sub(name, part.text, count=1)
+
+
+def joined(answers: Sequence[str]) -> str:
+    """The parts' answers as one, each once."""
+    return "\n".join(dict.fromkeys(text.strip() for text in answers if text.strip()))

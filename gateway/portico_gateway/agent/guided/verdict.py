@@ -1,0 +1,163 @@
+"""Whether an answer is given: what its call and its place account for, how sure it is, and what is said where it is not.
+
+It decides from what the loop has gathered; it calls nothing and prints nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from portico_engine import Tool
+from portico_gateway.agent.events import ToolCallFinished
+from portico_gateway.agent.guided.answer_generation import QuotedAnswer
+from portico_gateway.agent.guided.confidence import confidence, features_of
+from portico_gateway.agent.guided.coverage import Evidence, argument_texts, covered, phrases_of, units
+from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
+from portico_gateway.agent.guided.part_run import PartRun
+from portico_gateway.agent.guided.plan import joined
+from portico_gateway.agent.judgement import Coverage, Judgement, Place, Verdict
+from portico_gateway.agent.question_run import QuestionRun
+from portico_gateway.guidance.question import Question, read_question
+from portico_gateway.guidance.tool_retrieval import TextEmbedding
+from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
+
+MAX_NEAREST = 3
+_PLACE_FIELDS = ("path", "uri", "title", "title_trail", "symbol", "kind", "text", "table", "sql", "anchor", "container")
+
+
+def judge(
+    run: QuestionRun,
+    answer: QuotedAnswer | None,
+    embed: TextEmbedding,
+    tools: Mapping[str, Tool],
+    weights: Weights = DEFAULT_WEIGHTS,
+) -> Judgement:
+    """The judgement of a quoted answer, or of there being none. `tools`: by name, those that were called."""
+    incomplete = tuple(dict.fromkeys(note for call in run.tool_calls if (note := _incomplete(call))))
+    question = read_question(run.question)
+    if any(call.denied for call in run.tool_calls):
+        return Judgement(Verdict.DENIED, reasons=_errors(run), incomplete=incomplete)
+    if answer is None or not answer.text.strip():
+        coverage = covered(question, Evidence(()), embed, weights.coverage)
+        return Judgement(Verdict.NOT_FOUND, coverage, reasons=_errors(run), incomplete=incomplete)
+    evidence = evidence_of(answer, tools)
+    coverage = covered(question, evidence, embed, weights.coverage)
+    features = features_of(run, question, answer, coverage)
+    sure = confidence(features, weights.confidence)
+    reasons = tuple(_reasons(question, coverage, sure, weights.confidence.threshold))
+    return Judgement(
+        Verdict.NO_ANSWER if reasons else Verdict.ANSWERED,
+        coverage,
+        sure,
+        reasons,
+        nearest(answer, run.tool_calls) if reasons else (),
+        incomplete,
+        answer.text,
+        features,
+    )
+
+
+def judge_free(
+    run: QuestionRun, answer: str, embed: TextEmbedding, tools: Mapping[str, Tool], weights: Weights = DEFAULT_WEIGHTS
+) -> Judgement:
+    """The judgement of an answer in the model's own words: everything that was found accounts for words. No confidence."""
+    found = tuple(call for call in run.tool_calls if call.result.found)
+    judged = judge(run, QuotedAnswer(answer, None, found) if found else None, embed, tools, weights)
+    if judged.verdict in (Verdict.DENIED, Verdict.NOT_FOUND):
+        return judged
+    left = must_be_used(read_question(run.question), judged.coverage)
+    verdict = Verdict.NO_ANSWER if left else Verdict.ANSWERED
+    return replace(judged, verdict=verdict, confidence=None, reasons=tuple(_about(left)), features={})
+
+
+def _reasons(question: Question, coverage: Coverage, sure: float, threshold: float) -> Iterator[str]:
+    yield from _about(must_be_used(question, coverage))
+    if sure < threshold:
+        yield f"it is not sure to be the answer ({sure:.0%})"
+
+
+def _about(left: Sequence[str]) -> Iterator[str]:
+    if left:
+        yield f"nothing that was found is about {', '.join(left)}"
+
+
+def too_long(words: int, most: int) -> Judgement:
+    """The judgement of a question that is not asked at all."""
+    reason = (
+        f"the question has {words:,} words, and this model is asked {most:,} at most: ask about one thing, or a larger model"
+    )
+    return Judgement(Verdict.NO_ANSWER, reasons=(reason,))
+
+
+def must_be_used(question: Question, coverage: Coverage) -> list[str]:
+    """The values and names of the question that no call and no place accounts for."""
+    exact = {unit.text for unit in units(question) if unit.exact}
+    return [word for word in coverage.unused if word in exact]
+
+
+def evidence_of(answer: QuotedAnswer, tools: Mapping[str, Tool]) -> Evidence:
+    """What of the calls that led to an answer, and of its place, may account for words."""
+    texts = [text for call in answer.calls for text in argument_texts(call.arguments)]
+    candidate = answer.candidate
+    if candidate is not None:
+        texts += [candidate.text, *_place(candidate)]
+    if candidate is None or candidate.citation is None:
+        texts += [call.result.text for call in answer.calls]
+    called = [(tools[call.tool].parameters, call.arguments) for call in answer.calls if call.tool in tools]
+    phrases = tuple(phrase for schema, arguments in called for phrase in phrases_of(schema, arguments))
+    return Evidence(tuple(texts), tuple(call.tool for call in answer.calls), phrases)
+
+
+def combined(question: str, done: Sequence[PartRun]) -> tuple[str, Judgement]:
+    """The answer to a question from its parts, "" where one of them has none; as sure as the least sure part."""
+    judged = [part.judgement for part in done]
+    if len(judged) == 1:
+        return (judged[0].draft if judged[0].answered else ""), judged[0]
+    least = min(judged, key=lambda one: (one.answered, one.confidence or 0.0))
+    said = [*dict.fromkeys(word for one in judged for word in one.coverage.used if word.lower() in question.lower())]
+    left = [*dict.fromkeys(word for one in judged for word in one.coverage.unused if word not in said)]
+    draft = joined([one.draft for one in judged])
+    whole = replace(
+        least,
+        coverage=Coverage(tuple(said), tuple(left)),
+        nearest=() if least.answered else tuple(dict.fromkeys(place for one in judged for place in one.nearest))[:MAX_NEAREST],
+        incomplete=tuple(dict.fromkeys(note for one in judged for note in one.incomplete)),
+        draft=draft,
+    )
+    return (draft if whole.answered else ""), whole
+
+
+def nearest(answer: QuotedAnswer | None, calls: Sequence[ToolCallFinished]) -> tuple[Place, ...]:
+    """The places that came nearest: the chosen one, then the first that were found."""
+    places: dict[str, Place] = {}
+    if answer is not None and answer.candidate is not None:
+        label = answer.candidate.citation.label if answer.candidate.citation else ""
+        places[label] = Place(label, answer.text)
+    for call in calls:
+        for citation in call.result.citations if call.result.found else ():
+            places.setdefault(citation.label, Place(citation.label, citation.quote))
+    return tuple(places.values())[:MAX_NEAREST]
+
+
+def _place(candidate: AnswerCandidate) -> Iterator[str]:
+    fields = candidate.citation.fields if candidate.citation else {}
+    for name in _PLACE_FIELDS:
+        value = fields.get(name)
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, Sequence):
+            yield from map(str, value)
+
+
+def _incomplete(call: ToolCallFinished) -> str:
+    """What a result says of having been searched only in part."""
+    data = call.result.data or {}
+    if data.get("complete") is not False:
+        return ""
+    note = data.get("note")
+    return f"{call.tool}: {note}" if isinstance(note, str) and note else f"{call.tool}: searched only in part"
+
+
+def _errors(run: QuestionRun) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(f"{call.tool}: {call.error}" for call in run.tool_calls if call.error))

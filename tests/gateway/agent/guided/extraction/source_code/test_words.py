@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import numpy as np
+
+from portico_gateway.agent.guided.extraction.source_code.words import Senses, line_words, question_terms, words_in
+from portico_gateway.guidance.weights import CodeWordWeights
+
+
+def stems(question: str) -> dict[str, bool]:
+    return {term.stem: term.name for term in question_terms(question)}
+
+
+def no_sense(texts: list[str]) -> np.ndarray:
+    return np.zeros((len(texts), 8), np.float32)
+
+
+def test_an_identifier_counts_by_its_parts_and_as_a_whole() -> None:
+    assert set(line_words("parseHTTPHeader")) == set(line_words("parse_http_header")) >= {"http", "parsehttpheader"}
+
+
+def test_a_question_names_what_it_spells_as_code_is() -> None:
+    found = stems("Where is rewind_body used?")
+    assert found["rewindbody"]
+    assert "where" not in found
+
+
+def test_the_last_part_of_a_dotted_name_is_a_name() -> None:
+    assert stems("signature of tomlkit.string")["string"]
+    assert not stems("signature of the string")["string"]
+
+
+def test_what_is_quoted_is_a_name() -> None:
+    assert stems("Which function implements the filter 'upper'?")["upper"]
+
+
+def test_how_much_is_said_finds_what_code_calls_it() -> None:
+    assert "maximum" in words_in(" ".join(term.text for term in question_terms("how many redirects at most?")))
+
+
+def test_a_contraction_leaves_no_crumbs() -> None:
+    assert {term.text for term in question_terms("what path do cookies get if I don't set it")} == {
+        "path",
+        "cookies",
+        "get",
+        "set",
+    }
+
+
+def test_a_synonym_stands_for_a_word_and_never_for_a_name() -> None:
+    senses = Senses(no_sense, CodeWordWeights())
+    word, name = question_terms("error"), question_terms("'error'")
+    vocabulary = words_in("exception")
+    assert senses.matches(word, vocabulary)[0, 0] == np.float32(CodeWordWeights().same)
+    assert senses.matches(name, vocabulary)[0, 0] == 0.0

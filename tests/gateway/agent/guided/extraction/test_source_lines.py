@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
+from portico_gateway.agent.guided.extraction.source_code.places import SourceScorer
+from portico_gateway.agent.guided.extraction.source_code.words import Senses
+from portico_gateway.agent.guided.extraction.source_lines import MOST_CANDIDATES, SourceFile, source_lines
+from portico_gateway.guidance.weights import DEFAULT_WEIGHTS
+from portico_servers.common.embeddings import Embedder
+
+SCORER = SourceScorer(Senses(Embedder().embed, DEFAULT_WEIGHTS.code_words), DEFAULT_WEIGHTS.source)
+
+POOL = '''\
+"""A pool of blocks."""
+
+import zlib
+
+from errors import PoolFull
+
+DEFAULT_BLOCKS = 64
+
+
+class Pool(Store):
+    """Keeps blocks."""
+
+    def __init__(
+        self,
+        blocks: int = DEFAULT_BLOCKS,
+        encoding: str = "utf-8",
+    ) -> None:
+        self.blocks = blocks
+
+    def take(self) -> int:
+        if not self.blocks:
+            raise PoolFull("no block is left")
+        return self.pop_block()
+
+    def pop_block(self) -> int:
+        return zlib.crc32(b"block")
+
+
+def drain(pool: Pool) -> None:
+    while pool.blocks:
+        pool.pop_block()
+'''
+ERRORS = '''\
+class StoreError(Exception):
+    """Any."""
+
+
+class PoolFull(StoreError):
+    """No block is left."""
+
+
+class Store:
+    """A base."""
+'''
+FILES = {
+    "pool.py": POOL,
+    "errors.py": ERRORS,
+    "tests/test_pool.py": "from pool import Pool\nencoding = Pool(encoding='ascii')\n",
+}
+
+
+def asked(question: str, files: dict[str, str] | None = None) -> list[AnswerCandidate]:
+    found = [SourceFile(path, text, {"path": path, "root": "r"}, 1.0) for path, text in (files or FILES).items()]
+    return source_lines(question, found, SCORER)
+
+
+def answer(question: str) -> str:
+    return asked(question)[0].text
+
+
+def test_a_default_is_answered_by_its_line_and_the_lines_beside_it() -> None:
+    text = answer("default encoding of Pool?")
+    assert text.startswith("pool.py:16: Pool.__init__\n")
+    assert 'encoding: str = "utf-8"' in text
+
+
+def test_a_constant_is_followed_to_its_value() -> None:
+    assert "pool.py:7: DEFAULT_BLOCKS = 64" in answer("how many blocks does a Pool have by default?")
+
+
+def test_an_exception_is_answered_by_the_line_that_raises_it() -> None:
+    assert "raise PoolFull" in answer("Which error is raised when there is no block left in take?")
+
+
+def test_bases_are_answered_with_the_bases_of_the_bases() -> None:
+    text = answer("Which class does PoolFull inherit from?")
+    assert "class PoolFull(StoreError):" in text
+    assert "errors.py:1: class StoreError(Exception):" in text
+
+
+def test_a_signature_is_one_line() -> None:
+    assert 'def __init__(self, blocks: int = DEFAULT_BLOCKS, encoding: str = "utf-8") -> None:' in answer(
+        "Which arguments does the constructor of Pool take?"
+    )
+
+
+def test_callers_are_answered_by_the_calls_and_not_by_the_definition() -> None:
+    texts = [candidate.text for candidate in asked("Where is pop_block called?")[:2]]
+    assert any("Pool.take" in text for text in texts)
+    assert any("drain" in text for text in texts)
+
+
+def test_the_methods_of_a_class_are_counted_and_named() -> None:
+    assert "class Pool: 3 methods: __init__, take, pop_block" in answer("How many methods does Pool have?")
+
+
+def test_what_derives_from_a_class_is_listed() -> None:
+    assert answer("Which subclasses of StoreError are there?") == "errors.py:1: 1 subclass of StoreError: PoolFull"
+
+
+def test_tests_answer_last() -> None:
+    assert not answer("encoding of Pool").startswith("tests/")
+
+
+def test_a_candidate_cites_its_own_line() -> None:
+    citation = asked("default encoding of Pool?")[0].citation
+    assert citation is not None
+    assert (citation.label, citation.line, citation.quote) == ("pool.py:16", 16, 'encoding: str = "utf-8",')
+    assert citation.fields["root"] == "r"
+
+
+def test_what_is_not_there_is_found_less() -> None:
+    there, absent = asked("default encoding of Pool?")[0], asked("default failure threshold of CircuitBreaker?")[0]
+    assert there.found is not None
+    assert absent.found is not None
+    assert there.found > 0.8
+    assert absent.found < 0.4
+
+
+def test_candidates_are_few_and_best_first() -> None:
+    found = asked("block")
+    assert len(found) <= MOST_CANDIDATES
+    assert [c.weight for c in found] == sorted((c.weight for c in found), key=lambda w: -(w or 0.0))
+
+
+def test_no_words_or_no_files_give_no_candidates() -> None:
+    assert asked("") == []
+    assert source_lines("default encoding?", [], SCORER) == []
+
+
+def test_an_empty_file_gives_no_candidates() -> None:
+    assert asked("default encoding?", {"a.py": ""}) == []

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.gateway.agent.fakes import EVER_SO_UNSURE, nothing
+
+from portico_engine import Tool
+from portico_gateway.agent.events import ToolCallFinished
+from portico_gateway.agent.guided.answer_generation import QuotedAnswer
+from portico_gateway.agent.guided.part_run import PartRun
+from portico_gateway.agent.guided.verdict import combined, judge, judge_free
+from portico_gateway.agent.judgement import Coverage, Judgement, Verdict
+from portico_gateway.agent.question_run import QuestionRun
+from portico_gateway.agent.rendered_results import RenderedResult
+
+ORDER = {"type": "string", "enum": ["asc", "desc"], "description": 'desc: "the highest", "the most"'}
+ROWS = Tool("db__rows", "Rows.", {"type": "object", "properties": {"table": {"type": "string"}, "order": ORDER}})
+
+
+def run_of(question: str, text: str, **arguments: str) -> tuple[QuestionRun, QuotedAnswer]:
+    run = QuestionRun(question)
+    call = ToolCallFinished("db__rows", arguments, RenderedResult(text, True), 0.1)
+    run.tool_calls.append(call)
+    return run, QuotedAnswer(text, None, (call,))
+
+
+def test_a_filter_a_table_and_a_phrase_of_an_option_account_for_words() -> None:
+    run, answer = run_of("Which of the sites is the highest?", "Pine Hollow", table="sites", order="desc")
+    assert judge(run, answer, nothing, {"db__rows": ROWS}, EVER_SO_UNSURE).coverage.unused == ()
+    run, answer = run_of("Which of the sites is the highest?", "Pine Hollow", table="sites", order="asc")
+    assert judge(run, answer, nothing, {"db__rows": ROWS}, EVER_SO_UNSURE).coverage.unused == ("highest",)
+
+
+def test_a_value_that_plays_no_part_means_no_answer_however_sure_the_rest_is() -> None:
+    run, answer = run_of("Which sites are in Oslo?", "Pine Hollow", table="sites")
+    judged = judge(run, answer, nothing, {"db__rows": ROWS}, EVER_SO_UNSURE)
+    assert (judged.verdict, judged.reasons) == (Verdict.NO_ANSWER, ("nothing that was found is about Oslo",))
+
+
+def test_a_larger_models_words_are_judged_by_what_was_found() -> None:
+    run, _ = run_of("Which sites are in Oslo?", "Pine Hollow, Oslo", table="sites")
+    judged = judge_free(run, "It is Pine Hollow.", nothing, {})
+    assert (judged.verdict, judged.confidence) == (Verdict.ANSWERED, None)
+
+
+def test_a_question_of_parts_is_as_sure_as_its_least_sure_part() -> None:
+    first, second = PartRun("Who leads the team"), PartRun("when was the person Ada hired?")
+    sure = Judgement(Verdict.ANSWERED, Coverage(("leads", "team")), 0.9, draft="Ada")
+    first.judgement, second.judgement = sure, replace(sure, coverage=Coverage(("hired", "Ada")), confidence=0.6, draft="2019")
+    text, judged = combined("Who leads the team and when was that person hired?", [first, second])
+    assert (text, judged.confidence) == ("Ada\n2019", 0.6)
+    assert judged.coverage == Coverage(("leads", "team", "hired"))
+
+
+def test_a_question_of_parts_has_no_answer_where_one_of_them_has_none() -> None:
+    first, second = PartRun("Who leads the team"), PartRun("when was the person Ada hired?")
+    first.judgement = Judgement(Verdict.ANSWERED, confidence=0.9, draft="Ada")
+    second.judgement = Judgement(Verdict.NO_ANSWER, Coverage((), ("hired",)), 0.1, draft="a list")
+    text, judged = combined("Who leads the team and when was that person hired?", [first, second])
+    assert (text, judged.verdict, judged.coverage.unused) == ("", Verdict.NO_ANSWER, ("hired",))
