@@ -42,7 +42,7 @@ WEB = {
 TABLES = {
     "portico_engine": """
         errors
-        faults
+        faults          errors
         priors
         quantization
         tool
@@ -57,15 +57,16 @@ TABLES = {
         text            errors tool weights
         models          errors quantization weights kernels linear
         executors       errors weights grammar sampling plan kernels linear models
-        kv              plan executors
-        scoring         errors plan executors kv
+        kv              faults plan executors
+        step_runner     faults grammar request sampling plan executors kv
+        scoring         errors plan executors kv step_runner
         request_checks  errors grammar request sampling executors
         sequence        priors grammar request sampling plan text kv
         fairness        sequence
         scheduler       plan executors kv sequence fairness
         constraints     faults grammar sampling plan sequence scheduler
-        engine          errors faults priors tool grammar request sampling text executors kv scoring request_checks sequence
-                        scheduler constraints
+        engine          errors faults priors tool grammar request sampling plan text executors kv step_runner scoring
+                        request_checks sequence scheduler constraints
         loading         errors quantization weights request plan text models executors kv engine
         front           errors tool grammar request client engine loading
         process         errors priors tool grammar request client text engine loading front
@@ -107,24 +108,33 @@ TABLES = {
         errors       safe_output
         config       safe_output errors
         model        errors config
+        background   safe_output errors config
         upstreams    caller safe_output errors config
         policy       caller safe_output errors config upstreams
         agent        caller guidance errors model upstreams policy
         mcp          caller errors model upstreams policy agent
-        http         caller errors config model upstreams policy agent mcp
+        http         caller guidance errors config model upstreams policy agent mcp
         assembly     caller guidance safe_output errors config model upstreams policy agent mcp http
-        cli          safe_output errors config model upstreams policy agent http assembly
+        cli          safe_output errors config model background upstreams policy agent http assembly
     """,
     "portico_gateway.cli": """
-        doctor_checks
         exit_codes
         grammar_input
         interrupt
         options
+        process_start
+        screen
         trust_prompt
         view
-        main           exit_codes
-        commands       doctor_checks exit_codes grammar_input interrupt options trust_prompt view
+        asking              exit_codes screen view
+        ask_background      exit_codes asking
+        background_list
+        doctor_checks       background_list
+        server_edits
+        background_process  exit_codes screen asking ask_background background_list
+        main                exit_codes
+        commands            doctor_checks exit_codes grammar_input interrupt options process_start screen trust_prompt asking
+                            ask_background background_list background_process server_edits
     """,
     "portico_gateway.http": """
         errors

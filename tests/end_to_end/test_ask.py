@@ -1,4 +1,4 @@
-"""`portico ask` as a user runs it: a real process, real servers, the real default model."""
+"""`portico ask` as a user runs it, in its own process: real servers, the real default model."""
 
 from __future__ import annotations
 
@@ -53,7 +53,14 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = str(tmp_path_factory.mktemp("home"))
-    return {**os.environ, "HOME": folder, "XDG_STATE_HOME": folder, "XDG_CACHE_HOME": folder, "NO_COLOR": "1"}
+    return {
+        **os.environ,
+        "HOME": folder,
+        "XDG_STATE_HOME": folder,
+        "XDG_CACHE_HOME": folder,
+        "NO_COLOR": "1",
+        "PORTICO_BACKGROUND_ENABLED": "0",
+    }
 
 
 def ask(
@@ -146,6 +153,18 @@ def test_the_second_question_finds_instructions_and_tools_computed(
 def test_a_conversation_goes_on(home: dict[str, str], workspace: Path) -> None:
     found = answer(home, workspace, "Under which licence is the handbook?", "--continue")
     assert "public domain" in found["calls"][0]["text"]
+
+
+def test_a_question_that_goes_on_from_the_last_one_is_asked_as_the_whole_one(home: dict[str, str], workspace: Path) -> None:
+    import sqlite3
+
+    connection = sqlite3.connect(workspace / "shop.db")
+    (expected,) = connection.execute("SELECT count(*) FROM orders WHERE status = 'shipped'").fetchone()
+    connection.close()
+    answer(home, workspace, "How many orders were cancelled?")
+    found = answer(home, workspace, "And shipped?", "--continue")
+    assert (found["asked"], found["question"]) == ("And shipped?", "How many orders were shipped?")
+    assert str(expected) in found["answer"]
 
 
 def test_a_server_that_cannot_start_is_named_and_the_others_go_on(

@@ -6,16 +6,32 @@ It knows tools through `ToolHost`; which call is made, and what comes of it, oth
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from portico_gateway.agent.citations import ConfirmedCitation, confirm
+import mcp_types as types
+
+from portico_gateway.agent.citations import Citation, ConfirmedCitation, confirm
 from portico_gateway.agent.empty_results import error_text
 from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.rendered_results import RenderedResult, render
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.errors import GatewayError, PolicyError
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutcome:
+    """What became of a call."""
+
+    finished: ToolCallFinished
+    result: types.CallToolResult | None = None  # as the server gave it
+    refusal: PolicyError | None = None  # why the policy, or a person, did not allow it
+
+    def text(self, limit: int, hits: int) -> str:
+        """The result as text of at most `limit` characters; of a search's hits at most `hits`."""
+        return "" if self.result is None else render(self.finished.arguments, self.result, limit=limit, hits=hits).text
 
 
 class HostCalls:
@@ -26,23 +42,32 @@ class HostCalls:
 
     async def call(self, run: QuestionRun, call: ToolCallStarted) -> ToolCallFinished:
         """Make the call, and keep it in the run. A failure is the result's."""
-        started = time.perf_counter()
-        rendered, error, denied = RenderedResult("", False), None, False
-        try:
-            result = await self._host.call_tool(call.tool, call.arguments)
-            rendered = render(call.arguments, result)
-            if result.is_error or error_text(rendered.text):
-                error, rendered = rendered.text or "the tool failed without saying why", replace(rendered, found=False)
-        except GatewayError as failure:
-            error, denied = str(failure), isinstance(failure, PolicyError)
-        finished = ToolCallFinished(call.tool, call.arguments, rendered, time.perf_counter() - started, error, denied)
+        finished = (await self.execute(call.tool, call.arguments)).finished
         run.tool_calls.append(finished)
         return finished
+
+    async def execute(self, tool: str, arguments: dict[str, Any]) -> CallOutcome:
+        """Make the call. A failure is an outcome, never raised."""
+        started = time.perf_counter()
+        rendered, error = RenderedResult("", False), None
+        result: types.CallToolResult | None = None
+        refusal: PolicyError | None = None
+        try:
+            result = await self._host.call_tool(tool, arguments)
+            rendered = render(arguments, result)
+            if result.is_error or error_text(rendered.text):
+                error, rendered = rendered.text or "the tool failed without saying why", replace(rendered, found=False)
+        except PolicyError as denied:
+            error, refusal = str(denied), denied
+        except GatewayError as failure:
+            error = str(failure)
+        seconds = time.perf_counter() - started
+        return CallOutcome(ToolCallFinished(tool, arguments, rendered, seconds, error, refusal is not None), result, refusal)
 
     async def confirmed(self, calls: Sequence[ToolCallFinished]) -> list[ConfirmedCitation]:
         """The citations of all results that were found, those alone that still hold."""
         found: list[ConfirmedCitation] = []
-        cited = [(self._host.server_of(c.tool), citation) for c in calls if c.result.found for citation in c.result.citations]
+        cited = [(server, citation) for call in calls for server, citation in self._cited(call)]
         for server in dict.fromkeys(server for server, _ in cited):
             citations = [citation for s, citation in cited if s == server]
 
@@ -51,3 +76,12 @@ class HostCalls:
 
             found += await confirm(server, citations, self._host.templates(server), read)
         return found
+
+    def _cited(self, call: ToolCallFinished) -> Iterator[tuple[str, Citation]]:
+        """The citations of a call with their server; none where the tool is gone meanwhile."""
+        if call.result.found and call.result.citations:
+            try:
+                server = self._host.server_of(call.tool)
+            except GatewayError:
+                return
+            yield from ((server, citation) for citation in call.result.citations)

@@ -11,7 +11,7 @@ from mcp.shared.exceptions import MCPError
 
 from portico_engine import Tool
 from portico_gateway.caller import Caller
-from portico_gateway.errors import GatewayError, UpstreamFault
+from portico_gateway.errors import GatewayError, UnknownName, UpstreamFault
 from portico_gateway.guidance.tool_retrieval import ToolRetriever
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 from portico_gateway.policy.rules import Verdict
@@ -66,7 +66,10 @@ class UpstreamToolHost:
         return self._upstreams.catalog.tool(tool).server
 
     def is_read_only(self, tool: str) -> bool:
-        return self._tool_calls.is_read_only(self._upstreams.catalog.tool(tool), self._caller)
+        try:
+            return self._tool_calls.is_read_only(self._upstreams.catalog.tool(tool), self._caller)
+        except UnknownName:  # its server has taken it away
+            return False
 
     def profiles(self) -> Mapping[str, Sequence[str]]:
         found: dict[str, list[str]] = {entry.server: [] for entry in self._upstreams.catalog.tools}
@@ -76,6 +79,14 @@ class UpstreamToolHost:
 
     def templates(self, server: str) -> Sequence[str]:
         return [entry.template.uri_template for entry in self._upstreams.catalog.templates if entry.server == server]
+
+    def may_run_concurrently(self, tool: str) -> bool:
+        try:
+            entry = self._upstreams.catalog.tool(tool)
+        except UnknownName:
+            return False
+        allowed = self._tool_calls.ruling(entry, self._caller).verdict is Verdict.ALLOW
+        return allowed and self._tool_calls.is_read_only(entry, self._caller)
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
         try:

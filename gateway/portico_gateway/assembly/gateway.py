@@ -6,10 +6,13 @@ It owns which part gets which, from the configuration alone, and the order in wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, TypeAlias
+
+import anyio
 
 from portico_gateway.assembly.config_reload import follow_config
 from portico_gateway.config.logs import log_folder
@@ -24,6 +27,8 @@ from portico_gateway.policy.audit import audit_log
 from portico_gateway.policy.rules import Policy
 from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.upstreams import Upstreams
+
+Beside: TypeAlias = Callable[[ToolCalls, GetEngine], Coroutine[Any, Any, None]]  # runs until it is cancelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +49,29 @@ def open_gateway(
     takes_approvals: bool = False,
     source: ConfigSource | None = None,
     on_config: Callable[[PorticoConfig], None] = lambda config: None,
+    beside: Beside | None = None,
 ) -> Iterator[GatewayParts]:
     """A gateway over the servers of `specs`; its audit log is closed at the end of the block.
 
     With `get_engine` it has the local model: the tool `ask`, and sampling for servers where the policy lets it.
     `takes_approvals`: this process has an API that decides pending ones. Changes of `source` are followed while the MCP server
-    runs, and `on_config` hears of them.
+    runs, and `on_config` hears of them; with a model `beside` runs meanwhile.
     """
     with open_tool_calls(config, specs, get_engine=get_engine, takes_approvals=takes_approvals) as tool_calls:
+
+        async def background() -> None:
+            async with anyio.create_task_group() as tasks:
+                if source is not None:
+                    tasks.start_soon(partial(follow_config, source, tool_calls, on_config=on_config))
+                if beside is not None and get_engine is not None:
+                    tasks.start_soon(beside, tool_calls, get_engine)
+
         server = GatewayServer(
             tool_calls.upstreams,
             tool_calls=tool_calls,
-            own_tools=[] if get_engine is None else [ask_tool(tool_calls, get_engine)],
+            own_tools=[] if get_engine is None else [ask_tool(tool_calls, get_engine, config.model.guidance)],
             list_timeout=config.gateway.list_timeout,
-            background=None if source is None else partial(follow_config, source, tool_calls, on_config=on_config),
+            background=background,
         )
         yield GatewayParts(tool_calls.upstreams, tool_calls, server)
 

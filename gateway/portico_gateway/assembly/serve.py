@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from portico_gateway.assembly.gateway import open_gateway
+from portico_gateway.assembly.gateway import Beside, open_gateway
 from portico_gateway.config.logs import set_up_logging
 from portico_gateway.config.portico_config import PorticoConfig
 from portico_gateway.config.sections import KeyConfig
@@ -27,6 +27,7 @@ from portico_servers.common.transport import bind, security
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient
+    from portico_gateway.guidance.call_guide import CallGuide
 
 
 class ServeFailed(GatewayError):
@@ -34,9 +35,14 @@ class ServeFailed(GatewayError):
 
 
 def run_server(
-    config: PorticoConfig, specs: Sequence[UpstreamSpec], *, with_model: bool = True, source: ConfigSource | None = None
+    config: PorticoConfig,
+    specs: Sequence[UpstreamSpec],
+    *,
+    with_model: bool = True,
+    source: ConfigSource | None = None,
+    beside: Beside | None = None,
 ) -> None:
-    """Serve until interrupted, following `source`'s changes.
+    """Serve until interrupted, following `source`'s changes; `beside` runs meanwhile, where there is a model.
 
     Raises ConfigError where the address is open to strangers, ModelError or ServeFailed where the model can't be had; exits
     with 1 on a port in use.
@@ -59,7 +65,13 @@ def run_server(
         get_engine = partial(_loaded_engine, model, config.serve.load_timeout) if model else None
         keys = dict(config.keys)
         parts = open_gateway(
-            config, specs, get_engine=get_engine, takes_approvals=True, source=source, on_config=partial(_use_keys, keys)
+            config,
+            specs,
+            get_engine=get_engine,
+            takes_approvals=True,
+            source=source,
+            on_config=partial(_use_keys, keys),
+            beside=beside,
         )
         gateway = stack.enter_context(parts)
         rules = security(config.serve.host, port, config.serve.allowed_hosts, config.serve.allowed_origins)
@@ -73,6 +85,7 @@ def run_server(
             keys=keys,
             oauth=config.oauth,
             limits=_limits(config),
+            guide=_guide(config) if with_model else None,
         )
         server = HttpServer(app)
         where = f"http://{f'[{config.serve.host}]' if ':' in config.serve.host else config.serve.host}:{port}"
@@ -104,6 +117,14 @@ def _refuse_strangers(config: PorticoConfig) -> None:
             "NAME, or start with --without-keys (without_keys = true under [serve]) if that is meant",
             key="serve.host",
         )
+
+
+def _guide(config: PorticoConfig) -> CallGuide | None:
+    """What helps a small model with its calls; None where it is to be left to itself."""
+    from portico_gateway.agent.upstream_tool_host import embedder
+    from portico_gateway.guidance.call_guide import CallGuide
+
+    return CallGuide(embedder().embed) if config.model.guidance == "auto" else None
 
 
 def _limits(config: PorticoConfig) -> CallerLimits:

@@ -1,12 +1,19 @@
 """The command line.
 
-main.py           the group of commands; errors -> exit codes
-exit_codes.py     what the numbers mean
-interrupt.py      SIGINT also where the shell ignores it
-options.py        click options that several commands share
-commands/         one module a command, imported when it is used
-trust_prompt.py   how a person is asked whether a workspace's configuration counts
-view.py           how a person watches a question being answered: `portico ask`
-grammar_input.py  what `portico grammar` reads
-doctor_checks.py  what `portico doctor` looks at
+main.py                the group of commands; errors -> exit codes
+exit_codes.py          what the numbers mean
+interrupt.py           SIGINT also where the shell ignores it
+process_start.py       when this process began
+options.py             click options that several commands share
+commands/              one module a command, imported when it is used
+server_edits.py        which portico.toml is written, and that it counts
+trust_prompt.py        how a person is asked whether a workspace's configuration counts
+asking.py              a question at the terminal, whichever process answers it
+ask_background.py      the same, handed to a process that stays
+background_process.py  how such a process answers
+background_list.py     which of them there are
+screen.py              this process's terminal, or that of a command elsewhere
+view.py                how a person watches a question being answered: `portico ask`
+grammar_input.py       what `portico grammar` reads
+doctor_checks.py       what `portico doctor` looks at
 """

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from portico_gateway.background.socket_place import BackgroundUnavailable, runtime_folder
+from portico_gateway.cli.background_list import running
 from portico_gateway.config.config_file import find_config
 from portico_gateway.config.isolated_python import python_module
 from portico_gateway.config.portico_config import parse_config
@@ -73,9 +75,23 @@ def configuration_checks() -> Iterator[Check]:
     specs = config.specs()
     found = "defaults: there is no portico.toml" if file is None else f"{file.path}: {len(specs)} servers"
     yield Check("configuration", "ok", found)
+    yield _background()
     for spec in specs:
         if spec.problem:
             yield Check(f"server {spec.name}", "warn", spec.problem, "it is left out until then")
+
+
+def _background() -> Check:
+    """Which processes answer `portico ask` at once, and whether there can be any."""
+    try:
+        found = [status for _, status in running()]
+        folder = runtime_folder()
+    except BackgroundUnavailable as error:
+        return Check("background", "warn", str(error), "questions are answered without one, which takes longer")
+    if not found:
+        return Check("background", "ok", f"nothing runs; sockets in {folder}")
+    memory = sum(status.memory or 0 for status in found) / 2**20
+    return Check("background", "ok", f"{len(found)} processes, {memory:.0f} MiB; portico background list shows them")
 
 
 def cpu_flags() -> list[str]:

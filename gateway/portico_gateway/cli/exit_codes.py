@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from portico_gateway.errors import ConfigError, GatewayError, UpstreamError
+
 if TYPE_CHECKING:
     from portico_gateway.agent.events import RunFinished
 
@@ -21,3 +23,10 @@ INTERRUPTED = 130  # Ctrl-C
 def of_answer(finished: RunFinished) -> int:
     """How `portico ask` ends: OK where an answer was given, whatever else was found."""
     return OK if finished.judgement.answered else FAILED
+
+
+def of_error(error: GatewayError) -> int:
+    """How a command ends that an error ended."""
+    if isinstance(error, ConfigError):
+        return USAGE
+    return UNREACHABLE if isinstance(error, UpstreamError) else FAILED

@@ -14,7 +14,7 @@ import click
 
 from portico_gateway.cli import exit_codes
 from portico_gateway.config.isolated_python import shut_out_workspace
-from portico_gateway.errors import ConfigError, GatewayError, UpstreamError
+from portico_gateway.errors import GatewayError
 from portico_gateway.safe_output.inert import inert
 from portico_servers.common.version import package_version
 
@@ -25,6 +25,10 @@ SUMMARIES = {
     "stdio": "Be an MCP server on stdin and stdout, with all tools of all servers.",
     "server": "Run one of Portico's own MCP servers.",
     "config": "Print the entry that adds Portico to an MCP host.",
+    "background": "Show and stop the processes that answer questions at once.",
+    "add": "Add an MCP server to portico.toml, and leave the rest of the file as it is.",
+    "remove": "Take an MCP server out of portico.toml, and leave the rest of the file as it is.",
+    "tools": "List the tools of all servers, or of NAME: read-only or not, whether a call asks first, what they do.",
     "trust": "Trust a workspace's portico.toml, or show and revoke what is trusted.",
     "model": "Show or install the default model.",
     "audit": "Show the log of tool calls.",
@@ -97,19 +101,13 @@ def run(args: list[str]) -> int:
         return exit_codes.FAILED
     except GatewayError as error:
         click.echo(f"portico: {inert(str(error))}", err=True)
-        return _exit_code(error)
+        return exit_codes.of_error(error)
     except Exception as error:
         if not _is_engine_error(error):
             raise
         click.echo(f"portico: {inert(str(error))}", err=True)
         return exit_codes.FAILED
     return result if isinstance(result, int) else exit_codes.OK
-
-
-def _exit_code(error: GatewayError) -> int:
-    if isinstance(error, ConfigError):
-        return exit_codes.USAGE
-    return exit_codes.UNREACHABLE if isinstance(error, UpstreamError) else exit_codes.FAILED
 
 
 def _is_engine_error(error: Exception) -> bool:

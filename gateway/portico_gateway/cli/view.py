@@ -6,6 +6,7 @@ Results and answers go to stdout; progress goes to stderr. Colours come from ric
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from types import TracebackType
@@ -16,7 +17,17 @@ from rich.markup import escape
 from rich.status import Status
 from rich.text import Text
 
-from portico_gateway.agent.events import AnswerText, Event, RunFinished, RunMetrics, ToolCallFinished, ToolCallStarted
+from portico_gateway.agent.events import (
+    AnswerText,
+    ConversationTrimmed,
+    Event,
+    QuestionUnderstood,
+    RunFinished,
+    RunMetrics,
+    ThoughtText,
+    ToolCallFinished,
+    ToolCallStarted,
+)
 from portico_gateway.agent.judgement import Judgement, Verdict
 from portico_gateway.safe_output.inert import inert, inert_json, inert_line
 
@@ -58,24 +69,43 @@ class ProgressLine:
 class TerminalView:
     """Prints events as a person wants to read them."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, started: float | None = None) -> None:
+        """`started` is when the command began, in seconds since the epoch: the figures then tell the time since."""
         self._console = console
-        self._answering = False
+        self._writing = ""  # what kind of text the cursor stands behind
+        self._started = started
 
     def handle(self, event: Event) -> None:
         if isinstance(event, ToolCallStarted):
+            self._end_of_text()
             self._console.print(
                 f"[cyan]→[/] [bold]{_shown(event.tool)}[/]({_shown(_arguments(event.arguments))})", highlight=False
             )
         elif isinstance(event, ToolCallFinished):
             self._result(event)
         elif isinstance(event, AnswerText):
-            if not self._answering:
-                self._console.print()
-                self._answering = True
-            self._console.print(Text(inert(event.text)), end="", soft_wrap=True)
+            self._text("answer", event.text, "")
+        elif isinstance(event, ThoughtText):
+            self._text("thought", event.text, "dim")
+        elif isinstance(event, QuestionUnderstood):
+            self._console.print(f"[dim]understood as:[/] {_shown(event.understood)}", highlight=False)
+        elif isinstance(event, ConversationTrimmed):
+            self._end_of_text()
+            self._console.print(f"[yellow]{trimmed_line(event)}[/]", highlight=False)
         else:
             self._finish(event)
+
+    def _text(self, kind: str, text: str, style: str) -> None:
+        if self._writing != kind:
+            self._end_of_text()
+            self._console.print()
+            self._writing = kind
+        self._console.print(Text(inert(text), style=style), end="", soft_wrap=True)
+
+    def _end_of_text(self) -> None:
+        if self._writing:
+            self._console.print()
+        self._writing = ""
 
     def _result(self, event: ToolCallFinished) -> None:
         took = f"[dim]{event.seconds * 1000:.0f} ms[/]"
@@ -90,14 +120,17 @@ class TerminalView:
             self._console.print(f"  {took}", highlight=False)
 
     def _finish(self, event: RunFinished) -> None:
-        if self._answering:
-            self._console.print()
+        self._end_of_text()
         self._verdict(event)
+        if event.limit is not None:
+            self._console.print(f"[yellow]Ended by a limit:[/] {event.limit}", highlight=False)
         if event.citations:
             self._console.print("\n[bold]Sources[/]")
             for source in event.citations:
                 self._console.print(f"  {_shown(source.label)} [dim]({_shown(source.server)})[/]", highlight=False)
-        self._console.print(f"\n[dim]{figures_line(event.metrics)}[/]", highlight=False)
+        self._console.print(
+            f"\n[dim]{figures_line(event.metrics, wall_seconds(event.metrics, self._started))}[/]", highlight=False
+        )
 
     def _verdict(self, event: RunFinished) -> None:
         """Where there is no answer: that, why, and what came nearest; which words played no part; what was searched in part."""
@@ -121,15 +154,28 @@ class TerminalView:
             self._console.print(f"[yellow]Searched in part:[/] {_shown(inert_line(note))}", highlight=False)
 
 
-def figures_line(metrics: RunMetrics) -> str:
+def trimmed_line(event: ConversationTrimmed) -> str:
+    """`context full, 7900 to 3100 tokens: left out 3 results of tools`"""
+    counts = {"results of tools": event.results, "earlier turns": event.past_turns, "ends of new results": event.cut}
+    gone = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    return f"context full, {event.tokens_before} to {event.tokens_after} tokens: left out {gone}"
+
+
+def wall_seconds(metrics: RunMetrics, started: float | None) -> float:
+    """What the person waited: since the command began; since the question where that isn't known."""
+    return metrics.total_seconds if started is None else time.time() - started
+
+
+def figures_line(metrics: RunMetrics, wall: float | None = None) -> str:
     """`first token 0.42 s · 63 tokens/s · 58% forced · tools 0.01 s · 2.1 s in all`"""
     return (
         f"first token {metrics.time_to_first_token:.2f} s · {metrics.tokens_per_second:.0f} tokens/s · "
-        f"{metrics.forced_share:.0%} forced · tools {metrics.tool_seconds:.2f} s · {metrics.total_seconds:.1f} s in all"
+        f"{metrics.forced_share:.0%} forced · tools {metrics.tool_seconds:.2f} s · "
+        f"{metrics.total_seconds if wall is None else wall:.1f} s in all"
     )
 
 
-def as_json_object(event: RunFinished, failures: Mapping[str, str], model: str) -> str:
+def as_json_object(event: RunFinished, failures: Mapping[str, str], model: str, *, started: float | None = None) -> str:
     """The one object that `--json` prints."""
     calls: list[dict[str, Any]] = [
         {
@@ -140,13 +186,18 @@ def as_json_object(event: RunFinished, failures: Mapping[str, str], model: str) 
     ]  # fmt: skip
     whole = {
         "question": event.question,
+        "asked": event.asked or event.question,
         "answer": event.answer,
         "found": event.found,
         **_judgement(event.judgement),
+        "limit": event.limit,
         "model": model,
         "calls": calls,
         "sources": [asdict(s) for s in event.citations],
-        "figures": {k: round(v, 4) for k, v in asdict(event.metrics).items()},
+        "figures": {
+            **{k: round(v, 4) for k, v in asdict(event.metrics).items()},
+            "wall_seconds": round(wall_seconds(event.metrics, started), 4),
+        },
         "failed_servers": dict(failures),
     }
     return inert_json(whole)

@@ -7,8 +7,10 @@
     trust.py             which workspaces' files a person trusts
     variables.py         ${VAR}, ${file:PATH}, env files, editors' variables
     mistakes.py          what is wrong, every mistake at once, in words that hold no secret
+    edit.py              servers added to a file's text and taken out
     key_lines.py         on which line a key is
     mcp_servers_json.py  the server lists that MCP hosts keep
+    places.py            are the given folders and databases there?
     workspace.py         which servers a command works with, and where to read that anew
     host_entry.py        the entry that adds Portico to a host
     isolated_python.py   how this Python is started as a child, so that a workspace's files are never imported

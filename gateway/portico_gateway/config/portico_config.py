@@ -23,6 +23,7 @@ from portico_gateway.config.mcp_servers_json import read_host_json
 from portico_gateway.config.mistakes import Key, Mistake, Places, config_error, mistakes_of
 from portico_gateway.config.sections import (
     AuditConfig,
+    BackgroundConfig,
     ConfigSection,
     EngineConfig,
     GatewayConfig,
@@ -52,6 +53,7 @@ class PorticoConfig(ConfigSection):
     engine: EngineConfig = EngineConfig()
     serve: ServeConfig = ServeConfig()
     gateway: GatewayConfig = GatewayConfig()
+    background: BackgroundConfig = BackgroundConfig()
     policy: PolicyConfig = PolicyConfig()
     audit: AuditConfig = AuditConfig()
     oauth: OAuthConfig = OAuthConfig()
@@ -155,6 +157,8 @@ def _read(file: ConfigFile, environ: Mapping[str, str]) -> _Given:
     if file.is_json:
         given.unusable = read_host_json(file.text, file.path).problems
     given.tree = copy.deepcopy(given.written)
+    if file.is_json:
+        given.tree["gateway"] = {"own_servers": []}  # a host's servers are asked for instead of ours
     places = Places(file, given.written, {})
     variables = Variables(environ, file.folder, file.workspace)
     if isinstance(env_file := given.tree.get("env_file"), str):

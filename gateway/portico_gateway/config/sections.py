@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 
 from portico_gateway.config.server_spec import UpstreamSpec
 
+OwnServer = Literal["code", "docs", "db"]
 Scope = Literal["chat", "mcp", "metrics", "admin"]
 
 
@@ -55,6 +56,9 @@ class ModelConfig(ConfigSection):
     name: str = Field(default="smollm2", description="a known name, or a path of a GGUF file")
     context: int | None = Field(default=None, gt=0, description="context length in tokens; default: the model's own")
     executor: Literal["auto", "torch", "torch-cpu", "torch-cuda", "llama_cpp"] = "auto"
+    guidance: Literal["auto", "off"] = Field(
+        default="auto", description="auto: helps a model of less than a billion parameters choose tools and copy arguments"
+    )
     kv_disk_gib: float = Field(
         default=1.0, ge=0, description="GiB of the user's cache folder for prompts' beginnings that survive a restart; 0: none"
     )
@@ -101,6 +105,16 @@ class GatewayConfig(ConfigSection):
     list_timeout: float = Field(
         default=10.0, ge=0, description="seconds that tools/list waits for servers that are still starting"
     )
+    own_servers: list[OwnServer] = Field(
+        default=["code", "docs", "db"], description="which of Portico's own servers there are beside those of the file"
+    )
+
+
+class BackgroundConfig(ConfigSection):
+    """[background]: the process that `portico ask` leaves behind for the next question."""
+
+    enabled: bool = Field(default=True, description="leave one behind, and use what runs; --no-background for one question")
+    idle_minutes: float = Field(default=10.0, gt=0, description="minutes without a question after which it ends")
 
 
 class PolicyConfig(ConfigSection):

@@ -1,6 +1,6 @@
-"""Which servers a command works with: those of the configuration, or Portico's own over the folders and databases given.
+"""Which servers a command works with: Portico's own over the folders and databases given, and those of the configuration.
 
-It owns the choice between the two, the errors for folders and files that aren't there, and where to read the choice anew when
+It owns which of them there are, the errors for folders and files that aren't there, and where to read the choice anew when
 the file changes. It starts nothing.
 """
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from portico_gateway.config.config_file import find_config, named_file, user_file, workspace_file
+from portico_gateway.config.places import check_places
 from portico_gateway.config.portico_config import PorticoConfig, parse_config
 from portico_gateway.config.server_spec import UpstreamSpec, default_specs
 from portico_gateway.config.trust import WorkspaceConfig, trust_file
@@ -37,23 +38,19 @@ class ConfigSource:
 def workspace_specs(
     config: PorticoConfig, root: Path | None = None, docs: Sequence[Path] = (), db: Sequence[str] = ()
 ) -> tuple[UpstreamSpec, ...]:
-    """The servers of the configuration; or ours, where folders or databases are given or nothing is configured.
+    """Ours, over the folders and databases given or the working directory, then those of the configuration.
 
-    Raises ConfigError for a folder or file that isn't there.
+    One of the configuration takes the place of ours of the same name. Ours that are switched off are there again where folders
+    or databases are given. Raises ConfigError for a folder or file that isn't there.
     """
-    for option, folder in [("--root", root), *(("--docs", folder) for folder in docs)]:
-        if folder is not None and not folder.is_dir():
-            what = "is not a folder" if folder.exists() else "is not there"
-            raise ConfigError(f"{option} {folder} {what}; give an existing folder")
-    for file in db:
-        if "://" not in file and not Path(file).is_file():
-            raise ConfigError(f"--db {file} is not there; give an existing database file or a DSN")
-    if config.servers and root is None and not docs and not db:
-        for name, server in config.servers.items():
-            if not server.enabled:
-                log.info("server %r is not started: it is disabled", name)
-        return config.specs()
-    return default_specs(root, list(docs) or None, list(db) or None)
+    check_places(root, docs, db)
+    given = root is not None or bool(docs) or bool(db)
+    for name, server in config.servers.items():
+        if not server.enabled:
+            log.info("server %r is not started: it is disabled", name)
+    ours = default_specs(root, list(docs) or None, list(db) or None) if given or config.gateway.own_servers else ()
+    own = [spec for spec in ours if spec.name not in config.servers and (given or spec.name in config.gateway.own_servers)]
+    return (*own, *config.specs())
 
 
 def config_source(

@@ -79,6 +79,10 @@ class ToolCalls:
             self.policy = policy
             self.upstreams.catalog.announce({"tools", "prompts", "resources"})
 
+    def under(self, policy: Policy) -> ToolCalls:
+        """The same servers and the same log under other rules, by callers who have read and consented to nothing yet."""
+        return ToolCalls(self.upstreams, policy=policy, audit=self._audit)
+
     # -- what a caller may see
 
     def is_visible(self, entry: CatalogTool) -> bool:

@@ -218,6 +218,11 @@ class Supervisor:
         spawned = self._connection.pid is not None
         return (self.spec.transport == "stdio" and not spawned) or self._connection.exit_code in _PERMANENT_EXITS
 
+    async def until_ready(self) -> None:
+        """Wait until the server is up, for as long as it takes."""
+        while self.state is not UpstreamState.READY:
+            await self._changed.wait()
+
     # -- for calls
 
     async def connected(self, timeout: float) -> Connected:

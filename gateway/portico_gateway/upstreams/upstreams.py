@@ -90,6 +90,17 @@ class Upstreams:
                 await server.supervisor.settled.wait()
         return self.status()
 
+    async def one_ready(self) -> None:
+        """Wait until any of the servers is up, for ever where none gets there."""
+        async with anyio.create_task_group() as tasks:
+
+            async def wait(server: Upstream) -> None:
+                await server.supervisor.until_ready()
+                tasks.cancel_scope.cancel()
+
+            for server in self._servers.values():
+                tasks.start_soon(wait, server)
+
     def status(self) -> list[UpstreamStatus]:
         """How every server is, in configured order."""
         return [server.status() for server in self._servers.values()]

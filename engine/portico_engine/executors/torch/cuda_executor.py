@@ -22,6 +22,7 @@ from portico_engine.executors.torch.cuda_attention import SHORT, CUDAPagedKV, Mi
 from portico_engine.executors.torch.cuda_batch import BlockTables, RaggedBatch, addresses
 from portico_engine.executors.torch.cuda_graphs import SIZES, StepGraphs
 from portico_engine.executors.torch.cuda_step import CUDAStep
+from portico_engine.executors.torch.device_faults import named_faults
 from portico_engine.kernels import fused
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.cuda_weight_loader import CUDAWeightLoader
@@ -121,11 +122,12 @@ class TorchCUDAExecutor:
     @torch.inference_mode()
     def submit(self, plan: StepPlan) -> CUDAStep:
         """Start a plan."""
-        run_ops(plan.kv_ops, self._kv, self._store)
-        if not plan.rows:
-            return CUDAStep(plan, torch.empty(0, self.caps.vocab_size, device=self._device))
-        self._tables.update(plan.rows)
-        return CUDAStep(plan, self._logits(plan.rows)[:, : self.caps.vocab_size])
+        with named_faults(self._device):
+            run_ops(plan.kv_ops, self._kv, self._store)
+            if not plan.rows:
+                return CUDAStep(plan, torch.empty(0, self.caps.vocab_size, device=self._device))
+            self._tables.update(plan.rows)
+            return CUDAStep(plan, self._logits(plan.rows)[:, : self.caps.vocab_size])
 
     def close(self) -> None:
         """Let go of graphs and memory that torch keeps for itself."""

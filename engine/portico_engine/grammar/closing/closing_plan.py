@@ -11,25 +11,27 @@ Where the budget is tight, a token that ends inside a character is kept only whe
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from portico_engine.grammar.closing.derivatives import DEAD, MIXED, UNKNOWN, DerivativeAutomaton
+from portico_engine.grammar.closing import derivatives
+from portico_engine.grammar.closing.derivatives import DEAD, MIXED, DerivativeAutomaton
 from portico_engine.grammar.closing.longest_ending import NO_BOUND, longest_ending
-from portico_engine.grammar.closing.shortest_strings import OutOfTime, parts_of
+from portico_engine.grammar.closing.shortest_strings import OutOfWork, parts_of
 from portico_engine.grammar.closing.token_table import MAX_TOKEN, PLAIN_COLUMNS, TokenTable
 from portico_engine.grammar.compiled import ClosingKnowledge
 from portico_engine.grammar.ir import Grammar
 
-# Of the processor, that a mask may cost here, since others' answers wait for the same step: for a plan, where there is none or
-# a shorter one may be, and for the tokens beside it.
-PLAN_SECONDS, STEP_SECONDS = 0.02, 0.01
-_KEPT_MOVES = 1 << 15  # of a grammar: some 200 bytes each
+# Of work, as derivatives.py counts it, that a mask may cost here, since others' answers wait for the same step: for the first
+# plan, for a shorter one, and for the tokens beside it.
+_FIRST_PLAN, _PLAN, _STEP = 50_000, 12_000, 6_000
+_KEPT_MOVES = 1 << 13  # of a grammar: some 200 bytes each
+APPROACH = 64  # tokens before a budget gets tight, from which on the text is caught up with
 
 
 class ClosingPlan(NamedTuple):
@@ -59,8 +61,8 @@ class ClosingPlanner:
         self.tokens = table
         self.lock = threading.RLock()
         self._costs: dict[int, int] = {}
-        self._enough: dict[int, int] = {}
-        self._after: dict[tuple[Configuration, int], Configuration] = {}
+        self._enough: dict[int, int] = {}  # by state; NO_BOUND where it was not found out
+        self._moves: dict[tuple[Configuration, int], tuple[Configuration, int]] = {}  # and what work finding it was
         self._alike: dict[int, int] = {}  # where every plain character leads alike, or DEAD
         self._plans: dict[int, ClosingPlan | None] = {}
 
@@ -85,7 +87,14 @@ class ClosingPlanner:
         """What a request asks at its start, beforehand: how long endings can get, and the ending of the start."""
         with self.lock:
             if self.sufficient_budget:
-                self.plan(Configuration(self.automaton.start, b""))
+                self.start_plan  # noqa: B018 - it is kept
+
+    @cached_property
+    def start_plan(self) -> ClosingPlan | None:
+        """The plan at the start, however much finding it takes."""
+        with self.lock:
+            self.automaton.allow(None)
+            return self.plan(Configuration(self.automaton.start, b""))
 
     def plan(self, configuration: Configuration) -> ClosingPlan | None:
         """Tokens of a shortest ending; None where there is none."""
@@ -139,13 +148,17 @@ class ClosingPlanner:
             return Configuration(state, data[error.start :])
 
     def after_token(self, configuration: Configuration, token: int) -> Configuration:
-        """Where a token leads. The same few are asked for again and again, by all who call the same tools."""
-        known = self._after.get((configuration, token))
-        if known is None:
-            if len(self._after) >= _KEPT_MOVES:
-                self._after.clear()
-            known = self._after[configuration, token] = self._move(configuration, token)
-        return known
+        """Where a token leads. From memory at the same price: the same few moves are made by all who call the same tools."""
+        known = self._moves.get((configuration, token))
+        if known is not None:
+            self.automaton.spend(known[1])
+            return known[0]
+        before = self.automaton.work
+        after = self._move(configuration, token)
+        if len(self._moves) >= _KEPT_MOVES:
+            self._moves.clear()
+        self._moves[configuration, token] = after, self.automaton.work - before
+        return after
 
     def _move(self, configuration: Configuration, token: int) -> Configuration:
         if configuration.state == DEAD:
@@ -166,22 +179,31 @@ class ClosingPlanner:
         return known
 
     def enough(self, state: int) -> int:
-        """A budget after which an ending fits whatever token comes next, as far as it was found out; NO_BOUND where not."""
+        """A budget after which an ending fits whatever token comes next; NO_BOUND where `learn_enough` didn't find it out."""
         return self._enough.get(state, NO_BOUND)
 
-    def note_enough(self, state: int, after: Sequence[int]) -> None:
-        """All that may come next in this state leads to those. Kept once for all who come there."""
-        if state not in self._enough and DEAD not in after:
-            self._enough[state] = max(self.cost(each, 0) for each in after)
+    def learn_enough(self, state: int, allowed: npt.NDArray[np.int64]) -> None:
+        """Find it out, once for all who come there, from the tokens that are allowed in the state. No request pays for it."""
+        if state in self._enough:
+            return
+        self._enough[state] = NO_BOUND
+        self.automaton.allow(_STEP)
+        try:
+            after = np.unique(self.follow(state, allowed)).tolist()
+            if DEAD not in after:
+                self._enough[state] = max(self.cost(each, 0) for each in after)
+        except OutOfWork:
+            pass
+        finally:
+            self.automaton.allow(None)
 
     def _plain_chain(self, state: int) -> npt.NDArray[np.int32]:
         """The states after 0, 1, 2.. plain characters, as far as it doesn't matter which: inside a string, mostly."""
         chain = [state]
         while len(chain) <= MAX_TOKEN:
             last = chain[-1]
+            self.automaton.fill(last)
             if last not in self._alike:
-                if self.automaton.table[last, 0] == UNKNOWN:
-                    self.automaton.fill(last)
                 after = self.automaton.table[last][PLAIN_COLUMNS]
                 self._alike[last] = int(after[0]) if after[0] >= 0 and (after == after[0]).all() else DEAD
             if self._alike[last] == DEAD:
@@ -203,11 +225,11 @@ class ClosingPlanner:
             if not len(live):
                 break
             columns = table.columns[ids[live], position]
-            after = automaton.table[states, columns]
-            for number in np.unique(states[after == UNKNOWN]).tolist():
-                if automaton.too_costly:
-                    return out  # the rest counts as dead
-                automaton.fill(number)
+            try:
+                for number in np.flatnonzero(np.bincount(states)).tolist():
+                    automaton.fill(number)
+            except OutOfWork:
+                return out  # the rest counts as dead
             after = automaton.table[states, columns]
             for at in np.flatnonzero(after == MIXED).tolist():
                 after[at] = automaton.step(int(states[at]), int(table.codes[ids[live[at]], position]))
@@ -223,24 +245,54 @@ class ClosingCursor:
 
     def __init__(self, planner: ClosingPlanner) -> None:
         self.planner = planner
-        self._path = [Configuration(planner.automaton.start, b"")]  # the configuration after each token
+        self._path = [Configuration(planner.automaton.start, b"")]  # the configuration after each token, as far as it is known
         self._plan: dict[int, ClosingPlan] = {}  # the plan after so many tokens, where one was made
+        self._carried = 0  # tokens that plans were carried over
+        self._work = 0  # that this request has cost
+        if planner.start_plan is not None:
+            self._plan[0] = planner.start_plan
 
     def copy(self) -> ClosingCursor:
         other = ClosingCursor(self.planner)
         other._path = list(self._path)
         other._plan = dict(self._plan)
+        other._carried, other._work = self._carried, self._work
         return other
 
+    @contextmanager
+    def _allowance(self, work: int) -> Iterator[None]:
+        """What of `work` this request may still do; OutOfWork beyond it."""
+        automaton = self.planner.automaton
+        automaton.allow(max(0, min(work, derivatives.MOST_WORK - self._work)))
+        before = automaton.work
+        try:
+            yield
+        finally:
+            self._work += automaton.work - before
+            automaton.allow(None)
+
     def sync(self, tokens: Sequence[int]) -> Configuration:
-        """Catch up with the accepted tokens."""
+        """Catch up with the accepted tokens. What was reached stays, where it raises OutOfWork."""
+        self._carry(tokens)
+        return self._advance(tokens)
+
+    def _advance(self, tokens: Sequence[int]) -> Configuration:
         for token in tokens[len(self._path) - 1 :]:
-            at = len(self._path) - 1
-            plan = self._plan.get(at)
-            if plan is not None and (rest := self._after(plan, token)) is not None:
-                self._plan.setdefault(at + 1, rest)
             self._path.append(self.planner.after_token(self._path[-1], token))
         return self._path[-1]
+
+    def approach(self, tokens: Sequence[int]) -> None:
+        """Catch up as far as a step allows, so that there is little left to do where the budget is tight."""
+        with suppress(OutOfWork), self._allowance(_STEP):
+            self.sync(tokens)
+
+    def _carry(self, tokens: Sequence[int]) -> None:
+        """Plans go along with the text."""
+        for at in range(self._carried, len(tokens)):
+            plan = self._plan.get(at)
+            if plan is not None and (rest := self._after(plan, tokens[at])) is not None:
+                self._plan.setdefault(at + 1, rest)
+        self._carried = len(tokens)
 
     def _after(self, plan: ClosingPlan, token: int) -> ClosingPlan | None:
         """What is left of a plan after a token that writes its beginning, be it in other pieces than the plan's own."""
@@ -256,47 +308,54 @@ class ClosingCursor:
     def rollback(self, length: int) -> None:
         """Forget all but the first `length` tokens."""
         del self._path[length + 1 :]
+        self._carried = min(self._carried, length)
         for at in [at for at in self._plan if at > length]:
             del self._plan[at]
 
-    def plan(self, tokens: Sequence[int], seconds: float | None = PLAN_SECONDS) -> ClosingPlan | None:
-        """How to end the text from here; None where the grammar can't say, or not in time (None: however long it takes)."""
-        self.planner.automaton.allow(seconds)
+    def plan(self, tokens: Sequence[int], *, limited: bool = True) -> ClosingPlan | None:
+        """How to end the text from here; None where the grammar can't say, or not with the work of a step."""
+        self._carry(tokens)
         held = self._plan.get(len(tokens))
-        if held is not None and self.planner.automaton.too_costly:
-            return held
         try:
-            fresh = self.planner.plan(self.sync(tokens))
-        except OutOfTime:
+            with self._allowance(_FIRST_PLAN if held is None else _PLAN) if limited else nullcontext():
+                fresh = self.planner.plan(self.sync(tokens))
+        except OutOfWork:
             fresh = None
-        held = self._plan.get(len(tokens), held)
         if fresh is not None and (held is None or fresh.cost < held.cost):
             self._plan[len(tokens)] = held = fresh
         return held
 
     def is_roomy(self, tokens: Sequence[int], remaining: int) -> bool:
-        """Is it known that an ending fits `remaining` - 1 after any token? Then no mask need be looked at."""
-        self.planner.automaton.allow(STEP_SECONDS)
-        try:
-            configuration = self.sync(tokens)
-        except OutOfTime:
-            return False
-        return not configuration.begun and remaining - 1 >= self.planner.enough(configuration.state)
+        """Is it known that an ending fits `remaining` - 1 after any token that is allowed here? Then no mask is looked at."""
+        here = self._here(tokens)
+        return here is not None and remaining - 1 >= self.planner.enough(here)
+
+    def learn(self, tokens: Sequence[int], allowed: npt.NDArray[np.int64]) -> None:
+        """Let that be known here from now on; `allowed` are all tokens that are."""
+        here = self._here(tokens)
+        if here is not None:
+            self.planner.learn_enough(here, allowed)
+
+    def _here(self, tokens: Sequence[int]) -> int | None:
+        """The state after the tokens; None within a character, or where a step's work doesn't suffice."""
+        with suppress(OutOfWork), self._allowance(_STEP):
+            configuration = self._advance(tokens)
+            if not configuration.begun and configuration.state != DEAD:
+                return configuration.state
+        return None
 
     def fits(self, tokens: Sequence[int], run: Sequence[int], limit: int) -> bool:
         """Does an ending fit a budget of `limit` tokens after `run` is taken from it?"""
-        self.planner.automaton.allow(STEP_SECONDS)
         try:
-            configuration = self.sync(tokens)
-            if self.planner.automaton.too_costly:
-                return False
-            for token in run:
-                configuration = self.planner.after_token(configuration, token)
-            if configuration.state == DEAD or configuration.begun:
-                return False
-            left = limit - len(run)
-            return self.planner.cost(configuration.state, left) <= left
-        except OutOfTime:
+            with self._allowance(_STEP):
+                configuration = self.sync(tokens)
+                for token in run:
+                    configuration = self.planner.after_token(configuration, token)
+                if configuration.state == DEAD or configuration.begun:
+                    return False
+                left = limit - len(run)
+                return self.planner.cost(configuration.state, left) <= left
+        except OutOfWork:
             return False
 
     def keep(self, tokens: Sequence[int], allowed: npt.NDArray[np.int64], remaining: int) -> npt.NDArray[np.bool_] | None:
@@ -304,38 +363,29 @@ class ClosingCursor:
         plan = self.plan(tokens)
         if plan is None:
             return None
-        self.planner.automaton.allow(STEP_SECONDS)
         left = remaining - 1
-        kept: npt.NDArray[np.bool_]
-        try:
+        kept = np.zeros(len(allowed), dtype=np.bool_)
+        with suppress(OutOfWork), self._allowance(_STEP):
             configuration = self.sync(tokens)
             if configuration.begun:
-                kept = np.isin(allowed, list(self._finishing(configuration, left)))
+                kept |= np.isin(allowed, list(self._finishing(configuration, left)))
             else:
-                kept = self._fitting(configuration.state, allowed, left)
-        except OutOfTime:
-            kept = np.zeros(len(allowed), dtype=np.bool_)
+                kept |= self._fitting(configuration.state, allowed, left)
         if plan.tokens:
             kept |= allowed == plan.tokens[0]
         return kept
 
     def _fitting(self, state: int, allowed: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.bool_]:
-        """Which tokens lead to a state with an ending that fits. Where finding out has become too dear (an unanchored pattern
-        that counts to hundreds), none but those already known to: the plan is kept anyway, so that the text still ends."""
-        if self.planner.automaton.too_costly:
-            return np.zeros(len(allowed), dtype=np.bool_)
+        """Which tokens lead to a state with an ending that fits. Where finding out becomes too dear (an unanchored pattern that
+        counts to hundreds), those for which it was found out: the plan is kept anyway, so that the text still ends."""
         after = self.planner.follow(state, allowed)
         states, counts = np.unique(after, return_counts=True)
-        with suppress(OutOfTime):
-            self.planner.note_enough(state, states.tolist())
         fits = []
         for one in states[np.argsort(-counts, kind="stable")].tolist():
             try:
                 if one != DEAD and self.planner.cost(one, left) <= left:
                     fits.append(one)
-            except OutOfTime:
-                break
-            if self.planner.automaton.too_costly:
+            except OutOfWork:
                 break
         return np.isin(after, fits)
 

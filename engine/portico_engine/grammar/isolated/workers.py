@@ -77,6 +77,7 @@ async def compile_tool_calls_isolated(
     choice: ToolChoice = "required",
     format: CallFormat = CallFormat.GENERIC,
     parallel: tuple[int, int] = (1, 1),
+    thinking: int | None = None,
     special_tokens: Mapping[str, int] | None = None,
 ) -> CompiledGrammar:
     """As `compile_tool_calls`, likewise. Where all tools together meet a limit, those that may be the reason are degraded to
@@ -86,7 +87,9 @@ async def compile_tool_calls_isolated(
         if kept is not None:
             return kept
     plain = [Tool(tool.name, "", tool.parameters) for tool in tools]
-    options: dict[str, Any] = {"choice": choice, "format": format, "parallel": parallel, "special_tokens": special_tokens}
+    options: dict[str, Any] = {
+        "choice": choice, "format": format, "parallel": parallel, "thinking": thinking, "special_tokens": special_tokens,
+    }  # fmt: skip
     job = Job("tool_calls", (plain,), options)
     large = [tool.name for tool in plain if not is_small_schema(tool.parameters)]
     if not large:
@@ -191,7 +194,7 @@ class CompileProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=os.path.sep,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, map(os.path.abspath, sys.path)))},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path()), "PYTHONSAFEPATH": "1"},
             start_new_session=True,
         )
         self.pid = self._process.pid
@@ -247,3 +250,10 @@ class CompileProcess:
         code = self._process.wait()
         slow = code in (-signal.SIGKILL, -getattr(signal, "SIGPROF", 0))
         return GrammarTooLarge(child.TIME if slow else child.MEMORY)
+
+
+def _import_path() -> list[str]:
+    """sys.path without the working directory, where anybody's files may lie; kept where this package is from it."""
+    here = os.path.realpath(os.curdir)
+    needed = os.path.realpath(__file__).startswith(os.path.join(here, "portico_engine", ""))
+    return [entry for entry in sys.path if os.path.isabs(entry) and (needed or os.path.realpath(entry) != here)]

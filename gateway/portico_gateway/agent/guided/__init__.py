@@ -1,9 +1,13 @@
 """The agent of a model that must be guided (under a billion parameters): calls under a prior, answers in quotations.
 
     loop.py                  Agent: the order of the turns, told as events
+    elliptical_question.py   a question that only makes sense after the last one, completed by it
+    spoken_values.py         the values that a question says, which such a one may change
+    reused_call.py           the last call again, with what changed
     plan.py                  a question of several parts, taken apart
     part_run.py              one part under way
     follow_up.py             the call that reads what a result names
+    other_searches.py        the same question to the searches of other servers
     things.py                what a result names
     tool_call_generation.py  ranked tools, grammar and guidance: a valid call
     extraction/              what of a result may be an answer

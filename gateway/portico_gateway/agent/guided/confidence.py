@@ -12,8 +12,9 @@ from typing import Any
 
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answer_generation import QuotedAnswer
-from portico_gateway.agent.guided.answer_type import AnswerType, asked_for, fits
+from portico_gateway.agent.guided.answer_type import AnswerType, asked_for, asked_words, fits
 from portico_gateway.agent.guided.coverage import Unit, argument_texts, units
+from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.plan import parts
 from portico_gateway.agent.judgement import Coverage
 from portico_gateway.agent.question_run import QuestionRun
@@ -31,13 +32,16 @@ def confidence(features: Mapping[str, float], weights: ConfidenceWeights = DEFAU
 
 def features_of(run: QuestionRun, question: Question, answer: QuotedAnswer, coverage: Coverage) -> dict[str, float]:
     """What may tell whether an answer is right, each about 0 to 1."""
-    words, shape = _of_coverage(list(units(question)), coverage), _of_shape(answer.call, run.tool_calls)
+    words, shape = _of_coverage(list(units(question)), coverage), _of_shape(answer.calls, run.tool_calls)
     return {
         **_of_model(run, answer),
         **words,
         **shape,
+        **_of_place(answer.candidate),
         **_of_text(question, answer),
-        "rows_unused": shape["rows"] * words["unused_words"],
+        "absent_words": _absent(answer.call, coverage),
+        "rows_unused": shape["rows"] * (1.0 - coverage.share),
+        "asked_unused": float(bool(asked_words(question) & {word.lower() for word in coverage.unused})),
     }
 
 
@@ -63,7 +67,10 @@ def _of_coverage(every: Sequence[Unit], coverage: Coverage) -> dict[str, float]:
     }
 
 
-def _of_shape(call: ToolCallFinished | None, calls: Sequence[ToolCallFinished]) -> dict[str, float]:
+def _of_shape(led: Sequence[ToolCallFinished], calls: Sequence[ToolCallFinished]) -> dict[str, float]:
+    """Of the last of the calls that led to the answer, and of what else was called before."""
+    call = led[-1] if led else None
+    before = calls[: calls.index(led[0])] if led and led[0] in calls else []
     data: Mapping[str, Any] = (call.result.data if call else None) or {}
     rows, hits = data.get("rows"), data.get("hits")
     in_code = any("start_line" in citation.fields for citation in (call.result.citations if call else ()))
@@ -73,11 +80,38 @@ def _of_shape(call: ToolCallFinished | None, calls: Sequence[ToolCallFinished]) 
         "code": float(isinstance(hits, list) and in_code),
         "prose": float(isinstance(hits, list) and not in_code),
         "unasked_call": float(call is not None and not any(argument_texts(call.arguments)) and not isinstance(hits, list)),
-        "tried_before": min(3, sum(not c.result.found for c in calls)) / 3,
+        "tried_before": min(3, sum(not c.result.found for c in before)) / 3,
+        "unsure_before": min(3, sum(c.result.found for c in before)) / 3,
         "other": float(not isinstance(rows, list) and not isinstance(hits, list)),
         "nothing_counted": float(isinstance(rows, list) and _counts_nothing(rows)),
         "noted": float(bool(data.get("note"))),
         "cut": float(call is not None and call.result.truncated),
+    }
+
+
+def _absent(call: ToolCallFinished | None, coverage: Coverage) -> float:
+    """Words that the answer's place leaves out, and that nothing of all that was searched holds."""
+    words = ((call.result.data if call else None) or {}).get("words")
+    if not isinstance(words, Mapping):
+        return 0.0
+    nowhere = {str(word).lower() for word, passages in words.items() if passages == 0}
+    return min(3, sum(word.lower() in nowhere for word in coverage.unused)) / 3
+
+
+def _of_place(candidate: AnswerCandidate | None) -> dict[str, float]:
+    """What the candidate's reader has measured of its place; 0 where it measures nothing."""
+    passage = candidate.features if candidate else None
+    source = candidate if candidate and candidate.found is not None and not passage else None
+    return {
+        "place_found": passage.context_words if passage else 0.0,
+        "place_fit": passage.kind if passage else 0.0,
+        "source_found": source.found or 0.0 if source else 0.0,
+        "source_fit": min(1.0, source.fit or 0.0) if source else 0.0,
+        "source_weight": max(0.0, min(20.0, source.weight or 0.0)) / 20 if source else 0.0,
+        "passage_says": passage.text_words if passage else 0.0,
+        "passage_alike": max(0.0, passage.similar) if passage else 0.0,
+        "passage_pairs": passage.pairs if passage else 0.0,
+        "first_hits": passage.rank if passage else 0.0,
     }
 
 
@@ -95,7 +129,5 @@ def _of_text(question: Question, answer: QuotedAnswer) -> dict[str, float]:
         "lacks_type": float(not fits(question, kind, answer.text)),
         "says_words": len(shared) / max(1, len(asked)),
         "several_parts": float(len(parts(question.text)) > 1),
-        "place_found": (answer.candidate.found or 0.0) if answer.candidate else 0.0,
-        "place_fit": min(1.0, answer.candidate.fit or 0.0) if answer.candidate else 0.0,
         "length": min(280, len(answer.text)) / 280,
     }

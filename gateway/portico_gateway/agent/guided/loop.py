@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from portico_engine import EngineClient, SamplingParams, Tool
-from portico_gateway.agent.events import AnswerText, Event, RunFinished, ToolCallFinished, ToolCallStarted
+from portico_gateway.agent.conversation import Exchange
+from portico_gateway.agent.events import AnswerText, Event, QuestionUnderstood, RunFinished, ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.guided.answer_generation import AnswerGenerator, QuotedAnswer
+from portico_gateway.agent.guided.elliptical_question import CompletedQuestion, completed_question
 from portico_gateway.agent.guided.follow_up import follow_up
+from portico_gateway.agent.guided.other_searches import other_searches
 from portico_gateway.agent.guided.part_run import PartRun
-from portico_gateway.agent.guided.plan import MAX_CALLS, Part, head_noun, parts, resolved
+from portico_gateway.agent.guided.plan import MAX_CALLS, Part, asks_to_know, head_noun, parts, resolved
+from portico_gateway.agent.guided.reused_call import of_same_tool, reused_call
 from portico_gateway.agent.guided.things import found_thing
 from portico_gateway.agent.guided.tool_call_generation import ToolCallGenerator
 from portico_gateway.agent.guided.verdict import combined, judge, judge_free, too_long
@@ -54,16 +58,22 @@ class Agent:
         self.tool_calls = ToolCallGenerator(engine, host, retriever, self.requests, raw=raw)
         self.answers = AnswerGenerator(engine, host, retriever, self.requests, sampling=sampling, raw=raw)
 
-    async def ask(self, question: str, *, history: Sequence[Message] = (), max_steps: int = MAX_CALLS) -> AsyncIterator[Event]:
-        """Run the loop. Raises ContextOverflow where the question alone does not fit; tool failures are events, not errors."""
-        run = QuestionRun(question)
+    async def ask(
+        self, question: str, *, history: Sequence[Exchange] = (), max_steps: int | None = None
+    ) -> AsyncIterator[Event]:
+        """Run the loop; of the history it takes what completes the question, and no more. Raises ContextOverflow where the
+        question alone does not fit; tool failures are events, not errors."""
+        completed = completed_question(question, history)
+        if completed is not None:
+            yield QuestionUnderstood(question, completed.question)
+        run = QuestionRun(question if completed is None else completed.question, asked=question)
         turns = self._quoted if self.answers.quotes else self._written
-        async for event in turns(run, history, max_steps):
+        async for event in turns(run, completed, max_steps or MAX_CALLS):
             yield event
 
     # -- a model that chooses among quotations
 
-    async def _quoted(self, run: QuestionRun, history: Sequence[Message], max_steps: int) -> AsyncIterator[Event]:
+    async def _quoted(self, run: QuestionRun, completed: CompletedQuestion | None, max_steps: int) -> AsyncIterator[Event]:
         """The question's parts one after the other, or all at once where one finds nothing for the next."""
         if (words := len(run.question.split())) > MAX_WORDS:
             yield await self._end(run, "", too_long(words, MAX_WORDS), ())
@@ -74,9 +84,9 @@ class Agent:
             if text is None:
                 planned, done = [], []
                 text = run.question
-            part = PartRun(text)
+            part = PartRun(text, completed if text == run.question else None)
             done.append(part)
-            async for event in self._part(part, history, max_steps - len(run.tool_calls)):
+            async for event in self._part(part, max_steps - len(run.tool_calls)):
                 yield event
             run.take(part.run)
             if part.judgement.verdict is Verdict.DENIED:
@@ -96,18 +106,16 @@ class Agent:
         thing = found_thing(before.answer, before.run.question)
         return None if thing is None else resolved(part, thing, head_noun(before.run.question))
 
-    async def _part(self, part: PartRun, history: Sequence[Message], steps: int) -> AsyncIterator[Event]:
+    async def _part(self, part: PartRun, steps: int) -> AsyncIterator[Event]:
         """Calls until one of them answers the part. What was refused is not done in another way."""
-        turns: list[Message] = [*history, {"role": "user", "content": part.run.question}]
+        turns: list[Message] = [{"role": "user", "content": part.run.question}]
+        again = reused_call(part.completed, self._host.tools())
         chain: list[ToolCallFinished] = []
-        for _ in range(steps):
-            call: ToolCallStarted | ToolCallFinished | None = self._reading_on(part, chain) if chain else None
+        while len(part.run.tool_calls) < steps:
+            reading = self._reading_on(part, chain) if chain else None
+            call = reading or again or await self._new_call(part, turns)
             if call is None:
-                chain, ranked = [], self._open_tools(part)
-                if not ranked or part.unsure >= MAX_UNSURE:
-                    break
-                call = await self.tool_calls.generate(part.run, turns, ranked)
-                part.tried.add(call.tool)
+                break
             yield call
             if isinstance(call, ToolCallFinished):
                 break
@@ -115,35 +123,73 @@ class Agent:
             yield finished
             if finished.denied:
                 break
-            chain = [*chain, finished] if finished.result.found else []
-            if chain and await self._answers(part, chain, turns):
+            if call is again and finished.result.found:
+                part.tried.add(call.tool)  # where it found nothing, the same tool may have to be called otherwise
+            again = None
+            chain = [*(chain if reading else ()), finished] if finished.result.found else []
+            if chain:
+                await self._answers(part, chain, turns)
+                async for event in self._asking_others(part, finished, turns, steps):
+                    yield event
+            if part.judgement.answered:
                 break
         if part.answer is None:
             part.judgement = self._judge(part.run, None)
 
+    async def _new_call(self, part: PartRun, turns: Sequence[Message]) -> ToolCallStarted | ToolCallFinished | None:
+        """The model's call of a tool that is still to be tried; None where there is none, or enough was looked at."""
+        ranked = self._open_tools(part)
+        if not ranked or part.unsure >= MAX_UNSURE:
+            return None
+        call = await self.tool_calls.generate(part.run, turns, ranked)
+        part.tried.add(call.tool)
+        return call
+
     def _open_tools(self, part: PartRun) -> list[RankedTool]:
-        """The tools that are still to be tried; after the first, those alone that only read, and can be told something: a
-        listing of all that there is answers no question that another tool could not."""
+        """The tools that are still to be tried. Whoever asks to know something needs none that writes; a second tool is none
+        either, nor one that can be told nothing: a listing of all that there is answers no question that another could not."""
         ranked = self.tool_calls.rank(part.run.question, frozenset(part.tried))
-        if not part.tried:
-            return ranked
-        return [r for r in ranked if r.tool.parameters.get("required") and self._host.is_read_only(r.tool.name)]
+        reading = [r for r in ranked if self._host.is_read_only(r.tool.name)]
+        if part.tried:
+            return [r for r in reading if r.tool.parameters.get("required")]
+        return of_same_tool(reading if reading and asks_to_know(part.run.question) else ranked, part.completed)
 
     def _reading_on(self, part: PartRun, chain: Sequence[ToolCallFinished]) -> ToolCallStarted | None:
         """The call that reads what the last one of a chain has named."""
+        there = {tool.name for tool in self._host.tools() if self._host.is_read_only(tool.name)}
+        if chain[-1].tool not in there:
+            return None
         server = self._host.server_of(chain[-1].tool)
-        ranked = [r.tool for r in self.tool_calls.rank(part.run.question)]
-        tools = [tool for tool in ranked if self._host.server_of(tool.name) == server and self._host.is_read_only(tool.name)]
+        ranked = [r.tool for r in self.tool_calls.rank(part.run.question) if r.tool.name in there]
+        tools = [tool for tool in ranked if self._host.server_of(tool.name) == server]
         return follow_up(part.run.question, chain[-1], tools, part.run.tool_calls, self._retriever.embed)
 
-    async def _answers(self, part: PartRun, chain: Sequence[ToolCallFinished], turns: Sequence[Message]) -> bool:
-        """Let the model choose among what the chain's last call found; is that the answer?"""
+    async def _asking_others(
+        self, part: PartRun, done: ToolCallFinished, turns: Sequence[Message], steps: int
+    ) -> AsyncIterator[Event]:
+        """Where a search has no sure answer, the other servers' searches are asked, too: the surest answer is kept."""
+        if (part.judgement.confidence or 0.0) >= self._retriever.weights.confidence.sure:
+            return
+        tools = [r.tool for r in self.tool_calls.rank(part.run.question) if self._host.is_read_only(r.tool.name)]
+        for call in other_searches(part.run.question, done, tools, self._host.server_of):
+            if call.tool in part.tried or len(part.run.tool_calls) >= steps:
+                continue
+            part.tried.add(call.tool)
+            yield call
+            finished = await self._calls.call(part.run, call)
+            yield finished
+            if finished.denied:
+                return
+            if finished.result.found:
+                await self._answers(part, [finished], turns)
+
+    async def _answers(self, part: PartRun, chain: Sequence[ToolCallFinished], turns: Sequence[Message]) -> None:
+        """Let the model choose among what the chain's last call found, and keep that where it is the surest answer so far."""
         question = part.run.question
         told = [*turns, *finished_call(chain[-1], question)]
         answer = await self.answers.quote(part.run, told, self.tool_calls.rank(question), chain)
         judgement = self._judge(part.run, answer)
         part.consider(answer, judgement)
-        return judgement.answered
 
     def _judge(self, run: QuestionRun, answer: QuotedAnswer | None) -> Judgement:
         return judge(run, answer, self._retriever.embed, self._called(run), self._retriever.weights)
@@ -155,15 +201,15 @@ class Agent:
 
     # -- a model that writes
 
-    async def _written(self, run: QuestionRun, history: Sequence[Message], max_steps: int) -> AsyncIterator[Event]:
+    async def _written(self, run: QuestionRun, completed: CompletedQuestion | None, max_steps: int) -> AsyncIterator[Event]:
         """Calls until one finds something, then the answer in the model's own words."""
-        turns: list[Message] = [*history, {"role": "user", "content": run.question}]
+        turns: list[Message] = [{"role": "user", "content": run.question}]
         tried: set[str] = set()
         for _ in range(max_steps):
             ranked = self.tool_calls.rank(run.question, frozenset(tried))
             if not ranked:
                 break
-            call = await self.tool_calls.generate(run, turns, ranked)
+            call = await self.tool_calls.generate(run, turns, of_same_tool(ranked, completed))
             yield call
             if isinstance(call, ToolCallFinished):
                 break
@@ -185,4 +231,5 @@ class Agent:
     async def _end(self, run: QuestionRun, text: str, judgement: Judgement, calls: Sequence[ToolCallFinished]) -> RunFinished:
         """`calls` are those that the answer rests on: their citations are opened again."""
         sources = await self._calls.confirmed(calls or run.tool_calls)
-        return RunFinished(run.question, text, run.found, tuple(run.tool_calls), tuple(sources), run.metrics(), judgement)
+        made = tuple(run.tool_calls)
+        return RunFinished(run.question, text, run.found, made, tuple(sources), run.metrics(), judgement, asked=run.asked)

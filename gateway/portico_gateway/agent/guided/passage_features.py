@@ -21,6 +21,7 @@ from portico_gateway.guidance.stemming import stems_of
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, PassageWeights
 
+ONLY_ABOVE = 0.4  # of a name that stands in the headings or the lead alone
 MAX_CHOICES = 16  # passages that the model chooses among
 _EXAMPLE = re.compile(r"\bhow (?:do|can|to|should|would)\b|\bexamples?\b|\bcode\b|\bshow me\b|\bsyntax\b|[{}]", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"--?[A-Za-z][\w-]+|\.?[A-Za-z]\w*(?:[._]\w+)+|\b[A-Z]+[a-z]+[A-Z]\w*|\b[A-Z]{2,}[A-Z0-9_]*\b|\.\w+")
@@ -43,7 +44,6 @@ def passage_features(
     for at, candidate in enumerate(candidates):
         focus = frozenset(stems_of(candidate.focus))
         topic = frozenset(stems_of(" ".join(candidate.topic)))
-        around = f"{candidate.text} {candidate.context}".lower()
         found.append(
             PassageFeatures(
                 focus_words=_covered(asked, focus, weight),
@@ -51,12 +51,12 @@ def passage_features(
                 context_words=_covered(asked, texts[at] | contexts[at], weight),
                 topic=len(topic & set(asked)) / len(topic) if topic else 0.0,
                 pairs=_pairs(asked, stems_of(f"{candidate.context} {candidate.text}")),
-                identifiers=sum(name in around for name in names) / len(names) if names else 0.0,
+                identifiers=_spelled(names, candidate),
                 similar=float(near[at]),
                 similar_focus=float(near[len(candidates) + at]),
                 kind=share_given(types, candidate.focus, question),
                 kind_text=share_given(types, candidate.text, question),
-                prose=float(not candidate.code or example),
+                prose=float((not candidate.code or example) and not candidate.text.endswith(":")),
                 rank=1.0 / (1 + candidate.rank),
             )
         )
@@ -111,6 +111,14 @@ def _rarity(
 def _covered(asked: Sequence[str], words: frozenset[str], weight: Mapping[str, float]) -> float:
     whole = sum(max(0.1, weight[word]) for word in asked)
     return sum(max(0.1, weight[word]) for word in asked if word in words) / whole if whole else 0.0
+
+
+def _spelled(names: Sequence[str], candidate: AnswerCandidate) -> float:
+    """The share of the names that the text has, or is about; one among others in a heading, or in the lead, says less."""
+    topic = candidate.topic[-1] if candidate.topic else ""
+    text, context = candidate.text.removeprefix(f"{topic}: ").lower(), candidate.context.lower()
+    about = topic.strip("`").lower()
+    return sum(1.0 if name in text or name == about else ONLY_ABOVE * (name in context) for name in names) / max(1, len(names))
 
 
 def _pairs(asked: Sequence[str], words: Sequence[str]) -> float:

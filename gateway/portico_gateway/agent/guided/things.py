@@ -80,7 +80,8 @@ def _of_data(data: Any, about: str = "") -> Iterator[Thing]:
     if isinstance(data, Mapping):
         words = " ".join(str(v) for v in data.values() if isinstance(v, str | int))[:400] or about
         for key, value in data.items():
-            if isinstance(value, str | int) and not isinstance(value, bool) and (kind := _kind_of_key(str(key))):
+            kind = _kind_of_key(str(key))
+            if kind and (isinstance(value, str) or (kind is ThingKind.ID and type(value) is int)):  # "pages": 8 is no page
                 yield Thing(kind, str(value), words)
             else:
                 yield from _of_data(value, words)

@@ -3,9 +3,12 @@
     ask.py      a question, answered by the local model
     serve.py    the HTTP side
     stdio.py    the MCP server for hosts that start it
+    background.py  the processes that answer questions at once
     server.py   one of Portico's own servers alone
     config.py   the entry for an MCP host
     key.py      keys for the HTTP side
+    add.py, remove.py  servers in portico.toml
+    tools.py    what the servers offer
     trust.py    which workspaces' configurations count
     model.py    the default model
     audit.py    the log of tool calls

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from portico_gateway.cli import exit_codes
+from portico_gateway.cli.asking import AskOptions, answer
 from portico_gateway.cli.options import model_option, workspace_options
 from portico_gateway.safe_output.inert import inert
 
 if TYPE_CHECKING:
-    from portico_gateway.agent.events import Event, RunFinished
-    from portico_gateway.config.portico_config import PorticoConfig
-    from portico_gateway.config.server_spec import UpstreamSpec
+    from portico_gateway.background.protocol import Question
+    from portico_gateway.config.trust import WorkspaceConfig
 
-DEFAULT_STEPS = 4
+DEFAULT_STEPS = 4  # of a small model
 
 
 def _patterns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    if not values:
+        return ()
     from portico_gateway.config.sections import checked_pattern
 
     try:
@@ -37,7 +38,11 @@ def _patterns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...
 @click.argument("question", required=False)
 @workspace_options
 @model_option
-@click.option("--max-steps", type=click.IntRange(1, 16), default=DEFAULT_STEPS, show_default=True, help="Tool calls at most.")
+@click.option(
+    "--max-steps",
+    type=click.IntRange(1, 64),
+    help="Tool calls at most, 4 by default; turns with calls for a model of a billion parameters or more, 12 by default.",
+)
 @click.option(
     "--allow",
     multiple=True,
@@ -47,6 +52,7 @@ def _patterns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...
 )
 @click.option("--continue", "go_on", is_flag=True, help="Go on with the last conversation about this workspace.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout, and nothing else.")
+@click.option("--no-background", is_flag=True, help="Answer in this process, and leave none behind for the next question.")
 def command(
     question: str | None,
     root: Path | None,
@@ -54,34 +60,71 @@ def command(
     db: tuple[str, ...],
     config: Path | None,
     model: str | None,
-    max_steps: int,
+    max_steps: int | None,
     allow: tuple[str, ...],
     go_on: bool,
     as_json: bool,
+    no_background: bool,
 ) -> int:
     """Answer QUESTION (or stdin) about code, documents and databases, with sources."""
-    import anyio
-
-    from portico_engine.errors import EngineError
+    from portico_gateway.background.protocol import Question
     from portico_gateway.cli.interrupt import interruptible
-    from portico_gateway.cli.trust_prompt import ask_trust
-    from portico_gateway.config.logs import set_up_logging
-    from portico_gateway.config.portico_config import load_config
-    from portico_gateway.config.workspace import workspace_specs
+    from portico_gateway.cli.process_start import process_start
+    from portico_gateway.config.config_file import find_config
+    from portico_gateway.config.places import check_places
     from portico_gateway.model.installed import INSTALL_ENGINE, missing_libraries
 
-    question = _question(question)
-    loaded = load_config(config, flags={"model.name": model}, folder=root, ask=ask_trust)
-    specs = workspace_specs(loaded, root, docs, db)
+    text = _question(question)
+    options = AskOptions(find_config(config, folder=root, ask=_ask_trust), root, docs, db, model)
+    check_places(root, docs, db)
     given = [str(place) for place in (root or Path.cwd(), *docs, *db, config) if place is not None]
-    places = [str(Path(place).absolute()) for place in given]
+    places = tuple(str(Path(place).absolute()) for place in given)
+    asked = Question(text, max_steps, allow, go_on, as_json, places, process_start())
     if missing := missing_libraries():
         click.echo(f"portico: the engine is not installed ({', '.join(missing)}): {INSTALL_ENGINE}", err=True)
         return exit_codes.NO_MODEL
     interruptible()
+    if not no_background:
+        from portico_gateway.cli.ask_background import ask_background
+
+        code = ask_background(asked, options, config)
+        if code is not None:
+            return code
+    from portico_servers.common.collector import collector_paused
+
+    with collector_paused():  # it is soon answered, and the process ends then
+        return _ask_here(asked, options)
+
+
+def _ask_trust(found: WorkspaceConfig) -> bool:
+    """An `AskTrust` that is imported for a file that isn't trusted alone."""
+    from portico_gateway.cli.trust_prompt import ask_trust
+
+    return ask_trust(found)
+
+
+def _ask_here(question: Question, options: AskOptions) -> int:
+    """Start everything in this process, and end it afterwards."""
+    import anyio
+
+    from portico_engine.errors import EngineError
+    from portico_gateway.assembly.ask_session import open_ask_session
+    from portico_gateway.cli.screen import local_screen
+    from portico_gateway.config.logs import set_up_logging
+    from portico_gateway.config.portico_config import parse_config
+    from portico_gateway.config.workspace import workspace_specs
+    from portico_gateway.policy.terminal_consent import terminal_caller
+
+    loaded = parse_config(options.config, flags={"model.name": options.model})
+    specs = workspace_specs(loaded, options.root, options.docs, options.db)
+    policy = loaded.policy.model_copy(update={"allow": [*loaded.policy.allow, *question.allow]})
+    config = loaded.model_copy(update={"policy": policy})
     set_up_logging("ask", loaded.log)
+    caller = terminal_caller("portico ask")
     try:
-        return anyio.run(_run, question, specs, places, loaded, allow, max_steps, go_on, as_json)
+        return anyio.run(
+            answer, lambda update: open_ask_session(config, specs, update, caller=caller), question, local_screen()
+        )
     except EngineError as error:
         click.echo(inert(f"portico: {error}"), err=True)
         return exit_codes.NO_MODEL
@@ -92,57 +135,3 @@ def _question(given: str | None) -> str:
     if not text.strip() or text == "-":
         raise click.UsageError('no question: write it after `portico ask`, in quotes, or pipe it in (echo "..." | portico ask)')
     return text.strip()
-
-
-async def _run(
-    question: str,
-    specs: tuple[UpstreamSpec, ...],
-    places: Sequence[str],
-    config: PorticoConfig,
-    allow: Sequence[str],
-    max_steps: int,
-    go_on: bool,
-    as_json: bool,
-) -> int:
-    from rich.console import Console
-
-    from portico_gateway.agent import conversation
-    from portico_gateway.assembly.ask_session import open_ask_session
-    from portico_gateway.cli.view import ProgressLine, TerminalView, as_json_object
-    from portico_gateway.policy.terminal_consent import terminal_caller
-
-    stderr = Console(stderr=True)
-    kept = conversation.path_of(places)
-    history = conversation.load(kept) if go_on else []
-    handle = None if as_json else TerminalView(Console(highlight=False)).handle
-    policy = config.policy.model_copy(update={"allow": [*config.policy.allow, *allow]})
-    config = config.model_copy(update={"policy": policy})
-    with ProgressLine(stderr) as progress:
-        async with open_ask_session(config, specs, progress.update, caller=terminal_caller("portico ask")) as session:
-            progress.stop()
-            for server, why in session.failures().items():
-                stderr.print(inert(f"server {server} is not available: {why}"), style="red", highlight=False, markup=False)
-            if not session.host.tools():
-                stderr.print("no server could be started, so there is nothing to ask", style="red")
-                return exit_codes.UNREACHABLE
-            finished = await _watch(session.agent.ask(question, history=history, max_steps=max_steps), handle)
-            failures = session.failures()
-    if as_json:
-        click.echo(as_json_object(finished, failures, session.model))
-    turns = [{"role": "user", "content": question}, {"role": "assistant", "content": finished.answer or "No answer."}]
-    try:
-        conversation.save(kept, [*history, *turns])
-    except OSError as error:  # a disk that is full or read-only costs --continue, and not the answer
-        click.echo(inert(f"portico: the conversation can't be kept in {kept}: {error.strerror or error}"), err=True)
-    return exit_codes.of_answer(finished)
-
-
-async def _watch(events: AsyncIterator[Event], handle: Callable[[Event], None] | None) -> RunFinished:
-    from portico_gateway.agent.events import RunFinished
-
-    async for event in events:
-        if handle is not None:
-            handle(event)
-        if isinstance(event, RunFinished):
-            return event
-    raise AssertionError("the loop ended without an end")

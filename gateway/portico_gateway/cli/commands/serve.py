@@ -46,11 +46,16 @@ def command(
     /v1/chat/completions, /v1/responses and /v1/models speak OpenAI's protocol, /v1/messages speaks Anthropic's, /mcp is an MCP
     server with all tools of all servers, /healthz tells how everything is.
     """
+    from functools import partial
+
     from portico_engine.errors import ModelError
     from portico_gateway.assembly.serve import ServeFailed, run_server
+    from portico_gateway.cli.asking import AskOptions
+    from portico_gateway.cli.background_process import listen_beside
     from portico_gateway.cli.interrupt import interruptible
     from portico_gateway.cli.trust_prompt import ask_trust
-    from portico_gateway.config.portico_config import load_config
+    from portico_gateway.config.config_file import find_config
+    from portico_gateway.config.portico_config import parse_config
     from portico_gateway.config.workspace import config_source, workspace_specs
 
     flags = {
@@ -62,11 +67,16 @@ def command(
         "model.context": context,
         "log.level": log_level,
     }
-    loaded = load_config(config, flags=flags, folder=root, ask=ask_trust)
+    file = find_config(config, folder=root, ask=ask_trust)
+    loaded = parse_config(file, flags=flags)
     specs = workspace_specs(loaded, root, docs, db)
     interruptible()
+    source = config_source(config, flags, root, docs, db)
+    answers = loaded.background.enabled and context is None  # else its model is not the one that `ask` would load
+    about = AskOptions(file, root, docs, db, model)
+    beside = partial(listen_beside, about, "serve", guidance=loaded.model.guidance) if answers else None
     try:
-        run_server(loaded, specs, with_model=not no_model, source=config_source(config, flags, root, docs, db))
+        run_server(loaded, specs, with_model=not no_model, source=source, beside=beside)
     except (ModelError, ServeFailed) as error:
         click.echo(inert(f"portico: {error}"), err=True)
         sys.exit(exit_codes.NO_MODEL)

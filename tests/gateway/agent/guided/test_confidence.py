@@ -23,7 +23,7 @@ def features(question: str, text: str, coverage: Coverage, data: dict[str, objec
 
 def test_every_feature_has_a_coefficient_and_every_coefficient_a_feature() -> None:
     found = features("How many orders?", "count = 12", Coverage(("orders",)), ROWS)
-    assert set(found) == {field.name for field in fields(ConfidenceWeights)} - {"bias", "threshold"}
+    assert set(found) == {field.name for field in fields(ConfidenceWeights)} - {"bias", "threshold", "sure"}
 
 
 def test_confidence_is_a_probability_that_grows_with_what_its_coefficients_say() -> None:
@@ -47,3 +47,11 @@ def test_the_shape_of_a_result_is_told_by_its_structure() -> None:
     assert (counted["rows"], counted["nothing_counted"], counted["noted"]) == (1.0, 0.0, 0.0)
     assert (nothing["nothing_counted"], nothing["noted"]) == (1.0, 1.0)
     assert (text["rows"], text["other"]) == (0.0, 1.0)
+
+
+def test_words_that_nothing_of_what_was_searched_has_speak_against_an_answer() -> None:
+    data: dict[str, object] = {"hits": [], "words": {"encrypts": 0, "file": 9}, "passages": 20}
+    left = features("Which option encrypts the file?", "--file", Coverage(("file",), ("encrypts",)), data)
+    used = features("Which option opens the file?", "--file", Coverage(("file",), ("opens",)), data)
+    assert left["absent_words"] > used["absent_words"] == 0
+    assert DEFAULT_WEIGHTS.confidence.absent_words < 0

@@ -62,6 +62,10 @@ def test_a_call_that_was_made_is_not_made_again() -> None:
     assert follow_up("pancakes", call("a/pancakes.md"), [READ], [made], nothing) is None
 
 
+def test_a_number_of_pages_is_no_page() -> None:
+    assert follow_up("How many pages?", call("8 pages", {"libraries": [{"pages": 8}]}), [READ], [], nothing) is None
+
+
 def test_rows_and_hits_have_contents_and_are_not_read_on() -> None:
     assert follow_up("pancakes", call("a.md", {"hits": [{"path": "a.md"}]}), [READ], [], nothing) is None
 

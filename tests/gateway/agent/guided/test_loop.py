@@ -7,9 +7,10 @@ import mcp_types as types
 import pytest
 from tests.gateway.agent.fakes import HIT, LIST_CALL, SEARCH_CALL, FakeEngine, FakeHost, hits, kinds, run
 
-from portico_gateway.agent.events import AnswerText, Event, RunFinished, ToolCallFinished, ToolCallStarted
+from portico_gateway.agent.conversation import Exchange, KeptCall
+from portico_gateway.agent.events import AnswerText, Event, QuestionUnderstood, RunFinished, ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.judgement import Verdict
-from portico_gateway.errors import ToolDenied, UpstreamDied
+from portico_gateway.errors import ToolDenied, UnknownName, UpstreamDied
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS
 
 FOUND = "a.py:3: def free(self):"
@@ -90,6 +91,15 @@ def test_a_second_tool_is_never_one_that_writes() -> None:
     assert [call.tool for call in end.tool_calls] == ["code__search"]
 
 
+def test_whoever_asks_to_know_something_is_offered_no_tool_that_writes() -> None:
+    host = FakeHost(hits(HIT))
+    host.writes = {"docs__list"}
+    engine = FakeEngine(SEARCH_CALL, FOUND)
+    run(engine, host)
+    assert engine.requests[0].grammar is not None
+    assert "docs__list" not in engine.requests[0].grammar.text
+
+
 def test_a_denied_call_ends_the_question() -> None:
     end = ended(run(FakeEngine(SEARCH_CALL), FakeHost(ToolDenied("code__search", "policy.deny names it"))))
     assert end.judgement.verdict is Verdict.DENIED
@@ -100,15 +110,15 @@ def test_a_part_is_asked_about_what_the_part_before_it_found() -> None:
     hit = {**HIT, "symbol": "Pool.free", "kind": "method"}
     text = "a.py:3: def free(self):"
     engine = FakeEngine(SEARCH_CALL, text, SEARCH_CALL, text)
-    run(engine, FakeHost(hits(hit), hits(hit)), "Find the method that frees it, then say what it calls.")
+    run(engine, FakeHost(hits(hit), hits(hit)), "Find the method to free it, then say what it calls.")
     said = engine.prompts[2][-1]["content"]
     assert said == "say what the method Pool.free calls."
 
 
 def test_a_part_that_refers_to_what_was_not_found_is_asked_with_the_whole_question() -> None:
     engine = FakeEngine(SEARCH_CALL, LIST_CALL)
-    run(engine, FakeHost(hits(), hits()), "Find the method that frees it, then say what it calls.", max_steps=2)
-    assert engine.prompts[0][-1]["content"] == "Find the method that frees it"
+    run(engine, FakeHost(hits(), hits()), "Find the method to free it, then say what it calls.", max_steps=2)
+    assert engine.prompts[0][-1]["content"] == "Find the method to free it"
 
 
 @pytest.mark.parametrize(
@@ -149,8 +159,48 @@ def test_an_index_that_was_searched_in_part_is_said() -> None:
     assert end.judgement.incomplete == ("code__search: 3 of 9 files are indexed",)
 
 
+LAST = Exchange("Where is `free` called?", "In a.py.", (KeptCall("code__search", {"query": "free"}),))
+
+
+def test_a_question_that_goes_on_says_what_it_was_understood_as_and_makes_the_last_call_again() -> None:
+    host, engine = FakeHost(hits(HIT)), FakeEngine(FOUND)
+    events = run(engine, host, question="And `free_all`?", max_steps=1, history=[LAST])
+    assert events[0] == QuestionUnderstood("And `free_all`?", "Where is `free_all` called?")
+    assert host.called == [("code__search", {"query": "free_all"})]
+    assert len(engine.requests) <= 1, "the call itself needs no model"
+    end = events[-1]
+    assert isinstance(end, RunFinished)
+    assert (end.question, end.asked) == ("Where is `free_all` called?", "And `free_all`?")
+
+
+def test_where_the_last_call_again_finds_nothing_the_model_writes_one_of_the_same_tool() -> None:
+    host, engine = FakeHost(hits(), hits(HIT)), FakeEngine(SEARCH_CALL, FOUND)
+    run(engine, host, question="And `free_all`?", max_steps=2, history=[LAST])
+    assert [name for name, _ in host.called] == ["code__search", "code__search"]
+    grammar = engine.requests[0].grammar
+    assert grammar is not None
+    assert "docs__list" not in grammar.text
+
+
+def test_a_question_that_stands_by_itself_is_asked_as_it_is() -> None:
+    events = run(FakeEngine(SEARCH_CALL, FOUND), FakeHost(hits(HIT)), history=[LAST])
+    assert not any(isinstance(event, QuestionUnderstood) for event in events)
+
+
 def test_a_question_of_thousands_of_words_is_not_asked_and_says_why() -> None:
     host = FakeHost()
     end = ended(run(FakeEngine(), host, "word " * 5_000))
     assert (end.judgement.verdict, host.called) == (Verdict.NO_ANSWER, [])
     assert "5,000 words" in end.judgement.reasons[0]
+
+
+def test_a_table_that_is_gone_by_the_next_question_is_an_error_that_another_tool_follows() -> None:
+    gone = types.CallToolResult(content=[types.TextContent(type="text", text="no such table: parts")], is_error=True)
+    end = ended(run(FakeEngine(SEARCH_CALL, LIST_CALL, FOUND), FakeHost(gone, hits(HIT))))
+    assert (end.answer, end.tool_calls[0].error) == (FOUND, "no such table: parts")
+
+
+def test_a_tool_that_its_server_takes_away_meanwhile_is_an_error_and_no_crash() -> None:
+    host = FakeHost(UnknownName("tool", "code__search"), hits())
+    end = ended(run(FakeEngine(SEARCH_CALL, LIST_CALL), host))
+    assert (end.judgement.verdict, end.tool_calls[0].error) == (Verdict.NOT_FOUND, "no tool is named 'code__search'")

@@ -69,3 +69,14 @@ def test_the_best_are_few_and_each_text_is_there_once() -> None:
     assert len({candidate.text for candidate in found}) == len(found) == MAX_CHOICES
     weights = [candidate.weight or 0.0 for candidate in found]
     assert weights == sorted(weights, reverse=True)
+
+
+def test_a_name_in_the_text_itself_says_more_than_one_in_the_heading_of_several() -> None:
+    text = "--dump and --save\n=================\n\nUse --dump to see it all.\n\n>>> dump\n\nUse --save to keep it.\n"
+    question = "What does --save do?"
+    assert features(question, text, "Use --save to keep it.").identifiers == 1
+    assert 0 < features(question, text, "Use --dump to see it all.").identifiers < 1
+
+
+def test_a_text_that_breaks_off_before_what_it_announces_is_not_told_to_its_end() -> None:
+    assert features("What are the fields?", "It has these fields:", "It has these fields:").prose == 0

@@ -23,7 +23,7 @@ class PassageFeatures:
     similar_focus: float  # cosine of the question and the focus
     kind: float  # of the kinds of answer that are asked for, those that the focus has
     kind_text: float  # and the text
-    prose: float  # 1 where it is told in words, or where an example is asked for
+    prose: float  # 1 where it is told to its end, and in words unless an example is asked for
     rank: float  # 1 for the first hit, less for each further
 
 

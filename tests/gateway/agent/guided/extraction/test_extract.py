@@ -51,3 +51,8 @@ def test_passages_are_few_and_never_twice() -> None:
     found = quotable([RenderedResult(text, True)])
     assert len(found) == MAX_CANDIDATES
     assert len(set(found)) == MAX_CANDIDATES
+
+
+def test_a_short_text_is_a_candidate_where_it_is_all_that_a_result_says() -> None:
+    assert [candidate.text for candidate in extract([RenderedResult("391", True)])] == ["391"]
+    assert extract([RenderedResult("yes\n\nno", True)]) == []

@@ -34,7 +34,8 @@ _FIELD = re.compile(r":([A-Za-z][\w -]{0,60}):(?:\s+(.*))?$")
 _HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
 _RULE = re.compile(r"([=\-`:.'\"~^_*+#<>])\1{2,}$")
 _SILENT = re.compile(r"(?:\([\w-]+\)=|%\s.*|\.\.(?:\s.*)?)$")
-_OPTION = re.compile(r"\s+(-{1,2}[A-Za-z?][^\s,]*(?:[ ,/=]+[^\s]+)*?)(?:\s{2,}(\S.*))?$")
+_OPTION_LINE = re.compile(r"--?[A-Za-z?][\w-]*(?:[ ,/=]+[^\s]+){0,4}\s{2,}\S")
+_OPTION = re.compile(r"\s*(-{1,2}[A-Za-z?][^\s,]*(?:[ ,/=]+[^\s]+)*?)(?:\s{2,}(\S.*))?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class _Reader:
             yield from self._table(*bordered_table(self._bordered()))
         elif is_pipe_row(stripped):
             yield from self._table(*pipe_table(self._while(is_pipe_row)))
-        elif stripped.startswith(">>>"):
+        elif stripped.startswith(">>>") or _OPTION_LINE.match(stripped):  # a help text, cut from its beginning
             yield from self._code(self._while(lambda line: bool(line.strip())))
         elif match := _ITEM.match(stripped):
             yield from self._item(match.end(), indent)

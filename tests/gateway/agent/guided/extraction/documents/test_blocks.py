@@ -163,3 +163,8 @@ _LINES = st.sampled_from(
 def test_any_text_is_read_to_its_end(lines: list[str]) -> None:
     for block in blocks("\n".join(lines)):
         assert block.text.strip()
+
+
+def test_a_help_text_cut_from_its_beginning_is_read_as_options() -> None:
+    found = of("--analyze    Analyze the tables\n-t, --table  Output as a table\n")
+    assert [b.text for b in found] == ["`--analyze`: Analyze the tables", "`-t, --table`: Output as a table"]

@@ -1,0 +1,135 @@
+"""Adds servers to the text of a portico.toml and takes them out, and leaves everything else as a person wrote it.
+
+Text is edited, and the edit is proven: the document that comes out must be the one that went in but for that server. Where a
+server is written in a way that this doesn't cut out cleanly, it is refused, with its line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from portico_gateway.config.key_lines import toml_line
+from portico_gateway.errors import ConfigError, UnknownName
+
+Value: TypeAlias = str | Sequence[str] | Mapping[str, str]
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_NAME = re.compile(r"(?!.*__)[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+_HEADER = re.compile(r"^\s*\[(?!\[)(.+)\]\s*(?:#.*)?$")
+
+
+def with_server(text: str, name: str, entry: Mapping[str, Value], path: Path) -> str:
+    """The text with `[servers.NAME]` at its end. Raises ConfigError where there is one, or the name can't be a server's."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"{name!r} can't name a server: letters, digits, - and _ (not two in a row), at most 32 of them")
+    before = _document(text, path)
+    if name in before.get("servers", {}):
+        raise ConfigError(f"there is a server {name!r} already; portico remove {name} takes it out", path=path)
+    lines = [f"[servers.{name}]"]
+    lines += [f"{key} = {_value(value)}" for key, value in entry.items() if value]
+    added = text.rstrip("\n") + ("\n\n" if text.strip() else "") + "\n".join(lines) + "\n"
+    after = _document(added, path)
+    if after.get("servers", {}).pop(name, None) is None or _without_empty(after) != _without_empty(before):
+        raise ConfigError(f"{name!r} can't be added to what is written there; add it by hand", path=path)
+    return added
+
+
+def without_server(text: str, name: str, path: Path) -> str:
+    """The text without `[servers.NAME]` and the tables below it. Raises UnknownName; ConfigError where it is no table."""
+    before = _document(text, path)
+    if name not in before.get("servers", {}):
+        raise UnknownName("server", name)
+    cut = "".join(_lines_without(text, ["servers", name]))
+    del before["servers"][name]
+    if not _is_document(cut, before):
+        raise ConfigError(
+            f"the server {name!r} is not written as a table [servers.{name}]; take it out by hand",
+            path=path,
+            line=toml_line(text, ("servers", name)),
+        )
+    return cut
+
+
+def _lines_without(text: str, table: list[str]) -> list[str]:
+    """The lines but for a table and those below it. What follows their last key (empty lines, comments) belongs to what comes
+    next, and stays."""
+    kept: list[str] = []
+    section: list[str] = []
+
+    def close() -> None:
+        last = max((i for i, line in enumerate(section) if line.strip() and not line.lstrip().startswith("#")), default=-1)
+        kept.extend(section[last + 1 :])
+        section.clear()
+
+    inside = False
+    for line in text.splitlines(keepends=True):
+        if header := _HEADER.match(line):
+            close()
+            inside = _path_of(header[1])[:2] == table
+        (section if inside else kept).append(line)
+    close()
+    return kept
+
+
+def write(path: Path, text: str) -> None:
+    """Replace the file in one step; a new one is its owner's alone, for it may hold secrets. Raises ConfigError."""
+    real = Path(os.path.realpath(path))
+    fresh = real.with_name(f".{real.name}.{os.getpid()}.tmp")
+    try:
+        real.parent.mkdir(parents=True, exist_ok=True)
+        mode = stat.S_IMODE(real.stat().st_mode) if real.exists() else 0o600
+        with open(fresh, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(text)
+        fresh.chmod(mode)
+        fresh.replace(real)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise ConfigError(f"can't be written: {error.strerror or error}", path=path) from None
+
+
+def _document(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"this is not valid TOML: {error}", path=path) from None
+
+
+def _is_document(text: str, wanted: dict[str, Any]) -> bool:
+    try:
+        return _without_empty(tomllib.loads(text)) == _without_empty(wanted)
+    except tomllib.TOMLDecodeError:
+        return False
+
+
+def _without_empty(document: dict[str, Any]) -> dict[str, Any]:
+    """`[servers]` without any is as none."""
+    return {key: value for key, value in document.items() if key != "servers" or value}
+
+
+def _path_of(header: str) -> list[str]:
+    """The keys of a table's header; none where it only looks like one."""
+    try:
+        found: Any = tomllib.loads(f"[{header}]")
+    except tomllib.TOMLDecodeError:
+        return []
+    keys: list[str] = []
+    while found:
+        ((key, found),) = found.items()
+        keys.append(key)
+    return keys
+
+
+def _value(value: Value) -> str:
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, Mapping):
+        pairs = ", ".join(f"{key if _BARE.fullmatch(key) else _value(key)} = {_value(each)}" for key, each in value.items())
+        return f"{{ {pairs} }}"
+    return f"[{', '.join(map(_value, value))}]"

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from tests.gateway.agent.fakes import EVER_SO_UNSURE, LIST, SEARCH, SEARCH_CALL, FakeEngine, FakeHost, hits, run
+
+from portico_engine import Tool
+from portico_gateway.agent.events import RunFinished, ToolCallFinished, ToolCallStarted
+from portico_gateway.agent.guided.other_searches import other_searches
+from portico_gateway.agent.rendered_results import RenderedResult
+
+QUERY = {"type": "string", "maxLength": 60}
+DOCS = Tool("docs__search", "Search pages.", {"type": "object", "properties": {"query": QUERY}, "required": ["query"]})
+READ = Tool("docs__read", "Read.", {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]})
+TOOLS = [SEARCH, DOCS, READ, LIST]
+ASKED = "Which default has the pump?"
+
+
+def done(tool: str, **arguments: object) -> ToolCallFinished:
+    return ToolCallFinished(tool, dict(arguments), RenderedResult("", True), 0.0)
+
+
+def server_of(tool: str) -> str:
+    return tool.split("__")[0]
+
+
+def asked(call: ToolCallFinished, question: str = ASKED, tools: Sequence[Tool] = TOOLS) -> list[ToolCallStarted]:
+    return other_searches(question, call, tools, server_of)
+
+
+def test_a_search_is_followed_by_the_searches_of_other_servers_with_the_whole_question() -> None:
+    assert asked(done("code__search", query="pump")) == [ToolCallStarted("docs__search", {"query": ASKED})]
+    assert asked(done("docs__search", query="pump")) == [ToolCallStarted("code__search", {"query": ASKED})]
+
+
+def test_a_listing_is_followed_by_every_search() -> None:
+    assert [call.tool for call in asked(done("docs__list"))] == ["code__search", "docs__search"]
+
+
+@pytest.mark.parametrize("call", [done("docs__read", path="a.md"), done("db__rows", table="pumps")])
+def test_what_was_no_search_and_was_told_something_is_followed_by_none(call: ToolCallFinished) -> None:
+    assert asked(call) == []
+
+
+def test_a_question_that_is_no_valid_query_is_not_asked() -> None:
+    assert asked(done("code__search", query="pump"), ASKED * 9) == []
+
+
+class TwoSearches(FakeHost):
+    """A search of code and one of documents."""
+
+    def tools(self) -> Sequence[Tool]:
+        return [SEARCH, DOCS]
+
+
+def test_the_surest_answer_of_several_searches_is_given() -> None:
+    page = {"path": "pump.md", "anchor": "pump", "line": 1, "title_trail": ["Pump"], "text": "The default of the pump is `5`."}
+    code = {"root": "r", "path": "a.py", "start_line": 3, "text": "def free(self):"}
+    host = TwoSearches(hits(code), hits(page))
+    events = run(FakeEngine(SEARCH_CALL, "a.py:3: def free(self):", page["text"]), host, ASKED)
+    assert host.called == [("code__search", {"query": "free"}), ("docs__search", {"query": ASKED})]
+    end = events[-1]
+    assert isinstance(end, RunFinished)
+    assert end.answer == page["text"]
+
+
+def test_a_search_with_a_sure_answer_is_enough() -> None:
+    page = {"path": "pump.md", "anchor": "pump", "line": 1, "title_trail": ["Pump"], "text": "The default of the pump is `5`."}
+    host = TwoSearches(hits(page))
+    call = json.dumps({"name": "docs__search", "arguments": {"query": "pump"}})
+    easily_sure = replace(EVER_SO_UNSURE, confidence=replace(EVER_SO_UNSURE.confidence, sure=0.1))
+    run(FakeEngine(call, page["text"]), host, ASKED, weights=easily_sure)
+    assert [name for name, _ in host.called] == ["docs__search"]
