@@ -5,8 +5,7 @@ without one.
 
 The real command over this repository and the demo's shop, in folders of its own. "first" starts with nothing running (and the
 prompt's beginning on disk, as after any earlier question), "second" follows it, "no background" answers in its own process.
-Medians and best runs, with the load average at each, for a machine that is not idle. Writes
-results/ask_wall-DATE.json.
+Medians and best runs, with the load average before each, for a machine that is not idle. Writes results/ask_wall-DATE.json.
 """
 
 from __future__ import annotations

@@ -155,6 +155,18 @@ def test_a_conversation_goes_on(home: dict[str, str], workspace: Path) -> None:
     assert "public domain" in found["calls"][0]["text"]
 
 
+def test_a_question_that_goes_on_from_the_last_one_is_asked_as_the_whole_one(home: dict[str, str], workspace: Path) -> None:
+    import sqlite3
+
+    connection = sqlite3.connect(workspace / "shop.db")
+    (expected,) = connection.execute("SELECT count(*) FROM orders WHERE status = 'shipped'").fetchone()
+    connection.close()
+    answer(home, workspace, "How many orders were cancelled?")
+    found = answer(home, workspace, "And shipped?", "--continue")
+    assert (found["asked"], found["question"]) == ("And shipped?", "How many orders were shipped?")
+    assert str(expected) in found["answer"]
+
+
 def test_a_server_that_cannot_start_is_named_and_the_others_go_on(
     home: dict[str, str], workspace: Path, tmp_path: Path
 ) -> None:

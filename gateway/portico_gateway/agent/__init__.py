@@ -1,7 +1,9 @@
 """The agent: one question, some tool calls, one answer with citations, by the local model.
 
+    select.py                which loop a model gets, by its size
     guided/                  the agent of a small model: its loop, its calls, its answers
-    events.py                what is told: a call started, a call finished, answer text, the run's end
+    free/                    the agent of a larger model: it calls, thinks and answers by itself
+    events.py                what is told: a call started, a call finished, text, what was left out, the run's end
     judgement.py             what is thought of an answer: verdict, words used, confidence
     prompts.py               every text that is said to the model
     tool_host.py             what the agent needs of upstreams (a protocol)

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from portico_gateway.agent.citations import ConfirmedCitation
 from portico_gateway.agent.judgement import Judgement
 from portico_gateway.agent.rendered_results import RenderedResult
+
+Limit: TypeAlias = Literal[
+    "steps", "seconds", "tokens", "context", "repeats", "denied"
+]  # what ended a question before the model did
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionUnderstood:
+    """A question that only makes sense after the one before it, and how it was completed."""
+
+    asked: str
+    understood: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +44,28 @@ class ToolCallFinished:
 
 @dataclass(frozen=True, slots=True)
 class AnswerText:
-    """A piece of the answer. What a small model quotes is told whole, once it is judged to be an answer."""
+    """A piece of the answer. What a small model quotes is told whole, once it is judged to be an answer; the free loop tells
+    what its model says as it is written, and that may turn out to be what it says before a call."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtText:
+    """A piece of what the model thinks before it calls or answers."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationTrimmed:
+    """The context was full: what was left out of it for the rest of this question."""
+
+    results: int  # results of tools that were left out
+    past_turns: int  # turns of the earlier conversation that were left out
+    cut: int  # newest results that were shortened
+    tokens_before: int
+    tokens_after: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +95,8 @@ class RunFinished:
     citations: tuple[ConfirmedCitation, ...]
     metrics: RunMetrics
     judgement: Judgement
+    limit: Limit | None = None  # what ended it before the model did
+    asked: str | None = None  # what was written, where `question` completes it
 
 
-Event = ToolCallStarted | ToolCallFinished | AnswerText | RunFinished
+Event = QuestionUnderstood | ToolCallStarted | ToolCallFinished | AnswerText | ThoughtText | ConversationTrimmed | RunFinished

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
+
+import mcp_types as types
 
 from portico_gateway.agent.citations import Citation, ConfirmedCitation, confirm
 from portico_gateway.agent.empty_results import error_text
@@ -18,6 +21,19 @@ from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.errors import GatewayError, PolicyError
 
 
+@dataclass(frozen=True, slots=True)
+class CallOutcome:
+    """What became of a call."""
+
+    finished: ToolCallFinished
+    result: types.CallToolResult | None = None  # as the server gave it
+    refusal: PolicyError | None = None  # why the policy, or a person, did not allow it
+
+    def text(self, limit: int, hits: int) -> str:
+        """The result as text of at most `limit` characters; of a search's hits at most `hits`."""
+        return "" if self.result is None else render(self.finished.arguments, self.result, limit=limit, hits=hits).text
+
+
 class HostCalls:
     """The calls of one host's tools."""
 
@@ -26,18 +42,27 @@ class HostCalls:
 
     async def call(self, run: QuestionRun, call: ToolCallStarted) -> ToolCallFinished:
         """Make the call, and keep it in the run. A failure is the result's."""
-        started = time.perf_counter()
-        rendered, error, denied = RenderedResult("", False), None, False
-        try:
-            result = await self._host.call_tool(call.tool, call.arguments)
-            rendered = render(call.arguments, result)
-            if result.is_error or error_text(rendered.text):
-                error, rendered = rendered.text or "the tool failed without saying why", replace(rendered, found=False)
-        except GatewayError as failure:
-            error, denied = str(failure), isinstance(failure, PolicyError)
-        finished = ToolCallFinished(call.tool, call.arguments, rendered, time.perf_counter() - started, error, denied)
+        finished = (await self.execute(call.tool, call.arguments)).finished
         run.tool_calls.append(finished)
         return finished
+
+    async def execute(self, tool: str, arguments: dict[str, Any]) -> CallOutcome:
+        """Make the call. A failure is an outcome, never raised."""
+        started = time.perf_counter()
+        rendered, error = RenderedResult("", False), None
+        result: types.CallToolResult | None = None
+        refusal: PolicyError | None = None
+        try:
+            result = await self._host.call_tool(tool, arguments)
+            rendered = render(arguments, result)
+            if result.is_error or error_text(rendered.text):
+                error, rendered = rendered.text or "the tool failed without saying why", replace(rendered, found=False)
+        except PolicyError as denied:
+            error, refusal = str(denied), denied
+        except GatewayError as failure:
+            error = str(failure)
+        seconds = time.perf_counter() - started
+        return CallOutcome(ToolCallFinished(tool, arguments, rendered, seconds, error, refusal is not None), result, refusal)
 
     async def confirmed(self, calls: Sequence[ToolCallFinished]) -> list[ConfirmedCitation]:
         """The citations of all results that were found, those alone that still hold."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from portico_engine import Delta, EngineClient, FinishReason, Request, Usage
@@ -17,6 +18,7 @@ class QuestionRun:
     """The state of one question."""
 
     question: str
+    asked: str | None = None  # what was written, where `question` completes it
     started: float = field(default_factory=time.perf_counter)
     first_token: float | None = None
     usage: list[Usage] = field(default_factory=list)
@@ -40,16 +42,17 @@ class QuestionRun:
         self.tool_calls.append(finished)
         return finished
 
-    async def generate(self, engine: EngineClient, request: Request) -> AsyncIterator[Delta]:
+    async def generate(self, engine: EngineClient, request: Request) -> AsyncGenerator[Delta, None]:
         """The engine's deltas, counted. Raises GatewayError where the engine fails."""
-        async for delta in engine.generate(request):
-            if self.first_token is None and delta.tokens:
-                self.first_token = time.perf_counter()
-            if delta.usage:
-                self.usage.append(delta.usage)
-            if delta.finish_reason is FinishReason.ERROR:
-                raise GatewayError(f"the model engine failed: {delta.error or 'no reason given'}")
-            yield delta
+        async with aclosing(engine.generate(request)) as deltas:  # closing aborts it, at once
+            async for delta in deltas:
+                if self.first_token is None and delta.tokens:
+                    self.first_token = time.perf_counter()
+                if delta.usage:
+                    self.usage.append(delta.usage)
+                if delta.finish_reason is FinishReason.ERROR:
+                    raise GatewayError(f"the model engine failed: {delta.error or 'no reason given'}")
+                yield delta
 
     def metrics(self) -> RunMetrics:
         total = time.perf_counter() - self.started

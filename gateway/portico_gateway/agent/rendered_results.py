@@ -31,15 +31,17 @@ class RenderedResult:
     data: Mapping[str, Any] | None = None  # the structured content, whole
 
 
-def render(arguments: Mapping[str, Any], result: types.CallToolResult, *, limit: int = MAX_RESULT_CHARACTERS) -> RenderedResult:
-    """A result as text of at most `limit` characters, with its citations."""
+def render(
+    arguments: Mapping[str, Any], result: types.CallToolResult, *, limit: int = MAX_RESULT_CHARACTERS, hits: int = MAX_HITS
+) -> RenderedResult:
+    """A result as text of at most `limit` characters, with its citations. Of a search's hits, the first `hits`."""
     data = result.structured_content
-    return replace(_render(arguments, result, data, limit), data=data if isinstance(data, Mapping) else None)
+    return replace(_render(arguments, result, data, limit, hits), data=data if isinstance(data, Mapping) else None)
 
 
-def _render(arguments: Mapping[str, Any], result: types.CallToolResult, data: Any, limit: int) -> RenderedResult:
+def _render(arguments: Mapping[str, Any], result: types.CallToolResult, data: Any, limit: int, most: int) -> RenderedResult:
     if isinstance(data, Mapping) and isinstance(hits := data.get("hits"), Sequence) and not isinstance(hits, str):
-        return _render_hits([h for h in hits if isinstance(h, Mapping)], limit)
+        return _render_hits([h for h in hits if isinstance(h, Mapping)], limit, most)
     text = "\n".join(block.text for block in result.content if isinstance(block, types.TextContent)).strip()
     if isinstance(data, Mapping) and isinstance(rows := data.get("rows"), Sequence) and "columns" in data:
         return _render_rows(arguments, data, rows, text, limit)
@@ -56,12 +58,12 @@ def clip(text: str, limit: int) -> str:
     return (cut[:line] if line > limit // 2 else cut.rstrip()) + "\n…"
 
 
-def _render_hits(hits: Sequence[Mapping[str, Any]], limit: int) -> RenderedResult:
+def _render_hits(hits: Sequence[Mapping[str, Any]], limit: int, most: int) -> RenderedResult:
     if not hits:
         return RenderedResult("", False)
     parts: list[str] = []
     citations: list[Citation] = []
-    for hit in hits[:MAX_HITS]:
+    for hit in hits[:most]:
         citation = citation_of_hit(hit)
         body = _dedent(str(hit.get("text") or ""))
         room = limit - sum(map(len, parts)) - len(citation.label) - 2

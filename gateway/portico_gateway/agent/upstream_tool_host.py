@@ -80,6 +80,14 @@ class UpstreamToolHost:
     def templates(self, server: str) -> Sequence[str]:
         return [entry.template.uri_template for entry in self._upstreams.catalog.templates if entry.server == server]
 
+    def may_run_concurrently(self, tool: str) -> bool:
+        try:
+            entry = self._upstreams.catalog.tool(tool)
+        except UnknownName:
+            return False
+        allowed = self._tool_calls.ruling(entry, self._caller).verdict is Verdict.ALLOW
+        return allowed and self._tool_calls.is_read_only(entry, self._caller)
+
     async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
         try:
             return await self._tool_calls.call_tool(name, dict(arguments), self._caller)

@@ -26,7 +26,7 @@ from portico_gateway.upstreams.upstreams import Upstreams
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient, EngineError
-    from portico_gateway.agent.guided.loop import Agent
+    from portico_gateway.agent.select import Guidance, QuestionAgent
     from portico_gateway.agent.upstream_tool_host import UpstreamToolHost
     from portico_gateway.guidance.tool_retrieval import ToolRetriever
 
@@ -41,13 +41,14 @@ class AskParts:
 
     tool_calls: ToolCalls
     engine: EngineClient
+    guidance: Guidance = "auto"
 
 
 @dataclass(frozen=True, slots=True)
 class AskSession:
     """A loaded model in front of running servers."""
 
-    agent: Agent
+    agent: QuestionAgent
     host: UpstreamToolHost
     upstreams: Upstreams
     engine: EngineClient
@@ -75,13 +76,14 @@ async def open_ask_session(
 
 def ask_session(parts: AskParts, caller: Caller | None = None) -> AskSession:
     """The agent over these parts, for one caller."""
-    from portico_gateway.agent.guided.loop import Agent
+    from portico_gateway.agent.select import select_agent
     from portico_gateway.agent.upstream_tool_host import UpstreamToolHost, retriever_of
 
     host = UpstreamToolHost(parts.tool_calls.upstreams, tool_calls=parts.tool_calls, caller=caller)
     retriever = retriever_of(host)
     engine = parts.engine
-    return AskSession(Agent(engine, host, retriever), host, parts.tool_calls.upstreams, engine, retriever, engine.info.name)
+    agent = select_agent(engine, host, guidance=parts.guidance, retriever=retriever)
+    return AskSession(agent, host, parts.tool_calls.upstreams, engine, retriever, engine.info.name)
 
 
 @asynccontextmanager
@@ -97,7 +99,7 @@ async def open_ask_parts(config: PorticoConfig, specs: Sequence[UpstreamSpec], u
             if loading.failure is not None:
                 raise loading.failure
             assert loading.engine is not None
-            yield AskParts(tool_calls, loading.engine)
+            yield AskParts(tool_calls, loading.engine, config.model.guidance)
 
 
 @dataclass(slots=True)
@@ -141,7 +143,7 @@ def _find_model(name: str) -> Path:
 
 def _load_agent() -> None:
     """Import the loop and warm the embedder, so that the first question doesn't wait for them."""
-    import portico_gateway.agent.guided.loop  # noqa: F401
+    import portico_gateway.agent.select  # noqa: F401
     from portico_gateway.agent.upstream_tool_host import embedder
 
     embedder().embed(["warm"])

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import anyio.to_thread
@@ -20,6 +21,10 @@ from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.model.lazy_engine import GetEngine
 from portico_gateway.policy.rules import Policy
 from portico_gateway.policy.tool_calls import ToolCalls
+from portico_servers.common.collector import resume_collector
+
+if TYPE_CHECKING:
+    from portico_gateway.agent.select import Guidance
 
 ReadConfig = Callable[[], tuple[PorticoConfig, Sequence[UpstreamSpec]]]  # raises ConfigError
 NEW_SERVERS_TIMEOUT = 3.0  # seconds that a question waits for servers that were not there at the last one
@@ -33,18 +38,18 @@ class QuestionSessions(Protocol):
 
 def _session(parts: AskParts, config: PorticoConfig, caller: Caller, allow: Sequence[str]) -> AskSession:
     rules = config.policy.model_copy(update={"allow": [*config.policy.allow, *allow]})
-    return ask_session(AskParts(parts.tool_calls.under(Policy(rules)), parts.engine), caller)
+    return ask_session(replace(parts, tool_calls=parts.tool_calls.under(Policy(rules))), caller)
 
 
 class GatewaySessions:
     """Over the servers and the model of a gateway that runs anyway: `portico serve`, `portico stdio`."""
 
-    def __init__(self, tool_calls: ToolCalls, get_engine: GetEngine) -> None:
-        self._tool_calls, self._get_engine = tool_calls, get_engine
+    def __init__(self, tool_calls: ToolCalls, get_engine: GetEngine, guidance: Guidance = "auto") -> None:
+        self._tool_calls, self._get_engine, self._guidance = tool_calls, get_engine, guidance
 
     async def session(self, caller: Caller, allow: Sequence[str], update: Update) -> AskSession:
         update("model", "loading")
-        parts = AskParts(self._tool_calls, await self._get_engine())
+        parts = AskParts(self._tool_calls, await self._get_engine(), self._guidance)
         policy = self._tool_calls.policy.config
         return _session(parts, PorticoConfig(policy=policy), caller, allow)
 
@@ -68,6 +73,7 @@ class OwnSessions:
         try:
             config, self._specs = await anyio.to_thread.run_sync(self._read)
             async with open_ask_parts(config, self._specs, self._update) as self._parts:
+                resume_collector()
                 self._opened.set()
                 await anyio.sleep_forever()
         except Exception as error:  # noqa: BLE001 - told to every question, by its kind

@@ -69,7 +69,7 @@ def open_gateway(
         server = GatewayServer(
             tool_calls.upstreams,
             tool_calls=tool_calls,
-            own_tools=[] if get_engine is None else [ask_tool(tool_calls, get_engine)],
+            own_tools=[] if get_engine is None else [ask_tool(tool_calls, get_engine, config.model.guidance)],
             list_timeout=config.gateway.list_timeout,
             background=background,
         )

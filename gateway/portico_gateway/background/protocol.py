@@ -31,7 +31,7 @@ class Question:
     since the epoch."""
 
     text: str
-    max_steps: int = 3
+    max_steps: int | None = None
     allow: tuple[str, ...] = ()
     go_on: bool = False
     as_json: bool = False

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 from portico_gateway.cli import exit_codes
 
 if TYPE_CHECKING:
+    from portico_gateway.agent.conversation import Exchange
     from portico_gateway.agent.events import Event, RunFinished
     from portico_gateway.assembly.ask_session import AskSession, Update
     from portico_gateway.background.protocol import Question
     from portico_gateway.cli.screen import Screen
     from portico_gateway.config.config_file import ConfigFile
 
+NO_ANSWER = "No answer."  # what a conversation keeps in its place
 OpenSession = Callable[["Update"], "AbstractAsyncContextManager[AskSession]"]
 
 
@@ -53,12 +55,20 @@ async def answer(open_session: OpenSession, question: Question, screen: Screen) 
             finished = await _watch(session.agent.ask(question.text, history=history, max_steps=question.max_steps), handle)
             if question.as_json:
                 screen.print_line(as_json_object(finished, session.failures(), session.model, started=question.started))
-    turns = [{"role": "user", "content": question.text}, {"role": "assistant", "content": finished.answer or "No answer."}]
     try:
-        conversation.save(kept, [*history, *turns])
+        conversation.save(kept, [*history, _exchange(finished)])
     except OSError as error:  # a disk that is full or read-only costs --continue, and not the answer
         screen.complain(f"portico: the conversation can't be kept in {kept}: {error.strerror or error}")
     return exit_codes.of_answer(finished)
+
+
+def _exchange(finished: RunFinished) -> Exchange:
+    """What is kept of a question. A call counts as right where its answer was given."""
+    from portico_gateway.agent.conversation import Exchange, KeptCall
+
+    answered = finished.judgement.answered
+    calls = tuple(KeptCall(call.tool, call.arguments, answered and call.result.found) for call in finished.tool_calls)
+    return Exchange(finished.question, finished.answer or NO_ANSWER, calls)
 
 
 async def _watch(events: AsyncIterator[Event], handle: Callable[[Event], None] | None) -> RunFinished:

@@ -38,6 +38,7 @@ from portico_gateway.safe_output.inert import inert
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from portico_gateway.agent.select import Guidance
     from portico_gateway.assembly.ask_session import AskSession, Update
     from portico_gateway.config.server_spec import UpstreamSpec
     from portico_gateway.model.lazy_engine import GetEngine
@@ -93,14 +94,16 @@ def _make_room(own: SocketPlace) -> None:
             request(place, "stop")
 
 
-async def listen_beside(options: AskOptions, kind: str, tool_calls: ToolCalls, get_engine: GetEngine) -> None:
+async def listen_beside(
+    options: AskOptions, kind: str, tool_calls: ToolCalls, get_engine: GetEngine, *, guidance: Guidance = "auto"
+) -> None:
     """Answer questions over a gateway that runs anyway, until cancelled. Where that can't be, the gateway goes on without."""
     try:
         key = key_of(options)
         place = socket_place(key)
         with only_one(place) as alone:
             if alone:
-                answering = partial(_answer, GatewaySessions(tool_calls, get_engine))
+                answering = partial(_answer, GatewaySessions(tool_calls, get_engine, guidance))
                 await BackgroundServer(place, BackgroundKind(kind, str(key.folder)), answering).run()
     except (BackgroundUnavailable, OSError) as error:
         log.info("commands in this workspace are not answered by this process: %s", error)

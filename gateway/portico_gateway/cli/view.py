@@ -17,7 +17,17 @@ from rich.markup import escape
 from rich.status import Status
 from rich.text import Text
 
-from portico_gateway.agent.events import AnswerText, Event, RunFinished, RunMetrics, ToolCallFinished, ToolCallStarted
+from portico_gateway.agent.events import (
+    AnswerText,
+    ConversationTrimmed,
+    Event,
+    QuestionUnderstood,
+    RunFinished,
+    RunMetrics,
+    ThoughtText,
+    ToolCallFinished,
+    ToolCallStarted,
+)
 from portico_gateway.agent.judgement import Judgement, Verdict
 from portico_gateway.safe_output.inert import inert, inert_json, inert_line
 
@@ -62,23 +72,40 @@ class TerminalView:
     def __init__(self, console: Console, *, started: float | None = None) -> None:
         """`started` is when the command began, in seconds since the epoch: the figures then tell the time since."""
         self._console = console
+        self._writing = ""  # what kind of text the cursor stands behind
         self._started = started
-        self._answering = False
 
     def handle(self, event: Event) -> None:
         if isinstance(event, ToolCallStarted):
+            self._end_of_text()
             self._console.print(
                 f"[cyan]→[/] [bold]{_shown(event.tool)}[/]({_shown(_arguments(event.arguments))})", highlight=False
             )
         elif isinstance(event, ToolCallFinished):
             self._result(event)
         elif isinstance(event, AnswerText):
-            if not self._answering:
-                self._console.print()
-                self._answering = True
-            self._console.print(Text(inert(event.text)), end="", soft_wrap=True)
+            self._text("answer", event.text, "")
+        elif isinstance(event, ThoughtText):
+            self._text("thought", event.text, "dim")
+        elif isinstance(event, QuestionUnderstood):
+            self._console.print(f"[dim]understood as:[/] {_shown(event.understood)}", highlight=False)
+        elif isinstance(event, ConversationTrimmed):
+            self._end_of_text()
+            self._console.print(f"[yellow]{trimmed_line(event)}[/]", highlight=False)
         else:
             self._finish(event)
+
+    def _text(self, kind: str, text: str, style: str) -> None:
+        if self._writing != kind:
+            self._end_of_text()
+            self._console.print()
+            self._writing = kind
+        self._console.print(Text(inert(text), style=style), end="", soft_wrap=True)
+
+    def _end_of_text(self) -> None:
+        if self._writing:
+            self._console.print()
+        self._writing = ""
 
     def _result(self, event: ToolCallFinished) -> None:
         took = f"[dim]{event.seconds * 1000:.0f} ms[/]"
@@ -93,9 +120,10 @@ class TerminalView:
             self._console.print(f"  {took}", highlight=False)
 
     def _finish(self, event: RunFinished) -> None:
-        if self._answering:
-            self._console.print()
+        self._end_of_text()
         self._verdict(event)
+        if event.limit is not None:
+            self._console.print(f"[yellow]Ended by a limit:[/] {event.limit}", highlight=False)
         if event.citations:
             self._console.print("\n[bold]Sources[/]")
             for source in event.citations:
@@ -126,6 +154,13 @@ class TerminalView:
             self._console.print(f"[yellow]Searched in part:[/] {_shown(inert_line(note))}", highlight=False)
 
 
+def trimmed_line(event: ConversationTrimmed) -> str:
+    """`context full, 7900 to 3100 tokens: left out 3 results of tools`"""
+    counts = {"results of tools": event.results, "earlier turns": event.past_turns, "ends of new results": event.cut}
+    gone = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    return f"context full, {event.tokens_before} to {event.tokens_after} tokens: left out {gone}"
+
+
 def wall_seconds(metrics: RunMetrics, started: float | None) -> float:
     """What the person waited: since the command began; since the question where that isn't known."""
     return metrics.total_seconds if started is None else time.time() - started
@@ -151,9 +186,11 @@ def as_json_object(event: RunFinished, failures: Mapping[str, str], model: str, 
     ]  # fmt: skip
     whole = {
         "question": event.question,
+        "asked": event.asked or event.question,
         "answer": event.answer,
         "found": event.found,
         **_judgement(event.judgement),
+        "limit": event.limit,
         "model": model,
         "calls": calls,
         "sources": [asdict(s) for s in event.citations],

@@ -56,6 +56,9 @@ class ModelConfig(ConfigSection):
     name: str = Field(default="smollm2", description="a known name, or a path of a GGUF file")
     context: int | None = Field(default=None, gt=0, description="context length in tokens; default: the model's own")
     executor: Literal["auto", "torch", "torch-cpu", "torch-cuda", "llama_cpp"] = "auto"
+    guidance: Literal["auto", "off"] = Field(
+        default="auto", description="auto: helps a model of less than a billion parameters choose tools and copy arguments"
+    )
     kv_disk_gib: float = Field(
         default=1.0, ge=0, description="GiB of the user's cache folder for prompts' beginnings that survive a restart; 0: none"
     )

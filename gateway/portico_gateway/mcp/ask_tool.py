@@ -5,6 +5,7 @@ It owns the tool's definition and how an answer becomes its result. It knows nei
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
@@ -20,8 +21,7 @@ from portico_gateway.policy.tool_calls import ToolCalls
 if TYPE_CHECKING:
     from portico_engine import EngineClient
     from portico_gateway.agent.events import RunFinished
-
-MAX_STEPS = 4
+    from portico_gateway.agent.select import Guidance
 
 TOOL = types.Tool(
     name="ask",
@@ -50,9 +50,9 @@ TOOL = types.Tool(
 )
 
 
-def ask_tool(tool_calls: ToolCalls, get_engine: GetEngine) -> OwnTool:
-    """The tool, answering through `tool_calls` with the engine that `get_engine` gives. It calls read-only tools
-    alone, for whoever calls it."""
+def ask_tool(tool_calls: ToolCalls, get_engine: GetEngine, guidance: Guidance = "auto") -> OwnTool:
+    """The tool, answering through `tool_calls` with the engine that `get_engine` gives, guided or not. It calls read-only
+    tools alone, for whoever calls it."""
 
     async def call(arguments: dict[str, Any], progress: ProgressFnT | None) -> types.CallToolResult:
         question = arguments.get("question")
@@ -62,24 +62,29 @@ def ask_tool(tool_calls: ToolCalls, get_engine: GetEngine) -> OwnTool:
             await progress(0.0, None, "loading the model")
         asks = current_caller.get() or Caller()
         caller = Caller(name=asks.name, client="ask", conversation=asks.conversation)
-        return await _answer(tool_calls, await get_engine(), question.strip(), caller, progress)
+        return await _answer(tool_calls, await get_engine(), question.strip(), caller, progress, guidance)
 
     return OwnTool(TOOL, call)
 
 
 async def _answer(
-    tool_calls: ToolCalls, engine: EngineClient, question: str, caller: Caller, progress: ProgressFnT | None
+    tool_calls: ToolCalls,
+    engine: EngineClient,
+    question: str,
+    caller: Caller,
+    progress: ProgressFnT | None,
+    guidance: Guidance,
 ) -> types.CallToolResult:
     from portico_engine import EngineDied, EngineError
     from portico_gateway.agent.events import RunFinished, ToolCallStarted
-    from portico_gateway.agent.guided.loop import Agent
-    from portico_gateway.agent.upstream_tool_host import UpstreamToolHost, retriever_of
+    from portico_gateway.agent.select import select_agent
+    from portico_gateway.agent.upstream_tool_host import UpstreamToolHost
 
     host = UpstreamToolHost(tool_calls.upstreams, tool_calls=tool_calls, caller=caller, read_only=True)
-    retriever = await anyio.to_thread.run_sync(retriever_of, host)
+    agent = await anyio.to_thread.run_sync(partial(select_agent, engine, host, guidance=guidance, caller=caller.name))
     steps = 0
     try:
-        async for event in Agent(engine, host, retriever, caller=caller.name).ask(question, max_steps=MAX_STEPS):
+        async for event in agent.ask(question):
             if isinstance(event, ToolCallStarted) and progress is not None:
                 steps += 1
                 await progress(float(steps), None, f"calling {event.tool}")

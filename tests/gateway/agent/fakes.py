@@ -64,6 +64,9 @@ class FakeHost:
     def templates(self, server: str) -> Sequence[str]:
         return ["code://{root}/{+path}"] if server == "code" else []
 
+    def may_run_concurrently(self, tool: str) -> bool:
+        return tool not in self.writes
+
     async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
         self.called.append((name, dict(arguments)))
         answer = self.answers.pop(0)

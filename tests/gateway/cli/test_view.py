@@ -6,7 +6,17 @@ import json
 from rich.console import Console
 
 from portico_gateway.agent.citations import ConfirmedCitation
-from portico_gateway.agent.events import AnswerText, RunFinished, RunMetrics, ToolCallFinished, ToolCallStarted
+from portico_gateway.agent.events import (
+    AnswerText,
+    ConversationTrimmed,
+    Event,
+    QuestionUnderstood,
+    RunFinished,
+    RunMetrics,
+    ThoughtText,
+    ToolCallFinished,
+    ToolCallStarted,
+)
 from portico_gateway.agent.judgement import Coverage, Judgement, Place, Verdict
 from portico_gateway.agent.rendered_results import RenderedResult
 from portico_gateway.cli import exit_codes
@@ -26,7 +36,7 @@ FIGURES = RunMetrics(0.42, 63.0, 0.58, 0.012, 2.1, 900, 512, 40, 17)
 CALL = ToolCallFinished("code__search", {"query": "[free]"}, RenderedResult("a.py:3\ndef free(self):", True), 0.004)
 
 
-def printed(*events: ToolCallStarted | ToolCallFinished | AnswerText | RunFinished) -> str:
+def printed(*events: Event) -> str:
     out = io.StringIO()
     view = TerminalView(Console(file=out, width=200))
     for event in events:
@@ -107,3 +117,28 @@ def test_progress_is_plain_lines_without_percentages_where_there_is_no_terminal(
 
 def test_the_line_of_figures_reads_as_a_sentence() -> None:
     assert figures_line(FIGURES).startswith("first token 0.42 s")
+
+
+def test_a_thought_what_is_said_before_a_call_and_the_answer_stand_apart() -> None:
+    end = RunFinished("q", "Here.", True, (CALL,), (), FIGURES, ANSWERED)
+    call = ToolCallStarted("code__search", {})
+    lines = printed(
+        ThoughtText("Hm"), ThoughtText("m."), AnswerText("I look."), call, CALL, AnswerText("Here."), end
+    ).splitlines()
+    assert lines[:6] == ["", "Hmm.", "", "I look.", "→ code__search()", "  a.py:3"]
+    assert lines[8:10] == ["", "Here."]
+
+
+def test_what_a_follow_up_was_understood_as_what_was_left_out_and_what_ended_it_is_said() -> None:
+    trimmed = ConversationTrimmed(3, 0, 1, 7900, 3100)
+    end = RunFinished("q", "Here.", True, (), (), FIGURES, ANSWERED, "steps")
+    shown = printed(QuestionUnderstood("And in [Oslo]?", "How many in [Oslo]?"), trimmed, end)
+    assert "understood as: How many in [Oslo]?" in shown
+    assert "context full, 7900 to 3100 tokens: left out 3 results of tools, 1 ends of new results" in shown
+    assert "Ended by a limit: steps" in shown
+
+
+def test_json_has_the_question_as_it_was_written_and_as_it_was_understood() -> None:
+    end = RunFinished("How many in Oslo?", "3", True, (), (), FIGURES, ANSWERED, "steps", "And in Oslo?")
+    whole = json.loads(as_json_object(end, {}, "m"))
+    assert (whole["question"], whole["asked"], whole["limit"]) == ("How many in Oslo?", "And in Oslo?", "steps")

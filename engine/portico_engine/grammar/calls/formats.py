@@ -110,6 +110,11 @@ def detect_format(chat_template: str | None) -> CallFormat:
     return CallFormat.GENERIC
 
 
+def thinks_first(chat_template: str | None) -> bool:
+    """Does a chat template know answers that begin with a thought, `<think>...</think>`?"""
+    return THINK_CLOSE in (chat_template or "")
+
+
 class TokenLookup(Protocol):
     """What is asked of a tokenizer."""
 

@@ -75,12 +75,15 @@ async def compile_tool_calls_isolated(
     choice: ToolChoice = "required",
     format: CallFormat = CallFormat.GENERIC,
     parallel: tuple[int, int] = (1, 1),
+    thinking: int | None = None,
     special_tokens: Mapping[str, int] | None = None,
 ) -> CompiledGrammar:
     """As `compile_tool_calls`, likewise. Where all tools together meet a limit, those that may be the reason are degraded to
     "any JSON object", and the report says so."""
     plain = [Tool(tool.name, "", tool.parameters) for tool in tools]
-    options: dict[str, Any] = {"choice": choice, "format": format, "parallel": parallel, "special_tokens": special_tokens}
+    options: dict[str, Any] = {
+        "choice": choice, "format": format, "parallel": parallel, "thinking": thinking, "special_tokens": special_tokens,
+    }  # fmt: skip
     job = Job("tool_calls", (plain,), options)
     large = [tool.name for tool in plain if not is_small_schema(tool.parameters)]
     if not large:

@@ -1,6 +1,9 @@
 """The agent of a model that must be guided (under a billion parameters): calls under a prior, answers in quotations.
 
     loop.py                  Agent: the order of the turns, told as events
+    elliptical_question.py   a question that only makes sense after the last one, completed by it
+    spoken_values.py         the values that a question says, which such a one may change
+    reused_call.py           the last call again, with what changed
     plan.py                  a question of several parts, taken apart
     part_run.py              one part under way
     follow_up.py             the call that reads what a result names

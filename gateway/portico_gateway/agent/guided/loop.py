@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from portico_engine import EngineClient, SamplingParams, Tool
-from portico_gateway.agent.events import AnswerText, Event, RunFinished, ToolCallFinished, ToolCallStarted
+from portico_gateway.agent.conversation import Exchange
+from portico_gateway.agent.events import AnswerText, Event, QuestionUnderstood, RunFinished, ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.guided.answer_generation import AnswerGenerator, QuotedAnswer
+from portico_gateway.agent.guided.elliptical_question import CompletedQuestion, completed_question
 from portico_gateway.agent.guided.follow_up import follow_up
 from portico_gateway.agent.guided.other_searches import other_searches
 from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.guided.plan import MAX_CALLS, Part, head_noun, parts, resolved
+from portico_gateway.agent.guided.reused_call import of_same_tool, reused_call
 from portico_gateway.agent.guided.things import found_thing
 from portico_gateway.agent.guided.tool_call_generation import ToolCallGenerator
 from portico_gateway.agent.guided.verdict import combined, judge, judge_free, too_long
@@ -55,16 +58,22 @@ class Agent:
         self.tool_calls = ToolCallGenerator(engine, host, retriever, self.requests, raw=raw)
         self.answers = AnswerGenerator(engine, host, retriever, self.requests, sampling=sampling, raw=raw)
 
-    async def ask(self, question: str, *, history: Sequence[Message] = (), max_steps: int = MAX_CALLS) -> AsyncIterator[Event]:
-        """Run the loop. Raises ContextOverflow where the question alone does not fit; tool failures are events, not errors."""
-        run = QuestionRun(question)
+    async def ask(
+        self, question: str, *, history: Sequence[Exchange] = (), max_steps: int | None = None
+    ) -> AsyncIterator[Event]:
+        """Run the loop; of the history it takes what completes the question, and no more. Raises ContextOverflow where the
+        question alone does not fit; tool failures are events, not errors."""
+        completed = completed_question(question, history)
+        if completed is not None:
+            yield QuestionUnderstood(question, completed.question)
+        run = QuestionRun(question if completed is None else completed.question, asked=question)
         turns = self._quoted if self.answers.quotes else self._written
-        async for event in turns(run, history, max_steps):
+        async for event in turns(run, completed, max_steps or MAX_CALLS):
             yield event
 
     # -- a model that chooses among quotations
 
-    async def _quoted(self, run: QuestionRun, history: Sequence[Message], max_steps: int) -> AsyncIterator[Event]:
+    async def _quoted(self, run: QuestionRun, completed: CompletedQuestion | None, max_steps: int) -> AsyncIterator[Event]:
         """The question's parts one after the other, or all at once where one finds nothing for the next."""
         if (words := len(run.question.split())) > MAX_WORDS:
             yield await self._end(run, "", too_long(words, MAX_WORDS), ())
@@ -75,9 +84,9 @@ class Agent:
             if text is None:
                 planned, done = [], []
                 text = run.question
-            part = PartRun(text)
+            part = PartRun(text, completed if text == run.question else None)
             done.append(part)
-            async for event in self._part(part, history, max_steps - len(run.tool_calls)):
+            async for event in self._part(part, max_steps - len(run.tool_calls)):
                 yield event
             run.take(part.run)
             if part.judgement.verdict is Verdict.DENIED:
@@ -97,12 +106,13 @@ class Agent:
         thing = found_thing(before.answer, before.run.question)
         return None if thing is None else resolved(part, thing, head_noun(before.run.question))
 
-    async def _part(self, part: PartRun, history: Sequence[Message], steps: int) -> AsyncIterator[Event]:
+    async def _part(self, part: PartRun, steps: int) -> AsyncIterator[Event]:
         """Calls until one of them answers the part. What was refused is not done in another way."""
-        turns: list[Message] = [*history, {"role": "user", "content": part.run.question}]
+        turns: list[Message] = [{"role": "user", "content": part.run.question}]
+        again = reused_call(part.completed, self._host.tools())
         chain: list[ToolCallFinished] = []
         for _ in range(steps):
-            call: ToolCallStarted | ToolCallFinished | None = self._reading_on(part, chain) if chain else None
+            call: ToolCallStarted | ToolCallFinished | None = self._reading_on(part, chain) if chain else again
             if call is None:
                 chain, ranked = [], self._open_tools(part)
                 if not ranked or part.unsure >= MAX_UNSURE:
@@ -116,6 +126,9 @@ class Agent:
             yield finished
             if finished.denied:
                 break
+            if call is again and finished.result.found:
+                part.tried.add(call.tool)  # where it found nothing, the same tool may have to be called otherwise
+            again = None
             chain = [*chain, finished] if finished.result.found else []
             if not chain:
                 continue
@@ -132,7 +145,7 @@ class Agent:
         listing of all that there is answers no question that another tool could not."""
         ranked = self.tool_calls.rank(part.run.question, frozenset(part.tried))
         if not part.tried:
-            return ranked
+            return of_same_tool(ranked, part.completed)
         return [r for r in ranked if r.tool.parameters.get("required") and self._host.is_read_only(r.tool.name)]
 
     def _reading_on(self, part: PartRun, chain: Sequence[ToolCallFinished]) -> ToolCallStarted | None:
@@ -180,15 +193,15 @@ class Agent:
 
     # -- a model that writes
 
-    async def _written(self, run: QuestionRun, history: Sequence[Message], max_steps: int) -> AsyncIterator[Event]:
+    async def _written(self, run: QuestionRun, completed: CompletedQuestion | None, max_steps: int) -> AsyncIterator[Event]:
         """Calls until one finds something, then the answer in the model's own words."""
-        turns: list[Message] = [*history, {"role": "user", "content": run.question}]
+        turns: list[Message] = [{"role": "user", "content": run.question}]
         tried: set[str] = set()
         for _ in range(max_steps):
             ranked = self.tool_calls.rank(run.question, frozenset(tried))
             if not ranked:
                 break
-            call = await self.tool_calls.generate(run, turns, ranked)
+            call = await self.tool_calls.generate(run, turns, of_same_tool(ranked, completed))
             yield call
             if isinstance(call, ToolCallFinished):
                 break
@@ -210,4 +223,5 @@ class Agent:
     async def _end(self, run: QuestionRun, text: str, judgement: Judgement, calls: Sequence[ToolCallFinished]) -> RunFinished:
         """`calls` are those that the answer rests on: their citations are opened again."""
         sources = await self._calls.confirmed(calls or run.tool_calls)
-        return RunFinished(run.question, text, run.found, tuple(run.tool_calls), tuple(sources), run.metrics(), judgement)
+        made = tuple(run.tool_calls)
+        return RunFinished(run.question, text, run.found, made, tuple(sources), run.metrics(), judgement, asked=run.asked)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answer_generation import QuotedAnswer
+from portico_gateway.agent.guided.elliptical_question import CompletedQuestion
 from portico_gateway.agent.judgement import Judgement, Verdict
 from portico_gateway.agent.question_run import QuestionRun
 
@@ -13,8 +14,10 @@ from portico_gateway.agent.question_run import QuestionRun
 class PartRun:
     """The state of one part."""
 
-    def __init__(self, question: str) -> None:
+    def __init__(self, question: str, completed: CompletedQuestion | None = None) -> None:
+        """`completed`: the part goes on from the last question, and this is what of."""
         self.run = QuestionRun(question)
+        self.completed = completed
         self.tried: set[str] = set()  # tools that the model has chosen
         self.unsure = 0  # results that were looked at and don't answer
         self.answer: QuotedAnswer | None = None

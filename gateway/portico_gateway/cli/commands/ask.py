@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from portico_gateway.background.protocol import Question
     from portico_gateway.config.trust import WorkspaceConfig
 
-DEFAULT_STEPS = 4
+DEFAULT_STEPS = 4  # of a small model
 
 
 def _patterns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -38,7 +38,11 @@ def _patterns(ctx: click.Context, param: click.Parameter, values: tuple[str, ...
 @click.argument("question", required=False)
 @workspace_options
 @model_option
-@click.option("--max-steps", type=click.IntRange(1, 16), default=DEFAULT_STEPS, show_default=True, help="Tool calls at most.")
+@click.option(
+    "--max-steps",
+    type=click.IntRange(1, 64),
+    help="Tool calls at most, 4 by default; turns with calls for a model of a billion parameters or more, 12 by default.",
+)
 @click.option(
     "--allow",
     multiple=True,
@@ -56,7 +60,7 @@ def command(
     db: tuple[str, ...],
     config: Path | None,
     model: str | None,
-    max_steps: int,
+    max_steps: int | None,
     allow: tuple[str, ...],
     go_on: bool,
     as_json: bool,
@@ -86,7 +90,10 @@ def command(
         code = ask_background(asked, options, config)
         if code is not None:
             return code
-    return _ask_here(asked, options)
+    from portico_servers.common.collector import collector_paused
+
+    with collector_paused():  # it is soon answered, and the process ends then
+        return _ask_here(asked, options)
 
 
 def _ask_trust(found: WorkspaceConfig) -> bool:

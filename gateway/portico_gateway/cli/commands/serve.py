@@ -73,7 +73,8 @@ def command(
     interruptible()
     source = config_source(config, flags, root, docs, db)
     answers = loaded.background.enabled and context is None  # else its model is not the one that `ask` would load
-    beside = partial(listen_beside, AskOptions(file, root, docs, db, model), "serve") if answers else None
+    about = AskOptions(file, root, docs, db, model)
+    beside = partial(listen_beside, about, "serve", guidance=loaded.model.guidance) if answers else None
     try:
         run_server(loaded, specs, with_model=not no_model, source=source, beside=beside)
     except (ModelError, ServeFailed) as error:

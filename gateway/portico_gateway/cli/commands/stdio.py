@@ -33,5 +33,7 @@ def command(root: Path | None, docs: tuple[Path, ...], db: tuple[str, ...], conf
     specs = workspace_specs(loaded, root, docs, db)
     set_up_logging("stdio", loaded.log)
     source = config_source(config, flags, root, docs, db)
-    beside = partial(listen_beside, AskOptions(file, root, docs, db, None), "stdio") if loaded.background.enabled else None
+    about = AskOptions(file, root, docs, db, None)
+    listen = partial(listen_beside, about, "stdio", guidance=loaded.model.guidance)
+    beside = listen if loaded.background.enabled else None
     anyio.run(serve_stdio_gateway, loaded, specs, source, beside)

@@ -13,7 +13,7 @@ from portico_engine.grammar import compile_schema
 from portico_engine.grammar.bounds import Limits
 from portico_engine.grammar.calls import compile as calls_compile
 from portico_engine.grammar.calls.compile import compile_tool_calls
-from portico_engine.grammar.calls.formats import CallFormat, NamedTool, ToolChoice, control_tokens, detect_format
+from portico_engine.grammar.calls.formats import CallFormat, NamedTool, ToolChoice, control_tokens, detect_format, thinks_first
 from portico_engine.grammar.calls.parser import CallFinished, ContentText, ThinkingText, ToolCallParser
 from portico_engine.tool import Tool
 
@@ -249,6 +249,13 @@ def test_what_the_grammar_allows_the_parser_understands(format: CallFormat) -> N
 )
 def test_the_format_is_told_from_the_chat_template(template: str | None, format: CallFormat) -> None:
     assert detect_format(template) is format
+
+
+@pytest.mark.parametrize(
+    ("template", "thinks"), [(None, False), ("{{ m.content }}", False), ("{{ m.content.split('</think>')[-1] }}", True)]
+)
+def test_a_model_thinks_first_whose_template_knows_thoughts(template: str | None, thinks: bool) -> None:
+    assert thinks_first(template) is thinks
 
 
 @pytest.mark.parametrize("format", list(CallFormat))

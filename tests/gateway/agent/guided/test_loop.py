@@ -7,7 +7,8 @@ import mcp_types as types
 import pytest
 from tests.gateway.agent.fakes import HIT, LIST_CALL, SEARCH_CALL, FakeEngine, FakeHost, hits, kinds, run
 
-from portico_gateway.agent.events import AnswerText, Event, RunFinished, ToolCallFinished, ToolCallStarted
+from portico_gateway.agent.conversation import Exchange, KeptCall
+from portico_gateway.agent.events import AnswerText, Event, QuestionUnderstood, RunFinished, ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.judgement import Verdict
 from portico_gateway.errors import ToolDenied, UnknownName, UpstreamDied
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS
@@ -147,6 +148,34 @@ def test_an_index_that_was_searched_in_part_is_said() -> None:
     )
     end = ended(run(FakeEngine(SEARCH_CALL, FOUND), FakeHost(partial), max_steps=1))
     assert end.judgement.incomplete == ("code__search: 3 of 9 files are indexed",)
+
+
+LAST = Exchange("Where is `free` called?", "In a.py.", (KeptCall("code__search", {"query": "free"}),))
+
+
+def test_a_question_that_goes_on_says_what_it_was_understood_as_and_makes_the_last_call_again() -> None:
+    host, engine = FakeHost(hits(HIT)), FakeEngine(FOUND)
+    events = run(engine, host, question="And `free_all`?", max_steps=1, history=[LAST])
+    assert events[0] == QuestionUnderstood("And `free_all`?", "Where is `free_all` called?")
+    assert host.called == [("code__search", {"query": "free_all"})]
+    assert len(engine.requests) <= 1, "the call itself needs no model"
+    end = events[-1]
+    assert isinstance(end, RunFinished)
+    assert (end.question, end.asked) == ("Where is `free_all` called?", "And `free_all`?")
+
+
+def test_where_the_last_call_again_finds_nothing_the_model_writes_one_of_the_same_tool() -> None:
+    host, engine = FakeHost(hits(), hits(HIT)), FakeEngine(SEARCH_CALL, FOUND)
+    run(engine, host, question="And `free_all`?", max_steps=2, history=[LAST])
+    assert [name for name, _ in host.called] == ["code__search", "code__search"]
+    grammar = engine.requests[0].grammar
+    assert grammar is not None
+    assert "docs__list" not in grammar.text
+
+
+def test_a_question_that_stands_by_itself_is_asked_as_it_is() -> None:
+    events = run(FakeEngine(SEARCH_CALL, FOUND), FakeHost(hits(HIT)), history=[LAST])
+    assert not any(isinstance(event, QuestionUnderstood) for event in events)
 
 
 def test_a_question_of_thousands_of_words_is_not_asked_and_says_why() -> None:
