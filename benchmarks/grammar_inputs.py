@@ -76,13 +76,13 @@ def suite_remotes() -> dict[str, Any]:
 _BFCL_TYPES = {"dict": "object", "float": "number", "tuple": "array"}
 
 
-def _as_json_schema(value: Any) -> Any:
+def as_json_schema(value: Any) -> Any:
     """BFCL writes Python's names of types."""
     if isinstance(value, list):
-        return [_as_json_schema(item) for item in value]
+        return [as_json_schema(item) for item in value]
     if not isinstance(value, dict):
         return value
-    out = {key: _as_json_schema(item) for key, item in value.items()}
+    out = {key: as_json_schema(item) for key, item in value.items()}
     if isinstance(out.get("type"), str):
         if out["type"] == "any":
             del out["type"]
@@ -102,7 +102,7 @@ def bfcl_gold(category: str = "simple_python") -> list[GoldCall]:
         function = row["function"][0]
         (gold,) = answers[row["id"]]["ground_truth"][0].values()
         arguments = {key: _plain(values[0]) for key, values in gold.items() if values and values[0] != ""}
-        out.append(GoldCall(function["name"], _as_json_schema(function["parameters"]), arguments))
+        out.append(GoldCall(function["name"], as_json_schema(function["parameters"]), arguments))
     return out
 
 

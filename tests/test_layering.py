@@ -112,7 +112,7 @@ TABLES = {
         policy       caller safe_output errors config upstreams
         agent        caller guidance errors model upstreams policy
         mcp          caller errors model upstreams policy agent
-        http         caller errors config model upstreams policy agent mcp
+        http         caller guidance errors config model upstreams policy agent mcp
         assembly     caller guidance safe_output errors config model upstreams policy agent mcp http
         cli          safe_output errors config model background upstreams policy agent http assembly
     """,

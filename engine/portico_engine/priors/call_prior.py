@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+ARGUMENTS = ("arguments", "parameters")  # the key of a call's arguments, by the families of models
 ITEM = 6.0  # nats for an item that an array is worth having
 
 
@@ -127,6 +128,5 @@ def join_path(path: str, key: str | None) -> str:
 
 def _below_arguments(path: str) -> str | None:
     """The path relative to the call's arguments, or None where it isn't below them."""
-    if path == "arguments":
-        return ""
-    return path.removeprefix("arguments.") if path.startswith("arguments.") else None
+    key, _, below = path.partition(".")
+    return below if key in ARGUMENTS else None

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from portico_engine.priors.call_prior import (
+    ARGUMENTS,
     NO_BELIEFS,
     CallPrior,
     JsonLevel,
@@ -145,6 +146,8 @@ class _ToolCallBias:
         return replace(state, string=None, is_key=False, tool=tool, total=total, levels=(*state.levels[:-1], level))
 
     def _feed_structure(self, state: JsonState, char: str) -> JsonState:
+        if char.isspace():  # some families write `"name": `
+            return state
         if state.bare is not None and char in ",}]":
             state = self._end_bare(state)
         levels = state.levels
@@ -181,7 +184,7 @@ class _ToolCallBias:
         """What is believed inside of an object or array that opens here."""
         if not state.levels:
             return NO_BELIEFS
-        if path == "arguments" and len(state.levels) == 1 + (state.levels[0].kind == "["):
+        if path in ARGUMENTS and len(state.levels) == 1 + (state.levels[0].kind == "["):
             return self._calls.get(state.tool or "", NO_BELIEFS)
         return item_prior(state.levels[-1])
 

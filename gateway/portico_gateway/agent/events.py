@@ -24,10 +24,12 @@ class QuestionUnderstood:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallStarted:
-    """The model has written a whole, valid call, and it is being run."""
+    """The model has written a whole, valid call, and it is being run. `free`: paths of required arguments that nothing said
+    fits, which a small model wrote by itself."""
 
     tool: str
     arguments: dict[str, Any]
+    free: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from portico_gateway.agent.tool_signatures import CatalogText
 
 Message = Mapping[str, str]
 
+PROMPT_VERSION = 1  # of every text here and of tools' signatures: adapters are trained on them, and name it
+
 SYSTEM = "You answer questions about the user's files and data. Call the tool that fits the question best.\n\nTools:\n"
 CALL_FORM = '\n\nA call is JSON: {"name":"TOOL","arguments":{...}}'
 

@@ -27,6 +27,7 @@ from portico_servers.common.transport import bind, security
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient
+    from portico_gateway.guidance.call_guide import CallGuide
 
 
 class ServeFailed(GatewayError):
@@ -84,6 +85,7 @@ def run_server(
             keys=keys,
             oauth=config.oauth,
             limits=_limits(config),
+            guide=_guide(config) if with_model else None,
         )
         server = HttpServer(app)
         where = f"http://{f'[{config.serve.host}]' if ':' in config.serve.host else config.serve.host}:{port}"
@@ -115,6 +117,14 @@ def _refuse_strangers(config: PorticoConfig) -> None:
             "NAME, or start with --without-keys (without_keys = true under [serve]) if that is meant",
             key="serve.host",
         )
+
+
+def _guide(config: PorticoConfig) -> CallGuide | None:
+    """What helps a small model with its calls; None where it is to be left to itself."""
+    from portico_gateway.agent.upstream_tool_host import embedder
+    from portico_gateway.guidance.call_guide import CallGuide
+
+    return CallGuide(embedder().embed) if config.model.guidance == "auto" else None
 
 
 def _limits(config: PorticoConfig) -> CallerLimits:

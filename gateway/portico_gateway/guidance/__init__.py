@@ -1,4 +1,4 @@
-"""Guidance: what helps a small model choose a tool and its arguments. It only moves logits; what may be said is the grammar's.
+"""Guidance: what helps a small model choose a tool and its arguments. It moves logits, and narrows a schema to what is said.
 
     stemming.py                content words and stems
     question.py                a question, read once: tokens, and the values that it spells out
@@ -10,6 +10,11 @@
     word_coverage.py           which words of a question are accounted for; phrases and names among them
     conditions.py              which name each value goes with
     alternatives.py            which alternative a question speaks for, and what it says about each
+    definition_similarity.py   how near a question is to a tool's definition, whatever its server
+    change_verbs.py            does a question ask for a change, does a tool make one
+    copying/                   the copy grammar: arguments that only repeat what a question says
+    tool_choice.py             which tool, once it is known what each could be called with
+    call_guide.py              CallGuide: all of it for one call, for the agent and the HTTP APIs
     argument_priors.py         ArgumentPriors: all of it as a prior over one tool's arguments
 
 It knows tools as names, descriptions and JSON Schemas, and of the engine its root API alone: no server, no prompt, no model.

@@ -63,20 +63,6 @@ class ArgumentPriors:
         draft.object(tool.parameters, "")
         return CallPrior(draft.keys, draft.values, then=draft.then)
 
-    def unspelled_cost(self, tool: Tool, question: Question) -> float:
-        """What it costs the tool that it must be told a name, a path or a statement that the question does not spell out."""
-        cost = 0.0
-        for view in variants(tool.parameters, tool.parameters)[:1]:
-            for name in view.get("required") or ():
-                node = (view.get("properties") or {}).get(name)
-                if not any(_is_free_string(v) for v in variants(node, tool.parameters)):
-                    continue
-                role = string_role(name)
-                spelled = question.paths if role is StringRole.PATH else question.identifiers
-                if role is not StringRole.QUERY and not spelled:
-                    cost += self.weights.retrieval.unspelled_argument
-        return cost
-
     def similarity(self, first: str, second: str) -> float:
         vectors = self._embedded(first, second)
         return float(vectors[first] @ vectors[second])

@@ -15,9 +15,17 @@ class RetrievalWeights:
     """Which tool: nats on a tool's name."""
 
     embedding: float = 14.0  # at a cosine of 1 between the question and the best sentence of its description
+    definition: float = 30.0  # at a mean cosine of 1 with the definition's readings, where a tool's server is unknown
+    change_asked: float = 1.5  # for a tool that makes a change of the kind that the question asks for
+    change_not_asked: float = -5.0  # for one that makes a change, where the question asks for none of its kind
+    lacking: float = -1.0  # for each required value that nothing in the question fits, where its arguments are copied
+    deprecated: float = -3.0  # for a tool whose description says that it is deprecated
+    vague: float = -1.0  # for each required value that its call takes from plain words: "the class" for a symbol
+    reader: float = 1.0  # for a tool that reads or opens, where its call takes something that the question spells out
+    search: float = 0.5  # for a tool that is told in words what to look for: its call takes every word of the question
+    used: float = 0.5  # for each thing that the question spells out and the tool's call takes
     server_word: float = 1.6  # for each nat of evidence (idf) that a word is of this server
     tool_word: float = 0.5  # for each of the question's words that the tool's own definition has
-    unspelled_argument: float = -5.0  # for each string that it requires and the question does not spell out
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,8 @@ class QuotationWeights:
 
     embedding: float = 8.0  # at a cosine of 1 from the question
     shared_words: float = 4.0  # for one that has all of the question's words
-    later: float = 0.3  # less for each passage before it: results are ranked
+    echo: float = -4.0  # for one that says no word but the question's own
+    later: float = 0.1  # less for each passage before it
     over_model: float = 3.0  # (factor) on passages of documents beside the model's opinion, which adds nothing there
 
 
@@ -139,11 +148,12 @@ class SourceWeights:
     coverage: float = 10.0  # for a place where all words of the question are found, in it or around it
     own: float = 4.0  # more where they stand in the very line
     fit: float = 3.0  # for the kind of code that is asked for
-    named: float = 3.0  # more for the very definition that is asked about
+    named: float = 4.0  # more for the very definition that is asked about
     nearness: float = 2.0  # for the file that the search put first
     test_file: float = -5.0
     prose_file: float = -1.5
-    text: float = 0.7  # less for a comment or a documentation string
+    no_figure: float = 1.5  # less for a place without a number, where one is asked for
+    text: float = 1.2  # less for a comment or a documentation string
     imports: float = 1.5  # less for an import that is not asked for
     line: float = 0.2  # less for each line beyond the third
     together: float = 3.0  # within which places alike are one list
@@ -189,8 +199,8 @@ class ConfidenceWeights:
     used_values: float = 0.91  # in threes
     rows: float = 0.02  # the result is rows of a table,
     several_rows: float = -1.01  # so many of them: log(1 + further rows) / 5
-    code: float = -0.94  # hits in source code
-    prose: float = 0.45  # hits in documents
+    code: float = 0.95  # hits in source code
+    prose: float = -0.25  # hits in documents
     other: float = 0.47  # any other text
     rows_unused: float = -0.93  # rows, times unused_words
     nothing_counted: float = -0.79  # rows of zeros and nulls alone
@@ -198,8 +208,13 @@ class ConfidenceWeights:
     unasked_call: float = 0.16  # a call that says nothing of the question: a listing
     tried_before: float = -0.73  # calls that found nothing, in threes
     cut: float = -0.18  # the result is shown in part
-    place_found: float = 2.0  # share of the question's words, by rarity, that the place and what is around it have
-    place_fit: float = 0.5  # the place has the kind of code or text that is asked for
+    place_found: float = 2.0  # share of the question's words, by rarity, that a passage and what is around it have
+    place_fit: float = 0.5  # the passage has the kind of thing that is asked for
+    source_found: float = (
+        2.0  # share of the question's words, by rarity, that a place in source code and what is around it have
+    )
+    source_fit: float = 0.9  # it is the kind of code that is asked for
+    source_weight: float = 0.0  # of such a place, in twenties of nats
     passage_says: float = 0.0  # share of the question's words in a document's passage,
     passage_alike: float = 0.0  # cosine of the question and the passage under its headings,
     passage_pairs: float = 0.0  # share of the question's neighbouring words that stand together in it,
@@ -210,6 +225,58 @@ class ConfidenceWeights:
     says_words: float = 1.56  # share of the question's words in the answer itself
     several_parts: float = 0.0  # the question has parts, and one answer for all
     length: float = -0.59  # of the answer, in 280 characters
+
+
+@dataclass(frozen=True, slots=True)
+class CopyWeights:
+    """Which span of a question a parameter is: nats on the value."""
+
+    quoted: float = 2.5  # for a string in quotation marks,
+    shaped: float = 1.0  # for an address, a path, an identifier, a formula,
+    name: float = 1.5  # for words with capitals,
+    clause: float = -2.5  # for a sentence or what is introduced,
+    number: float = -1.5  # for a number, where the parameter is a string
+    role: float = 5.0  # for the shape that the parameter's words ask for: a date for `start_date`
+    other_role: float = -5.0  # for another shape than that
+    named_shape: float = 2.5  # for a shape that the description names
+    near_name: float = 4.0  # for a word of the parameter's name right beside it,
+    near_description: float = 1.5  # for a word of its description;
+    shared_word: float = 0.5  # (factor) for each further parameter that the word could mean
+    compound: float = 0.5  # (factor) on both for a phrase: "host address" hardly says what the host is
+    apart: float = 0.75  # (factor) on both for every word between
+    across: float = 0.5  # (factor) on both for a mark, an "and" or another value between
+    follows: float = 0.8  # (factor) on both for a word that comes after the value
+    unit: float = 2.5  # for the number's unit among the parameter's words
+    cue: float = 2.0  # for a preposition that goes with its name: "to Paris" for `destination`
+    sense: float = 4.0  # at a cosine of 1 between the span and the parameter's name
+    context_sense: float = 3.0  # at a cosine of 1 between the words around it and the parameter's words
+    order: float = 0.6  # less, at most, for a parameter that comes early in its list and a span late in the text
+    said_itself: float = -4.0  # for a phrase that has only words of the parameter's own name
+    tool_words: float = -2.5  # for a phrase all of whose words are the tool's own
+    cut_name: float = -3.0  # for a phrase that takes a part of a name, or more than one
+    divided_place: float = -3.0  # for "Paris, France", where the tool has parameters for both,
+    whole_place: float = 2.0  # and where the parameter's description shows one like it;
+    place: float = -0.5  # elsewhere
+    bare: float = 3.0  # for one word behind "in" or "of" and without an article, where a path or an identifier is asked for
+    opening_verb: float = -1.5  # for a phrase that has the sentence's first word
+    length: float = 0.25  # more for each word of a phrase but the first, at most 3
+    option: float = 6.0  # for a listed value that is said, word by word
+    option_sense: float = 3.0  # at a cosine of 1 between the question and a listed value
+    default: float = 1.0  # for the schema's default
+    earlier: float = -2.0  # for a span of an earlier turn
+    spread: float = 6.0  # less than the best: what weighs less still is not offered
+    most_tools: int = 6  # of the best ones, that are narrowed; the others keep their schemas
+    most_weighed: int = 16  # the same for an agent's tools, whose servers differ
+    most_values: int = 8  # offered of one parameter
+    least: float = 1.0  # below it a required string fits nothing, and is left to the model;
+    least_number: float = -6.0  # the same for a required number: questions name few
+    least_shaped: float = -1.5  # the same for a required value of a shape of its own: an identifier, a quotation, a name
+    least_left_over: float = 3.0  # for an optional parameter to take a name or a number that nobody else took
+    number_word: float = -1.0  # for a number in words
+    proper: float = 2.5  # for words with capitals, where the parameter is a place or somebody's name,
+    improper: float = -1.0  # and for words without
+    identifying: float = 2.0  # for a number, where the parameter identifies something
+    least_optional: float = 3.0  # of evidence: below it an optional parameter stays out
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +306,7 @@ class Weights:
     names: NameWeights = NameWeights()
     conditions: ConditionWeights = ConditionWeights()
     quotations: QuotationWeights = QuotationWeights()
+    copies: CopyWeights = CopyWeights()
     passages: PassageWeights = PassageWeights()
     code_words: CodeWordWeights = CodeWordWeights()
     source: SourceWeights = SourceWeights()

@@ -17,6 +17,7 @@ from fastapi.responses import Response
 from mcp.server.transport_security import TransportSecuritySettings
 
 from portico_gateway.config.sections import KeyConfig, OAuthConfig
+from portico_gateway.guidance.call_guide import CallGuide
 from portico_gateway.http.apis import APIS
 from portico_gateway.http.approvals import approvals_router
 from portico_gateway.http.bodies.worker import BodyWorker
@@ -46,6 +47,7 @@ def create_app(
     keys: Mapping[str, KeyConfig] | None = None,
     oauth: OAuthConfig | None = None,
     limits: CallerLimits | None = None,
+    guide: CallGuide | None = None,
 ) -> FastAPI:
     """The application over these parts, which it starts and ends. `security` says which Host and Origin are answered.
 
@@ -84,7 +86,7 @@ def create_app(
     app.add_middleware(MetricsMiddleware, metrics=metrics)
     app.router.routes.extend(gateway.server.streamable_http_app(transport_security=security).routes)
     app.router.routes.extend(metadata_routes(oauth))
-    service = GenerationService(model, load_timeout=load_timeout, limits=limits)
+    service = GenerationService(model, load_timeout=load_timeout, limits=limits, guide=guide)
     for api in APIS:
         app.include_router(api.router(service))
     if approvals is not None:

@@ -167,3 +167,11 @@ def test_a_key_is_chosen_for_its_own_weight_whatever_its_values_weigh() -> None:
     assert found is not None
     assert found[0] == 0.0, "k may still come"
     assert found[1] == -1.0
+
+
+@pytest.mark.parametrize("written", ['{"name": "code__search", "arguments": {"', '{"name": "code__search", "parameters": {"'])
+def test_calls_are_read_as_every_family_writes_them(written: str) -> None:
+    prior = ToolCallPrior({"code__search": 0.0}, {"code__search": CALL}).bind(TokenTexts(["query", "limit"]))
+    added = prior.bias(written, np.asarray([0, 1]))
+    assert added is not None
+    assert added[0] > added[1]

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import hashlib
+import json
+
+from portico_engine import Tool
 from portico_gateway.agent.events import ToolCallFinished
-from portico_gateway.agent.prompts import CALL_FORM, finished_call, refused_call, stable_system, with_system
+from portico_gateway.agent.prompts import CALL_FORM, PROMPT_VERSION, finished_call, refused_call, stable_system, with_system
 from portico_gateway.agent.rendered_results import RenderedResult
-from portico_gateway.agent.tool_signatures import CatalogText
+from portico_gateway.agent.tool_signatures import CatalogText, signature
 
 WHOLE = CatalogText("search() - Search.", "search() - Search.", (), abridged=False)
 ABRIDGED = CatalogText("search\n\nMost useful here:\nsearch()", "search", (), abridged=True)
@@ -33,3 +37,15 @@ def test_a_call_is_told_as_the_model_wrote_it_and_its_result_with_what_to_do_nex
 def test_a_refused_call_is_told_with_what_is_wrong() -> None:
     turns = refused_call("t", {}, "/q: is missing", "Why?")
     assert turns[1]["content"] == "That call is not valid, /q: is missing. Call again: Why?"
+
+
+def test_another_text_is_another_version() -> None:
+    """Adapters are trained on these texts. Where this fails, count PROMPT_VERSION up and put the new digest here."""
+    schema = {"properties": {"q": {"type": "string"}, "n": {"enum": [1, "a"]}, "l": {"type": "array"}}, "required": ["q"]}
+    catalog = CatalogText(signature(Tool("t", "Does it. And more.", schema)), "", (), abridged=False)
+    turns = [*refused_call("t", {"q": 1}, "/q: is no string", "Why?")]
+    for result in (RenderedResult("found", True), RenderedResult("", False)):
+        turns += finished_call(ToolCallFinished("t", {"q": "x"}, result, 0.0), "Why?")
+    turns += finished_call(ToolCallFinished("t", {}, RenderedResult("", False), 0.0, "it broke"), "Why?")
+    said = json.dumps(with_system(catalog, turns))
+    assert (PROMPT_VERSION, hashlib.sha256(said.encode()).hexdigest()[:16]) == (1, "d9305b13fc42df13")

@@ -99,12 +99,3 @@ def test_strings_are_weighed_as_json_writes_them() -> None:
     tool = Tool("t", "T.", {"properties": {"value": {"type": "string"}}, "required": ["value"]})
     values = ArgumentPriors(nothing).prior(tool, read_question("Find 'a\\b' now")).values["value"]
     assert "a\\\\b" in values
-
-
-def test_a_tool_that_must_be_told_a_name_does_not_fit_a_question_without_one() -> None:
-    symbol = Tool("t", "T.", {"properties": {"name": {"type": "string"}, "kind": {"type": "string"}}, "required": ["name"]})
-    search = Tool("s", "S.", {"properties": {"query": {"type": "string"}}, "required": ["query"]})
-    priors = ArgumentPriors(nothing)
-    vague, exact = read_question("Which function merges ranges?"), read_question("Where is merge_ranges defined?")
-    assert (priors.unspelled_cost(symbol, vague), priors.unspelled_cost(symbol, exact)) == (RETRIEVAL.unspelled_argument, 0.0)
-    assert priors.unspelled_cost(search, vague) == 0.0

@@ -29,13 +29,12 @@ def test_one_field_is_tuned_at_construction_and_nothing_else_changes() -> None:
     assert (before.values, before.keys[""]["name"]) == (after.values, after.keys[""]["name"])
 
 
-def test_retrieval_and_what_a_tool_must_be_told_are_weighed_by_what_they_are_given() -> None:
-    tuned = replace(Weights(), retrieval=RetrievalWeights(server_word=0.0, tool_word=0.0, unspelled_argument=-1.0))
+def test_retrieval_is_weighed_by_what_it_is_given() -> None:
+    tuned = replace(Weights(), retrieval=RetrievalWeights(server_word=0.0, tool_word=0.0))
     servers = {"t": "a", "o": "b"}
     by_default, by_tuned = (ToolRetriever([OTHER, TOOL], servers, {}, nothing, w).rank("trains") for w in (Weights(), tuned))
     assert [r.tool.name for r in by_default] == ["t", "o"]
     assert [r.weight for r in by_tuned] == [0.0, 0.0]
-    assert ArgumentPriors(nothing, tuned).unspelled_cost(TOOL, read_question("Which is late?")) == -1.0
 
 
 def test_the_strength_goes_by_the_models_size() -> None:

@@ -25,9 +25,16 @@ def passage_weights(
     return {
         text: weights.embedding * float(cosine)
         + weights.shared_words * len(asked & set(content_words(text))) / max(1, len(asked))
+        + (weights.echo if _echoes(text, asked) else 0.0)
         - weights.later * rank
         for rank, (text, cosine) in enumerate(zip(texts, near.tolist(), strict=True))
     }
+
+
+def _echoes(text: str, asked: set[str]) -> bool:
+    """Does it say nothing that the question does not say itself, but for the name of its field?"""
+    words = content_words(text.rsplit(": ", 1)[-1])
+    return bool(words) and asked.issuperset(words)
 
 
 def quotation_grammar(texts: Sequence[str]) -> CompiledGrammar:

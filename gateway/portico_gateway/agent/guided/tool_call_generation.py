@@ -18,7 +18,10 @@ from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.guidance.argument_priors import ArgumentPriors, LazyPriors
+from portico_gateway.guidance.call_guide import CallGuide, GuidedCall
+from portico_gateway.guidance.copying.spans import read_spans
 from portico_gateway.guidance.question import read_question
+from portico_gateway.guidance.tool_choice import change_weights, with_calls
 from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 from portico_gateway.model.options import WAIT_SECONDS
 
@@ -38,6 +41,7 @@ class ToolCallGenerator:
         self._requests = requests
         self._raw = raw
         self._priors = ArgumentPriors(retriever.embed, retriever.weights)
+        self._guide = CallGuide(retriever.embed, retriever.weights)
         self._strength = retriever.weights.strength.of(engine.info.parameters)
 
     def rank(self, question: str, exclude: frozenset[str] = frozenset()) -> list[RankedTool]:
@@ -49,8 +53,24 @@ class ToolCallGenerator:
     def prior(self, question: str, tools: Sequence[Tool], ranked: Sequence[RankedTool]) -> ToolCallPrior:
         """What retrieval and the question's words say about names and arguments."""
         read = read_question(question)
-        names = {r.tool.name: r.weight + self._priors.unspelled_cost(r.tool, read) for r in ranked}
+        names = {r.tool.name: r.weight for r in ranked}
         return ToolCallPrior(names, LazyPriors(self._priors, tools, read), strength=self._strength)
+
+    def guided(self, question: str, tools: Sequence[Tool], ranked: Sequence[RankedTool]) -> GuidedCall:
+        """The tools as the question leaves them, the best ones narrowed to what it says, and the prior over their calls."""
+        prior = self.prior(question, tools, ranked)
+        if not self._guide.guides(self._engine.info.parameters):
+            return GuidedCall(tuple(tools), prior)
+        weights = self._retriever.weights
+        changes = change_weights([r.tool for r in ranked], question, weights.retrieval)
+        names = {name: weight + changes[name] for name, weight in prior.names.items()}
+        best = sorted((tool for tool in tools if tool.name in names), key=lambda tool: -names[tool.name])
+        narrowed = self._guide.narrowed(best[: weights.copies.most_weighed], question, prior.calls)
+        names = with_calls(names, narrowed, read_spans(question), weights.retrieval)
+        calls = {tool.name: narrowed[tool.name].prior if tool.name in narrowed else prior.calls[tool.name] for tool in tools}
+        kept = tuple(narrowed[tool.name].tool if tool.name in narrowed else tool for tool in tools)
+        free = {name: of.free for name, of in narrowed.items() if of.free}
+        return GuidedCall(kept, replace(prior, names=names, calls=calls), free)
 
     async def generate(
         self, run: QuestionRun, turns: Sequence[Message], ranked: Sequence[RankedTool]
@@ -76,13 +96,14 @@ class ToolCallGenerator:
         catalog = await self._requests.catalog(ranked)
         allowed = {r.tool.name for r in ranked}
         tools = [tool for tool in catalog.covered if tool.name in allowed]
+        guided = GuidedCall(tuple(tools), None) if self._raw else self.guided(run.question, tools, ranked)
         request = await self._requests.request(catalog, turns)
         request = replace(
             request,
             sampling=replace(request.sampling, logprobs=0),
             max_tokens=MAX_CALL_TOKENS,
-            grammar=await compile_tool_calls_isolated(tools, choice="required"),
-            prior=None if self._raw else self.prior(run.question, tools, ranked),
+            grammar=await compile_tool_calls_isolated(guided.tools, choice="required"),
+            prior=guided.prior,
             pin=WAIT_SECONDS,
         )
         text, reason, logprob = "", None, 0.0
@@ -92,7 +113,7 @@ class ToolCallGenerator:
         if reason is not FinishReason.STOP:
             return run.refused(ToolCallStarted("", {}), f"no call was made: the model's call was cut ({reason})")
         call = json.loads(text)
-        return ToolCallStarted(call["name"], call["arguments"])
+        return ToolCallStarted(call["name"], call["arguments"], guided.free.get(call["name"], ()))
 
     def _tool(self, name: str) -> Tool:
         return next(tool for tool in self._host.tools() if tool.name == name)

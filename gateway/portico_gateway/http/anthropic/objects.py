@@ -22,7 +22,8 @@ def message_object(answer: GeneratedAnswer) -> Json:
         content.append({"type": "text", "text": answer.text})
     for call in answer.calls:
         content.append({**_tool_use(call.id, call.name), "input": json.loads(call.arguments)})
-    return {**_head(answer), "content": content, **_ending(answer), "usage": anthropic_usage_object(answer.usage)}
+    ending = {**_ending(answer), "usage": anthropic_usage_object(answer.usage)}
+    return {**_head(answer), "content": content, **ending, **_warnings(answer)}
 
 
 def message_start(answer: GeneratedAnswer) -> Json:
@@ -34,7 +35,8 @@ def message_start(answer: GeneratedAnswer) -> Json:
 
 def message_end(answer: GeneratedAnswer) -> Iterator[Json]:
     """A stream's last events."""
-    yield {"type": "message_delta", "delta": _ending(answer), "usage": anthropic_usage_object(answer.usage)}
+    usage = anthropic_usage_object(answer.usage)
+    yield {"type": "message_delta", "delta": _ending(answer), "usage": usage, **_warnings(answer)}
     yield {"type": "message_stop"}
 
 
@@ -92,6 +94,11 @@ def _head(answer: GeneratedAnswer) -> Json:
 def _ending(answer: GeneratedAnswer) -> Json:
     reason = "stop_sequence" if answer.stop is not None else _STOP_REASONS[answer.finish_reason or "stop"]
     return {"stop_reason": reason, "stop_sequence": answer.stop}
+
+
+def _warnings(answer: GeneratedAnswer) -> Json:
+    """`warnings`, where there are any: a field of ours, which clients ignore."""
+    return {"warnings": answer.warnings} if answer.warnings else {}
 
 
 def _tool_use(identity: str, name: str) -> Json:

@@ -101,6 +101,16 @@ class GeneratedAnswer:
     def thought(self) -> str:
         return "".join(self.thoughts)
 
+    @property
+    def warnings(self) -> list[str]:
+        """What a client should know of the calls: values that a small model wrote by itself, since nothing said fits them."""
+        free = self.prepared.guided.free if self.prepared.guided else {}
+        return [
+            f"{call.name}: nothing in the conversation says what {path} is; the model wrote it by itself"
+            for call in self.calls
+            for path in free.get(call.name, ())
+        ]
+
     def feed(self, delta: Delta) -> list[Piece]:
         """The pieces that this adds. Raises ApiError where the engine failed."""
         pieces = list(self._pieces(delta))

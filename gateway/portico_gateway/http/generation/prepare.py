@@ -24,6 +24,7 @@ from portico_engine.grammar import (
     detect_format,
 )
 from portico_gateway.agent.tool_signatures import TOOLS_SHARE, one_liner, signature
+from portico_gateway.guidance.call_guide import CallGuide, GuidedCall
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.request import GenerationRequest, SamplingOptions, Turn
 from portico_gateway.http.identity import LOCAL
@@ -44,12 +45,13 @@ _STRUCTURED = (0.1, 0.95, 0.01)
 @dataclass(frozen=True, slots=True)
 class PreparedRequest:
     """Everything that one answer needs: what is asked, the engine that will answer, and its own request. `call_format` is how
-    calls are written."""
+    calls are written, `guided` what helps a small model write them."""
 
     generation: GenerationRequest
     engine: EngineClient
     request: Request
     call_format: CallFormat = CallFormat.GENERIC
+    guided: GuidedCall | None = None
 
     @property
     def tools(self) -> tuple[Tool, ...]:
@@ -62,8 +64,10 @@ class PreparedRequest:
         return None if self.generation.response_format is None else self.generation.response_format.schema
 
 
-async def prepare(generation: GenerationRequest, engine: EngineClient, *, caller: str = LOCAL) -> PreparedRequest:
-    """The request of `caller`. Raises ApiError for whatever the client can mend."""
+async def prepare(
+    generation: GenerationRequest, engine: EngineClient, *, caller: str = LOCAL, guide: CallGuide | None = None
+) -> PreparedRequest:
+    """The request of `caller`; `guide` helps a small model with its calls. Raises ApiError for whatever the client can mend."""
     tools = generation.tools
     _check_logit_bias(generation, engine.info.vocab_size)
     try:
@@ -71,7 +75,8 @@ async def prepare(generation: GenerationRequest, engine: EngineClient, *, caller
         taught = "tools" in template
         format = detect_format(template) if taught else CallFormat.GENERIC
         control = control_tokens(format, engine.tokens)
-        grammar = await _grammar(generation, format, control)
+        guided = await _guided(generation, engine, guide)
+        grammar = await _grammar(generation, guided.tools if guided else generation.tools, format, control)
         messages = _messages(generation.turns, keeps_calls="tool_calls" in template)
         if not taught and generation.may_call:
             messages = await _with_tools(messages, tools, engine)
@@ -90,10 +95,19 @@ async def prepare(generation: GenerationRequest, engine: EngineClient, *, caller
         max_tokens=min(generation.max_tokens or room, room),
         stop=generation.stop,
         grammar=grammar,
+        prior=guided.prior if guided else None,
         pin=WAIT_SECONDS if generation.may_call else 0.0,
         shown_tokens=frozenset(control.values()) if tools else frozenset(),
     )
-    return PreparedRequest(generation, engine, request, format)
+    return PreparedRequest(generation, engine, request, format, guided)
+
+
+async def _guided(generation: GenerationRequest, engine: EngineClient, guide: CallGuide | None) -> GuidedCall | None:
+    """What is said about the calls, where the model is one that needs it. Whether to call at all stays the model's choice."""
+    question = next((turn.content for turn in reversed(generation.turns) if turn.role == "user" and turn.content.strip()), "")
+    if guide is None or not generation.may_call or not question or not guide.guides(engine.info.parameters):
+        return None
+    return await asyncio.to_thread(guide.guide, generation.tools, question)
 
 
 def _check_logit_bias(generation: GenerationRequest, vocab_size: int) -> None:
@@ -104,8 +118,10 @@ def _check_logit_bias(generation: GenerationRequest, vocab_size: int) -> None:
             raise ApiError(400, f"{field} names the token {token}; the vocabulary has {vocab_size}", param=field)
 
 
-async def _grammar(generation: GenerationRequest, format: CallFormat, control: Mapping[str, int]) -> CompiledGrammar | None:
-    """What the answer follows. Raises GrammarError."""
+async def _grammar(
+    generation: GenerationRequest, tools: Sequence[Tool], format: CallFormat, control: Mapping[str, int]
+) -> CompiledGrammar | None:
+    """What the answer follows; `tools` are the request's, as guidance leaves them. Raises GrammarError."""
     if generation.grammar is not None:
         return await compile_gbnf_isolated(generation.grammar)
     if generation.response_format is not None:
@@ -113,7 +129,7 @@ async def _grammar(generation: GenerationRequest, format: CallFormat, control: M
         return await compile_schema_isolated({"type": "object"} if schema is None else schema)
     if generation.may_call:
         return await compile_tool_calls_isolated(
-            generation.tools,
+            tools,
             choice=generation.tool_choice or "auto",
             format=format,
             parallel=_parallel(generation.parallel_tool_calls, format),
@@ -148,6 +164,7 @@ def _sampling(asked: SamplingOptions, vocab_size: int, *, structured: bool) -> S
 
 # -- the prompt, for models whose template has no place for tools
 
+PROMPT_VERSION = 1  # of these texts and of tools' signatures: adapters are trained on them, and name it
 _INTRODUCTION = "You can call these tools:\n"
 _CALL_FORM = '\n\nA call is JSON: {"name":"TOOL","arguments":{...}}'
 

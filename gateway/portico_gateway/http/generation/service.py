@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
 from portico_engine.errors import ModelError
+from portico_gateway.guidance.call_guide import CallGuide
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.prepare import PreparedRequest, prepare
 from portico_gateway.http.generation.request import GenerationRequest
@@ -30,9 +31,18 @@ _HUNG_UP = 499  # as nginx logs it; nobody is there to read it
 class GenerationService:
     """Answers for the APIs. `model` is what it answers with; requests wait `load_timeout` seconds for it to load."""
 
-    def __init__(self, model: ModelHost | None, *, load_timeout: float, limits: CallerLimits | None = None) -> None:
-        """`limits` holds the requests of one caller back; by default everybody's are one caller's."""
+    def __init__(
+        self,
+        model: ModelHost | None,
+        *,
+        load_timeout: float,
+        limits: CallerLimits | None = None,
+        guide: CallGuide | None = None,
+    ) -> None:
+        """`limits` holds the requests of one caller back; by default everybody's are one caller's. `guide` helps a small model
+        with its calls; None leaves it to itself."""
         self.model = model
+        self._guide = guide
         self._load_timeout = load_timeout
         self._limits = limits or CallerLimits()
 
@@ -47,7 +57,7 @@ class GenerationService:
         async def work() -> Response:
             async with AsyncExitStack() as held:
                 await held.enter_async_context(self._limits.slot(caller))
-                response = await make(await prepare(generation, await self._engine(model), caller=caller))
+                response = await make(await prepare(generation, await self._engine(model), caller=caller, guide=self._guide))
                 if isinstance(response, EventStream):  # its turn lasts until the last event
                     response.held.push_async_exit(held.pop_all())
                 return response

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from portico_engine import Usage
 from portico_gateway.http.generation.answer import ArgumentsPiece, CallPiece, GeneratedAnswer, Piece, TextPiece, ThoughtPiece
-from portico_gateway.http.openai_shared.objects import logprob_object, openai_call_id
+from portico_gateway.http.openai_shared.objects import logprob_object, openai_call_id, warnings_object
 from portico_gateway.http.wire import Json
 
 
@@ -22,7 +22,8 @@ def completion_object(answer: GeneratedAnswer) -> Json:
     wanted = answer.prepared.request.sampling.logprobs is not None
     logprobs = {"content": [logprob_object(entry) for entry in answer.logprobs], "refusal": None} if wanted else None
     choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason, "logprobs": logprobs}
-    return {**_head(answer, "chat.completion"), "choices": [choice], "usage": chat_usage_object(answer.usage)}
+    head = _head(answer, "chat.completion")
+    return {**head, "choices": [choice], "usage": chat_usage_object(answer.usage), **warnings_object(answer)}
 
 
 @dataclass(slots=True)
@@ -41,7 +42,7 @@ class CompletionChunks:
 
     def last(self) -> Json:
         """The chunk that says why the answer ended."""
-        return self._chunk({}, finish_reason=self.answer.finish_reason)
+        return {**self._chunk({}, finish_reason=self.answer.finish_reason), **warnings_object(self.answer)}
 
     def usage(self) -> Json:
         return {**_head(self.answer, "chat.completion.chunk"), "choices": [], "usage": chat_usage_object(self.answer.usage)}

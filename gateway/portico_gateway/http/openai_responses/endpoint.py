@@ -29,6 +29,7 @@ from portico_gateway.http.openai_responses.objects import (
 )
 from portico_gateway.http.openai_responses.response_store import ResponseStore
 from portico_gateway.http.openai_shared.errors import openai_error_body
+from portico_gateway.http.openai_shared.objects import warnings_object
 from portico_gateway.http.sse import EventStream, event
 from portico_gateway.http.wire import Json
 
@@ -69,6 +70,7 @@ class ResponsesEndpoint:
     ) -> Json:
         status = "incomplete" if answer.finish_reason == "length" else "completed"
         made = {**response_object(body, answer, status), "output": items, "usage": responses_usage_object(answer.usage)}
+        made |= warnings_object(answer)
         if body.store is not False:
             self._store.put(caller, made, [*before, *body.turns(), *output_turns(items)])
         return made

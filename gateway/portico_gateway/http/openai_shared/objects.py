@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portico_gateway.http.generation.answer import TokenLogprob
+from portico_gateway.http.generation.answer import GeneratedAnswer, TokenLogprob
 from portico_gateway.http.wire import Json
 
 _IMPOSSIBLE = -9999.0  # OpenAI's reference: the log-probability of a token that can't be
@@ -21,3 +21,8 @@ def _token(token: bytes, logprob: float) -> Json:
 def openai_call_id(identity: str) -> str:
     """The id of a call that the model made."""
     return f"call_{identity}"
+
+
+def warnings_object(answer: GeneratedAnswer) -> Json:
+    """`warnings`, where there are any: a field of ours, which clients of OpenAI's ignore."""
+    return {"warnings": answer.warnings} if answer.warnings else {}

@@ -9,6 +9,7 @@ from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, s
 from portico_gateway.agent.guided.extraction.plain_text import plain_text
 from portico_gateway.agent.guided.extraction.prose import prose
 from portico_gateway.agent.guided.extraction.rows import is_rows, rows
+from portico_gateway.agent.guided.extraction.structured import structured, structured_value
 from portico_gateway.agent.rendered_results import RenderedResult, citation_of_hit
 
 MAX_CANDIDATES = 24  # but of documents, which are weighed before the best are chosen
@@ -22,12 +23,17 @@ def extract(results: Sequence[RenderedResult]) -> list[AnswerCandidate]:
     for result in results:
         for candidate in _of_result(result):
             text = candidate.text.strip()
-            says_all = is_rows(result) or text == result.text.strip()  # "391" is an answer where it is all that there is
-            if text and (len(text) >= MIN_CHARACTERS or says_all) and (text, candidate.focus) not in seen:
+            if _says_enough(text, result) and (text, candidate.focus) not in seen:
                 seen.add((text, candidate.focus))
                 found.append(candidate if candidate.focus else AnswerCandidate(shortened(text), candidate.citation))
     plain = [candidate for candidate in found if not candidate.focus][:MAX_CANDIDATES]
     return plain + [candidate for candidate in found if candidate.focus]
+
+
+def _says_enough(text: str, result: RenderedResult) -> bool:
+    if len(text) >= MIN_CHARACTERS or not text or is_rows(result):
+        return bool(text)
+    return text == result.text.strip() or structured_value(result.text, result.data) is not None  # "391" may be all there is
 
 
 def _of_result(result: RenderedResult) -> Iterator[AnswerCandidate]:
@@ -40,7 +46,8 @@ def _of_result(result: RenderedResult) -> Iterator[AnswerCandidate]:
             found = True
             yield candidate
     if not found:
-        yield from plain_text(result.text)
+        value = structured_value(result.text, result.data)
+        yield from plain_text(result.text) if value is None else structured(value)
 
 
 def _hits(result: RenderedResult) -> Sequence[Citation]:

@@ -1,0 +1,86 @@
+"""CallGuide: everything that guidance says about one call, for whoever writes it: which tool, and what its arguments may be.
+
+The agent of small models and the HTTP APIs use it alike. It only prepares: the engine compiles the grammar and applies the
+prior. It knows tools as names, descriptions and schemas, and a conversation as its texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from portico_engine import CallPrior, Tool, ToolCallPrior
+from portico_gateway.guidance.copying.copy_grammar import NarrowedTool, narrow
+from portico_gateway.guidance.copying.parameters import parameters_of
+from portico_gateway.guidance.copying.span import Span
+from portico_gateway.guidance.copying.span_fit import SpanFit
+from portico_gateway.guidance.copying.spans import read_spans
+from portico_gateway.guidance.copying.text_vectors import TextVectors
+from portico_gateway.guidance.copying.value_assignment import fill, with_strings
+from portico_gateway.guidance.definition_similarity import DefinitionSimilarity
+from portico_gateway.guidance.tool_choice import change_weights, with_calls
+from portico_gateway.guidance.tool_retrieval import TextEmbedding
+from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
+
+
+@dataclass(frozen=True, slots=True)
+class GuidedCall:
+    """What a call is generated under. `free`: by tool, the paths of required values that nothing said fits, which the model
+    writes by itself."""
+
+    tools: tuple[Tool, ...]
+    prior: ToolCallPrior | None
+    free: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class CallGuide:
+    """Guides the calls of a small model. `names` and `copies` switch its two halves off, for measuring."""
+
+    def __init__(
+        self, embed: TextEmbedding, weights: Weights = DEFAULT_WEIGHTS, *, names: bool = True, copies: bool = True
+    ) -> None:
+        self.weights = weights
+        self._names, self._copies = names, copies
+        self._vectors = TextVectors(embed)
+        self._similarity = DefinitionSimilarity(embed)
+
+    def guides(self, parameters: int) -> bool:
+        """Is a model of so many parameters one that needs it?"""
+        return self.weights.strength.is_small(parameters)
+
+    def guide(self, tools: Sequence[Tool], question: str) -> GuidedCall:
+        """What is said about the call that answers a question, with the tools in their own order."""
+        near = self._nearness(tools, question)
+        best = sorted(tools, key=lambda tool: -near[tool.name])[: self.weights.copies.most_tools]
+        narrowed = self.narrowed(best, question)
+        names = with_calls(near, narrowed, read_spans(question), self.weights.retrieval)
+        if not self._copies:
+            return GuidedCall(tuple(tools), ToolCallPrior(names, {}, strength=self.weights.strength.small))
+        calls = {name: of.prior for name, of in narrowed.items()}
+        prior = ToolCallPrior(names if self._names else {}, calls, strength=self.weights.strength.small)
+        kept = tuple(narrowed[tool.name].tool if tool.name in narrowed else tool for tool in tools)
+        return GuidedCall(kept, prior, {name: of.free for name, of in narrowed.items() if of.free})
+
+    def _nearness(self, tools: Sequence[Tool], question: str) -> dict[str, float]:
+        """By definition, and by whether a tool's change is asked for: nats."""
+        weights = self.weights.retrieval
+        changes = change_weights(tools, question, weights)
+        similar = self._similarity.of(tools, question)
+        return {t.name: weights.definition * cosine + changes[t.name] for t, cosine in zip(tools, similar, strict=True)}
+
+    def narrowed(
+        self, tools: Sequence[Tool], question: str, beliefs: Mapping[str, CallPrior] | None = None
+    ) -> dict[str, NarrowedTool]:
+        """Tools by name, each as the question leaves it. `beliefs`: what else is believed of a tool's arguments, by its name;
+        a tool whose object has several forms is left to them."""
+        spans = read_spans(question)
+        return {tool.name: self._narrow(tool, question, spans, (beliefs or {}).get(tool.name, CallPrior())) for tool in tools}
+
+    def _narrow(self, tool: Tool, question: str, spans: Sequence[Span], believed: CallPrior) -> NarrowedTool:
+        parameters = parameters_of(tool.parameters)
+        if not parameters or believed.then:
+            return NarrowedTool(tool, believed, in_words=bool(believed.then))
+        about = f"{tool.name} {tool.description}".replace(".", " ")
+        fit = SpanFit(question, spans, parameters, self._vectors, self.weights.copies, about)
+        filled = [with_strings(of, believed.values.get(of.parameter.path, {})) for of in fill(fit)]
+        return narrow(tool, filled, self.weights.copies, self.weights.keys, believed)

@@ -1,0 +1,237 @@
+"""How well a span of a question goes with a parameter: by shape, by the words around it, and by sense. In nats.
+
+Words of the parameter's name and description that stand beside the span speak for it ("a radius of 5", "5 years"), so does a
+preposition ("to Paris" for a destination), and a shape that the parameter's words ask for. It knows no tool,
+and chooses nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from portico_gateway.guidance.copying.parameter_words import CUES, FOLDERS, HOLDERS, LARGER_PLACES, PROPER, ROLES, UNITS
+from portico_gateway.guidance.copying.parameters import Parameter
+from portico_gateway.guidance.copying.span import Span, SpanKind
+from portico_gateway.guidance.copying.text_vectors import TextVectors
+from portico_gateway.guidance.question import tokens_of
+from portico_gateway.guidance.stemming import stems_of
+from portico_gateway.guidance.weights import CopyWeights
+
+_MARKS = frozenset(",;:.!?()[]")
+_BEFORE_BARE = frozenset("in of from on at into for".split())
+_AFTER_BARE = frozenset("and or please which who that what how when where is was to for with by from".split())
+_REACH = 8  # tokens
+_MATCHES = 3  # words that may speak for one pair
+_UNSHAPED = frozenset((SpanKind.PHRASE, SpanKind.CLAUSE))
+
+
+class Fit(NamedTuple):
+    """How well a span goes with a parameter; `evidence`: the part of the weight that words around it and its shape make out."""
+
+    weight: float
+    evidence: float
+
+
+class SpanFit:
+    """Weighs the spans of one text against the parameters of one tool."""
+
+    def __init__(
+        self,
+        text: str,
+        spans: Sequence[Span],
+        parameters: Sequence[Parameter],
+        vectors: TextVectors,
+        weights: CopyWeights,
+        about: str = "",
+    ) -> None:
+        """`about`: the tool's name and description, whose words are what is asked for, hardly a value."""
+        self.weights = weights
+        self._about = frozenset(stems_of(about)) | {stem for p in parameters for stem in p.name_stems}
+        self.text = text
+        years = set(re.findall(r"(?<![\d/.-])(?:19|20)\d\d(?![\d/-])", text))
+        self.year = int(years.pop()) if len(years) == 1 else None  # the one that the text is about
+        self.tokens = tokens_of(text)
+        self.spans = spans
+        self.parameters = parameters
+        self._shared = Counter(stem for p in parameters for stem in p.name_stems | p.description_stems)
+        self._names = Counter(stem for p in parameters for stem in p.name_stems)
+        self._at = {(span.start, span.end): self._tokens_of_span(span) for span in spans}
+        self.vectors = vectors
+        self._fits: dict[tuple[int, Span], Fit] = {}
+        self._ranks = {id(p): i / max(1, len(parameters) - 1) for i, p in enumerate(parameters)}
+        self._windows = {place: self._window(*place) for place in self._at.values()}
+        self._values = [self._at[s.start, s.end] for s in spans if s.kind not in _UNSHAPED | {SpanKind.NAME}]
+        self._names_at = [(s.start, s.end) for s in spans if s.kind is SpanKind.NAME]
+        self._first = self.tokens[0].low if self.tokens else ""
+        vectors.add([*self._windows.values(), *(s.text for s in spans), *(t for p in parameters for t in (p.name, p.about))])
+
+    def of(self, parameter: Parameter, span: Span) -> Fit:
+        """How well a span goes with a parameter, whatever its type."""
+        key = (id(parameter), span)
+        if key not in self._fits:
+            self._fits[key] = self._fit(parameter, span)
+        return self._fits[key]
+
+    def _fit(self, parameter: Parameter, span: Span) -> Fit:
+        place = self._at.get((span.start, span.end)) or self._at.setdefault((span.start, span.end), self._tokens_of_span(span))
+        beside = self._near(parameter, span, place) + self._cue(parameter, place)
+        sense, wording = self._sense(parameter, span, place), self._wording(parameter, span, place)
+        out_of_order = self.weights.order * abs(self._ranks[id(parameter)] - span.start / max(1, len(self.text)))
+        asked = self.weights.role if parameter.asked_shape is span.kind else 0.0
+        return Fit(
+            beside + sense + wording + self._shape(parameter, span, place) + self._propriety(parameter, span) - out_of_order,
+            beside + asked + min(0.0, wording) + (0.0 if span.kind in _UNSHAPED else sense),
+        )
+
+    def _shape(self, parameter: Parameter, span: Span, place: tuple[int, int]) -> float:
+        w = self.weights
+        numeric = bool(parameter.types & {"integer", "number"})
+        asked = parameter.asked_shape
+        worth = {
+            SpanKind.QUOTED: w.quoted, SpanKind.NAME: w.name, SpanKind.CLAUSE: w.clause, SpanKind.PHRASE: 0.0,
+            SpanKind.NUMBER: 0.0 if numeric or asked is SpanKind.IDENTIFIER else w.number,
+        }.get(span.kind, w.shaped)  # fmt: skip
+        if asked is not None and not numeric:
+            if span.kind is asked:
+                worth += w.role if not self._file_for_folder(parameter, span) else w.other_role
+            elif self._other_shape(span, asked):
+                worth += w.other_role
+            elif span.kind in (SpanKind.PHRASE, SpanKind.CLAUSE):
+                worth += w.other_role / 2
+            if asked in (SpanKind.PATH, SpanKind.IDENTIFIER) and self._bare(span, place):
+                worth += w.bare - (w.other_role if asked is SpanKind.PATH else w.other_role / 2)
+        elif span.kind in (SpanKind.DATE, SpanKind.TIME, SpanKind.ZONE, SpanKind.URL, SpanKind.EMAIL) and not numeric:
+            worth += w.named_shape if parameter.description_words & ROLES[span.kind] else w.other_role / 2
+        return worth
+
+    @staticmethod
+    def _file_for_folder(parameter: Parameter, span: Span) -> bool:
+        return span.kind is SpanKind.PATH and bool(parameter.name_stems & FOLDERS) and "." in span.text.rsplit("/", 1)[-1]
+
+    @staticmethod
+    def _other_shape(span: Span, asked: SpanKind) -> bool:
+        """Does it surely not look like what is asked for? Quotations without spaces and identifiers may be anything."""
+        if span.kind is SpanKind.QUOTED:
+            return " " in span.text and asked is not SpanKind.FORMULA
+        return span.kind is not SpanKind.IDENTIFIER and asked is not SpanKind.IDENTIFIER
+
+    def _propriety(self, parameter: Parameter, span: Span) -> float:
+        w = self.weights
+        if span.kind is SpanKind.NUMBER:
+            identifying = w.identifying if parameter.asked_shape is SpanKind.IDENTIFIER else 0.0
+            return identifying + (w.number_word if span.text[-1].isalpha() and not any(map(str.isdigit, span.text)) else 0.0)
+        share = 1.0 if parameter.name_stems & PROPER else 0.5 if parameter.description_stems & PROPER else 0.0
+        proper = w.proper if span.kind is SpanKind.NAME else w.improper if span.kind is SpanKind.PHRASE else 0.0
+        return share * proper + self._place(parameter, span) * (share == 1.0)
+
+    def _place(self, parameter: Parameter, span: Span) -> float:
+        """Of a name with a comma: whether both parts belong here."""
+        if span.kind is not SpanKind.NAME or ", " not in span.text:
+            return 0.0
+        if any(other is not parameter and other.name_stems & LARGER_PLACES for other in self.parameters):
+            return self.weights.divided_place
+        shown = re.search(r"[A-Z][a-z]+, [A-Z]", parameter.description) or "city and" in parameter.description.lower()
+        return self.weights.whole_place if shown else self.weights.place
+
+    def _wording(self, parameter: Parameter, span: Span, place: tuple[int, int]) -> float:
+        """What its words take off: those of the parameter and the tool are what is asked for, hardly what is given."""
+        w = self.weights
+        words = span.text.split()
+        own = set(stems_of(span.text))
+        worth = 0.0
+        if span.kind not in (SpanKind.NUMBER, SpanKind.CLAUSE, SpanKind.QUOTED) and own and own <= parameter.name_stems:
+            worth += w.said_itself
+        if span.kind is SpanKind.PHRASE and not self._bare(span, place):
+            worth += w.tool_words * len(own & self._about) / max(1, len(own))
+            worth += w.opening_verb if words[0].lower() == self._first else 0.0
+            worth += w.cut_name if self._cuts(span) else 0.0
+        if span.kind in (SpanKind.PHRASE, SpanKind.NAME):
+            worth += w.length * min(len(words) - 1, 3)
+        return worth
+
+    def _cuts(self, span: Span) -> bool:
+        """Does it take a part of a name, or a name with something else?"""
+        here = (span.start, span.end)
+        return any(name != here and span.start < name[1] and name[0] < span.end for name in self._names_at)
+
+    def _bare(self, span: Span, place: tuple[int, int]) -> bool:
+        """Is it one word behind a preposition, without an article, and the end of its clause: "in tally"?"""
+        first, last = place
+        if span.kind is not SpanKind.PHRASE or first != last or not first:
+            return False
+        if self.text[span.end : span.end + 2] in ("'s", "’s"):
+            return True
+        before, after = self.tokens[first - 1].low, self.tokens[last + 1].low if last + 1 < len(self.tokens) else "?"
+        return (before in _BEFORE_BARE or self.tokens[first - 1].stem in HOLDERS) and (after in _MARKS or after in _AFTER_BARE)
+
+    def _near(self, parameter: Parameter, span: Span, place: tuple[int, int]) -> float:
+        first, last = place
+        found: dict[str, float] = {}
+        for at in range(max(0, first - _REACH), min(len(self.tokens), last + _REACH + 1)):
+            if first <= at <= last or (stem := self.tokens[at].stem) is None:
+                continue
+            if stem in parameter.name_stems or self._abbreviated(stem, parameter):
+                weight, shared = self.weights.near_name, self._names[stem]
+            elif stem in parameter.description_stems:
+                weight, shared = self.weights.near_description, self._shared[stem]
+            else:
+                continue
+            weight *= self.weights.compound if span.kind is SpanKind.PHRASE else 1.0
+            weight /= 1 + self.weights.shared_word * (shared - 1)
+            found[stem] = max(found.get(stem, 0.0), weight * self._distance(at, first, last))
+        return sum(sorted(found.values(), reverse=True)[:_MATCHES]) + self._unit(parameter, span, last)
+
+    @staticmethod
+    def _abbreviated(stem: str, parameter: Parameter) -> bool:
+        """Is a word of the parameter's name short for it: `repo_path` and "repository"?"""
+        return any(len(own) >= 4 and stem.startswith(own) for own in parameter.name_stems)
+
+    def _distance(self, at: int, first: int, last: int) -> float:
+        between = range(at + 1, first) if at < first else range(last + 1, at)
+        factor = self.weights.apart ** len(between) * (self.weights.follows if at > last else 1.0)
+        barriers = sum(self.tokens[i].low in _MARKS or self.tokens[i].low in ("and", "or") for i in between)
+        barriers += sum(any(b >= i >= a for i in between) for a, b in self._values)
+        return float(factor * self.weights.across**barriers)
+
+    def _unit(self, parameter: Parameter, span: Span, last: int) -> float:
+        if span.kind is not SpanKind.NUMBER:
+            return 0.0
+        follows = self.tokens[last + 1].low if last + 1 < len(self.tokens) else ""
+        glued = re.match(r"[a-zA-Z°]+", self.text[span.end :])
+        marks = ["%"] if span.percent else [m for m in "$€£" if m in span.text]
+        units = {
+            stem
+            for unit in (*marks, glued[0].lower() if glued else "", follows)
+            for stem in UNITS.get(unit, frozenset(stems_of(unit)))
+        }
+        known = parameter.name_stems | parameter.description_stems
+        return self.weights.unit if units & known else 0.0
+
+    def _cue(self, parameter: Parameter, place: tuple[int, int]) -> float:
+        before = [self.tokens[i].low for i in range(max(0, place[0] - 2), place[0])]
+        for at, word in enumerate(reversed(before)):
+            if word in CUES and (at == 0 or before[-1] in ("the", "a", "an", "my")):
+                return self.weights.cue if CUES[word] & parameter.name_stems or word in parameter.name.split() else 0.0
+        return 0.0
+
+    def _sense(self, parameter: Parameter, span: Span, place: tuple[int, int]) -> float:
+        window = self._windows.get(place) or self._windows.setdefault(place, self._window(*place))
+        context = self.vectors.cosine(window, parameter.about)
+        own = 0.0 if span.kind in (SpanKind.NUMBER, SpanKind.CLAUSE) else self.vectors.cosine(span.text, parameter.name)
+        return self.weights.context_sense * context + self.weights.sense * own
+
+    def _window(self, first: int, last: int) -> str:
+        """The words around."""
+        words = [*self.tokens[max(0, first - 4) : first], *self.tokens[last + 1 : last + 3]]
+        return " ".join(token.low for token in words if token.low[0].isalnum())
+
+    def _tokens_of_span(self, span: Span) -> tuple[int, int]:
+        """Its first and last token."""
+        within = [i for i, token in enumerate(self.tokens) if token.start < span.end and token.end > span.start]
+        if within:
+            return within[0], within[-1]
+        after = next((i for i, token in enumerate(self.tokens) if token.start >= span.end), len(self.tokens))
+        return after, after - 1

@@ -1,0 +1,72 @@
+"""All of guidance for one call: the tool, and what its arguments may be."""
+
+from __future__ import annotations
+
+import pytest
+
+from portico_engine import Tool
+from portico_gateway.agent.upstream_tool_host import embedder
+from portico_gateway.guidance.call_guide import CallGuide
+
+
+def tool(name: str, description: str, required: tuple[str, ...] = (), **properties: object) -> Tool:
+    return Tool(name, description, {"type": "object", "properties": properties, "required": list(required)})
+
+
+UNIT = {"enum": ["celsius", "kelvin"]}
+WEATHER = tool("get_weather", "The weather of a city.", ("city",), city={"type": "string"}, unit=UNIT)
+DELETE = tool("delete_file", "Deletes a file.", ("path",), path={"type": "string"})
+READ = tool("read_file", "Reads the contents of a file.", ("path",), path={"type": "string"})
+
+
+@pytest.fixture(scope="module")
+def guide() -> CallGuide:
+    return CallGuide(embedder().embed)
+
+
+def best(names: dict[str, float]) -> str:
+    return max(names, key=lambda name: names[name])
+
+
+@pytest.mark.parametrize(
+    ("question", "name"),
+    [
+        ("How warm is it in Oslo?", "get_weather"),
+        ("What is in notes.txt?", "read_file"),
+        ("Delete notes.txt", "delete_file"),
+        ("Which files were deleted in notes.txt?", "read_file"),
+    ],
+)
+def test_the_tool_is_the_one_that_the_question_is_about_and_a_write_where_it_asks_for_one(
+    guide: CallGuide, question: str, name: str
+) -> None:
+    prior = guide.guide([DELETE, READ, WEATHER], question).prior
+    assert prior is not None
+    assert best(dict(prior.names)) == name
+
+
+def test_tools_keep_their_order_and_what_satisfies_them_satisfies_the_caller_s(guide: CallGuide) -> None:
+    guided = guide.guide([DELETE, READ, WEATHER], "How warm is it in Oslo?")
+    assert [t.name for t in guided.tools] == ["delete_file", "read_file", "get_weather"]
+    narrowed = guided.tools[2].parameters
+    assert narrowed["properties"] == WEATHER.parameters["properties"]
+    assert narrowed["allOf"] == [{"properties": {"city": {"enum": ["Oslo"]}}}]
+
+
+def test_either_half_can_be_switched_off(guide: CallGuide) -> None:
+    names = CallGuide(embedder().embed, copies=False).guide([READ, WEATHER], "How warm is it in Oslo?")
+    assert names.tools == (READ, WEATHER)
+    assert names.prior is not None
+    assert not names.prior.calls
+    copies = CallGuide(embedder().embed, names=False).guide([READ, WEATHER], "How warm is it in Oslo?").prior
+    assert copies is not None
+    assert not copies.names
+
+
+def test_what_nothing_said_fits_is_named(guide: CallGuide) -> None:
+    assert guide.guide([READ, WEATHER], "?").free == {"read_file": ("path",), "get_weather": ("city",)}
+
+
+def test_a_tool_without_parameters_is_left_as_it_is(guide: CallGuide) -> None:
+    now = Tool("now", "The time.", {"type": "object", "properties": {}})
+    assert guide.guide([now], "What time is it?").tools == (now,)
