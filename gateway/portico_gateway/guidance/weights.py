@@ -29,6 +29,15 @@ class RetrievalWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadingWeights:
+    """A tool whose own server reads the question."""
+
+    all_words: float = 8.0  # (nats, on the tool's name) where all words are accounted for; a part of them by its square
+    sure: float = 0.9  # (probability) of its answer then, as found on the tuning questions of `benchmarks/answers.py`,
+    some_words: float = 0.2  # and where a word is left over
+
+
+@dataclass(frozen=True, slots=True)
 class KeyWeights:
     """Whether a key is written: nats on the key."""
 
@@ -300,6 +309,7 @@ class Weights:
     """All of them."""
 
     retrieval: RetrievalWeights = RetrievalWeights()
+    readings: ReadingWeights = ReadingWeights()
     keys: KeyWeights = KeyWeights()
     options: OptionWeights = OptionWeights()
     values: ValueWeights = ValueWeights()
