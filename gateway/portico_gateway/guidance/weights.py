@@ -199,7 +199,7 @@ class ConfidenceWeights:
     used_values: float = 0.91  # in threes
     rows: float = 0.02  # the result is rows of a table,
     several_rows: float = -1.01  # so many of them: log(1 + further rows) / 5
-    code: float = 0.95  # hits in source code
+    code: float = 0.25  # hits in source code
     prose: float = -0.25  # hits in documents
     other: float = 0.47  # any other text
     rows_unused: float = -0.93  # rows, times unused_words
@@ -213,8 +213,8 @@ class ConfidenceWeights:
     source_found: float = (
         2.0  # share of the question's words, by rarity, that a place in source code and what is around it have
     )
-    source_fit: float = 0.9  # it is the kind of code that is asked for
-    source_weight: float = 0.0  # of such a place, in twenties of nats
+    source_fit: float = 1.6  # it is the kind of code that is asked for
+    source_weight: float = 0.5  # of such a place, in twenties of nats
     passage_says: float = 0.0  # share of the question's words in a document's passage,
     passage_alike: float = 0.0  # cosine of the question and the passage under its headings,
     passage_pairs: float = 0.0  # share of the question's neighbouring words that stand together in it,
