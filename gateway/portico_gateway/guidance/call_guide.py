@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from portico_engine import CallPrior, Tool, ToolCallPrior
 from portico_gateway.guidance.copying.copy_grammar import NarrowedTool, narrow
-from portico_gateway.guidance.copying.parameters import parameters_of
+from portico_gateway.guidance.copying.parameters import has_alternatives, parameters_of
 from portico_gateway.guidance.copying.span import Span
 from portico_gateway.guidance.copying.span_fit import SpanFit
 from portico_gateway.guidance.copying.spans import read_spans
@@ -78,8 +78,9 @@ class CallGuide:
 
     def _narrow(self, tool: Tool, question: str, spans: Sequence[Span], believed: CallPrior) -> NarrowedTool:
         parameters = parameters_of(tool.parameters)
-        if not parameters or believed.then:
-            return NarrowedTool(tool, believed, in_words=bool(believed.then))
+        in_words = believed != CallPrior() and has_alternatives(tool.parameters, tool.parameters)
+        if not parameters or in_words:
+            return NarrowedTool(tool, believed, in_words=in_words)
         about = f"{tool.name} {tool.description}".replace(".", " ")
         fit = SpanFit(question, spans, parameters, self._vectors, self.weights.copies, about)
         filled = [with_strings(of, believed.values.get(of.parameter.path, {})) for of in fill(fit)]

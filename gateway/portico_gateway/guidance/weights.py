@@ -23,6 +23,7 @@ class RetrievalWeights:
     vague: float = -1.0  # for each required value that its call takes from plain words: "the class" for a symbol
     reader: float = 1.0  # for a tool that reads or opens, where its call takes something that the question spells out
     search: float = 0.5  # for a tool that is told in words what to look for: its call takes every word of the question
+    in_words: float = 1.5  # for one whose alternatives are weighed against every word of the question
     used: float = 0.5  # for each thing that the question spells out and the tool's call takes
     server_word: float = 1.6  # for each nat of evidence (idf) that a word is of this server
     tool_word: float = 0.5  # for each of the question's words that the tool's own definition has
