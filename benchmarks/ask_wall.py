@@ -5,8 +5,7 @@ without one.
 
 The real command over this repository and the demo's shop, in folders of its own. "first" starts with nothing running (and the
 prompt's beginning on disk, as after any earlier question), "second" follows it, "no background" answers in its own process.
-Medians and best runs, with the load average at each, for a machine that is not idle. Writes
-results/ask_wall-DATE.json.
+Medians and best runs, with the load average before each, for a machine that is not idle. Writes results/ask_wall-DATE.json.
 """
 
 from __future__ import annotations
@@ -47,6 +46,8 @@ def ask(environ: dict[str, str], *args: str) -> float:
 def stop(environ: dict[str, str]) -> None:
     """And wait until it has ended."""
     _, listed = run(environ, "background", "list", "--json")
+    if listed.returncode:
+        raise SystemExit(f"portico background list ended with {listed.returncode}: {listed.stderr}")
     run(environ, "background", "stop")
     for each in json.loads(listed.stdout):
         while Path("/proc", str(each["pid"])).exists():
@@ -86,8 +87,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="p") as folder:
         database = Path(folder, "shop.db")
         subprocess.run([sys.executable, str(ROOT / "demo" / "shop.py"), str(database)], check=True, capture_output=True)
-        own = dict.fromkeys(("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"), folder)
-        environ = {**os.environ, **own}
+        own = {f"XDG_{name}_HOME": folder for name in ("STATE", "CACHE", "CONFIG")}
+        Path(folder, "run").mkdir(mode=0o700)
+        environ = {**os.environ, **own, "XDG_RUNTIME_DIR": str(Path(folder, "run"))}
         asked = ["--root", str(args.root), "--docs", str(args.root), "--db", str(database), args.question]
         try:
             figures = measure(environ, asked, args.runs)

@@ -31,6 +31,7 @@ def _as_a_background_job() -> None:
 def test_sigint_ends_it_with_130(tmp_path: Path, args: list[str], said: str) -> None:
     (tmp_path / "guide.md").write_text("# Guide\n\nTo install the pump, turn the blue valve first.\n")
     env = {**os.environ, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "PORTICO_LOG_DIR": str(tmp_path / "logs")}
+    env["PORTICO_BACKGROUND_ENABLED"] = "0"  # `ask` answers in the process that is interrupted
     process = subprocess.Popen(
         [*PORTICO, *args, "--root", str(tmp_path)],
         stdin=subprocess.PIPE,

@@ -21,6 +21,7 @@ from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.model.lazy_engine import GetEngine
 from portico_gateway.policy.rules import Policy
 from portico_gateway.policy.tool_calls import ToolCalls
+from portico_servers.common.collector import resume_collector
 
 if TYPE_CHECKING:
     from portico_gateway.agent.select import Guidance
@@ -72,6 +73,7 @@ class OwnSessions:
         try:
             config, self._specs = await anyio.to_thread.run_sync(self._read)
             async with open_ask_parts(config, self._specs, self._update) as self._parts:
+                resume_collector()
                 self._opened.set()
                 await anyio.sleep_forever()
         except Exception as error:  # noqa: BLE001 - told to every question, by its kind

@@ -149,11 +149,12 @@ class SourceWeights:
     coverage: float = 10.0  # for a place where all words of the question are found, in it or around it
     own: float = 4.0  # more where they stand in the very line
     fit: float = 3.0  # for the kind of code that is asked for
-    named: float = 3.0  # more for the very definition that is asked about
+    named: float = 4.0  # more for the very definition that is asked about
     nearness: float = 2.0  # for the file that the search put first
     test_file: float = -5.0
     prose_file: float = -1.5
-    text: float = 0.7  # less for a comment or a documentation string
+    no_figure: float = 1.5  # less for a place without a number, where one is asked for
+    text: float = 1.2  # less for a comment or a documentation string
     imports: float = 1.5  # less for an import that is not asked for
     line: float = 0.2  # less for each line beyond the third
     together: float = 3.0  # within which places alike are one list
@@ -199,8 +200,8 @@ class ConfidenceWeights:
     used_values: float = 0.91  # in threes
     rows: float = 0.02  # the result is rows of a table,
     several_rows: float = -1.01  # so many of them: log(1 + further rows) / 5
-    code: float = -0.94  # hits in source code
-    prose: float = 0.45  # hits in documents
+    code: float = 0.95  # hits in source code
+    prose: float = -0.25  # hits in documents
     other: float = 0.47  # any other text
     rows_unused: float = -0.93  # rows, times unused_words
     nothing_counted: float = -0.79  # rows of zeros and nulls alone
@@ -208,8 +209,13 @@ class ConfidenceWeights:
     unasked_call: float = 0.16  # a call that says nothing of the question: a listing
     tried_before: float = -0.73  # calls that found nothing, in threes
     cut: float = -0.18  # the result is shown in part
-    place_found: float = 2.0  # share of the question's words, by rarity, that the place and what is around it have
-    place_fit: float = 0.5  # the place has the kind of code or text that is asked for
+    place_found: float = 2.0  # share of the question's words, by rarity, that a passage and what is around it have
+    place_fit: float = 0.5  # the passage has the kind of thing that is asked for
+    source_found: float = (
+        2.0  # share of the question's words, by rarity, that a place in source code and what is around it have
+    )
+    source_fit: float = 0.9  # it is the kind of code that is asked for
+    source_weight: float = 0.0  # of such a place, in twenties of nats
     passage_says: float = 0.0  # share of the question's words in a document's passage,
     passage_alike: float = 0.0  # cosine of the question and the passage under its headings,
     passage_pairs: float = 0.0  # share of the question's neighbouring words that stand together in it,

@@ -27,14 +27,18 @@ def main(directories: tuple[Path, ...], port: int | None, host: str, cache_dir: 
             click.echo(f"portico-code: {directory} {state}; give directories of source code", err=True)
             sys.exit(2)
     # Imported here, so that a mistake above is answered at once.
-    from portico_servers.code.config import CodeConfig
-    from portico_servers.code.server import build_server
-    from portico_servers.common.transport import serve
+    from portico_servers.common.collector import collector_paused
 
-    # How far a first indexing is: worth a line on stderr even where nothing else is.
-    if "PORTICO_LOG_LEVEL" not in os.environ:
-        logging.getLogger("portico_servers.code.index.root_index").setLevel(logging.INFO)
-    serve(build_server(CodeConfig(directories, cache_dir)), http=port, host=host)
+    with collector_paused():
+        from portico_servers.code.config import CodeConfig
+        from portico_servers.code.server import build_server
+        from portico_servers.common.transport import serve
+
+        # How far a first indexing is: worth a line on stderr even where nothing else is.
+        if "PORTICO_LOG_LEVEL" not in os.environ:
+            logging.getLogger("portico_servers.code.index.root_index").setLevel(logging.INFO)
+        server = build_server(CodeConfig(directories, cache_dir))
+    serve(server, http=port, host=host)
 
 
 if __name__ == "__main__":

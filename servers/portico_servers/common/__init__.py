@@ -8,6 +8,7 @@
     list_changed.py   tells hosts in both eras that a list changed
     cursors.py        cursors of paged results, bound to their question
     validation.py     JSON Schema validators
+    collector.py      the garbage collector rests while a process starts; also the gateway's
     child_process.py  Python children that import nothing from the working directory
     cache_folder.py   an index whose cache folder can't be used lies in a temporary one
     path_jail.py      names from outside become files beneath the roots, or nothing

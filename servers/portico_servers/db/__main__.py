@@ -18,11 +18,14 @@ from portico_servers.db.errors import DatabaseConfigError, DatabaseSourceError
 @click.option("--allow-powerful-role", is_flag=True, help="PostgreSQL: connect even as a role that READ ONLY does not hold.")
 def main(databases: tuple[str, ...], http: int | None, host: str, config: Path | None, allow_powerful_role: bool) -> None:
     """Serve SQLite and DuckDB files and PostgreSQL databases, read-only, to an MCP host."""
-    from portico_servers.common.transport import serve
-    from portico_servers.db.server import build_server
+    from portico_servers.common.collector import collector_paused
 
     try:
-        server = build_server(databases, config=config, allow_powerful_role=allow_powerful_role)
+        with collector_paused():
+            from portico_servers.common.transport import serve
+            from portico_servers.db.server import build_server
+
+            server = build_server(databases, config=config, allow_powerful_role=allow_powerful_role)
     except (DatabaseSourceError, DatabaseConfigError) as exc:
         click.echo(f"portico-db: {exc}", err=True)
         sys.exit(2)

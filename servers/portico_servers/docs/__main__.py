@@ -38,14 +38,16 @@ def serve(roots: tuple[Path, ...], http: int | None, host: str, cache_dir: Path 
     """Serve documentation over stdio or Streamable HTTP (what `portico-docs DIR...` does)."""
     # Before numpy is imported: one thread multiplies as fast here, and a second one takes the core that reads the index.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from portico_servers.common.collector import collector_paused
     from portico_servers.docs.errors import SourceError
 
     try:
-        from portico_servers.common import transport
-        from portico_servers.docs.config import DocsConfig
-        from portico_servers.docs.server import build_server
+        with collector_paused():
+            from portico_servers.common import transport
+            from portico_servers.docs.config import DocsConfig
+            from portico_servers.docs.server import build_server
 
-        server = build_server(DocsConfig(roots, cache_dir))
+            server = build_server(DocsConfig(roots, cache_dir))
     except SourceError as error:
         click.echo(f"portico-docs: {error}", err=True)
         sys.exit(2)

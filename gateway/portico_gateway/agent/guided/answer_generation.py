@@ -85,7 +85,7 @@ class AnswerGenerator:
             await self._request(turns, ranked),
             sampling=replace(self._sampling, logprobs=0),
             grammar=quotation_grammar(list(weights)),
-            prior=TextPrior(weights, strength=self._strength * (self._over_model if _of_document(candidates) else 1.0)),
+            prior=TextPrior(weights, strength=self._strength * (self._over_model if _are_weighed(candidates) else 1.0)),
         )
         text, logprob = "", 0.0
         async for delta in run.generate(self._engine, request):
@@ -97,7 +97,7 @@ class AnswerGenerator:
         return QuotedAnswer(
             text=text,
             candidate=chosen.candidate if chosen else None,
-            calls=tuple(calls),
+            calls=(*calls[:-1], _citing(calls[-1], chosen.candidate if chosen else None)),
             logprob=logprob,
             weight=weight,
             margin=weight - max(others) if others else 0.0,
@@ -112,5 +112,15 @@ class AnswerGenerator:
         )
 
 
-def _of_document(candidates: Mapping[str, WeighedCandidate]) -> bool:
-    return all(weighed.candidate.features is not None for weighed in candidates.values())
+def _citing(call: ToolCallFinished, candidate: AnswerCandidate | None) -> ToolCallFinished:
+    """The call, its citations led by the candidate's own place."""
+    if candidate is None or candidate.citation is None:
+        return call
+    others = [citation for citation in call.result.citations if citation.label != candidate.citation.label]
+    return replace(call, result=replace(call.result, citations=(candidate.citation, *others)))
+
+
+def _are_weighed(candidates: Mapping[str, WeighedCandidate]) -> bool:
+    """Are they all passages of documents or places in source code, whose readers know better than a small model?"""
+    of = [weighed.candidate for weighed in candidates.values()]
+    return all(candidate.features is not None or candidate.found is not None for candidate in of)

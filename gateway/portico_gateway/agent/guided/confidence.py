@@ -96,10 +96,13 @@ def _absent(call: ToolCallFinished | None, coverage: Coverage) -> float:
 def _of_place(candidate: AnswerCandidate | None) -> dict[str, float]:
     """What the candidate's reader has measured of its place; 0 where it measures nothing."""
     passage = candidate.features if candidate else None
-    found, fit = (candidate.found, candidate.fit) if candidate else (None, None)
+    source = candidate if candidate and candidate.found is not None and not passage else None
     return {
-        "place_found": passage.context_words if passage else found or 0.0,
-        "place_fit": passage.kind if passage else min(1.0, fit or 0.0),
+        "place_found": passage.context_words if passage else 0.0,
+        "place_fit": passage.kind if passage else 0.0,
+        "source_found": source.found or 0.0 if source else 0.0,
+        "source_fit": min(1.0, source.fit or 0.0) if source else 0.0,
+        "source_weight": max(0.0, min(20.0, source.weight or 0.0)) / 20 if source else 0.0,
         "passage_says": passage.text_words if passage else 0.0,
         "passage_alike": max(0.0, passage.similar) if passage else 0.0,
         "passage_pairs": passage.pairs if passage else 0.0,

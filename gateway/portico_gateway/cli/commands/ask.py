@@ -90,7 +90,10 @@ def command(
         code = ask_background(asked, options, config)
         if code is not None:
             return code
-    return _ask_here(asked, options)
+    from portico_servers.common.collector import collector_paused
+
+    with collector_paused():  # it is soon answered, and the process ends then
+        return _ask_here(asked, options)
 
 
 def _ask_trust(found: WorkspaceConfig) -> bool:

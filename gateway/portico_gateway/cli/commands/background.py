@@ -69,12 +69,14 @@ def run(root: Path | None, docs: tuple[Path, ...], db: tuple[str, ...], config: 
     from portico_gateway.cli.ask_background import key_of
     from portico_gateway.cli.asking import AskOptions
     from portico_gateway.config.config_file import find_config
+    from portico_servers.common.collector import pause_collector
 
     options = AskOptions(find_config(config, folder=root, ask=lambda _: False), root, docs, db, model)
     key = key_of(options)
     place = socket_place(key)
     with only_one(place) as alone:
         if alone:
+            pause_collector()  # until everything is open
             from portico_gateway.cli.background_process import run_background
 
             run_background(place, key, options)

@@ -33,11 +33,17 @@ P = ParamSpec("P")
 # The first sentence of a description says what the tool does; the rest are questions that it is for, in people's words.
 _SEARCH = (
     "Search source code by words or a question; regex=true for a pattern. Where is it implemented? Which function or class "
-    "does this? How does the code do it? Show me the implementation. Find the code that handles it."
+    "does this? How does the code do it? Show me the implementation. Find the code that handles it. Which class does it "
+    "inherit from? What arguments does the function take? What does the method return or raise? What is the value of the "
+    "constant?"
 )
 _SYMBOL = "Find where a function, class or variable is defined. Where is the class defined? What does the method do?"
-_REFERENCES = "Find where a name is used or called. Who calls the function? Where is it used or raised?"
-_OUTLINE = "List what a source file defines, or the files of a directory. What is in this file?"
+_REFERENCES = (
+    "Find where a name is used or called. Who calls the function? Where is it used or raised? Which function calls it?"
+)
+_OUTLINE = (
+    "List what a source file defines, or the files of a directory. What is in this file? Which functions does the file define?"
+)
 
 CALLER_ERRORS = (CodeError, NotFound, BadCursor)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from tests.gateway.agent.fakes import HIT, SEARCH_CALL, FakeEngine, FakeHost, hits, run
 
 from portico_engine.grammar.ir import Text
+from portico_gateway.agent.events import RunFinished
 
 
 def test_every_call_is_made_under_a_grammar_and_a_small_model_answers_in_quotations() -> None:
@@ -19,3 +20,10 @@ def test_a_larger_model_answers_in_its_own_words() -> None:
     engine = FakeEngine(SEARCH_CALL, "In a.py.", parameters=8_000_000_000)
     run(engine, FakeHost(hits(HIT)))
     assert [r.grammar is not None for r in engine.requests] == [True, False]
+
+
+def test_the_place_of_the_answer_is_its_first_source() -> None:
+    other = {**HIT, "path": "b.py", "text": "freed = 1"}
+    end = run(FakeEngine(SEARCH_CALL, "a.py:3: def free(self):"), FakeHost(hits(other, HIT)))[-1]
+    assert isinstance(end, RunFinished)
+    assert [citation.label for citation in end.citations][:1] == ["a.py:3"]

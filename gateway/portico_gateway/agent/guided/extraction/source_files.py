@@ -15,6 +15,8 @@ from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.errors import GatewayError
 
 MOST_FILES = 8  # of one result
+MOST_LINES = 4_000  # of one file; of a longer one, those
+AROUND = 400  # lines before and behind each hit
 
 Hit = Mapping[str, Any]
 
@@ -29,16 +31,18 @@ def source_hits(result: RenderedResult) -> list[Hit]:
 
 async def source_files(host: ToolHost, server: str, hits: Sequence[Hit]) -> list[SourceFile]:
     """The files of the hits, best first."""
-    by_path: dict[str, list[Hit]] = {}
+    by_place: dict[tuple[str, str], list[Hit]] = {}
     for hit in hits:
-        by_path.setdefault(hit["path"], []).append(hit)
-    found = []
-    for rank, (path, of_file) in enumerate(list(by_path.items())[:MOST_FILES]):
-        text = await _whole(host, server, of_file[0])
+        by_place.setdefault((str(hit.get("root") or ""), hit["path"]), []).append(hit)
+    found: dict[str, SourceFile] = {}
+    for rank, ((root, path), of_file) in enumerate(list(by_place.items())[:MOST_FILES]):
+        whole = await _whole(host, server, of_file[0])
+        text = _of_hits(of_file) if whole is None else _bounded(whole, of_file)
         fields = {key: value for key, value in of_file[0].items() if key not in ("text", "symbol", "kind", "end_line")}
         symbols = {hit["start_line"]: str(hit["symbol"]) for hit in of_file if hit.get("symbol") and "start_line" in hit}
-        found.append(SourceFile(path, _of_hits(of_file) if text is None else text, fields, 2.0 / (2.0 + rank), symbols))
-    return found
+        label = f"{root}/{path}" if path in found else path  # the same path in two roots
+        found[label] = SourceFile(label, text, fields, 2.0 / (2.0 + rank), symbols)
+    return list(found.values())
 
 
 async def _whole(host: ToolHost, server: str, hit: Hit) -> str | None:
@@ -49,6 +53,19 @@ async def _whole(host: ToolHost, server: str, hit: Hit) -> str | None:
             except GatewayError:
                 continue
     return None
+
+
+def _bounded(text: str, hits: Sequence[Hit]) -> str:
+    """The text, or of a long one the lines around the hits, each at its number."""
+    lines = text.splitlines()
+    if len(lines) <= MOST_LINES:
+        return text
+    kept: set[int] = set()
+    for hit in hits:
+        first = hit.get("start_line")
+        if isinstance(first, int) and len(kept) < MOST_LINES:
+            kept.update(range(first - 1 - AROUND, first + AROUND))
+    return "\n".join(line if number in kept else "" for number, line in enumerate(lines))
 
 
 def _of_hits(hits: Sequence[Hit]) -> str:

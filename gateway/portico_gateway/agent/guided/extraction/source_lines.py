@@ -28,7 +28,7 @@ class SourceFile:
     def __init__(
         self, path: str, text: str, fields: Mapping[str, object], nearness: float, symbols: Mapping[int, str] | None = None
     ) -> None:
-        """`nearness`: how good the search thought it, 0 to 1; `symbols`: by line, a definition's name as its server has it."""
+        """`nearness`: how good the search thought it, 0 to 1; `symbols`: by line, its server's name of what is there."""
         self.tree = source_tree(path, text)
         self.fields = fields
         self.nearness = nearness
@@ -79,11 +79,11 @@ def _together(places: Sequence[ScoredPlace], files: Files, weights: SourceWeight
         same = place.tree is best.tree and place.statement.role is best.statement.role is not Role.TEXT
         same = same and place.statement.parents == best.statement.parents and place.fit >= best.fit
         if same and place.last - place.first <= 2:
-            alike.setdefault(place.first, place)
+            alike.setdefault(place.statement.first, place)
     if len(alike) < 2:
         return
     parts = [f"{place.tree.path}: {place.tree.qualified(place.statement, itself=False)}".rstrip(": ") for place in [best]]
-    ordered = [alike[line] for line in sorted(alike)]
+    ordered = sorted(alike.values(), key=lambda place: place.first)
     parts += [
         f"{place.first}: {in_one_line(chr(10).join(place.tree.lines[place.first - 1 : place.last]))}" for place in ordered
     ]

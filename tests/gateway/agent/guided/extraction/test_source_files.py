@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import anyio
 
-from portico_gateway.agent.guided.extraction.source_files import MOST_FILES, source_files, source_hits
+from portico_gateway.agent.guided.extraction.source_files import AROUND, MOST_FILES, MOST_LINES, source_files, source_hits
 from portico_gateway.agent.guided.extraction.source_lines import SourceFile
 from portico_gateway.agent.rendered_results import RenderedResult
 from portico_gateway.agent.tool_host import ToolHost
@@ -56,10 +56,28 @@ def test_files_are_few() -> None:
     assert len(read(Files({}), [hit(f"{n}.py", 1, "a") for n in range(20)])) == MOST_FILES
 
 
+def result(data: dict[str, Any] | None) -> RenderedResult:
+    return RenderedResult("text", True, data=data)
+
+
 def test_hits_and_outlines_stand_on_lines_and_documents_and_rows_do_not() -> None:
-    result = lambda data: RenderedResult("text", True, data=data)  # noqa: E731
     assert source_hits(result({"hits": [hit("a.py", 1)]})) == [hit("a.py", 1)]
     assert source_hits(result({"path": "a.py", "symbols": []}))
     assert not source_hits(result({"hits": [{"path": "g.md", "anchor": "x", "line": 3}]}))
     assert not source_hits(result({"columns": [], "rows": []}))
     assert not source_hits(result(None))
+
+
+def test_of_a_long_file_the_lines_around_its_hits_are_read() -> None:
+    long = "\n".join(f"x{n} = 1" for n in range(1, 2 * MOST_LINES))
+    [found] = read(Files({"code://r/a.py": long}), [hit("a.py", 7_000)])
+    assert found.tree.lines[6_999] == "x7000 = 1"
+    assert len(found.tree.statements) == 2 * AROUND + 1
+
+
+def test_the_same_path_in_two_roots_is_two_files() -> None:
+    found = read(Files({"code://r/a.py": "x = 1", "code://s/a.py": "y = 2"}), [hit("a.py", 1), {**hit("a.py", 1), "root": "s"}])
+    assert [(file.tree.path, file.tree.lines[0], file.fields["root"]) for file in found] == [
+        ("a.py", "x = 1", "r"),
+        ("s/a.py", "y = 2", "s"),
+    ]

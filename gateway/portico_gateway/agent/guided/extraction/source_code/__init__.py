@@ -3,6 +3,7 @@
     statements.py  a file as statements, each below those around it, by brackets and indentation
     words.py       words of code and of questions: identifiers in parts, stems, synonyms, sense
     expected.py    what kind of code a question is after
+    kind_fit.py    whether a place is that kind of code
     places.py      how well each place of some files answers
     members.py     what a class or a file has, named and counted
     display.py     what is printed of a place, and of what it leads to

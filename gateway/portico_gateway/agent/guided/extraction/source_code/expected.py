@@ -103,8 +103,19 @@ _FITS: dict[CodeKind, re.Pattern[str]] = {
 }
 
 
+_ASSIGNMENT = re.compile(
+    rf"""(?P<name>[A-Za-z_$][\w$-]*)["']?\]?\s*(?::[^=,()]*)?[=:]\s*(?:{_LITERAL})   # name: type = 1, "name": 1
+    | ["'](?P<said>[^"']+)["']\s*,\s*(?:{_LITERAL})                               # set("name", 1)
+    """,
+    re.VERBOSE,
+)
 _ASSIGNED_NUMBER = re.compile(r"(?:[=:(,]|\breturn\b)\s*-?\d")
 _REFUSED = re.compile(r"^\s*(?:raise|throw|assert|warnings?\.|log\w*\.|print|console\.)\b")
+
+
+def assigned_names(text: str) -> list[str]:
+    """What is given a literal value in lines of code."""
+    return [found["name"] or found["said"] for found in _ASSIGNMENT.finditer(text)]
 
 
 def fits(kind: CodeKind, text: str, *, number: bool = False) -> float:

@@ -13,18 +13,17 @@ from itertools import pairwise
 
 import numpy as np
 
-from portico_gateway.agent.guided.extraction.source_code.expected import CodeKind, ExpectedCode, expected_code, fits
+from portico_gateway.agent.guided.extraction.source_code.expected import CodeKind, ExpectedCode, expected_code
+from portico_gateway.agent.guided.extraction.source_code.kind_fit import KindFit, is_import
 from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, Statement
-from portico_gateway.agent.guided.extraction.source_code.words import Senses, Term, question_terms, words_in
+from portico_gateway.agent.guided.extraction.source_code.words import Senses, Term, question_terms, with_synonyms, words_in
 from portico_gateway.guidance.tool_retrieval import Floats
 from portico_gateway.guidance.weights import SourceWeights
 
+_FIGURE = re.compile(r"\d|\b[A-Z]{2,}_?[A-Z_]+\b")  # or a constant, which may be one
 _TESTS = re.compile(r"(^|/)(tests?|testing|benchmarks?|examples?)(/|$)|(^|/)(test_|conftest)|[._]test\.|\.spec\.")
 _PROSE = re.compile(r"\.(md|rst|txt|adoc|html)$", re.IGNORECASE)
-_CONSTRUCTORS = frozenset(("__init__", "constructor", "new", "initialize", "__new__"))
-_IMPORT = re.compile(r"(?:from\s+\S+\s+)?import\b|#include|use\s|(?:var|let|const)\s.*\brequire\(|package\s")
-_HAS_BASES = re.compile(r"class\s+\w+\s*(?:\(\s*[\w\"']|extends\b|:\s*\w|<\s*\w)")
-_OF_A_NAME = frozenset((CodeKind.BASES, CodeKind.SIGNATURE, CodeKind.PLACE, CodeKind.RETURNS))
+LONG_TEXT = 6  # lines of a comment
 LONG_STATEMENT = 14  # lines; a longer one is read line by line
 SMALL_BODY = 8  # lines of one that is taken whole
 
@@ -58,10 +57,12 @@ class SourceScorer:
         of_paths = [words_in(tree.path) for tree in trees]
         matrices, of_path = self._matched(terms, words, of_paths)
         rarity = _rarity(terms, matrices, self.weights)
-        found: list[ScoredPlace] = []
+        asked, found = with_synonyms(terms), list[ScoredPlace]()
         for tree, lines, path in zip(trees, matrices, of_path, strict=True):
             near = nearness.get(tree.path, 0.0)
-            found += _FileScores(tree, lines, path, terms, rarity, expected, question, self.weights).places(near)
+            fit = KindFit(tree, terms, asked, expected)
+            scores = _FileScores(tree, lines, path, rarity, expected, question, self.weights, fit)
+            found += scores.places(near)
         return sorted(found, key=lambda place: (-place.score, place.first, place.last))
 
     def _matched(
@@ -104,11 +105,11 @@ class _FileScores:
     tree: SourceTree
     lines: Floats
     path: Floats
-    terms: Sequence[Term]
     rarity: Floats
     expected: ExpectedCode
     question: str
     weights: SourceWeights
+    kind_fit: KindFit
 
     def places(self, nearness: float) -> list[ScoredPlace]:
         statements = self.tree.statements
@@ -116,7 +117,10 @@ class _FileScores:
         above = self._documentation(whole)
         prior = self.weights.nearness * nearness + self._of_path()
         found: list[ScoredPlace] = []
+        said = {int(index) for index in np.flatnonzero(np.maximum(whole, above).max(axis=1, initial=0.0))}
         for index, statement in enumerate(statements):
+            if said and index not in said:
+                continue
             around = self._around(index, whole, above)
             found += self._of_statement(index, statement, around, whole[index], prior)
         return found
@@ -145,7 +149,10 @@ class _FileScores:
     def _of_statement(self, index: int, statement: Statement, around: Floats, whole: Floats, prior: float) -> list[ScoredPlace]:
         lines = statement.last - statement.first + 1
         found: list[ScoredPlace] = []
-        if lines <= LONG_STATEMENT or statement.role in (Role.TYPE, Role.FUNCTION):
+        if lines <= (LONG_TEXT if statement.role is Role.TEXT else LONG_STATEMENT) or statement.role in (
+            Role.TYPE,
+            Role.FUNCTION,
+        ):
             found.append(self._place(statement, statement.first, statement.last, np.maximum(around, whole), whole, prior))
         if lines > 1:
             inside = np.maximum(around, whole * self.weights.in_statement)
@@ -164,70 +171,18 @@ class _FileScores:
         weights = self.weights
         total = max(float(self.rarity.sum()), 1e-6)
         coverage = float(there @ self.rarity) / total
-        fit, named = self._fit(statement, first, last)
+        fit, named = self.kind_fit.of(statement, first, last)
         score = weights.coverage * coverage + weights.own * float(own @ self.rarity) / total + weights.fit * fit + prior
         score += weights.named * named
+        if self.expected.number and not _FIGURE.search("\n".join(self.tree.lines[first - 1 : last])):
+            score -= weights.no_figure
         if not (self.expected.several or named):
             score -= weights.line * max(0, last - first - 2)
         if statement.role is Role.TEXT:
             score -= weights.text
-        elif CodeKind.IMPORTS not in self.expected.kinds and _IMPORT.match(self.tree.lines[statement.first - 1].strip()):
+        elif CodeKind.IMPORTS not in self.expected.kinds and is_import(self.tree.lines[statement.first - 1]):
             score -= weights.imports
         return ScoredPlace(self.tree, statement, first, last, score, coverage, fit)
-
-    def _fit(self, statement: Statement, first: int, last: int) -> tuple[float, float]:
-        """How much it is the kind of code that is asked for, the first kind said counting whole, the next one a part; and
-        whether it is the very definition that is asked about."""
-        text = "\n".join(self.tree.lines[first - 1 : last])
-        head = first == statement.first and bool(statement.name)
-        named = self._named(statement) if head else 0.0
-        share, best, about = 1.0, 0.0, 0.0
-        for kind in self.expected.kinds[:2]:
-            fit = self._fits(kind, statement, text, head, named)
-            best = max(best, share * fit)
-            if kind in _OF_A_NAME and fit:
-                about = max(about, share * named)
-            share = 0.6
-        return best, about
-
-    def _fits(self, kind: CodeKind, statement: Statement, text: str, head: bool, named: float) -> float:
-        match kind:
-            case CodeKind.BASES:
-                derived = _HAS_BASES.search(text) is not None
-                return (0.4 + 0.3 * derived + 0.3 * named) if head and statement.role is Role.TYPE else 0.0
-            case CodeKind.SIGNATURE:
-                whole = text.count("\n") == statement.last - statement.first
-                return (0.3 + 0.7 * named) if head and statement.role is Role.FUNCTION and whole else 0.0
-            case CodeKind.CLASS | CodeKind.FUNCTION:
-                if head and statement.role is (Role.TYPE if kind is CodeKind.CLASS else Role.FUNCTION):
-                    return 1.0 - named
-                return 0.8 if self._calls(statement, text) else 0.25
-            case CodeKind.PLACE:
-                return 1.0 if head and statement.role in (Role.TYPE, Role.FUNCTION) else 0.2
-            case CodeKind.CALLS:
-                return float(self._calls(statement, text))
-            case _:
-                share = 0.6 if statement.role is Role.TEXT or (head and "\n" in text) else 1.0
-                return share * fits(kind, text, number=self.expected.number)
-
-    def _named(self, statement: Statement) -> float:
-        """Does the question name this definition, or the class that it constructs? Less where upper case differs."""
-        parents = [self.tree.statements[i].name for i in statement.parents if self.tree.statements[i].name]
-        construct = statement.name in _CONSTRUCTORS and bool(parents)
-        name = parents[-1] if construct else statement.name
-        for term in self.terms:
-            if term.whole and not term.kind and term.text == name:
-                return 1.0
-        folded = name.replace("_", "").lower()
-        terms = [term for term in self.terms if term.whole and not term.kind]
-        return 0.6 if any(folded in (term.stem, term.text.lower()) for term in terms) else 0.0
-
-    def _calls(self, statement: Statement, text: str) -> bool:
-        first = self.tree.lines[statement.first - 1].strip()
-        if statement.role is Role.TEXT or _IMPORT.match(first) or first.startswith(("from ", "export ")):
-            return False
-        names = [term.text for term in self.terms if term.name and term.text != statement.name]
-        return any(re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", text) for name in names)
 
     def _of_path(self) -> float:
         score = 0.0

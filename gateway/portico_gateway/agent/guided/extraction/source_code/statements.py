@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 LONGEST_STATEMENT = 40  # lines; more is a body in brackets
-LONGEST_TEXT = 200_000  # characters of a file that are read
-MOST_LINES = 4_000  # of one file
+LONGEST_LINE = 1_000  # characters of one that are read
 TAB = 4
 
 _DEFINITION = re.compile(
@@ -83,7 +82,7 @@ class SourceTree:
 
 def source_tree(path: str, text: str) -> SourceTree:
     """The statements of a file."""
-    lines = text[:LONGEST_TEXT].splitlines()[:MOST_LINES]
+    lines = [line[:LONGEST_LINE] for line in text.splitlines()]
     prose = path.lower().endswith((".md", ".rst", ".txt", ".adoc", ".html"))
     statements: list[Statement] = []
     around: list[int] = []

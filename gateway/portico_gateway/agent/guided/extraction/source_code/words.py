@@ -35,7 +35,7 @@ _IDIOMS = (
     (re.compile(r"\bhow long\b", re.IGNORECASE), " length "),
 )
 _CONTRACTION = re.compile(r"\b\w+n['’]t\b|(?<=\w)['’](?:s|re|ve|ll|m|d)\b")
-_VERSION = re.compile(r"(?<=[A-Za-z]/)(\d+)\.(\d+)\b")  # HTTP/1.1, which code calls http11
+_VERSION = re.compile(r"\b([A-Za-z]+)/(\d+)\.(\d+)\b")  # HTTP/1.1, which code calls http11
 _QUOTED = re.compile(r"[\"'`]([^\"'`]+)[\"'`]")
 # Words that stand for one another in code.
 _GROUPS = (
@@ -56,6 +56,7 @@ _GROUPS = (
     "required mandatory missing",
     "state status",
     "undo revert back",
+    "constructor init",
     "inherit derive extend subclass base parent",
     "block forbid denied",
 )
@@ -75,7 +76,7 @@ class Term:
 def question_terms(question: str) -> list[Term]:
     """The words that matter, in order; an identifier by its parts and as a whole."""
     question = _CONTRACTION.sub(" ", question)
-    question = _VERSION.sub(lambda m: f"{m[0]} {m[1]}{m[2]}", question)
+    question = _VERSION.sub(lambda m: f"{m[1]} {m[1]}{m[2]}{m[3]}", question)
     for idiom, word in _IDIOMS:
         question = idiom.sub(word, question)
     names = {word for quoted in _QUOTED.findall(question) for word in _WORD.findall(quoted)}
@@ -125,6 +126,13 @@ _SAME: Mapping[str, frozenset[str]] = {}
 for _group in _GROUPS:
     _stems = frozenset(stem for _w in _group.split() for stem in _words(_w).values())
     _SAME = {**_SAME, **{stem: _SAME.get(stem, frozenset()) | _stems for stem in _stems}}
+
+
+def with_synonyms(terms: Sequence[Term]) -> frozenset[str]:
+    """The stems of whole words, and of what programmers say instead."""
+    whole = [term for term in terms if term.whole]
+    stems = {term.stem for term in whole}
+    return frozenset(stems.union(*(_SAME.get(term.stem, ()) for term in whole if not term.name)))
 
 
 class Senses:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 
 from portico_gateway.agent.guided.extraction.source_code.words import Senses, line_words, question_terms, words_in
 from portico_gateway.guidance.weights import CodeWordWeights
@@ -10,7 +13,7 @@ def stems(question: str) -> dict[str, bool]:
     return {term.stem: term.name for term in question_terms(question)}
 
 
-def no_sense(texts: list[str]) -> np.ndarray:
+def no_sense(texts: Sequence[str]) -> npt.NDArray[np.float32]:
     return np.zeros((len(texts), 8), np.float32)
 
 
