@@ -83,5 +83,6 @@ class CallGuide:
             return NarrowedTool(tool, believed, in_words=in_words)
         about = f"{tool.name} {tool.description}".replace(".", " ")
         fit = SpanFit(question, spans, parameters, self._vectors, self.weights.copies, about)
-        filled = [with_strings(of, believed.values.get(of.parameter.path, {})) for of in fill(fit)]
+        share = 1.0 if "?" in tool.description else self.weights.copies.topic_elsewhere
+        filled = [with_strings(of, believed.values.get(of.parameter.path, {}), share) for of in fill(fit)]
         return narrow(tool, filled, self.weights.copies, self.weights.keys, believed)

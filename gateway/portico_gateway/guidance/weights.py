@@ -264,7 +264,8 @@ class CopyWeights:
     option: float = 6.0  # for a listed value that is said, word by word
     option_sense: float = 3.0  # at a cosine of 1 between the question and a listed value
     default: float = 1.0  # for the schema's default
-    earlier: float = -2.0  # for a span of an earlier turn
+    topic_elsewhere: float = 0.25  # (share) of a search's words, where the tool's description shows no question: it may look
+    # for exactly what it is told
     spread: float = 6.0  # less than the best: what weighs less still is not offered
     most_tools: int = 6  # of the best ones, that are narrowed; the others keep their schemas
     most_weighed: int = 16  # the same for an agent's tools, whose servers differ
