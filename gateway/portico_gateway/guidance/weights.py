@@ -264,6 +264,7 @@ class CopyWeights:
     option: float = 6.0  # for a listed value that is said, word by word
     option_sense: float = 3.0  # at a cosine of 1 between the question and a listed value
     default: float = 1.0  # for the schema's default
+    earlier: float = -3.0  # for what only an earlier result says
     topic_elsewhere: float = 0.25  # (share) of a search's words, where the tool's description shows no question: it may look
     # for exactly what it is told
     spread: float = 6.0  # less than the best: what weighs less still is not offered

@@ -78,3 +78,10 @@ def test_a_tool_with_alternatives_is_left_to_whoever_weighs_those(guide: CallGui
     believed = CallPrior(values={"filters.column": {"city": 3.0}})
     of = guide.narrowed([rows], "customers in Oslo", {"rows": believed})["rows"]
     assert (of.tool, of.prior, of.in_words) == (rows, believed, True)
+
+
+def test_what_was_found_earlier_may_be_copied_too(guide: CallGuide) -> None:
+    earlier = "Found: the meeting is described in /srv/notes/meeting.md"
+    narrowed = guide.narrowed([READ], "What was decided?", earlier=earlier)["read_file"]
+    assert narrowed.tool.parameters["allOf"] == [{"properties": {"path": {"enum": ["/srv/notes/meeting.md"]}}}]
+    assert guide.narrowed([READ], "What is in a.md?", earlier=earlier)["read_file"].prior.values["path"].keys() >= {"a.md"}
