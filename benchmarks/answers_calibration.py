@@ -28,7 +28,7 @@ from report import table
 
 FOLDS = 10
 BINS = 10
-RIDGE = 1.0  # of each coefficient, but for the bias
+RIDGE = 3.0  # of each coefficient, but for the bias: there are few answers for so many features
 STEPS = 50  # of Newton's method: it has converged long before
 THRESHOLDS = [round(0.02 * i, 2) for i in range(50)]
 WEIGHTS = Path(inspect.getfile(ConfidenceWeights))
@@ -127,7 +127,7 @@ def under(threshold: float, rows: Sequence[Row], confidence: Floats, questions: 
     given = [
         row
         for row, sure in zip(rows, confidence.tolist(), strict=True)
-        if sure >= threshold and not row["features"]["unused_values"]
+        if sure >= threshold and not row["features"]["unused_values"] and row["features"]["coverage"]
     ]
     return Chosen(threshold, *(sum(row["if_given"] == kind for row in given) / questions for kind in ("useful", "wrong")))
 

@@ -42,7 +42,7 @@ WEB = {
 TABLES = {
     "portico_engine": """
         errors
-        faults
+        faults          errors
         priors
         quantization
         tool
@@ -57,15 +57,16 @@ TABLES = {
         text            errors tool weights
         models          errors quantization weights kernels linear
         executors       errors weights grammar sampling plan kernels linear models
-        kv              plan executors
-        scoring         errors plan executors kv
+        kv              faults plan executors
+        step_runner     faults grammar request sampling plan executors kv
+        scoring         errors plan executors kv step_runner
         request_checks  errors grammar request sampling executors
         sequence        priors grammar request sampling plan text kv
         fairness        sequence
         scheduler       plan executors kv sequence fairness
         constraints     faults grammar sampling plan sequence scheduler
-        engine          errors faults priors tool grammar request sampling text executors kv scoring request_checks sequence
-                        scheduler constraints
+        engine          errors faults priors tool grammar request sampling plan text executors kv step_runner scoring
+                        request_checks sequence scheduler constraints
         loading         errors quantization weights request text models executors kv engine
         front           errors tool grammar request client engine loading
         process         errors priors tool grammar request client text engine loading front

@@ -15,6 +15,7 @@ The loop, which sees tokens and never a tensor:
     fairness/          several callers: who of the waiting goes first, whose turn it is in a step
     sequence.py        one request under way
     plan.py            one step's work as values: what an executor is asked for and answers
+    step_runner.py     a step's rows on the executor, where some of them fail
     constraints.py     a step's token masks, and what priors add
     sampling.py        tokens from logits: the reference of every executor's sampler
     faults.py          one request's fault, and how it is said

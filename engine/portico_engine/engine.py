@@ -7,14 +7,14 @@ thread of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Seq
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from portico_engine.constraints import constrain
+from portico_engine.constraints import Constraints, constrain
 from portico_engine.errors import ChatTemplateError, EngineError, RequestError
 from portico_engine.executors.protocol import Executor
 from portico_engine.faults import describe_fault
@@ -26,6 +26,7 @@ from portico_engine.kv.disk import DEFAULT_MAX_BYTES
 from portico_engine.kv.eviction import CostAware
 from portico_engine.kv.hashing import root_key
 from portico_engine.kv.offloader import Offloader, open_tier
+from portico_engine.plan import Row
 from portico_engine.priors.token_texts import TokenTexts
 from portico_engine.request import Delta, FinishReason, ModelInfo, Request
 from portico_engine.request_checks import check_budget, check_request
@@ -33,12 +34,15 @@ from portico_engine.sampling import SampledToken, resolve_seed
 from portico_engine.scheduler import Scheduler
 from portico_engine.scoring import Scorer
 from portico_engine.sequence import Sequence, SequenceState
+from portico_engine.step_runner import StepOutcome, StepRunner
 from portico_engine.text.chat_template import ChatTemplate
 from portico_engine.text.detokenizer import IncrementalDetokenizer, StopStrings
 from portico_engine.text.prompt_encoder import PromptEncoder
 from portico_engine.text.tokenizer import Tokenizer
 from portico_engine.text.untrusted import clean_text
 from portico_engine.tool import Tool
+
+_MOST_RESTARTS = 2
 
 
 class Engine:
@@ -68,7 +72,8 @@ class Engine:
         self._kv = KVCache(BlockPool(executor.caps.blocks, policy=CostAware(), tier=tier), root)
         self._offloader = Offloader(executor, self._kv)
         self._scheduler = Scheduler(self._kv, executor.caps)
-        self._scorer = Scorer(executor, self._kv, self._scheduler.preempt_last)
+        self._runner = StepRunner(executor, self._kv.pool)
+        self._scorer = Scorer(self._runner, executor.caps, self._kv, self._scheduler.preempt_last)
         self._live: dict[str, Sequence] = {}
         self._ended: list[Delta] = []  # deltas of requests that ended outside of a step
         self._arrivals = 0
@@ -189,33 +194,53 @@ class Engine:
                 self._offloader.step()
             return deltas
         started = perf_counter()
-        step = self._executor.submit(planned.plan)
-        constraints = constrain(
-            planned, self.grammars if any(s.matcher for s in planned.sequences) else None, self._executor.caps.vocab_size
-        )
-        result = step.finish(constraints.bitmask, constraints.bias)
+
+        @cache
+        def constraints() -> Constraints:
+            matchers = self.grammars if any(seq.matcher for seq in planned.sequences) else None
+            return constrain(planned, matchers, self._executor.caps.vocab_size)
+
+        outcome = self._runner.run(planned.plan, lambda: constraints()[:2])
+        self._restart(outcome, deltas)
         for i, (seq, row) in enumerate(zip(planned.sequences, planned.plan.rows, strict=True)):
-            failed = i in result.failed_rows
-            if failed and not constraints.allows_nothing(i, self._executor.caps.vocab_size):
-                self._end(seq, FinishReason.ERROR, "the model's output is not a number", trusted=False)
+            if i not in outcome.unread:
+                self._finish_row(i, seq, row, outcome, constraints)
                 self._collect(seq, deltas)
-                continue
-            self._scheduler.computed(seq, len(row.tokens))
-            if not row.logits_indices:
-                continue
-            if failed:
-                self._end(seq, FinishReason.ERROR, "its grammar allows nothing")
-            elif i in constraints.faults:
-                self._end(seq, FinishReason.ERROR, constraints.faults[i])
-            else:
-                (token,), logprobs, tops = result.tokens[i], result.logprobs[i], result.top_logprobs[i]
-                self._accept(seq, SampledToken(token, logprobs[0], tops[0]))
-            self._collect(seq, deltas)
         self._steps += 1
         self._step_seconds += perf_counter() - started
         if self._check and not self._scheduler.has_work:
             self._scheduler.check_integrity()
         return deltas
+
+    def _finish_row(
+        self, i: int, seq: Sequence, row: Row, outcome: StepOutcome, constraints: Callable[[], Constraints]
+    ) -> None:
+        """What a step's row comes to: more that is computed, a token, or its end."""
+        if i in outcome.faults:
+            self._end(seq, FinishReason.ERROR, outcome.faults[i])
+            return
+        failed = i in outcome.result.failed_rows
+        if failed and not constraints().allows_nothing(i, self._executor.caps.vocab_size):
+            self._end(seq, FinishReason.ERROR, "the model's output is not a number", trusted=False)
+            return
+        self._scheduler.computed(seq, len(row.tokens))
+        if not row.logits_indices:
+            return
+        if failed:
+            self._end(seq, FinishReason.ERROR, "its grammar allows nothing")
+        elif i in constraints().faults:
+            self._end(seq, FinishReason.ERROR, constraints().faults[i])
+        else:
+            result = outcome.result
+            (token,), logprobs, tops = result.tokens[i], result.logprobs[i], result.top_logprobs[i]
+            self._accept(seq, SampledToken(token, logprobs[0], tops[0]))
+
+    def _restart(self, outcome: StepOutcome, deltas: list[Delta]) -> None:
+        """Blocks that could not be filled: who holds one computes it, but nobody for ever."""
+        for seq in self._scheduler.restart(outcome.damaged):
+            if seq.restarts > _MOST_RESTARTS:
+                self._end(seq, FinishReason.ERROR, "its cached prefix can't be read")
+                self._collect(seq, deltas)
 
     def generate(self, request: Request) -> Iterator[Delta]:
         """Submit a request and step until it ends; closing the iterator aborts it. For callers without other requests in
@@ -306,6 +331,7 @@ class Engine:
         if seq.stops.met is not None or (seq.matcher is not None and seq.matcher.is_terminated()):
             self._end(seq, FinishReason.STOP)
         elif seq.remaining <= 0:
+            seq.unfinished = seq.matcher is not None and not seq.matcher.is_accepting()
             self._end(seq, FinishReason.LENGTH)
         return seq.finish is None
 

@@ -5,6 +5,7 @@ EngineError
 │   ├── UnsupportedModel    one that another executor may run
 │   └── ChatTemplateError   the model has no chat template, or its template refuses the messages
 ├── EngineDied              the engine's process ended under a request; says how
+├── DeviceLost              the device computes nothing more for this process
 ├── RequestError            a request that can't be accepted
 │   └── ContextOverflow     prompt + at least one token don't fit; carries both numbers
 └── GrammarError            a grammar or schema that can't be compiled
@@ -37,6 +38,10 @@ def _restore(kind: type[EngineError], args: tuple[Any, ...], attributes: dict[st
 
 class EngineDied(EngineError):
     """The process that the engine ran in ended by itself. The message says how; the request may be made again."""
+
+
+class DeviceLost(EngineError):
+    """A fault that the device doesn't recover from while this process lives: only another process can go on."""
 
 
 class ModelError(EngineError):

@@ -147,6 +147,7 @@ class Delta:
     top_logprobs: tuple[tuple[tuple[int, float], ...], ...] = ()  # the most probable (token, logprob) at each token, best first
     finish_reason: FinishReason | None = None
     stop: str | None = None  # the stop string that ended it
+    unfinished: bool = False  # the length ended it before its grammar did: how that ends in time is not known
     usage: Usage | None = None
     error: str | None = None
 
@@ -169,3 +170,10 @@ class ModelInfo:
     numerics_id: str
     fingerprint: str = ""  # of the file's content: files of one name and size may hold different models
     extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def repeats_seeds(self) -> bool:
+        """Does a request alone on the machine say the same under its seed, whatever of its prompt is known already? llama.cpp
+        sums over its cache in the order in which there was room in it; on a GPU nobody has measured it.
+        """
+        return self.executor != "llama_cpp" and "-cuda-" not in self.numerics_id

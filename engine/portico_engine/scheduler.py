@@ -9,6 +9,7 @@ nobody waits for its reader; its KV stays in the prefix index like that of one t
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from portico_engine.executors.protocol import Capabilities
@@ -157,12 +158,23 @@ class Scheduler:
         """Take the blocks from the last of the running, which is computed again later; False where none runs."""
         if not self._running:
             return False
-        victim = self._running[-1]
-        self._stop(victim)
-        victim.preemptions += 1
-        self.preemptions += 1
-        self._wait(victim)
+        self._preempt(self._running[-1])
         return True
+
+    def restart(self, damaged: Iterable[int]) -> list[Sequence]:
+        """Preempt those that hold one of these blocks, which could not be filled; who they are."""
+        cut = {id(table) for block in damaged for table in self._kv.distrust(block)}
+        holders = [seq for seq in self._running if id(seq.table) in cut]
+        for seq in holders:
+            self._preempt(seq)
+            seq.restarts += 1
+        return holders
+
+    def _preempt(self, seq: Sequence) -> None:
+        self._stop(seq)
+        seq.preemptions += 1
+        self.preemptions += 1
+        self._wait(seq)
 
     def _take_out(self, seq: Sequence) -> None:
         """It neither runs nor waits nor is paused any more."""

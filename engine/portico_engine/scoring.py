@@ -7,19 +7,20 @@ beginning finds them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NoReturn
 
 from portico_engine.errors import ContextOverflow, EngineError, RequestError
-from portico_engine.executors.protocol import Executor
+from portico_engine.executors.protocol import Capabilities
 from portico_engine.kv.cache import BlockTable, KVCache
-from portico_engine.plan import Row, StepPlan, blocks_for
+from portico_engine.plan import Row, StepPlan, StepResult, blocks_for
+from portico_engine.step_runner import StepRunner
 
 
 class Scorer:
     """`make_room` preempts a running sequence, and says whether there was one."""
 
-    def __init__(self, executor: Executor, kv: KVCache, make_room: Callable[[], bool]) -> None:
-        self._executor = executor
+    def __init__(self, runner: StepRunner, caps: Capabilities, kv: KVCache, make_room: Callable[[], bool]) -> None:
+        self._runner = runner
+        self._caps = caps
         self._kv = kv
         self._make_room = make_room
 
@@ -40,7 +41,7 @@ class Scorer:
             self._kv.free(table, prompt)
 
     def _check(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> None:
-        caps = self._executor.caps
+        caps = self._caps
         if not prompt:
             raise RequestError("the prompt is empty; a continuation needs at least one token before it")
         longest = len(prompt) + max((len(c) for c in continuations), default=0)
@@ -59,12 +60,11 @@ class Scorer:
     def _prefill(self, table: BlockTable, prompt: Sequence[int]) -> None:
         """All but the last token, which every continuation computes for itself."""
         while table.computed < len(prompt) - 1:
-            count = min(len(prompt) - 1 - table.computed, self._executor.caps.step_tokens)
+            count = min(len(prompt) - 1 - table.computed, self._caps.step_tokens)
             end = table.computed + count
             self._reserve(table, end)
             row = Row(0, tuple(prompt[table.computed : end]), table.computed, tuple(table.blocks))
-            if self._executor.submit(StepPlan((row,), self._kv.take_ops())).finish().failed_rows:
-                self._give_up(table)
+            self._run((row,), table)
             self._kv.commit(table, prompt, end)
 
     def _score_all(self, table: BlockTable, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[list[float]]:
@@ -81,9 +81,7 @@ class Scorer:
                     forks.append(fork)
                     every = tuple(range(len(tokens)))
                     rows.append(Row(slot, tokens, len(prompt) - 1, tuple(fork.blocks), every, targets=tuple(continuations[i])))
-                result = self._executor.submit(StepPlan(tuple(rows), self._kv.take_ops())).finish()
-                if result.failed_rows:
-                    self._give_up(table)
+                result = self._run(tuple(rows), table)
                 for i, logprobs in zip(batch, result.logprobs, strict=True):
                     out[i] = list(logprobs)
             finally:
@@ -93,7 +91,7 @@ class Scorer:
 
     def _take_batch(self, waiting: list[int], continuations: Sequence[Sequence[int]]) -> list[int]:
         """The next continuations that fit one step together; at least one."""
-        caps = self._executor.caps
+        caps = self._caps
         batch = [waiting.pop(0)]
         tokens = len(continuations[batch[0]])
         blocks = blocks_for(tokens) + 1
@@ -116,9 +114,19 @@ class Scorer:
         while not self._kv.reserve(table, n_tokens):
             self._need_room()
 
-    def _give_up(self, table: BlockTable) -> NoReturn:
-        self._kv.discard(table)
-        raise EngineError("the model's output is not a number")
+    def _run(self, rows: tuple[Row, ...], table: BlockTable) -> StepResult:
+        """All of it, or EngineError."""
+        outcome = self._runner.run(StepPlan(rows, self._kv.take_ops()))
+        for block in outcome.damaged:
+            self._kv.distrust(block)
+        if outcome.faults:
+            raise EngineError(f"the score can't be computed: {next(iter(outcome.faults.values()))}")
+        if outcome.unread:
+            raise EngineError("the score's cached prefix can't be read")
+        if outcome.result.failed_rows:
+            self._kv.discard(table)
+            raise EngineError("the model's output is not a number")
+        return outcome.result
 
     def _need_room(self) -> None:
         made = self._make_room()

@@ -53,6 +53,7 @@ class Sequence:
     cached_tokens: int | None = None
     preemptions: int = 0
     yielded: int = 0  # of the preemptions, those for another who goes first
+    restarts: int = 0  # because a block could not be filled
     planned: int = 0  # the last step that it had a part in
     promoted: bool = False  # it has waited so long that it goes before all others
     # these are set by the engine
@@ -61,6 +62,7 @@ class Sequence:
     sampled: int = 0
     finish: FinishReason | None = None
     error: str | None = None
+    unfinished: bool = False  # cut by its length, where its grammar wants more
     submitted: float = field(default_factory=perf_counter)
     first_token: float | None = None
     _counts: Counter[int] = field(default_factory=Counter)
@@ -152,6 +154,7 @@ class Sequence:
             top_logprobs=tuple(top for _, _, top in self._unsent) if wants_logprobs else (),
             finish_reason=self.finish,
             stop=self.stops.met if self.finish else None,
+            unfinished=self.unfinished,
             usage=self._usage() if self.finish else None,
             error=self.error,
         )

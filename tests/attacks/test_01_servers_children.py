@@ -94,3 +94,21 @@ def test_a_server_and_its_children_import_nothing_from_the_workspace(
     assert not (tmp_path / "owned").exists(), (tmp_path / "owned").read_text()
     assert results[0]["structuredContent"].get("complete", True)
     assert results[0]["content"][0]["text"]
+
+
+@pytest.mark.parametrize("place", ["", ".", "{trap}"])
+def test_a_process_that_compiles_imports_nothing_from_the_working_directory(trap: Path, tmp_path: Path, place: str) -> None:
+    """Of whatever program uses the engine: its sys.path may name the folder that it is started in."""
+    script = tmp_path / "bin" / "embedding.py"
+    script.parent.mkdir()
+    script.write_text(
+        "import asyncio, sys\n"
+        "from portico_engine.grammar import compile_schema_isolated\n"
+        f"sys.path.append({place.format(trap=trap)!r})\n"
+        'print(asyncio.run(compile_schema_isolated({"type": "string", "minLength": 2001})).text[:1])\n'
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", str(script)], cwd=trap, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "owned").exists(), (tmp_path / "owned").read_text()

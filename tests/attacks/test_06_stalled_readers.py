@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.attacks.http_server import BODIES, CHAT, PATIENCE, running
 from tests.engine.fake_executor import FakeExecutor
 from tests.engine.fakes import fake_engine, solitary, tokens_of
+from tests.engine.faulty_executor import FaultyExecutor
 from tests.engine.process import process_loads as loads
 from tests.gateway.http.fake_engine import FakeEngine
 
@@ -118,11 +119,13 @@ def test_a_paused_stream_hears_of_the_engines_end() -> None:
 
 
 @pytest.mark.usefixtures("short_window")
-def test_a_paused_stream_ends_with_the_step_that_fails() -> None:
+def test_a_paused_stream_ends_with_the_executor_that_fails() -> None:
     async def main() -> None:
-        async with AsyncEngine(fake_engine(FakeExecutor(vocab_size=269, fail_at=SHORT_WINDOW + 3))) as engine:
+        executor = FaultyExecutor(vocab_size=269)
+        async with AsyncEngine(fake_engine(executor)) as engine:
             _, stream = await stalled(engine, Request("a", (5,), max_tokens=200))
             await paused(engine, 1)
+            executor.most_tokens = 0
             await read_all(engine.generate(Request("b", (6,), max_tokens=12)))
             assert (await read_all(stream))[-1].finish_reason is FinishReason.ERROR
 

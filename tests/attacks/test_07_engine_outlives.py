@@ -16,6 +16,7 @@ import pytest
 import torch
 from tests.engine.fake_executor import FakeExecutor, FakeStep
 from tests.engine.fakes import ScriptMatcher, fake_engine, run, script, solitary, tokens_of
+from tests.engine.faulty_executor import FaultyExecutor
 from tests.engine.models import families
 from tests.engine.process import process_loads as loads
 from tests.engine.tiny_model import write_tiny_llama
@@ -32,6 +33,7 @@ from portico_engine import (
     Request,
     load_engine,
 )
+from portico_engine.errors import DeviceLost
 from portico_engine.executors.host_step import HostStep
 from portico_engine.executors.torch.batch import damaged_rows
 from portico_engine.front.engine_thread import MOST_FAILED_STEPS
@@ -290,6 +292,80 @@ def test_a_step_that_raises_anything_ends_its_requests_and_the_thread_goes_on(fa
         async with AsyncEngine(fake_engine(Once(vocab_size=269))) as engine:
             assert (await answer(engine, OTHER)).finish_reason is FinishReason.ERROR
             assert (await answer(engine, OTHER)).finish_reason is FinishReason.LENGTH
+
+    within(10, main())
+
+
+@attack
+@faults
+@pytest.mark.parametrize("late", [False, True])
+def test_a_step_that_raises_anything_ends_the_request_whose_row_it_was(late: bool, fault: BaseException) -> None:
+    """Found by halving the batch; the others' tokens, and what the cache knows, are as if nothing had been."""
+    executor = FaultyExecutor(vocab_size=269, poison=200, fault=lambda: fault, late=late)
+    end = beside_others(fake_engine(executor), Request("bad", (8, 200, 9), max_tokens=30))
+    assert end.finish_reason is FinishReason.ERROR
+    assert "its step failed" in (end.error or "")
+
+
+@attack
+@pytest.mark.parametrize("name", ["torch-cpu", "llama_cpp"])
+def test_a_fault_in_a_real_executor_is_one_requests(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After keys and values of the whole batch were written: the others are computed again over the same places."""
+
+    def answers(engine: Engine) -> dict[str, list[int]]:
+        good = [
+            Request(each, tuple(range(at, at + 21)), GREEDY, max_tokens=12) for at, each in ((5, "a"), (40, "b"), (80, "c"))
+        ]
+        bad = Request("bad", (*range(5, 26), POISON, 8), GREEDY, max_tokens=12)
+        deltas = run(engine, [good[0], bad, *good[1:]])
+        assert deltas["bad"][-1].finish_reason is (FinishReason.ERROR if faulty else FinishReason.LENGTH)
+        engine._scheduler.check_integrity()
+        again = run(engine, [replace(good[0], id="again")])
+        return {each: tokens_of(of) for each, of in (deltas | again).items() if each != "bad"}
+
+    path = write_tiny_llama(tmp_path / "tiny.gguf")
+    found: list[dict[str, list[int]]] = []
+    for faulty in (False, True):
+        try:
+            engine = load_engine(path, executor=name, context=128)
+        except ModelError as error:
+            pytest.skip(str(error))
+        if faulty:
+            spoil(engine._executor, monkeypatch)
+        found.append(answers(engine))
+        engine.close()
+    assert found[0] == found[1]
+
+
+GREEDY = SamplingParams(temperature=0)
+POISON = 250
+
+
+def spoil(executor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It computes, and panics behind that where a row had the poison."""
+    owner, method = (executor._decoder, "hidden") if hasattr(executor, "_decoder") else (executor._context, "decode")
+    compute = getattr(owner, method)
+
+    def computing(tokens: Any, *rest: Any) -> Any:
+        made = compute(tokens, *rest)
+        if POISON in (tokens if isinstance(tokens, list) else tokens.tolist()):
+            raise Panic("half-way")
+        return made
+
+    monkeypatch.setattr(owner, method, computing)
+
+
+@attack
+def test_a_lost_device_ends_the_engine_at_once() -> None:
+    """Nothing that is tried again would be computed: another process goes on."""
+
+    async def main() -> None:
+        executor = FaultyExecutor(vocab_size=269, poison=200, fault=lambda: DeviceLost("the GPU is gone"))
+        engine = await AsyncEngine(fake_engine(executor)).__aenter__()
+        ends = await asyncio.gather(answer(engine, OTHER), answer(engine, Request("bad", (200,), max_tokens=3)))
+        assert {end.finish_reason for end in ends} == {FinishReason.ERROR}
+        await asyncio.wait_for(engine.ended(), 1)
+        await engine.aclose()
 
     within(10, main())
 

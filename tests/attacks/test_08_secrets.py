@@ -149,6 +149,35 @@ def test_log_files_are_private_and_without_secrets(tmp_path: Path, monkeypatch: 
 CHATTY = "import sys\nwhile True: sys.stderr.write('x' * 1000 + '\\n')"
 
 
+def test_folders_that_were_made_for_everybody_are_narrowed_at_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another umask, or an earlier version; links and folders that the configuration names keep what they have."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("CACHE", "DATA", "STATE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
+    monkeypatch.delenv("PORTICO_LOG_DIR", raising=False)
+    outside = tmp_path / "outside.txt"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    wide = [
+        tmp_path / "state" / "portico" / "conversations",
+        tmp_path / "cache" / "portico" / "kv",
+        tmp_path / "data" / "portico",
+    ]
+    for folder in wide:
+        folder.mkdir(parents=True)
+        (folder / "file").write_text("x")
+    outside.write_text("x")
+    (wide[0] / "link").symlink_to(outside)
+    for path in (outside, elsewhere, *wide, *(folder / "file" for folder in wide)):
+        path.chmod(0o777 if path.is_dir() else 0o666)
+    set_up_logging("test", LogConfig(dir=elsewhere))
+    for folder in wide:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert stat.S_IMODE((folder / "file").stat().st_mode) == 0o600
+    assert stat.S_IMODE(outside.stat().st_mode) == 0o666
+    assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o777
+
+
 async def test_what_a_server_writes_to_stderr_is_bounded_while_it_runs_and_private(tmp_path: Path) -> None:
     before = os.umask(0o000)
     try:

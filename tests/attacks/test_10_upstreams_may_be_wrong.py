@@ -19,12 +19,14 @@ import anyio
 import pytest
 from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
+from mcp_types import JSONRPCError, JSONRPCResponse
 
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import UpstreamFault, UpstreamUnavailable
 from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.upstreams.supervision import UpstreamState
 from portico_gateway.upstreams.upstreams import Upstreams
+from portico_gateway.upstreams.wire.messages import read_messages
 
 pytestmark = [pytest.mark.anyio, pytest.mark.attack("10 upstreams may be wrong")]
 ODD_SERVER = Path(__file__).with_name("odd_server.py")
@@ -404,3 +406,21 @@ async def test_arguments_that_are_no_unicode_reach_the_server() -> None:
         before = await pid_of(upstreams)
         assert (await upstreams.call_tool("s__odd", {"q": "\ud83d"})).content
         assert await pid_of(upstreams) == before
+
+
+def _response(value: bytes) -> bytes:
+    return b'{"jsonrpc":"2.0","id":7,"result":{"content":[],"structuredContent":{"a":%s}}}' % value
+
+
+def test_an_answer_of_millions_of_items_is_an_error_at_once_and_long_texts_are_none() -> None:
+    """Reading it would hold the interpreter's lock for seconds, in whatever thread."""
+    began = time.thread_time()
+    (refused,) = read_messages(_response(b"[" + b"[]," * (2 << 20) + b"1]"))
+    assert isinstance(refused, JSONRPCError)
+    assert (refused.id, "250,000 items" in refused.error.message) == (7, True)
+    assert time.thread_time() - began < 1.0
+    escaped = rb"\"a\": [1, {2}], \\" * 100_000
+    for text in (b"x" * (20 << 20), b"a, [b], {c}; " * 200_000, escaped):
+        (read,) = read_messages(_response(b'"' + text + b'"'))
+        assert isinstance(read, JSONRPCResponse)
+        assert len(read.result["structuredContent"]["a"]) > 1_000_000

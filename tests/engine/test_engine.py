@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 from tests.engine.fake_executor import FakeExecutor
-from tests.engine.fakes import EOS, fake_engine, run, script, solitary, tiny_tokenizer, tokens_of
+from tests.engine.fakes import EOS, ScriptMatcher, fake_engine, run, script, solitary, tiny_tokenizer, tokens_of
+from tests.engine.faulty_executor import FaultyExecutor
 
 from portico_engine import FinishReason, Request, RequestError, SamplingParams
 
@@ -119,21 +120,37 @@ def test_an_end_token_stops_an_answer_and_has_no_text() -> None:
     assert "im_end" not in "".join(d.text for d in deltas)
 
 
-def test_a_failed_step_leaves_every_request_to_fail_and_the_engine_usable() -> None:
-    executor = FakeExecutor(vocab_size=269, fail_at=2)
+def test_a_broken_step_leaves_every_request_to_fail_and_the_engine_usable() -> None:
+    executor = FaultyExecutor(vocab_size=269)
     engine = fake_engine(executor)
     for name in ("a", "b"):
         engine.submit(Request(name, (5, 6), max_tokens=9))
     engine.step()
-    with pytest.raises(RuntimeError):
+    executor.most_tokens = 0
+    with pytest.raises(MemoryError):
         engine.step()
     engine.fail_all("the executor failed")
+    executor.most_tokens = 64
     events = engine.step()
     assert {(d.request_id, d.finish_reason, d.error) for d in events} == {
         (name, FinishReason.ERROR, "the executor failed") for name in ("a", "b")
     }
     again = Request("c", (5, 6), max_tokens=3)
     assert tokens_of(run(engine, [again])["c"]) == solitary(again)
+
+
+def test_an_answer_that_its_length_cuts_inside_its_grammar_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut, whole, free = (
+        Request("cut", (5, 6), max_tokens=2, grammar=script("5|6 7|8 9|10")),
+        Request("whole", (5, 6), max_tokens=3, grammar=script("5|6 7|8 9|10")),
+        Request("free", (5, 6), max_tokens=2),
+    )
+    monkeypatch.setattr(ScriptMatcher, "closing_tokens", lambda self, limit: None)  # nobody knows how it ends
+    engine = fake_engine()
+    ends = {name: deltas[-1] for name, deltas in run(engine, [cut, whole, free]).items()}
+    assert (ends["cut"].finish_reason, ends["cut"].unfinished) == (FinishReason.LENGTH, True)
+    assert not ends["whole"].unfinished
+    assert (ends["free"].finish_reason, ends["free"].unfinished) == (FinishReason.LENGTH, False)
 
 
 def test_closing_cancels_and_closes_the_executor() -> None:

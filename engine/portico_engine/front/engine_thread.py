@@ -2,7 +2,8 @@
 
 It owns the thread and, at the end, the engine. Callers give every request a key of their own kind, by which they know its
 deltas; who they are (an event loop, a process behind a socket) is not known here. A request whose reader lags behind is paused
-until it catches up. A step that raises ends all requests with FinishReason.ERROR; nobody waits for ever.
+until it catches up. A step that raises ends all requests with FinishReason.ERROR; one that has lost its device ends the thread.
+Nobody waits for ever.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from portico_engine.engine import Engine
-from portico_engine.errors import EngineError
+from portico_engine.errors import DeviceLost, EngineError
 from portico_engine.front.flow_control import WINDOW, size
 from portico_engine.front.grammar_preparation import GrammarPreparation
 from portico_engine.request import Delta, FinishReason, Request
@@ -172,6 +173,8 @@ class EngineThread(Generic[K]):
         """A step that raises ends all requests. Raises itself where steps do nothing else any more."""
         try:
             deltas = self.engine.step()
+        except DeviceLost:
+            raise
         except BaseException as error:  # noqa: BLE001 - the outermost loop of the thread
             self._failed_steps += 1
             _log.exception("a step of the engine failed")
@@ -226,5 +229,7 @@ class _Command(Generic[T]):
             return
         try:
             self.future.set_result(self._fn())
-        except BaseException as error:  # noqa: BLE001 - it is the waiting caller's
+        except BaseException as error:
             self.future.set_exception(error)
+            if isinstance(error, DeviceLost):
+                raise

@@ -8,6 +8,7 @@
     retention.py     prefixes pinned for conversations that wait for something
     tier.py          what goes below memory, and its way there and back
     disk.py          the disk below: one checked file a block
+    op_faults.py     a step's operations on blocks, where one of them fails
     offloader.py     when blocks go below: while nothing else runs, and at the end
 
 It knows tokens, positions and block numbers; tensors are the executor's, requests and queues the scheduler's.

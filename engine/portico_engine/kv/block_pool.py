@@ -128,6 +128,10 @@ class BlockPool:
         assert self._refs[block] > 0
         self._ops.append(Load(key, block))
 
+    def planned_loads(self, key: bytes) -> int:
+        """Loads of this content that `take_ops` has not given out yet."""
+        return sum(isinstance(op, Load) and op.key == key for op in self._ops)
+
     def save(self, entry: IndexedBlock) -> None:
         """Send a full block's content to the tier."""
         assert self.tier is not None
@@ -135,12 +139,15 @@ class BlockPool:
         self._ops.append(Save(entry.block, full_block(entry).key))
 
     def forget(self, blocks: Sequence[int]) -> None:
-        """Held blocks whose content can't be trusted: they are found no more, and neither saved nor kept below."""
+        """Blocks whose content can't be trusted: they are found no more, and neither saved nor kept below."""
         entries = [self.index.entry(block) for block in blocks if block in self.index]
         for entry in entries:
-            assert self._refs[entry.block] > 0
-            self.index.remove(entry.block)
-            self.retained.forget(entry.block)
+            if self.is_cached(entry.block):
+                self._policy.remove(entry.block)
+                self._drop_cached(entry.block)
+            else:
+                self.index.remove(entry.block)
+                self.retained.forget(entry.block)
         keys = [entry.key for entry in entries if entry.key is not None]
         if self.tier is not None and keys:
             self._ops = [op for op in self._ops if not (isinstance(op, Save) and op.key in keys)]

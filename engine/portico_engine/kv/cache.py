@@ -207,6 +207,18 @@ class KVCache:
         self.pool.forget(table.blocks)
         table.computed = len(table.keys) * self.pool.block_tokens  # so that no tail becomes known
 
+    def distrust(self, block: int) -> list[BlockTable]:
+        """A block that should have been filled wasn't: it is known no more. The tables that hold it, which end before it now:
+        what they have behind it is to be found, or computed, anew.
+        """
+        self.pool.forget([block])
+        holders = [table for table in self._tables if block in table.blocks]
+        for table in holders:
+            at = table.blocks.index(block)
+            del table.keys[at:]
+            table.computed = min(table.computed, at * self.pool.block_tokens)
+        return holders
+
     def free(self, table: BlockTable, tokens: Sequence[int]) -> None:
         """Let go of a table. What it computed stays known as long as there is room."""
         self._tables.remove(table)

@@ -11,8 +11,10 @@ from pathlib import Path
 from time import monotonic
 
 from portico_engine.executors.protocol import Executor
+from portico_engine.faults import describe_fault
 from portico_engine.kv.cache import KVCache
 from portico_engine.kv.disk import DiskStore
+from portico_engine.kv.op_faults import OpsUnderWay, finish_ops
 from portico_engine.kv.tier import Tier
 from portico_engine.plan import StepPlan
 
@@ -50,8 +52,14 @@ class Offloader:
     def step(self) -> None:
         """Save some blocks. The executor copies them, for which its thread is busy; the disk has a thread of its own."""
         self._kv.plan_saves()
-        if ops := self._kv.take_ops():
-            self._executor.submit(StepPlan((), ops)).finish()
+        if planned := self._kv.take_ops():
+            ops = OpsUnderWay(planned)
+            try:
+                self._executor.submit(StepPlan((), ops)).finish()
+            except BaseException as error:  # noqa: BLE001 - a block that can't be saved is nobody's end
+                describe_fault("saving a block", error)
+                for block in finish_ops(self._executor, self._kv.pool, ops, error):
+                    self._kv.distrust(block)
 
     def close(self) -> None:
         """Save the rest, and conversations that are still waited for."""

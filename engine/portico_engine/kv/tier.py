@@ -135,6 +135,11 @@ class Tier:
         if not (self._works and self._writer.add(write)):
             self.lost_saves += 1
 
+    def save_failed(self, key: bytes) -> None:
+        """A planned Save could not be done, and won't be."""
+        if self._saving.pop(key, None) is not None:
+            self.lost_saves += 1
+
     def wait_for_room(self, n_blocks: int) -> bool:
         """Can so many saves be queued? Waits a moment for the disk. One that doesn't move for seconds counts as failed."""
         if self._writer.wait_for_room(n_blocks, _MOMENT):
@@ -188,6 +193,13 @@ class Tier:
         self._loads_planned[key] -= 1
         if not self._loads_planned[key]:
             del self._loads_planned[key], self._loading[key]
+
+    def load_failed(self, key: bytes, still_planned: int) -> None:
+        """A planned Load could not be done, and won't be, whether it has got its content or not; others of the block are."""
+        while self._loads_planned[key] > still_planned:
+            self.release_fetched(key)
+        if not self._loads_planned[key]:
+            del self._loads_planned[key]
 
     # -- ends
 

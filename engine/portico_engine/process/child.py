@@ -77,6 +77,7 @@ class Child:
     def _load(self, load: EngineLoader) -> None:
         try:
             engine = load(lambda stage, fraction: self._send(messages.LoadingProgress(stage, fraction)))
+            engine.grammars  # noqa: B018 - made now: it takes 0.2 s, for which streams would pause
             self._thread = EngineThread(engine, self._deliver, self._ended)
             self._send(_engine_loaded(engine))
         except BaseException as error:  # noqa: BLE001 - the parent's, who waits for it

@@ -15,7 +15,7 @@ import platformdirs
 
 from portico_gateway.config.sections import LogConfig
 from portico_gateway.safe_output.inert import inert, inert_line
-from portico_gateway.safe_output.private_files import private_folder, private_opener
+from portico_gateway.safe_output.private_files import narrow, private_folder, private_opener
 from portico_gateway.safe_output.redaction import redacted
 
 _MAX_BYTES = 2 << 20
@@ -71,6 +71,20 @@ def log_folder(config: LogConfig | None = None) -> Path:
     return platformdirs.user_log_path("portico", appauthor=False)
 
 
+def narrow_own_folders() -> None:
+    """What is in this user's portico folders for cache, data, state and logs is for its owner alone, also if it was made with
+    other permissions. What was put elsewhere by the configuration keeps its own.
+    """
+    of_user = (
+        platformdirs.user_cache_path,
+        platformdirs.user_data_path,
+        platformdirs.user_state_path,
+        platformdirs.user_log_path,
+    )
+    for folder in {of("portico", appauthor=False) for of in of_user}:
+        narrow(folder)
+
+
 def set_up_logging(command: str, config: LogConfig, *, stderr_level: int = logging.WARNING) -> Path | None:
     """Log `command` to its own rotating file at the configured level, and to stderr from `stderr_level` on.
 
@@ -85,6 +99,7 @@ def set_up_logging(command: str, config: LogConfig, *, stderr_level: int = loggi
     to_stderr.setLevel(stderr_level)
     to_stderr.setFormatter(_OneLine(f"portico {command}: %(message)s"))
     root.addHandler(to_stderr)
+    narrow_own_folders()
     path = log_folder(config) / f"portico-{command}.log"
     try:
         private_folder(path.parent)

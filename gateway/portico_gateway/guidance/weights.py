@@ -186,46 +186,46 @@ class ConfidenceWeights:
     Fitted by `benchmarks/answers_calibration.py` on the tuning questions of `benchmarks/answers.py`, which prints these lines.
     """
 
-    threshold: float = 0.20  # (probability) below it there is no answer
-    sure: float = 0.8  # (probability) from which on no other search is asked
-    bias: float = -3.69
-    call_logprob: float = 0.37  # of the call, in tens of nats
-    answer_logprob: float = 0.11  # of the choice among the candidates, in tens of nats
-    margin: float = -0.22  # of the candidate to the best of the others, in fives of nats
-    weight: float = 0.45  # of the candidate, in twelves of nats
-    only_candidate: float = -0.13
-    coverage: float = 2.37  # share of the question's words that are used
-    unused_words: float = -0.42  # plain ones, in fives
-    unused_values: float = -0.88  # names, numbers and quoted strings, in threes
-    used_values: float = 0.91  # in threes
-    rows: float = 0.02  # the result is rows of a table,
-    several_rows: float = -1.01  # so many of them: log(1 + further rows) / 5
-    code: float = 0.95  # hits in source code
-    prose: float = -0.25  # hits in documents
-    other: float = 0.47  # any other text
-    rows_unused: float = -0.93  # rows, times unused_words
-    nothing_counted: float = -0.79  # rows of zeros and nulls alone
-    noted: float = -1.08  # the result has a note: on a value that is not there, on an index that is not complete
-    unasked_call: float = 0.16  # a call that says nothing of the question: a listing
-    tried_before: float = -0.73  # calls that found nothing, in threes
-    cut: float = -0.18  # the result is shown in part
-    place_found: float = 2.0  # share of the question's words, by rarity, that a passage and what is around it have
-    place_fit: float = 0.5  # the passage has the kind of thing that is asked for
-    source_found: float = (
-        2.0  # share of the question's words, by rarity, that a place in source code and what is around it have
-    )
-    source_fit: float = 0.9  # it is the kind of code that is asked for
-    source_weight: float = 0.0  # of such a place, in twenties of nats
-    passage_says: float = 0.0  # share of the question's words in a document's passage,
-    passage_alike: float = 0.0  # cosine of the question and the passage under its headings,
-    passage_pairs: float = 0.0  # share of the question's neighbouring words that stand together in it,
-    absent_words: float = -2.8  # words that the place leaves out and that nothing of what was searched has, in threes
-    first_hits: float = 0.0  # 1 in the first hit, less for each further
-    has_type: float = 0.58  # the answer has the kind of thing that is asked for,
-    lacks_type: float = -0.24  # or has not
-    says_words: float = 1.56  # share of the question's words in the answer itself
-    several_parts: float = 0.0  # the question has parts, and one answer for all
-    length: float = -0.59  # of the answer, in 280 characters
+    threshold: float = 0.45  # (probability) below it there is no answer
+    sure: float = 0.70  # (probability) from which on no other search is asked
+    bias: float = -1.04
+    call_logprob: float = 0.28  # of the call, in tens of nats
+    answer_logprob: float = 0.06  # of the choice among the candidates, in tens of nats
+    margin: float = 0.39  # of the candidate to the best of the others, in fives of nats
+    weight: float = -0.15  # of the candidate, in twelves of nats
+    only_candidate: float = 0.16
+    coverage: float = 0.94  # share of the question's words that are used
+    unused_words: float = -0.13  # plain ones, in fives
+    unused_values: float = -0.37  # names, numbers and quoted strings, in threes
+    used_values: float = 0.55  # in threes
+    rows: float = 0.81  # the result is rows of a table,
+    several_rows: float = -0.21  # so many of them: log(1 + further rows) / 5
+    code: float = -0.36  # hits in source code
+    prose: float = -0.29  # hits in documents
+    other: float = -0.16  # any other text
+    rows_unused: float = -0.72  # rows, times the share of the question's words that are not used
+    asked_unused: float = -0.81  # a word that names what is asked for is not used
+    nothing_counted: float = -0.20  # rows of zeros and nulls alone
+    noted: float = -0.37  # the result has a note: on a value that is not there, on an index that is not complete
+    unasked_call: float = -0.33  # a call that says nothing of the question: a listing
+    tried_before: float = -0.12  # calls before that found nothing, in threes,
+    unsure_before: float = 0.13  # and that found something else
+    cut: float = -0.45  # the result is shown in part
+    place_found: float = 0.26  # share of the question's words, by rarity, that a passage and what is around it have
+    place_fit: float = -0.15  # the passage has the kind of thing that is asked for
+    source_found: float = 0.27  # share of the question's words, by rarity, that a place in source code and its context have
+    source_fit: float = 0.69  # it is the kind of code that is asked for
+    source_weight: float = 0.39  # of such a place, in twenties of nats
+    passage_says: float = 0.23  # share of the question's words in a document's passage,
+    passage_alike: float = 0.23  # cosine of the question and the passage under its headings,
+    passage_pairs: float = 0.27  # share of the question's neighbouring words that stand together in it,
+    absent_words: float = -0.06  # words that the place leaves out and that nothing of what was searched has, in threes
+    first_hits: float = 0.38  # 1 in the first hit, less for each further
+    has_type: float = 0.10  # the answer has the kind of thing that is asked for,
+    lacks_type: float = -0.46  # or has not
+    says_words: float = 0.82  # share of the question's words in the answer itself
+    several_parts: float = -0.18  # the question has parts, and one answer for all
+    length: float = 0.17  # of the answer, in 280 characters
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,8 @@ COLUMNS: dict[str, type] = {
 }
 AuditKind: TypeAlias = Literal["tool", "own tool", "resource", "prompt", "decision"]
 _MAX_WAITING = 10_000  # records that may wait for the writer; more are lost, with a warning
+_MAX_OF_CALLER = 2_000  # of them, one caller's once half of the room is taken: a flood costs its own records, not others'
+_MAX_BYTES_OF_CALLER = 32 << 20  # of the results that these hold
 _BATCH = 500
 _PRUNE_EVERY = 1000  # rows
 _PAUSE = 60.0  # seconds without a try after the disk refused, and between warnings
@@ -104,6 +106,12 @@ class AuditRecord:
             "decided_by": self.decided_by or None,
         }
 
+    @property
+    def weight(self) -> int:
+        """About the bytes that its result holds."""
+        blocks = self.result.content if isinstance(self.result, mcp_types.CallToolResult) else ()
+        return sum(len(getattr(block, "text", "") or "") + len(getattr(block, "data", "") or "") for block in blocks)
+
     def _ending(self) -> tuple[str, str | None, int]:
         if self.outcome:
             return self.outcome, None, 0
@@ -129,6 +137,22 @@ def audit_file(config: AuditConfig) -> Path:
     return config.file or platformdirs.user_data_path("portico", appauthor=False) / "audit.db"
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """What of one caller waits for the writer."""
+
+    records: int = 0
+    bytes: int = 0
+
+    def add(self, record: AuditRecord) -> None:
+        self.records += 1
+        self.bytes += record.weight
+
+    def remove(self, record: AuditRecord) -> None:
+        self.records -= 1
+        self.bytes -= record.weight
+
+
 class AuditLog:
     """Writes records behind the caller's back. `close` waits a moment for what is still to be written."""
 
@@ -136,6 +160,8 @@ class AuditLog:
         self._config = config or AuditConfig()
         self._path = audit_file(self._config)
         self._queue: queue.Queue[AuditRecord | None] = queue.Queue(_MAX_WAITING)
+        self._waiting: dict[str, _Waiting] = {}  # by caller
+        self._lock = threading.Lock()
         self._written = 0
         self._warned = -_PAUSE
         self._refused_at = -_PAUSE
@@ -144,9 +170,17 @@ class AuditLog:
 
     def put(self, record: AuditRecord) -> None:
         """Log a call. Returns at once."""
-        try:
-            self._queue.put_nowait(record)
-        except queue.Full:
+        with self._lock:
+            waiting = self._waiting.setdefault(record.caller, _Waiting())
+            heavy = waiting.records > 0 and waiting.bytes + record.weight > _MAX_BYTES_OF_CALLER
+            full = heavy or (waiting.records >= _MAX_OF_CALLER and self._queue.qsize() >= _MAX_WAITING // 2)
+            try:
+                if not full:
+                    self._queue.put_nowait(record)
+                    waiting.add(record)
+            except queue.Full:
+                full = True
+        if full:
             self._warn("the audit log can't keep up; calls are missing in it")
 
     def close(self) -> None:
@@ -165,6 +199,7 @@ class AuditLog:
                 batch.append(self._queue.get_nowait())
             last = None in batch
             records = [record for record in batch if record is not None]
+            self._forget_waiting(records)
             if not records or time.monotonic() - self._refused_at < _PAUSE:
                 continue
             try:
@@ -172,6 +207,14 @@ class AuditLog:
             except (sqlite3.Error, OSError) as error:
                 self._refused_at = time.monotonic()
                 self._warn(f"the audit log {self._path} can't be written, calls are missing in it: {error}")
+
+    def _forget_waiting(self, records: list[AuditRecord]) -> None:
+        with self._lock:
+            for record in records:
+                waiting = self._waiting[record.caller]
+                waiting.remove(record)
+                if not waiting.records:
+                    del self._waiting[record.caller]
 
     def _write(self, records: list[AuditRecord]) -> None:
         rows = [record.row(with_arguments=self._config.arguments) for record in records]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,3 +23,36 @@ def private_opener(path: str, flags: int) -> int:
     with suppress(OSError):  # somebody else's file, that may be written
         os.fchmod(descriptor, 0o600)
     return descriptor
+
+
+def narrow(folder: Path) -> None:
+    """This user's folder and what is in it, for its owner alone, whatever umask or earlier version has made it. Links, and what
+    is another user's, are left alone.
+    """
+    about = _own(str(folder))
+    if about is None or not stat.S_ISDIR(about.st_mode):
+        return
+    _narrow_one(str(folder), about)  # first: from here on nobody else gets in
+    for path in _entries(folder):
+        inside = _own(path)
+        if inside is not None and not stat.S_ISLNK(inside.st_mode):
+            _narrow_one(path, inside)
+
+
+def _entries(folder: Path) -> Iterator[str]:
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            yield os.path.join(parent, name)
+
+
+def _own(path: str) -> os.stat_result | None:
+    with suppress(OSError):
+        about = os.lstat(path)
+        return about if not hasattr(os, "geteuid") or about.st_uid == os.geteuid() else None
+    return None
+
+
+def _narrow_one(path: str, about: os.stat_result) -> None:
+    if about.st_mode & 0o077:
+        with suppress(OSError):
+            os.chmod(path, stat.S_IMODE(about.st_mode) & 0o700)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.engine.fake_executor import FakeExecutor, FakeStep
 from tests.engine.fakes import fake_engine, solitary, tokens_of
+from tests.engine.faulty_executor import FaultyExecutor
 
 from portico_engine import AsyncEngine, Delta, EngineError, FinishReason, Request, RequestError
 from portico_engine.front.engine_thread import EngineThread
@@ -105,13 +106,15 @@ def test_a_duplicate_id_is_refused_without_harm_to_the_first() -> None:
     within(10, main())
 
 
-def test_a_failed_step_ends_every_stream_with_an_error_and_the_next_request_runs() -> None:
+def test_a_broken_step_ends_every_stream_with_an_error_and_the_next_request_runs() -> None:
     async def main() -> None:
-        async with AsyncEngine(fake_engine(FakeExecutor(vocab_size=269, fail_at=2))) as engine:
+        executor = FaultyExecutor(vocab_size=269, most_tokens=0)
+        async with AsyncEngine(fake_engine(executor)) as engine:
             answers = await asyncio.gather(*(collect(engine, Request(name, (5,), max_tokens=9)) for name in ("a", "b")))
             for deltas in answers:
                 assert deltas[-1].finish_reason is FinishReason.ERROR
-                assert "told to fail" in (deltas[-1].error or "")
+                assert "MemoryError" in (deltas[-1].error or "")
+            executor.most_tokens = 64
             again = Request("c", (5,), max_tokens=3)
             assert tokens_of(await collect(engine, again)) == solitary(again)
 

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests.engine.fake_executor import FakeExecutor
 from tests.engine.fakes import INFO, fake_engine, run, solitary, tokens_of
 
-from portico_engine import Delta, Engine, FinishReason, Request, RequestError
+from portico_engine import Delta, Engine, EngineError, FinishReason, Request, RequestError
 from portico_engine.kv.disk import DiskStore
 from portico_engine.plan import Save
 
@@ -213,11 +213,7 @@ def test_a_step_that_fails_with_loads_in_it_leaves_nothing_half_loaded(tmp_path:
     ask(first, KEPT)
     first.close()
     engine = fake_engine(FakeExecutor(vocab_size=INFO.vocab_size, fail_at=1), kv_dir=tmp_path)
-    engine.submit(AGAIN)
-    with pytest.raises(RuntimeError):
-        engine.step()
-    engine.fail_all("the executor failed")
-    assert [d.finish_reason for d in engine.step()] == [FinishReason.ERROR]
+    assert [d.finish_reason for d in run(engine, [AGAIN])[AGAIN.id]] == [FinishReason.ERROR]
     engine._scheduler.check_integrity()
     assert cached(ask(engine, AGAIN)) == 48
     engine.close()
@@ -228,7 +224,7 @@ def test_a_score_that_fails_with_loads_in_it_leaves_nothing_half_loaded(tmp_path
     ask(first, KEPT)
     first.close()
     engine = fake_engine(FakeExecutor(vocab_size=INFO.vocab_size, fail_at=1), kv_dir=tmp_path)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(EngineError, match="told to fail"):
         engine.score(AGAIN.prompt, [[5]])
     engine._scheduler.check_integrity()
     assert cached(ask(engine, AGAIN)) == 48

@@ -314,7 +314,7 @@ def test_a_failed_step_ends_its_requests_with_an_error_and_is_logged_here(caplog
 
     within(main())
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert (record.name, record.getMessage()) == ("portico_engine.front.engine_thread", "a step of the engine failed")
+    assert (record.name, record.getMessage()) == ("portico_engine.faults", "its step failed")
     assert "RuntimeError: the fake executor was told to fail" in (record.exc_text or "")
 
 

@@ -113,7 +113,7 @@ def hits(*found: dict[str, Any]) -> types.CallToolResult:
 def run(
     engine: FakeEngine,
     host: FakeHost,
-    question: str = "Where is it freed?",
+    question: str = "Where is free defined?",
     *,
     weights: Weights = EVER_SO_UNSURE,
     **options: Any,

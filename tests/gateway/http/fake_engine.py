@@ -9,7 +9,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from portico_engine import ContextOverflow, Delta, FinishReason, ModelInfo, Request, Tool, Usage
@@ -45,6 +45,8 @@ class FakeEngine:
     endless: bool = False
     finish: FinishReason = FinishReason.STOP
     stop: str | None = None
+    unfinished: bool = False
+    executor: str = "torch"
     requests: list[Request] = field(default_factory=list)
     rendered: list[list[Mapping[str, Any]]] = field(default_factory=list)
     rendered_tools: list[Sequence[Tool] | None] = field(default_factory=list)
@@ -59,7 +61,7 @@ class FakeEngine:
 
     @property
     def info(self) -> ModelInfo:
-        return ModelInfo("fake", "llama", self.context_length, 256, 1, "F32", 1, "torch", "fake")
+        return ModelInfo("fake", "llama", self.context_length, 256, 1, "F32", 1, self.executor, "fake")
 
     def render_chat(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool] | None = None) -> tuple[int, ...]:
         self.rendered.append(list(messages))
@@ -110,9 +112,8 @@ class FakeEngine:
             if not pieces:
                 del self._live[name]
                 usage = Usage(prompt_tokens=7, cached_tokens=3, completion_tokens=5, forced_tokens=2)
-                deltas.append(
-                    Delta(name, tokens=(0,), logprobs=(-0.1,), finish_reason=self.finish, stop=self.stop, usage=usage)
-                )
+                last = Delta(name, tokens=(0,), logprobs=(-0.1,), finish_reason=self.finish, stop=self.stop, usage=usage)
+                deltas.append(replace(last, unfinished=self.unfinished))
                 continue
             piece = pieces.pop(0)
             if isinstance(piece, Exception):

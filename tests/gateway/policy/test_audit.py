@@ -9,8 +9,10 @@ import sqlite3
 import stat
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from portico_gateway.cli.main import run
 from portico_gateway.config.sections import AuditConfig
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.errors import ConsentRequired, UpstreamDied
+from portico_gateway.policy import audit
 from portico_gateway.policy.audit import AuditLog, AuditRecord, open_read_only
 from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.upstreams import Upstreams
@@ -110,6 +113,31 @@ def test_a_disk_that_refuses_is_one_warning_and_no_more(tmp_path: Path, caplog: 
     assert [entry.getMessage().split(":")[0] for entry in caplog.records] == [
         f"the audit log {tmp_path / 'file' / 'audit.db'} can't be written, calls are missing in it"
     ]
+
+
+def test_a_flood_of_one_caller_costs_nobody_elses_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By number and by what their results hold."""
+    monkeypatch.setattr(audit, "_MAX_WAITING", 100)
+    monkeypatch.setattr(audit, "_MAX_OF_CALLER", 20)
+    monkeypatch.setattr(audit, "_MAX_BYTES_OF_CALLER", 5_000)
+    large = mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text="x" * 2_000)])
+    path = tmp_path / "audit.db"
+    written(tmp_path, record())
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("begin exclusive")
+        log = AuditLog(AuditConfig(file=path))
+        for _ in range(600):  # more than the writer takes at once
+            log.put(replace(record(), caller="flood"))
+            log.put(replace(record(), caller="heavy", result=large))
+        for _ in range(15):
+            log.put(replace(record(), caller="quiet"))
+        holder.execute("rollback")
+    log.close()
+    counts = Counter(row["caller"] for row in rows(path))
+    assert counts["quiet"] == 15
+    assert counts["flood"] < 600
+    assert counts["heavy"] < 600
+    assert log._waiting == {}
 
 
 def test_putting_never_waits_for_a_writer_that_is_held_up(tmp_path: Path) -> None:

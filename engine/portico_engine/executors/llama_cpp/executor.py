@@ -94,9 +94,13 @@ class LlamaCppExecutor:
         run_ops(plan.kv_ops, self._blocks, self._store)
         logits: dict[int, np.ndarray] = {}
         for batch in independent_batches(plan.rows):
-            self._blocks.prepare(batch)
-            self._read(batch, logits)
-            self._blocks.commit(batch)
+            try:
+                self._blocks.prepare(batch)
+                self._read(batch, logits)
+                self._blocks.commit(batch)
+            except BaseException:
+                self._blocks.abandon(batch)
+                raise
         found = [logits[row.slot] for row in plan.rows if row.logits_indices]
         every = np.concatenate(found) if found else np.zeros((0, self._model.vocab_size), np.float32)
         return HostStep(plan, every[:, : self.caps.vocab_size])

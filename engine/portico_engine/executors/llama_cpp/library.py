@@ -26,6 +26,7 @@ MAX_SEQUENCES = 256  # llama.cpp's own bound
 _BATCH = 512  # tokens of one call
 _ALL_LAYERS = 999
 _LEVELS = {2: logging.DEBUG, 3: logging.INFO, 4: logging.INFO}  # ggml's: 1 debug, 2 info, 3 warning, 4 error
+_NO_ROOM = (1, -2)  # of llama_decode's codes: no cells for the batch, or no memory for its graph
 _log = logging.getLogger(__name__)
 
 
@@ -125,7 +126,10 @@ class LlamaContext:
     def decode(
         self, tokens: Sequence[int], positions: Sequence[int], sequences: Sequence[int], needs_logits: Sequence[bool]
     ) -> npt.NDArray[np.float32]:
-        """Read tokens; logits after those that need them, float32 [n, vocab_size]."""
+        """Read tokens; logits after those that need them, float32 [n, vocab_size].
+
+        Raises MemoryError where there is no room for them, RuntimeError else; then some of them may have been read.
+        """
         return np.concatenate(
             [
                 self._decode(*(each[at : at + _BATCH] for each in (tokens, positions, sequences, needs_logits)))
@@ -145,6 +149,8 @@ class LlamaContext:
             batch.seq_id[i][0] = sequences[i]
             batch.logits[i] = needs_logits[i]
         code = self._llama.llama_decode(self._pointer, batch)
+        if code in _NO_ROOM:
+            raise MemoryError(f"llama.cpp has no room for {len(tokens)} tokens (code {code})")
         if code != 0:
             raise RuntimeError(f"llama.cpp could not read {len(tokens)} tokens (code {code})")
         out = np.empty((sum(map(bool, needs_logits)), self._vocab_size), dtype=np.float32)

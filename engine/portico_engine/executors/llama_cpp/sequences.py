@@ -133,6 +133,14 @@ class SequenceBlocks:
                 self._store(row.slot, row.block_table[index], index, first, last, beside)
             self._slots[row.slot] = _SlotContent(row.block_table[: blocks_for(stop)], stop)
 
+    def abandon(self, rows: Sequence[Row]) -> None:
+        """Something failed between `prepare` and the end of `commit`: these rows' slots hold nothing any more, and are filled
+        anew. A home may hold what they wrote; whoever writes there next clears it first, and nobody reads it before.
+        """
+        for row in rows:
+            self._cache.seq_rm(row.slot, 0, -1)
+            self._slots[row.slot] = _SlotContent()
+
     def _store(self, slot: int, block: int, index: int, first: int, last: int, beside: int) -> None:
         """The block has new content from `first` to `last`, and none behind it."""
         location = self._locations.get(block)

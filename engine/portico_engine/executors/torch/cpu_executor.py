@@ -14,6 +14,7 @@ from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.protocol import BlockStore, Capabilities, Sizes
 from portico_engine.executors.torch.batch import damaged_rows, logits_indices, target_tokens
 from portico_engine.executors.torch.cpu_attention import CPUPagedKV
+from portico_engine.executors.torch.device_faults import named_faults
 from portico_engine.linear.int4 import int4_supported
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.cpu_weight_loader import CPUWeightLoader
@@ -79,6 +80,7 @@ class TorchCPUExecutor:
         """See `Executor.attach`."""
         self._store = store
 
+    @named_faults()
     @torch.inference_mode()
     def submit(self, plan: StepPlan) -> HostStep:
         """Run a plan."""

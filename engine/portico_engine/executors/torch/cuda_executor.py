@@ -19,6 +19,7 @@ from portico_engine.executors.protocol import BlockStore, Capabilities, Sizes
 from portico_engine.executors.torch.batch import logits_indices
 from portico_engine.executors.torch.cuda_attention import SHORT, CUDAPagedKV, MixedAttention, PagedAttention, RaggedBatch
 from portico_engine.executors.torch.cuda_step import CUDAStep
+from portico_engine.executors.torch.device_faults import named_faults
 from portico_engine.kernels import fused
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.cuda_weight_loader import CUDAWeightLoader
@@ -113,12 +114,13 @@ class TorchCUDAExecutor:
     @torch.inference_mode()
     def submit(self, plan: StepPlan) -> CUDAStep:
         """Start a plan."""
-        run_ops(plan.kv_ops, self._kv, self._store)
-        if not plan.rows:
-            return CUDAStep(plan, torch.empty(0, self.caps.vocab_size, device=self._device))
-        at = logits_indices(plan.rows)
-        logits = self._replay(plan, at) if self._fits_a_graph(plan) else self._run(plan, at)
-        return CUDAStep(plan, logits[:, : self.caps.vocab_size])
+        with named_faults(self._device):
+            run_ops(plan.kv_ops, self._kv, self._store)
+            if not plan.rows:
+                return CUDAStep(plan, torch.empty(0, self.caps.vocab_size, device=self._device))
+            at = logits_indices(plan.rows)
+            logits = self._replay(plan, at) if self._fits_a_graph(plan) else self._run(plan, at)
+            return CUDAStep(plan, logits[:, : self.caps.vocab_size])
 
     def close(self) -> None:
         """Let go of graphs and memory that torch keeps for itself."""

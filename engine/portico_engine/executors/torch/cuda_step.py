@@ -12,6 +12,7 @@ from torch import Tensor
 
 from portico_engine.executors.step_result import assemble_result
 from portico_engine.executors.torch.batch import target_tokens
+from portico_engine.executors.torch.device_faults import named_faults
 from portico_engine.executors.torch.sampler import SampleRequest, sample_batch
 from portico_engine.grammar.protocol import Bitmask
 from portico_engine.plan import Bias, StepPlan, StepResult
@@ -28,7 +29,8 @@ class CUDAStep:
     @torch.inference_mode()
     def finish(self, bitmask: Bitmask | None = None, bias: Bias | None = None) -> StepResult:
         """Wait, sample and score. The logits are consumed."""
-        return assemble_result(self._plan.rows, self._scores(), self._sampled(bitmask, bias))
+        with named_faults(str(self.logits.device)):
+            return assemble_result(self._plan.rows, self._scores(), self._sampled(bitmask, bias))
 
     def _scores(self) -> Sequence[float]:
         """Log-probabilities of all targets, in plan order."""

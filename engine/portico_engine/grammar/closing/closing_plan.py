@@ -11,23 +11,26 @@ Where the budget is tight, a token that ends inside a character is kept only whe
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from portico_engine.grammar.closing.derivatives import DEAD, MIXED, UNKNOWN, DerivativeAutomaton
+from portico_engine.grammar.closing import derivatives
+from portico_engine.grammar.closing.derivatives import DEAD, MIXED, DerivativeAutomaton
 from portico_engine.grammar.closing.longest_ending import NO_BOUND, longest_ending
-from portico_engine.grammar.closing.shortest_strings import OutOfTime, parts_of
+from portico_engine.grammar.closing.shortest_strings import OutOfWork, parts_of
 from portico_engine.grammar.closing.token_table import MAX_TOKEN, PLAIN_COLUMNS, TokenTable
 from portico_engine.grammar.compiled import ClosingKnowledge
 from portico_engine.grammar.ir import Grammar
 
-# Of the processor, that a mask may cost here, since others' answers wait for the same step: for a plan, where there is none or
-# a shorter one may be, and for the tokens beside it.
-PLAN_SECONDS, STEP_SECONDS = 0.02, 0.01
+# Of work, as derivatives.py counts it, that a mask may cost here, since others' answers wait for the same step: for the first
+# plan, for a shorter one, and for the tokens beside it.
+_FIRST_PLAN, _PLAN, _STEP = 50_000, 12_000, 6_000
+APPROACH = 64  # tokens before a budget gets tight, from which on the text is caught up with
 
 
 class ClosingPlan(NamedTuple):
@@ -81,7 +84,14 @@ class ClosingPlanner:
         """What a request asks at its start, beforehand: how long endings can get, and the ending of the start."""
         with self.lock:
             if self.sufficient_budget:
-                self.plan(Configuration(self.automaton.start, b""))
+                self.start_plan  # noqa: B018 - it is kept
+
+    @cached_property
+    def start_plan(self) -> ClosingPlan | None:
+        """The plan at the start, however much finding it takes."""
+        with self.lock:
+            self.automaton.allow(None)
+            return self.plan(Configuration(self.automaton.start, b""))
 
     def plan(self, configuration: Configuration) -> ClosingPlan | None:
         """Tokens of a shortest ending; None where there is none."""
@@ -157,9 +167,8 @@ class ClosingPlanner:
         chain = [state]
         while len(chain) <= MAX_TOKEN:
             last = chain[-1]
+            self.automaton.fill(last)
             if last not in self._alike:
-                if self.automaton.table[last, 0] == UNKNOWN:
-                    self.automaton.fill(last)
                 after = self.automaton.table[last][PLAIN_COLUMNS]
                 self._alike[last] = int(after[0]) if after[0] >= 0 and (after == after[0]).all() else DEAD
             if self._alike[last] == DEAD:
@@ -181,11 +190,11 @@ class ClosingPlanner:
             if not len(live):
                 break
             columns = table.columns[ids[live], position]
-            after = automaton.table[states, columns]
-            for number in np.unique(states[after == UNKNOWN]).tolist():
-                if automaton.too_costly:
-                    return out  # the rest counts as dead
-                automaton.fill(number)
+            try:
+                for number in np.flatnonzero(np.bincount(states)).tolist():
+                    automaton.fill(number)
+            except OutOfWork:
+                return out  # the rest counts as dead
             after = automaton.table[states, columns]
             for at in np.flatnonzero(after == MIXED).tolist():
                 after[at] = automaton.step(int(states[at]), int(table.codes[ids[live[at]], position]))
@@ -201,24 +210,51 @@ class ClosingCursor:
 
     def __init__(self, planner: ClosingPlanner) -> None:
         self.planner = planner
-        self._path = [Configuration(planner.automaton.start, b"")]  # the configuration after each token
+        self._path = [Configuration(planner.automaton.start, b"")]  # the configuration after each token, as far as it is known
         self._plan: dict[int, ClosingPlan] = {}  # the plan after so many tokens, where one was made
+        self._carried = 0  # tokens that plans were carried over
+        self._work = 0  # that this request has cost
+        if planner.start_plan is not None:
+            self._plan[0] = planner.start_plan
 
     def copy(self) -> ClosingCursor:
         other = ClosingCursor(self.planner)
         other._path = list(self._path)
         other._plan = dict(self._plan)
+        other._carried, other._work = self._carried, self._work
         return other
 
+    @contextmanager
+    def _allowance(self, work: int) -> Iterator[None]:
+        """What of `work` this request may still do; OutOfWork beyond it."""
+        automaton = self.planner.automaton
+        automaton.allow(max(0, min(work, derivatives.MOST_WORK - self._work)))
+        before = automaton.work
+        try:
+            yield
+        finally:
+            self._work += automaton.work - before
+            automaton.allow(None)
+
     def sync(self, tokens: Sequence[int]) -> Configuration:
-        """Catch up with the accepted tokens."""
+        """Catch up with the accepted tokens. What was reached stays, where it raises OutOfWork."""
+        self._carry(tokens)
         for token in tokens[len(self._path) - 1 :]:
-            at = len(self._path) - 1
-            plan = self._plan.get(at)
-            if plan is not None and (rest := self._after(plan, token)) is not None:
-                self._plan.setdefault(at + 1, rest)
             self._path.append(self.planner.after_token(self._path[-1], token))
         return self._path[-1]
+
+    def approach(self, tokens: Sequence[int]) -> None:
+        """Catch up as far as a step allows, so that there is little left to do where the budget is tight."""
+        with suppress(OutOfWork), self._allowance(_STEP):
+            self.sync(tokens)
+
+    def _carry(self, tokens: Sequence[int]) -> None:
+        """Plans go along with the text."""
+        for at in range(self._carried, len(tokens)):
+            plan = self._plan.get(at)
+            if plan is not None and (rest := self._after(plan, tokens[at])) is not None:
+                self._plan.setdefault(at + 1, rest)
+        self._carried = len(tokens)
 
     def _after(self, plan: ClosingPlan, token: int) -> ClosingPlan | None:
         """What is left of a plan after a token that writes its beginning, be it in other pieces than the plan's own."""
@@ -234,38 +270,35 @@ class ClosingCursor:
     def rollback(self, length: int) -> None:
         """Forget all but the first `length` tokens."""
         del self._path[length + 1 :]
+        self._carried = min(self._carried, length)
         for at in [at for at in self._plan if at > length]:
             del self._plan[at]
 
-    def plan(self, tokens: Sequence[int], seconds: float | None = PLAN_SECONDS) -> ClosingPlan | None:
-        """How to end the text from here; None where the grammar can't say, or not in time (None: however long it takes)."""
-        self.planner.automaton.allow(seconds)
+    def plan(self, tokens: Sequence[int], *, limited: bool = True) -> ClosingPlan | None:
+        """How to end the text from here; None where the grammar can't say, or not with the work of a step."""
+        self._carry(tokens)
         held = self._plan.get(len(tokens))
-        if held is not None and self.planner.automaton.too_costly:
-            return held
         try:
-            fresh = self.planner.plan(self.sync(tokens))
-        except OutOfTime:
+            with self._allowance(_FIRST_PLAN if held is None else _PLAN) if limited else nullcontext():
+                fresh = self.planner.plan(self.sync(tokens))
+        except OutOfWork:
             fresh = None
-        held = self._plan.get(len(tokens), held)
         if fresh is not None and (held is None or fresh.cost < held.cost):
             self._plan[len(tokens)] = held = fresh
         return held
 
     def fits(self, tokens: Sequence[int], run: Sequence[int], limit: int) -> bool:
         """Does an ending fit a budget of `limit` tokens after `run` is taken from it?"""
-        self.planner.automaton.allow(STEP_SECONDS)
         try:
-            configuration = self.sync(tokens)
-            if self.planner.automaton.too_costly:
-                return False
-            for token in run:
-                configuration = self.planner.after_token(configuration, token)
-            if configuration.state == DEAD or configuration.begun:
-                return False
-            left = limit - len(run)
-            return self.planner.cost(configuration.state, left) <= left
-        except OutOfTime:
+            with self._allowance(_STEP):
+                configuration = self.sync(tokens)
+                for token in run:
+                    configuration = self.planner.after_token(configuration, token)
+                if configuration.state == DEAD or configuration.begun:
+                    return False
+                left = limit - len(run)
+                return self.planner.cost(configuration.state, left) <= left
+        except OutOfWork:
             return False
 
     def keep(self, tokens: Sequence[int], allowed: npt.NDArray[np.int64], remaining: int) -> npt.NDArray[np.bool_] | None:
@@ -273,26 +306,21 @@ class ClosingCursor:
         plan = self.plan(tokens)
         if plan is None:
             return None
-        self.planner.automaton.allow(STEP_SECONDS)
         left = remaining - 1
-        kept: npt.NDArray[np.bool_]
-        try:
+        kept = np.zeros(len(allowed), dtype=np.bool_)
+        with suppress(OutOfWork), self._allowance(_STEP):
             configuration = self.sync(tokens)
             if configuration.begun:
-                kept = np.isin(allowed, list(self._finishing(configuration, left)))
+                kept |= np.isin(allowed, list(self._finishing(configuration, left)))
             else:
-                kept = self._fitting(configuration.state, allowed, left)
-        except OutOfTime:
-            kept = np.zeros(len(allowed), dtype=np.bool_)
+                kept |= self._fitting(configuration.state, allowed, left)
         if plan.tokens:
             kept |= allowed == plan.tokens[0]
         return kept
 
     def _fitting(self, state: int, allowed: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.bool_]:
-        """Which tokens lead to a state with an ending that fits. Where finding out has become too dear (an unanchored pattern
-        that counts to hundreds), none but those already known to: the plan is kept anyway, so that the text still ends."""
-        if self.planner.automaton.too_costly:
-            return np.zeros(len(allowed), dtype=np.bool_)
+        """Which tokens lead to a state with an ending that fits. Where finding out becomes too dear (an unanchored pattern that
+        counts to hundreds), those for which it was found out: the plan is kept anyway, so that the text still ends."""
         after = self.planner.follow(state, allowed)
         states, counts = np.unique(after, return_counts=True)
         fits = []
@@ -300,9 +328,7 @@ class ClosingCursor:
             try:
                 if one != DEAD and self.planner.cost(one, left) <= left:
                     fits.append(one)
-            except OutOfTime:
-                break
-            if self.planner.automaton.too_costly:
+            except OutOfWork:
                 break
         return np.isin(after, fits)
 

@@ -6,22 +6,25 @@ once. Only a rule that calls itself before reading anything can't be followed: c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from time import thread_time
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from portico_engine.grammar.closing.shortest_strings import OutOfTime, ShortestEnding, ShortestStrings, parts_of
+from portico_engine.grammar.closing.shortest_strings import OutOfWork, ShortestEnding, ShortestStrings, parts_of
 from portico_engine.grammar.ir import (
     EMPTY,
     MAX_CODE_POINT,
     NEVER,
     Alt,
+    And,
+    Chars,
     Empty,
     Grammar,
     Never,
     Node,
+    Not,
     Ref,
     Repeat,
     Seq,
@@ -38,7 +41,11 @@ DEAD, UNKNOWN, MIXED = -1, -2, -3
 OTHER = 128  # the column for every character beyond ASCII; MIXED where they lead to different states
 _BEYOND = merge_ranges([(OTHER, MAX_CODE_POINT)])
 _FOLLOWED = 4096  # bytes of an ending; after a longer one the end token has its place kept, needed or not
-MOST_WORK = 2_000_000  # of deriving, for one grammar: about a second
+# Work is counted, so that the same request ends alike on every machine and whatever ran before it: a unit is joining one
+# alternative, one or two microseconds, and what is known already costs what finding it out has cost.
+MOST_WORK = 1_000_000  # of deriving, for one answer
+_ROW_WORK = 30  # of writing a row, beside what is in it
+_HEAD_WORK = 4  # of finding one of the ways on
 _NODE_BYTES = 600  # that a node whose shortest string is known holds, beside the table: measured on 124,000 states
 
 
@@ -53,14 +60,15 @@ class DerivativeAutomaton:
     ) -> None:
         """`control_tokens`: ids of the vocabulary's control tokens by text, for grammars that name them. `searched`: what is
         known already, as `searched_in_rules` tells it."""
-        self._until: float | None = None  # of this thread's processor time: when the allowance of a step ends
+        self._left: int | None = None  # of the work that a step may do
+        self._paid: set[tuple[str, Node | int]] = set()  # what this step has paid for
+        self._prices: dict[tuple[str, Node | int], int] = {}
         self.rules: Mapping[str, Node] = grammar.rules
         self.bottom_up = bottom_up(grammar)
         self._strings = ShortestStrings(self.rules, self.bottom_up, control_tokens or {}, searched)
-        self._strings.check = self._check
-        self.shortest = self._strings.of
+        self._strings.spend = self._spend
         self.searched_in_rules = self._strings.searched_in_rules
-        self._work = 0  # pairs of alternatives that were compared
+        self.work = 0  # that was counted since the automaton was made
         self._transitions: dict[Node, automata.Transitions] = {}
         self._nodes: list[Node] = []
         self._numbers: dict[Node, int] = {}
@@ -70,34 +78,57 @@ class DerivativeAutomaton:
 
     @property
     def too_costly(self) -> bool:
-        """Has deriving cost so much that only what must be known should be found out?"""
-        if self._work + self._strings.work > MOST_WORK:
-            return True
-        return self._until is not None and thread_time() > self._until
+        """Has this step cost so much that only what must be known should be found out?"""
+        return self._left is not None and self._left < 0
 
-    def allow(self, seconds: float | None) -> None:
-        """From here on it is `too_costly` after so many seconds of the processor, and its searches raise OutOfTime: a step's
-        mask waits for it."""
-        self._until = None if seconds is None else thread_time() + seconds
+    def allow(self, work: int | None) -> None:
+        """From here on it is `too_costly` after so much work, and what goes on raises OutOfWork: a step's mask waits for it."""
+        self._left = work
+        self._paid.clear()
 
-    def _check(self) -> None:
-        if self._until is not None and thread_time() > self._until:
-            raise OutOfTime
+    def _spend(self, work: int) -> None:
+        self.work += work
+        if self._left is not None:
+            self._left -= work
+            if self._left < 0:
+                raise OutOfWork
+
+    def _pay(self, what: str, of: Node | int, known: bool, make: Callable[[], None]) -> None:
+        """Have something made that isn't `known`, at the price that it has however much of it is known: once a step."""
+        item = what, of
+        if item in self._paid:
+            return
+        if known:
+            self._spend(self._prices[item])
+        else:
+            paid, self._paid = self._paid, set()
+            before = self.work
+            try:
+                make()
+            finally:
+                self._paid = paid
+            self._prices[item] = self.work - before
+        self._paid.add(item)
 
     # --- states ------------------------------------------------------------------------------------------------------------
 
+    def shortest(self, node: Node) -> bytes | None:
+        """A shortest string of `node` in UTF-8; None where it has none."""
+        return self._strings.of(node)
+
     def _live(self, node: Node) -> int:
-        """The number of a state; DEAD where nothing can end from it, unless finding that out is too dear."""
-        number = self._numbers.get(node)
-        if number is None:
-            if not self.too_costly and self.shortest(node) is None:
-                self._numbers[node] = DEAD
-                return DEAD
-            number = self._numbers[node] = len(self._nodes)
-            self._nodes.append(node)
-            if number >= len(self.table):
-                self.table = np.concatenate([self.table, np.full_like(self.table, UNKNOWN)])
-        return number
+        """The number of a state; DEAD where nothing can end from it."""
+        self._pay("state", node, node in self._numbers, lambda: self._number(node))
+        return self._numbers[node]
+
+    def _number(self, node: Node) -> None:
+        if self.shortest(node) is None:
+            self._numbers[node] = DEAD
+            return
+        number = self._numbers[node] = len(self._nodes)
+        self._nodes.append(node)
+        if number >= len(self.table):
+            self.table = np.concatenate([self.table, np.full_like(self.table, UNKNOWN)])
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -117,20 +148,21 @@ class DerivativeAutomaton:
 
     def step(self, state: int, code: int) -> int:
         """The state after one character, from the table or newly made."""
+        self.fill(state)
         after = int(self.table[state, min(code, OTHER)])
-        if after == UNKNOWN:
-            self.fill(state)
-            after = int(self.table[state, min(code, OTHER)])
         if after != MIXED:
             return after
         return next((self._live(to) for low, high, to in self.transitions(self._nodes[state]) if low <= code <= high), DEAD)
 
     def fill(self, state: int) -> None:
-        """Write a state's row of the table."""
+        """See that a state's row of the table is written."""
+        self._pay("row", state, self.table[state, 0] != UNKNOWN, lambda: self._write_row(state))
+
+    def _write_row(self, state: int) -> None:
+        self._spend(_ROW_WORK)
         row = np.full(OTHER + 1, DEAD, dtype=np.int32)
         beyond: list[tuple[int, int, int]] = []
         for low, high, to in self.transitions(self._nodes[state]):
-            self._check()
             number = self._live(to)
             if low < OTHER:
                 row[low : min(high, OTHER - 1) + 1] = number
@@ -159,19 +191,23 @@ class DerivativeAutomaton:
 
     def transitions(self, node: Node) -> automata.Transitions:
         """Where each character leads: sorted, disjoint (low, high, node after)."""
-        known = self._transitions.get(node)
-        if known is None:
-            known = self._transitions[node] = self._make_transitions(node)
-        return known
+        self._pay("leads", node, node in self._transitions, lambda: self._make_transitions(node))
+        return self._transitions[node]
 
-    def _make_transitions(self, node: Node) -> automata.Transitions:
+    def _make_transitions(self, node: Node) -> None:
         found = []
         for leaf, rest in self._heads(node):
-            self._check()
-            for low, high, after in () if isinstance(leaf, TokenRef) else automata.transitions(leaf):
+            leads = () if isinstance(leaf, TokenRef) else automata.transitions(leaf)
+            self._spend(_HEAD_WORK + len(leads) + sum(_size(after) for _, _, after in leads) // 8)
+            for low, high, after in leads:
                 found.append((low, high, seq(after, rest)))
-        self._work += len(found) ** 2
-        return automata.union(found, lambda nodes: alt(*nodes))
+
+        def join(nodes: Iterable[Node]) -> Node:
+            joined = tuple(nodes)
+            self._spend(len(joined))
+            return alt(*joined)
+
+        self._transitions[node] = automata.union(found, join)
 
     def _heads(self, node: Node) -> list[tuple[Node, Node]]:
         """What its texts begin with: characters, texts, regular parts and control tokens, each with what then follows."""
@@ -205,13 +241,13 @@ class DerivativeAutomaton:
         """A shortest way to end from a state; None for DEAD."""
         if state == DEAD:
             return None
-        if state not in self._endings:
-            self._endings[state] = self._make_ending(self._nodes[state])
+        self._pay("ending", state, state in self._endings, lambda: self._make_ending(state))
         return self._endings[state]
 
-    def _make_ending(self, node: Node) -> ShortestEnding | None:
+    def _make_ending(self, state: int) -> None:
+        node = self._nodes[state]
         data = self.shortest(node)
-        return None if data is None else ShortestEnding(data, self._goes_on(node, data))
+        self._endings[state] = None if data is None else ShortestEnding(data, self._goes_on(node, data))
 
     def _goes_on(self, node: Node, data: bytes) -> bool:
         if len(data) > _FOLLOWED:
@@ -223,3 +259,17 @@ class DerivativeAutomaton:
             for character in part.decode():
                 node = next((after for low, high, after in self.transitions(node) if low <= ord(character) <= high), NEVER)
         return not isinstance(node, Empty)
+
+
+@lru_cache(maxsize=1 << 16)
+def _size(node: Node) -> int:
+    """How much of a regular node is looked at to tell it from others."""
+    match node:
+        case Chars(ranges):
+            return len(ranges)
+        case Seq(parts) | Alt(parts) | And(parts):
+            return sum(map(_size, parts))
+        case Repeat(item) | Not(item):
+            return _size(item)
+        case _:
+            return 1

@@ -30,7 +30,6 @@ CONTROL = b"\xfe"  # in an ending: the next four bytes are a control token's id 
 _HELD = 32 * 1024 * 1024  # bytes of strings that are kept before all are forgotten
 _SEARCHED = 12_000  # states of an intersection that are searched for its shortest string
 _SEARCHED_IN_ALL = 40_000  # of all intersections of one grammar: some seconds
-_STATE_WORK = 250  # that looking at one of them is, in pairs of alternatives
 
 
 class ShortestEnding(NamedTuple):
@@ -41,8 +40,8 @@ class ShortestEnding(NamedTuple):
     open: bool
 
 
-class OutOfTime(Exception):
-    """A search met the time that a step allows it; nothing is known for it. Never leaves this room."""
+class OutOfWork(Exception):
+    """A search met the work that a step allows it; nothing is known for it. Never leaves this room."""
 
 
 class ShortestStrings:
@@ -58,13 +57,14 @@ class ShortestStrings:
         """`bottom_up`: rules, each after those that it refers to. `control_tokens`: ids by text. `searched`: what another has
         found out, as `searched_in_rules` tells it."""
         self.rules = rules
-        self.check: Callable[[], None] = lambda: None  # called now and then in a search; raises OutOfTime
-        self.work = 0  # what searches have cost so far, in pairs of alternatives
+        self.spend: Callable[[int], None] = lambda work: None  # called as a search goes on; may raise OutOfWork
+        self.states = 0  # that searches have looked at so far
         self._control = {text.strip("<>"): token for text, token in control_tokens.items()}
         self._shortest: dict[Node, bytes | None] = {}
         self._held = 0  # bytes in it
         self._nullable: dict[Node, bool] = {}
         self._searched: dict[Node, bytes | None] = dict(searched or {})
+        self._search_work: dict[Node, int] = {}  # what finding them cost
         self._settled = False  # are the rules' shortest strings known?
         self._rule_texts = self._knuth(bottom_up)
         self._settled = True
@@ -79,6 +79,7 @@ class ShortestStrings:
     def of(self, node: Node) -> bytes | None:
         """A shortest string of `node` in UTF-8; None where it has none."""
         if node in self._shortest:
+            self.spend(self._search_work.get(node, 0))
             return self._shortest[node]
         made = self._shortest_of(node, self._rule_texts)
         self._held += len(made or b"")
@@ -157,16 +158,27 @@ class ShortestStrings:
     def _search(self, node: Node) -> bytes | None:
         """The shortest string of an intersection or complement: that of a larger language with far fewer states, where it is
         in this one too; nothing, where that one is empty."""
-        if node not in self._searched:
-            if self.work > _STATE_WORK * _SEARCHED_IN_ALL:
-                return None
-            larger = automata.loose(node)
-            if larger != node:
-                text = self._search(larger)
-                if text is None or automata.matches(node, text.decode()):
-                    self._searched[node] = text
-                    return text
-            self.work += _STATE_WORK * _search(node, self._searched, self.check)
+        if node in self._searched:
+            self.spend(self._search_work.get(node, 0))
+            return self._searched[node]
+        if self.states > _SEARCHED_IN_ALL:
+            return None
+        larger = automata.loose(node)
+        if larger != node:
+            text = self._search(larger)
+            if text is None or automata.matches(node, text.decode()):
+                self._searched[node] = text
+                self._search_work[node] = self._search_work.get(larger, 0)
+                return text
+        spent = 0
+
+        def spend(work: int) -> None:
+            nonlocal spent
+            spent += work
+            self.spend(work)
+
+        self.states += _search(node, self._searched, spend)
+        self._search_work[node] = spent
         return self._searched[node]
 
     def _part(self, node: Node, rules: Mapping[str, bytes]) -> bytes | None:
@@ -219,7 +231,7 @@ def parts_of(data: bytes) -> list[bytes | int]:
     return out
 
 
-def _search(node: Node, known: dict[Node, bytes | None], check: Callable[[], None]) -> int:
+def _search(node: Node, known: dict[Node, bytes | None], spend: Callable[[int], None]) -> int:
     """Dijkstra over the automaton of an intersection or complement, by bytes; how many states it looked at.
 
     `known` gets the shortest string of `node` and of every state on the way (None: there is none, or it is too far), and is
@@ -240,8 +252,6 @@ def _search(node: Node, known: dict[Node, bytes | None], check: Callable[[], Non
             return len(best)
         if cost > best[state]:
             continue
-        if serial & 15 == 0:
-            check()
         if len(best) > _SEARCHED:
             known[node] = None
             return len(best)
@@ -251,7 +261,9 @@ def _search(node: Node, known: dict[Node, bytes | None], check: Callable[[], Non
             if end is not None:
                 heapq.heappush(queue, (cost + len(end), serial, state, end))
             continue
-        for low, high, after in automata.transitions(state):
+        leads = automata.transitions(state)
+        spend(60 + 6 * len(leads))
+        for low, high, after in leads:
             character = _character(((low, high),))
             further = cost + len(character.encode())
             if further < best.get(after, 1 << 30):

@@ -12,7 +12,6 @@ import pickle
 import signal
 import struct
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -30,8 +29,9 @@ HEADER = struct.Struct("!Q")
 SECONDS = 2.0  # of the processor, for one job: compiling, the matcher's first look, and how to close
 BYTES = DEFAULT_LIMITS.bytes  # more than were held when the job began
 GROWN = 128 * 1024 * 1024  # bytes by which a process has grown that is not used again
+_NICE = 10  # behind the engine, whose answers somebody reads, on a machine that is busy
 _WALKED = 32  # states
-_STATE_SECONDS = 0.01  # of the processor, for one state of the automaton that plans endings: a step waits for it
+_STATE_WORK = 10_000  # as `closing` counts it, 10 ms and more: for one state of the automaton that plans endings
 IN_COMPILING = Limits(seconds=1.2)  # of SECONDS, so that what takes too long is told by its name
 MEMORY = f"the grammar needs more than {BYTES >> 20} MB (its limit on memory); make the schema or grammar smaller"
 TIME = f"compiling took longer than {SECONDS:g} s (its limit on time); make the schema or grammar smaller"
@@ -74,19 +74,19 @@ def rehearse(compiled: CompiledGrammar) -> CompiledGrammar:
     longest = longest_ending(compiled.ir, automaton)
     if names_tokens(compiled.ir):
         return compiled
-    if _dearest_state(automaton) > _STATE_SECONDS:
+    if _dearest_state(automaton) > _STATE_WORK:
         note = "its patterns are too dear to be closed within a budget: where the answer's length ends, it is cut"
         return replace(compiled, ir=None, report=replace(compiled.report, notes=(*compiled.report.notes, note)))
     return replace(compiled, closing=ClosingKnowledge(longest, automaton.searched_in_rules()))
 
 
-def _dearest_state(automaton: DerivativeAutomaton) -> float:
-    """The seconds that the dearest of some states takes, on the way of a text that is as long as it can be."""
-    dearest, state = 0.0, automaton.start
+def _dearest_state(automaton: DerivativeAutomaton) -> int:
+    """The work that the dearest of some states takes, on the way of a text that is as long as it can be."""
+    dearest, state = 0, automaton.start
     for _ in range(_WALKED):
-        began = time.thread_time()
+        before = automaton.work
         automaton.fill(state)
-        dearest = max(dearest, time.thread_time() - began)
+        dearest = max(dearest, automaton.work - before)
         after = automaton.table[state]
         open_ = [column for column in range(0x20, 0x7F) if after[column] >= 0 and column != ord('"')]
         following = open_ or [column for column in range(0x80) if after[column] >= 0]
@@ -101,6 +101,8 @@ def main() -> None:
     jobs, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a native library prints is no answer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
     run("schema", ({"type": "object", "properties": {"a": {"type": "string", "pattern": "^a$"}}},), {})  # loads what is needed
     limits = _SystemLimits()
     while (job := _read(jobs)) is not None:

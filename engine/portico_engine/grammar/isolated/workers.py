@@ -188,7 +188,7 @@ class CompileProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=os.path.sep,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, map(os.path.abspath, sys.path)))},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path()), "PYTHONSAFEPATH": "1"},
             start_new_session=True,
         )
         self.pid = self._process.pid
@@ -244,3 +244,10 @@ class CompileProcess:
         code = self._process.wait()
         slow = code in (-signal.SIGKILL, -getattr(signal, "SIGPROF", 0))
         return GrammarTooLarge(child.TIME if slow else child.MEMORY)
+
+
+def _import_path() -> list[str]:
+    """sys.path without the working directory, where anybody's files may lie; kept where this package is from it."""
+    here = os.path.realpath(os.curdir)
+    needed = os.path.realpath(__file__).startswith(os.path.join(here, "portico_engine", ""))
+    return [entry for entry in sys.path if os.path.isabs(entry) and (needed or os.path.realpath(entry) != here)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from portico_engine.grammar.closing.closing_plan import ClosingCursor
+from portico_engine.grammar.closing.closing_plan import APPROACH, ClosingCursor
 from portico_engine.grammar.llguidance.replicas import Replica, ReplicatedGrammar
 from portico_engine.grammar.protocol import Bitmask
 
@@ -156,9 +156,14 @@ class LLGuidanceMatcher:
     def _cursor_if_tight(self, remaining: int) -> ClosingCursor | None:
         """The cursor, where so small a budget has to be looked after."""
         planner = self.compiled.planner
-        if planner is None or remaining > planner.sufficient_budget:
+        if planner is None or remaining > planner.sufficient_budget + APPROACH:
             return None
-        return self._cursor_here()
+        cursor = self._cursor_here()
+        if cursor is not None and remaining > planner.sufficient_budget:
+            with planner.lock:
+                cursor.approach(self._tokens)
+            return None
+        return cursor
 
     def _cursor_here(self) -> ClosingCursor | None:
         if self._cursor is None and self.compiled.planner is not None:
@@ -239,7 +244,7 @@ class LLGuidanceMatcher:
         if cursor is None:
             return [] if self.ll.is_accepting() else None
         with cursor.planner.lock:
-            plan = cursor.plan(self._tokens, None)
+            plan = cursor.plan(self._tokens, limited=False)
             if plan is None:
                 return None
             closing = [*plan.tokens, self.factory.vocabulary.eos_token_id] if plan.open else list(plan.tokens)

@@ -12,7 +12,7 @@ from typing import Any
 
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answer_generation import QuotedAnswer
-from portico_gateway.agent.guided.answer_type import AnswerType, asked_for, fits
+from portico_gateway.agent.guided.answer_type import AnswerType, asked_for, asked_words, fits
 from portico_gateway.agent.guided.coverage import Unit, argument_texts, units
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.plan import parts
@@ -32,7 +32,7 @@ def confidence(features: Mapping[str, float], weights: ConfidenceWeights = DEFAU
 
 def features_of(run: QuestionRun, question: Question, answer: QuotedAnswer, coverage: Coverage) -> dict[str, float]:
     """What may tell whether an answer is right, each about 0 to 1."""
-    words, shape = _of_coverage(list(units(question)), coverage), _of_shape(answer.call, run.tool_calls)
+    words, shape = _of_coverage(list(units(question)), coverage), _of_shape(answer.calls, run.tool_calls)
     return {
         **_of_model(run, answer),
         **words,
@@ -40,7 +40,8 @@ def features_of(run: QuestionRun, question: Question, answer: QuotedAnswer, cove
         **_of_place(answer.candidate),
         **_of_text(question, answer),
         "absent_words": _absent(answer.call, coverage),
-        "rows_unused": shape["rows"] * words["unused_words"],
+        "rows_unused": shape["rows"] * (1.0 - coverage.share),
+        "asked_unused": float(bool(asked_words(question) & {word.lower() for word in coverage.unused})),
     }
 
 
@@ -66,7 +67,10 @@ def _of_coverage(every: Sequence[Unit], coverage: Coverage) -> dict[str, float]:
     }
 
 
-def _of_shape(call: ToolCallFinished | None, calls: Sequence[ToolCallFinished]) -> dict[str, float]:
+def _of_shape(led: Sequence[ToolCallFinished], calls: Sequence[ToolCallFinished]) -> dict[str, float]:
+    """Of the last of the calls that led to the answer, and of what else was called before."""
+    call = led[-1] if led else None
+    before = calls[: calls.index(led[0])] if led and led[0] in calls else []
     data: Mapping[str, Any] = (call.result.data if call else None) or {}
     rows, hits = data.get("rows"), data.get("hits")
     in_code = any("start_line" in citation.fields for citation in (call.result.citations if call else ()))
@@ -76,7 +80,8 @@ def _of_shape(call: ToolCallFinished | None, calls: Sequence[ToolCallFinished]) 
         "code": float(isinstance(hits, list) and in_code),
         "prose": float(isinstance(hits, list) and not in_code),
         "unasked_call": float(call is not None and not any(argument_texts(call.arguments)) and not isinstance(hits, list)),
-        "tried_before": min(3, sum(not c.result.found for c in calls)) / 3,
+        "tried_before": min(3, sum(not c.result.found for c in before)) / 3,
+        "unsure_before": min(3, sum(c.result.found for c in before)) / 3,
         "other": float(not isinstance(rows, list) and not isinstance(hits, list)),
         "nothing_counted": float(isinstance(rows, list) and _counts_nothing(rows)),
         "noted": float(bool(data.get("note"))),

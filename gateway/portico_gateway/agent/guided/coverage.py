@@ -24,6 +24,8 @@ _FILLERS = frozenset(
     "thing things kind sort way please altogether overall lot ok okay hi hello thanks very really well then than there up per "
     "while does at all it's what's where's who's there's that's i'd i'm i'll don't doesn't can't isn't".split()
 )
+SHORTEST_STEM = 4  # letters of a stem that another form of it begins with,
+LONGEST_ENDING = 2  # and of what may follow
 MAX_SENSES = 400  # words of a place that a question's word is compared with
 
 
@@ -48,7 +50,7 @@ def covered(
         if unit.exact:
             there = _is_there(unit, text, known) or unit.at in said
         else:
-            there = unit.at in said or bool(set(stems_of(unit.text)) & known)
+            there = unit.at in said or any(_is_form_of(stem, known) for stem in stems_of(unit.text))
         used[unit.text] = used.get(unit.text, False) or there
     open_words = [unit.text for unit in units(question) if not used[unit.text] and not unit.exact]
     for word in _by_sense(open_words, text, embed, weights.sense):
@@ -114,6 +116,17 @@ def _is_there(unit: Unit, text: str, known: set[str]) -> bool:
         return re.sub(r"[\W_]", "", unit.text).lower() in re.sub(r"[_-]", "", text).lower()
     stems = set(stems_of(unit.text)) | set(stems_of(spaced(unit.text)))
     return bool(stems) and stems <= known
+
+
+def _is_form_of(stem: str, known: set[str]) -> bool:
+    """Is the stem known, or all but an ending of one that is? "gzipp" of "gzip"."""
+    if stem in known or len(stem) < SHORTEST_STEM:
+        return stem in known
+    return any(
+        abs(len(stem) - len(other)) <= LONGEST_ENDING and min(len(stem), len(other)) >= SHORTEST_STEM
+        for other in known
+        if stem.startswith(other) or other.startswith(stem)
+    )
 
 
 def _by_sense(words: Sequence[str], text: str, embed: TextEmbedding, least: float) -> list[str]:

@@ -16,7 +16,7 @@ from portico_gateway.agent.guided.elliptical_question import CompletedQuestion, 
 from portico_gateway.agent.guided.follow_up import follow_up
 from portico_gateway.agent.guided.other_searches import other_searches
 from portico_gateway.agent.guided.part_run import PartRun
-from portico_gateway.agent.guided.plan import MAX_CALLS, Part, head_noun, parts, resolved
+from portico_gateway.agent.guided.plan import MAX_CALLS, Part, asks_to_know, head_noun, parts, resolved
 from portico_gateway.agent.guided.reused_call import of_same_tool, reused_call
 from portico_gateway.agent.guided.things import found_thing
 from portico_gateway.agent.guided.tool_call_generation import ToolCallGenerator
@@ -111,14 +111,11 @@ class Agent:
         turns: list[Message] = [{"role": "user", "content": part.run.question}]
         again = reused_call(part.completed, self._host.tools())
         chain: list[ToolCallFinished] = []
-        for _ in range(steps):
-            call: ToolCallStarted | ToolCallFinished | None = self._reading_on(part, chain) if chain else again
+        while len(part.run.tool_calls) < steps:
+            reading = self._reading_on(part, chain) if chain else None
+            call = reading or again or await self._new_call(part, turns)
             if call is None:
-                chain, ranked = [], self._open_tools(part)
-                if not ranked or part.unsure >= MAX_UNSURE:
-                    break
-                call = await self.tool_calls.generate(part.run, turns, ranked)
-                part.tried.add(call.tool)
+                break
             yield call
             if isinstance(call, ToolCallFinished):
                 break
@@ -129,24 +126,33 @@ class Agent:
             if call is again and finished.result.found:
                 part.tried.add(call.tool)  # where it found nothing, the same tool may have to be called otherwise
             again = None
-            chain = [*chain, finished] if finished.result.found else []
-            if not chain:
-                continue
-            await self._answers(part, chain, turns)
-            async for event in self._asking_others(part, finished, turns):
-                yield event
+            chain = [*(chain if reading else ()), finished] if finished.result.found else []
+            if chain:
+                await self._answers(part, chain, turns)
+                async for event in self._asking_others(part, finished, turns, steps):
+                    yield event
             if part.judgement.answered:
                 break
         if part.answer is None:
             part.judgement = self._judge(part.run, None)
 
+    async def _new_call(self, part: PartRun, turns: Sequence[Message]) -> ToolCallStarted | ToolCallFinished | None:
+        """The model's call of a tool that is still to be tried; None where there is none, or enough was looked at."""
+        ranked = self._open_tools(part)
+        if not ranked or part.unsure >= MAX_UNSURE:
+            return None
+        call = await self.tool_calls.generate(part.run, turns, ranked)
+        part.tried.add(call.tool)
+        return call
+
     def _open_tools(self, part: PartRun) -> list[RankedTool]:
-        """The tools that are still to be tried; after the first, those alone that only read, and can be told something: a
-        listing of all that there is answers no question that another tool could not."""
+        """The tools that are still to be tried. Whoever asks to know something needs none that writes; a second tool is none
+        either, nor one that can be told nothing: a listing of all that there is answers no question that another could not."""
         ranked = self.tool_calls.rank(part.run.question, frozenset(part.tried))
-        if not part.tried:
-            return of_same_tool(ranked, part.completed)
-        return [r for r in ranked if r.tool.parameters.get("required") and self._host.is_read_only(r.tool.name)]
+        reading = [r for r in ranked if self._host.is_read_only(r.tool.name)]
+        if part.tried:
+            return [r for r in reading if r.tool.parameters.get("required")]
+        return of_same_tool(reading if reading and asks_to_know(part.run.question) else ranked, part.completed)
 
     def _reading_on(self, part: PartRun, chain: Sequence[ToolCallFinished]) -> ToolCallStarted | None:
         """The call that reads what the last one of a chain has named."""
@@ -158,13 +164,15 @@ class Agent:
         tools = [tool for tool in ranked if self._host.server_of(tool.name) == server]
         return follow_up(part.run.question, chain[-1], tools, part.run.tool_calls, self._retriever.embed)
 
-    async def _asking_others(self, part: PartRun, done: ToolCallFinished, turns: Sequence[Message]) -> AsyncIterator[Event]:
+    async def _asking_others(
+        self, part: PartRun, done: ToolCallFinished, turns: Sequence[Message], steps: int
+    ) -> AsyncIterator[Event]:
         """Where a search has no sure answer, the other servers' searches are asked, too: the surest answer is kept."""
         if (part.judgement.confidence or 0.0) >= self._retriever.weights.confidence.sure:
             return
         tools = [r.tool for r in self.tool_calls.rank(part.run.question) if self._host.is_read_only(r.tool.name)]
         for call in other_searches(part.run.question, done, tools, self._host.server_of):
-            if call.tool in part.tried:
+            if call.tool in part.tried or len(part.run.tool_calls) >= steps:
                 continue
             part.tried.add(call.tool)
             yield call

@@ -27,6 +27,8 @@ _HEAD = re.compile(
     r"\b(?:find|up|at|for|take|get|out|pick|open)\s+(?:the|a|which)\s+(?:(?:first|last|next|(?:most|least)\s+\w+|\w+est)\s+)*([a-z]+)",
     re.IGNORECASE,
 )
+_INTERROGATIVE = re.compile(rf"\W*(?:and\s+)?(?:{_ASKS}|(?:why|is|are|was|were|do|does|did|has|have|had)\b)", re.IGNORECASE)
+_REQUESTS = re.compile(r"\W*(?:please\b|(?:can|could|would|will)\s+you\b)", re.IGNORECASE)
 _SEVERAL = re.compile(r"\b(?:which|what|all|the|list)\s+(?:\w+\s+){0,3}?\w{3,}s\b", re.IGNORECASE)
 _OF_SEVERAL = re.compile(r"\b(?:them|they|their|those|these)\b", re.IGNORECASE)
 _REFERENCE = re.compile(
@@ -73,6 +75,13 @@ def _one_with(before: Part, part: Part) -> bool:
 
 def _asks(text: str) -> bool:
     return re.match(rf"\W*(?:and\s+)?(?:{_ASKS}|{_TELLS}|is\b|are\b|does\b|do\b|can\b)", text, re.IGNORECASE) is not None
+
+
+def asks_to_know(question: str) -> bool:
+    """Is it a question, and no request to do something? "Can you delete it?" is a request."""
+    if _REQUESTS.match(question):
+        return False
+    return _INTERROGATIVE.match(question) is not None or question.rstrip().endswith("?")
 
 
 def head_noun(text: str) -> str | None:

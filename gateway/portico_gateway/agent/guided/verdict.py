@@ -23,20 +23,9 @@ from portico_gateway.guidance.tool_retrieval import TextEmbedding
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 
 MAX_NEAREST = 3
-_PLACE_FIELDS = (
-    "library",
-    "path",
-    "uri",
-    "title",
-    "title_trail",
-    "symbol",
-    "kind",
-    "text",
-    "table",
-    "sql",
-    "anchor",
-    "container",
-)
+SHORT_LINES = 8  # a text of so many is one place,
+AROUND_LINES = 3  # in a longer one, what is so near to a passage stands around it
+_PLACE_FIELDS = tuple("library path uri title title_trail symbol kind text table sql anchor container".split())
 
 
 def judge(
@@ -85,7 +74,8 @@ def judge_free(
 
 
 def _reasons(question: Question, coverage: Coverage, sure: float, threshold: float) -> Iterator[str]:
-    yield from _about(must_be_used(question, coverage))
+    left = must_be_used(question, coverage) if coverage.used else coverage.unused
+    yield from _about(left)
     if sure < threshold:
         yield f"it is not sure to be the answer ({sure:.0%})"
 
@@ -115,11 +105,24 @@ def evidence_of(answer: QuotedAnswer, tools: Mapping[str, Tool]) -> Evidence:
     candidate = answer.candidate
     if candidate is not None:
         texts += [candidate.text, *_place(candidate)]
-    if candidate is None or candidate.citation is None:
+    if candidate is None:
         texts += [call.result.text for call in answer.calls]
+    elif candidate.citation is None and answer.call is not None:
+        texts.append(surroundings(answer.call.result.text, candidate.text))
     called = [(tools[call.tool].parameters, call.arguments) for call in answer.calls if call.tool in tools]
     phrases = tuple(phrase for schema, arguments in called for phrase in phrases_of(schema, arguments))
     return Evidence(tuple(texts), tuple(call.tool for call in answer.calls), phrases)
+
+
+def surroundings(text: str, passage: str) -> str:
+    """A passage with the lines around it and the text's first line; the whole text where it is short or has no such passage."""
+    lines = text.splitlines()
+    squeezed = [" ".join(line.split()) for line in lines]
+    wanted = " ".join(passage.rstrip("…").split())
+    at = [i for i, line in enumerate(squeezed) if line and (line in wanted or wanted in line)]
+    if len(lines) <= SHORT_LINES or not at:
+        return text
+    return "\n".join([lines[0], *lines[max(0, at[0] - AROUND_LINES) : at[-1] + AROUND_LINES + 1]])
 
 
 def combined(question: str, done: Sequence[PartRun]) -> tuple[str, Judgement]:

@@ -10,7 +10,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypeAlias
 
 from portico_engine import Delta, FinishReason, Usage
@@ -27,6 +27,15 @@ from portico_engine.grammar import (
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.prepare import PreparedRequest
 from portico_gateway.http.generation.request import ToolCall
+
+UNFINISHED = (
+    "the answer was cut at its length in the middle of what its grammar asks for, and is not valid: "
+    "how to end in time is not known for this grammar; allow more tokens, or make its patterns simpler"
+)
+UNREPEATED_SEED = (
+    "with this executor a seed may say something else when more or less of the prompt is known already; "
+    "executor torch on a CPU repeats it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +95,7 @@ class GeneratedAnswer:
     usage: Usage = field(default_factory=Usage)
     finish_reason: Literal["stop", "length", "tool_calls"] | None = None
     stop: str | None = None  # the stop string that ended it
+    notes: list[str] = field(default_factory=list)  # on the answer as a whole
     cut: CallCut | None = None  # a call that the length or a stop string cut off; it is not among `calls`
     _parser: ToolCallParser | None = None
 
@@ -103,13 +113,26 @@ class GeneratedAnswer:
 
     @property
     def warnings(self) -> list[str]:
-        """What a client should know of the calls: values that a small model wrote by itself, since nothing said fits them."""
+        """What a client should know of the answer, and of the calls: values that a small model wrote by itself, since nothing
+        said fits them."""
         free = self.prepared.guided.free if self.prepared.guided else {}
-        return [
+        return self.notes + [
             f"{call.name}: nothing in the conversation says what {path} is; the model wrote it by itself"
             for call in self.calls
             for path in free.get(call.name, ())
         ]
+
+    @property
+    def is_exact(self) -> bool:
+        """Is whatever comes of it as it was asked for, since its grammar enforces all of it?"""
+        grammar = self.prepared.request.grammar
+        return grammar is None or grammar.report.exact
+
+    def begin_again(self, prepared: PreparedRequest) -> None:
+        """Forget what came so far: another request gives the answer."""
+        fresh = GeneratedAnswer(prepared, id=self.id, created=self.created)
+        for each in fields(self):
+            setattr(self, each.name, getattr(fresh, each.name))
 
     def feed(self, delta: Delta) -> list[Piece]:
         """The pieces that this adds. Raises ApiError where the engine failed."""
@@ -150,6 +173,11 @@ class GeneratedAnswer:
 
     def _finish(self, delta: Delta) -> None:
         self.usage = delta.usage or Usage()
+        sampling = self.prepared.request.sampling
+        if sampling.is_seeded and not sampling.is_greedy and not self.prepared.engine.info.repeats_seeds:
+            self.notes.append(UNREPEATED_SEED)
+        if delta.unfinished:
+            self.notes.append(UNFINISHED)
         self.stop = delta.stop
         if self.cut is not None:
             self.calls = self.calls[: self.cut.index]
@@ -163,8 +191,7 @@ class GeneratedAnswer:
 
     def violation(self) -> str | None:
         """What is wrong with the answer, where its grammar was not exact. None of an answer that is as it was asked for."""
-        grammar = self.prepared.request.grammar
-        if grammar is None or grammar.report.exact or self.finish_reason == "length" or self.stop is not None:
+        if self.is_exact or self.finish_reason == "length" or self.stop is not None:
             return None  # what was cut off can't be whole
         schema = self.prepared.schema
         if schema is not None:

@@ -1,7 +1,7 @@
 """From a prepared request to the model's answer, whole or piece by piece.
 
 Closing a stream ends its generation. An answer that breaks its schema, where the grammar could not be exact, is made once more
-before it is an error. It knows no HTTP.
+before it is an error; a stream of such a one begins when it is checked. It knows no HTTP.
 """
 
 from __future__ import annotations
@@ -54,11 +54,25 @@ async def start_stream(prepared: PreparedRequest) -> tuple[GeneratedAnswer, Piec
 
 async def _pieces(answer: GeneratedAnswer, first: Delta, deltas: AsyncGenerator[Delta, None]) -> PieceStream:
     async with aclosing(deltas):
+        if not answer.is_exact:
+            for piece in await _checked_pieces(answer, _with_first(first, deltas)):
+                yield piece
+            return
         async for delta in _with_first(first, deltas):
             for piece in answer.feed(delta):
                 yield piece
-        if wrong := answer.violation():
+
+
+async def _checked_pieces(answer: GeneratedAnswer, deltas: AsyncIterator[Delta]) -> list[Piece]:
+    """All pieces of an answer that is valid, made once more where it was not: what was sent could not be taken back."""
+    pieces = [piece async for delta in deltas for piece in answer.feed(delta)]
+    if (wrong := answer.violation()) is not None:
+        answer.begin_again(await _again(answer.prepared, answer, wrong))
+        async with aclosing(_deltas(answer.prepared)) as others:
+            pieces = [piece async for delta in others for piece in answer.feed(delta)]
+        if (wrong := answer.violation()) is not None:
             raise _invalid(wrong)
+    return pieces
 
 
 async def _with_first(first: Delta, rest: AsyncIterator[Delta]) -> AsyncIterator[Delta]:

@@ -21,7 +21,10 @@ from portico_servers.common.unicode_text import plain_text
 
 log = logging.getLogger(__name__)
 
-MAX_MESSAGE = 64 << 20  # bytes of one message; more is no tool's result but a mistake or an attack
+MAX_MESSAGE = 32 << 20  # bytes of one message; more is no tool's result but a mistake or an attack
+# Items of lists and objects in one message. Reading one holds up all others of this process (the interpreter's lock): text of
+# MAX_MESSAGE for some 50 ms, so many small objects for 80.
+MAX_ITEMS = 250_000
 MAX_DEPTH = 100  # of nested lists and objects: what reads an answer later recurses, at most some 200 deep
 LARGE = 256 << 10  # bytes; from here on a message is read in a thread
 
@@ -45,6 +48,8 @@ def own_code(code: int) -> int:
 
 def read_messages(data: bytes) -> list[JSONRPCMessage]:
     """The messages of one line or body; of a batch, those that can be read. Never raises."""
+    if len(data) > LARGE and _has_too_many_items(data):
+        return unreadable(data, f"its answer has more than {MAX_ITEMS:,} items of lists and objects")
     try:
         return [_with_moved_code(mcp_types.jsonrpc_message_adapter.validate_json(data, by_name=False))]
     except ValueError:
@@ -60,6 +65,22 @@ def unreadable(data: bytes, why: str) -> list[JSONRPCMessage]:
         return []
     identity = found[1].decode("utf-8", "replace")
     return [_error(identity.strip('"') if identity.startswith('"') else int(identity), UNREADABLE_ANSWER, why)]
+
+
+def _has_too_many_items(data: bytes) -> bool:
+    """Counted by their commas and brackets, those outside of strings; in steps of which none takes long."""
+    if sum(map(data.count, (b",", b"[", b"{"))) <= MAX_ITEMS:
+        return False
+    plain = data.replace(rb"\\", b"").replace(rb"\"", b"")  # now every quote begins or ends a string
+    items, at = 0, 0
+    while items <= MAX_ITEMS:
+        begin = plain.find(b'"', at)
+        end = len(plain) if begin < 0 else begin
+        items += plain.count(b",", at, end) + plain.count(b"[", at, end) + plain.count(b"{", at, end)
+        at = plain.find(b'"', begin + 1) + 1
+        if begin < 0 or not at:
+            break
+    return items > MAX_ITEMS
 
 
 def scrubbed(value: Any) -> Any:

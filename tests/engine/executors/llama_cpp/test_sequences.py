@@ -68,6 +68,17 @@ def run(cells: FakeCache, sequences: SequenceBlocks, rows: list[Row]) -> dict[in
     return seen
 
 
+def fail(cells: FakeCache, sequences: SequenceBlocks, rows: list[Row], how_far: int) -> None:
+    """A step that ends before, in the middle of, or behind the first batch's tokens."""
+    batch = independent_batches(rows)[0] if rows else []
+    sequences.prepare(batch)
+    for row in batch[: how_far or None] if how_far else []:
+        cells.cells += [Cell(position, 7, {row.slot}) for position, _ in enumerate(row.tokens[: how_far * 9], row.start)]
+    if how_far == 2:
+        sequences.commit(batch[:1])
+    sequences.abandon(batch)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_a_row_sees_its_tokens_and_nothing_else(data: st.DataObject) -> None:
@@ -88,6 +99,8 @@ def test_a_row_sees_its_tokens_and_nothing_else(data: st.DataObject) -> None:
             row = _row(slot, tokens, content, free, sequences, data, rows)
             if row is not None:
                 rows.append(row)
+        if data.draw(st.booleans()):
+            fail(cells, sequences, rows, data.draw(st.integers(0, 2)))
         seen = run(cells, sequences, rows)
         for row in rows:
             assert seen[row.slot] == dict(enumerate(content[row.block_table[-1]])), step

@@ -221,6 +221,29 @@ def test_counting_to_hundreds_in_an_unanchored_pattern_does_not_hang() -> None:
     assert time.thread_time() - began < 30  # without a limit on its work: minutes
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "pattern": "[a-z0-9_-]{90}"},
+        {"type": "object", "patternProperties": {"^a": {"type": "string", "pattern": "^(ab|ba){9,40}c$"}}, "minProperties": 2},
+        {"type": "string", "pattern": "^(?!.*aa)(?!.*bb)[ab]{30,60}$"},
+    ],
+)
+def test_the_same_request_ends_alike_whatever_ran_before_it_and_however_slow_the_machine(
+    schema: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a step may find out is counted, not timed; what others have found out costs the same."""
+    grammar = compile_schema(schema)
+    shortest = factory().matcher(grammar).closing_tokens(10_000)
+    assert shortest is not None
+    first = generate(grammar, len(shortest) + 12, picks(1)[0], force=True)
+    for who in range(3):
+        generate(grammar, len(shortest) + 20 * who, picks(who)[who], force=True)
+    monkeypatch.setattr(time, "thread_time", lambda: 1e9 * time.perf_counter())
+    assert generate(grammar, len(shortest) + 12, picks(1)[0], force=True) == first
+    assert first[1]
+
+
 def test_names_under_many_patterns_at_once_do_not_hang() -> None:
     patterns = ("a5b", "(^[^5]*$)|7", "(^[^7]*$)|9", r"^(\w\w\d)+$")
     names = [{"propertyNames": {"pattern": pattern}} for pattern in patterns]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from portico_gateway.agent.guided.answer_type import AnswerType, asked_for, fits
+from portico_gateway.agent.guided.answer_type import AnswerType, asked_for, asked_words, fits
 from portico_gateway.guidance.question import read_question
 
 
@@ -37,3 +37,17 @@ def test_question_words_tell_what_is_asked_for(question: str, kind: AnswerType) 
 def test_an_answer_fits_where_it_has_such_a_thing_that_the_question_does_not_say(question: str, answer: str, fit: bool) -> None:
     read = read_question(question)
     assert fits(read, asked_for(read), answer) is fit
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("What is the phone number of Ada?", {"phone", "number"}),
+        ("Which director made it?", {"director"}),
+        ("what's the shipping address of invoice 17", {"shipping", "address"}),
+        ("How many horses are there?", {"horses"}),
+        ("Where is it?", set()),
+    ],
+)
+def test_the_words_that_name_what_is_asked_for_are_found(question: str, words: set[str]) -> None:
+    assert asked_words(read_question(question)) == words

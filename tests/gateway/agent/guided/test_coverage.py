@@ -30,6 +30,8 @@ def alike(texts: Sequence[str]) -> npt.NDArray[np.float32]:
         ("Where is rewind_body used?", "def body_rewinder", ("rewind_body",)),
         ("Where is rewind_body called?", "rewind_body(request) calls", ()),
         ("What does rewindBody(request) call?", "calls rewind_body(request)", ()),
+        ("From which size are pages gzipped?", "class GzipPages: size", ()),
+        ("How many ports are open?", "portraits that are open", ("ports",)),
         ('Which film is "Blue Sky"?', "a film: blue sky", ()),
     ],
 )

@@ -91,6 +91,15 @@ def test_a_second_tool_is_never_one_that_writes() -> None:
     assert [call.tool for call in end.tool_calls] == ["code__search"]
 
 
+def test_whoever_asks_to_know_something_is_offered_no_tool_that_writes() -> None:
+    host = FakeHost(hits(HIT))
+    host.writes = {"docs__list"}
+    engine = FakeEngine(SEARCH_CALL, FOUND)
+    run(engine, host)
+    assert engine.requests[0].grammar is not None
+    assert "docs__list" not in engine.requests[0].grammar.text
+
+
 def test_a_denied_call_ends_the_question() -> None:
     end = ended(run(FakeEngine(SEARCH_CALL), FakeHost(ToolDenied("code__search", "policy.deny names it"))))
     assert end.judgement.verdict is Verdict.DENIED
@@ -101,15 +110,15 @@ def test_a_part_is_asked_about_what_the_part_before_it_found() -> None:
     hit = {**HIT, "symbol": "Pool.free", "kind": "method"}
     text = "a.py:3: def free(self):"
     engine = FakeEngine(SEARCH_CALL, text, SEARCH_CALL, text)
-    run(engine, FakeHost(hits(hit), hits(hit)), "Find the method that frees it, then say what it calls.")
+    run(engine, FakeHost(hits(hit), hits(hit)), "Find the method to free it, then say what it calls.")
     said = engine.prompts[2][-1]["content"]
     assert said == "say what the method Pool.free calls."
 
 
 def test_a_part_that_refers_to_what_was_not_found_is_asked_with_the_whole_question() -> None:
     engine = FakeEngine(SEARCH_CALL, LIST_CALL)
-    run(engine, FakeHost(hits(), hits()), "Find the method that frees it, then say what it calls.", max_steps=2)
-    assert engine.prompts[0][-1]["content"] == "Find the method that frees it"
+    run(engine, FakeHost(hits(), hits()), "Find the method to free it, then say what it calls.", max_steps=2)
+    assert engine.prompts[0][-1]["content"] == "Find the method to free it"
 
 
 @pytest.mark.parametrize(

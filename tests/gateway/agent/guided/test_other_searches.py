@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
-from tests.gateway.agent.fakes import LIST, SEARCH, SEARCH_CALL, FakeEngine, FakeHost, hits, run
+from tests.gateway.agent.fakes import EVER_SO_UNSURE, LIST, SEARCH, SEARCH_CALL, FakeEngine, FakeHost, hits, run
 
 from portico_engine import Tool
 from portico_gateway.agent.events import RunFinished, ToolCallFinished, ToolCallStarted
@@ -70,5 +71,6 @@ def test_a_search_with_a_sure_answer_is_enough() -> None:
     page = {"path": "pump.md", "anchor": "pump", "line": 1, "title_trail": ["Pump"], "text": "The default of the pump is `5`."}
     host = TwoSearches(hits(page))
     call = json.dumps({"name": "docs__search", "arguments": {"query": "pump"}})
-    run(FakeEngine(call, page["text"]), host, ASKED)
+    easily_sure = replace(EVER_SO_UNSURE, confidence=replace(EVER_SO_UNSURE.confidence, sure=0.1))
+    run(FakeEngine(call, page["text"]), host, ASKED, weights=easily_sure)
     assert [name for name, _ in host.called] == ["docs__search"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from portico_gateway.agent.guided.plan import Part, head_noun, joined, parts, resolved
+from portico_gateway.agent.guided.plan import Part, asks_to_know, head_noun, joined, parts, resolved
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,17 @@ def test_what_was_found_takes_the_place_of_the_word_that_refers_to_it(before: st
 
 def test_answers_of_parts_are_lines_each_once() -> None:
     assert joined(["one", " two ", "one", ""]) == "one\ntwo"
+
+
+@pytest.mark.parametrize(
+    ("question", "knows"),
+    [
+        ("Which orders are late?", True),
+        ("name of the dog?", True),
+        ("how many are there", True),
+        ("Can you delete the draft?", False),
+        ("add a note about milk", False),
+    ],
+)
+def test_a_question_is_told_from_a_request(question: str, knows: bool) -> None:
+    assert asks_to_know(question) is knows

@@ -8,7 +8,7 @@ from portico_engine import Tool
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.part_run import PartRun
-from portico_gateway.agent.guided.verdict import combined, judge, judge_free
+from portico_gateway.agent.guided.verdict import combined, judge, judge_free, surroundings
 from portico_gateway.agent.judgement import Coverage, Judgement, Verdict
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.rendered_results import RenderedResult
@@ -35,6 +35,19 @@ def test_a_value_that_plays_no_part_means_no_answer_however_sure_the_rest_is() -
     run, answer = run_of("Which sites are in Oslo?", "Pine Hollow", table="sites")
     judged = judge(run, answer, nothing, {"db__rows": ROWS}, EVER_SO_UNSURE)
     assert (judged.verdict, judged.reasons) == (Verdict.NO_ANSWER, ("nothing that was found is about Oslo",))
+
+
+def test_where_no_word_of_the_question_is_used_there_is_no_answer() -> None:
+    run, answer = run_of("Wie viele Bücher fehlen?", "Pine Hollow", table="sites")
+    judged = judge(run, answer, nothing, {"db__rows": ROWS}, EVER_SO_UNSURE)
+    assert (judged.verdict, judged.coverage.used) == (Verdict.NO_ANSWER, ())
+
+
+def test_of_a_long_text_what_stands_around_the_passage_accounts_for_words() -> None:
+    text = "Rooms of the school\n" + "\n".join(f"room R-{n}: {n} seats" for n in range(40))
+    near = surroundings(text, "room R-20: 20 seats")
+    assert near.splitlines() == ["Rooms of the school", *(f"room R-{n}: {n} seats" for n in range(17, 24))]
+    assert surroundings("short\ntext", "text") == "short\ntext"
 
 
 def test_a_larger_models_words_are_judged_by_what_was_found() -> None:

@@ -262,6 +262,68 @@ async def test_an_answer_that_a_loosened_grammar_let_through_is_tried_once_more(
         assert failed.json()["error"]["code"] == "invalid_answer"
 
 
+async def test_a_stream_of_a_loosened_grammar_has_only_the_valid_try_and_the_model_is_told_of_the_other(
+    serve: Any, fakes: Any
+) -> None:
+    schema = {"type": "string", "pattern": r"^(a+)\1$"}  # not regular: nothing enforces it
+    asked = {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}}
+    answers = iter(['"aaa"', '"aaaa"'])
+    engine = fakes.FakeEngine(script=lambda request: list(next(answers)))
+    async with serve(engine) as client:
+        chunks = await stream(client, **asked, seed=5, logprobs=True)
+        assert not engine.requests[0].grammar.report.exact
+        assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks) == '"aaaa"'
+        assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+        assert [request.sampling.seed for request in engine.requests] == [5, 6]
+        wrote, told = engine.rendered[1][-2:]
+        assert wrote == {"role": "assistant", "content": '"aaa"'}
+        assert told["role"] == "user"
+        assert "the answer breaks its schema" in told["content"]
+        engine.script = lambda request: ['"aaa"']
+        chunks = await stream(client, **asked)
+    assert chunks[-1]["error"]["code"] == "invalid_answer"
+    assert all("choices" not in chunk or not chunk["choices"][0]["delta"].get("content") for chunk in chunks)
+
+
+async def test_a_call_that_breaks_a_loosened_keyword_is_told_and_made_again(serve: Any, fakes: Any) -> None:
+    parameters = {"type": "object", "properties": {"a": {"type": "string", "pattern": r"^(a+)\1$"}}, "required": ["a"]}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": parameters}}]
+    for streamed in (False, True):
+        answers = iter(['{"name":"f","arguments":{"a":"aaa"}}', '{"name":"f","arguments":{"a":"aa"}}'])
+        engine = fakes.FakeEngine(script=lambda request, answers=answers: [next(answers)])
+        async with serve(engine) as client:
+            if streamed:
+                chunks = await stream(client, tools=tools, tool_choice="required")
+                made = [c for chunk in chunks for c in chunk["choices"][0]["delta"].get("tool_calls", [])]
+                arguments = "".join(c["function"]["arguments"] for c in made)
+            else:
+                (call,) = (await ask(client, tools=tools, tool_choice="required"))["choices"][0]["message"]["tool_calls"]
+                arguments = call["function"]["arguments"]
+        assert json.loads(arguments) == {"a": "aa"}
+        assert "the call of f breaks its schema at /a" in engine.rendered[1][-1]["content"]
+
+
+async def test_an_answer_that_was_cut_inside_its_grammar_says_so(serve: Any, fakes: Any) -> None:
+    engine = fakes.FakeEngine(script=lambda request: ['{"a":'], finish=FinishReason.LENGTH, unfinished=True)
+    async with serve(engine) as client:
+        answer = await ask(client)
+        assert answer["choices"][0]["finish_reason"] == "length"
+        assert "cut at its length" in answer["warnings"][0]
+        assert (await stream(client))[-1]["warnings"] == answer["warnings"]
+        for path, body in (("/v1/responses", {"input": "x"}), ("/v1/messages", {"messages": USER, "max_tokens": 5})):
+            response = await client.post(path, json={"model": "fake", **body})
+            assert response.json()["warnings"] == answer["warnings"]
+
+
+async def test_a_seed_that_an_executor_may_not_repeat_is_said(serve: Any, fakes: Any) -> None:
+    async with serve(fakes.FakeEngine(executor="llama_cpp")) as client:
+        assert "executor torch on a CPU repeats it" in (await ask(client, seed=5))["warnings"][0]
+        assert "warnings" not in await ask(client, seed=5, temperature=0)
+        assert "warnings" not in await ask(client)
+    async with serve() as client:
+        assert "warnings" not in await ask(client, seed=5)
+
+
 async def test_log_probabilities_come_with_each_token_and_the_end_token_is_left_out(serve: Any) -> None:
     async with serve() as client:
         answer = await ask(client, logprobs=True, top_logprobs=2)

@@ -1,0 +1,212 @@
+"""How long a stream pauses while somebody sends schemas and grammars that are made to cost much.
+
+    python benchmarks/bombs_beside_stream.py [--only WORD] [--check]
+
+It starts `portico serve` with the default model, reads one chat's stream after another, and sends the bombs of
+tests/attacks/bombs.py meanwhile, one after the other, as a `response_format` or a `grammar`. Of the pauses between two pieces
+of the stream it tells the time by the clock, how long the engine's thread ran, and how long it waited for a processor (so that
+a busy machine shows); of the processes that compile, the most memory; of the engine, whether it is still the same process.
+Where the gateway or this reader waits for a processor, the engine goes on meanwhile: what it ran is then several steps' work.
+`--check` ends with exit code 1 past the bound below, and writes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+
+from local_server import serving
+from report import percentile, table, write
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tests.attacks.bombs import GRAMMARS, SCHEMAS
+
+BOUND = 100.0  # ms that a stream may pause
+CHAT = "/v1/chat/completions"
+SECONDS = 120.0
+SAMPLED = 0.02  # seconds between two looks at the memory of the processes that compile
+COMPILER = "portico_engine.grammar.isolated.child"
+
+
+@dataclass(slots=True)
+class Pauses:
+    """When each piece came, in ms; what the engine's threads had run and waited by then; and what was being sent."""
+
+    pieces: list[tuple[float, dict[int, tuple[float, float]], str]] = field(default_factory=list)
+    begins: set[int] = field(default_factory=set)  # pieces that are the first of a stream
+    sending: str = ""
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+class Pause(NamedTuple):
+    """ms by the clock, ms that the engine's thread ran, ms that it waited to run; and what was being sent."""
+
+    clock: float
+    ran: float
+    waited: float
+    beside: str
+
+
+def post(port: int, body: dict[str, Any]) -> tuple[HTTPConnection, Any]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+    sent = json.dumps({"model": "smollm2", "messages": [{"role": "user", "content": "Tell me a long story."}], **body})
+    connection.request("POST", CHAT, sent, {"Content-Type": "application/json"})
+    return connection, connection.getresponse()
+
+
+def engine_of(serve: psutil.Process) -> psutil.Process:
+    """The child with the model in it: the largest."""
+    return max(serve.children(recursive=True), key=lambda child: child.memory_info().rss)
+
+
+def thread_times(pid: int) -> dict[int, tuple[float, float]]:
+    """By thread: ms that it ran, and ms that it waited for a processor."""
+    found: dict[int, tuple[float, float]] = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):
+            ran, waited, _ = map(int, (task / "schedstat").read_text().split())
+            found[int(task.name)] = (ran / 1e6, waited / 1e6)
+    return found
+
+
+def read_streams(port: int, engine: int, pauses: Pauses) -> None:
+    """One stream after another, until all bombs are sent."""
+    seed = 0
+    while not pauses.done.is_set():
+        seed += 1
+        connection, answer = post(port, {"stream": True, "max_tokens": 1500, "seed": seed, "temperature": 1.0})
+        with closing(connection):
+            pauses.begins.add(len(pauses.pieces))
+            for _ in _pieces(answer):
+                pauses.pieces.append((1_000 * time.perf_counter(), thread_times(engine), pauses.sending))
+                if pauses.done.is_set():
+                    return
+
+
+def _pieces(answer: Any) -> Iterator[bytes]:
+    for line in answer:
+        if b'"content"' in line:
+            yield line
+
+
+def between(pauses: Pauses) -> list[Pause]:
+    """The engine's thread is that which has run longest."""
+    last = pauses.pieces[-1][1]
+    thread = max(last, key=lambda each: last[each][0])
+    found: list[Pause] = []
+    for i, ((began, before, _), (ended, after, sending)) in enumerate(pairwise(pauses.pieces), 1):
+        if i not in pauses.begins:
+            ran, waited = (now - then for now, then in zip(after[thread], before[thread], strict=True))
+            found.append(Pause(ended - began, ran, waited, sending))
+    return found
+
+
+def watch_memory(serve: psutil.Process, peak: list[float], done: threading.Event) -> None:
+    """The most MiB that one of the processes that compile has held."""
+    while not done.wait(SAMPLED):
+        for child in serve.children(recursive=True):
+            with suppress(psutil.Error, OSError, IndexError, ValueError):
+                if COMPILER in child.cmdline():
+                    status = Path(f"/proc/{child.pid}/status").read_text()
+                    peak[0] = max(peak[0], int(status.split("VmHWM:")[1].split()[0]) / 1024)
+
+
+def send_bombs(port: int, only: str, pauses: Pauses) -> dict[str, str]:
+    """What came of each: answered, or why not."""
+    outcomes: dict[str, str] = {}
+    bombs = [
+        *(("schema", name, make) for name, make in SCHEMAS.items()),
+        *(("gbnf", name, make) for name, make in GRAMMARS.items()),
+    ]
+    for kind, name, make in bombs:
+        if only not in name:
+            continue
+        pauses.sending = f"{kind}: {name}"
+        wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": make()}} if kind == "schema" else None
+        body = {"response_format": wanted} if kind == "schema" else {"grammar": make()}
+        try:
+            connection, answer = post(port, {**body, "max_tokens": 40, "seed": 1})
+            with closing(connection):
+                said = json.loads(answer.read())
+            outcomes[pauses.sending] = said["error"]["message"] if "error" in said else "answered"
+        except (OSError, ValueError, KeyError, RecursionError) as error:
+            outcomes[pauses.sending] = f"{type(error).__name__}: {error}"
+        print(f"{len(outcomes):3} {pauses.sending}: {outcomes[pauses.sending][:80]}", file=sys.stderr, flush=True)
+    pauses.sending = ""
+    return outcomes
+
+
+def measure(folder: Path, only: str) -> dict[str, Any]:
+    (folder / "portico.toml").write_text("")
+    command = [sys.executable, "-P", "-m", "portico_gateway", "serve", "--port", "0", "--root", str(folder)]
+    with serving(command, folder) as port:
+        connection, answer = post(port, {"max_tokens": 4})  # the model is loaded
+        with closing(connection):
+            answer.read()
+        serve = next(p for p in psutil.Process().children() if "portico_gateway" in p.cmdline())
+        engine = engine_of(serve)
+        pauses, peak = Pauses(), [0.0]
+        threads = [
+            threading.Thread(target=read_streams, args=(port, engine.pid, pauses), daemon=True),
+            threading.Thread(target=watch_memory, args=(serve, peak, pauses.done), daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
+        time.sleep(3)
+        outcomes = send_bombs(port, only, pauses)
+        pauses.done.set()
+        for thread in threads:
+            thread.join(SECONDS)
+        same = engine.is_running() and engine_of(serve).pid == engine.pid
+    return {"pauses": between(pauses), "outcomes": outcomes, "same": same, "peak": peak[0]}
+
+
+def figures_of(found: dict[str, Any], only: str) -> dict[str, Any]:
+    beside = [pause for pause in found["pauses"] if pause.beside]
+    alone = [pause for pause in found["pauses"] if not pause.beside]
+    clock, ran = [pause.clock for pause in beside], [pause.ran for pause in beside]
+    answered = sum(outcome == "answered" for outcome in found["outcomes"].values())
+    return {
+        "only": only, "load_average": os.getloadavg(),
+        "bombs": len(found["outcomes"]), "answered": answered, "refused": len(found["outcomes"]) - answered,
+        "engine_is_the_same_process": found["same"], "compilers_peak_mib": found["peak"],
+        "pauses_alone": len(alone), "alone_clock_ms_p50": percentile([pause.clock for pause in alone], 0.5),
+        "alone_clock_ms_max": max(pause.clock for pause in alone), "alone_engine_ms_max": max(pause.ran for pause in alone),
+        "pauses": len(beside), "clock_ms_p50": percentile(clock, 0.5), "clock_ms_p99": percentile(clock, 0.99),
+        "clock_ms_max": max(clock), "engine_ms_p50": percentile(ran, 0.5), "engine_ms_p99": percentile(ran, 0.99),
+        "engine_ms_max": max(ran), "clock_less_waiting_ms_max": max(pause.clock - pause.waited for pause in beside),
+        "longest_of_the_clock": [pause._asdict() for pause in sorted(beside, reverse=True)[:5]],
+        "longest_of_the_engine": [pause._asdict() for pause in sorted(beside, key=lambda pause: -pause.ran)[:5]],
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="bombs whose name holds this")
+    parser.add_argument("--check", action="store_true")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = figures_of(measure(Path(folder), args.only), args.only)
+    shown = [[k, f"{v:.1f}" if isinstance(v, float) else v] for k, v in figures.items() if not k.startswith("longest")]
+    table(["figure", "value"], shown)
+    if args.check:
+        sys.exit(figures["clock_ms_max"] > BOUND or not figures["engine_is_the_same_process"])
+    write("bombs_beside_stream", figures)
+
+
+if __name__ == "__main__":
+    main()
