@@ -210,14 +210,17 @@ TABLES = {
         suggestions
         sources      errors
         engines      errors limits schema sources
+        secret_columns  schema
         rows         errors schema suggestions engines
         statements   errors limits schema sources engines
-        config       errors limits statements
+        config       errors limits secret_columns statements
         databases    errors limits schema suggestions sources engines rows statements
+        questions    errors limits schema secret_columns rows statements databases
         tools        errors limits schema suggestions sources rows statements config databases
         prompts      errors databases tools
         resources    schema databases tools
-        server       errors limits suggestions sources statements config databases tools prompts resources
+        server       errors limits suggestions sources secret_columns statements config databases questions tools prompts
+                     resources
     """,
 }
 

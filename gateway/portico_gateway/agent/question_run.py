@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from portico_engine import Delta, EngineClient, FinishReason, Request, Usage
 from portico_gateway.agent.events import RunMetrics, ToolCallFinished, ToolCallStarted
+from portico_gateway.agent.question_reading import QuestionReading
 from portico_gateway.agent.rendered_results import RenderedResult
 from portico_gateway.errors import GatewayError
 
@@ -24,6 +25,7 @@ class QuestionRun:
     usage: list[Usage] = field(default_factory=list)
     tool_calls: list[ToolCallFinished] = field(default_factory=list)
     call_logprobs: list[float] = field(default_factory=list)  # of each call that the model wrote, under its prior
+    readings: dict[str, QuestionReading] = field(default_factory=dict)  # by tool, how its server reads the question
 
     @property
     def found(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import mcp_types as types
 
 from portico_engine import Tool
+from portico_gateway.agent.question_reading import QuestionReading
 
 
 class ToolHost(Protocol):
@@ -32,4 +33,8 @@ class ToolHost(Protocol):
         ...
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult: ...
+    async def read_question(self, tool: str, question: str) -> QuestionReading | None:
+        """How the tool's own server reads a question; None where it doesn't, or can't now."""
+        ...
+
     async def read_text(self, server: str, uri: str) -> str: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -10,6 +11,7 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from portico_engine import Tool
+from portico_gateway.agent.question_reading import QuestionReading, question_reading
 from portico_gateway.caller import Caller
 from portico_gateway.errors import GatewayError, UnknownName, UpstreamFault
 from portico_gateway.guidance.tool_retrieval import ToolRetriever
@@ -19,6 +21,8 @@ from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.catalog import CatalogTool
 from portico_gateway.upstreams.names import outward_uri
 from portico_gateway.upstreams.upstreams import Upstreams
+
+log = logging.getLogger(__name__)
 
 
 class UpstreamToolHost:
@@ -93,6 +97,14 @@ class UpstreamToolHost:
             return await self._tool_calls.call_tool(name, dict(arguments), self._caller)
         except MCPError as error:
             raise UpstreamFault(self.server_of(name), f"answered with an error: {error}") from None
+
+    async def read_question(self, tool: str, question: str) -> QuestionReading | None:
+        try:
+            text = await self._upstreams.read_question(tool, question)
+        except (MCPError, GatewayError) as error:
+            log.warning("%s could not read the question: %s", tool, error)
+            return None
+        return question_reading(text) if text else None
 
     async def read_text(self, server: str, uri: str) -> str:
         try:

@@ -26,12 +26,14 @@ _Entry = TypeVar("_Entry", "CatalogTool", "CatalogPrompt")
 @dataclass(frozen=True, slots=True)
 class CatalogTool:
     """One tool. `name` is the gateway's, `tool.name` the server's own. `local_schema`: what the built-in model decodes by.
-    `digest` is of its definition; `changed`: that is another one than when the tool was first seen."""
+    `question_reader`: where its server reads a question for that model, as arguments of the tool. `digest` is of its
+    definition; `changed`: that is another one than when the tool was first seen."""
 
     name: str
     server: str
     tool: mcp_types.Tool
     local_schema: Mapping[str, Any] | None = None
+    question_reader: str | None = None
     digest: str = ""
     changed: bool = False
 
@@ -66,6 +68,7 @@ class ServerListing:
     resources: tuple[mcp_types.Resource, ...] = ()
     templates: tuple[mcp_types.ResourceTemplate, ...] = ()
     local: Mapping[str, LocalSchema] = field(default_factory=dict)  # by tool
+    readers: Mapping[str, str] = field(default_factory=dict)  # by tool, the URI of what reads questions for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ class Catalog:
         old = self._listings.get(server, ServerListing())
         self._listings[server] = listing
         changed: set[ListKind] = set()
-        if listing.tools != old.tools or listing.local != old.local:
+        if (listing.tools, listing.local, listing.readers) != (old.tools, old.local, old.readers):
             changed.add("tools")
         if listing.prompts != old.prompts:
             changed.add("prompts")
@@ -148,7 +151,9 @@ class Catalog:
         inward = inward_uri(uri)
         if inward is None or inward[0] not in self._listings:
             raise UnknownName("resource", uri)
-        if any(inward[1] == local.uri for local in self._listings[inward[0]].local.values()):
+        listing = self._listings[inward[0]]
+        private = {local.uri for local in listing.local.values()} | set(listing.readers.values())
+        if inward[1].partition("?")[0] in private:
             raise UnknownName("resource", uri)  # not for hosts
         return inward
 
@@ -162,7 +167,8 @@ class Catalog:
         local = listing.local.get(tool.name)
         standing = self._standings[server][tool.name]
         name = namespaced(server, tool.name)
-        return CatalogTool(name, server, tool, local.schema if local else None, standing.digest, standing.changed)
+        schema, reader = local.schema if local else None, listing.readers.get(tool.name)
+        return CatalogTool(name, server, tool, schema, reader, standing.digest, standing.changed)
 
     def _rebuild(self) -> None:
         servers = [name for name in self.order if name in self._listings]

@@ -20,6 +20,10 @@ _MAX_PAGES = 100
 LOCAL_SCHEMA = "portico/local-input-schema"  # in a tool's `_meta`: the URI of a schema for the built-in model alone
 
 
+QUESTION_READER = "portico/question-reader"  # likewise: the URI that reads `?question=...` as a call of the tool
+_PRIVATE = (LOCAL_SCHEMA, QUESTION_READER)
+
+
 async def list_everything(client: Client) -> ServerListing:
     """Everything a server lists, all pages. A list that it doesn't serve is empty."""
     can = client.server_capabilities
@@ -34,6 +38,7 @@ async def list_everything(client: Client) -> ServerListing:
         else []
     )
     local = {tool.name: found for tool in tools if (found := await _local_schema(client, tool)) is not None}
+    readers = {tool.name: uri for tool in tools if isinstance(uri := (tool.meta or {}).get(QUESTION_READER), str)}
     tools = [_without_local(tool) for tool in tools]
     return ServerListing(
         tuple({tool.name: tool for tool in reversed(tools)}.values())[::-1],  # of two tools of one name, the first
@@ -41,6 +46,7 @@ async def list_everything(client: Client) -> ServerListing:
         tuple(resources),
         tuple(templates),
         local,
+        readers,
     )
 
 
@@ -61,9 +67,9 @@ async def _local_schema(client: Client, tool: mcp_types.Tool) -> LocalSchema | N
 
 def _without_local(tool: mcp_types.Tool) -> mcp_types.Tool:
     """The tool as hosts may see it."""
-    if LOCAL_SCHEMA not in (tool.meta or {}):
+    if not any(key in (tool.meta or {}) for key in _PRIVATE):
         return tool
-    meta = {key: value for key, value in (tool.meta or {}).items() if key != LOCAL_SCHEMA}
+    meta = {key: value for key, value in (tool.meta or {}).items() if key not in _PRIVATE}
     return tool.model_copy(update={"meta": meta or None})
 
 

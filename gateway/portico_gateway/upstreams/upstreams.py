@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import anyio
 import mcp_types
@@ -128,6 +129,16 @@ class Upstreams:
             return await client.call_tool(entry.tool.name, arguments or {}, progress_callback=progress)
 
         return _without_server_info(await self._server(entry.server, "tool", name).call(call, timeout))
+
+    async def read_question(self, name: str, question: str, *, timeout: float | None = None) -> str | None:
+        """How the server of a tool reads a question, as JSON text; None where it reads none. For the built-in model alone: no
+        host can ask for it. Raises as `call_tool`."""
+        entry = self.catalog.tool(name)
+        if entry.question_reader is None:
+            return None
+        uri = f"{entry.question_reader}?question={quote(question, safe='')}"
+        result = await self._server(entry.server, "tool", name).call(lambda client: client.read_resource(uri), timeout)
+        return "".join(block.text for block in result.contents if isinstance(block, mcp_types.TextResourceContents))
 
     async def read_resource(self, uri: str, *, timeout: float | None = None) -> mcp_types.ReadResourceResult:
         """Read a resource by its gateway URI. The contents carry the server's own URIs. Raises as `call_tool`."""

@@ -1,5 +1,7 @@
 """The owner's TOML file: limits, lookup columns, powerful roles, canned queries. It reads and checks; it opens no database.
 
+secrets = ["password", "diagnosis"]        # columns called so are never read for the built-in model (regular expressions)
+
 [limits]
 seconds = 5.0                              # of one statement; also: rows, bytes
 
@@ -25,10 +27,11 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from portico_servers.db.errors import DatabaseConfigError
 from portico_servers.db.limits import StatementLimits
+from portico_servers.db.secret_columns import SECRETS
 from portico_servers.db.statements.placeholders import placeholder_names
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
@@ -99,7 +102,18 @@ class Config(_Strict):
 
     limits: LimitsConfig = LimitsConfig()
     connections: dict[str, ConnectionConfig] = {}
+    secrets: tuple[Annotated[str, Field(min_length=1)], ...] = SECRETS
     queries: tuple[QueryConfig, ...] = ()
+
+    @field_validator("secrets")
+    @classmethod
+    def _patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in value:
+            try:
+                re.compile(pattern)
+            except re.error as exc:
+                raise ValueError(f"{pattern!r} is no regular expression: {exc}") from None
+        return value
 
     @model_validator(mode="after")
     def _unique(self) -> Config:

@@ -67,6 +67,15 @@ class DatabaseSchema:
         return {table.name: table for table in self.tables}
 
     @cached_property
+    def children(self) -> Mapping[str, tuple[Table, ...]]:
+        """By table, those with a foreign key to it."""
+        found: dict[str, dict[str, Table]] = {}
+        for table in self.tables:
+            for key in table.foreign_keys:
+                found.setdefault(key.parent, {})[table.name] = table
+        return {name: tuple(tables.values()) for name, tables in found.items()}
+
+    @cached_property
     def digest(self) -> str:
         """Changes when the shape changes; row estimates don't count."""
         shape = [{**asdict(table), "row_estimate": None} for table in self.tables]

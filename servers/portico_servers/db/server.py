@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Mapping, Sequence
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import anyio
 import anyio.to_thread
+from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp_types import CallToolResult, InputRequiredResult, Resource, Tool
+from pydantic import AnyUrl
 
 from portico_servers.common.list_changed import ListChangedNotifier
 from portico_servers.common.server import PorticoServer
@@ -20,12 +24,15 @@ from portico_servers.common.tools import tool_error
 from portico_servers.common.version import package_version
 from portico_servers.db import config as config_file
 from portico_servers.db.databases.databases import Databases
-from portico_servers.db.databases.local_values import META, URI, are_served
+from portico_servers.db.databases.local_values import META, URI, are_served, started_by_gateway
 from portico_servers.db.databases.schema_watcher import watch_schemas
 from portico_servers.db.errors import DatabaseConfigError
 from portico_servers.db.limits import StatementLimits
 from portico_servers.db.prompts import add_prompts
+from portico_servers.db.questions import proposals
+from portico_servers.db.questions.proposals import QuestionProposals
 from portico_servers.db.resources import add_completion, add_local_schema, add_resources, table_resources
+from portico_servers.db.secret_columns import SECRETS
 from portico_servers.db.sources import DatabaseSource, parse_sources
 from portico_servers.db.statements.worker_pool import WorkerPool
 from portico_servers.db.suggestions import did_you_mean
@@ -49,8 +56,11 @@ class DatabaseServer(PorticoServer[None]):
         limits: StatementLimits,
         writers: Mapping[str, WorkerPool] | None = None,
         local_values: Mapping[str, Sequence[str]] | None = None,
+        secrets: Sequence[str] = SECRETS,
     ) -> None:
-        """`local_values`: by connection, the columns whose values a gateway's own model is shown (`local_values.py`)."""
+        """`local_values`: by connection, the columns whose values a gateway's own model is shown (`local_values.py`).
+
+        `secrets`: patterns of the names of columns whose values are never read for it."""
         self.databases, self.limits, self.writers = databases, limits, writers or {}
         self._tools = {tool.name: tool for tool in tools}
         bus = InMemorySubscriptionBus()
@@ -69,6 +79,7 @@ class DatabaseServer(PorticoServer[None]):
         add_completion(self, databases)
         add_prompts(self, databases)
         self.local_values = local_values or {}
+        self._proposals = _question_proposals(databases, secrets) if started_by_gateway() else None
         self._serves_local_values = are_served(self.local_values)
         if self._serves_local_values:
             add_local_schema(self, databases, self.local_values)
@@ -78,10 +89,25 @@ class DatabaseServer(PorticoServer[None]):
         snapshot = await anyio.to_thread.run_sync(self.databases.snapshot)
         connections = list(self.databases.by_name)
         tools = [tool.tool(snapshot, connections) for tool in self._tools.values()]
-        if self._serves_local_values:
-            where = {"meta": {META: URI}}
-            tools = [tool.model_copy(update=where) if tool.name == "rows" else tool for tool in tools]
-        return tools
+        meta = {META: URI} if self._serves_local_values else {}
+        meta |= {proposals.META: proposals.URI} if self._proposals is not None else {}
+        return [tool.model_copy(update={"meta": meta}) if meta and tool.name == "rows" else tool for tool in tools]
+
+    async def read_resource(
+        self, uri: AnyUrl | str, context: Context[None, Any] | None = None
+    ) -> Iterable[ReadResourceContents] | InputRequiredResult:
+        """A resource; or how a question is read, which only the gateway that started this server asks."""
+        address, _, query = str(uri).partition("?")
+        if self._proposals is None or address != proposals.URI:
+            return await super().read_resource(uri, context)
+        question = "".join(parse_qs(query).get("question", ()))
+        found = await anyio.to_thread.run_sync(self._proposals.propose, question)
+        return [ReadResourceContents(content=json.dumps(found, ensure_ascii=False), mime_type="application/json")]
+
+    async def prepare(self) -> None:
+        """What the first question would wait for."""
+        if self._proposals is not None:
+            await anyio.to_thread.run_sync(self._proposals.prepare, abandon_on_cancel=True)
 
     async def list_resources(self) -> list[Resource]:
         """One resource a table."""
@@ -128,7 +154,14 @@ def build_server(
     writers = writer_pools({s.name: s for s in found if s.name in settings.connections and settings.connections[s.name].write})
     values = {name: connection.local_values for name, connection in settings.connections.items()}
     tools = all_tools(settings.queries, names, writers, bounds)
-    return DatabaseServer(Databases(found, lookups), tools, bounds, writers, values)
+    return DatabaseServer(Databases(found, lookups), tools, bounds, writers, values, settings.secrets)
+
+
+def _question_proposals(databases: Databases, secrets: Sequence[str]) -> QuestionProposals:
+    # Imported here: only a gateway's child needs it, and it takes a while.
+    from portico_servers.common.embeddings import Embedder
+
+    return QuestionProposals(databases, Embedder().embed, secrets)
 
 
 def _allowed(source: DatabaseSource, settings: config_file.Config, powerful: bool) -> DatabaseSource:
@@ -142,6 +175,7 @@ async def _lifespan(server: MCPServer[None]) -> AsyncIterator[None]:
     assert isinstance(server, DatabaseServer)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch_schemas, server.databases, server.notifier)
+        tasks.start_soon(server.prepare)
         try:
             yield
         finally:

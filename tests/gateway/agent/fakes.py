@@ -16,6 +16,7 @@ import numpy.typing as npt
 from portico_engine import Delta, FinishReason, Request, Tool, Usage
 from portico_gateway.agent.events import Event
 from portico_gateway.agent.guided.loop import Agent
+from portico_gateway.agent.question_reading import QuestionReading
 from portico_gateway.guidance.tool_retrieval import ToolRetriever
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 
@@ -48,6 +49,7 @@ class FakeHost:
         self.answers = list(answers)
         self.writes: set[str] = set()
         self.called: list[tuple[str, dict[str, Any]]] = []
+        self.readings: dict[str, QuestionReading] = {}
 
     def tools(self) -> Sequence[Tool]:
         return [SEARCH, LIST]
@@ -73,6 +75,9 @@ class FakeHost:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    async def read_question(self, tool: str, question: str) -> QuestionReading | None:
+        return self.readings.get(tool)
 
     async def read_text(self, server: str, uri: str) -> str:
         return "\n\ndef free(self):\n"

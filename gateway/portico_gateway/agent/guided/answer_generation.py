@@ -12,6 +12,7 @@ from portico_engine import EngineClient, Request, SamplingParams, TextPrior
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.candidates import CandidateReader, WeighedCandidate
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
+from portico_gateway.agent.guided.extraction.rows import is_rows
 from portico_gateway.agent.guided.quotations import quotation_grammar
 from portico_gateway.agent.prompts import Message
 from portico_gateway.agent.question_run import QuestionRun
@@ -80,6 +81,9 @@ class AnswerGenerator:
         candidates = await self._candidates.read(run.question, calls[-1:])
         if not candidates:
             return None
+        if len(candidates) == 1 and is_rows(calls[-1].result):  # nothing to choose, and maybe more than a model may write
+            [(text, weighed)] = candidates.items()
+            return QuotedAnswer(text, weighed.candidate, tuple(calls), weight=weighed.weight)
         weights = {text: weighed.weight for text, weighed in candidates.items()}
         request = replace(
             await self._request(turns, ranked),

@@ -7,13 +7,15 @@ arguments. All of that only moves logits: what may be said is the grammar's alon
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from portico_engine import EngineClient, FinishReason, Tool, ToolCallPrior
+from portico_engine import CallPrior, EngineClient, FinishReason, Tool, ToolCallPrior
 from portico_engine.grammar import check_arguments, compile_tool_calls_isolated
 from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.prompts import Message, refused_call
+from portico_gateway.agent.question_reading import QuestionReading
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.agent.tool_host import ToolHost
@@ -83,7 +85,8 @@ class ToolCallGenerator:
             if isinstance(call, ToolCallFinished):
                 return call
             last = call
-            violations = check_arguments(self._tool(call.tool).parameters, call.arguments)
+            schema = self._narrowed(self._tool(call.tool), run.readings.get(call.tool)).parameters
+            violations = check_arguments(schema, call.arguments)
             if not violations:
                 return call
             violation = f"{violations[0].pointer or '/'}: {violations[0].message}"
@@ -96,7 +99,9 @@ class ToolCallGenerator:
         catalog = await self._requests.catalog(ranked)
         allowed = {r.tool.name for r in ranked}
         tools = [tool for tool in catalog.covered if tool.name in allowed]
+        await self._read(run, tools)
         guided = GuidedCall(tuple(tools), None) if self._raw else self.guided(run.question, tools, ranked)
+        guided = self._with_readings(guided, run.readings)
         request = await self._requests.request(catalog, turns)
         request = replace(
             request,
@@ -114,6 +119,31 @@ class ToolCallGenerator:
             return run.refused(ToolCallStarted("", {}), f"no call was made: the model's call was cut ({reason})")
         call = json.loads(text)
         return ToolCallStarted(call["name"], call["arguments"], guided.free.get(call["name"], ()))
+
+    async def _read(self, run: QuestionRun, tools: Sequence[Tool]) -> None:
+        """Let the servers that can read the question for their tools."""
+        for tool in tools if not self._raw else ():
+            if tool.name not in run.readings:
+                reading = await self._host.read_question(tool.name, run.question)
+                if reading is not None:
+                    run.readings[tool.name] = reading
+
+    def _with_readings(self, guided: GuidedCall, readings: Mapping[str, QuestionReading]) -> GuidedCall:
+        """The tools whose servers have read the question, narrowed to that, and weighed by how much of it they account for."""
+        prior = guided.prior
+        if prior is None or not readings:
+            return guided
+        full = self._retriever.weights.readings.all_words
+        shares = {name: reading.share for name, reading in readings.items()}
+        names = {name: weight + full * shares.get(name, 0.0) ** 2 for name, weight in prior.names.items()}
+        calls = ChainMap(dict.fromkeys(readings, CallPrior()), dict(prior.calls))
+        tools = tuple(self._narrowed(tool, readings.get(tool.name)) for tool in guided.tools)
+        free = {name: paths for name, paths in guided.free.items() if name not in readings}
+        return GuidedCall(tools, replace(prior, names=names, calls=calls), free)
+
+    @staticmethod
+    def _narrowed(tool: Tool, reading: QuestionReading | None) -> Tool:
+        return tool if reading is None else replace(tool, parameters=dict(reading.schema))
 
     def _tool(self, name: str) -> Tool:
         return next(tool for tool in self._host.tools() if tool.name == name)

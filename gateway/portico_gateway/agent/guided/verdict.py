@@ -17,6 +17,7 @@ from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.guided.plan import joined
 from portico_gateway.agent.judgement import Coverage, Judgement, Place, Verdict
+from portico_gateway.agent.question_reading import QuestionReading
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.guidance.question import Question, read_question
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
@@ -43,6 +44,8 @@ def judge(
     if answer is None or not answer.text.strip():
         coverage = covered(question, Evidence(()), embed, weights.coverage)
         return Judgement(Verdict.NOT_FOUND, coverage, reasons=_errors(run), incomplete=incomplete)
+    if (reading := reading_of(run, answer)) is not None:
+        return judge_reading(run, answer, reading, weights)
     evidence = evidence_of(answer, tools)
     coverage = covered(question, evidence, embed, weights.coverage)
     features = features_of(run, question, answer, coverage)
@@ -91,6 +94,24 @@ def too_long(words: int, most: int) -> Judgement:
         f"the question has {words:,} words, and this model is asked {most:,} at most: ask about one thing, or a larger model"
     )
     return Judgement(Verdict.NO_ANSWER, reasons=(reason,))
+
+
+def reading_of(run: QuestionRun, answer: QuotedAnswer) -> QuestionReading | None:
+    """How the server reads the question whose own reading was the last call; None where the model wrote another."""
+    call = answer.calls[-1] if answer.calls else None
+    reading = run.readings.get(call.tool) if call is not None else None
+    return reading if call is not None and reading is not None and dict(reading.arguments) == call.arguments else None
+
+
+def judge_reading(run: QuestionRun, answer: QuotedAnswer, reading: QuestionReading, weights: Weights) -> Judgement:
+    """A server knows best which words its reading accounts for; where it accounts for all of them, the answer is given."""
+    incomplete = tuple(dict.fromkeys(note for call in run.tool_calls if (note := _incomplete(call))))
+    coverage = Coverage(reading.used, reading.unused)
+    if reading.unused:
+        near, reasons = nearest(answer, run.tool_calls), tuple(_about(reading.unused))
+        sure = weights.readings.some_words
+        return Judgement(Verdict.NO_ANSWER, coverage, sure, reasons, near, incomplete, answer.text)
+    return Judgement(Verdict.ANSWERED, coverage, weights.readings.sure, (), (), incomplete, answer.text)
 
 
 def must_be_used(question: Question, coverage: Coverage) -> list[str]:

@@ -28,7 +28,12 @@ _MAX_CHARACTERS = 80  # of one value
 
 def are_served(values: Mapping[str, Sequence[str]]) -> bool:
     """Has the owner opted in any column, and is this server a gateway's child?"""
-    return any(values.values()) and STARTED_BY_GATEWAY in os.environ
+    return any(values.values()) and started_by_gateway()
+
+
+def started_by_gateway() -> bool:
+    """Is this server a gateway's child?"""
+    return STARTED_BY_GATEWAY in os.environ
 
 
 def input_schema(databases: Databases, values: Mapping[str, Sequence[str]]) -> dict[str, Any]:

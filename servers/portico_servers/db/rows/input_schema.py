@@ -18,11 +18,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from portico_servers.db.rows.column_refs import ColumnRef, column_refs
+from portico_servers.db.rows.column_refs import ColumnRef, column_refs, every_column_ref
+from portico_servers.db.rows.implied_keys import with_implied_keys
 from portico_servers.db.schema import QualifiedTable
 
 ROOT = "ask"
-AGGREGATES = ("none", "count", "sum", "avg", "min", "max", "count_distinct")
+AGGREGATES = ("none", "count", "sum", "avg", "min", "max", "count_distinct", "distinct")
+OPERAND_AGGREGATES = ("avg", "min", "max")  # of what a condition may compare with
+ANY_OF = "in"  # the operator whose value is a list
+MAX_ALTERNATIVES = 50  # values of that list
+MAX_GROUPS = 6  # columns to group by
 MAX_FILTERS = 4
 MAX_LIMIT = 1000
 MAX_NUMBER = 10**12  # what a number is compared with: without a bound small models write digits without end
@@ -71,6 +76,15 @@ class RowsSchema:
     column_refs: Mapping[str, tuple[ColumnRef, ...]]
     note: str | None = None  # what was left out to keep within the budget
     validators: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)  # by table, made when first needed
+    _every: dict[str, dict[str, ColumnRef]] = dataclasses.field(default_factory=dict, compare=False)
+
+    def every_ref(self, table: QualifiedTable) -> Mapping[str, ColumnRef]:
+        """All that a query of the table may name, listed or not."""
+        if table.name not in self._every:
+            self._every[table.name] = every_column_ref(
+                with_implied_keys(table.schema), with_implied_keys(table.schema).by_name[table.table.name]
+            )
+        return self._every[table.name]
 
 
 def build_rows_schema(tables: Sequence[QualifiedTable], *, budget: int = BUDGET) -> RowsSchema:
@@ -84,6 +98,33 @@ def build_rows_schema(tables: Sequence[QualifiedTable], *, budget: int = BUDGET)
     return RowsSchema(
         _loose(tuple(every)), every, "columns are not listed: see describe" if every else "there are no tables yet"
     )
+
+
+def table_schema(name: str, found: Sequence[ColumnRef]) -> JSON:
+    """What a query of one table may be, all in all: besides what is listed it may group by several columns, compare with a
+    column or an aggregate in place of a value, and ask for different rows only."""
+    schema = _schema({name: found})
+    ask, shared = schema["properties"][ROOT]["anyOf"][0], schema["$defs"]
+    names = {"$ref": f"#/$defs/{_key(name)}"} if found else False
+    operand = _closed({"column": names, "aggregate": {"enum": list(OPERAND_AGGREGATES)}}, ["column"])
+    for kind in ("text", "number", "date", "boolean", "listed"):
+        if kind in shared:
+            plain = shared[kind]["properties"]["value"]
+            several = {"type": "array", "items": plain, "minItems": 1, "maxItems": MAX_ALTERNATIVES}
+            shared[kind]["properties"]["value"] = {"anyOf": [plain, operand, several]}
+            shared[kind]["properties"]["op"]["enum"].append(ANY_OF)
+    for shape in ask["properties"].get("filters", {}).get("items", {}).get("anyOf", ()):
+        shape["properties"].pop("value", None)  # listed values are checked where names are resolved
+    if found:
+        ask["properties"]["group_by"] = {"anyOf": [names, {"type": "array", "items": names, "maxItems": MAX_GROUPS}]}
+        shared["ask"]["properties"]["group_by"].pop("type")
+    distinct = {"properties": {"aggregate": {"const": "distinct"}, "group_by": _NEVER}, "required": ["columns"]}
+    shared["plain"]["anyOf"].append(distinct)
+    return {**ask, "$defs": shared}
+
+
+def _closed(properties: JSON, required: list[str]) -> JSON:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
 def _within(found: Sequence[ColumnRef], limit: int) -> tuple[ColumnRef, ...]:

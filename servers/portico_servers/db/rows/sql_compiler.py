@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from portico_servers.db.engines.dialect import SQLDialect
-from portico_servers.db.rows.column_refs import ColumnRef, Join, joins, label_column
+from portico_servers.db.rows.column_refs import ColumnRef, Join, joins, label_columns
 from portico_servers.db.rows.dates import iso_text, parse_period
 from portico_servers.db.schema import DatabaseSchema, Table
 
@@ -24,7 +24,18 @@ class RowFilter:
 
     field: ColumnRef
     op: str
-    value: Any
+    value: Any  # a plain value, or an Operand
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """What a condition compares with in place of a value: a column, or an aggregate of one over all of the table's rows."""
+
+    field: ColumnRef
+    aggregate: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.aggregate} {self.field.path}" if self.aggregate else self.field.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +46,7 @@ class RowsQuery:
     aggregate: str
     columns: tuple[ColumnRef, ...] = ()
     filters: tuple[RowFilter, ...] = ()
-    group_by: ColumnRef | None = None
+    group_by: tuple[ColumnRef, ...] = ()
     order_by: ColumnRef | None = None
     order: str | None = None
     limit: int = DEFAULT_LIMIT
@@ -58,7 +69,7 @@ def compile_distinct_values(
     schema: DatabaseSchema, table: Table, of: ColumnRef, dialect: SQLDialect, limit: int
 ) -> CompiledStatement:
     """The different values of one field."""
-    return compile_query(schema, RowsQuery(table, "none", group_by=of, limit=limit), dialect)
+    return compile_query(schema, RowsQuery(table, "distinct", (of,), limit=limit), dialect)
 
 
 class _SelectCompiler:
@@ -66,47 +77,43 @@ class _SelectCompiler:
         self.schema, self.q, self.dialect = schema, query, dialect
         self.parameters: list[Any] = []
         self.columns = query.columns or self._default_columns()
-        self.joins = self._needed_joins()
         self.quote = dialect.quote
+        used = [*self.columns, *(item.field for item in query.filters), *query.group_by, query.order_by]
+        used += [item.value.field for item in query.filters if _is_column(item.value)]
+        self.joins, self.counts = _needed(used)
 
     def statement(self) -> CompiledStatement:
         parts = [f"SELECT {self._select()}", f"FROM {self._from()}"]
         if self.q.filters:
             parts.append("WHERE " + " AND ".join(self._condition(item) for item in self.q.filters))
-        grouped = self.q.group_by is not None and self.q.aggregate != "none"
-        if grouped and self.q.group_by is not None:
-            parts.append(f"GROUP BY {self._expression(self.q.group_by)}")
+        grouped = bool(self.q.group_by) and not self._lists
+        if grouped:
+            parts.append(f"GROUP BY {', '.join(self._expression(item) for item in self.q.group_by)}")
         if order := self._order():
             parts.append(f"ORDER BY {order}")
-        if grouped or self.q.aggregate == "none":
+        if grouped or self._lists:
             parts.append(f"LIMIT {int(self.q.limit)}")
         return CompiledStatement(" ".join(parts), self.parameters)
 
+    @property
+    def _lists(self) -> bool:
+        return self.q.aggregate in ("none", "distinct")
+
     def _default_columns(self) -> tuple[ColumnRef, ...]:
         """In a list: own columns, and what each parent is called. In an aggregate: none, which is all rows."""
-        if self.q.aggregate != "none" or self.q.group_by is not None:
+        if not self._lists:
             return ()
         table = self.q.table
         own = [ColumnRef(c.name, c) for c in table.columns if c.kind != "other"]
         for join in joins(self.schema, table):
-            if named := label_column(join.parent):
-                own.append(ColumnRef(f"{join.prefix}.{named.name}", named, join))
+            own += [ColumnRef(f"{join.prefix}.{named.name}", named, join) for named in label_columns(join.parent)]
         return tuple(own)
 
-    def _needed_joins(self) -> list[Join]:
-        used = [*self.columns, *(item.field for item in self.q.filters), self.q.group_by, self.q.order_by]
-        found: dict[str, Join] = {}
-        for item in used:
-            if item is not None and item.join is not None:
-                found.setdefault(item.join.prefix, item.join)
-        return list(found.values())
-
     def _select(self) -> str:
-        if self.q.aggregate == "none":
-            items = [*([self.q.group_by] if self.q.group_by else []), *self.columns]
-            distinct = "DISTINCT " if self.q.group_by else ""
-            return distinct + ", ".join(self._named(item) for item in items)
-        parts = [self._named(self.q.group_by)] if self.q.group_by else []
+        if self._lists:
+            distinct = "DISTINCT " if self.q.aggregate == "distinct" else ""
+            return distinct + ", ".join(self._named(item) for item in self.columns)
+        parts = [self._named(item) for item in self.q.group_by]
         return ", ".join([*parts, *(f"{expression} AS {self.quote(name)}" for expression, name in self._aggregates())])
 
     def _aggregates(self) -> list[tuple[str, str]]:
@@ -122,43 +129,78 @@ class _SelectCompiler:
         return expression if expression == self.quote(item.path) else f"{expression} AS {self.quote(item.path)}"
 
     def _expression(self, item: ColumnRef) -> str:
+        if item.children is not None:
+            return f"COALESCE({self.quote(item.path)}.{self.quote('count')}, 0)"
         name = self.quote(item.column.name)
         if item.join is not None:
             name = f"{self.quote(item.join.prefix)}.{name}"
-        elif self.joins:
+        elif self.joins or self.counts:
             name = f"{self.quote(self.q.table.relation)}.{name}"
         return self.dialect.date_part(name, item.part) if item.part else self.dialect.value(name, item.column)
 
-    def _from(self) -> str:
-        table = self.q.table
-        parts = [self.dialect.relation(table)]
-        for join in self.joins:
-            alias = self.quote(join.prefix)
-            pairs = zip(join.key.columns, join.key.parent_columns, strict=True)
-            on = " AND ".join(f"{alias}.{self.quote(p)} = {self.quote(table.relation)}.{self.quote(c)}" for c, p in pairs)
-            named = "" if join.prefix == join.parent.relation and join.parent.schema is None else f" AS {alias}"
-            parts.append(f"LEFT JOIN {self.dialect.relation(join.parent)}{named} ON {on}")
+    def _from(self, joined: Sequence[Join] | None = None) -> str:
+        """The table with the parents that are needed (all of the query's where none are said), and with counts of children."""
+        parts = [self.dialect.relation(self.q.table)]
+        parts += [self._join(join) for join in (self.joins if joined is None else joined)]
+        if joined is None:
+            parts += [self._count_join(item) for item in self.counts]
         return " ".join(parts)
+
+    def _join(self, join: Join) -> str:
+        alias = self.quote(join.prefix)
+        pairs = zip(join.key.columns, join.key.parent_columns, strict=True)
+        on = " AND ".join(f"{alias}.{self.quote(p)} = {self._owner(join.via)}.{self.quote(c)}" for c, p in pairs)
+        named = "" if join.prefix == join.parent.relation and join.parent.schema is None else f" AS {alias}"
+        return f"LEFT JOIN {self.dialect.relation(join.parent)}{named} ON {on}"
+
+    def _count_join(self, item: ColumnRef) -> str:
+        assert item.children is not None
+        key, alias = item.children.key, self.quote(item.path)
+        on = " AND ".join(
+            f"{alias}.{self.quote(c)} = {self._owner(item.join)}.{self.quote(p)}"
+            for c, p in zip(key.columns, key.parent_columns, strict=True)
+        )
+        return f"LEFT JOIN ({self._counted(item)}) AS {alias} ON {on}"
+
+    def _counted(self, item: ColumnRef) -> str:
+        """Of each row that has children, their number."""
+        assert item.children is not None
+        keys = ", ".join(self.quote(name) for name in item.children.key.columns)
+        relation = self.dialect.relation(item.children.table)
+        return f"SELECT {keys}, COUNT(*) AS {self.quote('count')} FROM {relation} GROUP BY {keys}"
+
+    def _owner(self, join: Join | None) -> str:
+        return self.quote(join.prefix if join else self.q.table.relation)
 
     def _order(self) -> str:
         q = self.q
-        if q.aggregate == "none":
-            if q.order_by is None:
-                return ""
-            if q.group_by is not None and q.order_by.path not in {q.group_by.path, *(c.path for c in self.columns)}:
+        if self._lists:
+            if q.order_by is None or (q.aggregate == "distinct" and q.order_by.path not in {c.path for c in self.columns}):
                 return ""  # DISTINCT leaves nothing else to sort by
-            return f"{self._expression(q.order_by)}{_direction(q.order or 'asc')}"
-        if q.group_by is None:
+            expression = self._expression(q.order_by)
+            last = self._nulls_last(expression, q.order_by) if q.aggregate == "none" else ""
+            return f"{last}{expression}{_direction(q.order or 'asc')}"
+        if not q.group_by:
             return ""
-        group = self._expression(q.group_by)
-        if q.order_by is not None and q.order_by.path == q.group_by.path:
-            return f"{group}{_direction(q.order or 'asc')}"
-        return f"{self._aggregates()[0][0]}{_direction(q.order or 'desc')}, {group}"
+        groups = [self._expression(item) for item in q.group_by]
+        if q.order_by is not None and q.order_by.path in {item.path for item in q.group_by}:
+            return f"{self._expression(q.order_by)}{_direction(q.order or 'asc')}"
+        first = self._aggregates()[0][0]
+        last = self._nulls_last(first, self.columns[0]) if self.columns else ""
+        return f"{last}{first}{_direction(q.order or 'desc')}, {', '.join(groups)}"
+
+    def _nulls_last(self, expression: str, item: ColumnRef) -> str:
+        """What has no value is neither the first nor the last of anything: engines differ in where they sort it."""
+        return f"{expression} IS NULL, " if item.column.nullable or item.join is not None else ""
 
     def _condition(self, item: RowFilter) -> str:
         expression, column = self._expression(item.field), item.field.column
         if item.value is None:
             return f"{expression} IS {'NOT NULL' if item.op in ('!=', '<', '>') else 'NULL'}"
+        if isinstance(item.value, tuple):
+            return f"({' OR '.join(self._condition(RowFilter(item.field, '=', value)) for value in item.value)})"
+        if isinstance(item.value, Operand):
+            return f"{expression} {_COMPARE[item.op]} {self._operand(item.value)}"
         if isinstance(item.value, bool):
             return f"{expression} {_COMPARE[item.op]} {self.dialect.boolean(item.value)}"
         if column.kind == "date":
@@ -172,6 +214,17 @@ class _SelectCompiler:
             return self.dialect.like(text, f"{_escaped(item.value)}%", self._bind)
         equal = self.dialect.equals(text, item.value, self._bind)
         return f"NOT ({equal})" if item.op == "!=" else equal
+
+    def _operand(self, value: Operand) -> str:
+        if value.aggregate is None:
+            return self._expression(value.field)
+        function = _FUNCTIONS[value.aggregate]
+        if value.field.children is not None:
+            counted = self._counted(value.field)
+            present = " AND ".join(f"{self.quote(name)} IS NOT NULL" for name in value.field.children.key.columns)
+            return f"(SELECT {function}({self.quote('count')}) FROM ({counted}) AS counted WHERE {present})"
+        joined, _ = _needed([value.field])
+        return f"(SELECT {function}({self._expression(value.field)}) FROM {self._from(joined)})"
 
     def _date_condition(self, expression: str, item: RowFilter) -> str:
         covered = parse_period(str(item.value))
@@ -194,6 +247,25 @@ class _SelectCompiler:
         return self.dialect.placeholder(len(self.parameters))
 
 
+def _needed(used: Sequence[ColumnRef | None]) -> tuple[list[Join], list[ColumnRef]]:
+    """The joins that reach these columns, each behind those that it goes through, and the counts among them."""
+    found: dict[str, Join] = {}
+
+    def add(join: Join) -> None:
+        if join.via is not None:
+            add(join.via)
+        found.setdefault(join.prefix, join)
+
+    for item in used:
+        if item is not None and item.join is not None:
+            add(item.join)
+    return list(found.values()), list({item.path: item for item in used if item and item.children}.values())
+
+
+def _is_column(value: Any) -> bool:
+    return isinstance(value, Operand) and value.aggregate is None
+
+
 def _alias(aggregate: str, item: ColumnRef) -> str:
     return f"{aggregate}_{item.path.replace('.', '_')}"
 
@@ -204,8 +276,3 @@ def _direction(order: str) -> str:
 
 def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
-def filters_text(filters: Sequence[RowFilter]) -> str:
-    """Conditions as a person reads them: `status = paid and total > 5`."""
-    return " and ".join(f"{item.field.path} {item.op} {'empty' if item.value is None else item.value}" for item in filters)

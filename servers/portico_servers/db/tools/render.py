@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 TEXT_CHARACTERS = 1_200  # of a short answer, all in all
 _CELL_CHARACTERS = 60  # that a cell of the text may have at least
 _WISHED_ROWS = 4  # rows that are worth shorter cells
+_DECIMALS = 6  # behind which a difference may be noise,
+_NOISE = 1e-12  # where it is less than this share of the number,
+_SMALL = 1e-8  # and than this
 _EXACT_INTEGERS = 2.0**53  # beyond, floats have no units
 
 
@@ -54,10 +57,17 @@ def value(cell: Any) -> str:
         return "true" if cell else "false"
     if isinstance(cell, float):
         # The shortest form that reads back as the same number; without a fraction it's written as the integer that it is.
+        cell = without_noise(cell)
         return f"{cell:.0f}" if cell.is_integer() and abs(cell) < _EXACT_INTEGERS else repr(cell)
     if isinstance(cell, dict | list):
         return json.dumps(cell, ensure_ascii=False)
     return str(cell)
+
+
+def without_noise(number: float) -> float:
+    """Without what adding up floats leaves far behind the point: 31638.000000004 is 31638. Any other number stays as it is."""
+    near = round(number, _DECIMALS)
+    return near if number and abs(number - near) < min(abs(number) * _NOISE, _SMALL) else number
 
 
 def _head(columns: Sequence[str]) -> list[str]:

@@ -11,7 +11,8 @@ from portico_servers.db.databases.schema_snapshot import SchemaSnapshot
 from portico_servers.db.errors import DbError
 from portico_servers.db.limits import StatementLimits
 from portico_servers.db.rows.arguments import resolve_query
-from portico_servers.db.rows.sql_compiler import RowsQuery, compile_distinct_values, compile_query, filters_text
+from portico_servers.db.rows.query_text import query_text
+from portico_servers.db.rows.sql_compiler import RowsQuery, compile_distinct_values, compile_query
 from portico_servers.db.schema import QualifiedTable
 from portico_servers.db.statements.cancellation import Cancellation
 from portico_servers.db.suggestions import nearest
@@ -51,14 +52,14 @@ def _rows_in(snapshot: SchemaSnapshot, connections: Sequence[str]) -> JSON:
 
 
 def _rows_text(qualified: QualifiedTable, query: RowsQuery, answer: dict[str, Any]) -> str:
-    where = f" where {filters_text(query.filters)}" if query.filters else ""
-    if query.aggregate != "none" and query.group_by is None:
+    understood = query_text(qualified.name, query)
+    if query.aggregate not in ("none", "distinct") and not query.group_by:
         values = ", ".join(f"{name} = {render.value(v)}" for name, v in zip(answer["columns"], answer["rows"][0], strict=True))
-        lines = [f"{qualified.name}{where}: {values}"]
+        lines = [f"{understood}: {values}"]
     elif not answer["rows"]:
-        lines = [f"no rows in {qualified.name}{where}"]
+        lines = [f"no rows in {understood}"]
     else:
-        lines = [f"{qualified.name}{where}:", result_text(answer)]
+        lines = [f"{understood}:", result_text(answer)]
     if answer["note"]:
         lines.append(answer["note"])
     return render.clipped(lines)
@@ -67,7 +68,7 @@ def _rows_text(qualified: QualifiedTable, query: RowsQuery, answer: dict[str, An
 def _no_match(query: RowsQuery, found: Sequence[Sequence[Any]]) -> bool:
     if not query.filters:
         return False
-    if query.aggregate == "none" or query.group_by is not None:
+    if query.aggregate in ("none", "distinct") or query.group_by:
         return not found
     return all(value in (0, None) for value in found[0])
 

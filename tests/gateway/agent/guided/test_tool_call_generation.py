@@ -6,6 +6,7 @@ from tests.gateway.agent.fakes import HIT, SEARCH_CALL, FakeEngine, FakeHost, hi
 
 from portico_engine import FinishReason
 from portico_gateway.agent.events import RunFinished, ToolCallFinished
+from portico_gateway.agent.question_reading import QuestionReading
 
 
 def test_a_call_that_was_cut_by_length_is_never_run() -> None:
@@ -32,3 +33,26 @@ def test_a_valid_second_try_is_run() -> None:
     wrong = json.dumps({"name": "code__search", "arguments": {"query": 3}})
     run(FakeEngine(wrong, SEARCH_CALL, "In a.py."), host)
     assert len(host.called) == 1
+
+
+def test_a_call_is_narrowed_to_how_its_server_reads_the_question_and_its_tool_preferred() -> None:
+    host = FakeHost(hits(HIT))
+    arguments = {"query": "the pool"}
+    schema = {"type": "object", "properties": {"query": {"const": "the pool"}}, "required": ["query"]}
+    host.readings["code__search"] = QuestionReading(arguments, schema, ("free",), ())
+    engine = FakeEngine(json.dumps({"name": "code__search", "arguments": arguments}), "In a.py.")
+    run(engine, host)
+    assert host.called == [("code__search", arguments)]
+    request = engine.requests[0]
+    assert request.grammar is not None
+    assert request.prior is not None
+    assert "the pool" in request.grammar.text
+    assert request.prior.names["code__search"] > request.prior.names["docs__list"]
+
+
+def test_what_a_reading_does_not_allow_is_never_run() -> None:
+    host = FakeHost()
+    schema = {"type": "object", "properties": {"query": {"const": "the pool"}}, "required": ["query"]}
+    host.readings["code__search"] = QuestionReading({"query": "the pool"}, schema, ("free",), ())
+    run(FakeEngine(SEARCH_CALL, SEARCH_CALL), host)
+    assert host.called == []

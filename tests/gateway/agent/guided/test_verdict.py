@@ -10,6 +10,7 @@ from portico_gateway.agent.guided.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.guided.verdict import combined, judge, judge_free, surroundings
 from portico_gateway.agent.judgement import Coverage, Judgement, Verdict
+from portico_gateway.agent.question_reading import QuestionReading
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.rendered_results import RenderedResult
 
@@ -71,3 +72,19 @@ def test_a_question_of_parts_has_no_answer_where_one_of_them_has_none() -> None:
     second.judgement = Judgement(Verdict.NO_ANSWER, Coverage((), ("hired",)), 0.1, draft="a list")
     text, judged = combined("Who leads the team and when was that person hired?", [first, second])
     assert (text, judged.verdict, judged.coverage.unused) == ("", Verdict.NO_ANSWER, ("hired",))
+
+
+def test_a_servers_own_reading_of_the_question_says_which_words_are_used() -> None:
+    run, answer = run_of("What is the thickest book?", "The Quiet Canyon", table="books")
+    run.readings["db__rows"] = QuestionReading({"table": "books"}, {}, ("thickest", "book"), ())
+    judged = judge(run, answer, nothing, {"db__rows": ROWS})
+    assert (judged.verdict, judged.coverage.unused) == (Verdict.ANSWERED, ())
+    run.readings["db__rows"] = QuestionReading({"table": "books"}, {}, ("book",), ("audio",))
+    judged = judge(run, answer, nothing, {"db__rows": ROWS})
+    assert (judged.verdict, judged.reasons) == (Verdict.NO_ANSWER, ("nothing that was found is about audio",))
+
+
+def test_a_reading_says_nothing_of_another_call() -> None:
+    run, answer = run_of("Which sites are in Oslo?", "Pine Hollow", table="sites")
+    run.readings["db__rows"] = QuestionReading({"table": "books"}, {}, ("Oslo", "sites"), ())
+    assert judge(run, answer, nothing, {"db__rows": ROWS}, EVER_SO_UNSURE).verdict is Verdict.NO_ANSWER

@@ -47,7 +47,7 @@ def conditions(schema: dict[str, Any], table: str) -> dict[str, list[str]]:
 
 async def test_a_gateway_finds_the_values_by_the_tools_meta_in_the_table_and_in_its_children(served: DatabaseServer) -> None:
     listed = {tool.name: tool for tool in await served.list_tools()}
-    assert listed["rows"].meta == {local.META: local.URI}
+    assert (listed["rows"].meta or {})[local.META] == local.URI
     assert listed["query"].meta is None
     schema = local.input_schema(served.databases, served.local_values)
     assert "Köln" in conditions(schema, "customers")["city"]
@@ -96,7 +96,7 @@ async def test_without_a_gateway_or_without_a_column_there_is_nothing(
     if started_by_gateway:
         monkeypatch.setenv(local.STARTED_BY_GATEWAY, "1")
     server = build_server([str(samples["shop"])], config=None if started_by_gateway else config)
-    assert all(tool.meta is None for tool in await server.list_tools())
+    assert all(local.META not in (tool.meta or {}) for tool in await server.list_tools())
     with pytest.raises(ResourceNotFoundError):
         await server.read_resource(local.URI)
     server.close()

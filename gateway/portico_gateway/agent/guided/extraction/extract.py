@@ -25,7 +25,8 @@ def extract(results: Sequence[RenderedResult]) -> list[AnswerCandidate]:
             text = candidate.text.strip()
             if _says_enough(text, result) and (text, candidate.focus) not in seen:
                 seen.add((text, candidate.focus))
-                found.append(candidate if candidate.focus else AnswerCandidate(shortened(text), candidate.citation))
+                whole = candidate.focus or is_rows(result)  # they keep within bounds of their own
+                found.append(candidate if whole else AnswerCandidate(shortened(text), candidate.citation))
     plain = [candidate for candidate in found if not candidate.focus][:MAX_CANDIDATES]
     return plain + [candidate for candidate in found if candidate.focus]
 

@@ -1,0 +1,265 @@
+"""What the wording itself tells of a query: counts, averages, superlatives, comparisons, limits, groups, negations.
+
+Cues are places and words; which column they are about is decided where the tables are known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from portico_servers.db.questions.lexicon import (
+    AVERAGE_WORDS,
+    COMPARISONS,
+    COUNT_PHRASES,
+    DISTINCT_WORDS,
+    GROUP_WORDS,
+    LIST_WORDS,
+    MEASURES,
+    NEGATIONS,
+    SUM_WORDS,
+    Order,
+    adjective,
+)
+from portico_servers.db.questions.times import TimeCondition
+from portico_servers.db.questions.words import QuestionWords, Word, number_of
+
+_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
+_MOST = {"most": "desc", "fewest": "asc", "least": "asc"}
+_RANKED = frozenset("highest largest greatest biggest lowest smallest".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Superlative:
+    """ "-est" or "most": by which adjective, or (None) of what the words behind it say; `first` and `last` are its words."""
+
+    words: frozenset[int]
+    order: Order
+    adjective: str | None
+
+    @property
+    def last(self) -> int:
+        return max(self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A number, and how something is compared with it. `unit`: the word behind it; `average`: with the average instead."""
+
+    words: frozenset[int]
+    op: str
+    number: float
+    adjective: str | None = None
+    average: bool = False
+    unit_at: int | None = None  # the word behind the number, where other words of the comparison follow it
+
+    @property
+    def first(self) -> int:
+        return min(self.words)
+
+    @property
+    def last(self) -> int:
+        """Of the words up to the number."""
+        return max(self.words) if self.unit_at is None else self.unit_at - 1
+
+
+@dataclass(slots=True)
+class Cues:
+    """All that was found. Words that stand for nothing else are in `used`."""
+
+    asked: Literal["count", "list", None] = None
+    focus: int = 0  # the word from which on it is said what is asked for
+    distinct: bool = False
+    average: frozenset[int] = frozenset()
+    sum: frozenset[int] = frozenset()
+    superlatives: list[Superlative] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
+    numbers: dict[int, int] = field(default_factory=dict)  # not yet spoken for, by place
+    limit: int | None = None
+    groups: list[int] = field(default_factory=list)  # "per", "each", "by"
+    negations: list[int] = field(default_factory=list)
+    who: bool = False
+    when: bool = False
+    where: bool = False
+    how_much: bool = False
+    how_long: bool = False
+    used: set[int] = field(default_factory=set)
+
+
+def find_cues(question: QuestionWords, times: Sequence[TimeCondition], taken: frozenset[int]) -> Cues:
+    """`taken`: words that are values, or say when."""
+    cues, words = Cues(), question.words
+    _asked(cues, words, taken)
+    cues.comparisons = list(_comparisons(question, taken))
+    compared = taken.union(*(one.words for one in cues.comparisons)) if cues.comparisons else taken
+    for i, word in enumerate(words):
+        if i in compared:
+            continue
+        if word.low in AVERAGE_WORDS:
+            cues.average |= {i}
+        elif word.low in SUM_WORDS:
+            cues.sum |= {i}
+        elif word.low in DISTINCT_WORDS:
+            cues.distinct, cues.used = True, cues.used | {i}
+        elif word.low in NEGATIONS or (word.low == "out" and i + 1 < len(words) and words[i + 1].low == "of"):
+            cues.negations.append(i)
+        elif word.low in GROUP_WORDS or word.low == "by":
+            cues.groups.append(i)
+    cues.superlatives = list(_superlatives(question, compared))
+    numbers = ((word.index, number_of(word)) for word in words if word.index not in compared and word.low != "one")
+    cues.numbers = {i: number for i, number in numbers if number is not None}
+    _limit(cues, words)
+    return cues
+
+
+def _asked(cues: Cues, words: Sequence[Word], taken: frozenset[int]) -> None:
+    """Is something counted or listed, and where is it said what?"""
+    lows = [word.low for word in words]
+    for phrase in COUNT_PHRASES:
+        at = next((i for i in range(len(lows)) if tuple(lows[i : i + len(phrase)]) == phrase and i not in taken), None)
+        if at is not None:
+            cues.asked, cues.focus, cues.used = "count", at + len(phrase), cues.used | set(range(at, at + len(phrase)))
+            if cues.focus >= len(words) or phrase[-1] == "them":
+                cues.focus = 0
+            break
+    for i, low in enumerate(lows):
+        cues.who |= low in ("who", "whom", "whose")
+        cues.when |= low == "when"
+        cues.where |= low == "where"
+        after = lows[i + 1] if i + 1 < len(lows) else ""
+        cues.how_much |= (low == "how" and after == "much") or (low == "what" and ("cost" in lows or "costs" in lows))
+        cues.how_long |= low == "how" and after == "long"
+        if cues.asked is None and low in LIST_WORDS and i not in taken and not (low == "number" or (low == "name" and i > 2)):
+            cues.asked, cues.focus = "list", i + 1
+
+
+def _number_at(question: QuestionWords, at: int) -> tuple[float, int] | None:
+    """The number at a word, decimals and all, and the word behind it."""
+    if at >= len(question.words):
+        return None
+    start = question.words[at].start
+    if start and question.text[start - 1] == "-" and (start == 1 or not question.text[start - 2].isalnum()):
+        start -= 1
+    if match := _NUMBER.match(question.text, start):
+        end = at
+        while end < len(question.words) and question.words[end].start < match.end():
+            end += 1
+        if end > at and question.words[end - 1].end <= match.end():
+            return float(match[0].replace(",", "")), end
+    whole = number_of(question.words[at])
+    return (float(whole), at + 1) if whole is not None else None
+
+
+def _comparisons(question: QuestionWords, taken: frozenset[int]) -> Iterator[Comparison]:
+    words, done = question.words, set(taken)
+    for at in range(len(words)):
+        if at in done:
+            continue
+        for phrase, op, measure in _phrases_at(words, at):
+            end = at + len(phrase)
+            skipped = end + (end < len(words) and words[end].low in ("the", "an", "a", "of"))
+            if skipped < len(words) and words[skipped].low in AVERAGE_WORDS:
+                done |= set(range(at, skipped + 1))
+                yield Comparison(frozenset(range(at, skipped + 1)), op, 0.0, measure, True)
+                break
+            if (number := _number_at(question, end)) and end not in done:
+                done |= set(range(at, number[1]))
+                yield Comparison(frozenset(range(at, number[1])), op, number[0], measure)
+                break
+        else:
+            yield from _trailing(question, at, done)
+
+
+def _phrases_at(words: Sequence[Word], at: int) -> Iterator[tuple[Sequence[str], str, str | None]]:
+    for phrase, op in COMPARISONS:
+        if tuple(word.low for word in words[at : at + len(phrase)]) == phrase:
+            yield phrase, op, None
+    measure = adjective(words[at].low, "er")
+    if measure and at + 1 < len(words) and words[at + 1].low == "than":
+        op = ">" if MEASURES[measure].order == "desc" else "<"
+        yield (words[at].low, "than"), op, measure
+
+
+def _trailing(question: QuestionWords, at: int, done: set[int]) -> Iterator[Comparison]:
+    """ "between 3 and 5", "5 or more"."""
+    words = question.words
+    if words[at].low == "between" and (first := _number_at(question, at + 1)):
+        if first[1] < len(words) and words[first[1]].low == "and" and (second := _number_at(question, first[1] + 1)):
+            done |= set(range(at, second[1]))
+            yield Comparison(frozenset(range(at, second[1])), ">=", first[0])
+            yield Comparison(frozenset(range(at, second[1])), "<=", second[0])
+        return
+    number = _number_at(question, at)
+    unit_at = number[1] if number else 0
+    end = unit_at + (unit_at + 2 < len(words) and words[unit_at + 1].low == "or")  # "5 or more", "5 minutes or more"
+    if number and end + 1 < len(words) and words[end].low == "or":
+        op = {"more": ">=", "above": ">=", "higher": ">=", "longer": ">=", "less": "<=", "fewer": "<=", "below": "<="}.get(
+            words[end + 1].low
+        )
+        if op:
+            own = {*range(at, unit_at), end, end + 1}
+            done |= own
+            yield Comparison(frozenset(own), op, number[0], unit_at=unit_at)
+
+
+def _superlatives(question: QuestionWords, taken: frozenset[int]) -> Iterator[Superlative]:
+    words = question.words
+    for i, word in enumerate(words):
+        if i in taken:
+            continue
+        before = words[i - 1].low if i else ""
+        after = words[i + 1].low if i + 1 < len(words) else ""
+        if word.low == "top" and before == "the" and number_of(words[i + 1] if i + 1 < len(words) else word) is None:
+            yield Superlative(frozenset({i}), "desc", None)
+        elif word.low in _MOST and before != "at":
+            order: Order = "desc" if _MOST[word.low] == "desc" else "asc"
+            if after in MEASURES:
+                measured = MEASURES[after].order
+                yield Superlative(frozenset({i, i + 1}), measured if order == "desc" else _other(measured), after)
+            else:
+                yield Superlative(frozenset({i}), order, None)
+        elif word.low in _RANKED and after == "number":
+            yield Superlative(frozenset({i, i + 1}), "asc" if word.low in ("lowest", "smallest") else "desc", None)
+        elif (found := adjective(word.low, "est")) and not (word.low in ("first", "last") and _no_superlative(question, i)):
+            yield Superlative(frozenset({i}), MEASURES[found].order, found)
+
+
+def _no_superlative(question: QuestionWords, at: int) -> bool:
+    """ "First" and "last" before a name, a number or a time, or as a verb."""
+    words = question.words
+    if question.gap(at).strip():
+        return False
+    after = words[at + 1] if at + 1 < len(words) else None
+    before = words[at - 1].low if at else ""
+    if after is not None and (
+        after.low in ("name", "names", "quarter", "year", "month", "week") or number_of(after) is not None
+    ):
+        return True
+    return after is not None and before not in ("the", "our", "s", "was", "were", "is", "which", "what")
+
+
+def _other(order: Order) -> Order:
+    return "asc" if order == "desc" else "desc"
+
+
+def _limit(cues: Cues, words: Sequence[Word]) -> None:
+    """ "top 3", "the 5 cheapest", "three most expensive", "which 4 books have the fewest"."""
+    for i, number in list(cues.numbers.items()):
+        before = words[i - 1].low if i else ""
+        ahead = {i + 1, i + 2}
+        ranked = any(ahead & one.words for one in cues.superlatives)
+        if before in ("top", "first", "last", "bottom"):
+            cues.used |= {i - 1}
+            if before in ("top", "bottom") and not cues.superlatives:
+                cues.superlatives.append(Superlative(frozenset({i - 1}), "desc" if before == "top" else "asc", None))
+        elif not (ranked or (cues.superlatives and before in ("which", "what", "the", "show", "list", "of"))):
+            continue
+        if 1 <= number <= 1000:
+            cues.limit = number
+            cues.used |= {i}
+            del cues.numbers[i]
+            return
+    if cues.limit is None and cues.superlatives:
+        cues.limit = 1

@@ -1,0 +1,157 @@
+"""What English says for the parts of a query, and what its adjectives measure. Words alone: it knows no database.
+
+The measures are those of any database: what is cheap has a price, what is old has a date or a year. Each is a list of words
+that columns are called by, the likelier ones first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+Order = Literal["asc", "desc"]
+
+
+class Measure(NamedTuple):
+    """What an adjective compares by: words of columns, of which kind, and which end "-est" is."""
+
+    words: tuple[str, ...]
+    order: Order
+    kinds: tuple[str, ...] = ("number",)
+
+
+MONEY = "price cost amount total fee fare rate paid payment charge salary value revenue spend budget".split()
+LENGTH = "length duration minutes milliseconds seconds hours time runtime distance words".split()
+SIZE = "size amount total area capacity population budget quantity bytes value".split()
+HEIGHT = "height altitude elevation level value total amount".split()
+TIME = "date time on at day created opened founded started hired joined born birth published year".split()
+BEGIN = ["birth", "born", "founded", "opened", "built", "hired", "hire", "started", "joined", "published", "created", "date"]
+_DATE = ("date", "number")
+
+MEASURES: Mapping[str, Measure] = {
+    "cheap": Measure(tuple(MONEY), "asc"), "expensive": Measure(tuple(MONEY), "desc"), "costly": Measure(tuple(MONEY), "desc"),
+    "pricey": Measure(tuple(MONEY), "desc"), "rich": Measure(("salary", "budget", "income"), "desc"),
+    "long": Measure(tuple(LENGTH), "desc"), "short": Measure(tuple(LENGTH), "asc"),
+    "high": Measure(tuple(HEIGHT), "desc"), "tall": Measure(tuple(HEIGHT), "desc"), "low": Measure(tuple(HEIGHT), "asc"),
+    "big": Measure(tuple(SIZE), "desc"), "large": Measure(tuple(SIZE), "desc"), "great": Measure(tuple(SIZE), "desc"),
+    "small": Measure(tuple(SIZE), "asc"), "tiny": Measure(tuple(SIZE), "asc"),
+    "thick": Measure(("thickness", "pages"), "desc"), "thin": Measure(("thickness", "pages"), "asc"),
+    "heavy": Measure(("weight", "mass"), "desc"), "light": Measure(("weight", "mass"), "asc"),
+    "fast": Measure(("speed", "velocity"), "desc"), "slow": Measure(("speed", "velocity"), "asc"),
+    "hot": Measure(("temperature",), "desc"), "cold": Measure(("temperature",), "asc"),
+    "deep": Measure(("depth",), "desc"), "wide": Measure(("width",), "desc"), "strong": Measure(("strength",
+    "power"), "desc"),
+    "good": Measure(("grade", "score", "rating", "points", "result"), "desc"),
+    "bad": Measure(("grade", "score", "rating", "points", "result"), "asc"),
+    "old": Measure(tuple(BEGIN), "asc", _DATE), "young": Measure(tuple(BEGIN), "desc", _DATE),
+    "early": Measure(tuple(TIME), "asc", _DATE), "late": Measure(tuple(TIME), "desc", _DATE),
+    "new": Measure(tuple(TIME), "desc", _DATE), "recent": Measure(tuple(TIME), "desc", _DATE),
+    "first": Measure(tuple(TIME), "asc", _DATE), "last": Measure(tuple(TIME), "desc", _DATE),
+    "full": Measure(("total",), "desc"), "popular": Measure((), "desc"), "common": Measure((), "desc"),
+    "frequent": Measure((), "desc"), "often": Measure((), "desc"), "rare": Measure((), "asc"),
+}  # fmt: skip
+NOUNS: Mapping[str, str] = {  # of what an adjective measures
+    "length": "long", "duration": "long", "runtime": "long", "height": "high", "altitude": "high", "size": "big",
+    "weight": "heavy",
+    "speed": "fast", "price": "expensive", "cost": "expensive", "thickness": "thick", "depth": "deep", "width": "wide",
+    "temperature": "hot", "revenue": "expensive", "income": "expensive",
+}  # fmt: skip
+_IRREGULAR = {
+    "best": "good", "better": "good", "worst": "bad", "worse": "bad", "latest": "late", "later": "late", "biggest": "big",
+    "bigger": "big", "thinnest": "thin", "hottest": "hot", "earliest": "early", "heaviest": "heavy", "maximum": "high",
+    "minimum": "low", "max": "high", "min": "low", "largest": "large", "furthest": "long", "priciest": "pricey",
+    "thinner": "thin", "heavier": "heavy", "earlier": "early", "hotter": "hot", "costliest": "costly", "tiniest": "tiny",
+}  # fmt: skip
+
+
+def adjective(word: str, ending: str) -> str | None:
+    """The adjective of a superlative ("est") or comparative ("er") that measures something."""
+    if word in _IRREGULAR and (word.endswith("est") or word.endswith("st") or word.startswith(("max", "min"))) == (
+        ending == "est"
+    ):
+        return _IRREGULAR[word]
+    if word in ("first", "last") and ending == "est":
+        return word
+    if not word.endswith(ending):
+        return None
+    base = word[: -len(ending)]
+    return next((one for one in (base, base + "e", base[:-1]) if one in MEASURES), None)
+
+
+COMPARISONS: tuple[tuple[tuple[str, ...], str], ...] = tuple(
+    (tuple(phrase.split()), op)
+    for phrase, op in (
+        ("greater than or equal to", ">="), ("less than or equal to", "<="), ("no more than", "<="), ("no less than", ">="),
+        ("not more than", "<="), ("not less than", ">="), ("more than", ">"), ("greater than", ">"), ("higher than", ">"),
+        ("larger than", ">"), ("bigger than", ">"), ("better than", ">"), ("above", ">"), ("over", ">"), ("exceeding", ">"),
+        ("exceed", ">"), ("exceeds", ">"), ("beyond", ">"), ("at least", ">="), ("minimum of", ">="), ("fewer than", "<"),
+        ("less than", "<"), ("lower than", "<"), ("smaller than", "<"), ("worse than", "<"), ("below", "<"), ("under", "<"),
+        ("at most", "<="), ("up to", "<="), ("maximum of", "<="), ("exactly", "="), ("equal to", "="), ("equals", "="),
+    )
+)  # fmt: skip
+COUNT_PHRASES = tuple(
+    tuple(phrase.split())
+    for phrase in (
+        "how many", "number of", "total number of", "count of", "count the", "count all", "count them", "count how many",
+        "just count", "amount of", "wie viele", "anzahl der", "cuantas", "cuantos", "quantos", "quantas", "combien de",
+        "combien", "quanti", "quante", "hoeveel", "ile", "hur manga",
+    )
+)  # fmt: skip
+SUM_WORDS = frozenset("total sum altogether overall together combined earn earned earnings revenue turnover".split())
+AVERAGE_WORDS = frozenset("average mean avg typical typically".split())
+LIST_WORDS = frozenset("list show give name find tell display return fetch see what which who whose when where get".split())
+GROUP_WORDS = frozenset("per each every".split())
+NEGATIONS = frozenset("no not without never none neither nor nobody lacking missing lack lacks isnt unassigned".split())
+PEOPLE = frozenset(
+    "person people author writer artist actor director employee staff teacher student member customer client user "
+    "player doctor "
+    "patient passenger technician manager owner contact seller buyer driver pilot guest agent leader lecturer professor "
+    "contributor assignee reviewer winner speaker guide nurse worker name".split()
+)
+NEGATIVE_PREFIXES = ("un", "in", "non", "dis", "im")
+DISTINCT_WORDS = frozenset("different distinct unique".split())
+MONEY_WORDS = frozenset(
+    "cost costs price spent spend spends paid pay pays earn earns earned money revenue expensive worth".split()
+)
+PERSON_WORDS = frozenset("who whom whose".split())
+TIME_UNITS: Mapping[str, float] = {
+    "millisecond": 0.001, "ms": 0.001, "second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 3600, "day": 86400,
+    "week": 604800,
+}  # fmt: skip  # seconds
+SYNONYMS: tuple[frozenset[str], ...] = tuple(
+    frozenset(group.split())
+    for group in (
+        "movie film picture", "song track tune", "client customer buyer shopper", "employee staff worker", "pupil student",
+        "instructor teacher lecturer professor", "writer author", "town city", "nation country", "state province",
+        "cost price", "wage salary pay", "purchase order", "shop store", "borrow loan lend", "tutor advisor",
+        "category genre kind type", "mail email", "phone telephone", "firm company business", "boss manager supervisor",
+        "performer artist band musician singer", "picture image photo", "apartment flat", "vehicle car", "bill invoice",
+        "carrier shipper", "vendor supplier", "article item product", "room place", "site location place",
+        "rep representative agent",
+        "lesson class", "birthday birth", "occupation job title position", "length long duration", "building house",
+        "money amount",
+        "doctor physician", "patient client", "flight trip", "mark grade score", "department division", "branch office",
+        "quantity amount", "subject topic", "staff personnel", "ticket booking", "seat place", "surname last",
+        "forename first", "born birth",
+    )
+)  # fmt: skip
+GENERIC_MEASURES = "amount total value price quantity score".split()
+# Words that carry on a question and name nothing in a database: leaving one out changes no answer.
+PLAIN_VERBS = frozenset(
+    "make take come go put bring hold belong live work last run say mark exist happen occur keep stand sit use "
+    "call cost sell buy "
+    "offer own include contain consist fall look receive place do provide serve cover involve start begin end "
+    "become turn seem "
+    "write create produce record release deliver ship order pay earn spend borrow lend return give take meet play "
+    "teach visit "
+    "charge install measure locate base base register enter leave arrive send process complete handle manage lead "
+    "run operate "
+    "pick choose select display print answer help wonder interest feel think seem like entire whole ever recorded "
+    "money people "
+    "person thing time data database record row entry information info detail kind sort type our yours we company "
+    "shop library "
+    "made came took taken gave given went gone got said told held kept paid sold bought brought wrote written put "
+    "done did worth "
+    "anybody anyone somebody someone everybody everyone system today currently place fact moment please thanks hello hi sum "
+    "included inclusive".split()
+)

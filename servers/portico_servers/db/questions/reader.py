@@ -1,0 +1,183 @@
+"""A question read as queries of one database: hypotheses of which table it is about and what it asks for, the best one first.
+
+Tables are chosen first (those that words, values or keys lead to), then columns within them. It runs nothing; values and names
+are looked up in what was read before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from portico_servers.db.questions.bindings import bind_values
+from portico_servers.db.questions.conditions import add_conditions
+from portico_servers.db.questions.cues import find_cues
+from portico_servers.db.questions.draft import Draft, QuestionParts
+from portico_servers.db.questions.lexicon import PEOPLE
+from portico_servers.db.questions.names import Embed, NameLink, SchemaNames
+from portico_servers.db.questions.projections import use_roles
+from portico_servers.db.questions.reach import Reach
+from portico_servers.db.questions.shapes import add_shape
+from portico_servers.db.questions.times import find_times
+from portico_servers.db.questions.value_index import ValueIndex
+from portico_servers.db.questions.words import name_words, read_words, stem
+from portico_servers.db.rows.column_refs import Join, label_columns
+from portico_servers.db.rows.implied_keys import with_implied_keys
+from portico_servers.db.schema import DatabaseSchema, Table
+
+MAX_ROOTS = 24  # tables that are tried as a query's own
+MAX_ENTITIES = 5  # readings of what is asked for
+FOCUS = 1.0  # points for the first thing said behind "how many" and its like,
+VIEW = 0.6  # less for a view: it repeats what tables have
+FURTHER = 0.25  # less for every word before it
+
+
+@dataclass(slots=True)
+class QuestionReader:
+    """Reads questions on one database's schema. `embed`: static embeddings, or None to do without."""
+
+    schema: DatabaseSchema
+    embed: Embed | None = None
+    _names: SchemaNames | None = None
+    _reaches: dict[str, Reach] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.schema = with_implied_keys(self.schema)
+        self._names = SchemaNames(self.schema, self.embed)
+
+    def parts(self, question: str, index: ValueIndex) -> QuestionParts:
+        """Everything in the question that stands for something."""
+        assert self._names is not None
+        read = read_words(question)
+        times = find_times(read)
+        timed = frozenset().union(*(time.words for time in times)) if times else frozenset()
+        first = self._names.links(read, [i for i in range(len(read.words)) if i not in timed])
+        values = bind_values(read, index, first, timed)
+        valued = frozenset().union(*(value.words for value in values)) if values else frozenset()
+        links = self._names.links(read, [i for i in range(len(read.words)) if i not in timed | valued])
+        cues = find_cues(read, times, timed | valued)
+        return QuestionParts(read, cues, tuple(times), tuple(values), tuple(links), index)
+
+    def read(self, question: str, index: ValueIndex) -> list[Draft]:
+        """The readings, best first; none where no table fits."""
+        parts = self.parts(question, index)
+        drafts = [
+            draft
+            for root in self._roots(parts)
+            for entity in self._entities(parts)
+            if (draft := self._draft(parts, root, entity)) is not None
+        ]
+        return sorted(drafts, key=lambda draft: -draft.score)
+
+    def _draft(self, parts: QuestionParts, root: Table, entity: NameLink | None) -> Draft | None:
+        reach = self.reach(root)
+        if entity is not None and entity.table not in reach.joins:
+            return None
+        place = reach.nearest(entity.table, parts.said) if entity is not None else None
+        if entity is not None and (join := _by_key(reach, entity, parts.said)) is not None:
+            entity, place = NameLink(entity.words, join.parent.name, None, entity.score), join
+        draft = Draft(parts, reach, entity, place)
+        draft.score -= VIEW * root.view + 0.05 * len(root.columns) / 20
+        if entity is not None:
+            draft.score += _focused(parts, entity)
+            draft.score -= 0.25 * (entity.sense)
+        if entity is not None and _is_link_table(self.schema.by_name[entity.table]):
+            draft.score -= 1.0
+        use_roles(draft, place)
+        add_conditions(draft)
+        if entity is not None and entity.column is not None and draft.ref(entity) in [ref for ref, _, _ in draft.filters]:
+            return None  # what is compared or given isn't asked for
+        add_shape(draft)
+        for link in parts.links:  # tables on the way are named for that they are there
+            if link.column is None and link.table in {draft.table_of(ref) for ref in _refs(draft)}:
+                draft.use(link.words - draft.used, 0.3 * link.score if not link.words <= draft.used else 0.0)
+        return draft.finish()
+
+    def reach(self, root: Table) -> Reach:
+        if root.name not in self._reaches:
+            self._reaches[root.name] = Reach(self.schema, root)
+        return self._reaches[root.name]
+
+    def _roots(self, parts: QuestionParts) -> list[Table]:
+        """The tables that something leads to, and their children, the likelier first."""
+        weight: dict[str, float] = {}
+        for link in parts.links:
+            weight[link.table] = max(weight.get(link.table, 0.0), link.score * (1.0 if link.column is None else 0.6))
+        for value in parts.values:
+            for option in value.options:
+                weight[option[0].table] = max(weight.get(option[0].table, 0.0), 0.8)
+        for table in sorted(weight, key=lambda name: -weight[name])[:MAX_ROOTS]:
+            for child in self.schema.children.get(table, ()):
+                weight.setdefault(child.name, weight[table] * 0.5)
+                for grandchild in self.schema.children.get(child.name, ()):
+                    weight.setdefault(grandchild.name, weight[table] * 0.25)
+        ranked = sorted(weight, key=lambda name: -weight[name])[:MAX_ROOTS]
+        return [self.schema.by_name[name] for name in ranked]
+
+    def _entities(self, parts: QuestionParts) -> Iterator[NameLink | None]:
+        """What may be asked for: names behind the word that asks, then others; or nothing that is named."""
+        ranked = sorted(parts.links, key=lambda link: -(_focused(parts, link) + link.score))
+        yield from ranked[:MAX_ENTITIES]
+        if parts.cues.who:
+            yield from self._people(parts)
+        yield None
+
+    def _people(self, parts: QuestionParts) -> Iterator[NameLink]:
+        """Who "who" may be: tables of people, and columns that name one."""
+        who = frozenset(word.index for word in parts.words if word.low in ("who", "whom", "whose"))
+        valued = {option[0].table for value in parts.values for option in value.options}
+        for table in self.schema.tables:
+            people = {stem(word) for word in name_words(table.relation)} & _PEOPLE
+            both = len(label_columns(table)) == 2
+            if (people or both) and not _is_link_table(table) and not table.view:
+                said = max(
+                    (link.score for link in parts.links if link.table == table.name and link.column is None), default=0.0
+                )
+                yield NameLink(who, table.name, None, 0.55 + 0.2 * both + 0.3 * said)
+            for column in table.columns:
+                words = {stem(word) for word in name_words(column.name)} & _PEOPLE - {stem("name")}
+                if column.kind == "text" and words and not table.is_key(column.name) and not people:
+                    said = max(
+                        (link.score for link in parts.links if link.column == column.name and link.table == table.name),
+                        default=0.0,
+                    )
+                    yield NameLink(who, table.name, column.name, 0.4 + 0.1 * (table.name in valued) + 0.4 * said)
+
+
+def _focused(parts: QuestionParts, link: NameLink) -> float:
+    """How likely it is that a name is what is asked for, by where it stands."""
+    behind = link.first - parts.cues.focus
+    if behind < 0:
+        return -0.3
+    between = sum(
+        1 for i in range(parts.cues.focus, link.first) if parts.words[i].content and not any(i in v.words for v in parts.values)
+    )
+    prepositions = sum(parts.words[i].low in _PREPOSITIONS for i in range(parts.cues.focus, link.first))
+    return max(0.0, FOCUS - FURTHER * between - 0.3 * prepositions) + 0.1 * (link.column is None)
+
+
+_PREPOSITIONS = frozenset("in on of at by to for from with that which who and is are was were does did do".split())
+
+
+_PEOPLE = frozenset(stem(word) for word in PEOPLE)
+
+
+def _by_key(reach: Reach, entity: NameLink, said: frozenset[str]) -> Join | None:
+    """Where a key leads that is asked for by its own name: `leader_id`."""
+    ref = reach.place(entity.table, entity.column, said) if entity.column else None
+    return reach.key_join(ref) if ref is not None and ref.key and not ref.column.primary_key else None
+
+
+def _is_link_table(table: Table) -> bool:
+    """Does it only connect others?"""
+    return len(table.foreign_keys) > 1 and all(table.is_key(column.name) for column in table.columns)
+
+
+def _refs(draft: Draft) -> list[Any]:
+    every = [*draft.columns, *draft.group_by, *(ref for ref, _, _ in draft.filters)]
+    return every + ([draft.order_by] if draft.order_by else [])
+
+
+def best(drafts: Sequence[Draft]) -> Draft | None:
+    return drafts[0] if drafts else None
