@@ -67,7 +67,7 @@ TABLES = {
         constraints     faults grammar sampling plan sequence scheduler
         engine          errors faults priors tool grammar request sampling plan text executors kv step_runner scoring
                         request_checks sequence scheduler constraints
-        loading         errors quantization weights request text models executors kv engine
+        loading         errors quantization weights request plan text models executors kv engine
         front           errors tool grammar request client engine loading
         process         errors priors tool grammar request client text engine loading front
     """,

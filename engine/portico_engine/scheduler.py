@@ -74,6 +74,7 @@ class Scheduler:
     def add(self, seq: Sequence) -> None:
         """Queue a new sequence."""
         self._queue.enter(seq)
+        seq.block_keys = seq.block_keys or self._kv.block_keys(seq.salt)
         self._wait(seq)
 
     def finish(self, seq: Sequence, *, pin: float = 0.0, trusted: bool = True) -> None:
@@ -135,7 +136,7 @@ class Scheduler:
                     shares[seq.request.caller] -= count
         while budget > 0 and self._slots and self.preemptions == preemptions:
             first = self._queue.first()
-            if first is None or not self._kv.can_allocate(first.tokens, first.salt):
+            if first is None or not self._fits(first):
                 break
             self._admit(first)
             count = min(turns.tokens(first), budget)
@@ -208,10 +209,14 @@ class Scheduler:
         """Preempt for the first of the waiting, where it lacks a row or blocks and others must yield to it."""
         while self._running and (first := self._queue.first()) is not None:
             last = self._running[-1]
-            if not self._yields(last, first) or (self._slots and self._kv.can_allocate(first.tokens, first.salt)):
+            if not self._yields(last, first) or (self._slots and self._fits(first)):
                 return
             last.yielded += 1
             self.preempt_last()
+
+    def _fits(self, seq: Sequence) -> bool:
+        """Is there memory for all that it has so far?"""
+        return self._kv.can_allocate(seq.tokens, seq.block_keys)
 
     def _yields(self, running: Sequence, waiting: Sequence) -> bool:
         """To a lower rank, though not for ever; within a rank who has several rows to a caller who has none, or has far fewer
@@ -246,7 +251,7 @@ class Scheduler:
     def _admit(self, seq: Sequence) -> None:
         """It runs, for the rest of this step as the last."""
         self._queue.admit(seq)
-        seq.table = self._kv.allocate(seq.tokens, seq.salt)
+        seq.table = self._kv.allocate(seq.tokens, seq.block_keys)
         if seq.cached_tokens is None:
             seq.cached_tokens = min(seq.table.computed, len(seq.request.prompt))
         seq.slot = self._slots.pop()
@@ -290,7 +295,7 @@ class Scheduler:
             slot=seq.slot,
             tokens=tuple(seq.tokens[start : start + count]),
             start=start,
-            block_table=tuple(seq.table.blocks),
+            block_table=seq.table.numbers,
             logits_indices=(count - 1,) if last else (),
             sampling=seq.sampling_state() if last else None,
         )

@@ -12,7 +12,7 @@ from time import perf_counter
 
 from portico_engine.grammar.protocol import Matcher
 from portico_engine.kv.cache import BlockTable
-from portico_engine.kv.hashing import Salt
+from portico_engine.kv.hashing import BlockKeys, Salt
 from portico_engine.plan import BLOCK_TOKENS
 from portico_engine.priors.protocol import TokenPrior
 from portico_engine.request import Delta, FinishReason, Request, Usage
@@ -50,6 +50,7 @@ class Sequence:
     state: SequenceState = SequenceState.WAITING
     slot: int | None = None
     table: BlockTable | None = None
+    block_keys: BlockKeys | None = None
     cached_tokens: int | None = None
     preemptions: int = 0
     yielded: int = 0  # of the preemptions, those for another who goes first
@@ -140,11 +141,13 @@ class Sequence:
         self._unsent_text += self.stops.flush()
 
     def pop_delta(self) -> Delta | None:
-        """What happened since the last one; None where nothing did."""
+        """What happened since the last one; None where nothing did, or where it is told as a whole."""
         if not self._unsent and not self._unsent_text and self.finish is None:
             return None
         if self._unsent and self.first_token is None:
             self.first_token = perf_counter()
+        if self.request.whole and self.finish is None:
+            return None
         wants_logprobs = self.request.sampling.logprobs is not None
         delta = Delta(
             request_id=self.request.id,

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from portico_engine.grammar.protocol import Bitmask
 from portico_engine.plan import Bias, StepPlan, StepResult, blocks_for
@@ -30,6 +31,9 @@ class Sizes:
     def blocks(self) -> int:
         """Blocks that hold all of it, and one more."""
         return blocks_for(max(self.kv_tokens, self.context_length)) + 1
+
+
+SizesFor: TypeAlias = Callable[[int], Sizes]  # from the bytes that the weights took
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from portico_engine.kv.eviction import LRU, EvictionPolicy
+from portico_engine.kv.free_runs import FreeRuns
 from portico_engine.kv.prefix_index import IndexedBlock, PrefixIndex
 from portico_engine.kv.retention import RetainedPrefixes
 from portico_engine.kv.tier import FullBlock, Tier
@@ -42,14 +43,13 @@ class BlockPool:
         self._policy: EvictionPolicy = LRU() if policy is None else policy
         self._refs = [0] * n_blocks
         self._reuses = [0] * n_blocks  # of the content, by other sequences
-        self._free = bytearray(b"\x01" * n_blocks)
-        self._n_free = n_blocks
+        self._free = FreeRuns(n_blocks)
         self._ops: list[KVOp] = []
 
     @property
     def available(self) -> int:
         """Blocks that could be handed out: free and cached ones."""
-        return self._n_free + len(self._policy)
+        return len(self._free) + len(self._policy)
 
     @property
     def cached(self) -> int:
@@ -58,11 +58,11 @@ class BlockPool:
     @property
     def pinned(self) -> int:
         """Those of the cached blocks that go last."""
-        return len(self._policy) - self._policy.unpinned
+        return self._policy.pinned
 
     @property
     def free(self) -> int:
-        return self._n_free
+        return len(self._free)
 
     def is_cached(self, block: int) -> bool:
         """Does nobody hold the block, though it has content?"""
@@ -79,13 +79,11 @@ class BlockPool:
 
         None where all are held.
         """
-        if not self._n_free and not self._evict():
+        if not self._free and not self._evict():
             return None
-        block = -1 if after is None else after + 1
-        if not (0 <= block < self.n_blocks and self._free[block]):
-            block = self._longest_free_run()
-        self._free[block] = 0
-        self._n_free -= 1
+        block = None if after is None else self._free.take_after(after)
+        if block is None:
+            block = self._free.take()
         self._refs[block] = 1
         return block
 
@@ -195,15 +193,10 @@ class BlockPool:
         self._set_free(block)
 
     def _set_free(self, block: int) -> None:
-        self._free[block] = 1
-        self._n_free += 1
+        self._free.give(block)
         self._reuses[block] = 0
         self.retained.forget(block)
         self._ops.append(Drop(block))
-
-    def _longest_free_run(self) -> int:
-        longest = max(bytes(self._free).split(b"\x00"), key=len)
-        return self._free.find(longest)
 
     def check_integrity(self, tables: Iterable[Iterable[int]]) -> None:
         """Assert that every block is in exactly one state, and that `tables` (all block tables there are) explain all
@@ -211,6 +204,8 @@ class BlockPool:
         """
         self.index.check_integrity()
         self.retained.check_integrity()
+        self._free.check_integrity()
+        free = set(self._free)
         if self.tier is not None:
             self.tier.check_integrity(self._ops)
         expected = Counter(block for table in tables for block in table)
@@ -218,14 +213,13 @@ class BlockPool:
             assert self._refs[block] == expected[block], (
                 f"block {block}: {self._refs[block]} references, {expected[block]} holders"
             )
-            states = (bool(self._free[block]), block in self._policy, self._refs[block] > 0)
+            states = (block in free, block in self._policy, self._refs[block] > 0)
             assert sum(states) == 1, f"block {block} is free, cached, held: {states}"
             if block in self._policy:
                 assert block in self.index
-            if self._free[block]:
+            if block in free:
                 assert block not in self.index
                 assert self.retained.until(block) is None
-        assert self._n_free == sum(self._free)
 
 
 def full_block(entry: IndexedBlock) -> FullBlock:

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from portico_engine.kv.block_pool import BlockPool, full_block
-from portico_engine.kv.hashing import Salt, chain_key, salted_key
+from portico_engine.kv.hashing import BlockKeys, Salt
+from portico_engine.kv.prefix_index import PrefixMatch
 from portico_engine.kv.tier import FullBlock
 from portico_engine.plan import KVOp
 
@@ -22,19 +23,23 @@ _SAVE_AT_ONCE = 16
 class BlockTable:
     """One sequence's blocks, append-only. Positions below `computed` hold keys and values; `keys` name their full blocks."""
 
-    root: bytes
+    names: BlockKeys
     blocks: list[int] = field(default_factory=list)
     keys: list[bytes] = field(default_factory=list)
     computed: int = 0
-    salt: Salt | None = None
+    _numbers: tuple[int, ...] = ()
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The blocks: the same object as long as there are no more."""
+        if len(self._numbers) != len(self.blocks):
+            self._numbers = tuple(self.blocks)
+        return self._numbers
 
     @property
     def parent(self) -> bytes:
-        """The key that the next block hangs on: that of the last full block, with the salt where the salted blocks begin."""
-        key = self.keys[-1] if self.keys else self.root
-        if self.salt is not None and self.salt.first_block == len(self.keys):
-            return salted_key(key, self.salt.value)
-        return key
+        """The key that the next block hangs on."""
+        return self.names.parent(len(self.keys))
 
 
 class KVCache:
@@ -44,30 +49,32 @@ class KVCache:
         self.pool = pool
         self._root = root
         self._tables: set[BlockTable] = set()
+        self._matched: tuple[tuple[BlockKeys, int, int, int], PrefixMatch] | None = None  # the last question and its answer
         self.queried_tokens = 0
         self.hit_tokens = 0
         self.loaded_tokens = 0  # those of the hits that came from the tier below
 
-    def can_allocate(self, tokens: Sequence[int], salt: Salt | None = None) -> bool:
+    def block_keys(self, salt: Salt | None = None) -> BlockKeys:
+        """For a new sequence's blocks; those of another salt are not known to it."""
+        return BlockKeys(self._root, self.pool.block_tokens, salt)
+
+    def can_allocate(self, tokens: Sequence[int], names: BlockKeys | None = None) -> bool:
         """Would a sequence with all these tokens, and one more, find room now?"""
-        hit = self.pool.index.match(self._root, tokens, len(tokens) - 1, salt)
+        hit = self._match(names or self.block_keys(), tokens)
         revived = sum(self.pool.is_cached(block) for block in hit.blocks)
         needed = self._blocks_for(len(tokens) + 1) - len(hit.blocks)
         return needed + revived <= self.pool.available
 
-    def allocate(self, tokens: Sequence[int], salt: Salt | None = None) -> BlockTable:
+    def allocate(self, tokens: Sequence[int], names: BlockKeys | None = None) -> BlockTable:
         """A table that starts with whatever is known of `tokens` but the last one, which must be computed to be answered.
 
-        Blocks that are gone from memory come from the tier below, if they are there. Blocks of another salt are not known.
+        Blocks that are gone from memory come from the tier below, if they are there. `names` are the sequence's own.
         """
-        table = BlockTable(self._root, salt=salt)
+        table = BlockTable(names or self.block_keys())
         limit = len(tokens) - 1
         loaded = 0
         while True:
-            ahead = None if salt is None else Salt(salt.value, salt.first_block - len(table.keys))
-            if ahead is not None and ahead.first_block == 0:
-                ahead = None  # it is in the parent's key
-            hit = self.pool.index.match(table.parent, tokens[table.computed :], limit - table.computed, ahead)
+            hit = self._match(table.names, tokens, len(table.keys))
             for block in hit.blocks:
                 self.pool.hold(block)
             table.blocks += hit.blocks
@@ -91,13 +98,21 @@ class KVCache:
         self.loaded_tokens += loaded
         return table
 
+    def _match(self, names: BlockKeys, tokens: Sequence[int], first: int = 0) -> PrefixMatch:
+        """What is known of all but the last token. Who asks again before anything changed is answered from memory."""
+        asked = (names, len(tokens), first, self.pool.index.version)
+        if self._matched is None or self._matched[0] != asked:
+            self._matched = asked, self.pool.index.match(names, tokens, len(tokens) - 1, first)
+        return self._matched[1]
+
     def _load(self, table: BlockTable, tokens: Sequence[int], limit: int) -> int:
         """Go on with full blocks from below, up to one that is in memory, is nowhere, or has no room; how many tokens came."""
         tier, size = self.pool.tier, self.pool.block_tokens
         before = table.computed
         while tier is not None and table.computed + size <= limit:
-            piece = tuple(tokens[table.computed : table.computed + size])
-            block = FullBlock(chain_key(table.parent, piece), table.parent, piece)
+            at = len(table.keys)
+            piece = table.names.piece(at, tokens)
+            block = FullBlock(table.names.key(at, tokens), table.parent, piece)
             if self.pool.index.full(block.key) is not None or not tier.fetch(block):
                 break
             own = self.pool.allocate(table.blocks[-1] if table.blocks else None)
@@ -132,7 +147,7 @@ class KVCache:
             if own is None:
                 return None
             self.pool.copy(table.blocks[full], own, rest)
-        child = BlockTable(table.root, table.blocks[:full], table.keys[:full], length, table.salt)
+        child = BlockTable(table.names.forked(full), table.blocks[:full], table.keys[:full], length)
         for block in child.blocks:
             self.pool.hold(block)
         if own is not None:
@@ -156,9 +171,8 @@ class KVCache:
         size = self.pool.block_tokens
         while (len(table.keys) + 1) * size <= computed:
             i = len(table.keys)
-            piece = tuple(tokens[i * size : (i + 1) * size])
-            key = chain_key(table.parent, piece)
-            self.pool.index.add_full(table.blocks[i], table.parent, piece, key)
+            key = table.names.key(i, tokens)
+            self.pool.index.add_full(table.blocks[i], table.parent, table.names.piece(i, tokens), key)
             table.keys.append(key)
 
     def persist(self, table: BlockTable, n_tokens: int) -> None:

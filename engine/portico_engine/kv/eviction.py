@@ -22,6 +22,11 @@ class EvictionPolicy(Protocol):
         """How many `pop` gives up before it comes to a pinned one."""
         ...
 
+    @property
+    def pinned(self) -> int:
+        """The others. Changes nothing: any thread may ask."""
+        ...
+
     def add(self, block: int, cost: float = 1.0, pinned_until: float | None = None) -> None:
         """The block's last holder let go. `cost` is what its loss costs, in any unit."""
         ...
@@ -54,6 +59,10 @@ class LRU:
     def unpinned(self) -> int:
         return len(self._blocks)
 
+    @property
+    def pinned(self) -> int:
+        return 0
+
     def add(self, block: int, cost: float = 1.0, pinned_until: float | None = None) -> None:
         assert block not in self._blocks
         self._blocks[block] = None
@@ -79,6 +88,9 @@ class CostAware:
         self._live: dict[int, tuple[float, int]] = {}  # block -> (priority, order)
         self._heap: list[tuple[float, int, int]] = []  # (priority, order, block); outdated entries among them
         self._pinned: dict[int, float] = {}  # block -> until
+        self._ends: list[
+            tuple[float, float, int, int]
+        ] = []  # heap of (until, priority, order, block); outdated ones among them
 
     def __len__(self) -> int:
         return len(self._live)
@@ -88,8 +100,13 @@ class CostAware:
 
     @property
     def unpinned(self) -> int:
+        self._unpin()
+        return len(self._live) - len(self._pinned)
+
+    @property
+    def pinned(self) -> int:
         now = self._clock()
-        return len(self._live) - sum(until > now for until in tuple(self._pinned.values()))
+        return sum(until > now for until in tuple(self._pinned.values()))
 
     def add(self, block: int, cost: float = 1.0, pinned_until: float | None = None) -> None:
         assert block not in self._live
@@ -98,6 +115,7 @@ class CostAware:
             self._push(block)
         else:
             self._pinned[block] = pinned_until
+            heapq.heappush(self._ends, (pinned_until, *self._live[block], block))
 
     def remove(self, block: int) -> None:
         del self._live[block]
@@ -106,9 +124,11 @@ class CostAware:
     def pop(self) -> int:
         self._unpin()
         if len(self._pinned) == len(self._live):
-            block = min(self._pinned, key=lambda b: (self._pinned[b], self._live[b]))
-            self.remove(block)
-            return block
+            entry = heapq.heappop(self._ends)
+            while not self._is_pinned(entry):
+                entry = heapq.heappop(self._ends)
+            self.remove(entry[-1])
+            return entry[-1]
         while True:
             priority, order, block = heapq.heappop(self._heap)
             if self._live.get(block) == (priority, order):
@@ -118,9 +138,16 @@ class CostAware:
 
     def _unpin(self) -> None:
         now = self._clock()
-        for block in [block for block, until in self._pinned.items() if until <= now]:
-            del self._pinned[block]
-            self._push(block)
+        while self._ends and self._ends[0][0] <= now:
+            entry = heapq.heappop(self._ends)
+            if self._is_pinned(entry):
+                del self._pinned[entry[-1]]
+                self._push(entry[-1])
+
+    def _is_pinned(self, entry: tuple[float, float, int, int]) -> bool:
+        """Is that still so, or an outdated entry?"""
+        until, priority, order, block = entry
+        return self._pinned.get(block) == until and self._live[block] == (priority, order)
 
     def _push(self, block: int) -> None:
         if len(self._heap) > 2 * len(self._live) + 64:

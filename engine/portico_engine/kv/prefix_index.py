@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from portico_engine.kv.hashing import Salt, chain_key, salted_key
+from portico_engine.kv.hashing import BlockKeys, chain_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class PrefixIndex:
         self._entries: dict[int, IndexedBlock] = {}
         self._by_key: dict[bytes, int] = {}
         self._children: dict[bytes, dict[int, list[int]]] = {}
+        self.version = 0  # counts every change
 
     def __contains__(self, block: int) -> bool:
         return block in self._entries
@@ -56,29 +57,28 @@ class PrefixIndex:
         block = self._by_key.get(key)
         return None if block is None else self._entries[block]
 
-    def match(self, root: bytes, tokens: Sequence[int], limit: int, salt: Salt | None = None) -> PrefixMatch:
-        """The longest known prefix of `tokens[:limit]`. Token ids are compared, so that no collision serves another's KV. From
-        its first block on, which is counted from `root`, only what has the same salt is known.
+    def match(self, keys: BlockKeys, tokens: Sequence[int], limit: int, first: int = 0) -> PrefixMatch:
+        """The longest known prefix of `tokens[:limit]` from block number `first` on, by the sequence's own keys. Token ids are
+        compared, so that no collision serves another's KV.
         """
         size = self._block_tokens
         blocks: list[int] = []
-        keys: list[bytes] = []
-        key, at = root, 0
-        while True:
-            if salt is not None and at == salt.first_block * size:
-                key = salted_key(key, salt.value)
-            if at + size > limit:
-                break
-            piece = tuple(tokens[at : at + size])
-            next_key = chain_key(key, piece)
-            block = self._by_key.get(next_key)
-            if block is None or self._entries[block].tokens != piece or self._entries[block].parent != key:
+        found: list[bytes] = []
+        at = first
+        while (at + 1) * size <= limit:
+            key = keys.key(at, tokens)
+            block = self._by_key.get(key)
+            if block is None or not self._holds(block, keys.parent(at), keys.piece(at, tokens)):
                 break
             blocks.append(block)
-            keys.append(next_key)
-            key, at = next_key, at + size
-        tail, tail_tokens = self._best_child(key, tokens, at, limit)
-        return PrefixMatch(tuple(blocks), tuple(keys), tail, tail_tokens)
+            found.append(key)
+            at += 1
+        tail, tail_tokens = self._best_child(keys.parent(at), tokens, at * size, limit)
+        return PrefixMatch(tuple(blocks), tuple(found), tail, tail_tokens)
+
+    def _holds(self, block: int, parent: bytes, tokens: tuple[int, ...]) -> bool:
+        entry = self._entries[block]
+        return entry.tokens == tokens and entry.parent == parent
 
     def _best_child(self, parent: bytes, tokens: Sequence[int], at: int, limit: int) -> tuple[int | None, int]:
         best, best_tokens = None, 0
@@ -112,6 +112,7 @@ class PrefixIndex:
 
     def remove(self, block: int) -> None:
         """Forget a block. What was indexed behind it stays, and becomes reachable again with it."""
+        self.version += 1
         entry = self._entries.pop(block)
         if entry.key is not None:
             del self._by_key[entry.key]
@@ -127,6 +128,7 @@ class PrefixIndex:
         return iter(self._entries.values())
 
     def _add(self, entry: IndexedBlock) -> None:
+        self.version += 1
         self._entries[entry.block] = entry
         self._children.setdefault(entry.parent, {}).setdefault(entry.tokens[0], []).append(entry.block)
 

@@ -6,8 +6,13 @@ is the eviction policy's business.
 
 from __future__ import annotations
 
+import heapq
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count
+
+_ENDED = 64  # entries of ended pins that a block's heap may hold, beside as many as it has pins
 
 
 @dataclass(slots=True, eq=False)
@@ -22,71 +27,93 @@ class RetainedPrefixes:
     """A conversation has come back when a prompt goes on from the one that it waits behind.
 
     That prompt is known by its last full block and the tokens after it. What was answered since may be spelt in other tokens.
+    Hundreds of conversations may wait behind the same instructions: nothing here looks at all pins of a block.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self._order = count()
         self._pins: set[_Pin] = set()
-        self._by_block: dict[int, list[_Pin]] = {}
-        self._by_last: dict[int, list[_Pin]] = {}
+        self._ends: list[tuple[float, int, _Pin]] = []  # heap of (until, order, pin); ended ones among them
+        self._pinned: Counter[int] = Counter()  # pins by block
+        self._latest: dict[int, list[tuple[float, int, _Pin]]] = {}  # heap of (minus until, order, pin) by block; the same
+        self._by_last: dict[int, dict[tuple[int, ...], set[_Pin]]] = {}  # by the last block, and by what stands behind it
 
     def pin(self, blocks: Iterable[int], last: int, rest: Sequence[int], seconds: float) -> None:
         """Pin a conversation's blocks. `last` is the last full one of its prompt, `rest` the prompt's tokens behind that."""
         now = self._clock()
-        for over in [pin for pin in self._pins if pin.until <= now]:
-            self._end(over)
+        while self._ends and (self._ends[0][0] <= now or self._ends[0][2] not in self._pins):
+            over = heapq.heappop(self._ends)[2]
+            if over in self._pins:
+                self._end(over)
         pin = _Pin(last, tuple(rest), now + seconds, set(blocks))
         self._pins.add(pin)
-        self._by_last.setdefault(last, []).append(pin)
+        self._by_last.setdefault(last, {}).setdefault(pin.rest, set()).add(pin)
+        order = next(self._order)
+        heapq.heappush(self._ends, (pin.until, order, pin))
         for block in pin.blocks:
-            self._by_block.setdefault(block, []).append(pin)
+            self._pinned[block] += 1
+            latest = self._latest.setdefault(block, [])
+            heapq.heappush(latest, (-pin.until, order, pin))
+            if len(latest) > 2 * self._pinned[block] + _ENDED:
+                latest[:] = [entry for entry in latest if block in entry[2].blocks]
+                heapq.heapify(latest)
 
     def resolve(self, last: int, following: Sequence[int]) -> set[int]:
         """A prompt has the block and these tokens behind it: who waited behind the same waits no more. The blocks that were
         pinned for that.
         """
         blocks: set[int] = set()
-        for pin in tuple(self._by_last.get(last, ())):
-            if pin.rest == tuple(following[: len(pin.rest)]):
+        waiting = self._by_last.get(last, {})
+        for rest in [rest for rest in waiting if rest == tuple(following[: len(rest)])]:
+            for pin in tuple(waiting[rest]):
                 blocks |= pin.blocks
                 self._end(pin)
         return blocks
 
     def until(self, block: int) -> float | None:
         """When the last pin of a block ends, on `clock`; None where it has none that still holds."""
-        end = max((pin.until for pin in self._by_block.get(block, ())), default=None)
-        return end if end is not None and end > self._clock() else None
+        latest = self._latest.get(block)
+        while latest and block not in latest[0][2].blocks:
+            heapq.heappop(latest)
+        return -latest[0][0] if latest and -latest[0][0] > self._clock() else None
 
     def forget(self, block: int) -> None:
         """The block's content is gone. What came before it stays pinned for its time: the conversation can still use that."""
-        for pin in tuple(self._by_block.get(block, ())):
-            self._remove(block, pin)
+        if block in self._pinned:
+            for _, _, pin in self._latest[block]:
+                pin.blocks.discard(block)
+            del self._pinned[block], self._latest[block]
         self._by_last.pop(block, None)
 
     def pinned(self) -> list[int]:
         """All blocks whose pins still hold."""
-        return [block for block in self._by_block if self.until(block) is not None]
+        return [block for block in self._pinned if self.until(block) is not None]
 
     def _end(self, pin: _Pin) -> None:
-        for block in tuple(pin.blocks):
-            self._remove(block, pin)
         self._pins.remove(pin)
-        if pin in (waiting := self._by_last.get(pin.last, [])):
-            waiting.remove(pin)
+        for block in pin.blocks:
+            self._pinned[block] -= 1
+            if not self._pinned[block]:
+                del self._pinned[block], self._latest[block]
+        pin.blocks.clear()
+        waiting = self._by_last.get(pin.last, {})
+        if pin in waiting.get(pin.rest, ()):
+            waiting[pin.rest].remove(pin)
+            if not waiting[pin.rest]:
+                del waiting[pin.rest]
             if not waiting:
                 del self._by_last[pin.last]
 
-    def _remove(self, block: int, pin: _Pin) -> None:
-        pin.blocks.remove(block)
-        self._by_block[block].remove(pin)
-        if not self._by_block[block]:
-            del self._by_block[block]
-
     def check_integrity(self) -> None:
-        """Assert that the three views agree."""
-        listed = {(block, pin) for block, pins in self._by_block.items() for pin in pins}
-        assert listed == {(block, pin) for pin in self._pins for block in pin.blocks}
-        assert all(self._by_block.values())
+        """Assert that the views agree."""
+        assert self._pinned == Counter(block for pin in self._pins for block in pin.blocks)
+        assert self._pinned.keys() == self._latest.keys()
+        assert self._pins <= {pin for _, _, pin in self._ends}
+        for pin in self._pins:
+            assert all(pin in (held for _, _, held in self._latest[block]) for block in pin.blocks)
         for last, waiting in self._by_last.items():
             assert waiting
-            assert all(pin.last == last and last in pin.blocks and pin in self._pins for pin in waiting)
+            for rest, pins in waiting.items():
+                assert pins
+                assert all((pin.last, pin.rest) == (last, rest) and last in pin.blocks and pin in self._pins for pin in pins)

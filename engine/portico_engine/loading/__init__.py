@@ -1,6 +1,7 @@
 """From a model on disk to an engine.
 
     options.py        what a user may ask for (`LoadOptions`), and the sizes that memory allows
+    memory_plan.py    what of a GPU's memory is for weights, steps and KV
     model_digest.py   whether the default model is the file that was tested
     model_path.py     where a model is: a path, or the default model's package
     device.py         GPU or CPU, how much memory it has, and why a GPU can't be used

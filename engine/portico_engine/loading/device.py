@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 from portico_engine.errors import ModelError
@@ -56,8 +59,26 @@ def _obstacle() -> str | None:
 
 
 def memory_bytes() -> int:
-    """This machine's memory."""
+    """This machine's memory, or what its control group leaves this process of it."""
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):
-        return 8 << 30
+        whole = 8 << 30
+    return min([whole, *_group_limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))])
+
+
+def _group_limits(membership: Path, root: Path) -> Iterator[int]:
+    """The limits on memory of a process's control group and of those around it (cgroup v2)."""
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        if not line.startswith("0::/"):
+            continue
+        group = root / line.removeprefix("0::/")
+        for folder in (group, *group.parents):
+            if not folder.is_relative_to(root):
+                return
+            with suppress(OSError, ValueError):
+                yield int((folder / "memory.max").read_text())  # "max" where there is no limit

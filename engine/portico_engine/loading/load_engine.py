@@ -20,9 +20,10 @@ from portico_engine.engine import Engine
 from portico_engine.errors import ModelError, UnsupportedModel
 from portico_engine.executors.llama_cpp.executor import LlamaCppExecutor
 from portico_engine.executors.llama_cpp.library import has_llama_cpp, kv_bytes_per_token
-from portico_engine.executors.protocol import Capabilities, Executor
+from portico_engine.executors.protocol import Capabilities, Executor, Sizes, SizesFor
 from portico_engine.loading.device import Device, choose_device, memory_bytes
-from portico_engine.loading.options import MIN_CONTEXT, LoadOptions, LoadProgress, choose_sizes
+from portico_engine.loading.memory_plan import MemoryPlan, scratch_bytes
+from portico_engine.loading.options import MIN_CONTEXT, MOST_ROWS, LoadOptions, LoadProgress, choose_sizes, fill_memory
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.request import TEMPLATE_PROBLEM, ModelInfo
 from portico_engine.text.tokenizer import Tokenizer
@@ -59,6 +60,8 @@ def load_with_options(path: Path, options: LoadOptions, progress: LoadProgress) 
         kv_dir=options.kv_dir,
         kv_dir_bytes=options.kv_dir_bytes,
     )
+    if loading.plan is not None:
+        engine.info.extra["memory"] = loading.plan
     problem = engine.template_problem()
     if problem is not None:
         _log.warning("%s answers no chats: %s", engine.info.name, problem)
@@ -71,6 +74,7 @@ class _Loading:
 
     def __init__(self, path: Path, options: LoadOptions, report: LoadProgress) -> None:
         self._path, self._options, self._report = path, options, report
+        self.plan: str | None = None  # of a GPU's memory, where it was filled
         report("reading", 0.0)
         self.file = _open(path)
         report("tokenizer", 0.0)
@@ -99,13 +103,7 @@ class _Loading:
         self._report("torch", 0.0)
         import_torch()
         device = choose_device(name)
-        sizes = choose_sizes(
-            self._options,
-            longest=config.context_length,
-            kv_bytes_per_token=config.kv_bytes_per_token,
-            memory=device.memory,
-            contexts=_KV_CONTEXTS,
-        )
+        sizes = self._torch_sizes(config, device)
         second = _fits(self._path, config, self.file, device)
         self._report("weights", 0.0)
         return _executor(device, second)(
@@ -115,6 +113,31 @@ class _Loading:
             vocab_size=self.tokenizer.vocab_size,
             progress=self._report,
         )
+
+    def _torch_sizes(self, config: DecoderConfig, device: Device) -> Sizes | SizesFor:
+        """On a GPU that is to be filled, once it is known what the weights leave."""
+        options, share = self._options, self._options.memory
+        longest, per_token = config.context_length, config.kv_bytes_per_token
+        if share is None or not device.cuda:
+            return choose_sizes(
+                options, longest=longest, kv_bytes_per_token=per_token, memory=device.memory, contexts=_KV_CONTEXTS
+            )
+
+        def fill(weights: int) -> Sizes:
+            from portico_engine.executors.torch.cuda_executor import STEP_TOKENS
+
+            plan = MemoryPlan(device.memory, share, weights, scratch_bytes(config, STEP_TOKENS, options.max_rows or MOST_ROWS))
+            if plan.for_kv < MIN_CONTEXT * per_token:
+                raise UnsupportedModel(
+                    f"{self._path} leaves no memory for KV: {plan.describe(Sizes(MIN_CONTEXT, MIN_CONTEXT), per_token)}; "
+                    "give fewer max_rows, a larger share of the memory, or take a smaller model"
+                )
+            sizes = fill_memory(options, longest=longest, kv_bytes_per_token=per_token, kv_bytes=plan.for_kv)
+            self.plan = plan.describe(sizes, per_token)
+            _log.info("memory of %s: %s", device.name, self.plan)
+            return sizes
+
+        return fill
 
     def _llama_cpp(self) -> Executor:
         if self._path.is_dir():

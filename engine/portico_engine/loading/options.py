@@ -16,6 +16,8 @@ from portico_engine.kv.disk import DEFAULT_MAX_BYTES
 
 EXECUTORS = ("auto", "torch", "torch-cpu", "torch-cuda", "llama_cpp")
 MIN_CONTEXT = 64
+MOST_ROWS = 256
+ROWS = 16  # where nothing is said and memory is not to be filled
 LoadProgress = Callable[[str, float], None]  # (stage, fraction of it)
 
 
@@ -25,13 +27,16 @@ class LoadOptions:
 
     `executor` "auto" takes torch on an NVIDIA GPU where there is one, else on the CPU, and llama.cpp for what torch has no
     decoder or no memory for; the others leave less choice. llama.cpp can crash a process: it is for `EngineProcess`. `context`
-    None takes the model's own, as far as memory allows. The KV of prefixes that requests ask to `keep`, or that came again and
-    again, survives this process in `kv_dir`, which grows to `kv_dir_bytes`; None keeps nothing.
+    None takes the model's own, as far as memory allows. `memory` is the share of a GPU's free memory that is used, for as many
+    rows and as much KV as fit; None, and any CPU, has rows and KV for a few conversations. The KV of prefixes that requests ask
+    to `keep`, or that came again and again, survives this process in `kv_dir`, which grows to `kv_dir_bytes`; None keeps
+    nothing.
     """
 
     executor: str = "auto"
     context: int | None = None
-    max_rows: int = 16
+    max_rows: int | None = None
+    memory: float | None = None
     kv_tokens: int | None = None
     kv_dir: Path | None = None
     kv_dir_bytes: int = DEFAULT_MAX_BYTES
@@ -39,8 +44,10 @@ class LoadOptions:
     def __post_init__(self) -> None:
         if self.executor not in EXECUTORS:
             raise RequestError(f"executor is {self.executor!r}; it must be one of {', '.join(EXECUTORS)}")
-        if not 1 <= self.max_rows <= 256:
-            raise RequestError(f"max_rows is {self.max_rows}; it must be from 1 to 256")
+        if self.max_rows is not None and not 1 <= self.max_rows <= MOST_ROWS:
+            raise RequestError(f"max_rows is {self.max_rows}; it must be from 1 to {MOST_ROWS}")
+        if self.memory is not None and not 0 < self.memory <= 1:
+            raise RequestError(f"memory is {self.memory}; it must be a share of the GPU's, over 0 and at most 1")
         if self.kv_dir_bytes < 1:
             raise RequestError(f"kv_dir_bytes is {self.kv_dir_bytes}; it must be at least 1 (kv_dir None keeps nothing)")
 
@@ -59,7 +66,18 @@ def choose_sizes(options: LoadOptions, *, longest: int, kv_bytes_per_token: int,
 
     `longest` is the model's own context. Raises RequestError for a context or KV that this model can't have.
     """
-    affordable = max(MIN_CONTEXT, memory // 4 // kv_bytes_per_token)
+    return _sizes(options, longest, max(MIN_CONTEXT, memory // 4 // kv_bytes_per_token), contexts, ROWS)
+
+
+def fill_memory(options: LoadOptions, *, longest: int, kv_bytes_per_token: int, kv_bytes: int) -> Sizes:
+    """What the user didn't say is as much as `kv_bytes` hold, up to a context for each of MOST_ROWS rows. Raises as
+    `choose_sizes`.
+    """
+    return _sizes(options, longest, max(MIN_CONTEXT, kv_bytes // kv_bytes_per_token), options.max_rows or MOST_ROWS, MOST_ROWS)
+
+
+def _sizes(options: LoadOptions, longest: int, affordable: int, contexts: int, rows: int) -> Sizes:
+    """`affordable`: tokens of KV."""
     context, kv = options.context, options.kv_tokens
     if context is None:
         context = min(longest, affordable)
@@ -69,4 +87,4 @@ def choose_sizes(options: LoadOptions, *, longest: int, kv_bytes_per_token: int,
         kv = max(context, min(contexts * context, affordable))
     elif kv < context:
         raise RequestError(f"kv_tokens is {kv}; it must hold at least one context, {context} tokens")
-    return Sizes(context, kv, options.max_rows)
+    return Sizes(context, kv, options.max_rows or rows)

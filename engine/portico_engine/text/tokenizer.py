@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import tokenizers
@@ -39,6 +39,10 @@ _TURN_ENDS = frozenset(
         "</s>",
     )
 )
+# Stretches of text whose ids are kept: instructions and tools come again with each request, and tokenizing them takes as
+# long as ten steps' masks. Shorter ones aren't worth it; longer ones hardly come twice.
+_KEPT_LENGTHS = range(256, 1 << 15)
+_KEPT_STRETCHES = 64
 # Added tokens that only a chat template makes, though their vocabulary doesn't call them control tokens.
 _MARKER = re.compile(r"<[|\uff5c].+[|\uff5c]>")
 
@@ -84,6 +88,7 @@ class Tokenizer:
         self._ids = {token: i for i, token in enumerate(tokens)}
         self.end_token_ids = frozenset((eos_token_id, *end_token_ids, *self._turn_ends()))
         self._merger = merger
+        self._kept_ids = lru_cache(_KEPT_STRETCHES)(lambda text: tuple(self._merge(text)))
         # Tokens that untrusted text never makes, and all that aren't made by merging.
         self.marker_ids = frozenset(i for i, kind in enumerate(types) if tokens[i] and _is_marker(tokens[i], kind))
         self.added_tokens = frozenset(t for t, kind in zip(tokens, types, strict=True) if t and kind in (CONTROL, USER_DEFINED))
@@ -194,7 +199,7 @@ class Tokenizer:
         ids: list[int] = []
         while data:
             try:
-                return ids + self._encode_plain(data.decode("utf-8"), prefix=None)
+                return [*ids, *self._encode_plain(data.decode("utf-8"), prefix=None)]
             except UnicodeDecodeError as error:
                 if error.start:
                     ids += self._encode_plain(data[: error.start].decode("utf-8"), prefix=None)
@@ -209,12 +214,12 @@ class Tokenizer:
         text = data.decode("utf-8", errors="replace")
         return text[1:] if self.space_prefix and text.startswith(" ") else text
 
-    def _encode_plain(self, text: str, *, prefix: SpacePrefix | None) -> list[int]:
+    def _encode_plain(self, text: str, *, prefix: SpacePrefix | None) -> Sequence[int]:
         if prefix == "always" or (prefix and not text.startswith(" ")):
             text = " " + text
         if not self.byte_level:
             text = text.replace(" ", SPACE)
-        return self._merge(text)
+        return self._kept_ids(text) if len(text) in _KEPT_LENGTHS else self._merge(text)
 
     def _merge(self, text: str) -> list[int]:
         """Text merges to words, even where a vocabulary's merges would make a marker of it: then its halves do."""

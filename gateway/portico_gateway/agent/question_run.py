@@ -24,6 +24,7 @@ class QuestionRun:
     first_token: float | None = None
     usage: list[Usage] = field(default_factory=list)
     tool_calls: list[ToolCallFinished] = field(default_factory=list)
+    said: str | None = None  # of a part, what the question says of it itself: the rest comes from an earlier part
     call_logprobs: list[float] = field(default_factory=list)  # of each call that the model wrote, under its prior
     readings: dict[str, QuestionReading] = field(default_factory=dict)  # by tool, how its server reads the question
 

@@ -61,7 +61,7 @@ def run_server(
             else:
                 _say(f"model {model.name if model else ''} ready after {status.seconds:.1f} s")
 
-        model = model_host(config.model, on_end=on_end) if with_model else None
+        model = model_host(config.model, config.engine, on_end=on_end) if with_model else None
         get_engine = partial(_loaded_engine, model, config.serve.load_timeout) if model else None
         keys = dict(config.keys)
         parts = open_gateway(

@@ -25,6 +25,7 @@ from portico_gateway.config.sections import (
     AuditConfig,
     BackgroundConfig,
     ConfigSection,
+    EngineConfig,
     GatewayConfig,
     KeyConfig,
     LogConfig,
@@ -49,6 +50,7 @@ class PorticoConfig(ConfigSection):
         default=None, description="NAME=VALUE lines for ${NAME} in this file; the environment goes before"
     )
     model: ModelConfig = ModelConfig()
+    engine: EngineConfig = EngineConfig()
     serve: ServeConfig = ServeConfig()
     gateway: GatewayConfig = GatewayConfig()
     background: BackgroundConfig = BackgroundConfig()

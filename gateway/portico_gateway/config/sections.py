@@ -64,6 +64,20 @@ class ModelConfig(ConfigSection):
     )
 
 
+class EngineConfig(ConfigSection):
+    """[engine]: what `portico serve` takes of the machine for its model."""
+
+    memory: float = Field(
+        default=0.9, gt=0, le=1, description="share of a GPU's free memory to fill: weights, steps, and KV with the rest"
+    )
+    max_rows: int | None = Field(
+        default=None, gt=0, le=256, description="requests in one step at most; default: 256 on a GPU, 16 on a CPU"
+    )
+    kv_tokens: int | None = Field(
+        default=None, gt=0, description="tokens of KV in all; default: what the memory holds on a GPU, 4 contexts on a CPU"
+    )
+
+
 class ServeConfig(ConfigSection):
     """[serve]: the HTTP side."""
 
@@ -78,7 +92,7 @@ class ServeConfig(ConfigSection):
         default=False, description="serve whoever reaches an address beyond this machine, although there are no keys"
     )
     running_per_key: int | None = Field(
-        default=None, gt=0, description="requests of one key that the engine works on; default: 16, or 64 without keys"
+        default=None, gt=0, description="requests of one key that the engine works on; default: 16, or 256 without keys"
     )
     waiting_per_key: int = Field(
         default=256, ge=0, description="requests of one key that wait for those; more are refused with 429"

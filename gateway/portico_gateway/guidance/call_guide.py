@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from portico_engine import CallPrior, Tool, ToolCallPrior
 from portico_gateway.guidance.copying.copy_grammar import NarrowedTool, narrow
-from portico_gateway.guidance.copying.parameters import parameters_of
+from portico_gateway.guidance.copying.parameters import has_alternatives, parameters_of
 from portico_gateway.guidance.copying.span import Span
 from portico_gateway.guidance.copying.span_fit import SpanFit
-from portico_gateway.guidance.copying.spans import read_spans
+from portico_gateway.guidance.copying.spans import read_spans, spans_behind
 from portico_gateway.guidance.copying.text_vectors import TextVectors
 from portico_gateway.guidance.copying.value_assignment import fill, with_strings
 from portico_gateway.guidance.definition_similarity import DefinitionSimilarity
@@ -33,6 +34,14 @@ class GuidedCall:
     free: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+class _Text(NamedTuple):
+    """A question with what was found earlier behind it; the question's characters are `asked`."""
+
+    whole: str
+    asked: int
+    spans: tuple[Span, ...]
+
+
 class CallGuide:
     """Guides the calls of a small model. `names` and `copies` switch its two halves off, for measuring."""
 
@@ -48,11 +57,12 @@ class CallGuide:
         """Is a model of so many parameters one that needs it?"""
         return self.weights.strength.is_small(parameters)
 
-    def guide(self, tools: Sequence[Tool], question: str) -> GuidedCall:
-        """What is said about the call that answers a question, with the tools in their own order."""
+    def guide(self, tools: Sequence[Tool], question: str, earlier: str = "") -> GuidedCall:
+        """What is said about the call that answers a question, with the tools in their own order. `earlier`: what was found
+        for it already, which values may be copied from, too."""
         near = self._nearness(tools, question)
         best = sorted(tools, key=lambda tool: -near[tool.name])[: self.weights.copies.most_tools]
-        narrowed = self.narrowed(best, question)
+        narrowed = self.narrowed(best, question, earlier=earlier)
         names = with_calls(near, narrowed, read_spans(question), self.weights.retrieval)
         if not self._copies:
             return GuidedCall(tuple(tools), ToolCallPrior(names, {}, strength=self.weights.strength.small))
@@ -69,18 +79,21 @@ class CallGuide:
         return {t.name: weights.definition * cosine + changes[t.name] for t, cosine in zip(tools, similar, strict=True)}
 
     def narrowed(
-        self, tools: Sequence[Tool], question: str, beliefs: Mapping[str, CallPrior] | None = None
+        self, tools: Sequence[Tool], question: str, beliefs: Mapping[str, CallPrior] | None = None, earlier: str = ""
     ) -> dict[str, NarrowedTool]:
         """Tools by name, each as the question leaves it. `beliefs`: what else is believed of a tool's arguments, by its name;
         a tool whose object has several forms is left to them."""
-        spans = read_spans(question)
-        return {tool.name: self._narrow(tool, question, spans, (beliefs or {}).get(tool.name, CallPrior())) for tool in tools}
+        spans = (*read_spans(question), *spans_behind(question, earlier))
+        text = _Text(f"{question}\n{earlier}" if earlier else question, len(question), spans)
+        return {tool.name: self._narrow(tool, text, (beliefs or {}).get(tool.name, CallPrior())) for tool in tools}
 
-    def _narrow(self, tool: Tool, question: str, spans: Sequence[Span], believed: CallPrior) -> NarrowedTool:
+    def _narrow(self, tool: Tool, text: _Text, believed: CallPrior) -> NarrowedTool:
         parameters = parameters_of(tool.parameters)
-        if not parameters or believed.then:
-            return NarrowedTool(tool, believed, in_words=bool(believed.then))
+        in_words = believed != CallPrior() and has_alternatives(tool.parameters, tool.parameters)
+        if not parameters or in_words:
+            return NarrowedTool(tool, believed, in_words=in_words)
         about = f"{tool.name} {tool.description}".replace(".", " ")
-        fit = SpanFit(question, spans, parameters, self._vectors, self.weights.copies, about)
-        filled = [with_strings(of, believed.values.get(of.parameter.path, {})) for of in fill(fit)]
+        fit = SpanFit(text.whole, text.spans, parameters, self._vectors, self.weights.copies, about, text.asked)
+        share = 1.0 if "?" in tool.description else self.weights.copies.topic_elsewhere
+        filled = [with_strings(of, believed.values.get(of.parameter.path, {}), share) for of in fill(fit)]
         return narrow(tool, filled, self.weights.copies, self.weights.keys, believed)

@@ -49,9 +49,8 @@ def with_calls(
         vague = sum(map(_vague, of.used))
         out[name] = weight + weights.lacking * len(of.free) + weights.vague * vague + weights.used * used
         words = set(spaced(name.split("__")[-1]).split()[:2])
-        out[name] += weights.reader * bool(words & _READERS and used > 0) + weights.search * (
-            of.in_words or bool(words & _SEARCHES and _queries(of))
-        )
+        out[name] += weights.reader * bool(words & _READERS and used > 0)
+        out[name] += weights.in_words if of.in_words else weights.search * bool(words & _SEARCHES and _queries(of))
     best = max(out.values(), default=0.0)
     return {name: weight - best for name, weight in out.items()}
 

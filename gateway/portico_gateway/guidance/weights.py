@@ -23,6 +23,7 @@ class RetrievalWeights:
     vague: float = -1.0  # for each required value that its call takes from plain words: "the class" for a symbol
     reader: float = 1.0  # for a tool that reads or opens, where its call takes something that the question spells out
     search: float = 0.5  # for a tool that is told in words what to look for: its call takes every word of the question
+    in_words: float = 1.5  # for one whose alternatives are weighed against every word of the question
     used: float = 0.5  # for each thing that the question spells out and the tool's call takes
     server_word: float = 1.6  # for each nat of evidence (idf) that a word is of this server
     tool_word: float = 0.5  # for each of the question's words that the tool's own definition has
@@ -272,7 +273,9 @@ class CopyWeights:
     option: float = 6.0  # for a listed value that is said, word by word
     option_sense: float = 3.0  # at a cosine of 1 between the question and a listed value
     default: float = 1.0  # for the schema's default
-    earlier: float = -2.0  # for a span of an earlier turn
+    earlier: float = -3.0  # for what only an earlier result says
+    topic_elsewhere: float = 0.25  # (share) of a search's words, where the tool's description shows no question: it may look
+    # for exactly what it is told
     spread: float = 6.0  # less than the best: what weighs less still is not offered
     most_tools: int = 6  # of the best ones, that are narrowed; the others keep their schemas
     most_weighed: int = 16  # the same for an agent's tools, whose servers differ

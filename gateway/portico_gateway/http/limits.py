@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from portico_gateway.http.errors import ApiError
 
 RUNNING_OF_A_KEY = 16  # where `[serve]` doesn't say: a few agents, and half of what an engine's batch takes on a CPU
-RUNNING_WITHOUT_KEYS = 64  # everybody is one caller then
+RUNNING_WITHOUT_KEYS = 256  # everybody is one caller then
 WAITING = 256
 RETRY_SECONDS = 2  # what a client that was refused is told to wait
 MOST_RETRY_SECONDS = 12  # spread: hundreds that were refused together shall not come back together

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from portico_engine.errors import EngineDied, EngineError, ModelError
 from portico_engine.request import TEMPLATE_PROBLEM
-from portico_gateway.config.sections import ModelConfig
+from portico_gateway.config.sections import EngineConfig, ModelConfig
 from portico_gateway.model.installed import INSTALL_ENGINE
 from portico_gateway.model.options import load_options
 
@@ -180,12 +180,12 @@ class ModelHost:
             self.status = replace(self.status, stage=stage, fraction=fraction)
 
 
-def model_host(config: ModelConfig, *, on_end: Callable[[LoadStatus], None] | None = None) -> ModelHost:
+def model_host(config: ModelConfig, engine: EngineConfig, *, on_end: Callable[[LoadStatus], None] | None = None) -> ModelHost:
     """A host for the configured model, whose engine is a process of its own. Raises ModelError where there is no such model."""
     from portico_engine import EngineProcess, engine_loader, find_model
 
     path = find_model(config.name)
-    load = engine_loader(path, **load_options(config))
+    load = engine_loader(path, **load_options(config, engine))
 
     async def start(progress: LoadProgress) -> EngineClient:
         return await EngineProcess.open(load, progress)

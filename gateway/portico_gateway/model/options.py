@@ -8,14 +8,16 @@ from typing import Any
 
 import platformdirs
 
-from portico_gateway.config.sections import ModelConfig
+from portico_gateway.config.sections import EngineConfig, ModelConfig
 
 WAIT_SECONDS = 60.0  # that a conversation which may call a tool stays in memory for its result
 
 
-def load_options(config: ModelConfig) -> dict[str, Any]:
-    """`load_engine`'s keyword arguments."""
+def load_options(config: ModelConfig, engine: EngineConfig | None = None) -> dict[str, Any]:
+    """`load_engine`'s keyword arguments. With `engine`, for many clients: the machine's memory is theirs."""
     options: dict[str, Any] = {"executor": config.executor, "context": config.context}
+    if engine is not None:
+        options |= {"memory": engine.memory, "max_rows": engine.max_rows, "kv_tokens": engine.kv_tokens}
     if config.kv_disk_gib:
         options |= {"kv_dir": kv_folder(), "kv_dir_bytes": max(1, int(config.kv_disk_gib * 2**30))}
     return options

@@ -9,12 +9,12 @@ import pytest
 
 from portico_engine import LoadOptions, RequestError, engine_loader, load_engine
 from portico_engine.executors.protocol import Sizes
-from portico_engine.loading.options import choose_sizes
+from portico_engine.loading.options import choose_sizes, fill_memory
 
 
 def test_a_keyword_that_is_no_option_is_named_beside_those_that_are() -> None:
     with pytest.raises(
-        TypeError, match=r"no option is called ctx; the options are executor, context, max_rows, kv_tokens, kv_dir"
+        TypeError, match=r"no option is called ctx; the options are executor, context, max_rows, memory, kv_tokens, kv_dir"
     ):
         load_engine("never-read.gguf", ctx=64)
     with pytest.raises(TypeError, match="no option is called ctx"):
@@ -26,6 +26,7 @@ def test_a_keyword_that_is_no_option_is_named_beside_those_that_are() -> None:
     [
         ({"executor": "tpu"}, "executor is 'tpu'; it must be one of auto, torch, torch-cpu, torch-cuda, llama_cpp"),
         ({"max_rows": 257}, "max_rows is 257; it must be from 1 to 256"),
+        ({"memory": 1.5}, "memory is 1.5; it must be a share of the GPU's, over 0 and at most 1"),
         ({"kv_dir_bytes": 0}, r"kv_dir_bytes is 0; it must be at least 1 \(kv_dir None keeps nothing\)"),
     ],
 )
@@ -54,3 +55,17 @@ def test_what_the_user_did_not_say_is_kept_within_a_quarter_of_the_memory(
     options: LoadOptions, memory: int, sizes: Sizes
 ) -> None:
     assert choose_sizes(options, longest=2048, kv_bytes_per_token=1000, memory=memory, contexts=4) == sizes
+
+
+@pytest.mark.parametrize(
+    ("options", "kv_bytes", "sizes"),
+    [
+        (LoadOptions(), 1 << 40, Sizes(2048, 256 * 2048, 256)),  # no more than a context for each row
+        (LoadOptions(max_rows=8), 1 << 40, Sizes(2048, 8 * 2048, 8)),
+        (LoadOptions(), 5000 * 1000, Sizes(2048, 5000, 256)),  # all that there is
+        (LoadOptions(), 300 * 1000, Sizes(300, 300, 256)),  # a shorter context, where not even one fits
+        (LoadOptions(kv_tokens=4096), 1 << 40, Sizes(2048, 4096, 256)),
+    ],
+)
+def test_memory_that_is_to_be_filled_is_rows_and_kv(options: LoadOptions, kv_bytes: int, sizes: Sizes) -> None:
+    assert fill_memory(options, longest=2048, kv_bytes_per_token=1000, kv_bytes=kv_bytes) == sizes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from portico_engine import Tool
+from portico_engine import CallPrior, Tool
 from portico_gateway.agent.upstream_tool_host import embedder
 from portico_gateway.guidance.call_guide import CallGuide
 
@@ -70,3 +70,18 @@ def test_what_nothing_said_fits_is_named(guide: CallGuide) -> None:
 def test_a_tool_without_parameters_is_left_as_it_is(guide: CallGuide) -> None:
     now = Tool("now", "The time.", {"type": "object", "properties": {}})
     assert guide.guide([now], "What time is it?").tools == (now,)
+
+
+def test_a_tool_with_alternatives_is_left_to_whoever_weighs_those(guide: CallGuide) -> None:
+    condition = {"type": "object", "properties": {"column": {"enum": ["city"]}, "value": {"type": "string"}}}
+    rows = tool("rows", "Rows of a table.", (), filters={"type": "array", "items": condition})
+    believed = CallPrior(values={"filters.column": {"city": 3.0}})
+    of = guide.narrowed([rows], "customers in Oslo", {"rows": believed})["rows"]
+    assert (of.tool, of.prior, of.in_words) == (rows, believed, True)
+
+
+def test_what_was_found_earlier_may_be_copied_too(guide: CallGuide) -> None:
+    earlier = "Found: the meeting is described in /srv/notes/meeting.md"
+    narrowed = guide.narrowed([READ], "What was decided?", earlier=earlier)["read_file"]
+    assert narrowed.tool.parameters["allOf"] == [{"properties": {"path": {"enum": ["/srv/notes/meeting.md"]}}}]
+    assert guide.narrowed([READ], "What is in a.md?", earlier=earlier)["read_file"].prior.values["path"].keys() >= {"a.md"}

@@ -2,8 +2,10 @@
 
     cpu_executor.py    TorchCPUExecutor: the oracle of every other executor
     cpu_attention.py   paged KV in this machine's memory, and attention over it
-    cuda_executor.py   TorchCUDAExecutor: CUDA graphs for steps without prefills, a step under way while grammars fill masks
-    cuda_attention.py  paged KV on the GPU, a batch's addresses there, and attention by kernels
+    cuda_executor.py   TorchCUDAExecutor: plans in, a step under way while grammars fill masks
+    cuda_graphs.py     CUDA graphs of the decoder's layers and of its head, by size
+    cuda_batch.py      a batch's addresses, and the block tables that stay on the GPU
+    cuda_attention.py  paged KV on the GPU, and attention by kernels
     cuda_step.py       sampling and scoring on the GPU
     sampler.py         `portico_engine.sampling` in torch, a batch at a time
     device_faults.py   what torch raises: no memory, a device that is lost, a fault of one plan

@@ -1,19 +1,20 @@
 """Paged KV on a GPU, and attention over it: single tokens and short runs by the paged kernel, prefills by FlashAttention over
 gathered keys and values.
 
-It owns the KV tensors and a batch's addresses on the device. It knows neither decoder layers' arithmetic nor who shares blocks.
+It owns the KV tensors. It knows neither decoder layers' arithmetic nor who shares blocks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from portico_engine.executors.torch.cuda_batch import RaggedBatch
 from portico_engine.kernels.fused import store
 from portico_engine.kernels.paged_attention import paged_attention
 from portico_engine.models.config import DecoderConfig
@@ -50,44 +51,6 @@ class CUDAPagedKV:
         return self.tensor[:, :, block * BLOCK_TOKENS : (block + 1) * BLOCK_TOKENS]
 
 
-class RaggedBatch(NamedTuple):
-    """A ragged batch of n tokens on one device, int32. A negative position is padding."""
-
-    addresses: Tensor  # [3, n]: token, position, and the row whose block table it has
-    tables: Tensor  # [rows, blocks]
-
-    @property
-    def tokens(self) -> Tensor:
-        return self.addresses[0]
-
-    @property
-    def positions(self) -> Tensor:
-        return self.addresses[1]
-
-    @property
-    def rows(self) -> Tensor:
-        return self.addresses[2]
-
-    @classmethod
-    def of(cls, rows: Sequence[Row], device: str, *, pad_to: int = 0) -> RaggedBatch:
-        """Bring a plan's rows to the device in one transfer."""
-        counts = [len(row.tokens) for row in rows]
-        n, padding = max(sum(counts), pad_to), [0] * max(0, pad_to - sum(counts))
-        width = max(blocks_for(row.start + count) for row, count in zip(rows, counts, strict=True))
-        host = np.zeros(3 * n + len(rows) * width, np.int32)
-        host[:n] = [*(token for row in rows for token in row.tokens), *padding]
-        host[n : 2 * n] = [
-            *(position for row in rows for position in range(row.start, row.start + len(row.tokens))),
-            *([-1] * len(padding)),
-        ]
-        host[2 * n : 3 * n] = [*(i for i, count in enumerate(counts) for _ in range(count)), *padding]
-        tables = host[3 * n :].reshape(len(rows), width)
-        for table, row in zip(tables, rows, strict=True):
-            table[: len(row.block_table)] = row.block_table[:width]
-        packed = torch.from_numpy(host).to(device)
-        return cls(packed[: 3 * n].view(3, n), packed[3 * n :].view(len(rows), width))
-
-
 class PagedAttention:
     """`decoder.Attention` for tokens that each read the cache for themselves."""
 
@@ -96,10 +59,10 @@ class PagedAttention:
         self._batch = batch
 
     def __call__(self, layer: int, queries: Tensor, keys_values: Tensor) -> Tensor:
-        (_, positions, rows), tables = self._batch
+        (_, positions, slots), tables = self._batch
         kv = self._kv[layer]
-        store(kv, keys_values, positions, rows, tables)
-        return paged_attention(queries, kv, positions, rows, tables)
+        store(kv, keys_values, positions, slots, tables)
+        return paged_attention(queries, kv, positions, slots, tables)
 
 
 class MixedAttention:
@@ -125,15 +88,15 @@ class MixedAttention:
         self._short_addresses = batch.addresses[:, self._short]
 
     def __call__(self, layer: int, queries: Tensor, keys_values: Tensor) -> Tensor:
-        (_, positions, rows), tables = self._batch
+        (_, positions, slots), tables = self._batch
         kv = self._kv[layer]
-        store(kv, keys_values, positions, rows, tables)
+        store(kv, keys_values, positions, slots, tables)
         if not len(self._short):
             return self._prefill(kv, queries)
         out = torch.empty(queries.shape[0], queries.shape[1] * queries.shape[2], dtype=queries.dtype, device=queries.device)
         out[self._long] = self._prefill(kv, queries[self._long])
-        _, positions, rows = self._short_addresses
-        out[self._short] = paged_attention(queries[self._short], kv, positions, rows, tables)
+        _, positions, slots = self._short_addresses
+        out[self._short] = paged_attention(queries[self._short], kv, positions, slots, tables)
         return out
 
     def _prefill(self, kv: Tensor, queries: Tensor) -> Tensor:

@@ -248,13 +248,15 @@ class ToolCallParser:
                 self._body.step(c)
             except Malformed as error:
                 self._pending = self._pending[at + 1 :]
+                self._report()
                 self._broken(str(error))
                 return True
-            self._report()
             if self._body.done:
                 self._pending = self._pending[at + 1 :]
+                self._report()
                 self._done()
                 return True
+        self._report()
         self._pending = ""
         return False
 

@@ -30,6 +30,7 @@ from portico_engine.grammar.ir import Grammar
 # Of work, as derivatives.py counts it, that a mask may cost here, since others' answers wait for the same step: for the first
 # plan, for a shorter one, and for the tokens beside it.
 _FIRST_PLAN, _PLAN, _STEP = 50_000, 12_000, 6_000
+_KEPT_MOVES = 1 << 13  # of a grammar: some 200 bytes each
 APPROACH = 64  # tokens before a budget gets tight, from which on the text is caught up with
 
 
@@ -60,6 +61,8 @@ class ClosingPlanner:
         self.tokens = table
         self.lock = threading.RLock()
         self._costs: dict[int, int] = {}
+        self._enough: dict[int, int] = {}  # by state; NO_BOUND where it was not found out
+        self._moves: dict[tuple[Configuration, int], tuple[Configuration, int]] = {}  # and what work finding it was
         self._alike: dict[int, int] = {}  # where every plain character leads alike, or DEAD
         self._plans: dict[int, ClosingPlan | None] = {}
 
@@ -145,6 +148,19 @@ class ClosingPlanner:
             return Configuration(state, data[error.start :])
 
     def after_token(self, configuration: Configuration, token: int) -> Configuration:
+        """Where a token leads. From memory at the same price: the same few moves are made by all who call the same tools."""
+        known = self._moves.get((configuration, token))
+        if known is not None:
+            self.automaton.spend(known[1])
+            return known[0]
+        before = self.automaton.work
+        after = self._move(configuration, token)
+        if len(self._moves) >= _KEPT_MOVES:
+            self._moves.clear()
+        self._moves[configuration, token] = after, self.automaton.work - before
+        return after
+
+    def _move(self, configuration: Configuration, token: int) -> Configuration:
         if configuration.state == DEAD:
             return configuration
         if self.tokens.special[token]:
@@ -161,6 +177,25 @@ class ClosingPlanner:
             plan = self.plan(Configuration(state, b""))
             known = self._costs[state] = NO_BOUND if plan is None else plan.cost
         return known
+
+    def enough(self, state: int) -> int:
+        """A budget after which an ending fits whatever token comes next; NO_BOUND where `learn_enough` didn't find it out."""
+        return self._enough.get(state, NO_BOUND)
+
+    def learn_enough(self, state: int, allowed: npt.NDArray[np.int64]) -> None:
+        """Find it out, once for all who come there, from the tokens that are allowed in the state. No request pays for it."""
+        if state in self._enough:
+            return
+        self._enough[state] = NO_BOUND
+        self.automaton.allow(_STEP)
+        try:
+            after = np.unique(self.follow(state, allowed)).tolist()
+            if DEAD not in after:
+                self._enough[state] = max(self.cost(each, 0) for each in after)
+        except OutOfWork:
+            pass
+        finally:
+            self.automaton.allow(None)
 
     def _plain_chain(self, state: int) -> npt.NDArray[np.int32]:
         """The states after 0, 1, 2.. plain characters, as far as it doesn't matter which: inside a string, mostly."""
@@ -239,6 +274,9 @@ class ClosingCursor:
     def sync(self, tokens: Sequence[int]) -> Configuration:
         """Catch up with the accepted tokens. What was reached stays, where it raises OutOfWork."""
         self._carry(tokens)
+        return self._advance(tokens)
+
+    def _advance(self, tokens: Sequence[int]) -> Configuration:
         for token in tokens[len(self._path) - 1 :]:
             self._path.append(self.planner.after_token(self._path[-1], token))
         return self._path[-1]
@@ -286,6 +324,25 @@ class ClosingCursor:
         if fresh is not None and (held is None or fresh.cost < held.cost):
             self._plan[len(tokens)] = held = fresh
         return held
+
+    def is_roomy(self, tokens: Sequence[int], remaining: int) -> bool:
+        """Is it known that an ending fits `remaining` - 1 after any token that is allowed here? Then no mask is looked at."""
+        here = self._here(tokens)
+        return here is not None and remaining - 1 >= self.planner.enough(here)
+
+    def learn(self, tokens: Sequence[int], allowed: npt.NDArray[np.int64]) -> None:
+        """Let that be known here from now on; `allowed` are all tokens that are."""
+        here = self._here(tokens)
+        if here is not None:
+            self.planner.learn_enough(here, allowed)
+
+    def _here(self, tokens: Sequence[int]) -> int | None:
+        """The state after the tokens; None within a character, or where a step's work doesn't suffice."""
+        with suppress(OutOfWork), self._allowance(_STEP):
+            configuration = self._advance(tokens)
+            if not configuration.begun and configuration.state != DEAD:
+                return configuration.state
+        return None
 
     def fits(self, tokens: Sequence[int], run: Sequence[int], limit: int) -> bool:
         """Does an ending fit a budget of `limit` tokens after `run` is taken from it?"""

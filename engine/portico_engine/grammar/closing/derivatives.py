@@ -66,7 +66,7 @@ class DerivativeAutomaton:
         self.rules: Mapping[str, Node] = grammar.rules
         self.bottom_up = bottom_up(grammar)
         self._strings = ShortestStrings(self.rules, self.bottom_up, control_tokens or {}, searched)
-        self._strings.spend = self._spend
+        self._strings.spend = self.spend
         self.searched_in_rules = self._strings.searched_in_rules
         self.work = 0  # that was counted since the automaton was made
         self._transitions: dict[Node, automata.Transitions] = {}
@@ -86,7 +86,8 @@ class DerivativeAutomaton:
         self._left = work
         self._paid.clear()
 
-    def _spend(self, work: int) -> None:
+    def spend(self, work: int) -> None:
+        """Count work, of this step's if it has an allowance. Raises OutOfWork beyond that."""
         self.work += work
         if self._left is not None:
             self._left -= work
@@ -99,7 +100,7 @@ class DerivativeAutomaton:
         if item in self._paid:
             return
         if known:
-            self._spend(self._prices[item])
+            self.spend(self._prices[item])
         else:
             paid, self._paid = self._paid, set()
             before = self.work
@@ -159,7 +160,7 @@ class DerivativeAutomaton:
         self._pay("row", state, self.table[state, 0] != UNKNOWN, lambda: self._write_row(state))
 
     def _write_row(self, state: int) -> None:
-        self._spend(_ROW_WORK)
+        self.spend(_ROW_WORK)
         row = np.full(OTHER + 1, DEAD, dtype=np.int32)
         beyond: list[tuple[int, int, int]] = []
         for low, high, to in self.transitions(self._nodes[state]):
@@ -198,13 +199,13 @@ class DerivativeAutomaton:
         found = []
         for leaf, rest in self._heads(node):
             leads = () if isinstance(leaf, TokenRef) else automata.transitions(leaf)
-            self._spend(_HEAD_WORK + len(leads) + sum(_size(after) for _, _, after in leads) // 8)
+            self.spend(_HEAD_WORK + len(leads) + sum(_size(after) for _, _, after in leads) // 8)
             for low, high, after in leads:
                 found.append((low, high, seq(after, rest)))
 
         def join(nodes: Iterable[Node]) -> Node:
             joined = tuple(nodes)
-            self._spend(len(joined))
+            self.spend(len(joined))
             return alt(*joined)
 
         self._transitions[node] = automata.union(found, join)

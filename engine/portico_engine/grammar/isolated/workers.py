@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from portico_engine.errors import EngineError, GrammarError, GrammarTooLarge
 from portico_engine.grammar.cache import ByteCache
+from portico_engine.grammar.calls.compile import kept_tool_calls
 from portico_engine.grammar.calls.formats import CallFormat, ToolChoice
 from portico_engine.grammar.compiled import CompiledGrammar
 from portico_engine.grammar.isolated import child
@@ -33,6 +34,7 @@ from portico_engine.tool import Tool
 PROCESSES = 2  # that compile at once
 WALL_SECONDS = 10.0  # for a job, on a machine where its two seconds of the processor take so long
 _START_SECONDS = 30.0  # for a process to be ready
+_FEW_TOOLS = 100  # whose digest takes no time that anybody would notice
 _MODULE = "portico_engine.grammar.isolated.child"
 _log = logging.getLogger(__name__)
 
@@ -80,6 +82,10 @@ async def compile_tool_calls_isolated(
 ) -> CompiledGrammar:
     """As `compile_tool_calls`, likewise. Where all tools together meet a limit, those that may be the reason are degraded to
     "any JSON object", and the report says so."""
+    if len(tools) <= _FEW_TOOLS:
+        kept = kept_tool_calls(tools, choice=choice, format=format, parallel=parallel, special_tokens=special_tokens)
+        if kept is not None:
+            return kept
     plain = [Tool(tool.name, "", tool.parameters) for tool in tools]
     options: dict[str, Any] = {
         "choice": choice, "format": format, "parallel": parallel, "thinking": thinking, "special_tokens": special_tokens,

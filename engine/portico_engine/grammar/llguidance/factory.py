@@ -50,10 +50,10 @@ class _TokenizerAdapter:
         self.bos_token_id = None
         self.special_token_ids = [i for i, data in enumerate(self.tokens) if len(data) > 1 and data[:1] == b"\xff"]
         # Each mask has what is forced tokenized, and of a tool called again that is the same.
-        self._encode = lru_cache(_KEPT_RUNS)(vocabulary.encode_bytes)
+        self.encode = lru_cache(_KEPT_RUNS)(vocabulary.encode_bytes)
 
     def __call__(self, data: bytes | str) -> list[int]:
-        return self._encode(data.encode() if isinstance(data, str) else data)
+        return self.encode(data.encode() if isinstance(data, str) else data)
 
 
 class LLGuidanceFactory:
@@ -69,6 +69,7 @@ class LLGuidanceFactory:
         self.vocabulary = vocabulary
         self.replicas = replicas or min(os.cpu_count() or 1, _MOST_REPLICAS)
         tokens = _TokenizerAdapter(vocabulary)
+        self.encode = tokens.encode
         ends = {vocabulary.eos_token_id, *getattr(vocabulary, "end_token_ids", ())}
         self.end_tokens = np.array(sorted(ends), dtype=np.int64)
         self.vocab_size = len(tokens.tokens)

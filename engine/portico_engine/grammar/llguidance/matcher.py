@@ -131,12 +131,16 @@ class LLGuidanceMatcher:
         cursor = self._cursor_if_tight(remaining)
         if cursor is None or self.is_terminated():
             return
+        with cursor.planner.lock:
+            if cursor.is_roomy(self._tokens, remaining):
+                return
         bits = np.unpackbits(bitmask[row].view(np.uint8), bitorder="little")
         allowed = np.flatnonzero(bits[: self.factory.vocab_size])
         with cursor.planner.lock:
             if len(allowed) == 1:
                 allowed = self._with_planned(cursor, allowed)
             kept = cursor.keep(self._tokens, allowed, remaining)
+            cursor.learn(self._tokens, allowed)
         if kept is None:
             return
         if self.ll.is_accepting():
@@ -186,8 +190,7 @@ class LLGuidanceMatcher:
         if cursor is None:
             return tokens[:limit]
         with cursor.planner.lock:
-            plan = cursor.plan(self._tokens)
-            if plan is None or cursor.fits(self._tokens, tokens, limit):
+            if cursor.fits(self._tokens, tokens, limit) or (plan := cursor.plan(self._tokens)) is None:
                 return tokens[:limit]
         table, length, kept = self.factory.vocabulary.token_bytes, 0, 0
         for token in plan.tokens:
@@ -209,7 +212,7 @@ class LLGuidanceMatcher:
         while recent and table[recent[0]][:1] == b"\xff":
             recent.pop(0)
         before = b"".join(table[token] for token in recent)
-        at, tokens = 0, self.factory.vocabulary.encode_bytes(before + forced)
+        at, tokens = 0, self.factory.encode(before + forced)
         start = 0
         while at < len(before):
             at += len(table[tokens[start]])

@@ -80,11 +80,13 @@ class Agent:
             return
         planned, done = parts(run.question), list[PartRun]()
         while planned:
-            text = self._text(planned.pop(0), done)
+            next_part = planned.pop(0)
+            text = self._text(next_part, done)
             if text is None:
                 planned, done = [], []
                 text = run.question
             part = PartRun(text, completed if text == run.question else None)
+            part.run.said = next_part.text if next_part.refers and text != run.question else text
             done.append(part)
             async for event in self._part(part, max_steps - len(run.tool_calls)):
                 yield event

@@ -50,7 +50,7 @@ def judge(
     coverage = covered(question, evidence, embed, weights.coverage)
     features = features_of(run, question, answer, coverage)
     sure = confidence(features, weights.confidence)
-    reasons = tuple(_reasons(question, coverage, sure, weights.confidence.threshold))
+    reasons = tuple(_reasons(question, run.said, coverage, sure, weights.confidence.threshold))
     return Judgement(
         Verdict.NO_ANSWER if reasons else Verdict.ANSWERED,
         coverage,
@@ -76,8 +76,9 @@ def judge_free(
     return replace(judged, verdict=verdict, confidence=None, reasons=tuple(_about(left)), features={})
 
 
-def _reasons(question: Question, coverage: Coverage, sure: float, threshold: float) -> Iterator[str]:
-    left = must_be_used(question, coverage) if coverage.used else coverage.unused
+def _reasons(question: Question, said: str | None, coverage: Coverage, sure: float, threshold: float) -> Iterator[str]:
+    left = [word for word in must_be_used(question, coverage) if said is None or word.lower() in said.lower()]
+    left = left if coverage.used else list(coverage.unused)
     yield from _about(left)
     if sure < threshold:
         yield f"it is not sure to be the answer ({sure:.0%})"

@@ -71,7 +71,7 @@ def _part(span: Span, parameter: Parameter) -> int | None:
 
 def _strings(fit: SpanFit, parameter: Parameter) -> Iterator[CopiedValue]:
     for option in parameter.listed:
-        if is_said(fit.text, option):
+        if is_said(fit.question, option):
             yield CopiedValue(option, fit.weights.option, None, fit.weights.option)
     for span in fit.spans:
         if span.kind is not SpanKind.LITERAL and (text := written(fit, span, parameter)):

@@ -41,7 +41,7 @@ def listed_values(fit: SpanFit, parameter: Parameter) -> Iterator[CopiedValue]:
             yield CopiedValue(option, 0.0)
             continue
         said = w.option * share_said(fit, option)
-        sense = w.option_sense * fit.vectors.cosine(spaced(option), fit.text)
+        sense = w.option_sense * fit.vectors.cosine(spaced(option), fit.question)
         default = 2 * w.default if option == parameter.default else 0.0
         yield CopiedValue(
             option,
@@ -59,16 +59,18 @@ def is_said(text: str, option: str) -> bool:
 
 def _mention(fit: SpanFit, option: str) -> Span | None:
     """Where an option is said, word by word."""
-    match = re.search(rf"(?<!\w){re.escape(spaced(option))}s?(?!\w)|(?<!\w){re.escape(option)}(?!\w)", fit.text, re.IGNORECASE)
+    match = re.search(
+        rf"(?<!\w){re.escape(spaced(option))}s?(?!\w)|(?<!\w){re.escape(option)}(?!\w)", fit.question, re.IGNORECASE
+    )
     return Span(match[0], match.start(), match.end(), SpanKind.PHRASE) if match else None
 
 
 def share_said(fit: SpanFit, option: str) -> float:
     """How much of a listed value is said: its share of words, 1.2 where it is said as it stands."""
-    if is_said(fit.text, option) and (len(option) > 1 or _said_exactly(fit.text, option)):
+    if is_said(fit.question, option) and (len(option) > 1 or _said_exactly(fit.question, option)):
         return 1.2
     own = set(content_words(spaced(option)))
-    asked = set(content_words(fit.text))
+    asked = set(content_words(fit.question))
     return len(own & asked) / len(own) if own else 0.0
 
 
@@ -94,14 +96,14 @@ def truth_values(fit: SpanFit, parameter: Parameter) -> Iterator[CopiedValue]:
 def _spoken(fit: SpanFit, parameter: Parameter, *, truth: bool) -> float:
     """How far a question says that something is so, or is not."""
     own = parameter.name_stems - _PLAIN_WORDS
-    at = [i for i, token in enumerate(fit.tokens) if token.stem in own]
-    share = len({fit.tokens[i].stem for i in at}) / len(own) if own else 0.0
+    at = [i for i, token in enumerate(fit.question_tokens) if token.stem in own]
+    share = len({fit.question_tokens[i].stem for i in at}) / len(own) if own else 0.0
     negated = any(_negated(fit, i) for i in at)
     return fit.weights.option * share if share >= 0.5 and truth is not negated else 0.0
 
 
 def _negated(fit: SpanFit, at: int) -> bool:
-    for token in reversed(fit.tokens[max(0, at - _NEGATION_REACH) : at]):
+    for token in reversed(fit.question_tokens[max(0, at - _NEGATION_REACH) : at]):
         if token.low in _NEGATIONS:
             return True
         if token.low in (",", ".", ";", "but", "and", "?", "!"):

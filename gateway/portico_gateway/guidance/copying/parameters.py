@@ -160,3 +160,17 @@ def _leaves(
 def _rooted(views: Sequence[Mapping[str, Any]], root: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for view in views:
         yield {**view, "$root": root} if view.get("type") == "array" else view
+
+
+def has_alternatives(schema: Any, root: Mapping[str, Any], depth: int = 0) -> bool:
+    """Is there an object of several forms, or a list of objects, below: what `alternatives.py` weighs as a whole?"""
+    views = [view for view in variants(schema, root) if view.get("properties")]
+    if len(views) != 1 or depth > MAX_DEPTH:
+        return len(views) > 1
+    for node in views[0]["properties"].values():
+        of = variants(node, root)
+        if any(item.get("properties") for v in of if v.get("type") == "array" for item in variants(v.get("items", {}), root)):
+            return True
+        if any(v.get("properties") for v in of) and has_alternatives(node, root, depth + 1):
+            return True
+    return False

@@ -46,14 +46,18 @@ class SpanFit:
         vectors: TextVectors,
         weights: CopyWeights,
         about: str = "",
+        asked: int | None = None,
     ) -> None:
-        """`about`: the tool's name and description, whose words are what is asked for, hardly a value."""
+        """`asked`: the question's characters; behind them stands what was found earlier, which counts less. `about`: the tool's
+        name and description, whose words are what is asked for, hardly a value."""
         self.weights = weights
         self._about = frozenset(stems_of(about)) | {stem for p in parameters for stem in p.name_stems}
         self.text = text
+        self.question = text[:asked]
         years = set(re.findall(r"(?<![\d/.-])(?:19|20)\d\d(?![\d/-])", text))
         self.year = int(years.pop()) if len(years) == 1 else None  # the one that the text is about
         self.tokens = tokens_of(text)
+        self.question_tokens = [token for token in self.tokens if token.start < len(self.question)]
         self.spans = spans
         self.parameters = parameters
         self._shared = Counter(stem for p in parameters for stem in p.name_stems | p.description_stems)
@@ -81,9 +85,16 @@ class SpanFit:
         sense, wording = self._sense(parameter, span, place), self._wording(parameter, span, place)
         out_of_order = self.weights.order * abs(self._ranks[id(parameter)] - span.start / max(1, len(self.text)))
         asked = self.weights.role if parameter.asked_shape is span.kind else 0.0
+        before = self.weights.earlier if span.start >= len(self.question) else 0.0
         return Fit(
-            beside + sense + wording + self._shape(parameter, span, place) + self._propriety(parameter, span) - out_of_order,
-            beside + asked + min(0.0, wording) + (0.0 if span.kind in _UNSHAPED else sense),
+            before
+            + beside
+            + sense
+            + wording
+            + self._shape(parameter, span, place)
+            + self._propriety(parameter, span)
+            - out_of_order,
+            before + beside + asked + min(0.0, wording) + (0.0 if span.kind in _UNSHAPED else sense),
         )
 
     def _shape(self, parameter: Parameter, span: Span, place: tuple[int, int]) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from portico_gateway.guidance.copying.span import Span, SpanKind
 from portico_gateway.guidance.copying.span_shapes import shaped_spans
@@ -54,6 +55,13 @@ def read_spans(text: str) -> tuple[Span, ...]:
         if 0 < len(span.text) <= LONGEST_VALUE and len(found) < MOST_SPANS:
             found.setdefault((span.text, span.kind), span)
     return tuple(sorted(found.values(), key=lambda span: (span.start, -span.end)))
+
+
+def spans_behind(question: str, earlier: str) -> tuple[Span, ...]:
+    """What of an earlier text may be copied beside a question, as if it stood in the next line: no phrases and clauses."""
+    offset = len(question) + 1
+    kept = (span for span in read_spans(earlier) if span.kind not in (SpanKind.PHRASE, SpanKind.CLAUSE))
+    return tuple(replace(span, start=span.start + offset, end=span.end + offset) for span in kept)
 
 
 def _names(text: str, taken: Sequence[tuple[int, int]]) -> Iterator[Span]:

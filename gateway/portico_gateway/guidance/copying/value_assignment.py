@@ -48,12 +48,14 @@ def fill(fit: SpanFit) -> list[Filled]:
     return out
 
 
-def with_strings(of: Filled, weights: Mapping[str, float]) -> Filled:
-    """With strings that something else speaks for, by weight (JSON-escaped), where the parameter is what is searched for."""
+def with_strings(of: Filled, weights: Mapping[str, float], share: float = 1.0) -> Filled:
+    """With strings that something else speaks for, by weight (JSON-escaped), where the parameter is what is searched for;
+    `share` of their weight counts."""
     parameter = of.parameter
     query = string_role(parameter.keys[-1], parameter.description) is StringRole.QUERY
     if parameter.options or "string" not in parameter.types or not weights or not query:
         return of
+    weights = {text: share * weight for text, weight in weights.items()}
     known = {value.value: value for value in of.values}
     more = [
         CopiedValue(text, weight + (known[text].weight if text in known else 0.0), known[text].span if text in known else None)

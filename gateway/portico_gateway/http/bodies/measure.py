@@ -19,6 +19,9 @@ PIECE = 1 << 15  # bytes that are measured at once: a millisecond or two
 _CLOSED = re.compile(rb'(?:[^"]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _REST_OF_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+_ESCAPE = re.compile(rb"\\.", re.DOTALL)
+_MARKED_STRING = re.compile(rb'"[^"]*+"')
+_NO_MARKS = bytes(set(range(256)) - set(b'",[{]}'))
 _STEPS = bytes.maketrans(b"[{]}", bytes((1, 1, 255, 255)))  # as signed bytes: one deeper, one less deep
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
 
@@ -41,6 +44,18 @@ class JsonMeasure:
         if self.values > MAX_VALUES:
             return f"the body has over {MAX_VALUES:,} values; at most {MAX_VALUES:,} are taken"
         return None
+
+    @classmethod
+    def of(cls, text: bytes) -> JsonMeasure:
+        """Of a whole text, faster than in pieces. A backslash outside of strings, which is no JSON, hides what follows."""
+        if b"\\" in text:
+            text = _ESCAPE.sub(b"", text)
+        marks = text.translate(None, _NO_MARKS).replace(b'""', b"")
+        bare, _, _ = _MARKED_STRING.sub(b"", marks).partition(b'"')  # a string that doesn't end is none
+        steps = array("b", bare.translate(_STEPS, _NO_BRACKETS))
+        levels = list(accumulate(steps, initial=0))
+        values = 1 + bare.count(b",") + bare.count(b"[") + bare.count(b"{")
+        return cls(values, max(levels), levels[-1])
 
     def feed(self, piece: bytes) -> None:
         """The next bytes of the text."""

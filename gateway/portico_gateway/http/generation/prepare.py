@@ -10,6 +10,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from portico_engine import Request, SamplingParams, Tool
@@ -104,10 +105,12 @@ async def prepare(
 
 async def _guided(generation: GenerationRequest, engine: EngineClient, guide: CallGuide | None) -> GuidedCall | None:
     """What is said about the calls, where the model is one that needs it. Whether to call at all stays the model's choice."""
-    question = next((turn.content for turn in reversed(generation.turns) if turn.role == "user" and turn.content.strip()), "")
-    if guide is None or not generation.may_call or not question or not guide.guides(engine.info.parameters):
+    asked = [at for at, turn in enumerate(generation.turns) if turn.role == "user" and turn.content.strip()]
+    if guide is None or not generation.may_call or not asked or not guide.guides(engine.info.parameters):
         return None
-    return await asyncio.to_thread(guide.guide, generation.tools, question)
+    question = generation.turns[asked[-1]].content
+    found = "\n".join(turn.content for turn in generation.turns[asked[-1] :] if turn.role == "tool")
+    return await asyncio.to_thread(guide.guide, generation.tools, question, found)
 
 
 def _check_logit_bias(generation: GenerationRequest, vocab_size: int) -> None:
@@ -164,6 +167,8 @@ def _sampling(asked: SamplingOptions, vocab_size: int, *, structured: bool) -> S
 
 # -- the prompt, for models whose template has no place for tools
 
+_KEPT_CATALOGS = 64  # of clients, whose signatures are kept
+_SHORT_TOOLS = 1 << 16  # characters of JSON: longer ones are read beside the event loop
 PROMPT_VERSION = 1  # of these texts and of tools' signatures: adapters are trained on them, and name it
 _INTRODUCTION = "You can call these tools:\n"
 _CALL_FORM = '\n\nA call is JSON: {"name":"TOOL","arguments":{...}}'
@@ -194,8 +199,10 @@ def _messages(turns: Sequence[Turn], *, keeps_calls: bool) -> list[dict[str, Any
 
 async def _with_tools(messages: list[dict[str, Any]], tools: Sequence[Tool], engine: EngineClient) -> list[dict[str, Any]]:
     """The turns with the tools' signatures in the system message: first, so that they stay in the prefix cache."""
-    text = await asyncio.to_thread(_signatures, tools)
-    if len(await engine.tokenize(text)) > engine.info.context_length // TOOLS_SHARE:
+    made_from = json.dumps([(tool.name, tool.description, tool.parameters) for tool in tools])
+    text = _signatures(made_from) if len(made_from) < _SHORT_TOOLS else await asyncio.to_thread(_signatures, made_from)
+    budget = engine.info.context_length // TOOLS_SHARE
+    if len(text.encode()) >= budget and len(await engine.tokenize(text)) > budget:  # a token has a byte at least
         text = "\n".join(f"{tool.name} - {one_liner(tool, 60)}" for tool in tools)
     note = _INTRODUCTION + text + _CALL_FORM
     if messages[0]["role"] == "system":
@@ -204,5 +211,7 @@ async def _with_tools(messages: list[dict[str, Any]], tools: Sequence[Tool], eng
     return [{"role": "system", "content": note}, *messages]
 
 
-def _signatures(tools: Sequence[Tool]) -> str:
-    return "\n".join(signature(tool) for tool in tools)
+@lru_cache(_KEPT_CATALOGS)
+def _signatures(made_from: str) -> str:
+    """By the tools' JSON, since the same come with every request."""
+    return "\n".join(signature(Tool(*parts)) for parts in json.loads(made_from))

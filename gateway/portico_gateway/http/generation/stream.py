@@ -23,6 +23,7 @@ PieceStream: TypeAlias = AsyncGenerator[Piece, None]
 
 async def collect(prepared: PreparedRequest) -> GeneratedAnswer:
     """The finished answer. Raises ApiError where it is not as it was asked for, twice."""
+    prepared = replace(prepared, request=replace(prepared.request, whole=True))
     answer = await _once(prepared)
     if (wrong := answer.violation()) is not None:
         answer = await _once(await _again(prepared, answer, wrong))

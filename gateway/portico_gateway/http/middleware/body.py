@@ -83,19 +83,19 @@ class BodyMiddleware:
     async def _measured(self, body: bytes) -> int:
         """The number of its values. Raises ApiError where it is over a bound."""
         if len(body) <= _AT_ONCE * PIECE:
-            return await _measure(body)
+            return _within_bounds(JsonMeasure.of(body))
         async with self._turn:
-            return await _measure(body)
+            measure = JsonMeasure()
+            for start in range(0, len(body), PIECE):
+                measure.feed(body[start : start + PIECE])
+                _within_bounds(measure)
+                await asyncio.sleep(0)
+            return measure.values
 
 
-async def _measure(body: bytes) -> int:
-    measure = JsonMeasure()
-    for start in range(0, len(body), PIECE):
-        measure.feed(body[start : start + PIECE])
-        if wrong := measure.too_much:
-            raise ApiError(400 if measure.deepest > MAX_DEPTH else 413, wrong, code="body_too_complex")
-        if len(body) > _AT_ONCE * PIECE:
-            await asyncio.sleep(0)
+def _within_bounds(measure: JsonMeasure) -> int:
+    if wrong := measure.too_much:
+        raise ApiError(400 if measure.deepest > MAX_DEPTH else 413, wrong, code="body_too_complex")
     return measure.values
 
 

@@ -36,14 +36,9 @@ from portico_gateway.http.wire import (
 
 class ChatFunction(LenientBody):
     name: ToolName
-    description: str = ""
+    description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
-
-    @field_validator("description", mode="before")
-    @classmethod
-    def _null_is_none(cls, value: Any) -> Any:
-        return "" if value is None else value
 
 
 class ChatTool(LenientBody):
@@ -51,7 +46,7 @@ class ChatTool(LenientBody):
     function: ChatFunction
 
     def tool(self) -> Tool:
-        return function_tool(self.function.name, self.function.description, self.function.parameters)
+        return function_tool(self.function.name, self.function.description or "", self.function.parameters)
 
 
 class ChatNamedFunction(StrictBody):

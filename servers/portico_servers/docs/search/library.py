@@ -5,7 +5,6 @@ Knows nothing of MCP. Blocking calls, safe from any thread. What a caller names 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,9 +24,9 @@ from portico_servers.docs.index.vectors import Neighbour, Vectors
 from portico_servers.docs.ingest.web_paths import page_url
 from portico_servers.docs.search.ranking import RankedSection, WordCounts, content_words, lexical_search, rank
 from portico_servers.docs.search.sentences import RERANKED, rerank
+from portico_servers.docs.search.versions import choose, chosen_for, nearest
 
 T = TypeVar("T")
-_NUMBER = re.compile(r"\d+|[a-z]+", re.I)
 CHARS_PER_TOKEN = 4
 _SHORT_WAIT = 0.25
 _LONG_WAIT = 2.0
@@ -85,14 +84,6 @@ def citation(library: str, version: str, path: str, anchor: str = "") -> str:
     return f"{address}#{quote(anchor, safe='.-_~:()')}" if anchor else address
 
 
-def version_key(version: str) -> tuple[tuple[int, int, str], ...]:
-    """Sorts 3.9 before 3.10, a pre-release before its release, and a name without numbers before all numbers."""
-    parts = []
-    for part in _NUMBER.findall(version):
-        parts.append((2, int(part), "") if part.isdigit() else (0, 0, part.lower()))
-    return (*parts, (1, 0, ""))
-
-
 class Library:
     """All library versions of one server. `progress` tells how far they are indexed."""
 
@@ -121,14 +112,14 @@ class Library:
 
         Without a version a library's newest is taken. Raises PageNotFound, naming the nearest.
         """
-        return _choose(self.library_versions(), name)
+        return choose(self.library_versions(), name)
 
     def search(self, query: str, library: str = "", *, budget: int = 1000, offset: int = 0, limit: int = 10) -> SearchPage:
         """Passages that answer `query`, best first, one a section, at most `limit` and about `budget` tokens in all."""
         every = self.library_versions()
         if not every:
             return SearchPage([], self.progress.searchable, _NOTHING, False)
-        by_id = {s.id: s for s in _choose(every, library)}
+        by_id = {s.id: s for s in chosen_for(every, library, query)}
         chosen = None if len(by_id) == self._store.library_version_count() else list(by_id)
         # A start with an index at hand is over in a moment. Asked before the search: what comes in meanwhile isn't in it.
         complete = self.progress.wait(_SHORT_WAIT)
@@ -202,7 +193,7 @@ class Library:
         if section is None and unquote(anchor) != anchor:  # percent-encoded, as in the addresses that `read` prints
             section = _section(sections, unquote(anchor), line)
         if anchor and section is None:
-            near = _nearest(anchor, [s.anchor for s in sections if s.anchor], "sections")
+            near = nearest(anchor, [s.anchor for s in sections if s.anchor], "sections")
             raise PageNotFound(f"{page.path} has no section {anchor!r}; {near}")
         lines = page.text.split("\n")
         first, last = (section.line, section.end) if section else (1, len(lines))
@@ -317,35 +308,7 @@ class Library:
         if not self.progress.searchable:
             raise PageNotFound(f"not found yet: {path[:200]} ({self.progress})")
         known = [row[0] for s in library_versions for row in self._store.page_list(s.id, limit=5000)]
-        raise PageNotFound(f"not found: {path[:200]}; {_nearest(path, known, 'pages')}")
-
-
-def _choose(library_versions: list[LibraryVersion], name: str) -> list[LibraryVersion]:
-    library, _, version = name.strip().partition("@")
-    if library:
-        same = [s for s in library_versions if s.library == library] or [
-            s for s in library_versions if s.library.lower() == library.lower()
-        ]
-        if not same:
-            raise PageNotFound(
-                f"no library {library!r}; {_nearest(library, [s.library for s in library_versions], 'libraries')}"
-            )
-        library_versions = same
-    if version == "*":
-        return library_versions
-    if version:
-        exact = [s for s in library_versions if s.version == version]
-        if not exact:
-            known = ", ".join(sorted({s.version for s in library_versions}, key=version_key))
-            raise PageNotFound(f"{library} has no version {version!r}; it has {known}")
-        return exact
-    newest: dict[str, LibraryVersion] = {}
-    for library_version in library_versions:
-        if library_version.library not in newest or version_key(newest[library_version.library].version) < version_key(
-            library_version.version
-        ):
-            newest[library_version.library] = library_version
-    return list(newest.values())
+        raise PageNotFound(f"not found: {path[:200]}; {nearest(path, known, 'pages')}")
 
 
 def _searched(library_versions: Iterable[LibraryVersion]) -> str:
@@ -394,12 +357,3 @@ def _cut(text: str, limit: int) -> str:
         return text
     border = max(text.rfind("\n", 0, limit), text.rfind(" ", 0, limit))
     return text[: border if border > limit // 2 else limit].rstrip()
-
-
-def _nearest(wanted: str, known: Sequence[str], what: str) -> str:
-    unique = list(dict.fromkeys(known))
-    if not unique:
-        return f"there are no {what}"
-    folded = {name.casefold(): name for name in unique[:5000]}  # API.md is near to api.md
-    close = [folded[name] for name in difflib.get_close_matches(wanted.casefold(), folded, n=3, cutoff=0.5)]
-    return f"nearest: {', '.join(close)}" if close else f"{what}: {', '.join(unique[:5])}{', …' if len(unique) > 5 else ''}"

@@ -40,6 +40,7 @@ _SPELLED = re.compile(
     r"(?<![\w-])--?[A-Za-z][\w-]+|(?<!\w)\.[A-Za-z_]\w+|\b[A-Za-z]\w*(?:[._]\w+)+|\b[A-Z]+[a-z0-9]+[A-Z]\w*|\b[a-z]+[A-Z]\w*"
 )
 _SPELLED_IN_TITLE = 0.8
+_OF_PAGE = 0.6  # for a section of a page whose file is spelled
 _ARGUMENTS = re.compile(r"[(\[=].*", re.S)
 _STOP = frozenset(
     "a about an and any are as at be by can could do does for from get has have how i if in into is it its me my of on or "
@@ -162,14 +163,20 @@ def _names(
 ) -> dict[int, float]:
     """Sections whose title (without arguments) or anchor is made of about the same words as the query, or of a name in it."""
     wanted = set(_PART.findall(" ".join(words)))
-    rows = db.execute("SELECT id, title, anchor FROM section WHERE id IN (SELECT value FROM json_each(?))", (str([*sections]),))
+    rows = db.execute(
+        "SELECT s.id, s.title, s.anchor, page.path FROM section s JOIN page ON page.id = s.page_id"
+        " WHERE s.id IN (SELECT value FROM json_each(?))",
+        (str([*sections]),),
+    )
     found = {}
-    for section, title, anchor in rows:
+    for section, title, anchor, path in rows:
         named = (_ARGUMENTS.sub("", title).strip("` ").lower(), anchor.lower())
         alike = max(_dice(wanted, set(_PART.findall(name))) for name in named)
         score = alike**2 if alike >= _ALIKE else 0.0
         if spelled:
-            score = max(score, _spelled_in(spelled, title.lower(), named))
+            score = max(
+                score, _spelled_in(spelled, title.lower(), named), _OF_PAGE * (path.lower().rpartition("/")[2] in spelled)
+            )
         if score:
             found[section] = score
     return found

@@ -87,6 +87,26 @@ def test_prefills_runs_and_decodes_share_a_step(executor, oracle: TorchCPUExecut
     close(got, np.concatenate([expected[40:41], expected, expected[50:57], expected[:20]]))
 
 
+def test_rows_that_fill_more_than_one_graph_have_their_own_logits(tiny_path: Path, oracle: TorchCPUExecutor) -> None:
+    from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
+
+    wide = TorchCUDAExecutor.load(GGUFFile(tiny_path), Sizes(128, 64 * 32, max_rows=64))
+    expected = run(oracle, [16, 54])[:16]
+    rows = tuple(scored(PROMPT[:16], 0, (i,), i) for i in range(40))  # 640 tokens
+    got = wide.submit(StepPlan(rows)).logits.cpu().numpy()
+    assert got.shape[0] == 640
+    for i in range(40):
+        close(got[16 * i : 16 * (i + 1)], expected)
+
+
+def test_a_slots_new_table_is_read_and_its_old_one_forgotten(executor, oracle: TorchCPUExecutor) -> None:  # type: ignore[no-untyped-def]
+    expected = run(oracle, [70])
+    for table in ((3, 4, 5), (12, 11, 10), (3, 4, 5)):
+        executor.submit(StepPlan((Row(0, PROMPT[:40], 0, table),))).finish()
+        got = executor.submit(StepPlan((scored(PROMPT[40:44], 40, table),))).logits.cpu().numpy()
+        close(got, expected[40:44])
+
+
 def test_a_copied_tail_continues_like_the_original(executor) -> None:  # type: ignore[no-untyped-def]
     executor.submit(StepPlan((Row(0, PROMPT[:20], 0, (0, 1)),))).finish()
     original = executor.submit(StepPlan((scored(PROMPT[20:24], 20, (0, 1)),))).logits.clone()

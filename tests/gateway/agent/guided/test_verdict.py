@@ -38,6 +38,13 @@ def test_a_value_that_plays_no_part_means_no_answer_however_sure_the_rest_is() -
     assert (judged.verdict, judged.reasons) == (Verdict.NO_ANSWER, ("nothing that was found is about Oslo",))
 
 
+def test_a_value_that_an_earlier_part_put_in_need_not_be_used() -> None:
+    run, answer = run_of("When was the site Pine Hollow opened?", "opened in 1999", table="sites")
+    assert judge(run, answer, nothing, {"db__rows": ROWS}, EVER_SO_UNSURE).verdict is Verdict.NO_ANSWER
+    run.said = "When was it opened?"
+    assert judge(run, answer, nothing, {"db__rows": ROWS}, EVER_SO_UNSURE).verdict is Verdict.ANSWERED
+
+
 def test_where_no_word_of_the_question_is_used_there_is_no_answer() -> None:
     run, answer = run_of("Wie viele Bücher fehlen?", "Pine Hollow", table="sites")
     judged = judge(run, answer, nothing, {"db__rows": ROWS}, EVER_SO_UNSURE)

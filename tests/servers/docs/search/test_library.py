@@ -12,7 +12,7 @@ from portico_servers.docs.config import DocsConfig
 from portico_servers.docs.errors import PageNotFound, SourceError, TooSlow
 from portico_servers.docs.index.database import ReadLimit
 from portico_servers.docs.index.indexer import IndexingProgress
-from portico_servers.docs.search.library import version_key
+from portico_servers.docs.search.versions import version_key
 from portico_servers.docs.service import Service
 
 
@@ -173,6 +173,9 @@ def test_the_newest_version_answers_unless_another_is_named(tmp_path: Path) -> N
         assert ["crate" in h.text for h in texts[""]] == [True]
         assert [h.version for h in texts["box"]] == ["1.10"]
         assert [h.version for h in texts["box@1.9"]] == ["1.9"]
+        said = service.library.search("Which boxes does box 1.9 use?").hits
+        assert [h.version for h in said] == ["1.9"]
+        assert [h.version for h in service.library.search("Which boxes does box 7.5 use?").hits] == ["1.10"]
         assert {h.version for h in texts["box@*"]} == {"1.9", "1.10", "1.10rc1"}
 
 

@@ -149,6 +149,17 @@ def test_a_section_whose_name_a_question_spells_comes_before_those_with_its_word
     assert "Refused with 413" in hits[0].text
 
 
+def test_a_page_whose_file_a_question_spells_comes_before_others_that_say_the_same(tmp_path: Path) -> None:
+    root = tmp_path / "docs"
+    root.mkdir()
+    for name, word in (("alpha", "red"), ("beta", "green"), ("gamma", "blue")):
+        (root / f"{name}.md").write_text(f"# Colours\n\nThe pump is painted {word} before it leaves.\n")
+    with closing(Service(DocsConfig((root,), tmp_path / "cache", watch=False))) as service:
+        service.indexer.update(service.library.library_versions())
+        hits = service.library.search("Which colour is the pump painted, according to beta.md?").hits
+    assert hits[0].path == "beta.md"
+
+
 @pytest.mark.parametrize(
     ("query", "names"),
     [

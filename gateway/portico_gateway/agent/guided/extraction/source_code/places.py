@@ -15,14 +15,13 @@ import numpy as np
 
 from portico_gateway.agent.guided.extraction.source_code.expected import CodeKind, ExpectedCode, expected_code
 from portico_gateway.agent.guided.extraction.source_code.kind_fit import KindFit, is_import
-from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, Statement
+from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, Statement, is_prose
 from portico_gateway.agent.guided.extraction.source_code.words import Senses, Term, question_terms, with_synonyms, words_in
 from portico_gateway.guidance.tool_retrieval import Floats
 from portico_gateway.guidance.weights import SourceWeights
 
 _FIGURE = re.compile(r"\d|\b[A-Z]{2,}_?[A-Z_]+\b")  # or a constant, which may be one
 _TESTS = re.compile(r"(^|/)(tests?|testing|benchmarks?|examples?)(/|$)|(^|/)(test_|conftest)|[._]test\.|\.spec\.")
-_PROSE = re.compile(r"\.(md|rst|txt|adoc|html)$", re.IGNORECASE)
 LONG_TEXT = 6  # lines of a comment
 LONG_STATEMENT = 14  # lines; a longer one is read line by line
 SMALL_BODY = 8  # lines of one that is taken whole
@@ -188,6 +187,6 @@ class _FileScores:
         score = 0.0
         if _TESTS.search(self.tree.path) and not re.search(r"\b(?:unit )?tests?\b", self.question.lower()):
             score += self.weights.test_file
-        if _PROSE.search(self.tree.path):
+        if is_prose(self.tree.path):
             score += self.weights.prose_file
         return score

@@ -29,6 +29,7 @@ _NOT_NAMES = frozenset("if for while switch catch return with else elif except m
 _TYPES = frozenset("class interface struct trait enum impl module namespace type object record protocol".split())
 _COMMENT = re.compile(r"^(#(?!\[|include|define)|//|/\*|\*|--|<!--|;)")
 _STRING = re.compile(r'"""|\'\'\'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|`(?:\\.|[^`\\\n])*`|(?:(?<=\s)|^)#.*|//.*')
+_PROSE = re.compile(r"\.(?:md|rst|txt|adoc|html)$|(?:^|/)[A-Z][A-Z-]{3,}$", re.ASCII)
 _DOCSTRING = re.compile(r"^[rRuU]?(\"\"\"|''')")
 
 
@@ -80,10 +81,15 @@ class SourceTree:
         return end
 
 
+def is_prose(path: str) -> bool:
+    """Is a file of that path written for people: a document, or one like LICENSE and PKG-INFO?"""
+    return _PROSE.search(path) is not None
+
+
 def source_tree(path: str, text: str) -> SourceTree:
     """The statements of a file."""
     lines = [line[:LONGEST_LINE] for line in text.splitlines()]
-    prose = path.lower().endswith((".md", ".rst", ".txt", ".adoc", ".html"))
+    prose = is_prose(path)
     statements: list[Statement] = []
     around: list[int] = []
     at = 0

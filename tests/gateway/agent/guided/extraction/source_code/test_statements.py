@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, source_tree
+from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, is_prose, source_tree
 
 PYTHON = '''\
 class Pool:
@@ -87,3 +87,8 @@ def test_prose_is_text_line_by_line() -> None:
 
 def test_an_empty_file_has_no_statements() -> None:
     assert source_tree("x.py", "").statements == []
+
+
+def test_a_file_for_people_is_known_by_its_name() -> None:
+    assert all(map(is_prose, ("README.md", "docs/a.rst", "LICENSE", "pkg/PKG-INFO")))
+    assert not any(map(is_prose, ("a.py", "Makefile", "bin/run", "src/Dockerfile")))

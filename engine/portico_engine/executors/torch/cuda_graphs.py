@@ -1,0 +1,94 @@
+"""CUDA graphs of whole steps: the decoder's layers for each of a few sizes in tokens, and the head for each of a few in logits.
+
+Both read their batch from fixed tensors, so that a step is one transfer and two launches. They are captured apart: a step of
+many tokens mostly wants few logits. It owns the graphs and what they read; what is computed is the decoder's.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from portico_engine.executors.torch.cuda_attention import PagedAttention
+from portico_engine.executors.torch.cuda_batch import RaggedBatch, addresses
+from portico_engine.models.decoder import Decoder
+from portico_engine.models.weight_loader import Progress
+from portico_engine.plan import Row
+
+# What is captured, in tokens and in logits: a step is padded to the next.
+SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512)
+
+
+class StepGraphs:
+    """For rows whose tokens each read the cache for themselves, at most `SIZES[-1]` tokens together."""
+
+    def __init__(self, decoder: Decoder, kv: Tensor, tables: Tensor, max_logits: int, progress: Progress | None = None) -> None:
+        """`tables`: see `BlockTables`. Captures for up to `max_logits` logits; what wants more gets them without a graph."""
+        self._decoder = decoder
+        self._heads_for = [size for size in SIZES if size < max_logits] + [max_logits]
+        self._batch = torch.zeros(max_logits + 3 * SIZES[-1], dtype=torch.int32, device=kv.device)  # wanted, then addresses
+        self._wanted = self._batch[:max_logits]
+        self._hidden = torch.zeros(SIZES[-1], decoder.config.hidden, dtype=torch.float32, device=kv.device)
+        self._logits = torch.zeros(max_logits, decoder.config.vocab_size, dtype=torch.float32, device=kv.device)
+        self._pool = torch.cuda.graph_pool_handle()
+        self._stream = torch.cuda.Stream(kv.device)  # type: ignore[no-untyped-call]
+        total = len(SIZES) + len(self._heads_for)
+        self._layers: dict[int, Any] = {}
+        self._heads: dict[int, Any] = {}
+        for done, size in enumerate(reversed(SIZES)):  # the largest first: the others fit into its memory
+            if progress:
+                progress("graphs", done / total)
+            self._layers[size] = self._captured_layers(size, kv, tables)
+        for done, size in enumerate(reversed(self._heads_for), len(SIZES)):
+            if progress:
+                progress("graphs", done / total)
+            self._heads[size] = self._captured_head(size)
+        if progress:
+            progress("graphs", 1.0)
+
+    def logits(self, rows: Sequence[Row], wanted: Sequence[int]) -> Tensor:
+        """The logits after the tokens that `wanted` names, float32 [wanted, vocab_size], valid until the next call. The rows'
+        block tables are there.
+        """
+        size = SIZES[bisect_left(SIZES, sum(len(row.tokens) for row in rows))]
+        n_wanted = len(self._wanted)
+        host = np.zeros(n_wanted + 3 * size, np.int32)
+        host[: min(len(wanted), n_wanted)] = wanted[:n_wanted]
+        addresses(rows, host[n_wanted:].reshape(3, size))
+        self._batch[: len(host)].copy_(torch.from_numpy(host))
+        self._layers[size].replay()
+        if len(wanted) > n_wanted:
+            return self._decoder.logits(self._hidden[torch.tensor(wanted, device=self._hidden.device)])
+        if wanted:
+            self._heads[self._heads_for[bisect_left(self._heads_for, len(wanted))]].replay()
+        return self._logits[: len(wanted)]
+
+    def _captured_layers(self, size: int, kv: Tensor, tables: Tensor) -> Any:
+        first = len(self._wanted)
+        batch = RaggedBatch(self._batch[first : first + 3 * size].view(3, size), tables)
+        batch.addresses.zero_()
+        batch.positions.fill_(-1)  # all of it is padding
+        attend = PagedAttention(kv, batch)
+
+        return self._captured(lambda: self._hidden[:size].copy_(self._decoder.hidden(batch.tokens, batch.positions, attend)))
+
+    def _captured_head(self, size: int) -> Any:
+        wanted = self._wanted[:size]
+        return self._captured(lambda: self._logits[:size].copy_(self._decoder.logits(self._hidden.index_select(0, wanted))))
+
+    def _captured(self, run: Callable[[], object]) -> Any:
+        """A graph of what `run` does. What it leaves is in fixed tensors, so that all graphs share one memory."""
+        device = self._hidden.device
+        self._stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(self._stream):
+            run()  # compiles what isn't compiled yet
+        torch.cuda.current_stream(device).wait_stream(self._stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
+            run()
+        return graph
