@@ -164,7 +164,8 @@ def target(args: argparse.Namespace) -> Iterator[Server]:
         model = ["--model", str(random_weights(args.shape, folder))] if args.shape else []
         model = ["--model", args.model] if args.model else model
         main_module = "import sys; from portico_gateway.cli.main import main; sys.exit(main())"
-        (folder / "portico.toml").write_text(f'[audit]\nenabled = false\n[model]\nguidance = "{args.guidance}"\n')
+        sections = {"audit": "enabled = false", "gateway": "own_servers = []", "model": f'guidance = "{args.guidance}"'}
+        (folder / "portico.toml").write_text("".join(f"[{name}]\n{line}\n" for name, line in sections.items()))
         (folder / "work").mkdir()
         command = [sys.executable, "-c", main_module, "serve", "--port", "0", "--config", str(folder / "portico.toml"), *model]
         with serving(command, folder) as port:
