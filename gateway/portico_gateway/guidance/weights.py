@@ -229,6 +229,14 @@ class ConfidenceWeights:
     passage_alike: float = 0.23  # cosine of the question and the passage under its headings,
     passage_pairs: float = 0.27  # share of the question's neighbouring words that stand together in it,
     absent_words: float = -0.06  # words that the place leaves out and that nothing of what was searched has, in threes
+    nowhere: float = -0.40  # words that nothing that was searched holds, in threes
+    rare_words: float = 0.30  # share of the question's words, by rarity, that the answer and the names of its place have
+    rarest_word: float = 0.10  # the rarest of them is there
+    agreed: float = 0.50  # another search's answer names the same figure or identifier,
+    disagreed: float = -0.10  # or has one, and names another
+    beside_code: float = -0.60  # another search has a place in source code that fits, and the answer is none
+    record: float = -0.60  # it stands in a list of changes that is not asked for
+    file_margin: float = 0.20  # of the candidate to the best in another file, in fives of nats
     first_hits: float = 0.38  # 1 in the first hit, less for each further
     has_type: float = 0.10  # the answer has the kind of thing that is asked for,
     lacks_type: float = -0.46  # or has not

@@ -16,6 +16,7 @@ from portico_gateway.agent.guided.answer_type import AnswerType, asked_for, aske
 from portico_gateway.agent.guided.coverage import Unit, argument_texts, units
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.plan import parts
+from portico_gateway.agent.guided.search_features import is_record, of_others, of_words
 from portico_gateway.agent.judgement import Coverage
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.guidance.question import Question
@@ -30,8 +31,10 @@ def confidence(features: Mapping[str, float], weights: ConfidenceWeights = DEFAU
     return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit))))
 
 
-def features_of(run: QuestionRun, question: Question, answer: QuotedAnswer, coverage: Coverage) -> dict[str, float]:
-    """What may tell whether an answer is right, each about 0 to 1."""
+def features_of(
+    run: QuestionRun, question: Question, answer: QuotedAnswer, coverage: Coverage, others: Sequence[QuotedAnswer] = ()
+) -> dict[str, float]:
+    """What may tell whether an answer is right, each about 0 to 1. `others`: what else was chosen for the same question."""
     words, shape = _of_coverage(list(units(question)), coverage), _of_shape(answer.calls, run.tool_calls)
     return {
         **_of_model(run, answer),
@@ -41,6 +44,9 @@ def features_of(run: QuestionRun, question: Question, answer: QuotedAnswer, cove
         **_of_text(question, answer),
         "absent_words": _absent(answer.call, coverage),
         "rows_unused": shape["rows"] * (1.0 - coverage.share),
+        **of_words(question, answer, run.tool_calls),
+        **of_others(question, answer, others),
+        "record": float(is_record(question, answer)),
         "asked_unused": float(bool(asked_words(question) & {word.lower() for word in coverage.unused})),
     }
 
@@ -52,6 +58,7 @@ def _of_model(run: QuestionRun, answer: QuotedAnswer) -> dict[str, float]:
         "answer_logprob": max(-10.0, answer.logprob) / 10,
         "margin": max(-5.0, min(5.0, answer.margin)) / 5,
         "weight": max(0.0, min(12.0, answer.weight)) / 12,
+        "file_margin": max(-5.0, min(5.0, answer.file_margin)) / 5,
         "only_candidate": float(answer.candidates == 1),
     }
 

@@ -7,6 +7,7 @@ and the model through the engine's root API; whether an answer is given is `verd
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 from portico_engine import EngineClient, SamplingParams, Tool
 from portico_gateway.agent.conversation import Exchange
@@ -28,6 +29,7 @@ from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.caller import LOCAL
+from portico_gateway.guidance.other_languages import in_english
 from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 
 MAX_WORDS = 400  # of a question: what a small model reads of a longer one is chance
@@ -64,9 +66,10 @@ class Agent:
         """Run the loop; of the history it takes what completes the question, and no more. Raises ContextOverflow where the
         question alone does not fit; tool failures are events, not errors."""
         completed = completed_question(question, history)
-        if completed is not None:
-            yield QuestionUnderstood(question, completed.question)
-        run = QuestionRun(question if completed is None else completed.question, asked=question)
+        understood = (completed.question if completed is not None else in_english(question)) or question
+        if understood != question:
+            yield QuestionUnderstood(question, understood)
+        run = QuestionRun(understood, asked=question)
         turns = self._quoted if self.answers.quotes else self._written
         async for event in turns(run, completed, max_steps or MAX_CALLS):
             yield event
@@ -190,11 +193,10 @@ class Agent:
         question = part.run.question
         told = [*turns, *finished_call(chain[-1], question)]
         answer = await self.answers.quote(part.run, told, self.tool_calls.rank(question), chain)
-        judgement = self._judge(part.run, answer)
-        part.consider(answer, judgement)
+        part.consider(answer, partial(self._judge, part.run))
 
-    def _judge(self, run: QuestionRun, answer: QuotedAnswer | None) -> Judgement:
-        return judge(run, answer, self._retriever.embed, self._called(run), self._retriever.weights)
+    def _judge(self, run: QuestionRun, answer: QuotedAnswer | None, others: Sequence[QuotedAnswer] = ()) -> Judgement:
+        return judge(run, answer, self._retriever.embed, self._called(run), self._retriever.weights, others)
 
     def _called(self, run: QuestionRun) -> dict[str, Tool]:
         """The tools that the run has called, by name."""

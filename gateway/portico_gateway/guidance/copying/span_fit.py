@@ -23,6 +23,7 @@ from portico_gateway.guidance.weights import CopyWeights
 _MARKS = frozenset(",;:.!?()[]")
 _BEFORE_BARE = frozenset("in of from on at into for".split())
 _AFTER_BARE = frozenset("and or please which who that what how when where is was to for with by from".split())
+_MEMBER = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?:\(\))?|\w+\(\)")
 _REACH = 8  # tokens
 _MATCHES = 3  # words that may speak for one pair
 _UNSHAPED = frozenset((SpanKind.PHRASE, SpanKind.CLAUSE))
@@ -111,7 +112,8 @@ class SpanFit:
             elif self._other_shape(span, asked):
                 worth += w.other_role
             elif span.kind in (SpanKind.PHRASE, SpanKind.CLAUSE):
-                worth += w.other_role / 2
+                several = asked is SpanKind.PATH and " " in span.text  # words of a sentence are no path
+                worth += w.other_role if several else w.other_role / 2
             if asked in (SpanKind.PATH, SpanKind.IDENTIFIER) and self._bare(span, place):
                 worth += w.bare - (w.other_role if asked is SpanKind.PATH else w.other_role / 2)
         elif span.kind in (SpanKind.DATE, SpanKind.TIME, SpanKind.ZONE, SpanKind.URL, SpanKind.EMAIL) and not numeric:
@@ -124,9 +126,12 @@ class SpanFit:
 
     @staticmethod
     def _other_shape(span: Span, asked: SpanKind) -> bool:
-        """Does it surely not look like what is asked for? Quotations without spaces and identifiers may be anything."""
+        """Does it surely not look like what is asked for? Quotations without spaces and identifiers may be anything, but a
+        member of something (`Session.get`) is no path."""
         if span.kind is SpanKind.QUOTED:
             return " " in span.text and asked is not SpanKind.FORMULA
+        if span.kind is SpanKind.IDENTIFIER and asked is SpanKind.PATH:
+            return _MEMBER.fullmatch(span.text) is not None
         return span.kind is not SpanKind.IDENTIFIER and asked is not SpanKind.IDENTIFIER
 
     def _propriety(self, parameter: Parameter, span: Span) -> float:

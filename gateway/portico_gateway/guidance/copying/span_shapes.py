@@ -37,6 +37,7 @@ _PATH = r"""
 _AREAS = "Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Etc|Europe|Indian|Pacific"  # of the IANA's time zones
 _ZONE = rf"\b(?:{_AREAS})(?:/[A-Z][\w+-]*){{1,2}} | \b(?:UTC|GMT)(?:[+-]\d{{1,2}}(?::?\d\d)?)?(?!\w)"
 _VERSION = r"\bv?\d+(?:\.\d+){2,}(?:[-+][\w.]+)? | \bv\d+(?:\.\d+)*\b"
+_PROTOCOL = r"(?<![\w/.])[A-Z]{2,}/\d+(?:\.\d+)*(?![\w/])"  # HTTP/1.1
 _FORMULA = r"(?<![\w.])-?[\w.()]{0,60}(?:\^|\*\*)[\w.()]{1,60}(?:\s?[-+*/=]\s?[\w.^*()]{0,60}[\w)]){0,20}"
 _IDENTIFIER = r"""
     \b(?:
@@ -55,6 +56,7 @@ _SHAPES: tuple[tuple[SpanKind, re.Pattern[str]], ...] = (
     (SpanKind.DATE, re.compile(rf"\b(?i:{DATE})")),
     (SpanKind.TIME, re.compile(rf"\b(?:{TIME})")),
     (SpanKind.ZONE, re.compile(_ZONE, re.VERBOSE)),
+    (SpanKind.VERSION, re.compile(_PROTOCOL)),
     (SpanKind.PATH, re.compile(_PATH, re.VERBOSE)),
     (SpanKind.VERSION, re.compile(_VERSION, re.VERBOSE)),
     (SpanKind.FORMULA, re.compile(_FORMULA)),

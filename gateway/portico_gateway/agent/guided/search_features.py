@@ -1,0 +1,96 @@
+"""What the searches that were made tell of an answer: the words that they know, and what another search found instead.
+
+A search may say of its query's words how many pieces of what it searched hold each (`words`). It knows no server by name, and
+weighs nothing: `confidence.py` does.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from portico_gateway.agent.events import ToolCallFinished
+from portico_gateway.agent.guided.answer_generation import QuotedAnswer
+from portico_gateway.agent.guided.extraction.candidate import is_source
+from portico_gateway.guidance.question import Question
+from portico_gateway.guidance.stemming import spaced, stems_of
+
+_PLACE = ("path", "symbol", "title", "title_trail", "anchor")
+_RECORDS = re.compile(
+    r"(?:^|[/_-])(?:history|change(?:s|log|_log)?|news|release[_-]?notes?|releases?|what[s_-]*new)\b", re.IGNORECASE
+)
+_ABOUT_CHANGES = re.compile(
+    r"\b(?:changed?|changes|changelog|versions?|releases?d?|new|since|added|fixed|removed|when)\b", re.IGNORECASE
+)
+_SPECIFIC = re.compile(r"(?<![\w.])\d+(?:\.\d+)*(?!\w)|\b[A-Za-z]+(?:_[A-Za-z\d]+)+\b|\b[A-Z]?[a-z]+[A-Z]\w*|\b[A-Z_]{4,}\b")
+
+
+def known_words(calls: Sequence[ToolCallFinished]) -> dict[str, int]:
+    """Of the words that some search knows: in how many pieces the search that has it most holds each."""
+    found: dict[str, int] = {}
+    for call in calls:
+        words = (call.result.data or {}).get("words")
+        for word, held in words.items() if isinstance(words, Mapping) else ():
+            if isinstance(held, int):
+                found[str(word).lower()] = max(found.get(str(word).lower(), 0), held)
+    return found
+
+
+def of_words(question: Question, answer: QuotedAnswer, calls: Sequence[ToolCallFinished]) -> dict[str, float]:
+    """`nowhere`: words that nothing that was searched holds, in threes; `rare_words`: of the words, by how rare they are, the
+    share that the answer and the names of its place have; `rarest_word`: whether they have the rarest."""
+    words = {stem: held for word, held in known_words(calls).items() for stem in stems_of(word)}
+    asked = {stem: words[stem] for token in question.tokens for stem in stems_of(token.text) if stem in words}
+    there = set(stems_of("\n".join(_texts(answer)))) | set(stems_of(spaced("\n".join(_texts(answer)))))
+    rarity = {stem: 1.0 / (1.0 + math.log1p(held)) for stem, held in asked.items()}
+    whole = sum(rarity.values())
+    rarest = max(rarity, key=lambda stem: rarity[stem], default=None)
+    return {
+        "nowhere": min(3, sum(held == 0 for held in asked.values())) / 3,
+        "rare_words": sum(rarity[stem] for stem in asked if stem in there) / whole if whole else 0.0,
+        "rarest_word": float(rarest in there),
+    }
+
+
+def of_others(question: Question, answer: QuotedAnswer, others: Sequence[QuotedAnswer]) -> dict[str, float]:
+    """`agreed`: another search's answer names the same figure or identifier; `disagreed`: there is one, and it doesn't;
+    `beside_code`: how well a place in source code fits, where the answer is none."""
+    mine = _specific(answer.text, question.text)
+    rivals = [
+        other for other in others if other.call is not None and answer.call is not None and other.call.tool != answer.call.tool
+    ]
+    same = any(mine & _specific(other.text, question.text) for other in rivals)
+    return {
+        "agreed": float(same),
+        "disagreed": float(bool(rivals) and not same),
+        "beside_code": max((_as_code(other) for other in rivals), default=0.0) * (not _as_code(answer)),
+    }
+
+
+def is_record(question: Question, answer: QuotedAnswer) -> bool:
+    """Does the answer stand in a list of changes, where the question asks for none?"""
+    fields = answer.candidate.citation.fields if answer.candidate and answer.candidate.citation else {}
+    path = str(fields.get("path") or fields.get("uri") or "")
+    return _RECORDS.search(path) is not None and _ABOUT_CHANGES.search(question.text) is None
+
+
+def _as_code(answer: QuotedAnswer) -> float:
+    candidate = answer.candidate
+    return (candidate.found or 0.0) * min(1.0, candidate.fit or 0.0) if candidate and is_source(candidate) else 0.0
+
+
+def _specific(text: str, question: str) -> set[str]:
+    said = question.lower()
+    return {found.lower() for found in _SPECIFIC.findall(text) if found.lower() not in said}
+
+
+def _texts(answer: QuotedAnswer) -> Iterator[str]:
+    yield answer.text
+    fields = answer.candidate.citation.fields if answer.candidate and answer.candidate.citation else {}
+    for name in _PLACE:
+        value = fields.get(name)
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, Sequence):
+            yield from map(str, value)
