@@ -40,6 +40,17 @@ def test_strings_and_numbers_are_spans_of_the_question(guide: CallGuide) -> None
     assert {*values["base"], *values["height"]} == {6, 10}
 
 
+@pytest.mark.parametrize(
+    "question", ["What does TOMLFile.read return?", "How many streams does HTTP/2 have?", "what does take() do"]
+)
+def test_a_member_and_a_protocol_are_no_path(guide: CallGuide, question: str) -> None:
+    path = {"type": "string", "description": "path of a file"}
+    assert narrowed(guide, question, ("path",), path=path).free == ("path",)
+    optional = narrowed(guide, question, ("query",), query={"type": "string"}, path=path)
+    assert offered(optional)["path"] is False
+    assert offered(narrowed(guide, "What does pool.py do?", ("path",), path=path))["path"] == ["pool.py"]
+
+
 def test_an_optional_argument_that_nothing_speaks_for_can_not_be_written(guide: CallGuide) -> None:
     of = narrowed(guide, "What is in /tmp/x?", ("path",), path={"type": "string"}, encoding={"type": "string"})
     assert offered(of) == {"path": ["/tmp/x"], "encoding": False}

@@ -106,6 +106,13 @@ def test_the_methods_of_a_class_are_counted_and_named() -> None:
     assert "class Pool: 3 methods: __init__, take, pop_block" in answer("How many methods does Pool have?")
 
 
+def test_classes_that_a_word_goes_with_are_listed() -> None:
+    files = {
+        "errors.py": "class ReadTimeout(TimeoutException): ...\nclass WriteTimeout(TimeoutException): ...\nclass Other: ...\n"
+    }
+    assert "2 exceptions of timeout: ReadTimeout, WriteTimeout" in asked("Which timeout exceptions are there?", files)[0].text
+
+
 def test_what_derives_from_a_class_is_listed() -> None:
     assert answer("Which subclasses of StoreError are there?") == "errors.py:1: 1 subclass of StoreError: PoolFull"
 
