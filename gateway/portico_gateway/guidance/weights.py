@@ -163,7 +163,7 @@ class SourceWeights:
     test_file: float = -5.0
     prose_file: float = -1.5
     no_figure: float = 1.5  # less for a place without a number, where one is asked for
-    text: float = 1.2  # less for a comment or a documentation string
+    text: float = 1.5  # less for a comment or a documentation string
     imports: float = 1.5  # less for an import that is not asked for
     line: float = 0.2  # less for each line beyond the third
     together: float = 3.0  # within which places alike are one list
