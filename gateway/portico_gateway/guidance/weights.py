@@ -229,7 +229,7 @@ class ConfidenceWeights:
     passage_alike: float = 0.23  # cosine of the question and the passage under its headings,
     passage_pairs: float = 0.27  # share of the question's neighbouring words that stand together in it,
     absent_words: float = -0.06  # words that the place leaves out and that nothing of what was searched has, in threes
-    nowhere: float = -0.40  # words that nothing that was searched holds, in threes
+    rare_unused: float = -0.40  # 1 where nothing that was searched holds a word that is not used, less where something does
     rare_words: float = 0.30  # share of the question's words, by rarity, that the answer and the names of its place have
     rarest_word: float = 0.10  # the rarest of them is there
     agreed: float = 0.50  # another search's answer names the same figure or identifier,

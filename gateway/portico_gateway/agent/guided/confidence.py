@@ -44,7 +44,7 @@ def features_of(
         **_of_text(question, answer),
         "absent_words": _absent(answer.call, coverage),
         "rows_unused": shape["rows"] * (1.0 - coverage.share),
-        **of_words(question, answer, run.tool_calls),
+        **of_words(question, answer, coverage, run.tool_calls),
         **of_others(question, answer, others),
         "record": float(is_record(question, answer)),
         "asked_unused": float(bool(asked_words(question) & {word.lower() for word in coverage.unused})),

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.extraction.candidate import is_source
+from portico_gateway.agent.judgement import Coverage
 from portico_gateway.guidance.question import Question
 from portico_gateway.guidance.stemming import spaced, stems_of
 
@@ -37,19 +38,23 @@ def known_words(calls: Sequence[ToolCallFinished]) -> dict[str, int]:
     return found
 
 
-def of_words(question: Question, answer: QuotedAnswer, calls: Sequence[ToolCallFinished]) -> dict[str, float]:
-    """`nowhere`: words that nothing that was searched holds, in threes; `rare_words`: of the words, by how rare they are, the
-    share that the answer and the names of its place have; `rarest_word`: whether they have the rarest."""
-    words = {stem: held for word, held in known_words(calls).items() for stem in stems_of(word)}
-    asked = {stem: words[stem] for token in question.tokens for stem in stems_of(token.text) if stem in words}
-    there = set(stems_of("\n".join(_texts(answer)))) | set(stems_of(spaced("\n".join(_texts(answer)))))
-    rarity = {stem: 1.0 / (1.0 + math.log1p(held)) for stem, held in asked.items()}
-    whole = sum(rarity.values())
-    rarest = max(rarity, key=lambda stem: rarity[stem], default=None)
+def of_words(
+    question: Question, answer: QuotedAnswer, coverage: Coverage, calls: Sequence[ToolCallFinished]
+) -> dict[str, float]:
+    """`rare_words`: of the question's words, by how rare they are, the share that the answer and the names of its place have;
+    `rarest_word`: whether they have the rarest; `rare_unused`: how rare the rarest word is that is accounted for nowhere."""
+    rarity = {
+        stem: 1.0 / (1.0 + math.log1p(held)) for word, held in known_words(calls).items() for stem in stems_of(word)
+    }  # 1 where nothing holds it
+    text = "\n".join(_texts(answer))
+    there = set(stems_of(text)) | set(stems_of(spaced(text)))
+    asked = {stem for token in question.tokens for stem in stems_of(token.text) if stem in rarity}
+    whole = sum(rarity[stem] for stem in asked)
+    unused = [rarity[stem] for word in coverage.unused for stem in stems_of(word) if stem in rarity]
     return {
-        "nowhere": min(3, sum(held == 0 for held in asked.values())) / 3,
-        "rare_words": sum(rarity[stem] for stem in asked if stem in there) / whole if whole else 0.0,
-        "rarest_word": float(rarest in there),
+        "rare_words": sum(rarity[stem] for stem in asked & there) / whole if whole else 0.0,
+        "rarest_word": float(max(asked, key=lambda stem: (rarity[stem], stem), default=None) in there),
+        "rare_unused": max(unused, default=0.0),
     }
 
 

@@ -7,6 +7,7 @@ from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.search_features import is_record, known_words, of_others, of_words
+from portico_gateway.agent.judgement import Coverage
 from portico_gateway.agent.rendered_results import RenderedResult
 from portico_gateway.guidance.question import read_question
 
@@ -25,19 +26,26 @@ def test_a_word_is_known_by_the_search_that_has_it_most() -> None:
     assert known_words([search("a", block=0, pool=2), search("b", Block=3)]) == {"block": 3, "pool": 2}
 
 
-def test_words_that_nothing_holds_count_and_the_rarest_word_counts_most() -> None:
-    calls = [search("code__search", pool=40, drained=2, teleport=0)]
+def test_the_rarest_word_counts_most_whether_the_answer_has_it_or_not() -> None:
+    calls = [search("code__search", pool=40, drained=2)]
     question = read_question("Where is the pool drained?")
-    there, not_there = (of_words(question, answer(text), calls) for text in ("def drained():", "def pool():"))
+    there, not_there = (of_words(question, answer(text), Coverage(), calls) for text in ("def drained():", "def pool():"))
     assert there["rare_words"] > not_there["rare_words"] > 0
     assert (there["rarest_word"], not_there["rarest_word"]) == (1.0, 0.0)
-    assert there["nowhere"] == 0
-    assert of_words(read_question("Where does the pool teleport?"), answer("def pool():"), calls)["nowhere"] > 0
+
+
+def test_a_word_that_is_not_used_counts_by_how_rare_it_is() -> None:
+    question, calls = read_question("Where does the pool teleport?"), [search("code__search", pool=40, teleport=0)]
+    rare, common, none = (
+        of_words(question, answer("def fill():"), Coverage(unused=unused), calls)["rare_unused"]
+        for unused in (("teleport", "pool"), ("pool",), ())
+    )
+    assert rare == 1.0 > common > none == 0.0
 
 
 def test_searches_that_say_nothing_of_their_words_tell_nothing() -> None:
-    found = of_words(read_question("Where is the pool?"), answer("pool"), [search("code__search")])
-    assert found == {"nowhere": 0.0, "rare_words": 0.0, "rarest_word": 0.0}
+    found = of_words(read_question("Where is the pool?"), answer("pool"), Coverage(unused=("pool",)), [search("code__search")])
+    assert found == {"rare_words": 0.0, "rarest_word": 0.0, "rare_unused": 0.0}
 
 
 def test_two_searches_agree_where_both_name_a_figure_that_the_question_does_not() -> None:
