@@ -62,7 +62,8 @@ def search(workspace: Workspace, query: str, path: str = "", language: str = "",
     following = cursors.encode(taken, *question) if taken < min(len(scored), MAX_RESULTS) else None
     note = note or empty_note(workspace, hits, wanted)
     resumed = [cursors.encode(place, *question) for place in after]
-    held = {word.lower(): sum(index.holding(word) for index in workspace.indexes.values()) for word in words[:_MAX_WORDS]}
+    counted = words[:_MAX_WORDS] if complete else ()  # a word that is not indexed yet is not nowhere
+    held = {word.lower(): sum(index.holding(word) for index in workspace.indexes.values()) for word in counted}
     return Hits(hits=hits, complete=complete, note=note, next_cursor=following, words=held).resumable(resumed)
 
 
