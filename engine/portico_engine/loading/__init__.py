@@ -5,6 +5,7 @@
     model_digest.py   whether the default model is the file that was tested
     model_path.py     where a model is: a path, or the default model's package
     device.py         GPU or CPU, how much memory it has, and why a GPU can't be used
+    usable_executors.py  which of them can be used here
     load_engine.py    which reader and which executor; puts the engine together
     engine_loader.py  the same, later, in another thread or process
 
