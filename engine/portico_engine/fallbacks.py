@@ -13,13 +13,12 @@ from typing import Literal, TypeAlias, get_args
 
 _log = logging.getLogger(__name__)
 
-Kind: TypeAlias = Literal["device", "weights", "kernels", "graphs", "executor"]
+Kind: TypeAlias = Literal["device", "weights", "graphs", "executor"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _INSTEAD: Mapping[Kind, str] = MappingProxyType(
     {
         "device": "the CPU instead of a GPU",
         "weights": "bfloat16 instead of the file's codes",
-        "kernels": "plain torch instead of kernels",
         "graphs": "one launch after the other instead of CUDA graphs",
         "executor": "llama.cpp instead of torch",
     }

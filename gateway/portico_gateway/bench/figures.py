@@ -41,9 +41,9 @@ _KINDS = (
     _Kind(r"decode_(\d+)", "decode, {} at once", "tokens/s"),
     _Kind(r"first_token_cold", "first token behind tools not read before", "ms", 1000, False),
     _Kind(r"first_token_warm", "first token behind the same tools again", "ms", 1000, False),
-    _Kind(r"calls_per_second_(\d+)", "constrained tool calls, {} clients", "calls/s"),
-    _Kind(r"call_seconds_(\d+)", "a call of those, {} clients, p50", "ms", 1000, False),
-    _Kind(r"calls_valid_(\d+)", "of those valid, {} clients", "%", 100),
+    _Kind(r"calls_per_second_(\d+)", "constrained tool calls, {} at a time", "calls/s"),
+    _Kind(r"call_seconds_(\d+)", "a call of those, {} at a time, p50", "ms", 1000, False),
+    _Kind(r"calls_valid_(\d+)", "of those valid, {} at a time", "%", 100),
 )
 
 

@@ -15,8 +15,8 @@ def test_rows_have_units_and_a_dash_where_nothing_was_measured() -> None:
     assert shown == [
         ("prefill, 512 tokens", "tokens/s", "1,000", "250"),
         ("decode, 1 at once", "tokens/s", "80.0", "-"),
-        ("a call of those, 16 clients, p50", "ms", "250", "500"),
-        ("of those valid, 16 clients", "%", "100", "50.0"),
+        ("a call of those, 16 at a time, p50", "ms", "250", "500"),
+        ("of those valid, 16 at a time", "%", "100", "50.0"),
     ]
 
 

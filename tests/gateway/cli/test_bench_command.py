@@ -53,7 +53,7 @@ def _script(request: Request) -> list[str]:
 def test_a_table_and_bars_are_shown_and_the_result_is_kept(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["bench", "--quick"]) == 0
     shown = capsys.readouterr()
-    for said in ("torch-cpu", "prefill, 16 tokens", "constrained tool calls, 16 clients", "█"):
+    for said in ("torch-cpu", "prefill, 16 tokens", "constrained tool calls, 16 at a time", "█"):
         assert said in shown.out
     assert "torch-cuda was not measured: torch finds no NVIDIA GPU" in shown.out
     assert "llama_cpp was not measured: llama.cpp can't read it" in shown.out
