@@ -13,6 +13,7 @@ from pathlib import Path
 from portico_servers.common.version import package_version
 
 _LIBRARIES = ("torch", "llama-cpp-python", "triton")  # whose versions decide how fast an executor is
+_QUIET = 0.5  # of the load average a core: more than that disturbs what is measured
 _CPU_INFO = Path("/proc/cpuinfo")
 _GPU_INFO = Path("/proc/driver/nvidia/gpus")
 
@@ -24,6 +25,15 @@ def describe_machine() -> str:
     except (ValueError, OSError, AttributeError):
         memory = "unknown memory"
     return ", ".join([_cpu(), f"{_cores()} cores", memory, *gpus()])
+
+
+def busy_with() -> str | None:
+    """What others make of this machine where that disturbs a measurement; None where it is quiet, or nobody knows."""
+    try:
+        load = os.getloadavg()[0]
+    except (OSError, AttributeError):
+        return None
+    return f"a load of {load:.1f} on {_cores()} cores" if load > _QUIET * _cores() else None
 
 
 def library_versions() -> dict[str, str]:

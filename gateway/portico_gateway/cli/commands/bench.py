@@ -73,6 +73,7 @@ def _measured(
     from portico_engine import ModelError, find_model, model_digest
     from portico_gateway.bench.picture import draw
     from portico_gateway.bench.run import process_opener, run_bench
+    from portico_gateway.model.machine import busy_with
     from portico_gateway.model.options import load_options
 
     try:
@@ -81,6 +82,8 @@ def _measured(
     except ModelError as error:
         _say(str(error))
         return exit_codes.NO_MODEL
+    if (load := busy_with()) is not None:
+        _say(f"this machine is busy ({load}): figures will be lower than it can, and executor auto may follow a wrong lead")
     usable, unusable = _usable(executors)
     options = load_options(config.model.model_copy(update={"kv_disk_gib": 0.0}), config.engine)
     run = anyio.run(run_bench, usable, process_opener(path, options), workload, _say)
