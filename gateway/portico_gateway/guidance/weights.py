@@ -139,6 +139,7 @@ class PassageWeights:
     kind_text: float = 1.9  # more where what is printed with it does
     prose: float = 1.3  # for what is told to its end, and in words
     rank: float = 1.7  # for the first hit, half of it for the second, and so on
+    history: float = -2.0  # for what changed in a version, where nobody asks for that
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +230,7 @@ class ConfidenceWeights:
     passage_alike: float = 0.23  # cosine of the question and the passage under its headings,
     passage_pairs: float = 0.27  # share of the question's neighbouring words that stand together in it,
     absent_words: float = -0.06  # words that the place leaves out and that nothing of what was searched has, in threes
+    history: float = -1.5  # a document's passage that tells what changed in a version, where nobody asks for that
     first_hits: float = 0.38  # 1 in the first hit, less for each further
     has_type: float = 0.10  # the answer has the kind of thing that is asked for,
     lacks_type: float = -0.46  # or has not

@@ -112,6 +112,7 @@ def _of_place(candidate: AnswerCandidate | None) -> dict[str, float]:
         "passage_alike": max(0.0, passage.similar) if passage else 0.0,
         "passage_pairs": passage.pairs if passage else 0.0,
         "first_hits": passage.rank if passage else 0.0,
+        "history": passage.history if passage else 0.0,
     }
 
 
