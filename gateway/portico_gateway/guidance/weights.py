@@ -231,6 +231,7 @@ class ConfidenceWeights:
     passage_pairs: float = 0.27  # share of the question's neighbouring words that stand together in it,
     absent_words: float = -0.06  # words that the place leaves out and that nothing of what was searched has, in threes
     history: float = -1.5  # a document's passage that tells what changed in a version, where nobody asks for that
+    agreed: float = 0.50  # the answer of another tool has a name or a number of it that the question does not say
     first_hits: float = 0.38  # 1 in the first hit, less for each further
     has_type: float = 0.10  # the answer has the kind of thing that is asked for,
     lacks_type: float = -0.46  # or has not

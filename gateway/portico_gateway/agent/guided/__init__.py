@@ -18,6 +18,7 @@
     quotations.py            a choice among candidates: their weights, the grammar
     answer_generation.py     the answer, free or quoted
     coverage.py              which words of the question are accounted for
+    agreement.py             do answers from different tools say the same
     answer_type.py           what kind of thing a question asks for
     confidence.py            how sure it is that an answer is right
     verdict.py               whether the answer is given, and how sure it is

@@ -11,6 +11,7 @@ from dataclasses import fields
 from typing import Any
 
 from portico_gateway.agent.events import ToolCallFinished
+from portico_gateway.agent.guided.agreement import agrees
 from portico_gateway.agent.guided.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.answer_type import AnswerType, asked_for, asked_words, fits
 from portico_gateway.agent.guided.coverage import Unit, argument_texts, units
@@ -39,6 +40,7 @@ def features_of(run: QuestionRun, question: Question, answer: QuotedAnswer, cove
         **shape,
         **_of_place(answer.candidate),
         **_of_text(question, answer),
+        "agreed": float(agrees(run.question, answer.call.tool if answer.call else "", answer.text, run.drafts)),
         "absent_words": _absent(answer.call, coverage),
         "rows_unused": shape["rows"] * (1.0 - coverage.share),
         "asked_unused": float(bool(asked_words(question) & {word.lower() for word in coverage.unused})),

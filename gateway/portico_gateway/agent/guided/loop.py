@@ -193,8 +193,7 @@ class Agent:
         question = part.run.question
         told = [*turns, *finished_call(chain[-1], question)]
         answer = await self.answers.quote(part.run, told, self.tool_calls.rank(question), chain)
-        judgement = self._judge(part.run, answer)
-        part.consider(answer, judgement)
+        part.consider(answer, lambda draft: self._judge(part.run, draft))
 
     def _judge(self, run: QuestionRun, answer: QuotedAnswer | None) -> Judgement:
         return judge(run, answer, self._retriever.embed, self._called(run), self._retriever.weights)
