@@ -22,23 +22,19 @@ class PartRun:
         self.completed = completed
         self.tried: set[str] = set()  # tools that the model has chosen
         self.unsure = 0  # results that were looked at and don't answer
+        self.drafts: list[QuotedAnswer] = []  # one a result that was looked at
         self.answer: QuotedAnswer | None = None
-        self.others: list[QuotedAnswer] = []  # that were considered, too
         self.judgement = Judgement(Verdict.NOT_FOUND)
 
     def consider(self, answer: QuotedAnswer | None, judge: Judge) -> None:
-        """Keep the answer where it is better than the one before, each judged by what the other says."""
+        """Keep the best of the answers so far. All are judged again: each speaks for or against the others."""
         if answer is None:
             return
-        before = self.answer
-        judgement = judge(answer, [*self.others, *([before] if before else ())])
-        self.unsure += not judgement.answered
-        if before is not None:
-            self.judgement = judge(before, [*self.others, answer])
-        if before is None or _rank(judgement) > _rank(self.judgement):
-            self.answer, self.judgement = answer, judgement
-        if before is not None:
-            self.others.append(before if self.answer is answer else answer)
+        self.drafts.append(answer)
+        self.run.drafts.append((answer.call.tool if answer.call else "", answer.text))
+        judgements = [judge(draft, [other for other in self.drafts if other is not draft]) for draft in self.drafts]
+        self.unsure += not judgements[-1].answered
+        self.answer, self.judgement = max(zip(self.drafts, judgements, strict=True), key=lambda pair: _rank(pair[1]))
 
     @property
     def calls(self) -> Sequence[ToolCallFinished]:

@@ -18,12 +18,6 @@ from portico_gateway.guidance.question import Question
 from portico_gateway.guidance.stemming import spaced, stems_of
 
 _PLACE = ("path", "symbol", "title", "title_trail", "anchor")
-_RECORDS = re.compile(
-    r"(?:^|[/_-])(?:history|change(?:s|log|_log)?|news|release[_-]?notes?|releases?|what[s_-]*new)\b", re.IGNORECASE
-)
-_ABOUT_CHANGES = re.compile(
-    r"\b(?:changed?|changes|changelog|versions?|releases?d?|new|since|added|fixed|removed|when)\b", re.IGNORECASE
-)
 _SPECIFIC = re.compile(r"(?<![\w.])\d+(?:\.\d+)*(?!\w)|\b[A-Za-z]+(?:_[A-Za-z\d]+)+\b|\b[A-Z]?[a-z]+[A-Z]\w*|\b[A-Z_]{4,}\b")
 
 
@@ -59,7 +53,7 @@ def of_words(
 
 
 def of_others(question: Question, answer: QuotedAnswer, others: Sequence[QuotedAnswer]) -> dict[str, float]:
-    """`agreed`: another search's answer names the same figure or identifier; `disagreed`: there is one, and it doesn't;
+    """`disagreed`: another tool has an answer, and it names no figure or identifier that this one does;
     `beside_code`: how well a place in source code fits, where the answer is none."""
     mine = _specific(answer.text, question.text)
     rivals = [
@@ -67,17 +61,9 @@ def of_others(question: Question, answer: QuotedAnswer, others: Sequence[QuotedA
     ]
     same = any(mine & _specific(other.text, question.text) for other in rivals)
     return {
-        "agreed": float(same),
         "disagreed": float(bool(rivals) and not same),
         "beside_code": max((_as_code(other) for other in rivals), default=0.0) * (not _as_code(answer)),
     }
-
-
-def is_record(question: Question, answer: QuotedAnswer) -> bool:
-    """Does the answer stand in a list of changes, where the question asks for none?"""
-    fields = answer.candidate.citation.fields if answer.candidate and answer.candidate.citation else {}
-    path = str(fields.get("path") or fields.get("uri") or "")
-    return _RECORDS.search(path) is not None and _ABOUT_CHANGES.search(question.text) is None
 
 
 def _as_code(answer: QuotedAnswer) -> float:
