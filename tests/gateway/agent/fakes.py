@@ -76,6 +76,9 @@ class FakeHost:
             raise answer
         return answer
 
+    def reads_questions(self, tool: str) -> bool:
+        return False
+
     async def read_question(self, tool: str, question: str) -> QuestionReading | None:
         return self.readings.get(tool)
 

@@ -139,12 +139,14 @@ class Agent:
             part.judgement = self._judge(part.run, None)
 
     async def _new_call(self, part: PartRun, turns: Sequence[Message]) -> ToolCallStarted | ToolCallFinished | None:
-        """The model's call of a tool that is still to be tried; None where there is none, or enough was looked at."""
+        """The model's call of a tool that is still to be tried; None where there is none that could be told what it needs, or
+        enough was looked at."""
         ranked = self._open_tools(part)
         if not ranked or part.unsure >= MAX_UNSURE:
             return None
         call = await self.tool_calls.generate(part.run, turns, ranked)
-        part.tried.add(call.tool)
+        if call is not None:
+            part.tried.add(call.tool)
         return call
 
     def _open_tools(self, part: PartRun) -> list[RankedTool]:
@@ -212,6 +214,8 @@ class Agent:
             if not ranked:
                 break
             call = await self.tool_calls.generate(run, turns, of_same_tool(ranked, completed))
+            if call is None:
+                break
             yield call
             if isinstance(call, ToolCallFinished):
                 break

@@ -11,6 +11,7 @@ from portico_engine import Tool
 from portico_engine.grammar import check_arguments
 from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
 from portico_gateway.guidance.description_convention import StringRole, string_role
+from portico_gateway.guidance.question import read_question
 
 MAX_OTHERS = 2
 
@@ -34,8 +35,17 @@ def other_searches(
 def _queries(question: str, tools: Sequence[Tool]) -> Iterator[tuple[Tool, dict[str, str]]]:
     for tool in tools:
         key = _query_key(tool)
-        if key and not check_arguments(tool.parameters, {key: question}):
-            yield tool, {key: question}
+        query = question if "?" in tool.description else _topic(question)
+        if key and not check_arguments(tool.parameters, {key: query}):
+            yield tool, {key: query}
+
+
+def _topic(question: str) -> str:
+    """What a search that shows no typical question is told: it may look for exactly that, so the first name, where there is
+    one."""
+    read = read_question(question)
+    named = [value.text for value in read.values if value.kinds & {"name", "quoted"}]
+    return next(iter((*named, *read.identifiers)), question)
 
 
 def _query_key(tool: Tool) -> str | None:

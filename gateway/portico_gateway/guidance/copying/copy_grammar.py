@@ -75,7 +75,7 @@ def narrow(
     free: list[str] = []
     for of in filled:
         parameter = of.parameter
-        values = _allowed(tool, of, weights)
+        values = _apart(of, _allowed(tool, of, weights), used)
         draft.add(of, values)
         if values:
             overlay.at(parameter, {"enum": [v.value for v in values]}, lists)
@@ -139,6 +139,12 @@ def _allowed(tool: Tool, of: Filled, weights: CopyWeights) -> list[CopiedValue]:
         ):
             found.setdefault(json.dumps(value.value), value)
     return list(found.values())
+
+
+def _apart(of: Filled, values: Sequence[CopiedValue], used: Sequence[UsedSpan]) -> list[CopiedValue]:
+    """Without what another parameter takes: a question says a thing once. What stands first stays."""
+    taken = {(u.span.start, u.span.end) for u in used if u.parameter is not of.parameter}
+    return [v for v in values if v is values[0] or v.span is None or (v.span.start, v.span.end) not in taken]
 
 
 def _valid(tool: Tool, parameter: Parameter, value: Any) -> bool:

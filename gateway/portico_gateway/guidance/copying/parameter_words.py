@@ -89,6 +89,7 @@ PROPER = _stems(  # whose values are names, with capitals
 )
 LARGER_PLACES = _stems("state country region county province")
 FOLDERS = _stems("repository repo directory dir folder project root workspace")  # whose path is no file's
+REFERENCES = _stems("branch tag commit revision ref")  # "the branch feature/export" is no path
 HOLDERS = _stems("repository folder directory project file table")  # "the folder work"
 
 

@@ -12,7 +12,16 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from portico_gateway.guidance.copying.parameter_words import CUES, FOLDERS, HOLDERS, LARGER_PLACES, PROPER, ROLES, UNITS
+from portico_gateway.guidance.copying.parameter_words import (
+    CUES,
+    FOLDERS,
+    HOLDERS,
+    LARGER_PLACES,
+    PROPER,
+    REFERENCES,
+    ROLES,
+    UNITS,
+)
 from portico_gateway.guidance.copying.parameters import Parameter
 from portico_gateway.guidance.copying.span import Span, SpanKind
 from portico_gateway.guidance.copying.text_vectors import TextVectors
@@ -52,6 +61,7 @@ class SpanFit:
         name and description, whose words are what is asked for, hardly a value."""
         self.weights = weights
         self._about = frozenset(stems_of(about)) | {stem for p in parameters for stem in p.name_stems}
+        self.about = about.lower()
         self.text = text
         self.question = text[:asked]
         years = set(re.findall(r"(?<![\d/.-])(?:19|20)\d\d(?![\d/-])", text))
@@ -107,7 +117,8 @@ class SpanFit:
         }.get(span.kind, w.shaped)  # fmt: skip
         if asked is not None and not numeric:
             if span.kind is asked:
-                worth += w.role if not self._file_for_folder(parameter, span) else w.other_role
+                other = self._file_for_folder(parameter, span) or self._is_reference(parameter, span, place)
+                worth += w.role if not other else w.other_role
             elif self._other_shape(span, asked):
                 worth += w.other_role
             elif span.kind in (SpanKind.PHRASE, SpanKind.CLAUSE):
@@ -121,6 +132,11 @@ class SpanFit:
     @staticmethod
     def _file_for_folder(parameter: Parameter, span: Span) -> bool:
         return span.kind is SpanKind.PATH and bool(parameter.name_stems & FOLDERS) and "." in span.text.rsplit("/", 1)[-1]
+
+    def _is_reference(self, parameter: Parameter, span: Span, place: tuple[int, int]) -> bool:
+        """Does it look like a path, and is a branch, a tag or the like of which the parameter's name says nothing?"""
+        before = self.tokens[place[0] - 1].stem if place[0] else None
+        return span.kind is SpanKind.PATH and before in REFERENCES - parameter.name_stems
 
     @staticmethod
     def _other_shape(span: Span, asked: SpanKind) -> bool:

@@ -75,4 +75,4 @@ def _paragraphs(text: str) -> Iterator[str]:
         listed = "\n" in block and all(len(line.split()) <= 3 for line in block.splitlines())
         pieces = [block] if len(block) <= MAX_CHARACTERS else _SENTENCE.split(block)
         for piece in pieces:
-            yield ", ".join(piece.split("\n")) if listed else " ".join(piece.split())
+            yield ", ".join(line.strip(" *") for line in piece.split("\n")) if listed else " ".join(piece.split())
