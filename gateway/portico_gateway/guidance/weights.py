@@ -26,7 +26,8 @@ class RetrievalWeights:
     search: float = 0.5  # for a tool that is told in words what to look for: its call takes every word of the question
     in_words: float = 1.5  # for one whose alternatives are weighed against every word of the question
     shape: float = 2.0  # for one whose required value is just of the shape that it asks for: a path, a formula, a time zone
-    misused: float = -4.0  # for one whose path is words, a name or an identifier that look like none
+    misused: float = -4.0  # for one whose path or identifier is words that look like none, or that takes a path for a name
+    unsaid: float = -1.0  # for each required value that its schema lists, where none of them is said
     used: float = 0.5  # for each thing that the question spells out and the tool's call takes
     server_word: float = 1.6  # for each nat of evidence (idf) that a word is of this server
     tool_word: float = 0.5  # for each of the question's words that the tool's own definition has
@@ -219,7 +220,7 @@ class ConfidenceWeights:
     code: float = -0.36  # hits in source code
     prose: float = -0.29  # hits in documents
     other: float = -0.16  # any other text
-    other_exact: float = 0.5  # such a text, where all names, numbers and quoted strings are used,
+    other_exact: float = 0.5  # such a text, where all names, numbers and quoted strings are used: the share of all words,
     other_told: float = 0.5  # and the share of it that the answer is
     rows_unused: float = -0.72  # rows, times the share of the question's words that are not used
     asked_unused: float = -0.81  # a word that names what is asked for is not used

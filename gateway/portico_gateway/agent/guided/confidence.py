@@ -95,7 +95,7 @@ def _of_any_text(words: Mapping[str, float], shape: Mapping[str, float], answer:
     exact = words["used_values"] > 0 and words["unused_values"] == 0
     text = answer.call.result.text.strip() if answer.call else ""
     told = min(1.0, len(answer.text) / max(1, len(text)))
-    return {"other_exact": shape["other"] * exact, "other_told": shape["other"] * told}
+    return {"other_exact": shape["other"] * exact * words["coverage"], "other_told": shape["other"] * told}
 
 
 def _absent(call: ToolCallFinished | None, coverage: Coverage) -> float:

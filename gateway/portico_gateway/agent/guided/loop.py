@@ -14,7 +14,7 @@ from portico_gateway.agent.events import AnswerText, Event, QuestionUnderstood, 
 from portico_gateway.agent.guided.answer_generation import AnswerGenerator, QuotedAnswer
 from portico_gateway.agent.guided.elliptical_question import CompletedQuestion, completed_question
 from portico_gateway.agent.guided.follow_up import follow_up
-from portico_gateway.agent.guided.other_searches import other_searches
+from portico_gateway.agent.guided.other_searches import other_searches, search_instead
 from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.guided.plan import MAX_CALLS, Part, asks_to_know, head_noun, parts, resolved
 from portico_gateway.agent.guided.reused_call import of_same_tool, reused_call
@@ -115,7 +115,7 @@ class Agent:
         chain: list[ToolCallFinished] = []
         while len(part.run.tool_calls) < steps:
             reading = self._reading_on(part, chain) if chain else None
-            call = reading or again or await self._new_call(part, turns)
+            call = reading or again or self._searching_instead(part) or await self._new_call(part, turns)
             if call is None:
                 break
             yield call
@@ -145,6 +145,17 @@ class Agent:
         if not ranked or part.unsure >= MAX_UNSURE:
             return None
         call = await self.tool_calls.generate(part.run, turns, ranked)
+        if call is not None:
+            part.tried.add(call.tool)
+        return call
+
+    def _searching_instead(self, part: PartRun) -> ToolCallStarted | None:
+        """After a call that found nothing by a name, the search for that name."""
+        if not part.run.tool_calls or (last := part.run.tool_calls[-1]).result.found or last.denied:
+            return None
+        open_tools = [r.tool for r in self.tool_calls.rank(part.run.question, frozenset(part.tried - {last.tool}))]
+        tools = [tool for tool in open_tools if self._host.is_read_only(tool.name)]
+        call = search_instead(last, tools, self._host.server_of)
         if call is not None:
             part.tried.add(call.tool)
         return call

@@ -42,6 +42,7 @@ class NarrowedTool:
     prior: CallPrior
     free: tuple[str, ...] = ()
     used: tuple[UsedSpan, ...] = ()  # of the question, what its best values take
+    unsaid: int = 0  # required values that the schema lists, none of which is said
     in_words: bool = False  # its alternatives are weighed against every word of the question
 
 
@@ -85,9 +86,8 @@ def narrow(
         elif not parameter.options and parameter.types != {"boolean"}:
             free.append(parameter.path)
     parameters = _with_overlay(tool.parameters, overlay.schema)
-    return NarrowedTool(
-        Tool(tool.name, tool.description, parameters), _joined(draft.prior(), believed, copied), tuple(free), used
-    )
+    narrowed = Tool(tool.name, tool.description, parameters)
+    return NarrowedTool(narrowed, _joined(draft.prior(), believed, copied), tuple(free), used, sum(map(_is_unsaid, filled)))
 
 
 def _joined(first: CallPrior, second: CallPrior, copied: Set[str]) -> CallPrior:
@@ -139,6 +139,12 @@ def _allowed(tool: Tool, of: Filled, weights: CopyWeights) -> list[CopiedValue]:
         ):
             found.setdefault(json.dumps(value.value), value)
     return list(found.values())
+
+
+def _is_unsaid(of: Filled) -> bool:
+    parameter = of.parameter
+    open_choice = parameter.required and len(parameter.options) > 1 and parameter.default is None
+    return open_choice and not any(value.evidence > 0 for value in of.values)
 
 
 def _apart(of: Filled, values: Sequence[CopiedValue], used: Sequence[UsedSpan]) -> list[CopiedValue]:

@@ -21,7 +21,7 @@ ROLES: Mapping[SpanKind, frozenset[str]] = {  # words of a name that ask for a s
     SpanKind.TIME: frozenset("time hour".split()),
     SpanKind.VERSION: frozenset(["version"]),
     SpanKind.FORMULA: frozenset("expression formula equation polynomial".split()),
-    SpanKind.IDENTIFIER: frozenset("id ids identifier uuid serial key token sku".split()),
+    SpanKind.IDENTIFIER: frozenset("id ids identifier uuid serial key token sku revision sha ref".split()),
 }
 
 

@@ -34,6 +34,7 @@ _BEFORE_BARE = frozenset("in of from on at into for".split())
 _AFTER_BARE = frozenset("and or please which who that what how when where is was to for with by from".split())
 _REACH = 8  # tokens
 _MATCHES = 3  # words that may speak for one pair
+_OF_TIME = (SpanKind.DATE, SpanKind.TIME, SpanKind.ZONE)
 _UNSHAPED = frozenset((SpanKind.PHRASE, SpanKind.CLAUSE))
 
 
@@ -95,6 +96,8 @@ class SpanFit:
         sense, wording = self._sense(parameter, span, place), self._wording(parameter, span, place)
         out_of_order = self.weights.order * abs(self._ranks[id(parameter)] - span.start / max(1, len(self.text)))
         asked = self.weights.role if parameter.asked_shape is span.kind else 0.0
+        if span.kind is SpanKind.NUMBER and parameter.asked_shape in _OF_TIME:
+            asked = self.weights.other_role  # "3" is no date, whatever stands beside it
         before = self.weights.earlier if span.start >= len(self.question) else 0.0
         return Fit(
             before
