@@ -22,13 +22,13 @@ from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 
 SEARCH = Tool(
     "code__search",
-    "Search source code.",
+    'Search source code. "Where is it freed?"',
     {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]},
 )
 LIST = Tool(
     "docs__list",
     "List pages.",
-    {"type": "object", "properties": {"library": {"type": "string"}}, "required": ["library"]},
+    {"type": "object", "properties": {"library": {"type": "string", "default": "free"}}, "required": ["library"]},
 )
 HIT = {"root": "r", "path": "a.py", "start_line": 3, "text": "def free(self):"}
 SEARCH_CALL = json.dumps({"name": "code__search", "arguments": {"query": "free"}})

@@ -91,7 +91,7 @@ def _of_shape(led: Sequence[ToolCallFinished], calls: Sequence[ToolCallFinished]
 
 
 def _of_any_text(words: Mapping[str, float], shape: Mapping[str, float], answer: QuotedAnswer) -> dict[str, float]:
-    """Of a result that is neither rows nor hits: was it asked for exactly what the question says, and how much of it is told?"""
+    """Of a result that is neither rows nor hits: was it asked for just what the question says, and how much of it is told?"""
     exact = words["used_values"] > 0 and words["unused_values"] == 0
     text = answer.call.result.text.strip() if answer.call else ""
     told = min(1.0, len(answer.text) / max(1, len(text)))

@@ -16,7 +16,6 @@ from portico_gateway.guidance.stemming import content_words
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, QuotationWeights
 
-
 ASKS_SEVERAL = re.compile(r"\b(?:which|what|all|the|list|any)\s+(?:\w+\s+){0,2}?\w{3,}s\b", re.IGNORECASE)
 
 

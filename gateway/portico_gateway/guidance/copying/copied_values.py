@@ -90,7 +90,8 @@ def _strings(fit: SpanFit, parameter: Parameter) -> Iterator[CopiedValue]:
     if parameter.required and parameter.name_stems & _PATTERNS and "glob" in fit.about:
         yield from glob_values(fit, parameter)
         return
-    if parameter.required and parameter.asked_shape is SpanKind.PATH and _SEARCHES.search(fit.about) and len(fit.parameters) > 1:
+    is_root = parameter.required and parameter.asked_shape is SpanKind.PATH and len(fit.parameters) > 1
+    if is_root and _SEARCHES.search(fit.about):
         yield CopiedValue(".", fit.weights.least)
     for span in fit.spans:
         if span.kind is not SpanKind.LITERAL and (text := written(fit, span, parameter)):

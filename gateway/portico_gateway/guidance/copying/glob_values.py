@@ -15,6 +15,7 @@ from portico_gateway.guidance.copying.span_fit import SpanFit
 from portico_gateway.guidance.copying.span_shapes import is_file
 from portico_gateway.guidance.stemming import stems_of
 
+_WRITTEN = re.compile(r"[^\s'\"`]*\*[^\s'\"`]*")
 _FILES = re.compile(r"\s+(?:files?|documents?|scripts?|images?)\b", re.IGNORECASE)
 _TOPIC = re.compile(r"\b(?:about|on|named|called|for|with)\s+(?:the\s+|a\s+)?$", re.IGNORECASE)
 _PLAIN = frozenset(stems_of("file files folder directory document documents all every list show name names"))
@@ -23,12 +24,20 @@ _PLAIN = frozenset(stems_of("file files folder directory document documents all 
 def glob_values(fit: SpanFit, parameter: Parameter) -> Iterator[CopiedValue]:
     """A pattern for each single word, path or quotation that may be in a name; patterns that are written out as they stand."""
     w = fit.weights
+    for match in _WRITTEN.finditer(fit.question):
+        said = match[0].rstrip(".?!,")
+        yield CopiedValue(said, w.option, Span(said, match.start(), match.start() + len(said), SpanKind.PATH), w.option)
     for span in fit.spans:
         if "*" in span.text:
-            yield CopiedValue(span.text, w.option, span, w.option)
-        elif (ending := span.text.lstrip(".").lower()) and is_file(f"x.{ending}") and _FILES.match(fit.text, span.end):
+            continue
+        if (ending := span.text.lstrip(".").lower()) and is_file(f"x.{ending}") and _FILES.match(fit.text, span.end):
             yield CopiedValue(f"**/*.{ending}", w.option, span, w.option)
-        elif span.kind is not SpanKind.CLAUSE and " " not in span.text and not set(stems_of(span.text)) <= _PLAIN:
+        elif (
+            span.kind is not SpanKind.CLAUSE
+            and "*" not in fit.text[span.start - 1 : span.end + 1]
+            and " " not in span.text
+            and not set(stems_of(span.text)) <= _PLAIN
+        ):
             weight = fit.of(parameter, span).weight + w.least + (w.cue if _TOPIC.search(fit.text[: span.start]) else 0.0)
             yield CopiedValue(f"**/*{_in_names(span)}*", weight, span)
 
