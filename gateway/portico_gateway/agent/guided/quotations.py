@@ -46,9 +46,9 @@ def _named(question: str, texts: Sequence[str]) -> list[str]:
 
 
 def _is_list(text: str) -> bool:
-    """Is it several things of a few words each?"""
+    """Is it several things of a few words each, and no counts of them?"""
     items = text.rsplit(": ", 1)[-1].split(", ")
-    return len(items) > 1 and all(len(item.split()) <= 3 for item in items)
+    return len(items) > 1 and all(len(item.split()) <= 3 and not item[:1].isdigit() for item in items)
 
 
 def _echoes(text: str, asked: set[str]) -> bool:
