@@ -124,7 +124,7 @@ class QuotationWeights:
     listed: float = 1.5  # for a list as a whole, where several things are asked for
     echo: float = -4.0  # for one that says no word but the question's own
     later: float = 0.1  # less for each passage before it
-    over_model: float = 3.0  # (factor) on passages of documents beside the model's opinion, which adds nothing there
+    over_model: float = 3.0  # (factor) on passages of any text beside the model's opinion, which adds nothing there
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,8 @@ def _strings(fit: SpanFit, parameter: Parameter) -> Iterator[CopiedValue]:
             yield CopiedValue(option, fit.weights.option, None, fit.weights.option)
         elif closed:
             yield CopiedValue(option, fit.weights.unsaid_option - 0.01 * rank)
+    if closed:
+        return
     if parameter.required and parameter.name_stems & _PATTERNS and "glob" in fit.about:
         yield from glob_values(fit, parameter)
         return
