@@ -22,7 +22,7 @@ from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 
 SEARCH = Tool(
     "code__search",
-    'Search source code. "Where is it freed?"',
+    "Search source code.",
     {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]},
 )
 LIST = Tool(
