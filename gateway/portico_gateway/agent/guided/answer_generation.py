@@ -142,6 +142,6 @@ def _citing(call: ToolCallFinished, candidate: AnswerCandidate | None) -> ToolCa
 
 
 def _are_weighed(candidates: Mapping[str, WeighedCandidate]) -> bool:
-    """Are they all passages of documents or places in source code, whose readers know better than a small model?"""
-    of = [weighed.candidate for weighed in candidates.values()]
-    return all(candidate.features is not None or candidate.found is not None for candidate in of)
+    """Are they anything but rows of tables: passages, places in code, pieces of text, which their readers weigh better than a
+    small model does?"""
+    return not any(is_rows(weighed.call.result) for weighed in candidates.values())

@@ -43,6 +43,7 @@ def features_of(
         **shape,
         **_of_place(answer.candidate),
         **_of_text(question, answer),
+        **_of_any_text(words, shape, answer),
         "agreed": float(agrees(run.question, answer.call.tool if answer.call else "", answer.text, run.drafts)),
         "absent_words": float(_absent(run.tool_calls or answer.calls, coverage)),
         "rows_unused": shape["rows"] * (1.0 - coverage.share),
@@ -95,6 +96,14 @@ def _of_shape(led: Sequence[ToolCallFinished], calls: Sequence[ToolCallFinished]
         "noted": float(bool(data.get("note"))),
         "cut": float(call is not None and call.result.truncated),
     }
+
+
+def _of_any_text(words: Mapping[str, float], shape: Mapping[str, float], answer: QuotedAnswer) -> dict[str, float]:
+    """Of a result that is neither rows nor hits: was it asked for just what the question says, and how much of it is told?"""
+    exact = words["used_values"] > 0 and words["unused_values"] == 0
+    text = answer.call.result.text.strip() if answer.call else ""
+    told = min(1.0, len(answer.text) / max(1, len(text)))
+    return {"other_exact": shape["other"] * exact * words["coverage"], "other_told": shape["other"] * told}
 
 
 def _absent(calls: Sequence[ToolCallFinished], coverage: Coverage) -> bool:

@@ -15,7 +15,7 @@ from portico_gateway.agent.events import AnswerText, Event, QuestionUnderstood, 
 from portico_gateway.agent.guided.answer_generation import AnswerGenerator, QuotedAnswer
 from portico_gateway.agent.guided.elliptical_question import CompletedQuestion, completed_question
 from portico_gateway.agent.guided.follow_up import follow_up
-from portico_gateway.agent.guided.other_searches import in_whole, other_searches
+from portico_gateway.agent.guided.other_searches import in_whole, other_searches, search_instead
 from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.guided.plan import MAX_CALLS, Part, asks_to_know, head_noun, parts, resolved
 from portico_gateway.agent.guided.reused_call import of_same_tool, reused_call
@@ -118,7 +118,7 @@ class Agent:
         chain: list[ToolCallFinished] = []
         while len(part.run.tool_calls) < steps:
             reading = self._reading_on(part, chain) if chain else None
-            call = reading or again or await self._new_call(part, turns)
+            call = reading or again or self._searching_instead(part) or await self._new_call(part, turns)
             if call is None:
                 break
             yield call
@@ -142,14 +142,28 @@ class Agent:
             part.judgement = self._judge(part.run, None)
 
     async def _new_call(self, part: PartRun, turns: Sequence[Message]) -> ToolCallStarted | ToolCallFinished | None:
-        """The model's call of a tool that is still to be tried; None where there is none, or enough was looked at."""
+        """The model's call of a tool that is still to be tried; None where there is none that could be told what it needs, or
+        enough was looked at."""
         ranked = self._open_tools(part)
         if not ranked or part.unsure >= MAX_UNSURE:
             return None
         call = await self.tool_calls.generate(part.run, turns, ranked)
+        if call is None:
+            return None
         part.tried.add(call.tool)
         if isinstance(call, ToolCallStarted):
             return in_whole(part.run.question, call, [r.tool for r in ranked])
+        return call
+
+    def _searching_instead(self, part: PartRun) -> ToolCallStarted | None:
+        """After a call that found nothing by a name, the search for that name."""
+        if not part.run.tool_calls or (last := part.run.tool_calls[-1]).result.found or last.denied:
+            return None
+        open_tools = [r.tool for r in self.tool_calls.rank(part.run.question, frozenset(part.tried - {last.tool}))]
+        tools = [tool for tool in open_tools if self._host.is_read_only(tool.name)]
+        call = search_instead(last, tools, self._host.server_of)
+        if call is not None:
+            part.tried.add(call.tool)
         return call
 
     def _open_tools(self, part: PartRun) -> list[RankedTool]:
@@ -217,6 +231,8 @@ class Agent:
             if not ranked:
                 break
             call = await self.tool_calls.generate(run, turns, of_same_tool(ranked, completed))
+            if call is None:
+                break
             yield call
             if isinstance(call, ToolCallFinished):
                 break

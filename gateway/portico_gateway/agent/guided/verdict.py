@@ -20,6 +20,7 @@ from portico_gateway.agent.guided.plan import joined
 from portico_gateway.agent.judgement import Coverage, Judgement, Place, Verdict
 from portico_gateway.agent.question_reading import QuestionReading
 from portico_gateway.agent.question_run import QuestionRun
+from portico_gateway.guidance.copying.spoken_arithmetic import expressions
 from portico_gateway.guidance.question import Question, read_question
 from portico_gateway.guidance.stemming import stems_of
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
@@ -53,6 +54,7 @@ def judge(
     if (reading := reading_of(run, answer)) is not None:
         return judge_reading(run, answer, reading, weights)
     evidence = evidence_of(answer, tools, question)
+    evidence = replace(evidence, texts=(*evidence.texts, *_spoken(question, answer)))
     coverage = covered(question, evidence, embed, weights.coverage)
     features = features_of(run, question, answer, coverage, others)
     sure = confidence(features, weights.confidence)
@@ -149,6 +151,14 @@ def evidence_of(answer: QuotedAnswer, tools: Mapping[str, Tool], question: Quest
     called = [(tools[call.tool].parameters, call.arguments) for call in answer.calls if call.tool in tools]
     phrases = tuple(phrase for schema, arguments in called for phrase in phrases_of(schema, arguments))
     return Evidence(tuple(texts), tuple(call.tool for call in answer.calls), phrases)
+
+
+def _spoken(question: Question, answer: QuotedAnswer) -> Iterator[str]:
+    """What the question says in words for a formula that a call was given: "the square root of 1764" for sqrt(1764)."""
+    given = {text for call in answer.calls for text in argument_texts(call.arguments)}
+    for expression in expressions(question.text):
+        if expression.text in given:
+            yield question.text[expression.start : expression.end]
 
 
 def surroundings(text: str, passage: str) -> str:

@@ -12,7 +12,16 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from portico_gateway.guidance.copying.parameter_words import CUES, FOLDERS, HOLDERS, LARGER_PLACES, PROPER, ROLES, UNITS
+from portico_gateway.guidance.copying.parameter_words import (
+    CUES,
+    FOLDERS,
+    HOLDERS,
+    LARGER_PLACES,
+    PROPER,
+    REFERENCES,
+    ROLES,
+    UNITS,
+)
 from portico_gateway.guidance.copying.parameters import Parameter
 from portico_gateway.guidance.copying.span import Span, SpanKind
 from portico_gateway.guidance.copying.text_vectors import TextVectors
@@ -26,6 +35,7 @@ _AFTER_BARE = frozenset("and or please which who that what how when where is was
 _MEMBER = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?:\(\))?|\w+\(\)")
 _REACH = 8  # tokens
 _MATCHES = 3  # words that may speak for one pair
+_OF_TIME = (SpanKind.DATE, SpanKind.TIME, SpanKind.ZONE)
 _UNSHAPED = frozenset((SpanKind.PHRASE, SpanKind.CLAUSE))
 
 
@@ -53,6 +63,7 @@ class SpanFit:
         name and description, whose words are what is asked for, hardly a value."""
         self.weights = weights
         self._about = frozenset(stems_of(about)) | {stem for p in parameters for stem in p.name_stems}
+        self.about = about.lower()
         self.text = text
         self.question = text[:asked]
         years = set(re.findall(r"(?<![\d/.-])(?:19|20)\d\d(?![\d/-])", text))
@@ -86,6 +97,8 @@ class SpanFit:
         sense, wording = self._sense(parameter, span, place), self._wording(parameter, span, place)
         out_of_order = self.weights.order * abs(self._ranks[id(parameter)] - span.start / max(1, len(self.text)))
         asked = self.weights.role if parameter.asked_shape is span.kind else 0.0
+        if span.kind is SpanKind.NUMBER and parameter.asked_shape in _OF_TIME:
+            asked = self.weights.other_role  # "3" is no date, whatever stands beside it
         before = self.weights.earlier if span.start >= len(self.question) else 0.0
         return Fit(
             before
@@ -108,7 +121,8 @@ class SpanFit:
         }.get(span.kind, w.shaped)  # fmt: skip
         if asked is not None and not numeric:
             if span.kind is asked:
-                worth += w.role if not self._file_for_folder(parameter, span) else w.other_role
+                other = self._file_for_folder(parameter, span) or self._is_reference(parameter, span, place)
+                worth += w.role if not other else w.other_role
             elif self._other_shape(span, asked):
                 worth += w.other_role
             elif span.kind in (SpanKind.PHRASE, SpanKind.CLAUSE):
@@ -123,6 +137,11 @@ class SpanFit:
     @staticmethod
     def _file_for_folder(parameter: Parameter, span: Span) -> bool:
         return span.kind is SpanKind.PATH and bool(parameter.name_stems & FOLDERS) and "." in span.text.rsplit("/", 1)[-1]
+
+    def _is_reference(self, parameter: Parameter, span: Span, place: tuple[int, int]) -> bool:
+        """Does it look like a path, and is a branch, a tag or the like of which the parameter's name says nothing?"""
+        before = self.tokens[place[0] - 1].stem if place[0] else None
+        return span.kind is SpanKind.PATH and before in REFERENCES - parameter.name_stems
 
     @staticmethod
     def _other_shape(span: Span, asked: SpanKind) -> bool:

@@ -118,7 +118,7 @@ def _span_of(kind: SpanKind, match: re.Match[str]) -> Span | None:
     if kind is SpanKind.LITERAL:
         value = _literal(match[0])
         return None if value is None else Span(said, match.start(), match.end(), kind, literal=value)
-    if kind is SpanKind.PATH and "/" not in said and "\\" not in said and not _is_file(said):
+    if kind is SpanKind.PATH and "/" not in said and "\\" not in said and not is_file(said):
         return Span(said, match.start(), match.end(), SpanKind.IDENTIFIER)
     if kind is SpanKind.NUMBER:
         number = read_number(said)
@@ -130,7 +130,7 @@ def _span_of(kind: SpanKind, match: re.Match[str]) -> Span | None:
     return Span(said, match.start(), match.end(), kind)
 
 
-def _is_file(name: str) -> bool:
+def is_file(name: str) -> bool:
     """Does a name end as files do? `Session.get` is none."""
     ending = name.rsplit(".", 1)[-1].lower()
     return ending in _SOURCES or f".{ending}" in mimetypes.types_map
