@@ -86,17 +86,10 @@ class AnswerGenerator:
             [(text, weighed)] = candidates.items()
             return QuotedAnswer(text, weighed.candidate, tuple(calls), weight=weighed.weight)
         weights = {text: weighed.weight for text, weighed in candidates.items()}
-        offered = self._nearly_best(weights) if _are_weighed(candidates) else weights
-        request = replace(
-            await self._request(turns, ranked),
-            sampling=replace(self._sampling, logprobs=0),
-            grammar=quotation_grammar(list(offered)),
-            prior=TextPrior(offered, strength=self._strength),
-        )
-        text, logprob = "", 0.0
-        async for delta in run.generate(self._engine, request):
-            text, logprob = text + delta.text, logprob + sum(delta.logprobs)
-        text = text.strip()
+        offered = await self._writable(self._nearly_best(weights) if _are_weighed(candidates) else weights)
+        text, logprob = max(weights, key=lambda each: weights[each]), 0.0
+        if offered:
+            text, logprob = await self._chosen(run, await self._request(turns, ranked), offered)
         chosen = candidates.get(text)
         others = [weight for other, weight in weights.items() if other != text]
         weight = weights.get(text, min(weights.values()))
@@ -110,6 +103,29 @@ class AnswerGenerator:
             file_margin=_file_margin(candidates, text),
             candidates=len(candidates),
         )
+
+    async def _chosen(self, run: QuestionRun, request: Request, offered: Mapping[str, float]) -> tuple[str, float]:
+        """The one that the model writes, and the log-probability of its choices."""
+        request = replace(
+            request,
+            sampling=replace(self._sampling, logprobs=0),
+            grammar=quotation_grammar(list(offered)),
+            prior=TextPrior(offered, strength=self._strength),
+        )
+        text, logprob = "", 0.0
+        async for delta in run.generate(self._engine, request):
+            text, logprob = text + delta.text, logprob + sum(delta.logprobs)
+        return text.strip(), logprob
+
+    async def _writable(self, offered: Mapping[str, float]) -> Mapping[str, float]:
+        """Without those that are longer than what a model may write; none where the best is: then there is no choice."""
+        if not await self._is_writable(max(offered, key=lambda text: offered[text])):
+            return {}
+        return {text: weight for text, weight in offered.items() if await self._is_writable(text)}
+
+    async def _is_writable(self, text: str) -> bool:
+        """Has it room for an end token, too? A token has a byte at least."""
+        return len(text.encode()) < MAX_ANSWER_TOKENS or len(await self._engine.tokenize(text)) < MAX_ANSWER_TOKENS
 
     def _nearly_best(self, weights: Mapping[str, float]) -> dict[str, float]:
         """Those among which the model may choose: measured, its opinion only spoils what is told apart by more than that."""

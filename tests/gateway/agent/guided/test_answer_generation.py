@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from tests.gateway.agent.fakes import HIT, SEARCH_CALL, FakeEngine, FakeHost, hits, run
 
 from portico_engine.grammar.ir import Text
@@ -38,3 +39,14 @@ def test_the_model_chooses_only_among_passages_that_are_nearly_as_good_as_the_be
     assert offered is not None
     assert "5 bar" in offered.text
     assert "Tea" not in offered.text
+
+
+def test_a_best_candidate_that_is_longer_than_what_a_model_may_write_is_given_without_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("portico_gateway.agent.guided.answer_generation.MAX_ANSWER_TOKENS", 3)
+    engine = FakeEngine(SEARCH_CALL)
+    end = run(engine, FakeHost(hits(HIT)))[-1]
+    assert isinstance(end, RunFinished)
+    assert len(engine.requests) == 1
+    assert end.answer == "a.py:3: def free(self):"
