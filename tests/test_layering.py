@@ -49,27 +49,28 @@ TABLES = {
         weights         errors
         grammar         errors tool
         request         priors grammar
-        client          tool request
         sampling        errors request
         plan            sampling
         kernels         quantization plan
         linear          quantization kernels
         text            errors tool weights
         models          errors quantization weights kernels linear
-        executors       errors weights grammar sampling plan kernels linear models
+        adapters        errors weights models
+        client          tool request adapters
+        executors       errors weights grammar sampling plan kernels linear models adapters
         kv              faults plan executors
         step_runner     faults grammar request sampling plan executors kv
         scoring         errors plan executors kv step_runner
         request_checks  errors grammar request sampling executors
-        sequence        priors grammar request sampling plan text kv
+        sequence        priors grammar request sampling plan text adapters kv
         fairness        sequence
         scheduler       plan executors kv sequence fairness
         constraints     faults grammar sampling plan sequence scheduler
-        engine          errors faults priors tool grammar request sampling plan text executors kv step_runner scoring
+        engine          errors faults priors tool grammar request sampling plan text adapters executors kv step_runner scoring
                         request_checks sequence scheduler constraints
-        loading         errors quantization weights request plan text models executors kv engine
-        front           errors tool grammar request client engine loading
-        process         errors priors tool grammar request client text engine loading front
+        loading         errors quantization weights request plan text models adapters executors kv engine
+        front           errors tool grammar request adapters client engine loading
+        process         errors priors tool grammar request text adapters client engine loading front
     """,
     "portico_engine.executors": """
         protocol
