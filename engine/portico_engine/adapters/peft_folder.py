@@ -34,8 +34,14 @@ _UNSUPPORTED: Mapping[str, tuple[str, tuple[object, ...]]] = {
     "layer_replication": ("layers that are there several times", (None, [])),
     "target_parameters": ("parameters that are no linear layer's", (None, [])),
     "alora_invocation_tokens": ("an adapter that begins in mid-prompt", (None, [])),
+    "use_bdlora": ("BD-LoRA, whose matrices are block-diagonal", (None, False)),
+    "kasa_config": ("KaSA, which has singular values between A and B", (None,)),
+    "monteclora_config": ("MonteCLoRA, which draws its weights", (None,)),
+    "arrow_config": ("Arrow, which routes tokens among several adapters", (None,)),
     "fan_in_fan_out": ("transposed matrices", (False, None)),
 }
+
+_CHANGE_BASE = ("pissa", "olora", "corda", "lora_ga")  # initializations that take from W what A and B begin with
 
 
 def read_peft_folder(path: Path, config: DecoderConfig) -> StoredAdapter:
@@ -69,6 +75,12 @@ def _check_kind(path: Path, about: Mapping[str, Any]) -> None:
     for key, (what, absent) in _UNSUPPORTED.items():
         if about.get(key) not in absent:
             raise AdapterError(f"{path / CONFIG}: {key} is {about[key]!r}: {what}, which is not supported")
+    start = about.get("init_lora_weights")
+    if isinstance(start, str) and start.startswith(_CHANGE_BASE):
+        raise AdapterError(
+            f"{path / CONFIG}: init_lora_weights is {start!r}: it was trained beside a changed base; "
+            "save it for the original one, with PEFT's path_initial_model_for_weight_conversion"
+        )
 
 
 def _pairs(file: SafetensorsFile, config: DecoderConfig, base: str) -> dict[str, tuple[str, Matrix, Matrix]]:

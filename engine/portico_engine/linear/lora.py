@@ -16,6 +16,8 @@ from torch import Tensor
 
 from portico_engine.linear.protocol import Linear
 
+_FEW = 16  # SmolLM2-135M at rank 16, all its matrices: 4 rows 4 ms in float32 and 9 in bfloat16, 64 rows 50 and 15
+
 
 class Segment(NamedTuple):
     """Tokens of a batch, one after another, that have one adapter."""
@@ -74,17 +76,29 @@ class SegmentBatch:
         self.segments: Sequence[Segment] = ()
 
 
+class _Stacked(NamedTuple):
+    """An adapter's parts as one A and one B, with zeros where a part has no say: y += x down up."""
+
+    down: Tensor  # [in, ranks]
+    up: Tensor  # [ranks, out]
+
+
 class SegmentProduct:
-    """`LoraProduct` by segments, in float32."""
+    """`LoraProduct` by segments. Few rows are multiplied in float32, for which a CPU has no start to make; many in bfloat16."""
 
     def __init__(self, batch: SegmentBatch, parts: Sequence[slice]) -> None:
         self._batch = batch
         self._parts = tuple(parts)
-        self._matrices: dict[int, dict[int, tuple[Tensor, Tensor]]] = {}  # by place, then by part
+        self._matrices: dict[int, tuple[_Stacked, _Stacked]] = {}  # by place: float32, bfloat16
 
     def load(self, place: int, part: int, a: Tensor, b: Tensor) -> None:
         """See `LoraProduct`."""
-        self._matrices.setdefault(place, {})[part] = a.float().T.contiguous(), b.float().T.contiguous()
+        down, up = a.float().T, torch.zeros(b.shape[1], self._parts[-1].stop)
+        up[:, self._parts[part]] = b.T
+        if place in self._matrices:
+            before, _ = self._matrices[place]
+            down, up = torch.cat([before.down, down], 1), torch.cat([before.up, up])
+        self._matrices[place] = _Stacked(down.contiguous(), up), _Stacked(down.bfloat16(), up.bfloat16())
 
     def unload(self, place: int) -> None:
         """See `LoraProduct`."""
@@ -93,11 +107,11 @@ class SegmentProduct:
     def add(self, x: Tensor, y: Tensor) -> None:
         """See `LoraProduct`."""
         for place, tokens in self._batch.segments:
-            of_place = self._matrices.get(place)
-            if of_place:
-                own = x[tokens].float()
-                for part, (a, b) in of_place.items():
-                    y[tokens, self._parts[part]] += own @ a @ b
+            matrices = self._matrices.get(place)
+            if matrices is not None:
+                own, (exact, fast) = x[tokens], matrices
+                down, up = fast if own.dtype == torch.bfloat16 and own.shape[0] > _FEW else exact
+                y[tokens] += own.to(down.dtype) @ down @ up
 
 
 class MaskedBatch:

@@ -96,6 +96,8 @@ def test_other_numbers_are_another_digest_and_another_name_is_not(tmp_path: Path
         ({"trainable_token_indices": [3]}, "trainable_token_indices"),
         ({"fan_in_fan_out": True}, "fan_in_fan_out is True"),
         ({"alora_invocation_tokens": [1]}, "begins in mid-prompt"),
+        ({"use_bdlora": {"nblocks": 2}}, "use_bdlora is .*: BD-LoRA"),
+        ({"init_lora_weights": "pissa_niter_4"}, "'pissa_niter_4': it was trained beside a changed base"),
         ({"lora_alpha": "many"}, "lora_alpha is 'many'; it must be a number"),
         ({"lora_alpha": None}, "lora_alpha is None"),
     ],

@@ -109,3 +109,13 @@ def test_a_batch_that_nobody_has_an_adapter_in_is_the_layers_own() -> None:
     assert torch.equal(linear(x), base(x))
     assert torch.equal(linear.rows(torch.tensor([1])), base.rows(torch.tensor([1])))
     assert torch.equal(linear.logits(x), base.logits(x))
+
+
+def test_many_rows_of_one_adapter_are_as_near_as_few() -> None:
+    batch = SegmentBatch()
+    batch.segments = [Segment(0, slice(0, 50))]
+    product = loaded(SegmentProduct(batch, PARTS))
+    x, y = torch.randn(50, N_IN).bfloat16(), torch.zeros(50, 40).bfloat16()
+    product.add(x, y)
+    wanted = torch.cat([x.float() @ matrices()[0, part][0].T @ matrices()[0, part][1].T for part in range(3)], 1)
+    assert (y.float() - wanted).norm() < 0.01 * wanted.norm()

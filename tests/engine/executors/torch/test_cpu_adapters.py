@@ -93,9 +93,11 @@ def test_a_mixed_batch_says_what_each_row_says_alone(base: Path, one: Path, two:
 
 def test_decoding_goes_on_under_the_adapter_from_its_own_keys(base: Path, one: Path) -> None:
     executor = load(GGUFFile(base), one)
-    whole = logits(executor, row(0, 1, TOKENS[:41]))
+    whole = logits(executor, row(0, 1, TOKENS[:80]))
     executor.submit(StepPlan((row(0, 0, TOKENS[:40]),)))
-    assert divergence(whole[40:], logits(executor, row(0, 0, TOKENS[40:41], 40))) < 4e-3
+    single = torch.cat([logits(executor, row(0, 0, TOKENS[at : at + 1], at)) for at in range(40, 80)])
+    assert divergence(whole[40:], single) < 0.015
+    assert agreement(whole[40:], single) >= 0.9
 
 
 def test_who_has_none_computes_the_same_bits_as_an_executor_without_room(base: Path, one: Path) -> None:
