@@ -126,7 +126,7 @@ async def ask_workspace(place: Workspace, questions: Sequence[Question], args: a
         Path(options["--config"]) if "--config" in options else None, flags=flags, environ={}, folder=place.root
     )
     docs, db = ([options[key]] if key in options else [] for key in ("--docs", "--db"))
-    root = Path(options["--root"]) if "--root" in options else None
+    root = Path(options.get("--root", place.root))  # the folder that `portico ask` would be in
     specs = workspace_specs(config, root, [Path(item) for item in docs], db)
     rows = []
     async with open_ask_session(config, specs, lambda *_: None, caller=terminal_caller("portico ask")) as session:

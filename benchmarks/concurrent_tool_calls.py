@@ -111,6 +111,7 @@ def main() -> None:
     parser.add_argument("--shape", choices=["smollm2", "8b"], default=None, help="random weights of this shape")
     parser.add_argument("--url", default=None, help="another server's, ending in /v1")
     parser.add_argument("--name", default=None, help="what --url calls the model")
+    parser.add_argument("--guidance", choices=["auto", "off"], default="auto", help="`guidance` under [model]")
     parser.add_argument("--processes", type=int, default=max(1, min(8, (os.cpu_count() or 2) // 2)), help="that ask")
     parser.add_argument("--no-write", action="store_true", help="write no results")
     args = parser.parse_args()
@@ -126,7 +127,7 @@ def main() -> None:
     if problem := next((level.problem for level in levels if level.problem), None):
         print(f"an answer that was not valid: {problem}")
     if not args.no_write:
-        write("concurrent_tool_calls", {"device": device(), "server": args.url or "portico serve", "model": described(args),
+        write("concurrent_tool_calls", {"device": device(), "server": args.url or "portico serve", "model": described(args), "guidance": args.guidance,
                                         "tools": len(TOOLS), "processes": args.processes, "levels": rows})  # fmt: skip
 
 
@@ -163,7 +164,8 @@ def target(args: argparse.Namespace) -> Iterator[Server]:
         model = ["--model", str(random_weights(args.shape, folder))] if args.shape else []
         model = ["--model", args.model] if args.model else model
         main_module = "import sys; from portico_gateway.cli.main import main; sys.exit(main())"
-        (folder / "portico.toml").write_text("[audit]\nenabled = false\n")
+        sections = {"audit": "enabled = false", "gateway": "own_servers = []", "model": f'guidance = "{args.guidance}"'}
+        (folder / "portico.toml").write_text("".join(f"[{name}]\n{line}\n" for name, line in sections.items()))
         (folder / "work").mkdir()
         command = [sys.executable, "-c", main_module, "serve", "--port", "0", "--config", str(folder / "portico.toml"), *model]
         with serving(command, folder) as port:

@@ -5,8 +5,9 @@ usage: python benchmarks/db_rows.py [--dev] [--way WAY] [--questions N] [--model
 Sixty questions (benchmarks/data/db_questions.jsonl) over three small databases of our own. Each way gets the same prompt: the
 tool's signature, the tables with their columns, the question; it decodes under the tool's grammar at temperature 0, and its
 call is run. Right: the same rows as hand-written SQL gives; further columns do no harm. "guided" is with the agent's priors,
-as `portico ask` decodes; else the model is alone with the grammar. First, the call that answers each question is checked to
-give what the SQL gives. `--dev` asks the tuning questions over two other databases instead: those figures are never reported.
+"read" with the server's own reading of the question, as `portico ask` decodes; else the model is alone with the grammar.
+First, the call that answers each question is checked to give what the SQL gives. `--dev` asks the tuning questions over other
+databases instead: those figures are never reported.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from portico_gateway.guidance.question import read_question
 from portico_servers.db.databases.databases import Databases
 from portico_servers.db.errors import DbError
 from portico_servers.db.limits import StatementLimits
+from portico_servers.db.questions.proposals import QuestionProposals
 from portico_servers.db.sources import parse_sources
 from portico_servers.db.statements.cancellation import Cancellation
 from portico_servers.db.tools.query import answer_query
@@ -47,7 +49,7 @@ from portico_servers.db.tools.tables import table_text
 from report import table, write
 
 DATA = Path(__file__).parent / "data"
-WAYS = ("query, raw", "query, guided", "rows, raw", "rows, guided")
+WAYS = ("query, raw", "query, guided", "rows, raw", "rows, guided", "rows, read")
 KINDS = ("count", "filter", "null", "aggregate", "group", "parent", "top", "list")
 MAX_TOKENS = 96
 Rows = Sequence[Sequence[Any]]
@@ -85,6 +87,7 @@ class Asker:
         self._priors = ArgumentPriors(embedder().embed)
         self._strength = self._priors.weights.strength.of(self.engine.info.parameters)
         self._made = 0
+        self._proposals: dict[Databases, QuestionProposals] = {}
 
     def ask(self, way: str, question: str, databases: Databases, tally: Tally) -> dict[str, Any] | None:
         """The arguments of the model's call; None where it was cut by length."""
@@ -98,16 +101,24 @@ class Asker:
         if way.endswith("guided"):
             arguments = self._priors.prior(tool, read_question(question))
             prior = ToolCallPrior({tool.name: 0.0}, {tool.name: arguments}, strength=self._strength)
+        allowed = self._as_read(tool, question, databases) if way.endswith("read") else tool
         self._made += 1
         request = Request(
             id=str(self._made),
             prompt=self.engine.render_chat([{"role": "system", "content": system}, {"role": "user", "content": question}]),
             sampling=SamplingParams(temperature=0.0),
             max_tokens=MAX_TOKENS,
-            grammar=compile_tool_calls([tool], choice=NamedTool(tool.name)),
+            grammar=compile_tool_calls([allowed], choice=NamedTool(tool.name)),
             prior=prior,
         )
         return self._arguments(request, tally)
+
+    def _as_read(self, tool: Tool, question: str, databases: Databases) -> Tool:
+        """The tool, narrowed to how its server reads the question; as it is where that reads nothing."""
+        if databases not in self._proposals:
+            self._proposals[databases] = QuestionProposals(databases, embedder().embed)
+        proposal = self._proposals[databases].propose(question)
+        return Tool(tool.name, tool.description, proposal["schema"]) if proposal else tool
 
     def _arguments(self, request: Request, tally: Tally) -> dict[str, Any] | None:
         start, text = time.perf_counter(), ""

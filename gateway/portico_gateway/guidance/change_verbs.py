@@ -13,7 +13,7 @@ from portico_engine import Tool
 from portico_gateway.guidance.stemming import spaced
 
 _GROUPS: Mapping[str, str] = {
-    "create": "create add insert make new register append post upload generate init open start build compose",
+    "create": "create add insert make new register append post upload generate init build compose",
     "delete": "delete remove drop erase clear destroy purge uninstall cancel unregister close forget discard",
     "change": "update change modify set edit rename move replace write overwrite save reset reschedule adjust patch",
     "send": "send email message reply forward publish share notify submit push",
@@ -21,7 +21,7 @@ _GROUPS: Mapping[str, str] = {
     "commit": "commit merge rebase checkout stash",
 }
 _GROUP_OF = {verb: group for group, verbs in _GROUPS.items() for verb in verbs.split()}
-_WEAK = frozenset("new open start make generate build compose email message set post order book close share init".split())
+_WEAK = frozenset("new make generate build compose email message set post order book close share init".split())
 _READS = frozenset(
     "get list show find search read fetch retrieve query describe check count view lookup look browse calculate compute "
     "convert estimate predict compare analyze identify is has".split()

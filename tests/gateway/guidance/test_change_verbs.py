@@ -14,6 +14,7 @@ from portico_gateway.guidance.change_verbs import change_asked, change_fit, chan
         ("Delete the branch old", {"delete"}),
         ("Can you please rename a.txt to b.txt?", {"change"}),
         ("Read todo.txt and then remove it", {"delete"}),
+        ("Open notes.md and tell me what was decided", set()),
         ("How do I delete a branch?", set()),
         ("Which file was changed last?", set()),
         ("show me what the commit changed", set()),

@@ -75,6 +75,11 @@ class SchemaNames:
             for one in {*name.stems, *name.own}:
                 self._by_stem.setdefault(one, []).append(name)
 
+    def prepare(self) -> None:
+        """Embed the names now, which the first question with an unknown word would wait for."""
+        if self._embed is not None:
+            _ = self._vectors
+
     @cached_property
     def _vectors(self) -> Any:
         assert self._embed is not None

@@ -71,7 +71,8 @@ class QuestionProposals:
         with self._lock:
             self._databases.snapshot()
             for database in self._databases.all:
-                self._known_of(database)
+                if (known := self._known_of(database)) is not None:
+                    known.reader.prepare()
 
     def _read(self, database: Database, question: str) -> list[Draft]:
         known = self._known_of(database)

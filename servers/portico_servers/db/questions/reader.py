@@ -46,6 +46,11 @@ class QuestionReader:
         self.schema = with_implied_keys(self.schema)
         self._names = SchemaNames(self.schema, self.embed)
 
+    def prepare(self) -> None:
+        """What the first question would wait for."""
+        assert self._names is not None
+        self._names.prepare()
+
     def parts(self, question: str, index: ValueIndex) -> QuestionParts:
         """Everything in the question that stands for something."""
         assert self._names is not None
