@@ -6,7 +6,7 @@ It owns which of a decoder's matrices an adapter may change and the refusal of w
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -16,8 +16,6 @@ from portico_engine.errors import AdapterError
 from portico_engine.models.config import DecoderConfig
 from portico_engine.models.rotary_order import rotary_order
 
-ATTENTION = ("attn_q", "attn_k", "attn_v", "attn_output")
-FEED_FORWARD = ("ffn_gate", "ffn_up", "ffn_down")
 _LAYER = re.compile(r"blk\.(\d+)\.(\w+)")
 
 
@@ -33,10 +31,11 @@ def fit(stored: StoredAdapter, config: DecoderConfig, most_rank: int) -> Adapter
     """The adapter as this decoder applies it. Raises AdapterError naming the first matrix that doesn't fit, and how."""
     shapes = _shapes(config)
     out: dict[str, LowRank] = {}
-    for name, matrix in stored.matrices.items():
-        shape = _shape(stored, name, config, shapes)
-        _check(stored, name, matrix, shape, most_rank)
-        out[name] = LowRank(matrix.a, _in_order(matrix.b, shape, config, stored))
+    for name, whole in stored.matrices.items():
+        for part, matrix in _parts(name, whole, config):
+            shape = _shape(stored, name, part, config, shapes)
+            _check(stored, name, matrix, shape, most_rank)
+            out[part] = LowRank(matrix.a, _in_order(matrix.b, shape, config, stored))
     return Adapter(stored.path, stored.base, out)
 
 
@@ -54,9 +53,26 @@ def _shapes(config: DecoderConfig) -> Mapping[str, _Shape]:
     return attention | {"ffn_gate": wide, "ffn_up": wide, "ffn_down": _Shape(config.hidden, config.feed_forward)}
 
 
-def _shape(stored: StoredAdapter, name: str, config: DecoderConfig, shapes: Mapping[str, _Shape]) -> _Shape:
+def _parts(name: str, matrix: LowRank, config: DecoderConfig) -> Iterator[tuple[str, LowRank]]:
+    """A fused projection as the matrices that the decoder takes it for: all read the same input, so A is theirs in common."""
+    queries, values = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
+    at, _, kind = name.rpartition(".")
+    sizes = {name: len(matrix.b)}
+    if kind == "attn_qkv":
+        sizes = {f"{at}.attn_q": queries, f"{at}.attn_k": values, f"{at}.attn_v": values}
+    elif kind == "ffn_up" and len(matrix.b) == 2 * config.feed_forward:
+        sizes = {f"{at}.ffn_gate": config.feed_forward, f"{at}.ffn_up": config.feed_forward}
+    if sum(sizes.values()) != len(matrix.b):
+        sizes = {name: len(matrix.b)}
+    first = 0
+    for part, size in sizes.items():
+        yield part, LowRank(matrix.a, matrix.b[first : first + size])
+        first += size
+
+
+def _shape(stored: StoredAdapter, name: str, part: str, config: DecoderConfig, shapes: Mapping[str, _Shape]) -> _Shape:
     what = f"{stored.path}: it changes {stored.labels[name]}"
-    match = _LAYER.fullmatch(name)
+    match = _LAYER.fullmatch(part)
     if match is None or match[2] not in shapes:
         can = ", ".join(shapes)
         reason = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tests.engine.tiny_model import Shape, random_tensors
 from portico_engine import AdapterError
 from portico_engine.adapters.adapter import Adapter, AdapterLimits
 from portico_engine.adapters.read_adapter import read_adapter
-from portico_engine.models.config import DecoderConfig, read_config
+from portico_engine.models.config import DecoderConfig, ExpertsConfig, read_config
 from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.hugging_face import HuggingFaceFolder
 
@@ -214,3 +215,25 @@ def test_what_is_not_there_is_said(tmp_path: Path, config: DecoderConfig) -> Non
         read_adapter(tmp_path / "nowhere", config, LIMITS)
     with pytest.raises(AdapterError, match=r"adapter_config.json is missing"):
         read_adapter(tmp_path, config, LIMITS)
+
+
+def test_a_fused_projection_is_its_parts_with_one_a(tmp_path: Path, config: DecoderConfig) -> None:
+    """As families have them whose checkpoints hold qkv_proj and gate_up_proj."""
+    shared = {kind: PAIRS[f"blk.0.{kind}"][0] for kind in ("attn_q", "ffn_gate")}
+    parts = {"attn_q": "attn_q", "attn_k": "attn_q", "attn_v": "attn_q", "ffn_gate": "ffn_gate", "ffn_up": "ffn_gate"}
+    apart = {f"blk.0.{kind}": (shared[of], PAIRS[f"blk.0.{kind}"][1]) for kind, of in parts.items()}
+    fused = {
+        "blk.0.attn_qkv": (shared["attn_q"], np.concatenate([apart[f"blk.0.attn_{x}"][1] for x in "qkv"])),
+        "blk.0.ffn_up": (shared["ffn_gate"], np.concatenate([apart[f"blk.0.ffn_{x}"][1] for x in ("gate", "up")])),
+    }
+    one, other = (read_adapter(write_gguf_adapter(tmp_path / f"{len(p)}.gguf", p), config, LIMITS) for p in (apart, fused))
+    same(one, other)
+    assert one.digest == other.digest
+
+
+def test_beside_a_mixture_of_experts_only_attention_is_changed(tmp_path: Path, config: DecoderConfig) -> None:
+    mixture = replace(config, experts=ExpertsConfig(4, 2, 32, normalized=True))
+    attention = random_pairs(1, targets=("attn_q", "attn_output"))
+    assert len(read_adapter(write_gguf_adapter(tmp_path / "a.gguf", attention), mixture, LIMITS).matrices) == 4
+    with pytest.raises(AdapterError, match=r"can change here is attn_q, .* \(the experts of a mixture are not\)"):
+        read_adapter(write_gguf_adapter(tmp_path / "b.gguf", random_pairs(1, targets=("ffn_up",))), mixture, LIMITS)
