@@ -6,7 +6,6 @@ The container is `weights.gguf_file`'s, which model it fits `fit`'s.
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from portico_engine.models.config import DecoderConfig
 from portico_engine.weights.gguf_file import GGUFFile
 
 _TENSOR = re.compile(r"(?P<name>.+)\.weight\.lora_(?P<side>[ab])")
+_LARGEST = 1e6  # alpha; what is trained has some tens
 _INVOKED = "adapter.alora.invocation_tokens"
 
 
@@ -33,8 +33,10 @@ def read_gguf_adapter(path: Path, config: DecoderConfig) -> StoredAdapter:
         raise
     except ModelError as error:
         raise AdapterError(str(error)) from None
-    if not math.isfinite(alpha):
-        raise AdapterError(f"{path}: the metadata key adapter.lora.alpha is {alpha}; it must be a number")
+    if not abs(alpha) <= _LARGEST:
+        raise AdapterError(
+            f"{path}: the metadata key adapter.lora.alpha is {alpha}; it must be a number, of at most {_LARGEST:g}"
+        )
     matrices = {name: LowRank(a, b * np.float32(alpha / a.shape[0] if alpha else 1.0)) for name, (a, b) in pairs.items()}
     return StoredAdapter(path, base, matrices, {name: f"{name}.weight" for name in pairs}, interleaves_rotary=True)
 
@@ -62,7 +64,7 @@ def _pairs(file: GGUFFile) -> dict[str, tuple[Matrix, Matrix]]:
         match = _TENSOR.fullmatch(stored)
         if match is None:
             raise AdapterError(f"{file.path}: the tensor {stored} is no part of a LoRA matrix (lora_a, lora_b), not supported")
-        if len(info.shape) != 2:
+        if len(info.shape) != 2 or 0 in info.shape:
             raise AdapterError(f"{file.path}: the tensor {stored} has the shape {info.shape}; it must be a matrix")
         sides.setdefault(match["name"], {})[match["side"]] = np.array(file.dequantize(stored))
     if not sides:

@@ -41,6 +41,7 @@ _UNSUPPORTED: Mapping[str, tuple[str, tuple[object, ...]]] = {
     "fan_in_fan_out": ("transposed matrices", (False, None)),
 }
 
+_LARGEST = 1e6  # alpha; what is trained has some tens
 _CHANGE_BASE = ("pissa", "olora", "corda", "lora_ga")  # initializations that take from W what A and B begin with
 
 
@@ -114,12 +115,13 @@ def _pairs(file: SafetensorsFile, config: DecoderConfig, base: str) -> dict[str,
 def _scale(path: Path, about: Mapping[str, Any], module: str, rank: int) -> float:
     """alpha / r, or alpha / sqrt(r) for rank-stabilized LoRA (Kalajdzievski 2023); patterns give modules an alpha of theirs."""
     alpha = about.get("lora_alpha")
-    for pattern, own in (about.get("alpha_pattern") or {}).items():
-        if re.fullmatch(rf"(.*\.)?({pattern})", module):
-            alpha = own
-            break
-    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not math.isfinite(alpha):
-        raise AdapterError(f"{path / CONFIG}: lora_alpha is {alpha!r}; it must be a number")
+    patterns = about.get("alpha_pattern") or {}
+    try:
+        alpha = next((own for pattern, own in patterns.items() if re.fullmatch(rf"(.*\.)?({pattern})", module)), alpha)
+    except (AttributeError, re.error):
+        raise AdapterError(f"{path / CONFIG}: alpha_pattern is {patterns!r}; it must have numbers by pattern") from None
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not abs(alpha) <= _LARGEST:
+        raise AdapterError(f"{path / CONFIG}: lora_alpha is {alpha!r}; it must be a number, of at most {_LARGEST:g}")
     return alpha / (math.sqrt(rank) if about.get("use_rslora") else rank)
 
 

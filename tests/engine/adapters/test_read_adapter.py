@@ -99,6 +99,10 @@ def test_other_numbers_are_another_digest_and_another_name_is_not(tmp_path: Path
         ({"alora_invocation_tokens": [1]}, "begins in mid-prompt"),
         ({"use_bdlora": {"nblocks": 2}}, "use_bdlora is .*: BD-LoRA"),
         ({"init_lora_weights": "pissa_niter_4"}, "'pissa_niter_4': it was trained beside a changed base"),
+        ({"alpha_pattern": ["q_proj"]}, "alpha_pattern is .*; it must have numbers by pattern"),
+        ({"alpha_pattern": {"(": 3}}, "alpha_pattern is .*; it must have numbers by pattern"),
+        ({"alpha_pattern": {"q_proj": True}}, "lora_alpha is True"),
+        ({"lora_alpha": 10**400}, "lora_alpha is 10+; it must be a number, of at most 1e"),
         ({"lora_alpha": "many"}, "lora_alpha is 'many'; it must be a number"),
         ({"lora_alpha": None}, "lora_alpha is None"),
     ],
@@ -237,3 +241,9 @@ def test_beside_a_mixture_of_experts_only_attention_is_changed(tmp_path: Path, c
     assert len(read_adapter(write_gguf_adapter(tmp_path / "a.gguf", attention), mixture, LIMITS).matrices) == 4
     with pytest.raises(AdapterError, match=r"can change here is attn_q, .* \(the experts of a mixture are not\)"):
         read_adapter(write_gguf_adapter(tmp_path / "b.gguf", random_pairs(1, targets=("ffn_up",))), mixture, LIMITS)
+
+
+def test_a_matrix_of_no_rank_is_refused(tmp_path: Path, config: DecoderConfig) -> None:
+    empty = {"blk.0.attn_v": (np.zeros((0, 64), np.float32), np.zeros((32, 0), np.float32))}
+    with pytest.raises(AdapterError, match=r"has the shape .*; it must be a matrix"):
+        read_adapter(write_gguf_adapter(tmp_path / "a.gguf", empty), config, LIMITS)
