@@ -127,8 +127,18 @@ def main() -> None:
     if problem := next((level.problem for level in levels if level.problem), None):
         print(f"an answer that was not valid: {problem}")
     if not args.no_write:
-        write("concurrent_tool_calls", {"device": device(), "server": args.url or "portico serve", "model": described(args), "guidance": args.guidance,
-                                        "tools": len(TOOLS), "processes": args.processes, "levels": rows})  # fmt: skip
+        write(
+            "concurrent_tool_calls",
+            {
+                "device": device(),
+                "server": args.url or "portico serve",
+                "model": described(args),
+                "guidance": args.guidance,
+                "tools": len(TOOLS),
+                "processes": args.processes,
+                "levels": rows,
+            },
+        )
 
 
 def figures(level: Level) -> dict[str, Any]:

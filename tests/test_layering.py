@@ -42,6 +42,7 @@ WEB = {
 TABLES = {
     "portico_engine": """
         errors
+        fallbacks
         faults          errors
         priors
         quantization
@@ -51,24 +52,25 @@ TABLES = {
         request         priors grammar
         sampling        errors request
         plan            sampling
+        step_timing     request
         kernels         quantization plan
         linear          quantization kernels
         text            errors tool weights
-        models          errors quantization weights kernels linear
+        models          errors fallbacks quantization weights kernels linear
         adapters        errors weights models
         client          tool request adapters
-        executors       errors weights grammar sampling plan kernels linear models adapters
+        executors       errors fallbacks weights grammar sampling plan kernels linear models adapters
         kv              faults plan executors
-        step_runner     faults grammar request sampling plan executors kv
+        step_runner     faults grammar request sampling plan step_timing executors kv
         scoring         errors plan executors kv step_runner
         request_checks  errors grammar request sampling executors
         sequence        priors grammar request sampling plan text adapters kv
         fairness        sequence
         scheduler       plan executors kv sequence fairness
         constraints     faults grammar sampling plan sequence scheduler
-        engine          errors faults priors tool grammar request sampling plan text adapters executors kv step_runner scoring
-                        request_checks sequence scheduler constraints
-        loading         errors quantization weights request plan text models adapters executors kv engine
+        engine          errors faults priors tool grammar request sampling plan step_timing text adapters executors kv
+                        step_runner scoring request_checks sequence scheduler constraints
+        loading         errors fallbacks quantization weights request plan linear text models adapters executors kv engine
         front           errors tool grammar request adapters client engine loading
         process         errors priors tool grammar request text adapters client engine loading front
     """,
@@ -108,7 +110,8 @@ TABLES = {
         safe_output
         errors       safe_output
         config       safe_output errors
-        model        errors config
+        model        safe_output errors config
+        bench        errors model
         background   safe_output errors config
         upstreams    caller safe_output errors config
         policy       caller safe_output errors config upstreams
@@ -116,7 +119,7 @@ TABLES = {
         mcp          caller errors model upstreams policy agent
         http         caller guidance errors config model upstreams policy agent mcp
         assembly     caller guidance safe_output errors config model upstreams policy agent mcp http
-        cli          safe_output errors config model background upstreams policy agent http assembly
+        cli          safe_output errors config model bench background upstreams policy agent http assembly
     """,
     "portico_gateway.cli": """
         exit_codes
@@ -132,10 +135,13 @@ TABLES = {
         background_list
         doctor_checks       background_list
         server_edits
+        top_snapshot
+        top_view            top_snapshot
         background_process  exit_codes screen asking ask_background background_list
         main                exit_codes
         commands            doctor_checks exit_codes grammar_input interrupt options process_start screen trust_prompt asking
-                            ask_background background_list background_process server_edits
+                            ask_background background_list background_process server_edits top_snapshot
+                            top_view
     """,
     "portico_gateway.http": """
         errors

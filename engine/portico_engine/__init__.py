@@ -19,6 +19,8 @@ The loop, which sees tokens and never a tensor:
     constraints.py     a step's token masks, and what priors add
     sampling.py        tokens from logits: the reference of every executor's sampler
     faults.py          one request's fault, and how it is said
+    step_timing.py     where the time of steps goes, part by part
+    fallbacks.py       what is done instead of something better, and why
     scoring.py         log-probabilities of given continuations
 
 Rooms, each with a map of its own:
@@ -79,8 +81,10 @@ if TYPE_CHECKING:
     from portico_engine.engine import Engine
     from portico_engine.front.async_engine import AsyncEngine
     from portico_engine.loading.engine_loader import EngineLoader, engine_loader
-    from portico_engine.loading.load_engine import load_engine
+    from portico_engine.loading.load_engine import Outlook, foresee, load_engine
+    from portico_engine.loading.model_digest import model_digest
     from portico_engine.loading.options import LoadOptions, LoadProgress
+    from portico_engine.loading.usable_executors import usable_executors
     from portico_engine.priors.call_prior import CallPrior
     from portico_engine.priors.text_prior import TextPrior
     from portico_engine.priors.tool_call_prior import ToolCallPrior
@@ -98,6 +102,10 @@ _LAZY = {
     "LoadProgress": "portico_engine.loading.options",
     "engine_loader": "portico_engine.loading.engine_loader",
     "load_engine": "portico_engine.loading.load_engine",
+    "foresee": "portico_engine.loading.load_engine",
+    "Outlook": "portico_engine.loading.load_engine",
+    "model_digest": "portico_engine.loading.model_digest",
+    "usable_executors": "portico_engine.loading.usable_executors",
     "VocabularyView": "portico_engine.client",
     "CallPrior": "portico_engine.priors.call_prior",
     "Tokenizer": "portico_engine.text.tokenizer",
@@ -128,6 +136,7 @@ __all__ = [
     "LoadProgress",
     "ModelError",
     "ModelInfo",
+    "Outlook",
     "ParameterRange",
     "Prior",
     "Request",
@@ -144,7 +153,10 @@ __all__ = [
     "VocabularyView",
     "engine_loader",
     "find_model",
+    "foresee",
     "load_engine",
+    "model_digest",
+    "usable_executors",
 ]
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Seq
 from functools import cache, cached_property
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 from portico_engine.adapters.adapter import Adapter, AdapterInfo
@@ -37,6 +36,7 @@ from portico_engine.scheduler import Scheduler
 from portico_engine.scoring import Scorer
 from portico_engine.sequence import Sequence, SequenceState
 from portico_engine.step_runner import StepOutcome, StepRunner
+from portico_engine.step_timing import StepTiming
 from portico_engine.text.chat_template import ChatTemplate
 from portico_engine.text.detokenizer import IncrementalDetokenizer, StopStrings
 from portico_engine.text.prompt_encoder import PromptEncoder
@@ -84,7 +84,7 @@ class Engine:
         self._ended: list[Delta] = []  # deltas of requests that ended outside of a step
         self._arrivals = 0
         self._steps = 0
-        self._step_seconds = 0.0
+        self._timing = StepTiming()
         self._generated = 0
         self._forced = 0
 
@@ -217,26 +217,27 @@ class Engine:
     def step(self) -> list[Delta]:
         """Run one step of whatever waits; what happened in it. Empty where there is nothing to do."""
         deltas, self._ended = self._ended, []
+        self._timing.start()
         planned = self._scheduler.schedule()
         if planned is None:
             if not deltas and self._offloader.has_work:
                 self._offloader.step()
             return deltas
-        started = perf_counter()
+        self._timing.lap("schedule")
 
         @cache
         def constraints() -> Constraints:
             matchers = self.grammars if any(seq.matcher for seq in planned.sequences) else None
             return constrain(planned, matchers, self._executor.caps.vocab_size)
 
-        outcome = self._runner.run(planned.plan, lambda: constraints()[:2])
+        outcome = self._runner.run(planned.plan, lambda: constraints()[:2], self._timing.lap)
         self._restart(outcome, deltas)
         for i, (seq, row) in enumerate(zip(planned.sequences, planned.plan.rows, strict=True)):
             if i not in outcome.unread:
                 self._finish_row(i, seq, row, outcome, constraints)
                 self._collect(seq, deltas)
         self._steps += 1
-        self._step_seconds += perf_counter() - started
+        self._timing.lap("accept")
         if self._check and not self._scheduler.has_work:
             self._scheduler.check_integrity()
             self._adapters.check_integrity()
@@ -311,7 +312,7 @@ class Engine:
             "running": self._scheduler.n_running,
             "paused": self._scheduler.n_paused,
             "steps": self._steps,
-            "step_seconds": self._step_seconds,
+            **self._timing.stats(),
             "generated_tokens": self._generated,
             "forced_tokens": self._forced,
             "preemptions": self._scheduler.preemptions,

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 if TYPE_CHECKING:
     from portico_engine.grammar.compiled import CompiledGrammar
@@ -154,7 +154,17 @@ class Delta:
     error: str | None = None
 
 
-TEMPLATE_PROBLEM = "template_problem"  # in ModelInfo.extra, where the model can't answer chats: why
+# What ModelInfo.extra may have:
+TEMPLATE_PROBLEM = "template_problem"  # where the model can't answer chats: why
+MEMORY = "memory"  # the memory plan, in a line
+FALLBACKS = "fallbacks"  # see `ModelInfo.fallbacks`
+MAX_ROWS = "max_rows"  # of one step
+
+
+# Deciding who runs; handing the batch to the executor (on a CPU: computing it); filling token masks and priors meanwhile;
+# waiting for the device and sampling; taking the tokens: grammar, text, stop checks.
+StepPart: TypeAlias = Literal["schedule", "launch", "mask", "wait", "accept"]
+STEP_PARTS: tuple[StepPart, ...] = get_args(StepPart)  # each is step_seconds_PART in an engine's stats
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +182,17 @@ class ModelInfo:
     numerics_id: str
     fingerprint: str = ""  # of the file's content: files of one name and size may hold different models
     extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def fallbacks(self) -> Mapping[str, str]:
+        """What the engine does instead of something better, by kind (`fallbacks.KINDS`): what, and why."""
+        found: Mapping[str, str] = self.extra.get(FALLBACKS, {})
+        return found
+
+    @property
+    def memory_plan(self) -> str | None:
+        """What goes where in memory, in a line; None where the executor is not torch's."""
+        return self.extra.get(MEMORY)
 
     @property
     def repeats_seeds(self) -> bool:

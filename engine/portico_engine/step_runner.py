@@ -22,6 +22,7 @@ from portico_engine.kv.op_faults import OpsUnderWay, finish_ops
 from portico_engine.plan import Bias, Row, StepPlan, StepResult
 from portico_engine.request import SamplingParams
 from portico_engine.sampling import SamplingState
+from portico_engine.step_timing import Lap, no_lap
 
 _log = logging.getLogger(__name__)
 Limits = Callable[[], tuple[Bitmask | None, Bias | None]]  # what `PendingStep.finish` takes, for the whole plan
@@ -47,13 +48,14 @@ class StepRunner:
         self._executor = executor
         self._pool = pool
 
-    def run(self, plan: StepPlan, limits: Limits = lambda: (None, None)) -> StepOutcome:
-        """Compute all rows that can be. `limits` is asked once, while the first attempt is under way.
+    def run(self, plan: StepPlan, limits: Limits = lambda: (None, None), lap: Lap = no_lap) -> StepOutcome:
+        """Compute all rows that can be. `limits` is asked once, while the first attempt is under way. `lap` hears when a part
+        is over: launch, mask, wait.
 
         Raises DeviceLost, orders to end, and the executor's own error where it does not do the simplest of rows any more.
         """
         ops = OpsUnderWay(plan.kv_ops)
-        batch = _Batch(self._executor, plan.rows, limits)
+        batch = _Batch(self._executor, plan.rows, limits, lap)
         error = batch.attempt(range(len(plan.rows)), ops)
         if error is None:
             return StepOutcome(batch.result(), {})
@@ -92,6 +94,7 @@ class _Batch:
     executor: Executor
     rows: tuple[Row, ...]
     limits: Limits
+    lap: Lap
     results: dict[int, StepResult] = field(default_factory=dict)  # of each row, as if it had been alone
     faults: dict[int, str] = field(default_factory=dict)
     _limits: tuple[Bitmask | None, Bias | None] | None = None
@@ -147,8 +150,10 @@ class _Batch:
         except BaseException as error:  # noqa: BLE001 - native code's panics among it
             raise_if_end(error)
             return error
+        self.lap("launch")
         if self._limits is None:
             self._limits = self.limits()
+            self.lap("mask")
         bitmask, bias = self._limits
         if len(rows) < len(self.rows):
             numbers = [i for i, _ in rows]
@@ -159,6 +164,8 @@ class _Batch:
         except BaseException as error:  # noqa: BLE001 - the same
             raise_if_end(error)
             return error
+        finally:
+            self.lap("wait")
 
     def result(self) -> StepResult:
         """Of all rows, empty where there is nothing of one."""

@@ -8,6 +8,7 @@
     upstreams/    the MCP servers behind the gateway
     policy/       which tool calls run, which a person has to allow; their log
     model/        which model, started how, and who waits for it
+    bench/        how fast a model is on this machine, by executor
     guidance/     what helps a small model to choose
     agent/        the loop: the local model answers a question with tools
     mcp/          the gateway as an MCP server

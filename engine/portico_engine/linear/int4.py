@@ -26,9 +26,14 @@ class Int4Matrix(NamedTuple):
         return cls(codes, torch.zeros(n_in // GROUP_SIZE, n_out, 2, device=device))
 
 
+def cpu_capability() -> str:
+    """The vector instructions that torch uses here, by its name for them."""
+    return str(torch.backends.cpu.get_cpu_capability())
+
+
 def int4_supported() -> bool:
     """Has this CPU (and this torch) a fast 4-bit product?"""
-    return torch.backends.cpu.get_cpu_capability() == "AVX512" and hasattr(torch.ops.aten, "_weight_int4pack_mm_for_cpu")
+    return cpu_capability() == "AVX512" and hasattr(torch.ops.aten, "_weight_int4pack_mm_for_cpu")
 
 
 def int4_terms(matrix: QuantizedMatrix) -> Iterator[Int4Matrix]:

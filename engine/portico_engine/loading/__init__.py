@@ -1,10 +1,11 @@
 """From a model on disk to an engine.
 
     options.py        what a user may ask for (`LoadOptions`), and the sizes that memory allows
-    memory_plan.py    what of a GPU's memory is for weights, steps and KV
-    model_digest.py   whether the default model is the file that was tested
+    memory_plan.py    what memory goes to: weights, steps and KV
+    model_digest.py   by which a model is known again; whether the default one is the file that was tested
     model_path.py     where a model is: a path, or the default model's package
     device.py         GPU or CPU, how much memory it has, and why a GPU can't be used
+    usable_executors.py  which executors can be used here, and what the others lack
     load_engine.py    which reader and which executor; puts the engine together
     engine_loader.py  the same, later, in another thread or process
 

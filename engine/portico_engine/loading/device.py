@@ -14,15 +14,19 @@ from typing import NamedTuple
 
 from portico_engine.errors import ModelError
 
+_DRIVER = Path("/proc/driver/nvidia/gpus")
 _OLDEST = (8, 0)  # compute capability with bfloat16
 
 
 class Device(NamedTuple):
-    """Where the model goes. `memory` in bytes: all of a machine's, what is free on a GPU."""
+    """Where the model goes. `memory` in bytes: all of a machine's, what is free on a GPU. `obstacle`: why it is no GPU, where
+    one would have been taken.
+    """
 
     name: str
     memory: int
     cuda: bool
+    obstacle: str | None = None
 
 
 def choose_device(executor: str) -> Device:
@@ -30,19 +34,25 @@ def choose_device(executor: str) -> Device:
 
     Imports torch. Raises ModelError saying what is missing where a GPU is asked for and there is none.
     """
+    obstacle = None
     if executor != "torch-cpu":
-        obstacle = _obstacle()
+        obstacle = gpu_obstacle()
         if obstacle is None:
             import torch
 
             return Device(f"the GPU ({torch.cuda.get_device_name()})", torch.cuda.mem_get_info()[0], True)
         if executor == "torch-cuda":
             raise ModelError(f"no GPU can be used: {obstacle}; executor 'auto' takes the CPU then")
-    return Device("this machine", memory_bytes(), False)
+    return Device("this machine", memory_bytes(), False, obstacle)
 
 
-def _obstacle() -> str | None:
-    """Why no GPU can be used; None where one can."""
+def has_nvidia_gpu() -> bool:
+    """Has this machine one, by its driver's word, whether torch can use it or not?"""
+    return any(_DRIVER.glob("*"))
+
+
+def gpu_obstacle() -> str | None:
+    """Why no GPU can be used; None where one can. Imports torch."""
     import torch
 
     if torch.version.cuda is None:

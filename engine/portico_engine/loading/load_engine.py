@@ -8,11 +8,10 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gguf
 
@@ -23,11 +22,12 @@ from portico_engine.errors import AdapterError, ModelError, UnsupportedModel
 from portico_engine.executors.llama_cpp.executor import LlamaCppExecutor
 from portico_engine.executors.llama_cpp.library import has_llama_cpp, kv_bytes_per_token
 from portico_engine.executors.protocol import Capabilities, Executor, Sizes, SizesFor
-from portico_engine.loading.device import Device, choose_device, memory_bytes
-from portico_engine.loading.memory_plan import MemoryPlan, scratch_bytes
+from portico_engine.fallbacks import Fallbacks
+from portico_engine.loading.device import Device, choose_device, has_nvidia_gpu, memory_bytes
+from portico_engine.loading.memory_plan import MemoryPlan, describe_host, fits, n_parameters, scratch_bytes, weight_bytes
 from portico_engine.loading.options import MIN_CONTEXT, MOST_ROWS, LoadOptions, LoadProgress, choose_sizes, fill_memory
 from portico_engine.models.config import DecoderConfig, read_config
-from portico_engine.request import TEMPLATE_PROBLEM, ModelInfo
+from portico_engine.request import FALLBACKS, MAX_ROWS, MEMORY, TEMPLATE_PROBLEM, ModelInfo
 from portico_engine.text.tokenizer import Tokenizer
 from portico_engine.text.tokenizer_json import read_tokenizer
 from portico_engine.weights.gguf_file import GGUFFile
@@ -63,8 +63,9 @@ def load_with_options(path: Path, options: LoadOptions, progress: LoadProgress) 
         kv_dir_bytes=options.kv_dir_bytes,
         read_adapter=loading.read_adapter() if options.adapters else None,
     )
+    engine.info.extra.update({MAX_ROWS: made.caps.rows, FALLBACKS: loading.fallbacks.described()})
     if loading.plan is not None:
-        engine.info.extra["memory"] = loading.plan
+        engine.info.extra[MEMORY] = loading.plan
     problem = engine.template_problem()
     if problem is not None:
         _log.warning("%s answers no chats: %s", engine.info.name, problem)
@@ -72,12 +73,37 @@ def load_with_options(path: Path, options: LoadOptions, progress: LoadProgress) 
     return engine
 
 
+def foresee(path: Path, **options: Any) -> Outlook:
+    """How `load_engine` would load the model, without reading its weights. Raises what `load_engine` raises."""
+    loading = _Loading(path, LoadOptions.from_keywords(options), lambda _stage, _fraction: None, quiet=True)
+    return loading.foresee(loading.options.executor)
+
+
+class Outlook(NamedTuple):
+    """What will run a model, on what. `memory`: see `ModelInfo.memory_plan`; `fallbacks`: see `ModelInfo.fallbacks`."""
+
+    executor: str
+    device: str
+    memory: str | None
+    fallbacks: Mapping[str, str]
+
+
+class _Torch(NamedTuple):
+    """What torch's executor is to be made for. `second` allows a second form of the weights."""
+
+    config: DecoderConfig
+    device: Device
+    sizes: Sizes | SizesFor
+    second: bool
+
+
 class _Loading:
     """A model that is being loaded: its file, its tokenizer, and what was asked for."""
 
-    def __init__(self, path: Path, options: LoadOptions, report: LoadProgress) -> None:
-        self._path, self._options, self._report = path, options, report
-        self.plan: str | None = None  # of a GPU's memory, where it was filled
+    def __init__(self, path: Path, options: LoadOptions, report: LoadProgress, *, quiet: bool = False) -> None:
+        self._path, self.options, self._report = path, options, report
+        self.plan: str | None = None  # of memory, by torch's executors
+        self.fallbacks = Fallbacks(quiet=quiet)
         report("reading", 0.0)
         self.file = _open(path)
         report("tokenizer", 0.0)
@@ -91,9 +117,7 @@ class _Loading:
         try:
             return self._torch(name)
         except UnsupportedModel as error:
-            if name != "auto" or not has_llama_cpp() or self._path.is_dir():
-                raise
-            _log.warning("llama.cpp runs this model: %s", error)
+            self._leave_to_llama_cpp(name, error)
             try:
                 return self._llama_cpp()
             except ModelError as other:
@@ -105,30 +129,74 @@ class _Loading:
 
     @property
     def _limits(self) -> AdapterLimits:
-        return AdapterLimits(self._options.adapters, self._options.adapter_rank)
+        return AdapterLimits(self.options.adapters, self.options.adapter_rank)
+
+    def foresee(self, name: str) -> Outlook:
+        """What `executor` would make."""
+        device = "this machine"
+        if name != "llama_cpp":
+            try:
+                _, found, sizes, second = self._plan_torch(name)
+                if not isinstance(sizes, Sizes):
+                    sizes(sum(weight_bytes(self.file, found)[: 1 + second]))
+                kind = "torch-cuda" if found.cuda else "torch-cpu"
+                return Outlook(kind, found.name, self.plan, self.fallbacks.described())
+            except UnsupportedModel as error:
+                self._leave_to_llama_cpp(name, error)
+        return Outlook("llama_cpp", device, None, self.fallbacks.described())
+
+    def _leave_to_llama_cpp(self, name: str, error: UnsupportedModel) -> None:
+        """Raises the error where that can't be, or was not left open."""
+        if name != "auto" or not has_llama_cpp() or self._path.is_dir():
+            raise error
+        self.fallbacks.record("executor", str(error))
 
     def _torch(self, name: str) -> Executor:
+        config, device, sizes, second = self._plan_torch(name)
+        self._report("weights", 0.0)
+        return _executor(device, second, self.fallbacks)(
+            self.file,
+            sizes,
+            config=config,
+            vocab_size=self.tokenizer.vocab_size,
+            adapters=self._limits if self.options.adapters else None,
+            progress=self._report,
+        )
+
+    def _plan_torch(self, name: str) -> _Torch:
         config = read_config(self.file)
         if self.tokenizer.vocab_size > config.vocab_size:
             raise ModelError(f"{self._path} has {self.tokenizer.vocab_size} tokens but embeddings for {config.vocab_size}")
         self._report("torch", 0.0)
         import_torch()
         device = choose_device(name)
+        if device.obstacle is not None:
+            self.fallbacks.record("device", device.obstacle, expected=not has_nvidia_gpu())
         sizes = self._torch_sizes(config, device)
-        second = _fits(self._path, config, self.file, device)
-        self._report("weights", 0.0)
-        return _executor(device, second)(
-            self.file,
-            sizes,
-            config=config,
-            vocab_size=self.tokenizer.vocab_size,
-            adapters=self._limits if self._options.adapters else None,
-            progress=self._report,
-        )
+        second = fits(self._path, config, self.file, device)
+        if not device.cuda:
+            codes = self._has_fast_codes(second)
+            weights = sum(weight_bytes(self.file, device)[: 1 + codes])
+            assert isinstance(sizes, Sizes), "a CPU's memory is not filled"
+            self.plan = describe_host(device.memory, weights, sizes, config.kv_bytes_per_token)
+        return _Torch(config, device, sizes, second)
+
+    def _has_fast_codes(self, second: bool) -> bool:
+        """Will a CPU compute with the file's codes? Says why not where it could have been."""
+        from portico_engine.linear.int4 import cpu_capability, int4_supported
+        from portico_engine.quantization.block_formats import is_quantized
+
+        if not any(is_quantized(tensor.type) for tensor in self.file.tensors.values()):
+            return False
+        if not int4_supported():
+            self.fallbacks.record("weights", f"this CPU ({cpu_capability()}) has no fast 4-bit product")
+        elif not second:
+            self.fallbacks.record("weights", "there is no memory for codes beside bfloat16")
+        return second and int4_supported()
 
     def _torch_sizes(self, config: DecoderConfig, device: Device) -> Sizes | SizesFor:
         """On a GPU that is to be filled, once it is known what the weights leave."""
-        options, share = self._options, self._options.memory
+        options, share = self.options, self.options.memory
         longest, per_token = config.context_length, config.kv_bytes_per_token
         if share is None or not device.cuda:
             return choose_sizes(
@@ -154,7 +222,7 @@ class _Loading:
     def _llama_cpp(self) -> Executor:
         if self._path.is_dir():
             raise ModelError(f"{self._path} is a folder; executor llama_cpp reads GGUF files only")
-        if self._options.adapters:
+        if self.options.adapters:
             raise AdapterError(
                 "executor llama_cpp takes no adapters: all rows of one of its steps have the same; executor torch does, for a "
                 "model that it has a decoder for"
@@ -162,7 +230,7 @@ class _Loading:
         self._report("weights", 0.0)
         arch = self.file.get("general.architecture", str)
         sizes = choose_sizes(
-            self._options,
+            self.options,
             longest=self.file.get(f"{arch}.context_length", int),
             kv_bytes_per_token=kv_bytes_per_token(self.file, arch),
             memory=memory_bytes(),
@@ -183,39 +251,15 @@ def _open(path: Path) -> ModelFile:
     return HuggingFaceFolder(path) if path.is_dir() else GGUFFile(path)
 
 
-def _executor(device: Device, second: bool) -> Callable[..., Executor]:
+def _executor(device: Device, second: bool, fallbacks: Fallbacks) -> Callable[..., Executor]:
     """The loader of the executor for this device; `second` allows a second form of the weights."""
     if device.cuda:
         from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
 
-        return partial(TorchCUDAExecutor.load, copies=second)
+        return partial(TorchCUDAExecutor.load, copies=second, fallbacks=fallbacks)
     from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 
     return partial(TorchCPUExecutor.load, int4=None if second else False)
-
-
-def _n_parameters(file: ModelFile) -> int:
-    return sum(prod(tensor.shape) for tensor in file.tensors.values())
-
-
-def _fits(path: Path, config: DecoderConfig, file: ModelFile, device: Device) -> bool:
-    """Is there memory for a second form of the weights: on a CPU codes beside bfloat16, on a GPU bfloat16 beside codes?
-
-    Raises ModelError where there isn't even for one.
-    """
-    from portico_engine.quantization.block_formats import bits_per_weight
-
-    memory, parameters = device.memory, _n_parameters(file)
-    wide = 2 * parameters
-    codes = int(sum(prod(tensor.shape) * bits_per_weight(tensor.type) for tensor in file.tensors.values()) / 8)
-    first, second = (codes, wide) if device.cuda else (wide, codes)
-    needed = first + MIN_CONTEXT * config.kv_bytes_per_token
-    if needed > memory * 0.9:
-        raise UnsupportedModel(
-            f"{path} has {parameters / 1e9:.1f} billion weights, which take {needed / 2**30:.0f} GiB in memory; "
-            f"{device.name} has {memory / 2**30:.0f} GiB: use a smaller model"
-        )
-    return needed + second < memory * 0.6
 
 
 def import_torch() -> None:
@@ -246,7 +290,7 @@ def _info(file: ModelFile, caps: Capabilities, executor: str) -> ModelInfo:
         architecture=arch,
         context_length=caps.context_length,
         vocab_size=caps.vocab_size,
-        parameters=_n_parameters(file),
+        parameters=n_parameters(file),
         quantization=quantization.removeprefix("ALL_"),
         bytes_on_disk=file.size,
         executor=executor,

@@ -1,15 +1,21 @@
 """What a device's memory goes to: weights, what a step needs for itself, and all the rest to keys and values.
 
-It owns the arithmetic, in bytes, and its one line for people. It measures nothing and knows no devices.
+It owns the arithmetic, in bytes, and its one line for people. It measures nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
+from pathlib import Path
 
+from portico_engine.errors import UnsupportedModel
 from portico_engine.executors.protocol import Sizes
+from portico_engine.loading.device import Device
+from portico_engine.loading.options import MIN_CONTEXT
 from portico_engine.models.config import DecoderConfig
 from portico_engine.plan import BLOCK_TOKENS
+from portico_engine.weights.model_file import ModelFile
 
 _OVERHEAD = 512 << 20  # of libraries' workspaces, captured graphs and the allocator's gaps
 _GATHERED = 1 << 17  # tokens of KV that one layer of a prefill gathers, at most
@@ -40,6 +46,15 @@ class MemoryPlan:
         )
 
 
+def describe_host(memory: int, weights: int, sizes: Sizes, kv_bytes_per_token: int) -> str:
+    """One line about the memory of a machine without a GPU, in bytes: KV takes it as it is first written."""
+    kv = sizes.blocks * BLOCK_TOKENS * kv_bytes_per_token
+    return (
+        f"weights {_gib(weights)}, KV up to {_gib(kv)} for {sizes.kv_tokens} tokens "
+        f"({sizes.kv_tokens / sizes.context_length:.1f} contexts of {sizes.context_length}), of {_gib(memory)}"
+    )
+
+
 def scratch_bytes(config: DecoderConfig, step_tokens: int, max_rows: int) -> int:
     """What the largest step takes beside weights and KV: activations of `step_tokens` tokens, the KV that a prefill gathers, a
     quantized matrix in bfloat16, logits of `max_rows` rows and what sampling makes of them.
@@ -49,6 +64,36 @@ def scratch_bytes(config: DecoderConfig, step_tokens: int, max_rows: int) -> int
     gathered = 3 * min(config.context_length, _GATHERED) * 2 * config.n_kv_heads * config.head_dim * 2
     matrix = 2 * max(config.vocab_size * hidden, 2 * wide * hidden)
     return activations + gathered + matrix + max_rows * config.vocab_size * _LOGIT_BYTES + _OVERHEAD
+
+
+def n_parameters(file: ModelFile) -> int:
+    """Of all tensors."""
+    return sum(prod(tensor.shape) for tensor in file.tensors.values())
+
+
+def fits(path: Path, config: DecoderConfig, file: ModelFile, device: Device) -> bool:
+    """Is there memory for a second form of the weights: on a CPU codes beside bfloat16, on a GPU bfloat16 beside codes?
+
+    Raises ModelError where there isn't even for one.
+    """
+    memory, parameters = device.memory, n_parameters(file)
+    first, second = weight_bytes(file, device)
+    needed = first + MIN_CONTEXT * config.kv_bytes_per_token
+    if needed > memory * 0.9:
+        raise UnsupportedModel(
+            f"{path} has {parameters / 1e9:.1f} billion weights, which take {needed / 2**30:.0f} GiB in memory; "
+            f"{device.name} has {memory / 2**30:.0f} GiB: use a smaller model"
+        )
+    return needed + second < memory * 0.6
+
+
+def weight_bytes(file: ModelFile, device: Device) -> tuple[int, int]:
+    """About how much the form of the weights takes that there is on any account, and the second one."""
+    from portico_engine.quantization.block_formats import bits_per_weight
+
+    wide = 2 * n_parameters(file)
+    codes = int(sum(prod(tensor.shape) * bits_per_weight(tensor.type) for tensor in file.tensors.values()) / 8)
+    return (codes, wide) if device.cuda else (wide, codes)
 
 
 def _gib(n: int) -> str:

@@ -1,4 +1,5 @@
-"""Is the default model the file that was tested? Its SHA-256 is known; it is computed once, and kept by size and time.
+"""A model's SHA-256: of any model, to know it again, and of the default one, whether it is the file that was tested. It is
+computed once, and kept by size and time.
 
 It owns the digest and the note of it in the user's cache folder. A note that can't be read or written costs the time to compute
 the digest (0.15 s for 100 MB), never the answer.
@@ -18,6 +19,14 @@ from portico_engine.errors import ModelError
 
 _NOTE = "model-digests.json"
 _MAX_NOTES = 100  # files; older ones go
+
+
+def model_digest(path: Path) -> str:
+    """SHA-256 of a model file, in hex; of a folder, over the digests of the files that make the model. Raises ModelError."""
+    if not path.is_dir():
+        return _digest(path)
+    files = sorted(file for file in path.iterdir() if file.suffix in (".json", ".safetensors"))
+    return hashlib.sha256("".join(f"{file.name} {_digest(file)}\n" for file in files).encode()).hexdigest()
 
 
 def check_digest(path: Path, expected: str, mend: str) -> None:

@@ -9,6 +9,7 @@ from itertools import groupby
 
 import torch
 
+from portico_engine.fallbacks import Fallbacks
 from portico_engine.kernels.quantized_layout import TiledMatrix, pack_tiles
 from portico_engine.kernels.quantized_matmul import precompile
 from portico_engine.linear.cuda_linear import CUDALinear, CUDAQuantizedLinear
@@ -25,10 +26,20 @@ _GROUP_SIZES = (16, 32)
 class CUDAWeightLoader(WeightLoader):
     """Codes where all parts are quantized and `codes` allows, else bfloat16."""
 
-    def __init__(self, file: ModelFile, config: DecoderConfig, *, codes: bool, copies: bool, device: str) -> None:
-        """`copies` keeps bfloat16 beside the codes, for prefills and wide batches."""
+    def __init__(
+        self,
+        file: ModelFile,
+        config: DecoderConfig,
+        *,
+        codes: bool,
+        copies: bool,
+        device: str,
+        fallbacks: Fallbacks | None = None,
+    ) -> None:
+        """`copies` keeps bfloat16 beside the codes, for prefills and wide batches. `fallbacks` hears of codes that are lost."""
         super().__init__(file, config, codes=codes, device=device)
         self._copies = copies
+        self._fallbacks = fallbacks or Fallbacks()
 
     def weights(self, progress: Progress | None = None) -> DecoderWeights:
         """`WeightLoader.weights`, and the kernels for them compiled."""
@@ -47,6 +58,8 @@ class CUDAWeightLoader(WeightLoader):
 
     def _linear(self, parts: tuple[StackedMatrix, ...], n_in: int, *, copy: bool) -> Linear:
         if not self.codes or not self.all_quantized(parts):
+            if self.codes and any(self.all_quantized([part]) for part in parts):
+                self._fallbacks.record("weights", f"{parts[0].name} and what is stacked with it are not all quantized")
             return CUDALinear(self.stacked(parts, n_in), self.biases(parts))
         read = [self._quantized(part, n_in) for part in parts]
         return CUDAQuantizedLinear([_pack(list(alike)) for _, alike in groupby(read, _form)], self.biases(parts), copy=copy)

@@ -15,5 +15,7 @@ background_list.py     which of them there are
 screen.py              this process's terminal, or that of a command elsewhere
 view.py                how a person watches a question being answered: `portico ask`
 grammar_input.py       what `portico grammar` reads
+top_snapshot.py        what `portico top` reads of a running server
+top_view.py            how it is shown
 doctor_checks.py       what `portico doctor` looks at
 """

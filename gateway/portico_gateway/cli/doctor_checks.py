@@ -27,7 +27,9 @@ from portico_gateway.config.isolated_python import python_module
 from portico_gateway.config.portico_config import parse_config
 from portico_gateway.config.trust import WorkspaceConfig
 from portico_gateway.errors import ConfigError
-from portico_gateway.model.installed import INSTALL_ENGINE, LIBRARIES
+from portico_gateway.model.bench_record import find_record, follow_bench
+from portico_gateway.model.installed import INSTALL_ENGINE, LIBRARIES, missing_libraries
+from portico_gateway.model.machine import gpus
 from portico_servers.common.version import package_version
 
 START_GOAL = 1.5  # seconds until one of our servers has answered
@@ -134,6 +136,26 @@ def _model() -> Check:
     except ModelError as error:
         return Check("model", "warn", str(error).split(";")[0], "portico model install")
     return Check("model", "ok", f"{path} ({path.stat().st_size / 1e6:.0f} MB)")
+
+
+def model_checks() -> Iterator[Check]:
+    """How the default model would be run here, without loading it: by which executor, in what memory, and instead of what."""
+    from portico_engine import EngineError, find_model, foresee
+
+    if missing_libraries():
+        return  # which has its line
+    try:
+        path = find_model()
+        outlook = foresee(path, **follow_bench(path, {}))
+    except EngineError:
+        return  # the same
+    record = find_record(path)
+    measured = "portico bench was not run here" if record is None else f"portico bench measured it on {record.time}"
+    yield Check("executor", "ok", f"{outlook.executor} on {outlook.device}; {measured}")
+    if outlook.memory is not None:
+        yield Check("memory plan", "ok", outlook.memory)
+    for kind, what in outlook.fallbacks.items():
+        yield Check(f"fallback {kind}", "ok" if kind == "device" and not gpus() else "warn", what)
 
 
 def _node() -> Check:

@@ -34,6 +34,8 @@ SUMMARIES = {
     "audit": "Show the log of tool calls.",
     "key": "Make keys for the HTTP side.",
     "grammar": "Show the grammar that tools, a schema or a GBNF file compile to.",
+    "bench": "Measure the model on this machine, by executor: prefill, decode, tool calls, reuse of a prefix.",
+    "top": "Watch a running `portico serve`: requests, speed, KV blocks, where the time of steps goes.",
     "doctor": "Check this machine: Python, libraries, model, servers.",
 }
 

@@ -117,6 +117,9 @@ async def health(upstreams: Upstreams, model: ModelHost | None) -> dict[str, Any
     about: dict[str, Any] = {"status": status, "servers": servers, "model": None}
     if model is not None:
         about["model"] = {"id": model.name, **dataclasses.asdict(model.status)}
+        if model.loaded is not None:
+            info = model.loaded.info
+            about["model"] |= {"executor": info.executor, "memory": info.memory_plan, "fallbacks": dict(info.fallbacks)}
         if (stats := await model.stats()) is not None:
             about["model"]["stats"] = stats
     return about

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from portico_engine.errors import EngineDied, EngineError, ModelError
 from portico_engine.request import TEMPLATE_PROBLEM
 from portico_gateway.config.sections import EngineConfig, ModelConfig
+from portico_gateway.model.bench_record import follow_bench
 from portico_gateway.model.installed import INSTALL_ENGINE
 from portico_gateway.model.options import load_options
 
@@ -187,7 +188,7 @@ def model_host(config: ModelConfig, engine: EngineConfig, *, on_end: Callable[[L
     from portico_engine import EngineProcess, engine_loader, find_model
 
     path = find_model(config.name)
-    load = engine_loader(path, **load_options(config, engine))
+    load = engine_loader(path, **follow_bench(path, load_options(config, engine)))
 
     async def start(progress: LoadProgress) -> EngineClient:
         process = await EngineProcess.open(load, progress)

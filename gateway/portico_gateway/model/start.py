@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
+from portico_gateway.model.bench_record import follow_bench
+
 if TYPE_CHECKING:
     from portico_engine import EngineClient, LoadProgress
 
@@ -16,10 +18,14 @@ if TYPE_CHECKING:
 async def start_engine(
     path: Path, options: Mapping[str, Any], report: LoadProgress = lambda _stage, _fraction: None
 ) -> EngineClient:
-    """With `load_engine`'s options; the caller closes it. `report` is called on any thread. Raises EngineError."""
+    """With `load_engine`'s options, "auto" as `portico bench` found it; the caller closes it. `report` is called on any thread.
+
+    Raises EngineError.
+    """
     from portico_engine import AsyncEngine, EngineProcess, engine_loader
     from portico_engine.errors import UnsupportedModel
 
+    options = await anyio.to_thread.run_sync(follow_bench, path, options)
     executor = options.get("executor", "auto")
     if executor != "llama_cpp":
         here = engine_loader(path, **{**options, "executor": "torch" if executor == "auto" else executor})

@@ -25,7 +25,7 @@ from portico_engine import (
     load_engine,
 )
 from portico_engine.loading.device import Device
-from portico_engine.loading.load_engine import _fits
+from portico_engine.loading.memory_plan import fits
 from portico_engine.models.config import read_config
 from portico_engine.quantization.block_formats import bits_per_weight
 from portico_engine.request import TEMPLATE_PROBLEM
@@ -195,10 +195,10 @@ def test_a_gpu_needs_room_for_codes_and_keeps_bfloat16_beside_them_where_it_has_
     wide = sum(2 * prod(info.shape) for info in file.tensors.values())
     assert codes < wide / 2
     least = int(codes + 64 * config.kv_bytes_per_token)
-    assert _fits(tiny_path, config, file, Device("the GPU", int((least + wide) / 0.6) + 10, cuda=True))
-    assert not _fits(tiny_path, config, file, Device("the GPU", int((least + wide) / 0.6) - 10, cuda=True))
+    assert fits(tiny_path, config, file, Device("the GPU", int((least + wide) / 0.6) + 10, cuda=True))
+    assert not fits(tiny_path, config, file, Device("the GPU", int((least + wide) / 0.6) - 10, cuda=True))
     with pytest.raises(ModelError, match="the GPU has 0 GiB: use a smaller model"):
-        _fits(tiny_path, config, file, Device("the GPU", least, cuda=True))
+        fits(tiny_path, config, file, Device("the GPU", least, cuda=True))
 
 
 def test_a_template_for_trainers_answers_chats(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from portico_engine import Outlook
 from portico_gateway.cli import doctor_checks as checks
 from portico_gateway.cli.doctor_checks import Check, cpu_flags, machine_checks
 from portico_gateway.cli.main import run
@@ -97,7 +98,7 @@ def test_doctor_looks_at_everything_and_at_the_servers(capsys: pytest.CaptureFix
     with pytest.raises(SystemExit) as caught:
         run(["doctor", "--json"])
     found = {check["what"]: check for check in json.loads(capsys.readouterr().out)}
-    assert {"Python", "engine", "CPU", "memory", "model", "Node", "gateway"} <= set(found)
+    assert {"Python", "engine", "CPU", "memory", "model", "Node", "executor", "memory plan", "gateway"} <= set(found)
     for server in ("server code", "server docs", "server db"):
         assert found[server]["state"] != "fail", found[server]
         assert "tools, up in" in found[server]["found"]
@@ -115,6 +116,28 @@ def test_doctors_table_names_what_is_broken_and_its_mend(
     out = capsys.readouterr().out
     assert "fail" in out
     assert "portico model install" in out
+
+
+def test_doctor_foresees_how_the_model_will_be_run_and_instead_of_what(monkeypatch: pytest.MonkeyPatch) -> None:
+    fallbacks = {"device": "the CPU instead of a GPU: none", "weights": "bfloat16 instead of the file's codes: AVX2"}
+    outlook = Outlook("torch-cpu", "this machine", "weights 0.3 GiB", fallbacks)
+    monkeypatch.setattr("portico_engine.find_model", lambda name=None: Path("m.gguf"))
+    monkeypatch.setattr("portico_engine.foresee", lambda path, **options: outlook)
+    monkeypatch.setattr(checks, "gpus", list)
+    found = {check.what: (check.state, check.found) for check in checks.model_checks()}
+    assert found == {
+        "executor": ("ok", "torch-cpu on this machine; portico bench was not run here"),
+        "memory plan": ("ok", "weights 0.3 GiB"),
+        "fallback device": ("ok", "the CPU instead of a GPU: none"),
+        "fallback weights": ("warn", "bfloat16 instead of the file's codes: AVX2"),
+    }
+    monkeypatch.setattr(checks, "gpus", lambda: ["a GPU"])
+    assert {check.what: check.state for check in checks.model_checks()}["fallback device"] == "warn"
+
+
+@pytest.mark.usefixtures("no_model")
+def test_doctor_without_a_model_foresees_nothing() -> None:
+    assert list(checks.model_checks()) == []
 
 
 @pytest.mark.usefixtures("no_model")

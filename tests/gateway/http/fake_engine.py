@@ -48,6 +48,7 @@ class FakeEngine:
     stop: str | None = None
     unfinished: bool = False
     executor: str = "torch"
+    extra: dict[str, Any] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     rendered: list[list[Mapping[str, Any]]] = field(default_factory=list)
     rendered_tools: list[Sequence[Tool] | None] = field(default_factory=list)
@@ -63,7 +64,7 @@ class FakeEngine:
 
     @property
     def info(self) -> ModelInfo:
-        return ModelInfo("fake", "llama", self.context_length, 256, 1, "F32", 1, self.executor, "fake")
+        return ModelInfo("fake", "llama", self.context_length, 256, 1, "F32", 1, self.executor, "fake", extra=self.extra)
 
     def render_chat(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool] | None = None) -> tuple[int, ...]:
         self.rendered.append(list(messages))

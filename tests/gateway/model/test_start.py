@@ -10,7 +10,9 @@ pytest.importorskip("llama_cpp")
 
 from tests.engine.tiny_model import write_tiny_llama
 
-from portico_engine import AsyncEngine, EngineClient, EngineProcess, ModelError
+from portico_engine import AsyncEngine, EngineClient, EngineProcess, ModelError, model_digest
+from portico_gateway.model.bench_record import CALLS_PER_SECOND, BenchRecord, keep_record
+from portico_gateway.model.machine import describe_machine, library_versions
 from portico_gateway.model.start import start_engine
 
 
@@ -53,3 +55,26 @@ async def test_an_executor_that_was_asked_for_is_not_replaced(tmp_path: Path) ->
     path = write_tiny_llama(tmp_path / "tiny.gguf", architecture="minicpm")
     with pytest.raises(ModelError, match="'minicpm' is not supported"):
         await start_engine(path, {"executor": "torch-cpu"})
+
+
+@pytest.mark.anyio
+async def test_auto_is_what_portico_bench_found_the_fastest(tmp_path: Path) -> None:
+    path = write_tiny_llama(tmp_path / "tiny.gguf")
+    figures = {"torch-cpu": {CALLS_PER_SECOND: 1.0}, "llama_cpp": {CALLS_PER_SECOND: 9.0}}
+    keep_record(BenchRecord(describe_machine(), model_digest(path), library_versions(), "2026-11-29", True, figures))
+    engine = await start_engine(path, {"context": 128})
+    try:
+        assert isinstance(engine, EngineProcess)
+        assert engine.info.executor == "llama_cpp"
+    finally:
+        await engine.aclose()
+
+
+@pytest.mark.anyio
+async def test_what_a_process_fell_back_to_is_known_outside_of_it(tmp_path: Path) -> None:
+    path = write_tiny_llama(tmp_path / "tiny.gguf", architecture="minicpm")
+    engine = await start_engine(path, {"executor": "auto", "context": 128})
+    try:
+        assert engine.info.fallbacks["executor"].startswith("llama.cpp instead of torch: ")
+    finally:
+        await engine.aclose()

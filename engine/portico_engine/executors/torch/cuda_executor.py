@@ -25,6 +25,7 @@ from portico_engine.executors.torch.cuda_graphs import SIZES, StepGraphs
 from portico_engine.executors.torch.cuda_step import CUDAStep
 from portico_engine.executors.torch.device_faults import named_faults
 from portico_engine.executors.torch.lora_places import CUDALoraPlaces
+from portico_engine.fallbacks import Fallbacks
 from portico_engine.kernels import fused
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.cuda_weight_loader import CUDAWeightLoader
@@ -51,9 +52,11 @@ class TorchCUDAExecutor:
         graphs: bool = True,
         adapters: CUDALoraPlaces | None = None,
         progress: Progress | None = None,
+        fallbacks: Fallbacks | None = None,
     ) -> None:
-        """`vocab_size` is the tokenizer's where the embeddings are padded beyond it. `adapters` are beside the decoder's
-        weights; None takes none."""
+        """`vocab_size` is the tokenizer's where the embeddings are padded beyond it. Without graphs where none can be captured,
+        which `fallbacks` hears. `adapters` are beside the decoder's weights; None takes none.
+        """
         self._decoder = decoder
         self._adapters = adapters
         self._device = device
@@ -76,7 +79,7 @@ class TorchCUDAExecutor:
         self._graphs: StepGraphs | None = None
         if graphs:
             with torch.inference_mode():
-                self._graphs = StepGraphs(decoder, self._kv.tensor, self._tables.tensor, sizes.max_rows, progress, adapters)
+                self._graphs = self._captured(sizes.max_rows, progress, fallbacks or Fallbacks())
 
     @classmethod
     def load(
@@ -92,6 +95,7 @@ class TorchCUDAExecutor:
         device: str = "cuda",
         adapters: AdapterLimits | None = None,
         progress: Progress | None = None,
+        fallbacks: Fallbacks | None = None,
     ) -> TorchCUDAExecutor:
         """Read a model onto the GPU: quantized matrices as codes unless told otherwise, with copies in bfloat16 if asked for.
         The memory of `adapters` is taken before KV gets the rest.
@@ -102,7 +106,8 @@ class TorchCUDAExecutor:
         free, _ = torch.cuda.mem_get_info(device)
         try:
             with torch.inference_mode():
-                weights = CUDAWeightLoader(file, config, codes=codes, copies=copies, device=device).weights(progress)
+                loader = CUDAWeightLoader(file, config, codes=codes, copies=copies, device=device, fallbacks=fallbacks)
+                weights = loader.weights(progress)
                 places = CUDALoraPlaces(weights, config, adapters) if adapters else None
                 weights = places.weights if places else weights
                 torch.cuda.empty_cache()  # what reading took
@@ -117,6 +122,7 @@ class TorchCUDAExecutor:
                 graphs=graphs,
                 adapters=places,
                 progress=progress,
+                fallbacks=fallbacks,
             )
         except torch.OutOfMemoryError:
             free, total = torch.cuda.mem_get_info(device)
@@ -157,6 +163,17 @@ class TorchCUDAExecutor:
         """Let go of graphs and memory that torch keeps for itself."""
         self._graphs = None
         torch.cuda.empty_cache()
+
+    def _captured(self, max_rows: int, progress: Progress | None, fallbacks: Fallbacks) -> StepGraphs | None:
+        """None where a step can't be captured and the device is well otherwise. Raises where memory did not suffice."""
+        try:
+            return StepGraphs(self._decoder, self._kv.tensor, self._tables.tensor, max_rows, progress, self._adapters)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            torch.cuda.synchronize(self._device)
+            fallbacks.record("graphs", f"a step can't be captured ({str(error).splitlines()[0]})")
+            return None
 
     def _logits(self, rows: Sequence[Row]) -> Tensor:
         """In the rows' order, whatever the parts that they are computed in."""

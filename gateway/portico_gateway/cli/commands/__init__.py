@@ -13,6 +13,8 @@
     model.py    the default model
     audit.py    the log of tool calls
     grammar.py  what tools or a schema compile to
+    bench.py    how fast the model is here, by executor
+    top.py      what a running server is doing
     doctor.py   is everything there?
 
 Modules import what is costly inside their commands, so that help stays quick.

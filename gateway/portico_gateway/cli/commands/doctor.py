@@ -20,9 +20,16 @@ def command(as_json: bool, quick: bool) -> None:
 
     import anyio
 
-    from portico_gateway.cli.doctor_checks import Check, configuration_checks, gateway_check, machine_checks, server_checks
+    from portico_gateway.cli.doctor_checks import (
+        Check,
+        configuration_checks,
+        gateway_check,
+        machine_checks,
+        model_checks,
+        server_checks,
+    )
 
-    checks: list[Check] = [*machine_checks(), *configuration_checks()]
+    checks: list[Check] = [*machine_checks(), *model_checks(), *configuration_checks()]
     if not quick:
         if not as_json:
             click.echo("starting each server once ...", err=True)

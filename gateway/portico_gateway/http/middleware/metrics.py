@@ -7,7 +7,7 @@ client can't make up series. No question, argument or result is in it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from portico_engine.request import STEP_PARTS
 from portico_gateway.model.host import ModelHost
 from portico_gateway.upstreams.upstreams import Upstreams
 
@@ -42,7 +43,10 @@ _GAUGES = (
 )
 _COUNTERS = (
     _Stat("portico_engine_steps", "Batches that the model ran.", {}, "steps"),
-    _Stat("portico_engine_step_seconds", "Time that they took.", {}, "step_seconds"),
+    *(
+        _Stat("portico_engine_step_seconds", "Time that they took, by what it went to.", {"part": part}, f"step_seconds_{part}")
+        for part in STEP_PARTS
+    ),
     _Stat("portico_tokens_generated", "Tokens of answers, forced ones among them.", {}, "generated_tokens"),
     _Stat("portico_tokens_forced", "Tokens that a grammar left no choice about: they were not sampled.", {}, "forced_tokens"),
     _Stat("portico_prompt_tokens", "Tokens of prompts.", {}, "prompt_tokens"),
@@ -115,9 +119,20 @@ class _State(Collector):
             restarts = CounterMetricFamily("portico_engine_restarts", "Times that the engine was started again.")
             restarts.add_metric([], self._model.status.restarts)
             yield restarts
+        if self._model is not None and self._model.loaded is not None:
+            yield _fallbacks(self._model.loaded.info.fallbacks)
         if self._stats is not None:
             yield from _families(GaugeMetricFamily, _GAUGES, self._stats)
             yield from _families(CounterMetricFamily, _COUNTERS, self._stats)
+
+
+def _fallbacks(kinds: Iterable[str]) -> Metric:
+    found = GaugeMetricFamily(
+        "portico_engine_fallbacks", "1 for what the engine does instead of something better.", labels=["kind"]
+    )
+    for kind in kinds:
+        found.add_metric([kind], 1.0)
+    return found
 
 
 def _families(

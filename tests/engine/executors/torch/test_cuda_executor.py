@@ -190,3 +190,20 @@ def test_blocks_that_were_saved_and_loaded_continue_like_the_originals(executor,
     assert other.submit(StepPlan((), (Load(b"a", 7),))).finish().tokens == ()
     loaded = other.submit(StepPlan((scored(PROMPT[32:], 32, (7, 1, 3, 2, 6)),), (Load(b"b", 1),))).logits
     torch.testing.assert_close(loaded, original)
+
+
+def test_a_step_that_cannot_be_captured_is_launched_part_by_part_and_that_is_told(
+    tiny_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from portico_engine.executors.torch import cuda_executor
+    from portico_engine.fallbacks import Fallbacks
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(cuda_executor, "StepGraphs", refuse)
+    fallbacks = Fallbacks()
+    executor = cuda_executor.TorchCUDAExecutor.load(GGUFFile(tiny_path), Sizes(128, 512, max_rows=8), fallbacks=fallbacks)
+    assert "not permitted" in fallbacks.described()["graphs"]
+    reference = ReferenceDecoder(GGUFFile(tiny_path)).logits(PROMPT)
+    assert divergence(run(executor, [70]), reference) < 4e-3

@@ -8,6 +8,8 @@ import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from portico_engine.request import STEP_PARTS
+
 pytestmark = pytest.mark.anyio
 
 
@@ -47,6 +49,27 @@ async def test_the_engines_counters_are_there_once_the_model_is(serve: Any, fake
     assert found["portico_engine_requests", "waiting"] == 1
     assert found["portico_kv_blocks", "cached"] == 8
     assert found["portico_tokens_forced_total",] == 70
+
+
+async def test_where_the_time_of_steps_goes_and_what_is_done_instead_of_better(serve: Any, fakes: Any) -> None:
+    stats = {f"step_seconds_{part}": float(i) for i, part in enumerate(STEP_PARTS, 1)}
+    engine = fakes.FakeEngine(figures=stats, extra={"fallbacks": {"device": "the CPU instead of a GPU: there is none"}})
+    async with serve(engine) as client:
+        await client.post("/v1/chat/completions", json={"model": "fake", "messages": [{"role": "user", "content": "Hi"}]})
+        found = await samples(client)
+    for i, part in enumerate(STEP_PARTS, 1):
+        assert found["portico_engine_step_seconds_total", part] == i
+    assert {name: value for name, value in found.items() if name[0] == "portico_engine_fallbacks"} == {
+        ("portico_engine_fallbacks", "device"): 1
+    }
+
+
+async def test_healthz_tells_the_memory_plan_and_the_fallbacks(serve: Any, fakes: Any) -> None:
+    extra = {"memory": "weights 0.3 GiB", "fallbacks": {"device": "the CPU instead of a GPU: there is none"}}
+    async with serve(fakes.FakeEngine(extra=extra)) as client:
+        await client.post("/v1/chat/completions", json={"model": "fake", "messages": [{"role": "user", "content": "Hi"}]})
+        about = (await client.get("/healthz")).json()["model"]
+    assert (about["executor"], about["memory"], about["fallbacks"]) == ("torch", extra["memory"], extra["fallbacks"])
 
 
 async def test_without_a_model_there_is_no_engine(serve: Any) -> None:

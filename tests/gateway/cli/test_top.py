@@ -1,0 +1,178 @@
+"""`portico top`: what is read of a running server, what is made of two readings, and how it is shown."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+from rich.console import Console
+
+from portico_gateway.cli import top_snapshot
+from portico_gateway.cli.main import run
+from portico_gateway.cli.top_snapshot import ServeReader, ServerUnreachable
+from portico_gateway.cli.top_view import top_view
+
+URL = "http://127.0.0.1:8630"
+METRICS = """
+# TYPE portico_model_ready gauge
+portico_model_ready{{model="smollm2"}} 1.0
+# TYPE portico_engine_requests gauge
+portico_engine_requests{{state="running"}} 2.0
+portico_engine_requests{{state="waiting"}} 1.0
+# TYPE portico_kv_blocks gauge
+portico_kv_blocks{{state="free"}} 50.0
+portico_kv_blocks{{state="held"}} 50.0
+# TYPE portico_engine_fallbacks gauge
+portico_engine_fallbacks{{kind="device"}} 1.0
+# TYPE portico_engine_steps counter
+portico_engine_steps_total {steps}
+# TYPE portico_engine_step_seconds counter
+portico_engine_step_seconds_total{{part="launch"}} {launch}
+portico_engine_step_seconds_total{{part="wait"}} 0.5
+# TYPE portico_tokens_generated counter
+portico_tokens_generated_total {generated}
+# TYPE portico_tokens_forced counter
+portico_tokens_forced_total 10.0
+# TYPE portico_prompt_tokens counter
+portico_prompt_tokens_total 200.0
+# TYPE portico_prompt_tokens_cached counter
+portico_prompt_tokens_cached_total{{tier="memory"}} 90.0
+portico_prompt_tokens_cached_total{{tier="disk"}} 10.0
+"""
+HEALTH = {
+    "status": "ok",
+    "model": {
+        "id": "smollm2",
+        "executor": "torch",
+        "memory": "weights 0.3 GiB, KV 1.0 GiB",
+        "fallbacks": {"device": "the CPU instead of a GPU: torch finds no NVIDIA GPU"},
+    },
+}
+FIRST = {"steps": 100.0, "launch": 2.0, "generated": 40.0}
+SECOND = {"steps": 110.0, "launch": 2.4, "generated": 140.0}
+
+
+def served(*readings: dict[str, float], health: Any = HEALTH) -> httpx2.MockTransport:
+    left = iter(readings)
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if request.headers.get("Authorization") != "Bearer key":
+            return httpx2.Response(401)
+        if request.url.path == "/metrics":
+            return httpx2.Response(200, text=METRICS.format(**next(left)))
+        return httpx2.Response(200, json=health) if isinstance(health, dict) else httpx2.Response(200, text=health)
+
+    return httpx2.MockTransport(answer)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What the readings' clock shows next."""
+    times = [1000.0, 1002.0, 1004.0]
+    monkeypatch.setattr(top_snapshot.time, "monotonic", lambda: times.pop(0))
+    return times
+
+
+@pytest.mark.usefixtures("clock")
+def test_rates_and_times_of_steps_are_of_what_happened_between_two_readings() -> None:
+    reader = ServeReader(URL, "key", transport=served(FIRST, SECOND))
+    first, second = reader.read(), reader.read()
+    assert first.tokens_per_second is None
+    assert second.tokens_per_second == pytest.approx(50.0)
+    assert second.steps_per_second == pytest.approx(5.0)
+    assert second.step_ms == {"launch": pytest.approx(40.0), "wait": 0.0}
+    assert (second.requests["running"], second.blocks["held"]) == (2.0, 50.0)
+    assert (second.memory, second.executor) == ("weights 0.3 GiB, KV 1.0 GiB", "torch")
+
+
+@pytest.mark.usefixtures("clock")
+def test_where_nothing_happened_since_shares_and_times_are_since_the_engine_was_loaded() -> None:
+    reader = ServeReader(URL, "key", transport=served(SECOND, SECOND))
+    reader.read()
+    idle = reader.read()
+    assert idle.tokens_per_second == 0.0
+    assert idle.hit_rate == 0.5
+    assert idle.step_ms["launch"] == pytest.approx(2400 / 110)
+
+
+@pytest.mark.usefixtures("clock")
+def test_an_engine_that_was_started_again_is_not_compared_with_the_one_before() -> None:
+    reader = ServeReader(URL, "key", transport=served(SECOND, FIRST))
+    reader.read()
+    assert reader.read().tokens_per_second is None
+
+
+@pytest.mark.parametrize(
+    ("transport", "said"),
+    [
+        (httpx2.MockTransport(lambda _: httpx2.Response(401)), "needs a key with the scope metrics"),
+        (httpx2.MockTransport(lambda _: httpx2.Response(403)), "needs a key with the scope metrics"),
+        (httpx2.MockTransport(lambda _: httpx2.Response(404)), "it is not portico serve"),
+        (httpx2.MockTransport(lambda _: httpx2.Response(200, text="<html>")), "is not"),
+        (served(FIRST, health="<html>"), "is not portico serve"),
+    ],
+)
+def test_what_is_no_portico_serve_or_wants_a_key_says_so(transport: httpx2.MockTransport, said: str) -> None:
+    with pytest.raises(ServerUnreachable, match=said):
+        ServeReader(URL, "key", transport=transport).read()
+
+
+def test_nobody_there_is_said_with_the_address() -> None:
+    def refused(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("connection refused", request=request)
+
+    with pytest.raises(ServerUnreachable, match=r"no portico serve answers at http://127\.0\.0\.1:8630"):
+        ServeReader(URL, transport=httpx2.MockTransport(refused)).read()
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_screen_shows_all_of_it() -> None:
+    reader = ServeReader(URL, "key", transport=served(FIRST, SECOND))
+    reader.read()
+    out = io.StringIO()
+    Console(file=out, width=120).print(top_view(reader.read(), URL))
+    for said in (
+        "smollm2 at http://127.0.0.1:8630: ok",
+        "2 running, 1 waiting",
+        "50.0 tokens/s",
+        "50 free, 50 held",
+        "40.00 ms, 5.0 a second: launch 40.00, wait 0.00",
+        "weights 0.3 GiB, KV 1.0 GiB",
+        "the CPU instead of a GPU: torch finds no NVIDIA GPU",
+    ):
+        assert said in out.getvalue()
+
+
+@pytest.fixture
+def reading(monkeypatch: pytest.MonkeyPatch) -> Callable[[httpx2.MockTransport], None]:
+    """Has `portico top` read this transport, and wait for nothing."""
+
+    def use(transport: httpx2.MockTransport) -> None:
+        monkeypatch.setattr(top_snapshot, "ServeReader", lambda url, key: ServeReader(url, key, transport=transport))
+        monkeypatch.setattr("time.sleep", lambda _: None)
+
+    return use
+
+
+@pytest.mark.usefixtures("clock")
+def test_once_as_json_is_one_object_for_scripts(
+    reading: Callable[[httpx2.MockTransport], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    reading(served(FIRST, SECOND))
+    assert run(["top", "--once", "--json", "--key", "key"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["tokens_per_second"] == pytest.approx(50.0)
+    assert found["totals"]["steps"] == 110.0
+    assert found["fallbacks"] == HEALTH["model"]["fallbacks"]  # type: ignore[index]
+
+
+def test_a_server_that_does_not_answer_is_exit_code_4(
+    reading: Callable[[httpx2.MockTransport], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    reading(served(FIRST))
+    assert run(["top", "--once"]) == 4
+    assert "PORTICO_KEY" in capsys.readouterr().err
