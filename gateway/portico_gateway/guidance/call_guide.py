@@ -19,6 +19,7 @@ from portico_gateway.guidance.copying.spans import read_spans, spans_behind
 from portico_gateway.guidance.copying.text_vectors import TextVectors
 from portico_gateway.guidance.copying.value_assignment import fill, with_strings
 from portico_gateway.guidance.definition_similarity import DefinitionSimilarity
+from portico_gateway.guidance.description_convention import shows_question
 from portico_gateway.guidance.tool_choice import change_weights, with_calls
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
@@ -94,6 +95,6 @@ class CallGuide:
             return NarrowedTool(tool, believed, in_words=in_words)
         about = f"{tool.name} {tool.description}".replace(".", " ")
         fit = SpanFit(text.whole, text.spans, parameters, self._vectors, self.weights.copies, about, text.asked)
-        share = 1.0 if "?" in tool.description else self.weights.copies.topic_elsewhere
+        share = 1.0 if shows_question(tool.description) else self.weights.copies.topic_elsewhere
         filled = [with_strings(of, believed.values.get(of.parameter.path, {}), share) for of in fill(fit)]
         return narrow(tool, filled, self.weights.copies, self.weights.keys, believed)

@@ -73,6 +73,11 @@ def sentences(description: str) -> list[str]:
     return [*(sentence for sentence in _SENTENCE.split(description.strip()) if sentence), description]
 
 
+def shows_question(description: str) -> bool:
+    """Does it show a question? A search whose description does takes whole questions, not only what is looked for."""
+    return "?" in description
+
+
 def quoted(description: str) -> list[Quoted]:
     """`Said as "per ..."` of the key, `count: "how many"; sum: "total"` of its options, keys in backquotes that lend theirs."""
     found = []

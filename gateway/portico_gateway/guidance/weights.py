@@ -116,7 +116,7 @@ class QuotationWeights:
     shared_words: float = 4.0  # for one that has all of the question's words
     echo: float = -4.0  # for one that says no word but the question's own
     later: float = 0.1  # less for each passage before it
-    over_model: float = 3.0  # (factor) on passages of documents beside the model's opinion, which adds nothing there
+    near: float = 0.2  # up to which less than the best the model may choose a passage of documents or a place in code
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +139,7 @@ class PassageWeights:
     kind_text: float = 1.9  # more where what is printed with it does
     prose: float = 1.3  # for what is told to its end, and in words
     rank: float = 1.7  # for the first hit, half of it for the second, and so on
+    history: float = -2.0  # for what changed in a version, where nobody asks for that
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +229,9 @@ class ConfidenceWeights:
     passage_says: float = 0.23  # share of the question's words in a document's passage,
     passage_alike: float = 0.23  # cosine of the question and the passage under its headings,
     passage_pairs: float = 0.27  # share of the question's neighbouring words that stand together in it,
-    absent_words: float = -0.06  # words that the place leaves out and that nothing of what was searched has, in threes
+    absent_words: float = -0.60  # there are words that the place leaves out and that nothing of what was searched has
+    history: float = -1.5  # a document's passage that tells what changed in a version, where nobody asks for that
+    agreed: float = 0.50  # the answer of another tool has a name or a number of it that the question does not say
     first_hits: float = 0.38  # 1 in the first hit, less for each further
     has_type: float = 0.10  # the answer has the kind of thing that is asked for,
     lacks_type: float = -0.46  # or has not

@@ -7,16 +7,18 @@
     plan.py                  a question of several parts, taken apart
     part_run.py              one part under way
     follow_up.py             the call that reads what a result names
-    other_searches.py        the same question to the searches of other servers
+    other_searches.py        the whole question to searches, whichever the model has chosen
     things.py                what a result names
     tool_call_generation.py  ranked tools, grammar and guidance: a valid call
     extraction/              what of a result may be an answer
     passage_features.py      how well a passage of a document answers
+    history_pages.py         which passages tell what changed, and who asks for that
     passage_kinds.py         what kinds of answer a question asks of a document
     candidates.py            every candidate of what was called, weighed
     quotations.py            a choice among candidates: their weights, the grammar
     answer_generation.py     the answer, free or quoted
     coverage.py              which words of the question are accounted for
+    agreement.py             do answers from different tools say the same
     answer_type.py           what kind of thing a question asks for
     confidence.py            how sure it is that an answer is right
     verdict.py               whether the answer is given, and how sure it is

@@ -61,7 +61,7 @@ class AnswerGenerator:
         self._requests = requests
         self._sampling = sampling
         self._strength = strength.of(engine.info.parameters)
-        self._over_model = retriever.weights.quotations.over_model
+        self._near = retriever.weights.quotations.near
         self.quotes = strength.is_small(engine.info.parameters) and not raw
 
     async def write(self, run: QuestionRun, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> AsyncIterator[str]:
@@ -85,11 +85,12 @@ class AnswerGenerator:
             [(text, weighed)] = candidates.items()
             return QuotedAnswer(text, weighed.candidate, tuple(calls), weight=weighed.weight)
         weights = {text: weighed.weight for text, weighed in candidates.items()}
+        offered = self._nearly_best(weights) if _are_weighed(candidates) else weights
         request = replace(
             await self._request(turns, ranked),
             sampling=replace(self._sampling, logprobs=0),
-            grammar=quotation_grammar(list(weights)),
-            prior=TextPrior(weights, strength=self._strength * (self._over_model if _are_weighed(candidates) else 1.0)),
+            grammar=quotation_grammar(list(offered)),
+            prior=TextPrior(offered, strength=self._strength),
         )
         text, logprob = "", 0.0
         async for delta in run.generate(self._engine, request):
@@ -107,6 +108,11 @@ class AnswerGenerator:
             margin=weight - max(others) if others else 0.0,
             candidates=len(candidates),
         )
+
+    def _nearly_best(self, weights: Mapping[str, float]) -> dict[str, float]:
+        """Those among which the model may choose: measured, its opinion only spoils what is told apart by more than that."""
+        best = max(weights.values())
+        return {text: weight for text, weight in weights.items() if best - weight <= self._near}
 
     async def _request(self, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> Request:
         return replace(

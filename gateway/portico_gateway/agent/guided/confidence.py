@@ -11,6 +11,7 @@ from dataclasses import fields
 from typing import Any
 
 from portico_gateway.agent.events import ToolCallFinished
+from portico_gateway.agent.guided.agreement import agrees
 from portico_gateway.agent.guided.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.answer_type import AnswerType, asked_for, asked_words, fits
 from portico_gateway.agent.guided.coverage import Unit, argument_texts, units
@@ -39,7 +40,8 @@ def features_of(run: QuestionRun, question: Question, answer: QuotedAnswer, cove
         **shape,
         **_of_place(answer.candidate),
         **_of_text(question, answer),
-        "absent_words": _absent(answer.call, coverage),
+        "agreed": float(agrees(run.question, answer.call.tool if answer.call else "", answer.text, run.drafts)),
+        "absent_words": float(_absent(run.tool_calls or answer.calls, coverage)),
         "rows_unused": shape["rows"] * (1.0 - coverage.share),
         "asked_unused": float(bool(asked_words(question) & {word.lower() for word in coverage.unused})),
     }
@@ -89,13 +91,15 @@ def _of_shape(led: Sequence[ToolCallFinished], calls: Sequence[ToolCallFinished]
     }
 
 
-def _absent(call: ToolCallFinished | None, coverage: Coverage) -> float:
-    """Words that the answer's place leaves out, and that nothing of all that was searched holds."""
-    words = ((call.result.data if call else None) or {}).get("words")
-    if not isinstance(words, Mapping):
-        return 0.0
-    nowhere = {str(word).lower() for word, passages in words.items() if passages == 0}
-    return min(3, sum(word.lower() in nowhere for word in coverage.unused)) / 3
+def _absent(calls: Sequence[ToolCallFinished], coverage: Coverage) -> bool:
+    """Is there a word that the answer's place leaves out, and that nothing of all that was searched holds?"""
+    holding: dict[str, int] = {}
+    for call in calls:
+        words = (call.result.data or {}).get("words")
+        for word, passages in words.items() if isinstance(words, Mapping) else ():
+            if isinstance(passages, int):
+                holding[str(word).lower()] = holding.get(str(word).lower(), 0) + passages
+    return any(holding.get(word.lower()) == 0 for word in coverage.unused)
 
 
 def _of_place(candidate: AnswerCandidate | None) -> dict[str, float]:
@@ -112,6 +116,7 @@ def _of_place(candidate: AnswerCandidate | None) -> dict[str, float]:
         "passage_alike": max(0.0, passage.similar) if passage else 0.0,
         "passage_pairs": passage.pairs if passage else 0.0,
         "first_hits": passage.rank if passage else 0.0,
+        "history": passage.history if passage else 0.0,
     }
 
 

@@ -14,7 +14,7 @@ from portico_gateway.agent.events import AnswerText, Event, QuestionUnderstood, 
 from portico_gateway.agent.guided.answer_generation import AnswerGenerator, QuotedAnswer
 from portico_gateway.agent.guided.elliptical_question import CompletedQuestion, completed_question
 from portico_gateway.agent.guided.follow_up import follow_up
-from portico_gateway.agent.guided.other_searches import other_searches
+from portico_gateway.agent.guided.other_searches import in_whole, other_searches
 from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.guided.plan import MAX_CALLS, Part, asks_to_know, head_noun, parts, resolved
 from portico_gateway.agent.guided.reused_call import of_same_tool, reused_call
@@ -131,8 +131,8 @@ class Agent:
             chain = [*(chain if reading else ()), finished] if finished.result.found else []
             if chain:
                 await self._answers(part, chain, turns)
-                async for event in self._asking_others(part, finished, turns, steps):
-                    yield event
+            async for event in self._asking_others(part, finished, turns, steps):
+                yield event
             if part.judgement.answered:
                 break
         if part.answer is None:
@@ -145,6 +145,8 @@ class Agent:
             return None
         call = await self.tool_calls.generate(part.run, turns, ranked)
         part.tried.add(call.tool)
+        if isinstance(call, ToolCallStarted):
+            return in_whole(part.run.question, call, [r.tool for r in ranked])
         return call
 
     def _open_tools(self, part: PartRun) -> list[RankedTool]:
@@ -169,12 +171,13 @@ class Agent:
     async def _asking_others(
         self, part: PartRun, done: ToolCallFinished, turns: Sequence[Message], steps: int
     ) -> AsyncIterator[Event]:
-        """Where a search has no sure answer, the other servers' searches are asked, too: the surest answer is kept."""
+        """Where a call leads to no sure answer, searches are asked the whole question, too: the surest answer is kept."""
         if (part.judgement.confidence or 0.0) >= self._retriever.weights.confidence.sure:
             return
         tools = [r.tool for r in self.tool_calls.rank(part.run.question) if self._host.is_read_only(r.tool.name)]
         for call in other_searches(part.run.question, done, tools, self._host.server_of):
-            if call.tool in part.tried or len(part.run.tool_calls) >= steps:
+            made = any((one.tool, one.arguments) == (call.tool, call.arguments) for one in part.run.tool_calls)
+            if made or len(part.run.tool_calls) >= steps:
                 continue
             part.tried.add(call.tool)
             yield call
@@ -190,8 +193,7 @@ class Agent:
         question = part.run.question
         told = [*turns, *finished_call(chain[-1], question)]
         answer = await self.answers.quote(part.run, told, self.tool_calls.rank(question), chain)
-        judgement = self._judge(part.run, answer)
-        part.consider(answer, judgement)
+        part.consider(answer, lambda draft: self._judge(part.run, draft))
 
     def _judge(self, run: QuestionRun, answer: QuotedAnswer | None) -> Judgement:
         return judge(run, answer, self._retriever.embed, self._called(run), self._retriever.weights)

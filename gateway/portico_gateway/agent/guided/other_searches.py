@@ -1,33 +1,54 @@
-"""Other searches that may know what one was asked: where several servers search, what they find tells which one to ask.
+"""The whole question to searches: to the one that was called, where it takes questions, and to those of other servers.
 
-A search is a tool whose only required argument is a query. It knows no tool by name, and makes no call.
+A small model's query is a span of the question, and its choice among searches is half chance; asking all of them costs
+milliseconds, and what they find tells which one knew. A search is a tool whose only required argument is a query; it takes
+questions where its description shows one. It knows no tool by name, and makes no call.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from portico_engine import Tool
 from portico_engine.grammar import check_arguments
 from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
-from portico_gateway.guidance.description_convention import StringRole, string_role
+from portico_gateway.guidance.description_convention import StringRole, shows_question, string_role
 
 MAX_OTHERS = 2
+
+
+def in_whole(question: str, call: ToolCallStarted, tools: Sequence[Tool]) -> ToolCallStarted:
+    """The call with the whole question as its query, where it is one of a search that takes questions."""
+    tool = next((tool for tool in tools if tool.name == call.tool), None)
+    key = _query_key(tool) if tool is not None and shows_question(tool.description) else None
+    if tool is None or key is None:
+        return call
+    arguments = {**call.arguments, key: question}
+    return call if check_arguments(tool.parameters, arguments) else replace(call, arguments=arguments)
 
 
 def other_searches(
     question: str, call: ToolCallFinished, tools: Sequence[Tool], server_of: Callable[[str], str]
 ) -> list[ToolCallStarted]:
-    """The question as a query of the searches of other servers, one a server, where `call` was a search; of all servers
+    """The question as a query of searches, one a server: where `call` was a search, or one of a server whose search takes
+    questions, of the other servers, and of its own where that takes questions and was not asked just this; of all servers
     where it was told nothing, as a listing is. `tools`: best first, and only what may be called without asking."""
-    if call.arguments and not any(tool.name == call.tool and _query_key(tool) for tool in tools):
+    own = server_of(call.tool)
+    queries = list(_queries(question, tools))
+    asking = {server_of(tool.name) for tool, _ in queries if shows_question(tool.description)}
+    searched = any(tool.name == call.tool and _query_key(tool) for tool in tools)
+    if call.arguments and not searched and own not in asking:
         return []
-    asked = {server_of(call.tool)} if call.arguments else set()
+    asked = {own} if call.arguments and own not in asking else set()
     found: list[ToolCallStarted] = []
-    for tool, arguments in _queries(question, tools):
-        if (server := server_of(tool.name)) not in asked:
+    for tool, arguments in queries:
+        server = server_of(tool.name)
+        is_best = server not in asking or shows_question(tool.description)
+        if is_best and server not in asked:
             asked.add(server)
-            found.append(ToolCallStarted(tool.name, arguments))
+            if (tool.name, arguments) != (call.tool, call.arguments):
+                found.append(ToolCallStarted(tool.name, arguments))
     return found[:MAX_OTHERS]
 
 

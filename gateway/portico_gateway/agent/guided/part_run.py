@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answer_generation import QuotedAnswer
@@ -20,16 +20,19 @@ class PartRun:
         self.completed = completed
         self.tried: set[str] = set()  # tools that the model has chosen
         self.unsure = 0  # results that were looked at and don't answer
+        self.drafts: list[QuotedAnswer] = []  # one a result that was looked at
         self.answer: QuotedAnswer | None = None
         self.judgement = Judgement(Verdict.NOT_FOUND)
 
-    def consider(self, answer: QuotedAnswer | None, judgement: Judgement) -> None:
-        """Keep the answer where it is better than the one before."""
+    def consider(self, answer: QuotedAnswer | None, judged: Callable[[QuotedAnswer], Judgement]) -> None:
+        """Keep the best of the answers so far. All are judged again: each speaks for or against the others."""
         if answer is None:
             return
-        self.unsure += not judgement.answered
-        if self.answer is None or _rank(judgement) > _rank(self.judgement):
-            self.answer, self.judgement = answer, judgement
+        self.drafts.append(answer)
+        self.run.drafts.append((answer.call.tool if answer.call else "", answer.text))
+        judgements = [judged(draft) for draft in self.drafts]
+        self.unsure += not judgements[-1].answered
+        self.answer, self.judgement = max(zip(self.drafts, judgements, strict=True), key=lambda pair: _rank(pair[1]))
 
     @property
     def calls(self) -> Sequence[ToolCallFinished]:

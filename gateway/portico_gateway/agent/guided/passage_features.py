@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, PassageFeatures
+from portico_gateway.agent.guided.history_pages import asks_for_history, is_history
 from portico_gateway.agent.guided.passage_kinds import asked_types, share_given
 from portico_gateway.guidance.stemming import stems_of
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
@@ -36,6 +37,7 @@ def passage_features(
     contexts = [frozenset(stems_of(c.context)) for c in candidates]
     weight = _rarity(asked, texts, contexts, rarity)
     types = asked_types(question)
+    current = not asks_for_history(question)
     example = _EXAMPLE.search(question) is not None
     names = [name.lower() for name in dict.fromkeys(_IDENTIFIER.findall(question))]
     vectors = embed([question, *(f"{c.context} {c.focus}" for c in candidates), *(c.focus for c in candidates)])
@@ -58,6 +60,7 @@ def passage_features(
                 kind_text=share_given(types, candidate.text, question),
                 prose=float((not candidate.code or example) and not candidate.text.endswith(":")),
                 rank=1.0 / (1 + candidate.rank),
+                history=float(current and is_history(candidate.citation)),
             )
         )
     return found

@@ -27,3 +27,14 @@ def test_the_place_of_the_answer_is_its_first_source() -> None:
     end = run(FakeEngine(SEARCH_CALL, "a.py:3: def free(self):"), FakeHost(hits(other, HIT)))[-1]
     assert isinstance(end, RunFinished)
     assert [citation.label for citation in end.citations][:1] == ["a.py:3"]
+
+
+def test_the_model_chooses_only_among_passages_that_are_nearly_as_good_as_the_best() -> None:
+    text = "- The pump is blue.\n- The valve opens at 5 bar of pressure.\n- Tea is served at four."
+    page = {"path": "pump.md", "anchor": "pump", "line": 1, "title_trail": ["Pump"], "text": text}
+    engine = FakeEngine(SEARCH_CALL, "The valve opens at 5 bar of pressure.")
+    run(engine, FakeHost(hits(page)), "At which pressure does the valve open?")
+    offered = engine.requests[1].grammar
+    assert offered is not None
+    assert "5 bar" in offered.text
+    assert "Tea" not in offered.text

@@ -55,3 +55,18 @@ def test_words_that_nothing_of_what_was_searched_has_speak_against_an_answer() -
     used = features("Which option opens the file?", "--file", Coverage(("file",), ("opens",)), data)
     assert left["absent_words"] > used["absent_words"] == 0
     assert DEFAULT_WEIGHTS.confidence.absent_words < 0
+
+
+def test_a_word_that_another_search_has_is_not_absent() -> None:
+    def searched(tool: str, holding: int) -> ToolCallFinished:
+        found: dict[str, object] = {"hits": [], "words": {"encrypts": holding}}
+        return ToolCallFinished(tool, {"query": "encrypts"}, RenderedResult("--file", True, data=found), 0.1)
+
+    def absent(*calls: ToolCallFinished) -> float:
+        run = QuestionRun("Which option encrypts the file?")
+        run.tool_calls.extend(calls)
+        answer = QuotedAnswer("--file", None, calls[:1])
+        return features_of(run, read_question(run.question), answer, Coverage(("file",), ("encrypts",)))["absent_words"]
+
+    assert absent(searched("docs__search", 0)) == absent(searched("code__search", 0), searched("docs__search", 0)) == 1.0
+    assert absent(searched("docs__search", 0), searched("code__search", 3)) == 0.0

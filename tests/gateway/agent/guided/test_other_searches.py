@@ -9,13 +9,16 @@ from tests.gateway.agent.fakes import EVER_SO_UNSURE, LIST, SEARCH, SEARCH_CALL,
 
 from portico_engine import Tool
 from portico_gateway.agent.events import RunFinished, ToolCallFinished, ToolCallStarted
-from portico_gateway.agent.guided.other_searches import other_searches
+from portico_gateway.agent.guided.other_searches import in_whole, other_searches
 from portico_gateway.agent.rendered_results import RenderedResult
 
 QUERY = {"type": "string", "maxLength": 60}
 DOCS = Tool("docs__search", "Search pages.", {"type": "object", "properties": {"query": QUERY}, "required": ["query"]})
 READ = Tool("docs__read", "Read.", {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]})
 TOOLS = [SEARCH, DOCS, READ, LIST]
+ASKABLE = replace(SEARCH, description="Search source code. Where is it implemented?")
+FIND = Tool("code__find", "Find.", {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]})
+ASKABLE_TOOLS = [ASKABLE, DOCS, READ, FIND]
 ASKED = "Which default has the pump?"
 
 
@@ -49,6 +52,46 @@ def test_a_question_that_is_no_valid_query_is_not_asked() -> None:
     assert asked(done("code__search", query="pump"), ASKED * 9) == []
 
 
+def test_a_search_that_takes_questions_is_asked_the_whole_one() -> None:
+    span = ToolCallStarted("code__search", {"query": "pump", "path": "src"})
+    assert in_whole(ASKED, span, ASKABLE_TOOLS) == ToolCallStarted("code__search", {"query": ASKED, "path": "src"})
+
+
+def test_a_search_that_shows_no_question_keeps_the_models_query() -> None:
+    span = ToolCallStarted("code__search", {"query": "pump"})
+    assert in_whole(ASKED, span, TOOLS) == span
+
+
+def test_a_question_that_is_no_valid_query_leaves_the_models_query() -> None:
+    tool = replace(DOCS, description="Search pages. What does the manual say?")
+    span = ToolCallStarted("docs__search", {"query": "pump"})
+    assert in_whole(ASKED * 9, span, [tool]) == span
+
+
+def test_a_call_that_is_no_search_stays_as_it_is() -> None:
+    call = ToolCallStarted("code__find", {"name": "pump"})
+    assert in_whole(ASKED, call, ASKABLE_TOOLS) == call
+
+
+def test_a_narrowed_search_is_followed_by_the_whole_question_to_the_same_one() -> None:
+    narrowed = done("code__search", query=ASKED, path="src")
+    assert [(c.tool, c.arguments) for c in asked(narrowed, tools=ASKABLE_TOOLS)] == [
+        ("code__search", {"query": ASKED}),
+        ("docs__search", {"query": ASKED}),
+    ]
+
+
+def test_the_whole_question_is_not_asked_twice() -> None:
+    assert [call.tool for call in asked(done("code__search", query=ASKED), tools=ASKABLE_TOOLS)] == ["docs__search"]
+
+
+def test_another_tool_of_a_server_whose_search_takes_questions_is_followed_by_every_search() -> None:
+    assert [call.tool for call in asked(done("code__find", name="pump"), tools=ASKABLE_TOOLS)] == [
+        "code__search",
+        "docs__search",
+    ]
+
+
 class TwoSearches(FakeHost):
     """A search of code and one of documents."""
 
@@ -74,3 +117,20 @@ def test_a_search_with_a_sure_answer_is_enough() -> None:
     easily_sure = replace(EVER_SO_UNSURE, confidence=replace(EVER_SO_UNSURE.confidence, sure=0.1))
     run(FakeEngine(call, page["text"]), host, ASKED, weights=easily_sure)
     assert [name for name, _ in host.called] == ["docs__search"]
+
+
+class AskableSearches(TwoSearches):
+    """The same, and the search of code takes questions."""
+
+    def tools(self) -> Sequence[Tool]:
+        return [ASKABLE, DOCS]
+
+
+def test_a_search_that_finds_nothing_is_followed_by_the_others_without_the_model() -> None:
+    page = {"path": "pump.md", "anchor": "pump", "line": 1, "title_trail": ["Pump"], "text": "The default of the pump is `5`."}
+    host = AskableSearches(hits(), hits(page))
+    events = run(FakeEngine(SEARCH_CALL, page["text"]), host, ASKED)
+    assert host.called == [("code__search", {"query": ASKED}), ("docs__search", {"query": ASKED})]
+    end = events[-1]
+    assert isinstance(end, RunFinished)
+    assert end.answer == page["text"]

@@ -25,6 +25,7 @@ class PassageFeatures:
     kind_text: float  # and the text
     prose: float  # 1 where it is told to its end, and in words unless an example is asked for
     rank: float  # 1 for the first hit, less for each further
+    history: float = 0.0  # 1 where it tells what changed in a version, and nobody asks for that
 
 
 @dataclass(frozen=True, slots=True)

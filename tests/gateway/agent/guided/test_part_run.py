@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from portico_gateway.agent.events import ToolCallFinished
+from portico_gateway.agent.guided.answer_generation import QuotedAnswer
+from portico_gateway.agent.guided.part_run import PartRun
+from portico_gateway.agent.judgement import Judgement, Verdict
+from portico_gateway.agent.rendered_results import RenderedResult
+
+
+def answer(tool: str, text: str) -> QuotedAnswer:
+    return QuotedAnswer(text, None, (ToolCallFinished(tool, {}, RenderedResult(text, True), 0.0),))
+
+
+def test_answers_are_judged_again_once_there_is_another() -> None:
+    part = PartRun("Which option?")
+    first, second = answer("docs__search", "--bar"), answer("code__search", "a.py:1: run()")
+
+    def judged(draft: QuotedAnswer) -> Judgement:
+        agreed = len(part.run.drafts) > 1 and draft is first
+        return Judgement(Verdict.ANSWERED if agreed else Verdict.NO_ANSWER, confidence=0.9 if agreed else 0.4)
+
+    part.consider(first, judged)
+    assert (part.judgement.verdict, part.unsure) == (Verdict.NO_ANSWER, 1)
+    part.consider(second, judged)
+    assert part.answer is first
+    assert part.judgement.answered
+    assert part.run.drafts == [("docs__search", "--bar"), ("code__search", "a.py:1: run()")]
+
+
+def test_no_answer_changes_nothing() -> None:
+    part = PartRun("Which option?")
+    part.consider(None, lambda _: Judgement(Verdict.ANSWERED))
+    assert part.answer is None
+    assert part.judgement.verdict is Verdict.NOT_FOUND
