@@ -98,6 +98,9 @@ class UpstreamToolHost:
         except MCPError as error:
             raise UpstreamFault(self.server_of(name), f"answered with an error: {error}") from None
 
+    def reads_questions(self, tool: str) -> bool:
+        return self._upstreams.catalog.tool(tool).question_reader is not None
+
     async def read_question(self, tool: str, question: str) -> QuestionReading | None:
         try:
             text = await self._upstreams.read_question(tool, question)

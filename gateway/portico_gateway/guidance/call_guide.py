@@ -72,6 +72,13 @@ class CallGuide:
         kept = tuple(narrowed[tool.name].tool if tool.name in narrowed else tool for tool in tools)
         return GuidedCall(kept, prior, {name: of.free for name, of in narrowed.items() if of.free})
 
+    def near_definitions(self, tools: Sequence[Tool], question: str) -> dict[str, float]:
+        """By name, how near the tools are by their whole definition, in nats: what counts for those of a server that shows no
+        typical questions, whose best sentences alone say little."""
+        similar = self._similarity.of(tools, question) if tools else []
+        weight = self.weights.retrieval.definition_beside
+        return {tool.name: weight * cosine for tool, cosine in zip(tools, similar, strict=True)}
+
     def _nearness(self, tools: Sequence[Tool], question: str) -> dict[str, float]:
         """By definition, and by whether a tool's change is asked for: nats."""
         weights = self.weights.retrieval

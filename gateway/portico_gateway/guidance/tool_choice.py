@@ -47,6 +47,9 @@ def with_calls(
             continue
         used = sum(_used(span, of) for span in strong)
         vague = sum(map(_vague, of.used))
+        shaped = any(u.parameter.required and u.span.kind is u.parameter.asked_shape for u in of.used)
+        weight += weights.shape * shaped + weights.misused * any(map(_misused, of.used))
+        weight += weights.unsaid * of.unsaid
         out[name] = weight + weights.lacking * len(of.free) + weights.vague * vague + weights.used * used
         words = set(spaced(name.split("__")[-1]).split()[:2])
         out[name] += weights.reader * bool(words & _READERS and used > 0)
@@ -86,10 +89,27 @@ def _looks_like(span: Span, used: UsedSpan) -> bool:
     return True
 
 
+def _misused(used: UsedSpan) -> bool:
+    """Is it several words, a name or an identifier without a slash or a dot, where a path is needed; a name of several words
+    where an identifier is; a file's path where none is?"""
+    asked, text = used.parameter.asked_shape, used.span.text
+    if not used.parameter.required:
+        return False
+    if asked is not SpanKind.PATH:
+        file = used.span.kind is SpanKind.PATH and "." in text.rsplit("/", 1)[-1]
+        return (file and string_role(used.parameter.keys[-1]) is not StringRole.QUERY) or (
+            asked is SpanKind.IDENTIFIER and used.span.kind is SpanKind.NAME and " " in text
+        )
+    unlike = used.span.kind in (SpanKind.NAME, SpanKind.IDENTIFIER) or " " in used.span.text
+    return unlike and not re.search(r"[./\\]", used.span.text)
+
+
 def _vague(used: UsedSpan) -> bool:
     """Is it plain words for something that has a name of its own: "the class" for a symbol?"""
     parameter = used.parameter
     plain = used.span.kind in (SpanKind.PHRASE, SpanKind.CLAUSE)
+    if parameter.asked_shape is SpanKind.PATH and " " not in used.span.text:
+        return False  # "in tally": a folder's own name
     return plain and parameter.required and string_role(parameter.keys[-1], parameter.description) is not StringRole.QUERY
 
 

@@ -16,14 +16,18 @@ class RetrievalWeights:
 
     embedding: float = 14.0  # at a cosine of 1 between the question and the best sentence of its description
     definition: float = 30.0  # at a mean cosine of 1 with the definition's readings, where a tool's server is unknown
+    definition_beside: float = 20.0  # the same beside the best sentence, where its server shows no typical questions
     change_asked: float = 1.5  # for a tool that makes a change of the kind that the question asks for
     change_not_asked: float = -5.0  # for one that makes a change, where the question asks for none of its kind
     lacking: float = -1.0  # for each required value that nothing in the question fits, where its arguments are copied
     deprecated: float = -3.0  # for a tool whose description says that it is deprecated
-    vague: float = -1.0  # for each required value that its call takes from plain words: "the class" for a symbol
+    vague: float = -2.0  # for each required value that its call takes from plain words: "the class" for a symbol
     reader: float = 1.0  # for a tool that reads or opens, where its call takes something that the question spells out
     search: float = 0.5  # for a tool that is told in words what to look for: its call takes every word of the question
     in_words: float = 1.5  # for one whose alternatives are weighed against every word of the question
+    shape: float = 2.0  # for one whose required value is just of the shape that it asks for: a path, a formula, a time zone
+    misused: float = -4.0  # for one whose path or identifier is words that look like none, or that takes a path for a name
+    unsaid: float = -1.0  # for each required value that its schema lists, where none of them is said
     used: float = 0.5  # for each thing that the question spells out and the tool's call takes
     server_word: float = 1.6  # for each nat of evidence (idf) that a word is of this server
     tool_word: float = 0.5  # for each of the question's words that the tool's own definition has
@@ -33,6 +37,8 @@ class RetrievalWeights:
 class ReadingWeights:
     """A tool whose own server reads the question."""
 
+    none: float = -4.0  # where its server reads questions, and makes nothing of this one
+    few_words: float = -4.0  # where it accounts for less than half of the words, by the share of those left
     all_words: float = 8.0  # (nats, on the tool's name) where all words are accounted for; a part of them by its square
     sure: float = 0.9  # (probability) of its answer then, as found on the tuning questions of `benchmarks/answers.py`,
     some_words: float = 0.2  # and where a word is left over
@@ -114,9 +120,11 @@ class QuotationWeights:
 
     embedding: float = 8.0  # at a cosine of 1 from the question
     shared_words: float = 4.0  # for one that has all of the question's words
+    named: float = 3.0  # for one that has all names and quoted strings that the question spells, and not every other has
+    listed: float = 1.5  # for a list as a whole, where several things are asked for
     echo: float = -4.0  # for one that says no word but the question's own
     later: float = 0.1  # less for each passage before it
-    near: float = 0.2  # up to which less than the best the model may choose a passage of documents or a place in code
+    near: float = 0.2  # up to which less than the best the model may choose a passage of any text
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +172,7 @@ class SourceWeights:
     test_file: float = -5.0
     prose_file: float = -1.5
     no_figure: float = 1.5  # less for a place without a number, where one is asked for
-    text: float = 1.2  # less for a comment or a documentation string
+    text: float = 1.5  # less for a comment or a documentation string
     imports: float = 1.5  # less for an import that is not asked for
     line: float = 0.2  # less for each line beyond the third
     together: float = 3.0  # within which places alike are one list
@@ -213,6 +221,8 @@ class ConfidenceWeights:
     code: float = -0.36  # hits in source code
     prose: float = -0.29  # hits in documents
     other: float = -0.16  # any other text
+    other_exact: float = 0.5  # such a text, where all names, numbers and quoted strings are used: the share of all words,
+    other_told: float = 0.5  # and the share of it that the answer is
     rows_unused: float = -0.72  # rows, times the share of the question's words that are not used
     asked_unused: float = -0.81  # a word that names what is asked for is not used
     nothing_counted: float = -0.20  # rows of zeros and nulls alone
@@ -232,6 +242,12 @@ class ConfidenceWeights:
     absent_words: float = -0.60  # there are words that the place leaves out and that nothing of what was searched has
     history: float = -1.5  # a document's passage that tells what changed in a version, where nobody asks for that
     agreed: float = 0.50  # the answer of another tool has a name or a number of it that the question does not say
+    rare_unused: float = -0.40  # 1 where nothing that was searched holds a word that is not used, less where something does
+    rare_words: float = 0.30  # share of the question's words, by rarity, that the answer and the names of its place have
+    rarest_word: float = 0.10  # the rarest of them is there
+    beside_code: float = -0.60  # another search has a place in source code that fits, and the answer is none
+    file_margin: float = 0.20  # of the candidate to the best in another file, in fives of nats
+    disagreed: float = -0.10  # another tool has an answer, and names no such figure or identifier
     first_hits: float = 0.38  # 1 in the first hit, less for each further
     has_type: float = 0.10  # the answer has the kind of thing that is asked for,
     lacks_type: float = -0.46  # or has not
@@ -274,6 +290,7 @@ class CopyWeights:
     opening_verb: float = -1.5  # for a phrase that has the sentence's first word
     length: float = 0.25  # more for each word of a phrase but the first, at most 3
     option: float = 6.0  # for a listed value that is said, word by word
+    unsaid_option: float = 4.0  # for one of several that a required parameter's description lists, where none is said
     option_sense: float = 3.0  # at a cosine of 1 between the question and a listed value
     default: float = 1.0  # for the schema's default
     earlier: float = -3.0  # for what only an earlier result says

@@ -28,7 +28,7 @@ SEARCH = Tool(
 LIST = Tool(
     "docs__list",
     "List pages.",
-    {"type": "object", "properties": {"library": {"type": "string"}}, "required": ["library"]},
+    {"type": "object", "properties": {"library": {"type": "string", "default": "free"}}, "required": ["library"]},
 )
 HIT = {"root": "r", "path": "a.py", "start_line": 3, "text": "def free(self):"}
 SEARCH_CALL = json.dumps({"name": "code__search", "arguments": {"query": "free"}})
@@ -75,6 +75,9 @@ class FakeHost:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def reads_questions(self, tool: str) -> bool:
+        return False
 
     async def read_question(self, tool: str, question: str) -> QuestionReading | None:
         return self.readings.get(tool)

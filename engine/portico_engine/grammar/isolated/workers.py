@@ -83,7 +83,9 @@ async def compile_tool_calls_isolated(
     """As `compile_tool_calls`, likewise. Where all tools together meet a limit, those that may be the reason are degraded to
     "any JSON object", and the report says so."""
     if len(tools) <= _FEW_TOOLS:
-        kept = kept_tool_calls(tools, choice=choice, format=format, parallel=parallel, special_tokens=special_tokens)
+        kept = kept_tool_calls(
+            tools, choice=choice, format=format, parallel=parallel, thinking=thinking, special_tokens=special_tokens
+        )
         if kept is not None:
             return kept
     plain = [Tool(tool.name, "", tool.parameters) for tool in tools]

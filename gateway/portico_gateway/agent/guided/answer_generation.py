@@ -34,6 +34,7 @@ class QuotedAnswer:
     logprob: float = 0.0  # of the choice, under its prior
     weight: float = 0.0  # nats, of the candidate before the model
     margin: float = 0.0  # nats, to the best of the others; below 0 where another was better
+    file_margin: float = 0.0  # the same, of those in other files; 0 where there are none
     candidates: int = 1
 
     @property
@@ -106,6 +107,7 @@ class AnswerGenerator:
             logprob=logprob,
             weight=weight,
             margin=weight - max(others) if others else 0.0,
+            file_margin=_file_margin(candidates, text),
             candidates=len(candidates),
         )
 
@@ -122,6 +124,15 @@ class AnswerGenerator:
         )
 
 
+def _file_margin(candidates: Mapping[str, WeighedCandidate], chosen: str) -> float:
+    """Nats between the chosen one and the best in another file."""
+    files = {text: c.candidate.citation.fields.get("path") for text, c in candidates.items() if c.candidate.citation}
+    if files.get(chosen) is None:
+        return 0.0
+    others = [candidates[text].weight for text, path in files.items() if path is not None and path != files[chosen]]
+    return candidates[chosen].weight - max(others) if others else 0.0
+
+
 def _citing(call: ToolCallFinished, candidate: AnswerCandidate | None) -> ToolCallFinished:
     """The call, its citations led by the candidate's own place."""
     if candidate is None or candidate.citation is None:
@@ -131,6 +142,6 @@ def _citing(call: ToolCallFinished, candidate: AnswerCandidate | None) -> ToolCa
 
 
 def _are_weighed(candidates: Mapping[str, WeighedCandidate]) -> bool:
-    """Are they all passages of documents or places in source code, whose readers know better than a small model?"""
-    of = [weighed.candidate for weighed in candidates.values()]
-    return all(candidate.features is not None or candidate.found is not None for candidate in of)
+    """Are they anything but rows of tables: passages, places in code, pieces of text, which their readers weigh better than a
+    small model does?"""
+    return not any(is_rows(weighed.call.result) for weighed in candidates.values())

@@ -17,6 +17,7 @@ from portico_gateway.agent.guided.answer_type import AnswerType, asked_for, aske
 from portico_gateway.agent.guided.coverage import Unit, argument_texts, units
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.plan import parts
+from portico_gateway.agent.guided.search_features import of_others, of_words
 from portico_gateway.agent.judgement import Coverage
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.guidance.question import Question
@@ -31,8 +32,10 @@ def confidence(features: Mapping[str, float], weights: ConfidenceWeights = DEFAU
     return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit))))
 
 
-def features_of(run: QuestionRun, question: Question, answer: QuotedAnswer, coverage: Coverage) -> dict[str, float]:
-    """What may tell whether an answer is right, each about 0 to 1."""
+def features_of(
+    run: QuestionRun, question: Question, answer: QuotedAnswer, coverage: Coverage, others: Sequence[QuotedAnswer] = ()
+) -> dict[str, float]:
+    """What may tell whether an answer is right, each about 0 to 1. `others`: what else was chosen for the same question."""
     words, shape = _of_coverage(list(units(question)), coverage), _of_shape(answer.calls, run.tool_calls)
     return {
         **_of_model(run, answer),
@@ -40,9 +43,12 @@ def features_of(run: QuestionRun, question: Question, answer: QuotedAnswer, cove
         **shape,
         **_of_place(answer.candidate),
         **_of_text(question, answer),
+        **_of_any_text(words, shape, answer),
         "agreed": float(agrees(run.question, answer.call.tool if answer.call else "", answer.text, run.drafts)),
         "absent_words": float(_absent(run.tool_calls or answer.calls, coverage)),
         "rows_unused": shape["rows"] * (1.0 - coverage.share),
+        **of_words(question, answer, coverage, run.tool_calls),
+        **of_others(question, answer, others),
         "asked_unused": float(bool(asked_words(question) & {word.lower() for word in coverage.unused})),
     }
 
@@ -54,6 +60,7 @@ def _of_model(run: QuestionRun, answer: QuotedAnswer) -> dict[str, float]:
         "answer_logprob": max(-10.0, answer.logprob) / 10,
         "margin": max(-5.0, min(5.0, answer.margin)) / 5,
         "weight": max(0.0, min(12.0, answer.weight)) / 12,
+        "file_margin": max(-5.0, min(5.0, answer.file_margin)) / 5,
         "only_candidate": float(answer.candidates == 1),
     }
 
@@ -89,6 +96,14 @@ def _of_shape(led: Sequence[ToolCallFinished], calls: Sequence[ToolCallFinished]
         "noted": float(bool(data.get("note"))),
         "cut": float(call is not None and call.result.truncated),
     }
+
+
+def _of_any_text(words: Mapping[str, float], shape: Mapping[str, float], answer: QuotedAnswer) -> dict[str, float]:
+    """Of a result that is neither rows nor hits: was it asked for just what the question says, and how much of it is told?"""
+    exact = words["used_values"] > 0 and words["unused_values"] == 0
+    text = answer.call.result.text.strip() if answer.call else ""
+    told = min(1.0, len(answer.text) / max(1, len(text)))
+    return {"other_exact": shape["other"] * exact * words["coverage"], "other_told": shape["other"] * told}
 
 
 def _absent(calls: Sequence[ToolCallFinished], coverage: Coverage) -> bool:

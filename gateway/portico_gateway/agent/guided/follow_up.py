@@ -13,6 +13,9 @@ from portico_engine import Tool
 from portico_engine.grammar import check_arguments
 from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.guided.things import Thing, ThingKind, things_in
+from portico_gateway.guidance.copying.span import Span, SpanKind
+from portico_gateway.guidance.copying.spans import read_spans
+from portico_gateway.guidance.copying.written_dates import WrittenDate, read_date
 from portico_gateway.guidance.schema_views import variants
 from portico_gateway.guidance.stemming import stems_of
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
@@ -22,6 +25,8 @@ _KEYS = {
     ThingKind.ID: frozenset("id ids revision commit sha hash ref key number".split()),
     ThingKind.NAME: frozenset("name names symbol node nodes entity entities table title".split()),
 }
+_FOLDERS = frozenset("repo repository directory folder dir root".split())  # no file's name
+DATED = 2  # shared words that a name is worth which has the day that is asked about, "2025-03-04" for "4 March"
 BEST_THINGS = 4  # that are tried as arguments
 READING = "Read the contents of one file, page, entry or record and show all of it."  # what a following call is for
 
@@ -62,9 +67,17 @@ def nearest_things(question: str, things: Sequence[Thing], embed: TextEmbedding)
     asked = set(stems_of(question))
     vectors = embed([question, *(f"{thing.text} {thing.about}" for thing in things)])
     near = (vectors[1:] @ vectors[0]).tolist()
+    days = [f"{date.month:02}-{date.day:02}" for span in read_spans(question) if (date := _day(span))]
+    dated = [DATED * any(day in thing.text for day in days) for thing in things]
     shared = [len(asked & set(stems_of(f"{t.text} {t.about}".replace("_", " ").replace("-", " ")))) for t in things]
-    order = sorted(range(len(things)), key=lambda i: -(shared[i] + near[i]))
+    order = sorted(range(len(things)), key=lambda i: -(dated[i] + shared[i] + near[i]))
     return [things[i] for i in order]
+
+
+def _day(span: Span) -> WrittenDate | None:
+    """The date that a span says; None where it says no day."""
+    date = read_date(span.text) if span.kind is SpanKind.DATE else None
+    return date if date is not None and date.day else None
 
 
 def _filled(tool: Tool, thing: Thing, given: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -86,7 +99,8 @@ def _filled(tool: Tool, thing: Thing, given: Mapping[str, Any]) -> dict[str, Any
 
 def _takes(key: str, nodes: Sequence[Mapping[str, Any]], thing: Thing) -> Iterator[Any]:
     """The thing as a value of a key of its kind: itself, or a list of it."""
-    if not set(key.lower().replace("-", "_").split("_")) & _KEYS[thing.kind]:
+    words = set(key.lower().replace("-", "_").split("_"))
+    if not words & _KEYS[thing.kind] or (words & _FOLDERS and "." in thing.text.rsplit("/", 1)[-1]):
         return
     for node in nodes:
         if node.get("type") == "string" and "enum" not in node:

@@ -7,6 +7,7 @@ and the model through the engine's root API; whether an answer is given is `verd
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 from portico_engine import EngineClient, SamplingParams, Tool
 from portico_gateway.agent.conversation import Exchange
@@ -14,7 +15,7 @@ from portico_gateway.agent.events import AnswerText, Event, QuestionUnderstood, 
 from portico_gateway.agent.guided.answer_generation import AnswerGenerator, QuotedAnswer
 from portico_gateway.agent.guided.elliptical_question import CompletedQuestion, completed_question
 from portico_gateway.agent.guided.follow_up import follow_up
-from portico_gateway.agent.guided.other_searches import in_whole, other_searches
+from portico_gateway.agent.guided.other_searches import in_whole, other_searches, search_instead
 from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.guided.plan import MAX_CALLS, Part, asks_to_know, head_noun, parts, resolved
 from portico_gateway.agent.guided.reused_call import of_same_tool, reused_call
@@ -28,6 +29,7 @@ from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.caller import LOCAL
+from portico_gateway.guidance.other_languages import in_english
 from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 
 MAX_WORDS = 400  # of a question: what a small model reads of a longer one is chance
@@ -64,9 +66,10 @@ class Agent:
         """Run the loop; of the history it takes what completes the question, and no more. Raises ContextOverflow where the
         question alone does not fit; tool failures are events, not errors."""
         completed = completed_question(question, history)
-        if completed is not None:
-            yield QuestionUnderstood(question, completed.question)
-        run = QuestionRun(question if completed is None else completed.question, asked=question)
+        understood = (completed.question if completed is not None else in_english(question)) or question
+        if understood != question:
+            yield QuestionUnderstood(question, understood)
+        run = QuestionRun(understood, asked=question)
         turns = self._quoted if self.answers.quotes else self._written
         async for event in turns(run, completed, max_steps or MAX_CALLS):
             yield event
@@ -115,7 +118,7 @@ class Agent:
         chain: list[ToolCallFinished] = []
         while len(part.run.tool_calls) < steps:
             reading = self._reading_on(part, chain) if chain else None
-            call = reading or again or await self._new_call(part, turns)
+            call = reading or again or self._searching_instead(part) or await self._new_call(part, turns)
             if call is None:
                 break
             yield call
@@ -139,14 +142,28 @@ class Agent:
             part.judgement = self._judge(part.run, None)
 
     async def _new_call(self, part: PartRun, turns: Sequence[Message]) -> ToolCallStarted | ToolCallFinished | None:
-        """The model's call of a tool that is still to be tried; None where there is none, or enough was looked at."""
+        """The model's call of a tool that is still to be tried; None where there is none that could be told what it needs, or
+        enough was looked at."""
         ranked = self._open_tools(part)
         if not ranked or part.unsure >= MAX_UNSURE:
             return None
         call = await self.tool_calls.generate(part.run, turns, ranked)
+        if call is None:
+            return None
         part.tried.add(call.tool)
         if isinstance(call, ToolCallStarted):
             return in_whole(part.run.question, call, [r.tool for r in ranked])
+        return call
+
+    def _searching_instead(self, part: PartRun) -> ToolCallStarted | None:
+        """After a call that found nothing by a name, the search for that name."""
+        if not part.run.tool_calls or (last := part.run.tool_calls[-1]).result.found or last.denied:
+            return None
+        open_tools = [r.tool for r in self.tool_calls.rank(part.run.question, frozenset(part.tried - {last.tool}))]
+        tools = [tool for tool in open_tools if self._host.is_read_only(tool.name)]
+        call = search_instead(last, tools, self._host.server_of)
+        if call is not None:
+            part.tried.add(call.tool)
         return call
 
     def _open_tools(self, part: PartRun) -> list[RankedTool]:
@@ -193,10 +210,10 @@ class Agent:
         question = part.run.question
         told = [*turns, *finished_call(chain[-1], question)]
         answer = await self.answers.quote(part.run, told, self.tool_calls.rank(question), chain)
-        part.consider(answer, lambda draft: self._judge(part.run, draft))
+        part.consider(answer, partial(self._judge, part.run))
 
-    def _judge(self, run: QuestionRun, answer: QuotedAnswer | None) -> Judgement:
-        return judge(run, answer, self._retriever.embed, self._called(run), self._retriever.weights)
+    def _judge(self, run: QuestionRun, answer: QuotedAnswer | None, others: Sequence[QuotedAnswer] = ()) -> Judgement:
+        return judge(run, answer, self._retriever.embed, self._called(run), self._retriever.weights, others)
 
     def _called(self, run: QuestionRun) -> dict[str, Tool]:
         """The tools that the run has called, by name."""
@@ -214,6 +231,8 @@ class Agent:
             if not ranked:
                 break
             call = await self.tool_calls.generate(run, turns, of_same_tool(ranked, completed))
+            if call is None:
+                break
             yield call
             if isinstance(call, ToolCallFinished):
                 break

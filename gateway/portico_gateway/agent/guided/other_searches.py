@@ -14,6 +14,7 @@ from portico_engine import Tool
 from portico_engine.grammar import check_arguments
 from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
 from portico_gateway.guidance.description_convention import StringRole, shows_question, string_role
+from portico_gateway.guidance.question import read_question
 
 MAX_OTHERS = 2
 
@@ -55,8 +56,34 @@ def other_searches(
 def _queries(question: str, tools: Sequence[Tool]) -> Iterator[tuple[Tool, dict[str, str]]]:
     for tool in tools:
         key = _query_key(tool)
-        if key and not check_arguments(tool.parameters, {key: question}):
-            yield tool, {key: question}
+        query = question if shows_question(tool.description) else _topic(question)
+        if key and not check_arguments(tool.parameters, {key: query}):
+            yield tool, {key: query}
+
+
+def _topic(question: str) -> str:
+    """What a search that shows no typical question is told: it may look for exactly that, so a name, or the last word that
+    matters."""
+    read = read_question(question)
+    named = [value.text for value in read.values if value.kinds & {"name", "quoted"}]
+    words = [token.text for token in read.tokens if token.stem is not None]
+    return next(iter((*named, *read.identifiers, *reversed(words))), question)
+
+
+def search_instead(call: ToolCallFinished, tools: Sequence[Tool], server_of: Callable[[str], str]) -> ToolCallStarted | None:
+    """Where nothing has just the name that a call was given, the same server's search for it; None where it has none."""
+    named = next((text for value in call.arguments.values() for text in _texts(value)), None)
+    if named is None or any(tool.name == call.tool and _query_key(tool) for tool in tools):
+        return None
+    for tool in tools:
+        key = _query_key(tool)
+        if key and server_of(tool.name) == server_of(call.tool) and not check_arguments(tool.parameters, {key: named}):
+            return ToolCallStarted(tool.name, {key: named})
+    return None
+
+
+def _texts(value: object) -> list[str]:
+    return [value] if isinstance(value, str) else [v for v in value if isinstance(v, str)] if isinstance(value, list) else []
 
 
 def _query_key(tool: Tool) -> str | None:

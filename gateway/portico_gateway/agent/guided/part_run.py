@@ -10,6 +10,8 @@ from portico_gateway.agent.guided.elliptical_question import CompletedQuestion
 from portico_gateway.agent.judgement import Judgement, Verdict
 from portico_gateway.agent.question_run import QuestionRun
 
+Judge = Callable[[QuotedAnswer, Sequence[QuotedAnswer]], Judgement]  # of an answer, beside others
+
 
 class PartRun:
     """The state of one part."""
@@ -24,13 +26,13 @@ class PartRun:
         self.answer: QuotedAnswer | None = None
         self.judgement = Judgement(Verdict.NOT_FOUND)
 
-    def consider(self, answer: QuotedAnswer | None, judged: Callable[[QuotedAnswer], Judgement]) -> None:
+    def consider(self, answer: QuotedAnswer | None, judge: Judge) -> None:
         """Keep the best of the answers so far. All are judged again: each speaks for or against the others."""
         if answer is None:
             return
         self.drafts.append(answer)
         self.run.drafts.append((answer.call.tool if answer.call else "", answer.text))
-        judgements = [judged(draft) for draft in self.drafts]
+        judgements = [judge(draft, [other for other in self.drafts if other is not draft]) for draft in self.drafts]
         self.unsure += not judgements[-1].answered
         self.answer, self.judgement = max(zip(self.drafts, judgements, strict=True), key=lambda pair: _rank(pair[1]))
 

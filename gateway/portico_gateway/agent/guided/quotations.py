@@ -7,12 +7,16 @@ since a passage is forced once it is chosen, answering takes few model steps.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from portico_engine.grammar import CompiledGrammar, compile_gbnf
+from portico_gateway.guidance.question import read_question
 from portico_gateway.guidance.stemming import content_words
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, QuotationWeights
+
+ASKS_SEVERAL = re.compile(r"\b(?:which|what|all|the|list|any)\s+(?:\w+\s+){0,2}?\w{3,}s\b", re.IGNORECASE)
 
 
 def passage_weights(
@@ -22,13 +26,29 @@ def passage_weights(
     vectors = embed([question, *texts])
     near = vectors[1:] @ vectors[0]
     asked = set(content_words(question))
+    named = _named(question, texts)
+    several = ASKS_SEVERAL.search(question) is not None
     return {
         text: weights.embedding * float(cosine)
         + weights.shared_words * len(asked & set(content_words(text))) / max(1, len(asked))
+        + weights.named * sum(name in text.lower() for name in named) / max(1, len(named))
+        + (weights.listed if several and _is_list(text) else 0.0)
         + (weights.echo if _echoes(text, asked) else 0.0)
         - weights.later * rank
         for rank, (text, cosine) in enumerate(zip(texts, near.tolist(), strict=True))
     }
+
+
+def _named(question: str, texts: Sequence[str]) -> list[str]:
+    """Names and quoted strings of the question, lower case, that some of the passages have, and not all."""
+    said = {value.text.lower() for value in read_question(question).values if value.kinds & {"name", "quoted"}}
+    return [name for name in said if 0 < sum(name in text.lower() for text in texts) < len(texts)]
+
+
+def _is_list(text: str) -> bool:
+    """Is it several things of a few words each, and no counts of them?"""
+    items = text.rsplit(": ", 1)[-1].split(", ")
+    return len(items) > 1 and all(len(item.split()) <= 3 and not item[:1].isdigit() for item in items)
 
 
 def _echoes(text: str, asked: set[str]) -> bool:

@@ -18,7 +18,7 @@ from portico_gateway.agent.rendered_results import RenderedResult
 
 MAX_THINGS = 60
 _PATH = re.compile(r"(?<![\w/.-])(?:[\w@.~-]*/)*[\w@.-]+\.[A-Za-z]\w{0,4}(?![\w/])")
-_ID = re.compile(r"(?<![\w-])(?=[0-9a-f]*\d)[0-9a-f]{7,40}(?![\w-])")
+_ID = re.compile(r"(?<![\w.-])(?=[0-9a-f]*\d)[0-9a-f]{7,40}(?![\w-]|\.\.)")  # but no end of a range
 _NAME = re.compile(r"(?<![\w./])[A-Za-z_][\w.]*(?:_\w+|[a-z][A-Z]\w*)|(?<![\w./])[A-Z][\w-]+(?:\s+[A-Z][\w-]+)*")
 _KEY_OF_PATH = re.compile(r"path|file|uri|url|page", re.IGNORECASE)
 _KEY_OF_ID = re.compile(r"(?:^|_)(?:id|key|hash|sha|revision|commit|number)$|Id$|ID$", re.IGNORECASE)

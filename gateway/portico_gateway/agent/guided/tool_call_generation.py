@@ -65,7 +65,8 @@ class ToolCallGenerator:
             return GuidedCall(tuple(tools), prior)
         weights = self._retriever.weights
         changes = change_weights([r.tool for r in ranked], question, weights.retrieval)
-        names = {name: weight + changes[name] for name, weight in prior.names.items()}
+        near = self._guide.near_definitions(self._without_questions(tools), question)
+        names = {name: weight + changes[name] + near.get(name, 0.0) for name, weight in prior.names.items()}
         best = sorted((tool for tool in tools if tool.name in names), key=lambda tool: -names[tool.name])
         narrowed = self._guide.narrowed(best[: weights.copies.most_weighed], question, prior.calls)
         names = with_calls(names, narrowed, read_spans(question), weights.retrieval)
@@ -76,13 +77,14 @@ class ToolCallGenerator:
 
     async def generate(
         self, run: QuestionRun, turns: Sequence[Message], ranked: Sequence[RankedTool]
-    ) -> ToolCallStarted | ToolCallFinished:
-        """A call that its tool's schema takes. What the grammar can't enforce is checked here, and gets one more try."""
+    ) -> ToolCallStarted | ToolCallFinished | None:
+        """A call that its tool's schema takes; None where every tool needs something that the question doesn't say. What the
+        grammar can't enforce is checked here, and gets one more try."""
         retry: list[Message] = []
         violation = ""
         for _ in range(MAX_ATTEMPTS):
             call = await self._attempt(run, [*turns, *retry], ranked)
-            if isinstance(call, ToolCallFinished):
+            if call is None or isinstance(call, ToolCallFinished):
                 return call
             last = call
             schema = self._narrowed(self._tool(call.tool), run.readings.get(call.tool)).parameters
@@ -95,13 +97,15 @@ class ToolCallGenerator:
 
     async def _attempt(
         self, run: QuestionRun, turns: Sequence[Message], ranked: Sequence[RankedTool]
-    ) -> ToolCallStarted | ToolCallFinished:
+    ) -> ToolCallStarted | ToolCallFinished | None:
         catalog = await self._requests.catalog(ranked)
         allowed = {r.tool.name for r in ranked}
         tools = [tool for tool in catalog.covered if tool.name in allowed]
         await self._read(run, tools)
         guided = GuidedCall(tuple(tools), None) if self._raw else self.guided(run.question, tools, ranked)
-        guided = self._with_readings(guided, run.readings)
+        guided = _tellable(self._with_readings(guided, run.readings))
+        if not guided.tools:
+            return None
         request = await self._requests.request(catalog, turns)
         request = replace(
             request,
@@ -131,19 +135,35 @@ class ToolCallGenerator:
     def _with_readings(self, guided: GuidedCall, readings: Mapping[str, QuestionReading]) -> GuidedCall:
         """The tools whose servers have read the question, narrowed to that, and weighed by how much of it they account for."""
         prior = guided.prior
-        if prior is None or not readings:
+        if prior is None:
             return guided
-        full = self._retriever.weights.readings.all_words
-        shares = {name: reading.share for name, reading in readings.items()}
-        names = {name: weight + full * shares.get(name, 0.0) ** 2 for name, weight in prior.names.items()}
+        names = {name: weight + self._read_weight(name, readings.get(name)) for name, weight in prior.names.items()}
         calls = ChainMap(dict.fromkeys(readings, CallPrior()), dict(prior.calls))
         tools = tuple(self._narrowed(tool, readings.get(tool.name)) for tool in guided.tools)
         free = {name: paths for name, paths in guided.free.items() if name not in readings}
         return GuidedCall(tools, replace(prior, names=names, calls=calls), free)
 
+    def _read_weight(self, tool: str, reading: QuestionReading | None) -> float:
+        """What its server's reading of the question says for or against a tool."""
+        weights = self._retriever.weights.readings
+        if reading is None:
+            return weights.none if self._host.reads_questions(tool) else 0.0
+        few = weights.few_words * (1.0 - reading.share) if reading.share < 0.5 else 0.0
+        return weights.all_words * reading.share**2 + few
+
     @staticmethod
     def _narrowed(tool: Tool, reading: QuestionReading | None) -> Tool:
         return tool if reading is None else replace(tool, parameters=dict(reading.schema))
 
+    def _without_questions(self, tools: Sequence[Tool]) -> list[Tool]:
+        """The tools of servers none of whose descriptions show a question that they answer."""
+        shown = {self._host.server_of(tool.name) for tool in self._host.tools() if "?" in tool.description}
+        return [tool for tool in tools if self._host.server_of(tool.name) not in shown]
+
     def _tool(self, name: str) -> Tool:
         return next(tool for tool in self._host.tools() if tool.name == name)
+
+
+def _tellable(guided: GuidedCall) -> GuidedCall:
+    """Without the tools that need a value which nothing said fits: what a small model writes there by itself is made up."""
+    return replace(guided, tools=tuple(tool for tool in guided.tools if tool.name not in guided.free))

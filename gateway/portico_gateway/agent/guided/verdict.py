@@ -13,18 +13,23 @@ from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.confidence import confidence, features_of
 from portico_gateway.agent.guided.coverage import Evidence, argument_texts, covered, phrases_of, units
-from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
+from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, is_source
+from portico_gateway.agent.guided.extraction.source_code.expected import KIND_WORDS
 from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.guided.plan import joined
 from portico_gateway.agent.judgement import Coverage, Judgement, Place, Verdict
 from portico_gateway.agent.question_reading import QuestionReading
 from portico_gateway.agent.question_run import QuestionRun
+from portico_gateway.guidance.copying.spoken_arithmetic import expressions
 from portico_gateway.guidance.question import Question, read_question
+from portico_gateway.guidance.stemming import stems_of
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
 from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 
 MAX_NEAREST = 3
 SHORT_LINES = 8  # a text of so many is one place,
+OF_THE_KIND = 0.8  # a place's fit from which on it is of the kind that is asked for
+LONGEST_ACRONYM = 5
 AROUND_LINES = 3  # in a longer one, what is so near to a passage stands around it
 _PLACE_FIELDS = tuple("library path uri title title_trail symbol kind text table sql anchor container".split())
 
@@ -35,8 +40,10 @@ def judge(
     embed: TextEmbedding,
     tools: Mapping[str, Tool],
     weights: Weights = DEFAULT_WEIGHTS,
+    others: Sequence[QuotedAnswer] = (),
 ) -> Judgement:
-    """The judgement of a quoted answer, or of there being none. `tools`: by name, those that were called."""
+    """The judgement of a quoted answer, or of there being none. `tools`: by name, those that were called; `others`: what else
+    was chosen for the same question."""
     incomplete = tuple(dict.fromkeys(note for call in run.tool_calls if (note := _incomplete(call))))
     question = read_question(run.question)
     if any(call.denied for call in run.tool_calls):
@@ -46,11 +53,13 @@ def judge(
         return Judgement(Verdict.NOT_FOUND, coverage, reasons=_errors(run), incomplete=incomplete)
     if (reading := reading_of(run, answer)) is not None:
         return judge_reading(run, answer, reading, weights)
-    evidence = evidence_of(answer, tools)
+    evidence = evidence_of(answer, tools, question)
+    evidence = replace(evidence, texts=(*evidence.texts, *_spoken(question, answer)))
     coverage = covered(question, evidence, embed, weights.coverage)
-    features = features_of(run, question, answer, coverage)
+    features = features_of(run, question, answer, coverage, others)
     sure = confidence(features, weights.confidence)
-    reasons = tuple(_reasons(question, run.said, coverage, sure, weights.confidence.threshold))
+    left = must_be_used(question, coverage, acronyms=not is_source(answer.candidate))
+    reasons = tuple(_reasons(left, run.said, coverage, sure, weights.confidence.threshold))
     return Judgement(
         Verdict.NO_ANSWER if reasons else Verdict.ANSWERED,
         coverage,
@@ -76,8 +85,8 @@ def judge_free(
     return replace(judged, verdict=verdict, confidence=None, reasons=tuple(_about(left)), features={})
 
 
-def _reasons(question: Question, said: str | None, coverage: Coverage, sure: float, threshold: float) -> Iterator[str]:
-    left = [word for word in must_be_used(question, coverage) if said is None or word.lower() in said.lower()]
+def _reasons(must: Sequence[str], said: str | None, coverage: Coverage, sure: float, threshold: float) -> Iterator[str]:
+    left = [word for word in must if said is None or word.lower() in said.lower()]
     left = left if coverage.used else list(coverage.unused)
     yield from _about(left)
     if sure < threshold:
@@ -115,18 +124,26 @@ def judge_reading(run: QuestionRun, answer: QuotedAnswer, reading: QuestionReadi
     return Judgement(Verdict.ANSWERED, coverage, weights.readings.sure, (), (), incomplete, answer.text)
 
 
-def must_be_used(question: Question, coverage: Coverage) -> list[str]:
-    """The values and names of the question that no call and no place accounts for."""
-    exact = {unit.text for unit in units(question) if unit.exact}
+def must_be_used(question: Question, coverage: Coverage, *, acronyms: bool = True) -> list[str]:
+    """The values and names of the question that no call and no place accounts for. `acronyms`: also those that code seldom
+    spells out, the HTTP of a status code."""
+    exact = {unit.text for unit in units(question) if unit.exact and (acronyms or not _is_acronym(unit.text))}
     return [word for word in coverage.unused if word in exact]
 
 
-def evidence_of(answer: QuotedAnswer, tools: Mapping[str, Tool]) -> Evidence:
-    """What of the calls that led to an answer, and of its place, may account for words."""
+def _is_acronym(word: str) -> bool:
+    return word.isalpha() and word.isupper() and 2 <= len(word) <= LONGEST_ACRONYM
+
+
+def evidence_of(answer: QuotedAnswer, tools: Mapping[str, Tool], question: Question) -> Evidence:
+    """What of the calls that led to an answer, and of its place, may account for words. A place in source code that is of the
+    kind that is asked for accounts for the words that ask for it: "argument" for a signature."""
     texts = [text for call in answer.calls for text in argument_texts(call.arguments)]
     candidate = answer.candidate
     if candidate is not None:
         texts += [candidate.text, *_place(candidate)]
+        if is_source(candidate) and (candidate.fit or 0.0) >= OF_THE_KIND:
+            texts += [token.text for token in question.tokens if KIND_WORDS.issuperset(stems_of(token.text))]
     if candidate is None:
         texts += [call.result.text for call in answer.calls]
     elif candidate.citation is None and answer.call is not None:
@@ -134,6 +151,14 @@ def evidence_of(answer: QuotedAnswer, tools: Mapping[str, Tool]) -> Evidence:
     called = [(tools[call.tool].parameters, call.arguments) for call in answer.calls if call.tool in tools]
     phrases = tuple(phrase for schema, arguments in called for phrase in phrases_of(schema, arguments))
     return Evidence(tuple(texts), tuple(call.tool for call in answer.calls), phrases)
+
+
+def _spoken(question: Question, answer: QuotedAnswer) -> Iterator[str]:
+    """What the question says in words for a formula that a call was given: "the square root of 1764" for sqrt(1764)."""
+    given = {text for call in answer.calls for text in argument_texts(call.arguments)}
+    for expression in expressions(question.text):
+        if expression.text in given:
+            yield question.text[expression.start : expression.end]
 
 
 def surroundings(text: str, passage: str) -> str:

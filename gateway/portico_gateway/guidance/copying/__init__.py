@@ -13,6 +13,7 @@
     copied_value.py       CopiedValue: a value, its weight, where it is said
     written_forms.py      a span as a parameter wants it written
     listed_values.py      which listed value is said; whether something is so
+    glob_values.py        patterns of file names
     array_values.py       arrays out of lists that are said
     copied_values.py      all that a parameter may be
     value_assignment.py   which span goes to which parameter

@@ -6,11 +6,13 @@ Strings and numbers are copied; how arrays are made of spans is `array_values.py
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 from portico_gateway.guidance.copying.array_values import array_values, object_values
 from portico_gateway.guidance.copying.copied_value import CopiedValue
+from portico_gateway.guidance.copying.glob_values import glob_values
 from portico_gateway.guidance.copying.listed_values import is_said, listed_values, truth_values
 from portico_gateway.guidance.copying.parameters import Parameter
 from portico_gateway.guidance.copying.span import Span, SpanKind
@@ -19,6 +21,9 @@ from portico_gateway.guidance.copying.written_dates import read_date
 from portico_gateway.guidance.copying.written_forms import by_percent, written
 from portico_gateway.guidance.stemming import stems_of
 
+_EXAMPLES = re.compile(r"\be\.g\b|\bexample|\bfor instance|\bsuch as\b|\blike\b", re.IGNORECASE)
+_SEARCHES = re.compile(r"\b(?:search|find)")  # a tool whose search begins in a folder: where none is said, in this one
+_PATTERNS = frozenset(stems_of("pattern glob"))
 NEVER = -99.0  # nats: a default that need not be written
 _PARTS = frozenset(stems_of("year month day"))
 
@@ -69,10 +74,27 @@ def _part(span: Span, parameter: Parameter) -> int | None:
     return date.year if "year" in parameter.name else date.month if "month" in parameter.name else date.day
 
 
+def _is_closed(parameter: Parameter) -> bool:
+    """Does the description name words that look like all that it may be, and not like examples?"""
+    words = [option for option in parameter.listed if re.fullmatch(r"[a-z][a-z_-]+", option)]
+    return len(words) > 1 and len(words) == len(parameter.listed) and not _EXAMPLES.search(parameter.description)
+
+
 def _strings(fit: SpanFit, parameter: Parameter) -> Iterator[CopiedValue]:
-    for option in parameter.listed:
+    closed = parameter.required and _is_closed(parameter)
+    for rank, option in enumerate(parameter.listed):
         if is_said(fit.question, option):
             yield CopiedValue(option, fit.weights.option, None, fit.weights.option)
+        elif closed:
+            yield CopiedValue(option, fit.weights.unsaid_option - 0.01 * rank)
+    if closed:
+        return
+    if parameter.required and parameter.name_stems & _PATTERNS and "glob" in fit.about:
+        yield from glob_values(fit, parameter)
+        return
+    is_root = parameter.required and parameter.asked_shape is SpanKind.PATH and len(fit.parameters) > 1
+    if is_root and _SEARCHES.search(fit.about):
+        yield CopiedValue(".", fit.weights.least)
     for span in fit.spans:
         if span.kind is not SpanKind.LITERAL and (text := written(fit, span, parameter)):
             found = fit.of(parameter, span)

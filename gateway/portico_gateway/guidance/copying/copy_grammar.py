@@ -42,6 +42,7 @@ class NarrowedTool:
     prior: CallPrior
     free: tuple[str, ...] = ()
     used: tuple[UsedSpan, ...] = ()  # of the question, what its best values take
+    unsaid: int = 0  # required values that the schema lists, none of which is said
     in_words: bool = False  # its alternatives are weighed against every word of the question
 
 
@@ -75,7 +76,7 @@ def narrow(
     free: list[str] = []
     for of in filled:
         parameter = of.parameter
-        values = _allowed(tool, of, weights)
+        values = _apart(of, _allowed(tool, of, weights), used)
         draft.add(of, values)
         if values:
             overlay.at(parameter, {"enum": [v.value for v in values]}, lists)
@@ -85,9 +86,8 @@ def narrow(
         elif not parameter.options and parameter.types != {"boolean"}:
             free.append(parameter.path)
     parameters = _with_overlay(tool.parameters, overlay.schema)
-    return NarrowedTool(
-        Tool(tool.name, tool.description, parameters), _joined(draft.prior(), believed, copied), tuple(free), used
-    )
+    narrowed = Tool(tool.name, tool.description, parameters)
+    return NarrowedTool(narrowed, _joined(draft.prior(), believed, copied), tuple(free), used, sum(map(_is_unsaid, filled)))
 
 
 def _joined(first: CallPrior, second: CallPrior, copied: Set[str]) -> CallPrior:
@@ -139,6 +139,18 @@ def _allowed(tool: Tool, of: Filled, weights: CopyWeights) -> list[CopiedValue]:
         ):
             found.setdefault(json.dumps(value.value), value)
     return list(found.values())
+
+
+def _is_unsaid(of: Filled) -> bool:
+    parameter = of.parameter
+    open_choice = parameter.required and len(parameter.options) > 1 and parameter.default is None
+    return open_choice and not any(value.evidence > 0 for value in of.values)
+
+
+def _apart(of: Filled, values: Sequence[CopiedValue], used: Sequence[UsedSpan]) -> list[CopiedValue]:
+    """Without what another parameter takes: a question says a thing once. What stands first stays."""
+    taken = {(u.span.start, u.span.end) for u in used if u.parameter is not of.parameter}
+    return [v for v in values if v is values[0] or v.span is None or (v.span.start, v.span.end) not in taken]
 
 
 def _valid(tool: Tool, parameter: Parameter, value: Any) -> bool:

@@ -21,7 +21,7 @@ ROLES: Mapping[SpanKind, frozenset[str]] = {  # words of a name that ask for a s
     SpanKind.TIME: frozenset("time hour".split()),
     SpanKind.VERSION: frozenset(["version"]),
     SpanKind.FORMULA: frozenset("expression formula equation polynomial".split()),
-    SpanKind.IDENTIFIER: frozenset("id ids identifier uuid serial key token sku".split()),
+    SpanKind.IDENTIFIER: frozenset("id ids identifier uuid serial key token sku revision sha ref".split()),
 }
 
 
@@ -89,6 +89,7 @@ PROPER = _stems(  # whose values are names, with capitals
 )
 LARGER_PLACES = _stems("state country region county province")
 FOLDERS = _stems("repository repo directory dir folder project root workspace")  # whose path is no file's
+REFERENCES = _stems("branch tag commit revision ref")  # "the branch feature/export" is no path
 HOLDERS = _stems("repository folder directory project file table")  # "the folder work"
 
 

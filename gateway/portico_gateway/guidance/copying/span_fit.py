@@ -12,7 +12,16 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from portico_gateway.guidance.copying.parameter_words import CUES, FOLDERS, HOLDERS, LARGER_PLACES, PROPER, ROLES, UNITS
+from portico_gateway.guidance.copying.parameter_words import (
+    CUES,
+    FOLDERS,
+    HOLDERS,
+    LARGER_PLACES,
+    PROPER,
+    REFERENCES,
+    ROLES,
+    UNITS,
+)
 from portico_gateway.guidance.copying.parameters import Parameter
 from portico_gateway.guidance.copying.span import Span, SpanKind
 from portico_gateway.guidance.copying.text_vectors import TextVectors
@@ -23,8 +32,10 @@ from portico_gateway.guidance.weights import CopyWeights
 _MARKS = frozenset(",;:.!?()[]")
 _BEFORE_BARE = frozenset("in of from on at into for".split())
 _AFTER_BARE = frozenset("and or please which who that what how when where is was to for with by from".split())
+_MEMBER = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?:\(\))?|\w+\(\)")
 _REACH = 8  # tokens
 _MATCHES = 3  # words that may speak for one pair
+_OF_TIME = (SpanKind.DATE, SpanKind.TIME, SpanKind.ZONE)
 _UNSHAPED = frozenset((SpanKind.PHRASE, SpanKind.CLAUSE))
 
 
@@ -52,6 +63,7 @@ class SpanFit:
         name and description, whose words are what is asked for, hardly a value."""
         self.weights = weights
         self._about = frozenset(stems_of(about)) | {stem for p in parameters for stem in p.name_stems}
+        self.about = about.lower()
         self.text = text
         self.question = text[:asked]
         years = set(re.findall(r"(?<![\d/.-])(?:19|20)\d\d(?![\d/-])", text))
@@ -85,6 +97,8 @@ class SpanFit:
         sense, wording = self._sense(parameter, span, place), self._wording(parameter, span, place)
         out_of_order = self.weights.order * abs(self._ranks[id(parameter)] - span.start / max(1, len(self.text)))
         asked = self.weights.role if parameter.asked_shape is span.kind else 0.0
+        if span.kind is SpanKind.NUMBER and parameter.asked_shape in _OF_TIME:
+            asked = self.weights.other_role  # "3" is no date, whatever stands beside it
         before = self.weights.earlier if span.start >= len(self.question) else 0.0
         return Fit(
             before
@@ -107,11 +121,13 @@ class SpanFit:
         }.get(span.kind, w.shaped)  # fmt: skip
         if asked is not None and not numeric:
             if span.kind is asked:
-                worth += w.role if not self._file_for_folder(parameter, span) else w.other_role
+                other = self._file_for_folder(parameter, span) or self._is_reference(parameter, span, place)
+                worth += w.role if not other else w.other_role
             elif self._other_shape(span, asked):
                 worth += w.other_role
             elif span.kind in (SpanKind.PHRASE, SpanKind.CLAUSE):
-                worth += w.other_role / 2
+                several = asked is SpanKind.PATH and " " in span.text  # words of a sentence are no path
+                worth += w.other_role if several else w.other_role / 2
             if asked in (SpanKind.PATH, SpanKind.IDENTIFIER) and self._bare(span, place):
                 worth += w.bare - (w.other_role if asked is SpanKind.PATH else w.other_role / 2)
         elif span.kind in (SpanKind.DATE, SpanKind.TIME, SpanKind.ZONE, SpanKind.URL, SpanKind.EMAIL) and not numeric:
@@ -122,11 +138,19 @@ class SpanFit:
     def _file_for_folder(parameter: Parameter, span: Span) -> bool:
         return span.kind is SpanKind.PATH and bool(parameter.name_stems & FOLDERS) and "." in span.text.rsplit("/", 1)[-1]
 
+    def _is_reference(self, parameter: Parameter, span: Span, place: tuple[int, int]) -> bool:
+        """Does it look like a path, and is a branch, a tag or the like of which the parameter's name says nothing?"""
+        before = self.tokens[place[0] - 1].stem if place[0] else None
+        return span.kind is SpanKind.PATH and before in REFERENCES - parameter.name_stems
+
     @staticmethod
     def _other_shape(span: Span, asked: SpanKind) -> bool:
-        """Does it surely not look like what is asked for? Quotations without spaces and identifiers may be anything."""
+        """Does it surely not look like what is asked for? Quotations without spaces and identifiers may be anything, but a
+        member of something (`Session.get`) is no path."""
         if span.kind is SpanKind.QUOTED:
             return " " in span.text and asked is not SpanKind.FORMULA
+        if span.kind is SpanKind.IDENTIFIER and asked is SpanKind.PATH:
+            return _MEMBER.fullmatch(span.text) is not None
         return span.kind is not SpanKind.IDENTIFIER and asked is not SpanKind.IDENTIFIER
 
     def _propriety(self, parameter: Parameter, span: Span) -> float:

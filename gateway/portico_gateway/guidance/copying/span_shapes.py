@@ -37,6 +37,7 @@ _PATH = r"""
 _AREAS = "Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Etc|Europe|Indian|Pacific"  # of the IANA's time zones
 _ZONE = rf"\b(?:{_AREAS})(?:/[A-Z][\w+-]*){{1,2}} | \b(?:UTC|GMT)(?:[+-]\d{{1,2}}(?::?\d\d)?)?(?!\w)"
 _VERSION = r"\bv?\d+(?:\.\d+){2,}(?:[-+][\w.]+)? | \bv\d+(?:\.\d+)*\b"
+_PROTOCOL = r"(?<![\w/.])[A-Z]{2,}/\d+(?:\.\d+)*(?![\w/])"  # HTTP/1.1
 _FORMULA = r"(?<![\w.])-?[\w.()]{0,60}(?:\^|\*\*)[\w.()]{1,60}(?:\s?[-+*/=]\s?[\w.^*()]{0,60}[\w)]){0,20}"
 _IDENTIFIER = r"""
     \b(?:
@@ -55,6 +56,7 @@ _SHAPES: tuple[tuple[SpanKind, re.Pattern[str]], ...] = (
     (SpanKind.DATE, re.compile(rf"\b(?i:{DATE})")),
     (SpanKind.TIME, re.compile(rf"\b(?:{TIME})")),
     (SpanKind.ZONE, re.compile(_ZONE, re.VERBOSE)),
+    (SpanKind.VERSION, re.compile(_PROTOCOL)),
     (SpanKind.PATH, re.compile(_PATH, re.VERBOSE)),
     (SpanKind.VERSION, re.compile(_VERSION, re.VERBOSE)),
     (SpanKind.FORMULA, re.compile(_FORMULA)),
@@ -116,7 +118,7 @@ def _span_of(kind: SpanKind, match: re.Match[str]) -> Span | None:
     if kind is SpanKind.LITERAL:
         value = _literal(match[0])
         return None if value is None else Span(said, match.start(), match.end(), kind, literal=value)
-    if kind is SpanKind.PATH and "/" not in said and "\\" not in said and not _is_file(said):
+    if kind is SpanKind.PATH and "/" not in said and "\\" not in said and not is_file(said):
         return Span(said, match.start(), match.end(), SpanKind.IDENTIFIER)
     if kind is SpanKind.NUMBER:
         number = read_number(said)
@@ -128,7 +130,7 @@ def _span_of(kind: SpanKind, match: re.Match[str]) -> Span | None:
     return Span(said, match.start(), match.end(), kind)
 
 
-def _is_file(name: str) -> bool:
+def is_file(name: str) -> bool:
     """Does a name end as files do? `Session.get` is none."""
     ending = name.rsplit(".", 1)[-1].lower()
     return ending in _SOURCES or f".{ending}" in mimetypes.types_map

@@ -15,7 +15,7 @@ from portico_gateway.guidance.copying.array_values import joined
 from portico_gateway.guidance.copying.copied_value import CopiedValue
 from portico_gateway.guidance.copying.copied_values import copied_values
 from portico_gateway.guidance.copying.parameters import Parameter
-from portico_gateway.guidance.copying.span import SpanKind
+from portico_gateway.guidance.copying.span import Span, SpanKind
 from portico_gateway.guidance.copying.span_fit import SpanFit
 from portico_gateway.guidance.description_convention import StringRole, string_role
 from portico_gateway.guidance.weights import CopyWeights
@@ -24,6 +24,7 @@ MOST_VALUES = 16  # of one parameter
 _END = re.compile(r"\b(?:start|end|from|to|min|minimum|max|maximum|lower|upper|begin|origin|destination|source|target)\b")
 _INDEX = re.compile(rf"\b[a-hx-z]\b|\d+$|\b(?:first|second|third|one|two)\b|{_END.pattern}")
 _SAID_FOR_A_REASON = frozenset((SpanKind.NAME, SpanKind.QUOTED, SpanKind.NUMBER, SpanKind.DATE, SpanKind.URL, SpanKind.EMAIL))
+_BESIDE = 5  # characters between a time and its zone
 _SWAPS = 3  # rounds of exchanging what two parameters got
 
 
@@ -113,12 +114,26 @@ def _in_order(fit: SpanFit, found: Sequence[Sequence[CopiedValue]], chosen: list
     for members in groups.values():
         spans = sorted((value.span for i in members if (value := chosen[i]) and value.span), key=lambda span: span.start)
         ends = any(_END.search(fit.parameters[i].name) for i in members)
-        if len(members) < 2 or (ends and not all(map(partial(joined, fit.text), spans, spans[1:]))):
+        zones = all(span.kind is SpanKind.ZONE for span in spans) and not _cued(fit, spans)
+        if len(members) < 2 or (ends and not zones and not all(map(partial(joined, fit.text), spans, spans[1:]))):
             continue
+        if ends and zones:
+            spans.sort(key=partial(_without_time, fit))
         values = [next((v for v in found[i] if v.span == span), None) for i, span in zip(members, spans, strict=True)]
         if all(values):
             for i, value in zip(members, values, strict=True):
                 chosen[i] = value
+
+
+def _cued(fit: SpanFit, spans: Sequence[Span]) -> bool:
+    """Does a preposition say which end one of them is?"""
+    return any(re.search(r"\b(?:from|to|into)\s+$", fit.text[: span.start], re.IGNORECASE) for span in spans)
+
+
+def _without_time(fit: SpanFit, zone: Span) -> bool:
+    """Is it not the zone of the time that is said: the end to which that is converted? "18:15 in Asia/Dubai" is the start."""
+    times = (span for span in fit.spans if span.kind is SpanKind.TIME)
+    return not any(0 <= zone.start - time.end <= _BESIDE for time in times)
 
 
 def _least(weights: CopyWeights, parameter: Parameter) -> float:

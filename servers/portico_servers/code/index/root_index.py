@@ -100,6 +100,11 @@ class RootIndex:
         hits = ranked.search(question, accept=accept, limit=limit)
         return [(file, hit) for hit in hits if (file := ranked.files.get(hit.file_id)) is not None]
 
+    def holding(self, word: str) -> int:
+        """How many pieces of the files hold a word."""
+        ranked = self._ranked
+        return 0 if ranked is None else ranked.holding(word)
+
     def files(self) -> list[IndexedFile]:
         ranked = self._ranked
         return [] if ranked is None else list(ranked.files.values())

@@ -116,6 +116,19 @@ class RankedIndex:
         rerank(candidates, terms, self.weights, question, self.files, self._vectors)
         return _top(candidates, self.weights.spread, limit)
 
+    def holding(self, word: str) -> int:
+        """How many pieces hold a word, in any of its forms; of an identifier of several parts, the whole. Deleted ones count
+        until their segment is merged."""
+        terms = tokens.split(word)
+        if not terms:
+            return 0
+        numbers = [self._vocabulary.term_ids.get(prefix + terms[-1]) for prefix in (BODY, NAME, PATH)]
+        known = [number for number in numbers if number is not None]
+        return sum(
+            max((span.stop - span.start for number in known for span in [segment.postings(number)]), default=0)
+            for segment in self._segments
+        )
+
     def _with_vectors(self, segment: Segment) -> Segment:
         if self._vectors is not None and segment.vectors is None:
             segment.vectors = self._vectors.of_segment(segment)

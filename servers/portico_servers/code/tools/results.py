@@ -64,6 +64,9 @@ class Hits(Paged):
     complete: bool = True
     note: str | None = None
     next_cursor: str | None = None
+    words: dict[str, int] = Field(
+        default={}, description="Of a ranked query's words, how many pieces of code hold each; none while indexing"
+    )
 
 
 class OutlineItem(BaseModel):

@@ -22,6 +22,7 @@ from portico_servers.common import cursors
 
 _PER_FILE = 3  # of one file on a page of ranked hits
 _MAX_QUERY = 2_000
+_MAX_WORDS = 32  # of a query, that are counted
 _NAME_CHARS = 400
 
 
@@ -61,7 +62,9 @@ def search(workspace: Workspace, query: str, path: str = "", language: str = "",
     following = cursors.encode(taken, *question) if taken < min(len(scored), MAX_RESULTS) else None
     note = note or empty_note(workspace, hits, wanted)
     resumed = [cursors.encode(place, *question) for place in after]
-    return Hits(hits=hits, complete=complete, note=note, next_cursor=following).resumable(resumed)
+    counted = words[:_MAX_WORDS] if complete else ()  # a word that is not indexed yet is not nowhere
+    held = {word.lower(): sum(index.holding(word) for index in workspace.indexes.values()) for word in counted}
+    return Hits(hits=hits, complete=complete, note=note, next_cursor=following, words=held).resumable(resumed)
 
 
 def _ranked_chunks(workspace: Workspace, query: str, wanted: SearchFilter) -> list[tuple[str, IndexedFile, ScoredChunk]]:

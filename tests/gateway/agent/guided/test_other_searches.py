@@ -9,11 +9,12 @@ from tests.gateway.agent.fakes import EVER_SO_UNSURE, LIST, SEARCH, SEARCH_CALL,
 
 from portico_engine import Tool
 from portico_gateway.agent.events import RunFinished, ToolCallFinished, ToolCallStarted
-from portico_gateway.agent.guided.other_searches import in_whole, other_searches
+from portico_gateway.agent.guided.other_searches import in_whole, other_searches, search_instead
 from portico_gateway.agent.rendered_results import RenderedResult
 
 QUERY = {"type": "string", "maxLength": 60}
-DOCS = Tool("docs__search", "Search pages.", {"type": "object", "properties": {"query": QUERY}, "required": ["query"]})
+SEARCHES = {"type": "object", "properties": {"query": QUERY}, "required": ["query"]}
+DOCS = Tool("docs__search", "Search pages. 'What is the default?'", SEARCHES)
 READ = Tool("docs__read", "Read.", {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]})
 TOOLS = [SEARCH, DOCS, READ, LIST]
 ASKABLE = replace(SEARCH, description="Search source code. Where is it implemented?")
@@ -36,20 +37,36 @@ def asked(call: ToolCallFinished, question: str = ASKED, tools: Sequence[Tool] =
 
 def test_a_search_is_followed_by_the_searches_of_other_servers_with_the_whole_question() -> None:
     assert asked(done("code__search", query="pump")) == [ToolCallStarted("docs__search", {"query": ASKED})]
-    assert asked(done("docs__search", query="pump")) == [ToolCallStarted("code__search", {"query": ASKED})]
+    assert ToolCallStarted("code__search", {"query": "pump"}) in asked(done("docs__search", query=ASKED))
 
 
 def test_a_listing_is_followed_by_every_search() -> None:
     assert [call.tool for call in asked(done("docs__list"))] == ["code__search", "docs__search"]
 
 
-@pytest.mark.parametrize("call", [done("docs__read", path="a.md"), done("db__rows", table="pumps")])
+@pytest.mark.parametrize("call", [done("files__read", path="a.md"), done("db__rows", table="pumps")])
 def test_what_was_no_search_and_was_told_something_is_followed_by_none(call: ToolCallFinished) -> None:
     assert asked(call) == []
 
 
 def test_a_question_that_is_no_valid_query_is_not_asked() -> None:
     assert asked(done("code__search", query="pump"), ASKED * 9) == []
+
+
+def test_a_search_that_shows_no_questions_is_told_the_name_that_the_question_is_about() -> None:
+    plain = Tool("memory__search", "Search nodes.", SEARCHES)
+    for question, query in (("What is Brightline's number?", "Brightline"), ("where is the key to the cabin?", "cabin")):
+        assert asked(done("code__search", query="x"), question, [SEARCH, plain]) == [
+            ToolCallStarted("memory__search", {"query": query})
+        ]
+
+
+def test_what_has_not_just_the_name_is_searched_for_it_on_the_same_server() -> None:
+    assert search_instead(done("docs__read", path="pump"), TOOLS, server_of) == ToolCallStarted(
+        "docs__search", {"query": "pump"}
+    )
+    assert search_instead(done("docs__search", query="pump"), TOOLS, server_of) is None, "it was a search already"
+    assert search_instead(done("db__rows", limit=3), TOOLS, server_of) is None, "there is no name"
 
 
 def test_a_search_that_takes_questions_is_asked_the_whole_one() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.part_run import PartRun
@@ -15,8 +17,8 @@ def test_answers_are_judged_again_once_there_is_another() -> None:
     part = PartRun("Which option?")
     first, second = answer("docs__search", "--bar"), answer("code__search", "a.py:1: run()")
 
-    def judged(draft: QuotedAnswer) -> Judgement:
-        agreed = len(part.run.drafts) > 1 and draft is first
+    def judged(draft: QuotedAnswer, others: Sequence[QuotedAnswer]) -> Judgement:
+        agreed = draft is first and list(others) == [second]
         return Judgement(Verdict.ANSWERED if agreed else Verdict.NO_ANSWER, confidence=0.9 if agreed else 0.4)
 
     part.consider(first, judged)
@@ -29,6 +31,6 @@ def test_answers_are_judged_again_once_there_is_another() -> None:
 
 def test_no_answer_changes_nothing() -> None:
     part = PartRun("Which option?")
-    part.consider(None, lambda _: Judgement(Verdict.ANSWERED))
+    part.consider(None, lambda *_: Judgement(Verdict.ANSWERED))
     assert part.answer is None
     assert part.judgement.verdict is Verdict.NOT_FOUND

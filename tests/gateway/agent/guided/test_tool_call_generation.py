@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from tests.gateway.agent.fakes import HIT, SEARCH_CALL, FakeEngine, FakeHost, hits, kinds, run
 
-from portico_engine import FinishReason
+from portico_engine import FinishReason, Tool
 from portico_gateway.agent.events import RunFinished, ToolCallFinished
 from portico_gateway.agent.question_reading import QuestionReading
 
@@ -56,3 +57,18 @@ def test_what_a_reading_does_not_allow_is_never_run() -> None:
     host.readings["code__search"] = QuestionReading({"query": "the pool"}, schema, ("free",), ())
     run(FakeEngine(SEARCH_CALL, SEARCH_CALL), host)
     assert host.called == []
+
+
+class NeedsMore(FakeHost):
+    """Its only tool needs a number that the question doesn't say."""
+
+    def tools(self) -> Sequence[Tool]:
+        schema = {"type": "object", "properties": {"level": {"type": "integer"}}, "required": ["level"]}
+        return [Tool("tank__measure", "Measure.", schema)]
+
+
+def test_a_tool_that_needs_what_the_question_does_not_say_is_not_called() -> None:
+    host, engine = NeedsMore(), FakeEngine()
+    events = run(engine, host)
+    assert kinds(events) == [RunFinished]
+    assert (host.called, engine.requests) == ([], [])

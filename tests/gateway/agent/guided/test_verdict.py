@@ -5,8 +5,10 @@ from dataclasses import replace
 from tests.gateway.agent.fakes import EVER_SO_UNSURE, nothing
 
 from portico_engine import Tool
+from portico_gateway.agent.citations import Citation
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answer_generation import QuotedAnswer
+from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.guided.verdict import combined, judge, judge_free, surroundings
 from portico_gateway.agent.judgement import Coverage, Judgement, Verdict
@@ -30,6 +32,27 @@ def test_a_filter_a_table_and_a_phrase_of_an_option_account_for_words() -> None:
     assert judge(run, answer, nothing, {"db__rows": ROWS}, EVER_SO_UNSURE).coverage.unused == ()
     run, answer = run_of("Which of the sites is the highest?", "Pine Hollow", table="sites", order="asc")
     assert judge(run, answer, nothing, {"db__rows": ROWS}, EVER_SO_UNSURE).coverage.unused == ("highest",)
+
+
+def of_code(question: str, text: str, fit: float) -> Judgement:
+    """The judgement of a place in source code, as if it were sure."""
+    call = ToolCallFinished("code__search", {"query": question}, RenderedResult(text, True, data={"hits": []}), 0.1)
+    run = QuestionRun(question)
+    run.tool_calls.append(call)
+    candidate = AnswerCandidate(text, Citation({"path": "pool.py"}, "pool.py:1", 1, text), found=1.0, fit=fit)
+    return judge(run, QuotedAnswer(text, candidate, (call,)), nothing, {}, EVER_SO_UNSURE)
+
+
+def test_a_place_of_the_kind_that_is_asked_for_accounts_for_the_words_that_ask_for_it() -> None:
+    question, text = "Which arguments does the constructor of Pool take?", "def __init__(self, pool: int)"
+    assert not {"arguments", "constructor"} & set(of_code(question, text, 1.0).coverage.unused)
+    assert {"arguments", "constructor"} <= set(of_code(question, text, 0.2).coverage.unused)
+
+
+def test_an_acronym_that_code_does_not_spell_out_is_no_value_that_must_be_there() -> None:
+    text = "def is_moved(self): return self.status_code in (301, 308)"
+    assert of_code("what HTTP status codes does is_moved look at?", text, 1.0).verdict is Verdict.ANSWERED
+    assert of_code("what status codes does is_moved of Oslo look at?", text, 1.0).verdict is Verdict.NO_ANSWER
 
 
 def test_a_value_that_plays_no_part_means_no_answer_however_sure_the_rest_is() -> None:

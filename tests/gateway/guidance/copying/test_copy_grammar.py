@@ -40,6 +40,17 @@ def test_strings_and_numbers_are_spans_of_the_question(guide: CallGuide) -> None
     assert {*values["base"], *values["height"]} == {6, 10}
 
 
+@pytest.mark.parametrize(
+    "question", ["What does TOMLFile.read return?", "How many streams does HTTP/2 have?", "what does take() do"]
+)
+def test_a_member_and_a_protocol_are_no_path(guide: CallGuide, question: str) -> None:
+    path = {"type": "string", "description": "path of a file"}
+    assert narrowed(guide, question, ("path",), path=path).free == ("path",)
+    optional = narrowed(guide, question, ("query",), query={"type": "string"}, path=path)
+    assert offered(optional)["path"] is False
+    assert offered(narrowed(guide, "What does pool.py do?", ("path",), path=path))["path"] == ["pool.py"]
+
+
 def test_an_optional_argument_that_nothing_speaks_for_can_not_be_written(guide: CallGuide) -> None:
     of = narrowed(guide, "What is in /tmp/x?", ("path",), path={"type": "string"}, encoding={"type": "string"})
     assert offered(of) == {"path": ["/tmp/x"], "encoding": False}
@@ -117,3 +128,34 @@ def test_every_call_of_the_narrowed_tool_is_valid_for_the_tool_itself(
     assert not compiled.report.failed
     for text in sentences(compiled.ir, 3, seed=1):
         assert not check_arguments(tool.parameters, json.loads(text)["arguments"])
+
+
+def test_of_words_that_a_description_lists_one_is_taken_where_none_is_said(guide: CallGuide) -> None:
+    kind = {"type": "string", "description": "Local branches ('local'), remote ones ('remote') or all ('all')."}
+    example = {"type": "string", "description": "A city, e.g. 'paris' or 'rome'."}
+    assert offered(narrowed(guide, "Show the branches", ("kind",), kind=kind))["kind"] == ["local", "remote", "all"]
+    assert narrowed(guide, "Is it so?", ("city",), city=example).free == ("city",)
+
+
+def test_what_one_argument_takes_is_not_offered_to_another(guide: CallGuide) -> None:
+    zone = {"type": "string"}
+    names = ("source_timezone", "target_timezone")
+    of = offered(
+        narrowed(guide, "What is 18:15 in Asia/Dubai for somebody in Asia/Kolkata?", names, **dict.fromkeys(names, zone))
+    )
+    assert (of["source_timezone"][0], of["target_timezone"]) == ("Asia/Dubai", ["Asia/Kolkata"])
+
+
+def test_the_zone_of_the_time_is_where_a_conversion_starts(guide: CallGuide) -> None:
+    names = ("source_timezone", "target_timezone")
+    question = "What time is it in Asia/Tokyo when it is 08:00 in Asia/Dubai?"
+    of = offered(narrowed(guide, question, names, **{key: {"type": "string"} for key in names}))
+    assert (of["source_timezone"][0], of["target_timezone"][0]) == ("Asia/Dubai", "Asia/Tokyo")
+
+
+def test_a_branch_is_no_folder(guide: CallGuide) -> None:
+    string = {"type": "string"}
+    of = narrowed(
+        guide, "What changed on the branch feature/export of tally?", ("repo_path", "target"), repo_path=string, target=string
+    )
+    assert (offered(of)["repo_path"][0], offered(of)["target"][0]) == ("tally", "feature/export")

@@ -49,6 +49,14 @@ def test_a_word_finds_what_holds_it_and_nothing_else(tmp_path: Path) -> None:
     store.close()
 
 
+def test_an_index_tells_how_many_pieces_hold_a_word(tmp_path: Path) -> None:
+    ranked, store = build(tmp_path, FILES, OFF)
+    assert ranked.holding("block") == ranked.holding("Blocks") == len(ranked.search("block"))
+    assert ranked.holding("release_block") < ranked.holding("block")
+    assert ranked.holding("nowhere_at_all") == ranked.holding("") == 0
+    store.close()
+
+
 def test_scores_are_those_of_the_textbook(tmp_path: Path) -> None:
     """BM25 of one term by hand: idf = ln(1 + (N - n + .5) / (n + .5)), tf part with k1 = 1.2, b = 0.75."""
     ranked, store = build(

@@ -27,6 +27,13 @@ def test_a_question_finds_the_definition_with_its_lines_and_text(workspace: Work
     assert result.note is None
 
 
+def test_a_search_says_how_many_pieces_hold_each_word_of_its_query(workspace: Workspace) -> None:
+    words = search(workspace, "Where is a Block teleported?").words
+    assert words["block"] > 0
+    assert words["teleported"] == 0
+    assert "where" not in words
+
+
 def test_filters_narrow_by_path_and_language(workspace: Workspace) -> None:
     assert {hit.path for hit in search(workspace, "block pool", path="tests").hits} == {"tests/test_pool.py"}
     assert {hit.path for hit in search(workspace, "pool session", path="*.ts").hits} == {"web/session.ts"}

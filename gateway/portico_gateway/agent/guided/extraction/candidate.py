@@ -50,6 +50,11 @@ class AnswerCandidate:
     fit: float | None = None  # whether it is what kind of thing is asked for, 0 to 1; None: not measured
 
 
+def is_source(candidate: AnswerCandidate | None) -> bool:
+    """Is it a place in a source file, measured as one?"""
+    return candidate is not None and candidate.found is not None and candidate.features is None
+
+
 def shortened(text: str) -> str:
     """At most MAX_CHARACTERS, cut between words, and marked."""
     return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1].rsplit(" ", 1)[0] + "…"

@@ -21,6 +21,8 @@ _ADDED = re.compile(r"\+(?!\+\+ )\s*(\S.*)")
 def plain_text(text: str) -> Iterator[AnswerCandidate]:
     """The candidates of a text, in order of its structure."""
     lines = [line for line in text.splitlines() if not _HINT.fullmatch(line)]
+    if sum(map(bool, map(str.strip, lines))) == 1:
+        yield AnswerCandidate(text.strip())
     if records := _records(lines):
         yield from structured(records)
     for piece in (*_sections(lines), *_added(lines), *_paragraphs("\n".join(lines))):
@@ -75,4 +77,4 @@ def _paragraphs(text: str) -> Iterator[str]:
         listed = "\n" in block and all(len(line.split()) <= 3 for line in block.splitlines())
         pieces = [block] if len(block) <= MAX_CHARACTERS else _SENTENCE.split(block)
         for piece in pieces:
-            yield ", ".join(piece.split("\n")) if listed else " ".join(piece.split())
+            yield ", ".join(line.strip(" *") for line in piece.split("\n")) if listed else " ".join(piece.split())

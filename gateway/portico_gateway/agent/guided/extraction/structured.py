@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
+from portico_gateway.agent.guided.extraction.candidate import MAX_CHARACTERS, AnswerCandidate
 from portico_gateway.guidance.stemming import spaced
 
 MAX_TEXT = 100_000  # characters that are read as a value
@@ -47,9 +47,27 @@ def is_empty(value: Any) -> bool:
 
 def structured(value: Any) -> Iterator[AnswerCandidate]:
     """The candidates of a value: its records, then what its lists have in common, then field by field."""
+    if whole := _whole(value):
+        yield AnswerCandidate(whole)
     for texts in (_records(value, "", 0), _columns(value), _fields(value, "", 0)):
         for text in texts:
             yield AnswerCandidate(text)
+
+
+def _whole(value: Any) -> str:
+    """A short object of objects in one line, none of which says much without the others; "" for any other value."""
+    if not isinstance(value, Mapping) or not any(isinstance(inner, Mapping) for inner in value.values()):
+        return ""
+    parts = []
+    for key, inner in value.items():
+        if isinstance(inner, Mapping) and all(map(_plain, inner.values())):
+            parts.append(f"{spaced(str(key))}: {', '.join(f'{spaced(str(k))} {_said(v)}' for k, v in inner.items())}")
+        elif _plain(inner):
+            parts.append(f"{spaced(str(key))}: {_said(inner)}")
+        else:
+            return ""
+    text = "; ".join(parts)
+    return text if len(text) <= MAX_CHARACTERS else ""
 
 
 def _columns(value: Any) -> Iterator[str]:

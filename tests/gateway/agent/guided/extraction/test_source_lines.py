@@ -76,6 +76,17 @@ def test_a_default_is_answered_by_its_line_and_the_lines_beside_it() -> None:
     assert 'encoding: str = "utf-8"' in text
 
 
+def test_the_value_whose_name_is_said_comes_before_its_neighbours_and_its_uses() -> None:
+    code = (
+        "class PoolReader:\n    def __init__(\n        self,\n        thread_minimum_size: int = 128,\n    ) -> None: ...\n\n"
+        "class Pool:\n    def __init__(\n        self,\n        minimum_size: int = 64,\n"
+        '        read_mode: Literal["lazy", "eager"] = "lazy",\n    ) -> None:\n'
+        '        self.log("minimum size of the pool", minimum_size=99, read_mode="mode of the pool")\n'
+    )
+    assert "minimum_size: int = 64" in asked("default minimum size of the pool?", {"pool.py": code})[0].text
+    assert 'read_mode: Literal["lazy", "eager"] = "lazy"' in asked("default read mode of Pool?", {"pool.py": code})[0].text
+
+
 def test_a_constant_is_followed_to_its_value() -> None:
     assert "pool.py:7: DEFAULT_BLOCKS = 64" in answer("how many blocks does a Pool have by default?")
 
@@ -104,6 +115,13 @@ def test_callers_are_answered_by_the_calls_and_not_by_the_definition() -> None:
 
 def test_the_methods_of_a_class_are_counted_and_named() -> None:
     assert "class Pool: 3 methods: __init__, take, pop_block" in answer("How many methods does Pool have?")
+
+
+def test_classes_that_a_word_goes_with_are_listed() -> None:
+    files = {
+        "errors.py": "class ReadTimeout(TimeoutException): ...\nclass WriteTimeout(TimeoutException): ...\nclass Other: ...\n"
+    }
+    assert "2 exceptions of timeout: ReadTimeout, WriteTimeout" in asked("Which timeout exceptions are there?", files)[0].text
 
 
 def test_what_derives_from_a_class_is_listed() -> None:

@@ -53,3 +53,13 @@ def test_a_value_that_nests_without_end_has_an_end() -> None:
     for _ in range(500):
         value = {"inner": [value]}
     assert texts(value) == []
+
+
+def test_a_small_object_of_objects_is_told_whole() -> None:
+    value = {
+        "source": {"zone": "Asia/Tokyo", "time": "12:00"},
+        "target": {"zone": "Asia/Dubai", "time": "07:00"},
+        "difference": "-5h",
+    }
+    whole = "source: zone Asia/Tokyo, time 12:00; target: zone Asia/Dubai, time 07:00; difference: -5h"
+    assert next(iter(structured(value))).text == whole

@@ -104,7 +104,7 @@ _FITS: dict[CodeKind, re.Pattern[str]] = {
 
 
 _ASSIGNMENT = re.compile(
-    rf"""(?P<name>[A-Za-z_$][\w$-]*)["']?\]?\s*(?::[^=,()]*)?[=:]\s*(?:{_LITERAL})   # name: type = 1, "name": 1
+    rf"""(?P<name>[A-Za-z_$][\w$-]*)["']?\]?\s*(?::(?:[^=,()\[]|\[[^\]=]*\])*)?[=:]\s*(?:{_LITERAL})  # x: t = 1, "x": 1
     | ["'](?P<said>[^"']+)["']\s*,\s*(?:{_LITERAL})                               # set("name", 1)
     """,
     re.VERBOSE,

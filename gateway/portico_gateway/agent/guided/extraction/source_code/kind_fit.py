@@ -13,6 +13,14 @@ from portico_gateway.agent.guided.extraction.source_code.expected import CodeKin
 from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, Statement
 from portico_gateway.agent.guided.extraction.source_code.words import Term, words_in
 
+ASSIGNED = 0.5  # of the weight of a named definition, for a value whose name the question says whole
+ONE_OF_SEVERAL = 0.7  # of the fit, for one value where a list is asked for
+_SEVERAL = re.compile(r"[\[{(][^\])}]*,|[\[{(]\s*$")
+_OWN_VALUE = re.compile(  # no keyword of a call, no other thing's attribute
+    r"""\s*(?:(?:export|var|let|const|static|final|public|private|readonly)\s+)*(?:self\.|this\.)?
+    ["']?(?P<name>[A-Za-z_$][\w$-]*)["']?\s*[:=]""",
+    re.VERBOSE,
+)
 _CONSTRUCTORS = frozenset(("__init__", "constructor", "new", "initialize", "__new__"))
 _HAS_BASES = re.compile(r"class\s+\w+\s*(?:\(\s*[\w\"']|extends\b|:\s*\w|<\s*\w)")
 _OF_A_NAME = frozenset((CodeKind.BASES, CodeKind.SIGNATURE, CodeKind.PLACE, CodeKind.RETURNS))
@@ -47,6 +55,8 @@ class KindFit:
             best = max(best, share * fit)
             if kind in _OF_A_NAME and fit:
                 about = max(about, share * named)
+            if kind is CodeKind.VALUE and self._is_value_of(text):
+                about = max(about, share * ASSIGNED)
             share = 0.6
         return best, about
 
@@ -72,6 +82,7 @@ class KindFit:
                 share = 0.6 if statement.role is Role.TEXT or (head and "\n" in text) else 1.0
                 if kind is CodeKind.VALUE:
                     share *= 0.8 + 0.4 * self._assigns(text)
+                    share *= ONE_OF_SEVERAL if self.expected.several and not _SEVERAL.search(text) else 1.0
                 return share * fits(kind, text, number=self.expected.number)
 
     def _assigns(self, text: str) -> float:
@@ -82,6 +93,15 @@ class KindFit:
             parts = {word for word in words_in(name) if word != whole} or {whole}
             best = max(best, 1.0 if whole in self.asked else len(parts & self.asked) / len(parts))
         return best
+
+    def _is_value_of(self, text: str) -> bool:
+        """Is it all about one value, whose name of several words the question says whole?"""
+        found = _OWN_VALUE.match(text)
+        if found is None or found["name"] not in assigned_names(text)[:1]:
+            return False
+        whole = re.sub(r"[\W_]", "", found["name"]).lower()
+        parts = set(words_in(found["name"])) - {whole}
+        return len(parts) > 1 and (whole in self.asked or parts <= self.asked)
 
     def _named(self, statement: Statement) -> float:
         """Does the question name this definition, or the class that it constructs? Less where upper case differs."""

@@ -8,13 +8,19 @@ from dataclasses import dataclass
 
 from portico_gateway.agent.guided.extraction.source_code.expected import CodeKind, expected_code
 from portico_gateway.agent.guided.extraction.source_code.statements import Role, SourceTree, Statement
-from portico_gateway.agent.guided.extraction.source_code.words import Term
+from portico_gateway.agent.guided.extraction.source_code.words import Term, words_in
+from portico_gateway.guidance.stemming import stems_of
 
 MOST_NAMES = 40
 
 _ASKED = re.compile(
     r"\b(?:how many|number of|count of|what|which|all|list|name|list of|the)\s+(?:\w+\s+){0,2}?"
     r"(?P<what>methods|functions|classes|subclasses|members)\b",
+    re.IGNORECASE,
+)
+_KIN = re.compile(
+    r"\b(?:what|which|list(?: all)?|all|name)\s+(?:the\s+)?(?P<word>\w+)\s+(?P<what>exceptions|errors|warnings|classes)\s+"
+    r"(?:are\s+(?:there|defined)|exist|(?:do|does)\s+.*\b(?:define|have|know))\b",
     re.IGNORECASE,
 )
 _OTHERWISE = frozenset((CodeKind.CALLS, CodeKind.RAISES, CodeKind.RETURNS))
@@ -43,6 +49,8 @@ class Members:
 
 def members(question: str, terms: Sequence[Term], trees: Sequence[SourceTree]) -> list[Members]:
     """What the question asks to list, of each class or file that it names."""
+    if kin := _KIN.search(question):
+        return sorted(_kin(trees, kin["word"], kin["what"].lower()), key=lambda m: -len(m.names))
     asked = _ASKED.search(question)
     if _OTHERWISE & set(expected_code(question).kinds):
         return []
@@ -81,6 +89,18 @@ def _below(tree: SourceTree, index: int | None, what: str) -> tuple[str, ...]:
         if statement.role in wanted and (definitions[-1:] == [index] if index is not None else not definitions):
             found[statement.name] = None
     return tuple(found)
+
+
+def _kin(trees: Sequence[SourceTree], word: str, what: str) -> list[Members]:
+    """Of each file, the classes whose names or bases have a word: "Which timeout exceptions are there?"."""
+    stems = set(stems_of(word))
+    found: list[Members] = []
+    for tree in trees:
+        heads = [statement for statement in tree.statements if statement.role is Role.TYPE]
+        names = dict.fromkeys(s.name for s in heads if stems and stems <= set(words_in(tree.text(s))))
+        if len(names) > 1:
+            found.append(Members(tree, None, f"{what} of {word}", tuple(names), 0.9))
+    return found
 
 
 def _subclasses(tree: SourceTree, names: dict[str, float]) -> list[Members]:
