@@ -128,7 +128,7 @@ def main() -> None:
         print(f"an answer that was not valid: {problem}")
     if not args.no_write:
         write(
-            "concurrent_tool_calls",
+            f"concurrent_tool_calls_{args.shape}" if args.shape else "concurrent_tool_calls",
             {
                 "device": device(),
                 "server": args.url or "portico serve",

@@ -50,7 +50,6 @@ TABLES = {
         weights         errors
         grammar         errors tool
         request         priors grammar
-        client          tool request
         sampling        errors request
         plan            sampling
         step_timing     request
@@ -58,20 +57,22 @@ TABLES = {
         linear          quantization kernels
         text            errors tool weights
         models          errors fallbacks quantization weights kernels linear
-        executors       errors fallbacks weights grammar sampling plan kernels linear models
+        adapters        errors weights models
+        client          tool request adapters
+        executors       errors fallbacks weights grammar sampling plan kernels linear models adapters
         kv              faults plan executors
         step_runner     faults grammar request sampling plan step_timing executors kv
         scoring         errors plan executors kv step_runner
         request_checks  errors grammar request sampling executors
-        sequence        priors grammar request sampling plan text kv
+        sequence        priors grammar request sampling plan text adapters kv
         fairness        sequence
         scheduler       plan executors kv sequence fairness
         constraints     faults grammar sampling plan sequence scheduler
-        engine          errors faults priors tool grammar request sampling plan step_timing text executors kv step_runner
-                        scoring request_checks sequence scheduler constraints
-        loading         errors fallbacks quantization weights request plan linear text models executors kv engine
-        front           errors tool grammar request client engine loading
-        process         errors priors tool grammar request client text engine loading front
+        engine          errors faults priors tool grammar request sampling plan step_timing text adapters executors kv
+                        step_runner scoring request_checks sequence scheduler constraints
+        loading         errors fallbacks quantization weights request plan linear text models adapters executors kv engine
+        front           errors tool grammar request adapters client engine loading
+        process         errors priors tool grammar request text adapters client engine loading front
     """,
     "portico_engine.executors": """
         protocol

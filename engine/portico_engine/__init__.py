@@ -28,6 +28,7 @@ Rooms, each with a map of its own:
     loading/           from a model on disk to an engine
     text/              tokenizers, chat templates, streamed text
     grammar/           tool lists, JSON Schemas and GBNF to a matcher
+    adapters/          LoRA adapters: read, checked against the model, and which are loaded
     priors/            what a caller believes about an answer
     kv/                blocks, the prefix index, eviction, tiers
     executors/         run a plan: torch on CPU or CUDA, llama.cpp
@@ -47,6 +48,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from portico_engine.errors import (
+    AdapterError,
     ChatTemplateError,
     ContextOverflow,
     EngineDied,
@@ -56,6 +58,7 @@ from portico_engine.errors import (
     GrammarTooLarge,
     ModelError,
     RequestError,
+    UnknownAdapter,
     Unsatisfiable,
 )
 from portico_engine.loading.model_path import find_model
@@ -73,6 +76,7 @@ from portico_engine.request import (
 from portico_engine.tool import Tool
 
 if TYPE_CHECKING:
+    from portico_engine.adapters.adapter import AdapterInfo
     from portico_engine.client import EngineClient, VocabularyView
     from portico_engine.engine import Engine
     from portico_engine.front.async_engine import AsyncEngine
@@ -88,6 +92,7 @@ if TYPE_CHECKING:
     from portico_engine.text.tokenizer import Tokenizer
 
 _LAZY = {
+    "AdapterInfo": "portico_engine.adapters.adapter",
     "AsyncEngine": "portico_engine.front.async_engine",
     "Engine": "portico_engine.engine",
     "EngineClient": "portico_engine.client",
@@ -110,6 +115,8 @@ _LAZY = {
 
 __all__ = [
     "SAMPLING_RANGES",
+    "AdapterError",
+    "AdapterInfo",
     "AsyncEngine",
     "CallPrior",
     "ChatTemplateError",
@@ -140,6 +147,7 @@ __all__ = [
     "Tokenizer",
     "Tool",
     "ToolCallPrior",
+    "UnknownAdapter",
     "Unsatisfiable",
     "Usage",
     "VocabularyView",

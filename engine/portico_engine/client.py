@@ -6,8 +6,10 @@ It owns the seam only. `AsyncEngine` implements it in a thread, `EngineProcess` 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence, Set
+from pathlib import Path
 from typing import Any, Protocol
 
+from portico_engine.adapters.adapter import AdapterInfo
 from portico_engine.request import Delta, ModelInfo, Request
 from portico_engine.tool import Tool
 
@@ -64,6 +66,20 @@ class EngineClient(Protocol):
 
     async def score(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[list[float]]:
         """See `Engine.score`."""
+        ...
+
+    async def load_adapter(self, name: str, path: Path) -> AdapterInfo:
+        """Read the LoRA adapter at a path, a PEFT folder or a GGUF file; from now on requests may name it. Raises AdapterError
+        where it can't be applied to this model, the name is taken or there is no room.
+        """
+        ...
+
+    async def unload_adapter(self, name: str) -> None:
+        """New requests don't find it any more; those that have it end with it. Raises UnknownAdapter."""
+        ...
+
+    async def adapters(self) -> tuple[AdapterInfo, ...]:
+        """Those that requests may name. It does not wait for a step to end."""
         ...
 
     async def stats(self) -> dict[str, float]:

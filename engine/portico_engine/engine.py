@@ -13,6 +13,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from portico_engine.adapters.adapter import Adapter, AdapterInfo
+from portico_engine.adapters.adapter_registry import AdapterRegistry
 from portico_engine.constraints import Constraints, constrain
 from portico_engine.errors import ChatTemplateError, EngineError, RequestError
 from portico_engine.executors.protocol import Executor
@@ -59,8 +61,11 @@ class Engine:
         check: bool = False,
         kv_dir: Path | None = None,
         kv_dir_bytes: int = DEFAULT_MAX_BYTES,
+        read_adapter: Callable[[Path], Adapter] | None = None,
     ) -> None:
-        """`check` asserts all invariants whenever the engine falls idle. `kv_dir` and `kv_dir_bytes`: see `LoadOptions`."""
+        """`check` asserts all invariants whenever the engine falls idle. `kv_dir` and `kv_dir_bytes`: see `LoadOptions`.
+        `read_adapter` makes an adapter for this model of a path; None takes none.
+        """
         self.info = info
         self.tokenizer = tokenizer
         self._executor = executor
@@ -74,6 +79,7 @@ class Engine:
         self._scheduler = Scheduler(self._kv, executor.caps)
         self._runner = StepRunner(executor, self._kv.pool)
         self._scorer = Scorer(self._runner, executor.caps, self._kv, self._scheduler.preempt_last)
+        self._adapters = AdapterRegistry(executor, executor.caps.adapters, read_adapter)
         self._live: dict[str, Sequence] = {}
         self._ended: list[Delta] = []  # deltas of requests that ended outside of a step
         self._arrivals = 0
@@ -142,8 +148,30 @@ class Engine:
             names["bos_token"] = tokens[self.tokenizer.bos_token_id]
         return ChatTemplate(self.chat_template, names, disguise=self._prompts.disguise)
 
+    def read_adapter(self, path: Path) -> Adapter:
+        """The adapter at a path, checked against this model, for `add_adapter`. Any thread may ask. Raises AdapterError."""
+        return self._adapters.read(path)
+
+    def add_adapter(self, name: str, adapter: Adapter) -> AdapterInfo:
+        """From now on requests may name it. Raises AdapterError where the name is taken, or no room is left."""
+        return self._adapters.load(name, adapter)
+
+    def load_adapter(self, name: str, path: Path | str) -> AdapterInfo:
+        """Read the adapter at a path (a PEFT folder or a GGUF file) and add it. Raises AdapterError."""
+        return self.add_adapter(name, self.read_adapter(Path(path)))
+
+    def unload_adapter(self, name: str) -> None:
+        """New requests don't find it any more; those that have it end with it. Raises UnknownAdapter."""
+        self._adapters.unload(name)
+
+    def adapters(self) -> tuple[AdapterInfo, ...]:
+        """Those that requests may name. Any thread may ask."""
+        return self._adapters.infos()
+
     def submit(self, request: Request) -> None:
-        """Accept a request. Raises RequestError, ContextOverflow or GrammarError at once where it can't be run as it is."""
+        """Accept a request. Raises RequestError (ContextOverflow, UnknownAdapter) or GrammarError at once where it can't be run
+        as it is.
+        """
         if request.id in self._live:
             raise RequestError(f"a request with the id {request.id!r} is in flight already")
         max_new = check_request(request, self._executor.caps)
@@ -159,6 +187,7 @@ class Engine:
             stops=StopStrings([clean_text(stop) for stop in request.stop]),
             matcher=matcher,
             prior=None if request.prior is None else request.prior.bind(self._token_texts),
+            adapter=None if request.adapter is None else self._adapters.acquire(request.adapter),
         )
         self._arrivals += 1
         self._live[request.id] = seq
@@ -211,6 +240,7 @@ class Engine:
         self._timing.lap("accept")
         if self._check and not self._scheduler.has_work:
             self._scheduler.check_integrity()
+            self._adapters.check_integrity()
         return deltas
 
     def _finish_row(
@@ -346,6 +376,8 @@ class Engine:
         answered = reason in (FinishReason.STOP, FinishReason.LENGTH)
         self._scheduler.finish(seq, pin=seq.request.pin if answered else 0.0, trusted=trusted)
         assert seq.state is SequenceState.FINISHED
+        if seq.adapter is not None:
+            self._adapters.release(seq.adapter)
 
     def _collect(self, seq: Sequence, deltas: list[Delta], *, only_finished: bool = False) -> None:
         if only_finished and seq.finish is None:

@@ -3,11 +3,13 @@
 EngineError
 ├── ModelError              a model file that is missing, corrupt, or of an architecture that we can't run
 │   ├── UnsupportedModel    one that another executor may run
-│   └── ChatTemplateError   the model has no chat template, or its template refuses the messages
+│   ├── ChatTemplateError   the model has no chat template, or its template refuses the messages
+│   └── AdapterError        an adapter that can't be loaded: damaged, for another model, of a kind that isn't supported
 ├── EngineDied              the engine's process ended under a request; says how
 ├── DeviceLost              the device computes nothing more for this process
 ├── RequestError            a request that can't be accepted
-│   └── ContextOverflow     prompt + at least one token don't fit; carries both numbers
+│   ├── ContextOverflow     prompt + at least one token don't fit; carries both numbers
+│   └── UnknownAdapter      no adapter of this name is loaded; carries the names that are
 └── GrammarError            a grammar or schema that can't be compiled
     ├── GBNFSyntaxError     carries line and column
     ├── InvalidSchema       a schema that is none; carries the JSON pointer
@@ -18,6 +20,7 @@ EngineError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -64,6 +67,10 @@ class ChatTemplateError(ModelError):
         )
 
 
+class AdapterError(ModelError):
+    """An adapter is missing, damaged, for another model, or of a kind that this engine doesn't apply."""
+
+
 class RequestError(EngineError):
     """The request can't be accepted as it is."""
 
@@ -78,6 +85,16 @@ class ContextOverflow(RequestError):
         )
         self.prompt_tokens = prompt_tokens
         self.context_tokens = context_tokens
+
+
+class UnknownAdapter(RequestError):
+    """A request, or an unload, names an adapter that isn't loaded."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        there = f"loaded are {', '.join(known)}" if known else "none is loaded"
+        super().__init__(f"no adapter is called {name!r}; {there}")
+        self.name = name
+        self.known = tuple(known)
 
 
 class GrammarError(EngineError):

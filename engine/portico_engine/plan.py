@@ -58,7 +58,8 @@ class Row:
     """One sequence's part in a step: `tokens` at positions `start`, `start + 1`, ... over `block_table`.
 
     `logits_indices` are indices into `tokens` after which logits are needed: for the next token, sampled by `sampling`, or,
-    with `targets` (one an index), for the log-probability of that token.
+    with `targets` (one an index), for the log-probability of that token. `adapter` is the place of the one that its tokens are
+    computed with.
     """
 
     slot: int
@@ -68,6 +69,7 @@ class Row:
     logits_indices: tuple[int, ...] = ()
     sampling: SamplingState | None = None
     targets: tuple[int, ...] = ()
+    adapter: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

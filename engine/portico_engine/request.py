@@ -115,6 +115,7 @@ class Request:
     grammar: CompiledGrammar | None = None
     prior: Prior | None = None  # asked only where a grammar leaves a choice
     priority: int = 0  # lower runs first
+    adapter: str | None = None  # the loaded one that answers, by name; None: the model itself
     caller: str = ""  # who asks, as an opaque key: callers of one priority share the engine evenly
     salt: bytes = b""  # a tenant's: KV of its text is found by requests with the same salt alone; empty: by all that have none
     shared_prefix_tokens: int = 0  # tokens at the prompt's beginning that hold nobody's text: their full blocks have no salt

@@ -9,7 +9,7 @@ nobody waits for its reader; its KV stays in the prefix index like that of one t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from portico_engine.executors.protocol import Capabilities
@@ -74,7 +74,7 @@ class Scheduler:
     def add(self, seq: Sequence) -> None:
         """Queue a new sequence."""
         self._queue.enter(seq)
-        seq.block_keys = seq.block_keys or self._kv.block_keys(seq.salt)
+        seq.block_keys = seq.block_keys or self._kv.block_keys(seq.salt, seq.adapter.digest if seq.adapter else b"")
         self._wait(seq)
 
     def finish(self, seq: Sequence, *, pin: float = 0.0, trusted: bool = True) -> None:
@@ -115,12 +115,13 @@ class Scheduler:
         planned: list[Sequence] = []
         budget = self._budget()
         preemptions = self.preemptions
+        with_place = self._with_place()
         heads = self._queue.heads().values() if self._slots else ()
         turns = Turns(self._running, heads, self._caps.light_tokens, budget)
-        reserved = sum(turns.tokens(seq) for seq in self._running if seq.pending <= _SHORT)
+        reserved = sum(turns.tokens(seq) for seq in self._running if seq.pending <= _SHORT and with_place(seq))
         shares = self._shares(budget - reserved)
         for seq in list(self._running):
-            if seq.state is not SequenceState.RUNNING:  # preempted by one before it
+            if seq.state is not SequenceState.RUNNING or not with_place(seq):  # preempted by one before it, or not its turn
                 continue
             short = seq.pending <= _SHORT
             if short:
@@ -139,7 +140,7 @@ class Scheduler:
             if first is None or not self._fits(first):
                 break
             self._admit(first)
-            count = min(turns.tokens(first), budget)
+            count = min(turns.tokens(first), budget) if with_place(first) else 0
             if count <= 0:
                 continue  # it runs, and its turn comes
             if not self._make_room(first, count):
@@ -213,6 +214,15 @@ class Scheduler:
                 return
             last.yielded += 1
             self.preempt_last()
+
+    def _with_place(self) -> Callable[[Sequence], bool]:
+        """Which sequences may have a part in this step: all, or, where an executor can't mix adapters, those with the one of
+        who waits longest for a step.
+        """
+        first = min(self._running, key=lambda seq: seq.planned, default=None) or self._queue.first()
+        if self._caps.mixed_adapters or first is None:
+            return lambda _seq: True
+        return lambda seq: seq.place == first.place
 
     def _fits(self, seq: Sequence) -> bool:
         """Is there memory for all that it has so far?"""
@@ -298,6 +308,7 @@ class Scheduler:
             block_table=seq.table.numbers,
             logits_indices=(count - 1,) if last else (),
             sampling=seq.sampling_state() if last else None,
+            adapter=seq.place,
         )
 
     def check_integrity(self) -> None:

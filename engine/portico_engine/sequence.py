@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from time import perf_counter
 
+from portico_engine.adapters.adapter_registry import LoadedAdapter
 from portico_engine.grammar.protocol import Matcher
 from portico_engine.kv.cache import BlockTable
 from portico_engine.kv.hashing import BlockKeys, Salt
@@ -45,6 +46,7 @@ class Sequence:
     stops: StopStrings
     matcher: Matcher | None = None
     prior: TokenPrior | None = None
+    adapter: LoadedAdapter | None = None
     tokens: list[int] = field(default_factory=list)
     # these are set by the scheduler
     state: SequenceState = SequenceState.WAITING
@@ -81,6 +83,11 @@ class Sequence:
         """Whose its blocks are, from the first one on that holds a caller's text."""
         request = self.request
         return Salt(request.salt, request.shared_prefix_tokens // BLOCK_TOKENS) if request.salt else None
+
+    @property
+    def place(self) -> int | None:
+        """Where its adapter is."""
+        return None if self.adapter is None else self.adapter.place
 
     @property
     def rank(self) -> int:

@@ -7,12 +7,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from portico_engine.adapters.adapter import Adapter
 from portico_engine.executors.protocol import BlockStore, Capabilities
 from portico_engine.grammar.protocol import Bitmask
 from portico_engine.plan import BLOCK_TOKENS, Bias, Copy, Drop, Load, Row, Save, StepPlan, StepResult
 from portico_engine.sampling import unpack_mask
 
-Cell = tuple[int, int]  # (position, token)
+Cell = tuple[int, int]  # (position, token as its adapter sees it)
+
+
+def seen_by(adapter: Adapter | None, token: int) -> int:
+    """What the fake model makes of a token under an adapter: another number for each."""
+    return token if adapter is None else token + (int.from_bytes(adapter.digest[:4], "little") << 20)
 
 
 def next_token(tokens: list[int], vocab_size: int) -> int:
@@ -64,6 +70,9 @@ class FakeExecutor:
     context_length: int = 256
     fail_at: int | None = None
     light_tokens: int = 512
+    n_adapters: int = 0
+    mixed_adapters: bool = True
+    adapters: dict[int, Adapter] = field(default_factory=dict)
     steps: list[StepPlan] = field(default_factory=list)
     cells: dict[int, dict[int, Cell]] = field(default_factory=dict)
     closed: bool = False
@@ -72,7 +81,15 @@ class FakeExecutor:
     @property
     def caps(self) -> Capabilities:
         limits = (self.blocks, self.rows, self.step_tokens, self.vocab_size, self.context_length)
-        return Capabilities(*limits, "fake", light_tokens=self.light_tokens, block_bytes=16 * BLOCK_TOKENS)
+        return Capabilities(
+            *limits,
+            "fake",
+            light_tokens=self.light_tokens,
+            block_bytes=16 * BLOCK_TOKENS,
+            adapters=self.n_adapters,
+            adapter_rank=8,
+            mixed_adapters=self.mixed_adapters,
+        )
 
     def attach(self, store: BlockStore) -> None:
         self.store = store
@@ -83,6 +100,7 @@ class FakeExecutor:
             raise RuntimeError("the fake executor was told to fail")
         assert len(plan.rows) <= self.rows
         assert plan.n_tokens <= self.step_tokens
+        assert self.mixed_adapters or len({row.adapter for row in plan.rows}) <= 1, "rows of one step have different adapters"
         for op in plan.kv_ops:
             if isinstance(op, Copy):
                 source = self.cells.get(op.source, {})
@@ -101,12 +119,13 @@ class FakeExecutor:
                 self.cells[op.block] = {i: (int(position), int(token)) for i, (position, token) in enumerate(loaded)}
         written: set[tuple[int, int]] = set()
         for row in plan.rows:
+            adapter = None if row.adapter is None else self.adapters[row.adapter]
             for i, token in enumerate(row.tokens):
                 position = row.start + i
                 block, offset = row.block_table[position // BLOCK_TOKENS], position % BLOCK_TOKENS
                 assert (block, offset) not in written, "two rows write the same slot"
                 written.add((block, offset))
-                self.cells.setdefault(block, {})[offset] = (position, token)
+                self.cells.setdefault(block, {})[offset] = (position, seen_by(adapter, token))
         return FakeStep(self, plan)
 
     def read(self, row: Row, position: int) -> list[int]:
@@ -117,6 +136,14 @@ class FakeExecutor:
             assert at == p, f"position {p} holds the key of position {at}"
             out.append(token)
         return out
+
+    def load_adapter(self, place: int, adapter: Adapter) -> None:
+        assert 0 <= place < self.n_adapters
+        assert place not in self.adapters, "the place is taken"
+        self.adapters[place] = adapter
+
+    def unload_adapter(self, place: int) -> None:
+        del self.adapters[place]
 
     def close(self) -> None:
         self.closed = True

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
-from tests.engine.fake_executor import FakeExecutor, next_token
+import numpy as np
+from tests.engine.fake_executor import FakeExecutor, next_token, seen_by
 from tests.engine.tiny_model import CHAT_TEMPLATE, MERGES, SPECIAL, vocabulary
 
 from portico_engine import Delta, Engine, ModelInfo, Request
+from portico_engine.adapters.adapter import Adapter, LowRank
 from portico_engine.grammar.compiled import CompiledGrammar
 from portico_engine.grammar.protocol import Bitmask, Matcher
 from portico_engine.text.bpe import byte_level_merger
@@ -104,7 +108,7 @@ class ScriptGrammars:
 
 
 def fake_engine(
-    executor: FakeExecutor | None = None, *, kv_dir: Path | None = None, info: ModelInfo = INFO, **options: int
+    executor: FakeExecutor | None = None, *, kv_dir: Path | None = None, info: ModelInfo = INFO, **options: Any
 ) -> Engine:
     executor = executor or FakeExecutor(vocab_size=INFO.vocab_size, **options)
     return Engine(
@@ -115,14 +119,21 @@ def fake_engine(
         grammars=ScriptGrammars(),
         check=True,
         kv_dir=kv_dir,
+        read_adapter=fake_adapter,
     )
 
 
-def solitary(request: Request, vocab_size: int = INFO.vocab_size) -> list[int]:
-    """What the fake model answers to a request without a grammar, alone on the machine."""
+def fake_adapter(path: Path) -> Adapter:
+    """An adapter whose only matrix is made of its path: other paths are other adapters."""
+    values = np.frombuffer(hashlib.sha256(str(path).encode()).digest(), np.uint8).astype(np.float32)
+    return Adapter(path, "fake base", {"blk.0.attn_v": LowRank(values[:16].reshape(2, 8), values[16:].reshape(8, 2))})
+
+
+def solitary(request: Request, vocab_size: int = INFO.vocab_size, adapter: Adapter | None = None) -> list[int]:
+    """What the fake model answers to a request without a grammar, alone on the machine, under an adapter."""
     tokens = list(request.prompt)
     for _ in range(request.max_tokens):
-        tokens.append(next_token(tokens, vocab_size))
+        tokens.append(next_token([seen_by(adapter, token) for token in tokens], vocab_size))
     return tokens[len(request.prompt) :]
 
 

@@ -9,6 +9,7 @@ from portico_engine import errors
 
 MADE = [
     errors.ContextOverflow(300, 256),
+    errors.UnknownAdapter("sql", ["a", "b"]),
     errors.GBNFSyntaxError("expected a name", 3, 7),
     errors.InvalidSchema("/properties/a", "type is 3"),
     errors.Unsatisfiable("", "no value is both"),

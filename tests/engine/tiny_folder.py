@@ -129,7 +129,7 @@ def _renamed(tensors: Tensors, shape: Shape, *, permuted: bool, qwen: bool) -> T
         *layer, base, kind = name.removeprefix("blk.").split(".")
         at = f"model.layers.{layer[0]}." if layer else ""
         if permuted and base in ("attn_q", "attn_k"):
-            value = _halves(value, shape.heads if base == "attn_q" else shape.kv_heads)
+            value = halves(value, shape.heads if base == "attn_q" else shape.kv_heads)
         if base == "ffn_gate_inp_shexp":
             value = value[None]
         if base.endswith("_exps"):
@@ -139,6 +139,6 @@ def _renamed(tensors: Tensors, shape: Shape, *, permuted: bool, qwen: bool) -> T
     return out
 
 
-def _halves(rows: np.ndarray, heads: int) -> np.ndarray:
+def halves(rows: np.ndarray, heads: int) -> np.ndarray:
     """The inverse of what GGUF's converter does: from neighbours that are pairs to halves."""
     return rows.reshape(heads, -1, 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from portico_engine.adapters.adapter import Adapter
 from portico_engine.grammar.protocol import Bitmask
 from portico_engine.plan import Bias, StepPlan, StepResult, blocks_for
 
@@ -41,7 +42,8 @@ class Capabilities:
     """What an executor holds. `blocks` of BLOCK_TOKENS positions; `step_tokens` is the most tokens of one plan.
 
     `light_tokens`: a step of so many takes about half as long again as one of a single token, a row that samples counted
-    twice. Callers who share a step are held to that.
+    twice. Callers who share a step are held to that. `adapters` is the number of places for them, each for matrices up to
+    `adapter_rank`; without `mixed_adapters` all rows of a step have the same one, or none.
     """
 
     blocks: int
@@ -52,6 +54,9 @@ class Capabilities:
     numerics_id: str
     light_tokens: int = 512
     block_bytes: int = 0  # of one block's content, as Save and Load move it; 0 where the executor knows neither
+    adapters: int = 0
+    adapter_rank: int = 0
+    mixed_adapters: bool = True
 
 
 class BlockStore(Protocol):
@@ -78,6 +83,14 @@ class Executor(Protocol):
 
     def submit(self, plan: StepPlan) -> PendingStep:
         """Run a plan. One without rows has only its `kv_ops` done."""
+        ...
+
+    def load_adapter(self, place: int, adapter: Adapter) -> None:
+        """Put an adapter in an empty place, from 0 to `caps.adapters`: rows of later plans name it by that."""
+        ...
+
+    def unload_adapter(self, place: int) -> None:
+        """Empty a place that no row names any more."""
         ...
 
     def close(self) -> None: ...

@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
+from portico_engine.adapters.adapter import AdapterInfo
 from portico_engine.client import VocabularyView
 from portico_engine.engine import Engine
 from portico_engine.errors import EngineError
@@ -98,6 +100,19 @@ class AsyncEngine:
     async def score(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[list[float]]:
         """See `EngineClient`."""
         return await self.run_sync(lambda: self._engine.score(prompt, continuations))
+
+    async def load_adapter(self, name: str, path: Path) -> AdapterInfo:
+        """See `EngineClient`. It is read beside the steps."""
+        adapter = await asyncio.to_thread(self._engine.read_adapter, path)
+        return await self.run_sync(lambda: self._engine.add_adapter(name, adapter))
+
+    async def unload_adapter(self, name: str) -> None:
+        """See `EngineClient`."""
+        await self.run_sync(lambda: self._engine.unload_adapter(name))
+
+    async def adapters(self) -> tuple[AdapterInfo, ...]:
+        """See `EngineClient`."""
+        return self._engine.adapters()
 
     async def stats(self) -> dict[str, float]:
         """See `EngineClient`."""

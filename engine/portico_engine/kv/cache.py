@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from portico_engine.kv.block_pool import BlockPool, full_block
-from portico_engine.kv.hashing import BlockKeys, Salt
+from portico_engine.kv.hashing import BlockKeys, Salt, adapted_root
 from portico_engine.kv.prefix_index import PrefixMatch
 from portico_engine.kv.tier import FullBlock
 from portico_engine.plan import KVOp
@@ -54,9 +54,9 @@ class KVCache:
         self.hit_tokens = 0
         self.loaded_tokens = 0  # those of the hits that came from the tier below
 
-    def block_keys(self, salt: Salt | None = None) -> BlockKeys:
-        """For a new sequence's blocks; those of another salt are not known to it."""
-        return BlockKeys(self._root, self.pool.block_tokens, salt)
+    def block_keys(self, salt: Salt | None = None, adapter: bytes = b"") -> BlockKeys:
+        """For a new sequence's blocks; those of another salt, or of an adapter with another digest, are not known to it."""
+        return BlockKeys(adapted_root(self._root, adapter), self.pool.block_tokens, salt)
 
     def can_allocate(self, tokens: Sequence[int], names: BlockKeys | None = None) -> bool:
         """Would a sequence with all these tokens, and one more, find room now?"""

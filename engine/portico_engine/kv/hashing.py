@@ -1,7 +1,7 @@
 """What a block of tokens is called: a chain of sha256 in a fixed layout, the same in every process.
 
-A key stands for all tokens from the beginning up to its block's end, and for the model and numerics that computed them. It owns
-the layout, and what of it one growing sequence has computed already.
+A key stands for all tokens from the beginning up to its block's end, and for the model, adapter and numerics that computed
+them. It owns the layout, and what of it one growing sequence has computed already.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 _LAYOUT = b"portico-kv-1"
 _SALTED = b"portico-kv-salt"
+_ADAPTED = b"portico-kv-adapter"
 
 
 class Salt(NamedTuple):
@@ -29,6 +30,11 @@ def root_key(*parts: str) -> bytes:
         data = part.encode()
         digest.update(len(data).to_bytes(4, "little") + data)
     return digest.digest()
+
+
+def adapted_root(root: bytes, adapter: bytes) -> bytes:
+    """The key before the first block of what an adapter with this digest computed; the model's own where that is empty."""
+    return hashlib.sha256(_ADAPTED + root + adapter).digest() if adapter else root
 
 
 def chain_key(parent: bytes, tokens: Sequence[int]) -> bytes:

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 
 import gguf
 
+from portico_engine.adapters.adapter import Adapter, AdapterLimits
+from portico_engine.adapters.read_adapter import read_adapter
 from portico_engine.engine import Engine
-from portico_engine.errors import ModelError, UnsupportedModel
+from portico_engine.errors import AdapterError, ModelError, UnsupportedModel
 from portico_engine.executors.llama_cpp.executor import LlamaCppExecutor
 from portico_engine.executors.llama_cpp.library import has_llama_cpp, kv_bytes_per_token
 from portico_engine.executors.protocol import Capabilities, Executor, Sizes, SizesFor
@@ -59,6 +61,7 @@ def load_with_options(path: Path, options: LoadOptions, progress: LoadProgress) 
         check=os.environ.get("PORTICO_ENGINE_CHECK") == "1",
         kv_dir=options.kv_dir,
         kv_dir_bytes=options.kv_dir_bytes,
+        read_adapter=loading.read_adapter() if options.adapters else None,
     )
     engine.info.extra.update({MAX_ROWS: made.caps.rows, FALLBACKS: loading.fallbacks.described()})
     if loading.plan is not None:
@@ -120,6 +123,14 @@ class _Loading:
             except ModelError as other:
                 raise ModelError(f"{error}; nor by llama.cpp: {other}") from None
 
+    def read_adapter(self) -> Callable[[Path], Adapter]:
+        """What reads adapters for this model."""
+        return partial(read_adapter, config=read_config(self.file), limits=self._limits)
+
+    @property
+    def _limits(self) -> AdapterLimits:
+        return AdapterLimits(self.options.adapters, self.options.adapter_rank)
+
     def foresee(self, name: str) -> Outlook:
         """What `executor` would make."""
         device = "this machine"
@@ -148,6 +159,7 @@ class _Loading:
             sizes,
             config=config,
             vocab_size=self.tokenizer.vocab_size,
+            adapters=self._limits if self.options.adapters else None,
             progress=self._report,
         )
 
@@ -210,6 +222,11 @@ class _Loading:
     def _llama_cpp(self) -> Executor:
         if self._path.is_dir():
             raise ModelError(f"{self._path} is a folder; executor llama_cpp reads GGUF files only")
+        if self.options.adapters:
+            raise AdapterError(
+                "executor llama_cpp takes no adapters: all rows of one of its steps have the same; executor torch does, for a "
+                "model that it has a decoder for"
+            )
         self._report("weights", 0.0)
         arch = self.file.get("general.architecture", str)
         sizes = choose_sizes(

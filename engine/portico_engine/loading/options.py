@@ -17,6 +17,7 @@ from portico_engine.kv.disk import DEFAULT_MAX_BYTES
 EXECUTORS = ("auto", "torch", "torch-cpu", "torch-cuda", "llama_cpp")
 MIN_CONTEXT = 64
 MOST_ROWS = 256
+MOST_ADAPTERS, MOST_RANK = 32, 512
 ROWS = 16  # where nothing is said and memory is not to be filled
 LoadProgress = Callable[[str, float], None]  # (stage, fraction of it)
 
@@ -30,7 +31,8 @@ class LoadOptions:
     None takes the model's own, as far as memory allows. `memory` is the share of a GPU's free memory that is used, for as many
     rows and as much KV as fit; None, and any CPU, has rows and KV for a few conversations. The KV of prefixes that requests ask
     to `keep`, or that came again and again, survives this process in `kv_dir`, which grows to `kv_dir_bytes`; None keeps
-    nothing.
+    nothing. `adapters` is room for so many LoRA adapters at once, of ranks up to `adapter_rank`: on a GPU that memory is taken
+    when the model is loaded, and each step computes them.
     """
 
     executor: str = "auto"
@@ -40,6 +42,8 @@ class LoadOptions:
     kv_tokens: int | None = None
     kv_dir: Path | None = None
     kv_dir_bytes: int = DEFAULT_MAX_BYTES
+    adapters: int = 0
+    adapter_rank: int = 64
 
     def __post_init__(self) -> None:
         if self.executor not in EXECUTORS:
@@ -50,6 +54,10 @@ class LoadOptions:
             raise RequestError(f"memory is {self.memory}; it must be a share of the GPU's, over 0 and at most 1")
         if self.kv_dir_bytes < 1:
             raise RequestError(f"kv_dir_bytes is {self.kv_dir_bytes}; it must be at least 1 (kv_dir None keeps nothing)")
+        if not 0 <= self.adapters <= MOST_ADAPTERS:
+            raise RequestError(f"adapters is {self.adapters}; it must be from 0 to {MOST_ADAPTERS}")
+        if not 1 <= self.adapter_rank <= MOST_RANK:
+            raise RequestError(f"adapter_rank is {self.adapter_rank}; it must be from 1 to {MOST_RANK}")
 
     @classmethod
     def from_keywords(cls, keywords: Mapping[str, Any]) -> LoadOptions:

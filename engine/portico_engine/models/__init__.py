@@ -7,6 +7,8 @@
     cuda_weight_loader.py  their form on a GPU
     decoder.py             tokens in, logits out
     rotary.py              rotary embedding as tables
+    rotary_order.py        the order of query and key rows that the decoder has, from a file's
+    lora_weights.py        a decoder's weights with room for adapters beside its matrices
     experts.py             mixtures of experts
 
 A batch here is ragged tokens with positions: whose they are and where keys and values lie is the executor's, which passes an

@@ -116,6 +116,11 @@ class DecoderConfig:
         """Bytes of bf16 keys and values of one position over all layers."""
         return self.n_layers * 2 * self.n_kv_heads * self.head_dim * 2
 
+    @property
+    def interleaves_rotary(self) -> bool:
+        """Do GGUF files of this family, adapters among them, store query and key rows for interleaved rotary pairs?"""
+        return _FAMILIES[self.architecture].permuted
+
     def rotates(self, layer: int) -> bool:
         """Has this layer a rotary embedding?"""
         return self.unrotated_every == 0 or (layer + 1) % self.unrotated_every != 0

@@ -18,6 +18,7 @@ from portico_engine.errors import ModelError
 from portico_engine.linear.protocol import Linear
 from portico_engine.models.config import DecoderConfig, ExpertsConfig
 from portico_engine.models.decoder_weights import DecoderWeights, ExpertsWeights, GatedWeights, LayerWeights
+from portico_engine.models.rotary_order import rotary_order
 from portico_engine.quantization.block_formats import FORMATS, is_quantized, unpack_blocks
 from portico_engine.quantization.quantized_matrix import QuantizedMatrix, quantize_8bit
 from portico_engine.weights.model_file import ModelFile
@@ -191,15 +192,8 @@ class WeightLoader(ABC):
         return torch.from_numpy(self.file.raw(name, rows).copy()).to(self.device)
 
     def _rotary_order(self, n_heads: int) -> Tensor | None:
-        """Rows from rotary pairs as the file has them to halves of the head, with the dimensions that aren't rotated last in
-        each: torch rotates whole heads in fewer operations."""
-        head, rotary = self.config.head_dim, self.config.rotary_dim
-        if rotary == head and not self.config.permuted_rotary:
-            return None
-        rotated, still = torch.arange(rotary), torch.arange(rotary, head)
-        pairs = rotated.view(-1, 2).T if self.config.permuted_rotary else rotated.view(2, -1)
-        order = torch.cat([pairs, still.view(2, -1)], 1).reshape(-1)
-        return (torch.arange(0, n_heads * head, head).unsqueeze(1) + order).reshape(-1)
+        order = rotary_order(self.config, n_heads, interleaved=self.config.permuted_rotary)
+        return None if order is None else torch.from_numpy(order)
 
 
 def permute_rows(rows: Tensor, order: Tensor | None) -> Tensor:

@@ -19,8 +19,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn
 
+from portico_engine.adapters.adapter import AdapterInfo
 from portico_engine.engine import Engine
 from portico_engine.errors import ChatTemplateError, EngineError
 from portico_engine.front.engine_thread import EngineThread
@@ -117,6 +119,18 @@ class Child:
                 return self._beside.submit(_tokenize, engine.tokenizer, *arguments)
             case "stats":
                 return self._beside.submit(engine.stats)
+            case "load_adapter":
+                return self._beside.submit(self._load_adapter, *arguments)
+            case "unload_adapter":
+                return self._engine_thread.call(lambda: engine.unload_adapter(*arguments))
+            case "adapters":
+                return self._beside.submit(engine.adapters)
+
+    def _load_adapter(self, name: str, path: Path) -> AdapterInfo:
+        """Read beside the steps, added between two."""
+        engine = self._engine_thread.engine
+        adapter = engine.read_adapter(path)
+        return self._engine_thread.call(lambda: engine.add_adapter(name, adapter)).result()
 
     def _reply_when_done(self, number: int, start: Callable[..., Future[Any]], *arguments: Any) -> None:
         """What `start` begins, when it is done."""

@@ -17,8 +17,10 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from portico_engine.adapters.adapter import AdapterInfo
 from portico_engine.client import VocabularyView
 from portico_engine.errors import ChatTemplateError, EngineDied, EngineError
 from portico_engine.front.flow_control import Receipts
@@ -134,6 +136,21 @@ class EngineProcess:
         """See `EngineClient`."""
         scores: list[list[float]] = await self._call("score", prompt, continuations)
         return scores
+
+    async def load_adapter(self, name: str, path: Path) -> AdapterInfo:
+        """See `EngineClient`. A relative path is this process's."""
+        absolute = Path(os.path.abspath(path))  # noqa: ASYNC240 - it asks for no more than the working directory
+        info: AdapterInfo = await self._call("load_adapter", name, absolute)
+        return info
+
+    async def unload_adapter(self, name: str) -> None:
+        """See `EngineClient`."""
+        await self._call("unload_adapter", name)
+
+    async def adapters(self) -> tuple[AdapterInfo, ...]:
+        """See `EngineClient`."""
+        infos: tuple[AdapterInfo, ...] = await self._call("adapters")
+        return infos
 
     async def stats(self) -> dict[str, float]:
         """See `EngineClient`."""

@@ -19,6 +19,7 @@ OwnServer = Literal["code", "docs", "db"]
 Scope = Literal["chat", "mcp", "metrics", "admin"]
 
 
+_ADAPTER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _NAME_PATTERN = re.compile(r"[A-Za-z0-9_*?\[\]!-]+")  # gateway names are of letters, digits, - and _
 _URI_PATTERN = re.compile(r"portico://\S*")  # and resources have their URI behind the gateway's own scheme
 
@@ -62,6 +63,11 @@ class ModelConfig(ConfigSection):
     kv_disk_gib: float = Field(
         default=1.0, ge=0, description="GiB of the user's cache folder for prompts' beginnings that survive a restart; 0: none"
     )
+    adapters: dict[Annotated[str, Field(pattern=_ADAPTER_NAME)], Path] = Field(
+        default={},
+        max_length=32,
+        description="LoRA adapters by name, each a PEFT folder or a GGUF file; `serve` answers as MODEL:NAME with it",
+    )
 
 
 class EngineConfig(ConfigSection):
@@ -75,6 +81,9 @@ class EngineConfig(ConfigSection):
     )
     kv_tokens: int | None = Field(
         default=None, gt=0, description="tokens of KV in all; default: what the memory holds on a GPU, 4 contexts on a CPU"
+    )
+    adapter_rank: int = Field(
+        default=64, gt=0, le=512, description="the largest rank of an adapter; on a GPU, memory for it is taken for each one"
     )
 
 

@@ -16,6 +16,7 @@ from portico_engine.errors import (
     GrammarError,
     ModelError,
     RequestError,
+    UnknownAdapter,
 )
 from portico_gateway.errors import GatewayError
 
@@ -53,6 +54,8 @@ def to_api_error(error: EngineError, *, messages: str, grammar: str | None, name
         return ApiError(400, message, param=grammar, code="invalid_grammar")
     if isinstance(error, ChatTemplateError):
         return ApiError(400, message, param=messages, code="chat_template_error")
+    if isinstance(error, UnknownAdapter):
+        return ApiError(404, message, param="adapter", code="model_not_found")
     if isinstance(error, RequestError):
         return ApiError(400, _renamed(message, names), param=grammar)
     if isinstance(error, EngineDied):

@@ -54,6 +54,7 @@ LogitBias: TypeAlias = dict[
 MaxTokens: TypeAlias = Annotated[int, Field(ge=1)]
 Item = TypeVar("Item")
 Tools: TypeAlias = Annotated[list[Item], Field(max_length=MAX_TOOLS)]
+AdapterName: TypeAlias = Annotated[str, Field(min_length=1, max_length=64)]
 ToolName: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
 
 

@@ -92,7 +92,7 @@ def follow_bench(path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
     in the log says what was found.
     """
     followed = dict(options)
-    if options.get("executor", "auto") != "auto":
+    if options.get("executor", "auto") != "auto" or options.get("adapters"):  # which torch alone can mix
         return followed
     record = find_record(path)
     if record is None or "torch-cuda" in record.figures:

@@ -182,14 +182,23 @@ class ModelHost:
 
 
 def model_host(config: ModelConfig, engine: EngineConfig, *, on_end: Callable[[LoadStatus], None] | None = None) -> ModelHost:
-    """A host for the configured model, whose engine is a process of its own. Raises ModelError where there is no such model."""
+    """A host for the configured model and its adapters, whose engine is a process of its own. Raises ModelError where there is
+    no such model.
+    """
     from portico_engine import EngineProcess, engine_loader, find_model
 
     path = find_model(config.name)
     load = engine_loader(path, **follow_bench(path, load_options(config, engine)))
 
     async def start(progress: LoadProgress) -> EngineClient:
-        return await EngineProcess.open(load, progress)
+        process = await EngineProcess.open(load, progress)
+        try:
+            for adapter, place in config.adapters.items():
+                await process.load_adapter(adapter, place.expanduser())
+        except BaseException:
+            await process.aclose()
+            raise
+        return process
 
     return ModelHost(model_id(config.name, path), start, on_end=on_end)
 

@@ -18,6 +18,8 @@ def load_options(config: ModelConfig, engine: EngineConfig | None = None) -> dic
     options: dict[str, Any] = {"executor": config.executor, "context": config.context}
     if engine is not None:
         options |= {"memory": engine.memory, "max_rows": engine.max_rows, "kv_tokens": engine.kv_tokens}
+        if config.adapters:
+            options |= {"adapters": len(config.adapters), "adapter_rank": engine.adapter_rank}
     if config.kv_disk_gib:
         options |= {"kv_dir": kv_folder(), "kv_dir_bytes": max(1, int(config.kv_disk_gib * 2**30))}
     return options

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from tests.engine.fake_executor import FakeExecutor, FakeStep
-from tests.engine.fakes import fake_engine, solitary, tokens_of
+from tests.engine.fakes import fake_adapter, fake_engine, solitary, tokens_of
 from tests.engine.faulty_executor import FaultyExecutor
 
-from portico_engine import AsyncEngine, Delta, EngineError, FinishReason, Request, RequestError
+from portico_engine import AsyncEngine, Delta, EngineError, FinishReason, Request, RequestError, UnknownAdapter
 from portico_engine.front.engine_thread import EngineThread
 from portico_engine.plan import StepPlan
 
@@ -46,6 +46,27 @@ def test_requests_in_flight_together_get_their_solitary_answers() -> None:
             answers = await asyncio.gather(*(collect(engine, request) for request in requests))
         assert [tokens_of(deltas) for deltas in answers] == [solitary(request) for request in requests]
         assert all(deltas[-1].finish_reason is FinishReason.LENGTH for deltas in answers)
+
+    within(10, main())
+
+
+def test_an_adapter_is_loaded_and_unloaded_while_requests_run() -> None:
+    async def main() -> None:
+        executor = GatedExecutor(vocab_size=269, n_adapters=2)
+        async with AsyncEngine(fake_engine(executor)) as engine:
+            before = asyncio.create_task(collect(engine, plain := Request("before", (5,), max_tokens=20)))
+            await asyncio.to_thread(executor.arrived.acquire)
+            loading = asyncio.create_task(engine.load_adapter("a", Path("a")))
+            executor.gate.release(1000)
+            info = await loading
+            assert await engine.adapters() == (info,)
+            adapted = Request("with", (5,), adapter="a", max_tokens=20)
+            deltas = await collect(engine, adapted)
+            await engine.unload_adapter("a")
+            with pytest.raises(UnknownAdapter):
+                await collect(engine, adapted)
+            assert tokens_of(deltas) == solitary(adapted, adapter=fake_adapter(Path("a")))
+            assert tokens_of(await before) == solitary(plain)
 
     within(10, main())
 

@@ -16,9 +16,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from tests.engine.fake_executor import FakeExecutor
-from tests.engine.fakes import INFO, fake_engine, run, solitary, tokens_of
+from tests.engine.fakes import INFO, fake_adapter, fake_engine, run, solitary, tokens_of
 
-from portico_engine import Delta, Engine, EngineError, FinishReason, Request, RequestError
+from portico_engine import AdapterError, Delta, Engine, EngineError, FinishReason, Request, RequestError
 from portico_engine.kv.disk import DiskStore
 from portico_engine.plan import Save
 
@@ -246,7 +246,9 @@ def test_a_wish_that_makes_no_sense_is_refused(request_: Request, message: str) 
 
 
 class Tiers(RuleBasedStateMachine):
-    """Random requests, aborts, restarts and damage over a small pool; preemption, eviction, saving and loading follow."""
+    """Random requests, aborts, restarts and damage over a small pool; preemption, eviction, saving and loading follow. A third
+    of the requests have no adapter; adapters come and go under the names of the others.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -254,18 +256,27 @@ class Tiers(RuleBasedStateMachine):
         self.n = 0
         self.requests: dict[str, Request] = {}
         self.events: dict[str, list[Delta]] = {}
+        self.adapters: dict[str, str] = {}  # what each request's was read from
+        self.versions = {"one": 0, "two": 0}
         self.start()
 
     def start(self) -> None:
-        executor = FakeExecutor(blocks=17, rows=3, step_tokens=48, vocab_size=INFO.vocab_size)
+        executor = FakeExecutor(blocks=17, rows=3, step_tokens=48, vocab_size=INFO.vocab_size, n_adapters=3)
         self.engine = fake_engine(executor, kv_dir=Path(self.folder.name))
+        for name in self.versions:
+            self.load(name)
+
+    def load(self, name: str) -> None:
+        self.engine.load_adapter(name, f"{name} {self.versions[name]}")
 
     def collect(self, deltas: Sequence[Delta]) -> None:
         for delta in deltas:
             self.events[delta.request_id].append(delta)
 
     def accept(self, prompt: tuple[int, ...], **options: Any) -> None:
-        request = Request(str(self.n), prompt, **options)
+        adapter = (None, "one", "two")[self.n % 3]
+        request = Request(str(self.n), prompt, adapter=adapter, **options)
+        self.adapters[request.id] = f"{adapter} {self.versions[adapter]}" if adapter else ""
         self.n += 1
         self.requests[request.id] = request
         self.events[request.id] = []
@@ -294,6 +305,17 @@ class Tiers(RuleBasedStateMachine):
         prompt = (*request.prompt, *answer, 3)
         if self.events[request.id] and self.events[request.id][-1].finish_reason and len(prompt) < 200:
             self.accept(prompt, max_tokens=5)
+
+    @rule(name=st.sampled_from(["one", "two"]), other=st.booleans())
+    def change_adapter(self, name: str, other: bool) -> None:
+        """Under the same name, the same one again or another, while requests have it; no room is an answer too."""
+        if len(self.engine._executor.adapters) == 3:
+            with pytest.raises(AdapterError, match="there is no room: adapters=3"):
+                self.engine.load_adapter("three", "three")
+        else:
+            self.engine.unload_adapter(name)
+            self.versions[name] += other
+            self.load(name)
 
     @rule(n=st.integers(1, 40))
     def step(self, n: int) -> None:
@@ -346,7 +368,8 @@ class Tiers(RuleBasedStateMachine):
         self.folder.cleanup()
         for name, events in self.events.items():
             assert [d.finish_reason for d in events if d.finish_reason] == [events[-1].finish_reason]
-            expected, got = solitary(self.requests[name]), tokens_of(events)
+            adapter = fake_adapter(Path(self.adapters[name])) if self.adapters[name] else None
+            expected, got = solitary(self.requests[name], adapter=adapter), tokens_of(events)
             if events[-1].finish_reason is FinishReason.CANCELLED:
                 expected = expected[: len(got)]
             assert got == expected

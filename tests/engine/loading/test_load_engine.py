@@ -9,10 +9,12 @@ from pathlib import Path
 
 import gguf
 import pytest
+from tests.engine.adapters.adapter_files import RANK, random_pairs, write_gguf_adapter, write_peft_folder
 from tests.engine.text.chat_templates import TEMPLATES
 from tests.engine.tiny_model import write_tiny_llama
 
 from portico_engine import (
+    AdapterError,
     ChatTemplateError,
     ContextOverflow,
     ModelError,
@@ -218,3 +220,30 @@ def test_a_template_that_cant_be_used_is_said_when_the_model_is_loaded(
     engine = load_engine(write_tiny_llama(tmp_path / "bad.gguf", chat_template=template), executor="torch-cpu")
     assert "chat template" in engine.info.extra[TEMPLATE_PROBLEM]
     assert "bad answers no chats: the model's chat template" in caplog.text
+
+
+def test_an_engine_with_room_for_adapters_loads_them_while_it_is_there(tiny_path: Path, tmp_path: Path) -> None:
+    engine = load_engine(tiny_path, executor="torch-cpu", adapters=1, adapter_rank=RANK)
+    info = engine.load_adapter("a", write_peft_folder(tmp_path / "a", random_pairs(1)))
+    assert (info.rank, info.base) == (RANK, "someone/tiny")
+    answers = [
+        tuple(
+            t
+            for d in engine.generate(Request("x", (5, 6, 7), SamplingParams(temperature=0), 12, adapter=name))
+            for t in d.tokens
+        )
+        for name in (None, "a", None)
+    ]
+    assert answers[0] == answers[2] != answers[1]
+    with pytest.raises(AdapterError, match=f"rank 5; this engine takes up to {RANK}"):
+        engine.load_adapter("b", write_peft_folder(tmp_path / "b", random_pairs(1, rank=RANK + 1)))
+    with pytest.raises(AdapterError, match=r"no room: adapters=1, taken by a"):
+        engine.load_adapter("b", tmp_path / "a")
+    engine.unload_adapter("a")
+    engine.load_adapter("b", write_gguf_adapter(tmp_path / "b.gguf", random_pairs(2)))
+    engine.close()
+
+
+def test_llama_cpp_says_that_it_takes_no_adapters(tiny_path: Path) -> None:
+    with pytest.raises(AdapterError, match=r"executor llama_cpp takes no adapters: .* executor torch does"):
+        load_engine(tiny_path, executor="llama_cpp", adapters=1)

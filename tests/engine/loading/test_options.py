@@ -27,6 +27,8 @@ def test_a_keyword_that_is_no_option_is_named_beside_those_that_are() -> None:
         ({"executor": "tpu"}, "executor is 'tpu'; it must be one of auto, torch, torch-cpu, torch-cuda, llama_cpp"),
         ({"max_rows": 257}, "max_rows is 257; it must be from 1 to 256"),
         ({"memory": 1.5}, "memory is 1.5; it must be a share of the GPU's, over 0 and at most 1"),
+        ({"adapters": 33}, "adapters is 33; it must be from 0 to 32"),
+        ({"adapters": 1, "adapter_rank": 0}, "adapter_rank is 0; it must be from 1 to 512"),
         ({"kv_dir_bytes": 0}, r"kv_dir_bytes is 0; it must be at least 1 \(kv_dir None keeps nothing\)"),
     ],
 )

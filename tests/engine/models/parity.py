@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from llama_reference import LlamaCpp
 from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 from portico_engine.plan import Row, StepPlan
@@ -36,6 +35,8 @@ def our_logits(path: Path, chunks: Sequence[int], *, int4: bool) -> Tensor:
 
 def llama_cpp_logits(path: Path) -> Tensor:
     """The same by llama.cpp, in one piece."""
+    from llama_reference import LlamaCpp  # not where a GPU's tests run
+
     llama = LlamaCpp(path, context=128, threads=1)
     try:
         return torch.from_numpy(llama.eval(TOKENS, 0, want_all=True)).log_softmax(-1)

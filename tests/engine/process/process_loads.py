@@ -138,3 +138,7 @@ def load_talking(_progress: LoadProgress) -> Engine:
     print("a native library says hello", flush=True)
     logging.getLogger("portico_engine.kv").warning("the disk is %s", "slow")
     return fake_engine()
+
+
+def load_with_adapters(_progress: LoadProgress) -> Engine:
+    return fake_engine(FakeExecutor(vocab_size=INFO.vocab_size, n_adapters=2))

@@ -12,14 +12,16 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from tests.engine.fakes import solitary, tiny_tokenizer, tokens_of
+from tests.engine.fakes import fake_adapter, solitary, tiny_tokenizer, tokens_of
 from tests.engine.process import process_loads as loads
 
 from portico_engine import (
+    AdapterError,
     CallPrior,
     ChatTemplateError,
     ContextOverflow,
@@ -36,6 +38,7 @@ from portico_engine import (
     TextPrior,
     Tool,
     ToolCallPrior,
+    UnknownAdapter,
 )
 from portico_engine.grammar.compiled import CompiledGrammar
 from portico_engine.process import client
@@ -155,6 +158,34 @@ def test_rendering_tokenizing_scoring_and_stats_are_the_childs() -> None:
             assert len(score) == 2
             await collect(engine, Request("a", (5,), max_tokens=3))
             assert (await engine.stats())["generated_tokens"] == 3
+
+    within(main())
+
+
+def test_adapters_are_loaded_used_and_unloaded_across_the_process() -> None:
+    async def main() -> None:
+        async with child(loads.load_with_adapters) as engine:
+            here = Path("some/adapter").absolute()
+            info = await engine.load_adapter("a", Path("some/adapter"))
+            assert (info.name, info.path, info.base) == ("a", here, "fake base")
+            assert await engine.adapters() == (info,)
+            requests = [Request(str(i), (5, 6, 7), adapter=("a", None)[i], max_tokens=9) for i in range(2)]
+            answers = await asyncio.gather(*(collect(engine, request) for request in requests))
+            assert [tokens_of(deltas) for deltas in answers] == [
+                solitary(requests[0], adapter=fake_adapter(here)),
+                solitary(requests[1]),
+            ]
+            with pytest.raises(AdapterError, match="'a' is loaded already"):
+                await engine.load_adapter("a", here)
+            await engine.unload_adapter("a")
+            with pytest.raises(UnknownAdapter, match="none is loaded") as caught:
+                await collect(engine, requests[0])
+            assert caught.value.known == ()
+            with pytest.raises(UnknownAdapter):
+                await engine.unload_adapter("a")
+        async with child() as engine:
+            with pytest.raises(AdapterError, match="without room for adapters"):
+                await engine.load_adapter("a", here)
 
     within(main())
 

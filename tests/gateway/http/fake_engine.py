@@ -10,9 +10,10 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from portico_engine import ContextOverflow, Delta, FinishReason, ModelInfo, Request, Tool, Usage
+from portico_engine import AdapterInfo, ContextOverflow, Delta, FinishReason, ModelInfo, Request, Tool, Usage
 
 PLAIN_TEMPLATE = "{% for message in messages %}...{% endfor %}"
 
@@ -56,6 +57,7 @@ class FakeEngine:
     was_submitted: threading.Event = field(default_factory=threading.Event)
     closed: bool = False
     figures: Mapping[str, float] = field(default_factory=dict)
+    loaded_adapters: Sequence[str] = ()
     tokenizer: FakeTokenizer = field(default_factory=FakeTokenizer)
     _live: dict[str, list[str | Exception]] = field(default_factory=dict)
     _paused: dict[str, list[str | Exception]] = field(default_factory=dict)
@@ -68,6 +70,9 @@ class FakeEngine:
         self.rendered.append(list(messages))
         self.rendered_tools.append(tools)
         return tuple(self.tokenizer.encode("".join(f"<{m['role']}>{m['content']}" for m in messages)))
+
+    def adapters(self) -> tuple[AdapterInfo, ...]:
+        return tuple(AdapterInfo(name, Path(name), "", 8, "") for name in self.loaded_adapters)
 
     def has_grammar(self, grammar: object) -> bool:
         return True

@@ -75,6 +75,7 @@ def test_a_file_that_cannot_be_read_is_as_if_it_were_not_there(
         ({"torch_cpu": 3.0, "llama_cpp": 9.0}, {"executor": "auto"}, "llama_cpp"),
         ({"torch_cpu": 3.0, "llama_cpp": 9.0}, {"executor": "torch"}, "torch"),  # what is named is what is taken
         ({"torch_cpu": 3.0, "llama_cpp": 9.0}, {"max_rows": 128}, None),  # more than llama.cpp has
+        ({"torch_cpu": 3.0, "llama_cpp": 9.0}, {"adapters": 1}, None),  # llama.cpp takes none
         ({"torch_cpu": 3.0, "llama_cpp": 3.1}, {}, None),  # no clear case
         ({"torch_cpu": 9.0, "llama_cpp": 3.0}, {}, None),
         ({"llama_cpp": 3.0}, {}, None),  # nothing to compare it with

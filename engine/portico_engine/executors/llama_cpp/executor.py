@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from portico_engine.errors import RequestError
+from portico_engine.adapters.adapter import Adapter
+from portico_engine.errors import AdapterError, RequestError
 from portico_engine.executors.host_step import HostStep
 from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.llama_cpp.library import MAX_SEQUENCES, LlamaContext, LlamaModel, version
@@ -104,6 +105,14 @@ class LlamaCppExecutor:
         found = [logits[row.slot] for row in plan.rows if row.logits_indices]
         every = np.concatenate(found) if found else np.zeros((0, self._model.vocab_size), np.float32)
         return HostStep(plan, every[:, : self.caps.vocab_size])
+
+    def load_adapter(self, place: int, adapter: Adapter) -> None:
+        """Always raises AdapterError: a context of llama.cpp computes all rows with the same adapters."""
+        raise AdapterError("executor llama_cpp takes no adapters; executor torch does")
+
+    def unload_adapter(self, place: int) -> None:
+        """None was loaded."""
+        raise AdapterError("executor llama_cpp holds no adapters")
 
     def close(self) -> None:
         """Let go of cache and weights."""

@@ -9,6 +9,7 @@
     cuda_step.py       sampling and scoring on the GPU
     sampler.py         `portico_engine.sampling` in torch, a batch at a time
     device_faults.py   what torch raises: no memory, a device that is lost, a fault of one plan
+    lora_places.py     the adapters that are loaded, and which tokens have which
     batch.py           where a ragged batch's logits are
 
 The decoder's own arithmetic is `portico_engine.models`'; here is what it attends to and what becomes of its logits.

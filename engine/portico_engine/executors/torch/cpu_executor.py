@@ -9,12 +9,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from portico_engine.adapters.adapter import Adapter, AdapterLimits
 from portico_engine.executors.host_step import HostStep
 from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.protocol import BlockStore, Capabilities, Sizes
 from portico_engine.executors.torch.batch import damaged_rows, logits_indices, target_tokens
 from portico_engine.executors.torch.cpu_attention import CPUPagedKV
 from portico_engine.executors.torch.device_faults import named_faults
+from portico_engine.executors.torch.lora_places import CPULoraPlaces
 from portico_engine.linear.int4 import int4_supported
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.cpu_weight_loader import CPUWeightLoader
@@ -36,9 +38,12 @@ class TorchCPUExecutor:
         sizes: Sizes,
         *,
         vocab_size: int | None = None,
+        adapters: CPULoraPlaces | None = None,
     ) -> None:
-        """`vocab_size` is the tokenizer's where the embeddings are padded beyond it."""
+        """`vocab_size` is the tokenizer's where the embeddings are padded beyond it. `adapters` are beside the decoder's
+        weights; None takes none."""
         self._decoder = decoder
+        self._adapters = adapters
         self._kv = CPUPagedKV(decoder.config, sizes.blocks)
         self._store: BlockStore | None = None
         int4 = "-int4" if decoder.weights.has_codes else ""
@@ -51,6 +56,8 @@ class TorchCPUExecutor:
             context_length=sizes.context_length,
             numerics_id=f"torch-{torch.__version__}-cpu-bf16{int4}{decoder.numerics}",
             block_bytes=self._kv.block_bytes,
+            adapters=adapters.limits.count if adapters else 0,
+            adapter_rank=adapters.limits.rank if adapters else 0,
         )
 
     @classmethod
@@ -62,18 +69,22 @@ class TorchCPUExecutor:
         int4: bool | None = None,
         config: DecoderConfig | None = None,
         vocab_size: int | None = None,
+        adapters: AdapterLimits | None = None,
         progress: Progress | None = None,
     ) -> TorchCPUExecutor:
-        """Read a model. `int4` None takes the 4-bit product where this CPU has a fast one and the file has 4-bit weights."""
+        """Read a model. `int4` None takes the 4-bit product where this CPU has a fast one and the file has 4-bit weights.
+        `adapters` is the room for them."""
         config = config or read_config(file)
         use_int4 = int4_supported() if int4 is None else int4
         with torch.inference_mode():
             weights = CPUWeightLoader(file, config, codes=use_int4).weights(progress)
-            decoder = Decoder(config, weights, sizes.context_length)
+            places = CPULoraPlaces(weights, config, adapters) if adapters else None
+            decoder = Decoder(config, places.weights if places else weights, sizes.context_length)
         return cls(
             decoder,
             sizes,
             vocab_size=vocab_size,
+            adapters=places,
         )
 
     def attach(self, store: BlockStore) -> None:
@@ -89,6 +100,8 @@ class TorchCPUExecutor:
             return HostStep(plan, np.zeros((0, self.caps.vocab_size), np.float32))
         tokens = [token for row in plan.rows for token in row.tokens]
         positions = [p for row in plan.rows for p in range(row.start, row.start + len(row.tokens))]
+        if self._adapters is not None:
+            self._adapters.begin(plan.rows)
         hidden = self._decoder.hidden(torch.tensor(tokens), torch.tensor(positions), self._kv.batch(plan.rows))
         damaged = damaged_rows(hidden, plan.rows)
         at = logits_indices(plan.rows)
@@ -96,6 +109,17 @@ class TorchCPUExecutor:
             return HostStep(plan, np.zeros((0, self.caps.vocab_size), np.float32), damaged)
         logits = self._decoder.logits(hidden[at], target_tokens(plan.rows))
         return HostStep(plan, logits.numpy()[:, : self.caps.vocab_size], damaged)
+
+    @named_faults()
+    def load_adapter(self, place: int, adapter: Adapter) -> None:
+        """See `Executor.load_adapter`."""
+        assert self._adapters is not None, "an executor without room for adapters is asked for none"
+        self._adapters.load(place, adapter)
+
+    def unload_adapter(self, place: int) -> None:
+        """See `Executor.unload_adapter`."""
+        assert self._adapters is not None
+        self._adapters.unload(place)
 
     def close(self) -> None:
         """Nothing to end: memory goes with the object."""

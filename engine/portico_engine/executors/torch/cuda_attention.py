@@ -59,7 +59,7 @@ class PagedAttention:
         self._batch = batch
 
     def __call__(self, layer: int, queries: Tensor, keys_values: Tensor) -> Tensor:
-        (_, positions, slots), tables = self._batch
+        (_, positions, slots, _), tables = self._batch
         kv = self._kv[layer]
         store(kv, keys_values, positions, slots, tables)
         return paged_attention(queries, kv, positions, slots, tables)
@@ -88,14 +88,14 @@ class MixedAttention:
         self._short_addresses = batch.addresses[:, self._short]
 
     def __call__(self, layer: int, queries: Tensor, keys_values: Tensor) -> Tensor:
-        (_, positions, slots), tables = self._batch
+        (_, positions, slots, _), tables = self._batch
         kv = self._kv[layer]
         store(kv, keys_values, positions, slots, tables)
         if not len(self._short):
             return self._prefill(kv, queries)
         out = torch.empty(queries.shape[0], queries.shape[1] * queries.shape[2], dtype=queries.dtype, device=queries.device)
         out[self._long] = self._prefill(kv, queries[self._long])
-        _, positions, slots = self._short_addresses
+        _, positions, slots, _ = self._short_addresses
         out[self._short] = paged_attention(queries[self._short], kv, positions, slots, tables)
         return out
 

@@ -16,11 +16,14 @@ from torch import Tensor
 
 from portico_engine.plan import Row
 
+ADDRESSES = 4  # numbers a token
+NO_ADAPTER = -1  # as a kernel sees it
+
 
 class RaggedBatch(NamedTuple):
     """A ragged batch of n tokens on one device, int32. A negative position is padding."""
 
-    addresses: Tensor  # [3, n]: token, position, and the slot whose block table it has
+    addresses: Tensor  # [4, n]: token, position, the slot whose block table it has, the place of its adapter (-1: none)
     tables: Tensor  # [slots, blocks]
 
     @property
@@ -34,6 +37,10 @@ class RaggedBatch(NamedTuple):
     @property
     def slots(self) -> Tensor:
         return self.addresses[2]
+
+    @property
+    def adapters(self) -> Tensor:
+        return self.addresses[3]
 
 
 class BlockTables:
@@ -59,11 +66,12 @@ class BlockTables:
 
 
 def addresses(rows: Sequence[Row], out: npt.NDArray[np.int32]) -> None:
-    """Fill int32 [3, n] (see `RaggedBatch`) with the rows' tokens, and what is left with padding."""
+    """Fill int32 [4, n] (see `RaggedBatch`) with the rows' tokens, and what is left with padding."""
     counts = np.array([len(row.tokens) for row in rows])
     total = int(counts.sum())
     first = np.repeat(np.cumsum(counts) - counts, counts)  # of each token: where its row begins
     out[0, :total] = list(chain.from_iterable(row.tokens for row in rows))
     out[1, :total] = np.repeat([row.start for row in rows], counts) + np.arange(total) - first
     out[2, :total] = np.repeat([row.slot for row in rows], counts)
-    out[0, total:], out[1, total:], out[2, total:] = 0, -1, 0
+    out[3, :total] = np.repeat([NO_ADAPTER if row.adapter is None else row.adapter for row in rows], counts)
+    out[0, total:], out[1, total:], out[2, total:], out[3, total:] = 0, -1, 0, NO_ADAPTER

@@ -14,15 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from portico_engine.adapters.adapter import Adapter, AdapterLimits
 from portico_engine.errors import ModelError
 from portico_engine.executors.kv_ops import run_ops
 from portico_engine.executors.protocol import BlockStore, Capabilities, Sizes, SizesFor
 from portico_engine.executors.torch.batch import logits_indices
 from portico_engine.executors.torch.cuda_attention import SHORT, CUDAPagedKV, MixedAttention, PagedAttention
-from portico_engine.executors.torch.cuda_batch import BlockTables, RaggedBatch, addresses
+from portico_engine.executors.torch.cuda_batch import ADDRESSES, BlockTables, RaggedBatch, addresses
 from portico_engine.executors.torch.cuda_graphs import SIZES, StepGraphs
 from portico_engine.executors.torch.cuda_step import CUDAStep
 from portico_engine.executors.torch.device_faults import named_faults
+from portico_engine.executors.torch.lora_places import CUDALoraPlaces
 from portico_engine.fallbacks import Fallbacks
 from portico_engine.kernels import fused
 from portico_engine.models.config import DecoderConfig, read_config
@@ -48,13 +50,15 @@ class TorchCUDAExecutor:
         vocab_size: int | None = None,
         device: str = "cuda",
         graphs: bool = True,
+        adapters: CUDALoraPlaces | None = None,
         progress: Progress | None = None,
         fallbacks: Fallbacks | None = None,
     ) -> None:
         """`vocab_size` is the tokenizer's where the embeddings are padded beyond it. Without graphs where none can be captured,
-        which `fallbacks` hears.
+        which `fallbacks` hears. `adapters` are beside the decoder's weights; None takes none.
         """
         self._decoder = decoder
+        self._adapters = adapters
         self._device = device
         self._kv = CUDAPagedKV(decoder.config, sizes.blocks, device)
         self._store: BlockStore | None = None
@@ -68,6 +72,8 @@ class TorchCUDAExecutor:
             context_length=sizes.context_length,
             numerics_id=f"torch-{torch.__version__}-cuda-{card}-bf16{codes}{decoder.numerics}",
             block_bytes=decoder.config.kv_bytes_per_token * BLOCK_TOKENS,
+            adapters=adapters.limits.count if adapters else 0,
+            adapter_rank=adapters.limits.rank if adapters else 0,
         )
         self._tables = BlockTables(sizes.max_rows, blocks_for(sizes.context_length), device)
         self._graphs: StepGraphs | None = None
@@ -87,10 +93,12 @@ class TorchCUDAExecutor:
         config: DecoderConfig | None = None,
         vocab_size: int | None = None,
         device: str = "cuda",
+        adapters: AdapterLimits | None = None,
         progress: Progress | None = None,
         fallbacks: Fallbacks | None = None,
     ) -> TorchCUDAExecutor:
         """Read a model onto the GPU: quantized matrices as codes unless told otherwise, with copies in bfloat16 if asked for.
+        The memory of `adapters` is taken before KV gets the rest.
 
         Raises ModelError where it doesn't fit.
         """
@@ -100,6 +108,8 @@ class TorchCUDAExecutor:
             with torch.inference_mode():
                 loader = CUDAWeightLoader(file, config, codes=codes, copies=copies, device=device, fallbacks=fallbacks)
                 weights = loader.weights(progress)
+                places = CUDALoraPlaces(weights, config, adapters) if adapters else None
+                weights = places.weights if places else weights
                 torch.cuda.empty_cache()  # what reading took
                 if not isinstance(sizes, Sizes):
                     sizes = sizes(free - torch.cuda.mem_get_info(device)[0])
@@ -110,6 +120,7 @@ class TorchCUDAExecutor:
                 vocab_size=vocab_size,
                 device=device,
                 graphs=graphs,
+                adapters=places,
                 progress=progress,
                 fallbacks=fallbacks,
             )
@@ -136,6 +147,18 @@ class TorchCUDAExecutor:
             self._tables.update(plan.rows)
             return CUDAStep(plan, self._logits(plan.rows)[:, : self.caps.vocab_size])
 
+    def load_adapter(self, place: int, adapter: Adapter) -> None:
+        """See `Executor.load_adapter`."""
+        assert self._adapters is not None, "an executor without room for adapters is asked for none"
+        with named_faults(self._device):
+            self._adapters.load(place, adapter)
+
+    def unload_adapter(self, place: int) -> None:
+        """See `Executor.unload_adapter`."""
+        assert self._adapters is not None
+        with named_faults(self._device):
+            self._adapters.unload(place)
+
     def close(self) -> None:
         """Let go of graphs and memory that torch keeps for itself."""
         self._graphs = None
@@ -144,7 +167,7 @@ class TorchCUDAExecutor:
     def _captured(self, max_rows: int, progress: Progress | None, fallbacks: Fallbacks) -> StepGraphs | None:
         """None where a step can't be captured and the device is well otherwise. Raises where memory did not suffice."""
         try:
-            return StepGraphs(self._decoder, self._kv.tensor, self._tables.tensor, max_rows, progress)
+            return StepGraphs(self._decoder, self._kv.tensor, self._tables.tensor, max_rows, progress, self._adapters)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
@@ -189,12 +212,14 @@ class TorchCUDAExecutor:
 
     def _run(self, rows: Sequence[Row], at: Sequence[int]) -> Tensor:
         """Logits of rows that fit no graph."""
-        host = np.empty((3, sum(len(row.tokens) for row in rows)), np.int32)
+        host = np.empty((ADDRESSES, sum(len(row.tokens) for row in rows)), np.int32)
         addresses(rows, host)
         batch = RaggedBatch(torch.from_numpy(host).to(self._device), self._tables.tensor)
         kv = self._kv.tensor
         prefills = any(len(row.tokens) > SHORT for row in rows)
         attend = MixedAttention(kv, batch, rows) if prefills else PagedAttention(kv, batch)
+        if self._adapters is not None:
+            self._adapters.begin(batch.adapters if any(row.adapter is not None for row in rows) else None)
         hidden = self._decoder.hidden(batch.tokens, batch.positions, attend)
         return self._decoder.logits(hidden[torch.tensor(at, dtype=torch.int64, device=self._device)])
 

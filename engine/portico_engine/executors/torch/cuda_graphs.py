@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from portico_engine.executors.torch.cuda_attention import PagedAttention
-from portico_engine.executors.torch.cuda_batch import RaggedBatch, addresses
+from portico_engine.executors.torch.cuda_batch import ADDRESSES, NO_ADAPTER, RaggedBatch, addresses
+from portico_engine.executors.torch.lora_places import CUDALoraPlaces
 from portico_engine.models.decoder import Decoder
 from portico_engine.models.weight_loader import Progress
 from portico_engine.plan import Row
@@ -27,11 +28,24 @@ SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 3
 class StepGraphs:
     """For rows whose tokens each read the cache for themselves, at most `SIZES[-1]` tokens together."""
 
-    def __init__(self, decoder: Decoder, kv: Tensor, tables: Tensor, max_logits: int, progress: Progress | None = None) -> None:
-        """`tables`: see `BlockTables`. Captures for up to `max_logits` logits; what wants more gets them without a graph."""
+    def __init__(
+        self,
+        decoder: Decoder,
+        kv: Tensor,
+        tables: Tensor,
+        max_logits: int,
+        progress: Progress | None = None,
+        adapters: CUDALoraPlaces | None = None,
+    ) -> None:
+        """`tables`: see `BlockTables`. Captures for up to `max_logits` logits; what wants more gets them without a graph. With
+        `adapters` each graph of layers computes them for all its tokens.
+        """
         self._decoder = decoder
+        self._adapters = adapters
         self._heads_for = [size for size in SIZES if size < max_logits] + [max_logits]
-        self._batch = torch.zeros(max_logits + 3 * SIZES[-1], dtype=torch.int32, device=kv.device)  # wanted, then addresses
+        self._batch = torch.zeros(
+            max_logits + ADDRESSES * SIZES[-1], dtype=torch.int32, device=kv.device
+        )  # wanted, then addresses
         self._wanted = self._batch[:max_logits]
         self._hidden = torch.zeros(SIZES[-1], decoder.config.hidden, dtype=torch.float32, device=kv.device)
         self._logits = torch.zeros(max_logits, decoder.config.vocab_size, dtype=torch.float32, device=kv.device)
@@ -57,9 +71,9 @@ class StepGraphs:
         """
         size = SIZES[bisect_left(SIZES, sum(len(row.tokens) for row in rows))]
         n_wanted = len(self._wanted)
-        host = np.zeros(n_wanted + 3 * size, np.int32)
+        host = np.zeros(n_wanted + ADDRESSES * size, np.int32)
         host[: min(len(wanted), n_wanted)] = wanted[:n_wanted]
-        addresses(rows, host[n_wanted:].reshape(3, size))
+        addresses(rows, host[n_wanted:].reshape(ADDRESSES, size))
         self._batch[: len(host)].copy_(torch.from_numpy(host))
         self._layers[size].replay()
         if len(wanted) > n_wanted:
@@ -70,12 +84,18 @@ class StepGraphs:
 
     def _captured_layers(self, size: int, kv: Tensor, tables: Tensor) -> Any:
         first = len(self._wanted)
-        batch = RaggedBatch(self._batch[first : first + 3 * size].view(3, size), tables)
+        batch = RaggedBatch(self._batch[first : first + ADDRESSES * size].view(ADDRESSES, size), tables)
         batch.addresses.zero_()
         batch.positions.fill_(-1)  # all of it is padding
+        batch.adapters.fill_(NO_ADAPTER)
         attend = PagedAttention(kv, batch)
 
-        return self._captured(lambda: self._hidden[:size].copy_(self._decoder.hidden(batch.tokens, batch.positions, attend)))
+        def layers() -> None:
+            if self._adapters is not None:
+                self._adapters.begin(batch.adapters)
+            self._hidden[:size].copy_(self._decoder.hidden(batch.tokens, batch.positions, attend))
+
+        return self._captured(layers)
 
     def _captured_head(self, size: int) -> Any:
         wanted = self._wanted[:size]

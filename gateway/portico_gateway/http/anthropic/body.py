@@ -23,7 +23,18 @@ from portico_gateway.http.generation.request import (
     Turn,
     function_tool,
 )
-from portico_gateway.http.wire import LenientBody, MaxTokens, StopStrings, StrictBody, Temperature, ToolName, Tools, TopK, TopP
+from portico_gateway.http.wire import (
+    AdapterName,
+    LenientBody,
+    MaxTokens,
+    StopStrings,
+    StrictBody,
+    Temperature,
+    ToolName,
+    Tools,
+    TopK,
+    TopP,
+)
 
 _FIELDS = FieldNames(messages="messages", max_tokens="max_tokens", response_format="output_config.format", required="any")
 _CHOICES: dict[str, Literal["auto", "required", "none"]] = {"auto": "auto", "any": "required", "none": "none"}
@@ -130,6 +141,7 @@ class CountTokensRequest(StrictBody):
     """What is counted: everything that makes the prompt."""
 
     model: str
+    adapter: AdapterName | None = None
     messages: list[AnthropicMessage] = Field(min_length=1)
     system: str | list[TextBlock] | None = None
     tools: Tools[AnthropicTool] | None = None
@@ -150,6 +162,7 @@ class CountTokensRequest(StrictBody):
         wanted = self.output_config.format if self.output_config is not None else None
         return GenerationRequest(
             model=self.model,
+            adapter=self.adapter,
             turns=(*self._system(), *(turn for message in self.messages for turn in message.turns())),
             fields=_FIELDS,
             tools=tuple(tool.tool() for tool in self.tools or []),

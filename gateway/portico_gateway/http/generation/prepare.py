@@ -90,6 +90,7 @@ async def prepare(
     request = Request(
         id=uuid.uuid4().hex,
         prompt=prompt,
+        adapter=generation.adapter,
         caller=caller,
         salt=b"" if caller == LOCAL else caller.encode(),
         sampling=_sampling(generation.sampling, engine.info.vocab_size, structured=grammar is not None),

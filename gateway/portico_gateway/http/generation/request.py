@@ -88,6 +88,7 @@ class GenerationRequest:
     model: str
     turns: tuple[Turn, ...]
     fields: FieldNames
+    adapter: str | None = None  # one of the model's; it may also be named in `model`, as MODEL:ADAPTER
     # what may come out
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice | None = None

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastapi import Request
 from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
-from portico_engine.errors import ModelError
+from portico_engine.errors import EngineError, ModelError, UnknownAdapter
 from portico_gateway.guidance.call_guide import CallGuide
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.prepare import PreparedRequest, prepare
@@ -51,13 +52,15 @@ class GenerationService:
     ) -> Response:
         """What `make` makes of the prepared request, when it is its caller's turn; it is cancelled where the client hangs up.
         Raises ApiError."""
-        model = self.named(generation.model)
+        model, adapter = self._chosen(generation)
         caller = caller_name(request.scope)
 
         async def work() -> Response:
             async with AsyncExitStack() as held:
                 await held.enter_async_context(self._limits.slot(caller))
-                response = await make(await prepare(generation, await self._engine(model), caller=caller, guide=self._guide))
+                engine = await self._engine(model)
+                meant = await _with_adapter(generation, adapter, engine)
+                response = await make(await prepare(meant, engine, caller=caller, guide=self._guide))
                 if isinstance(response, EventStream):  # its turn lasts until the last event
                     response.held.push_async_exit(held.pop_all())
                 return response
@@ -67,12 +70,23 @@ class GenerationService:
         except ClientDisconnect:
             return Response(status_code=_HUNG_UP)
 
-    def named(self, name: str) -> ModelHost:
-        """The model of this name. Raises ApiError where there is none."""
-        if self.model is None or name != self.model.name:
-            there = f"this server has {self.model.name!r}" if self.model else "this server runs without a model"
-            raise ApiError(404, f"the model {name!r} does not exist; {there}", param="model", code="model_not_found")
-        return self.model
+    def named(self, name: str) -> tuple[ModelHost, str | None]:
+        """The model of this name, and the adapter's name where it is MODEL:ADAPTER. Raises ApiError where there is no such
+        model; whether it has that adapter, its engine knows.
+        """
+        model = self.model
+        if model is not None and name == model.name:
+            return model, None
+        if model is not None and (adapter := name.removeprefix(f"{model.name}:")) not in (name, ""):
+            return model, adapter
+        there = f"this server has {model.name!r}" if model else "this server runs without a model"
+        raise ApiError(404, f"the model {name!r} does not exist; {there}", param="model", code="model_not_found")
+
+    def _chosen(self, generation: GenerationRequest) -> tuple[ModelHost, str | None]:
+        model, adapter = self.named(generation.model)
+        if None not in (adapter, generation.adapter) and adapter != generation.adapter:
+            raise ApiError(400, f"adapter is {generation.adapter!r}, but model names {adapter!r}; give one", param="adapter")
+        return model, adapter or generation.adapter
 
     async def _engine(self, model: ModelHost) -> EngineClient:
         try:
@@ -90,3 +104,21 @@ class GenerationService:
                 headers={"Retry-After": "5"},
             )
         return engine
+
+
+async def adapter_names(engine: EngineClient) -> list[str]:
+    """Those that requests to this engine may name, in order of loading."""
+    return [info.name for info in await engine.adapters()]
+
+
+async def _with_adapter(generation: GenerationRequest, adapter: str | None, engine: EngineClient) -> GenerationRequest:
+    """Raises ApiError naming the adapters that exist where it is none of them: before a prompt is made for nothing."""
+    if adapter is None:
+        return generation
+    try:
+        known = await adapter_names(engine)
+        if adapter not in known:
+            raise UnknownAdapter(adapter, known)
+    except EngineError as error:
+        raise generation.api_error(error) from error
+    return replace(generation, adapter=adapter)

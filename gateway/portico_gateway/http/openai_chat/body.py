@@ -15,6 +15,7 @@ from portico_engine.grammar import NamedTool, ToolChoice
 from portico_gateway.http.generation.request import FieldNames, GenerationRequest, JsonFormat, SamplingOptions, function_tool
 from portico_gateway.http.openai_shared.body import JsonObjectFormat, NamedSchema, OpenAIMessage, TextFormat
 from portico_gateway.http.wire import (
+    AdapterName,
     FrequencyPenalty,
     LenientBody,
     LogitBias,
@@ -75,6 +76,7 @@ class ChatCompletionRequest(StrictBody):
     """A chat completion to make. None is "not given": the default then depends on what is asked."""
 
     model: str
+    adapter: AdapterName | None = None
     messages: list[OpenAIMessage] = Field(min_length=1)
     # what may come out
     tools: Tools[ChatTool] | None = None
@@ -133,6 +135,7 @@ class ChatCompletionRequest(StrictBody):
         by_new_name = self.max_completion_tokens is not None
         return GenerationRequest(
             model=self.model,
+            adapter=self.adapter,
             turns=tuple(message.turn() for message in self.messages),
             fields=FieldNames(
                 messages="messages",

@@ -24,7 +24,17 @@ from portico_gateway.http.generation.request import (
     function_tool,
 )
 from portico_gateway.http.openai_shared.body import JsonObjectFormat, NamedSchema, OpenAIMessage, TextFormat
-from portico_gateway.http.wire import LenientBody, MaxTokens, StrictBody, Temperature, ToolName, Tools, TopLogprobs, TopP
+from portico_gateway.http.wire import (
+    AdapterName,
+    LenientBody,
+    MaxTokens,
+    StrictBody,
+    Temperature,
+    ToolName,
+    Tools,
+    TopLogprobs,
+    TopP,
+)
 
 _FIELDS = FieldNames(messages="input", max_tokens="max_output_tokens", response_format="text.format")
 INCLUDE_LOGPROBS = "message.output_text.logprobs"
@@ -106,6 +116,7 @@ class ResponsesRequest(StrictBody):
     """A response to make."""
 
     model: str
+    adapter: AdapterName | None = None
     input: str | list[InputItem]
     instructions: str | None = None
     previous_response_id: str | None = None
@@ -164,6 +175,7 @@ class ResponsesRequest(StrictBody):
         logprobs = self.top_logprobs is not None or INCLUDE_LOGPROBS in (self.include or ())
         return GenerationRequest(
             model=self.model,
+            adapter=self.adapter,
             turns=(*instructions, *before, *self.turns()),
             fields=_FIELDS,
             tools=tuple(tool.tool() for tool in self.tools or []),

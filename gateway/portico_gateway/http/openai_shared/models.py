@@ -1,11 +1,13 @@
-"""GET /v1/models: the one model that is served, if there is one, as OpenAI's list of models."""
+"""GET /v1/models: the one model that is served, if there is one, and its adapters, as OpenAI's list of models."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
+from portico_engine.errors import EngineDied, UnknownAdapter
 from portico_gateway.http.api import Api
-from portico_gateway.http.generation.service import GenerationService
+from portico_gateway.http.errors import ApiError
+from portico_gateway.http.generation.service import GenerationService, adapter_names
 from portico_gateway.http.openai_shared.errors import openai_error_body
 from portico_gateway.http.wire import Json
 from portico_gateway.model.host import ModelHost
@@ -16,13 +18,33 @@ def _router(service: GenerationService) -> APIRouter:
 
     @router.get("/v1/models")
     async def models() -> Json:
-        return {"object": "list", "data": [model_object(service.model)] if service.model else []}
+        model = service.model
+        if model is None:
+            return {"object": "list", "data": []}
+        adapted = [adapter_object(model, adapter) for adapter in await _adapters(model)]
+        return {"object": "list", "data": [model_object(model), *adapted]}
 
     @router.get("/v1/models/{name:path}")
     async def one_model(name: str) -> Json:
-        return model_object(service.named(name))
+        model, adapter = service.named(name)
+        if adapter is None:
+            return model_object(model)
+        known = await _adapters(model)
+        if adapter not in known:
+            raise ApiError(404, str(UnknownAdapter(adapter, known)), param="model", code="model_not_found")
+        return adapter_object(model, adapter)
 
     return router
+
+
+async def _adapters(model: ModelHost) -> list[str]:
+    """None while the engine isn't there."""
+    if model.loaded is None:
+        return []
+    try:
+        return await adapter_names(model.loaded)
+    except EngineDied:
+        return []
 
 
 def model_object(model: ModelHost) -> Json:
@@ -38,6 +60,11 @@ def model_object(model: ModelHost) -> Json:
             "executor": info.executor,
         }
     return about
+
+
+def adapter_object(model: ModelHost, adapter: str) -> Json:
+    """The model under one of its adapters; `parent` is the model itself."""
+    return {**model_object(model), "id": f"{model.name}:{adapter}", "parent": model.name}
 
 
 MODELS_API = Api("/v1/models", _router, openai_error_body)

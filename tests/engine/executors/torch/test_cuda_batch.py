@@ -8,10 +8,15 @@ from portico_engine.executors.torch.cuda_batch import BlockTables, addresses
 from portico_engine.plan import Row
 
 
-def test_addresses_are_tokens_positions_and_slots_row_by_row_then_padding() -> None:
-    out = np.full((3, 8), 99, np.int32)
-    addresses((Row(2, (7, 8, 9), 4, (0,)), Row(5, (3,), 0, (1,)), Row(0, (1, 2), 30, (2, 3))), out)
-    assert out.tolist() == [[7, 8, 9, 3, 1, 2, 0, 0], [4, 5, 6, 0, 30, 31, -1, -1], [2, 2, 2, 5, 0, 0, 0, 0]]
+def test_addresses_are_tokens_positions_slots_and_adapters_row_by_row_then_padding() -> None:
+    out = np.full((4, 8), 99, np.int32)
+    addresses((Row(2, (7, 8, 9), 4, (0,)), Row(5, (3,), 0, (1,), adapter=1), Row(0, (1, 2), 30, (2, 3))), out)
+    assert out.tolist() == [
+        [7, 8, 9, 3, 1, 2, 0, 0],
+        [4, 5, 6, 0, 30, 31, -1, -1],
+        [2, 2, 2, 5, 0, 0, 0, 0],
+        [-1, -1, -1, 1, -1, -1, -1, -1],
+    ]
 
 
 def test_a_slot_has_its_rows_table() -> None:
