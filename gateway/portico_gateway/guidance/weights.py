@@ -204,7 +204,7 @@ class ConfidenceWeights:
     Fitted by `benchmarks/answers_calibration.py` on the tuning questions of `benchmarks/answers.py`, which prints these lines.
     """
 
-    threshold: float = 0.52  # (probability) below it there is no answer
+    threshold: float = 0.58  # (probability) below it there is no answer
     sure: float = 0.70  # (probability) from which on no other search is asked
     bias: float = -1.32
     call_logprob: float = -0.01  # of the call, in tens of nats
