@@ -149,6 +149,7 @@ def test_log_files_are_private_and_without_secrets(tmp_path: Path, monkeypatch: 
 CHATTY = "import sys\nwhile True: sys.stderr.write('x' * 1000 + '\\n')"
 
 
+@pytest.mark.usefixtures("root_logger")
 def test_folders_that_were_made_for_everybody_are_narrowed_at_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By another umask, or an earlier version; links and folders that the configuration names keep what they have."""
     monkeypatch.setenv("HOME", str(tmp_path))
