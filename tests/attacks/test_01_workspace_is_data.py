@@ -72,10 +72,12 @@ class Workspace:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
     for name in ("workspace", "home"):
         (tmp_path / name).mkdir()
-    return Workspace(tmp_path / "workspace", tmp_path / "home")
+    made = Workspace(tmp_path / "workspace", tmp_path / "home")
+    yield made
+    subprocess.run([str(SCRIPT), "background", "stop"], cwd=tmp_path, env=made.env, capture_output=True, timeout=PATIENCE)
 
 
 @contextmanager
