@@ -219,8 +219,10 @@ class Scheduler:
         """Which sequences may have a part in this step: all, or, where an executor can't mix adapters, those with the one of
         who waits longest for a step.
         """
+        if self._caps.mixed_adapters:
+            return lambda _seq: True
         first = min(self._running, key=lambda seq: seq.planned, default=None) or self._queue.first()
-        if self._caps.mixed_adapters or first is None:
+        if first is None:
             return lambda _seq: True
         return lambda seq: seq.place == first.place
 

@@ -63,7 +63,7 @@ class Scorer:
             count = min(len(prompt) - 1 - table.computed, self._caps.step_tokens)
             end = table.computed + count
             self._reserve(table, end)
-            row = Row(0, tuple(prompt[table.computed : end]), table.computed, tuple(table.blocks))
+            row = Row(0, tuple(prompt[table.computed : end]), table.computed, table.numbers)
             self._run((row,), table)
             self._kv.commit(table, prompt, end)
 
@@ -80,7 +80,7 @@ class Scorer:
                     fork = self._fork(table, len(prompt) - 1, len(tokens))
                     forks.append(fork)
                     every = tuple(range(len(tokens)))
-                    rows.append(Row(slot, tokens, len(prompt) - 1, tuple(fork.blocks), every, targets=tuple(continuations[i])))
+                    rows.append(Row(slot, tokens, len(prompt) - 1, fork.numbers, every, targets=tuple(continuations[i])))
                 result = self._run(tuple(rows), table)
                 for i, logprobs in zip(batch, result.logprobs, strict=True):
                     out[i] = list(logprobs)
