@@ -6,7 +6,7 @@ It matches a citation to a template by the template's variables (RFC 6570, simpl
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -28,6 +28,15 @@ class Citation:
     label: str  # "kv/pool.py:41", "guide.md#install", "table orders"
     line: int | None
     quote: str
+
+    def texts(self, names: Sequence[str]) -> Iterator[str]:
+        """What these of its fields say; each entry of a list is a text."""
+        for name in names:
+            value = self.fields.get(name)
+            if isinstance(value, str):
+                yield value
+            elif isinstance(value, Sequence):
+                yield from map(str, value)
 
 
 @dataclass(frozen=True, slots=True)

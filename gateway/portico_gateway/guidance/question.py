@@ -13,7 +13,7 @@ from portico_gateway.guidance.stemming import content_words, stems_of
 _TOKEN = re.compile(
     r"\d{4}-\d\d(?:-\d\d)?\b|\d+(?:,\d{3})*(?:\.\d+)?(?!\w)|[\w@.+-]+@[\w.-]+\w|\w+(?:[-'’]\w+)*|[\"'`“”,;:?!.()]"
 )
-_MONTHS = {name.lower(): n for names in (calendar.month_name, calendar.month_abbr) for n, name in enumerate(names) if name}
+MONTHS = {name.lower(): n for names in (calendar.month_name, calendar.month_abbr) for n, name in enumerate(names) if name}
 _NUMBERS = {
     word: n for n, word in enumerate("two three four five six seven eight nine ten eleven twelve".split(), 2)
 } | {"hundred": 100, "thousand": 1000}  # fmt: skip
@@ -141,11 +141,11 @@ def _date(text: str, tokens: Sequence[Token], at: int) -> Value | None:
     day, month, year = 0, at, at + 1
     if tokens[at].text.isdigit() and int(tokens[at].text) <= 31:
         day, month, year = int(tokens[at].text), at + 1, at + 2
-    if month < len(tokens) and tokens[month].low in _MONTHS and tokens[month].text[0].isupper():
+    if month < len(tokens) and tokens[month].low in MONTHS and tokens[month].text[0].isupper():
         if not day and year + 1 < len(tokens) and tokens[year].text.isdigit() and int(tokens[year].text) <= 31:
             day, year = int(tokens[year].text), year + 1 + (tokens[year + 1].text == ",")
         if year < len(tokens) and _is_year(tokens[year].text):
-            written = f"{tokens[year].text}-{_MONTHS[tokens[month].low]:02}" + (f"-{day:02}" if day else "")
+            written = f"{tokens[year].text}-{MONTHS[tokens[month].low]:02}" + (f"-{day:02}" if day else "")
             return Value(at, year, written, frozenset({"date"}))
     return None
 

@@ -78,10 +78,5 @@ def _specific(text: str, question: str) -> set[str]:
 
 def _texts(answer: QuotedAnswer) -> Iterator[str]:
     yield answer.text
-    fields = answer.candidate.citation.fields if answer.candidate and answer.candidate.citation else {}
-    for name in _PLACE:
-        value = fields.get(name)
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, Sequence):
-            yield from map(str, value)
+    if answer.candidate and answer.candidate.citation:
+        yield from answer.candidate.citation.texts(_PLACE)

@@ -204,13 +204,8 @@ def nearest(answer: QuotedAnswer | None, calls: Sequence[ToolCallFinished]) -> t
 
 
 def _place(candidate: AnswerCandidate) -> Iterator[str]:
-    fields = candidate.citation.fields if candidate.citation else {}
-    for name in _PLACE_FIELDS:
-        value = fields.get(name)
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, Sequence):
-            yield from map(str, value)
+    if candidate.citation:
+        yield from candidate.citation.texts(_PLACE_FIELDS)
 
 
 def _incomplete(call: ToolCallFinished) -> str:

@@ -6,12 +6,12 @@ It knows English month names; which of two orders `03/04/2024` has it does not k
 
 from __future__ import annotations
 
-import calendar
 import re
 from typing import NamedTuple
 
-_MONTHS = {name.lower(): n for names in (calendar.month_name, calendar.month_abbr) for n, name in enumerate(names) if name}
-_MONTHS["sept"] = 9
+from portico_gateway.guidance.question import MONTHS
+
+_MONTHS = {**MONTHS, "sept": 9}
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
 DATE = (
     r"\d{4}-\d\d?-\d\d?(?:[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?)?(?![\w-])"
