@@ -1,9 +1,9 @@
 """Does `portico ask` answer rightly, or say that it doesn't know? On code, documentation, databases, third-party servers.
 
-usage: python benchmarks/answers.py [--held-back] [--only WHAT] [--limit N] [--cli N] [--rows FILE] [--verbose] | --check
+usage: python benchmarks/answers.py [--part PART] [--only WHAT] [--limit N] [--cli N] [--rows FILE] [--verbose] | --check
 
-Without --held-back the tuning two thirds are asked (benchmarks/data/answers/*.jsonl); answers_questions.py says how the rest is
-held back, answers_scoring.py what counts as useful, partial, honest and wrong, answers_material/workspaces.py what the
+Without --part the tuning two thirds are asked (benchmarks/data/answers/*.jsonl); answers_questions.py says what the other parts
+are (voices, validation, held-back), answers_scoring.py what counts as useful, partial, honest and wrong, answers_material/workspaces.py what the
 questions are about. Each workspace is opened once, with the servers and the model that `portico ask` has; every index is waited
 for, so that no score depends on the machine's speed. `--only` takes an area, a kind, a workspace or an id (repeatable).
 `--rows FILE` keeps what answers_calibration.py reads.
@@ -42,28 +42,29 @@ HANGS = 600  # seconds; a question that takes longer is broken, not slow
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="prove the evidence of all questions, and ask none")
-    part = parser.add_mutually_exclusive_group()
-    part.add_argument("--tuning", action="store_true", help="the readable two thirds (the default)")
-    part.add_argument("--held-back", action="store_true", help="the held-back third: figures only")
+    parser.add_argument(
+        "--part", choices=answers_questions.PARTS, default="tuning", help="of validation and held-back, figures only"
+    )
     parser.add_argument(
         "--only", action="append", default=[], metavar="WHAT", help="an area, kind, workspace or id; repeatable"
     )
     parser.add_argument("--limit", type=int, default=None, help="so many of each workspace; results are not written")
     parser.add_argument("--cli", type=int, default=0, metavar="N", help="N questions through the real command, too")
     parser.add_argument("--model", default=None, help="a model for all questions, as `portico ask --model` takes it")
-    parser.add_argument("--rows", type=Path, default=None, help="write a JSON line a question there (tuning only)")
-    parser.add_argument("--verbose", action="store_true", help="each question with its answer (tuning only)")
+    parser.add_argument("--rows", type=Path, default=None, help="write a JSON line a question there (readable parts only)")
+    parser.add_argument("--verbose", action="store_true", help="each question with its answer (readable parts only)")
     args = parser.parse_args()
     bring(lambda text: print(text, file=sys.stderr))
     if args.check:
         raise SystemExit(check())
-    chosen = choose(answers_questions.held_back() if args.held_back else answers_questions.tuning(), args.only, args.limit)
+    readable = args.part in answers_questions.READABLE
+    chosen = choose(answers_questions.part(args.part), args.only, args.limit)
     started = time.perf_counter()
     rows = ask_all(chosen, args)
-    if args.rows and not args.held_back:
+    if args.rows and readable:
         args.rows.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     figures: dict[str, Any] = {
-        "part": "held back" if args.held_back else "tuning",
+        "part": args.part,
         "model": args.model or "default",
         "seconds": round(time.perf_counter() - started),
         "outcomes": summary(rows),
@@ -75,11 +76,12 @@ def main() -> None:
     print(f"a question, everything started: {figures['wall']}; in all {figures['seconds']} s")
     if not args.only and args.limit is None:
         by_question = (
-            {}
-            if args.held_back
-            else {"by_question": [{k: row[k] for k in ("id", "outcome", "if_given", "tools", "features")} for row in rows]}
+            {"by_question": [{k: row[k] for k in ("id", "outcome", "if_given", "tools", "features")} for row in rows]}
+            if readable
+            else {}
         )
-        write("answers_held_back" if args.held_back else "answers", {**figures, **by_question})
+        suffix = "" if args.part == "tuning" else f"_{args.part.replace('-', '_')}"
+        write(f"answers{suffix}", {**figures, **by_question})
 
 
 def choose(questions: Sequence[Question], only: Sequence[str], limit: int | None) -> list[Question]:
@@ -139,7 +141,7 @@ async def ask_workspace(place: Workspace, questions: Sequence[Question], args: a
             row["tools"] = [call["tool"] for call in result["calls"]]
             row |= {"features": result.get("features", {}), "if_given": if_given(question, result)}
             rows.append(row)
-            if args.verbose and not args.held_back:
+            if args.verbose and args.part in answers_questions.READABLE:
                 values = " + ".join("|".join(forms) for forms in question["answers"]["all_of"])
                 print(f"{row['outcome']:8}{question['id']} {question['question']}\n        wanted: {values}")
                 print(
@@ -211,21 +213,25 @@ def wall(seconds: Sequence[float]) -> dict[str, float]:
 
 def check() -> int:
     """Prove the questions; the exit code."""
-    kept, held = answers_questions.tuning(), answers_questions.held_back()
-    found = example_problems() + anyio.run(problems, [*kept, *held])
+    kept, held = answers_questions.part("tuning"), answers_questions.part("held-back")
+    voices, closed = answers_questions.part("voices"), answers_questions.part("validation")
+    every = [*kept, *held, *voices, *closed]
+    found = example_problems() + anyio.run(problems, every)
     if not answers_questions.digests_hold():
-        found.append("a tuning file is not what DIGESTS says")
-    if {q["id"] for q in answers_questions.split([*kept, *held])[1]} != {q["id"] for q in held}:
+        found.append("a readable file is not what DIGESTS says")
+    splits = (answers_questions.split([*kept, *held])[1], answers_questions.split_voices([*voices, *closed])[1])
+    if [{q["id"] for q in part} for part in splits] != [{q["id"] for q in part} for part in (held, closed)]:
         found.append("the split is not the one that the ids give")
     for line in found:
         print(line)
     rows = []
     for area in answers_questions.AREAS:
-        items = [q for q in [*kept, *held] if q["area"] == area]
+        items = [q for q in every if q["area"] == area]
         by_kind = [sum(q["kind"] == kind for q in items) for kind in answers_questions.KINDS]
-        rows.append([area, len(items), *by_kind, sum(q["area"] == area for q in held), len({q["workspace"] for q in items})])
-    table(["area", "questions", *answers_questions.KINDS, "held back", "workspaces"], rows)
-    print(f"{len(kept) + len(held)} questions, {len(found)} problems")
+        hidden = sum(q["area"] == area for q in [*held, *closed])
+        rows.append([area, len(items), *by_kind, hidden, len({q["workspace"] for q in items})])
+    table(["area", "questions", *answers_questions.KINDS, "closed", "workspaces"], rows)
+    print(f"{len(every)} questions, {len(found)} problems")
     return 1 if found else 0
 
 

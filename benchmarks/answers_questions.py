@@ -3,6 +3,9 @@
 A question's id is the digest of its workspace and its words, and its id decides, within its area and kind, whether it is held
 back: nobody can choose. The held-back third lies zipped in data/answers/held_back.zip, and DIGESTS says what it was when it was
 put there. Nobody reads it while tuning.
+
+What was tuned on those questions was seen to know their voices, so others asked more about the same material: data/answers/voices
+holds three fifths of them for tuning, and validation.zip the rest, which says how much of a gain is general.
 """
 
 from __future__ import annotations
@@ -20,6 +23,10 @@ DATA = Path(__file__).parent / "data" / "answers"
 AREAS = ("code", "docs", "db", "third_party")
 KINDS = ("single", "two_calls", "none", "other_language")
 HELD_BACK = "held_back.jsonl"
+VALIDATION = "validation.jsonl"
+VOICES = DATA / "voices"
+PARTS = ("tuning", "voices", "validation", "held-back")
+READABLE = ("tuning", "voices")  # of the others figures alone are shown
 Question = dict[str, Any]
 
 MANY_NUMBERS = 8  # other numbers beside the one that was asked for
@@ -48,46 +55,70 @@ def split(questions: Iterable[Question]) -> tuple[list[Question], list[Question]
     return [q for q in every if q["id"] not in held], [q for q in every if q["id"] in held]
 
 
-def tuning() -> list[Question]:
-    return [json.loads(line) for area in AREAS for line in (DATA / f"{area}.jsonl").read_text(encoding="utf-8").splitlines()]
+def split_voices(questions: Iterable[Question]) -> tuple[list[Question], list[Question]]:
+    """The readable three fifths of the later questions, and the rest, which validate."""
+    closed = lambda item: int(hashlib.sha256(f"voices {item['id']}".encode()).hexdigest(), 16) % 5 < 2  # noqa: E731
+    every = list(questions)
+    return [q for q in every if not closed(q)], [q for q in every if closed(q)]
 
 
-def held_back() -> list[Question]:
-    """The held-back third. Raises SystemExit where it is not what it was."""
-    with zipfile.ZipFile(DATA / "held_back.zip") as packed:
-        content = packed.read(HELD_BACK)
-    digests = dict(
-        reversed(line.split("  ")) for line in (DATA / "DIGESTS").read_text().splitlines() if line and line[0] != "#"
-    )
-    if hashlib.sha256(content).hexdigest() != digests[HELD_BACK]:
-        raise SystemExit("held_back.jsonl is not what was committed before tuning")
+def part(name: str) -> list[Question]:
+    """The questions of one of PARTS. Raises SystemExit where closed ones are not what they were."""
+    if name == "held-back":
+        return _closed(DATA / "held_back.zip", HELD_BACK, DATA / "DIGESTS")
+    if name == "validation":
+        return _closed(VOICES / "validation.zip", VALIDATION, VOICES / "DIGESTS")
+    folder = VOICES if name == "voices" else DATA
+    return [json.loads(line) for area in AREAS for line in (folder / f"{area}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def _closed(archive: Path, name: str, digests: Path) -> list[Question]:
+    with zipfile.ZipFile(archive) as packed:
+        content = packed.read(name)
+    if hashlib.sha256(content).hexdigest() != _digests(digests)[name]:
+        raise SystemExit(f"{name} is not what was committed before tuning")
     return [json.loads(line) for line in content.decode().splitlines()]
 
 
+def _digests(file: Path) -> dict[str, str]:
+    """File -> its digest."""
+    return dict(reversed(line.split("  ")) for line in file.read_text().splitlines() if line and line[0] != "#")
+
+
 def write(questions: Sequence[Question]) -> None:
-    """Write all of data/answers anew: the tuning files, the zip, the digests."""
-    DATA.mkdir(parents=True, exist_ok=True)
-    kept, held = split(questions)
+    """Write all of data/answers but the voices anew: the tuning files, the zip, the digests."""
+    _write(DATA, *split(questions), HELD_BACK)
+
+
+def write_voices(questions: Sequence[Question]) -> None:
+    """The same of data/answers/voices."""
+    _write(VOICES, *split_voices(questions), VALIDATION)
+
+
+def _write(folder: Path, readable: Sequence[Question], closed: Sequence[Question], closed_name: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     text = lambda items: "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items)  # noqa: E731
-    files = {f"{area}.jsonl": text([q for q in kept if q["area"] == area]) for area in AREAS}
+    files = {f"{area}.jsonl": text([q for q in readable if q["area"] == area]) for area in AREAS}
     for name, content in files.items():
-        (DATA / name).write_text(content, encoding="utf-8")
-    with zipfile.ZipFile(DATA / "held_back.zip", "w", zipfile.ZIP_DEFLATED) as packed:
-        packed.writestr(zipfile.ZipInfo(HELD_BACK, (2026, 1, 1, 0, 0, 0)), text(held), zipfile.ZIP_DEFLATED)
+        (folder / name).write_text(content, encoding="utf-8")
+    archive = closed_name.replace(".jsonl", ".zip")
+    with zipfile.ZipFile(folder / archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr(zipfile.ZipInfo(closed_name, (2026, 1, 1, 0, 0, 0)), text(closed), zipfile.ZIP_DEFLATED)
     lines = [
-        "# sha256 of the questions, written before anybody tuned on them. held_back.jsonl lies in held_back.zip: nobody reads"
+        f"# sha256 of the questions, written before anybody tuned on them. {closed_name} lies in {archive}: nobody reads",
+        f"# it while tuning; `python benchmarks/answers.py --part {closed_name.partition('.')[0].replace('_', '-')}` scores it,"
+        " and prints no question of it.",
     ]
-    lines += ["# it while tuning; `python benchmarks/answers.py --held-back` scores it, and prints no question of it."]
-    lines += [f"{hashlib.sha256(c.encode()).hexdigest()}  {n}" for n, c in {**files, HELD_BACK: text(held)}.items()]
-    (DATA / "DIGESTS").write_text("\n".join(lines) + "\n")
+    lines += [f"{hashlib.sha256(c.encode()).hexdigest()}  {n}" for n, c in {**files, closed_name: text(closed)}.items()]
+    (folder / "DIGESTS").write_text("\n".join(lines) + "\n")
 
 
 def digests_hold() -> bool:
-    """Are the tuning files what DIGESTS says?"""
-    for line in (DATA / "DIGESTS").read_text().splitlines():
-        digest, _, name = line.partition("  ")
-        if name.endswith(".jsonl") and name != HELD_BACK and hashlib.sha256((DATA / name).read_bytes()).hexdigest() != digest:
-            return False
+    """Are the readable files what DIGESTS says?"""
+    for folder in (DATA, VOICES):
+        for name, digest in _digests(folder / "DIGESTS").items():
+            if name not in (HELD_BACK, VALIDATION) and hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+                return False
     return True
 
 
