@@ -5,7 +5,7 @@ back: nobody can choose. The held-back third lies zipped in data/answers/held_ba
 put there. Nobody reads it while tuning.
 
 What was tuned on those questions was seen to know their voices, so others asked more about the same material:
-data/answers/voices holds three fifths of them for tuning, and validation.zip the rest, which says how much of a gain is general.
+data/answers/voices holds three fifths of them for tuning, and validation.zip the rest, which says how general a gain is.
 """
 
 from __future__ import annotations
