@@ -65,7 +65,8 @@ class CUDAModule:
         kernel, function = self._kernels[name]
         if shared_bytes > self._allowed.get(name, _SHARED_BYTES):
             attribute = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-            device = _checked(driver.cuDeviceGet(torch.cuda.current_device() if self._device.index is None else self._device.index))
+            index = self._device.index
+            device = _checked(driver.cuDeviceGet(torch.cuda.current_device() if index is None else index))
             _checked(driver.cuKernelSetAttribute(attribute, shared_bytes, kernel, device))
             self._allowed[name] = shared_bytes
         return function

@@ -43,6 +43,9 @@ class DecodeTuning(NamedTuple):
     attention_span: int = 16  # blocks of the cache that make another part worthwhile
 
 
+MEASURED = DecodeTuning()
+
+
 class Norm(NamedTuple):
     """RMS norm: float32 [hidden] and []."""
 
@@ -69,7 +72,7 @@ class HeadShape(NamedTuple):
 class DecodeStep:
     """Launches for one decoder on one device; owns what they leave to each other."""
 
-    def __init__(self, shape: HeadShape, hidden: int, device: torch.device, tuning: DecodeTuning = DecodeTuning()) -> None:
+    def __init__(self, shape: HeadShape, hidden: int, device: torch.device, tuning: DecodeTuning = MEASURED) -> None:
         self._shape = shape
         self._hidden = hidden
         self._tuning = tuning

@@ -134,12 +134,18 @@ class MatrixFormat(NamedTuple):
 
 
 def matrix_format(matrix: TiledMatrix) -> MatrixFormat:
-    return MatrixFormat(matrix.bits - 4, matrix.zero_point, matrix.has_offsets, matrix.group_size, matrix.n_in % TILE_COLUMNS != 0)
+    return MatrixFormat(
+        matrix.bits - 4, matrix.zero_point, matrix.has_offsets, matrix.group_size, matrix.n_in % TILE_COLUMNS != 0
+    )
 
 
 @cache
 def _module(
-    source: str, format_: MatrixFormat, config: FewTokensConfig | ManyTokensConfig | None, dtype: torch.dtype, device: torch.device
+    source: str,
+    format_: MatrixFormat,
+    config: FewTokensConfig | ManyTokensConfig | None,
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> CUDAModule:
     settings = format_._asdict() | ({} if config is None else config._asdict()) | {"wide": dtype == torch.float32}
     return CUDAModule(CUDA_SOURCES / source, {name.upper(): int(value) for name, value in settings.items()}, device)

@@ -9,11 +9,10 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from portico_engine.kernels.decode_step import MOST_TOKENS, DecodeStep, DecodeTuning, HeadShape, Norm, Places
+from portico_engine.kernels.decode_step import MEASURED, DecodeStep, DecodeTuning, HeadShape, Norm, Places
 from portico_engine.kernels.quantized_layout import TILE_ROWS
 from portico_engine.linear.cuda_linear import CUDAQuantizedLinear
 from portico_engine.linear.protocol import Linear
-from portico_engine.models.config import DecoderConfig
 from portico_engine.models.decoder import Decoder
 from portico_engine.models.decoder_weights import GatedWeights, LayerWeights
 
@@ -24,7 +23,7 @@ _MOST_GROUP = 8  # query heads of a key/value head
 class DecodeLayers:
     """Layers of a decoder that `unfit` finds nothing against."""
 
-    def __init__(self, decoder: Decoder, tuning: DecodeTuning = DecodeTuning()) -> None:
+    def __init__(self, decoder: Decoder, tuning: DecodeTuning = MEASURED) -> None:
         config, weights = decoder.config, decoder.weights
         shape = HeadShape(config.n_heads, config.n_kv_heads, config.head_dim)
         self._config = config

@@ -27,7 +27,7 @@ from portico_engine.executors.torch.device_faults import named_faults
 from portico_engine.executors.torch.lora_places import CUDALoraPlaces
 from portico_engine.fallbacks import Fallbacks
 from portico_engine.kernels import fused
-from portico_engine.kernels.decode_step import DecodeTuning
+from portico_engine.kernels.decode_step import MEASURED, DecodeTuning
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.cuda_weight_loader import CUDAWeightLoader
 from portico_engine.models.decode_layers import DecodeLayers, unfit
@@ -55,7 +55,7 @@ class TorchCUDAExecutor:
         adapters: CUDALoraPlaces | None = None,
         progress: Progress | None = None,
         fallbacks: Fallbacks | None = None,
-        tuning: DecodeTuning | None = DecodeTuning(),
+        tuning: DecodeTuning | None = MEASURED,
     ) -> None:
         """`vocab_size` is the tokenizer's where the embeddings are padded beyond it. Without graphs where none can be captured,
         which `fallbacks` hears. `adapters` are beside the decoder's weights; None takes none.

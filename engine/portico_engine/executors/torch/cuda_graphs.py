@@ -41,8 +41,9 @@ class StepGraphs:
         adapters: CUDALoraPlaces | None = None,
         decode_layers: DecodeLayers | None = None,
     ) -> None:
-        """`tables`: see `BlockTables`. Steps of few tokens go through `decode_layers` where there are such. Captures for up to `max_logits` logits; what wants more gets them without a graph. With
-        `adapters` each graph of layers computes them for all its tokens.
+        """`tables`: see `BlockTables`. Captures for up to `max_logits` logits; what wants more gets them without a graph. With
+        `adapters` each graph of layers computes them for all its tokens. Steps of few tokens go through `decode_layers` where
+        there are such.
         """
         self._decoder = decoder
         self._adapters = adapters
