@@ -89,17 +89,17 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) decode_attention(
   const int blocks = (seen + BLOCK - 1) / BLOCK;
   const int span = max((blocks + PARTS - 1) / PARTS, SPAN), n_parts = max((blocks + span - 1) / span, 1);
   const int end = min((part + 1) * span, blocks);
-  const u16* keys = kv + head * head_stride;
-  const u16* values = keys + KV_HEADS * head_stride;
   let_next_start();
   wait_for_previous();
   if (part >= n_parts) return;
 
+  const u16* keys = made_before(kv) + head * head_stride;
+  const u16* values = keys + KV_HEADS * head_stride;
+  const u16* queried = made_before(queries) + (long)(token * KV_HEADS + head) * GROUP * HEAD_DIM;
   uint4 q[HEAD_DIM / 32];
 #pragma unroll
   for (int c = 0; c < HEAD_DIM / 32; c++)
-    q[c] = g < GROUP ? *(const uint4*)(queries + ((long)(token * KV_HEADS + head) * GROUP + g) * HEAD_DIM + c * 32 + t * 8)
-                     : make_uint4(0, 0, 0, 0);
+    q[c] = g < GROUP ? *(const uint4*)(queried + g * HEAD_DIM + c * 32 + t * 8) : make_uint4(0, 0, 0, 0);
   Accumulated own;
   for (int i = part * span + warp; i < end; i += WARPS) {
     const long at = (long)table[i] * BLOCK * HEAD_DIM;

@@ -7,8 +7,9 @@
 
 extern "C" __global__ void __launch_bounds__(32 * WARPS) decode_norm(
     const float* x, const float* __restrict__ weight, const float* __restrict__ eps, u16* y) {
+  const NormWeight own(weight, eps);
   let_next_start();
   wait_for_previous();
   const long at = (long)blockIdx.x * HIDDEN;
-  norm_tokens<1>(x + at, weight, *eps, y + at, HIDDEN, 1);
+  norm_tokens<1>(made_before(x) + at, own, y + at, HIDDEN, 1);
 }

@@ -41,6 +41,9 @@ __device__ __forceinline__ void decode_product(const Matrix& matrix, const Input
   };
   int unit = blockIdx.x;
   if (PREFETCH) start(unit);
+#if NORM
+  const NormWeight weight(inputs.weight, inputs.eps);
+#endif
   let_next_start();
   wait_for_previous();
   if (!PREFETCH) start(unit);
@@ -49,12 +52,12 @@ __device__ __forceinline__ void decode_product(const Matrix& matrix, const Input
 #if NORM
   extern __shared__ u16 normed[];
   const int stride = (HIDDEN + 63) / 64 * 64 + 32;  // tokens that are read together lie in different banks
-  norm_tokens<8 * TOKENS>((const float*)inputs.x, inputs.weight, *inputs.eps, normed, stride, inputs.n);
+  norm_tokens<8 * TOKENS>((const float*)made_before(inputs.x), weight, normed, stride, inputs.n);
   __syncthreads();
   const u16* from = normed;
 #else
   const int stride = matrix.n_in;
-  const u16* from = (const u16*)inputs.x;
+  const u16* from = (const u16*)made_before(inputs.x);
 #endif
 #pragma unroll
   for (int m = 0; m < TOKENS; m++)
