@@ -20,7 +20,7 @@ _INSTEAD: Mapping[Kind, str] = MappingProxyType(
         "device": "the CPU instead of a GPU",
         "weights": "bfloat16 instead of the file's codes",
         "graphs": "one launch after the other instead of CUDA graphs",
-        "layers": "ten to fourteen kernels a layer instead of five for steps of few tokens",
+        "layers": "single operations instead of five kernels a layer for steps of few tokens",
         "executor": "llama.cpp instead of torch",
     }
 )

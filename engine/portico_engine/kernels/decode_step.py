@@ -29,6 +29,7 @@ MOST_TOKENS = 16
 _MOST_PARTS = 32  # of a context
 _PROGRAMS = 264  # attention's, beside which more parts bring nothing
 _NORM_WARPS = 8
+_OVERLAP_FROM = 9, 0  # compute capability
 
 
 class DecodeTuning(NamedTuple):
@@ -75,7 +76,8 @@ class DecodeStep:
     def __init__(self, shape: HeadShape, hidden: int, device: torch.device, tuning: DecodeTuning = MEASURED) -> None:
         self._shape = shape
         self._hidden = hidden
-        self._tuning = tuning
+        able = torch.cuda.get_device_capability(device) >= _OVERLAP_FROM
+        self._tuning = tuning if able else tuning._replace(overlap=False)
         self._device = device
         self._finished = torch.zeros(MOST_TOKENS * shape.kv_heads, dtype=torch.int32, device=device)
 

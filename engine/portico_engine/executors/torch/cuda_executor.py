@@ -185,10 +185,13 @@ class TorchCUDAExecutor:
         if tuning is None:
             return None
         reason = unfit(self._decoder)
-        if reason is not None:
-            fallbacks.record("layers", reason)
-            return None
-        return DecodeLayers(self._decoder, tuning)
+        if reason is None:
+            try:
+                return DecodeLayers(self._decoder, tuning)
+            except RuntimeError as error:
+                reason = f"their kernels can't be compiled ({str(error).splitlines()[0]})"
+        fallbacks.record("layers", reason)
+        return None
 
     def _logits(self, rows: Sequence[Row]) -> Tensor:
         """In the rows' order, whatever the parts that they are computed in."""
