@@ -4,6 +4,7 @@
     attention      over paged KV, all parts of a context in one launch           cuda/decode_attention.cu
     add_product    a product added to the residual stream, twice a layer         cuda/decode_residual.cu
     gate_up        norm, product, SwiGLU                                         cuda/decode_gate_up.cu
+    logits         norm of the wanted tokens, product in float32                 cuda/decode_logits.cu
 
 Each starts while the one before it is at work and reads its first weights meanwhile. What they compute is what `reference` and
 `quantized_matmul` do one after another, rounded in the same places; the order of sums differs from those of `fused.add_norm`
@@ -158,7 +159,26 @@ class DecodeStep:
         )  # fmt: skip
         return out
 
-    def precompile(self, qkv: Sequence[TiledMatrix], residual: Sequence[TiledMatrix], gate_up: Sequence[TiledMatrix]) -> None:
+    def logits(self, x: Tensor, rows: Tensor, norm: Norm, head: TiledMatrix, bias: Tensor | None, out: Tensor) -> None:
+        """out float32 [n, vocab_size] = the head's product with the normed rows of x float32 [tokens, hidden]; rows int32 [n]
+        are there before the step's first kernel.
+        """
+        n = len(rows)
+        inputs, normed = self._inputs(x, norm, rows, first=True)
+        self._product(
+            "decode_logits", head, self._settings(head, n, 1, normed), normed,
+            inputs, rows if normed else None, norm.weight, norm.eps, head.low, head.high, head.scales, bias,
+            n, head.n_in, head.n_out, out, out.stride(0),
+            units=-(-head.n_out // TILE_ROWS), n=n, first=normed,
+        )  # fmt: skip
+
+    def precompile(
+        self,
+        qkv: Sequence[TiledMatrix],
+        residual: Sequence[TiledMatrix],
+        gate_up: Sequence[TiledMatrix],
+        head: Sequence[TiledMatrix],
+    ) -> None:
         """Compile what products with these need, side by side."""
         wanted = {
             (name, tuple((self._settings(part, n, rows, normed) | more).items()))
@@ -166,6 +186,7 @@ class DecodeStep:
                 ("decode_qkv", qkv, 2, _head_settings(self._shape)),
                 ("decode_residual", residual, 1, {}),
                 ("decode_gate_up", gate_up, 2, {}),
+                ("decode_logits", head, 1, {}),
             )
             for part in parts
             for n, normed in self._sizes(norms=name != "decode_residual")
@@ -181,13 +202,15 @@ class DecodeStep:
         """Does a product norm so many tokens for itself? Else it is done before, once for all of its blocks."""
         return n * _stride(self._hidden) * 2 <= self._tuning.normed_bytes
 
-    def _inputs(self, x: Tensor, norm: Norm, *, first: bool = False) -> tuple[Tensor, bool]:
-        if self._norms(x.shape[0]):
+    def _inputs(self, x: Tensor, norm: Norm, rows: Tensor | None = None, *, first: bool = False) -> tuple[Tensor, bool]:
+        """What a product takes, and whether it is still to be normed: the `rows` of x, None for all."""
+        n = x.shape[0] if rows is None else len(rows)
+        if self._norms(n):
             return x, True
-        out = torch.empty(x.shape, dtype=torch.bfloat16, device=x.device)
+        out = torch.empty(n, self._hidden, dtype=torch.bfloat16, device=x.device)
         settings = {"HIDDEN": self._hidden, "WARPS": _NORM_WARPS}
         _module("decode_norm", tuple(settings.items()), self._device).launch(
-            "decode_norm", (x.shape[0], 1, 1), 32 * _NORM_WARPS, x, *norm, out, overlap=self._tuning.overlap and not first
+            "decode_norm", (n, 1, 1), 32 * _NORM_WARPS, x, rows, *norm, out, overlap=self._tuning.overlap and not first
         )
         return out, False
 

@@ -31,10 +31,13 @@ class DecodeLayers:
         self._eps = decoder.eps
         self._step = DecodeStep(shape, config.hidden, weights.norm.device, tuning)
         self._layers = [_Layer(layer) for layer in weights.layers]
+        self._norm = Norm(weights.norm, decoder.eps)
+        self._head = weights.head if isinstance(weights.head, CUDAQuantizedLinear) and config.scales.logits == 1 else None
         self._step.precompile(
             [part for layer in self._layers for part in layer.qkv.parts],
             [part for layer in self._layers for linear in (layer.out, layer.down) for part in linear.parts],
             [part for layer in self._layers for part in layer.gate_up.parts],
+            [] if self._head is None else self._head.parts,
         )
 
     def run(self, x: Tensor, places: Places, kv: Tensor) -> None:
@@ -50,6 +53,17 @@ class DecodeLayers:
             step.add_product(step.attention(queries, kv[i], places), layer.out.parts, layer.out.bias, x)
             inner = step.gate_up(x, Norm(layer.ffn_norm, self._eps), layer.gate_up.parts[0], layer.gate_up.bias)
             step.add_product(inner, layer.down.parts, layer.down.bias, x)
+
+    @property
+    def has_head(self) -> bool:
+        """Does `logits` fit the decoder's head?"""
+        return self._head is not None
+
+    def logits(self, hidden: Tensor, wanted: Tensor, out: Tensor) -> None:
+        """out float32 [wanted, vocab_size] = the logits of those rows of hidden float32 [n, hidden]; at most MOST_TOKENS."""
+        assert self._head is not None
+        (part,) = self._head.parts
+        self._step.logits(hidden, wanted, self._norm, part, self._head.bias, out)
 
 
 def unfit(decoder: Decoder) -> str | None:

@@ -153,3 +153,17 @@ def test_gate_and_up(shape: str, n: int, kind: Q, tuning: DecodeTuning) -> None:
     gate_up = matrix(kind, 2 * width, hidden)
     expected = reference.swiglu(product(reference.add_norm(x.clone(), None, weight, eps), [gate_up]))
     close(step.gate_up(x, Norm(weight, eps), gate_up, None), expected, 0.01)
+
+
+@pytest.mark.parametrize("n", [1, 5, 16])
+@pytest.mark.parametrize("kind", [Q.Q6_K, Q.Q8_0])
+def test_logits_of_the_wanted_tokens(n: int, kind: Q, tuning: DecodeTuning) -> None:
+    step = DecodeStep(HeadShape(9, 3, 64), 576, DEVICE, tuning)
+    x, weight, eps = 3 * randn(20, 576), randn(576) + 2, torch.tensor(1e-5, device=DEVICE)
+    head = matrix(kind, 1003, 576)
+    wanted = torch.arange(n, dtype=torch.int32, device=DEVICE) * 7 % 20
+    out = torch.full((n, 1010), 7.0, device=DEVICE)
+    step.logits(x, wanted, Norm(weight, eps), head, None, out[:, :1003])
+    normed = reference.add_norm(x[wanted.long()], None, weight, eps)
+    close(out[:, :1003], normed.float() @ unpack_tiles(head).dequantize().T, 0.002)
+    assert (out[:, 1003:] == 7).all()

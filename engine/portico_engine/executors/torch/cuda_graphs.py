@@ -112,6 +112,9 @@ class StepGraphs:
 
     def _captured_head(self, size: int) -> Any:
         wanted = self._wanted[:size]
+        layers = self._decode_layers
+        if layers is not None and layers.has_head and size <= MOST_TOKENS:
+            return self._captured(partial(layers.logits, self._hidden, wanted, self._logits[:size]))
         return self._captured(lambda: self._logits[:size].copy_(self._decoder.logits(self._hidden.index_select(0, wanted))))
 
     def _captured(self, run: Callable[[], object]) -> Any:

@@ -8,7 +8,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) decode_gate_up(
     u16* y) {
   const int width = n_out / 2;
   decode_product(
-      {low, high, scales, n_in, width / 16, width / 16}, {x, norm, eps, n},
+      {low, high, scales, n_in, width / 16, width / 16}, {x, norm, eps, nullptr, n},
       [&](int token, int unit, int row_of_tile, const float (&sums)[2]) {
         const int row = unit * 16 + row_of_tile;
         const float gate = through_bfloat16(sums[0] + bias_of(bias, row));

@@ -23,16 +23,18 @@ struct NormWeight {  // a thread's; depends on no other kernel
   }
 };
 
-// to[token][column] of `n` tokens, at most MOST.
+// to[token][column] of `n` tokens, at most MOST: the stream's, those that `rows` names or else the first.
 template <int MOST>
-__device__ __forceinline__ void norm_tokens(const float* x, const NormWeight& weight, u16* to, int to_stride, int n) {
+__device__ __forceinline__ void norm_tokens(
+    const float* x, const int* rows, const NormWeight& weight, u16* to, int to_stride, int n) {
   __shared__ float squares[WARPS][MOST];
+  const auto of = [&](int token) { return x + (long)(rows ? rows[token] : token) * HIDDEN; };
   float sums[MOST] = {};
 #pragma unroll
   for (int token = 0; token < MOST; token++)
     if (token < n)
       for_own_chunks([&](int, int column) {
-        const float4 at = *(const float4*)(x + (long)token * HIDDEN + column);
+        const float4 at = *(const float4*)(of(token) + column);
         sums[token] += at.x * at.x + at.y * at.y + at.z * at.z + at.w * at.w;
       });
 #pragma unroll
@@ -50,7 +52,7 @@ __device__ __forceinline__ void norm_tokens(const float* x, const NormWeight& we
     for (int w = 0; w < WARPS; w++) sum += squares[w][token];
     const float scale = rsqrtf(sum / HIDDEN + weight.eps);
     for_own_chunks([&](int chunk, int column) {
-      const float4 at = *(const float4*)(x + (long)token * HIDDEN + column), by = weight.at[chunk];
+      const float4 at = *(const float4*)(of(token) + column), by = weight.at[chunk];
       *(uint2*)(to + (long)token * to_stride + column) = make_uint2(
           both_rounded(at.x * scale * by.x, at.y * scale * by.y), both_rounded(at.z * scale * by.z, at.w * scale * by.w));
     });

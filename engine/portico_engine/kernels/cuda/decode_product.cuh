@@ -24,6 +24,7 @@ struct Matrix {
 struct Inputs {
   const void* x;  // float32 or bfloat16 [n][n_in]
   const float *weight, *eps;  // the norm's
+  const int* rows;             // of the stream, where not all
   int n;
 };
 
@@ -52,7 +53,7 @@ __device__ __forceinline__ void decode_product(const Matrix& matrix, const Input
 #if NORM
   extern __shared__ u16 normed[];
   const int stride = (HIDDEN + 63) / 64 * 64 + 32;  // tokens that are read together lie in different banks
-  norm_tokens<8 * TOKENS>((const float*)made_before(inputs.x), weight, normed, stride, inputs.n);
+  norm_tokens<8 * TOKENS>((const float*)made_before(inputs.x), inputs.rows, weight, normed, stride, inputs.n);
   __syncthreads();
   const u16* from = normed;
 #else

@@ -20,7 +20,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) decode_qkv(
     slot_of[threadIdx.x] = tables[(long)slots[threadIdx.x] * table_stride + block] * BLOCK + position % BLOCK;
   }
   decode_product(
-      {low, high, scales, n_in, n_out / 32, half / 16}, {x, norm, eps, n},
+      {low, high, scales, n_in, n_out / 32, half / 16}, {x, norm, eps, nullptr, n},
       [&](int token, int unit, int row, const float (&sums)[2]) {
         const int in_part = unit / (half / 16) * HEAD_DIM + unit % (half / 16) * 16 + row;
         const int head = (first_row + in_part) / HEAD_DIM, at = in_part % HEAD_DIM, position = position_of[token];
