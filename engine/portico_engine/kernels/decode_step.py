@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from portico_engine.kernels.cuda_module import CUDA_SOURCES, CUDAModule
-from portico_engine.kernels.quantized_layout import TILE_ROWS, TiledMatrix
+from portico_engine.kernels.quantized_layout import TILE_COLUMNS, TILE_ROWS, TiledMatrix
 from portico_engine.kernels.quantized_matmul import MatrixFormat, matrix_format
 from portico_engine.plan import BLOCK_TOKENS
 
@@ -30,19 +30,22 @@ MOST_TOKENS = 16
 _MOST_PARTS = 32  # of a context
 _PROGRAMS = 264  # attention's, beside which more parts bring nothing
 _NORM_WARPS = 8
-_OVERLAP_FROM = 9, 0  # compute capability
+_SHARED_BYTES = 48 << 10  # of a block, without asking
 
 
 class DecodeTuning(NamedTuple):
     """How the kernels cut their work and follow each other."""
 
     overlap: bool = True  # start while the kernel before is at work
-    prefetch: bool = True  # and read weights before it has ended
-    warps: int = 8  # that share the columns of a tile of rows
+    prefetch: bool = True  # and ask for weights before it has ended
+    warps: int = 8  # that share the columns of a tile of rows, where there are many
+    most_warps: int = 16  # a tile of columns each, where there are so few
+    ring_bytes: int = 84 << 10  # of weights that are on their way to a block
     units: int = 1  # that a block takes one after another
-    normed_bytes: int = 24 << 10  # of inputs that a product norms for itself, in shared memory
+    normed_tokens: int = 2  # that a product norms for itself
     attention_warps: int = 8
-    attention_span: int = 16  # blocks of the cache that make another part worthwhile
+    attention_span: int = 32  # blocks of the cache that make another part worthwhile
+    attention_prefetch: bool = True  # read what earlier steps have left before this one's is there
 
 
 MEASURED = DecodeTuning()
@@ -77,8 +80,7 @@ class DecodeStep:
     def __init__(self, shape: HeadShape, hidden: int, device: torch.device, tuning: DecodeTuning = MEASURED) -> None:
         self._shape = shape
         self._hidden = hidden
-        able = torch.cuda.get_device_capability(device) >= _OVERLAP_FROM
-        self._tuning = tuning if able else tuning._replace(overlap=False)
+        self._tuning = tuning
         self._device = device
         self._finished = torch.zeros(MOST_TOKENS * shape.kv_heads, dtype=torch.int32, device=device)
 
@@ -108,7 +110,7 @@ class DecodeStep:
         for part in parts:
             settings = self._settings(part, n, 2, normed) | _head_settings(shape)
             self._product(
-                "decode_qkv", part, settings, normed,
+                "decode_qkv", part, settings,
                 inputs, norm.weight, norm.eps, part.low, part.high, part.scales, _rows(bias, at, part),
                 n, part.n_in, part.n_out, at, cos, sin, *places, places.tables.stride(0), queries, kv, kv.stride(0),
                 units=part.n_out // (2 * TILE_ROWS), n=n, first=first and normed and at == 0,
@@ -123,12 +125,14 @@ class DecodeStep:
         out = torch.empty(n, heads * dim, dtype=torch.bfloat16, device=queries.device)
         mixed = torch.empty(n, parts, heads, dim, dtype=torch.float32, device=queries.device)
         tops = torch.empty(n, parts, heads, dtype=torch.float32, device=queries.device)
+        warps = min(tuning.attention_warps, _SHARED_BYTES // (heads // kv_heads * (dim + 2) * 4))
         settings = {
             "HEAD_DIM": dim, "GROUP": heads // kv_heads, "KV_HEADS": kv_heads, "BLOCK": BLOCK_TOKENS,
-            "PARTS": parts, "SPAN": tuning.attention_span, "WARPS": tuning.attention_warps,
+            "PARTS": parts, "SPAN": tuning.attention_span, "WARPS": warps,
+            "PREFETCH": int(tuning.attention_prefetch),
         }  # fmt: skip
         _module("decode_attention", tuple(settings.items()), self._device).launch(
-            "decode_attention", (n, kv_heads, parts), 32 * tuning.attention_warps,
+            "decode_attention", (n, kv_heads, parts), 32 * warps,
             queries, kv, kv.stride(0), *places, places.tables.stride(0), out, mixed, tops, self._finished,
             overlap=tuning.overlap,
         )  # fmt: skip
@@ -139,7 +143,7 @@ class DecodeStep:
         n, first = x.shape[0], 0
         for part in parts:
             self._product(
-                "decode_residual", part, self._settings(part, n, 1, normed=False), False,
+                "decode_residual", part, self._settings(part, n, 1, normed=False),
                 x, part.low, part.high, part.scales, _rows(bias, first, part),
                 n, part.n_in, part.n_out, stream[:, first:], stream.stride(0),
                 units=-(-part.n_out // TILE_ROWS), n=n,
@@ -152,7 +156,7 @@ class DecodeStep:
         out = torch.empty(n, matrix.n_out // 2, dtype=torch.bfloat16, device=x.device)
         inputs, normed = self._inputs(x, norm)
         self._product(
-            "decode_gate_up", matrix, self._settings(matrix, n, 2, normed), normed,
+            "decode_gate_up", matrix, self._settings(matrix, n, 2, normed),
             inputs, norm.weight, norm.eps, matrix.low, matrix.high, matrix.scales, bias,
             n, matrix.n_in, matrix.n_out, out,
             units=matrix.n_out // (2 * TILE_ROWS), n=n,
@@ -166,7 +170,7 @@ class DecodeStep:
         n = len(rows)
         inputs, normed = self._inputs(x, norm, rows, first=True)
         self._product(
-            "decode_logits", head, self._settings(head, n, 1, normed), normed,
+            "decode_logits", head, self._settings(head, n, 1, normed),
             inputs, rows if normed else None, norm.weight, norm.eps, head.low, head.high, head.scales, bias,
             n, head.n_in, head.n_out, out, out.stride(0),
             units=-(-head.n_out // TILE_ROWS), n=n, first=normed,
@@ -200,7 +204,7 @@ class DecodeStep:
 
     def _norms(self, n: int) -> bool:
         """Does a product norm so many tokens for itself? Else it is done before, once for all of its blocks."""
-        return n * _stride(self._hidden) * 2 <= self._tuning.normed_bytes
+        return n <= self._tuning.normed_tokens
 
     def _inputs(self, x: Tensor, norm: Norm, rows: Tensor | None = None, *, first: bool = False) -> tuple[Tensor, bool]:
         """What a product takes, and whether it is still to be normed: the `rows` of x, None for all."""
@@ -215,10 +219,19 @@ class DecodeStep:
         return out, False
 
     def _settings(self, part: TiledMatrix, n: int, rows: int, normed: bool) -> dict[str, int]:
-        few = n <= 8
+        few, tuning = n <= 8, self._tuning
+        columns = -(-part.n_in // TILE_COLUMNS)
+        narrow = columns <= tuning.most_warps
+        warps = columns if narrow else tuning.warps
+        chunk = columns if narrow else 2 * warps
+        stage_bytes = rows * chunk * part.tile_bytes
+        if not narrow and 2 * stage_bytes > tuning.ring_bytes:
+            chunk, stage_bytes = warps, stage_bytes // 2
+        chunks = -(-columns // chunk) * (tuning.units if narrow else 1)
         return _format_settings(matrix_format(part)) | {
-            "TOKENS": 1 if few else 2, "ROWS": rows, "WARPS": self._tuning.warps, "SCALE_FIRST": int(not few), "WIDE": 0,
-            "NORM": int(normed), "HIDDEN": self._hidden if normed else 0, "PREFETCH": int(self._tuning.prefetch),
+            "TOKENS": 1 if few else 2, "ROWS": rows, "WARPS": warps, "SCALE_FIRST": int(not few), "WIDE": 0,
+            "CHUNK": chunk, "STAGES": max(1, min(chunks, tuning.ring_bytes // stage_bytes)),
+            "NORM": int(normed), "HIDDEN": self._hidden if normed else 0, "PREFETCH": int(tuning.prefetch),
         }  # fmt: skip
 
     def _product(
@@ -226,16 +239,16 @@ class DecodeStep:
         name: str,
         part: TiledMatrix,
         settings: dict[str, int],
-        normed: bool,
         *arguments: Tensor | int | None,
         units: int,
         n: int,
         first: bool = False,
     ) -> None:
-        assert part.n_in % 8 == 0
+        staged = settings["STAGES"] * settings["ROWS"] * settings["CHUNK"] * part.tile_bytes
+        normed = n * _stride(self._hidden) * 2 if settings["NORM"] else 0
         _module(name, tuple(settings.items()), self._device).launch(
-            name, (-(-units // self._tuning.units), 1, 1), 32 * self._tuning.warps, *arguments,
-            shared_bytes=n * _stride(self._hidden) * 2 if normed else 0, overlap=self._tuning.overlap and not first,
+            name, (-(-units // self._tuning.units), 1, 1), 32 * settings["WARPS"], *arguments,
+            shared_bytes=staged + normed, overlap=self._tuning.overlap and not first,
         )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 
 from portico_engine.kernels.decode_step import MEASURED, DecodeStep, DecodeTuning, HeadShape, Norm, Places
@@ -17,6 +18,7 @@ from portico_engine.models.decoder import Decoder
 from portico_engine.models.decoder_weights import GatedWeights, LayerWeights
 
 _HEAD_DIMS = (64, 128)
+_CAPABILITY = (9, 0)  # for launches that overlap and bulk copies
 _MOST_GROUP = 8  # query heads of a key/value head
 
 
@@ -73,6 +75,8 @@ def unfit(decoder: Decoder) -> str | None:
 
 def _obstacles(decoder: Decoder) -> Iterator[str]:
     config = decoder.config
+    if torch.cuda.get_device_capability(decoder.weights.norm.device) < _CAPABILITY:
+        yield f"the GPU is older than compute capability {'.'.join(map(str, _CAPABILITY))}"
     if config.head_dim not in _HEAD_DIMS:
         yield f"heads have {config.head_dim} dimensions, not one of {', '.join(map(str, _HEAD_DIMS))}"
     if config.group > _MOST_GROUP:

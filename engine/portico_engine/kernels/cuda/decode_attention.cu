@@ -7,6 +7,7 @@
 //   BLOCK     positions of a block of the cache: 16, what a warp takes at a time
 //   PARTS     at most; SPAN blocks of the cache make it worthwhile to begin another
 //   WARPS     of a block, which share the part's blocks between them
+//   PREFETCH  1 to read what earlier steps have left before this one's is there
 //
 // A warp's mma are of 16 heads, 8 of them zeros. Lane 4 g + t has head g; of the keys positions g and 8 + g, dimensions
 // 8 t to 8 t + 7 of each 32; of the values positions 2 t, 2 t + 1, 8 + 2 t and 9 + 2 t, dimensions 8 g to 8 g + 7 of each 64.
@@ -27,21 +28,29 @@ __device__ __forceinline__ u32 paired(const uint4& first, const uint4& second, i
   return __byte_perm(a[i / 2], b[i / 2], i % 2 ? 0x7632 : 0x5410);
 }
 
-// One block of the cache; `left` of its positions are seen.
-__device__ __forceinline__ void attend(
-    Accumulated& to, const uint4 (&q)[HEAD_DIM / 32], const u16* keys, const u16* values, int left, int g, int t) {
+struct CacheBlock {  // a lane's part of a block of the cache
   uint4 k[2][HEAD_DIM / 32], v[HEAD_DIM / 64][4];
+
+  __device__ __forceinline__ void read(const u16* keys, const u16* values, int left, int g, int t) {  // `left` positions are seen
 #pragma unroll
-  for (int c = 0; c < HEAD_DIM / 32; c++)
+    for (int c = 0; c < HEAD_DIM / 32; c++)
 #pragma unroll
-    for (int j = 0; j < 2; j++) k[j][c] = *(const uint4*)(keys + (j * 8 + g) * HEAD_DIM + c * 32 + t * 8);
+      for (int j = 0; j < 2; j++) k[j][c] = *(const uint4*)(keys + (j * 8 + g) * HEAD_DIM + c * 32 + t * 8);
 #pragma unroll
-  for (int i = 0; i < 4; i++) {
-    const int position = i / 2 * 8 + t * 2 + i % 2;
+    for (int i = 0; i < 4; i++) {
+      const int position = i / 2 * 8 + t * 2 + i % 2;
 #pragma unroll
-    for (int s = 0; s < HEAD_DIM / 64; s++)  // what is not seen may be no numbers: zero times that is none either
-      v[s][i] = position < left ? *(const uint4*)(values + position * HEAD_DIM + s * 64 + g * 8) : make_uint4(0, 0, 0, 0);
+      for (int s = 0; s < HEAD_DIM / 64; s++)  // what is not seen may be no numbers: zero times that is none either
+        v[s][i] = position < left ? *(const uint4*)(values + position * HEAD_DIM + s * 64 + g * 8) : make_uint4(0, 0, 0, 0);
+    }
   }
+};
+
+// `left` of the block's positions are seen.
+__device__ __forceinline__ void attend(
+    Accumulated& to, const uint4 (&q)[HEAD_DIM / 32], const CacheBlock& block, int left, int g, int t) {
+  const auto& k = block.k;
+  const auto& v = block.v;
   const float scale = rsqrtf((float)HEAD_DIM) * 1.4426950408889634f;
   float scores[4];
 #pragma unroll
@@ -89,21 +98,31 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) decode_attention(
   const int blocks = (seen + BLOCK - 1) / BLOCK;
   const int span = max((blocks + PARTS - 1) / PARTS, SPAN), n_parts = max((blocks + span - 1) / span, 1);
   const int end = min((part + 1) * span, blocks);
+  // Blocks whose positions all were before this step, of which at most all tokens are this context's, are there already.
+  const auto is_old = [&](int block) { return PREFETCH && (block + 1) * BLOCK <= seen - (int)gridDim.x; };
+  const auto read = [&](CacheBlock& to, const u16* from, int block) {
+    const u16* keys = from + head * head_stride + (long)table[block] * BLOCK * HEAD_DIM;
+    to.read(keys, keys + KV_HEADS * head_stride, seen - block * BLOCK, g, t);
+  };
+  int i = part * span + warp;
+  CacheBlock block;
+  if (i < end && is_old(i)) read(block, kv, i);
   let_next_start();
   wait_for_previous();
   if (part >= n_parts) return;
 
-  const u16* keys = made_before(kv) + head * head_stride;
-  const u16* values = keys + KV_HEADS * head_stride;
   const u16* queried = made_before(queries) + (long)(token * KV_HEADS + head) * GROUP * HEAD_DIM;
   uint4 q[HEAD_DIM / 32];
 #pragma unroll
   for (int c = 0; c < HEAD_DIM / 32; c++)
     q[c] = g < GROUP ? *(const uint4*)(queried + g * HEAD_DIM + c * 32 + t * 8) : make_uint4(0, 0, 0, 0);
   Accumulated own;
-  for (int i = part * span + warp; i < end; i += WARPS) {
-    const long at = (long)table[i] * BLOCK * HEAD_DIM;
-    attend(own, q, keys + at, values + at, seen - i * BLOCK, g, t);
+  const u16* written = made_before(kv);
+  if (i < end && !is_old(i)) read(block, written, i);
+  for (; i < end; i += WARPS) {
+    const CacheBlock now = block;
+    if (i + WARPS < end) read(block, written, i + WARPS);
+    attend(own, q, now, seen - i * BLOCK, g, t);
   }
   own.total += __shfl_xor_sync(0xFFFFFFFF, own.total, 1);
   own.total += __shfl_xor_sync(0xFFFFFFFF, own.total, 2);

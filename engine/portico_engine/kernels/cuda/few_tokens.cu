@@ -13,14 +13,28 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) few_tokens(
 #pragma unroll
   for (int m = 0; m < TOKENS; m++)
     inputs_at[m] = x + (long)min(first_token + m * 8 + lane / 4, n - 1) * n_in + lane % 4 * LANE_COLUMNS;
-  Reader reader;
+  Cursor cursors[ROWS];
 #pragma unroll
   for (int r = 0; r < ROWS; r++)
-    reader.cursors[r].start(low, high, scales, (long)min(first_tile + r, tiles - 1) * columns + warp, lane);
+    cursors[r].start(low, high, scales, (long)min(first_tile + r, tiles - 1) * columns + warp, lane);
+  Tile next[ROWS];
+  const auto fetch = [&]() {
+#pragma unroll
+    for (int r = 0; r < ROWS; r++) cursors[r].read(next[r], WARPS);
+  };
 
   Sums total[ROWS][TOKENS] = {};
-  if (warp < columns) reader.fetch();
-  accumulate(total, reader, inputs_at, warp, columns, n_in);
+  if (warp < columns) fetch();
+#pragma unroll 1
+  for (int column = warp; column < columns; column += WARPS) {
+    Tile now[ROWS];
+#pragma unroll
+    for (int r = 0; r < ROWS; r++) now[r] = next[r];
+    if (column + WARPS < columns) fetch();
+    TileInputs inputs;
+    inputs.read(inputs_at, column * TILE_COLUMNS, n_in);
+    accumulate(total, now, inputs);
+  }
   add_up(total, n - first_token, warp, lane, [&](int token, int row_of_tile, const float (&sums)[ROWS]) {
 #pragma unroll
     for (int r = 0; r < ROWS; r++) {

@@ -10,76 +10,71 @@
 #define NEEDS_SUMS (!SCALE_FIRST && (OFFSET || BIASED))
 #define HEIGHT (ROWS * 16 + 4)  // of a token's sums of one warp: a stride that spreads the lanes over the banks
 
-struct Reader {  // a warp's way through the columns of ROWS tiles, one step ahead
-  Cursor cursors[ROWS];
-  Tile next[ROWS];
+// This lane's columns of its tokens in one tile: four in each half of a group of 32.
+struct TileInputs {
+  uint2 at[TOKENS][4][2];
 
-  __device__ __forceinline__ void fetch() {
+  // from[eight] is its token's first column; columns from n_in on are zeros
+  __device__ __forceinline__ void read(const u16* const (&from)[TOKENS], int first_column, int n_in) {
 #pragma unroll
-    for (int r = 0; r < ROWS; r++) cursors[r].read(next[r], WARPS);
+    for (int m = 0; m < TOKENS; m++)
+#pragma unroll
+      for (int group32 = 0; group32 < 4; group32++) {
+        const int column = first_column + group32 * 32;
+        const bool inside = !RAGGED || column < n_in;
+        if (GROUP == 32) {
+          const uint4 both = inside ? *(const uint4*)(from[m] + column) : make_uint4(0, 0, 0, 0);
+          at[m][group32][0] = make_uint2(both.x, both.y);
+          at[m][group32][1] = make_uint2(both.z, both.w);
+        } else {
+#pragma unroll
+          for (int half = 0; half < 2; half++)
+            at[m][group32][half] = inside ? *(const uint2*)(from[m] + column + half * HALF_COLUMNS) : make_uint2(0, 0);
+        }
+      }
   }
 };
 
-// total += the warp's columns of the tiles times inputs_at[eight][column], which are this lane's token and columns of a group.
-// The reader has fetched the first.
-__device__ __forceinline__ void accumulate(
-    Sums (&total)[ROWS][TOKENS], Reader& reader, const u16* const (&inputs_at)[TOKENS], int warp, int columns, int n_in) {
-#pragma unroll 1
-  for (int column = warp; column < columns; column += WARPS) {
-    Tile now[ROWS];
+// total += a tile of each of ROWS rows of tiles times the inputs.
+__device__ __forceinline__ void accumulate(Sums (&total)[ROWS][TOKENS], const Tile (&tiles)[ROWS], const TileInputs& inputs) {
 #pragma unroll
-    for (int r = 0; r < ROWS; r++) now[r] = reader.next[r];
-    if (column + WARPS < columns) reader.fetch();
-    const int first_column = column * TILE_COLUMNS;
+  for (int group32 = 0; group32 < 4; group32++) {
+    Sums sums[TOKENS][2];  // of the tokens' inputs
 #pragma unroll
-    for (int group32 = 0; group32 < 4; group32++) {
-      if (RAGGED && first_column + group32 * 32 >= n_in) break;
-      uint2 inputs[TOKENS][2];  // this lane's columns of a token, four in each half of the group
-      Sums sums[TOKENS][2];     // of the tokens' inputs
+    for (int m = 0; m < TOKENS; m++) {
+      const u32 ones[4] = {ONE, ONE, ONE, ONE};
 #pragma unroll
-      for (int m = 0; m < TOKENS; m++) {
-        const u16* from = inputs_at[m] + first_column + group32 * 32;
-        if (GROUP == 32) {
-          const uint4 both = *(const uint4*)from;
-          inputs[m][0] = make_uint2(both.x, both.y);
-          inputs[m][1] = make_uint2(both.z, both.w);
-        } else {
-          inputs[m][0] = *(const uint2*)from;
-          inputs[m][1] = *(const uint2*)(from + HALF_COLUMNS);
+      for (int half = 0; half < 2; half++)
+        if (NEEDS_SUMS)
+          sums[m][half] = multiply(ones, inputs.at[m][group32][half], half && GROUP == 32 ? sums[m][0] : Sums());
+    }
+#pragma unroll
+    for (int r = 0; r < ROWS; r++) {
+      const Tile& tile = tiles[r];
+      Sums group_sums[TOKENS];
+#pragma unroll
+      for (int half = 0; half < 2; half++) {
+        const int group = GROUP == 16 ? group32 * 2 + half : group32;
+        const Scale scale[2] = {scale_of(tile.scales[0], group), scale_of(tile.scales[1], group)};
+        u32 a[4];
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+          const int side = i % 2, pair = half * 2 + i / 2;
+          a[i] = codes_of(tile.low[side], tile.high[side], group32, pair);
+          if (SCALE_FIRST) a[i] = scaled(a[i], scale[side]);
         }
-        const u32 ones[4] = {ONE, ONE, ONE, ONE};
 #pragma unroll
-        for (int half = 0; half < 2; half++)
-          if (NEEDS_SUMS) sums[m][half] = multiply(ones, inputs[m][half], half && GROUP == 32 ? sums[m][0] : Sums());
-      }
-#pragma unroll
-      for (int r = 0; r < ROWS; r++) {
-        const Tile& tile = now[r];
-        Sums group_sums[TOKENS];
-#pragma unroll
-        for (int half = 0; half < 2; half++) {
-          const int group = GROUP == 16 ? group32 * 2 + half : group32;
-          const Scale scale[2] = {scale_of(tile.scales[0], group), scale_of(tile.scales[1], group)};
-          u32 a[4];
+        for (int m = 0; m < TOKENS; m++) {
+          if (SCALE_FIRST) {
+            total[r][m] = multiply(a, inputs.at[m][group32][half], total[r][m]);
+            continue;
+          }
+          group_sums[m] = multiply(a, inputs.at[m][group32][half], half && GROUP == 32 ? group_sums[m] : Sums());
+          if (half == 0 && GROUP == 32) continue;
 #pragma unroll
           for (int i = 0; i < 4; i++) {
-            const int side = i % 2, pair = half * 2 + i / 2;
-            a[i] = codes_of(tile.low[side], tile.high[side], group32, pair);
-            if (SCALE_FIRST) a[i] = scaled(a[i], scale[side]);
-          }
-#pragma unroll
-          for (int m = 0; m < TOKENS; m++) {
-            if (SCALE_FIRST) {
-              total[r][m] = multiply(a, inputs[m][half], total[r][m]);
-              continue;
-            }
-            group_sums[m] = multiply(a, inputs[m][half], half && GROUP == 32 ? group_sums[m] : Sums());
-            if (half == 0 && GROUP == 32) continue;
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-              total[r][m].at[i] += scale[i / 2].scale * group_sums[m].at[i];
-              if (NEEDS_SUMS) total[r][m].at[i] += scale[i / 2].offset * sums[m][half].at[i % 2];
-            }
+            total[r][m].at[i] += scale[i / 2].scale * group_sums[m].at[i];
+            if (NEEDS_SUMS) total[r][m].at[i] += scale[i / 2].offset * sums[m][half].at[i % 2];
           }
         }
       }

@@ -1,16 +1,12 @@
 // Programmatic dependent launch: a kernel starts while the one before it is still at work, does what does not depend on it, and
-// waits. Older GPUs than compute capability 9.0 have no such launch.
+// waits.
 
 __device__ __forceinline__ void wait_for_previous() {  // until its results are there; returns at once without such a launch
-#if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");
-#endif
 }
 
 __device__ __forceinline__ void let_next_start() {  // as soon as all blocks of this kernel have started
-#if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-#endif
 }
 
 // What was waited for. The compiler must not take it for constant while the kernel runs, or it reads it past the caches' order.
