@@ -41,7 +41,8 @@ class DecodeTuning(NamedTuple):
     warps: int = 8  # that share the columns of a tile of rows, where there are many
     most_warps: int = 16  # a tile of columns each, where there are so few
     ring_bytes: int = 84 << 10  # of weights that are on their way to a block
-    units: int = 1  # that a block takes one after another
+    units: int = 1  # that a block takes one after another,
+    many_units: int = 2048  # unless these are so many: then in as few blocks
     normed_tokens: int = 2  # that a product norms for itself
     attention_warps: int = 8
     attention_span: int = 32  # blocks of the cache that make another part worthwhile
@@ -206,6 +207,10 @@ class DecodeStep:
         """Does a product norm so many tokens for itself? Else it is done before, once for all of its blocks."""
         return n <= self._tuning.normed_tokens
 
+    def _units(self, part: TiledMatrix) -> int:
+        """That a block takes: more where there are so many that making a block's inputs for each would cost."""
+        return max(self._tuning.units, part.n_out // (TILE_ROWS * self._tuning.many_units))
+
     def _inputs(self, x: Tensor, norm: Norm, rows: Tensor | None = None, *, first: bool = False) -> tuple[Tensor, bool]:
         """What a product takes, and whether it is still to be normed: the `rows` of x, None for all."""
         n = x.shape[0] if rows is None else len(rows)
@@ -227,7 +232,7 @@ class DecodeStep:
         stage_bytes = rows * chunk * part.tile_bytes
         if not narrow and 2 * stage_bytes > tuning.ring_bytes:
             chunk, stage_bytes = warps, stage_bytes // 2
-        chunks = -(-columns // chunk) * (tuning.units if narrow else 1)
+        chunks = -(-columns // chunk) * self._units(part)
         return _format_settings(matrix_format(part)) | {
             "TOKENS": 1 if few else 2, "ROWS": rows, "WARPS": warps, "SCALE_FIRST": int(not few), "WIDE": 0,
             "CHUNK": chunk, "STAGES": max(1, min(chunks, tuning.ring_bytes // stage_bytes)),
@@ -247,7 +252,7 @@ class DecodeStep:
         staged = settings["STAGES"] * settings["ROWS"] * settings["CHUNK"] * part.tile_bytes
         normed = n * _stride(self._hidden) * 2 if settings["NORM"] else 0
         _module(name, tuple(settings.items()), self._device).launch(
-            name, (-(-units // self._tuning.units), 1, 1), 32 * settings["WARPS"], *arguments,
+            name, (-(-units // self._units(part)), 1, 1), 32 * settings["WARPS"], *arguments,
             shared_bytes=staged + normed, overlap=self._tuning.overlap and not first,
         )  # fmt: skip
 
