@@ -5,6 +5,7 @@ It decides from what the loop has gathered; it calls nothing and prints nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -29,8 +30,9 @@ from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 MAX_NEAREST = 3
 SHORT_LINES = 8  # a text of so many is one place,
 OF_THE_KIND = 0.8  # a place's fit from which on it is of the kind that is asked for
-LONGEST_ACRONYM = 5
 AROUND_LINES = 3  # in a longer one, what is so near to a passage stands around it
+_CODE = re.compile(r"\w_\w|[a-z\d][A-Z]|\w[.:/]\w|[A-Za-z]\d")
+_PASSED = re.compile(r"\w\(([^()]*)\)")  # to a function, in an example
 _PLACE_FIELDS = tuple("library path uri title title_trail symbol kind text table sql anchor container".split())
 
 
@@ -58,7 +60,7 @@ def judge(
     coverage = covered(question, evidence, embed, weights.coverage)
     features = features_of(run, question, answer, coverage, others)
     sure = confidence(features, weights.confidence)
-    left = must_be_used(question, coverage, acronyms=not is_source(answer.candidate))
+    left = must_be_used(question, coverage, in_code=is_source(answer.candidate))
     reasons = tuple(_reasons(left, run.said, coverage, sure, weights.confidence.threshold))
     return Judgement(
         Verdict.NO_ANSWER if reasons else Verdict.ANSWERED,
@@ -124,15 +126,16 @@ def judge_reading(run: QuestionRun, answer: QuotedAnswer, reading: QuestionReadi
     return Judgement(Verdict.ANSWERED, coverage, weights.readings.sure, (), (), incomplete, answer.text)
 
 
-def must_be_used(question: Question, coverage: Coverage, *, acronyms: bool = True) -> list[str]:
-    """The values and names of the question that no call and no place accounts for. `acronyms`: also those that code seldom
-    spells out, the HTTP of a status code."""
-    exact = {unit.text for unit in units(question) if unit.exact and (acronyms or not _is_acronym(unit.text))}
-    return [word for word in coverage.unused if word in exact]
-
-
-def _is_acronym(word: str) -> bool:
-    return word.isalpha() and word.isupper() and 2 <= len(word) <= LONGEST_ACRONYM
+def must_be_used(question: Question, coverage: Coverage, *, in_code: bool = False) -> list[str]:
+    """The values and names of the question that no call and no place accounts for. `in_code`: of a place in source code only
+    what is spelled as code is must be there, and not what somebody would pass to it: code seldom spells out the HTTP of a
+    status code, a user's Debian, or the 42 of dumps(42)."""
+    exact = {unit.text for unit in units(question) if unit.exact}
+    left = [word for word in coverage.unused if word in exact]
+    if not in_code:
+        return left
+    passed = " ".join(_PASSED.findall(question.text))
+    return [word for word in left if _CODE.search(word) and word not in passed]
 
 
 def evidence_of(answer: QuotedAnswer, tools: Mapping[str, Tool], question: Question) -> Evidence:
