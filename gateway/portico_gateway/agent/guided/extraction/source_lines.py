@@ -59,6 +59,9 @@ def _close_call(found: Sequence[AnswerCandidate], weights: SourceWeights) -> Seq
     """Where the second best place is hardly worse than the best, both are one answer: nobody could tell them apart."""
     if len(found) < 2 or (found[0].weight or 0.0) - (found[1].weight or 0.0) > weights.close_call:
         return found
+    shown, further = ([line.strip() for line in each.text.splitlines()] for each in found[:2])
+    if set(further[1:]) <= set(shown) and len(further) > 1:  # a line of a body whose beginning is shown
+        return [found[0], *found[2:]]
     text = f"{found[0].text}\n{found[1].text}"
     if text.count("\n") >= MOST_SHOWN or len(text) > MOST_CHARACTERS:
         return found

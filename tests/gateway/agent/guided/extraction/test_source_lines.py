@@ -226,6 +226,12 @@ def test_of_two_places_that_nobody_could_tell_apart_both_are_told() -> None:
     assert "seconds=40" not in first.text
 
 
+def test_no_line_is_told_twice() -> None:
+    [first, *_] = asked("Which function drains the pool, block by block?", {"pool.py": POOL})
+    lines = [line.strip() for line in first.text.splitlines()]
+    assert len(lines) == len(set(lines))
+
+
 def test_code_that_is_kept_twice_is_one_answer() -> None:
     twins = {
         "sync/pool.py": TWIN.format(name="", head="", call=""),

@@ -40,8 +40,9 @@ def _is_part(place: ScoredPlace, of: ScoredPlace) -> bool:
     """Is it among the lines of the other, or another line of the same statement?"""
     if place.tree is not of.tree:
         return False
-    one = place.statement is of.statement and place.statement.last - place.statement.first < LONG_STATEMENT
-    return one or (of.first <= place.first and place.last <= of.last)
+    statement = place.statement
+    is_shown_whole = statement.role is not Role.CODE or statement.last - statement.first < LONG_STATEMENT
+    return (statement is of.statement and is_shown_whole) or (of.first <= place.first and place.last <= of.last)
 
 
 def _widened(place: ScoredPlace, places: Sequence[ScoredPlace], weights: SourceWeights) -> ScoredPlace:

@@ -85,6 +85,7 @@ class Term:
 
 def question_terms(question: str) -> list[Term]:
     """The words that matter, in order; an identifier by its parts and as a whole."""
+    shouted = question.isupper()
     question = _CONTRACTION.sub(" ", spelled(question))
     question = _VERSION.sub(lambda m: f"{m[1]} {m[1]}{m[2]}{m[3]}", question)
     for idiom, word in _IDIOMS:
@@ -97,7 +98,7 @@ def question_terms(question: str) -> list[Term]:
     found: dict[str, Term] = {}
     for word in _WORD.findall(question):
         parts = _words(word)
-        stop = word.lower() in _STOP and word not in names and (word.istitle() or word.islower() or question.isupper())
+        stop = word.lower() in _STOP and word not in names and (shouted or not _is_acronym(word))
         if stop or not parts:
             continue
         one = len(parts) == 1
@@ -110,6 +111,11 @@ def question_terms(question: str) -> list[Term]:
         if not one:
             found[_joined(word)] = Term(word, _joined(word), True, False)
     return list(found.values())
+
+
+def _is_acronym(word: str) -> bool:
+    """GET is a method where "get" says nothing."""
+    return len(word) > 1 and word.isupper()
 
 
 @lru_cache(maxsize=50_000)

@@ -46,6 +46,11 @@ def test_how_people_ask_says_nothing_of_code() -> None:
     assert set(stems("Do you know whether I need to tell it anything before it closes?")) == set(stems("closes"))
 
 
+def test_an_acronym_counts_unless_all_is_shouted() -> None:
+    assert "get" in stems("Is a GET retried?")
+    assert "get" not in stems("WHAT DO I GET BACK")
+
+
 def test_how_much_is_said_finds_what_code_calls_it() -> None:
     assert "maximum" in words_in(" ".join(term.text for term in question_terms("how many redirects at most?")))
 
