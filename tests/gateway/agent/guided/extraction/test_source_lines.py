@@ -227,7 +227,7 @@ def test_of_two_places_that_nobody_could_tell_apart_both_are_told() -> None:
 
 
 def test_no_line_is_told_twice() -> None:
-    [first, *_] = asked("Which function drains the pool, block by block?", {"pool.py": POOL})
+    [first, *_] = asked("what does drain do with the blocks of the pool", {"pool.py": POOL})
     lines = [line.strip() for line in first.text.splitlines()]
     assert len(lines) == len(set(lines))
 
