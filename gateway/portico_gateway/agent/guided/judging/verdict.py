@@ -29,9 +29,10 @@ from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 
 MAX_NEAREST = 3
 SHORT_LINES = 8  # a text of so many is one place,
-OF_THE_KIND = 0.8  # a place's fit from which on it is of the kind that is asked for
 AROUND_LINES = 3  # in a longer one, what is so near to a passage stands around it
-_CODE = re.compile(r"\w_\w|[a-z\d][A-Z]|\w[.:/]\w|[A-Za-z]\d")
+OF_THE_KIND = 0.8  # a place's fit from which on it is of the kind that is asked for
+LONGEST_ACRONYM = 5  # letters
+_CODE = re.compile(r"\w_\w|[a-z\d][A-Z]|\w[.:]\w|[A-Za-z]\d")
 _PASSED = re.compile(r"\w\(([^()]*)\)")  # to a function, in an example
 _PLACE_FIELDS = tuple("library path uri title title_trail symbol kind text table sql anchor container".split())
 
@@ -127,15 +128,20 @@ def judge_reading(run: QuestionRun, answer: QuotedAnswer, reading: QuestionReadi
 
 
 def must_be_used(question: Question, coverage: Coverage, *, in_code: bool = False) -> list[str]:
-    """The values and names of the question that no call and no place accounts for. `in_code`: of a place in source code only
-    what is spelled as code is must be there, and not what somebody would pass to it: code seldom spells out the HTTP of a
-    status code, a user's Debian, or the 42 of dumps(42)."""
+    """The values and names of the question that no call and no place accounts for. `in_code`: what somebody would pass to
+    code need not stand there, the 42 of dumps(42), nor an acronym; and where the place has a name of the question that is
+    spelled as code is, no other name need: a user's Debian."""
     exact = {unit.text for unit in units(question) if unit.exact}
     left = [word for word in coverage.unused if word in exact]
     if not in_code:
         return left
     passed = " ".join(_PASSED.findall(question.text))
-    return [word for word in left if _CODE.search(word) and word not in passed]
+    left = [word for word in left if word not in passed and not _is_acronym(word)]
+    return [word for word in left if _CODE.search(word)] if any(map(_CODE.search, coverage.used)) else left
+
+
+def _is_acronym(word: str) -> bool:
+    return word.isalpha() and word.isupper() and 2 <= len(word) <= LONGEST_ACRONYM
 
 
 def evidence_of(answer: QuotedAnswer, tools: Mapping[str, Tool], question: Question) -> Evidence:

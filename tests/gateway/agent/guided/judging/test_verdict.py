@@ -60,6 +60,7 @@ def test_a_place_in_code_need_not_hold_what_the_asker_brings_along() -> None:
     assert of_code("is_moved(1200): which error?", text, 1.0).verdict is Verdict.ANSWERED
     assert of_code("My Debian box calls is_moved. Which error?", text, 1.0).verdict is Verdict.ANSWERED
     assert of_code("is_moved(1200) and is_gone: which error?", text, 1.0).verdict is Verdict.NO_ANSWER
+    assert of_code("Which error does Debian get?", text, 1.0).verdict is Verdict.NO_ANSWER
 
 
 def test_a_value_that_plays_no_part_means_no_answer_however_sure_the_rest_is() -> None:
