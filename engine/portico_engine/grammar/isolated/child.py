@@ -98,11 +98,10 @@ def _dearest_state(automaton: DerivativeAutomaton) -> int:
 
 def main() -> None:
     """Entry: jobs from standard input until it ends."""
+    _step_back()
     jobs, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a native library prints is no answer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    if hasattr(os, "nice"):
-        os.nice(_NICE)
     run("schema", ({"type": "object", "properties": {"a": {"type": "string", "pattern": "^a$"}}},), {})  # loads what is needed
     limits = _SystemLimits()
     while (job := _read(jobs)) is not None:
@@ -113,6 +112,18 @@ def main() -> None:
         answers.flush()
         if limits.outgrown:
             return
+
+
+def _step_back() -> None:
+    """Take the processor only where nobody else wants it much.
+
+    Linux shares the processor among sessions first (autogroups, sched(7)) and heeds niceness inside a session only. This process
+    has a session of its own, so that its nice value alone would give it as much as the engine: the session's is set as well.
+    """
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
+    with suppress(OSError), open("/proc/self/autogroup", "w") as file:  # not there on other systems and kernels
+        file.write(str(_NICE))
 
 
 def _outcome(name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> CompiledGrammar | EngineError:
