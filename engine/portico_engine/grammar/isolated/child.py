@@ -117,8 +117,9 @@ def main() -> None:
 def _step_back() -> None:
     """Take the processor only where nobody else wants it much.
 
-    Linux shares the processor among sessions first (autogroups, sched(7)) and heeds niceness inside a session only. This process
-    has a session of its own, so that its nice value alone would give it as much as the engine: the session's is set as well.
+    Linux shares the processor among sessions first (autogroups, sched(7)) and heeds niceness inside a session only. This
+    process has a session of its own, so that by its nice value alone it would get as much as the engine: the session's is set,
+    too.
     """
     if hasattr(os, "nice"):
         os.nice(_NICE)
