@@ -8,8 +8,8 @@ has the machine for itself, for the ratio. Of the pauses between two pieces of t
 long the engine's thread ran, and how long it waited for a processor (so that a busy machine shows); of the processes that
 compile, the most memory; of the engine, whether it is still the same process. Where the gateway or this reader waits for a
 processor, the engine goes on meanwhile: what it ran is then several steps' work. A bomb that shares its parts in memory and
-would have 10^18 characters as JSON can't be sent; the tests give it to the compiler. Bombs that the time doesn't reach are
-counted. `--check` ends with exit code 1 past the bound below, and writes nothing.
+would have 10^18 characters as JSON, or nests too deeply for it, can't be sent; the tests give it to the compiler. Bombs that
+the time doesn't reach are counted. `--check` ends with exit code 1 past the bound below, and writes nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -67,9 +67,13 @@ class Pause(NamedTuple):
     beside: str
 
 
-def post(port: int, body: dict[str, Any]) -> tuple[HTTPConnection, Any]:
+def encoded(body: dict[str, Any]) -> str:
+    """A request. Raises ValueError, RecursionError where JSON can't hold it."""
+    return json.dumps({"model": "smollm2", "messages": [{"role": "user", "content": "Tell me a long story."}], **body})
+
+
+def post(port: int, sent: str) -> tuple[HTTPConnection, Any]:
     connection = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
-    sent = json.dumps({"model": "smollm2", "messages": [{"role": "user", "content": "Tell me a long story."}], **body})
     connection.request("POST", CHAT, sent, {"Content-Type": "application/json"})
     return connection, connection.getresponse()
 
@@ -94,7 +98,7 @@ def read_streams(port: int, engine: int, pauses: Pauses) -> None:
     seed = 0
     while not pauses.done.is_set():
         seed += 1
-        connection, answer = post(port, {"stream": True, "max_tokens": 1500, "seed": seed, "temperature": 1.0})
+        connection, answer = post(port, encoded({"stream": True, "max_tokens": 1500, "seed": seed, "temperature": 1.0}))
         with closing(connection):
             pauses.begins.add(len(pauses.pieces))
             for _ in _pieces(answer):
@@ -154,33 +158,40 @@ def _leaf_size(value: Any) -> int:
     return len(value) + 2 if isinstance(value, str) else 8
 
 
-def bodies(only: str) -> Iterator[tuple[str, dict[str, Any] | None]]:
-    """Each bomb's name and its part of a request; None where it can't be written down."""
+def bodies(only: str) -> Iterator[tuple[str, str | None]]:
+    """Each bomb's name and request; None where it can't be written down."""
     for name, make_schema in SCHEMAS.items():
         if only in name:
             schema = make_schema()
             wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
-            yield f"schema: {name}", {"response_format": wanted} if written_size(schema) < LARGEST else None
+            yield f"schema: {name}", _bomb({"response_format": wanted}) if written_size(schema) < LARGEST else None
     for name, make_grammar in GRAMMARS.items():
         if only in name:
-            yield f"gbnf: {name}", {"grammar": make_grammar()}
+            yield f"gbnf: {name}", _bomb({"grammar": make_grammar()})
 
 
-def send_bombs(port: int, only: str, pauses: Pauses) -> dict[str, str]:
+def _bomb(body: dict[str, Any]) -> str | None:
+    try:
+        return encoded({**body, "max_tokens": 2, "seed": 1})
+    except (ValueError, RecursionError):
+        return None
+
+
+def send_bombs(port: int, bombs: Iterable[tuple[str, str | None]], pauses: Pauses) -> dict[str, str]:
     """What came of each: answered, or why not."""
     outcomes: dict[str, str] = {}
     began = time.monotonic()
-    for name, body in bodies(only):
-        if body is None or time.monotonic() - began > ALL_BOMBS:
+    for name, sent in bombs:
+        if sent is None or time.monotonic() - began > ALL_BOMBS:
             outcomes[name] = NOT_SENT
             continue
         pauses.sending = name
         try:
-            connection, answer = post(port, {**body, "max_tokens": 2, "seed": 1})
+            connection, answer = post(port, sent)
             with closing(connection):
                 said = json.loads(answer.read())
             outcomes[name] = said["error"]["message"] if "error" in said else "answered"
-        except (OSError, ValueError, KeyError, RecursionError) as error:
+        except (OSError, ValueError, KeyError) as error:
             outcomes[name] = f"{type(error).__name__}: {error}"
         print(f"{time.monotonic() - began:6.1f} s  {name}: {outcomes[name][:80]}", file=sys.stderr, flush=True)
     pauses.sending = ""
@@ -189,9 +200,10 @@ def send_bombs(port: int, only: str, pauses: Pauses) -> dict[str, str]:
 
 def measure(folder: Path, only: str) -> dict[str, Any]:
     (folder / "portico.toml").write_text("")
+    bombs = list(bodies(only))  # written beforehand: the stream's reader shares this process
     command = [sys.executable, "-P", "-m", "portico_gateway", "serve", "--port", "0", "--root", str(folder)]
     with serving(command, folder) as port:
-        connection, answer = post(port, {"max_tokens": 4})  # the model is loaded
+        connection, answer = post(port, encoded({"max_tokens": 4}))  # the model is loaded
         with closing(connection):
             answer.read()
         serve = next(p for p in psutil.Process().children() if "portico_gateway" in p.cmdline())
@@ -205,7 +217,7 @@ def measure(folder: Path, only: str) -> dict[str, Any]:
         for thread in threads:
             thread.start()
         time.sleep(ALONE)
-        outcomes = send_bombs(port, only, pauses)
+        outcomes = send_bombs(port, bombs, pauses)
         time.sleep(ALONE)
         pauses.done.set()
         for thread in threads:
