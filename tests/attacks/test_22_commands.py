@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import click.testing
 import httpx2
 import pytest
 from rich.console import Console
@@ -16,6 +17,7 @@ from rich.console import Console
 from portico_gateway.cli.main import run
 from portico_gateway.cli.top_snapshot import ServeReader, ServerUnreachable
 from portico_gateway.cli.top_view import top_view
+from portico_servers.docs.__main__ import main as portico_docs
 
 pytestmark = pytest.mark.attack("22 commands write, run and show what they say")
 
@@ -200,3 +202,24 @@ def test_an_address_is_shown_without_its_secrets(capsys: pytest.CaptureFixture[s
 def test_an_address_that_is_none_is_an_error_in_a_line(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["top", "--once", "--url", url]) in (2, 4)
     assert "Traceback" not in capsys.readouterr().err
+
+
+# --- portico-docs ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_documentation_calls_itself_is_text(tmp_path: Path) -> None:
+    """Names of files, of the library and of what was left out: of somebody else's."""
+    source = tmp_path / f"docs{ESCAPE}"
+    source.mkdir()
+    (source / "page.md").write_text("# A\n\nText.\n")
+    (source / f"broken{ESCAPE}.ipynb").write_text("{")
+    cache = ["--cache-dir", str(tmp_path / "cache")]
+    runner = click.testing.CliRunner()
+    added = runner.invoke(portico_docs, ["add", str(source), *cache])
+    listed = runner.invoke(portico_docs, ["list", *cache])
+    missing = runner.invoke(portico_docs, ["add", str(tmp_path / f"no{ESCAPE}"), *cache])
+    assert "docs" in listed.output
+    assert added.exit_code == 0, added.output
+    for found in (added, listed, missing):
+        assert "\x1b" not in found.output
+        assert "\x07" not in found.output
