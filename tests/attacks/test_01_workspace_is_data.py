@@ -92,8 +92,8 @@ async def _use(transport: Any, *tools: str) -> None:
     """Call these tools, once they are there."""
     with anyio.fail_after(PATIENCE):
         async with Client(transport, mode="legacy", cache=None) as client:
-            while not {*tools} <= {each.name for each in (await client.list_tools()).tools}:
-                await anyio.sleep(0.05)  # noqa: ASYNC110 - no event tells; whoever starts needs the processor
+            while not {*tools} <= {each.name for each in (await client.list_tools()).tools}:  # noqa: ASYNC110 - no event says so
+                await anyio.sleep(0.05)  # whoever starts needs the processor
             for tool in tools:
                 await client.call_tool(tool, {"query": "pump"})
 
