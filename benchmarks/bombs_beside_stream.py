@@ -40,6 +40,7 @@ from tests.attacks.bombs import GRAMMARS, SCHEMAS
 BOUND = 100.0  # ms that a stream may pause
 CHAT = "/v1/chat/completions"
 SECONDS = 30.0  # for one answer
+LOADING = 120.0  # for the first, which waits for the model
 ALONE = 15.0  # seconds that the stream has for itself, before and after
 ALL_BOMBS = 210.0  # seconds for all of them
 LARGEST = 16_000_000  # characters of a body
@@ -72,8 +73,8 @@ def encoded(body: dict[str, Any]) -> str:
     return json.dumps({"model": "smollm2", "messages": [{"role": "user", "content": "Tell me a long story."}], **body})
 
 
-def post(port: int, sent: str) -> tuple[HTTPConnection, Any]:
-    connection = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+def post(port: int, sent: str, seconds: float = SECONDS) -> tuple[HTTPConnection, Any]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=seconds)
     connection.request("POST", CHAT, sent, {"Content-Type": "application/json"})
     return connection, connection.getresponse()
 
@@ -203,7 +204,7 @@ def measure(folder: Path, only: str) -> dict[str, Any]:
     bombs = list(bodies(only))  # written beforehand: the stream's reader shares this process
     command = [sys.executable, "-P", "-m", "portico_gateway", "serve", "--port", "0", "--root", str(folder)]
     with serving(command, folder) as port:
-        connection, answer = post(port, encoded({"max_tokens": 4}))  # the model is loaded
+        connection, answer = post(port, encoded({"max_tokens": 4}), LOADING)  # the model is loaded
         with closing(connection):
             answer.read()
         serve = next(p for p in psutil.Process().children() if "portico_gateway" in p.cmdline())
