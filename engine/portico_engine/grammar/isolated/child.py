@@ -30,6 +30,7 @@ SECONDS = 2.0  # of the processor, for one job: compiling, the matcher's first l
 BYTES = DEFAULT_LIMITS.bytes  # more than were held when the job began
 GROWN = 128 * 1024 * 1024  # bytes by which a process has grown that is not used again
 _NICE = 10  # behind the engine, whose answers somebody reads, on a machine that is busy
+_SESSION_NICE = 5  # a third of the engine's share of a core: this one counts against all other work of the machine, too
 _WALKED = 32  # states
 _STATE_WORK = 10_000  # as `closing` counts it, 10 ms and more: for one state of the automaton that plans endings
 IN_COMPILING = Limits(seconds=1.2)  # of SECONDS, so that what takes too long is told by its name
@@ -124,7 +125,7 @@ def _step_back() -> None:
     if hasattr(os, "nice"):
         os.nice(_NICE)
     with suppress(OSError), open("/proc/self/autogroup", "w") as file:  # not there on other systems and kernels
-        file.write(str(_NICE))
+        file.write(str(_SESSION_NICE))
 
 
 def _outcome(name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> CompiledGrammar | EngineError:
