@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import faulthandler
+import gc
 import logging
 import os
 import signal
@@ -80,6 +81,8 @@ class Child:
         try:
             engine = load(lambda stage, fraction: self._send(messages.LoadingProgress(stage, fraction)))
             engine.grammars  # noqa: B018 - made now: it takes 0.2 s, for which streams would pause
+            gc.collect()
+            gc.freeze()  # what is loaded stays: looking through it for garbage takes 80 ms, in the middle of somebody's step
             self._thread = EngineThread(engine, self._deliver, self._ended)
             self._send(_engine_loaded(engine))
         except BaseException as error:  # noqa: BLE001 - the parent's, who waits for it
