@@ -63,7 +63,7 @@ def lost(
 
 def _name_prior(stack: ExitStack) -> None:
     """No tool's name weighs more than another's; which are offered, and in which order, stays."""
-    from portico_gateway.agent.guided.tool_call_generation import ToolCallGenerator
+    from portico_gateway.agent.guided.calls.tool_call_generation import ToolCallGenerator
 
     weighed = ToolCallGenerator._with_readings
 
@@ -87,7 +87,7 @@ def _value_index(stack: ExitStack) -> None:
 
 def _sentence_scorer(stack: ExitStack) -> None:
     """Passages of documents are weighed by the words they share with the question, as any text is."""
-    from portico_gateway.agent.guided import candidates
+    from portico_gateway.agent.guided.answers import candidates
     from portico_gateway.agent.guided.extraction.extract import extract as read
 
     stack.enter_context(patch.object(candidates, "extract", lambda results: [replace(c, focus="") for c in read(results)]))
@@ -95,7 +95,7 @@ def _sentence_scorer(stack: ExitStack) -> None:
 
 def _code_places(stack: ExitStack) -> None:
     """Files are not read beside their hits: what a search shows of them is all there is."""
-    from portico_gateway.agent.guided.candidates import CandidateReader
+    from portico_gateway.agent.guided.answers.candidates import CandidateReader
 
     async def none(*_: Any) -> list[Any]:
         return []
@@ -106,7 +106,7 @@ def _code_places(stack: ExitStack) -> None:
 def _plans(stack: ExitStack) -> None:
     """A question is asked as one part, and no call reads on what another has named."""
     from portico_gateway.agent.guided import loop
-    from portico_gateway.agent.guided.plan import Part
+    from portico_gateway.agent.guided.questions.plan import Part
 
     stack.enter_context(patch.object(loop, "parts", lambda question: [Part(question)]))
     stack.enter_context(patch.object(loop, "follow_up", lambda *_, **__: None))
@@ -114,7 +114,7 @@ def _plans(stack: ExitStack) -> None:
 
 def _confidence(stack: ExitStack) -> None:
     """Every answer is sure enough; that its words are accounted for is still asked."""
-    from portico_gateway.agent.guided import verdict
+    from portico_gateway.agent.guided.judging import verdict
 
     stack.enter_context(patch.object(verdict, "confidence", lambda *_: 1.0))
 
