@@ -8,6 +8,7 @@ from typing import Literal, Protocol, TypeAlias
 from portico_engine import EngineClient
 from portico_gateway.agent.conversation import Exchange
 from portico_gateway.agent.events import Event
+from portico_gateway.agent.free.local.local_model import LocalModel
 from portico_gateway.agent.free.loop import FreeAgent
 from portico_gateway.agent.guided.loop import Agent
 from portico_gateway.agent.upstream_tool_host import UpstreamToolHost, retriever_of
@@ -41,4 +42,4 @@ def select_agent(
     tools, which loads the embedder: call it from a thread then."""
     if is_guided(engine.info.parameters, guidance):
         return Agent(engine, host, retriever or retriever_of(host), caller=caller)
-    return FreeAgent(engine, host, caller=caller)
+    return FreeAgent(LocalModel(engine, caller=caller), host)
