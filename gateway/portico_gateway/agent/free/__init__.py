@@ -9,6 +9,7 @@
     prompts.py           every text that the loop says to the model
     call_batch.py        the calls of one turn, beside each other where that is safe, results in order
     repeated_calls.py    the same call with the same result, again and again
+    trimming.py          what is left out where the context is full
     verdict.py           how the question ended
 
 What helps a small model is `guided/` and the gateway's `guidance`; nothing of either is seen here. The grammar is: a call that

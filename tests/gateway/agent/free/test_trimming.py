@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portico_gateway.agent.free.local.trimming import LEAST_CHARACTERS, STUB_TOKENS, trim
+from portico_gateway.agent.free.trimming import LEAST_CHARACTERS, STUB_TOKENS, trim
 from portico_gateway.agent.free.turns import ModelTurn, ResultTurn, Turn, UserTurn, WrittenCall
 
 CALL = WrittenCall("t", {})
