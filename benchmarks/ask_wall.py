@@ -86,7 +86,7 @@ class Tree:
         self.seconds["first"].append(self.ask())
         after = os.times()
         command = after.children_user + after.children_system - before.children_user - before.children_system
-        self.cpu.append(command + used_under(self.environ["XDG_RUNTIME_DIR"]))
+        self.cpu.append(command + used_under(self.environ["XDG_CACHE_HOME"]))
         self.seconds["second"].append(self.ask())
         self.memory = self.processes()[0]["memory"] or 0
         self.stop()
@@ -102,9 +102,9 @@ class Tree:
         }
 
 
-def used_under(runtime: str) -> float:
-    """Seconds of CPU that the processes with this runtime folder have used by now, ended children included."""
-    mark, used = f"XDG_RUNTIME_DIR={runtime}\0".encode(), 0
+def used_under(cache: str) -> float:
+    """Seconds of CPU that the processes with this cache folder have used by now, servers and ended children included."""
+    mark, used = f"XDG_CACHE_HOME={cache}\0".encode(), 0
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if mark in (process / "environ").read_bytes():

@@ -3,7 +3,6 @@
 local_model.py       LocalModel: implements `TurnModel`
 tool_form.py         how this model is told of tools and writes calls: its template's own way, or ours
 prompt_builder.py    turns to a prompt that fits, and how much of it is the same for every question
-trimming.py          what is left out where the context is full
 turn_generation.py   one turn as a request, within what is left of time and tokens
 parsed_turn.py       one answer of the model, as it is written: thought, text, calls
 """
