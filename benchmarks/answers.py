@@ -13,7 +13,8 @@ model that `portico ask` has; every index is waited for, so that no score depend
 everything and proves that each question's evidence holds its values.
 
 `--without` leaves out a part of how answers are made (answers_parts.py says which there are; repeatable). `--ablation` asks the
-questions with all parts and then without each in turn, shows what is lost, and writes results/answers_ablation-DATE.json.
+questions with all parts and then without each in turn (or each that `--without` names), shows what is lost, and writes
+results/answers_ablation-DATE.json.
 """
 
 from __future__ import annotations
@@ -96,19 +97,20 @@ def main() -> None:
 
 
 def ablation(chosen: Sequence[Question], args: argparse.Namespace) -> None:
-    """What is lost without each part: every question is asked with all of them, and once more without each."""
+    """What is lost without each part: every question is asked with all of them, and once more without each. What is known is
+    shown and written after each, since all of it takes hours."""
     rows: dict[str, list[dict[str, Any]]] = {}
-    for name in (answers_parts.EVERYTHING, *answers_parts.PARTS):
+    asked = {"part": args.part, "model": args.model or "default", "only": args.only, "limit": args.limit}
+    for name in (answers_parts.EVERYTHING, *(args.without or answers_parts.PARTS)):
         print(f"without {name}" if name in answers_parts.PARTS else name, file=sys.stderr)
         args.without = [name] if name in answers_parts.PARTS else []
         rows[name] = ask_all(chosen, args)
-    outcomes = {name: summary(found) for name, found in rows.items()}
-    changed = answers_parts.changed(rows)
-    for counted in ("useful", "wrong"):
-        print(f"\n{counted}; without a part, how many more or fewer")
-        table(*answers_parts.lost(outcomes, counted, changed))
-    asked = {"part": args.part, "model": args.model or "default", "only": args.only, "limit": args.limit}
-    write("answers_ablation", {**asked, "questions": len(chosen), "outcomes": outcomes, "changed": changed})
+        outcomes = {each: summary(found) for each, found in rows.items()}
+        changed = answers_parts.changed(rows)
+        for counted in ("useful", "wrong"):
+            print(f"\n{counted}; without a part, how many more or fewer")
+            table(*answers_parts.lost(outcomes, counted, changed))
+        write("answers_ablation", {**asked, "questions": len(chosen), "outcomes": outcomes, "changed": changed})
 
 
 def choose(questions: Sequence[Question], only: Sequence[str], limit: int | None) -> list[Question]:

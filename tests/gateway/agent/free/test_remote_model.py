@@ -149,6 +149,7 @@ def test_after_the_last_step_calls_are_forbidden_and_the_tools_stay() -> None:
     [
         ("vllm", "two calls", "too long", (45000, 40960)),
         ("vllm", "two calls", "too long, older", (45000, 40960)),
+        ("vllm", "two calls", "too long with its answer", (45000, 40960)),
         ("llama_server", "call", "too long", (20011, 16384)),
     ],
 )

@@ -33,7 +33,8 @@ CONNECT_SECONDS = 5.0
 MAX_ANSWER = 16 << 20  # bytes
 ANSWER_SHARE = 4  # of the context, a quarter is for one turn, at most
 TRIM_SHARE = 2  # a conversation that doesn't fit is brought down to half of the context
-_NUMBER = re.compile(r"\b\d{3,}\b")
+_CONTEXT_SAID = re.compile(r"context length is (\d+)")
+_PROMPT_SAID = re.compile(r"(\d+) (?:input tokens|tokens in the messages|in the messages)")
 _TOO_LONG = ("exceed_context_size_error", "context_length_exceeded")
 _TOO_LONG_SAID = ("maximum context length", "exceeds the available context size")
 
@@ -175,11 +176,15 @@ def _fault(where: str, status: int, answer: Any) -> ContextOverflow | ModelServe
     said = error.get("message") if isinstance(error, dict) else error
     kinds = {error.get("type"), error.get("code")} if isinstance(error, dict) else set()
     if kinds & set(_TOO_LONG) or any(words in str(said) for words in _TOO_LONG_SAID):
-        prompt, context = (error.get(name) if isinstance(error, dict) else None for name in ("n_prompt_tokens", "n_ctx"))
-        numbers = [int(number) for number in _NUMBER.findall(str(said))]
-        context = context if isinstance(context, int) else min(numbers, default=DEFAULT_CONTEXT)
-        return ContextOverflow(prompt if isinstance(prompt, int) else max(numbers, default=context), context)
+        numbers = {k: v for k, v in error.items() if isinstance(v, int)} if isinstance(error, dict) else {}
+        context = numbers.get("n_ctx") or _number(_CONTEXT_SAID, said) or DEFAULT_CONTEXT
+        return ContextOverflow(numbers.get("n_prompt_tokens") or _number(_PROMPT_SAID, said) or context, context)
     return ModelServerError(f"{where} answered with {status}: {str(said)[:300]}")
+
+
+def _number(pattern: re.Pattern[str], said: object) -> int | None:
+    found = pattern.search(str(said))
+    return int(found[1]) if found else None
 
 
 def _context_of(model: dict[str, Any]) -> int:
