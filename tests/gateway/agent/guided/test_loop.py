@@ -153,7 +153,7 @@ def test_words_of_a_language_that_nothing_found_speaks_are_said_to_be_unused() -
 
 @pytest.mark.parametrize(
     ("question", "language"),
-    [("標高が一番低い場所はどこですか？", "Japanese"), ("Wo ist der Gletscher und wie groß ist er?", "German")],
+    [("標高が一番低い場所はどこですか？", "Japanese"), ("Wo ist der Gletscher?", "German")],
 )
 def test_a_question_in_another_language_that_gets_no_answer_says_that_no_tool_speaks_it(question: str, language: str) -> None:
     end = ended(run(FakeEngine(SEARCH_CALL, FOUND), FakeHost(hits(HIT)), question, max_steps=1, weights=DOUBTFUL))
