@@ -28,6 +28,7 @@ from portico_engine.engine import Engine
 from portico_engine.errors import ChatTemplateError, EngineError
 from portico_engine.front.engine_thread import EngineThread
 from portico_engine.loading.engine_loader import EngineLoader
+from portico_engine.loading.torch_import import lean_torch
 from portico_engine.priors.call_prior import CallPrior
 from portico_engine.process import messages
 from portico_engine.process.grammar_cache import GrammarReceiver
@@ -204,6 +205,7 @@ def main() -> NoReturn:
     """Entry: the only argument is the file descriptor of the child's end of the socket."""
     os.dup2(2, 1)  # what a native library prints goes where its complaints go
     faulthandler.enable()
+    lean_torch()
     sys.setswitchinterval(_SWITCH_SECONDS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     code = 1

@@ -109,6 +109,12 @@ def too_long(words: int, most: int) -> Judgement:
     return Judgement(Verdict.NO_ANSWER, reasons=(reason,))
 
 
+def unspoken(judgement: Judgement, language: str) -> Judgement:
+    """The judgement of a question in another language that got no answer: that comes first, as what a person can change."""
+    reason = f"no tool here speaks {language}: of the question, names, numbers and common words were understood; ask in English"
+    return replace(judgement, reasons=(reason, *judgement.reasons))
+
+
 def reading_of(run: QuestionRun, answer: QuotedAnswer) -> QuestionReading | None:
     """How the server reads the question whose own reading was the last call; None where the model wrote another."""
     call = answer.calls[-1] if answer.calls else None
