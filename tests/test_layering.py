@@ -99,9 +99,10 @@ TABLES = {
         schema           bounds cache ir compiled regular ecma shortest_length
         check            ecma schema
         llguidance       bounds cache ir compiled notation protocol regular rule_order closing
+        lark             ir ecma gbnf shortest_length
         backend          bounds ir compiled protocol llguidance
         compile          bounds ir compiled shortest_length gbnf schema backend
-        calls            bounds cache ir compiled regular schema compile
+        calls            bounds cache ir compiled regular schema lark compile
         isolated         bounds cache ir compiled closing backend compile calls
     """,
     "portico_gateway": """

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from portico_engine.tool import Tool
+
 _NODES = 4_000  # values of a schema
 _TEXT = 60_000  # characters of its strings
 _EXPANDED = 20_000  # values with references written out
@@ -19,6 +21,7 @@ _PATTERN = 300  # characters
 _PATTERNS = 24  # names and strings that are under one
 _MEETING = 4  # patternProperties of one object, which meet in products of states
 _GRAMMAR = 20_000  # characters of GBNF
+_DEFINITION = 4_000  # characters of Lark, or of a regular expression
 _COUNTS = frozenset(
     "minLength maxLength minItems maxItems minProperties maxProperties minContains maxContains".split(),
 )
@@ -41,6 +44,15 @@ def is_small_gbnf(text: str) -> bool:
     if len(text) > _GRAMMAR:
         return False
     return _repetitions(text) <= _COUNT
+
+
+def is_small_tool(tool: Tool) -> bool:
+    """A tool whose arguments are: of one that takes a text, a short definition that counts little."""
+    if tool.text_input is None:
+        return is_small_schema(tool.parameters)
+    definition = tool.text_input.definition
+    counted = re.sub(r"~\s*(\d+)(?:\s*\.\.\s*(\d+))?", r"{\1,\2}", definition)
+    return len(definition) <= _DEFINITION and _repetitions(counted) <= _COUNT
 
 
 def _repetitions(text: str) -> int:
