@@ -4,7 +4,7 @@ up. It knows HTTP as far as a connection that ends; how an answer is written it 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -26,6 +26,8 @@ from portico_gateway.model.host import ModelHost
 if TYPE_CHECKING:
     from portico_engine import EngineClient
 
+WARNINGS_HEADER = "x-portico-warnings"
+_LONGEST_HEADER = 2000  # characters; proxies take 4,000 to 8,000 of all headers together
 _HUNG_UP = 499  # as nginx logs it; nobody is there to read it
 
 
@@ -60,7 +62,9 @@ class GenerationService:
                 await held.enter_async_context(self._limits.slot(caller))
                 engine = await self._engine(model)
                 meant = await _with_adapter(generation, adapter, engine)
-                response = await make(await prepare(meant, engine, caller=caller, guide=self._guide))
+                prepared = await prepare(meant, engine, caller=caller, guide=self._guide)
+                response = await make(prepared)
+                add_warnings(response, prepared.warnings)
                 if isinstance(response, EventStream):  # its turn lasts until the last event
                     response.held.push_async_exit(held.pop_all())
                 return response
@@ -104,6 +108,14 @@ class GenerationService:
                 headers={"Retry-After": "5"},
             )
         return engine
+
+
+def add_warnings(response: Response, warnings: Sequence[str]) -> None:
+    """Names them in a header, for APIs whose bodies have no room, and for people who look at requests."""
+    if warnings:
+        text = "; ".join(warnings).encode("ascii", "backslashreplace").decode()
+        plain = "".join(c if " " <= c <= "~" else " " for c in text)
+        response.headers[WARNINGS_HEADER] = plain if len(plain) <= _LONGEST_HEADER else f"{plain[: _LONGEST_HEADER - 3]}..."
 
 
 async def adapter_names(engine: EngineClient) -> list[str]:

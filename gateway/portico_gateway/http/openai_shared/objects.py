@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from portico_engine import Usage
 from portico_gateway.http.generation.answer import GeneratedAnswer, TokenLogprob
 from portico_gateway.http.wire import Json
 
@@ -23,6 +26,19 @@ def openai_call_id(identity: str) -> str:
     return f"call_{identity}"
 
 
-def warnings_object(answer: GeneratedAnswer) -> Json:
+def chat_usage_object(usages: Sequence[Usage]) -> Json:
+    """OpenAI's usage of all answers to one prompt; `forced_tokens` are those that the grammar left no choice about."""
+    prompt, completion = usages[0].prompt_tokens, sum(usage.completion_tokens for usage in usages)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": usages[0].cached_tokens},
+        "completion_tokens_details": {"forced_tokens": sum(usage.forced_tokens for usage in usages)},
+    }
+
+
+def warnings_object(*answers: GeneratedAnswer) -> Json:
     """`warnings`, where there are any: a field of ours, which clients of OpenAI's ignore."""
-    return {"warnings": answer.warnings} if answer.warnings else {}
+    warnings = list(dict.fromkeys(warning for answer in answers for warning in answer.warnings))
+    return {"warnings": warnings} if warnings else {}

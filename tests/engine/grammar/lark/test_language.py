@@ -49,7 +49,7 @@ def allows(syntax: str, definition: str, text: str) -> bool:
     return accepts(compiled.text, f'{{"name":"t","arguments":{{"input":{json.dumps(text, ensure_ascii=False)}}}}}')
 
 
-ADDED = "*** Begin Patch\n*** Add File: a.py\n+print(\"hi\\n\")\n+\n*** End Patch"
+ADDED = '*** Begin Patch\n*** Add File: a.py\n+print("hi\\n")\n+\n*** End Patch'
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ ADDED = "*** Begin Patch\n*** Add File: a.py\n+print(\"hi\\n\")\n+\n*** End Patc
         ('start: "a"~2 | "b"~1..3', ("aa", "b", "bbb"), ("a", "aaa", "bbbb", "ab")),
         ('start: ["x"] ("a".."c")+', ("a", "xabc"), ("", "x", "xd")),
         ('start: "select"i /[a-z]+/i', ("SELECTx", "selectABC"), ("select", "sel")),
-        ("start: A b\nA.2: /x\\/y/\n!b: \"\\n\" | A", ("x/y\n", "x/yx/y"), ("x/y", "x\\/y\n")),
+        ('start: A b\nA.2: /x\\/y/\n!b: "\\n" | A', ("x/y\n", "x/yx/y"), ("x/y", "x\\/y\n")),
         ("start: ESCAPED_STRING\n%import common.ESCAPED_STRING", ('"a"', r'"a\"b"'), ('"a', 'a"')),
         ("start: N\n%import common.SIGNED_NUMBER -> N", ("-1.5e3", ".5"), ("-", "1e")),
         ('start: "(" start ")" | "x"', ("x", "((x))"), ("((x)", "()")),
@@ -104,7 +104,7 @@ def test_without_a_definition_any_text_of_any_length_is_taken() -> None:
         ('start: "a', "line 1: '\"' begins nothing"),
         ("start: a\na: /[/", "line 2: the regular expression /[/ can't be read"),
         ("start: a\n\na: /(/", "line 3: the regular expression"),
-        ("start: (\"a\"", "`)` was due"),
+        ('start: ("a"', "`)` was due"),
         ('start: "a" )', "line 1: a rule ends at its line's end"),
         ('start: "a"\nstart: "b"', "line 2: 'start' is defined twice"),
         ('start: "a"~3..2', "asks for at least 3 and at most 2"),
@@ -113,7 +113,7 @@ def test_without_a_definition_any_text_of_any_length_is_taken() -> None:
         ("%import common.NOPE\nstart: NOPE", "common has no NOPE"),
         ("%declare A\nstart: A", "%declare is not taken here"),
         ('start: pair{"a"}\npair{x}: x', "line 1"),
-        ("start: a\na: b\nb: a | \"x\"", "begins with itself"),
+        ('start: a\na: b\nb: a | "x"', "begins with itself"),
         ('start: "x" start', "no text of finite length"),
         ("start: " + "(" * 200 + '"a"' + ")" * 200, "groups lie in each other"),
         ("", "no rule 'start'"),
