@@ -1,6 +1,6 @@
-"""Several answers to one prompt, whole or piece by piece.
+"""Several answers, to one prompt or to several, whole or piece by piece.
 
-The others begin when the first has begun, so that they find its prompt in the prefix index. It knows no API.
+A prompt's other answers begin when the first has begun, so that they find it in the prefix index. It knows no API.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class ChoicePiece(NamedTuple):
 ChoiceStream: TypeAlias = AsyncGenerator[ChoicePiece, None]
 
 
-async def collect_choices(prepared: PreparedRequest, n: int) -> list[GeneratedAnswer]:
-    """`n` finished answers. Raises ApiError where one is not as it was asked for."""
-    if n == 1:
-        return [await collect(prepared)]
+async def collect_choices(prepared: Sequence[PreparedRequest], n: int) -> list[GeneratedAnswer]:
+    """`n` finished answers to each, in order. Raises ApiError where one is not as it was asked for."""
+    if len(prepared) * n == 1:
+        return [await collect(prepared[0])]
     started = await start_choices(prepared, n)
     async with aclosing(choice_pieces(started)) as pieces:
         async for _ in pieces:
@@ -46,12 +46,13 @@ async def collect_choices(prepared: PreparedRequest, n: int) -> list[GeneratedAn
     return [each.answer for each in started]
 
 
-async def start_choices(prepared: PreparedRequest, n: int) -> list[StartedAnswer]:
-    """`n` answers in the making. What is wrong with the request is raised here (ApiError)."""
-    started = [StartedAnswer(*await start_stream(prepared))]
+async def start_choices(prepared: Sequence[PreparedRequest], n: int) -> list[StartedAnswer]:
+    """`n` answers in the making to each, in order. What is wrong with a request is raised here (ApiError)."""
+    started: list[StartedAnswer] = []
     try:
-        for index in range(1, n):
-            started.append(StartedAnswer(*await start_stream(_other(prepared, index))))
+        for each in prepared:
+            for index in range(n):
+                started.append(StartedAnswer(*await start_stream(_other(each, index) if index else each)))
     except BaseException:
         for each in started:
             await each.pieces.aclose()

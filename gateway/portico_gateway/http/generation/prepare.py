@@ -198,8 +198,14 @@ _CALL_FORM = '\n\nA call is JSON: {"name":"TOOL","arguments":{...}}'
 
 async def _prompt(generation: GenerationRequest, engine: EngineClient, template: str) -> tuple[int, ...]:
     """The prompt's tokens. Where the template takes no system turn later than the first, those become the user's."""
-    if generation.prompt is not None:
-        return await engine.tokenize(generation.prompt) if isinstance(generation.prompt, str) else generation.prompt
+    given = generation.prompt
+    if isinstance(given, str):
+        return await engine.tokenize(given)
+    if given is not None:
+        field, vocab_size = generation.fields.messages, engine.info.vocab_size
+        if wrong := next((token for token in given if token >= vocab_size), None):
+            raise ApiError(400, f"{field} names the token {wrong}; the vocabulary has {vocab_size}", param=field)
+        return given
     taught = "tools" in template
     turns, tools = generation.turns, generation.tools
     while True:

@@ -31,8 +31,8 @@ def _router(service: GenerationService) -> APIRouter:
     async def chat_completions(body: ChatCompletionRequest, request: Request) -> Response:
         async def make(prepared: PreparedRequest) -> Response:
             if not body.stream:
-                return StrictJsonResponse(completion_object(await collect_choices(prepared, body.n or 1)))
-            started = await start_choices(prepared, body.n or 1)
+                return StrictJsonResponse(completion_object(await collect_choices([prepared], body.n or 1)))
+            started = await start_choices([prepared], body.n or 1)
             usage = body.stream_options is not None and body.stream_options.include_usage
             return EventStream(_events([each.answer for each in started], choice_pieces(started), usage=usage))
 

@@ -16,9 +16,13 @@ def logprob_object(entry: TokenLogprob) -> Json:
     return {**_token(entry.token, entry.logprob), "top_logprobs": [_token(*each) for each in entry.top]}
 
 
+def shown_logprob(logprob: float) -> float:
+    """A number that JSON has: it has no -Infinity, and a NaN is above nothing."""
+    return logprob if logprob > _IMPOSSIBLE else _IMPOSSIBLE
+
+
 def _token(token: bytes, logprob: float) -> Json:
-    shown = logprob if logprob > _IMPOSSIBLE else _IMPOSSIBLE  # JSON has no -Infinity; a NaN is above nothing
-    return {"token": token.decode("utf-8", "replace"), "logprob": shown, "bytes": list(token)}
+    return {"token": token.decode("utf-8", "replace"), "logprob": shown_logprob(logprob), "bytes": list(token)}
 
 
 def openai_call_id(identity: str) -> str:
