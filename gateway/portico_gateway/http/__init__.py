@@ -1,4 +1,5 @@
-"""The HTTP side: the APIs of OpenAI, Anthropic and Ollama over the local model, MCP over Streamable HTTP, approvals, health, metrics.
+"""The HTTP side: the APIs of OpenAI, Anthropic and Ollama over the local model, MCP over Streamable HTTP, approvals, health,
+metrics.
 
     app.py             create_app: routes, middleware and life put together
     apis.py            the table of APIs; a new one is a folder and a line there

@@ -25,8 +25,8 @@ def event(data: Mapping[str, Any], name: str | None = None) -> str:
 
 
 class EventStream(StreamingResponse):
-    """A response that sends events, or lines. When it is over, or the client hangs up, the generator is closed, and with it whatever it
-    closes; then whatever is on `held`."""
+    """A response that sends events, or lines. When it is over, or the client hangs up, the generator is closed, and with it
+    whatever it closes; then whatever is on `held`."""
 
     def __init__(self, events: AsyncGenerator[str, None], *, media_type: str = "text/event-stream") -> None:
         self.held = AsyncExitStack()

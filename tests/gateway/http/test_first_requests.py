@@ -26,6 +26,13 @@ WARNINGS = {
         "include: there is no 'reasoning.encrypted_content' here",
         f"the tool of type 'web_search' {LEFT_OUT}",
     ],
+    "codex-additional-tools": [
+        "reasoning has no effect here",
+        "prompt_cache_key has no effect here",
+        "client_metadata has no effect here",
+        "text.verbosity has no effect here",
+        "include: there is no 'reasoning.encrypted_content' here",
+    ],
     "codex-history": [
         "prompt_cache_key has no effect here",
         "reasoning has no effect here",
@@ -135,6 +142,20 @@ async def test_a_tool_of_a_namespace_is_named_by_both_in_its_call(serve: Any, fa
         "find",
         '{"q":"x"}',
     )
+
+
+async def test_tools_that_the_input_adds_are_called_like_the_bodys_own(serve: Any, fakes: Any) -> None:
+    source = "// @exec: x\nawait tools.shell()"
+    call = json.dumps({"name": "functions__exec", "arguments": {"input": source}}, separators=(",", ":"))
+    engine = fakes.FakeEngine(context_length=50_000, script=lambda request: [call])
+    path, body = request_of("codex-additional-tools")
+    async with serve(engine) as client:
+        response = await client.post(path, json={**body, "stream": False})
+    assert "not enforced" not in response.headers["x-portico-warnings"]
+    (item,) = response.json()["output"]
+    assert (item["type"], item["namespace"], item["name"], item["input"]) == ("custom_tool_call", "functions", "exec", source)
+    assert accepts(engine.requests[0].grammar.text, call)
+    assert not accepts(engine.requests[0].grammar.text, call.replace(json.dumps(source), '""'))
 
 
 async def test_a_template_without_late_system_turns_gets_them_as_the_users(serve: Any, fakes: Any) -> None:

@@ -98,7 +98,8 @@ async def compile_tool_calls_isolated(
             return kept
     plain = [replace(tool, description="") for tool in tools]
     options: dict[str, Any] = {
-        "choice": choice, "answer": answer, "format": format, "parallel": parallel, "thinking": thinking, "special_tokens": special_tokens,
+        "choice": choice, "answer": answer, "format": format, "parallel": parallel, "thinking": thinking,
+        "special_tokens": special_tokens,
     }  # fmt: skip
     job = Job("tool_calls", (plain,), options)
     large = [tool.name for tool in plain if not is_small_tool(tool)]

@@ -152,7 +152,8 @@ class CountTokensRequest(ApiBody):
     """What is counted: everything that makes the prompt."""
 
     WITHOUT_EFFECT = frozenset(
-        "betas cache_control container context_management inference_geo metadata service_tier speed thinking user_profile_id".split()
+        "betas cache_control container context_management inference_geo metadata service_tier speed thinking "
+        "user_profile_id".split()
     )
 
     model: str

@@ -26,9 +26,9 @@ class StartedAnswer(NamedTuple):
 
 
 class ChoicePiece(NamedTuple):
-    """More of the answer `index`; None where that one is finished."""
+    """More of the answer at place `choice`; None where that one is finished."""
 
-    index: int
+    choice: int
     piece: Piece | None
 
 
@@ -51,11 +51,11 @@ async def start_choices(prepared: Sequence[PreparedRequest], n: int) -> list[Sta
     started: list[StartedAnswer] = []
     try:
         for each in prepared:
-            for index in range(n):
-                started.append(StartedAnswer(*await start_stream(_other(each, index) if index else each)))
+            for choice in range(n):
+                started.append(StartedAnswer(*await start_stream(_other(each, choice) if choice else each)))
     except BaseException:
-        for each in started:
-            await each.pieces.aclose()
+        for begun in started:
+            await begun.pieces.aclose()
         raise
     return started
 
@@ -63,7 +63,7 @@ async def start_choices(prepared: Sequence[PreparedRequest], n: int) -> list[Sta
 async def choice_pieces(started: Sequence[StartedAnswer]) -> ChoiceStream:
     """The pieces of all, as they come. Raises what one of them raises; closing it ends them all."""
     queue: asyncio.Queue[ChoicePiece | BaseException] = asyncio.Queue(_HELD)
-    tasks = [asyncio.create_task(_drain(index, each.pieces, queue)) for index, each in enumerate(started)]
+    tasks = [asyncio.create_task(_drain(choice, each.pieces, queue)) for choice, each in enumerate(started)]
     try:
         left = len(tasks)
         while left:
@@ -81,21 +81,21 @@ async def choice_pieces(started: Sequence[StartedAnswer]) -> ChoiceStream:
                 await each.pieces.aclose()
 
 
-async def _drain(index: int, pieces: PieceStream, queue: asyncio.Queue[ChoicePiece | BaseException]) -> None:
+async def _drain(choice: int, pieces: PieceStream, queue: asyncio.Queue[ChoicePiece | BaseException]) -> None:
     try:
         async with aclosing(pieces):
             async for piece in pieces:
-                await queue.put(ChoicePiece(index, piece))
+                await queue.put(ChoicePiece(choice, piece))
     except Exception as error:  # noqa: BLE001 - whoever reads raises it
         await queue.put(error)
     else:
-        await queue.put(ChoicePiece(index, None))
+        await queue.put(ChoicePiece(choice, None))
 
 
-def _other(prepared: PreparedRequest, index: int) -> PreparedRequest:
+def _other(prepared: PreparedRequest, choice: int) -> PreparedRequest:
     """The same request once more: under an id and a seed of its own."""
     request = prepared.request
     sampling = request.sampling
     if sampling.seed is not None and sampling.is_seeded:
-        sampling = replace(sampling, seed=(sampling.seed + index) % (1 << 64))
-    return replace(prepared, request=replace(request, id=f"{request.id}-choice-{index}", sampling=sampling))
+        sampling = replace(sampling, seed=(sampling.seed + choice) % (1 << 64))
+    return replace(prepared, request=replace(request, id=f"{request.id}-choice-{choice}", sampling=sampling))

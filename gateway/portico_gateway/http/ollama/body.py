@@ -1,4 +1,7 @@
-"""The bodies of Ollama's API, and what they ask for as a GenerationRequest. `keep_alive` and sizes of memory change no answer."""
+"""The bodies of Ollama's API, and what they ask for as a GenerationRequest.
+
+What it says of memory and of keeping models loaded changes no answer.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +43,8 @@ class OllamaOptions(ApiBody):
     """How tokens are picked, and when it ends. What lays out memory elsewhere has no effect."""
 
     WITHOUT_EFFECT = frozenset(
-        "f16_kv low_vram main_gpu mirostat mirostat_eta mirostat_tau num_batch num_ctx num_gpu num_gqa num_keep num_thread numa "
-        "penalize_newline repeat_last_n tfs_z typical_p use_mlock use_mmap vocab_only".split()
+        "f16_kv low_vram main_gpu mirostat mirostat_eta mirostat_tau num_batch num_ctx num_gpu num_gqa num_keep num_thread "
+        "numa penalize_newline repeat_last_n tfs_z typical_p use_mlock use_mmap vocab_only".split()
     )
 
     temperature: Temperature | None = None

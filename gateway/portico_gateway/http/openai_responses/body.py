@@ -13,8 +13,15 @@ from pydantic import Field, model_validator
 
 from portico_engine.grammar import NamedTool, ToolChoice
 from portico_gateway.http.generation.request import FieldNames, GenerationRequest, JsonFormat, SamplingOptions, Turn
-from portico_gateway.http.openai_responses.items import ForeignItem, InputItem, turns_of
-from portico_gateway.http.openai_responses.tools import CalledTool, ResponsesTool, called_name, every_tool, unknown_tools
+from portico_gateway.http.openai_responses.items import AdditionalToolsItem, ForeignItem, InputItem, turns_of
+from portico_gateway.http.openai_responses.tools import (
+    AnyTool,
+    CalledTool,
+    ResponsesTool,
+    called_name,
+    every_tool,
+    unknown_tools,
+)
 from portico_gateway.http.openai_shared.body import AllowedTools, JsonObjectFormat, NamedSchema, TextFormat
 from portico_gateway.http.wire import (
     AdapterName,
@@ -97,9 +104,15 @@ class ResponsesRequest(ApiBody):
         """The input as turns."""
         return [Turn("user", self.input)] if isinstance(self.input, str) else turns_of(self.input)
 
+    def every_tool(self) -> list[AnyTool]:
+        """The body's tools, and those that its input adds."""
+        items = [] if isinstance(self.input, str) else self.input
+        added = [tool for item in items if isinstance(item, AdditionalToolsItem) for tool in item.tools]
+        return [*(self.tools or []), *added]
+
     def called_tools(self) -> dict[str, CalledTool]:
         """The tools by the names that the model calls them by."""
-        return {each.tool.name: each for each in every_tool(self.tools or [])}
+        return {each.tool.name: each for each in every_tool(self.every_tool())}
 
     def to_generation(self, before: Sequence[Turn] = ()) -> GenerationRequest:
         """What is asked, after the turns `before`. Raises ApiError where the parts don't fit together."""
@@ -110,7 +123,7 @@ class ResponsesRequest(ApiBody):
             adapter=self.adapter,
             turns=(*instructions, *before, *self.turns()),
             fields=_FIELDS,
-            tools=tuple(each.tool for each in every_tool(self.tools or [])),
+            tools=tuple(each.tool for each in every_tool(self.every_tool())),
             tool_choice=self._tool_choice(),
             allowed_tools=self.tool_choice.names() if isinstance(self.tool_choice, ResponsesAllowedToolsChoice) else None,
             parallel_tool_calls=self.parallel_tool_calls,
@@ -134,7 +147,7 @@ class ResponsesRequest(ApiBody):
         if not isinstance(self.input, str):
             for kind in dict.fromkeys(item.type for item in self.input if isinstance(item, ForeignItem)):
                 yield f"input: items of type {kind!r} are left out: they are of a tool that isn't run here"
-        yield from (tool.warning for tool in unknown_tools(self.tools or []))
+        yield from (tool.warning for tool in unknown_tools(self.every_tool()))
 
     def _tool_choice(self) -> ToolChoice | None:
         match self.tool_choice:

@@ -14,9 +14,9 @@ from pydantic import Discriminator, Field, Tag
 from portico_gateway.http.generation.request import ToolCall, Turn
 from portico_gateway.http.generation.text_calls import text_arguments
 from portico_gateway.http.json_text import json_text
-from portico_gateway.http.openai_responses.tools import called_name
+from portico_gateway.http.openai_responses.tools import ResponsesTool, called_name
 from portico_gateway.http.openai_shared.body import OpenAIMessage
-from portico_gateway.http.wire import LenientBody
+from portico_gateway.http.wire import LenientBody, Tools
 
 _LOCAL_SHELL = "local_shell"
 
@@ -90,6 +90,13 @@ class ReasoningItem(LenientBody):
     type: Literal["reasoning"]
 
 
+class AdditionalToolsItem(LenientBody):
+    """More tools, which a client tells of in the conversation; they stand behind the body's own."""
+
+    type: Literal["additional_tools"]
+    tools: Tools[ResponsesTool]
+
+
 class ForeignItem(LenientBody):
     """What is left of a tool that isn't run here, and says nothing that a model could read."""
 
@@ -127,6 +134,7 @@ InputItem = Annotated[
     | Annotated[LocalShellCallItem, Tag("local_shell_call")]
     | Annotated[LocalShellOutputItem, Tag("local_shell_call_output")]
     | Annotated[ReasoningItem, Tag("reasoning")]
+    | Annotated[AdditionalToolsItem, Tag("additional_tools")]
     | Annotated[ForeignItem, Tag("foreign")],
     Discriminator(_kind),
 ]

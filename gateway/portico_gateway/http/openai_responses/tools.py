@@ -92,18 +92,18 @@ class CalledTool:
 
     def call_item(self, arguments: str) -> Json:
         """A call's item but for its ids: whole, or with its arguments to come."""
-        if self.tool.text_input is not None:
-            return {"type": "custom_tool_call", "name": self.name, "input": called_text(arguments) if arguments else ""}
-        return function_call_item(self.name, self.namespace, arguments)
+        if self.tool.text_input is None:
+            return function_call_item(self.name, self.namespace, arguments)
+        text = called_text(arguments) if arguments else ""
+        return {"type": "custom_tool_call", **_names(self.name, self.namespace), "input": text}
 
 
 def function_call_item(name: str, namespace: str | None, arguments: str) -> Json:
-    return {
-        "type": "function_call",
-        "name": name,
-        **({"namespace": namespace} if namespace else {}),
-        "arguments": arguments,
-    }
+    return {"type": "function_call", **_names(name, namespace), "arguments": arguments}
+
+
+def _names(name: str, namespace: str | None) -> Json:
+    return {"name": name, "namespace": namespace} if namespace else {"name": name}
 
 
 def every_tool(tools: Sequence[AnyTool]) -> Iterator[CalledTool]:

@@ -1,8 +1,8 @@
 """POST /v1/rerank, in the shape that Jina's, Cohere's, vLLM's and llama.cpp's clients send.
 
 A document's score is the query's likelihood behind it (Ponte and Croft 1998; Sachan et al. 2022, "Improving Passage Retrieval
-with Zero-Shot Question Generation"): the geometric mean of its tokens' probabilities, between 0 and 1. It orders documents of one
-query; scores of two queries can't be compared.
+with Zero-Shot Question Generation"): the geometric mean of its tokens' probabilities, between 0 and 1. It orders documents of
+one query; scores of two queries can't be compared.
 """
 
 from __future__ import annotations
