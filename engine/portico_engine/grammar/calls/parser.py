@@ -87,8 +87,8 @@ class _In(enum.Enum):
 class ToolCallParser:
     """One answer's parser. `constrained`: the text was generated under our grammar, so that what looks like a call is one.
 
-    `structured`: the text is calls, or else JSON (`compile_tool_calls` with an answer's schema): what does not begin as a call is
-    content to its end, whatever stands in it.
+    `structured`: the text is calls, or else JSON (`compile_tool_calls` with an answer's schema): what does not begin as a call
+    is content to its end, whatever stands in it.
     `thinking`: the answer begins with a thought whose opening tag the prompt may hold already.
     """
 

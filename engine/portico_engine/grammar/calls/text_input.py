@@ -1,7 +1,7 @@
 """A tool that takes one text: its arguments `{"input": TEXT}` in IR, the text as JSON spells it.
 
-What is regular becomes one string lexeme, like a schema's pattern; what recurs keeps its rules, spelled one by one. A definition
-that can't be compiled leaves any text, and the report says why.
+What is regular becomes one string lexeme, like a schema's pattern; what recurs keeps its rules, spelled one by one. A
+definition that can't be compiled leaves any text, and the report says why.
 """
 
 from __future__ import annotations
