@@ -230,6 +230,20 @@ async def test_several_answers_share_their_prompt_and_each_is_a_choice(serve: An
     assert (chunks[-1]["choices"], chunks[-1]["usage"]["completion_tokens"]) == ([], 15)
 
 
+async def test_the_others_begin_when_the_first_has_its_prompt(serve: Any, fakes: Any) -> None:
+    left: list[int] = []  # pieces of the first answer that were not made yet when another began
+
+    def script(request: Any) -> list[str]:
+        left.extend(len(pieces) for name, pieces in engine._live.items() if "choice" not in name)
+        return ["a"] * 2000
+
+    engine = fakes.FakeEngine(script=script)
+    async with serve(engine) as client:
+        await ask(client, n=3)
+    assert len(left) == 2
+    assert all(pieces < 2000 for pieces in left)
+
+
 async def test_one_of_several_that_fails_fails_the_request_and_ends_the_others(serve: Any, fakes: Any) -> None:
     engine = fakes.FakeEngine(script=lambda request: ["a"] * 50 if "choice-1" not in request.id else ["b", RuntimeError("bad")])
     async with serve(engine) as client:
