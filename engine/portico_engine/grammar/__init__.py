@@ -32,8 +32,8 @@ Exported, by what one wants to do:
                  compile_schema_isolated, compile_gbnf_isolated, compile_tool_calls_isolated;
                  Bounds, DEFAULT_BOUNDS and Limits say how far and at what cost
     read, show   schema_to_ir, tool_to_ir, parse_gbnf, tool_calls_grammar -> IR; to_gbnf, enforced_text, sentences of it
-    tool calls   CallFormat (detect_format, control_tokens, thinks_first), ToolChoice, NamedTool, AnswerSchema (calls, or else an
-                 answer of that schema); ToolCallParser and its events ContentText, ThinkingText, CallStarted,
+    tool calls   CallFormat (detect_format, control_tokens, thinks_first), ToolChoice, NamedTool; AnswerSchema (calls, or else
+                 an answer of that schema); ToolCallParser and its events ContentText, ThinkingText, CallStarted,
                  ArgumentsText, CallFinished, CallCut
     match        matcher_factory, for a vocabulary
     check        check_arguments -> Violations; canonical_text, a value as a grammar would write it
