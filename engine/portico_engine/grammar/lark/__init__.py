@@ -1,7 +1,8 @@
 """Lark's grammars, as clients send them for the text that a tool takes.
 
     patterns.py  regular expressions, Lark's and clients'
-    reader.py    Lark text -> tokens -> IR
+    tokens.py    Lark text -> tokens
+    reader.py    tokens -> IR
     common.py    the terminals of Lark's `common` library, in Lark's own words
     language.py  a definition, Lark or a regular expression, as the IR of its texts
 

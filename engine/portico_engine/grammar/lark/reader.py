@@ -8,70 +8,32 @@ errors, whose messages name the line.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from portico_engine.errors import GrammarError
 from portico_engine.grammar import ir
 from portico_engine.grammar.lark.common import COMMON
 from portico_engine.grammar.lark.patterns import matched_strings
+from portico_engine.grammar.lark.tokens import Token, tokens_of
 
 MAX_TEXT = 100_000  # characters of a definition
 MAX_COUNT = 10_000  # of a repetition
 MAX_NESTING = 100  # groups
-_TOKEN = re.compile(
-    r"""(?P<blank>[ \t\r\f]+|//[^\n]*|\#[^\n]*)
-      | (?P<newline>\n)
-      | (?P<name>[!?]{0,2}_?[a-zA-Z][a-zA-Z0-9_]*)
-      | (?P<string>"(?:\\.|[^"\\\n])*"i?)
-      | (?P<regex>/(?!/)(?:\\.|[^/\\\n])+/[imsux]*)
-      | (?P<number>\d+)
-      | (?P<directive>%[a-z_]+)
-      | (?P<mark>->|\.\.|[|:()\[\]*+?~.,{}])""",
-    re.VERBOSE,
-)
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
 _CONTROLS = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v", "b": "\b", "0": "\0"}
-
-
-class _Token(NamedTuple):
-    kind: str
-    text: str
-    line: int
 
 
 def parse_lark(text: str, *, start: str = "start", prefix: str = "") -> ir.Grammar:
     """The grammar that begins at the rule `start`; every rule's name here begins with `prefix`. Raises GrammarError."""
     if len(text) > MAX_TEXT:
         raise GrammarError(f"the Lark grammar has {len(text):,} characters; the limit is {MAX_TEXT:,}")
-    reader = _Reader(_tokens(text.removeprefix("\ufeff")), prefix)
+    reader = _Reader(tokens_of(text.removeprefix("\ufeff")), prefix)
     reader.read()
     return reader.grammar(start)
 
 
-def _tokens(text: str) -> list[_Token]:
-    """Without blanks, and without line ends that a rule goes on behind."""
-    found: list[_Token] = []
-    at, line, depth = 0, 1, 0
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None:
-            raise GrammarError(f"Lark grammar, line {line}: {text[at]!r} begins nothing that is known here")
-        kind, value = match.lastgroup or "", match[0]
-        if kind == "newline":
-            if not depth:
-                found.append(_Token(kind, value, line))
-            line += 1
-        elif kind != "blank":
-            depth += (value in "([") - (value in ")]") if kind == "mark" else 0
-            while value == "|" and found and found[-1].kind == "newline":
-                found.pop()
-            found.append(_Token(kind, value, line))
-        at = match.end()
-    return found
-
-
 class _Reader:
-    def __init__(self, tokens: list[_Token], prefix: str) -> None:
+    def __init__(self, tokens: list[Token], prefix: str) -> None:
         self.tokens = tokens
         self.at = 0
         self.prefix = prefix
@@ -114,7 +76,7 @@ class _Reader:
             rules[begin] = ir.seq(skipped, ir.Ref(self._ir_name(start)))
         return ir.Grammar(ir.reachable(rules, begin), begin, tuple(self.loosened))
 
-    def _directive(self, token: _Token) -> None:
+    def _directive(self, token: Token) -> None:
         if token.text == "%ignore":
             self.in_terminal = True
             self.ignored.append(self._alternatives())
@@ -123,7 +85,7 @@ class _Reader:
         else:
             self._fail(token, f"{token.text} is not taken here; there are %import common.NAME and %ignore")
 
-    def _import(self, token: _Token) -> None:
+    def _import(self, token: Token) -> None:
         while self._is("."):
             self._take()
         library = self._take("name")
@@ -149,14 +111,14 @@ class _Reader:
         for name in wanted:
             self.rules[name] = ir.Ref(self._common_name(name))
 
-    def _import_one(self, name: str, token: _Token) -> None:
+    def _import_one(self, name: str, token: Token) -> None:
         """A terminal of the library under a name that no rule of the text's own has, and what it is made of."""
         if name not in COMMON:
             self._fail(token, f"common has no {name}; it has {', '.join(COMMON)}")
         if f"common.{name}" in self.rules:
             return
         self.rules[f"common.{name}"] = ir.EMPTY  # under way
-        reader = _Reader(_tokens(COMMON[name]), self.prefix)
+        reader = _Reader(tokens_of(COMMON[name]), self.prefix)
         reader.in_terminal = reader.in_common = True
         self.rules[f"common.{name}"] = reader._alternatives()
         for other in reader.used:
@@ -165,7 +127,7 @@ class _Reader:
     def _common_name(self, name: str) -> str:
         return self._ir_name(f"common.{name}")
 
-    def _rule(self, token: _Token) -> None:
+    def _rule(self, token: Token) -> None:
         name = token.text.lstrip("!?")
         if self._is("{"):
             self._fail(token, "templates are not taken here; write the rule out")
@@ -197,7 +159,7 @@ class _Reader:
             parts.append(self._repeated(self._item(self._take())))
         return ir.seq(*parts)
 
-    def _item(self, token: _Token) -> ir.Node:
+    def _item(self, token: Token) -> ir.Node:
         match token.kind, token.text:
             case "string", text:
                 return self._string(token, text)
@@ -213,7 +175,7 @@ class _Reader:
                 return ir.optional(self._group(token, "]"))
         self._fail(token, f"{token.text!r} stands where a name, a string, a regular expression or a group was due")
 
-    def _group(self, token: _Token, end: str) -> ir.Node:
+    def _group(self, token: Token, end: str) -> ir.Node:
         self.nesting += 1
         if self.nesting > MAX_NESTING:
             self._fail(token, f"more than {MAX_NESTING} groups lie in each other")
@@ -243,7 +205,7 @@ class _Reader:
             self._fail(token, f"a repetition may count to {MAX_COUNT:,}")
         return int(token.text)
 
-    def _string(self, token: _Token, text: str) -> ir.Node:
+    def _string(self, token: Token, text: str) -> ir.Node:
         value = _unescaped(text.removesuffix("i")[1:-1])
         if self._is(".."):
             self._take()
@@ -256,7 +218,7 @@ class _Reader:
             return self._terminal(ir.seq(*both))
         return self._terminal(ir.text(value))
 
-    def _regex(self, token: _Token, text: str) -> ir.Node:
+    def _regex(self, token: Token, text: str) -> ir.Node:
         body, _, flags = text[1:].rpartition("/")
         try:
             language = matched_strings(body, flags)
@@ -310,14 +272,14 @@ class _Reader:
         kind = kind or ("terminal" if plain.lstrip("_")[:1].isupper() else "rule")
         return f"{self.prefix}{kind}-{plain.replace('_', '-')}"
 
-    def _peek(self) -> _Token | None:
+    def _peek(self) -> Token | None:
         return self.tokens[self.at] if self.at < len(self.tokens) else None
 
     def _is(self, mark: str) -> bool:
         token = self._peek()
         return token is not None and token.kind == "mark" and token.text == mark
 
-    def _take(self, kind: str | None = None) -> _Token:
+    def _take(self, kind: str | None = None) -> Token:
         token = self._peek()
         if token is None or (kind is not None and token.kind != kind):
             self._fail(token, f"a {kind or 'token'} was due")
@@ -329,7 +291,7 @@ class _Reader:
             self._fail(self._peek(), f"`{mark}` was due")
         self._take()
 
-    def _fail(self, token: _Token | None, why: str) -> NoReturn:
+    def _fail(self, token: Token | None, why: str) -> NoReturn:
         where = f"line {token.line}" if token is not None else "at its end"
         raise GrammarError(f"Lark grammar, {where}: {why}")
 

@@ -67,6 +67,7 @@ ADDED = '*** Begin Patch\n*** Add File: a.py\n+print("hi\\n")\n+\n*** End Patch'
         ('start: A b\nA.2: /x\\/y/\n!b: "\\n" | A', ("x/y\n", "x/yx/y"), ("x/y", "x\\/y\n")),
         ("start: ESCAPED_STRING\n%import common.ESCAPED_STRING", ('"a"', r'"a\"b"'), ('"a', 'a"')),
         ("start: N\n%import common.SIGNED_NUMBER -> N", ("-1.5e3", ".5"), ("-", "1e")),
+        ('start: "a"?B+\nB: "b"', ("b", "abb"), ("a", "aab")),
         ('start: "(" start ")" | "x"', ("x", "((x))"), ("((x)", "()")),
     ],
 )
