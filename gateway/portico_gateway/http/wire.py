@@ -25,6 +25,7 @@ Json: TypeAlias = dict[str, Any]  # an object as it is sent
 MAX_STOPS = 16
 MAX_TOOLS = 1024  # OpenAI's takes 128; a grammar of as many compiles in a third of a second
 _LONGEST_NAME = 80  # characters of a client's name that a warning repeats
+_MOST_NAMED = 20  # fields that warnings name
 MAX_CHOICES = 16  # answers to one request
 MAX_BIAS = 100.0  # OpenAI's reference; logits are sums of 32 bits, which 1e308 is not
 Stops = TypeVar("Stops", bound="str | list[str]")
@@ -52,7 +53,7 @@ class ApiBody(StrictBody):
     def _pass_over(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         if not isinstance(value, dict):
             return handler(value)
-        names = [name for name in value if isinstance(name, str) and cls._is_without_effect(name)]
+        names = dict.fromkeys(name for name in value if isinstance(name, str) and cls._is_without_effect(name))
         made = handler({name: each for name, each in value.items() if name not in names} if names else value)
         made._passed_over = tuple(name[:_LONGEST_NAME] for name in names if not _asks_nothing(value[name]))
         return made
@@ -63,7 +64,9 @@ class ApiBody(StrictBody):
 
     def passed_over(self) -> list[str]:
         """Warnings about the body's fields that change no answer here."""
-        return [f"{name} has no effect here" for name in self._passed_over]
+        shown = [f"{name} has no effect here" for name in self._passed_over[:_MOST_NAMED]]
+        more = len(self._passed_over) - len(shown)
+        return [*shown, f"{more} more fields have no effect here"] if more else shown
 
 
 def _asks_nothing(value: Any) -> bool:

@@ -21,7 +21,6 @@ _PATTERN = 300  # characters
 _PATTERNS = 24  # names and strings that are under one
 _MEETING = 4  # patternProperties of one object, which meet in products of states
 _GRAMMAR = 20_000  # characters of GBNF
-_DEFINITION = 4_000  # characters of Lark, or of a regular expression
 _COUNTS = frozenset(
     "minLength maxLength minItems maxItems minProperties maxProperties minContains maxContains".split(),
 )
@@ -47,12 +46,8 @@ def is_small_gbnf(text: str) -> bool:
 
 
 def is_small_tool(tool: Tool) -> bool:
-    """A tool whose arguments are: of one that takes a text, a short definition that counts little."""
-    if tool.text_input is None:
-        return is_small_schema(tool.parameters)
-    definition = tool.text_input.definition
-    counted = re.sub(r"~\s*(\d+)(?:\s*\.\.\s*(\d+))?", r"{\1,\2}", definition)
-    return len(definition) <= _DEFINITION and _repetitions(counted) <= _COUNT
+    """A tool whose arguments are; a text's own definition is a grammar that anybody wrote, and never surely small."""
+    return is_small_schema(tool.parameters) and (tool.text_input is None or tool.text_input.syntax == "any")
 
 
 def _repetitions(text: str) -> int:

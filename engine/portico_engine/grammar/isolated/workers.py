@@ -103,15 +103,18 @@ async def compile_tool_calls_isolated(
     }  # fmt: skip
     job = Job("tool_calls", (plain,), options)
     large = [tool.name for tool in plain if not is_small_tool(tool)]
-    if not large and (answer is None or is_small_schema(answer.schema)):
+    small_answer = answer is None or is_small_schema(answer.schema)
+    if not large and small_answer:
         return await _compile(job, small=True)
     try:
         return await _compile(job, small=False)
-    except GrammarTooLarge as error:
-        if answer is not None and not is_small_schema(answer.schema):
+    except GrammarError as error:
+        texts = [tool.name for tool in plain if tool.text_input is not None]
+        blamed = large if isinstance(error, GrammarTooLarge) else texts  # the matcher may refuse a client's own grammar
+        if not blamed:
             raise
-        degraded = Job("tool_calls", (plain,), {**options, "too_large": dict.fromkeys(large, str(error))})
-        return await _compile(degraded, small=True)
+        degraded = Job("tool_calls", (plain,), {**options, "too_large": dict.fromkeys(blamed, str(error))})
+        return await _compile(degraded, small=small_answer)
 
 
 async def _compile(job: Job, *, small: bool) -> CompiledGrammar:

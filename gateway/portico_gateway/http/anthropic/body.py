@@ -190,7 +190,7 @@ class CountTokensRequest(ApiBody):
         yield from self.passed_over()
         if self.output_config is not None and self.output_config.effort is not None:
             yield "output_config.effort has no effect here"
-        yield from (tool.warning for tool in self.tools or [] if isinstance(tool, UnknownTool))
+        yield from dict.fromkeys(tool.warning for tool in self.tools or [] if isinstance(tool, UnknownTool))
 
     def _system(self) -> Sequence[Turn]:
         if self.system is None:

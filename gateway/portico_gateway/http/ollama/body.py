@@ -162,7 +162,7 @@ class OllamaChatRequest(_Answered):
     def to_generation(self) -> GenerationRequest:
         """What is asked. Raises ApiError where the parts don't fit together."""
         tools = [each.function for each in self.tools or [] if isinstance(each, OllamaTool)]
-        left_out = (each.warning for each in self.tools or [] if isinstance(each, UnknownTool))
+        left_out = dict.fromkeys(each.warning for each in self.tools or [] if isinstance(each, UnknownTool))
         return self._request(
             tuple(message.turn() for message in self.messages),
             tuple(left_out),

@@ -222,7 +222,10 @@ class ChatCompletionRequest(ApiBody):
             ),
             max_tokens=self.max_completion_tokens if by_new_name else self.max_tokens,
             stop=tuple(stop or ()),
-            warnings=(*self.passed_over(), *(tool.warning for tool in self.tools or [] if isinstance(tool, UnknownTool))),
+            warnings=(
+                *self.passed_over(),
+                *dict.fromkeys(tool.warning for tool in self.tools or [] if isinstance(tool, UnknownTool)),
+            ),
         )
 
     def _tool_choice(self) -> ToolChoice | None:

@@ -24,6 +24,7 @@ from portico_gateway.http.openai_responses.tools import (
 )
 from portico_gateway.http.openai_shared.body import AllowedTools, JsonObjectFormat, NamedSchema, TextFormat
 from portico_gateway.http.wire import (
+    MAX_TOOLS,
     AdapterName,
     ApiBody,
     MaxTokens,
@@ -98,6 +99,8 @@ class ResponsesRequest(ApiBody):
     def _says_something(self) -> ResponsesRequest:
         if not self.input:
             raise ValueError("the input is empty")
+        if len(list(every_tool(self.every_tool()))) > MAX_TOOLS:
+            raise ValueError(f"tools, those of namespaces and of the input with them, are at most {MAX_TOOLS}")
         return self
 
     def turns(self) -> list[Turn]:
@@ -147,7 +150,7 @@ class ResponsesRequest(ApiBody):
         if not isinstance(self.input, str):
             for kind in dict.fromkeys(item.type for item in self.input if isinstance(item, ForeignItem)):
                 yield f"input: items of type {kind!r} are left out: they are of a tool that isn't run here"
-        yield from (tool.warning for tool in unknown_tools(self.every_tool()))
+        yield from dict.fromkeys(tool.warning for tool in unknown_tools(self.every_tool()))
 
     def _tool_choice(self) -> ToolChoice | None:
         match self.tool_choice:

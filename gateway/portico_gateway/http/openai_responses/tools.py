@@ -15,7 +15,7 @@ from portico_engine import TextInput, Tool
 from portico_gateway.http.generation.request import custom_tool, function_tool
 from portico_gateway.http.generation.text_calls import called_text
 from portico_gateway.http.openai_shared.body import CustomGrammar, CustomTextFormat, tool_kind
-from portico_gateway.http.wire import Json, LenientBody, ToolName, UnknownTool
+from portico_gateway.http.wire import Json, LenientBody, ToolName, Tools, UnknownTool
 
 
 class ResponsesFunctionTool(LenientBody):
@@ -62,7 +62,7 @@ class NamespaceTool(LenientBody):
     type: Literal["namespace"]
     name: ToolName
     description: str | None = None
-    tools: list[_InnerTool]
+    tools: Tools[_InnerTool]
 
 
 ResponsesTool = Annotated[

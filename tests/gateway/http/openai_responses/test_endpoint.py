@@ -254,3 +254,11 @@ async def test_only_allowed_tools_may_be_called_and_the_prompt_keeps_all(serve: 
     assert free.prompt == limited.prompt
     assert "get_weather" in free.grammar.text
     assert "get_weather" not in limited.grammar.text
+
+
+async def test_tools_are_counted_wherever_they_stand(serve: Any) -> None:
+    many = {"type": "namespace", "name": "n", "tools": [{**WEATHER, "name": f"t{each}"} for each in range(600)]}
+    async with serve() as client:
+        response = await post(client, tools=[many, {**many, "name": "m"}])
+    assert response.status_code == 400
+    assert "are at most 1024" in response.json()["error"]["message"]
