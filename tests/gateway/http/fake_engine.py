@@ -71,7 +71,7 @@ class FakeEngine:
         self.rendered_tools.append(tools)
         return tuple(self.tokenizer.encode("".join(f"<{m['role']}>{m['content']}" for m in messages)))
 
-    def score(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[list[float]]:
+    def score(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]], salt: bytes = b"") -> list[list[float]]:
         """A continuation's tokens are likely as far as the prompt has them."""
         if len(prompt) >= self.context_length:
             raise ContextOverflow(len(prompt), self.context_length)

@@ -2,7 +2,8 @@
 
 A document's score is the query's likelihood behind it (Ponte and Croft 1998; Sachan et al. 2022, "Improving Passage Retrieval
 with Zero-Shot Question Generation"): the geometric mean of its tokens' probabilities, between 0 and 1. It orders documents of
-one query; scores of two queries can't be compared.
+one query; scores of two queries can't be compared. Each document is first computed as a request of its caller, in its turn
+among others' and found by that caller alone; its score then takes one short step.
 """
 
 from __future__ import annotations
@@ -10,17 +11,23 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from portico_engine import FinishReason
+from portico_engine import Request as EngineRequest
 from portico_engine.errors import ContextOverflow, EngineError
+from portico_gateway.caller import salt_of
 from portico_gateway.http.api import Api
 from portico_gateway.http.bodies.route import BodyRoute
 from portico_gateway.http.errors import ApiError, to_api_error
 from portico_gateway.http.generation.service import GenerationService, add_warnings
+from portico_gateway.http.identity import caller_name
 from portico_gateway.http.json_text import StrictJsonResponse
 from portico_gateway.http.openai_shared.errors import openai_error_body
 from portico_gateway.http.wire import ApiBody, Json, LenientBody
@@ -58,7 +65,7 @@ def _router(service: GenerationService) -> APIRouter:
         model = service.only(body.model)
 
         async def work(engine: EngineClient) -> Response:
-            response = StrictJsonResponse(await _ranking(body, model.name, engine))
+            response = StrictJsonResponse(await _ranking(body, model.name, _Scores(engine, caller_name(request.scope))))
             add_warnings(response, body.passed_over())
             return response
 
@@ -67,15 +74,15 @@ def _router(service: GenerationService) -> APIRouter:
     return router
 
 
-async def _ranking(body: RerankRequest, model: str, engine: EngineClient) -> Json:
+async def _ranking(body: RerankRequest, model: str, found: _Scores) -> Json:
     texts = body.texts()
-    query = await engine.tokenize(f" {body.query}")
+    query = await found.engine.tokenize(f" {body.query}")
     scores: list[float] = []
     tokens = 0
     for index, text in enumerate(texts):
-        prompt = await engine.tokenize(f"{_BEFORE}{text}{_BEHIND}")
+        prompt = await found.engine.tokenize(f"{_BEFORE}{text}{_BEHIND}")
         tokens += len(prompt) + len(query)
-        scores.append(await _score(engine, prompt, query, index))
+        scores.append(await found.score(prompt, query, index))
     best = sorted(range(len(texts)), key=lambda index: -scores[index])[: body.top_n]
     results = [
         {
@@ -89,16 +96,35 @@ async def _ranking(body: RerankRequest, model: str, engine: EngineClient) -> Jso
     return {"id": f"rerank-{uuid.uuid4().hex}", "object": "list", "model": model, "results": results, "usage": usage}
 
 
-async def _score(engine: EngineClient, prompt: Sequence[int], query: Sequence[int], index: int) -> float:
-    """The geometric mean of the probabilities of the query's tokens behind the prompt."""
-    try:
-        ((*logprobs,),) = await engine.score(prompt, [query])
-    except ContextOverflow as error:
-        field = f"documents.{index}"
-        raise ApiError(400, f"{field}: {error}; split it", param=field, code="context_length_exceeded") from error
-    except EngineError as error:
-        raise to_api_error(error, messages="documents", grammar=None, names={}) from error
-    return math.exp(sum(logprobs) / len(logprobs))
+@dataclass(frozen=True, slots=True)
+class _Scores:
+    """Of one caller's documents."""
+
+    engine: EngineClient
+    caller: str
+
+    async def score(self, prompt: tuple[int, ...], query: Sequence[int], index: int) -> float:
+        """The geometric mean of the probabilities of the query's tokens behind the prompt."""
+        try:
+            await self._compute(prompt, len(query))
+            ((*logprobs,),) = await self.engine.score(prompt, [query], salt_of(self.caller))
+        except ContextOverflow as error:
+            field = f"documents.{index}"
+            raise ApiError(400, f"{field}: {error}; split it", param=field, code="context_length_exceeded") from error
+        except EngineError as error:
+            raise to_api_error(error, messages="documents", grammar=None, names={}) from error
+        return math.exp(sum(logprobs) / len(logprobs))
+
+    async def _compute(self, prompt: tuple[int, ...], behind: int) -> None:
+        """Its keys and values are there afterwards."""
+        context = self.engine.info.context_length
+        if len(prompt) + behind > context:
+            raise ContextOverflow(len(prompt) + behind, context)
+        request = EngineRequest(uuid.uuid4().hex, prompt, max_tokens=1, caller=self.caller, salt=salt_of(self.caller))
+        async with aclosing(self.engine.generate(request)) as deltas:
+            async for delta in deltas:
+                if delta.finish_reason is FinishReason.ERROR:
+                    raise EngineError(delta.error or "a document could not be computed")
 
 
 RERANK_API = Api(_PATH, _router, openai_error_body)
