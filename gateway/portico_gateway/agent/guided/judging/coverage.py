@@ -89,7 +89,7 @@ def units(question: Question) -> Iterator[Unit]:
 def _matters(token: Token) -> bool:
     if token.function or token.low in _FILLERS:
         return False
-    return bool(stems_of(token.text)) or not token.text.isascii()
+    return bool(stems_of(token.text)) or not token.text.isascii() or token.text[0].isdigit()  # a version, an address
 
 
 def _said(tokens: Sequence[Token], phrase: Phrase) -> set[int]:

@@ -58,7 +58,7 @@ def judge(
     coverage = covered(question, evidence, embed, weights.coverage)
     features = features_of(run, question, answer, coverage, others)
     sure = confidence(features, weights.confidence)
-    left = must_be_used(question, coverage, acronyms=not is_source(answer.candidate))
+    left = must_be_used(question, coverage, acronyms=not is_source(answer.candidate), said=not answer.passages)
     reasons = tuple(_reasons(left, run.said, coverage, sure, weights.confidence.threshold))
     return Judgement(
         Verdict.NO_ANSWER if reasons else Verdict.ANSWERED,
@@ -124,10 +124,12 @@ def judge_reading(run: QuestionRun, answer: QuotedAnswer, reading: QuestionReadi
     return Judgement(Verdict.ANSWERED, coverage, weights.readings.sure, (), (), incomplete, answer.text)
 
 
-def must_be_used(question: Question, coverage: Coverage, *, acronyms: bool = True) -> list[str]:
+def must_be_used(question: Question, coverage: Coverage, *, acronyms: bool = True, said: bool = True) -> list[str]:
     """The values and names of the question that no call and no place accounts for. `acronyms`: also those that code seldom
-    spells out, the HTTP of a status code."""
-    exact = {unit.text for unit in units(question) if unit.exact and (acronyms or not _is_acronym(unit.text))}
+    spells out, the HTTP of a status code; `said`: also quotations of several words, which are an asker's own example where
+    a documentation is asked."""
+    own = {value.text for value in question.values if "quoted" in value.kinds and " " in value.text and not said}
+    exact = {unit.text for unit in units(question) if unit.exact and (acronyms or not _is_acronym(unit.text))} - own
     return [word for word in coverage.unused if word in exact]
 
 
