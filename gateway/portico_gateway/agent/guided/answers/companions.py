@@ -24,7 +24,7 @@ def companions(chosen: AnswerCandidate, others: Sequence[AnswerCandidate]) -> li
     if chosen.features is None:
         return []
     kept = [chosen]
-    for other in sorted(others, key=lambda one: -_weight(one) - SAME_HIT * _one_hit(one, chosen)):
+    for other in sorted(others, key=lambda one: -_weight(one) - SAME_HIT * (one.rank == chosen.rank)):
         if len(kept) == MOST:
             break
         if _weight(chosen) - _weight(other) <= NEAR and not _said(other, kept) and _is_short([*kept, other]):
@@ -46,10 +46,6 @@ def share(printed: Sequence[AnswerCandidate], every: Sequence[AnswerCandidate]) 
 
 def _weight(candidate: AnswerCandidate) -> float:
     return candidate.weight or 0.0
-
-
-def _one_hit(one: AnswerCandidate, other: AnswerCandidate) -> bool:
-    return one.rank == other.rank
 
 
 def _said(candidate: AnswerCandidate, kept: Sequence[AnswerCandidate]) -> bool:

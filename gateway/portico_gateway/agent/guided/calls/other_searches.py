@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from portico_engine import Tool
 from portico_engine.grammar import check_arguments
 from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
-from portico_gateway.guidance.description_convention import StringRole, shows_question, string_role
+from portico_gateway.guidance.description_convention import ROOM, StringRole, shows_question, string_role
 from portico_gateway.guidance.question import read_question
 
 MAX_OTHERS = 2
+ROOMY = 2_000  # tokens of a search's answer: all of it is read here, and a host's usual share leaves out one answer in fifteen
 
 
 def in_whole(question: str, call: ToolCallStarted, tools: Sequence[Tool]) -> ToolCallStarted:
@@ -25,7 +27,7 @@ def in_whole(question: str, call: ToolCallStarted, tools: Sequence[Tool]) -> Too
     key = _query_key(tool) if tool is not None and shows_question(tool.description) else None
     if tool is None or key is None:
         return call
-    arguments = {**call.arguments, key: question}
+    arguments = _with_room(tool, {**call.arguments, key: question})
     return call if check_arguments(tool.parameters, arguments) else replace(call, arguments=arguments)
 
 
@@ -53,12 +55,19 @@ def other_searches(
     return found[:MAX_OTHERS]
 
 
-def _queries(question: str, tools: Sequence[Tool]) -> Iterator[tuple[Tool, dict[str, str]]]:
+def _queries(question: str, tools: Sequence[Tool]) -> Iterator[tuple[Tool, dict[str, Any]]]:
     for tool in tools:
         key = _query_key(tool)
         query = question if shows_question(tool.description) else _topic(question)
         if key and not check_arguments(tool.parameters, {key: query}):
-            yield tool, {key: query}
+            yield tool, _with_room(tool, {key: query})
+
+
+def _with_room(tool: Tool, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments, with room for what is read here, where the tool can be told."""
+    roomy = {**arguments, ROOM: ROOMY}
+    known = ROOM in (tool.parameters.get("properties") or {}) and ROOM not in arguments
+    return roomy if known and not check_arguments(tool.parameters, roomy) else arguments
 
 
 def _topic(question: str) -> str:
