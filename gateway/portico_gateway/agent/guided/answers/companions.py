@@ -7,6 +7,7 @@ ones are read at a glance. It weighs nothing itself, and knows nothing of result
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,8 +15,10 @@ from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 
 MOST = 3  # passages in all,
 CHARACTERS = 800  # of so many characters together,
-LINES = 12  # and lines: a reader shall see at once which is meant
+LINES = 12  # and lines,
+NUMBERS = 9  # and numbers: a reader shall see at once which is meant
 NEAR = 3.0  # nats up to which less than the chosen one a passage may say what it leaves open
+_NUMBER = re.compile(r"(?<![\w.])\d[\d,_]*(?:\.\d+)?")
 SAME_HIT = 1.0  # nats more for what the section of the chosen one says further
 
 
@@ -54,4 +57,5 @@ def _said(candidate: AnswerCandidate, kept: Sequence[AnswerCandidate]) -> bool:
 
 def _is_short(candidates: Sequence[AnswerCandidate]) -> bool:
     lines = sum(bool(line.strip()) for one in candidates for line in one.text.splitlines())
-    return lines <= LINES and sum(len(one.text) for one in candidates) <= CHARACTERS
+    numbers = sum(len(_NUMBER.findall(one.text)) for one in candidates)
+    return lines <= LINES and numbers <= NUMBERS and sum(len(one.text) for one in candidates) <= CHARACTERS

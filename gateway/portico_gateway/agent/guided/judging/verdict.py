@@ -20,7 +20,7 @@ from portico_gateway.agent.guided.questions.plan import joined
 from portico_gateway.agent.judgement import Coverage, Judgement, Place, Verdict
 from portico_gateway.agent.question_reading import QuestionReading
 from portico_gateway.agent.question_run import QuestionRun
-from portico_gateway.guidance.copying.spoken_arithmetic import expressions
+from portico_gateway.guidance.copying.text.spoken_arithmetic import expressions
 from portico_gateway.guidance.question import Question, read_question
 from portico_gateway.guidance.stemming import stems_of
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
