@@ -55,7 +55,12 @@ def test_a_question_that_is_no_valid_query_is_not_asked() -> None:
 
 def test_a_search_that_shows_no_questions_is_told_the_name_that_the_question_is_about() -> None:
     plain = Tool("memory__search", "Search nodes.", SEARCHES)
-    for question, query in (("What is Brightline's number?", "Brightline"), ("where is the key to the cabin?", "cabin")):
+    for question, query in (
+        ("What is Brightline's number?", "Brightline"),
+        ("where is the key to the cabin?", "cabin"),
+        ("Ingrid's coming on Saturday; what may she eat?", "Ingrid"),
+        ("what's the gate for somebody?", "gate"),
+    ):
         assert asked(done("code__search", query="x"), question, [SEARCH, plain]) == [
             ToolCallStarted("memory__search", {"query": query})
         ]
