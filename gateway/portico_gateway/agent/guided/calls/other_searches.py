@@ -18,7 +18,7 @@ from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
 from portico_gateway.guidance.description_convention import ROOM, StringRole, shows_question, string_role
 from portico_gateway.guidance.question import read_question
 
-MAX_OTHERS = 3
+MAX_OTHERS = 2
 ROOMY = 2_000  # tokens of a search's answer: all of it is read here, and a host's usual share leaves out one answer in fifteen
 _OWNER = re.compile(r"\W*([A-Z]\w+)['’]s\b")
 _CONTRACTED = frozenset("what who where when why how which it that this there here he she let one".split())
