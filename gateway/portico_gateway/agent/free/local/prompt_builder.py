@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from portico_engine import EngineClient, Tool
 from portico_engine.errors import ContextOverflow
+from portico_gateway.agent.free.local.tool_form import ToolForm
 from portico_gateway.agent.free.prompts import OUR_CALLS, OUR_TOOLS, SYSTEM
-from portico_gateway.agent.free.tool_form import ToolForm
 from portico_gateway.agent.free.trimming import Trimmed, trim
 from portico_gateway.agent.free.turns import ModelTurn, ResultTurn, Turn
 from portico_gateway.agent.stable_prefix import StablePrefix

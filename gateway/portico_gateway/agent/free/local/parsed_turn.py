@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from portico_engine import Delta, FinishReason, Usage
 from portico_engine.grammar import CallFinished, ContentText, ThinkingText, ToolCallParser
 from portico_gateway.agent.events import AnswerText, ThoughtText
-from portico_gateway.agent.free.tool_form import ToolForm
+from portico_gateway.agent.free.local.tool_form import ToolForm
 from portico_gateway.agent.free.turns import ModelTurn, WrittenCall
 
 
 @dataclass(slots=True)
-class WrittenTurn:
+class ParsedTurn:
     """Feed it the deltas; each gives what a reader is shown. Only whole calls are in `calls`.
 
     Near the end of its budget a grammar leaves only what can still be closed, so that a turn of `most_tokens` looks whole and

@@ -6,8 +6,8 @@ from tests.gateway.agent.free.scripted import hermes
 from portico_engine import Delta, FinishReason
 from portico_engine.grammar import CallFormat
 from portico_gateway.agent.events import AnswerText, ThoughtText
-from portico_gateway.agent.free.tool_form import ToolForm
-from portico_gateway.agent.free.written_turn import WrittenTurn
+from portico_gateway.agent.free.local.parsed_turn import ParsedTurn
+from portico_gateway.agent.free.local.tool_form import ToolForm
 
 FORM = ToolForm(CallFormat.HERMES, own=True, thinks=True)
 CALL = hermes(("code__search", "é<tool_call>"))
@@ -15,8 +15,8 @@ CALL = hermes(("code__search", "é<tool_call>"))
 
 def written(
     text: str, size: int, reason: FinishReason = FinishReason.STOP
-) -> tuple[WrittenTurn, list[AnswerText | ThoughtText]]:
-    turn = WrittenTurn(FORM)
+) -> tuple[ParsedTurn, list[AnswerText | ThoughtText]]:
+    turn = ParsedTurn(FORM)
     pieces = [Delta("r", text=text[at : at + size]) for at in range(0, len(text), size)]
     events = [event for piece in [*pieces, Delta("r", finish_reason=reason)] for event in turn.feed(piece)]
     return turn, events

@@ -11,8 +11,8 @@ import anyio
 from portico_engine import Delta, EngineClient, Request, SamplingParams, Tool
 from portico_engine.grammar import CompiledGrammar, compile_tool_calls_isolated
 from portico_gateway.agent.free.limits import Budget, FreeLimits
-from portico_gateway.agent.free.prompt_builder import Prompt, PromptBuilder
-from portico_gateway.agent.free.tool_form import ToolForm
+from portico_gateway.agent.free.local.prompt_builder import Prompt, PromptBuilder
+from portico_gateway.agent.free.local.tool_form import ToolForm
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.caller import salt_of
 from portico_gateway.model.options import WAIT_SECONDS
