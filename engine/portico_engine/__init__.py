@@ -73,7 +73,7 @@ from portico_engine.request import (
     SamplingParams,
     Usage,
 )
-from portico_engine.tool import Tool
+from portico_engine.tool import TEXT_PARAMETER, TextInput, Tool, text_tool
 
 if TYPE_CHECKING:
     from portico_engine.adapters.adapter import AdapterInfo
@@ -117,6 +117,7 @@ _LAZY = {
 
 __all__ = [
     "SAMPLING_RANGES",
+    "TEXT_PARAMETER",
     "AdapterError",
     "AdapterInfo",
     "AsyncEngine",
@@ -144,6 +145,7 @@ __all__ = [
     "Request",
     "RequestError",
     "SamplingParams",
+    "TextInput",
     "TextPrior",
     "TokenPrior",
     "Tokenizer",
@@ -159,6 +161,7 @@ __all__ = [
     "lean_torch",
     "load_engine",
     "model_digest",
+    "text_tool",
     "usable_executors",
 ]
 

@@ -96,6 +96,8 @@ class CallGuide:
         return {tool.name: self._narrow(tool, text, (beliefs or {}).get(tool.name, CallPrior())) for tool in tools}
 
     def _narrow(self, tool: Tool, text: _Text, believed: CallPrior) -> NarrowedTool:
+        if tool.text_input is not None:  # one text, which its own grammar shapes
+            return NarrowedTool(tool, believed)
         parameters = parameters_of(tool.parameters)
         in_words = believed != CallPrior() and has_alternatives(tool.parameters, tool.parameters)
         if not parameters or in_words:
