@@ -180,6 +180,16 @@ TABLES = {
         judging     questions extraction answers part_run
         loop        questions answers calls part_run judging
     """,
+    "portico_gateway.guidance.copying": """
+        text
+        text_vectors
+        parameter_words   text
+        parameters        text parameter_words
+        span_fit          text text_vectors parameter_words parameters
+        values            text parameters span_fit
+        value_assignment  text parameters span_fit values
+        copy_grammar      text parameters values value_assignment
+    """,
     "portico_servers": """
         common
         code    common

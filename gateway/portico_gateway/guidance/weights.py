@@ -241,6 +241,8 @@ class ConfidenceWeights:
     passage_says: float = 0.11  # share of the question's words in a document's passage,
     passage_alike: float = 0.38  # cosine of the question and the passage under its headings,
     passage_pairs: float = 0.13  # share of the question's neighbouring words that stand together in it,
+    passage_share: float = 0.00  # of the odds of all passages of documents, those that are printed have,
+    passages: float = 0.00  # so many of them, in threes
     absent_words: float = -0.40  # there are words that the place leaves out and that nothing of what was searched has
     history: float = 0.00  # a document's passage that tells what changed in a version, where nobody asks for that
     agreed: float = 0.29  # the answer of another tool has a name or a number of it that the question does not say

@@ -21,7 +21,7 @@ from portico_gateway.agent.guided.questions.plan import joined
 from portico_gateway.agent.judgement import Coverage, Judgement, Place, Verdict
 from portico_gateway.agent.question_reading import QuestionReading
 from portico_gateway.agent.question_run import QuestionRun
-from portico_gateway.guidance.copying.spoken_arithmetic import expressions
+from portico_gateway.guidance.copying.text.spoken_arithmetic import expressions
 from portico_gateway.guidance.question import Question, read_question
 from portico_gateway.guidance.stemming import stems_of
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
@@ -61,7 +61,7 @@ def judge(
     coverage = covered(question, evidence, embed, weights.coverage)
     features = features_of(run, question, answer, coverage, others)
     sure = confidence(features, weights.confidence)
-    left = must_be_used(question, coverage, in_code=is_source(answer.candidate))
+    left = must_be_used(question, coverage, in_code=is_source(answer.candidate), in_documents=answer.passages > 0)
     reasons = tuple(_reasons(left, run.said, coverage, sure, weights.confidence.threshold))
     return Judgement(
         Verdict.NO_ANSWER if reasons else Verdict.ANSWERED,
@@ -133,12 +133,16 @@ def judge_reading(run: QuestionRun, answer: QuotedAnswer, reading: QuestionReadi
     return Judgement(Verdict.ANSWERED, coverage, weights.readings.sure, (), (), incomplete, answer.text)
 
 
-def must_be_used(question: Question, coverage: Coverage, *, in_code: bool = False) -> list[str]:
+def must_be_used(question: Question, coverage: Coverage, *, in_code: bool = False, in_documents: bool = False) -> list[str]:
     """The values and names of the question that no call and no place accounts for. `in_code`: what somebody would pass to
     code need not stand there, the 42 of dumps(42), nor an acronym; and where the place has a name of the question that is
-    spelled as code is, no other name need: a user's Debian."""
+    spelled as code is, no other name need: a user's Debian. `in_documents`: nor need a quotation of several words, which is
+    an asker's own example."""
     exact = {unit.text for unit in units(question) if unit.exact}
     left = [word for word in coverage.unused if word in exact]
+    if in_documents:
+        own = {value.text for value in question.values if "quoted" in value.kinds and " " in value.text}
+        return [word for word in left if word not in own]
     if not in_code:
         return left
     passed = " ".join(_PASSED.findall(question.text))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from portico_gateway.guidance.copying.spoken_arithmetic import expressions
+from portico_gateway.guidance.copying.text.spoken_arithmetic import expressions
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from portico_gateway.guidance.copying.span import Span
+from portico_gateway.guidance.copying.text.span import Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from portico_gateway.guidance.copying.written_dates import WrittenDate, read_date, read_time, write_date
+from portico_gateway.guidance.copying.text.written_dates import WrittenDate, read_date, read_time, write_date
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from portico_gateway.guidance.copying.span import SpanKind
-from portico_gateway.guidance.copying.spans import MOST_SPANS, read_spans
+from portico_gateway.guidance.copying.text.span import SpanKind
+from portico_gateway.guidance.copying.text.spans import MOST_SPANS, read_spans
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from portico_gateway.guidance.copying.number_words import Number
+from portico_gateway.guidance.copying.text.number_words import Number
 
 
 class SpanKind(Enum):

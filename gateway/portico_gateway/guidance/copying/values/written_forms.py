@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 from portico_gateway.guidance.copying.parameters import Parameter
-from portico_gateway.guidance.copying.span import Span, SpanKind
 from portico_gateway.guidance.copying.span_fit import SpanFit
-from portico_gateway.guidance.copying.written_dates import read_date, read_time, write_date
+from portico_gateway.guidance.copying.text.span import Span, SpanKind
+from portico_gateway.guidance.copying.text.written_dates import read_date, read_time, write_date
 
 _BESIDE = 12  # characters between a date and its time
 

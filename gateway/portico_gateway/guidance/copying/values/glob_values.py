@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from portico_gateway.guidance.copying.copied_value import CopiedValue
 from portico_gateway.guidance.copying.parameters import Parameter
-from portico_gateway.guidance.copying.span import Span, SpanKind
 from portico_gateway.guidance.copying.span_fit import SpanFit
-from portico_gateway.guidance.copying.span_shapes import is_file
+from portico_gateway.guidance.copying.text.span import Span, SpanKind
+from portico_gateway.guidance.copying.text.span_shapes import is_file
+from portico_gateway.guidance.copying.values.copied_value import CopiedValue
 from portico_gateway.guidance.stemming import stems_of
 
 _WRITTEN = re.compile(r"[^\s'\"`]*\*[^\s'\"`]*")

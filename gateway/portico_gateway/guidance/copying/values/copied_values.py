@@ -10,15 +10,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from portico_gateway.guidance.copying.array_values import array_values, object_values
-from portico_gateway.guidance.copying.copied_value import CopiedValue
-from portico_gateway.guidance.copying.glob_values import glob_values
-from portico_gateway.guidance.copying.listed_values import is_said, listed_values, truth_values
 from portico_gateway.guidance.copying.parameters import Parameter
-from portico_gateway.guidance.copying.span import Span, SpanKind
 from portico_gateway.guidance.copying.span_fit import SpanFit
-from portico_gateway.guidance.copying.written_dates import read_date
-from portico_gateway.guidance.copying.written_forms import by_percent, written
+from portico_gateway.guidance.copying.text.span import Span, SpanKind
+from portico_gateway.guidance.copying.text.written_dates import read_date
+from portico_gateway.guidance.copying.values.array_values import array_values, object_values
+from portico_gateway.guidance.copying.values.copied_value import CopiedValue
+from portico_gateway.guidance.copying.values.glob_values import glob_values
+from portico_gateway.guidance.copying.values.listed_values import is_said, listed_values, truth_values
+from portico_gateway.guidance.copying.values.written_forms import by_percent, written
 from portico_gateway.guidance.stemming import stems_of
 
 _EXAMPLES = re.compile(r"\be\.g\b|\bexample|\bfor instance|\bsuch as\b|\blike\b", re.IGNORECASE)

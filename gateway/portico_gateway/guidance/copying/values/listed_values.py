@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from portico_gateway.guidance.copying.copied_value import CopiedValue
 from portico_gateway.guidance.copying.parameters import Parameter
-from portico_gateway.guidance.copying.span import Span, SpanKind
 from portico_gateway.guidance.copying.span_fit import Fit, SpanFit
+from portico_gateway.guidance.copying.text.span import Span, SpanKind
+from portico_gateway.guidance.copying.values.copied_value import CopiedValue
 from portico_gateway.guidance.stemming import content_words, spaced, stems_of
 
 _NEGATION_REACH = 7  # tokens

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from portico_gateway.guidance.copying.number_words import read_number
+from portico_gateway.guidance.copying.text.number_words import read_number
 
 
 @pytest.mark.parametrize(

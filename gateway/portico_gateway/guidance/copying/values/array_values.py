@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from portico_gateway.guidance.copying.copied_value import CopiedValue
-from portico_gateway.guidance.copying.listed_values import share_said
 from portico_gateway.guidance.copying.parameters import Parameter
-from portico_gateway.guidance.copying.span import Span, SpanKind
 from portico_gateway.guidance.copying.span_fit import SpanFit
-from portico_gateway.guidance.copying.written_forms import by_percent, written
+from portico_gateway.guidance.copying.text.span import Span, SpanKind
+from portico_gateway.guidance.copying.values.copied_value import CopiedValue
+from portico_gateway.guidance.copying.values.listed_values import share_said
+from portico_gateway.guidance.copying.values.written_forms import by_percent, written
 
 MOST_BONUS = 4  # nats: one for each item but the first
 _LISTED = (

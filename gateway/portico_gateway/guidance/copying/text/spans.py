@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from portico_gateway.guidance.copying.span import Span, SpanKind
-from portico_gateway.guidance.copying.span_shapes import shaped_spans
+from portico_gateway.guidance.copying.text.span import Span, SpanKind
+from portico_gateway.guidance.copying.text.span_shapes import shaped_spans
 
 MOST_SPANS = 160  # of one text
 MOST_CHARACTERS = 4_000  # of a text that is read; what stands behind is not looked at

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from portico_gateway.guidance.copying.number_words import IN_DIGITS, IN_WORDS, read_number
-from portico_gateway.guidance.copying.span import Span, SpanKind
-from portico_gateway.guidance.copying.spoken_arithmetic import expressions
-from portico_gateway.guidance.copying.written_dates import DATE, TIME
+from portico_gateway.guidance.copying.text.number_words import IN_DIGITS, IN_WORDS, read_number
+from portico_gateway.guidance.copying.text.span import Span, SpanKind
+from portico_gateway.guidance.copying.text.spoken_arithmetic import expressions
+from portico_gateway.guidance.copying.text.written_dates import DATE, TIME
 
 _SOURCES = frozenset(
     "bat c cc cfg conf cpp cs db env go h hpp ini ipynb java jsx kt lock log md php pl proto py pyi r rb rs rst scala sh sql "
