@@ -10,18 +10,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from portico_servers.db.questions.bindings import bind_values
-from portico_servers.db.questions.conditions import add_conditions
-from portico_servers.db.questions.cues import find_cues
-from portico_servers.db.questions.draft import Draft, QuestionParts
-from portico_servers.db.questions.lexicon import PEOPLE
-from portico_servers.db.questions.names import Embed, NameLink, SchemaNames
-from portico_servers.db.questions.projections import use_roles
-from portico_servers.db.questions.reach import Reach
-from portico_servers.db.questions.shapes import add_shape
-from portico_servers.db.questions.times import find_times
-from portico_servers.db.questions.value_index import ValueIndex
-from portico_servers.db.questions.words import name_words, read_words, stem
+from portico_servers.db.questions.composing.conditions import add_conditions
+from portico_servers.db.questions.composing.draft import Draft, QuestionParts
+from portico_servers.db.questions.composing.projections import use_roles
+from portico_servers.db.questions.composing.reach import Reach
+from portico_servers.db.questions.composing.shapes import add_shape
+from portico_servers.db.questions.language.cues import find_cues
+from portico_servers.db.questions.language.lexicon import PEOPLE
+from portico_servers.db.questions.language.times import find_times
+from portico_servers.db.questions.language.words import name_words, read_words, stem
+from portico_servers.db.questions.linking.bindings import bind_values
+from portico_servers.db.questions.linking.names import Embed, NameLink, SchemaNames
+from portico_servers.db.questions.linking.value_index import ValueIndex
 from portico_servers.db.rows.column_refs import Join, label_columns
 from portico_servers.db.rows.implied_keys import with_implied_keys
 from portico_servers.db.schema import DatabaseSchema, Table

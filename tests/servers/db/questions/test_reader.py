@@ -12,9 +12,9 @@ from tests.servers.db.questions.clinic import write_clinic
 
 from portico_servers.db.databases.databases import Databases
 from portico_servers.db.limits import StatementLimits
-from portico_servers.db.questions.draft import Draft
+from portico_servers.db.questions.composing.draft import Draft
+from portico_servers.db.questions.linking.value_index import ValueIndex, build_value_index
 from portico_servers.db.questions.reader import QuestionReader
-from portico_servers.db.questions.value_index import ValueIndex, build_value_index
 from portico_servers.db.sources import parse_sources
 from portico_servers.db.statements.cancellation import Cancellation
 from portico_servers.db.tools.rows import answer_rows

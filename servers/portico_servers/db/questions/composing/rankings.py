@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from portico_servers.db.questions.cues import Superlative
-from portico_servers.db.questions.draft import Draft
-from portico_servers.db.questions.lexicon import MONEY_WORDS, NOUNS
-from portico_servers.db.questions.measures import (
+from portico_servers.db.questions.composing.draft import Draft
+from portico_servers.db.questions.composing.measures import (
     is_flag,
     main_measure,
     measurable,
@@ -15,9 +13,11 @@ from portico_servers.db.questions.measures import (
     named_measure,
     names_nothing,
 )
-from portico_servers.db.questions.names import NameLink
-from portico_servers.db.questions.projections import add_projections, label_of
-from portico_servers.db.questions.words import stem
+from portico_servers.db.questions.composing.projections import add_projections, label_of
+from portico_servers.db.questions.language.cues import Superlative
+from portico_servers.db.questions.language.lexicon import MONEY_WORDS, NOUNS
+from portico_servers.db.questions.language.words import stem
+from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef, parents_of
 
 _COUNTING = frozenset("popular common frequent often rare".split())

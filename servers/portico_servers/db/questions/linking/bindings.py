@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from portico_servers.db.questions.names import NameLink
-from portico_servers.db.questions.value_index import IndexedValue, ValueIndex, each_span
-from portico_servers.db.questions.words import FUNCTION, QuestionWords, Word
+from portico_servers.db.questions.language.words import FUNCTION, QuestionWords, Word
+from portico_servers.db.questions.linking.names import NameLink
+from portico_servers.db.questions.linking.value_index import IndexedValue, ValueIndex, each_span
 
 FEW_VALUES = 200  # of a column: its values are categories, which people write in lower case
 OPTIONS = 12  # places that are considered for one value

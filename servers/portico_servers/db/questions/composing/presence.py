@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from portico_servers.db.questions.draft import Draft
-from portico_servers.db.questions.lexicon import NEGATIVE_PREFIXES
-from portico_servers.db.questions.measures import is_flag, measure_by_adjective
-from portico_servers.db.questions.names import NameLink
-from portico_servers.db.questions.words import name_words, stem
+from portico_servers.db.questions.composing.draft import Draft
+from portico_servers.db.questions.composing.measures import is_flag, measure_by_adjective
+from portico_servers.db.questions.language.lexicon import NEGATIVE_PREFIXES
+from portico_servers.db.questions.language.words import name_words, stem
+from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef
 
 _HAVING = frozenset("have has having with get gets got receive receives received".split())

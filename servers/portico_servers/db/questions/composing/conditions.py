@@ -9,11 +9,8 @@ import calendar
 import datetime
 from collections.abc import Iterator, Sequence
 
-from portico_servers.db.questions.bindings import FEW_VALUES, BoundValue
-from portico_servers.db.questions.cues import Comparison
-from portico_servers.db.questions.draft import Draft
-from portico_servers.db.questions.lexicon import MONEY_WORDS, TIME_UNITS
-from portico_servers.db.questions.measures import (
+from portico_servers.db.questions.composing.draft import Draft
+from portico_servers.db.questions.composing.measures import (
     in_unit_of,
     is_epoch,
     is_year,
@@ -21,11 +18,14 @@ from portico_servers.db.questions.measures import (
     measure_by_adjective,
     named_measure,
 )
-from portico_servers.db.questions.names import NameLink
-from portico_servers.db.questions.presence import add_presence
-from portico_servers.db.questions.times import TimeCondition
-from portico_servers.db.questions.value_index import IndexedValue
-from portico_servers.db.questions.words import name_words, stem
+from portico_servers.db.questions.composing.presence import add_presence
+from portico_servers.db.questions.language.cues import Comparison
+from portico_servers.db.questions.language.lexicon import MONEY_WORDS, TIME_UNITS
+from portico_servers.db.questions.language.times import TimeCondition
+from portico_servers.db.questions.language.words import name_words, stem
+from portico_servers.db.questions.linking.bindings import FEW_VALUES, BoundValue
+from portico_servers.db.questions.linking.names import NameLink
+from portico_servers.db.questions.linking.value_index import IndexedValue
 from portico_servers.db.rows.column_refs import ColumnRef
 
 VALUE = 1.5  # points for a value that found its column

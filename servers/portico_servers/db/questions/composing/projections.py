@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from portico_servers.db.questions.draft import Draft
-from portico_servers.db.questions.lexicon import MONEY_WORDS, PEOPLE
-from portico_servers.db.questions.measures import measure_by_adjective, names_nothing
-from portico_servers.db.questions.names import NameLink
-from portico_servers.db.questions.words import name_words, stem
+from portico_servers.db.questions.composing.draft import Draft
+from portico_servers.db.questions.composing.measures import measure_by_adjective, names_nothing
+from portico_servers.db.questions.language.lexicon import MONEY_WORDS, PEOPLE
+from portico_servers.db.questions.language.words import name_words, stem
+from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef, Join
 
 _PERSON = frozenset(stem(word) for word in PEOPLE)

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from portico_servers.db.questions.bindings import BoundValue
-from portico_servers.db.questions.cues import Cues
-from portico_servers.db.questions.lexicon import PLAIN_VERBS
-from portico_servers.db.questions.names import NameLink
-from portico_servers.db.questions.reach import Reach, goes_through
-from portico_servers.db.questions.times import TimeCondition
-from portico_servers.db.questions.value_index import ValueIndex
-from portico_servers.db.questions.words import QuestionWords, Word, stem
+from portico_servers.db.questions.composing.reach import Reach, goes_through
+from portico_servers.db.questions.language.cues import Cues
+from portico_servers.db.questions.language.lexicon import PLAIN_VERBS
+from portico_servers.db.questions.language.times import TimeCondition
+from portico_servers.db.questions.language.words import QuestionWords, Word, stem
+from portico_servers.db.questions.linking.bindings import BoundValue
+from portico_servers.db.questions.linking.names import NameLink
+from portico_servers.db.questions.linking.value_index import ValueIndex
 from portico_servers.db.rows.column_refs import ColumnRef, Join
 
 UNUSED_WORD = -0.6  # points, for a word that matters and is not accounted for,

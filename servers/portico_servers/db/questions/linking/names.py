@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from portico_servers.db.questions.lexicon import SYNONYMS
-from portico_servers.db.questions.words import FUNCTION, QuestionWords, name_words, stem
+from portico_servers.db.questions.language.lexicon import SYNONYMS
+from portico_servers.db.questions.language.words import FUNCTION, QuestionWords, name_words, stem
 from portico_servers.db.schema import Column, DatabaseSchema, Table
 
 Embed = Callable[[Sequence[str]], Any]  # texts to unit vectors [n, dim]

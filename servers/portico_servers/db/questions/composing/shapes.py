@@ -5,12 +5,12 @@ In turn: superlatives, averages, counts, sums, lists; each finds its columns amo
 
 from __future__ import annotations
 
-from portico_servers.db.questions.draft import Draft
-from portico_servers.db.questions.lexicon import MONEY_WORDS, NOUNS
-from portico_servers.db.questions.measures import is_flag, main_measure, measure_by_adjective, named_measure
-from portico_servers.db.questions.names import NameLink
-from portico_servers.db.questions.projections import add_projections, asked_columns, is_person, label_of, use_roles
-from portico_servers.db.questions.rankings import add_ranking
+from portico_servers.db.questions.composing.draft import Draft
+from portico_servers.db.questions.composing.measures import is_flag, main_measure, measure_by_adjective, named_measure
+from portico_servers.db.questions.composing.projections import add_projections, asked_columns, is_person, label_of, use_roles
+from portico_servers.db.questions.composing.rankings import add_ranking
+from portico_servers.db.questions.language.lexicon import MONEY_WORDS, NOUNS
+from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from portico_servers.db.questions.lexicon import (
+from portico_servers.db.questions.language.lexicon import (
     AVERAGE_WORDS,
     COMPARISONS,
     COUNT_PHRASES,
@@ -23,8 +23,8 @@ from portico_servers.db.questions.lexicon import (
     Order,
     adjective,
 )
-from portico_servers.db.questions.times import TimeCondition
-from portico_servers.db.questions.words import QuestionWords, Word, number_of
+from portico_servers.db.questions.language.times import TimeCondition
+from portico_servers.db.questions.language.words import QuestionWords, Word, number_of
 
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 _MOST = {"most": "desc", "fewest": "asc", "least": "asc"}
