@@ -122,7 +122,8 @@ class QuestionReader:
 
     def _entities(self, parts: QuestionParts) -> Iterator[NameLink | None]:
         """What may be asked for: names behind the word that asks, then others; or nothing that is named."""
-        ranked = sorted(parts.links, key=lambda link: -(_focused(parts, link) + link.score))
+        nouns = (link for link in parts.links if not link.verb)
+        ranked = sorted(nouns, key=lambda link: -(_focused(parts, link) + link.score))
         yield from ranked[:MAX_ENTITIES]
         if parts.cues.who:
             yield from self._people(parts)

@@ -9,21 +9,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from portico_servers.db.questions.composing.leftovers import leftovers
 from portico_servers.db.questions.composing.reach import Reach, goes_through
 from portico_servers.db.questions.language.cues import Cues
-from portico_servers.db.questions.language.lexicon import PLAIN_VERBS
 from portico_servers.db.questions.language.times import TimeCondition
-from portico_servers.db.questions.language.words import QuestionWords, Word, stem
+from portico_servers.db.questions.language.words import QuestionWords, Word
 from portico_servers.db.questions.linking.bindings import BoundValue
 from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.questions.linking.value_index import ValueIndex
 from portico_servers.db.rows.column_refs import ColumnRef, Join
 
 UNUSED_WORD = -0.6  # points, for a word that matters and is not accounted for,
-UNUSED_VERB = -0.1  # and for one that names nothing in most databases
+PASSED_OVER = -0.1  # and for one that changes no answer
 UNUSED_VALUE = -2.5
 _HEADS = frozenset("address number numbers name value code date figure level".split())  # say no more than the word before
-_PLAIN = frozenset(stem(verb) for verb in PLAIN_VERBS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +107,7 @@ class Draft:
 
     def unused(self) -> list[Word]:
         """The words that matter and are not accounted for."""
-        return [w for w in self.parts.words if w.content and w.index not in self.used and w.stem not in _PLAIN]
-
-    def unused_verbs(self) -> list[Word]:
-        return [w for w in self.parts.words if w.content and w.index not in self.used and w.stem in _PLAIN]
+        return leftovers(self)
 
     def finish(self) -> Draft:
         """Reckon what was left over, and what the root is good for."""
@@ -119,7 +115,9 @@ class Draft:
         for word in self.parts.words[1:]:  # "phone number", "email address"
             if word.low in _HEADS and word.index - 1 in self.used and self.parts.words[word.index - 1].content:
                 self.used.add(word.index)
-        self.score += UNUSED_WORD * len(self.unused()) + UNUSED_VERB * len(self.unused_verbs())
+        left = self.unused()
+        open_words = sum(word.content and word.index not in self.used for word in self.parts.words)
+        self.score += UNUSED_WORD * len(left) + PASSED_OVER * (open_words - len(left))
         self.score += UNUSED_VALUE * len(self.failed)
         return self
 

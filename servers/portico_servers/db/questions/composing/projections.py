@@ -30,7 +30,7 @@ def asked_columns(draft: Draft) -> list[ColumnRef]:
     links = [
         link
         for link in draft.parts.links
-        if link.column is not None and link.score >= _LEAST and not link.words <= draft.used and link.first >= 0
+        if link.column is not None and link.score >= _LEAST and not link.words <= draft.used and not link.verb
     ]
     found: dict[str, ColumnRef] = {}
     taken: set[int] = set()

@@ -172,6 +172,8 @@ def _by_children(draft: Draft, one: Superlative) -> bool:
     """ "Sold the most": by how many of the rows that belong to each, or how much these add up to."""
     if draft.place is None or draft.place.depth != 1 or not draft.reach.schema.children.get(draft.entity_table):
         return False
+    if _names_counted(draft, one):
+        return False
     quantity = next(
         (ref for ref in draft.reach.of(None) if ref.summable and stem("quantity") == stem(ref.column.name.lower())), None
     )
@@ -181,6 +183,13 @@ def _by_children(draft: Draft, one: Superlative) -> bool:
         draft.aggregate, draft.columns = "sum", [quantity]
         draft.score += 0.3
     return True
+
+
+def _names_counted(draft: Draft, one: Superlative) -> bool:
+    """Does a table's name stand right behind "most"? Then its rows are counted, and no others; "the top customers" are ranked."""
+    top = any(draft.parts.words[i].low in ("top", "bottom") for i in one.words)
+    behind = set(range(one.last + 1, one.last + 4))
+    return not top and any(link.column is None and link.words & behind for link in draft.parts.links)
 
 
 def _by_verb(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:

@@ -28,6 +28,10 @@ from portico_servers.db.questions.language.words import QuestionWords, Word, num
 
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 _MOST = {"most": "desc", "fewest": "asc", "least": "asc"}
+_SPEAKERS = frozenset("i we you they it that does did do to would".split())  # "I mean"
+_ALONE = frozenset("the a in all just only please".split())
+_COUNTED = frozenset("count number tally total".split()) | _ALONE
+_TIES = frozenset("tie tied ties share shares sharing joint jointly equal equally level draw drawn".split())
 _RANKED = frozenset("highest largest greatest biggest lowest smallest".split())
 
 
@@ -91,13 +95,13 @@ class Cues:
 def find_cues(question: QuestionWords, times: Sequence[TimeCondition], taken: frozenset[int]) -> Cues:
     """`taken`: words that are values, or say when."""
     cues, words = Cues(), question.words
-    _asked(cues, words, taken)
+    _asked(cues, question, taken)
     cues.comparisons = list(_comparisons(question, taken))
     compared = taken.union(*(one.words for one in cues.comparisons)) if cues.comparisons else taken
     for i, word in enumerate(words):
         if i in compared:
             continue
-        if word.low in AVERAGE_WORDS:
+        if word.low in AVERAGE_WORDS and not (word.low == "mean" and i and words[i - 1].low in _SPEAKERS):
             cues.average |= {i}
         elif word.low in SUM_WORDS:
             cues.sum |= {i}
@@ -114,16 +118,32 @@ def find_cues(question: QuestionWords, times: Sequence[TimeCondition], taken: fr
     return cues
 
 
-def _asked(cues: Cues, words: Sequence[Word], taken: frozenset[int]) -> None:
+def _count_at_end(question: QuestionWords, taken: frozenset[int]) -> set[int]:
+    """ "Kids in grade 9, count": a last clause that says no more than that something is counted."""
+    said: set[int] = set()
+    for word in reversed(question.words):
+        if word.index in taken or word.low not in _COUNTED:
+            return set()
+        said.add(word.index)
+        if word.index and not question.gap(word.index - 1).isspace():
+            break
+    return said if any(question.words[i].low not in _ALONE for i in said) else set()
+
+
+def _asked(cues: Cues, question: QuestionWords, taken: frozenset[int]) -> None:
     """Is something counted or listed, and where is it said what?"""
+    words = question.words
     lows = [word.low for word in words]
     for phrase in COUNT_PHRASES:
-        at = next((i for i in range(len(lows)) if tuple(lows[i : i + len(phrase)]) == phrase and i not in taken), None)
+        places = (i for i in range(len(lows)) if tuple(lows[i : i + len(phrase)]) == phrase and i not in taken)
+        at = next((i for i in places if not (i and lows[i - 1] in _RANKED)), None)  # "the largest number of" ranks
         if at is not None:
             cues.asked, cues.focus, cues.used = "count", at + len(phrase), cues.used | set(range(at, at + len(phrase)))
-            if cues.focus >= len(words) or phrase[-1] == "them":
-                cues.focus = 0
+            if phrase[-1] == "them" or not any(word.content for word in words[cues.focus :]):
+                cues.focus = 0  # it was said before
             break
+    if cues.asked is None and (said := _count_at_end(question, taken)):
+        cues.asked, cues.used = "count", cues.used | said
     for i, low in enumerate(lows):
         cues.who |= low in ("who", "whom", "whose")
         cues.when |= low == "when"
@@ -246,6 +266,8 @@ def _other(order: Order) -> Order:
 
 def _limit(cues: Cues, words: Sequence[Word]) -> None:
     """ "top 3", "the 5 cheapest", "three most expensive", "which 4 books have the fewest"."""
+    tied = {word.index for word in words if word.low in _TIES} if cues.superlatives else set()
+    cues.used |= tied
     for i, number in list(cues.numbers.items()):
         before = words[i - 1].low if i else ""
         ahead = {i + 1, i + 2}
@@ -254,7 +276,7 @@ def _limit(cues: Cues, words: Sequence[Word]) -> None:
             cues.used |= {i - 1}
             if before in ("top", "bottom") and not cues.superlatives:
                 cues.superlatives.append(Superlative(frozenset({i - 1}), "desc" if before == "top" else "asc", None))
-        elif not (ranked or (cues.superlatives and before in ("which", "what", "the", "show", "list", "of"))):
+        elif not (ranked or tied or (cues.superlatives and before in ("which", "what", "the", "show", "list", "of"))):
             continue
         if 1 <= number <= 1000:
             cues.limit = number

@@ -94,14 +94,15 @@ COUNT_PHRASES = tuple(
     for phrase in (
         "how many", "number of", "total number of", "count of", "count the", "count all", "count them", "count how many",
         "just count", "amount of", "wie viele", "anzahl der", "cuantas", "cuantos", "quantos", "quantas", "combien de",
-        "combien", "quanti", "quante", "hoeveel", "ile", "hur manga",
+        "total number", "total count", "combien", "quanti", "quante", "hoeveel", "ile", "hur manga",
     )
 )  # fmt: skip
 SUM_WORDS = frozenset("total sum altogether overall together combined earn earned earnings revenue turnover".split())
 AVERAGE_WORDS = frozenset("average mean avg typical typically".split())
 LIST_WORDS = frozenset("list show give name find tell display return fetch see what which who whose when where get".split())
 GROUP_WORDS = frozenset("per each every".split())
-NEGATIONS = frozenset("no not without never none neither nor nobody lacking missing lack lacks isnt unassigned".split())
+NEGATIONS = frozenset("no not without never none neither nor nobody nothing lacking missing lack lacks unassigned".split())
+EMPTY_WORDS = frozenset("blank empty missing unknown null unspecified absent unfilled".split())  # said behind what has no value
 PEOPLE = frozenset(
     "person people author writer artist actor director employee staff teacher student member customer client user "
     "player doctor "
@@ -118,24 +119,20 @@ TIME_UNITS: Mapping[str, float] = {
     "millisecond": 0.001, "ms": 0.001, "second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 3600, "day": 86400,
     "week": 604800,
 }  # fmt: skip  # seconds
-SYNONYMS: tuple[frozenset[str], ...] = tuple(
-    frozenset(group.split())
-    for group in (
-        "movie film picture", "song track tune", "client customer buyer shopper", "employee staff worker", "pupil student",
-        "instructor teacher lecturer professor", "writer author", "town city", "nation country", "state province",
-        "cost price", "wage salary pay", "purchase order", "shop store", "borrow loan lend", "tutor advisor",
-        "category genre kind type", "mail email", "phone telephone", "firm company business", "boss manager supervisor",
-        "performer artist band musician singer", "picture image photo", "apartment flat", "vehicle car", "bill invoice",
-        "carrier shipper", "vendor supplier", "article item product", "room place", "site location place",
-        "rep representative agent",
-        "lesson class", "birthday birth", "occupation job title position", "length long duration", "building house",
-        "money amount",
-        "doctor physician", "patient client", "flight trip", "mark grade score", "department division", "branch office",
-        "quantity amount", "subject topic", "staff personnel", "ticket booking", "seat place", "surname last",
-        "forename first", "born birth",
-    )
-)  # fmt: skip
 GENERIC_MEASURES = "amount total value price quantity score".split()
+DISCOURSE = frozenset(  # adverbs, politeness and talk about the question itself: they add no condition
+    "actually again all along already also although alright always among amongst anyhow anyway apart around aside away back "
+    "basically because besides beyond both bye certainly cheers clearly curious dear decimal decimals definitely details directly "
+    "either else enough especially etc even exactly exact far finally first folks fine full further generally good great guess "
+    "guys handy happen happens hence hers his hmm hope how however idea indeed instead kindly know later let lets like likely "
+    "little lots maybe mean means mine more moreover much namely nearly need next nice now obviously off often ok okay one only "
+    "otherwise ought ours out overall own particular particularly per perhaps plus possible possibly precise precisely presently "
+    "pretty probably quick quickly quite rather really reckon remember respectively right roughly round rounded same say says "
+    "seem seems simply since so somehow sorry soon specifically still straight such sure surely tad that thats theirs "
+    "then there therefore though through throughout thus till together too true try understand upon usual usually "
+    "various very via wanna way well whatever whether which while whole whoever whose within without wondering word words yeah yep "
+    "yes yet yours".split()
+)
 # Words that carry on a question and name nothing in a database: leaving one out changes no answer.
 PLAIN_VERBS = frozenset(
     "make take come go put bring hold belong live work last run say mark exist happen occur keep stand sit use "

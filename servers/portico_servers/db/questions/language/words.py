@@ -12,8 +12,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 _PIECE = re.compile(r"[^\W_]+")
-_CONTRACTIONS = (
-    (re.compile(r"\b(can|won|shan)['’]t\b", re.IGNORECASE), r"\1 not"),
+_WRITTEN_OUT = (
+    (re.compile(r"\b(can|won|shan)['’]?t\b", re.IGNORECASE), r"\1 not"),
+    (re.compile(r"\b(do|does|did|is|are|was|were|have|has|had|could|should|would|must)nt\b", re.IGNORECASE), r"\1 not"),
+    (re.compile(r"\b(what|who|where|when|how|that|there)s\b", re.IGNORECASE), r"\1"),
+    (re.compile(r"\b(?:i\.\s?e|e\.\s?g|viz)\.", re.IGNORECASE), ","),
+    (re.compile(r"(?:\b(?:no|nr|num)\.?\s*|#\s*)(?=\d)", re.IGNORECASE), "number "),
+    (re.compile(r"\bno[ -]one\b", re.IGNORECASE), "nobody"),
     (re.compile(r"n['’]t\b", re.IGNORECASE), " not"),
     (re.compile(r"['’](s|re|ll|ve|d|m)\b", re.IGNORECASE), " "),
 )
@@ -74,7 +79,7 @@ class QuestionWords:
 
 def read_words(question: str) -> QuestionWords:
     """The words of a question."""
-    for pattern, into in _CONTRACTIONS:
+    for pattern, into in _WRITTEN_OUT:
         question = pattern.sub(into, question)
     words = tuple(
         Word(i, match[0], fold(match[0]), stem(fold(match[0])), match.start(), match.end())
