@@ -15,7 +15,7 @@ from portico_servers.db.questions.composing.draft import Draft, QuestionParts
 from portico_servers.db.questions.composing.projections import use_roles
 from portico_servers.db.questions.composing.reach import Reach
 from portico_servers.db.questions.composing.shapes import add_shape
-from portico_servers.db.questions.language.cues import find_cues
+from portico_servers.db.questions.language.cues import contrast, find_cues
 from portico_servers.db.questions.language.lexicon import PEOPLE
 from portico_servers.db.questions.language.times import find_times
 from portico_servers.db.questions.language.words import name_words, read_words, stem
@@ -62,6 +62,8 @@ class QuestionReader:
         valued = frozenset().union(*(value.words for value in values)) if values else frozenset()
         links = self._names.links(read, [i for i in range(len(read.words)) if i not in timed | valued])
         cues = find_cues(read, times, timed | valued)
+        if not cues.superlatives and len(values) > 1 and (one := contrast(read, cues)):
+            cues.superlatives, cues.limit, cues.contrast = [one], 1, True
         return QuestionParts(read, cues, tuple(times), tuple(values), tuple(links), index)
 
     def read(self, question: str, index: ValueIndex) -> list[Draft]:
@@ -140,7 +142,7 @@ class QuestionReader:
                 said = max(
                     (link.score for link in parts.links if link.table == table.name and link.column is None), default=0.0
                 )
-                yield NameLink(who, table.name, None, 0.55 + 0.2 * both + 0.3 * said)
+                yield NameLink(who, table.name, None, 0.45 + 0.2 * both + 0.5 * said)
             for column in table.columns:
                 words = {stem(word) for word in name_words(column.name)} & _PEOPLE - {stem("name")}
                 if column.kind == "text" and words and not table.is_key(column.name) and not people:

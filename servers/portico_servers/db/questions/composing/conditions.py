@@ -30,6 +30,7 @@ from portico_servers.db.rows.column_refs import ColumnRef
 
 VALUE = 1.5  # points for a value that found its column
 EPOCH_YEARS = range(1970, 2100)
+_NUMBERED = frozenset("number id code key".split())
 _BIRTH = frozenset(stem(word) for word in "birth born death died".split())
 
 
@@ -59,7 +60,7 @@ def _value(draft: Draft, value: BoundValue) -> None:
     for one in value.options[n]:
         ref = draft.reach.place(one.table, one.column, draft.parts.said, draft.place)
         assert ref is not None
-        if one.whole and not negated and _or_another(draft, value, ref, one.text):
+        if one.whole and not negated and _or_another(draft, ref, one.text, value.first):
             continue
         op = "!=" if negated else "=" if one.whole else "starts with"
         draft.filter(ref, op, one.text)
@@ -69,12 +70,12 @@ def _value(draft: Draft, value: BoundValue) -> None:
     draft.use(value.words, VALUE + 0.15 * len(value.words) + fit)
 
 
-def _or_another(draft: Draft, value: BoundValue, ref: ColumnRef, text: str) -> bool:
+def _or_another(draft: Draft, ref: ColumnRef, value: str | int, at: int) -> bool:
     """A second value of one column is an alternative: "from Brazil or Japan", "Brazil and Japan" alike."""
     for n, (other, op, given) in enumerate(draft.filters):
-        if other.path == ref.path and op in ("=", "in") and isinstance(given, str | list):
-            draft.filters[n] = (ref, "in", [*(given if isinstance(given, list) else [given]), text])
-            draft.use({value.first - 1} if draft.parts.words[value.first - 1].low in ("or", "and") else set())
+        if other.path == ref.path and op in ("=", "in") and isinstance(given, str | int | list) and given != value:
+            draft.filters[n] = (ref, "in", [*(given if isinstance(given, list) else [given]), value])
+            draft.use({at - 1} if draft.parts.words[at - 1].low in ("or", "and") else set())
             return True
     return False
 
@@ -90,9 +91,14 @@ def _fit(draft: Draft, value: BoundValue, option: Sequence[IndexedValue]) -> flo
         few = draft.parts.index.distinct.get((one.table, one.column), 0) <= FEW_VALUES
         called = one.column in {label.column.name for label in draft.reach.labels(ref.join)}
         total += near - draft.cost(ref) + 0.1 * few + 0.15 * called + 0.2 * (one.table == draft.entity_table)
+        total += 0.25 * any(_same_column(other, one) for other in draft.parts.values if other is not value)
         total -= 0.0 if one.whole else 0.8
         total -= 0.3 * _is_view(draft, one.table)
     return total / len(option)
+
+
+def _same_column(value: BoundValue, one: IndexedValue) -> bool:
+    return any(other.table == one.table and other.column == one.column for option in value.options for other in option)
 
 
 def _is_view(draft: Draft, table: str) -> bool:
@@ -123,7 +129,10 @@ def _time(draft: Draft, time: TimeCondition) -> None:
         return
     ref = best[1]
     for op, date in time.conditions:
-        for one in _as_values(draft, ref, op, date):
+        values = _as_values(draft, ref, op, date)
+        if len(values) == 1 and values[0][0] == "=" and _or_another(draft, ref, values[0][1], middle):
+            continue
+        for one in values:
             draft.filter(ref, *one)
     draft.use_names_of(ref, middle, 6)
     draft.use(time.words, 1.2 + best[0] * 0.5)
@@ -224,10 +233,12 @@ def _counted_children(draft: Draft, comparison: Comparison) -> tuple[ColumnRef, 
 
 def _number(draft: Draft, at: int, number: int) -> None:
     """ "Grade 9", "3 runways", "order 10250": what stands right beside a number is numbered by it."""
-    beside = [link for link in draft.parts.links if {at - 1, at + 1} & link.words and not link.sense]
+    words = draft.parts.words
+    front = at - 1 - (at > 1 and words[at - 1].low in _NUMBERED)  # "alert number 63"
+    beside = [link for link in draft.parts.links if {front, at + 1} & link.words and not link.sense]
     ranked: list[tuple[float, ColumnRef, NameLink]] = []
     for link in beside:
-        before = at - 1 in link.words
+        before = front in link.words
         ref = draft.ref(link) if link.column else _key_of(draft, link.table) if before else None
         if ref is None or ref.column.kind != "number" or (ref.key and link.column is not None and not before):
             continue
@@ -237,7 +248,7 @@ def _number(draft: Draft, at: int, number: int) -> None:
         return
     score, ref, link = max(ranked, key=lambda one: one[0])
     draft.filter(ref, "=", number)
-    draft.use(link.words | {at}, 1.2 + 0.5 * score)
+    draft.use(link.words | {at, *range(front + 1, at)}, 1.2 + 0.5 * score)
 
 
 def _key_of(draft: Draft, table: str) -> ColumnRef | None:

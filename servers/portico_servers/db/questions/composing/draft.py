@@ -22,7 +22,7 @@ from portico_servers.db.rows.column_refs import ColumnRef, Join
 UNUSED_WORD = -0.6  # points, for a word that matters and is not accounted for,
 PASSED_OVER = -0.1  # and for one that changes no answer
 UNUSED_VALUE = -2.5
-_HEADS = frozenset("address number numbers name value code date figure level".split())  # say no more than the word before
+_HEADS = frozenset("address number numbers name value code date figure level version id amount field".split())  # say no more than the word before
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,10 @@ class Draft:
 
     def cost(self, ref: ColumnRef) -> float:
         return self.reach.cost(ref.join, self.parts.said)
+
+    def alternatives(self) -> ColumnRef | None:
+        """The column of which several values are given."""
+        return next((ref for ref, op, _ in self.filters if op == "in"), None)
 
     def table_of(self, ref: ColumnRef) -> str:
         return ref.join.parent.name if ref.join else self.reach.root.name

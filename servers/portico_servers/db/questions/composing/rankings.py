@@ -20,7 +20,7 @@ from portico_servers.db.questions.language.words import stem
 from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef, parents_of
 
-_COUNTING = frozenset("popular common frequent often rare".split())
+_COUNTING = frozenset("popular common frequent often rare widespread prevalent".split())
 
 
 def add_ranking(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
@@ -77,6 +77,8 @@ def _ranked(draft: Draft, one: Superlative, ref: ColumnRef, words: frozenset[int
         return
     draft.order_by, draft.order, draft.limit = ref, one.order, draft.parts.cues.limit or 1
     add_projections(draft)
+    if entity is None and not draft.columns:
+        draft.columns = draft.reach.labels(None)
     if ref.path not in {column.path for column in draft.columns}:
         draft.columns.append(ref)
 
@@ -89,6 +91,8 @@ def _most_frequent(draft: Draft, one: Superlative) -> bool:
     refs = draft.shown(ref) if entity.column is not None and (ref := draft.ref(entity)) else label_of(draft, entity.table)
     if entity.column is None and draft.place is None:
         return False
+    if entity.column is not None and draft.place is not None:  # how common a value is, the rows that have it tell
+        draft.score -= 0.6
     draft.use(entity.words | one.words, 1.5 + entity.score)
     _count_by(draft, one, refs)
     return True
@@ -186,7 +190,7 @@ def _by_children(draft: Draft, one: Superlative) -> bool:
 
 
 def _names_counted(draft: Draft, one: Superlative) -> bool:
-    """Does a table's name stand right behind "most"? Then its rows are counted, and no others; "the top customers" are ranked."""
+    """Does a table's name stand right behind "most"? Then its rows are counted; "the top customers" are ranked."""
     top = any(draft.parts.words[i].low in ("top", "bottom") for i in one.words)
     behind = set(range(one.last + 1, one.last + 4))
     return not top and any(link.column is None and link.words & behind for link in draft.parts.links)

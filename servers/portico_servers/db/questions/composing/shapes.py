@@ -20,6 +20,8 @@ def add_shape(draft: Draft) -> None:
     draft.use(cues.used)
     superlative = next(iter(cues.superlatives), None)
     groups = _groups(draft)
+    if cues.contrast and not groups and (told := draft.alternatives()) is not None and draft.entity is None:
+        groups = [told]
     if superlative is not None:
         if add_ranking(draft, superlative, groups):
             return
@@ -27,7 +29,7 @@ def add_shape(draft: Draft) -> None:
     if cues.average:
         _aggregate(draft, "avg", cues.average, groups)
     elif cues.asked == "count":
-        _count(draft, groups)
+        _count(draft, groups or _each(draft))
     elif cues.sum or (cues.how_much and not _asks_a_value(draft)):
         _aggregate(draft, "sum", cues.sum, groups)
     elif groups and cues.asked is None:
@@ -63,6 +65,14 @@ def _groups(draft: Draft) -> list[ColumnRef]:
                 use_roles(draft, ref.join)
             return best[1]
     return []
+
+
+def _each(draft: Draft) -> list[ColumnRef]:
+    """Where the same is asked of several things, the column that tells them apart."""
+    ref = draft.alternatives() if draft.parts.cues.parallel else None
+    if ref is not None and ref.column.kind == "date":
+        ref = draft.reach.refs.get(f"{ref.path}.year")
+    return [ref] if ref is not None else []
 
 
 def _group_columns(draft: Draft, link: NameLink) -> list[ColumnRef]:

@@ -32,6 +32,7 @@ _SPEAKERS = frozenset("i we you they it that does did do to would".split())  # "
 _ALONE = frozenset("the a in all just only please".split())
 _COUNTED = frozenset("count number tally total".split()) | _ALONE
 _TIES = frozenset("tie tied ties share shares sharing joint jointly equal equally level draw drawn".split())
+_COMPARING = frozenset("compare compared comparing comparison versus vs respectively".split())
 _RANKED = frozenset("highest largest greatest biggest lowest smallest".split())
 
 
@@ -76,6 +77,8 @@ class Cues:
     asked: Literal["count", "list", None] = None
     focus: int = 0  # the word from which on it is said what is asked for
     distinct: bool = False
+    contrast: bool = False  # which of several things has more of something
+    parallel: bool = False  # the same is asked of several things, each for itself
     average: frozenset[int] = frozenset()
     sum: frozenset[int] = frozenset()
     superlatives: list[Superlative] = field(default_factory=list)
@@ -118,6 +121,15 @@ def find_cues(question: QuestionWords, times: Sequence[TimeCondition], taken: fr
     return cues
 
 
+def _parallel(cues: Cues, lows: Sequence[str]) -> None:
+    """ "How many in French, and how many in Spanish", "compare 2010 with 2020"."""
+    again = [i for i in range(len(lows) - 1) if (lows[i], lows[i + 1]) in (("how", "many"), ("number", "of"), ("how", "much"))]
+    compared = {i for i, low in enumerate(lows) if low in _COMPARING}
+    cues.parallel = len(again) > 1 or bool(compared)
+    if cues.parallel:
+        cues.used |= compared | {i for at in again for i in (at, at + 1)}
+
+
 def _count_at_end(question: QuestionWords, taken: frozenset[int]) -> set[int]:
     """ "Kids in grade 9, count": a last clause that says no more than that something is counted."""
     said: set[int] = set()
@@ -142,6 +154,7 @@ def _asked(cues: Cues, question: QuestionWords, taken: frozenset[int]) -> None:
             if phrase[-1] == "them" or not any(word.content for word in words[cues.focus :]):
                 cues.focus = 0  # it was said before
             break
+    _parallel(cues, lows)
     if cues.asked is None and (said := _count_at_end(question, taken)):
         cues.asked, cues.used = "count", cues.used | said
     for i, low in enumerate(lows):
@@ -244,6 +257,25 @@ def _superlatives(question: QuestionWords, taken: frozenset[int]) -> Iterator[Su
             yield Superlative(frozenset({i, i + 1}), "asc" if word.low in ("lowest", "smallest") else "desc", None)
         elif (found := adjective(word.low, "est")) and not (word.low in ("first", "last") and _no_superlative(question, i)):
             yield Superlative(frozenset({i}), MEASURES[found].order, found)
+
+
+def contrast(question: QuestionWords, cues: Cues) -> Superlative | None:
+    """ "More", "bigger", "the older one", where two things are told apart and no number is compared: which has most of it."""
+    taken = {i for one in cues.comparisons for i in one.words}
+    for i, word in enumerate(question.words):
+        if i in taken:
+            continue
+        if word.low in ("more", "fewer", "less"):
+            measured = question.words[i + 1].low if i + 1 < len(question.words) else ""
+            order: Order = "desc" if word.low == "more" else "asc"
+            if measured in MEASURES:
+                own = MEASURES[measured].order
+                return Superlative(frozenset({i, i + 1}), own if order == "desc" else _other(own), measured)
+            return Superlative(frozenset({i}), order, None)
+        if (found := adjective(word.low, "er")) is not None:
+            again = frozenset(other.index for other in question.words if other.low == word.low)
+            return Superlative(again, MEASURES[found].order, found)
+    return None
 
 
 def _no_superlative(question: QuestionWords, at: int) -> bool:

@@ -47,7 +47,7 @@ MEASURES: Mapping[str, Measure] = {
     "early": Measure(tuple(TIME), "asc", _DATE), "late": Measure(tuple(TIME), "desc", _DATE),
     "new": Measure(tuple(TIME), "desc", _DATE), "recent": Measure(tuple(TIME), "desc", _DATE),
     "first": Measure(tuple(TIME), "asc", _DATE), "last": Measure(tuple(TIME), "desc", _DATE),
-    "full": Measure(("total",), "desc"), "popular": Measure((), "desc"), "common": Measure((), "desc"),
+    "full": Measure(("total",), "desc"), "popular": Measure((), "desc"), "widespread": Measure((), "desc"), "prevalent": Measure((), "desc"), "common": Measure((), "desc"),
     "frequent": Measure((), "desc"), "often": Measure((), "desc"), "rare": Measure((), "asc"),
 }  # fmt: skip
 NOUNS: Mapping[str, str] = {  # of what an adjective measures
@@ -146,7 +146,7 @@ PLAIN_VERBS = frozenset(
     "pick choose select display print answer help wonder interest feel think seem like entire whole ever recorded "
     "money people "
     "person thing time data database record row entry information info detail kind sort type our yours we company "
-    "shop library "
+    "shop library collection system catalogue catalog school business firm field "
     "made came took taken gave given went gone got said told held kept paid sold bought brought wrote written put "
     "done did worth "
     "anybody anyone somebody someone everybody everyone system today currently place fact moment please thanks hello hi sum "

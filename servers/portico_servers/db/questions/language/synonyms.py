@@ -121,7 +121,7 @@ language spoken
 vehicle car automobile
 apartment flat
 flight trip
-seat place capacity
+seat capacity
 capacity seat size
 country nationality
 """

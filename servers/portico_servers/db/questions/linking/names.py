@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from portico_servers.db.questions.language.synonyms import nouns_like, nouns_of_verb
-from portico_servers.db.questions.language.words import FUNCTION, QuestionWords, name_words, stem
+from portico_servers.db.questions.language.words import FUNCTION, QuestionWords, name_words, names_nothing, stem
 from portico_servers.db.schema import Column, DatabaseSchema, Table
 
 Embed = Callable[[Sequence[str]], Any]  # texts to unit vectors [n, dim]
@@ -90,6 +90,7 @@ class SchemaNames:
     def links(self, question: QuestionWords, free: Sequence[int]) -> list[NameLink]:
         """What the words at `free` name. A word may have several readings."""
         found: dict[tuple[str, str | None, frozenset[int]], NameLink] = {}
+        free = [i for i in free if not names_nothing(question, i)]
         by_word = {i: dict(self._near(question.words[i].low, question.words[i].stem)) for i in free}
         candidates = {id(n): n for near in by_word.values() for one in near for n in self._by_stem.get(one, ())}
         for name in candidates.values():
@@ -176,8 +177,15 @@ class SchemaNames:
 
 def _lessened(link: NameLink, others: Iterable[NameLink], question: QuestionWords) -> NameLink:
     """A part of a column's name that is all of a table's is the table: an order is no `UnitsOnOrder`, "on order" is."""
-    if link.column is None or (link.first and question.words[link.first - 1].low in name_words(link.column)):
+    if link.column is None:
         return link
+    if any(link.words < o.words and o.column is not None and o.score >= 0.95 for o in others):  # a part of a longer name
+        return replace(link, score=link.score - 0.4)
+    if link.first and question.words[link.first - 1].low in name_words(link.column):
+        return link
+    exact = any(link.words == o.words and o.score >= 0.95 and not o.sense for o in others)
+    if exact and link.score <= SYNONYM_SCORE:  # it needs no other word's meaning
+        return replace(link, score=link.score - 0.3)
     whole = any(o.column is None and o.score >= 0.95 and not o.sense and link.words <= o.words for o in others)
     return replace(link, score=link.score - 0.4) if whole and link.score < 0.9 else link
 
