@@ -9,6 +9,7 @@ import calendar
 import datetime
 from collections.abc import Iterator, Sequence
 
+from portico_servers.db.questions.composing.column_comparisons import add_column_comparisons
 from portico_servers.db.questions.composing.draft import Draft
 from portico_servers.db.questions.composing.measures import (
     in_unit_of,
@@ -19,6 +20,7 @@ from portico_servers.db.questions.composing.measures import (
     named_measure,
 )
 from portico_servers.db.questions.composing.presence import add_presence
+from portico_servers.db.questions.composing.states import add_states
 from portico_servers.db.questions.language.cues import Comparison
 from portico_servers.db.questions.language.lexicon import MONEY_WORDS, TIME_UNITS
 from portico_servers.db.questions.language.times import TimeCondition
@@ -45,7 +47,9 @@ def add_conditions(draft: Draft) -> None:
     for at, number in draft.parts.cues.numbers.items():
         if at not in draft.used:
             _number(draft, at, number)
+    add_column_comparisons(draft)
     add_presence(draft)
+    add_states(draft)
 
 
 def _value(draft: Draft, value: BoundValue) -> None:

@@ -50,16 +50,20 @@ def _negation(draft: Draft, at: int) -> None:
 
 def _absent(draft: Draft, link: NameLink) -> Iterator[tuple[ColumnRef, float]]:
     if link.column is not None:
+        for ref in draft.reach.counts.get((draft.entity_table, link.table), []):  # "nothing installed": no such row
+            yield ref, link.score - 0.2
         ref = draft.ref(link)
         if ref is None or ref.column.primary_key:
             return
         number = ref.column.kind == "number" and not ref.key
         if ref.column.nullable or is_flag(draft, ref) or number:
             own = 0.2 * (draft.table_of(ref) == draft.entity_table)
+            own += 0.3 * (ref.column.kind == "date" and _is_participle(draft, link))  # "not yet shipped" has no day
             yield ref, link.score - draft.cost(ref) + own - 0.2 * (number and not ref.column.nullable)
         return
     for ref in draft.reach.counts.get((draft.entity_table, link.table), []):
         yield ref, link.score + 0.1
+    yield from _absent_through(draft, link)
     for ref in draft.reach.of(draft.place):  # "no advisor": the key that would name one
         table = draft.reach.schema.by_name[draft.entity_table]
         if (
@@ -67,6 +71,14 @@ def _absent(draft: Draft, link: NameLink) -> Iterator[tuple[ColumnRef, float]]:
             and ref.column.nullable
         ):
             yield ref, link.score + 0.05
+
+
+def _absent_through(draft: Draft, link: NameLink) -> Iterator[tuple[ColumnRef, float]]:
+    """Rows that lead to a table: tracks that nobody bought are on no line of an invoice."""
+    for (owner, child), refs in draft.reach.counts.items():
+        leads = any(key.parent == link.table for key in draft.reach.schema.by_name[child].foreign_keys)
+        if owner == draft.entity_table and leads and link.table != owner and len(refs) == 1:
+            yield refs[0], link.score - 0.1
 
 
 def _flags(draft: Draft) -> None:

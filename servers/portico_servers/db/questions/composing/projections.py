@@ -66,9 +66,9 @@ def add_projections(draft: Draft) -> None:
     shown: list[ColumnRef] = []
     if cues.when:
         shown += _when(draft)
-    if cues.how_long and not shown and (by := measure_by_adjective(draft, "long")):
+    if cues.how and not shown and (by := measure_by_adjective(draft, cues.how)):
         shown.append(by[0])
-        draft.use({w.index for w in draft.parts.words if w.low == "long"}, by[1])
+        draft.use({w.index for w in draft.parts.words if w.low == cues.how}, by[1])
     entity = draft.entity
     if entity is not None and entity.column is None:
         draft.use(entity.words, 0.6 + entity.score)

@@ -155,8 +155,8 @@ def _aggregate(draft: Draft, aggregate: str, words: frozenset[int], groups: list
 
 def _unnamed_measure(draft: Draft, words: frozenset[int]) -> tuple[ColumnRef | None, float]:
     every = draft.parts.words
-    if draft.parts.cues.how_long and (by := measure_by_adjective(draft, "long")):
-        draft.use({word.index for word in every if word.low in ("long", "take", "takes", "last", "lasts")})
+    if (how := draft.parts.cues.how) and (by := measure_by_adjective(draft, how)):
+        draft.use({word.index for word in every if word.low in (how, "take", "takes", "last", "lasts")})
         return by[0], by[1]
     for word in every:
         noun = NOUNS.get(word.low)

@@ -19,6 +19,7 @@ from portico_servers.db.questions.language.lexicon import (
     LIST_WORDS,
     MEASURES,
     NEGATIONS,
+    NOT_YET,
     SUM_WORDS,
     Order,
     adjective,
@@ -33,6 +34,7 @@ _ALONE = frozenset("the a in all just only please".split())
 _COUNTED = frozenset("count number tally total".split()) | _ALONE
 _TIES = frozenset("tie tied ties share shares sharing joint jointly equal equally level draw drawn".split())
 _COMPARING = frozenset("compare compared comparing comparison versus vs respectively".split())
+_NO_MEASURE = frozenset("old young often good bad popular common full".split())  # of which a column says little or another thing
 _RANKED = frozenset("highest largest greatest biggest lowest smallest".split())
 
 
@@ -91,7 +93,7 @@ class Cues:
     when: bool = False
     where: bool = False
     how_much: bool = False
-    how_long: bool = False
+    how: str | None = None  # "how long", "how high": the adjective
     used: set[int] = field(default_factory=set)
 
 
@@ -112,6 +114,9 @@ def find_cues(question: QuestionWords, times: Sequence[TimeCondition], taken: fr
             cues.distinct, cues.used = True, cues.used | {i}
         elif word.low in NEGATIONS or (word.low == "out" and i + 1 < len(words) and words[i + 1].low == "of"):
             cues.negations.append(i)
+        elif (word.low, words[i + 1].low if i + 1 < len(words) else "") in NOT_YET or word.low == "awaiting":
+            cues.negations.append(i)
+            cues.used |= {i, i + 1} if word.low != "awaiting" else {i}
         elif word.low in GROUP_WORDS or word.low == "by":
             cues.groups.append(i)
     cues.superlatives = list(_superlatives(question, compared))
@@ -163,7 +168,8 @@ def _asked(cues: Cues, question: QuestionWords, taken: frozenset[int]) -> None:
         cues.where |= low == "where"
         after = lows[i + 1] if i + 1 < len(lows) else ""
         cues.how_much |= (low == "how" and after == "much") or (low == "what" and ("cost" in lows or "costs" in lows))
-        cues.how_long |= low == "how" and after == "long"
+        if low == "how" and after in MEASURES and after not in _NO_MEASURE:
+            cues.how = after
         if cues.asked is None and low in LIST_WORDS and i not in taken and not (low == "number" or (low == "name" and i > 2)):
             cues.asked, cues.focus = "list", i + 1
 

@@ -102,6 +102,19 @@ AVERAGE_WORDS = frozenset("average mean avg typical typically".split())
 LIST_WORDS = frozenset("list show give name find tell display return fetch see what which who whose when where get".split())
 GROUP_WORDS = frozenset("per each every".split())
 NEGATIONS = frozenset("no not without never none neither nor nobody nothing lacking missing lack lacks unassigned".split())
+# What is still going on, and what is over; dates that tell when it was, and for when it was promised.
+OPEN_WORDS = frozenset(
+    "open outstanding unresolved ongoing active alive living running current pending out unfinished uncompleted underway".split()
+)
+CLOSED_WORDS = frozenset("closed finished completed resolved settled over dead deceased done ended".split())
+LATE_WORDS = frozenset("late tardy belated delayed".split())
+IN_TIME_WORDS = frozenset("punctual punctually".split())
+ENDINGS = tuple(
+    "returned return cleared closed resolved retired ended end finished completed paid died death left shipped delivered "
+    "terminated arrived fulfilled".split()
+)
+PROMISES = tuple("due required deadline expected planned scheduled promised target".split())
+NOT_YET = (("yet", "to"), ("waiting", "to"), ("waiting", "for"), ("still", "to"), ("no", "longer"))
 EMPTY_WORDS = frozenset("blank empty missing unknown null unspecified absent unfilled".split())  # said behind what has no value
 PEOPLE = frozenset(
     "person people author writer artist actor director employee staff teacher student member customer client user "

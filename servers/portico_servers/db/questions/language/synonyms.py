@@ -82,8 +82,7 @@ bill invoice receipt
 sale sold order purchase
 rental hire lease loan
 loan borrowing lending checkout
-reservation booking hold
-booking reservation ticket
+reservation hold
 discount rebate reduction
 freight shipping delivery postage
 quantity amount number units count
