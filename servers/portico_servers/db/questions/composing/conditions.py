@@ -155,10 +155,8 @@ def _time_score(draft: Draft, ref: ColumnRef, near: int) -> float:
         apart = min(abs(i - near) for i in link.words)
         said = max(said, link.score * (1.0 if apart <= 5 else 0.5))
     stems = {stem(word) for word in name_words(ref.column.name)}
-    if stems & {
-        word.stem for word in draft.parts.words[max(0, near - 5) : near] if word.content
-    }:  # "closed in 2024", a state too
-        said = max(said, 0.9)
+    before = draft.parts.words[max(0, near - 5) : near]  # "closed in 2024", a state too
+    said = max([said, *(1.0 - 0.1 * (near - word.index) for word in before if word.content and word.stem in stems)])
     order = [one.name for one in draft.reach.schema.by_name[table].columns].index(ref.column.name)
     score = said - draft.cost(ref) + 0.3 * (table == draft.entity_table) + 0.1 * (ref.join is None)
     return score - 0.02 * order - 0.1 * ref.column.nullable - 0.5 * (bool(stems & _BIRTH) and not said)

@@ -17,11 +17,14 @@ from portico_servers.db.questions.language.words import Word, number_of, stem
 if TYPE_CHECKING:
     from portico_servers.db.questions.composing.draft import Draft
 
+NAMED = 0.8  # the score of a link from which on a noun is one of the database
+WHOLE = 0.95  # and of one whose name is said as it is
 _PLAIN = frozenset(stem(verb) for verb in PLAIN_VERBS)
 _RESTRICTING = frozenset("early daily weekly monthly yearly hourly quarterly family reply supply recently lately".split())
 _ENDS = frozenset(".?!;")
 _INTENTS = frozenset("want wants plan planning going trying like need must should".split())
 _TO_KNOW = frozenset("know see find get learn check hear look ask have find tell count list".split())
+_HAVING = frozenset("with without have has no not".split())
 _IN_PHRASE = frozenset("in of from at by on for with to under within".split())
 
 
@@ -32,7 +35,9 @@ def leftovers(draft: Draft) -> list[Word]:
 
 def _left(draft: Draft) -> Iterator[Word]:
     words = draft.parts.words
-    open_words = [word for word in words if word.content and word.index not in draft.used and not _is_plain(word)]
+    nouns = set(_nouns(draft))
+    unused = [word for word in words if _matters(word) and word.index not in draft.used]
+    open_words = [word for word in unused if not _is_plain(word) or (word.index in nouns and word.low not in DISCOURSE)]
     if not open_words:
         return
     spans = _spans(draft)
@@ -41,13 +46,34 @@ def _left(draft: Draft) -> Iterator[Word]:
     acting = verbs(draft.parts.question, named)
     scene = _scenes(draft) | _intentions(draft)
     for word in open_words:
-        if word.index in scene and not _stands_out(draft, word):
+        if word.index in scene and not _stands_out(draft, word) and word.index not in named:
             continue
         if word.index in acting and not is_state(word) and _joins(draft, word, spans):
             continue
-        if _says_what_kind(draft, word) or _counts_values(draft, word):
+        if _is_of_parent(draft, word) or _says_what_kind(draft, word) or _counts_values(draft, word):
             continue
         yield word
+
+
+def _nouns(draft: Draft) -> Iterator[int]:
+    """The words that name a table, and in other words somebody who does something ("writers"), whatever verb they look like."""
+    for link in draft.parts.links:
+        for i in link.words if link.column is None and not link.verb and not link.sense else ():
+            agent = draft.parts.words[i].low.endswith(("er", "ers", "or", "ors"))
+            if link.score >= (NAMED if agent else WHOLE):
+                yield i
+
+
+def _matters(word: Word) -> bool:
+    return word.content or word.low.isdigit()
+
+
+def _is_of_parent(draft: Draft, word: Word) -> bool:
+    """ "Alerts from sensors": of a table to which each row points anyway."""
+    parents = {join.parent.name for ways in draft.reach.joins.values() for join in ways if join is not None and join.via is None}
+    front = {one.low for one in draft.parts.words[max(0, word.index - 2) : word.index]}
+    named = {link.table for link in draft.parts.links if link.words == {word.index} and link.column is None and link.score >= 0.8}
+    return bool(named & parents) and bool(front & _IN_PHRASE) and not front & _HAVING
 
 
 def _is_plain(word: Word) -> bool:

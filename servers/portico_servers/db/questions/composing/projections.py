@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from portico_servers.db.questions.composing.draft import Draft
-from portico_servers.db.questions.composing.measures import measure_by_adjective, names_nothing
+from portico_servers.db.questions.composing.measures import is_year, measure_by_adjective, names_nothing
 from portico_servers.db.questions.language.lexicon import MONEY_WORDS, PEOPLE
 from portico_servers.db.questions.language.words import name_words, stem
 from portico_servers.db.questions.linking.names import NameLink
@@ -64,8 +64,10 @@ def add_projections(draft: Draft) -> None:
     """The columns of a list. Different values only, where a column is asked for and no row."""
     cues = draft.parts.cues
     shown: list[ColumnRef] = []
-    if cues.when:
+    asked = set() if cues.when else _asks_when(draft)
+    if cues.when or asked:
         shown += _when(draft)
+        draft.use(asked if shown else set())
     if cues.how and not shown and (by := measure_by_adjective(draft, cues.how)):
         shown.append(by[0])
         draft.use({w.index for w in draft.parts.words if w.low == cues.how}, by[1])
@@ -86,7 +88,8 @@ def add_projections(draft: Draft) -> None:
     draft.columns = list({ref.path: ref for ref in shown}.values())[:MOST_COLUMNS]
     if cues.how_much:
         _price(draft)
-    if cues.who and not any(is_person(ref) for ref in draft.columns):
+    doer = entity is not None and any(link.verb and link.column is None and link.table == entity.table for link in draft.parts.links)
+    if cues.who and not doer and not any(is_person(ref) for ref in draft.columns):
         draft.failed.append(frozenset(word.index for word in draft.parts.words if word.low in ("who", "whom", "whose")))
     if _different(draft):
         draft.aggregate = "distinct"
@@ -126,12 +129,26 @@ def _different(draft: Draft) -> bool:
     return draft.place is not None or not any(ref.path in labels or ref.column.primary_key for ref in draft.columns)
 
 
+def _asks_when(draft: Draft) -> set[int]:
+    """ "On what day", "in which year", where no column is called so."""
+    words = draft.parts.words
+    found = {
+        word.index
+        for word in words[1:]
+        if word.low in ("day", "date", "year", "month", "time")
+        and words[word.index - 1].low in ("what", "which")
+        and word.index not in draft.used
+    }
+    near = (draft.entity_table, draft.reach.root.name)
+    return found - {i for link in draft.parts.links if link.column and link.table in near for i in link.words}
+
+
 def _when(draft: Draft) -> list[ColumnRef]:
     """The date that a verb names, else the first that there is."""
     best: tuple[float, ColumnRef, NameLink | None] | None = None
     for refs in draft.reach.columns.values():
         ref = min(refs, key=draft.cost)
-        if ref.column.kind != "date":
+        if (ref.column.kind != "date" and not is_year(draft, ref)) or not _is_spoken_of(draft, draft.table_of(ref)):
             continue
         links = list(draft.links_of(draft.table_of(ref), ref.column.name))
         link = max(links, key=lambda one: one.score, default=None)
@@ -142,6 +159,12 @@ def _when(draft: Draft) -> list[ColumnRef]:
         return []
     draft.use(best[2].words if best[2] else set(), 0.8 + best[0])
     return [best[1]]
+
+
+def _is_spoken_of(draft: Draft, table: str) -> bool:
+    """Does the question name the table, or a row of it?"""
+    given = {draft.table_of(ref) for ref, _, _ in draft.filters} | {link.table for link in draft.parts.links}
+    return table == draft.entity_table and draft.entity is not None or table in given
 
 
 def is_person(ref: ColumnRef) -> bool:

@@ -119,6 +119,8 @@ def _keys_of(draft: Draft, refs: list[ColumnRef]) -> list[ColumnRef]:
 def _most_of(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
     """The most pages (a number), the most loans (rows), spent the most (a sum)."""
     top = any(draft.parts.words[i].low in ("top", "bottom") for i in one.words)
+    if draft.place is not None and (at := _time_spent(draft, one)) and (by := measure_by_adjective(draft, "long")):
+        return _sum_by(draft, one, by[0], frozenset({at}), by[1])
     behind = named_measure(draft, one.last, behind=True, within=6 if top else 3)
     counted = _counted(draft, one)
     if behind and not is_flag(draft, behind[0]) and (counted is None or behind[1].score >= counted.score):
@@ -194,6 +196,12 @@ def _names_counted(draft: Draft, one: Superlative) -> bool:
     top = any(draft.parts.words[i].low in ("top", "bottom") for i in one.words)
     behind = set(range(one.last + 1, one.last + 4))
     return not top and any(link.column is None and link.words & behind for link in draft.parts.links)
+
+
+def _time_spent(draft: Draft, one: Superlative) -> int | None:
+    """Where "the most time" says that durations are added up."""
+    after = one.last + 1
+    return after if after < len(draft.parts.words) and draft.parts.words[after].low == "time" else None
 
 
 def _by_verb(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:

@@ -144,7 +144,8 @@ def _count_at_end(question: QuestionWords, taken: frozenset[int]) -> set[int]:
         said.add(word.index)
         if word.index and not question.gap(word.index - 1).isspace():
             break
-    return said if any(question.words[i].low not in _ALONE for i in said) else set()
+    lows = {question.words[i].low for i in said} - _ALONE
+    return said if lows - {"number"} or len(lows) > 1 else set()
 
 
 def _asked(cues: Cues, question: QuestionWords, taken: frozenset[int]) -> None:
@@ -231,6 +232,13 @@ def _trailing(question: QuestionWords, at: int, done: set[int]) -> Iterator[Comp
             yield Comparison(frozenset(range(at, second[1])), "<=", second[0])
         return
     number = _number_at(question, at)
+    if number and number[1] < len(words) and (words[number[1]].low == "to" or question.gap(number[1] - 1).strip() in ("-", "–")):
+        start = number[1] + (words[number[1]].low == "to")
+        if (last := _number_at(question, start)) and last[0] > number[0]:  # "60 to 70 minutes"
+            done |= set(range(at, last[1]))
+            yield Comparison(frozenset(range(at, last[1])), ">=", number[0])
+            yield Comparison(frozenset(range(at, last[1])), "<=", last[0])
+            return
     unit_at = number[1] if number else 0
     end = unit_at + (unit_at + 2 < len(words) and words[unit_at + 1].low == "or")  # "5 or more", "5 minutes or more"
     if number and end + 1 < len(words) and words[end].low == "or":
@@ -254,7 +262,9 @@ def _superlatives(question: QuestionWords, taken: frozenset[int]) -> Iterator[Su
             yield Superlative(frozenset({i}), "desc", None)
         elif word.low in _MOST and before != "at":
             order: Order = "desc" if _MOST[word.low] == "desc" else "asc"
-            if after in MEASURES:
+            if after == "times":
+                yield Superlative(frozenset({i, i + 1}), order, "often" if order == "desc" else "rare")
+            elif after in MEASURES:
                 measured = MEASURES[after].order
                 yield Superlative(frozenset({i, i + 1}), measured if order == "desc" else _other(measured), after)
             else:

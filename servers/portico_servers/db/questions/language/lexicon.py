@@ -133,9 +133,15 @@ TIME_UNITS: Mapping[str, float] = {
     "week": 604800,
 }  # fmt: skip  # seconds
 GENERIC_MEASURES = "amount total value price quantity score".split()
-DISCOURSE = frozenset(  # adverbs, politeness and talk about the question itself: they add no condition
+PREPOSITIONS = frozenset(  # that FUNCTION has not; those that compare are comparisons
+    "aboard about according across against along alongside amid among amongst around as aside at behind beneath beside besides "
+    "concerning considering despite down during following inside into like near next off onto opposite outside per regarding "
+    "through throughout toward towards underneath upon versus via within".split()
+)
+DISCOURSE = PREPOSITIONS | frozenset(  # adverbs, politeness and talk about the question itself: they add no condition
     "actually again all along already also although alright always among amongst anyhow anyway apart around aside away back "
-    "basically because besides beyond both bye certainly cheers clearly curious dear decimal decimals definitely details directly "
+    "assume assumes assumed believe believes believed claim claims claimed heard suppose supposes supposed suspect think thinks "
+    "thought basically because besides beyond both bye certainly cheers clearly curious dear decimal decimals definitely details directly "
     "either else enough especially etc even exactly exact far finally first folks fine full further generally good great guess "
     "guys handy happen happens hence hers his hmm hope how however idea indeed instead kindly know later let lets like likely "
     "little lots maybe mean means mine more moreover much namely nearly need next nice now obviously off often ok okay one only "

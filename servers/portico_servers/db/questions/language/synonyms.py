@@ -155,7 +155,7 @@ reading measure measured read record log
 absence absent miss missed skip
 copy own stock hold
 inventory stock own hold
-installed install mounted fitted deployed set
+installed install fitted deployed set
 retired retire decommissioned removed withdrawn
 cleared clear closed resolved fixed ended
 raised raise triggered trigger fired occurred

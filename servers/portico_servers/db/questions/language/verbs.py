@@ -8,19 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from portico_servers.db.questions.language.lemmas import IRREGULAR
 from portico_servers.db.questions.language.words import QuestionWords, Word
 
-IRREGULAR = frozenset(
-    "arisen arose ate awoken beat beaten became become began begun bent bet bitten blew blown bought bound broke broken "
-    "brought built burnt came caught chose chosen clung cost crept cut dealt did done dove drank drawn dreamt drew driven drove "
-    "drunk dug eaten fallen fed fell felt flew flown forbade forbidden forgave forgiven forgot forgotten fought found froze "
-    "frozen gave given gone got gotten grew ground grown had heard held hid hidden hit hung hurt kept knelt knew known laid led "
-    "leant learnt left lent let lit lost made meant met mistook paid put quit ran rang read ridden risen rode rose run rung said "
-    "sang sank sat sawn seen sent set sewn shaken shone shook shot shown shrank shut slept slid sold sought sown spent spilt spoke "
-    "spoken sprang sprung stole stolen stood stuck struck stung sung sunk swam sweat swept swore sworn swum swung taken taught "
-    "thought threw thrown told took tore torn understood undergone underwent upheld upset went wept woke woken won wore worn "
-    "wound wove woven wrote written".split()
-)
 # What these verbs tell is a state of its own, which most databases keep: nobody may pass over them.
 STATES = frozenset(
     "cancel return refund reject approve complete expire fail lose break damage delete archive retire renew extend delay "
@@ -97,10 +87,4 @@ def _form_of(word: str, verb: str) -> bool:
     doubled = verb + verb[-1]
     forms = {verb, verb + "s", verb + "es", bare + "ed", bare + "ing", doubled + "ed", doubled + "ing"}
     forms |= {verb[:-1] + "ies", verb[:-1] + "ied"} if verb.endswith("y") else set()
-    return word in forms | _PASTS.get(verb, set())
-
-
-_PASTS = {
-    "lose": {"lost"}, "break": {"broke", "broken"}, "leave": {"left"}, "win": {"won"}, "pay": {"paid"}, "spend": {"spent"},
-    "sell": {"sold"}, "withdraw": {"withdrew", "withdrawn"}, "retake": {"retook", "retaken"},
-}  # fmt: skip
+    return word in forms or IRREGULAR.get(word) == verb

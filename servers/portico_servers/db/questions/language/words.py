@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from portico_servers.db.questions.language.lemmas import IRREGULAR
+
 _PIECE = re.compile(r"[^\W_]+")
 _WRITTEN_OUT = (
     (re.compile(r"\b(can|won|shan)['’]?t\b", re.IGNORECASE), r"\1 not"),
@@ -144,6 +146,7 @@ def name_words(name: str) -> tuple[str, ...]:
 @lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
     """So far that singular and plural, noun and verb meet: `returned` and `returns`, `categories` and `category`."""
+    word = IRREGULAR.get(word, word)
     if len(word) <= 3 or not word.isalpha():
         return word
     for ending, instead in _ENDINGS:

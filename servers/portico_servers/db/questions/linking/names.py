@@ -180,7 +180,7 @@ def _lessened(link: NameLink, others: Iterable[NameLink], question: QuestionWord
     if link.column is None:
         return link
     if any(link.words < o.words and o.column is not None and o.score >= 0.95 for o in others):  # a part of a longer name
-        return replace(link, score=link.score - 0.4)
+        return replace(link, score=0.0)
     if link.first and question.words[link.first - 1].low in name_words(link.column):
         return link
     exact = any(link.words == o.words and o.score >= 0.95 and not o.sense for o in others)
