@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from portico_servers.db.questions.language.lexicon import DISCOURSE, PLAIN_VERBS
 from portico_servers.db.questions.language.verbs import alone_passive, is_state, verbs
-from portico_servers.db.questions.language.words import Word, number_of, stem
+from portico_servers.db.questions.language.words import QuestionWords, Word, number_of, stem
 
 if TYPE_CHECKING:
     from portico_servers.db.questions.composing.draft import Draft
@@ -21,7 +21,8 @@ NAMED = 0.8  # the score of a link from which on a noun is one of the database
 WHOLE = 0.95  # and of one whose name is said as it is
 _PLAIN = frozenset(stem(verb) for verb in PLAIN_VERBS)
 _RESTRICTING = frozenset("early daily weekly monthly yearly hourly quarterly family reply supply recently lately".split())
-_ENDS = frozenset(".?!;")
+_ENDS = frozenset(".?!;:()–—")
+_REFINING = frozenset("only just but not except excluding without and or with".split())
 _INTENTS = frozenset("want wants plan planning going trying like need must should".split())
 _TO_KNOW = frozenset("know see find get learn check hear look ask have find tell count list".split())
 _HAVING = frozenset("with without have has no not".split())
@@ -119,25 +120,28 @@ def _counts_values(draft: Draft, word: Word) -> bool:
     return number_of(word) is not None and number_of(word) == len(draft.parts.values)
 
 
-def _sentences(draft: Draft) -> Iterator[list[Word]]:
-    question, sentence = draft.parts.question, list[Word]()
+def _clauses(question: QuestionWords) -> Iterator[list[Word]]:
+    """Sentences, and their parts by colons, semicolons, dashes and brackets; what stands behind "if" ends at its comma."""
+    clause: list[Word] = []
     for word in question.words:
-        sentence.append(word)
+        clause.append(word)
         gap = question.gap(word.index)
-        if set(gap) & _ENDS and gap[-1:].isspace():
-            yield sentence
-            sentence = []
-    if sentence:
-        yield sentence
+        ends = (set(gap) & _ENDS and not gap[-1:].isalnum() and (" " in gap or "(" in gap)) or " - " in gap
+        if ends or ("," in gap and clause[0].low in ("if", "when", "since", "as", "because")):
+            yield clause
+            clause = []
+    if clause:
+        yield clause
 
 
 def _scenes(draft: Draft) -> set[int]:
-    """Words of whole sentences that say nothing the query uses, beside others that do."""
-    arguments = {i for span in _spans(draft) for i in span}
-    every = list(_sentences(draft))
+    """The words of clauses that ask nothing, where another asks: they tell why, or say it again."""
+    cues, every = draft.parts.cues, list(_clauses(draft.parts.question))
     if len(every) < 2:
         return set()
-    return {word.index for sentence in every if not any(w.index in arguments for w in sentence) for word in sentence}
+    asking = next((clause for clause in every if any(w.index == cues.focus - 1 for w in clause)), every[-1])
+    beside = (clause for clause in every if clause is not asking and clause[0].low not in _REFINING)
+    return {word.index for clause in beside for word in clause}
 
 
 def _intentions(draft: Draft) -> set[int]:

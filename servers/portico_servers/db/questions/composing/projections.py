@@ -64,7 +64,7 @@ def add_projections(draft: Draft) -> None:
     """The columns of a list. Different values only, where a column is asked for and no row."""
     cues = draft.parts.cues
     shown: list[ColumnRef] = []
-    asked = set() if cues.when else _asks_when(draft)
+    asked = _asks_when(draft)
     if cues.when or asked:
         shown += _when(draft)
         draft.use(asked if shown else set())

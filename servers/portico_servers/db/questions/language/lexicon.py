@@ -145,7 +145,7 @@ DISCOURSE = PREPOSITIONS | frozenset(  # adverbs, politeness and talk about the 
     "either else enough especially etc even exactly exact far finally first folks fine full further generally good great guess "
     "guys handy happen happens hence hers his hmm hope how however idea indeed instead kindly know later let lets like likely "
     "little lots maybe mean means mine more moreover much namely nearly need next nice now obviously off often ok okay one only "
-    "otherwise ought ours out overall own particular particularly per perhaps plus possible possibly precise precisely presently "
+    "other others part otherwise ought ours out overall own particular particularly per perhaps plus possible possibly precise precisely presently "
     "pretty probably quick quickly quite rather really reckon remember respectively right roughly round rounded same say says "
     "seem seems simply since so somehow sorry soon specifically still straight such sure surely tad that thats theirs "
     "then there therefore though through throughout thus till together too true try understand upon usual usually "
