@@ -17,8 +17,8 @@ from portico_servers.db.questions.composing.reach import Reach
 from portico_servers.db.questions.composing.shapes import add_shape
 from portico_servers.db.questions.language.cues import contrast, find_cues
 from portico_servers.db.questions.language.lexicon import PEOPLE
-from portico_servers.db.questions.language.times import find_times
-from portico_servers.db.questions.language.words import name_words, read_words, stem
+from portico_servers.db.questions.language.times import TimeCondition, find_times
+from portico_servers.db.questions.language.words import QuestionWords, name_words, read_words, stem
 from portico_servers.db.questions.linking.bindings import bind_values
 from portico_servers.db.questions.linking.names import Embed, NameLink, SchemaNames
 from portico_servers.db.questions.linking.value_index import ValueIndex
@@ -55,7 +55,7 @@ class QuestionReader:
         """Everything in the question that stands for something."""
         assert self._names is not None
         read = read_words(question)
-        times = find_times(read)
+        times = [time for time in find_times(read) if not self._is_key(read, time)]
         timed = frozenset().union(*(time.words for time in times)) if times else frozenset()
         first = self._names.links(read, [i for i in range(len(read.words)) if i not in timed])
         values = bind_values(read, index, first, timed)
@@ -65,6 +65,16 @@ class QuestionReader:
         if not cues.superlatives and len(values) > 1 and (one := contrast(read, cues)):
             cues.superlatives, cues.limit, cues.contrast = [one], 1, True
         return QuestionParts(read, cues, tuple(times), tuple(values), tuple(links), index)
+
+    def _is_key(self, read: QuestionWords, time: TimeCondition) -> bool:
+        """ "Loan 1184": a bare number right behind the name of one thing is no year."""
+        at = min(time.words)
+        if time.named or not at or not read.gap(at - 1).isspace():
+            return False
+        assert self._names is not None
+        before = read.words[at - 1]
+        links = self._names.links(read, [at - 1])
+        return not before.low.endswith("s") and any(link.column is None and link.score >= 0.95 for link in links)
 
     def read(self, question: str, index: ValueIndex) -> list[Draft]:
         """The readings, best first; none where no table fits."""

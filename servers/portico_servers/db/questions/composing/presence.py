@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from portico_servers.db.questions.composing.draft import Draft
 from portico_servers.db.questions.composing.measures import is_flag, measure_by_adjective
-from portico_servers.db.questions.language.lexicon import NEGATIVE_PREFIXES
+from portico_servers.db.questions.language.lexicon import EMPTY_WORDS, NEGATIVE_PREFIXES
 from portico_servers.db.questions.language.words import name_words, stem
 from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef
@@ -22,7 +22,26 @@ def add_presence(draft: Draft) -> None:
     for at in draft.parts.cues.negations:
         if at not in draft.used:
             _negation(draft, at)
+    _empty(draft)
     _flags(draft)
+
+
+def _empty(draft: Draft) -> None:
+    """ "Left the phone field blank", "with a missing email": what is said to be there has no value."""
+    for word in draft.parts.words:
+        if word.low not in EMPTY_WORDS or word.index in draft.used:
+            continue
+        near = [
+            (link.score - 0.1 * min(abs(i - word.index) for i in link.words), ref, link)
+            for link in draft.parts.links
+            if link.column is not None and min(abs(i - word.index) for i in link.words) <= 3 and not link.words <= draft.used
+            for ref in [draft.ref(link)]
+            if ref is not None and ref.column.nullable and draft.table_of(ref) == draft.entity_table
+        ]
+        if near:
+            score, ref, link = max(near, key=lambda one: one[0])
+            draft.filter(ref, "=", None)
+            draft.use({word.index} | link.words, 1.2 + 0.5 * score)
 
 
 def _negation(draft: Draft, at: int) -> None:

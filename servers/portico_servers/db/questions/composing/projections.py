@@ -157,8 +157,15 @@ def _when(draft: Draft) -> list[ColumnRef]:
             best = score, ref, link
     if best is None:
         return []
+    if best[2] is None and len(_dates_beside(draft, best[1])) > 1:
+        draft.failed.append(frozenset(word.index for word in draft.parts.words if word.low in ("when", "day", "date")))
     draft.use(best[2].words if best[2] else set(), 0.8 + best[0])
     return [best[1]]
+
+
+def _dates_beside(draft: Draft, ref: ColumnRef) -> list[ColumnRef]:
+    """The dates of a row, any of which "when" may mean."""
+    return [one for one in draft.reach.of(ref.join) if one.column.kind == "date" and one.part is None]
 
 
 def _is_spoken_of(draft: Draft, table: str) -> bool:

@@ -101,7 +101,7 @@ SUM_WORDS = frozenset("total sum altogether overall together combined earn earne
 AVERAGE_WORDS = frozenset("average mean avg typical typically".split())
 LIST_WORDS = frozenset("list show give name find tell display return fetch see what which who whose when where get".split())
 GROUP_WORDS = frozenset("per each every".split())
-NEGATIONS = frozenset("no not without never none neither nor nobody nothing lacking missing lack lacks unassigned".split())
+NEGATIONS = frozenset("no not without never none neither nor nobody nothing lacking lack lacks unassigned".split())
 # What is still going on, and what is over; dates that tell when it was, and for when it was promised.
 OPEN_WORDS = frozenset(
     "open outstanding unresolved ongoing active alive living running current pending out unfinished uncompleted underway".split()

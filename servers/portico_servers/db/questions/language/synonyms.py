@@ -156,6 +156,7 @@ absence absent miss missed skip
 copy own stock hold
 inventory stock own hold
 installed install fitted deployed set
+discontinued stop discontinue drop
 retired retire decommissioned removed withdrawn
 cleared clear closed resolved fixed ended
 raised raise triggered trigger fired occurred
