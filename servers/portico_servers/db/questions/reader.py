@@ -145,10 +145,18 @@ class QuestionReader:
         """Who "who" may be: tables of people, and columns that name one."""
         who = frozenset(word.index for word in parts.words if word.low in ("who", "whom", "whose"))
         valued = {option[0].table for value in parts.values for option in value.options}
+        persons = {stem(word) for word in PEOPLE}
+        named = {
+            link.table
+            for link in parts.links
+            if link.score >= 0.8 and not link.verb and {stem(word) for word in name_words(self.schema.by_name[link.table].relation)} & persons
+        }
         doing = {link.table for link in parts.links if link.verb and link.column is None}
         for table in self.schema.tables:
             if table.name in doing and not _is_link_table(table) and not table.view and label_columns(table):
                 yield NameLink(who, table.name, None, 0.9)
+                continue
+            if named and table.name not in named:
                 continue
             people = {stem(word) for word in name_words(table.relation)} & _PEOPLE
             both = len(label_columns(table)) == 2

@@ -237,7 +237,8 @@ def _number(draft: Draft, at: int, number: int) -> None:
     """ "Grade 9", "3 runways", "order 10250": what stands right beside a number is numbered by it."""
     words = draft.parts.words
     front = at - 1 - (at > 1 and words[at - 1].low in _NUMBERED)  # "alert number 63"
-    beside = [link for link in draft.parts.links if {front, at + 1} & link.words and not link.sense]
+    behind = at + 1 + (at + 2 < len(words) and words[at + 1].low in ("in", "on", "of"))  # "zero in stock"
+    beside = [link for link in draft.parts.links if {front, behind} & link.words and not link.sense]
     ranked: list[tuple[float, ColumnRef, NameLink]] = []
     for link in beside:
         before = front in link.words

@@ -160,4 +160,4 @@ def _stands_out(draft: Draft, word: Word) -> bool:
     """Is it a name, a number, or quoted?"""
     quoted = any(word.index in inside for inside in draft.parts.question.quoted)
     sentence_start = word.index == 0 or bool(set(draft.parts.question.gap(word.index - 1)) & _ENDS)
-    return quoted or any(c.isdigit() for c in word.text) or (word.capital and not sentence_start)
+    return quoted or any(c.isdigit() for c in word.text) or word.index in draft.parts.cues.numbers or (word.capital and not sentence_start)

@@ -164,7 +164,8 @@ def _asked(cues: Cues, question: QuestionWords, taken: frozenset[int]) -> None:
     if cues.asked is None and (said := _count_at_end(question, taken)):
         cues.asked, cues.used = "count", cues.used | said
     for i, low in enumerate(lows):
-        cues.who |= low in ("who", "whom", "whose")
+        relative = i > 0 and words[i - 1].content and question.gap(i - 1).isspace()  # "employees whose ..."
+        cues.who |= low in ("who", "whom", "whose") and not relative
         cues.when |= low == "when"
         cues.where |= low == "where"
         after = lows[i + 1] if i + 1 < len(lows) else ""
@@ -271,7 +272,7 @@ def _superlatives(question: QuestionWords, taken: frozenset[int]) -> Iterator[Su
                 yield Superlative(frozenset({i}), order, None)
         elif word.low in _RANKED and after == "number":
             yield Superlative(frozenset({i, i + 1}), "asc" if word.low in ("lowest", "smallest") else "desc", None)
-        elif (found := adjective(word.low, "est")) and not (word.low in ("first", "last") and _no_superlative(question, i)):
+        elif (found := adjective(word.low, "est")) and not (word.low in ("first", "last") and after == "place") and not (word.low in ("first", "last") and _no_superlative(question, i)):
             yield Superlative(frozenset({i}), MEASURES[found].order, found)
 
 

@@ -142,7 +142,8 @@ class SchemaNames:
 
     @staticmethod
     def _said(group: Sequence[int], by_word: dict[int, dict[str, float]], wanted: Sequence[str]) -> set[str]:
-        return {one for i in group for one in by_word[i] if one in wanted}
+        found = [{one: score for one, score in by_word[i].items() if one in wanted} for i in group]
+        return {one for near in found for one, score in near.items() if score == max(near.values())}
 
     def _score(self, name: Name, wanted: Sequence[str], group: Sequence[int], by_word: dict[int, dict[str, float]]) -> float:
         full = {one: _GENERIC.get(one, 1.0) for one in wanted}
@@ -177,15 +178,15 @@ class SchemaNames:
 
 def _lessened(link: NameLink, others: Iterable[NameLink], question: QuestionWords) -> NameLink:
     """A part of a column's name that is all of a table's is the table: an order is no `UnitsOnOrder`, "on order" is."""
+    exact = any(link.words == o.words and o.score >= 0.95 and not o.sense for o in others)
+    if exact and link.score <= SYNONYM_SCORE:  # it needs no other word's meaning
+        return replace(link, score=link.score - 0.45)
     if link.column is None:
         return link
     if any(link.words < o.words and o.column is not None and o.score >= 0.95 for o in others):  # a part of a longer name
         return replace(link, score=0.0)
     if link.first and question.words[link.first - 1].low in name_words(link.column):
         return link
-    exact = any(link.words == o.words and o.score >= 0.95 and not o.sense for o in others)
-    if exact and link.score <= SYNONYM_SCORE:  # it needs no other word's meaning
-        return replace(link, score=link.score - 0.3)
     whole = any(o.column is None and o.score >= 0.95 and not o.sense and link.words <= o.words for o in others)
     return replace(link, score=link.score - 0.4) if whole and link.score < 0.9 else link
 
