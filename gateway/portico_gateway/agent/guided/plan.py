@@ -80,7 +80,12 @@ def _one_with(before: Part, part: Part) -> bool:
 
 
 def _asks(text: str) -> bool:
-    return re.match(rf"\W*(?:and\s+)?(?:{_ASKS}|{_TELLS}|(?:the\s+)?number\s+of\b|is\b|are\b|does\b|do\b|can\b)", text, re.IGNORECASE) is not None
+    return (
+        re.match(
+            rf"\W*(?:and\s+)?(?:{_ASKS}|{_TELLS}|(?:the\s+)?number\s+of\b|is\b|are\b|does\b|do\b|can\b)", text, re.IGNORECASE
+        )
+        is not None
+    )
 
 
 def asks_to_know(question: str) -> bool:

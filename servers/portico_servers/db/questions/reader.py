@@ -15,8 +15,9 @@ from portico_servers.db.questions.composing.draft import Draft, QuestionParts
 from portico_servers.db.questions.composing.projections import use_roles
 from portico_servers.db.questions.composing.reach import Reach
 from portico_servers.db.questions.composing.shapes import add_shape
-from portico_servers.db.questions.language.cues import contrast, find_cues
+from portico_servers.db.questions.language.cues import find_cues
 from portico_servers.db.questions.language.lexicon import PEOPLE
+from portico_servers.db.questions.language.superlatives import contrast
 from portico_servers.db.questions.language.times import TimeCondition, find_times
 from portico_servers.db.questions.language.words import QuestionWords, name_words, read_words, stem
 from portico_servers.db.questions.linking.bindings import bind_values
@@ -62,7 +63,7 @@ class QuestionReader:
         valued = frozenset().union(*(value.words for value in values)) if values else frozenset()
         links = self._names.links(read, [i for i in range(len(read.words)) if i not in timed | valued])
         cues = find_cues(read, times, timed | valued)
-        if not cues.superlatives and len(values) > 1 and (one := contrast(read, cues)):
+        if not cues.superlatives and len(values) > 1 and (one := contrast(read, cues.comparisons)):
             cues.superlatives, cues.limit, cues.contrast = [one], 1, True
         return QuestionParts(read, cues, tuple(times), tuple(values), tuple(links), index)
 
@@ -149,7 +150,9 @@ class QuestionReader:
         named = {
             link.table
             for link in parts.links
-            if link.score >= 0.8 and not link.verb and {stem(word) for word in name_words(self.schema.by_name[link.table].relation)} & persons
+            if link.score >= 0.8
+            and not link.verb
+            and {stem(word) for word in name_words(self.schema.by_name[link.table].relation)} & persons
         }
         doing = {link.table for link in parts.links if link.verb and link.column is None}
         for table in self.schema.tables:

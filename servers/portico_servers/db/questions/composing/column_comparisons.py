@@ -42,7 +42,9 @@ def _phrases_at(draft: Draft, at: int) -> Iterator[tuple[int, str]]:
             yield len(phrase), op
     if words[at].low in _TIMELY:
         yield 1, _TIMELY[words[at].low]
-    if words[at].low == "than" and (front := next((w.low for w in words[max(0, at - REACH) : at] if w.low in _COMPARATIVES), "")):
+    if words[at].low == "than" and (
+        front := next((w.low for w in words[max(0, at - REACH) : at] if w.low in _COMPARATIVES), "")
+    ):
         yield 1, _COMPARATIVES[front]
     if at + 1 < len(words) and words[at + 1].low == "than" and words[at].low in ("later", "earlier"):
         yield 2, ">" if words[at].low == "later" else "<"
@@ -71,7 +73,9 @@ def _second(draft: Draft, end: int) -> tuple[ColumnRef, NameLink] | None:
         for link in draft.parts.links
         if link.column is not None and end <= link.first <= end + 1 and not link.sense
         for ref in [draft.ref(link)]
-        if ref is not None and measurable(ref, ("number", "date")) and draft.table_of(ref) in (draft.entity_table, draft.reach.root.name)
+        if ref is not None
+        and measurable(ref, ("number", "date"))
+        and draft.table_of(ref) in (draft.entity_table, draft.reach.root.name)
     ]
     best = max(found, key=lambda one: one[0], default=None)
     return (best[1], best[2]) if best else None

@@ -21,7 +21,7 @@ from portico_servers.db.questions.composing.measures import (
 )
 from portico_servers.db.questions.composing.presence import add_presence
 from portico_servers.db.questions.composing.states import add_states
-from portico_servers.db.questions.language.cues import Comparison
+from portico_servers.db.questions.language.comparisons import Comparison
 from portico_servers.db.questions.language.lexicon import MONEY_WORDS, TIME_UNITS
 from portico_servers.db.questions.language.times import TimeCondition
 from portico_servers.db.questions.language.words import name_words, stem

@@ -22,7 +22,9 @@ from portico_servers.db.rows.column_refs import ColumnRef, Join
 UNUSED_WORD = -0.6  # points, for a word that matters and is not accounted for,
 PASSED_OVER = -0.1  # and for one that changes no answer
 UNUSED_VALUE = -2.5
-_HEADS = frozenset("address number numbers name value code date figure level version id amount field".split())  # say no more than the word before
+_HEADS = frozenset(
+    "address number numbers name value code date figure level version id amount field".split()
+)  # say no more than the word before
 
 
 @dataclass(frozen=True, slots=True)

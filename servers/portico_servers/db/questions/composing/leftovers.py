@@ -71,9 +71,13 @@ def _matters(word: Word) -> bool:
 
 def _is_of_parent(draft: Draft, word: Word) -> bool:
     """ "Alerts from sensors": of a table to which each row points anyway."""
-    parents = {join.parent.name for ways in draft.reach.joins.values() for join in ways if join is not None and join.via is None}
+    parents = {
+        join.parent.name for ways in draft.reach.joins.values() for join in ways if join is not None and join.via is None
+    }
     front = {one.low for one in draft.parts.words[max(0, word.index - 2) : word.index]}
-    named = {link.table for link in draft.parts.links if link.words == {word.index} and link.column is None and link.score >= 0.8}
+    named = {
+        link.table for link in draft.parts.links if link.words == {word.index} and link.column is None and link.score >= 0.8
+    }
     return bool(named & parents) and bool(front & _IN_PHRASE) and not front & _HAVING
 
 
@@ -160,4 +164,9 @@ def _stands_out(draft: Draft, word: Word) -> bool:
     """Is it a name, a number, or quoted?"""
     quoted = any(word.index in inside for inside in draft.parts.question.quoted)
     sentence_start = word.index == 0 or bool(set(draft.parts.question.gap(word.index - 1)) & _ENDS)
-    return quoted or any(c.isdigit() for c in word.text) or word.index in draft.parts.cues.numbers or (word.capital and not sentence_start)
+    return (
+        quoted
+        or any(c.isdigit() for c in word.text)
+        or word.index in draft.parts.cues.numbers
+        or (word.capital and not sentence_start)
+    )

@@ -39,8 +39,8 @@ def _empty(draft: Draft) -> None:
             if ref is not None and ref.column.nullable and draft.table_of(ref) == draft.entity_table
         ]
         if near:
-            score, ref, link = max(near, key=lambda one: one[0])
-            draft.filter(ref, "=", None)
+            score, column, link = max(near, key=lambda one: one[0])
+            draft.filter(column, "=", None)
             draft.use({word.index} | link.words, 1.2 + 0.5 * score)
 
 

@@ -88,7 +88,9 @@ def add_projections(draft: Draft) -> None:
     draft.columns = list({ref.path: ref for ref in shown}.values())[:MOST_COLUMNS]
     if cues.how_much:
         _price(draft)
-    doer = entity is not None and any(link.verb and link.column is None and link.table == entity.table for link in draft.parts.links)
+    doer = entity is not None and any(
+        link.verb and link.column is None and link.table == entity.table for link in draft.parts.links
+    )
     if cues.who and not doer and not any(is_person(ref) for ref in draft.columns):
         draft.failed.append(frozenset(word.index for word in draft.parts.words if word.low in ("who", "whom", "whose")))
     if _different(draft):
@@ -171,7 +173,7 @@ def _dates_beside(draft: Draft, ref: ColumnRef) -> list[ColumnRef]:
 def _is_spoken_of(draft: Draft, table: str) -> bool:
     """Does the question name the table, or a row of it?"""
     given = {draft.table_of(ref) for ref, _, _ in draft.filters} | {link.table for link in draft.parts.links}
-    return table == draft.entity_table and draft.entity is not None or table in given
+    return (table == draft.entity_table and draft.entity is not None) or table in given
 
 
 def is_person(ref: ColumnRef) -> bool:

@@ -14,8 +14,8 @@ from portico_servers.db.questions.composing.measures import (
     names_nothing,
 )
 from portico_servers.db.questions.composing.projections import add_projections, label_of
-from portico_servers.db.questions.language.cues import Superlative
 from portico_servers.db.questions.language.lexicon import MONEY_WORDS, NOUNS
+from portico_servers.db.questions.language.superlatives import Superlative
 from portico_servers.db.questions.language.words import stem
 from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef, parents_of

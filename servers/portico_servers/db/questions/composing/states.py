@@ -58,7 +58,12 @@ def _late(draft: Draft, at: int, *, late: bool) -> None:
     if len(promised) == 1 and len(done) == 1:
         draft.filters = [one for one in draft.filters if one != (done[0], "!=", None)]
         draft.filter(done[0], ">" if late else "<=", {"column": promised[0].path})
-        names = {i for ref in (done[0], promised[0]) for link in draft.links_of(draft.table_of(ref), ref.column.name) for i in link.words}
+        names = {
+            i
+            for ref in (done[0], promised[0])
+            for link in draft.links_of(draft.table_of(ref), ref.column.name)
+            for i in link.words
+        }
         draft.use({at} | names, 1.2)
 
 

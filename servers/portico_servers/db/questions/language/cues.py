@@ -5,14 +5,13 @@ Cues are places and words; which column they are about is decided where the tabl
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from portico_servers.db.questions.language.comparisons import Comparison, find_comparisons
 from portico_servers.db.questions.language.lexicon import (
     AVERAGE_WORDS,
-    COMPARISONS,
     COUNT_PHRASES,
     DISTINCT_WORDS,
     GROUP_WORDS,
@@ -21,55 +20,19 @@ from portico_servers.db.questions.language.lexicon import (
     NEGATIONS,
     NOT_YET,
     SUM_WORDS,
-    Order,
-    adjective,
 )
+from portico_servers.db.questions.language.superlatives import RANKED, Superlative, find_superlatives
 from portico_servers.db.questions.language.times import TimeCondition
 from portico_servers.db.questions.language.words import QuestionWords, Word, number_of
 
-_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
-_MOST = {"most": "desc", "fewest": "asc", "least": "asc"}
 _SPEAKERS = frozenset("i we you they it that does did do to would".split())  # "I mean"
 _ALONE = frozenset("the a in all just only please".split())
 _COUNTED = frozenset("count number tally total".split()) | _ALONE
 _TIES = frozenset("tie tied ties share shares sharing joint jointly equal equally level draw drawn".split())
 _COMPARING = frozenset("compare compared comparing comparison versus vs respectively".split())
-_NO_MEASURE = frozenset("old young often good bad popular common full".split())  # of which a column says little or another thing
-_RANKED = frozenset("highest largest greatest biggest lowest smallest".split())
-
-
-@dataclass(frozen=True, slots=True)
-class Superlative:
-    """ "-est" or "most": by which adjective, or (None) of what the words behind it say; `first` and `last` are its words."""
-
-    words: frozenset[int]
-    order: Order
-    adjective: str | None
-
-    @property
-    def last(self) -> int:
-        return max(self.words)
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A number, and how something is compared with it. `unit`: the word behind it; `average`: with the average instead."""
-
-    words: frozenset[int]
-    op: str
-    number: float
-    adjective: str | None = None
-    average: bool = False
-    unit_at: int | None = None  # the word behind the number, where other words of the comparison follow it
-
-    @property
-    def first(self) -> int:
-        return min(self.words)
-
-    @property
-    def last(self) -> int:
-        """Of the words up to the number."""
-        return max(self.words) if self.unit_at is None else self.unit_at - 1
+_NO_MEASURE = frozenset(
+    "old young often good bad popular common full".split()
+)  # of which a column says little or another thing
 
 
 @dataclass(slots=True)
@@ -101,7 +64,7 @@ def find_cues(question: QuestionWords, times: Sequence[TimeCondition], taken: fr
     """`taken`: words that are values, or say when."""
     cues, words = Cues(), question.words
     _asked(cues, question, taken)
-    cues.comparisons = list(_comparisons(question, taken))
+    cues.comparisons = list(find_comparisons(question, taken))
     compared = taken.union(*(one.words for one in cues.comparisons)) if cues.comparisons else taken
     for i, word in enumerate(words):
         if i in compared:
@@ -119,7 +82,7 @@ def find_cues(question: QuestionWords, times: Sequence[TimeCondition], taken: fr
             cues.used |= {i, i + 1} if word.low != "awaiting" else {i}
         elif word.low in GROUP_WORDS or word.low == "by":
             cues.groups.append(i)
-    cues.superlatives = list(_superlatives(question, compared))
+    cues.superlatives = list(find_superlatives(question, compared))
     numbers = ((word.index, number_of(word)) for word in words if word.index not in compared and word.low != "one")
     cues.numbers = {i: number for i, number in numbers if number is not None}
     _limit(cues, words)
@@ -154,7 +117,7 @@ def _asked(cues: Cues, question: QuestionWords, taken: frozenset[int]) -> None:
     lows = [word.low for word in words]
     for phrase in COUNT_PHRASES:
         places = (i for i in range(len(lows)) if tuple(lows[i : i + len(phrase)]) == phrase and i not in taken)
-        at = next((i for i in places if not (i and lows[i - 1] in _RANKED)), None)  # "the largest number of" ranks
+        at = next((i for i in places if not (i and lows[i - 1] in RANKED)), None)  # "the largest number of" ranks
         if at is not None:
             cues.asked, cues.focus, cues.used = "count", at + len(phrase), cues.used | set(range(at, at + len(phrase)))
             if phrase[-1] == "them" or not any(word.content for word in words[cues.focus :]):
@@ -174,143 +137,6 @@ def _asked(cues: Cues, question: QuestionWords, taken: frozenset[int]) -> None:
             cues.how = after
         if cues.asked is None and low in LIST_WORDS and i not in taken and not (low == "number" or (low == "name" and i > 2)):
             cues.asked, cues.focus = "list", i + 1
-
-
-def _number_at(question: QuestionWords, at: int) -> tuple[float, int] | None:
-    """The number at a word, decimals and all, and the word behind it."""
-    if at >= len(question.words):
-        return None
-    start = question.words[at].start
-    if start and question.text[start - 1] == "-" and (start == 1 or not question.text[start - 2].isalnum()):
-        start -= 1
-    if match := _NUMBER.match(question.text, start):
-        end = at
-        while end < len(question.words) and question.words[end].start < match.end():
-            end += 1
-        if end > at and question.words[end - 1].end <= match.end():
-            return float(match[0].replace(",", "")), end
-    whole = number_of(question.words[at])
-    return (float(whole), at + 1) if whole is not None else None
-
-
-def _comparisons(question: QuestionWords, taken: frozenset[int]) -> Iterator[Comparison]:
-    words, done = question.words, set(taken)
-    for at in range(len(words)):
-        if at in done:
-            continue
-        for phrase, op, measure in _phrases_at(words, at):
-            end = at + len(phrase)
-            skipped = end + (end < len(words) and words[end].low in ("the", "an", "a", "of"))
-            if skipped < len(words) and words[skipped].low in AVERAGE_WORDS:
-                done |= set(range(at, skipped + 1))
-                yield Comparison(frozenset(range(at, skipped + 1)), op, 0.0, measure, True)
-                break
-            if (number := _number_at(question, end)) and end not in done:
-                done |= set(range(at, number[1]))
-                yield Comparison(frozenset(range(at, number[1])), op, number[0], measure)
-                break
-        else:
-            yield from _trailing(question, at, done)
-
-
-def _phrases_at(words: Sequence[Word], at: int) -> Iterator[tuple[Sequence[str], str, str | None]]:
-    for phrase, op in COMPARISONS:
-        if tuple(word.low for word in words[at : at + len(phrase)]) == phrase:
-            yield phrase, op, None
-    measure = adjective(words[at].low, "er")
-    if measure and at + 1 < len(words) and words[at + 1].low == "than":
-        op = ">" if MEASURES[measure].order == "desc" else "<"
-        yield (words[at].low, "than"), op, measure
-
-
-def _trailing(question: QuestionWords, at: int, done: set[int]) -> Iterator[Comparison]:
-    """ "between 3 and 5", "5 or more"."""
-    words = question.words
-    if words[at].low == "between" and (first := _number_at(question, at + 1)):
-        if first[1] < len(words) and words[first[1]].low == "and" and (second := _number_at(question, first[1] + 1)):
-            done |= set(range(at, second[1]))
-            yield Comparison(frozenset(range(at, second[1])), ">=", first[0])
-            yield Comparison(frozenset(range(at, second[1])), "<=", second[0])
-        return
-    number = _number_at(question, at)
-    if number and number[1] < len(words) and (words[number[1]].low == "to" or question.gap(number[1] - 1).strip() in ("-", "–")):
-        start = number[1] + (words[number[1]].low == "to")
-        if (last := _number_at(question, start)) and last[0] > number[0]:  # "60 to 70 minutes"
-            done |= set(range(at, last[1]))
-            yield Comparison(frozenset(range(at, last[1])), ">=", number[0])
-            yield Comparison(frozenset(range(at, last[1])), "<=", last[0])
-            return
-    unit_at = number[1] if number else 0
-    end = unit_at + (unit_at + 2 < len(words) and words[unit_at + 1].low == "or")  # "5 or more", "5 minutes or more"
-    if number and end + 1 < len(words) and words[end].low == "or":
-        op = {"more": ">=", "above": ">=", "higher": ">=", "longer": ">=", "less": "<=", "fewer": "<=", "below": "<="}.get(
-            words[end + 1].low
-        )
-        if op:
-            own = {*range(at, unit_at), end, end + 1}
-            done |= own
-            yield Comparison(frozenset(own), op, number[0], unit_at=unit_at)
-
-
-def _superlatives(question: QuestionWords, taken: frozenset[int]) -> Iterator[Superlative]:
-    words = question.words
-    for i, word in enumerate(words):
-        if i in taken:
-            continue
-        before = words[i - 1].low if i else ""
-        after = words[i + 1].low if i + 1 < len(words) else ""
-        if word.low == "top" and before == "the" and number_of(words[i + 1] if i + 1 < len(words) else word) is None:
-            yield Superlative(frozenset({i}), "desc", None)
-        elif word.low in _MOST and before != "at":
-            order: Order = "desc" if _MOST[word.low] == "desc" else "asc"
-            if after == "times":
-                yield Superlative(frozenset({i, i + 1}), order, "often" if order == "desc" else "rare")
-            elif after in MEASURES:
-                measured = MEASURES[after].order
-                yield Superlative(frozenset({i, i + 1}), measured if order == "desc" else _other(measured), after)
-            else:
-                yield Superlative(frozenset({i}), order, None)
-        elif word.low in _RANKED and after == "number":
-            yield Superlative(frozenset({i, i + 1}), "asc" if word.low in ("lowest", "smallest") else "desc", None)
-        elif (found := adjective(word.low, "est")) and not (word.low in ("first", "last") and after == "place") and not (word.low in ("first", "last") and _no_superlative(question, i)):
-            yield Superlative(frozenset({i}), MEASURES[found].order, found)
-
-
-def contrast(question: QuestionWords, cues: Cues) -> Superlative | None:
-    """ "More", "bigger", "the older one", where two things are told apart and no number is compared: which has most of it."""
-    taken = {i for one in cues.comparisons for i in one.words}
-    for i, word in enumerate(question.words):
-        if i in taken:
-            continue
-        if word.low in ("more", "fewer", "less"):
-            measured = question.words[i + 1].low if i + 1 < len(question.words) else ""
-            order: Order = "desc" if word.low == "more" else "asc"
-            if measured in MEASURES:
-                own = MEASURES[measured].order
-                return Superlative(frozenset({i, i + 1}), own if order == "desc" else _other(own), measured)
-            return Superlative(frozenset({i}), order, None)
-        if (found := adjective(word.low, "er")) is not None:
-            again = frozenset(other.index for other in question.words if other.low == word.low)
-            return Superlative(again, MEASURES[found].order, found)
-    return None
-
-
-def _no_superlative(question: QuestionWords, at: int) -> bool:
-    """ "First" and "last" before a name, a number or a time, or as a verb."""
-    words = question.words
-    if question.gap(at).strip():
-        return False
-    after = words[at + 1] if at + 1 < len(words) else None
-    before = words[at - 1].low if at else ""
-    if after is not None and (
-        after.low in ("name", "names", "quarter", "year", "month", "week") or number_of(after) is not None
-    ):
-        return True
-    return after is not None and before not in ("the", "our", "s", "was", "were", "is", "which", "what")
-
-
-def _other(order: Order) -> Order:
-    return "asc" if order == "desc" else "desc"
 
 
 def _limit(cues: Cues, words: Sequence[Word]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from portico_servers.db.questions.language.words import FUNCTION, QuestionWords, Word, pieces
 from portico_servers.db.questions.language.demonyms import countries_of
+from portico_servers.db.questions.language.words import FUNCTION, QuestionWords, Word, pieces
 from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.questions.linking.value_index import IndexedValue, ValueIndex, each_span
 

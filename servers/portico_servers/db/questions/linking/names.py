@@ -180,7 +180,7 @@ def _lessened(link: NameLink, others: Iterable[NameLink], question: QuestionWord
     """A part of a column's name that is all of a table's is the table: an order is no `UnitsOnOrder`, "on order" is."""
     exact = any(link.words == o.words and o.score >= 0.95 and not o.sense for o in others)
     if exact and link.score <= SYNONYM_SCORE:  # it needs no other word's meaning
-        return replace(link, score=link.score - 0.45)
+        return replace(link, score=link.score - (0.3 if link.column else 0.45))
     if link.column is None:
         return link
     if any(link.words < o.words and o.column is not None and o.score >= 0.95 for o in others):  # a part of a longer name
