@@ -71,14 +71,14 @@ def _absent(draft: Draft, link: NameLink) -> Iterator[tuple[ColumnRef, float]]:
     if link.column is not None:
         for ref in draft.reach.counts.get((draft.entity_table, link.table), []):  # "nothing installed": no such row
             yield ref, link.score - 0.2
-        ref = draft.ref(link)
-        if ref is None or ref.column.primary_key:
+        named = draft.ref(link)
+        if named is None or named.column.primary_key:
             return
-        number = ref.column.kind == "number" and not ref.key
-        if ref.column.nullable or is_flag(draft, ref) or number:
-            own = 0.2 * (draft.table_of(ref) == draft.entity_table)
-            own += 0.3 * (ref.column.kind == "date" and _is_participle(draft, link))  # "not yet shipped" has no day
-            yield ref, link.score - draft.cost(ref) + own - 0.2 * (number and not ref.column.nullable)
+        number = named.column.kind == "number" and not named.key
+        if named.column.nullable or is_flag(draft, named) or number:
+            own = 0.2 * (draft.table_of(named) == draft.entity_table)
+            own += 0.3 * (named.column.kind == "date" and _is_participle(draft, link))  # "not yet shipped" has no day
+            yield named, link.score - draft.cost(named) + own - 0.2 * (number and not named.column.nullable)
         return
     for ref in draft.reach.counts.get((draft.entity_table, link.table), []):
         yield ref, link.score + 0.1

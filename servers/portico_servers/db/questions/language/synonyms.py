@@ -68,8 +68,8 @@ grade level year
 absence absentee
 reason cause why
 scholarship bursary grant stipend
-cost price charge rate fee
-fee cost price charge dues
+cost price charge rate
+fee charge
 fine penalty charge
 amount sum total money
 total amount sum value

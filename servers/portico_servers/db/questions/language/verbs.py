@@ -21,7 +21,7 @@ STATES = frozenset(
 MEASURING = frozenset("cost weigh earn measure last pay spend owe score charge sell lack exceed total average".split())
 _AUXILIARIES = frozenset("do does did can could will would shall should may might must to".split())
 _BE = frozenset("is are was were be been being get gets got gotten".split())
-_PRONOUNS = frozenset("i we you he she it they who which that whoever us them one".split())
+_PRONOUNS = frozenset("i we you he she it they who that whoever us them one".split())
 _OPENS_NOUN = frozenset(
     "a an the this that these those my our your his her its their no some any each every of in at on by for with from".split()
 )
