@@ -144,7 +144,7 @@ class QuestionReader:
 
     def _people(self, parts: QuestionParts) -> Iterator[NameLink]:
         """Who "who" may be: tables of people, and columns that name one."""
-        who = frozenset(word.index for word in parts.words if word.low in ("who", "whom", "whose"))
+        who = frozenset(word.index for word in parts.words if word.low in ("who", "whom", "whose", "whoever"))
         valued = {option[0].table for value in parts.values for option in value.options}
         persons = {stem(word) for word in PEOPLE}
         named = {

@@ -95,7 +95,7 @@ def _fit(draft: Draft, value: BoundValue, option: Sequence[IndexedValue]) -> flo
         few = draft.parts.index.distinct.get((one.table, one.column), 0) <= FEW_VALUES
         called = one.column in {label.column.name for label in draft.reach.labels(ref.join)}
         total += near - draft.cost(ref) + 0.1 * few + 0.15 * called + 0.2 * (one.table == draft.entity_table)
-        total += 0.25 * any(_same_column(other, one) for other in draft.parts.values if other is not value)
+        total += 0.5 * any(_same_column(other, one) for other in draft.parts.values if other is not value)
         total -= 0.0 if one.whole else 0.8
         total -= 0.3 * _is_view(draft, one.table)
     return total / len(option)

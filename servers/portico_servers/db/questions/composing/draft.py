@@ -71,7 +71,8 @@ class Draft:
         return self.place.parent.name if self.place else self.reach.root.name
 
     def filter(self, ref: ColumnRef, op: str, value: Any) -> None:
-        self.filters.append((ref, op, value))
+        if (ref, op, value) not in self.filters:
+            self.filters.append((ref, op, value))
 
     def use(self, words: Sequence[int] | frozenset[int] | set[int], points: float = 0.0) -> None:
         self.used |= set(words)
@@ -118,6 +119,9 @@ class Draft:
     def finish(self) -> Draft:
         """Reckon what was left over, and what the root is good for."""
         self.score -= self._detour()
+        for counted in [ref.children.table.name for ref, _, _ in self.filters if ref.children]:
+            for link in self.links_of(counted, None):
+                self.use(link.words)
         for word in self.parts.words[1:]:  # "phone number", "email address"
             if word.low in _HEADS and word.index - 1 in self.used and self.parts.words[word.index - 1].content:
                 self.used.add(word.index)

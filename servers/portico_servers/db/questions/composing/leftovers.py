@@ -51,7 +51,11 @@ def _left(draft: Draft) -> Iterator[Word]:
             continue
         if word.index in acting and not is_state(word) and _joins(draft, word, spans):
             continue
-        if _is_of_parent(draft, word) or _says_what_kind(draft, word) or _counts_values(draft, word):
+        if (
+            _is_of_parent(draft, word, beside=word.index in scene)
+            or _says_what_kind(draft, word)
+            or _counts_values(draft, word)
+        ):
             continue
         yield word
 
@@ -69,8 +73,8 @@ def _matters(word: Word) -> bool:
     return word.content or word.low.isdigit()
 
 
-def _is_of_parent(draft: Draft, word: Word) -> bool:
-    """ "Alerts from sensors": of a table to which each row points anyway."""
+def _is_of_parent(draft: Draft, word: Word, *, beside: bool) -> bool:
+    """ "Alerts from sensors": of a table to which each row points anyway. `beside`: in a clause that asks nothing."""
     parents = {
         join.parent.name for ways in draft.reach.joins.values() for join in ways if join is not None and join.via is None
     }
@@ -78,7 +82,7 @@ def _is_of_parent(draft: Draft, word: Word) -> bool:
     named = {
         link.table for link in draft.parts.links if link.words == {word.index} and link.column is None and link.score >= 0.8
     }
-    return bool(named & parents) and bool(front & _IN_PHRASE) and not front & _HAVING
+    return bool(named & parents) and (beside or bool(front & _IN_PHRASE)) and not front & _HAVING
 
 
 def _is_plain(word: Word) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from portico_servers.db.questions.composing.draft import Draft
 from portico_servers.db.questions.composing.measures import is_year, measure_by_adjective, names_nothing
-from portico_servers.db.questions.language.lexicon import MONEY_WORDS, PEOPLE
+from portico_servers.db.questions.language.lexicon import LIST_WORDS, MONEY_WORDS, PEOPLE
 from portico_servers.db.questions.language.words import name_words, stem
 from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef, Join
@@ -93,8 +93,16 @@ def add_projections(draft: Draft) -> None:
     )
     if cues.who and not doer and not any(is_person(ref) for ref in draft.columns):
         draft.failed.append(frozenset(word.index for word in draft.parts.words if word.low in ("who", "whom", "whose")))
+    if cues.asked == "list" and _repeats(draft):
+        draft.failed.append(frozenset(word.index for word in draft.parts.words if word.low in LIST_WORDS))
     if _different(draft):
         draft.aggregate = "distinct"
+
+
+def _repeats(draft: Draft) -> bool:
+    """Would the answer only say again what the question gives?"""
+    given = {ref.path for ref, op, value in draft.filters if op == "=" and isinstance(value, str)}
+    return bool(draft.columns) and {ref.path for ref in draft.columns} <= given and draft.order_by is None
 
 
 def _price(draft: Draft) -> None:

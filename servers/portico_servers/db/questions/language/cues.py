@@ -128,7 +128,7 @@ def _asked(cues: Cues, question: QuestionWords, taken: frozenset[int]) -> None:
         cues.asked, cues.used = "count", cues.used | said
     for i, low in enumerate(lows):
         relative = i > 0 and words[i - 1].content and question.gap(i - 1).isspace()  # "employees whose ..."
-        cues.who |= low in ("who", "whom", "whose") and not relative
+        cues.who |= low in ("who", "whom", "whose", "whoever") and not relative
         cues.when |= low == "when"
         cues.where |= low == "where"
         after = lows[i + 1] if i + 1 < len(lows) else ""
