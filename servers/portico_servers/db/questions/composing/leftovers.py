@@ -104,7 +104,8 @@ def _joins(draft: Draft, word: Word, spans: list[frozenset[int]]) -> bool:
     """Is it a verb between two things of the query, or behind both?"""
     if len(spans) < 2 and not (spans and draft.parts.cues.superlatives):
         return bool(spans) and _pronoun_subject(draft, word)
-    return not alone_passive(draft.parts.question, word.index, {i for span in spans for i in span})
+    clause = next(clause for clause in _clauses(draft.parts.question) if word in clause)
+    return not alone_passive(draft.parts.question, word.index, {i for span in spans for i in span} & {w.index for w in clause})
 
 
 def _pronoun_subject(draft: Draft, word: Word) -> bool:

@@ -51,9 +51,10 @@ def _groups(draft: Draft) -> list[ColumnRef]:
         best: tuple[float, list[ColumnRef], NameLink] | None = None
         if part := _time_part(draft, at):
             return [part]
+        next_to_it = any(at + 1 in link.words for link in draft.parts.links)
         for link in draft.parts.links:
             apart = link.first - at
-            if not 1 <= apart <= 3 or link.words <= draft.used:
+            if not 1 <= apart <= (1 if next_to_it else 3) or link.words <= draft.used:
                 continue
             refs = _group_columns(draft, link)
             score = link.score - 0.2 * apart - (draft.cost(refs[0]) if refs else 0.0)

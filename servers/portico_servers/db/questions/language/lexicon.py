@@ -158,7 +158,8 @@ DISCOURSE = PREPOSITIONS | frozenset(  # adverbs, politeness and talk about the 
 PLAIN_VERBS = frozenset(
     "answer anybody anyone arrive base become begin belong borrow bought bring brought business buy call came catalog "
     "catalogue charge choose collection come company complete consist contain cost cover create currently data database "
-    "deliver detail did display do done earn end enter entire entry ever everybody everyone exist fact fall file feel field firm "
+    "deliver detail did display do done earn end enter entire entry ever everybody everyone exist fact fall file feel field "
+    "firm "
     "gave give given go gone got handle happen held hello help hi hold include included inclusive info information install "
     "interest involve keep kept kind last lead leave lend library like live locate look made make manage mark measure meet "
     "moment money occur offer operate order our own paid pay people person pick place play please print process produce "

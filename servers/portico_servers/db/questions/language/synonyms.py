@@ -128,7 +128,7 @@ _VERBS = """
 actor appear star play act
 artist perform sing record release
 author write pen wrote written
-borrow loan lend checked check
+
 loan borrow lend take
 rental rent hire
 order buy buys bought purchase place
