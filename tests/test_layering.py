@@ -254,6 +254,13 @@ TABLES = {
         server       errors limits suggestions sources secret_columns statements config databases questions tools prompts
                      resources
     """,
+    "portico_servers.db.questions": """
+        language
+        linking    language
+        composing  language linking
+        reader     language linking composing
+        proposals  language linking composing reader
+    """,
 }
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from portico_servers.db.questions.draft import Draft
-from portico_servers.db.questions.lexicon import GENERIC_MEASURES, MEASURES, TIME_UNITS, Measure
-from portico_servers.db.questions.names import NameLink
-from portico_servers.db.questions.words import name_words, stem
+from portico_servers.db.questions.composing.draft import Draft
+from portico_servers.db.questions.language.lexicon import GENERIC_MEASURES, MEASURES, TIME_UNITS, Measure
+from portico_servers.db.questions.language.words import name_words, stem
+from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef
 
 NEAR = 4  # words between a measure and its column

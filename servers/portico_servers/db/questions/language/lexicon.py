@@ -48,6 +48,7 @@ MEASURES: Mapping[str, Measure] = {
     "new": Measure(tuple(TIME), "desc", _DATE), "recent": Measure(tuple(TIME), "desc", _DATE),
     "first": Measure(tuple(TIME), "asc", _DATE), "last": Measure(tuple(TIME), "desc", _DATE),
     "full": Measure(("total",), "desc"), "popular": Measure((), "desc"), "common": Measure((), "desc"),
+    "widespread": Measure((), "desc"), "prevalent": Measure((), "desc"),
     "frequent": Measure((), "desc"), "often": Measure((), "desc"), "rare": Measure((), "asc"),
 }  # fmt: skip
 NOUNS: Mapping[str, str] = {  # of what an adjective measures
@@ -94,14 +95,29 @@ COUNT_PHRASES = tuple(
     for phrase in (
         "how many", "number of", "total number of", "count of", "count the", "count all", "count them", "count how many",
         "just count", "amount of", "wie viele", "anzahl der", "cuantas", "cuantos", "quantos", "quantas", "combien de",
-        "combien", "quanti", "quante", "hoeveel", "ile", "hur manga",
+        "total number", "total count", "combien", "quanti", "quante", "hoeveel", "ile", "hur manga",
     )
 )  # fmt: skip
 SUM_WORDS = frozenset("total sum altogether overall together combined earn earned earnings revenue turnover".split())
 AVERAGE_WORDS = frozenset("average mean avg typical typically".split())
 LIST_WORDS = frozenset("list show give name find tell display return fetch see what which who whose when where get".split())
 GROUP_WORDS = frozenset("per each every".split())
-NEGATIONS = frozenset("no not without never none neither nor nobody lacking missing lack lacks isnt unassigned".split())
+NEGATIONS = frozenset("no not without never none neither nor nobody nothing lacking lack lacks unassigned".split())
+# What is still going on, and what is over; dates that tell when it was, and for when it was promised.
+OPEN_WORDS = frozenset(
+    "active alive current living ongoing open out outstanding pending running uncompleted underway unfinished "
+    "unresolved".split()
+)
+CLOSED_WORDS = frozenset("closed finished completed resolved settled over dead deceased done ended".split())
+LATE_WORDS = frozenset("late tardy belated delayed".split())
+IN_TIME_WORDS = frozenset("punctual punctually".split())
+ENDINGS = tuple(
+    "returned return cleared closed resolved retired ended end finished completed paid died death left shipped delivered "
+    "terminated arrived fulfilled".split()
+)
+PROMISES = tuple("due required deadline expected planned scheduled promised target".split())
+NOT_YET = (("yet", "to"), ("waiting", "to"), ("waiting", "for"), ("still", "to"), ("no", "longer"))
+EMPTY_WORDS = frozenset("blank empty missing unknown null unspecified absent unfilled".split())  # said behind what has no value
 PEOPLE = frozenset(
     "person people author writer artist actor director employee staff teacher student member customer client user "
     "player doctor "
@@ -118,40 +134,36 @@ TIME_UNITS: Mapping[str, float] = {
     "millisecond": 0.001, "ms": 0.001, "second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 3600, "day": 86400,
     "week": 604800,
 }  # fmt: skip  # seconds
-SYNONYMS: tuple[frozenset[str], ...] = tuple(
-    frozenset(group.split())
-    for group in (
-        "movie film picture", "song track tune", "client customer buyer shopper", "employee staff worker", "pupil student",
-        "instructor teacher lecturer professor", "writer author", "town city", "nation country", "state province",
-        "cost price", "wage salary pay", "purchase order", "shop store", "borrow loan lend", "tutor advisor",
-        "category genre kind type", "mail email", "phone telephone", "firm company business", "boss manager supervisor",
-        "performer artist band musician singer", "picture image photo", "apartment flat", "vehicle car", "bill invoice",
-        "carrier shipper", "vendor supplier", "article item product", "room place", "site location place",
-        "rep representative agent",
-        "lesson class", "birthday birth", "occupation job title position", "length long duration", "building house",
-        "money amount",
-        "doctor physician", "patient client", "flight trip", "mark grade score", "department division", "branch office",
-        "quantity amount", "subject topic", "staff personnel", "ticket booking", "seat place", "surname last",
-        "forename first", "born birth",
-    )
-)  # fmt: skip
 GENERIC_MEASURES = "amount total value price quantity score".split()
+PREPOSITIONS = frozenset(  # that FUNCTION has not; those that compare are comparisons
+    "aboard about according across against along alongside amid among amongst around as aside at behind beneath beside "
+    "besides concerning considering despite down during following inside into like near next off onto opposite outside per "
+    "regarding through throughout toward towards underneath upon versus via within".split()
+)
+DISCOURSE = PREPOSITIONS | frozenset(  # adverbs, politeness and talk about the question itself: they add no condition
+    "actually again all along already alright also although always among amongst anyhow anyway apart around aside assume "
+    "assumed assumes away back basically because believe believed believes besides beyond both bye certainly cheers claim "
+    "claimed claims clearly curious dear decimal decimals definitely details directly either else enough especially etc "
+    "even exact exactly far finally fine first folks full further generally good great guess guys handy happen happens "
+    "heard hence hers his hmm hope how however idea indeed instead kindly know later let lets like likely little lots maybe "
+    "mean means mine more moreover much namely nearly need next nice now obviously off often ok okay one only other others "
+    "otherwise ought ours out overall own part particular particularly per perhaps plus possible possibly precise precisely "
+    "presently pretty probably quick quickly quite rather really reckon remember respectively right roughly round rounded "
+    "same say says seem seems simply since so somehow soon sorry specifically still straight such suppose supposed supposes "
+    "sure surely suspect tad that thats theirs then there therefore think thinks though thought through throughout thus "
+    "till together too true try understand upon usual usually various very via wanna way well whatever whether which while "
+    "whoever whole whose within without wondering word words yeah yep yes yet yours".split()
+)
 # Words that carry on a question and name nothing in a database: leaving one out changes no answer.
 PLAIN_VERBS = frozenset(
-    "make take come go put bring hold belong live work last run say mark exist happen occur keep stand sit use "
-    "call cost sell buy "
-    "offer own include contain consist fall look receive place do provide serve cover involve start begin end "
-    "become turn seem "
-    "write create produce record release deliver ship order pay earn spend borrow lend return give take meet play "
-    "teach visit "
-    "charge install measure locate base base register enter leave arrive send process complete handle manage lead "
-    "run operate "
-    "pick choose select display print answer help wonder interest feel think seem like entire whole ever recorded "
-    "money people "
-    "person thing time data database record row entry information info detail kind sort type our yours we company "
-    "shop library "
-    "made came took taken gave given went gone got said told held kept paid sold bought brought wrote written put "
-    "done did worth "
-    "anybody anyone somebody someone everybody everyone system today currently place fact moment please thanks hello hi sum "
-    "included inclusive".split()
+    "answer anybody anyone arrive base become begin belong borrow bought bring brought business buy call came catalog "
+    "catalogue charge choose collection come company complete consist contain cost cover create currently data database "
+    "deliver detail did display do done earn end enter entire entry ever everybody everyone exist fact fall file feel field "
+    "firm "
+    "gave give given go gone got handle happen held hello help hi hold include included inclusive info information install "
+    "interest involve keep kept kind last lead leave lend library like live locate look made make manage mark measure meet "
+    "moment money occur offer operate order our own paid pay people person pick place play please print process produce "
+    "provide put receive record recorded register release return row run said say school seem select sell send serve ship "
+    "shop sit sold somebody someone sort spend stand start sum system take taken teach thanks thing think time today told "
+    "took turn type use visit we went whole wonder work worth write written wrote yours".split()
 )

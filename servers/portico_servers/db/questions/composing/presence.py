@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from portico_servers.db.questions.draft import Draft
-from portico_servers.db.questions.lexicon import NEGATIVE_PREFIXES
-from portico_servers.db.questions.measures import is_flag, measure_by_adjective
-from portico_servers.db.questions.names import NameLink
-from portico_servers.db.questions.words import name_words, stem
+from portico_servers.db.questions.composing.draft import Draft
+from portico_servers.db.questions.composing.measures import is_flag, measure_by_adjective
+from portico_servers.db.questions.language.lexicon import EMPTY_WORDS, NEGATIVE_PREFIXES
+from portico_servers.db.questions.language.words import name_words, stem
+from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef
 
 _HAVING = frozenset("have has having with get gets got receive receives received".split())
@@ -22,7 +22,26 @@ def add_presence(draft: Draft) -> None:
     for at in draft.parts.cues.negations:
         if at not in draft.used:
             _negation(draft, at)
+    _empty(draft)
     _flags(draft)
+
+
+def _empty(draft: Draft) -> None:
+    """ "Left the phone field blank", "with a missing email": what is said to be there has no value."""
+    for word in draft.parts.words:
+        if word.low not in EMPTY_WORDS or word.index in draft.used:
+            continue
+        near = [
+            (link.score - 0.1 * min(abs(i - word.index) for i in link.words), ref, link)
+            for link in draft.parts.links
+            if link.column is not None and min(abs(i - word.index) for i in link.words) <= 3 and not link.words <= draft.used
+            for ref in [draft.ref(link)]
+            if ref is not None and ref.column.nullable and draft.table_of(ref) == draft.entity_table
+        ]
+        if near:
+            score, column, link = max(near, key=lambda one: one[0])
+            draft.filter(column, "=", None)
+            draft.use({word.index} | link.words, 1.2 + 0.5 * score)
 
 
 def _negation(draft: Draft, at: int) -> None:
@@ -50,16 +69,20 @@ def _negation(draft: Draft, at: int) -> None:
 
 def _absent(draft: Draft, link: NameLink) -> Iterator[tuple[ColumnRef, float]]:
     if link.column is not None:
-        ref = draft.ref(link)
-        if ref is None or ref.column.primary_key:
+        for ref in draft.reach.counts.get((draft.entity_table, link.table), []):  # "nothing installed": no such row
+            yield ref, link.score - 0.2
+        named = draft.ref(link)
+        if named is None or named.column.primary_key:
             return
-        number = ref.column.kind == "number" and not ref.key
-        if ref.column.nullable or is_flag(draft, ref) or number:
-            own = 0.2 * (draft.table_of(ref) == draft.entity_table)
-            yield ref, link.score - draft.cost(ref) + own - 0.2 * (number and not ref.column.nullable)
+        number = named.column.kind == "number" and not named.key
+        if named.column.nullable or is_flag(draft, named) or number:
+            own = 0.2 * (draft.table_of(named) == draft.entity_table)
+            own += 0.3 * (named.column.kind == "date" and _is_participle(draft, link))  # "not yet shipped" has no day
+            yield named, link.score - draft.cost(named) + own - 0.2 * (number and not named.column.nullable)
         return
     for ref in draft.reach.counts.get((draft.entity_table, link.table), []):
         yield ref, link.score + 0.1
+    yield from _absent_through(draft, link)
     for ref in draft.reach.of(draft.place):  # "no advisor": the key that would name one
         table = draft.reach.schema.by_name[draft.entity_table]
         if (
@@ -67,6 +90,14 @@ def _absent(draft: Draft, link: NameLink) -> Iterator[tuple[ColumnRef, float]]:
             and ref.column.nullable
         ):
             yield ref, link.score + 0.05
+
+
+def _absent_through(draft: Draft, link: NameLink) -> Iterator[tuple[ColumnRef, float]]:
+    """Rows that lead to a table: tracks that nobody bought are on no line of an invoice."""
+    for (owner, child), refs in draft.reach.counts.items():
+        leads = any(key.parent == link.table for key in draft.reach.schema.by_name[child].foreign_keys)
+        if owner == draft.entity_table and leads and link.table != owner and len(refs) == 1:
+            yield refs[0], link.score - 0.1
 
 
 def _flags(draft: Draft) -> None:

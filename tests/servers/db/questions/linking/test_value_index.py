@@ -10,9 +10,9 @@ import pytest
 from tests.servers.db.questions.clinic import write_clinic
 
 from portico_servers.db.databases.databases import Databases
-from portico_servers.db.questions.value_index import IndexBounds, ValueIndex, build_value_index
-from portico_servers.db.questions.value_probes import with_probes
-from portico_servers.db.questions.words import read_words
+from portico_servers.db.questions.language.words import read_words
+from portico_servers.db.questions.linking.value_index import IndexBounds, ValueIndex, build_value_index
+from portico_servers.db.questions.linking.value_probes import with_probes
 from portico_servers.db.sources import parse_sources
 
 

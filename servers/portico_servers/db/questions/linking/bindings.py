@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from portico_servers.db.questions.names import NameLink
-from portico_servers.db.questions.value_index import IndexedValue, ValueIndex, each_span
-from portico_servers.db.questions.words import FUNCTION, QuestionWords, Word
+from portico_servers.db.questions.language.demonyms import countries_of
+from portico_servers.db.questions.language.words import FUNCTION, QuestionWords, Word, pieces
+from portico_servers.db.questions.linking.names import NameLink
+from portico_servers.db.questions.linking.value_index import IndexedValue, ValueIndex, each_span
 
 FEW_VALUES = 200  # of a column: its values are categories, which people write in lower case
 OPTIONS = 12  # places that are considered for one value
@@ -46,12 +47,17 @@ def bind_values(
         inside = words[start:end]
         quoted = any(span <= marks for marks in question.quoted)
         values = index.find([word.low for word in inside], [word.stem for word in inside])
+        values += [one for country in _countries(inside) for one in index.find(pieces(country), ())]
         values = [one for one in values if _may_be(inside, one, index, span, exact_names, quoted)]
         if values:
             used |= span
             found.append(BoundValue(frozenset(span), tuple((one,) for one in values[:OPTIONS]), quoted))
     found += _beginnings(question, index, used)
     return _people(sorted(found, key=lambda one: one.first))
+
+
+def _countries(words: Sequence[Word]) -> Sequence[str]:
+    return countries_of(words[0].low) if len(words) == 1 else ()
 
 
 def _may_be(
@@ -77,6 +83,8 @@ def _beginnings(question: QuestionWords, index: ValueIndex, used: set[int]) -> I
         span = set(range(start, end))
         if span & used or start == 0 or not all(words[i].capital for i in span):
             continue
+        if end < len(words) and question.gap(end - 1) in ("-", ".", "_", "/"):
+            continue  # a part of a code
         if (start > 1 and words[start - 1].capital) or (end < len(words) and words[end].capital):
             continue  # a part of a longer name
         values = index.starts.get(tuple(word.low for word in words[start:end]), [])

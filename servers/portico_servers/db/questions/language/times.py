@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from portico_servers.db.questions.words import QuestionWords, Word
+from portico_servers.db.questions.language.words import QuestionWords, Word
 
 _MONTHS = {name.lower(): n for names in (calendar.month_name, calendar.month_abbr) for n, name in enumerate(names) if name}
 _QUARTERS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": 4, "q1": 1, "q2": 2, "q3": 3, "q4": 4}
@@ -115,7 +115,7 @@ def _day_month(question: QuestionWords, words: tuple[Word, ...], at: int, today:
     if first is not None and i + 1 < len(words):
         i += 1 + (words[i + 1].low == "of")
         day = int(first[1])
-    if i < len(words) and words[i].low in _MONTHS and words[i].capital:
+    if i < len(words) and words[i].low in _MONTHS and (words[i].capital or _is_year(words, i + 1) or day):
         month, i = _MONTHS[words[i].low], i + 1
     if not month:
         return None
@@ -123,10 +123,23 @@ def _day_month(question: QuestionWords, words: tuple[Word, ...], at: int, today:
     if not day and following is not None:
         day, i = int(following[1]), i + 1
     i += i < len(words) and words[i].low == "of"
-    if i >= len(words) or not re.fullmatch(r"\d{4}", words[i].low):
+    year = words[i].low if _is_year(words, i) else _year_of_range(question, words, i, today)
+    if year is None:
         return None
-    written = f"{words[i].low}-{month:02}" + (f"-{day:02}" if 1 <= day <= 31 else "")
-    return _Moment(i + 1, written, written, True)
+    written = f"{year}-{month:02}" + (f"-{day:02}" if 1 <= day <= 31 else "")
+    return _Moment(i + _is_year(words, i), written, written, True)
+
+
+def _is_year(words: tuple[Word, ...], at: int) -> bool:
+    return at < len(words) and re.fullmatch(r"\d{4}", words[at].low) is not None
+
+
+def _year_of_range(question: QuestionWords, words: tuple[Word, ...], at: int, today: Today) -> str | None:
+    """The year that only a range's end says: "between 1 March and 31 May 2022"."""
+    if at >= len(words) or words[at].low not in ("and", "to", "until", "till", "through"):
+        return None
+    end = _day_month(question, words, at + 1, today) if at + 1 < len(words) else None
+    return end.first[:4] if end is not None else None
 
 
 def _quarter(question: QuestionWords, words: tuple[Word, ...], at: int, today: Today) -> _Moment | None:
@@ -161,6 +174,8 @@ def _relative(question: QuestionWords, words: tuple[Word, ...], at: int, today: 
 
 def _year(question: QuestionWords, words: tuple[Word, ...], at: int, today: Today) -> _Moment | None:
     if not re.fullmatch(r"1[0-9]{3}|20[0-9]{2}|21[0-9]{2}", words[at].low):
+        return None
+    if at and words[at - 1].low in ("number", "id", "code", "ref"):
         return None
     before = question.text[: words[at].start]
     after = question.text[words[at].end :]

@@ -6,8 +6,8 @@ import datetime
 
 import pytest
 
-from portico_servers.db.questions.times import find_times
-from portico_servers.db.questions.words import read_words
+from portico_servers.db.questions.language.times import find_times
+from portico_servers.db.questions.language.words import read_words
 
 
 def conditions(text: str) -> list[tuple[str, str]]:

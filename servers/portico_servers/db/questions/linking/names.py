@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from portico_servers.db.questions.lexicon import SYNONYMS
-from portico_servers.db.questions.words import FUNCTION, QuestionWords, name_words, stem
+from portico_servers.db.questions.language.synonyms import nouns_like, nouns_of_verb
+from portico_servers.db.questions.language.words import FUNCTION, QuestionWords, name_words, names_nothing, stem
 from portico_servers.db.schema import Column, DatabaseSchema, Table
 
 Embed = Callable[[Sequence[str]], Any]  # texts to unit vectors [n, dim]
 SYNONYM_SCORE = 0.8
+VERB_SCORE = 0.7  # of what a verb tells of: "appears in" of an actor
 PREFIX_SCORE = 0.85
 LEAST_SENSE = 0.5  # cosine
 SENSE_SCORE = 0.9  # (factor)
@@ -41,9 +42,9 @@ class Name:
     def text(self) -> str:
         return " ".join(name_words(self.column.name if self.column else self.table.relation))
 
-    def link(self, words: frozenset[int], score: float, *, sense: bool = False) -> NameLink:
-        column = self.column
-        return NameLink(words, self.table.name, column.name if column else None, score, sense, column.kind if column else None)
+    def link(self, words: frozenset[int], score: float, *, sense: bool = False, verb: bool = False) -> NameLink:
+        name, kind = (self.column.name, self.column.kind) if self.column else (None, None)
+        return NameLink(words, self.table.name, name, score, sense, verb, kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class NameLink:
     column: str | None
     score: float  # 1: all of the name is said
     sense: bool = False  # no word of the name itself is said
+    verb: bool = False  # what is said is what it does or suffers: "appears in" of an actor
     kind: str | None = None  # of a column
 
     @property
@@ -88,6 +90,7 @@ class SchemaNames:
     def links(self, question: QuestionWords, free: Sequence[int]) -> list[NameLink]:
         """What the words at `free` name. A word may have several readings."""
         found: dict[tuple[str, str | None, frozenset[int]], NameLink] = {}
+        free = [i for i in free if not names_nothing(question, i)]
         by_word = {i: dict(self._near(question.words[i].low, question.words[i].stem)) for i in free}
         candidates = {id(n): n for near in by_word.values() for one in near for n in self._by_stem.get(one, ())}
         for name in candidates.values():
@@ -106,10 +109,9 @@ class SchemaNames:
         """The stems of names that a word stands for, and how surely."""
         if low in FUNCTION and low not in _MAYBE_NAMES:
             return
-        for group in SYNONYMS:
-            stems = {stem(one) for one in group}
-            if word in stems and low not in FUNCTION:
-                yield from ((one, SYNONYM_SCORE) for one in stems if one in self._by_stem)
+        if low not in FUNCTION:
+            yield from ((one, VERB_SCORE) for one in nouns_of_verb(word) if one in self._by_stem)
+            yield from ((one, SYNONYM_SCORE) for one in nouns_like(low) if one in self._by_stem)
         for one in self._by_stem:
             short, long = sorted((one, word), key=len)
             if len(short) >= 5 and long.startswith(short) and len(long) - len(short) <= 3:
@@ -132,11 +134,16 @@ class SchemaNames:
                 continue
             if len(group) == 1 and question.words[group[0]].low in FUNCTION and (score < 0.95 or not name.column):
                 continue
-            yield name.link(frozenset(group), score)
+            yield name.link(frozenset(group), score, verb=all(self._is_verb(by_word[i], wanted) for i in group))
+
+    @staticmethod
+    def _is_verb(near: dict[str, float], wanted: Sequence[str]) -> bool:
+        return max(near.get(one, 0.0) for one in wanted) == VERB_SCORE
 
     @staticmethod
     def _said(group: Sequence[int], by_word: dict[int, dict[str, float]], wanted: Sequence[str]) -> set[str]:
-        return {one for i in group for one in by_word[i] if one in wanted}
+        found = [{one: score for one, score in by_word[i].items() if one in wanted} for i in group]
+        return {one for near in found for one, score in near.items() if score == max(near.values())}
 
     def _score(self, name: Name, wanted: Sequence[str], group: Sequence[int], by_word: dict[int, dict[str, float]]) -> float:
         full = {one: _GENERIC.get(one, 1.0) for one in wanted}
@@ -148,7 +155,8 @@ class SchemaNames:
             if owners and rest and all(said[one] for one in rest):
                 return 0.9
             return share * 0.8
-        return math.sqrt(share) if name.column is not None else share
+        own = any(score == 1.0 for score in said.values())  # else the name is only spoken of in other words
+        return math.sqrt(share) if name.column is not None and own else share
 
     def _by_sense(self, question: QuestionWords, places: Sequence[int]) -> Iterator[NameLink]:
         if not places or self._embed is None:
@@ -170,7 +178,14 @@ class SchemaNames:
 
 def _lessened(link: NameLink, others: Iterable[NameLink], question: QuestionWords) -> NameLink:
     """A part of a column's name that is all of a table's is the table: an order is no `UnitsOnOrder`, "on order" is."""
-    if link.column is None or (link.first and question.words[link.first - 1].low in name_words(link.column)):
+    exact = any(link.words == o.words and o.score >= 0.95 and not o.sense for o in others)
+    if exact and link.score <= SYNONYM_SCORE:  # it needs no other word's meaning
+        return replace(link, score=link.score - (0.3 if link.column else 0.45))
+    if link.column is None:
+        return link
+    if any(link.words < o.words and o.column is not None and o.score >= 0.95 for o in others):  # a part of a longer name
+        return replace(link, score=0.0)
+    if link.first and question.words[link.first - 1].low in name_words(link.column):
         return link
     whole = any(o.column is None and o.score >= 0.95 and not o.sense and link.words <= o.words for o in others)
     return replace(link, score=link.score - 0.4) if whole and link.score < 0.9 else link

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from portico_servers.db.questions.cues import Superlative
-from portico_servers.db.questions.draft import Draft
-from portico_servers.db.questions.lexicon import MONEY_WORDS, NOUNS
-from portico_servers.db.questions.measures import (
+from portico_servers.db.questions.composing.draft import Draft
+from portico_servers.db.questions.composing.measures import (
     is_flag,
     main_measure,
     measurable,
@@ -15,12 +13,14 @@ from portico_servers.db.questions.measures import (
     named_measure,
     names_nothing,
 )
-from portico_servers.db.questions.names import NameLink
-from portico_servers.db.questions.projections import add_projections, label_of
-from portico_servers.db.questions.words import stem
+from portico_servers.db.questions.composing.projections import add_projections, label_of
+from portico_servers.db.questions.language.lexicon import MONEY_WORDS, NOUNS
+from portico_servers.db.questions.language.superlatives import Superlative
+from portico_servers.db.questions.language.words import stem
+from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef, parents_of
 
-_COUNTING = frozenset("popular common frequent often rare".split())
+_COUNTING = frozenset("popular common frequent often rare widespread prevalent".split())
 
 
 def add_ranking(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
@@ -77,6 +77,8 @@ def _ranked(draft: Draft, one: Superlative, ref: ColumnRef, words: frozenset[int
         return
     draft.order_by, draft.order, draft.limit = ref, one.order, draft.parts.cues.limit or 1
     add_projections(draft)
+    if entity is None and not draft.columns:
+        draft.columns = draft.reach.labels(None)
     if ref.path not in {column.path for column in draft.columns}:
         draft.columns.append(ref)
 
@@ -89,6 +91,8 @@ def _most_frequent(draft: Draft, one: Superlative) -> bool:
     refs = draft.shown(ref) if entity.column is not None and (ref := draft.ref(entity)) else label_of(draft, entity.table)
     if entity.column is None and draft.place is None:
         return False
+    if entity.column is not None and draft.place is not None:  # how common a value is, the rows that have it tell
+        draft.score -= 0.6
     draft.use(entity.words | one.words, 1.5 + entity.score)
     _count_by(draft, one, refs)
     return True
@@ -115,6 +119,8 @@ def _keys_of(draft: Draft, refs: list[ColumnRef]) -> list[ColumnRef]:
 def _most_of(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
     """The most pages (a number), the most loans (rows), spent the most (a sum)."""
     top = any(draft.parts.words[i].low in ("top", "bottom") for i in one.words)
+    if draft.place is not None and (at := _time_spent(draft, one)) and (by := measure_by_adjective(draft, "long")):
+        return _sum_by(draft, one, by[0], frozenset({at}), by[1])
     behind = named_measure(draft, one.last, behind=True, within=6 if top else 3)
     counted = _counted(draft, one)
     if behind and not is_flag(draft, behind[0]) and (counted is None or behind[1].score >= counted.score):
@@ -172,6 +178,8 @@ def _by_children(draft: Draft, one: Superlative) -> bool:
     """ "Sold the most": by how many of the rows that belong to each, or how much these add up to."""
     if draft.place is None or draft.place.depth != 1 or not draft.reach.schema.children.get(draft.entity_table):
         return False
+    if _names_counted(draft, one):
+        return False
     quantity = next(
         (ref for ref in draft.reach.of(None) if ref.summable and stem("quantity") == stem(ref.column.name.lower())), None
     )
@@ -181,6 +189,19 @@ def _by_children(draft: Draft, one: Superlative) -> bool:
         draft.aggregate, draft.columns = "sum", [quantity]
         draft.score += 0.3
     return True
+
+
+def _names_counted(draft: Draft, one: Superlative) -> bool:
+    """Does a table's name stand right behind "most"? Then its rows are counted; "the top customers" are ranked."""
+    top = any(draft.parts.words[i].low in ("top", "bottom") for i in one.words)
+    behind = set(range(one.last + 1, one.last + 4))
+    return not top and any(link.column is None and link.words & behind for link in draft.parts.links)
+
+
+def _time_spent(draft: Draft, one: Superlative) -> int | None:
+    """Where "the most time" says that durations are added up."""
+    after = one.last + 1
+    return after if after < len(draft.parts.words) and draft.parts.words[after].low == "time" else None
 
 
 def _by_verb(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:

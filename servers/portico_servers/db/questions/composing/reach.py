@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 
-from portico_servers.db.questions.words import name_words, stem
+from portico_servers.db.questions.language.words import name_words, stem
 from portico_servers.db.rows.column_refs import ColumnRef, Join, every_column_ref, label_columns, parents_of
 from portico_servers.db.schema import DatabaseSchema, Table
 

@@ -11,9 +11,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from portico_servers.db.questions.language.lemmas import IRREGULAR
+
 _PIECE = re.compile(r"[^\W_]+")
-_CONTRACTIONS = (
-    (re.compile(r"\b(can|won|shan)['’]t\b", re.IGNORECASE), r"\1 not"),
+_WRITTEN_OUT = (
+    (re.compile(r"\b(can|won|shan)['’]?t\b", re.IGNORECASE), r"\1 not"),
+    (re.compile(r"\b(do|does|did|is|are|was|were|have|has|had|could|should|would|must)nt\b", re.IGNORECASE), r"\1 not"),
+    (re.compile(r"\b(what|who|where|when|how|that|there)s\b", re.IGNORECASE), r"\1"),
+    (re.compile(r"\b(?:i\.\s?e|e\.\s?g|viz)\.", re.IGNORECASE), ","),
+    (re.compile(r"(?:\b(?:no|nr|num)\.?\s*|#\s*)(?=\d)", re.IGNORECASE), "number "),
+    (re.compile(r"\b(?:take|takes|took|taken|taking) place\b", re.IGNORECASE), "happen"),
+    (re.compile(r"\bno[ -]one\b", re.IGNORECASE), "nobody"),
     (re.compile(r"n['’]t\b", re.IGNORECASE), " not"),
     (re.compile(r"['’](s|re|ll|ve|d|m)\b", re.IGNORECASE), " "),
 )
@@ -74,7 +82,7 @@ class QuestionWords:
 
 def read_words(question: str) -> QuestionWords:
     """The words of a question."""
-    for pattern, into in _CONTRACTIONS:
+    for pattern, into in _WRITTEN_OUT:
         question = pattern.sub(into, question)
     words = tuple(
         Word(i, match[0], fold(match[0]), stem(fold(match[0])), match.start(), match.end())
@@ -88,6 +96,26 @@ def _quoted(text: str, words: Sequence[Word]) -> Iterator[frozenset[int]]:
         inside = frozenset(word.index for word in words if match.start() <= word.start and word.end <= match.end())
         if inside:
             yield inside
+
+
+def names_nothing(question: QuestionWords, at: int) -> bool:
+    """Is it a request ("please name the ...", "count the ..."), or the place where somebody asks ("in our company")?"""
+    word = question.words[at].low
+    before = question.words[at - 1].low if at else ""
+    after = question.words[at + 1].low if at + 1 < len(question.words) else ""
+    opens = not at or before in _BEFORE_REQUEST or question.gap(at - 1).strip() != ""
+    if word in _REQUESTS and opens and after in _BEHIND_REQUEST:
+        return True
+    return word in _WHERE_ASKED and before in ("our", "this", "my")
+
+
+_REQUESTS = frozenset("name list count number show order sort rank state report total group".split())
+_BEFORE_REQUEST = frozenset("please and then to you just kindly me now".split())
+_BEHIND_REQUEST = frozenset("the all every each our any me us them up those these how which who what it".split())
+_WHERE_ASKED = frozenset(
+    "company firm business organisation organization school library shop store office place collection database system "
+    "catalogue catalog records warehouse team network town house books".split()
+)
 
 
 def number_of(word: Word) -> int | None:
@@ -118,6 +146,7 @@ def name_words(name: str) -> tuple[str, ...]:
 @lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
     """So far that singular and plural, noun and verb meet: `returned` and `returns`, `categories` and `category`."""
+    word = IRREGULAR.get(word, word)
     if len(word) <= 3 or not word.isalpha():
         return word
     for ending, instead in _ENDINGS:

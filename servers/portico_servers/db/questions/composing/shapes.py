@@ -5,12 +5,12 @@ In turn: superlatives, averages, counts, sums, lists; each finds its columns amo
 
 from __future__ import annotations
 
-from portico_servers.db.questions.draft import Draft
-from portico_servers.db.questions.lexicon import MONEY_WORDS, NOUNS
-from portico_servers.db.questions.measures import is_flag, main_measure, measure_by_adjective, named_measure
-from portico_servers.db.questions.names import NameLink
-from portico_servers.db.questions.projections import add_projections, asked_columns, is_person, label_of, use_roles
-from portico_servers.db.questions.rankings import add_ranking
+from portico_servers.db.questions.composing.draft import Draft
+from portico_servers.db.questions.composing.measures import is_flag, main_measure, measure_by_adjective, named_measure
+from portico_servers.db.questions.composing.projections import add_projections, asked_columns, is_person, label_of, use_roles
+from portico_servers.db.questions.composing.rankings import add_ranking
+from portico_servers.db.questions.language.lexicon import MONEY_WORDS, NOUNS
+from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef
 
 
@@ -20,6 +20,8 @@ def add_shape(draft: Draft) -> None:
     draft.use(cues.used)
     superlative = next(iter(cues.superlatives), None)
     groups = _groups(draft)
+    if cues.contrast and not groups and (told := draft.alternatives()) is not None and draft.entity is None:
+        groups = [told]
     if superlative is not None:
         if add_ranking(draft, superlative, groups):
             return
@@ -27,7 +29,7 @@ def add_shape(draft: Draft) -> None:
     if cues.average:
         _aggregate(draft, "avg", cues.average, groups)
     elif cues.asked == "count":
-        _count(draft, groups)
+        _count(draft, groups or _each(draft))
     elif cues.sum or (cues.how_much and not _asks_a_value(draft)):
         _aggregate(draft, "sum", cues.sum, groups)
     elif groups and cues.asked is None:
@@ -49,9 +51,10 @@ def _groups(draft: Draft) -> list[ColumnRef]:
         best: tuple[float, list[ColumnRef], NameLink] | None = None
         if part := _time_part(draft, at):
             return [part]
+        next_to_it = any(at + 1 in link.words for link in draft.parts.links)
         for link in draft.parts.links:
             apart = link.first - at
-            if not 1 <= apart <= 3 or link.words <= draft.used:
+            if not 1 <= apart <= (1 if next_to_it else 3) or link.words <= draft.used:
                 continue
             refs = _group_columns(draft, link)
             score = link.score - 0.2 * apart - (draft.cost(refs[0]) if refs else 0.0)
@@ -63,6 +66,14 @@ def _groups(draft: Draft) -> list[ColumnRef]:
                 use_roles(draft, ref.join)
             return best[1]
     return []
+
+
+def _each(draft: Draft) -> list[ColumnRef]:
+    """Where the same is asked of several things, the column that tells them apart."""
+    ref = draft.alternatives() if draft.parts.cues.parallel else None
+    if ref is not None and ref.column.kind == "date":
+        ref = draft.reach.refs.get(f"{ref.path}.year")
+    return [ref] if ref is not None else []
 
 
 def _group_columns(draft: Draft, link: NameLink) -> list[ColumnRef]:
@@ -145,8 +156,8 @@ def _aggregate(draft: Draft, aggregate: str, words: frozenset[int], groups: list
 
 def _unnamed_measure(draft: Draft, words: frozenset[int]) -> tuple[ColumnRef | None, float]:
     every = draft.parts.words
-    if draft.parts.cues.how_long and (by := measure_by_adjective(draft, "long")):
-        draft.use({word.index for word in every if word.low in ("long", "take", "takes", "last", "lasts")})
+    if (how := draft.parts.cues.how) and (by := measure_by_adjective(draft, how)):
+        draft.use({word.index for word in every if word.low in (how, "take", "takes", "last", "lasts")})
         return by[0], by[1]
     for word in every:
         noun = NOUNS.get(word.low)

@@ -9,11 +9,9 @@ import calendar
 import datetime
 from collections.abc import Iterator, Sequence
 
-from portico_servers.db.questions.bindings import FEW_VALUES, BoundValue
-from portico_servers.db.questions.cues import Comparison
-from portico_servers.db.questions.draft import Draft
-from portico_servers.db.questions.lexicon import MONEY_WORDS, TIME_UNITS
-from portico_servers.db.questions.measures import (
+from portico_servers.db.questions.composing.column_comparisons import add_column_comparisons
+from portico_servers.db.questions.composing.draft import Draft
+from portico_servers.db.questions.composing.measures import (
     in_unit_of,
     is_epoch,
     is_year,
@@ -21,15 +19,20 @@ from portico_servers.db.questions.measures import (
     measure_by_adjective,
     named_measure,
 )
-from portico_servers.db.questions.names import NameLink
-from portico_servers.db.questions.presence import add_presence
-from portico_servers.db.questions.times import TimeCondition
-from portico_servers.db.questions.value_index import IndexedValue
-from portico_servers.db.questions.words import name_words, stem
+from portico_servers.db.questions.composing.presence import add_presence
+from portico_servers.db.questions.composing.states import add_states
+from portico_servers.db.questions.language.comparisons import Comparison
+from portico_servers.db.questions.language.lexicon import MONEY_WORDS, TIME_UNITS
+from portico_servers.db.questions.language.times import TimeCondition
+from portico_servers.db.questions.language.words import name_words, stem
+from portico_servers.db.questions.linking.bindings import FEW_VALUES, BoundValue
+from portico_servers.db.questions.linking.names import NameLink
+from portico_servers.db.questions.linking.value_index import IndexedValue
 from portico_servers.db.rows.column_refs import ColumnRef
 
 VALUE = 1.5  # points for a value that found its column
 EPOCH_YEARS = range(1970, 2100)
+_NUMBERED = frozenset("number id code key".split())
 _BIRTH = frozenset(stem(word) for word in "birth born death died".split())
 
 
@@ -44,7 +47,9 @@ def add_conditions(draft: Draft) -> None:
     for at, number in draft.parts.cues.numbers.items():
         if at not in draft.used:
             _number(draft, at, number)
+    add_column_comparisons(draft)
     add_presence(draft)
+    add_states(draft)
 
 
 def _value(draft: Draft, value: BoundValue) -> None:
@@ -59,7 +64,7 @@ def _value(draft: Draft, value: BoundValue) -> None:
     for one in value.options[n]:
         ref = draft.reach.place(one.table, one.column, draft.parts.said, draft.place)
         assert ref is not None
-        if one.whole and not negated and _or_another(draft, value, ref, one.text):
+        if one.whole and not negated and _or_another(draft, ref, one.text, value.first):
             continue
         op = "!=" if negated else "=" if one.whole else "starts with"
         draft.filter(ref, op, one.text)
@@ -69,12 +74,12 @@ def _value(draft: Draft, value: BoundValue) -> None:
     draft.use(value.words, VALUE + 0.15 * len(value.words) + fit)
 
 
-def _or_another(draft: Draft, value: BoundValue, ref: ColumnRef, text: str) -> bool:
+def _or_another(draft: Draft, ref: ColumnRef, value: str | int, at: int) -> bool:
     """A second value of one column is an alternative: "from Brazil or Japan", "Brazil and Japan" alike."""
     for n, (other, op, given) in enumerate(draft.filters):
-        if other.path == ref.path and op in ("=", "in") and isinstance(given, str | list):
-            draft.filters[n] = (ref, "in", [*(given if isinstance(given, list) else [given]), text])
-            draft.use({value.first - 1} if draft.parts.words[value.first - 1].low in ("or", "and") else set())
+        if other.path == ref.path and op in ("=", "in") and isinstance(given, str | int | list) and given != value:
+            draft.filters[n] = (ref, "in", [*(given if isinstance(given, list) else [given]), value])
+            draft.use({at - 1} if draft.parts.words[at - 1].low in ("or", "and") else set())
             return True
     return False
 
@@ -90,9 +95,14 @@ def _fit(draft: Draft, value: BoundValue, option: Sequence[IndexedValue]) -> flo
         few = draft.parts.index.distinct.get((one.table, one.column), 0) <= FEW_VALUES
         called = one.column in {label.column.name for label in draft.reach.labels(ref.join)}
         total += near - draft.cost(ref) + 0.1 * few + 0.15 * called + 0.2 * (one.table == draft.entity_table)
+        total += 0.5 * any(_same_column(other, one) for other in draft.parts.values if other is not value)
         total -= 0.0 if one.whole else 0.8
         total -= 0.3 * _is_view(draft, one.table)
     return total / len(option)
+
+
+def _same_column(value: BoundValue, one: IndexedValue) -> bool:
+    return any(other.table == one.table and other.column == one.column for option in value.options for other in option)
 
 
 def _is_view(draft: Draft, table: str) -> bool:
@@ -123,7 +133,10 @@ def _time(draft: Draft, time: TimeCondition) -> None:
         return
     ref = best[1]
     for op, date in time.conditions:
-        for one in _as_values(draft, ref, op, date):
+        values = _as_values(draft, ref, op, date)
+        if len(values) == 1 and values[0][0] == "=" and _or_another(draft, ref, values[0][1], middle):
+            continue
+        for one in values:
             draft.filter(ref, *one)
     draft.use_names_of(ref, middle, 6)
     draft.use(time.words, 1.2 + best[0] * 0.5)
@@ -142,10 +155,8 @@ def _time_score(draft: Draft, ref: ColumnRef, near: int) -> float:
         apart = min(abs(i - near) for i in link.words)
         said = max(said, link.score * (1.0 if apart <= 5 else 0.5))
     stems = {stem(word) for word in name_words(ref.column.name)}
-    if stems & {
-        word.stem for word in draft.parts.words[max(0, near - 5) : near] if word.content
-    }:  # "closed in 2024", a state too
-        said = max(said, 0.9)
+    before = draft.parts.words[max(0, near - 5) : near]  # "closed in 2024", a state too
+    said = max([said, *(1.0 - 0.1 * (near - word.index) for word in before if word.content and word.stem in stems)])
     order = [one.name for one in draft.reach.schema.by_name[table].columns].index(ref.column.name)
     score = said - draft.cost(ref) + 0.3 * (table == draft.entity_table) + 0.1 * (ref.join is None)
     return score - 0.02 * order - 0.1 * ref.column.nullable - 0.5 * (bool(stems & _BIRTH) and not said)
@@ -224,10 +235,13 @@ def _counted_children(draft: Draft, comparison: Comparison) -> tuple[ColumnRef, 
 
 def _number(draft: Draft, at: int, number: int) -> None:
     """ "Grade 9", "3 runways", "order 10250": what stands right beside a number is numbered by it."""
-    beside = [link for link in draft.parts.links if {at - 1, at + 1} & link.words and not link.sense]
+    words = draft.parts.words
+    front = at - 1 - (at > 1 and words[at - 1].low in _NUMBERED)  # "alert number 63"
+    behind = at + 1 + (at + 2 < len(words) and words[at + 1].low in ("in", "on", "of"))  # "zero in stock"
+    beside = [link for link in draft.parts.links if {front, behind} & link.words and not link.sense]
     ranked: list[tuple[float, ColumnRef, NameLink]] = []
     for link in beside:
-        before = at - 1 in link.words
+        before = front in link.words
         ref = draft.ref(link) if link.column else _key_of(draft, link.table) if before else None
         if ref is None or ref.column.kind != "number" or (ref.key and link.column is not None and not before):
             continue
@@ -237,7 +251,7 @@ def _number(draft: Draft, at: int, number: int) -> None:
         return
     score, ref, link = max(ranked, key=lambda one: one[0])
     draft.filter(ref, "=", number)
-    draft.use(link.words | {at}, 1.2 + 0.5 * score)
+    draft.use(link.words | {at, *range(front + 1, at)}, 1.2 + 0.5 * score)
 
 
 def _key_of(draft: Draft, table: str) -> ColumnRef | None:

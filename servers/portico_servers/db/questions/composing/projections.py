@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from portico_servers.db.questions.draft import Draft
-from portico_servers.db.questions.lexicon import MONEY_WORDS, PEOPLE
-from portico_servers.db.questions.measures import measure_by_adjective, names_nothing
-from portico_servers.db.questions.names import NameLink
-from portico_servers.db.questions.words import name_words, stem
+from portico_servers.db.questions.composing.draft import Draft
+from portico_servers.db.questions.composing.measures import is_year, measure_by_adjective, names_nothing
+from portico_servers.db.questions.language.lexicon import LIST_WORDS, MONEY_WORDS, PEOPLE
+from portico_servers.db.questions.language.words import name_words, stem
+from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef, Join
 
 _PERSON = frozenset(stem(word) for word in PEOPLE)
@@ -30,7 +30,7 @@ def asked_columns(draft: Draft) -> list[ColumnRef]:
     links = [
         link
         for link in draft.parts.links
-        if link.column is not None and link.score >= _LEAST and not link.words <= draft.used and link.first >= 0
+        if link.column is not None and link.score >= _LEAST and not link.words <= draft.used and not link.verb
     ]
     found: dict[str, ColumnRef] = {}
     taken: set[int] = set()
@@ -64,11 +64,13 @@ def add_projections(draft: Draft) -> None:
     """The columns of a list. Different values only, where a column is asked for and no row."""
     cues = draft.parts.cues
     shown: list[ColumnRef] = []
-    if cues.when:
+    asked = _asks_when(draft)
+    if cues.when or asked:
         shown += _when(draft)
-    if cues.how_long and not shown and (by := measure_by_adjective(draft, "long")):
+        draft.use(asked if shown else set())
+    if cues.how and not shown and (by := measure_by_adjective(draft, cues.how)):
         shown.append(by[0])
-        draft.use({w.index for w in draft.parts.words if w.low == "long"}, by[1])
+        draft.use({w.index for w in draft.parts.words if w.low == cues.how}, by[1])
     entity = draft.entity
     if entity is not None and entity.column is None:
         draft.use(entity.words, 0.6 + entity.score)
@@ -86,10 +88,21 @@ def add_projections(draft: Draft) -> None:
     draft.columns = list({ref.path: ref for ref in shown}.values())[:MOST_COLUMNS]
     if cues.how_much:
         _price(draft)
-    if cues.who and not any(is_person(ref) for ref in draft.columns):
+    doer = entity is not None and any(
+        link.verb and link.column is None and link.table == entity.table for link in draft.parts.links
+    )
+    if cues.who and not doer and not any(is_person(ref) for ref in draft.columns):
         draft.failed.append(frozenset(word.index for word in draft.parts.words if word.low in ("who", "whom", "whose")))
+    if cues.asked == "list" and _repeats(draft):
+        draft.failed.append(frozenset(word.index for word in draft.parts.words if word.low in LIST_WORDS))
     if _different(draft):
         draft.aggregate = "distinct"
+
+
+def _repeats(draft: Draft) -> bool:
+    """Would the answer only say again what the question gives?"""
+    given = {ref.path for ref, op, value in draft.filters if op == "=" and isinstance(value, str)}
+    return bool(draft.columns) and {ref.path for ref in draft.columns} <= given and draft.order_by is None
 
 
 def _price(draft: Draft) -> None:
@@ -126,12 +139,26 @@ def _different(draft: Draft) -> bool:
     return draft.place is not None or not any(ref.path in labels or ref.column.primary_key for ref in draft.columns)
 
 
+def _asks_when(draft: Draft) -> set[int]:
+    """ "On what day", "in which year", where no column is called so."""
+    words = draft.parts.words
+    found = {
+        word.index
+        for word in words[1:]
+        if word.low in ("day", "date", "year", "month", "time")
+        and words[word.index - 1].low in ("what", "which")
+        and word.index not in draft.used
+    }
+    near = (draft.entity_table, draft.reach.root.name)
+    return found - {i for link in draft.parts.links if link.column and link.table in near for i in link.words}
+
+
 def _when(draft: Draft) -> list[ColumnRef]:
     """The date that a verb names, else the first that there is."""
     best: tuple[float, ColumnRef, NameLink | None] | None = None
     for refs in draft.reach.columns.values():
         ref = min(refs, key=draft.cost)
-        if ref.column.kind != "date":
+        if (ref.column.kind != "date" and not is_year(draft, ref)) or not _is_spoken_of(draft, draft.table_of(ref)):
             continue
         links = list(draft.links_of(draft.table_of(ref), ref.column.name))
         link = max(links, key=lambda one: one.score, default=None)
@@ -140,8 +167,21 @@ def _when(draft: Draft) -> list[ColumnRef]:
             best = score, ref, link
     if best is None:
         return []
+    if best[2] is None and len(_dates_beside(draft, best[1])) > 1:
+        draft.failed.append(frozenset(word.index for word in draft.parts.words if word.low in ("when", "day", "date")))
     draft.use(best[2].words if best[2] else set(), 0.8 + best[0])
     return [best[1]]
+
+
+def _dates_beside(draft: Draft, ref: ColumnRef) -> list[ColumnRef]:
+    """The dates of a row, any of which "when" may mean."""
+    return [one for one in draft.reach.of(ref.join) if one.column.kind == "date" and one.part is None]
+
+
+def _is_spoken_of(draft: Draft, table: str) -> bool:
+    """Does the question name the table, or a row of it?"""
+    given = {draft.table_of(ref) for ref, _, _ in draft.filters} | {link.table for link in draft.parts.links}
+    return (table == draft.entity_table and draft.entity is not None) or table in given
 
 
 def is_person(ref: ColumnRef) -> bool:

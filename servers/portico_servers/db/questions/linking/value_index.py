@@ -14,7 +14,7 @@ from typing import Any
 from portico_servers.db.databases.database import Database
 from portico_servers.db.errors import DbError
 from portico_servers.db.limits import StatementLimits
-from portico_servers.db.questions.words import pieces, stem
+from portico_servers.db.questions.language.words import pieces, stem
 from portico_servers.db.schema import Column, DatabaseSchema, Table
 from portico_servers.db.secret_columns import SECRETS, is_secret
 from portico_servers.db.statements.cancellation import Cancellation

@@ -11,8 +11,8 @@ from dataclasses import replace
 from portico_servers.db.databases.database import Database
 from portico_servers.db.errors import DbError
 from portico_servers.db.limits import StatementLimits
-from portico_servers.db.questions.value_index import IndexedValue, ValueIndex
-from portico_servers.db.questions.words import QuestionWords, pieces
+from portico_servers.db.questions.language.words import QuestionWords, pieces
+from portico_servers.db.questions.linking.value_index import IndexedValue, ValueIndex
 from portico_servers.db.statements.cancellation import Cancellation
 
 MAX_COLUMNS = 24  # that are looked into

@@ -9,21 +9,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from portico_servers.db.questions.bindings import BoundValue
-from portico_servers.db.questions.cues import Cues
-from portico_servers.db.questions.lexicon import PLAIN_VERBS
-from portico_servers.db.questions.names import NameLink
-from portico_servers.db.questions.reach import Reach, goes_through
-from portico_servers.db.questions.times import TimeCondition
-from portico_servers.db.questions.value_index import ValueIndex
-from portico_servers.db.questions.words import QuestionWords, Word, stem
+from portico_servers.db.questions.composing.leftovers import leftovers
+from portico_servers.db.questions.composing.reach import Reach, goes_through
+from portico_servers.db.questions.language.cues import Cues
+from portico_servers.db.questions.language.times import TimeCondition
+from portico_servers.db.questions.language.words import QuestionWords, Word
+from portico_servers.db.questions.linking.bindings import BoundValue
+from portico_servers.db.questions.linking.names import NameLink
+from portico_servers.db.questions.linking.value_index import ValueIndex
 from portico_servers.db.rows.column_refs import ColumnRef, Join
 
 UNUSED_WORD = -0.6  # points, for a word that matters and is not accounted for,
-UNUSED_VERB = -0.1  # and for one that names nothing in most databases
+PASSED_OVER = -0.1  # and for one that changes no answer
 UNUSED_VALUE = -2.5
-_HEADS = frozenset("address number numbers name value code date figure level".split())  # say no more than the word before
-_PLAIN = frozenset(stem(verb) for verb in PLAIN_VERBS)
+_HEADS = frozenset(
+    "address number numbers name value code date figure level version id amount field".split()
+)  # say no more than the word before
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ class Draft:
         return self.place.parent.name if self.place else self.reach.root.name
 
     def filter(self, ref: ColumnRef, op: str, value: Any) -> None:
-        self.filters.append((ref, op, value))
+        if (ref, op, value) not in self.filters:
+            self.filters.append((ref, op, value))
 
     def use(self, words: Sequence[int] | frozenset[int] | set[int], points: float = 0.0) -> None:
         self.used |= set(words)
@@ -103,23 +105,29 @@ class Draft:
     def cost(self, ref: ColumnRef) -> float:
         return self.reach.cost(ref.join, self.parts.said)
 
+    def alternatives(self) -> ColumnRef | None:
+        """The column of which several values are given."""
+        return next((ref for ref, op, _ in self.filters if op == "in"), None)
+
     def table_of(self, ref: ColumnRef) -> str:
         return ref.join.parent.name if ref.join else self.reach.root.name
 
     def unused(self) -> list[Word]:
         """The words that matter and are not accounted for."""
-        return [w for w in self.parts.words if w.content and w.index not in self.used and w.stem not in _PLAIN]
-
-    def unused_verbs(self) -> list[Word]:
-        return [w for w in self.parts.words if w.content and w.index not in self.used and w.stem in _PLAIN]
+        return leftovers(self)
 
     def finish(self) -> Draft:
         """Reckon what was left over, and what the root is good for."""
         self.score -= self._detour()
+        for counted in [ref.children.table.name for ref, _, _ in self.filters if ref.children]:
+            for link in self.links_of(counted, None):
+                self.use(link.words)
         for word in self.parts.words[1:]:  # "phone number", "email address"
             if word.low in _HEADS and word.index - 1 in self.used and self.parts.words[word.index - 1].content:
                 self.used.add(word.index)
-        self.score += UNUSED_WORD * len(self.unused()) + UNUSED_VERB * len(self.unused_verbs())
+        left = self.unused()
+        open_words = sum(word.content and word.index not in self.used for word in self.parts.words)
+        self.score += UNUSED_WORD * len(left) + PASSED_OVER * (open_words - len(left))
         self.score += UNUSED_VALUE * len(self.failed)
         return self
 
