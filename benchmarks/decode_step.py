@@ -46,20 +46,25 @@ SHAPES = {
 }
 MAIN: Mapping[str, DecodeTuning | None] = {
     "operations": None,
-    "five": DecodeTuning(overlap=False, prefetch=False),
-    "overlap": DecodeTuning(prefetch=False),
+    "five": DecodeTuning(overlap=False, prefetch=False, attention_prefetch=False),
+    "overlap": DecodeTuning(prefetch=False, attention_prefetch=False),
     "prefetch": DecodeTuning(),
 }
 MORE: Mapping[str, DecodeTuning | None] = {
+    "ring 28": DecodeTuning(ring_bytes=28 << 10),
+    "ring 44": DecodeTuning(ring_bytes=44 << 10),
+    "ring 60": DecodeTuning(ring_bytes=60 << 10),
+    "ring 104": DecodeTuning(ring_bytes=104 << 10),
     "warps 4": DecodeTuning(warps=4),
     "warps 16": DecodeTuning(warps=16),
     "wide": DecodeTuning(most_warps=4),
     "units 2": DecodeTuning(units=2),
     "norm before": DecodeTuning(normed_tokens=0),
     "norm within": DecodeTuning(normed_tokens=16),
-    "attention threads 16k": DecodeTuning(attention_threads=16384),
+    "attention warps 16": DecodeTuning(attention_warps=16),
     "attention span 16": DecodeTuning(attention_span=16),
     "attention span 64": DecodeTuning(attention_span=64),
+    "attention waits": DecodeTuning(attention_prefetch=False),
 }
 
 

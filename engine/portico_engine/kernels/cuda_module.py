@@ -17,6 +17,7 @@ from torch import Tensor
 
 CUDA_SOURCES = Path(__file__).with_name("cuda")
 _Argument = Tensor | int | None
+_SHARED_BYTES = 48 << 10  # that a kernel may have without being allowed to
 
 
 class CUDAModule:
@@ -29,7 +30,7 @@ class CUDAModule:
         self._library = _checked(driver.cuLibraryLoadData(_compile(path, options), [], [], 0, [], [], 0))
         self._device = device
         self._kernels: dict[str, tuple[Any, Any]] = {}
-        self._allowed: dict[str, int] = {}  # bytes of shared memory beside its own, by kernel
+        self._allowed: dict[str, int] = {}  # bytes of shared memory, by kernel, where more than any may have
 
     def launch(
         self,
@@ -62,7 +63,7 @@ class CUDAModule:
             kernel = _checked(driver.cuLibraryGetKernel(self._library, name.encode()))
             self._kernels[name] = kernel, driver.CUfunction(int(kernel))
         kernel, function = self._kernels[name]
-        if shared_bytes > self._allowed.get(name, 0):
+        if shared_bytes > self._allowed.get(name, _SHARED_BYTES):
             attribute = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
             index = self._device.index
             device = _checked(driver.cuDeviceGet(torch.cuda.current_device() if index is None else index))

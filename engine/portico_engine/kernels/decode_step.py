@@ -37,14 +37,16 @@ class DecodeTuning(NamedTuple):
     """How the kernels cut their work and follow each other."""
 
     overlap: bool = True  # start while the kernel before is at work
-    prefetch: bool = True  # and read weights, and what earlier steps have cached, before it has ended
+    prefetch: bool = True  # and ask for weights before it has ended
     warps: int = 8  # that share the columns of a tile of rows, where there are many
     most_warps: int = 16  # a tile of columns each, where there are so few
-    units: int = 1  # that a block takes one after another
-    most_blocks: int = 2048  # of a product: where there are more units, a block takes several
+    ring_bytes: int = 84 << 10  # of weights that are on their way to a block
+    units: int = 1  # that a block takes one after another,
+    many_units: int = 2048  # unless these are so many: then in as few blocks
     normed_tokens: int = 2  # that a product norms for itself
-    attention_threads: int = 32768  # of a block, divided by the dimensions of a head
+    attention_warps: int = 8
     attention_span: int = 32  # blocks of the cache that make another part worthwhile
+    attention_prefetch: bool = True  # read what earlier steps have left before this one's is there
 
 
 MEASURED = DecodeTuning()
@@ -124,11 +126,11 @@ class DecodeStep:
         out = torch.empty(n, heads * dim, dtype=torch.bfloat16, device=queries.device)
         mixed = torch.empty(n, parts, heads, dim, dtype=torch.float32, device=queries.device)
         tops = torch.empty(n, parts, heads, dtype=torch.float32, device=queries.device)
-        warps = min(tuning.attention_threads // dim // 32, _SHARED_BYTES // (heads // kv_heads * (dim + 2) * 4))
+        warps = min(tuning.attention_warps, _SHARED_BYTES // (heads // kv_heads * (dim + 2) * 4))
         settings = {
             "HEAD_DIM": dim, "GROUP": heads // kv_heads, "KV_HEADS": kv_heads, "BLOCK": BLOCK_TOKENS,
             "PARTS": parts, "SPAN": tuning.attention_span, "WARPS": warps,
-            "PREFETCH": int(tuning.prefetch),
+            "PREFETCH": int(tuning.attention_prefetch),
         }  # fmt: skip
         _module("decode_attention", tuple(settings.items()), self._device).launch(
             "decode_attention", (n, kv_heads, parts), 32 * warps,
@@ -207,7 +209,7 @@ class DecodeStep:
 
     def _units(self, part: TiledMatrix) -> int:
         """That a block takes: more where there are so many that making a block's inputs for each would cost."""
-        return max(self._tuning.units, part.n_out // (TILE_ROWS * self._tuning.most_blocks))
+        return max(self._tuning.units, part.n_out // (TILE_ROWS * self._tuning.many_units))
 
     def _inputs(self, x: Tensor, norm: Norm, rows: Tensor | None = None, *, first: bool = False) -> tuple[Tensor, bool]:
         """What a product takes, and whether it is still to be normed: the `rows` of x, None for all."""
@@ -224,10 +226,17 @@ class DecodeStep:
     def _settings(self, part: TiledMatrix, n: int, rows: int, normed: bool) -> dict[str, int]:
         few, tuning = n <= 8, self._tuning
         columns = -(-part.n_in // TILE_COLUMNS)
+        narrow = columns <= tuning.most_warps
+        warps = columns if narrow else tuning.warps
+        chunk = columns if narrow else 2 * warps
+        stage_bytes = rows * chunk * part.tile_bytes
+        if not narrow and 2 * stage_bytes > tuning.ring_bytes:
+            chunk, stage_bytes = warps, stage_bytes // 2
+        chunks = -(-columns // chunk) * self._units(part)
         return _format_settings(matrix_format(part)) | {
-            "TOKENS": 1 if few else 2, "ROWS": rows, "WARPS": columns if columns <= tuning.most_warps else tuning.warps,
-            "SCALE_FIRST": int(not few), "WIDE": 0, "NORM": int(normed), "HIDDEN": self._hidden if normed else 0,
-            "PREFETCH": int(tuning.prefetch),
+            "TOKENS": 1 if few else 2, "ROWS": rows, "WARPS": warps, "SCALE_FIRST": int(not few), "WIDE": 0,
+            "CHUNK": chunk, "STAGES": max(1, min(chunks, tuning.ring_bytes // stage_bytes)),
+            "NORM": int(normed), "HIDDEN": self._hidden if normed else 0, "PREFETCH": int(tuning.prefetch),
         }  # fmt: skip
 
     def _product(
@@ -240,9 +249,11 @@ class DecodeStep:
         n: int,
         first: bool = False,
     ) -> None:
+        staged = settings["STAGES"] * settings["ROWS"] * settings["CHUNK"] * part.tile_bytes
+        normed = n * _stride(self._hidden) * 2 if settings["NORM"] else 0
         _module(name, tuple(settings.items()), self._device).launch(
             name, (-(-units // self._units(part)), 1, 1), 32 * settings["WARPS"], *arguments,
-            shared_bytes=n * _stride(self._hidden) * 2 if settings["NORM"] else 0, overlap=self._tuning.overlap and not first,
+            shared_bytes=staged + normed, overlap=self._tuning.overlap and not first,
         )  # fmt: skip
 
 

@@ -22,12 +22,12 @@ DEVICE = torch.device("cuda")
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
 BF16 = torch.bfloat16
 TUNINGS = {
-    "plain": DecodeTuning(overlap=False, prefetch=False),
+    "plain": DecodeTuning(overlap=False, prefetch=False, attention_prefetch=False),
     "overlap": DecodeTuning(prefetch=False, normed_tokens=16),
     "prefetch": DecodeTuning(),
     "normed before": DecodeTuning(normed_tokens=0, most_warps=4),
     "units": DecodeTuning(units=3, warps=4, most_warps=8, normed_tokens=8),
-    "split": DecodeTuning(attention_span=1, attention_threads=8192, most_warps=1, warps=2),
+    "split": DecodeTuning(attention_span=1, attention_warps=4, most_warps=1, warps=2, ring_bytes=16 << 10),
 }
 SHAPES = {"smollm2": (HeadShape(9, 3, 64), 576, 1536), "llama": (HeadShape(8, 2, 128), 1024, 448)}
 
