@@ -160,7 +160,7 @@ TABLES = {
         openai_shared     errors wire generation api
         anthropic         errors json_text wire sse bodies generation api
         ollama            errors json_text wire sse bodies generation api
-        ranking           errors json_text wire bodies generation api openai_shared
+        ranking           errors identity json_text wire bodies generation api openai_shared
         tokens            errors json_text wire bodies generation api openai_shared
         openai_chat       errors json_text wire sse bodies generation api openai_shared
         openai_completions  errors json_text wire sse bodies generation api openai_shared

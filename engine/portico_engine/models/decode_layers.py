@@ -20,6 +20,7 @@ from portico_engine.models.decoder_weights import GatedWeights, LayerWeights
 _HEAD_DIMS = (64, 128)
 _CAPABILITY = (9, 0)  # for launches that overlap and bulk copies
 _MOST_GROUP = 8  # query heads of a key/value head
+_MOST_HIDDEN = 1024  # for wider layers single operations were faster: there reading weights takes longer than launching
 
 
 class DecodeLayers:
@@ -77,6 +78,8 @@ def _obstacles(decoder: Decoder) -> Iterator[str]:
     config = decoder.config
     if torch.cuda.get_device_capability(decoder.weights.norm.device) < _CAPABILITY:
         yield f"the GPU is older than compute capability {'.'.join(map(str, _CAPABILITY))}"
+    if config.hidden > _MOST_HIDDEN:
+        yield f"layers are {config.hidden} wide, more than {_MOST_HIDDEN}, where single operations are faster"
     if config.head_dim not in _HEAD_DIMS:
         yield f"heads have {config.head_dim} dimensions, not one of {', '.join(map(str, _HEAD_DIMS))}"
     if config.group > _MOST_GROUP:

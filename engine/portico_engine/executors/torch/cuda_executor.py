@@ -171,15 +171,19 @@ class TorchCUDAExecutor:
         self, max_rows: int, progress: Progress | None, fallbacks: Fallbacks, tuning: DecodeTuning | None
     ) -> StepGraphs | None:
         """None where a step can't be captured and the device is well otherwise. Raises where memory did not suffice."""
+        layers = self._decode_layers(fallbacks, tuning)
         try:
-            layers = self._decode_layers(fallbacks, tuning)
             return StepGraphs(self._decoder, self._kv.tensor, self._tables.tensor, max_rows, progress, self._adapters, layers)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
             torch.cuda.synchronize(self._device)
-            fallbacks.record("graphs", f"a step can't be captured ({str(error).splitlines()[0]})")
-            return None
+            reason = f"a step can't be captured ({str(error).splitlines()[0]})"
+        if layers is not None:
+            fallbacks.record("layers", reason)
+            return self._captured(max_rows, progress, fallbacks, None)
+        fallbacks.record("graphs", reason)
+        return None
 
     def _decode_layers(self, fallbacks: Fallbacks, tuning: DecodeTuning | None) -> DecodeLayers | None:
         if tuning is None:

@@ -76,8 +76,8 @@ def test_masks_hold_and_the_choice_is_the_logits(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("shape", "kind", "reason"),
-    [(SMALL, Q.Q4_1, "heads have 16 dimensions"), (Shape(hidden=1280, heads=20, kv_heads=2), Q.Q4_1, "10 query heads")],
-    ids=["narrow heads", "many heads"],
+    [(SMALL, Q.Q4_1, "heads have 16 dimensions"), (Shape(hidden=1280, heads=20, kv_heads=2), Q.Q4_1, "layers are 1280 wide")],
+    ids=["narrow heads", "wide layers"],
 )
 def test_what_does_not_fit_is_said(tmp_path: Path, shape: Shape, kind: Q, reason: str) -> None:
     fallbacks = Fallbacks(quiet=True)
