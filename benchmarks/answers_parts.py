@@ -133,7 +133,7 @@ PARTS: dict[str, Apply] = {
 def serve_without_values() -> None:
     """The database server's own command; no value of a text column is known to it."""
     from portico_servers.db.questions import proposals
-    from portico_servers.db.questions.value_index import build_value_index as build
+    from portico_servers.db.questions.linking.value_index import build_value_index as build
 
     def without(*args: Any, **keywords: Any) -> Any:
         index = build(*args, **keywords)
