@@ -96,6 +96,17 @@ def _name_words(name: str) -> frozenset[str]:
     return frozenset(words_of(name).split())
 
 
+def _with_one_tool_a_name(examples: Sequence[Example]) -> list[Example]:
+    """Without those whose tools have the name of another's tool before them: sources name different tools alike."""
+    tools: dict[str, Tool] = {}
+    kept = []
+    for example in examples:
+        if all(tools.get(call.tool.name, call.tool).parameters == call.tool.parameters for call in example.calls):
+            kept.append(example)
+            tools.update({call.tool.name: call.tool for call in example.calls})
+    return kept
+
+
 class RowMaker:
     """Rows from examples. `systems` renders the tools into the system message, one for each way that the product asks."""
 
@@ -132,6 +143,7 @@ class RowMaker:
     def joined(self, examples: Sequence[Example]) -> Row:
         """Several questions in one, answered by the calls of all."""
         rng = self._rng
+        examples = _with_one_tool_a_name(examples)
         question = examples[0].question
         for example in examples[1:]:
             link, text = rng.choice(_LINKS), example.question
