@@ -3,9 +3,10 @@
 usage: python benchmarks/answers.py [--part PART] [--only WHAT] [--limit N] [--cli N] [--rows FILE] [--verbose] | --check
 
 Without --part the tuning two thirds are asked (benchmarks/data/answers/*.jsonl); answers_questions.py says what the other parts
-are (voices, validation, held-back), answers_scoring.py what counts as useful, partial, honest and wrong, answers_material/workspaces.py what the
-questions are about. Each workspace is opened once, with the servers and the model that `portico ask` has; every index is waited
-for, so that no score depends on the machine's speed. `--only` takes an area, a kind, a workspace or an id (repeatable).
+are (voices, validation, held-back), answers_scoring.py what counts as useful, partial, honest and wrong,
+answers_material/workspaces.py what the questions are about. Each workspace is opened once, with the servers and the
+model that `portico ask` has; every index is waited for, so that no score depends on the machine's speed.
+`--only` takes an area, a kind, a workspace or an id (repeatable).
 `--rows FILE` keeps what answers_calibration.py reads.
 `--cli N` runs N of the questions through the real command besides, for its wall time and its exit code. `--check` brings
 everything and proves that each question's evidence holds its values.

@@ -4,8 +4,8 @@ A question's id is the digest of its workspace and its words, and its id decides
 back: nobody can choose. The held-back third lies zipped in data/answers/held_back.zip, and DIGESTS says what it was when it was
 put there. Nobody reads it while tuning.
 
-What was tuned on those questions was seen to know their voices, so others asked more about the same material: data/answers/voices
-holds three fifths of them for tuning, and validation.zip the rest, which says how much of a gain is general.
+What was tuned on those questions was seen to know their voices, so others asked more about the same material:
+data/answers/voices holds three fifths of them for tuning, and validation.zip the rest, which says how general a gain is.
 """
 
 from __future__ import annotations

@@ -165,6 +165,15 @@ TABLES = {
         middleware        errors identity json_text limits bodies apis
         app               json_text limits bodies approvals generation apis error_handlers middleware
     """,
+    "portico_gateway.agent.guided": """
+        questions
+        extraction
+        answers     extraction
+        calls       questions answers
+        part_run    questions answers
+        judging     questions extraction answers part_run
+        loop        questions answers calls part_run judging
+    """,
     "portico_servers": """
         common
         code    common

@@ -118,22 +118,24 @@ class Scheduler:
         with_place = self._with_place()
         heads = self._queue.heads().values() if self._slots else ()
         turns = Turns(self._running, heads, self._caps.light_tokens, budget)
-        reserved = sum(turns.tokens(seq) for seq in self._running if seq.pending <= _SHORT and with_place(seq))
+        short = {seq.arrival: turns.tokens(seq) for seq in self._running if seq.pending <= _SHORT and with_place(seq)}
+        reserved = sum(short.values())
         shares = self._shares(budget - reserved)
         for seq in list(self._running):
-            if seq.state is not SequenceState.RUNNING or not with_place(seq):  # preempted by one before it, or not its turn
+            if seq.state is not SequenceState.RUNNING:  # preempted by one before it
                 continue
-            short = seq.pending <= _SHORT
-            if short:
-                reserved -= turns.tokens(seq)
-                count = min(turns.tokens(seq), budget)
+            if (wanted := short.get(seq.arrival)) is not None:
+                reserved -= wanted
+                count = min(wanted, budget)
+            elif not with_place(seq):
+                continue  # not its turn
             else:
                 count = min(turns.tokens(seq), budget - reserved, shares.get(seq.request.caller, budget))
             if count > 0 and self._make_room(seq, count):
                 rows.append(self._row(seq, count))
                 planned.append(seq)
                 budget -= count
-                if shares and not short:
+                if shares and wanted is None:
                     shares[seq.request.caller] -= count
         while budget > 0 and self._slots and self.preemptions == preemptions:
             first = self._queue.first()

@@ -10,7 +10,7 @@ knows neither blocks nor slots.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TypeAlias
 
 from portico_engine.fairness.fair_queue import fair_shares
@@ -24,21 +24,23 @@ _Account: TypeAlias = tuple[int, str]  # rank and caller: a lower rank is not he
 class Turns:
     """Those of one step."""
 
-    def __init__(self, running: Iterable[Sequence], heads: Iterable[Sequence], light_tokens: int, budget: int) -> None:
+    def __init__(self, running: Collection[Sequence], heads: Iterable[Sequence], light_tokens: int, budget: int) -> None:
         """`heads`: who may begin to run in this step. `budget`: its tokens; no caller gets more than an even share of them."""
         self._counts: dict[int, int] = {}  # tokens by arrival, of the running
         self._left: dict[_Account, int] = {}  # empty: nobody is held back
+        candidates = (*running, *heads)
+        if len({_account(seq) for seq in candidates}) < 2:
+            return
         demands: Counter[_Account] = Counter()
-        running = sorted(running, key=lambda seq: (seq.planned, seq.arrival))
-        for seq in (*running, *heads):
+        for seq in candidates:
             demands[_account(seq)] += _cost(seq, seq.at_once)
-        if len(demands) < 2 or sum(demands.values()) <= light_tokens:
+        if sum(demands.values()) <= light_tokens:
             return
         first = min(rank for rank, _ in demands)
         enough = EVEN * min(demand for (rank, _), demand in demands.items() if rank == first)
         even, light = fair_shares(budget, demands), fair_shares(light_tokens, demands)
         self._left = {account: max(_ONE_ROW, light[account], min(enough, even[account])) for account in demands}
-        for seq in running:
+        for seq in sorted(running, key=lambda seq: (seq.planned, seq.arrival)):
             self._counts[seq.arrival] = self._take(seq)
 
     def tokens(self, seq: Sequence) -> int:

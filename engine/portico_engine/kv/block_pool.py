@@ -103,17 +103,25 @@ class BlockPool:
             else:
                 self._set_free(block)
 
-    def reuse(self, block: int, following: Sequence[int]) -> int:
-        """A held block serves a further sequence, whose next tokens are `following`; how many it has served so far. Who waited
-        for that sequence waits no more.
+    def reuse(self, blocks: Sequence[int], tokens: Sequence[int]) -> list[int]:
+        """Held blocks, full of the first of `tokens`, serve a further sequence; how many each has served so far. Who waited for
+        that sequence waits no more.
         """
-        assert self._refs[block] > 0
+        reuses = []
+        for n, block in enumerate(blocks, 1):
+            assert self._refs[block] > 0
+            if self.retained.is_awaited(block):
+                self._resolve(block, tokens[n * self.block_tokens : (n + 1) * self.block_tokens])
+            self._reuses[block] += 1
+            reuses.append(self._reuses[block])
+        return reuses
+
+    def _resolve(self, block: int, following: Sequence[int]) -> None:
+        """A sequence goes on from the block with these tokens."""
         for waiting in self.retained.resolve(block, following):
             if waiting in self._policy:
                 self._policy.remove(waiting)
                 self._policy.add(waiting, self._cost(waiting), self.retained.until(waiting))
-        self._reuses[block] += 1
-        return self._reuses[block]
 
     def copy(self, source: int, target: int, n_tokens: int) -> None:
         """Copy-on-write: the first positions of a shared block into one's own."""

@@ -128,9 +128,7 @@ class KVCache:
 
     def _note_use(self, table: BlockTable, tokens: Sequence[int]) -> None:
         """What came often enough is kept."""
-        size = self.pool.block_tokens
-        full = enumerate(table.blocks[: len(table.keys)], 1)
-        reuses = [self.pool.reuse(block, tokens[n * size : (n + 1) * size]) for n, block in full]
+        reuses = self.pool.reuse(table.blocks[: len(table.keys)], tokens)
         if self.pool.tier is not None:
             self._request_saves(key for key, n in zip(table.keys, reuses, strict=True) if n >= _REUSES)
             self.pool.tier.touch(table.keys)

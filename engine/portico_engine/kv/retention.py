@@ -59,6 +59,10 @@ class RetainedPrefixes:
                 latest[:] = [entry for entry in latest if block in entry[2].blocks]
                 heapq.heapify(latest)
 
+    def is_awaited(self, last: int) -> bool:
+        """Does somebody wait for a prompt that goes on from this block?"""
+        return last in self._by_last
+
     def resolve(self, last: int, following: Sequence[int]) -> set[int]:
         """A prompt has the block and these tokens behind it: who waited behind the same waits no more. The blocks that were
         pinned for that.

@@ -12,16 +12,16 @@ from functools import partial
 from portico_engine import EngineClient, SamplingParams, Tool
 from portico_gateway.agent.conversation import Exchange
 from portico_gateway.agent.events import AnswerText, Event, QuestionUnderstood, RunFinished, ToolCallFinished, ToolCallStarted
-from portico_gateway.agent.guided.answer_generation import AnswerGenerator, QuotedAnswer
-from portico_gateway.agent.guided.elliptical_question import CompletedQuestion, completed_question
-from portico_gateway.agent.guided.follow_up import follow_up
-from portico_gateway.agent.guided.other_searches import in_whole, other_searches, search_instead
+from portico_gateway.agent.guided.answers.answer_generation import AnswerGenerator, QuotedAnswer
+from portico_gateway.agent.guided.calls.follow_up import follow_up
+from portico_gateway.agent.guided.calls.other_searches import in_whole, other_searches, search_instead
+from portico_gateway.agent.guided.calls.reused_call import of_same_tool, reused_call
+from portico_gateway.agent.guided.calls.things import found_thing
+from portico_gateway.agent.guided.calls.tool_call_generation import ToolCallGenerator
+from portico_gateway.agent.guided.judging.verdict import combined, judge, judge_free, too_long
 from portico_gateway.agent.guided.part_run import PartRun
-from portico_gateway.agent.guided.plan import MAX_CALLS, Part, asks_to_know, head_noun, parts, resolved
-from portico_gateway.agent.guided.reused_call import of_same_tool, reused_call
-from portico_gateway.agent.guided.things import found_thing
-from portico_gateway.agent.guided.tool_call_generation import ToolCallGenerator
-from portico_gateway.agent.guided.verdict import combined, judge, judge_free, too_long
+from portico_gateway.agent.guided.questions.elliptical_question import CompletedQuestion, completed_question
+from portico_gateway.agent.guided.questions.plan import MAX_CALLS, Part, asks_to_know, head_noun, parts, resolved
 from portico_gateway.agent.host_calls import HostCalls
 from portico_gateway.agent.judgement import Judgement, Verdict
 from portico_gateway.agent.prompts import Message, finished_call

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from portico_gateway.agent.events import ToolCallFinished
-from portico_gateway.agent.guided.answer_generation import QuotedAnswer
-from portico_gateway.agent.guided.elliptical_question import CompletedQuestion
+from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
+from portico_gateway.agent.guided.questions.elliptical_question import CompletedQuestion
 from portico_gateway.agent.judgement import Judgement, Verdict
 from portico_gateway.agent.question_run import QuestionRun
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from portico_gateway.agent.events import ToolCallFinished
-from portico_gateway.agent.guided.answer_generation import QuotedAnswer
+from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.judgement import Judgement, Verdict
 from portico_gateway.agent.rendered_results import RenderedResult

@@ -1,0 +1,8 @@
+"""An answer from what the calls found.
+
+    candidates.py         every candidate of what was called, weighed
+    quotations.py         a choice among candidates: their weights, the grammar
+    answer_generation.py  the answer, free or quoted
+
+What of a result may be an answer, `extraction` says; whether one is given, `judging`.
+"""

@@ -1,0 +1,163 @@
+"""The answer from what the calls found: free for a model that can be trusted with prose, a quotation for a small one.
+
+It calls no tool, confirms no citation, and does not judge what was chosen: `verdict.py` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from portico_engine import EngineClient, Request, SamplingParams, TextPrior
+from portico_gateway.agent.events import ToolCallFinished
+from portico_gateway.agent.guided.answers.candidates import CandidateReader, WeighedCandidate
+from portico_gateway.agent.guided.answers.quotations import quotation_grammar
+from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
+from portico_gateway.agent.guided.extraction.rows import is_rows
+from portico_gateway.agent.prompts import Message
+from portico_gateway.agent.question_run import QuestionRun
+from portico_gateway.agent.request_builder import RequestBuilder
+from portico_gateway.agent.tool_host import ToolHost
+from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
+
+MAX_ANSWER_TOKENS = 384
+REPETITION_PENALTY = 1.1  # on free prose
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedAnswer:
+    """A candidate that the model chose, and how it stood among the others."""
+
+    text: str
+    candidate: AnswerCandidate | None
+    calls: tuple[ToolCallFinished, ...]  # that led to it; it stands in the last one's result
+    logprob: float = 0.0  # of the choice, under its prior
+    weight: float = 0.0  # nats, of the candidate before the model
+    margin: float = 0.0  # nats, to the best of the others; below 0 where another was better
+    file_margin: float = 0.0  # the same, of those in other files; 0 where there are none
+    candidates: int = 1
+
+    @property
+    def call(self) -> ToolCallFinished | None:
+        """The one whose result it stands in."""
+        return self.calls[-1] if self.calls else None
+
+
+class AnswerGenerator:
+    """Writes answers. `raw`: a small model is left to its own words too, for comparison."""
+
+    def __init__(
+        self,
+        engine: EngineClient,
+        host: ToolHost,
+        retriever: ToolRetriever,
+        requests: RequestBuilder,
+        *,
+        sampling: SamplingParams,
+        raw: bool,
+    ) -> None:
+        strength = retriever.weights.strength
+        self._engine = engine
+        self._candidates = CandidateReader(host, retriever.embed, retriever.weights)
+        self._requests = requests
+        self._sampling = sampling
+        self._strength = strength.of(engine.info.parameters)
+        self._near = retriever.weights.quotations.near
+        self.quotes = strength.is_small(engine.info.parameters) and not raw
+
+    async def write(self, run: QuestionRun, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> AsyncIterator[str]:
+        """The answer in the model's own words, in pieces. `ranked` are all tools: the prompt begins as it did at the call."""
+        async for delta in run.generate(self._engine, await self._request(turns, ranked)):
+            if delta.text:
+                yield delta.text
+
+    async def quote(
+        self,
+        run: QuestionRun,
+        turns: Sequence[Message],
+        ranked: Sequence[RankedTool],
+        calls: Sequence[ToolCallFinished],
+    ) -> QuotedAnswer | None:
+        """The candidate of the last call's result that the model chooses; None where it has none."""
+        candidates = await self._candidates.read(run.question, calls[-1:])
+        if not candidates:
+            return None
+        if len(candidates) == 1 and is_rows(calls[-1].result):  # nothing to choose, and maybe more than a model may write
+            [(text, weighed)] = candidates.items()
+            return QuotedAnswer(text, weighed.candidate, tuple(calls), weight=weighed.weight)
+        weights = {text: weighed.weight for text, weighed in candidates.items()}
+        offered = await self._writable(self._nearly_best(weights) if _are_weighed(candidates) else weights)
+        text, logprob = max(weights, key=lambda each: weights[each]), 0.0
+        if offered:
+            text, logprob = await self._chosen(run, await self._request(turns, ranked), offered)
+        chosen = candidates.get(text)
+        others = [weight for other, weight in weights.items() if other != text]
+        weight = weights.get(text, min(weights.values()))
+        return QuotedAnswer(
+            text=text,
+            candidate=chosen.candidate if chosen else None,
+            calls=(*calls[:-1], _citing(calls[-1], chosen.candidate if chosen else None)),
+            logprob=logprob,
+            weight=weight,
+            margin=weight - max(others) if others else 0.0,
+            file_margin=_file_margin(candidates, text),
+            candidates=len(candidates),
+        )
+
+    async def _chosen(self, run: QuestionRun, request: Request, offered: Mapping[str, float]) -> tuple[str, float]:
+        """The one that the model writes, and the log-probability of its choices."""
+        request = replace(
+            request,
+            sampling=replace(self._sampling, logprobs=0),
+            grammar=quotation_grammar(list(offered)),
+            prior=TextPrior(offered, strength=self._strength),
+        )
+        text, logprob = "", 0.0
+        async for delta in run.generate(self._engine, request):
+            text, logprob = text + delta.text, logprob + sum(delta.logprobs)
+        return text.strip(), logprob
+
+    async def _writable(self, offered: Mapping[str, float]) -> Mapping[str, float]:
+        """Without those that are longer than what a model may write; none where the best is: then there is no choice."""
+        if not await self._is_writable(max(offered, key=lambda text: offered[text])):
+            return {}
+        return {text: weight for text, weight in offered.items() if await self._is_writable(text)}
+
+    async def _is_writable(self, text: str) -> bool:
+        """Has it room for an end token, too? A token has a byte at least."""
+        return len(text.encode()) < MAX_ANSWER_TOKENS or len(await self._engine.tokenize(text)) < MAX_ANSWER_TOKENS
+
+    def _nearly_best(self, weights: Mapping[str, float]) -> dict[str, float]:
+        """Those among which the model may choose: measured, its opinion only spoils what is told apart by more than that."""
+        best = max(weights.values())
+        return {text: weight for text, weight in weights.items() if best - weight <= self._near}
+
+    async def _request(self, turns: Sequence[Message], ranked: Sequence[RankedTool]) -> Request:
+        return replace(
+            await self._requests.request(await self._requests.catalog(ranked), turns),
+            sampling=replace(self._sampling, repetition_penalty=REPETITION_PENALTY),
+            max_tokens=MAX_ANSWER_TOKENS,
+        )
+
+
+def _file_margin(candidates: Mapping[str, WeighedCandidate], chosen: str) -> float:
+    """Nats between the chosen one and the best in another file."""
+    files = {text: c.candidate.citation.fields.get("path") for text, c in candidates.items() if c.candidate.citation}
+    if files.get(chosen) is None:
+        return 0.0
+    others = [candidates[text].weight for text, path in files.items() if path is not None and path != files[chosen]]
+    return candidates[chosen].weight - max(others) if others else 0.0
+
+
+def _citing(call: ToolCallFinished, candidate: AnswerCandidate | None) -> ToolCallFinished:
+    """The call, its citations led by the candidate's own place."""
+    if candidate is None or candidate.citation is None:
+        return call
+    others = [citation for citation in call.result.citations if citation.label != candidate.citation.label]
+    return replace(call, result=replace(call.result, citations=(candidate.citation, *others)))
+
+
+def _are_weighed(candidates: Mapping[str, WeighedCandidate]) -> bool:
+    """Are they anything but rows of tables: passages, places in code, pieces of text, which their readers weigh better than a
+    small model does?"""
+    return not any(is_rows(weighed.call.result) for weighed in candidates.values())

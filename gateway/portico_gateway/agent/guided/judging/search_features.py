@@ -1,0 +1,82 @@
+"""What the searches that were made tell of an answer: the words that they know, and what another search found instead.
+
+A search may say of its query's words how many pieces of what it searched hold each (`words`). It knows no server by name, and
+weighs nothing: `confidence.py` does.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from portico_gateway.agent.events import ToolCallFinished
+from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
+from portico_gateway.agent.guided.extraction.candidate import is_source
+from portico_gateway.agent.judgement import Coverage
+from portico_gateway.guidance.question import Question
+from portico_gateway.guidance.stemming import spaced, stems_of
+
+_PLACE = ("path", "symbol", "title", "title_trail", "anchor")
+_SPECIFIC = re.compile(r"(?<![\w.])\d+(?:\.\d+)*(?!\w)|\b[A-Za-z]+(?:_[A-Za-z\d]+)+\b|\b[A-Z]?[a-z]+[A-Z]\w*|\b[A-Z_]{4,}\b")
+
+
+def known_words(calls: Sequence[ToolCallFinished]) -> dict[str, int]:
+    """Of the words that some search knows: in how many pieces the search that has it most holds each."""
+    found: dict[str, int] = {}
+    for call in calls:
+        words = (call.result.data or {}).get("words")
+        for word, held in words.items() if isinstance(words, Mapping) else ():
+            if isinstance(held, int):
+                found[str(word).lower()] = max(found.get(str(word).lower(), 0), held)
+    return found
+
+
+def of_words(
+    question: Question, answer: QuotedAnswer, coverage: Coverage, calls: Sequence[ToolCallFinished]
+) -> dict[str, float]:
+    """`rare_words`: of the question's words, by how rare they are, the share that the answer and the names of its place have;
+    `rarest_word`: whether they have the rarest; `rare_unused`: how rare the rarest word is that is accounted for nowhere."""
+    rarity = {
+        stem: 1.0 / (1.0 + math.log1p(held)) for word, held in known_words(calls).items() for stem in stems_of(word)
+    }  # 1 where nothing holds it
+    text = "\n".join(_texts(answer))
+    there = set(stems_of(text)) | set(stems_of(spaced(text)))
+    asked = {stem for token in question.tokens for stem in stems_of(token.text) if stem in rarity}
+    whole = sum(rarity[stem] for stem in asked)
+    unused = [rarity[stem] for word in coverage.unused for stem in stems_of(word) if stem in rarity]
+    return {
+        "rare_words": sum(rarity[stem] for stem in asked & there) / whole if whole else 0.0,
+        "rarest_word": float(max(asked, key=lambda stem: (rarity[stem], stem), default=None) in there),
+        "rare_unused": max(unused, default=0.0),
+    }
+
+
+def of_others(question: Question, answer: QuotedAnswer, others: Sequence[QuotedAnswer]) -> dict[str, float]:
+    """`disagreed`: another tool has an answer, and it names no figure or identifier that this one does;
+    `beside_code`: how well a place in source code fits, where the answer is none."""
+    mine = _specific(answer.text, question.text)
+    rivals = [
+        other for other in others if other.call is not None and answer.call is not None and other.call.tool != answer.call.tool
+    ]
+    same = any(mine & _specific(other.text, question.text) for other in rivals)
+    return {
+        "disagreed": float(bool(rivals) and not same),
+        "beside_code": max((_as_code(other) for other in rivals), default=0.0) * (not _as_code(answer)),
+    }
+
+
+def _as_code(answer: QuotedAnswer) -> float:
+    candidate = answer.candidate
+    return (candidate.found or 0.0) * min(1.0, candidate.fit or 0.0) if candidate and is_source(candidate) else 0.0
+
+
+def _specific(text: str, question: str) -> set[str]:
+    said = question.lower()
+    return {found.lower() for found in _SPECIFIC.findall(text) if found.lower() not in said}
+
+
+def _texts(answer: QuotedAnswer) -> Iterator[str]:
+    yield answer.text
+    if answer.candidate and answer.candidate.citation:
+        yield from answer.candidate.citation.texts(_PLACE)

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from portico_gateway.agent.guided.judging.coverage import Evidence, argument_texts, covered
+from portico_gateway.guidance.question import read_question
+
+
+def unrelated(texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Every text is like itself alone."""
+    order = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+    return np.asarray([np.eye(len(order), dtype=np.float32)[order[text]] for text in texts])
+
+
+def alike(texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    return np.ones((len(texts), 1), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("question", "evidence", "unused"),
+    [
+        ("How many orders were shipped?", "orders shipped", ()),
+        ("How many orders were shipped to Oslo?", "orders shipped", ("Oslo",)),
+        ("Which orders cost more than 1,000 euros?", "orders cost 1000 euro", ()),
+        ("Which orders cost more than 100 euros?", "orders cost 1000 euro", ("100",)),
+        ("Where is rewind_body used?", "def body_rewinder", ("rewind_body",)),
+        ("Where is rewind_body called?", "rewind_body(request) calls", ()),
+        ("What does rewindBody(request) call?", "calls rewind_body(request)", ()),
+        ("From which size are pages gzipped?", "class GzipPages: size", ()),
+        ("How many ports are open?", "portraits that are open", ("ports",)),
+        ('Which film is "Blue Sky"?', "a film: blue sky", ()),
+    ],
+)
+def test_a_word_is_used_where_the_evidence_has_it(question: str, evidence: str, unused: tuple[str, ...]) -> None:
+    assert covered(read_question(question), Evidence((evidence,)), unrelated).unused == unused
+
+
+def test_a_plain_word_may_match_by_sense_and_a_name_may_not() -> None:
+    coverage = covered(read_question("the cheapest ticket to Oslo"), Evidence(("price of fares",)), alike)
+    assert coverage.unused == ("Oslo",)
+
+
+def test_a_query_that_repeats_the_question_accounts_for_nothing() -> None:
+    arguments = {"query": "parcels to Oslo", "filters": [{"column": "city", "value": "Bergen"}], "limit": 5}
+    assert list(argument_texts(arguments)) == ["filters", "column", "city", "value", "Bergen", "limit", "5"]

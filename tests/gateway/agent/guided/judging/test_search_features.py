@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from portico_gateway.agent.citations import Citation
+from portico_gateway.agent.events import ToolCallFinished
+from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
+from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
+from portico_gateway.agent.guided.judging.search_features import known_words, of_others, of_words
+from portico_gateway.agent.judgement import Coverage
+from portico_gateway.agent.rendered_results import RenderedResult
+from portico_gateway.guidance.question import read_question
+
+
+def search(tool: str, **words: int) -> ToolCallFinished:
+    return ToolCallFinished(tool, {"query": "?"}, RenderedResult("found", True, data={"hits": [], "words": words}), 0.1)
+
+
+def answer(text: str, tool: str = "code__search", path: str = "pool.py", *, code: bool = True) -> QuotedAnswer:
+    citation = Citation({"path": path}, path, 1, text)
+    candidate = AnswerCandidate(text, citation, found=0.8 if code else None, fit=1.0 if code else None)
+    return QuotedAnswer(text, candidate, (search(tool),))
+
+
+def test_a_word_is_known_by_the_search_that_has_it_most() -> None:
+    assert known_words([search("a", block=0, pool=2), search("b", Block=3)]) == {"block": 3, "pool": 2}
+
+
+def test_the_rarest_word_counts_most_whether_the_answer_has_it_or_not() -> None:
+    calls = [search("code__search", pool=40, drained=2)]
+    question = read_question("Where is the pool drained?")
+    there, not_there = (of_words(question, answer(text), Coverage(), calls) for text in ("def drained():", "def pool():"))
+    assert there["rare_words"] > not_there["rare_words"] > 0
+    assert (there["rarest_word"], not_there["rarest_word"]) == (1.0, 0.0)
+
+
+def test_a_word_that_is_not_used_counts_by_how_rare_it_is() -> None:
+    question, calls = read_question("Where does the pool teleport?"), [search("code__search", pool=40, teleport=0)]
+    rare, common, none = (
+        of_words(question, answer("def fill():"), Coverage(unused=unused), calls)["rare_unused"]
+        for unused in (("teleport", "pool"), ("pool",), ())
+    )
+    assert rare == 1.0 > common > none == 0.0
+
+
+def test_searches_that_say_nothing_of_their_words_tell_nothing() -> None:
+    found = of_words(read_question("Where is the pool?"), answer("pool"), Coverage(unused=("pool",)), [search("code__search")])
+    assert found == {"rare_words": 0.0, "rarest_word": 0.0, "rare_unused": 0.0}
+
+
+def test_another_search_disagrees_where_it_names_no_figure_of_the_answer() -> None:
+    question = read_question("How many blocks has the pool of 7 by default?")
+    code, documents = answer("blocks: int = 64"), answer("64 blocks", "docs__search", code=False)
+    other = answer("a pool of 7", "docs__search", code=False)
+    assert of_others(question, code, [documents])["disagreed"] == 0.0
+    assert of_others(question, code, [other]) == {"disagreed": 1.0, "beside_code": 0.0}
+    assert of_others(question, code, []) == {"disagreed": 0.0, "beside_code": 0.0}
+    assert of_others(question, code, [code])["disagreed"] == 0.0  # the same search is no second opinion
+
+
+def test_a_place_in_code_that_fits_speaks_against_an_answer_from_elsewhere() -> None:
+    question = read_question("How many blocks?")
+    assert of_others(question, answer("many", "docs__search", code=False), [answer("blocks = 64")])["beside_code"] == 0.8

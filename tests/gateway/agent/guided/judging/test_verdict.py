@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.gateway.agent.fakes import EVER_SO_UNSURE, nothing
+
+from portico_engine import Tool
+from portico_gateway.agent.citations import Citation
+from portico_gateway.agent.events import ToolCallFinished
+from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
+from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
+from portico_gateway.agent.guided.judging.verdict import combined, judge, judge_free, surroundings
+from portico_gateway.agent.guided.part_run import PartRun
+from portico_gateway.agent.judgement import Coverage, Judgement, Verdict
+from portico_gateway.agent.question_reading import QuestionReading
+from portico_gateway.agent.question_run import QuestionRun
+from portico_gateway.agent.rendered_results import RenderedResult
+
+ORDER = {"type": "string", "enum": ["asc", "desc"], "description": 'desc: "the highest", "the most"'}
+ROWS = Tool("db__rows", "Rows.", {"type": "object", "properties": {"table": {"type": "string"}, "order": ORDER}})
+
+
+def run_of(question: str, text: str, **arguments: str) -> tuple[QuestionRun, QuotedAnswer]:
+    run = QuestionRun(question)
+    call = ToolCallFinished("db__rows", arguments, RenderedResult(text, True), 0.1)
+    run.tool_calls.append(call)
+    return run, QuotedAnswer(text, None, (call,))
+
+
+def test_a_filter_a_table_and_a_phrase_of_an_option_account_for_words() -> None:
+    run, answer = run_of("Which of the sites is the highest?", "Pine Hollow", table="sites", order="desc")
+    assert judge(run, answer, nothing, {"db__rows": ROWS}, EVER_SO_UNSURE).coverage.unused == ()
+    run, answer = run_of("Which of the sites is the highest?", "Pine Hollow", table="sites", order="asc")
+    assert judge(run, answer, nothing, {"db__rows": ROWS}, EVER_SO_UNSURE).coverage.unused == ("highest",)
+
+
+def of_code(question: str, text: str, fit: float) -> Judgement:
+    """The judgement of a place in source code, as if it were sure."""
+    call = ToolCallFinished("code__search", {"query": question}, RenderedResult(text, True, data={"hits": []}), 0.1)
+    run = QuestionRun(question)
+    run.tool_calls.append(call)
+    candidate = AnswerCandidate(text, Citation({"path": "pool.py"}, "pool.py:1", 1, text), found=1.0, fit=fit)
+    return judge(run, QuotedAnswer(text, candidate, (call,)), nothing, {}, EVER_SO_UNSURE)
+
+
+def test_a_place_of_the_kind_that_is_asked_for_accounts_for_the_words_that_ask_for_it() -> None:
+    question, text = "Which arguments does the constructor of Pool take?", "def __init__(self, pool: int)"
+    assert not {"arguments", "constructor"} & set(of_code(question, text, 1.0).coverage.unused)
+    assert {"arguments", "constructor"} <= set(of_code(question, text, 0.2).coverage.unused)
+
+
+def test_an_acronym_that_code_does_not_spell_out_is_no_value_that_must_be_there() -> None:
+    text = "def is_moved(self): return self.status_code in (301, 308)"
+    assert of_code("what HTTP status codes does is_moved look at?", text, 1.0).verdict is Verdict.ANSWERED
+    assert of_code("what status codes does is_moved of Oslo look at?", text, 1.0).verdict is Verdict.NO_ANSWER
+
+
+def test_a_value_that_plays_no_part_means_no_answer_however_sure_the_rest_is() -> None:
+    run, answer = run_of("Which sites are in Oslo?", "Pine Hollow", table="sites")
+    judged = judge(run, answer, nothing, {"db__rows": ROWS}, EVER_SO_UNSURE)
+    assert (judged.verdict, judged.reasons) == (Verdict.NO_ANSWER, ("nothing that was found is about Oslo",))
+
+
+def test_a_value_that_an_earlier_part_put_in_need_not_be_used() -> None:
+    run, answer = run_of("When was the site Pine Hollow opened?", "opened in 1999", table="sites")
+    assert judge(run, answer, nothing, {"db__rows": ROWS}, EVER_SO_UNSURE).verdict is Verdict.NO_ANSWER
+    run.said = "When was it opened?"
+    assert judge(run, answer, nothing, {"db__rows": ROWS}, EVER_SO_UNSURE).verdict is Verdict.ANSWERED
+
+
+def test_where_no_word_of_the_question_is_used_there_is_no_answer() -> None:
+    run, answer = run_of("Wie viele Bücher fehlen?", "Pine Hollow", table="sites")
+    judged = judge(run, answer, nothing, {"db__rows": ROWS}, EVER_SO_UNSURE)
+    assert (judged.verdict, judged.coverage.used) == (Verdict.NO_ANSWER, ())
+
+
+def test_of_a_long_text_what_stands_around_the_passage_accounts_for_words() -> None:
+    text = "Rooms of the school\n" + "\n".join(f"room R-{n}: {n} seats" for n in range(40))
+    near = surroundings(text, "room R-20: 20 seats")
+    assert near.splitlines() == ["Rooms of the school", *(f"room R-{n}: {n} seats" for n in range(17, 24))]
+    assert surroundings("short\ntext", "text") == "short\ntext"
+
+
+def test_a_larger_models_words_are_judged_by_what_was_found() -> None:
+    run, _ = run_of("Which sites are in Oslo?", "Pine Hollow, Oslo", table="sites")
+    judged = judge_free(run, "It is Pine Hollow.", nothing, {})
+    assert (judged.verdict, judged.confidence) == (Verdict.ANSWERED, None)
+
+
+def test_a_question_of_parts_is_as_sure_as_its_least_sure_part() -> None:
+    first, second = PartRun("Who leads the team"), PartRun("when was the person Ada hired?")
+    sure = Judgement(Verdict.ANSWERED, Coverage(("leads", "team")), 0.9, draft="Ada")
+    first.judgement, second.judgement = sure, replace(sure, coverage=Coverage(("hired", "Ada")), confidence=0.6, draft="2019")
+    text, judged = combined("Who leads the team and when was that person hired?", [first, second])
+    assert (text, judged.confidence) == ("Ada\n2019", 0.6)
+    assert judged.coverage == Coverage(("leads", "team", "hired"))
+
+
+def test_a_question_of_parts_has_no_answer_where_one_of_them_has_none() -> None:
+    first, second = PartRun("Who leads the team"), PartRun("when was the person Ada hired?")
+    first.judgement = Judgement(Verdict.ANSWERED, confidence=0.9, draft="Ada")
+    second.judgement = Judgement(Verdict.NO_ANSWER, Coverage((), ("hired",)), 0.1, draft="a list")
+    text, judged = combined("Who leads the team and when was that person hired?", [first, second])
+    assert (text, judged.verdict, judged.coverage.unused) == ("", Verdict.NO_ANSWER, ("hired",))
+
+
+def test_a_servers_own_reading_of_the_question_says_which_words_are_used() -> None:
+    run, answer = run_of("What is the thickest book?", "The Quiet Canyon", table="books")
+    run.readings["db__rows"] = QuestionReading({"table": "books"}, {}, ("thickest", "book"), ())
+    judged = judge(run, answer, nothing, {"db__rows": ROWS})
+    assert (judged.verdict, judged.coverage.unused) == (Verdict.ANSWERED, ())
+    run.readings["db__rows"] = QuestionReading({"table": "books"}, {}, ("book",), ("audio",))
+    judged = judge(run, answer, nothing, {"db__rows": ROWS})
+    assert (judged.verdict, judged.reasons) == (Verdict.NO_ANSWER, ("nothing that was found is about audio",))
+
+
+def test_a_reading_says_nothing_of_another_call() -> None:
+    run, answer = run_of("Which sites are in Oslo?", "Pine Hollow", table="sites")
+    run.readings["db__rows"] = QuestionReading({"table": "books"}, {}, ("Oslo", "sites"), ())
+    assert judge(run, answer, nothing, {"db__rows": ROWS}, EVER_SO_UNSURE).verdict is Verdict.NO_ANSWER

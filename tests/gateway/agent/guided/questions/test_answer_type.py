@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from portico_gateway.agent.guided.questions.answer_type import AnswerType, asked_for, asked_words, fits
+from portico_gateway.guidance.question import read_question
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("How many orders are there?", AnswerType.NUMBER),
+        ("When was the last invoice paid?", AnswerType.DATE),
+        ("Which class parses dates?", AnswerType.IDENTIFIER),
+        ("Who wrote the album?", AnswerType.NAME),
+        ("Is the parser fast?", AnswerType.ANY),
+    ],
+)
+def test_question_words_tell_what_is_asked_for(question: str, kind: AnswerType) -> None:
+    assert asked_for(read_question(question)) is kind
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "fit"),
+    [
+        ("How many orders are there?", "orders: count = 12", True),
+        ("How many orders are there?", "Orders are kept in a table.", False),
+        ("How many of the 12 orders are paid?", "There are 12 orders.", False),
+        ("How many lines does it take?", "kv/pool.py:12: def free", False),
+        ("Which option hides it?", "Use `--silent` for that.", True),
+        ("Which option hides it?", "There is an option that hides it.", False),
+        ("Who wrote it?", "written by Ada Byron", True),
+        ("When does it end?", "on 2025-06-30", True),
+        ("Is it fast?", "anything", True),
+    ],
+)
+def test_an_answer_fits_where_it_has_such_a_thing_that_the_question_does_not_say(question: str, answer: str, fit: bool) -> None:
+    read = read_question(question)
+    assert fits(read, asked_for(read), answer) is fit
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("What is the phone number of Ada?", {"phone", "number"}),
+        ("Which director made it?", {"director"}),
+        ("what's the shipping address of invoice 17", {"shipping", "address"}),
+        ("How many horses are there?", {"horses"}),
+        ("Where is it?", set()),
+    ],
+)
+def test_the_words_that_name_what_is_asked_for_are_found(question: str, words: set[str]) -> None:
+    assert asked_words(read_question(question)) == words

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+
+from portico_gateway.agent.guided.questions.plan import Part, asks_to_know, head_noun, joined, parts, resolved
+
+
+@pytest.mark.parametrize(
+    ("question", "found"),
+    [
+        ("How many orders were shipped in March?", ["How many orders were shipped in March?"]),
+        (
+            "Find the author with the most books, then list their titles.",
+            ["Find the author with the most books", "list their titles."],
+        ),
+        ("Take the newest order. Which city is it sent to?", ["Take the newest order.", "Which city is it sent to?"]),
+        (
+            "Who leads the Osprey team, and when was that person hired?",
+            ["Who leads the Osprey team", "when was that person hired?"],
+        ),
+        ("Where is the parser? How many tables are there?", ["Where is the parser?", "How many tables are there?"]),
+    ],
+)
+def test_a_question_is_taken_apart_where_it_asks_for_one_thing_after_the_other(question: str, found: list[str]) -> None:
+    assert [part.text for part in parts(question)] == found
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Find the page about setting up, which option makes a backup?",  # the first sets the scene
+        "Which films are longer than 3 hours? Just count them.",  # of all of them
+        "I bought 3 tickets at 47.50 each, what is that together?",  # the first asks nothing
+        "Tom, Dick and Harry: who is the oldest?",
+        "a, which b? " * 400,
+    ],
+)
+def test_a_question_that_asks_one_thing_stays_whole(question: str) -> None:
+    assert parts(question) == [Part(question)]
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "expected"),
+    [
+        (
+            "Take the category with the fewest films",
+            "How many of its films are new?",
+            "How many of the category Drama's films are new?",
+        ),
+        ("Who leads the team", "when was that person hired?", "when was the person Drama hired?"),
+        ("Which class is the base", "what does that one inherit from?", "what does Drama inherit from?"),
+        ("Find the artist with the most albums", "list those albums.", "list the albums of the artist Drama."),
+        ("Which exception is it", "what is that exception's parent?", "what is the exception Drama's parent?"),
+    ],
+)
+def test_what_was_found_takes_the_place_of_the_word_that_refers_to_it(before: str, text: str, expected: str) -> None:
+    assert resolved(Part(text, True), "Drama", head_noun(before)) == expected
+
+
+def test_answers_of_parts_are_lines_each_once() -> None:
+    assert joined(["one", " two ", "one", ""]) == "one\ntwo"
+
+
+@pytest.mark.parametrize(
+    ("question", "knows"),
+    [
+        ("Which orders are late?", True),
+        ("name of the dog?", True),
+        ("how many are there", True),
+        ("Can you delete the draft?", False),
+        ("add a note about milk", False),
+    ],
+)
+def test_a_question_is_told_from_a_request(question: str, knows: bool) -> None:
+    assert asks_to_know(question) is knows
