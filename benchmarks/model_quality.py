@@ -4,7 +4,7 @@ usage: python benchmarks/model_quality.py [--adapter NAME=PATH]... [--guidance a
                                           [--first 0] [--at-once 64] [--model NAME] [--answers FILE] [--no-write]
 
 Greedy, through `POST /v1/chat/completions` as `portico serve` answers it. Single calls and several (`parallel`) with tool_choice
-"required"; `irrelevance`, where no tool fits, with "auto": right is no call. `--answers` keeps every call, so that it can be
+"required"; `irrelevance`, where no tool fits, and `answerable`, where one does, with "auto": right is no call, and a call. `--answers` keeps every call, so that it can be
 judged where BFCL's checker is installed (`--judge FILE` does that alone). 95% intervals are Wilson's.
 """
 
@@ -26,7 +26,8 @@ from bfcl import client
 from bfcl_cases import CATEGORIES, NONE, SEVERAL, Case, cases, judge
 from report import table, write
 
-SECTIONS = (*CATEGORIES, SEVERAL, NONE)
+ANSWERABLE = "answerable"  # simple_python's questions, where not calling is a choice as well
+SECTIONS = (*CATEGORIES, SEVERAL, NONE, ANSWERABLE)
 BASE = "base"
 
 
@@ -47,7 +48,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.answers and len(args.guidance) != 1:
         parser.error("--answers keeps the calls under one --guidance; name it")
-    asked = {section: cases(section, args.first, args.count) for section in args.section or SECTIONS}
+    asked = {section: questions_of(section, args.first, args.count) for section in args.section or SECTIONS}
     kept: dict[str, dict[str, dict[str, Any]]] = {}
     for path in args.judge:
         for name, of in json.loads(path.read_text(encoding="utf-8")).items():
@@ -65,6 +66,13 @@ def main() -> None:
     if not args.no_write:
         command = " ".join(["python", "benchmarks/model_quality.py", *sys.argv[1:]])
         write("model-quality", {"command": command, "model": args.model, "first": args.first, "figures": figures})
+
+
+def questions_of(section: str, first: int, count: int) -> list[Case]:
+    """So many of a section's."""
+    if section != ANSWERABLE:
+        return cases(section, first, count)
+    return [case._replace(id=f"{ANSWERABLE} {case.id}") for case in cases("simple_python", first, min(count, 200))]
 
 
 async def answers(
@@ -92,16 +100,26 @@ async def answers(
 async def ask(http: httpx2.AsyncClient, case: Case, model: str, limit: anyio.CapacityLimiter, out: dict[str, Any]) -> None:
     body = {
         "model": model, "messages": case.messages, "tools": case.tools, "temperature": 0, "max_tokens": 512,
-        "tool_choice": "auto" if case.category == NONE else "required", "parallel_tool_calls": case.category == SEVERAL,
+        "tool_choice": "auto" if may_refuse(case) else "required", "parallel_tool_calls": case.category == SEVERAL,
     }  # fmt: skip
+    if may_refuse(case):  # how sure of it the model is
+        body |= {"logprobs": True, "top_logprobs": 5}
     async with limit:
         answer = (await http.post("/v1/chat/completions", json=body, timeout=600)).json()
     if "choices" not in answer:
         out[case.id] = {"error": answer}
         return
     message = answer["choices"][0]["message"]
+    first = (answer["choices"][0].get("logprobs") or {}).get("content") or [None]
     calls = [[c["function"]["name"], c["function"]["arguments"]] for c in message.get("tool_calls") or ()]
     out[case.id] = {"calls": calls} if calls else {"calls": [], "text": message.get("content")}
+    if first[0] is not None:
+        out[case.id]["first"] = [[one["token"], round(one["logprob"], 3)] for one in first[0]["top_logprobs"]]
+
+
+def may_refuse(case: Case) -> bool:
+    """Is not calling a choice?"""
+    return case.category == NONE or case.id.startswith(ANSWERABLE)
 
 
 def judged(asked: Mapping[str, Sequence[Case]], answered: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

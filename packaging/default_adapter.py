@@ -27,11 +27,11 @@ from portico_engine.tune.data.mixture import Sources, default_rows
 from portico_engine.tune.data.sources.own import own_examples
 from portico_engine.tune.rendering import ChatRenderer, TokenRow, load_rows, save_rows
 from portico_gateway.agent import prompts
-from portico_gateway.agent.tool_signatures import signature
+from portico_gateway.agent.tool_signatures import explained_signature, signature
 from portico_gateway.http.generation import prepare
 
 LONGEST = 1280  # tokens of a row
-HELD_OUT = 600  # rows
+HELD_OUT, KEPT_OUT = 600, 300  # rows that are not trained on
 SEED = 20261129
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -61,7 +61,7 @@ def main() -> None:
 
 def serve_system(tools: Sequence[Tool]) -> str:
     """What `serve` says of the tools."""
-    return prepare._INTRODUCTION + "\n".join(signature(tool) for tool in tools) + prepare._CALL_FORM
+    return prepare.tools_note("\n".join(explained_signature(tool) for tool in tools))
 
 
 def ask_system(tools: Sequence[Tool]) -> str:
@@ -89,7 +89,7 @@ def part(folder: Path, work: Path, scale: float, seed: int, at: int) -> Counter[
     renderer = ChatRenderer(find_model())
     counts: Counter[str] = Counter()
     lines = []
-    for row in default_rows(sources, [serve_system, ask_system], [0.85, 0.15], seed=seed, scale=scale):
+    for row in default_rows(sources, [serve_system, ask_system], [0.9, 0.1], seed=seed, scale=scale):
         kind = "several" if row.completion.startswith("[{") else "one" if row.completion.startswith("{") else "none"
         counts[f"{row.origin}: {kind}"] += 1
         lines.append(row.as_json())
@@ -118,6 +118,9 @@ def run(args: argparse.Namespace) -> None:
     random.Random(SEED).shuffle(rows)
     held_out, rows = rows[:HELD_OUT], rows[HELD_OUT : None if args.rows is None else HELD_OUT + args.rows]
     held_out = [row for row in held_out if not row.kept][: HELD_OUT if args.rows is None else 8]
+    kept = [row for row in rows if row.kept][: KEPT_OUT if args.rows is None else 4]
+    of_kept = {id(row) for row in kept}
+    rows = [row for row in rows if id(row) not in of_kept]
     print(f"{len(rows)} rows, {sum(len(row.ids) for row in rows):,} tokens, {len(held_out)} held out", flush=True)
     settings = Settings(
         epochs=args.epochs,
@@ -140,14 +143,16 @@ def run(args: argparse.Namespace) -> None:
     finally:
         matrices = {name: (module.a, module.b) for name, module in trainer.adapter.items()}
         base = "HuggingFaceTB/SmolLM2-135M-Instruct"
-        save_peft(args.out / "adapter", matrices, rank=settings.rank, alpha=settings.alpha, base=base)
+        told = {"base": base, "prompts": prepare.EXPLAINED}
+        save_peft(args.out / "adapter", matrices, rank=settings.rank, alpha=settings.alpha, **told)
         config = read_config(GGUFFile(model_path))
-        save_gguf(args.out / "adapter.gguf", matrices, alpha=settings.alpha, base=base, config=config)
+        save_gguf(args.out / "adapter.gguf", matrices, alpha=settings.alpha, config=config, **told)
     after = trainer.held_out_loss()
-    print(f"held-out loss: {before:.4f} -> {after:.4f}", flush=True)
+    agreement = trainer.kept_agreement(kept)
+    print(f"held-out loss: {before:.4f} -> {after:.4f}; on {len(kept)} kept rows: {agreement}", flush=True)
     about = {
         "settings": asdict(settings) | {"most_seconds": min(settings.most_seconds, 1e9)},
-        "rows": len(rows), "held_out_loss": [before, after], "prompt_version": prompts.PROMPT_VERSION, "history": asdict(history),
+        "rows": len(rows), "held_out_loss": [before, after], "kept": agreement, "prompt_version": prompts.PROMPT_VERSION, "history": asdict(history),
         "device": torch.cuda.get_device_name() if args.device == "cuda" else "cpu", "torch": torch.__version__,
         "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if args.device == "cuda" else None,
         "command": " ".join(["python", *sys.argv]),

@@ -39,7 +39,7 @@ from portico_engine.priors.protocol import TokenPrior
 from portico_engine.priors.token_texts import TokenTexts
 
 OPEN_STRING = 256  # more allowed tokens than this: free text, not a choice between names
-MORE = -9.0  # nats for an array's every item but the first, and for an empty array
+MORE = -9.0  # nats for every item but the first of an array of values, and for an empty array
 EMPTY_STRING = -20.0  # nats for leaving a free string empty
 NO_PHRASE = "\x00"  # leads away from every phrase: JSON strings can't have it as it is
 LONGEST_TOKEN = 32  # characters
@@ -166,7 +166,8 @@ class _ToolCallBias:
                 outer = (*outer[:-1], replace(outer[-1], expects="end"))
             return replace(state, levels=outer, total=state.total + (MORE if empty else 0.0))
         if char == "," and top is not None:
-            more = MORE if top.kind == "[" and top.commas + 1 >= max(wanted_items(top), 1) else 0.0
+            values = top.kind == "[" and top.path != ""  # an array at the root is several calls
+            more = MORE if values and top.commas + 1 >= max(wanted_items(top), 1) else 0.0
             top = replace(top, expects="key", commas=top.commas + 1)
             return replace(state, levels=(*levels[:-1], top), total=state.total + more)
         if char != ":" and top is not None and (top.kind == "[" or top.expects == "value"):

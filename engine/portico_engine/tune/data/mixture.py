@@ -6,6 +6,7 @@ It owns the proportions. The data sets lie in a folder as published; nothing is 
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -43,12 +44,39 @@ def default_rows(
     groups = _groups(sources, seal, real, rng, scale)
     rows = [maker.row(example) for group in groups for example in group]
     answered = [example for group in groups for example in group if len(example.calls) == 1]
-    rows += [maker.unanswered(example) for example in rng.sample(answered, int(len(answered) * 0.10))]
+    rows += [maker.unanswered(example) for example in rng.sample(answered, int(len(answered) * 0.08))]
+    missed = (maker.nearly(example) for example in rng.sample(answered, int(len(answered) * 0.22)))
+    rows += [row for row in missed if row is not None]
+    rows += _kin_only(maker, answered, own, rng, int(7000 * scale))
     short = [example for example in answered if len(example.question) < 160]
+    of_tool: dict[str, list[Example]] = defaultdict(list)  # the very same, descriptions included
+    for example in short:
+        of_tool[repr(example.calls[0].tool)].append(example)
     for _ in range(int(9000 * scale)):
-        rows.append(maker.joined(rng.sample(short, rng.choice((2, 2, 2, 3, 3, 4)))))
+        count = rng.choice((2, 2, 2, 3, 3, 4))
+        alike = of_tool[repr(rng.choice(short).calls[0].tool)] if rng.random() < 0.5 else []
+        rows.append(maker.joined(rng.sample(alike if len(alike) >= count else short, count)))
     rng.shuffle(rows)
     yield from rows
+
+
+def _kin_only(maker: RowMaker, answered: Sequence[Example], own: Sequence[Tool], rng: random.Random, count: int) -> list[Row]:
+    """Our own tools each do something else, so that any of them is a wrong one for another's question, however like it."""
+    questions = [example for example in answered if example.domain == "own"]
+    rows = []
+    for example in rng.sample(questions, min(count, len(questions))):
+        asked = example.calls[0].tool
+        keys, said = set(asked.parameters["properties"]), set(asked.description.lower().split())
+        kin = [
+            tool
+            for tool in own
+            if tool.name != asked.name
+            and (keys & set(tool.parameters["properties"]) or len(said & set(tool.description.lower().split())) > 3)
+            and not set(tool.name.split("_")) & set(asked.name.split("_"))
+        ]
+        if kin:
+            rows.append(maker.kin_only(example, rng.sample(kin, min(len(kin), rng.choice((1, 1, 1, 2, 3))))))
+    return rows
 
 
 def _groups(

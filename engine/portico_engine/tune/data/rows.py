@@ -16,16 +16,18 @@ from typing import Any
 
 from portico_engine.tool import Tool
 from portico_engine.tune.data.example import Call, Example
-from portico_engine.tune.data.noise import noisy
-from portico_engine.tune.data.renaming import renamed
+from portico_engine.tune.data.changes.near_misses import near_miss
+from portico_engine.tune.data.changes.noise import noisy
+from portico_engine.tune.data.changes.options import with_unsaid_options
+from portico_engine.tune.data.changes.renaming import renamed
 from portico_engine.tune.data.schema_questions import words_of
 
 SystemText = Callable[[Sequence[Tool]], str]
 _REFUSALS = (
-    "None of the tools can do that.", "I have no tool for that.", "There is no tool here that fits this request.",
-    "I can't do that with the tools I have.", "That is beyond what these tools can do.",
-    "None of these functions can answer that question.",
-)  # fmt: skip
+    "None of these tools can do that.",
+    "None of these tools fits this request.",
+    "None of these tools can answer that.",
+)  # one beginning: were there several, each would have a part of the probability, and a call won against every one of them
 _LINKS = (" And ", " Also, ", " Then ", " Besides, ", "\n", " Additionally, ", " Plus: ", " ")
 _COUNTS = (0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10, 14)
 _OFTEN = 400  # tools with a word in their names, from which on it says nothing of what they do
@@ -126,10 +128,16 @@ class RowMaker:
             new = self._as(call, again) if again is not None else (renamed(call, rng) if rng.random() < 0.6 else call)
             by_tool[call.tool.name] = new.tool
             calls.append(new)
+        if rng.random() < 0.35:
+            more = {name: with_unsaid_options(tool, example.question, rng) for name, tool in by_tool.items()}
+            calls = [Call(more[old.tool.name], call.arguments) for old, call in zip(example.calls, calls, strict=True)]
+            by_tool = more
         own = list(by_tool.values())
         count = rng.choice(_COUNTS) if example.calls else 1 + rng.choice(_COUNTS)
         beside = list(example.offered) or self._neighbours.beside(own, count, rng, kin=True)
         beside = [renamed(Call(tool, {}), rng).tool if rng.random() < 0.4 else tool for tool in beside]
+        if len(own) == 1 and rng.random() < 0.15 and (almost := near_miss(own[0], rng)) is not None:
+            beside = [almost, *beside]
         names = {tool.name for tool in own}
         tools = own + [tool for tool in beside if tool.name not in names]
         return self._made(example, tools, calls)
@@ -139,6 +147,26 @@ class RowMaker:
         own = [call.tool for call in example.calls]
         tools = self._neighbours.beside(own, 1 + self._rng.choice(_COUNTS[:11]), self._rng, kin=False)
         return self._made(example, tools, [])
+
+    def nearly(self, example: Example) -> Row | None:
+        """The example's question where a tool does almost what is asked. None: nothing is almost its tool."""
+        rng = self._rng
+        own = example.calls[0].tool
+        almost = near_miss(own, rng)
+        if almost is None:
+            return None
+        return self._made(example, self._with_others([self._as_named(almost)], [own, almost]), [])
+
+    def kin_only(self, example: Example, others: Sequence[Tool]) -> Row:
+        """The example's question where `others` alone are at hand, which take what it states but do something else."""
+        return self._made(example, self._with_others([self._as_named(tool) for tool in others], [example.calls[0].tool]), [])
+
+    def _as_named(self, tool: Tool) -> Tool:
+        return renamed(Call(tool, {}), self._rng).tool if self._rng.random() < 0.4 else tool
+
+    def _with_others(self, tools: list[Tool], own: Sequence[Tool]) -> list[Tool]:
+        more = self._neighbours.beside(own, self._rng.choice((0, 0, 0, 1, 2, 4)), self._rng, kin=False)
+        return tools + [tool for tool in more if tool.name not in {one.name for one in tools}]
 
     def joined(self, examples: Sequence[Example]) -> Row:
         """Several questions in one, answered by the calls of all."""

@@ -183,6 +183,48 @@ def _quoted(list_name: str) -> Callable[[random.Random], Stated]:
     return make
 
 
+def _degrees(most: float, letters: str) -> Callable[[random.Random], Stated]:
+    """North and east are positive."""
+
+    def make(rng: random.Random) -> Stated:
+        value = round(rng.uniform(-most, most), 4)
+        letter = letters[value < 0]
+        return Stated(value, rng.choice((str(value), str(value), f"{abs(value)}° {letter}", f"{abs(value)} {letter}")))
+
+    return make
+
+
+def _expression(rng: random.Random) -> Stated:
+    """A function of x as Python writes it; people write powers with a hat."""
+    terms = []
+    for power in sorted(rng.sample(range(4), rng.choice((1, 2, 2, 3))), reverse=True):
+        factor = rng.choice((1, 1, 2, 3, 4, 5, 7))
+        x = "" if power == 0 else "x" if power == 1 else f"x**{power}"
+        terms.append(str(factor) if not x else x if factor == 1 else f"{factor}{rng.choice(('', '*'))}{x}")
+    made = rng.choice(("{} + {}", "{} - {}")).format(terms[0], terms[1]) if len(terms) == 2 else " + ".join(terms)
+    return Stated(
+        made, rng.choice(("{}", "{}", "y = {}", "f(x) = {}")).format(made.replace("**", rng.choice(("^", "^", "^", "**"))))
+    )
+
+
+def _people(rng: random.Random) -> Stated:
+    """Large counts, in words of their size."""
+    value = rng.choice(
+        (
+            rng.randrange(1, 900) * 1_000_000,
+            rng.randrange(11, 99) * 100_000,
+            rng.randrange(2, 90) * 1000,
+            rng.randrange(10, 80) * 100_000_000,
+        )
+    )
+    said = [f"{value:,}", str(value)]
+    for size, word in ((10**9, "billion"), (10**6, "million"), (10**3, "thousand")):
+        if value >= size:
+            said += [f"{value / size:g} {word}"] * 2
+            break
+    return Stated(value, rng.choice(said))
+
+
 _MADE: dict[str, Callable[[random.Random], Stated]] = {
     "date": _date,
     "clock": _clock,
@@ -192,8 +234,10 @@ _MADE: dict[str, Callable[[random.Random], Stated]] = {
     "gravity": lambda rng: (lambda v: Stated(v, str(v)))(rng.choice((9.81, 9.8, 1.62, 3.71, 24.79))),
     "current": _decimal(0.1, 20, 1),
     "lr": lambda rng: (lambda v: Stated(v, str(v)))(rng.choice((0.1, 0.01, 0.001, 0.005, 0.0005, 0.02, 0.003))),
-    "lat": _decimal(-70, 70, 4),
-    "lon": _decimal(-170, 170, 4),
+    "lat": _degrees(70, "NS"),
+    "lon": _degrees(170, "EW"),
+    "expression": _expression,
+    "people": _people,
     "id": _id,
     "person": _person,
     "email": _email,

@@ -9,18 +9,20 @@ import gguf
 import numpy as np
 from torch import Tensor
 
+from portico_engine.adapters.adapter import PROMPTS
 from portico_engine.models.config import DecoderConfig
 from portico_engine.tune.sft.base_model import MODULES, halves_of_pairs
 
 
 def save_gguf(
-    path: Path, matrices: Mapping[str, tuple[Tensor, Tensor]], *, alpha: float, base: str, config: DecoderConfig
+    path: Path, matrices: Mapping[str, tuple[Tensor, Tensor]], *, alpha: float, base: str, config: DecoderConfig, prompts: str
 ) -> None:
     """`matrices`: A and B by transformers' module names."""
     writer = gguf.GGUFWriter(path, config.architecture)
     writer.add_string("general.type", "adapter")
     writer.add_string("adapter.type", "lora")
     writer.add_string("general.base_model.0.name", base)
+    writer.add_string(PROMPTS, prompts)
     writer.add_float32("adapter.lora.alpha", alpha)
     names = {module: short for short, module in MODULES.items()}
     for module, (a, b) in matrices.items():

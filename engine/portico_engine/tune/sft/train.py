@@ -130,17 +130,15 @@ class Trainer:
         return loss.detach()
 
     def _loss(self, batch: Batch) -> Tensor:
-        """Of the learned positions alone; the head sees no others."""
         ids, learned = batch.ids.to(self._device, non_blocking=True), batch.learned.to(self._device, non_blocking=True)
         if batch.kept:
             learned = _some(learned)
-        hidden = self.model.model(input_ids=ids, use_cache=False).last_hidden_state[learned]
-        logits = self.model.lm_head(hidden).float()
+        logits = self._logits(ids, learned)
         if not batch.kept:
             targets = ids.roll(-1, 1)[learned]
             return torch.nn.functional.cross_entropy(logits, targets)
         with torch.no_grad(), base_alone(self.adapter):
-            base = self.model.lm_head(self.model.model(input_ids=ids, use_cache=False).last_hidden_state[learned]).float()
+            base = self._logits(ids, learned)
         log_p, log_q = logits.log_softmax(-1), base.log_softmax(-1)
         return self.settings.keep_weight * torch.nn.functional.kl_div(log_p, log_q, log_target=True, reduction="batchmean")
 
@@ -154,6 +152,27 @@ class Trainer:
             total += float(self._loss(batch)) * tokens
             count += tokens
         return total / max(count, 1)
+
+    @torch.no_grad()
+    def kept_agreement(self, rows: Sequence[TokenRow]) -> dict[str, float]:
+        """How near the model has stayed to its base on rows that it shall answer as before: mean KL (base, tuned) in nats and
+        the share of positions with the same top token."""
+        divergence, same, count = 0.0, 0, 0
+        for group in batches(rows, self.settings.batch_tokens, 0):
+            batch = collate(group)
+            ids, learned = batch.ids.to(self._device), _some(batch.learned.to(self._device))
+            tuned = self._logits(ids, learned).log_softmax(-1)
+            with base_alone(self.adapter):
+                base = self._logits(ids, learned).log_softmax(-1)
+            divergence += float(torch.nn.functional.kl_div(tuned, base, log_target=True, reduction="sum"))
+            same += int((tuned.argmax(-1) == base.argmax(-1)).sum())
+            count += len(base)
+        return {"kl": divergence / max(count, 1), "same_top_token": same / max(count, 1), "positions": count}
+
+    def _logits(self, ids: Tensor, learned: Tensor) -> Tensor:
+        """Of the learned positions alone; the head sees no others."""
+        logits: Tensor = self.model.lm_head(self.model.model(input_ids=ids, use_cache=False).last_hidden_state[learned]).float()
+        return logits
 
     def _note(self, window: Sequence[tuple[Tensor, int]], step: int, steps: int, seconds: float) -> None:
         losses = torch.stack([loss for loss, _ in window]).float().cpu()

@@ -89,6 +89,7 @@ class GenerationRequest:
     turns: tuple[Turn, ...]
     fields: FieldNames
     adapter: str | None = None  # one of the model's; it may also be named in `model`, as MODEL:ADAPTER
+    prompts: str = ""  # those that the adapter was trained on
     # what may come out
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice | None = None

@@ -116,9 +116,9 @@ async def _with_adapter(generation: GenerationRequest, adapter: str | None, engi
     if adapter is None:
         return generation
     try:
-        known = await adapter_names(engine)
+        known = {info.name: info for info in await engine.adapters()}
         if adapter not in known:
-            raise UnknownAdapter(adapter, known)
+            raise UnknownAdapter(adapter, list(known))
     except EngineError as error:
         raise generation.api_error(error) from error
-    return replace(generation, adapter=adapter)
+    return replace(generation, adapter=adapter, prompts=known[adapter].prompts)
