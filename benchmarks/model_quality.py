@@ -3,9 +3,10 @@
 usage: python benchmarks/model_quality.py [--adapter NAME=PATH]... [--guidance auto|off]... [--section SECTION]... [--count 400]
                                           [--first 0] [--at-once 64] [--model NAME] [--answers FILE] [--no-write]
 
-Greedy, through `POST /v1/chat/completions` as `portico serve` answers it. Single calls and several (`parallel`) with tool_choice
-"required"; `irrelevance`, where no tool fits, and `answerable`, where one does, with "auto": right is no call, and a call. `--answers` keeps every call, so that it can be
-judged where BFCL's checker is installed (`--judge FILE` does that alone). 95% intervals are Wilson's.
+Greedy, through `POST /v1/chat/completions` as `portico serve` answers it. Single calls and several (`parallel`) with
+tool_choice "required". With "auto": `irrelevance`, where no tool fits and right is no call, and `answerable`, where one does.
+`--answers` keeps every call, so that it can be judged where BFCL's checker is installed (`--judge FILE` does that alone). 95%
+intervals are Wilson's.
 """
 
 from __future__ import annotations

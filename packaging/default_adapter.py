@@ -3,8 +3,8 @@
 usage: python packaging/default_adapter.py data  --sources DIR --work DIR [--workers N] [--scale 1.0]
        python packaging/default_adapter.py train --work DIR --out DIR [--device cuda] [--minutes 8] [--epochs 3] [--rate 1e-3]
 
-`data` renders rows over several processes and writes token ids; `train` goes on from its last checkpoint where it was killed, and
-writes the adapter as PEFT and llama.cpp read it, with a report of the run. Neither fetches anything.
+`data` renders rows over several processes and writes token ids; `train` goes on from its last checkpoint where it was killed,
+and writes the adapter as PEFT and llama.cpp read it, with a report of the run. Neither fetches anything.
 """
 
 from __future__ import annotations
@@ -152,7 +152,8 @@ def run(args: argparse.Namespace) -> None:
     print(f"held-out loss: {before:.4f} -> {after:.4f}; on {len(kept)} kept rows: {agreement}", flush=True)
     about = {
         "settings": asdict(settings) | {"most_seconds": min(settings.most_seconds, 1e9)},
-        "rows": len(rows), "held_out_loss": [before, after], "kept": agreement, "prompt_version": prompts.PROMPT_VERSION, "history": asdict(history),
+        "rows": len(rows), "held_out_loss": [before, after], "kept": agreement,
+        "prompt_version": prompts.PROMPT_VERSION, "history": asdict(history),
         "device": torch.cuda.get_device_name() if args.device == "cuda" else "cpu", "torch": torch.__version__,
         "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if args.device == "cuda" else None,
         "command": " ".join(["python", *sys.argv]),

@@ -79,7 +79,7 @@ class AdapterLimits:
 
 @dataclass(frozen=True, slots=True)
 class AdapterInfo:
-    """What is told of a loaded adapter. `base` is the model that its file names, `prompts` the prompts that it was trained on."""
+    """What is told of a loaded adapter. `base` is the model that its file names, `prompts` those that it was trained on."""
 
     name: str
     path: Path

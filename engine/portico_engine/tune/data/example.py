@@ -20,7 +20,7 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One question. No calls: none of `offered` answers it. `domain` keeps its near kin from standing beside it as wrong tools."""
+    """One question. No calls: none of `offered` answers it. `domain` names the set that it is of."""
 
     question: str
     calls: tuple[Call, ...]

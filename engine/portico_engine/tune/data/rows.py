@@ -15,11 +15,11 @@ from functools import lru_cache
 from typing import Any
 
 from portico_engine.tool import Tool
-from portico_engine.tune.data.example import Call, Example
 from portico_engine.tune.data.changes.near_misses import near_miss
 from portico_engine.tune.data.changes.noise import noisy
 from portico_engine.tune.data.changes.options import with_unsaid_options
 from portico_engine.tune.data.changes.renaming import renamed
+from portico_engine.tune.data.example import Call, Example
 from portico_engine.tune.data.schema_questions import words_of
 
 SystemText = Callable[[Sequence[Tool]], str]

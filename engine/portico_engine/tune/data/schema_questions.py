@@ -26,12 +26,15 @@ _KINDS = (
     ("origin", "city"), ("country", "country"), ("region", "country"), ("state", "us_state"), ("language", "language"),
     ("currency", "currency"), ("date", "date"), ("time", "clock"), ("zone", "zone"), ("timezone", "zone"), ("month", "month"),
     ("path", "path"), ("file", "path"), ("filename", "path"), ("directory", "folder"), ("folder", "folder"), ("dir", "folder"),
-    ("repo", "service"), ("repository", "service"), ("owner", "user"), ("user", "user"), ("username", "user"), ("branch", "branch"),
+    ("repo", "service"), ("repository", "service"), ("owner", "user"), ("user", "user"), ("username", "user"),
+    ("branch", "branch"),
     ("id", "id"), ("key", "id"), ("number", "id"), ("code", "id"), ("token", "id"), ("name", "person"), ("author", "person"),
-    ("title", "quoted_subject"), ("subject", "quoted_subject"), ("label", "quoted_label"), ("query", "topic"), ("topic", "topic"),
+    ("title", "quoted_subject"), ("subject", "quoted_subject"), ("label", "quoted_label"), ("query", "topic"),
+    ("topic", "topic"),
     ("keyword", "topic"), ("keywords", "topic"), ("term", "topic"), ("question", "topic"), ("search", "topic"),
     ("text", "quoted_note"), ("message", "quoted_note"), ("content", "quoted_note"), ("body", "quoted_note"),
-    ("comment", "quoted_note"), ("description", "quoted_note"), ("note", "quoted_note"), ("color", "color"), ("company", "company"),
+    ("comment", "quoted_note"), ("description", "quoted_note"), ("note", "quoted_note"), ("color", "color"),
+    ("company", "company"),
     ("symbol", "ticker"), ("ticker", "ticker"), ("product", "product"), ("food", "grocery"), ("ingredient", "grocery"),
     ("word", "word"), ("pattern", "glob"), ("table", "table"), ("column", "column"), ("organization", "company"),
 )  # fmt: skip
@@ -114,7 +117,8 @@ def _sentence(request: str, said: list[tuple[str, str]], rng: random.Random) -> 
         return f"{request}{rng.choice((' (', ', ', '. '))}{', '.join(parts)}".replace(" (", " (") + end
     if style == 1:
         parts = [f"the {words} is {surface}" for words, surface in said]
-        return f"{request}{end or '.'} {_and(parts).capitalize() if rng.random() < 0.1 else _and(parts)[0].upper() + _and(parts)[1:]}."
+        values = _and(parts)
+        return f"{request}{end or '.'} {values[0].upper()}{values[1:]}."
     if style == 2:
         return f"{request} where {_and([f'{words} is {surface}' for words, surface in said])}{end}"
     if style == 3:

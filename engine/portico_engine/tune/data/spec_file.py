@@ -3,7 +3,7 @@
     name(city: string@city, days?: integer@2..10, unit?: celsius|fahrenheit, metric?: boolean) - Description.
     > What is the weather in {city}[ for {days} days][, {metric?in metric units|in imperial units}]?
 
-    type       string@KIND, integer@LOW..HIGH/STEP, number@..., number@KIND, boolean, a|b|c, [type]*LEAST..MOST, {name: type, ...}
+    type       string@KIND, integer@LOW..HIGH/STEP, number@..., number@KIND, boolean, a|b|c, [type]*LEAST..MOST, {name: type}
     {name}     a value, as a person writes it                          [...]      there or not: what is absent is in no call
     {name=v}   writes nothing: the words around it mean this value     {name?yes|no}   a boolean, by what is said
 
@@ -180,8 +180,8 @@ def state(kind: str, rng: random.Random) -> Stated:
         return Stated(value, ", ".join(f"{name} {stated.surface}" for name, stated in inner.items()))
     name, _, of = kind.partition("@")
     if name == "boolean":
-        value = rng.random() < 0.5
-        return Stated(value, "yes" if value else "no")
+        yes = rng.random() < 0.5
+        return Stated(yes, "yes" if yes else "no")
     if name in ("integer", "number"):
         bounds = _RANGE.fullmatch(of)
         if bounds is None:
@@ -190,9 +190,8 @@ def state(kind: str, rng: random.Random) -> Stated:
         return number(float(bounds["low"]), float(bounds["high"]), step, rng, whole=name == "integer")
     if name == "string":
         return of_kind(of, rng)
-    value = rng.choice(kind.split("|"))
-    spoken = value.replace("_", " ") if rng.random() < 0.7 else value
-    return Stated(value, spoken)
+    choice = rng.choice(kind.split("|"))
+    return Stated(choice, choice.replace("_", " ") if rng.random() < 0.7 else choice)
 
 
 def _list(kind: str, rng: random.Random) -> Stated:

@@ -24,8 +24,9 @@ _LISTS = {
     "yogurt|coffee|oat milk|almonds|peanuts|potatoes|broccoli|chocolate|avocado|lentils|cinnamon|garlic|oranges|honey|flour",
     "street": "Main Street|Oak Avenue|Church Road|Maple Lane|Park Street|Station Road|Elm Street|Hill Drive|Lake View Road|"
     "King Street|Rue de la Paix|Lindenstraße|Via Roma|Mill Lane",
-    "shell": "ls -la|git status|make test|df -h|ping -c 3 example.com|docker ps|npm run build|python main.py --fast|cat notes.txt|"
-    "systemctl restart nginx|ipconfig /all|dir C:\\Users|tasklist|whoami|netstat -an|tail -n 50 app.log|pip list|cargo check",
+    "shell": "ls -la|git status|make test|df -h|ping -c 3 example.com|docker ps|npm run build|python main.py --fast|"
+    "cat notes.txt|systemctl restart nginx|ipconfig /all|dir C:\\Users|tasklist|whoami|netstat -an|"
+    "tail -n 50 app.log|pip list|cargo check",
     "room": "kitchen|living room|bedroom|bathroom|hallway|office|garage|dining room|basement|attic|nursery|guest room|Room 204",
     "door": "front door|back door|garage door|garden gate|cellar door|balcony door",
     "color": "red|blue|green|warm white|purple|orange|yellow|pink|turquoise|cool white",
@@ -91,10 +92,12 @@ WORDS = {kind: words.split("|") for kind, words in _LISTS.items()}
 
 # Places and states as tools want them written.
 _REGIONS = (
-    "Paris, France|London, UK|Berlin, Germany|Madrid, Spain|Rome, Italy|Lisbon, Portugal|Vienna, Austria|Prague, Czech Republic|"
-    "Warsaw, Poland|Oslo, Norway|Stockholm, Sweden|Helsinki, Finland|Dublin, Ireland|Athens, Greece|Budapest, Hungary|"
-    "Zurich, Switzerland|Boston, MA|Chicago, IL|Seattle, WA|Denver, CO|Austin, TX|Miami, FL|Portland, OR|Phoenix, AZ|Dallas, TX|"
-    "Atlanta, GA|San Francisco, CA|Los Angeles, CA|New York, NY|San Diego, CA|Tokyo, Japan|Osaka, Japan|Seoul, South Korea|"
+    "Paris, France|London, UK|Berlin, Germany|Madrid, Spain|Rome, Italy|Lisbon, Portugal|Vienna, Austria|"
+    "Prague, Czech Republic|Warsaw, Poland|Oslo, Norway|Stockholm, Sweden|Helsinki, Finland|"
+    "Dublin, Ireland|Athens, Greece|Budapest, Hungary|"
+    "Zurich, Switzerland|Boston, MA|Chicago, IL|Seattle, WA|Denver, CO|Austin, TX|Miami, FL|Portland, OR|Phoenix, AZ|"
+    "Dallas, TX|Atlanta, GA|San Francisco, CA|Los Angeles, CA|New York, NY|San Diego, CA|"
+    "Tokyo, Japan|Osaka, Japan|Seoul, South Korea|"
     "Beijing, China|Shanghai, China|Bangkok, Thailand|Mumbai, India|Delhi, India|Sydney, Australia|Melbourne, Australia|"
     "Toronto, Canada|Vancouver, Canada|Montreal, Canada|Mexico City, Mexico|Buenos Aires, Argentina|Lima, Peru|"
     "Bogotá, Colombia|São Paulo, Brazil|Cairo, Egypt|Nairobi, Kenya|Lagos, Nigeria|Cape Town, South Africa|Istanbul, Turkey|"

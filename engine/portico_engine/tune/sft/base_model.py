@@ -36,7 +36,8 @@ def load_base(path: Path, device: str, dtype: torch.dtype) -> Any:
         vocab_size=config.vocab_size, hidden_size=config.hidden, intermediate_size=config.feed_forward,
         num_hidden_layers=config.n_layers, num_attention_heads=config.n_heads, num_key_value_heads=config.n_kv_heads,
         head_dim=config.head_dim, max_position_embeddings=config.context_length, rms_norm_eps=config.norm_eps,
-        rope_parameters={"rope_type": "default", "rope_theta": config.rope.base}, tie_word_embeddings="output.weight" not in file.tensors,
+        rope_parameters={"rope_type": "default", "rope_theta": config.rope.base},
+        tie_word_embeddings="output.weight" not in file.tensors,
         attn_implementation="sdpa", bos_token_id=None, eos_token_id=None, pad_token_id=None,
     )  # fmt: skip
     model = LlamaForCausalLM(shape)

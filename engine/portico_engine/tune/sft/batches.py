@@ -26,7 +26,7 @@ class Batch(NamedTuple):
 
 
 def batches(rows: Sequence[TokenRow], budget: int, seed: int) -> list[list[TokenRow]]:
-    """All rows once, in an order of the seed's. Lengths are sorted within chunks, so that who stands beside whom still varies."""
+    """All rows once, in an order of the seed's. Lengths are sorted within chunks: who stands beside whom still varies."""
     rng = random.Random(seed)
     out: list[list[TokenRow]] = []
     for kept in (False, True):

@@ -123,7 +123,7 @@ class Trainer:
 
     def _step(self, batch: Batch) -> Tensor:
         loss = self._loss(batch)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._parameters, self.settings.clip)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)

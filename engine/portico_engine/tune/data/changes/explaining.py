@@ -44,33 +44,63 @@ def _times(factor: float) -> _Write:
 
 _WAYS: dict[str, tuple[_Way, ...]] = {
     "date": (
-        _Way("The date, in YYYY-MM-DD format."), _Way("Date (YYYY-MM-DD)"), _Way("Day in ISO format, e.g. 2024-05-17"),
-        _Way("The date in MM/DD/YYYY format", _date("%m/%d/%Y")), _Way("Date as DD.MM.YYYY", _date("%d.%m.%Y")),
-        _Way("Date in the format DD/MM/YYYY", _date("%d/%m/%Y")), _Way("The day, as in 'May 17, 2024'", lambda v: _date("%B ")(v) + f"{int(v[8:])}, {v[:4]}"),
+        _Way("The date, in YYYY-MM-DD format."),
+        _Way("Date (YYYY-MM-DD)"),
+        _Way("Day in ISO format, e.g. 2024-05-17"),
+        _Way("The date in MM/DD/YYYY format", _date("%m/%d/%Y")),
+        _Way("Date as DD.MM.YYYY", _date("%d.%m.%Y")),
+        _Way("Date in the format DD/MM/YYYY", _date("%d/%m/%Y")),
+        _Way("The day, as in 'May 17, 2024'", lambda v: _date("%B ")(v) + f"{int(v[8:])}, {v[:4]}"),
         _Way("Date as YYYYMMDD", _date("%Y%m%d")),
     ),
     "clock": (
-        _Way("Time of day in 24-hour format (HH:MM)."), _Way("The time, HH:MM"), _Way("Time, such as '7:30 PM'.", _twelve),
-        _Way("Time in the format HH:MM:SS", lambda value: f"{value}:00"), _Way("Time of day in 12-hour format with AM or PM", _twelve),
+        _Way("Time of day in 24-hour format (HH:MM)."),
+        _Way("The time, HH:MM"),
+        _Way("Time, such as '7:30 PM'.", _twelve),
+        _Way("Time in the format HH:MM:SS", lambda value: f"{value}:00"),
+        _Way("Time of day in 12-hour format with AM or PM", _twelve),
     ),
     "city": (
-        _Way("Name of the city."), _Way("The city, e.g. 'Boston'"), _Way("The city and state or country, e.g. San Francisco, CA", WITH_REGION.get),
-        _Way("Location in the format 'City, State' (US) or 'City, Country'", WITH_REGION.get), _Way("The city and country, e.g. Lyon, France", WITH_REGION.get),
+        _Way("Name of the city."),
+        _Way("The city, e.g. 'Boston'"),
+        _Way("The city and state or country, e.g. San Francisco, CA", WITH_REGION.get),
+        _Way("Location in the format 'City, State' (US) or 'City, Country'", WITH_REGION.get),
+        _Way("The city and country, e.g. Lyon, France", WITH_REGION.get),
     ),
     "rate": (
-        _Way("As a decimal, e.g. 0.05 for 5%."), _Way("A share between 0 and 1."), _Way("In decimal form (8% is 0.08)"), _Way("The annual rate, as a decimal fraction."),
-        _Way("In percent, e.g. 5 for 5%", _times(100)), _Way("Percentage from 0 to 100.", _times(100)),
+        _Way("As a decimal, e.g. 0.05 for 5%."),
+        _Way("A share between 0 and 1."),
+        _Way("In decimal form (8% is 0.08)"),
+        _Way("The annual rate, as a decimal fraction."),
+        _Way("In percent, e.g. 5 for 5%", _times(100)),
+        _Way("Percentage from 0 to 100.", _times(100)),
     ),
     "percent": (
-        _Way("In percent."), _Way("Percentage, e.g. 5 for 5%"), _Way("Percent, between 0 and 100."), _Way("As a decimal, e.g. 0.05 for 5%", _times(0.01)),
-        _Way("Rate as a fraction of 1 (0.1 is 10%)", _times(0.01)), _Way("Expressed as a decimal.", _times(0.01)),
+        _Way("In percent."),
+        _Way("Percentage, e.g. 5 for 5%"),
+        _Way("Percent, between 0 and 100."),
+        _Way("As a decimal, e.g. 0.05 for 5%", _times(0.01)),
+        _Way("Rate as a fraction of 1 (0.1 is 10%)", _times(0.01)),
+        _Way("Expressed as a decimal.", _times(0.01)),
     ),
-    "us_state": (_Way("Name of the state."), _Way("State, as a two-letter code, e.g. 'TX'", STATE_CODES.get), _Way("Two-letter abbreviation of the state.", STATE_CODES.get)),
-    "country": (_Way("The country."), _Way("The country's name, e.g. Spain"), _Way("ISO 3166 code of the country, two letters", COUNTRY_CODES.get)),
+    "us_state": (
+        _Way("Name of the state."),
+        _Way("State, as a two-letter code, e.g. 'TX'", STATE_CODES.get),
+        _Way("Two-letter abbreviation of the state.", STATE_CODES.get),
+    ),
+    "country": (
+        _Way("The country."),
+        _Way("The country's name, e.g. Spain"),
+        _Way("ISO 3166 code of the country, two letters", COUNTRY_CODES.get),
+    ),
     "person": (_Way("Full name of the person."), _Way("The name, in upper case.", str.upper), _Way("Who it is about.")),
     "address": (_Way("The full address, with street and number."), _Way("Address: street, city and whatever else is known")),
-    "expression": (_Way("The function, in Python syntax, e.g. 'x**2'"), _Way("Expression in x, as Python writes it."), _Way("The function as a string, e.g. 3*x**2 or x**3.")),
-}  # fmt: skip
+    "expression": (
+        _Way("The function, in Python syntax, e.g. 'x**2'"),
+        _Way("Expression in x, as Python writes it."),
+        _Way("The function as a string, e.g. 3*x**2 or x**3."),
+    ),
+}
 _CODED = ("{words}: {list}", "Code of the {words} ({list}).", "Number of the {words}. Possible values: {list}")
 _LISTED = (
     "One of: {list}.",

@@ -23,7 +23,8 @@ _SYNONYMS = {
     "date": ("day", "date", "on_date"), "number": ("num", "n", "value"), "temperature": ("temp", "degrees", "temperature"),
     "start": ("begin", "from", "start"), "end": ("to", "until", "stop", "end"), "unit": ("units", "unit", "measure"),
     "amount": ("value", "sum", "amount"), "text": ("content", "input", "text", "message"), "name": ("title", "name", "label"),
-    "items": ("values", "elements", "items"), "values": ("data", "numbers", "values", "arr"), "path": ("file_path", "file", "path"),
+    "items": ("values", "elements", "items"), "values": ("data", "numbers", "values", "arr"),
+    "path": ("file_path", "file", "path"),
     "origin": ("from_city", "source", "origin"), "destination": ("to_city", "dest", "target", "destination"),
     "id": ("identifier", "id"), "width": ("w", "width"), "height": ("h", "height"), "person": ("who", "person"),
 }  # fmt: skip

@@ -27,7 +27,7 @@ def own_specs() -> list[Spec]:
 
 
 def own_examples(rng: random.Random, each: int, several: int, *, described: float = 0.75) -> Iterator[Example]:
-    """So many questions a tool that one call answers, and so many that take several; a share of them with parameters described."""
+    """So many questions a tool that one call answers, and so many that take several; a share has its parameters described."""
     began = rng.random()
     for spec in own_specs():
         seen = set()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import lzma
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from portico_engine.tool import Tool
 from portico_engine.tune.data.example import Call, Example
+from portico_engine.tune.data.sources.compressed import read_json_xz
 
 _ORIGIN = ("ToolRL (RLLA)", "Apache-2.0")
 _TOOL = re.compile(r"^\d+\. Name: (?P<name>.*)\nDescription: (?P<about>.*)\nParameters: (?P<parameters>\{.*\})$", re.MULTILINE)
@@ -22,7 +22,7 @@ _TYPES = {"str": "string", "string": "string", "int": "integer", "integer": "int
 
 def rlla_examples(path: Path) -> Iterator[Example]:
     """Those whose types are plain, and whose values fit them."""
-    for row in json.loads(lzma.open(path).read()):
+    for row in read_json_xz(path):
         tools = {match["name"]: tool for match in _TOOL.finditer(row["instruction"]) if (tool := _tool(match)) is not None}
         asked, made = _ASKED.fullmatch(row["input"].strip()), _CALLS.search(row["output"])
         if asked is None or made is None:
@@ -59,7 +59,13 @@ def _tool(match: re.Match[str]) -> Tool | None:
 
 
 def _fits(arguments: Any, tool: Tool) -> bool:
-    python = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list}
+    python: dict[str, type | tuple[type, ...]] = {
+        "string": str,
+        "integer": int,
+        "number": (int, float),
+        "boolean": bool,
+        "array": list,
+    }
     if not isinstance(arguments, dict):
         return False
     properties = tool.parameters["properties"]

@@ -6,7 +6,6 @@ Each intent is a tool whose parameters are its slots. Numbers that were spoken b
 from __future__ import annotations
 
 import json
-import lzma
 import re
 import tarfile
 from collections import defaultdict
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 
 from portico_engine.tool import Tool
 from portico_engine.tune.data.example import Call, Example
+from portico_engine.tune.data.sources.compressed import read_json_xz
 
 _SONOS = ("Sonos NLU benchmark", "CC0-1.0")
 _HOME = ("NLU-Evaluation-Data", "CC-BY-4.0")
@@ -73,7 +73,7 @@ def sonos_examples(path: Path) -> Iterator[Example]:
 
 def home_examples(path: Path) -> Iterator[Example]:
     """Requests to a home assistant."""
-    rows = json.loads(lzma.open(path).read())["rasa_nlu_data"]["common_examples"]
+    rows = read_json_xz(path)["rasa_nlu_data"]["common_examples"]
     requests = [_Request(r["intent"], r["text"], [(e["entity"], e["value"]) for e in r["entities"]]) for r in rows]
     yield from _examples([request for request in requests if request.intent in _HOME_TOOLS], _HOME_TOOLS, _HOME)
 

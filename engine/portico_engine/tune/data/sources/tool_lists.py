@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import lzma
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from portico_engine.tool import Tool
+from portico_engine.tune.data.sources.compressed import read_json_xz
 
 
 def listed_tools(folder: Path) -> Iterator[Tool]:
@@ -20,7 +20,7 @@ def listed_tools(folder: Path) -> Iterator[Tool]:
 
 def livemcp_tools(path: Path) -> Iterator[Tool]:
     """Of LiveMCPBench's collection (Mo et al. 2025)."""
-    for server in json.loads(lzma.open(path).read()):
+    for server in read_json_xz(path):
         for about in server["tools"].values():
             for row in about.get("tools") or ():
                 yield _tool(row)
