@@ -24,6 +24,7 @@ from pathlib import Path
 from portico_engine import Tool, find_model
 from portico_engine.tune.data.kept import kept_rows
 from portico_engine.tune.data.mixture import Sources, default_rows
+from portico_engine.tune.data.row_checks import RowChecks
 from portico_engine.tune.data.sources.own import own_examples
 from portico_engine.tune.rendering import ChatRenderer, TokenRow, load_rows, save_rows
 from portico_gateway.agent import prompts
@@ -89,10 +90,13 @@ def part(folder: Path, work: Path, scale: float, seed: int, at: int) -> Counter[
     renderer = ChatRenderer(find_model())
     counts: Counter[str] = Counter()
     lines = []
-    for row in default_rows(sources, [serve_system, ask_system], [0.9, 0.1], seed=seed, scale=scale):
+    checks = RowChecks()
+    for row in checks.sound(default_rows(sources, [serve_system, ask_system], [0.9, 0.1], seed=seed, scale=scale)):
         kind = "several" if row.completion.startswith("[{") else "one" if row.completion.startswith("{") else "none"
         counts[f"{row.origin}: {kind}"] += 1
         lines.append(row.as_json())
+    print(f"faulty rows, left out: {dict(checks.faults)}", flush=True)
+    checks.refuse_unfit(small=scale < 0.01)
     rng = random.Random(seed)
     texts = [path.read_text(encoding="utf-8") for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])]
     tools = [call.tool for example in own_examples(rng, 1, 0) for call in example.calls]

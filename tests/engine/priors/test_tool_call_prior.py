@@ -79,6 +79,12 @@ def test_an_array_does_not_repeat_itself_nor_stay_empty() -> None:
     assert bias(OPEN + '"colours":["blue"', ",", "]") == [pytest.approx(MORE + 1.0), 0.0]
 
 
+def test_another_call_is_no_other_item_of_an_array_of_values() -> None:
+    done = f'[{OPEN}"query":"x"}}}}'
+    more, end = bias(done, ",", "]")
+    assert more == end
+
+
 def test_a_token_that_opens_another_item_counts_only_items_that_are_not_there_yet() -> None:
     assert bias(OPEN + '"colours":["blue', '","', '"') == [pytest.approx(MORE + 1.0), 0.0]
 

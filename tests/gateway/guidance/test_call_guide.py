@@ -53,6 +53,14 @@ def test_tools_keep_their_order_and_what_satisfies_them_satisfies_the_caller_s(g
     assert narrowed["allOf"] == [{"properties": {"city": {"enum": ["Oslo"]}}}]
 
 
+def test_where_several_calls_may_be_made_nothing_is_said_of_the_values_of_one(guide: CallGuide) -> None:
+    guided = guide.guide([READ, WEATHER], "How warm is it in Oslo and in Rome?", several=True)
+    assert guided.tools == (READ, WEATHER)
+    assert guided.prior is not None
+    assert not guided.prior.calls
+    assert best(dict(guided.prior.names)) == "get_weather"
+
+
 def test_either_half_can_be_switched_off(guide: CallGuide) -> None:
     names = CallGuide(embedder().embed, copies=False).guide([READ, WEATHER], "How warm is it in Oslo?")
     assert names.tools == (READ, WEATHER)

@@ -36,13 +36,15 @@ _LONGEST_TOOL = 900  # characters of JSON of a tool that stands beside
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is trained on. `given` is how much of the completion the grammar says itself: no loss there."""
+    """What is trained on. `given` is how much of the completion the grammar says itself: no loss there. `tools` are those that
+    the system message names."""
 
     prompt: list[dict[str, str]]
     completion: str
     origin: str
     licence: str
     given: str = ""
+    tools: tuple[Tool, ...] = ()
 
     def as_json(self) -> str:
         """In the shape of prompt and completion."""
@@ -201,7 +203,7 @@ class RowMaker:
                 completion, given = f"[{completion}]", '[{"name":"'
         else:
             completion = f"[{','.join(call_text(call) for call in calls)}]"
-        return Row(prompt, completion, example.origin, example.licence, given)
+        return Row(prompt, completion, example.origin, example.licence, given, tuple(tools))
 
 
 def call_text(call: Call) -> str:

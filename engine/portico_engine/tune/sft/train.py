@@ -107,9 +107,11 @@ class Trainer:
             if step % 10 == 9 or step + 1 == len(plan):
                 self._note(window, step + 1, len(plan), time.monotonic() - shown)
                 window, shown = [], time.monotonic()
-            if time.monotonic() - saved > settings.checkpoint_seconds:
-                self.save()
-                saved = time.monotonic()
+                if (
+                    time.monotonic() - saved > settings.checkpoint_seconds
+                ):  # right behind a look at the losses: they are numbers
+                    self.save()
+                    saved = time.monotonic()
         self.history.seconds = time.monotonic() - began
         self.save()
         return self.history

@@ -129,6 +129,11 @@ _OPTIONS = (
 )
 
 
+def _is_said(option: _Option, words: set[str]) -> bool:
+    """By a word, or by a form of it: "sorted" is evidence for what "sort" stands for."""
+    return any(word == said or (len(said) > 3 and word.startswith(said)) for said in option.said_by.split() for word in words)
+
+
 def with_unsaid_options(tool: Tool, question: str, rng: random.Random) -> Tool:
     """The tool with one to three optional parameters more, of which the question says nothing."""
     words = set(question.lower().replace("?", " ").replace(".", " ").replace(",", " ").split())
@@ -136,7 +141,7 @@ def with_unsaid_options(tool: Tool, question: str, rng: random.Random) -> Tool:
     properties = dict(tool.parameters.get("properties") or {})
     known = {part for name in properties for part in name.lower().split("_")}
     for option in rng.sample(_OPTIONS, rng.choice((1, 1, 2, 3))):
-        evidence = set(option.said_by.split()) & words or ("#" in option.said_by and has_number and rng.random() < 0.6)
+        evidence = _is_said(option, words) or ("#" in option.said_by and has_number and rng.random() < 0.6)
         if not evidence and not known & set(option.name.split("_")):
             properties[option.name] = option.schema
             known |= set(option.name.split("_"))
