@@ -77,6 +77,7 @@ from portico_engine.tool import Tool
 
 if TYPE_CHECKING:
     from portico_engine.adapters.adapter import AdapterInfo
+    from portico_engine.adapters.default_adapter import default_adapter
     from portico_engine.client import EngineClient, VocabularyView
     from portico_engine.engine import Engine
     from portico_engine.front.async_engine import AsyncEngine
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "AdapterInfo": "portico_engine.adapters.adapter",
+    "default_adapter": "portico_engine.adapters.default_adapter",
     "AsyncEngine": "portico_engine.front.async_engine",
     "Engine": "portico_engine.engine",
     "EngineClient": "portico_engine.client",
@@ -151,6 +153,7 @@ __all__ = [
     "Unsatisfiable",
     "Usage",
     "VocabularyView",
+    "default_adapter",
     "engine_loader",
     "find_model",
     "foresee",

@@ -116,6 +116,7 @@ async def _load(
 ) -> None:
     """The model, then what a question imports and embeds. A model that can't be had ends the waiting for servers."""
     from portico_engine.errors import EngineError
+    from portico_gateway.model.chosen_adapter import with_chosen_adapter
     from portico_gateway.model.start import start_engine
 
     def report(stage: str, fraction: float) -> None:
@@ -123,7 +124,7 @@ async def _load(
 
     try:
         path = await anyio.to_thread.run_sync(_find_model, config.model.name)
-        engine = await start_engine(path, load_options(config.model), report)
+        engine = await with_chosen_adapter(await start_engine(path, load_options(config.model), report), config.model)
     except EngineError as error:
         loading.failure = error
         waiting.cancel()

@@ -87,6 +87,6 @@ def _satisfies(arguments: Any, schema: dict[str, Any]) -> bool:
     if not isinstance(arguments, dict) or set(arguments) - set(properties):
         return False
     try:
-        return jsonschema.Draft202012Validator(schema).is_valid(arguments)
+        return bool(jsonschema.Draft202012Validator(schema).is_valid(arguments))
     except (jsonschema.SchemaError, jsonschema.exceptions.UnknownType):
         return True  # some published schemas are none: the engine loosens those, too

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from portico_engine import EngineClient
 
 _HUNG_UP = 499  # as nginx logs it; nobody is there to read it
+NO_ADAPTER = "none"  # a request's word for the model by itself, where the configuration has an adapter for all
 
 
 class GenerationService:
@@ -86,7 +87,8 @@ class GenerationService:
         model, adapter = self.named(generation.model)
         if None not in (adapter, generation.adapter) and adapter != generation.adapter:
             raise ApiError(400, f"adapter is {generation.adapter!r}, but model names {adapter!r}; give one", param="adapter")
-        return model, adapter or generation.adapter
+        named = adapter or generation.adapter or model.adapter
+        return model, None if named == NO_ADAPTER else named
 
     async def _engine(self, model: ModelHost) -> EngineClient:
         try:
@@ -114,7 +116,7 @@ async def adapter_names(engine: EngineClient) -> list[str]:
 async def _with_adapter(generation: GenerationRequest, adapter: str | None, engine: EngineClient) -> GenerationRequest:
     """Raises ApiError naming the adapters that exist where it is none of them: before a prompt is made for nothing."""
     if adapter is None:
-        return generation
+        return replace(generation, adapter=None)
     try:
         known = {info.name: info for info in await engine.adapters()}
         if adapter not in known:
