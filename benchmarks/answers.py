@@ -1,6 +1,7 @@
 """Does `portico ask` answer rightly, or say that it doesn't know? On code, documentation, databases, third-party servers.
 
-usage: python benchmarks/answers.py [--part PART] [--only WHAT] [--limit N] [--cli N] [--rows FILE] [--verbose] | --check
+usage: python benchmarks/answers.py [--part PART] [--only WHAT] [--limit N] [--cli N] [--rows FILE] [--verbose]
+       python benchmarks/answers.py --without PART_OF_IT [--without ...] ... | --ablation ... | --check
 
 Without --part the tuning two thirds are asked (benchmarks/data/answers/*.jsonl); answers_questions.py says what the other parts
 are (voices, validation, held-back), answers_scoring.py what counts as useful, partial, honest and wrong,
@@ -10,6 +11,10 @@ model that `portico ask` has; every index is waited for, so that no score depend
 `--rows FILE` keeps what answers_calibration.py reads.
 `--cli N` runs N of the questions through the real command besides, for its wall time and its exit code. `--check` brings
 everything and proves that each question's evidence holds its values.
+
+`--without` leaves out a part of how answers are made (answers_parts.py says which there are; repeatable). `--ablation` asks the
+questions with all parts and then without each in turn (or each that `--without` names), shows what is lost, and writes
+results/answers_ablation-DATE.json.
 """
 
 from __future__ import annotations
@@ -30,6 +35,7 @@ from typing import Any
 
 import anyio
 
+import answers_parts
 import answers_questions
 from answers_evidence import problems
 from answers_material.workspaces import Workspace, bring, workspace
@@ -54,12 +60,17 @@ def main() -> None:
     parser.add_argument("--model", default=None, help="a model for all questions, as `portico ask --model` takes it")
     parser.add_argument("--rows", type=Path, default=None, help="write a JSON line a question there (readable parts only)")
     parser.add_argument("--verbose", action="store_true", help="each question with its answer (readable parts only)")
+    parser.add_argument("--without", action="append", default=[], choices=answers_parts.PARTS, help="leave out; repeatable")
+    parser.add_argument("--ablation", action="store_true", help="with everything, then without each part in turn")
     args = parser.parse_args()
     bring(lambda text: print(text, file=sys.stderr))
     if args.check:
         raise SystemExit(check())
     readable = args.part in answers_questions.READABLE
     chosen = choose(answers_questions.part(args.part), args.only, args.limit)
+    if args.ablation:
+        ablation(chosen, args)
+        return
     started = time.perf_counter()
     rows = ask_all(chosen, args)
     if args.rows and readable:
@@ -75,7 +86,7 @@ def main() -> None:
     if args.cli:
         figures["cli"] = through_cli(chosen, rows, args.cli, args.model)
     print(f"a question, everything started: {figures['wall']}; in all {figures['seconds']} s")
-    if not args.only and args.limit is None:
+    if not args.only and args.limit is None and not args.without:
         by_question = (
             {"by_question": [{k: row[k] for k in ("id", "outcome", "if_given", "tools", "features")} for row in rows]}
             if readable
@@ -83,6 +94,23 @@ def main() -> None:
         )
         suffix = "" if args.part == "tuning" else f"_{args.part.replace('-', '_')}"
         write(f"answers{suffix}", {**figures, **by_question})
+
+
+def ablation(chosen: Sequence[Question], args: argparse.Namespace) -> None:
+    """What is lost without each part: every question is asked with all of them, and once more without each. What is known is
+    shown and written after each, since all of it takes hours."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    asked = {"part": args.part, "model": args.model or "default", "only": args.only, "limit": args.limit}
+    for name in (answers_parts.EVERYTHING, *(args.without or answers_parts.PARTS)):
+        print(f"without {name}" if name in answers_parts.PARTS else name, file=sys.stderr)
+        args.without = [name] if name in answers_parts.PARTS else []
+        rows[name] = ask_all(chosen, args)
+        outcomes = {each: summary(found) for each, found in rows.items()}
+        changed = answers_parts.changed(rows)
+        for counted in ("useful", "wrong"):
+            print(f"\n{counted}; without a part, how many more or fewer")
+            table(*answers_parts.lost(outcomes, counted, changed))
+        write("answers_ablation", {**asked, "questions": len(chosen), "outcomes": outcomes, "changed": changed})
 
 
 def choose(questions: Sequence[Question], only: Sequence[str], limit: int | None) -> list[Question]:
@@ -106,7 +134,8 @@ def ask_all(questions: Sequence[Question], args: argparse.Namespace) -> list[dic
     sys.stdin = Path(os.devnull).open()  # noqa: SIM115 (nobody is asked for consent)
     for number, (name, items) in enumerate(by_workspace.items(), 1):
         started = time.perf_counter()
-        rows += anyio.run(ask_workspace, workspace(name), items, args)
+        with answers_parts.left_out(args.without):
+            rows += anyio.run(ask_workspace, workspace(name), items, args)
         right = sum(row["outcome"] in ("useful", "honest") for row in rows[-len(items) :])
         took = time.perf_counter() - started
         print(
@@ -130,7 +159,7 @@ async def ask_workspace(place: Workspace, questions: Sequence[Question], args: a
     )
     docs, db = ([options[key]] if key in options else [] for key in ("--docs", "--db"))
     root = Path(options.get("--root", place.root))  # the folder that `portico ask` would be in
-    specs = workspace_specs(config, root, [Path(item) for item in docs], db)
+    specs = answers_parts.of_servers(workspace_specs(config, root, [Path(item) for item in docs], db), args.without)
     rows = []
     async with open_ask_session(config, specs, lambda *_: None, caller=terminal_caller("portico ask")) as session:
         await until_indexed(session)

@@ -3,11 +3,13 @@
     python benchmarks/bombs_beside_stream.py [--only WORD] [--check]
 
 It starts `portico serve` with the default model, reads one chat's stream after another, and sends the bombs of
-tests/attacks/bombs.py meanwhile, one after the other, as a `response_format` or a `grammar`. Of the pauses between two pieces
-of the stream it tells the time by the clock, how long the engine's thread ran, and how long it waited for a processor (so that
-a busy machine shows); of the processes that compile, the most memory; of the engine, whether it is still the same process.
-Where the gateway or this reader waits for a processor, the engine goes on meanwhile: what it ran is then several steps' work.
-`--check` ends with exit code 1 past the bound below, and writes nothing.
+tests/attacks/bombs.py meanwhile, one after the other, as a `response_format` or a `grammar`; before and after them the stream
+has the machine for itself, for the ratio. Of the pauses between two pieces of the stream it tells the time by the clock, how
+long the engine's thread ran, and how long it waited for a processor (so that a busy machine shows); of the processes that
+compile, the most memory; of the engine, whether it is still the same process. Where the gateway or this reader waits for a
+processor, the engine goes on meanwhile: what it ran is then several steps' work. A bomb that shares its parts in memory and
+would have 10^18 characters as JSON, or nests too deeply for it, can't be sent; the tests give it to the compiler. Bombs that
+the time doesn't reach are counted. `--check` ends with exit code 1 past the bound below, and writes nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -37,8 +39,13 @@ from tests.attacks.bombs import GRAMMARS, SCHEMAS
 
 BOUND = 100.0  # ms that a stream may pause
 CHAT = "/v1/chat/completions"
-SECONDS = 120.0
+SECONDS = 30.0  # for one answer
+LOADING = 120.0  # for the first, which waits for the model
+ALONE = 15.0  # seconds that the stream has for itself, before and after
+ALL_BOMBS = 210.0  # seconds for all of them
+LARGEST = 16_000_000  # characters of a body
 SAMPLED = 0.02  # seconds between two looks at the memory of the processes that compile
+NOT_SENT = "not sent"
 COMPILER = "portico_engine.grammar.isolated.child"
 
 
@@ -61,9 +68,13 @@ class Pause(NamedTuple):
     beside: str
 
 
-def post(port: int, body: dict[str, Any]) -> tuple[HTTPConnection, Any]:
-    connection = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
-    sent = json.dumps({"model": "smollm2", "messages": [{"role": "user", "content": "Tell me a long story."}], **body})
+def encoded(body: dict[str, Any]) -> str:
+    """A request. Raises ValueError, RecursionError where JSON can't hold it."""
+    return json.dumps({"model": "smollm2", "messages": [{"role": "user", "content": "Tell me a long story."}], **body})
+
+
+def post(port: int, sent: str, seconds: float = SECONDS) -> tuple[HTTPConnection, Any]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=seconds)
     connection.request("POST", CHAT, sent, {"Content-Type": "application/json"})
     return connection, connection.getresponse()
 
@@ -88,7 +99,7 @@ def read_streams(port: int, engine: int, pauses: Pauses) -> None:
     seed = 0
     while not pauses.done.is_set():
         seed += 1
-        connection, answer = post(port, {"stream": True, "max_tokens": 1500, "seed": seed, "temperature": 1.0})
+        connection, answer = post(port, encoded({"stream": True, "max_tokens": 1500, "seed": seed, "temperature": 1.0}))
         with closing(connection):
             pauses.begins.add(len(pauses.pieces))
             for _ in _pieces(answer):
@@ -125,67 +136,115 @@ def watch_memory(serve: psutil.Process, peak: list[float], done: threading.Event
                     peak[0] = max(peak[0], int(status.split("VmHWM:")[1].split()[0]) / 1024)
 
 
-def send_bombs(port: int, only: str, pauses: Pauses) -> dict[str, str]:
+def written_size(value: Any) -> int:
+    """Characters of the JSON of `value`, about: each part is looked at once, however often it stands there."""
+    sizes: dict[int, int] = {}
+    todo = [value]
+    while todo:
+        one = todo[-1]
+        inside = [*one.values()] if isinstance(one, dict) else one if isinstance(one, list) else []
+        missing = [each for each in inside if isinstance(each, dict | list) and id(each) not in sizes]
+        if missing:
+            todo += missing
+            continue
+        todo.pop()
+        names = sum(len(key) + 4 for key in one) if isinstance(one, dict) else 0
+        sizes[id(one)] = 2 + names + sum(sizes.get(id(each), 0) or _leaf_size(each) for each in inside)
+    return sizes[id(value)]
+
+
+def _leaf_size(value: Any) -> int:
+    if isinstance(value, int):
+        return value.bit_length() // 3 + 2
+    return len(value) + 2 if isinstance(value, str) else 8
+
+
+def bodies(only: str) -> Iterator[tuple[str, str | None]]:
+    """Each bomb's name and request; None where it can't be written down."""
+    for name, make_schema in SCHEMAS.items():
+        if only in name:
+            schema = make_schema()
+            wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+            yield f"schema: {name}", _bomb({"response_format": wanted}) if written_size(schema) < LARGEST else None
+    for name, make_grammar in GRAMMARS.items():
+        if only in name:
+            yield f"gbnf: {name}", _bomb({"grammar": make_grammar()})
+
+
+def _bomb(body: dict[str, Any]) -> str | None:
+    try:
+        return encoded({**body, "max_tokens": 2, "seed": 1})
+    except (ValueError, RecursionError):
+        return None
+
+
+def send_bombs(port: int, bombs: Iterable[tuple[str, str | None]], pauses: Pauses) -> dict[str, str]:
     """What came of each: answered, or why not."""
     outcomes: dict[str, str] = {}
-    bombs = [
-        *(("schema", name, make) for name, make in SCHEMAS.items()),
-        *(("gbnf", name, make) for name, make in GRAMMARS.items()),
-    ]
-    for kind, name, make in bombs:
-        if only not in name:
+    began = time.monotonic()
+    for name, sent in bombs:
+        if sent is None or time.monotonic() - began > ALL_BOMBS:
+            outcomes[name] = NOT_SENT
             continue
-        pauses.sending = f"{kind}: {name}"
-        wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": make()}} if kind == "schema" else None
-        body = {"response_format": wanted} if kind == "schema" else {"grammar": make()}
+        pauses.sending = name
         try:
-            connection, answer = post(port, {**body, "max_tokens": 40, "seed": 1})
+            connection, answer = post(port, sent)
             with closing(connection):
                 said = json.loads(answer.read())
-            outcomes[pauses.sending] = said["error"]["message"] if "error" in said else "answered"
-        except (OSError, ValueError, KeyError, RecursionError) as error:
-            outcomes[pauses.sending] = f"{type(error).__name__}: {error}"
-        print(f"{len(outcomes):3} {pauses.sending}: {outcomes[pauses.sending][:80]}", file=sys.stderr, flush=True)
+            outcomes[name] = said["error"]["message"] if "error" in said else "answered"
+        except (OSError, ValueError, KeyError) as error:
+            outcomes[name] = f"{type(error).__name__}: {error}"
+        print(f"{time.monotonic() - began:6.1f} s  {name}: {outcomes[name][:80]}", file=sys.stderr, flush=True)
     pauses.sending = ""
     return outcomes
 
 
 def measure(folder: Path, only: str) -> dict[str, Any]:
     (folder / "portico.toml").write_text("")
+    bombs = list(bodies(only))  # written beforehand: the stream's reader shares this process
     command = [sys.executable, "-P", "-m", "portico_gateway", "serve", "--port", "0", "--root", str(folder)]
     with serving(command, folder) as port:
-        connection, answer = post(port, {"max_tokens": 4})  # the model is loaded
+        connection, answer = post(port, encoded({"max_tokens": 4}), LOADING)  # the model is loaded
         with closing(connection):
             answer.read()
         serve = next(p for p in psutil.Process().children() if "portico_gateway" in p.cmdline())
         engine = engine_of(serve)
         pauses, peak = Pauses(), [0.0]
+        load = os.getloadavg()
         threads = [
             threading.Thread(target=read_streams, args=(port, engine.pid, pauses), daemon=True),
             threading.Thread(target=watch_memory, args=(serve, peak, pauses.done), daemon=True),
         ]
         for thread in threads:
             thread.start()
-        time.sleep(3)
-        outcomes = send_bombs(port, only, pauses)
+        time.sleep(ALONE)
+        outcomes = send_bombs(port, bombs, pauses)
+        time.sleep(ALONE)
         pauses.done.set()
         for thread in threads:
             thread.join(SECONDS)
         same = engine.is_running() and engine_of(serve).pid == engine.pid
-    return {"pauses": between(pauses), "outcomes": outcomes, "same": same, "peak": peak[0]}
+    return {"pauses": between(pauses), "outcomes": outcomes, "same": same, "peak": peak[0], "load": load}
 
 
 def figures_of(found: dict[str, Any], only: str) -> dict[str, Any]:
     beside = [pause for pause in found["pauses"] if pause.beside]
     alone = [pause for pause in found["pauses"] if not pause.beside]
     clock, ran = [pause.clock for pause in beside], [pause.ran for pause in beside]
-    answered = sum(outcome == "answered" for outcome in found["outcomes"].values())
+    outcomes = list(found["outcomes"].values())
+    answered, unsent = outcomes.count("answered"), outcomes.count(NOT_SENT)
+    alone_clock = [pause.clock for pause in alone]
     return {
-        "only": only, "load_average": os.getloadavg(),
-        "bombs": len(found["outcomes"]), "answered": answered, "refused": len(found["outcomes"]) - answered,
+        "only": only, "load_average_before": found["load"], "load_average_after": os.getloadavg(),
+        "bombs": len(outcomes) - unsent, "answered": answered, "refused": len(outcomes) - unsent - answered, "not_sent": unsent,
         "engine_is_the_same_process": found["same"], "compilers_peak_mib": found["peak"],
-        "pauses_alone": len(alone), "alone_clock_ms_p50": percentile([pause.clock for pause in alone], 0.5),
-        "alone_clock_ms_max": max(pause.clock for pause in alone), "alone_engine_ms_max": max(pause.ran for pause in alone),
+        "pauses_alone": len(alone), "alone_clock_ms_p50": percentile(alone_clock, 0.5),
+        "alone_clock_ms_p99": percentile(alone_clock, 0.99), "alone_clock_ms_max": max(alone_clock),
+        "alone_engine_ms_max": max(pause.ran for pause in alone),
+        "beside_over_alone_p50": percentile(clock, 0.5) / percentile(alone_clock, 0.5),
+        "beside_over_alone_p99": percentile(clock, 0.99) / percentile(alone_clock, 0.99),
+        "over_the_bound": sum(each > BOUND for each in clock),
+        "over_the_bound_alone": sum(each > BOUND for each in alone_clock),
         "pauses": len(beside), "clock_ms_p50": percentile(clock, 0.5), "clock_ms_p99": percentile(clock, 0.99),
         "clock_ms_max": max(clock), "engine_ms_p50": percentile(ran, 0.5), "engine_ms_p99": percentile(ran, 0.99),
         "engine_ms_max": max(ran), "clock_less_waiting_ms_max": max(pause.clock - pause.waited for pause in beside),

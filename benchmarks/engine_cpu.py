@@ -25,7 +25,7 @@ from llama_reference import LlamaCpp
 from portico_engine import SamplingParams, find_model
 from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
-from portico_engine.loading.load_engine import import_torch
+from portico_engine.loading.torch_import import import_torch
 from portico_engine.plan import Row, StepPlan
 from portico_engine.sampling import SamplingState
 from portico_engine.weights.gguf_file import GGUFFile

@@ -100,9 +100,10 @@ TABLES = {
         schema           bounds cache ir compiled regular ecma shortest_length
         check            ecma schema
         llguidance       bounds cache ir compiled notation protocol regular rule_order closing
+        lark             ir ecma gbnf shortest_length
         backend          bounds ir compiled protocol llguidance
         compile          bounds ir compiled shortest_length gbnf schema backend
-        calls            bounds cache ir compiled regular schema compile
+        calls            bounds cache ir compiled regular schema lark compile
         isolated         bounds cache ir compiled closing backend compile calls
     """,
     "portico_gateway": """
@@ -159,9 +160,14 @@ TABLES = {
         api               errors wire generation
         openai_shared     errors wire generation api
         anthropic         errors json_text wire sse bodies generation api
+        ollama            errors json_text wire sse bodies generation api
+        ranking           errors json_text wire bodies generation api openai_shared
+        tokens            errors json_text wire bodies generation api openai_shared
         openai_chat       errors json_text wire sse bodies generation api openai_shared
+        openai_completions  errors json_text wire sse bodies generation api openai_shared
         openai_responses  errors identity json_text wire sse bodies generation api openai_shared
-        apis              errors wire api openai_shared anthropic openai_chat openai_responses
+        apis              errors wire api openai_shared anthropic ollama ranking tokens openai_chat openai_completions
+                          openai_responses
         error_handlers    errors json_text apis
         middleware        errors identity json_text limits bodies apis
         app               json_text limits bodies approvals generation apis error_handlers middleware
@@ -174,6 +180,16 @@ TABLES = {
         part_run    questions answers
         judging     questions extraction answers part_run
         loop        questions answers calls part_run judging
+    """,
+    "portico_gateway.guidance.copying": """
+        text
+        text_vectors
+        parameter_words   text
+        parameters        text parameter_words
+        span_fit          text text_vectors parameter_words parameters
+        values            text parameters span_fit
+        value_assignment  text parameters span_fit values
+        copy_grammar      text parameters values value_assignment
     """,
     "portico_servers": """
         common
@@ -238,6 +254,13 @@ TABLES = {
         resources    schema databases tools
         server       errors limits suggestions sources secret_columns statements config databases questions tools prompts
                      resources
+    """,
+    "portico_servers.db.questions": """
+        language
+        linking    language
+        composing  language linking
+        reader     language linking composing
+        proposals  language linking composing reader
     """,
 }
 

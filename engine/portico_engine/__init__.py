@@ -39,6 +39,7 @@ Rooms, each with a map of its own:
     quantization/      quantized matrices as values
     front/             the engine for asyncio, on a thread of this process
     process/           the engine in a child process
+    tune/              adapters of one's own; nothing else imports it
 
 Importing it loads no model library: what needs one is imported when it is first used.
 """
@@ -73,7 +74,7 @@ from portico_engine.request import (
     SamplingParams,
     Usage,
 )
-from portico_engine.tool import Tool
+from portico_engine.tool import TEXT_PARAMETER, TextInput, Tool, text_tool
 
 if TYPE_CHECKING:
     from portico_engine.adapters.adapter import AdapterInfo
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from portico_engine.loading.load_engine import Outlook, foresee, load_engine
     from portico_engine.loading.model_digest import model_digest
     from portico_engine.loading.options import LoadOptions, LoadProgress
+    from portico_engine.loading.torch_import import lean_torch
     from portico_engine.loading.usable_executors import usable_executors
     from portico_engine.priors.call_prior import CallPrior
     from portico_engine.priors.text_prior import TextPrior
@@ -107,6 +109,7 @@ _LAZY = {
     "foresee": "portico_engine.loading.load_engine",
     "Outlook": "portico_engine.loading.load_engine",
     "model_digest": "portico_engine.loading.model_digest",
+    "lean_torch": "portico_engine.loading.torch_import",
     "usable_executors": "portico_engine.loading.usable_executors",
     "VocabularyView": "portico_engine.client",
     "CallPrior": "portico_engine.priors.call_prior",
@@ -117,6 +120,7 @@ _LAZY = {
 
 __all__ = [
     "SAMPLING_RANGES",
+    "TEXT_PARAMETER",
     "AdapterError",
     "AdapterInfo",
     "AsyncEngine",
@@ -144,6 +148,7 @@ __all__ = [
     "Request",
     "RequestError",
     "SamplingParams",
+    "TextInput",
     "TextPrior",
     "TokenPrior",
     "Tokenizer",
@@ -157,8 +162,10 @@ __all__ = [
     "engine_loader",
     "find_model",
     "foresee",
+    "lean_torch",
     "load_engine",
     "model_digest",
+    "text_tool",
     "usable_executors",
 ]
 

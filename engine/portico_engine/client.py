@@ -64,7 +64,9 @@ class EngineClient(Protocol):
         """
         ...
 
-    async def score(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[list[float]]:
+    async def score(
+        self, prompt: Sequence[int], continuations: Sequence[Sequence[int]], salt: bytes = b""
+    ) -> list[list[float]]:
         """See `Engine.score`."""
         ...
 

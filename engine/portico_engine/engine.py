@@ -286,10 +286,12 @@ class Engine:
         finally:
             self.abort(request.id)
 
-    def score(self, prompt: Seq[int], continuations: Seq[Seq[int]]) -> list[list[float]]:
-        """The log-probability of every token of every continuation after the prompt, one batch over the shared prefix."""
+    def score(self, prompt: Seq[int], continuations: Seq[Seq[int]], salt: bytes = b"") -> list[list[float]]:
+        """The log-probability of every token of every continuation after the prompt, one batch over the shared prefix, between
+        two steps: who asks for a long prompt's scores lets a request compute it first, in its turn. `salt`: see `Request`.
+        """
         try:
-            return self._scorer.score(prompt, continuations)
+            return self._scorer.score(prompt, continuations, salt)
         except EngineError:
             raise
         except BaseException as error:

@@ -245,7 +245,8 @@ class Scheduler:
         """Tokens of this step."""
         if self._queue.n_callers > 1:
             self._shared = self._step
-        if self._step - self._shared >= _LATELY:
+        answers = any(seq.sampled for seq in self._running)  # somebody may be reading one as it comes
+        if self._step - self._shared >= _LATELY and not answers:
             return self._caps.step_tokens
         return min(self._caps.step_tokens, max(self._caps.rows, _BRIEF * self._caps.light_tokens))
 

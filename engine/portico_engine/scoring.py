@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from portico_engine.errors import ContextOverflow, EngineError, RequestError
 from portico_engine.executors.protocol import Capabilities
 from portico_engine.kv.cache import BlockTable, KVCache
+from portico_engine.kv.hashing import Salt
 from portico_engine.plan import Row, StepPlan, StepResult, blocks_for
 from portico_engine.step_runner import StepRunner
 
@@ -24,8 +25,9 @@ class Scorer:
         self._kv = kv
         self._make_room = make_room
 
-    def score(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[list[float]]:
-        """log p(token | prompt and the continuation's tokens before it), for every token of every continuation.
+    def score(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]], salt: bytes) -> list[list[float]]:
+        """log p(token | prompt and the continuation's tokens before it), for every token of every continuation. `salt`: see
+        `Request`.
 
         Raises RequestError for an empty prompt or a token outside of the vocabulary, ContextOverflow where the longest doesn't
         fit.
@@ -33,7 +35,7 @@ class Scorer:
         self._check(prompt, continuations)
         if not any(continuations):
             return [[] for _ in continuations]
-        table = self._allocate(prompt)
+        table = self._allocate(prompt, salt)
         try:
             self._prefill(table, prompt)
             return self._score_all(table, prompt, continuations)
@@ -52,10 +54,11 @@ class Scorer:
                 if not 0 <= token < caps.vocab_size:
                     raise RequestError(f"the token {token} is outside of the vocabulary of {caps.vocab_size}")
 
-    def _allocate(self, prompt: Sequence[int]) -> BlockTable:
-        while not self._kv.can_allocate(prompt) and self._make_room():
+    def _allocate(self, prompt: Sequence[int], salt: bytes) -> BlockTable:
+        names = self._kv.block_keys(Salt(salt, 0) if salt else None)
+        while not self._kv.can_allocate(prompt, names) and self._make_room():
             pass
-        return self._kv.allocate(prompt)
+        return self._kv.allocate(prompt, names)
 
     def _prefill(self, table: BlockTable, prompt: Sequence[int]) -> None:
         """All but the last token, which every continuation computes for itself."""

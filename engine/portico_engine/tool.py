@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
+
+TEXT_PARAMETER = "input"  # the one argument of a tool that takes a text
+_TEXT_PARAMETERS: Mapping[str, Any] = MappingProxyType(
+    {
+        "type": "object",
+        "properties": {TEXT_PARAMETER: {"type": "string"}},
+        "required": [TEXT_PARAMETER],
+        "additionalProperties": False,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TextInput:
+    """What a tool takes that takes one text: any text, or one in the language of `definition`."""
+
+    syntax: Literal["any", "lark", "regex"] = "any"
+    definition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that the model may call."""
+    """A function that the model may call. One with a `text_input` is called with {"input": TEXT} and nothing else."""
 
     name: str
     description: str
     parameters: dict[str, Any]  # JSON Schema, 2020-12 or draft-07
+    text_input: TextInput | None = None
+
+
+def text_tool(name: str, description: str, text_input: TextInput) -> Tool:
+    """A tool that takes one text."""
+    return Tool(name, description, dict(_TEXT_PARAMETERS), text_input)

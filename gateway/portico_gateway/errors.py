@@ -7,6 +7,7 @@
     │   ├── ToolDenied          the policy forbids it
     │   ├── ConsentRequired     a person has to approve it first; carries the approval's id where one can be given later
     │   └── ConsentRefused      a person was asked and did not approve it
+    ├── ModelServerError        the model server of [engine] can't be reached, or answers with something else
     └── UpstreamError           an MCP server behind the gateway; names the server
         ├── UpstreamUnavailable it isn't up: still starting, failed to start, or its circuit is open
         ├── UpstreamDied        its process or connection ended, at start or in the middle of a call
@@ -75,6 +76,10 @@ class ConsentRefused(PolicyError):
 
     def __init__(self, tool: str) -> None:
         super().__init__(f"the user did not allow this call of {tool}")
+
+
+class ModelServerError(GatewayError):
+    """The server whose model answers can't be reached, or answered with something that is no answer."""
 
 
 class UpstreamError(GatewayError):

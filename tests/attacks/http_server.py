@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import httpx2
+from fastapi import FastAPI
 from tests.gateway.http.fake_engine import FakeEngine
 
 from portico_engine import AsyncEngine
@@ -44,6 +45,7 @@ class Running:
     port: int
     client: httpx2.Client
     engine: FakeEngine
+    app: FastAPI
 
     @property
     def base(self) -> str:
@@ -72,6 +74,7 @@ def running(
     fake = engine or FakeEngine()
     ready = threading.Event()
     servers: list[HttpServer] = []
+    apps: list[FastAPI] = []
 
     def serve() -> None:
         upstreams = Upstreams([])
@@ -88,6 +91,7 @@ def running(
             oauth=oauth,
             limits=limits,
         )
+        apps.append(app)
         servers.append(HttpServer(app))
         asyncio.run(servers[0].serve(sockets=[sock]))
 
@@ -96,7 +100,7 @@ def running(
     try:
         assert ready.wait(PATIENCE)
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
-            yield Running(port, client, fake)
+            yield Running(port, client, fake, apps[0])
     finally:
         servers[0].should_exit = True
         thread.join(PATIENCE)

@@ -141,6 +141,20 @@ async def test_a_client_that_leaves_ends_its_compilation() -> None:
     assert compiled.text
 
 
+async def test_what_compiles_is_behind_the_engine_for_the_processor() -> None:
+    """The nice value, and that of the session, by which Linux shares before it looks at the former."""
+    process = workers.CompileProcess()
+    try:
+        process.ask(workers.Job("schema", ({"type": "string"},), {}))
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) >= 10
+        autogroup = Path(f"/proc/{process.pid}/autogroup")
+        if not autogroup.exists():
+            pytest.skip("this kernel has no groups by session")
+        assert int(autogroup.read_text().split()[-1]) >= 5
+    finally:
+        process.close()
+
+
 async def test_where_no_process_can_be_started_things_are_compiled_here(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object, **__: object) -> None:
         raise OSError("no process")

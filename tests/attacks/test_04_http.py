@@ -17,7 +17,7 @@ from portico_gateway.http.generation.request import Turn
 from portico_gateway.http.limits import CallerLimits
 from portico_gateway.http.middleware.keys import key_hash
 from portico_gateway.http.openai_responses import response_store
-from portico_gateway.http.openai_responses.response_store import ResponseStore
+from portico_gateway.http.openai_responses.response_store import ResponseStore, StoredResponse
 
 pytestmark = pytest.mark.attack("4 who asks is known everywhere")
 KEYS = {"ada": ["chat"], "eve": ["chat", "mcp", "metrics"], "root": ["admin"]}
@@ -59,9 +59,9 @@ def test_a_response_counts_with_all_that_it_holds(monkeypatch: pytest.MonkeyPatc
     """Its metadata and tools, too, which are no turns; text that is not ASCII by the bytes that it takes."""
     monkeypatch.setattr(response_store, "MAX_BYTES", 10_000)
     store = ResponseStore()
-    store.put("me", {"id": "a"}, [])
-    store.put("me", {"id": "b", "metadata": {"x": "y" * 9_900}}, [])
-    store.put("me", {"id": "c"}, [Turn("user", "\N{SNOWMAN}" * 3000)])
+    store.put("me", StoredResponse({"id": "a"}, []))
+    store.put("me", StoredResponse({"id": "b", "metadata": {"x": "y" * 9_900}}, []))
+    store.put("me", StoredResponse({"id": "c"}, [Turn("user", "\N{SNOWMAN}" * 3000)]))
     for name in "abc":
         with pytest.raises(ApiError):
             store.get("me", name)
@@ -70,10 +70,10 @@ def test_a_response_counts_with_all_that_it_holds(monkeypatch: pytest.MonkeyPatc
 def test_where_all_together_are_too_much_who_has_most_loses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(response_store, "MAX_BYTES_OF_ALL", 5_000)
     store = ResponseStore()
-    store.put("small", {"id": "a"}, [])
+    store.put("small", StoredResponse({"id": "a"}, []))
     for number in range(100):
-        store.put("large", {"id": str(number), "x": "y" * 500}, [])
-        store.put(f"made-up {number}", {"id": "a"}, [])
+        store.put("large", StoredResponse({"id": str(number), "x": "y" * 500}, []))
+        store.put(f"made-up {number}", StoredResponse({"id": "a"}, []))
     assert store.get("small", "a")
     assert sum(shelf.size for shelf in store._shelves.values()) <= 5_000
 

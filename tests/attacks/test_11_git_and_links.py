@@ -221,6 +221,19 @@ def linked_object(root: Path, outside: Path) -> None:
     (root / place).symlink_to(outside / place)
 
 
+def linked_branches(root: Path, outside: Path) -> None:
+    (root / ".git/refs/heads/theirs").symlink_to(outside / ".git/refs/heads")
+
+
+def linked_tag(root: Path, outside: Path) -> None:
+    (root / ".git/refs/tags/theirs").symlink_to(outside / ".git/refs/heads/main")
+
+
+def linked_log(root: Path, outside: Path) -> None:
+    (root / ".git/logs/refs/heads/deep").mkdir()
+    (root / ".git/logs/refs/heads/deep/theirs").symlink_to(outside / ".git/logs/refs/heads/main")
+
+
 @pytest.mark.parametrize(
     "arrange",
     [
@@ -232,6 +245,9 @@ def linked_object(root: Path, outside: Path) -> None:
         alternates_of_an_alternate,
         commondir,
         linked_object,
+        linked_branches,
+        linked_tag,
+        linked_log,
         *(linked(name) for name in ("objects", "refs", "index", "config", "objects/pack", "info/exclude", "logs/HEAD")),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -213,3 +214,60 @@ def test_responses_follow_a_json_schema(client: openai.OpenAI) -> None:
 
     answer = client.responses.parse(model=MODEL, input="Anna is 31 years old. Give me name and age.", text_format=Person)
     assert isinstance(answer.output_parsed, Person)
+
+
+PERSON: Any = {
+    "type": "object",
+    "properties": {"name": {"type": "string", "maxLength": 20}, "age": {"type": "integer", "minimum": 0, "maximum": 150}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+DATE_GRAMMAR = 'start: YEAR "-" MONTH\nYEAR: /[0-9]{4}/\nMONTH: "0" /[1-9]/ | "1" /[0-2]/'
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_with_tools_and_a_format_the_answer_is_a_call_or_fits_the_schema(client: openai.OpenAI, seed: int) -> None:
+    answer = client.chat.completions.create(
+        model=MODEL,
+        messages=[{"role": "user", "content": "Who is Ada, aged 36?"}],
+        tools=[WEATHER],
+        response_format={"type": "json_schema", "json_schema": {"name": "person", "schema": PERSON}},
+        seed=seed,
+        temperature=1.0,
+        max_tokens=200,
+    )
+    message = answer.choices[0].message
+    if message.tool_calls:
+        assert set(json.loads(message.tool_calls[0].function.arguments)) == {"city", "unit"}  # type: ignore[union-attr]
+    else:
+        assert set(json.loads(message.content or "")) == {"name", "age"}
+
+
+def test_a_custom_tools_text_follows_its_grammar_whole_and_streamed(client: openai.OpenAI) -> None:
+    format: Any = {"type": "grammar", "syntax": "lark", "definition": DATE_GRAMMAR}
+    asked: Any = {
+        "model": MODEL,
+        "input": "When was the moon landing?",
+        "tools": [{"type": "custom", "name": "month", "description": "Looks a month up.", "format": format}],
+        "tool_choice": {"type": "custom", "name": "month"},
+    }
+    (item,) = client.responses.create(**asked).output
+    assert item.type == "custom_tool_call"
+    assert re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", item.input)
+    with client.responses.stream(**asked) as stream:
+        deltas = [event.delta for event in stream if event.type == "response.custom_tool_call_input.delta"]
+        (streamed,) = stream.get_final_response().output
+    assert streamed.type == "custom_tool_call"
+    assert "".join(deltas) == streamed.input
+    assert re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", streamed.input)
+
+
+def test_several_answers_and_a_text_that_goes_on(client: openai.OpenAI) -> None:
+    answer = client.chat.completions.create(
+        model=MODEL, messages=[{"role": "user", "content": "Say a word."}], n=2, max_tokens=4, seed=1
+    )
+    assert [choice.index for choice in answer.choices] == [0, 1]
+    text = client.completions.create(model=MODEL, prompt="The capital of France is", max_tokens=2, temperature=0)
+    assert "Paris" in text.choices[0].text
+    with pytest.raises(openai.NotFoundError, match="no pooled hidden states"):
+        client.embeddings.create(model=MODEL, input="x")

@@ -113,3 +113,20 @@ def test_a_second_request_with_the_same_beginning_computes_only_what_is_new() ->
     usage = deltas["second"][-1].usage
     assert usage is not None
     assert usage.cached_tokens == 50
+
+
+def test_beside_an_answer_a_new_prompt_is_computed_in_small_pieces() -> None:
+    """Whoever reads the answer as it comes would wait for a long step, the asker's own or not."""
+    executor = FakeExecutor(vocab_size=269, blocks=64, rows=4, step_tokens=256, light_tokens=2)
+    engine = fake_engine(executor)
+    engine.submit(Request("answer", (5, 6), max_tokens=40))
+    while not any(delta.tokens for delta in engine.step()):
+        pass
+    engine.submit(Request("prompt", tuple(range(10, 110)), max_tokens=2))
+    alone = len(executor.steps)
+    run(engine)
+    assert all(plan.n_tokens <= 16 for plan in executor.steps[alone : alone + 6])
+    executor.steps.clear()
+    engine.submit(Request("alone", tuple(range(100, 200)), max_tokens=1))
+    run(engine)
+    assert executor.steps[0].n_tokens == 100

@@ -38,3 +38,14 @@ def test_scoring_takes_room_from_running_requests_which_then_finish_unchanged() 
 def test_a_score_that_makes_no_sense_is_refused(prompt: tuple[int, ...], continuation: list[int], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         fake_engine().score(prompt, [continuation])
+
+
+def test_what_is_scored_under_a_salt_is_found_under_it_alone() -> None:
+    engine = fake_engine()
+    prompt = tuple(range(40, 90))
+    engine.score(prompt, [[7]], b"somebody")
+    found = {
+        salt: run(engine, [Request(str(salt), prompt, max_tokens=1, salt=salt)])[str(salt)][-1].usage
+        for salt in (b"", b"else", b"somebody")
+    }
+    assert {salt: usage.cached_tokens for salt, usage in found.items() if usage} == {b"": 0, b"else": 0, b"somebody": 49}

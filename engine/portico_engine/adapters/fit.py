@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +38,18 @@ def fit(stored: StoredAdapter, config: DecoderConfig, most_rank: int) -> Adapter
             _check(stored, name, matrix, shape, most_rank)
             out[part] = LowRank(matrix.a, _in_order(matrix.b, shape, config, stored))
     return Adapter(stored.path, stored.base, out, stored.prompts)
+
+
+def check_size(path: Path, tensor: str, shape: tuple[int, ...], config: DecoderConfig, most_rank: int) -> None:
+    """Before a tensor is read: may it be a part of an adapter for this model at all? Raises AdapterError."""
+    fused = (config.n_heads + 2 * config.n_kv_heads) * config.head_dim
+    widest = max(fused, config.hidden, 2 * config.feed_forward)
+    narrowest = max(4 * most_rank, 1024)  # what is a little over the limit on ranks is told by name, once it is read
+    if len(shape) != 2 or max(shape) > widest or min(shape) > narrowest:
+        raise AdapterError(
+            f"{path}: the tensor {tensor} has the shape {shape}; it must be a matrix of an adapter for this model, "
+            f"at most {widest} by {most_rank}"
+        )
 
 
 def _shapes(config: DecoderConfig) -> Mapping[str, _Shape]:

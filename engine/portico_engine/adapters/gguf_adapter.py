@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from portico_engine.adapters.adapter import PROMPTS, LowRank, Matrix, StoredAdapter
+from portico_engine.adapters.fit import check_size
 from portico_engine.errors import AdapterError, ModelError
 from portico_engine.models.config import DecoderConfig
 from portico_engine.weights.gguf_file import GGUFFile
@@ -21,7 +22,7 @@ _LARGEST = 1e6  # alpha; what is trained has some tens
 _INVOKED = "adapter.alora.invocation_tokens"
 
 
-def read_gguf_adapter(path: Path, config: DecoderConfig) -> StoredAdapter:
+def read_gguf_adapter(path: Path, config: DecoderConfig, most_rank: int) -> StoredAdapter:
     """Raises AdapterError naming the file, and the tensor or key in it, where it can't be applied."""
     try:
         file = GGUFFile(path)
@@ -29,7 +30,7 @@ def read_gguf_adapter(path: Path, config: DecoderConfig) -> StoredAdapter:
         _check_kind(file, config)
         alpha = file.get("adapter.lora.alpha", float)
         prompts = file.get(PROMPTS, str, "")
-        pairs = _pairs(file)
+        pairs = _pairs(file, config, most_rank)
     except AdapterError:
         raise
     except ModelError as error:
@@ -59,15 +60,16 @@ def _check_kind(file: GGUFFile, config: DecoderConfig) -> None:
         raise AdapterError(f"{file.path}: {_INVOKED}: an adapter that begins in mid-prompt, which is not supported")
 
 
-def _pairs(file: GGUFFile) -> dict[str, tuple[Matrix, Matrix]]:
+def _pairs(file: GGUFFile, config: DecoderConfig, most_rank: int) -> dict[str, tuple[Matrix, Matrix]]:
     """A and B by name."""
     sides: dict[str, dict[str, Matrix]] = {}
     for stored, info in file.tensors.items():
         match = _TENSOR.fullmatch(stored)
         if match is None:
             raise AdapterError(f"{file.path}: the tensor {stored} is no part of a LoRA matrix (lora_a, lora_b), not supported")
-        if len(info.shape) != 2 or 0 in info.shape:
+        if 0 in info.shape:
             raise AdapterError(f"{file.path}: the tensor {stored} has the shape {info.shape}; it must be a matrix")
+        check_size(file.path, stored, info.shape, config, most_rank)
         sides.setdefault(match["name"], {})[match["side"]] = np.array(file.dequantize(stored))
     if not sides:
         raise AdapterError(f"{file.path} holds no tensors")

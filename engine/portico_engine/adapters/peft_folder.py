@@ -16,6 +16,7 @@ import gguf
 import numpy as np
 
 from portico_engine.adapters.adapter import PROMPTS, LowRank, Matrix, StoredAdapter
+from portico_engine.adapters.fit import check_size
 from portico_engine.errors import AdapterError, ModelError
 from portico_engine.models.config import DecoderConfig
 from portico_engine.weights.json_file import read_json
@@ -42,10 +43,12 @@ _UNSUPPORTED: Mapping[str, tuple[str, tuple[object, ...]]] = {
 }
 
 _LARGEST = 1e6  # alpha; what is trained has some tens
+_LONGEST, _REPETITIONS = 1000, 3  # characters of a pattern, repetitions in it
+_REPETITION, _REPEATED_GROUP = re.compile(r"[*+?{]"), re.compile(r"\)\s*[*+?{]")
 _CHANGE_BASE = ("pissa", "olora", "corda", "lora_ga")  # initializations that take from W what A and B begin with
 
 
-def read_peft_folder(path: Path, config: DecoderConfig) -> StoredAdapter:
+def read_peft_folder(path: Path, config: DecoderConfig, most_rank: int) -> StoredAdapter:
     """Raises AdapterError naming the file, and the tensor or key in it, where it can't be applied."""
     if not (path / WEIGHTS).exists() and (path / _PICKLED).exists():
         raise AdapterError(
@@ -57,7 +60,7 @@ def read_peft_folder(path: Path, config: DecoderConfig) -> StoredAdapter:
         file = SafetensorsFile(path / WEIGHTS)
         base = str(about.get("base_model_name_or_path") or "")
         _check_kind(path, about)
-        found = _pairs(file, config, base)
+        found = _pairs(file, config, base, most_rank)
     except AdapterError:
         raise
     except ModelError as error:
@@ -85,14 +88,14 @@ def _check_kind(path: Path, about: Mapping[str, Any]) -> None:
         )
 
 
-def _pairs(file: SafetensorsFile, config: DecoderConfig, base: str) -> dict[str, tuple[str, Matrix, Matrix]]:
+def _pairs(file: SafetensorsFile, config: DecoderConfig, base: str, most_rank: int) -> dict[str, tuple[str, Matrix, Matrix]]:
     """The module, A and B by GGUF's name."""
     sides: dict[str, dict[str, Matrix]] = {}
     for stored in file.stored:
         match = _TENSOR.fullmatch(stored)
         if match is None:
             raise AdapterError(f"{file.path}: the tensor {stored} is no part of a LoRA matrix (lora_A, lora_B), not supported")
-        sides.setdefault(match["module"], {})[match["side"]] = _read(file, stored)
+        sides.setdefault(match["module"], {})[match["side"]] = _read(file, stored, config, most_rank)
     if not sides:
         raise AdapterError(f"{file.path} holds no tensors")
     names = gguf.get_tensor_name_map(
@@ -117,20 +120,32 @@ def _scale(path: Path, about: Mapping[str, Any], module: str, rank: int) -> floa
     """alpha / r, or alpha / sqrt(r) for rank-stabilized LoRA (Kalajdzievski 2023); patterns give modules an alpha of theirs."""
     alpha = about.get("lora_alpha")
     patterns = about.get("alpha_pattern") or {}
-    try:
-        alpha = next((own for pattern, own in patterns.items() if re.fullmatch(rf"(.*\.)?({pattern})", module)), alpha)
-    except (AttributeError, re.error):
-        raise AdapterError(f"{path / CONFIG}: alpha_pattern is {patterns!r}; it must have numbers by pattern") from None
+    if not isinstance(patterns, dict) or not all(map(_is_cheap, patterns)):
+        raise AdapterError(
+            f"{path / CONFIG}: alpha_pattern is {str(patterns)[:200]}; it must have numbers by pattern, "
+            f"patterns of at most {_LONGEST} characters with {_REPETITIONS} repetitions, none of a group"
+        )
+    alpha = next((own for pattern, own in patterns.items() if re.fullmatch(rf"(.*\.)?({pattern})", module)), alpha)
     if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not abs(alpha) <= _LARGEST:
         raise AdapterError(f"{path / CONFIG}: lora_alpha is {alpha!r}; it must be a number, of at most {_LARGEST:g}")
     return alpha / (math.sqrt(rank) if about.get("use_rslora") else rank)
 
 
-def _read(file: SafetensorsFile, stored: str) -> Matrix:
+def _is_cheap(pattern: str) -> bool:
+    """Is it a pattern, and one that `re`, which goes back over all that repetitions took, surely tries in little time?"""
+    if len(pattern) > _LONGEST or _REPEATED_GROUP.search(pattern) or len(_REPETITION.findall(pattern)) > _REPETITIONS:
+        return False
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError):
+        return False
+    return True
+
+
+def _read(file: SafetensorsFile, stored: str, config: DecoderConfig, most_rank: int) -> Matrix:
     """float32 [rows, columns]."""
     info = file.info(stored, stored, 0)
-    if len(info.shape) != 2:
-        raise AdapterError(f"{file.path}: the tensor {stored} has the shape {info.shape}; it must be a matrix")
+    check_size(file.path, stored, info.shape, config, most_rank)
     raw = np.frombuffer(file.data, np.uint8, info.n_bytes, info.offset)
     if info.type == gguf.GGMLQuantizationType.F32:
         return raw.view(np.float32).reshape(info.shape).copy()

@@ -15,11 +15,11 @@ from portico_engine.models.config import DecoderConfig
 def read_adapter(path: Path, config: DecoderConfig, limits: AdapterLimits) -> Adapter:
     """Read a PEFT folder or a GGUF adapter, and fit it to this decoder. Raises AdapterError naming what is wrong."""
     if path.is_dir():
-        stored = read_peft_folder(path, config)
+        stored = read_peft_folder(path, config, limits.rank)
     elif not path.exists():
         raise AdapterError(f"there is no adapter at {path}")
     elif path.suffix == ".gguf":
-        stored = read_gguf_adapter(path, config)
+        stored = read_gguf_adapter(path, config, limits.rank)
     else:
         raise AdapterError(
             f"{path} is neither a GGUF file nor a folder with {CONFIG} and {WEIGHTS}; "

@@ -97,9 +97,11 @@ class AsyncEngine:
             if not finished:
                 self._running.abort(request.id, stream)
 
-    async def score(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[list[float]]:
+    async def score(
+        self, prompt: Sequence[int], continuations: Sequence[Sequence[int]], salt: bytes = b""
+    ) -> list[list[float]]:
         """See `EngineClient`."""
-        return await self.run_sync(lambda: self._engine.score(prompt, continuations))
+        return await self.run_sync(lambda: self._engine.score(prompt, continuations, salt))
 
     async def load_adapter(self, name: str, path: Path) -> AdapterInfo:
         """See `EngineClient`. It is read beside the steps."""

@@ -2,6 +2,7 @@
 
 schema/        JSON Schema -> IR, and what could not be kept exactly
 gbnf/          a user's GBNF -> IR, and IR -> GBNF, which is shown
+lark/          the text that a tool takes, by Lark's grammar or a regular expression -> IR
 calls/         tools and a tool choice -> one IR of calls, compiled; generated text -> calls
 ir.py          the one small language between them: regular expressions with intersection and complement, plus rules
 regular/       regular languages of the IR: automata, JSON's strings and numbers
@@ -31,8 +32,9 @@ Exported, by what one wants to do:
                  compile_schema_isolated, compile_gbnf_isolated, compile_tool_calls_isolated;
                  Bounds, DEFAULT_BOUNDS and Limits say how far and at what cost
     read, show   schema_to_ir, tool_to_ir, parse_gbnf, tool_calls_grammar -> IR; to_gbnf, enforced_text, sentences of it
-    tool calls   CallFormat (detect_format, control_tokens, thinks_first), ToolChoice, NamedTool; ToolCallParser and its events
-                 ContentText, ThinkingText, CallStarted, ArgumentsText, CallFinished, CallCut
+    tool calls   CallFormat (detect_format, control_tokens, thinks_first), ToolChoice, NamedTool; AnswerSchema (calls, or else
+                 an answer of that schema); ToolCallParser and its events ContentText, ThinkingText, CallStarted,
+                 ArgumentsText, CallFinished, CallCut
     match        matcher_factory, for a vocabulary
     check        check_arguments -> Violations; canonical_text, a value as a grammar would write it
 """
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from portico_engine.grammar.bounds import DEFAULT_BOUNDS as DEFAULT_BOUNDS
     from portico_engine.grammar.bounds import Bounds as Bounds
     from portico_engine.grammar.bounds import Limits as Limits
+    from portico_engine.grammar.calls.compile import AnswerSchema as AnswerSchema
     from portico_engine.grammar.calls.compile import compile_tool_calls as compile_tool_calls
     from portico_engine.grammar.calls.compile import tool_calls_grammar as tool_calls_grammar
     from portico_engine.grammar.calls.formats import CallFormat as CallFormat
@@ -86,7 +89,7 @@ _EXPORTS = {
     "schema.order": ("canonical_text",),
     "gbnf": ("parse_gbnf", "to_gbnf"),
     "calls.formats": ("CallFormat", "NamedTool", "ToolChoice", "control_tokens", "detect_format", "thinks_first"),
-    "calls.compile": ("compile_tool_calls", "tool_calls_grammar"),
+    "calls.compile": ("AnswerSchema", "compile_tool_calls", "tool_calls_grammar"),
     "calls.parser": (
         "ArgumentsText",
         "CallCut",

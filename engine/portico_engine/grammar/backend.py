@@ -6,6 +6,8 @@ its matchers (protocol.py). Importing this loads the printer, and not the matche
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from portico_engine.grammar.bounds import Meter
 from portico_engine.grammar.compiled import EnforcedText
 from portico_engine.grammar.ir import Grammar
@@ -13,15 +15,15 @@ from portico_engine.grammar.llguidance.lark import refusal, to_lark
 from portico_engine.grammar.protocol import MatcherFactory, Vocabulary
 
 
-def enforced_text(grammar: Grammar, *, json_rule: str | None = None, meter: Meter | None = None) -> EnforcedText:
+def enforced_text(grammar: Grammar, *, json_rules: Sequence[str] = (), meter: Meter | None = None) -> EnforcedText:
     """The grammar in the matcher's language.
 
     Raises GrammarError where a rule is missing, GrammarTooLarge where `meter`'s limits or the matcher's are met, its
     LexemesTooLarge where a grammar that counts less may do.
 
-    `json_rule` names a rule whose texts are JSON objects, such that no other text of the grammar can be read beside one.
+    `json_rules` names rules whose texts are JSON, such that no other text of the grammar can be read beside one.
     """
-    return to_lark(grammar, json_rule=json_rule, meter=meter)
+    return to_lark(grammar, json_rules=json_rules, meter=meter)
 
 
 def why_refused(text: str) -> str | None:

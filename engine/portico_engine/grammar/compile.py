@@ -33,8 +33,16 @@ def compile_schema(
 ) -> CompiledGrammar:
     """A grammar for one schema's values; errors as `schema_to_ir`."""
     make = partial(schema_to_ir, schema, tool=tool, bounds=bounds, resources=resources)
-    grammar, report, printed = enforced_or_looser(lambda limits: make(limits=limits), limits)
+    grammar, report, printed = enforced_or_looser(lambda limits: Joined(*make(limits=limits)), limits)
     return CompiledGrammar(printed.text, report, grammar, printed.open_strings)
+
+
+class Joined(NamedTuple):
+    """An IR, where it is not exact, and its rules whose texts are JSON among others (see `enforced_text`)."""
+
+    grammar: Grammar
+    report: CompileReport
+    json_rules: tuple[str, ...] = ()
 
 
 class Enforced(NamedTuple):
@@ -45,21 +53,19 @@ class Enforced(NamedTuple):
     printed: EnforcedText
 
 
-def enforced_or_looser(
-    make: Callable[[Limits], tuple[Grammar, CompileReport]], limits: Limits, json_rule: str | None = None
-) -> Enforced:
+def enforced_or_looser(make: Callable[[Limits], Joined], limits: Limits) -> Enforced:
     """What `make` makes, in the matcher's language.
 
     Digits that are counted by rules are no JSON tokens; where the search for other lexemes takes too long, they are not
     counted, and the report says so. Raises GrammarTooLarge where that doesn't help.
     """
     meter = Meter(limits)
-    grammar, report = make(limits)
+    grammar, report, json_rules = make(limits)
     try:
-        return Enforced(grammar, report, enforced_text(grammar, json_rule=json_rule, meter=meter))
+        return Enforced(grammar, report, enforced_text(grammar, json_rules=json_rules, meter=meter))
     except LexemesTooLarge:
-        grammar, report = make(replace(limits, residues=0))
-        return Enforced(grammar, report, enforced_text(grammar, json_rule=json_rule, meter=Meter(limits)))
+        grammar, report, json_rules = make(replace(limits, residues=0))
+        return Enforced(grammar, report, enforced_text(grammar, json_rules=json_rules, meter=Meter(limits)))
 
 
 def compile_gbnf(text: str, *, tokens: Mapping[str, int] | None = None) -> CompiledGrammar:

@@ -59,6 +59,17 @@ class CompileReport:
     def exact(self) -> bool:
         return not self.loosened and not self.failed
 
+    def joined(self, *others: CompileReport) -> CompileReport:
+        """This report and the others, as one."""
+        every = (self, *others)
+        return CompileReport(
+            loosened=tuple(entry for report in every for entry in report.loosened),
+            bounds=tuple(entry for report in every for entry in report.bounds),
+            failed=tuple(entry for report in every for entry in report.failed),
+            compile_seconds=sum(report.compile_seconds for report in every),
+            notes=tuple(note for report in every for note in report.notes),
+        )
+
 
 class OpenStrings(NamedTuple):
     """A grammar's text without the counts of long strings. It means the same while no string is `length` characters long.

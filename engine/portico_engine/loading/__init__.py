@@ -5,6 +5,7 @@
     model_digest.py   by which a model is known again; whether the default one is the file that was tested
     model_path.py     where a model is: a path, or the default model's package
     device.py         GPU or CPU, how much memory it has, and why a GPU can't be used
+    torch_import.py   how torch is imported, and which parts of it a process of our own leaves out
     usable_executors.py  which executors can be used here, and what the others lack
     load_engine.py    which reader and which executor; puts the engine together
     engine_loader.py  the same, later, in another thread or process

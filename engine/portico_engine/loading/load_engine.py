@@ -5,7 +5,6 @@ It owns these choices; readers and executors do the work. Nothing else in the en
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -26,6 +25,7 @@ from portico_engine.fallbacks import Fallbacks
 from portico_engine.loading.device import Device, choose_device, has_nvidia_gpu, memory_bytes
 from portico_engine.loading.memory_plan import MemoryPlan, describe_host, fits, n_parameters, scratch_bytes, weight_bytes
 from portico_engine.loading.options import MIN_CONTEXT, MOST_ROWS, LoadOptions, LoadProgress, choose_sizes, fill_memory
+from portico_engine.loading.torch_import import import_torch
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.request import FALLBACKS, MAX_ROWS, MEMORY, TEMPLATE_PROBLEM, ModelInfo
 from portico_engine.text.tokenizer import Tokenizer
@@ -34,7 +34,6 @@ from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.hugging_face import HuggingFaceFolder
 from portico_engine.weights.model_file import ModelFile
 
-_SPINS = "2000"  # some 40 microseconds: longer than the gap between two operations
 _log = logging.getLogger(__name__)
 _KV_CONTEXTS = 4  # conversations' worth of KV kept by default, memory allowing; by llama.cpp one: each step looks at all of it
 
@@ -260,23 +259,6 @@ def _executor(device: Device, second: bool, fallbacks: Fallbacks) -> Callable[..
     from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 
     return partial(TorchCPUExecutor.load, int4=None if second else False)
-
-
-def import_torch() -> None:
-    """Import torch (a second) with its idle threads told to sleep soon.
-
-    By default they spin for milliseconds after each operation. Beside other busy processes, such as our own servers while
-    they index, the spinning takes the processor from whoever has work: decoding on two cores was six times slower. The
-    OpenMP library reads its settings once, when it is loaded; the user's own are left alone.
-    """
-    own = not ({"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & os.environ.keys())
-    if own:
-        os.environ["GOMP_SPINCOUNT"] = _SPINS
-    try:
-        importlib.import_module("torch")
-    finally:
-        if own:
-            os.environ.pop("GOMP_SPINCOUNT", None)
 
 
 def _info(file: ModelFile, caps: Capabilities, executor: str) -> ModelInfo:

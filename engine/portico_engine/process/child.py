@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import faulthandler
+import gc
 import logging
 import os
 import signal
@@ -27,6 +28,7 @@ from portico_engine.engine import Engine
 from portico_engine.errors import ChatTemplateError, EngineError
 from portico_engine.front.engine_thread import EngineThread
 from portico_engine.loading.engine_loader import EngineLoader
+from portico_engine.loading.torch_import import lean_torch
 from portico_engine.priors.call_prior import CallPrior
 from portico_engine.process import messages
 from portico_engine.process.grammar_cache import GrammarReceiver
@@ -80,6 +82,8 @@ class Child:
         try:
             engine = load(lambda stage, fraction: self._send(messages.LoadingProgress(stage, fraction)))
             engine.grammars  # noqa: B018 - made now: it takes 0.2 s, for which streams would pause
+            gc.collect()
+            gc.freeze()  # what is loaded stays: looking through it for garbage takes 80 ms, in the middle of somebody's step
             self._thread = EngineThread(engine, self._deliver, self._ended)
             self._send(_engine_loaded(engine))
         except BaseException as error:  # noqa: BLE001 - the parent's, who waits for it
@@ -201,6 +205,7 @@ def main() -> NoReturn:
     """Entry: the only argument is the file descriptor of the child's end of the socket."""
     os.dup2(2, 1)  # what a native library prints goes where its complaints go
     faulthandler.enable()
+    lean_torch()
     sys.setswitchinterval(_SWITCH_SECONDS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     code = 1

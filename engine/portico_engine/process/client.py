@@ -132,9 +132,11 @@ class EngineProcess:
             if not finished:
                 self._send(messages.Abort(number, request.id))
 
-    async def score(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[list[float]]:
+    async def score(
+        self, prompt: Sequence[int], continuations: Sequence[Sequence[int]], salt: bytes = b""
+    ) -> list[list[float]]:
         """See `EngineClient`."""
-        scores: list[list[float]] = await self._call("score", prompt, continuations)
+        scores: list[list[float]] = await self._call("score", prompt, continuations, salt)
         return scores
 
     async def load_adapter(self, name: str, path: Path) -> AdapterInfo:

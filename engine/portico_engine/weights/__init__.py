@@ -6,6 +6,7 @@
     hugging_face_config.py  its config.json under GGUF's keys
     safetensors_file.py     one safetensors file
     json_file.py            JSON objects, read or refused by name
+    regular_file.py         files are opened, pipes are not
     split_tensors.py        stacked and fused matrices as their parts
 
 Nothing here imports torch or knows what an architecture does with its tensors.

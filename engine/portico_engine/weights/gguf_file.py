@@ -20,6 +20,7 @@ import numpy as np
 
 from portico_engine.errors import ModelError
 from portico_engine.weights.model_file import ModelFile, TensorInfo
+from portico_engine.weights.regular_file import open_regular
 from portico_engine.weights.split_tensors import split_tensors
 
 _MAGIC = b"GGUF"
@@ -168,9 +169,9 @@ class _Shard:
             key = cursor.string()
             self.metadata[key] = cursor.value(cursor.scalar(_U32))
         infos = [self._read_tensor_info(cursor) for _ in range(n_tensors)]
-        alignment = int(self.metadata.get("general.alignment", 32))
-        if alignment <= 0:
-            raise ValueError(f"an alignment of {alignment}")
+        alignment = self.metadata.get("general.alignment", 32)
+        if not isinstance(alignment, int) or alignment <= 0:
+            raise ValueError(f"an alignment of {str(alignment)[:40]}")
         start = -(-cursor.at // alignment) * alignment
         for info in infos:
             placed = TensorInfo(info.name, info.shape, info.type, start + info.offset, info.n_bytes, self.buffer)
@@ -200,7 +201,7 @@ class _Shard:
 
 def _map(path: Path) -> mmap.mmap:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             magic = file.read(len(_MAGIC))
             if magic != _MAGIC:
                 what = "is empty" if not magic else f"starts with {magic!r}, not with {_MAGIC!r}"

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from portico_engine.errors import ModelError
+from portico_engine.weights.regular_file import open_regular
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a file. Raises ModelError where there is no such file, or no object in it."""
     try:
-        return json_object(path.read_bytes(), str(path))
+        with open_regular(path) as file:
+            return json_object(file.read(), str(path))
     except FileNotFoundError:
         raise ModelError(f"{path.name} is missing from the folder {path.parent}") from None
     except OSError as error:
@@ -33,6 +35,8 @@ def json_object(data: bytes, where: str) -> dict[str, Any]:
         value = json.loads(data)
     except ValueError as error:
         raise ModelError(f"{where} is no JSON: {error}; download it again") from None
+    except RecursionError:
+        raise ModelError(f"{where} is JSON that nests too deeply; download it again") from None
     if not isinstance(value, dict):
         raise ModelError(f"{where} holds a JSON {type(value).__name__}, not an object")
     return value

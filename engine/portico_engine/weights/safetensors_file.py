@@ -17,6 +17,7 @@ from gguf import GGMLQuantizationType as Q
 from portico_engine.errors import ModelError
 from portico_engine.weights.json_file import json_object
 from portico_engine.weights.model_file import TensorInfo
+from portico_engine.weights.regular_file import open_regular
 
 _LENGTH = struct.Struct("<Q")
 _MAX_HEADER = 100_000_000  # bytes, as the format limits it
@@ -75,7 +76,7 @@ def _entry(entry: object, what: str) -> tuple[str, tuple[int, ...], tuple[int, i
 
 def _map(path: Path) -> mmap.mmap:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except FileNotFoundError:
         raise ModelError(f"{path.name} is missing from the folder {path.parent}: download it too") from None

@@ -1,4 +1,4 @@
-"""Which loop a model gets: the free one from a billion parameters on, else the guided one."""
+"""Which loop a model gets: the free one from a billion parameters on, and behind another server; else the guided one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Literal, Protocol, TypeAlias
 from portico_engine import EngineClient
 from portico_gateway.agent.conversation import Exchange
 from portico_gateway.agent.events import Event
+from portico_gateway.agent.free.local.local_model import LocalModel
 from portico_gateway.agent.free.loop import FreeAgent
+from portico_gateway.agent.free.remote.remote_model import RemoteModel
 from portico_gateway.agent.guided.loop import Agent
 from portico_gateway.agent.upstream_tool_host import UpstreamToolHost, retriever_of
 from portico_gateway.caller import LOCAL
@@ -30,7 +32,7 @@ def is_guided(parameters: int, guidance: Guidance) -> bool:
 
 
 def select_agent(
-    engine: EngineClient,
+    engine: EngineClient | RemoteModel,
     host: UpstreamToolHost,
     *,
     guidance: Guidance = "auto",
@@ -39,6 +41,8 @@ def select_agent(
 ) -> QuestionAgent:
     """The loop for the model of `engine`, which works for `caller`. Guided, it takes `retriever`, or makes one over the host's
     tools, which loads the embedder: call it from a thread then."""
+    if isinstance(engine, RemoteModel):
+        return FreeAgent(engine, host)
     if is_guided(engine.info.parameters, guidance):
         return Agent(engine, host, retriever or retriever_of(host), caller=caller)
-    return FreeAgent(engine, host, caller=caller)
+    return FreeAgent(LocalModel(engine, caller=caller), host)

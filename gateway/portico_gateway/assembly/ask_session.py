@@ -18,6 +18,7 @@ from portico_gateway.assembly.gateway import open_tool_calls
 from portico_gateway.caller import Caller
 from portico_gateway.config.portico_config import PorticoConfig
 from portico_gateway.config.server_spec import UpstreamSpec
+from portico_gateway.errors import GatewayError, ModelServerError
 from portico_gateway.model.options import load_options
 from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.supervision import UpstreamState
@@ -26,6 +27,7 @@ from portico_gateway.upstreams.upstreams import Upstreams
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient, EngineError
+    from portico_gateway.agent.free.remote.remote_model import RemoteModel
     from portico_gateway.agent.select import Guidance, QuestionAgent
     from portico_gateway.agent.upstream_tool_host import UpstreamToolHost
     from portico_gateway.guidance.tool_retrieval import ToolRetriever
@@ -40,7 +42,7 @@ class AskParts:
     """What all questions share: running servers under policy and audit, and a loaded model."""
 
     tool_calls: ToolCalls
-    engine: EngineClient
+    engine: EngineClient | RemoteModel
     guidance: Guidance = "auto"
 
 
@@ -51,7 +53,7 @@ class AskSession:
     agent: QuestionAgent
     host: UpstreamToolHost
     upstreams: Upstreams
-    engine: EngineClient
+    engine: EngineClient | RemoteModel
     retriever: ToolRetriever
     model: str
 
@@ -68,7 +70,7 @@ async def open_ask_session(
 ) -> AsyncIterator[AskSession]:
     """Start the servers, load the model meanwhile, build the retriever. The model calls tools for `caller`.
 
-    Raises ModelError where there is no such model.
+    Raises ModelError where there is no such model, ModelServerError where its server can't be had.
     """
     async with open_ask_parts(config, specs, update) as parts:
         yield ask_session(parts, caller)
@@ -76,6 +78,7 @@ async def open_ask_session(
 
 def ask_session(parts: AskParts, caller: Caller | None = None) -> AskSession:
     """The agent over these parts, for one caller."""
+    from portico_gateway.agent.free.remote.remote_model import RemoteModel
     from portico_gateway.agent.select import select_agent
     from portico_gateway.agent.upstream_tool_host import UpstreamToolHost, retriever_of
 
@@ -83,12 +86,13 @@ def ask_session(parts: AskParts, caller: Caller | None = None) -> AskSession:
     retriever = retriever_of(host)
     engine = parts.engine
     agent = select_agent(engine, host, guidance=parts.guidance, retriever=retriever)
-    return AskSession(agent, host, parts.tool_calls.upstreams, engine, retriever, engine.info.name)
+    name = engine.name if isinstance(engine, RemoteModel) else engine.info.name
+    return AskSession(agent, host, parts.tool_calls.upstreams, engine, retriever, name)
 
 
 @asynccontextmanager
 async def open_ask_parts(config: PorticoConfig, specs: Sequence[UpstreamSpec], update: Update) -> AsyncIterator[AskParts]:
-    """Servers and model, once they are there; ended with the block. Raises ModelError where there is no such model."""
+    """Servers and model, once they are there; ended with the block. Raises as `open_ask_session`."""
     with open_tool_calls(config, specs) as tool_calls:
         async with tool_calls.upstreams as upstreams, AsyncExitStack() as stack:
             loading = _Loading()
@@ -107,8 +111,8 @@ class _Loading:
     """What becomes of the model."""
 
     done: anyio.Event = field(default_factory=anyio.Event)
-    engine: EngineClient | None = None
-    failure: EngineError | None = None
+    engine: EngineClient | RemoteModel | None = None
+    failure: EngineError | GatewayError | None = None
 
 
 async def _load(
@@ -116,24 +120,38 @@ async def _load(
 ) -> None:
     """The model, then what a question imports and embeds. A model that can't be had ends the waiting for servers."""
     from portico_engine.errors import EngineError
+
+    try:
+        loading.engine, name = await (_connect(config) if config.engine.url else _start(config, update))
+    except (EngineError, ModelServerError) as error:
+        loading.failure = error
+        waiting.cancel()
+        return
+    stack.push_async_callback(loading.engine.aclose)
+    update("model", f"{name} ready")
+    await anyio.to_thread.run_sync(_load_agent)
+    loading.done.set()
+
+
+async def _start(config: PorticoConfig, update: Update) -> tuple[EngineClient, str]:
+    """This machine's own engine, and its model's name."""
     from portico_gateway.model.chosen_adapter import with_chosen_adapter
     from portico_gateway.model.start import start_engine
 
     def report(stage: str, fraction: float) -> None:
         update("model", f"{stage} {fraction:.0%}")
 
-    try:
-        path = await anyio.to_thread.run_sync(_find_model, config.model.name)
-        engine = await with_chosen_adapter(await start_engine(path, load_options(config.model), report), config.model)
-    except EngineError as error:
-        loading.failure = error
-        waiting.cancel()
-        return
-    stack.push_async_callback(engine.aclose)
-    loading.engine = engine
-    update("model", f"{engine.info.name} ready")
-    await anyio.to_thread.run_sync(_load_agent)
-    loading.done.set()
+    path = await anyio.to_thread.run_sync(_find_model, config.model.name)
+    engine = await with_chosen_adapter(await start_engine(path, load_options(config.model), report), config.model)
+    return engine, engine.info.name
+
+
+async def _connect(config: PorticoConfig) -> tuple[RemoteModel, str]:
+    """The model of the server that the configuration names, and its name."""
+    from portico_gateway.agent.free.remote.remote_model import RemoteModel
+
+    model = await RemoteModel.open(config.engine.url, config.engine.key)
+    return model, model.name
 
 
 def _find_model(name: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import signal
 import sys
@@ -60,6 +61,8 @@ def run_server(
             if status.state == "failed":
                 server.should_exit = True
             else:
+                gc.collect()
+                gc.freeze()  # all that stands by now stays: streams would pause while it is looked through for garbage
                 _say(f"model {model.name if model else ''} ready after {status.seconds:.1f} s")
 
         model = model_host(config.model, config.engine, on_end=on_end) if with_model else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from portico_gateway.errors import ConfigError, GatewayError, UpstreamError
+from portico_gateway.errors import ConfigError, GatewayError, ModelServerError, UpstreamError
 
 if TYPE_CHECKING:
     from portico_gateway.agent.events import RunFinished
@@ -29,4 +29,6 @@ def of_error(error: GatewayError) -> int:
     """How a command ends that an error ended."""
     if isinstance(error, ConfigError):
         return USAGE
+    if isinstance(error, ModelServerError):
+        return NO_MODEL
     return UNREACHABLE if isinstance(error, UpstreamError) else FAILED

@@ -26,6 +26,8 @@ def edit(config: Path | None, in_workspace: bool, change: Callable[[str, Path], 
     path = Path.cwd() / FILE_NAME if in_workspace else named or user_file()
     if path.suffix.lower() == ".json":
         raise ConfigError("this is a host's own file; portico writes portico.toml alone", path=path)
+    if in_workspace and not Path(os.path.realpath(path)).is_relative_to(Path.cwd()):
+        raise ConfigError("this is a link out of the workspace: give the file that is meant by --config", path=path)
     needs_trust = in_workspace and workspace_file() is not None
     before = WorkspaceConfig(path, read_bytes(path) if path.exists() else b"")
     if needs_trust and not is_trusted(before):

@@ -5,6 +5,7 @@ It owns the reading and the rates between two readings. It shows nothing.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import Any
 
 import httpx2
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import BaseModel
 
 from portico_gateway.errors import GatewayError
 
@@ -22,6 +24,22 @@ _SECONDS = "portico_engine_step_seconds_total"
 
 class ServerUnreachable(GatewayError):
     """Nobody answers there, or not as `portico serve` does."""
+
+
+class _ModelHealth(BaseModel):
+    """What `/healthz` says of the model."""
+
+    id: str | None = None
+    executor: str | None = None
+    memory: str | None = None
+    fallbacks: dict[str, str] = {}
+
+
+class _Health(BaseModel):
+    """What of `/healthz` is shown."""
+
+    status: str = "unknown"
+    model: _ModelHealth | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +90,10 @@ class ServeReader:
 
     def __init__(self, url: str, key: str | None = None, *, transport: httpx2.BaseTransport | None = None) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._client = httpx2.Client(base_url=url.rstrip("/"), headers=headers, timeout=TIMEOUT, transport=transport)
+        try:
+            self._client = httpx2.Client(base_url=url.rstrip("/"), headers=headers, timeout=TIMEOUT, transport=transport)
+        except httpx2.InvalidURL as error:
+            raise ServerUnreachable(f"{url!r} is no address: {error}") from None
         self._url = url
         self._before: Totals | None = None
 
@@ -80,7 +101,7 @@ class ServeReader:
         """How it is now. Raises ServerUnreachable."""
         found = _samples(self._get("/metrics").text)
         try:
-            about: dict[str, Any] = self._get("/healthz").json()
+            about = _Health.model_validate_json(self._get("/healthz").content)
         except ValueError:
             raise ServerUnreachable(f"what answers at {self._url} is not portico serve") from None
         snapshot = _snapshot(found, about, self._before)
@@ -113,14 +134,15 @@ def _samples(text: str) -> _Samples:
     try:
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
-                found[sample.name][next(iter(sample.labels.values()), "")] = sample.value
+                if math.isfinite(sample.value):
+                    found[sample.name][next(iter(sample.labels.values()), "")] = sample.value
     except ValueError:
         raise ServerUnreachable("/metrics is not in Prometheus' format") from None
     return found
 
 
-def _snapshot(found: _Samples, about: Mapping[str, Any], before: Totals | None) -> Snapshot:
-    model = about.get("model") or {}
+def _snapshot(found: _Samples, about: _Health, before: Totals | None) -> Snapshot:
+    model = about.model or _ModelHealth()
     totals = _totals(found)
     if before is not None and totals.steps < before.steps:
         before = None  # the engine was started again
@@ -128,9 +150,9 @@ def _snapshot(found: _Samples, about: Mapping[str, Any], before: Totals | None) 
     seconds = None if before is None else max(1e-9, passed.at)
     worked = passed if passed.steps else totals
     return Snapshot(
-        status=str(about.get("status", "unknown")),
-        model=model.get("id") or next(iter(found.get("portico_model_ready", ())), None),
-        executor=model.get("executor"),
+        status=about.status,
+        model=model.id or next(iter(found.get("portico_model_ready", ())), None),
+        executor=model.executor,
         requests=dict(found.get("portico_engine_requests", {})),
         blocks=dict(found.get("portico_kv_blocks", {})),
         tokens_per_second=None if seconds is None else passed.generated / seconds,
@@ -139,8 +161,8 @@ def _snapshot(found: _Samples, about: Mapping[str, Any], before: Totals | None) 
         steps_per_second=None if seconds is None else passed.steps / seconds,
         step_ms={part: 1000 * value / max(1.0, worked.steps) for part, value in worked.step_seconds.items()},
         preemptions=sum(found.get("portico_preemptions_total", {}).values()),
-        memory=model.get("memory"),
-        fallbacks=model.get("fallbacks") or dict.fromkeys(found.get("portico_engine_fallbacks", ()), ""),
+        memory=model.memory,
+        fallbacks=model.fallbacks or dict.fromkeys(found.get("portico_engine_fallbacks", ()), ""),
         totals=totals,
     )
 

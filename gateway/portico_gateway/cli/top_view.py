@@ -10,6 +10,7 @@ from rich.text import Text
 
 from portico_gateway.cli.top_snapshot import Snapshot
 from portico_gateway.safe_output.inert import inert
+from portico_gateway.safe_output.redaction import redacted
 
 _BAR = 16  # characters
 
@@ -20,8 +21,8 @@ def top_view(snapshot: Snapshot, url: str) -> RenderableType:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for title, value in _lines(snapshot):
-        table.add_row(title, Text(inert(value)))
-    head = f"{snapshot.model or 'no model'} at {url}: {snapshot.status}"
+        table.add_row(Text(inert(title)), Text(inert(value)))
+    head = f"{snapshot.model or 'no model'} at {redacted(url)}: {snapshot.status}"
     return Group(Text(inert(head), style="bold"), table)
 
 
@@ -40,7 +41,7 @@ def _lines(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     yield "step", _step(snapshot)
     yield "memory", snapshot.memory or "-"
     for kind, what in snapshot.fallbacks.items():
-        yield f"fallback {inert(kind)}", what or "see portico doctor"
+        yield f"fallback {kind}", what or "see portico doctor"
 
 
 def _step(snapshot: Snapshot) -> str:

@@ -138,6 +138,8 @@ class TerminalView:
         if judgement.verdict is Verdict.NOT_FOUND:
             searched = ", ".join(f"{c.tool}({_arguments(c.arguments)})" for c in event.tool_calls)
             self._console.print(f"\n[yellow]Not found.[/] Searched: {_shown(searched) or 'nothing'}", highlight=False)
+            for reason in judgement.reasons:
+                self._console.print(f"  {_shown(inert_line(reason))}", highlight=False)
         elif judgement.verdict is Verdict.DENIED:
             self._console.print("\n[yellow]Denied.[/] The question needs a call that was refused.", highlight=False)
         elif judgement.verdict is Verdict.NO_ANSWER:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import stat
+import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,8 @@ def with_server(text: str, name: str, entry: Mapping[str, Value], path: Path) ->
         raise ConfigError(f"there is a server {name!r} already; portico remove {name} takes it out", path=path)
     lines = [f"[servers.{name}]"]
     lines += [f"{key} = {_value(value)}" for key, value in entry.items() if value]
+    if any("\ud800" <= character <= "\udfff" for line in lines for character in line):
+        raise ConfigError(f"what is given for {name!r} holds bytes that are no UTF-8 text, which a portico.toml can't hold")
     added = text.rstrip("\n") + ("\n\n" if text.strip() else "") + "\n".join(lines) + "\n"
     after = _document(added, path)
     if after.get("servers", {}).pop(name, None) is None or _without_empty(after) != _without_empty(before):
@@ -81,16 +84,18 @@ def _lines_without(text: str, table: list[str]) -> list[str]:
 def write(path: Path, text: str) -> None:
     """Replace the file in one step; a new one is its owner's alone, for it may hold secrets. Raises ConfigError."""
     real = Path(os.path.realpath(path))
-    fresh = real.with_name(f".{real.name}.{os.getpid()}.tmp")
+    fresh = None
     try:
         real.parent.mkdir(parents=True, exist_ok=True)
         mode = stat.S_IMODE(real.stat().st_mode) if real.exists() else 0o600
-        with open(fresh, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            file.write(text)
-        fresh.chmod(mode)
-        fresh.replace(real)
+        descriptor, fresh = tempfile.mkstemp(prefix=f".{real.name}.", suffix=".tmp", dir=real.parent)  # never what is there
+        with open(descriptor, "wb") as file:
+            file.write(text.encode())
+        os.chmod(fresh, mode)
+        os.replace(fresh, real)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        if fresh is not None:
+            Path(fresh).unlink(missing_ok=True)
         raise ConfigError(f"can't be written: {error.strerror or error}", path=path) from None
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from portico_gateway.config.server_spec import UpstreamSpec
 
@@ -52,6 +54,18 @@ class ConfigSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _not_local(url: str) -> str | None:
+    """Why a model server's URL can't be used: what is asked and found must not leave this machine."""
+    try:
+        host = urlsplit(url).hostname or ""
+        local = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    if local and url.startswith(("http://", "https://")):
+        return None
+    return "url must be a server of this machine, as in http://127.0.0.1:8080/v1: what is asked and found does not leave it"
+
+
 class ModelConfig(ConfigSection):
     """[model]: which model answers, and how it is run."""
 
@@ -85,8 +99,14 @@ class ModelConfig(ConfigSection):
 
 
 class EngineConfig(ConfigSection):
-    """[engine]: what `portico serve` takes of the machine for its model."""
+    """[engine]: what `portico serve` takes of the machine for its model; or whose model answers `portico ask` in its place."""
 
+    url: str = Field(
+        default="",
+        description="an OpenAI-compatible server on this machine whose model answers `portico ask`, e.g. "
+        "http://127.0.0.1:8080/v1; it must be one for tools, of a billion parameters or more",
+    )
+    key: str = Field(default="", description="the bearer key that this server wants")
     memory: float = Field(
         default=0.9, gt=0, le=1, description="share of a GPU's free memory to fill: weights, steps, and KV with the rest"
     )
@@ -99,6 +119,13 @@ class EngineConfig(ConfigSection):
     adapter_rank: int = Field(
         default=64, gt=0, le=512, description="the largest rank of an adapter; on a GPU, memory for it is taken for each one"
     )
+
+    @field_validator("url")
+    @classmethod
+    def _of_this_machine(cls, url: str) -> str:
+        if url and (problem := _not_local(url)):
+            raise ValueError(problem)
+        return url
 
 
 class ServeConfig(ConfigSection):

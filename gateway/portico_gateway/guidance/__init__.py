@@ -2,7 +2,7 @@
 
     stemming.py                content words and stems
     question.py                a question, read once: tokens, and the values that it spells out
-    other_languages.py         a question in another language, with the words that are known in English
+    languages/                 questions in other languages, by the words that are known in English
     schema_views.py            JSON Schemas without references, and every word that a definition says
     description_convention.py  what descriptions say to the local model (docs/tool-descriptions.md), and their one reader
     weights.py                 Weights: every number that the rest weighs by

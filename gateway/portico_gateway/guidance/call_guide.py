@@ -13,9 +13,9 @@ from typing import NamedTuple
 from portico_engine import CallPrior, Tool, ToolCallPrior
 from portico_gateway.guidance.copying.copy_grammar import NarrowedTool, narrow
 from portico_gateway.guidance.copying.parameters import has_alternatives, parameters_of
-from portico_gateway.guidance.copying.span import Span
 from portico_gateway.guidance.copying.span_fit import SpanFit
-from portico_gateway.guidance.copying.spans import read_spans, spans_behind
+from portico_gateway.guidance.copying.text.span import Span
+from portico_gateway.guidance.copying.text.spans import read_spans, spans_behind
 from portico_gateway.guidance.copying.text_vectors import TextVectors
 from portico_gateway.guidance.copying.value_assignment import fill, with_strings
 from portico_gateway.guidance.definition_similarity import DefinitionSimilarity
@@ -99,6 +99,8 @@ class CallGuide:
         return {tool.name: self._narrow(tool, text, (beliefs or {}).get(tool.name, CallPrior())) for tool in tools}
 
     def _narrow(self, tool: Tool, text: _Text, believed: CallPrior) -> NarrowedTool:
+        if tool.text_input is not None:  # one text, which its own grammar shapes
+            return NarrowedTool(tool, believed)
         parameters = parameters_of(tool.parameters)
         in_words = believed != CallPrior() and has_alternatives(tool.parameters, tool.parameters)
         if not parameters or in_words:

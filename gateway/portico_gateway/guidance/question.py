@@ -11,7 +11,7 @@ from typing import Literal
 from portico_gateway.guidance.stemming import content_words, stems_of
 
 _TOKEN = re.compile(
-    r"\d{4}-\d\d(?:-\d\d)?\b|\d+(?:,\d{3})*(?:\.\d+)?(?!\w)|[\w@.+-]+@[\w.-]+\w|\w+(?:[-'’]\w+)*|[\"'`“”,;:?!.()]"
+    r"\d{4}-\d\d(?:-\d\d)?\b|\d+(?:\.\d+){2,}\b|\d+(?:,\d{3})*(?:\.\d+)?(?!\w)|[\w@.+-]+@[\w.-]+\w|\w+(?:[-'’]\w+)*|[\"'`“”,;:?!.()]"
 )
 MONTHS = {name.lower(): n for names in (calendar.month_name, calendar.month_abbr) for n, name in enumerate(names) if name}
 _NUMBERS = {
@@ -25,7 +25,7 @@ _FUNCTION = frozenset(
 _YEARS = range(1800, 2200)
 _LITERAL = re.compile(
     r"""["'`]([^"'`]+)["'`]                      # quoted
-    | ((?:[\w.-]+/)+[\w.-]+ | \w+\.[a-z]{1,4}\b)  # a path
+    | ((?:[\w.-]+/)+[\w.-]+ | \b(?!(?:i\.e|e\.g|a\.m|p\.m)\b)\w+\.[a-z]{1,4}\b)  # a path, and no abbreviation
     | ([A-Za-z]+(?:_\w+)+ | _+\w+ | [A-Za-z]*[a-z]\d*[A-Z]\w* | \w+(?=\(\)))  # an identifier
     | (\d+(?:\.\d+)?)                            # a number
     | ((?:[A-Z][\w-]*)(?:\s+[A-Z][\w-]*)*)       # a name
@@ -182,7 +182,7 @@ def _name(text: str, tokens: Sequence[Token], at: int) -> Value | None:
 
 def _is_name(token: Token) -> bool:
     return (
-        (token.text[0].isupper() and token.text != "I")
+        (token.text[0].isupper() and re.split("['’]", token.text)[0] != "I")
         or "@" in token.text
         or bool(re.search(r"[A-Za-z]\d|\d[A-Za-z]", token.text))
     )

@@ -11,7 +11,7 @@ from portico_engine import Tool
 from portico_gateway.guidance.change_verbs import change_asked, change_fit
 from portico_gateway.guidance.copying.copy_grammar import NarrowedTool, UsedSpan
 from portico_gateway.guidance.copying.parameters import parameters_of
-from portico_gateway.guidance.copying.span import Span, SpanKind
+from portico_gateway.guidance.copying.text.span import Span, SpanKind
 from portico_gateway.guidance.description_convention import StringRole, string_role
 from portico_gateway.guidance.stemming import spaced
 from portico_gateway.guidance.weights import RetrievalWeights

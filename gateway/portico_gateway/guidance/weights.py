@@ -154,7 +154,7 @@ class PassageWeights:
 class CodeWordWeights:
     """How well a word of code stands for a word of a question: shares of a match."""
 
-    unlike: float = 0.35  # the cosine up to which two words have nothing in common
+    unlike: float = 0.42  # the cosine up to which two words have nothing in common
     alike: float = 0.75  # and the one from which on they mean the same
     sense: float = 0.85  # for a match by sense alone
     same: float = 0.8  # for one of the words that programmers use for it
@@ -171,10 +171,12 @@ class SourceWeights:
     nearness: float = 2.0  # for the file that the search put first
     test_file: float = -5.0
     prose_file: float = -1.5
-    no_figure: float = 1.5  # less for a place without a number, where one is asked for
+    no_value: float = 1.5  # less for a place without a number or a string, where one is asked for
     text: float = 1.5  # less for a comment or a documentation string
     imports: float = 1.5  # less for an import that is not asked for
     line: float = 0.2  # less for each line beyond the third
+    beside_best: float = 2.5  # within which a place near a better one is shown with it
+    close_call: float = 1.5  # within which the second best place is shown, too
     together: float = 3.0  # within which places alike are one list
     list_bonus: float = 0.5  # for such a list, where one is asked for
     members: float = 26.0  # for a class's or a file's members, counted, where the question names it as it is written
@@ -239,6 +241,8 @@ class ConfidenceWeights:
     passage_says: float = 0.11  # share of the question's words in a document's passage,
     passage_alike: float = 0.38  # cosine of the question and the passage under its headings,
     passage_pairs: float = 0.13  # share of the question's neighbouring words that stand together in it,
+    passage_share: float = 0.00  # of the odds of all passages of documents, those that are printed have,
+    passages: float = 0.00  # so many of them, in threes
     absent_words: float = -0.40  # there are words that the place leaves out and that nothing of what was searched has
     history: float = 0.00  # a document's passage that tells what changed in a version, where nobody asks for that
     agreed: float = 0.29  # the answer of another tool has a name or a number of it that the question does not say

@@ -1,11 +1,16 @@
-"""The HTTP side: the APIs of OpenAI and Anthropic over the local model, MCP over Streamable HTTP, approvals, health, metrics.
+"""The HTTP side: the APIs of OpenAI, Anthropic and Ollama over the local model, MCP over Streamable HTTP, approvals, health,
+metrics.
 
     app.py             create_app: routes, middleware and life put together
     apis.py            the table of APIs; a new one is a folder and a line there
     openai_chat/       POST /v1/chat/completions
+    openai_completions/  POST /v1/completions
     openai_responses/  /v1/responses
     openai_shared/     what OpenAI's APIs have in common, and /v1/models
     anthropic/         POST /v1/messages
+    ollama/            /api/chat, /api/generate, /api/tags, /api/show
+    tokens/            POST /tokenize and /detokenize
+    ranking/           POST /v1/rerank; /v1/embeddings, which says what is missing
     generation/        the request and the answer behind all of them, in no API's words
     approvals.py       /v1/approvals
     middleware/        what every request goes through

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from portico_gateway.http.apis import error_body
@@ -18,6 +19,7 @@ def add_error_handlers(app: FastAPI) -> None:
     """Every error of `app` comes out in its API's shape."""
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _query)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -33,6 +35,14 @@ async def _http(request: Request, error: Exception) -> StrictJsonResponse:
         error.status_code, str(error.detail)
     )
     return await _api_error(request, ApiError(error.status_code, message, headers=dict(error.headers or {})))
+
+
+async def _query(request: Request, error: Exception) -> StrictJsonResponse:
+    """What is wrong with a parameter of the path or the query; bodies are read by `bodies/`."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    name = str(first["loc"][-1])
+    return await _api_error(request, ApiError(400, f"{name}: {first['msg'].removeprefix('Input ')}", param=name))
 
 
 async def _unexpected(request: Request, error: Exception) -> StrictJsonResponse:

@@ -25,13 +25,13 @@ def event(data: Mapping[str, Any], name: str | None = None) -> str:
 
 
 class EventStream(StreamingResponse):
-    """A response that sends events. When it is over, or the client hangs up, the generator is closed, and with it whatever it
-    closes; then whatever is on `held`."""
+    """A response that sends events, or lines. When it is over, or the client hangs up, the generator is closed, and with it
+    whatever it closes; then whatever is on `held`."""
 
-    def __init__(self, events: AsyncGenerator[str, None]) -> None:
+    def __init__(self, events: AsyncGenerator[str, None], *, media_type: str = "text/event-stream") -> None:
         self.held = AsyncExitStack()
         self._events = events
-        super().__init__(_closing(events), media_type="text/event-stream", headers=_HEADERS)
+        super().__init__(_closing(events), media_type=media_type, headers=_HEADERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self.held, aclosing(self._events):

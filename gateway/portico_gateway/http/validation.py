@@ -27,7 +27,7 @@ def invalid_body(problems: Sequence[Any], sent: Any, schema: type[BaseModel] | N
         message = f"{param}: this field is required"
     elif first["type"] == "extra_forbidden":
         close = _close_field(str(first["loc"][-1]), schema)
-        message = f"{param}: this field is not known here" + (f"; did you mean {close[0]!r}?" if close else "")
+        message = f"{param}: this field is not known here; " + (f"did you mean {close[0]!r}?" if close else "leave it out")
     elif first["type"] == "union_tag_invalid":
         context = first["ctx"]
         message = f"{param}: the type {_short(str(context['tag']))!r} is not taken here; it takes {context['expected_tags']}"

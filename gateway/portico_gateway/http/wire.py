@@ -5,16 +5,28 @@ A body owns its API's field names, and pydantic's errors name them. It knows no 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    model_validator,
+)
 
 from portico_engine import SAMPLING_RANGES
 
 Json: TypeAlias = dict[str, Any]  # an object as it is sent
 MAX_STOPS = 16
 MAX_TOOLS = 1024  # OpenAI's takes 128; a grammar of as many compiles in a third of a second
+_LONGEST_NAME = 80  # characters of a client's name that a warning repeats
+_MOST_NAMED = 20  # fields that warnings name
+MAX_CHOICES = 16  # answers to one request
 MAX_BIAS = 100.0  # OpenAI's reference; logits are sums of 32 bits, which 1e308 is not
 Stops = TypeVar("Stops", bound="str | list[str]")
 
@@ -23,6 +35,63 @@ class StrictBody(BaseModel):
     """What isn't known is an error."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+# Names of fields that label a request or steer a cache, whichever client of tomorrow invents them.
+_LABEL = re.compile(r"client_[a-z_]+|[a-z_]*metadata|prompt_cache[a-z_]*|[a-z_]*telemetry[a-z_]*")
+
+
+class ApiBody(StrictBody):
+    """A whole body. A field that changes no answer here is passed over, and named in `warnings` where it asks for something;
+    any other that isn't known is an error."""
+
+    WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset()  # fields of the API's that change no answer here
+    _passed_over: tuple[str, ...] = PrivateAttr(())
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _pass_over(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        if not isinstance(value, dict):
+            return handler(value)
+        names = dict.fromkeys(name for name in value if isinstance(name, str) and cls._is_without_effect(name))
+        made = handler({name: each for name, each in value.items() if name not in names} if names else value)
+        made._passed_over = tuple(name[:_LONGEST_NAME] for name in names if not _asks_nothing(value[name]))
+        return made
+
+    @classmethod
+    def _is_without_effect(cls, name: str) -> bool:
+        return name not in cls.model_fields and (name in cls.WITHOUT_EFFECT or _LABEL.fullmatch(name) is not None)
+
+    def passed_over(self) -> list[str]:
+        """Warnings about the body's fields that change no answer here."""
+        shown = [f"{name} has no effect here" for name in self._passed_over[:_MOST_NAMED]]
+        more = len(self._passed_over) - len(shown)
+        return [*shown, f"{more} more fields have no effect here"] if more else shown
+
+
+def _asks_nothing(value: Any) -> bool:
+    """Does a value only say what is so anyway?"""
+    match value:
+        case dict():
+            return all(map(_asks_nothing, value.values()))
+        case list():
+            return not value
+        case str():
+            return value in ("", "auto", "default", "disabled", "none", "text")
+        case _:
+            return value is None or value is False
+
+
+class UnknownTool(BaseModel):
+    """A tool of a kind that isn't run here (a server's search, a computer): left out, and named."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+
+    @property
+    def warning(self) -> str:
+        return f"the tool of type {self.type[:_LONGEST_NAME]!r} is left out: it can't be run here"
 
 
 class LenientBody(BaseModel):
@@ -51,6 +120,7 @@ TopLogprobs: TypeAlias = Annotated[int, _within("logprobs")]
 LogitBias: TypeAlias = dict[
     Annotated[int, Field(ge=0)], Annotated[float, Field(ge=-MAX_BIAS, le=MAX_BIAS, allow_inf_nan=False)]
 ]
+Choices: TypeAlias = Annotated[int, Field(ge=1, le=MAX_CHOICES)]
 MaxTokens: TypeAlias = Annotated[int, Field(ge=1)]
 Item = TypeVar("Item")
 Tools: TypeAlias = Annotated[list[Item], Field(max_length=MAX_TOOLS)]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from portico_servers.common.inert_text import inert
+
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("directories", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR...")
@@ -24,7 +26,7 @@ def main(directories: tuple[Path, ...], port: int | None, host: str, cache_dir: 
     for directory in directories:
         if not directory.is_dir():
             state = "is not a directory" if directory.exists() else "does not exist"
-            click.echo(f"portico-code: {directory} {state}; give directories of source code", err=True)
+            click.echo(inert(f"portico-code: {directory} {state}; give directories of source code"), err=True)
             sys.exit(2)
     # Imported here, so that a mistake above is answered at once.
     from portico_servers.common.collector import collector_paused

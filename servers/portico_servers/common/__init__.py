@@ -4,6 +4,7 @@
     transport.py      stdio and Streamable HTTP, both eras of the protocol; also the gateway's
     edges.py          what comes in and goes out is Unicode, and every line is answered; also the gateway's
     unicode_text.py   halves of surrogate pairs become U+FFFD
+    inert_text.py     what would act on a terminal is shown, not sent; also the gateway's
     tools.py          annotations, input schemas, results and errors of tools
     list_changed.py   tells hosts in both eras that a list changed
     cursors.py        cursors of paged results, bound to their question

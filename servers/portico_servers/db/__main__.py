@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from portico_servers.common.inert_text import inert
 from portico_servers.db.errors import DatabaseConfigError, DatabaseSourceError
 
 
@@ -27,7 +28,7 @@ def main(databases: tuple[str, ...], http: int | None, host: str, config: Path |
 
             server = build_server(databases, config=config, allow_powerful_role=allow_powerful_role)
     except (DatabaseSourceError, DatabaseConfigError) as exc:
-        click.echo(f"portico-db: {exc}", err=True)
+        click.echo(inert(f"portico-db: {exc}"), err=True)
         sys.exit(2)
     serve(server, http=http, host=host)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from portico_servers.common.inert_text import inert
 from portico_servers.docs import commands
 
 
@@ -49,7 +50,7 @@ def serve(roots: tuple[Path, ...], http: int | None, host: str, cache_dir: Path 
 
             server = build_server(DocsConfig(roots, cache_dir))
     except SourceError as error:
-        click.echo(f"portico-docs: {error}", err=True)
+        click.echo(inert(f"portico-docs: {error}"), err=True)
         sys.exit(2)
     transport.serve(server, http=http, host=host)
 

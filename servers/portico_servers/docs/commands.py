@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from portico_servers.common.inert_text import inert
 from portico_servers.docs.errors import DocsError, PageNotFound, SourceError
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def remove(names: tuple[str, ...], cache_dir: Path | None) -> None:
     with _service(cache_dir) as service:
         for library_version in _named(service, names):
             service.store.remove_library_version(library_version.id)
-            click.echo(f"removed {library_version.name}")
+            click.echo(inert(f"removed {library_version.name}"))
 
 
 @contextmanager
@@ -112,7 +113,7 @@ def _service(cache_dir: Path | None) -> Iterator[Service]:
         with closing(Service(DocsConfig((), cache_dir, watch=False))) as service:
             yield service
     except DocsError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(inert(str(error))) from None
     finally:
         logging.getLogger("portico_servers.docs.index.indexer").removeFilter(_silent)
 
@@ -187,10 +188,10 @@ def _bar() -> Iterator[_Show]:
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bars:
         task = bars.add_task("", total=None)
-        yield lambda what, done, total: bars.update(task, description=what, completed=done, total=total or None)
+        yield lambda what, done, total: bars.update(task, description=inert(what), completed=done, total=total or None)
 
 
 def _line_by_line() -> _Show:
@@ -200,7 +201,7 @@ def _line_by_line() -> _Show:
         nonlocal last
         if total and time.monotonic() - last >= _SECONDS_A_LINE:
             last = time.monotonic()
-            click.echo(f"{what}: {done} of {total}", err=True)
+            click.echo(inert(f"{what}: {done} of {total}"), err=True)
 
     return show
 
@@ -214,11 +215,12 @@ def _tell(outcome: RefreshOutcome) -> None:
 
 def _say_left_out(reasons: Sequence[str]) -> None:
     for why in reasons[:_MAX_REASONS]:
-        click.echo(f"left out: {why}", err=True)
+        click.echo(inert(f"left out: {why}"), err=True)
     if len(reasons) > _MAX_REASONS:
         click.echo(f"left out: {len(reasons) - _MAX_REASONS} more", err=True)
 
 
 def _say(version: LibraryVersion) -> None:
     note = f"  ({version.note})" if version.note else "" if version.complete else "  (incomplete)"
-    click.echo(f"{version.name}  {version.pages} pages  {version.indexed_at or 'never indexed'}  {version.source}{note}")
+    indexed = version.indexed_at or "never indexed"
+    click.echo(inert(f"{version.name}  {version.pages} pages  {indexed}  {version.source}{note}"))

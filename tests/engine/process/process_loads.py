@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import logging
 import os
 import signal
@@ -102,6 +103,16 @@ def load_dying(_progress: LoadProgress) -> Engine:
     engine = fake_engine(ActingExecutor(vocab_size=INFO.vocab_size, act=panic))
     engine.fail_all = lambda _message: panic()  # type: ignore[method-assign]
     return engine
+
+
+def tell_frozen() -> None:
+    logging.getLogger("test").warning(
+        "%s", "nothing is frozen" if gc.get_freeze_count() < 10_000 else "what was loaded is frozen"
+    )
+
+
+def load_telling_frozen(_progress: LoadProgress) -> Engine:
+    return fake_engine(ActingExecutor(vocab_size=INFO.vocab_size, act=tell_frozen, at=1))
 
 
 def load_without_template(_progress: LoadProgress) -> Engine:

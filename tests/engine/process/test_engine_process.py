@@ -361,6 +361,16 @@ def test_what_the_child_prints_and_logs_goes_to_the_log(caplog: pytest.LogCaptur
     assert ("portico_engine.process.client", "INFO", "a native library says hello") in found
 
 
+def test_what_was_loaded_is_not_looked_through_for_garbage_between_steps() -> None:
+    async def main() -> None:
+        with Heard("what was loaded is frozen") as heard:
+            async with child(loads.load_telling_frozen) as engine:
+                await collect(engine, Request("r", (5, 6), max_tokens=3))
+                await asyncio.wait_for(heard.wait(), PATIENCE)
+
+    within(main())
+
+
 def test_closing_the_iterator_aborts_the_request() -> None:
     async def main() -> None:
         async with child(loads.load_slow) as engine:

@@ -104,6 +104,22 @@ def test_an_error_names_the_line_the_key_and_what_would_be_right(tmp_path: Path,
     assert str(caught.value).startswith(f"{tmp_path / 'portico.toml'}:{line}: ")
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8080/v1", "http://localhost:8000/v1", "http://[::1]:1/v1", ""])
+def test_a_model_server_of_this_machine_is_taken(tmp_path: Path, url: str) -> None:
+    assert load(tmp_path, f'[engine]\nurl = "{url}"\n').engine.url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://api.example.com/v1", "http://10.0.0.7:8000/v1", "http://127.0.0.1.example.com/v1", "127.0.0.1:8080", "http://["],
+)
+def test_a_model_server_elsewhere_is_refused_because_questions_and_results_would_leave_the_machine(
+    tmp_path: Path, url: str
+) -> None:
+    with pytest.raises(ConfigError, match="what is asked and found does not leave it"):
+        load(tmp_path, f'[engine]\nurl = "{url}"\n')
+
+
 def test_an_error_from_the_environment_or_a_flag_names_its_origin(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"environment variable PORTICO_SERVE_PORT: serve.port: .* \(is 'x'\)"):
         load(tmp_path, "", environ={"PORTICO_SERVE_PORT": "x"})

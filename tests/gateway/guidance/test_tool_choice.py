@@ -7,7 +7,7 @@ from dataclasses import replace
 from portico_engine import Tool
 from portico_gateway.agent.upstream_tool_host import embedder
 from portico_gateway.guidance.call_guide import CallGuide
-from portico_gateway.guidance.copying.spans import read_spans
+from portico_gateway.guidance.copying.text.spans import read_spans
 from portico_gateway.guidance.tool_choice import change_weights, with_calls
 from portico_gateway.guidance.weights import RetrievalWeights
 

@@ -71,6 +71,12 @@ class FakeEngine:
         self.rendered_tools.append(tools)
         return tuple(self.tokenizer.encode("".join(f"<{m['role']}>{m['content']}" for m in messages)))
 
+    def score(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]], salt: bytes = b"") -> list[list[float]]:
+        """A continuation's tokens are likely as far as the prompt has them."""
+        if len(prompt) >= self.context_length:
+            raise ContextOverflow(len(prompt), self.context_length)
+        return [[-0.1 if token in prompt else -5.0 for token in tokens] for tokens in continuations]
+
     def adapters(self) -> tuple[AdapterInfo, ...]:
         return tuple(AdapterInfo(name, Path(name), "", 8, "") for name in self.loaded_adapters)
 

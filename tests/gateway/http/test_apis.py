@@ -14,7 +14,7 @@ from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.service import GenerationService
 
 HTTP = Path(portico_gateway.http.__file__).parent
-ROOMS = {"openai_chat", "openai_responses", "anthropic"}
+ROOMS = {"openai_chat", "openai_completions", "openai_responses", "anthropic", "ollama", "ranking", "tokens"}
 
 
 def imported_rooms(folder: str) -> Iterator[tuple[str, str]]:
@@ -57,6 +57,8 @@ def test_an_apis_routes_lie_under_its_prefix(api: object) -> None:
         ("/v1/messagesx", None),
         ("/v1/chat", None),
         ("/v1/responses/resp_1", "/v1/responses"),
+        ("/api/chat", "/api"),
+        ("/tokenize", "/tokenize"),
         ("/healthz", None),
     ],
 )

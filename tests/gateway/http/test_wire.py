@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from dataclasses import fields
 from typing import Any
 
@@ -74,3 +75,19 @@ async def test_what_is_not_finite_is_refused_however_it_is_written(serve: Any, p
                 assert response.status_code == 400
                 message = response.json()["error"]["message"]
                 assert message.startswith(name if isinstance(value, str) else "the body is not valid JSON")
+
+
+async def test_many_fields_without_effect_are_passed_over_in_linear_time_and_named_in_short(serve: Any) -> None:
+    body = {
+        "model": "fake",
+        "messages": USER,
+        **{f"client_{'a' * (each % 40)}{chr(97 + each % 26)}{'b' * (each // 40)}": 1 for each in range(4000)},
+    }
+    async with serve() as client:
+        begun = time.process_time()
+        response = await client.post("/v1/chat/completions", json=body)
+    assert time.process_time() - begun < 5
+    assert response.status_code == 200, response.text
+    assert len(response.json()["warnings"]) == 21
+    assert response.json()["warnings"][-1].endswith("more fields have no effect here")
+    assert len(response.headers["x-portico-warnings"]) <= 2000

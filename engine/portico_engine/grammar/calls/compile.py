@@ -21,17 +21,34 @@ from portico_engine.errors import GrammarError, GrammarTooLarge
 from portico_engine.grammar import ir
 from portico_engine.grammar.bounds import DEFAULT_BOUNDS, Bounds, Limits
 from portico_engine.grammar.cache import ByteCache
-from portico_engine.grammar.calls.formats import THINK_CLOSE, THINK_OPEN, CallFormat, Envelope, NamedTool, ToolChoice, envelope
-from portico_engine.grammar.compile import Enforced, enforced_or_looser
+from portico_engine.grammar.calls.formats import (
+    ANSWER_MARK,
+    THINK_CLOSE,
+    THINK_OPEN,
+    CallFormat,
+    Envelope,
+    NamedTool,
+    ToolChoice,
+    envelope,
+)
+from portico_engine.grammar.calls.tool_rules import tool_rules
+from portico_engine.grammar.compile import Enforced, Joined, enforced_or_looser
 from portico_engine.grammar.compiled import CompiledGrammar, CompileReport
 from portico_engine.grammar.regular.markers import up_to, without
-from portico_engine.grammar.schema.compiler import RULE_BYTES, degraded, tool_to_ir
+from portico_engine.grammar.schema.compiler import RULE_BYTES, schema_to_ir
 from portico_engine.tool import Tool
 
 CALL = "call"  # the rule of one call, an object
+_ANSWER = "answer"  # what the names of the answer's rules begin with, where it has a schema
 _SPACE = ir.chars(" \t\r\n")
 
 _catalogs: ByteCache[CompiledGrammar] = ByteCache(32 * 1024 * 1024)
+
+
+class AnswerSchema(NamedTuple):
+    """What an answer is that is no call: JSON of a schema."""
+
+    schema: Any
 
 
 class CallGrammar(NamedTuple):
@@ -40,12 +57,14 @@ class CallGrammar(NamedTuple):
     grammar: ir.Grammar
     report: CompileReport
     sizes: Mapping[str, int]
+    json_rules: tuple[str, ...] = (CALL,)  # whose texts are JSON, and none can be read beside another
 
 
 def compile_tool_calls(
     tools: Sequence[Tool],
     *,
     choice: ToolChoice = "required",
+    answer: AnswerSchema | None = None,
     format: CallFormat = CallFormat.GENERIC,
     parallel: tuple[int, int] = (1, 1),
     thinking: int | None = None,
@@ -62,7 +81,7 @@ def compile_tool_calls(
     (in `tool_to_ir`).
     """
     began = time.perf_counter()
-    key = _key(tools, choice, (format, parallel, thinking, special_tokens, bounds, limits, too_large))
+    key = _key(tools, choice, (answer, format, parallel, thinking, special_tokens, bounds, limits, too_large))
     known = _catalogs.get(key)
     if known is not None:
         return known
@@ -71,6 +90,7 @@ def compile_tool_calls(
         tool_calls_grammar,
         tools,
         choice=choice,
+        answer=answer,
         format=format,
         parallel=parallel,
         thinking=thinking,
@@ -89,20 +109,22 @@ def kept_tool_calls(
     tools: Sequence[Tool],
     *,
     choice: ToolChoice = "required",
+    answer: AnswerSchema | None = None,
     format: CallFormat = CallFormat.GENERIC,
     parallel: tuple[int, int] = (1, 1),
     thinking: int | None = None,
     special_tokens: Mapping[str, int] | None = None,
 ) -> CompiledGrammar | None:
     """What `compile_tool_calls` keeps of these, where it was compiled before: in tens of microseconds."""
-    return _catalogs.get(_key(tools, choice, (format, parallel, thinking, special_tokens, DEFAULT_BOUNDS, None, None)))
+    return _catalogs.get(_key(tools, choice, (answer, format, parallel, thinking, special_tokens, DEFAULT_BOUNDS, None, None)))
 
 
 def _key(tools: Sequence[Tool], choice: ToolChoice, options: tuple[Any, ...]) -> str:
-    format, parallel, thinking, special_tokens, bounds, limits, too_large = options
+    answer, format, parallel, thinking, special_tokens, bounds, limits, too_large = options
     made_from = (
-        [(tool.name, tool.parameters) for tool in tools],
+        [(tool.name, tool.parameters, repr(tool.text_input)) for tool in tools],
         [choice.name] if isinstance(choice, NamedTool) else choice,
+        None if answer is None else [answer.schema],
         (format, parallel, thinking, dict(special_tokens or {}), repr(bounds), repr(limits), too_large),
     )
     try:
@@ -114,14 +136,14 @@ def _key(tools: Sequence[Tool], choice: ToolChoice, options: tuple[Any, ...]) ->
 def _enforced(join: Callable[..., CallGrammar], limits: Limits, too_large: dict[str, str]) -> Enforced:
     sizes: dict[str, int] = {}
 
-    def make(limits: Limits) -> tuple[ir.Grammar, CompileReport]:
+    def make(limits: Limits) -> Joined:
         joined = join(limits=limits, too_large=too_large)
         sizes.update(joined.sizes)
-        return joined.grammar, joined.report
+        return Joined(joined.grammar, joined.report, joined.json_rules)
 
     while True:
         try:
-            return enforced_or_looser(make, limits, CALL)
+            return enforced_or_looser(make, limits)
         except GrammarTooLarge as error:
             left = [name for name in sizes if name not in too_large]
             if not left:
@@ -152,6 +174,7 @@ def tool_calls_grammar(
     tools: Sequence[Tool],
     *,
     choice: ToolChoice = "required",
+    answer: AnswerSchema | None = None,
     format: CallFormat = CallFormat.GENERIC,
     parallel: tuple[int, int] = (1, 1),
     thinking: int | None = None,
@@ -165,6 +188,8 @@ def tool_calls_grammar(
     choice     "required": calls only. "auto": free text, or free text up to the family's marker and then calls (a family
                without a marker calls where its first visible character is the call's own). "none": free text without calls.
                NamedTool: calls of this tool only.
+    answer     with "auto": in place of free text, JSON of this schema, and then nothing stands before a call. Where the
+               family has no marker, ANSWER_MARK stands before the answer.
     parallel   fewest and most calls in one answer, once there is one. With GENERIC, more than one possible makes a JSON array.
     thinking   the answer begins with a thought: `<think>` unless the prompt opened it, at most so many characters, `</think>`.
     special_tokens   ids of an envelope's `control` texts that are tokens of the model (Mistral's [TOOL_CALLS]); others are
@@ -181,19 +206,36 @@ def tool_calls_grammar(
     if choice == "none":
         return CallGrammar(_finished({}, _free_text(envelope(format, array=False)), thinking), CompileReport(), {})
     family = envelope(format, array=most > 1)
-    rules, bodies, report, sizes = _tool_rules(_chosen(tools, choice), bounds, limits or Limits(), too_large or {})
+    rules, bodies, report, sizes = tool_rules(_chosen(tools, choice), bounds, limits or Limits(), too_large or {})
     known = special_tokens or {}
     write = partial(_fixed, ids={text: known[text] for text in family.control if text in known})
     rules[CALL] = _one_call(family, bodies, write)
     body = _run_of_calls(family, fewest, most, write)
     marker = write(family.marker or "")
-    if choice == "auto":
+    json_rules: tuple[str, ...] = (CALL,)
+    if choice == "auto" and answer is not None:
+        start, answer_report = _answer_rules(answer, rules, bounds, limits or Limits())
+        report, json_rules = report.joined(answer_report), (CALL, start)
+        body = ir.alt(ir.seq(marker, body), ir.seq(ir.text("" if family.marker else ANSWER_MARK), ir.Ref(start)))
+    elif choice == "auto":
         body = _auto(family, body, marker if isinstance(marker, ir.TokenRef) else None)
     else:
         body = ir.seq(marker, body)
         if thinking is not None and not isinstance(marker, ir.TokenRef):
             body = ir.seq(ir.repeat(ir.chars("\n"), 0, 2), body)
-    return CallGrammar(_finished(rules, body, thinking), report, sizes)
+    return CallGrammar(_finished(rules, body, thinking), report, sizes, json_rules)
+
+
+def _answer_rules(
+    answer: AnswerSchema, rules: dict[str, ir.Node], bounds: Bounds | None, limits: Limits
+) -> tuple[str, CompileReport]:
+    """Adds the answer's rules to the tools'; where they start, and what is not exact. Errors as `schema_to_ir`."""
+    number = 0
+    while any(name.startswith(prefix := f"{_ANSWER}{number or ''}--") for name in rules):
+        number += 1
+    grammar, report = schema_to_ir(answer.schema, bounds=bounds, limits=limits, prefix=prefix)
+    rules.update(grammar.rules)
+    return grammar.start, report
 
 
 def _chosen(tools: Sequence[Tool], choice: ToolChoice) -> Sequence[Tool]:
@@ -209,58 +251,6 @@ def _chosen(tools: Sequence[Tool], choice: ToolChoice) -> Sequence[Tool]:
         if tool.name == choice.name:
             return [tool]
     raise GrammarError(f"tool_choice names {choice.name!r}, which is not among the tools: {', '.join(names) or 'none'}")
-
-
-def _tool_rules(
-    tools: Sequence[Tool], bounds: Bounds | None, limits: Limits, too_large: Mapping[str, str]
-) -> tuple[dict[str, ir.Node], dict[str, ir.Node], CompileReport, dict[str, int]]:
-    """All tools' rules; by tool name the node of its arguments; what is not exact; by tool name the number of its rules."""
-    rules: dict[str, ir.Node] = {}
-    bodies: dict[str, ir.Node] = {}
-    reports: list[CompileReport] = []
-    sizes: dict[str, int] = {}
-    taken: set[str] = set()
-    for tool in tools:
-        prefix = _prefix(tool.name, taken)
-        grammar: ir.Grammar | None
-        if tool.name in too_large:
-            grammar, report = degraded(tool.name, "", too_large[tool.name], bounds=bounds, prefix=prefix)
-        else:
-            grammar, report = tool_to_ir(tool.parameters, tool=tool.name, bounds=bounds, limits=limits, prefix=prefix)
-        reports.append(report)
-        if grammar is not None:
-            rules.update(grammar.rules)
-            bodies[tool.name] = ir.Ref(grammar.start)
-            sizes[tool.name] = len(grammar.rules)
-    failed = [entry for report in reports for entry in report.failed]
-    if not bodies:
-        reasons = "; ".join(f"{each.tool}: at {each.pointer or '/'}, {each.reason}" for each in failed)
-        raise GrammarError(f"no tool is left that could be called: {reasons}")
-    return (
-        rules,
-        bodies,
-        CompileReport(
-            loosened=tuple(entry for report in reports for entry in report.loosened),
-            bounds=tuple(entry for report in reports for entry in report.bounds),
-            failed=tuple(failed),
-            notes=tuple(note for report in reports for note in report.notes),
-            compile_seconds=sum(report.compile_seconds for report in reports),
-        ),
-        sizes,
-    )
-
-
-def _prefix(name: str, taken: set[str]) -> str:
-    """What the names of a tool's rules begin with, in GBNF's alphabet. The double dash stands in no other place of a name."""
-    base = "-".join(re.findall("[a-zA-Z0-9]+", name)) or "tool"
-    if not base[0].isalpha():
-        base = f"t-{base}"
-    unique, count = base, 1
-    while unique in taken:
-        count += 1
-        unique = f"{base}-{count}"
-    taken.add(unique)
-    return f"{unique}--"
 
 
 def _fixed(value: str, ids: Mapping[str, int]) -> ir.Node:

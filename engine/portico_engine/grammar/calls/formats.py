@@ -77,6 +77,7 @@ _MISTRAL_ARGS = Envelope(
     name="", arguments=ARGS, end="", marker=TOOL_CALLS, separator=TOOL_CALLS, bare=True, control=(TOOL_CALLS, ARGS)
 )
 
+ANSWER_MARK = " "  # before an answer that is JSON, where a call is JSON too and has no marker: JSON's own blank
 THINK_OPEN = "<think>"
 THINK_CLOSE = "</think>"
 

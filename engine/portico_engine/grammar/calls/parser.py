@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from portico_engine.grammar.calls.body import CallBody, Malformed, NamedBody
-from portico_engine.grammar.calls.formats import THINK_CLOSE, THINK_OPEN, TOOL_CALLS, CallFormat
+from portico_engine.grammar.calls.formats import ANSWER_MARK, THINK_CLOSE, THINK_OPEN, TOOL_CALLS, CallFormat
 from portico_engine.grammar.calls.value_scanner import WHITESPACE
 
 
@@ -78,6 +78,7 @@ class _In(enum.Enum):
     START = enum.auto()  # nothing but whitespace so far
     THINKING = enum.auto()
     TEXT = enum.auto()
+    JSON = enum.auto()  # an answer, to its end
     RUN = enum.auto()  # of calls, between bodies
     BODY = enum.auto()
 
@@ -86,11 +87,14 @@ class _In(enum.Enum):
 class ToolCallParser:
     """One answer's parser. `constrained`: the text was generated under our grammar, so that what looks like a call is one.
 
+    `structured`: the text is calls, or else JSON (`compile_tool_calls` with an answer's schema): what does not begin as a call
+    is content to its end, whatever stands in it.
     `thinking`: the answer begins with a thought whose opening tag the prompt may hold already.
     """
 
     format: CallFormat
     constrained: bool
+    structured: bool = False
     thinking: bool = False
     _in: _In = _In.START
     _pending: str = ""  # not decided yet
@@ -139,6 +143,10 @@ class ToolCallParser:
                 return self._start()
             case _In.TEXT:
                 return self._text()
+            case _In.JSON:
+                self._emit(ContentText(self._pending))
+                self._pending = ""
+                return False
             case _In.RUN:
                 return self._run()
             case _In.BODY:
@@ -154,6 +162,8 @@ class ToolCallParser:
 
     def _start(self) -> bool:
         """Skip whitespace; then a call where the format has no marker and the character begins one, else text."""
+        if self.structured:
+            return self._start_structured()
         visible = self._pending.lstrip(WHITESPACE)
         if not visible:
             return False
@@ -168,6 +178,23 @@ class ToolCallParser:
             self._in = _In.RUN
             self._raw = [self._pending[: len(self._pending) - len(visible)]]
             self._pending = visible.removeprefix(tag)
+        return True
+
+    def _start_structured(self) -> bool:
+        """A call begins with its marker or at once, an answer with neither or behind its mark."""
+        markers = _MARKERS.get(self.format)
+        if markers is None:
+            answers = self._pending.startswith(ANSWER_MARK)
+            self._pending = self._pending.removeprefix(ANSWER_MARK)
+            self._in = _In.JSON if answers else _In.RUN
+            return True
+        for marker in markers:
+            if self._pending.startswith(marker):
+                self._pending, self._raw, self._in = self._pending.removeprefix(marker), [marker], _In.RUN
+                return True
+            if marker.startswith(self._pending):
+                return False
+        self._in = _In.JSON
         return True
 
     def _text(self) -> bool:

@@ -30,6 +30,7 @@ SECONDS = 2.0  # of the processor, for one job: compiling, the matcher's first l
 BYTES = DEFAULT_LIMITS.bytes  # more than were held when the job began
 GROWN = 128 * 1024 * 1024  # bytes by which a process has grown that is not used again
 _NICE = 10  # behind the engine, whose answers somebody reads, on a machine that is busy
+_SESSION_NICE = 5  # a third of the engine's share of a core: this one counts against all other work of the machine, too
 _WALKED = 32  # states
 _STATE_WORK = 10_000  # as `closing` counts it, 10 ms and more: for one state of the automaton that plans endings
 IN_COMPILING = Limits(seconds=1.2)  # of SECONDS, so that what takes too long is told by its name
@@ -98,11 +99,10 @@ def _dearest_state(automaton: DerivativeAutomaton) -> int:
 
 def main() -> None:
     """Entry: jobs from standard input until it ends."""
+    _step_back()
     jobs, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a native library prints is no answer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    if hasattr(os, "nice"):
-        os.nice(_NICE)
     run("schema", ({"type": "object", "properties": {"a": {"type": "string", "pattern": "^a$"}}},), {})  # loads what is needed
     limits = _SystemLimits()
     while (job := _read(jobs)) is not None:
@@ -113,6 +113,19 @@ def main() -> None:
         answers.flush()
         if limits.outgrown:
             return
+
+
+def _step_back() -> None:
+    """Take the processor only where nobody else wants it much.
+
+    Linux shares the processor among sessions first (autogroups, sched(7)) and heeds niceness inside a session only. This
+    process has a session of its own, so that by its nice value alone it would get as much as the engine: the session's is set,
+    too.
+    """
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
+    with suppress(OSError), open("/proc/self/autogroup", "w") as file:  # not there on other systems and kernels
+        file.write(str(_SESSION_NICE))
 
 
 def _outcome(name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> CompiledGrammar | EngineError:

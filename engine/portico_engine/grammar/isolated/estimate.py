@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from portico_engine.tool import Tool
+
 _NODES = 4_000  # values of a schema
 _TEXT = 60_000  # characters of its strings
 _EXPANDED = 20_000  # values with references written out
@@ -41,6 +43,11 @@ def is_small_gbnf(text: str) -> bool:
     if len(text) > _GRAMMAR:
         return False
     return _repetitions(text) <= _COUNT
+
+
+def is_small_tool(tool: Tool) -> bool:
+    """A tool whose arguments are; a text's own definition is a grammar that anybody wrote, and never surely small."""
+    return is_small_schema(tool.parameters) and (tool.text_input is None or tool.text_input.syntax == "any")
 
 
 def _repetitions(text: str) -> int:

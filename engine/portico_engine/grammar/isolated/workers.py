@@ -20,15 +20,16 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from portico_engine.errors import EngineError, GrammarError, GrammarTooLarge
 from portico_engine.grammar.cache import ByteCache
-from portico_engine.grammar.calls.compile import kept_tool_calls
+from portico_engine.grammar.calls.compile import AnswerSchema, kept_tool_calls
 from portico_engine.grammar.calls.formats import CallFormat, ToolChoice
 from portico_engine.grammar.compiled import CompiledGrammar
 from portico_engine.grammar.isolated import child
-from portico_engine.grammar.isolated.estimate import is_small_gbnf, is_small_schema
+from portico_engine.grammar.isolated.estimate import is_small_gbnf, is_small_schema, is_small_tool
 from portico_engine.tool import Tool
 
 PROCESSES = 2  # that compile at once
@@ -75,6 +76,7 @@ async def compile_tool_calls_isolated(
     tools: Sequence[Tool],
     *,
     choice: ToolChoice = "required",
+    answer: AnswerSchema | None = None,
     format: CallFormat = CallFormat.GENERIC,
     parallel: tuple[int, int] = (1, 1),
     thinking: int | None = None,
@@ -84,23 +86,35 @@ async def compile_tool_calls_isolated(
     "any JSON object", and the report says so."""
     if len(tools) <= _FEW_TOOLS:
         kept = kept_tool_calls(
-            tools, choice=choice, format=format, parallel=parallel, thinking=thinking, special_tokens=special_tokens
+            tools,
+            choice=choice,
+            answer=answer,
+            format=format,
+            parallel=parallel,
+            thinking=thinking,
+            special_tokens=special_tokens,
         )
         if kept is not None:
             return kept
-    plain = [Tool(tool.name, "", tool.parameters) for tool in tools]
+    plain = [replace(tool, description="") for tool in tools]
     options: dict[str, Any] = {
-        "choice": choice, "format": format, "parallel": parallel, "thinking": thinking, "special_tokens": special_tokens,
+        "choice": choice, "answer": answer, "format": format, "parallel": parallel, "thinking": thinking,
+        "special_tokens": special_tokens,
     }  # fmt: skip
     job = Job("tool_calls", (plain,), options)
-    large = [tool.name for tool in plain if not is_small_schema(tool.parameters)]
-    if not large:
+    large = [tool.name for tool in plain if not is_small_tool(tool)]
+    small_answer = answer is None or is_small_schema(answer.schema)
+    if not large and small_answer:
         return await _compile(job, small=True)
     try:
         return await _compile(job, small=False)
-    except GrammarTooLarge as error:
-        degraded = Job("tool_calls", (plain,), {**options, "too_large": dict.fromkeys(large, str(error))})
-        return await _compile(degraded, small=True)
+    except GrammarError as error:
+        texts = [tool.name for tool in plain if tool.text_input is not None]
+        blamed = large if isinstance(error, GrammarTooLarge) else texts  # the matcher may refuse a client's own grammar
+        if not blamed:
+            raise
+        degraded = Job("tool_calls", (plain,), {**options, "too_large": dict.fromkeys(blamed, str(error))})
+        return await _compile(degraded, small=small_answer)
 
 
 async def _compile(job: Job, *, small: bool) -> CompiledGrammar:

@@ -7,7 +7,7 @@ between lexemes is as the grammar says: no implicit whitespace. It knows no toke
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -36,15 +36,15 @@ MAX_SYMBOLS = 65_525  # llguidance's: rules, lexemes, and the groups inside of r
 NO_TEXT = r"/[^\s\S]/"
 
 
-def to_lark(grammar: ir.Grammar, *, json_rule: str | None = None, meter: Meter | None = None) -> EnforcedText:
+def to_lark(grammar: ir.Grammar, *, json_rules: Sequence[str] = (), meter: Meter | None = None) -> EnforcedText:
     """The grammar in llguidance's Lark. Raises GrammarError where a rule is missing, GrammarTooLarge where `meter`'s limits or
     the matcher's are met.
 
-    `json_rule` names a rule whose texts are JSON objects, such that no other text of the grammar can be read beside one: it
-    is cut along JSON's tokens whatever stands around it.
+    `json_rules` names rules whose texts are JSON, such that no other text of the grammar can be read beside one: they are cut
+    along JSON's tokens whatever stands around them.
     """
     try:
-        return _Printer(grammar, json_rule, meter or Meter(DEFAULT_LIMITS)).run()
+        return _Printer(grammar, tuple(json_rules), meter or Meter(DEFAULT_LIMITS)).run()
     except RecursionError:
         raise GrammarTooLarge("the grammar nests too deeply: more than some 150 rules that lead one to the next") from None
 
@@ -62,9 +62,9 @@ def _names(grammar: ir.Grammar) -> dict[str, str]:
 
 
 class _Printer:
-    def __init__(self, grammar: ir.Grammar, json_rule: str | None, meter: Meter) -> None:
+    def __init__(self, grammar: ir.Grammar, json_rules: tuple[str, ...], meter: Meter) -> None:
         self.grammar = grammar
-        self.json_rule = json_rule
+        self.json_rules = json_rules
         self.meter = meter
         self.is_json = False
         self.names = _names(grammar)
@@ -109,20 +109,30 @@ class _Printer:
         self.is_json = expansions is not None
         if expansions is not None:
             return LexedGrammar(expansions, self.grammar.start, ())
-        objects = json_expansions(replace(self.grammar, start=self.json_rule), self.meter) if self.json_rule else None
+        objects = self._json_parts()
         self.is_json = objects is not None
-        around = self.grammar if objects is None else self._around(self.grammar, self.json_rule or "")
+        around = self.grammar if objects is None else self._around(self.grammar, self.json_rules)
         try:
             cut = cut_into_lexemes(around, regular_rules(around), self.meter)
         except GrammarTooLarge as error:
             raise LexemesTooLarge(str(error)) from None
         return cut if objects is None else replace(cut, expansions={**cut.expansions, **objects})
 
+    def _json_parts(self) -> dict[str, Expansion] | None:
+        """Expansions of all that `json_rules` reach; None where there are none, or one is not cut along JSON's tokens."""
+        found: dict[str, Expansion] = {}
+        for rule in self.json_rules:
+            part = json_expansions(replace(self.grammar, start=rule), self.meter)
+            if part is None:
+                return None
+            found.update(part)
+        return found or None
+
     @staticmethod
-    def _around(grammar: ir.Grammar, json_rule: str) -> ir.Grammar:
-        """The grammar with the plainest object for `json_rule`: recursive, so that it is no part of a lexeme."""
-        plain = ir.seq(ir.text("{"), ir.optional(ir.Ref(json_rule)), ir.text("}"))
-        rules = {**grammar.rules, json_rule: plain}
+    def _around(grammar: ir.Grammar, json_rules: tuple[str, ...]) -> ir.Grammar:
+        """The grammar with the plainest object for each of `json_rules`: recursive, so that it is no part of a lexeme."""
+        plain = {rule: ir.seq(ir.text("{"), ir.optional(ir.Ref(rule)), ir.text("}")) for rule in json_rules}
+        rules = {**grammar.rules, **plain}
         return replace(grammar, rules=ir.reachable(rules, grammar.start))
 
     # rules: what stands between lexemes

@@ -72,6 +72,8 @@ class CallBatches:
         done[call_key(call)] = await self._call(call)
 
     async def _call(self, call: WrittenCall) -> BatchedCall:
+        if call.problem:
+            return _not_made(call, call.problem)
         key = call_key(call)
         if why := self._denied.get(key):
             return _not_made(call, why, denied=True)

@@ -12,7 +12,7 @@ from portico_gateway.agent.free.turns import WrittenCall
 
 def call_key(call: WrittenCall) -> str:
     """The same for calls that mean the same: the order of arguments doesn't count."""
-    return f"{call.name}({json.dumps(call.arguments, sort_keys=True, ensure_ascii=False)})"
+    return f"{call.name}({json.dumps(call.arguments, sort_keys=True, ensure_ascii=False)}){call.problem}"
 
 
 @dataclass(slots=True)

@@ -20,11 +20,12 @@ class UserTurn:
 
 @dataclass(frozen=True, slots=True)
 class WrittenCall:
-    """A call as the model wrote it. `id` ties its result to it."""
+    """A call as the model wrote it. `id` ties its result to it. `problem`: why it can't be made, where it is no whole call."""
 
     name: str
     arguments: dict[str, Any]
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:ID_LENGTH])
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from portico_gateway.agent.guided.calls.other_searches import in_whole, other_se
 from portico_gateway.agent.guided.calls.reused_call import of_same_tool, reused_call
 from portico_gateway.agent.guided.calls.things import found_thing
 from portico_gateway.agent.guided.calls.tool_call_generation import ToolCallGenerator
-from portico_gateway.agent.guided.judging.verdict import combined, judge, judge_free, too_long
+from portico_gateway.agent.guided.judging.verdict import combined, judge, judge_free, too_long, unspoken
 from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.guided.questions.elliptical_question import CompletedQuestion, completed_question
 from portico_gateway.agent.guided.questions.plan import MAX_CALLS, Part, asks_to_know, head_noun, parts, resolved
@@ -29,7 +29,8 @@ from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.caller import LOCAL
-from portico_gateway.guidance.other_languages import in_english
+from portico_gateway.guidance.languages.in_english import in_english
+from portico_gateway.guidance.languages.question_language import question_language
 from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 
 MAX_WORDS = 400  # of a question: what a small model reads of a longer one is chance
@@ -255,4 +256,6 @@ class Agent:
         """`calls` are those that the answer rests on: their citations are opened again."""
         sources = await self._calls.confirmed(calls or run.tool_calls)
         made = tuple(run.tool_calls)
+        if not judgement.answered and (language := question_language(run.asked or run.question)) is not None:
+            judgement = unspoken(judgement, language)
         return RunFinished(run.question, text, run.found, made, tuple(sources), run.metrics(), judgement, asked=run.asked)

@@ -107,6 +107,7 @@ def _ask_here(question: Question, options: AskOptions) -> int:
     """Start everything in this process, and end it afterwards."""
     import anyio
 
+    from portico_engine import lean_torch
     from portico_engine.errors import EngineError
     from portico_gateway.assembly.ask_session import open_ask_session
     from portico_gateway.cli.screen import local_screen
@@ -115,6 +116,7 @@ def _ask_here(question: Question, options: AskOptions) -> int:
     from portico_gateway.config.workspace import workspace_specs
     from portico_gateway.policy.terminal_consent import terminal_caller
 
+    lean_torch()
     loaded = parse_config(options.config, flags={"model.name": options.model})
     specs = workspace_specs(loaded, options.root, options.docs, options.db)
     policy = loaded.policy.model_copy(update={"allow": [*loaded.policy.allow, *question.allow]})

@@ -77,7 +77,9 @@ def run(root: Path | None, docs: tuple[Path, ...], db: tuple[str, ...], config: 
     with only_one(place) as alone:
         if alone:
             pause_collector()  # until everything is open
+            from portico_engine import lean_torch
             from portico_gateway.cli.background_process import run_background
 
+            lean_torch()
             run_background(place, key, options)
     return exit_codes.OK

@@ -104,7 +104,7 @@ def _compile(given: GrammarInput, call_format: str, parallel: int) -> tuple[Gram
         return compiled.ir, compiled.report
     if isinstance(given, SchemaInput):
         return schema_to_ir(given.schema)
-    grammar, report, _ = tool_calls_grammar(given.tools, format=CallFormat(call_format), parallel=(1, parallel))
+    grammar, report, _, _ = tool_calls_grammar(given.tools, format=CallFormat(call_format), parallel=(1, parallel))
     notes = (*_failures(report), *(f"looser: {each.tool} {each.pointer}: {each.what}" for each in report.loosened))
     return replace(grammar, notes=(*grammar.notes, *notes)), report
 

@@ -34,7 +34,7 @@ def _show() -> None:
         click.echo(inert(f"portico: {error}"), err=True)
         click.echo(f"`portico model install` does that here ({DOWNLOAD}).", err=True)
         sys.exit(exit_codes.NO_MODEL)
-    click.echo(f"smollm2\t{path}\t{path.stat().st_size / 1e6:.0f} MB")
+    click.echo(inert(f"smollm2\t{path}\t{path.stat().st_size / 1e6:.0f} MB"))
 
 
 @command.command("install")
@@ -43,7 +43,7 @@ def install() -> None:
     from portico_engine import ModelError, find_model
 
     try:
-        click.echo(f"it is already there: {find_model()}", err=True)
+        click.echo(inert(f"it is already there: {find_model()}"), err=True)
         return
     except ModelError:
         pass

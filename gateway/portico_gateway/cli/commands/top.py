@@ -31,14 +31,16 @@ def command(url: str, key: str | None, interval: float, once: bool, as_json: boo
     from portico_gateway.safe_output.inert import inert
 
     interruptible()
-    reader = ServeReader(url, key)
+    reader = None
     try:
+        reader = ServeReader(url, key)
         _watch(reader, url, interval, once=once, as_json=as_json)
     except ServerUnreachable as error:
         click.echo(inert(f"portico: {error}"), err=True)
         return exit_codes.UNREACHABLE
     finally:
-        reader.close()
+        if reader is not None:
+            reader.close()
     return exit_codes.OK
 
 

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 from portico_engine import CallPrior, Tool
 from portico_engine.grammar import check_arguments
-from portico_gateway.guidance.copying.copied_value import CopiedValue
 from portico_gateway.guidance.copying.parameters import Parameter
-from portico_gateway.guidance.copying.span import Span
+from portico_gateway.guidance.copying.text.span import Span
 from portico_gateway.guidance.copying.value_assignment import Filled
+from portico_gateway.guidance.copying.values.copied_value import CopiedValue
 from portico_gateway.guidance.weights import CopyWeights, KeyWeights
 
 NO_BELIEFS = CallPrior()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from portico_gateway.guidance.copying.span import SpanKind
+from portico_gateway.guidance.copying.text.span import SpanKind
 from portico_gateway.guidance.stemming import stems_of
 
 ROLES: Mapping[SpanKind, frozenset[str]] = {  # words of a name that ask for a shape

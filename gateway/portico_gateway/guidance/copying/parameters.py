@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from portico_gateway.guidance.copying.parameter_words import asked_shape
-from portico_gateway.guidance.copying.span import SpanKind
+from portico_gateway.guidance.copying.text.span import SpanKind
 from portico_gateway.guidance.schema_views import MAX_DEPTH, description_of, variants
 from portico_gateway.guidance.stemming import spaced, stems_of
 

@@ -23,7 +23,7 @@ from portico_gateway.guidance.copying.parameter_words import (
     UNITS,
 )
 from portico_gateway.guidance.copying.parameters import Parameter
-from portico_gateway.guidance.copying.span import Span, SpanKind
+from portico_gateway.guidance.copying.text.span import Span, SpanKind
 from portico_gateway.guidance.copying.text_vectors import TextVectors
 from portico_gateway.guidance.question import tokens_of
 from portico_gateway.guidance.stemming import stems_of

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from portico_gateway.guidance.copying.array_values import joined
-from portico_gateway.guidance.copying.copied_value import CopiedValue
-from portico_gateway.guidance.copying.copied_values import copied_values
 from portico_gateway.guidance.copying.parameters import Parameter
-from portico_gateway.guidance.copying.span import Span, SpanKind
 from portico_gateway.guidance.copying.span_fit import SpanFit
+from portico_gateway.guidance.copying.text.span import Span, SpanKind
+from portico_gateway.guidance.copying.values.array_values import joined
+from portico_gateway.guidance.copying.values.copied_value import CopiedValue
+from portico_gateway.guidance.copying.values.copied_values import copied_values
 from portico_gateway.guidance.description_convention import StringRole, string_role
 from portico_gateway.guidance.weights import CopyWeights
 

@@ -1,6 +1,6 @@
 """The body of POST /v1/messages, as Anthropic's reference defines it, and what it asks for as a GenerationRequest.
 
-It owns what a valid body is; an unknown or impossible field is an error that names it.
+It owns what a valid body is; a field that would change the answer and can't is an error that names it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from portico_engine import Tool
 from portico_engine.grammar import NamedTool, ToolChoice
@@ -25,6 +25,7 @@ from portico_gateway.http.generation.request import (
 )
 from portico_gateway.http.wire import (
     AdapterName,
+    ApiBody,
     LenientBody,
     MaxTokens,
     StopStrings,
@@ -34,6 +35,7 @@ from portico_gateway.http.wire import (
     Tools,
     TopK,
     TopP,
+    UnknownTool,
 )
 
 _FIELDS = FieldNames(messages="messages", max_tokens="max_tokens", response_format="output_config.format", required="any")
@@ -74,7 +76,9 @@ AnthropicBlock = Annotated[TextBlock | ToolUseBlock | ToolResultBlock | Thinking
 
 
 class AnthropicMessage(LenientBody):
-    role: Literal["user", "assistant"]
+    """A turn; the system's may come in the middle, as notes that a client's own program writes."""
+
+    role: Literal["user", "assistant", "system"]
     content: str | list[AnthropicBlock]
 
     def turns(self) -> Iterator[Turn]:
@@ -91,7 +95,7 @@ class AnthropicMessage(LenientBody):
 
     @model_validator(mode="after")
     def _whose(self) -> AnthropicMessage:
-        wrong = ToolResultBlock if self.role == "assistant" else ToolUseBlock
+        wrong = {"assistant": (ToolResultBlock,), "user": (ToolUseBlock,)}.get(self.role, (ToolResultBlock, ToolUseBlock))
         for index, block in enumerate(self.content if isinstance(self.content, list) else []):
             if isinstance(block, wrong):
                 raise ValueError(f"block {index} is a {block.type}, which a turn of the {self.role} can't have")
@@ -99,13 +103,24 @@ class AnthropicMessage(LenientBody):
 
 
 class AnthropicTool(LenientBody):
-    type: Literal["custom"] | None = None
+    type: Literal["custom", "function"] | None = None
     name: ToolName
     description: str = ""
     input_schema: dict[str, Any]
 
     def tool(self) -> Tool:
         return function_tool(self.name, self.description, self.input_schema)
+
+
+def _tool_kind(tool: Any) -> str | None:
+    """A tool without a type is the client's own; a type with a date is one of Anthropic's."""
+    kind = tool.get("type") if isinstance(tool, dict) else getattr(tool, "type", None)
+    return "own" if kind in (None, "custom", "function") else "other" if isinstance(kind, str) else None
+
+
+AnyAnthropicTool = Annotated[
+    Annotated[AnthropicTool, Tag("own")] | Annotated[UnknownTool, Tag("other")], Discriminator(_tool_kind)
+]
 
 
 class AnthropicToolChoice(StrictBody):
@@ -133,26 +148,25 @@ class OutputConfig(StrictBody):
     effort: str | None = None
 
 
-class ThinkingConfig(StrictBody):
-    type: Literal["disabled"]
-
-
-class CountTokensRequest(StrictBody):
+class CountTokensRequest(ApiBody):
     """What is counted: everything that makes the prompt."""
+
+    WITHOUT_EFFECT = frozenset(
+        "betas cache_control container context_management inference_geo metadata service_tier speed thinking "
+        "user_profile_id".split()
+    )
 
     model: str
     adapter: AdapterName | None = None
     messages: list[AnthropicMessage] = Field(min_length=1)
     system: str | list[TextBlock] | None = None
-    tools: Tools[AnthropicTool] | None = None
+    tools: Tools[AnyAnthropicTool] | None = None
     tool_choice: AnthropicToolChoice | None = None
     output_config: OutputConfig | None = None
-    thinking: ThinkingConfig | None = None
-    cache_control: dict[str, Any] | None = None  # the prefix is cached anyway
 
     @model_validator(mode="after")
     def _asks(self) -> CountTokensRequest:
-        if self.messages[-1].role != "user":
+        if self.messages[-1].role == "assistant":
             raise ValueError("the last message is the assistant's: answers can't be prefilled; end with a message of the user")
         return self
 
@@ -165,11 +179,18 @@ class CountTokensRequest(StrictBody):
             adapter=self.adapter,
             turns=(*self._system(), *(turn for message in self.messages for turn in message.turns())),
             fields=_FIELDS,
-            tools=tuple(tool.tool() for tool in self.tools or []),
+            tools=tuple(tool.tool() for tool in self.tools or [] if not isinstance(tool, UnknownTool)),
             tool_choice=None if choice is None else choice.chosen(),
             parallel_tool_calls=False if choice is not None and choice.disable_parallel_tool_use else None,
             response_format=None if wanted is None else JsonFormat(wanted.schema_),
+            warnings=tuple(self._warnings()),
         )
+
+    def _warnings(self) -> Iterator[str]:
+        yield from self.passed_over()
+        if self.output_config is not None and self.output_config.effort is not None:
+            yield "output_config.effort has no effect here"
+        yield from dict.fromkeys(tool.warning for tool in self.tools or [] if isinstance(tool, UnknownTool))
 
     def _system(self) -> Sequence[Turn]:
         if self.system is None:
@@ -187,9 +208,6 @@ class MessagesRequest(CountTokensRequest):
     top_k: TopK | None = None
     stop_sequences: StopStrings | None = None
     stream: bool = False
-    # accepted, without effect on one machine with one model
-    metadata: dict[str, Any] | None = None
-    service_tier: str | None = None
 
     def to_generation(self) -> GenerationRequest:
         return replace(

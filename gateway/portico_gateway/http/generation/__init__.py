@@ -1,10 +1,12 @@
 """A generation and its answer, whichever API asks for it.
 
-    request.py   GenerationRequest: what is asked, in no API's words, and what of it does not fit together
-    prepare.py   PreparedRequest: the engine's own request, with its prompt's tokens and its grammar
-    answer.py    GeneratedAnswer: text, thoughts, calls and log-probabilities, and the pieces of a stream
-    stream.py    from a prepared request to the answer, whole (collect) or piece by piece (start_stream)
-    service.py   GenerationService: the model behind the APIs, waited for, and work that ends where the client hangs up
+    request.py     GenerationRequest: what is asked, in no API's words, and what of it does not fit together
+    prepare.py     PreparedRequest: the engine's own request, with its prompt's tokens and its grammar
+    answer.py      GeneratedAnswer: text, thoughts, calls and log-probabilities, and the pieces of a stream
+    text_calls.py  the text of a call whose tool takes one text, whole or as it grows
+    stream.py      from a prepared request to the answer, whole (collect) or piece by piece (start_stream)
+    choices.py     several answers to one prompt, or to several
+    service.py     GenerationService: the model behind the APIs, waited for, and work that ends where the client hangs up
 
 This room knows the engine and imports no API; the APIs turn their bodies into requests and answers into their objects.
 """

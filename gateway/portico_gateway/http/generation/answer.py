@@ -101,7 +101,8 @@ class GeneratedAnswer:
 
     def __post_init__(self) -> None:
         if self.prepared.tools:
-            self._parser = ToolCallParser(self.prepared.call_format, constrained=True)
+            structured = self.prepared.generation.calls_or_json
+            self._parser = ToolCallParser(self.prepared.call_format, constrained=True, structured=structured)
 
     @property
     def text(self) -> str:
@@ -111,12 +112,16 @@ class GeneratedAnswer:
     def thought(self) -> str:
         return "".join(self.thoughts)
 
+    def takes_text(self, name: str) -> bool:
+        """Is it one of the tools that take one text?"""
+        return any(tool.name == name and tool.text_input is not None for tool in self.prepared.tools)
+
     @property
     def warnings(self) -> list[str]:
         """What a client should know of the answer, and of the calls: values that a small model wrote by itself, since nothing
         said fits them."""
         free = self.prepared.guided.free if self.prepared.guided else {}
-        return self.notes + [
+        return [*self.prepared.warnings, *self.notes] + [
             f"{call.name}: nothing in the conversation says what {path} is; the model wrote it by itself"
             for call in self.calls
             for path in free.get(call.name, ())
@@ -194,7 +199,7 @@ class GeneratedAnswer:
         if self.is_exact or self.finish_reason == "length" or self.stop is not None:
             return None  # what was cut off can't be whole
         schema = self.prepared.schema
-        if schema is not None:
+        if schema is not None and not self.calls:
             return _first_violation(schema, self.text, "the answer")
         schemas: Mapping[str, Any] = {tool.name: tool.parameters for tool in self.prepared.tools}
         for call in self.calls:

@@ -9,13 +9,14 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from portico_engine import Request, SamplingParams, Tool
-from portico_engine.errors import ContextOverflow, EngineError
+from portico_engine.errors import ChatTemplateError, ContextOverflow, EngineError
 from portico_engine.grammar import (
+    AnswerSchema,
     CallFormat,
     CompiledGrammar,
     compile_gbnf_isolated,
@@ -57,7 +58,21 @@ class PreparedRequest:
     @property
     def tools(self) -> tuple[Tool, ...]:
         """Those that the answer may call."""
-        return self.generation.tools if self.generation.may_call else ()
+        return self.generation.callable_tools if self.generation.may_call else ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a client should know of its request: what was passed over, and tools whose arguments are not enforced."""
+        failed = self.request.grammar.report.failed if self.request.grammar is not None else ()
+        return (
+            *self.generation.warnings,
+            *(
+                f"{each.tool}: {each.pointer or 'its schema'} is not enforced: {each.reason}"
+                for each in failed
+                if each.degraded
+            ),
+            *(f"{each.tool} can't be called: {each.reason}" for each in failed if not each.degraded),
+        )
 
     @property
     def schema(self) -> dict[str, Any] | bool | None:
@@ -72,16 +87,13 @@ async def prepare(
     tools = generation.tools
     _check_logit_bias(generation, engine.info.vocab_size)
     try:
-        template = engine.chat_template
+        template = engine.chat_template if generation.prompt is None else ""
         taught = "tools" in template
         format = detect_format(template) if taught else CallFormat.GENERIC
         control = control_tokens(format, engine.tokens)
         guided = await _guided(generation, engine, guide)
-        grammar = await _grammar(generation, guided.tools if guided else generation.tools, format, control)
-        messages = _messages(generation.turns, keeps_calls="tool_calls" in template)
-        if not taught and generation.may_call:
-            messages = await _with_tools(messages, tools, engine, explained=generation.prompts == EXPLAINED)
-        prompt = await engine.render_chat(messages, tools if taught else None)
+        grammar = await _grammar(generation, guided.tools if guided else generation.callable_tools, format, control)
+        prompt = await _prompt(generation, engine, template)
         room = engine.info.context_length - len(prompt)
         if room < 1:
             raise ContextOverflow(len(prompt), engine.info.context_length)
@@ -93,7 +105,7 @@ async def prepare(
         adapter=generation.adapter,
         caller=caller,
         salt=b"" if caller == LOCAL else caller.encode(),
-        sampling=_sampling(generation.sampling, engine.info.vocab_size, structured=grammar is not None),
+        sampling=_sampling(generation.sampling, engine.info.vocab_size, structured=_is_structured(generation)),
         max_tokens=min(generation.max_tokens or room, room),
         stop=generation.stop,
         grammar=grammar,
@@ -112,7 +124,7 @@ async def _guided(generation: GenerationRequest, engine: EngineClient, guide: Ca
     question = generation.turns[asked[-1]].content
     found = "\n".join(turn.content for turn in generation.turns[asked[-1] :] if turn.role == "tool")
     return await asyncio.to_thread(
-        guide.guide, generation.tools, question, found, several=generation.parallel_tool_calls is True
+        guide.guide, generation.callable_tools, question, found, several=generation.parallel_tool_calls is True
     )
 
 
@@ -127,21 +139,30 @@ def _check_logit_bias(generation: GenerationRequest, vocab_size: int) -> None:
 async def _grammar(
     generation: GenerationRequest, tools: Sequence[Tool], format: CallFormat, control: Mapping[str, int]
 ) -> CompiledGrammar | None:
-    """What the answer follows; `tools` are the request's, as guidance leaves them. Raises GrammarError."""
+    """What the answer follows; `tools` are those that it may call, as guidance leaves them. Raises GrammarError."""
     if generation.grammar is not None:
         return await compile_gbnf_isolated(generation.grammar)
-    if generation.response_format is not None:
-        schema = generation.response_format.schema
-        return await compile_schema_isolated({"type": "object"} if schema is None else schema)
+    wanted = generation.response_format
+    schema = {"type": "object"} if wanted is not None and wanted.schema is None else wanted and wanted.schema
     if generation.may_call:
         return await compile_tool_calls_isolated(
             tools,
             choice=generation.tool_choice or "auto",
+            answer=AnswerSchema(schema) if generation.calls_or_json else None,
             format=format,
             parallel=_parallel(generation.parallel_tool_calls, format),
             special_tokens=control,
         )
+    if wanted is not None:
+        return await compile_schema_isolated(schema)
+    if tools:  # they stay in the prompt, so that its prefix does; the grammar leaves no call
+        return await compile_tool_calls_isolated(tools, choice="none", format=format)
     return None
+
+
+def _is_structured(generation: GenerationRequest) -> bool:
+    """Is the answer anything but prose?"""
+    return generation.grammar is not None or generation.response_format is not None or generation.may_call
 
 
 def _parallel(asked: bool | None, format: CallFormat) -> tuple[int, int]:
@@ -176,6 +197,45 @@ PROMPT_VERSION = 1  # of these texts and of tools' signatures: adapters are trai
 EXPLAINED = "serve, parameters explained"  # what adapters are called that read what each parameter's description says
 _INTRODUCTION = "You can call these tools:\n"
 _CALL_FORM = '\n\nA call is JSON: {"name":"TOOL","arguments":{...}}'
+
+
+async def _prompt(generation: GenerationRequest, engine: EngineClient, template: str) -> tuple[int, ...]:
+    """The prompt's tokens. Where the template takes no system turn later than the first, those become the user's."""
+    given = generation.prompt
+    if isinstance(given, str):
+        return await engine.tokenize(given)
+    if given is not None:
+        field, vocab_size = generation.fields.messages, engine.info.vocab_size
+        if wrong := next((token for token in given if token >= vocab_size), None):
+            raise ApiError(400, f"{field} names the token {wrong}; the vocabulary has {vocab_size}", param=field)
+        return given
+    taught = "tools" in template
+    turns, tools = generation.turns, generation.tools
+    while True:
+        messages = _messages(turns, keeps_calls="tool_calls" in template)
+        if tools and not taught:
+            messages = await _with_tools(messages, tools, engine, explained=generation.prompts == EXPLAINED)
+        try:
+            return await engine.render_chat(messages, tools if taught else None)
+        except ChatTemplateError:
+            folded = _without_late_system_turns(turns)
+            if folded == turns:
+                raise
+            turns = folded
+
+
+def _without_late_system_turns(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """Later system turns as part of the user's turn before them, or as one; the first ones as one turn."""
+    out: list[Turn] = []
+    for turn in turns:
+        last = out[-1] if out else None
+        if turn.role == "system" and last is not None:
+            turn = turn if last.role == "system" else replace(turn, role="user")
+        if last is not None and turn.role == last.role and turn.role in ("system", "user"):
+            out[-1] = replace(last, content=f"{last.content}\n\n{turn.content}")
+        else:
+            out.append(turn)
+    return tuple(out)
 
 
 def _messages(turns: Sequence[Turn], *, keeps_calls: bool) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from portico_engine import EngineError, Tool
+from portico_engine import EngineError, TextInput, Tool, text_tool
 from portico_engine.grammar import NamedTool, ToolChoice
 from portico_gateway.http.errors import ApiError, to_api_error
 
@@ -88,11 +88,13 @@ class GenerationRequest:
     model: str
     turns: tuple[Turn, ...]
     fields: FieldNames
+    prompt: str | tuple[int, ...] | None = None  # a text or tokens to go on from, in place of turns
     adapter: str | None = None  # one of the model's; it may also be named in `model`, as MODEL:ADAPTER
     prompts: str = ""  # those that the adapter was trained on
     # what may come out
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice | None = None
+    allowed_tools: frozenset[str] | None = None  # names of those that may be called; the others stay in the prompt
     parallel_tool_calls: bool | None = None
     response_format: JsonFormat | None = None
     grammar: str | None = None  # GBNF
@@ -100,9 +102,10 @@ class GenerationRequest:
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # what of the request was passed over
 
     def __post_init__(self) -> None:
-        if not self.turns:
+        if not self.turns and self.prompt is None:
             raise _refused(f"{self.fields.messages}: there is no message to answer", self.fields.messages)
         self._check_tools()
         self._check_one_format()
@@ -110,7 +113,18 @@ class GenerationRequest:
     @property
     def may_call(self) -> bool:
         """Whether the answer may hold calls."""
-        return bool(self.tools) and self.tool_choice != "none"
+        return bool(self.callable_tools) and self.tool_choice != "none"
+
+    @property
+    def callable_tools(self) -> tuple[Tool, ...]:
+        """Those that a call may name, if there is one."""
+        allowed = self.allowed_tools
+        return self.tools if allowed is None else tuple(tool for tool in self.tools if tool.name in allowed)
+
+    @property
+    def calls_or_json(self) -> bool:
+        """Whether the answer is a call, or JSON of the response format: the model chooses."""
+        return self.may_call and self.response_format is not None and self.tool_choice in (None, "auto")
 
     @property
     def format_field(self) -> str | None:
@@ -131,29 +145,37 @@ class GenerationRequest:
         if twice := next((name for name, times in names.items() if times > 1), None):
             raise _refused(f"{self.fields.tools}: two tools are named {twice!r}; names must differ", self.fields.tools)
         choice = self.tool_choice
-        if isinstance(choice, NamedTool) and choice.name not in names:
+        chosen = {choice.name} if isinstance(choice, NamedTool) else self.allowed_tools or frozenset()
+        if missing := sorted(chosen - names.keys()):
             known = ", ".join(sorted(names)[:_SHOWN]) or "none"
             known += f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            raise _refused(f"{self.fields.tool_choice} names {choice.name!r}, which is not among the tools ({known})")
-        if choice in ("auto", "required") and not names:
-            said = self.fields.required if choice == "required" else choice
-            raise _refused(f"{self.fields.tool_choice} {said!r} needs tools")
+            raise _refused(f"{self.fields.tool_choice} names {missing[0]!r}, which is not among the tools ({known})")
+        if choice == "required" and not self.callable_tools:
+            raise _refused(f"{self.fields.tool_choice} {self.fields.required!r} needs tools")
 
     def _check_one_format(self) -> None:
-        forms = {
-            self.fields.tools: self.may_call,
-            self.fields.response_format: self.response_format is not None,
-            self.fields.grammar: self.grammar is not None,
-        }
-        given = [name for name, there in forms.items() if there]
-        if len(given) > 1:
-            hint = f"; with {self.fields.tool_choice} 'none' tools go with either" if self.may_call else ""
-            raise _refused(f"{' and '.join(given)} can't shape one answer together: give one of them{hint}")
+        """Tools and a response format go together: a call, or an answer in that format. A grammar is the whole answer's."""
+        if self.grammar is None or not (self.may_call or self.response_format is not None):
+            return
+        other = self.fields.tools if self.may_call else self.fields.response_format
+        hint = f"; with {self.fields.tool_choice} 'none' tools go with it" if self.may_call else ""
+        raise _refused(f"{other} and {self.fields.grammar} can't shape one answer together: leave one of them out{hint}")
 
 
 def function_tool(name: str, description: str | None, parameters: dict[str, Any] | None) -> Tool:
     """The engine's tool for what an API describes; without parameters it takes none."""
     return Tool(name, description or "", parameters or dict(_NO_PARAMETERS))
+
+
+_SYNTAXES = {"lark": "in the language of this Lark grammar", "regex": "that matches this regular expression as a whole"}
+
+
+def custom_tool(name: str, description: str | None, text_input: TextInput) -> Tool:
+    """The engine's tool that takes one text. What the text must be stands in its description, for the model to read."""
+    said = (description or "").strip()
+    if text_input.syntax != "any":
+        said = f"{said}\nThe input is a text {_SYNTAXES[text_input.syntax]}:\n{text_input.definition}".strip()
+    return text_tool(name, said, text_input)
 
 
 def _refused(message: str, param: str | None = None) -> ApiError:

@@ -4,7 +4,7 @@ up. It knows HTTP as far as a connection that ends; how an answer is written it 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -26,6 +26,8 @@ from portico_gateway.model.host import ModelHost
 if TYPE_CHECKING:
     from portico_engine import EngineClient
 
+WARNINGS_HEADER = "x-portico-warnings"
+_LONGEST_HEADER = 2000  # characters; proxies take 4,000 to 8,000 of all headers together
 _HUNG_UP = 499  # as nginx logs it; nobody is there to read it
 NO_ADAPTER = "none"  # a request's word for the model by itself, where the configuration has an adapter for all
 
@@ -53,15 +55,36 @@ class GenerationService:
     ) -> Response:
         """What `make` makes of the prepared request, when it is its caller's turn; it is cancelled where the client hangs up.
         Raises ApiError."""
-        model, adapter = self._chosen(generation)
+        return await self.respond_to_all([generation], request, lambda prepared: make(prepared[0]))
+
+    async def respond_to_all(
+        self,
+        generations: Sequence[GenerationRequest],
+        request: Request,
+        make: Callable[[Sequence[PreparedRequest]], Awaitable[Response]],
+    ) -> Response:
+        """As `respond`, for several requests to one model that are answered as one."""
+        model, adapter = self._chosen(generations[0])
         caller = caller_name(request.scope)
+
+        async def answer(engine: EngineClient) -> Response:
+            meant = [await _with_adapter(each, adapter, engine) for each in generations]
+            prepared = [await prepare(each, engine, caller=caller, guide=self._guide) for each in meant]
+            response = await make(prepared)
+            add_warnings(response, tuple(dict.fromkeys(warning for each in prepared for warning in each.warnings)))
+            return response
+
+        return await self.with_engine(model, request, answer)
+
+    async def with_engine(
+        self, model: ModelHost, request: Request, make: Callable[[EngineClient], Awaitable[Response]]
+    ) -> Response:
+        """What `make` makes of the model's engine, likewise."""
 
         async def work() -> Response:
             async with AsyncExitStack() as held:
-                await held.enter_async_context(self._limits.slot(caller))
-                engine = await self._engine(model)
-                meant = await _with_adapter(generation, adapter, engine)
-                response = await make(await prepare(meant, engine, caller=caller, guide=self._guide))
+                await held.enter_async_context(self._limits.slot(caller_name(request.scope)))
+                response = await make(await self._engine(model))
                 if isinstance(response, EventStream):  # its turn lasts until the last event
                     response.held.push_async_exit(held.pop_all())
                 return response
@@ -70,6 +93,15 @@ class GenerationService:
             return await until_hung_up(request, work())
         except ClientDisconnect:
             return Response(status_code=_HUNG_UP)
+
+    def only(self, name: str | None) -> ModelHost:
+        """The model of this name, or the one that there is, where none is named. Raises ApiError."""
+        if name is None and self.model is not None:
+            return self.model
+        model, adapter = self.named(name or "")
+        if adapter is not None:
+            raise ApiError(400, f"model: an adapter can't be named here; leave out {':' + adapter!r}", param="model")
+        return model
 
     def named(self, name: str) -> tuple[ModelHost, str | None]:
         """The model of this name, and the adapter's name where it is MODEL:ADAPTER. Raises ApiError where there is no such
@@ -106,6 +138,14 @@ class GenerationService:
                 headers={"Retry-After": "5"},
             )
         return engine
+
+
+def add_warnings(response: Response, warnings: Sequence[str]) -> None:
+    """Names them in a header, for APIs whose bodies have no room, and for people who look at requests."""
+    if warnings:
+        text = "; ".join(warnings).encode("ascii", "backslashreplace").decode()
+        plain = "".join(c if " " <= c <= "~" else " " for c in text)
+        response.headers[WARNINGS_HEADER] = plain if len(plain) <= _LONGEST_HEADER else f"{plain[: _LONGEST_HEADER - 3]}..."
 
 
 async def adapter_names(engine: EngineClient) -> list[str]:

@@ -1,6 +1,6 @@
 """The body of POST /v1/chat/completions, as OpenAI's reference defines it, and `grammar`, `top_k`, `min_p` as peers do.
 
-It owns what a valid body is, and its error messages; an unknown or impossible field is an error that names it, never ignored.
+It owns what a valid body is, and its error messages; a field that would change the answer and can't is an error that names it.
 What it asks for becomes a GenerationRequest.
 """
 
@@ -8,14 +8,32 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from portico_engine import Tool
+from portico_engine import TextInput, Tool
 from portico_engine.grammar import NamedTool, ToolChoice
-from portico_gateway.http.generation.request import FieldNames, GenerationRequest, JsonFormat, SamplingOptions, function_tool
-from portico_gateway.http.openai_shared.body import JsonObjectFormat, NamedSchema, OpenAIMessage, TextFormat
+from portico_gateway.http.generation.request import (
+    FieldNames,
+    GenerationRequest,
+    JsonFormat,
+    SamplingOptions,
+    custom_tool,
+    function_tool,
+)
+from portico_gateway.http.openai_shared.body import (
+    AllowedTools,
+    CustomGrammar,
+    CustomTextFormat,
+    JsonObjectFormat,
+    NamedSchema,
+    OpenAIMessage,
+    TextFormat,
+    tool_kind,
+)
 from portico_gateway.http.wire import (
     AdapterName,
+    ApiBody,
+    Choices,
     FrequencyPenalty,
     LenientBody,
     LogitBias,
@@ -32,6 +50,7 @@ from portico_gateway.http.wire import (
     TopK,
     TopLogprobs,
     TopP,
+    UnknownTool,
 )
 
 
@@ -42,7 +61,7 @@ class ChatFunction(LenientBody):
     strict: bool | None = None
 
 
-class ChatTool(LenientBody):
+class ChatFunctionTool(LenientBody):
     type: Literal["function"]
     function: ChatFunction
 
@@ -50,13 +69,66 @@ class ChatTool(LenientBody):
         return function_tool(self.function.name, self.function.description or "", self.function.parameters)
 
 
-class ChatNamedFunction(StrictBody):
+class ChatCustomGrammar(LenientBody):
+    type: Literal["grammar"]
+    grammar: CustomGrammar
+
+    def text_input(self) -> TextInput:
+        return self.grammar.text_input()
+
+
+class ChatCustom(LenientBody):
+    name: ToolName
+    description: str | None = None
+    format: Annotated[ChatCustomGrammar | CustomTextFormat, Field(discriminator="type")] | None = None
+
+
+class ChatCustomTool(LenientBody):
+    type: Literal["custom"]
+    custom: ChatCustom
+
+    def tool(self) -> Tool:
+        wanted = self.custom.format
+        return custom_tool(self.custom.name, self.custom.description, TextInput() if wanted is None else wanted.text_input())
+
+
+def _tool_kind(tool: Any) -> str | None:
+    kind = tool_kind(tool)
+    return "other" if kind == "namespace" else kind
+
+
+ChatTool = Annotated[
+    Annotated[ChatFunctionTool, Tag("function")]
+    | Annotated[ChatCustomTool, Tag("custom")]
+    | Annotated[UnknownTool, Tag("other")],
+    Discriminator(_tool_kind),
+]
+
+
+class ChatNamed(StrictBody):
     name: str
 
 
 class ChatNamedToolChoice(StrictBody):
     type: Literal["function"]
-    function: ChatNamedFunction
+    function: ChatNamed
+
+
+class ChatNamedCustomChoice(StrictBody):
+    type: Literal["custom"]
+    custom: ChatNamed
+
+
+class ChatAllowedToolsChoice(StrictBody):
+    type: Literal["allowed_tools"]
+    allowed_tools: AllowedTools
+
+    def names(self) -> frozenset[str]:
+        chosen = [tool.get(str(tool.get("type"))) for tool in self.allowed_tools.tools]
+        return frozenset(str(each.get("name")) for each in chosen if isinstance(each, dict))
+
+
+ChatObjectChoice = Annotated[ChatNamedToolChoice | ChatNamedCustomChoice | ChatAllowedToolsChoice, Field(discriminator="type")]
 
 
 class ChatJsonSchemaFormat(StrictBody):
@@ -67,20 +139,24 @@ class ChatJsonSchemaFormat(StrictBody):
 ChatResponseFormat = Annotated[TextFormat | JsonObjectFormat | ChatJsonSchemaFormat, Field(discriminator="type")]
 
 
-class ChatStreamOptions(StrictBody):
+class ChatStreamOptions(LenientBody):
     include_usage: bool = False
-    include_obfuscation: bool | None = None
 
 
-class ChatCompletionRequest(StrictBody):
+class ChatCompletionRequest(ApiBody):
     """A chat completion to make. None is "not given": the default then depends on what is asked."""
+
+    WITHOUT_EFFECT = frozenset(
+        "cache_control modalities prediction provider reasoning reasoning_effort safety_identifier service_tier session_id "
+        "store tags thinking trace usage user verbosity".split()
+    )
 
     model: str
     adapter: AdapterName | None = None
     messages: list[OpenAIMessage] = Field(min_length=1)
     # what may come out
     tools: Tools[ChatTool] | None = None
-    tool_choice: Literal["none", "auto", "required"] | ChatNamedToolChoice | None = None
+    tool_choice: Literal["none", "auto", "required"] | ChatObjectChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: ChatResponseFormat | None = None
     grammar: str | None = Field(default=None, description="GBNF text that the answer follows")
@@ -100,26 +176,10 @@ class ChatCompletionRequest(StrictBody):
     stop: StopString | None = None
     max_tokens: MaxTokens | None = None
     max_completion_tokens: MaxTokens | None = None
-    n: int | None = None
+    n: Choices | None = None
     # how it is sent
     stream: bool | None = None
     stream_options: ChatStreamOptions | None = None
-    # accepted, without effect on one machine with one model
-    user: str | None = None
-    metadata: dict[str, Any] | None = None
-    store: bool | None = None
-    service_tier: str | None = None
-    safety_identifier: str | None = None
-    prompt_cache_key: str | None = None
-    reasoning_effort: str | None = None
-    verbosity: str | None = None
-
-    @field_validator("n")
-    @classmethod
-    def _one_choice(cls, n: int | None) -> int | None:
-        if n not in (None, 1):
-            raise ValueError("only one choice a request is made; set n to 1 or leave it out")
-        return n
 
     @model_validator(mode="after")
     def _fits_together(self) -> ChatCompletionRequest:
@@ -142,8 +202,9 @@ class ChatCompletionRequest(StrictBody):
                 max_tokens="max_completion_tokens" if by_new_name else "max_tokens",
                 response_format="response_format",
             ),
-            tools=tuple(tool.tool() for tool in self.tools or []),
+            tools=tuple(tool.tool() for tool in self.tools or [] if not isinstance(tool, UnknownTool)),
             tool_choice=self._tool_choice(),
+            allowed_tools=self.tool_choice.names() if isinstance(self.tool_choice, ChatAllowedToolsChoice) else None,
             parallel_tool_calls=self.parallel_tool_calls,
             response_format=self._response_format(),
             grammar=self.grammar,
@@ -161,11 +222,20 @@ class ChatCompletionRequest(StrictBody):
             ),
             max_tokens=self.max_completion_tokens if by_new_name else self.max_tokens,
             stop=tuple(stop or ()),
+            warnings=(
+                *self.passed_over(),
+                *dict.fromkeys(tool.warning for tool in self.tools or [] if isinstance(tool, UnknownTool)),
+            ),
         )
 
     def _tool_choice(self) -> ToolChoice | None:
-        choice = self.tool_choice
-        return NamedTool(choice.function.name) if isinstance(choice, ChatNamedToolChoice) else choice
+        match self.tool_choice:
+            case ChatNamedToolChoice(function=named) | ChatNamedCustomChoice(custom=named):
+                return NamedTool(named.name)
+            case ChatAllowedToolsChoice(allowed_tools=allowed):
+                return allowed.mode
+            case choice:
+                return choice
 
     def _response_format(self) -> JsonFormat | None:
         if isinstance(self.response_format, ChatJsonSchemaFormat):

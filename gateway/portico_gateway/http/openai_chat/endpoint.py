@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from fastapi import APIRouter, Request
@@ -11,12 +11,13 @@ from fastapi.responses import Response
 from portico_gateway.http.api import Api
 from portico_gateway.http.bodies.route import BodyRoute
 from portico_gateway.http.errors import ApiError
+from portico_gateway.http.generation.answer import GeneratedAnswer
+from portico_gateway.http.generation.choices import ChoiceStream, choice_pieces, collect_choices, start_choices
 from portico_gateway.http.generation.prepare import PreparedRequest
 from portico_gateway.http.generation.service import GenerationService
-from portico_gateway.http.generation.stream import PieceStream, collect, start_stream
 from portico_gateway.http.json_text import StrictJsonResponse
 from portico_gateway.http.openai_chat.body import ChatCompletionRequest
-from portico_gateway.http.openai_chat.objects import CompletionChunks, completion_object
+from portico_gateway.http.openai_chat.objects import CompletionChunks, completion_object, usage_chunk
 from portico_gateway.http.openai_shared.errors import openai_error_body
 from portico_gateway.http.sse import DONE, EventStream, event
 
@@ -30,26 +31,27 @@ def _router(service: GenerationService) -> APIRouter:
     async def chat_completions(body: ChatCompletionRequest, request: Request) -> Response:
         async def make(prepared: PreparedRequest) -> Response:
             if not body.stream:
-                return StrictJsonResponse(completion_object(await collect(prepared)))
-            answer, pieces = await start_stream(prepared)
+                return StrictJsonResponse(completion_object(await collect_choices([prepared], body.n or 1)))
+            started = await start_choices([prepared], body.n or 1)
             usage = body.stream_options is not None and body.stream_options.include_usage
-            return EventStream(_events(CompletionChunks(answer), pieces, usage=usage))
+            return EventStream(_events([each.answer for each in started], choice_pieces(started), usage=usage))
 
         return await service.respond(body.to_generation(), request, make)
 
     return router
 
 
-async def _events(chunks: CompletionChunks, pieces: PieceStream, *, usage: bool) -> AsyncGenerator[str, None]:
+async def _events(answers: Sequence[GeneratedAnswer], pieces: ChoiceStream, *, usage: bool) -> AsyncGenerator[str, None]:
     """A stream's events. An error after the first one is an event too: the status is sent by then."""
+    choices = [CompletionChunks(answer, index, usage) for index, answer in enumerate(answers)]
     try:
         async with aclosing(pieces):
-            yield event(chunks.first())
-            async for piece in pieces:
-                yield event(chunks.of(piece))
-        yield event(chunks.last())
+            for chunks in choices:
+                yield event(chunks.first())
+            async for index, piece in pieces:
+                yield event(choices[index].last() if piece is None else choices[index].of(piece))
         if usage:
-            yield event(chunks.usage())
+            yield event(usage_chunk(answers))
     except ApiError as error:
         yield event(openai_error_body(error))
     yield DONE

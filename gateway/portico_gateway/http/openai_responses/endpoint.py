@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from itertools import count
+from typing import Annotated, Literal, NamedTuple
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from portico_gateway.http.api import Api
@@ -22,18 +23,28 @@ from portico_gateway.http.json_text import StrictJsonResponse
 from portico_gateway.http.openai_responses.body import ResponsesRequest
 from portico_gateway.http.openai_responses.objects import (
     OutputItems,
+    input_items,
     output_items,
     output_turns,
     response_object,
     responses_usage_object,
 )
-from portico_gateway.http.openai_responses.response_store import ResponseStore
+from portico_gateway.http.openai_responses.response_store import ResponseStore, StoredResponse
 from portico_gateway.http.openai_shared.errors import openai_error_body
 from portico_gateway.http.openai_shared.objects import warnings_object
 from portico_gateway.http.sse import EventStream, event
 from portico_gateway.http.wire import Json
 
 _PATH = "/v1/responses"
+MAX_PAGE = 100  # items
+
+
+class ItemPage(NamedTuple):
+    """Which items are wanted: at most `limit` of those behind the item `after`."""
+
+    after: str | None
+    limit: int
+    order: Literal["asc", "desc"]
 
 
 class ResponsesEndpoint:
@@ -54,12 +65,26 @@ class ResponsesEndpoint:
                 answer, pieces = await start_stream(prepared)
                 return EventStream(self._events(caller, body, before, answer, pieces))
             answer = await collect(prepared)
-            return StrictJsonResponse(self._finished(caller, body, before, answer, output_items(answer)))
+            return StrictJsonResponse(self._finished(caller, body, before, answer, output_items(answer, body.called_tools())))
 
         return await self._service.respond(body.to_generation(before), request, make)
 
     def read(self, caller: str, name: str) -> Json:
         return self._store.get(caller, name).response
+
+    def input_items(self, caller: str, name: str, page: ItemPage) -> Json:
+        """A page of what a stored response was made from. Raises ApiError."""
+        items = input_items(self._store.get(caller, name))
+        if page.order == "desc":
+            items.reverse()
+        if page.after is not None:
+            at = next((index for index, item in enumerate(items) if item["id"] == page.after), None)
+            if at is None:
+                raise ApiError(400, f"after: there is no item {page.after[:80]!r} in this response", param="after")
+            items = items[at + 1 :]
+        shown = items[: page.limit]
+        ends = {"first_id": shown[0]["id"], "last_id": shown[-1]["id"]} if shown else {"first_id": None, "last_id": None}
+        return {"object": "list", "data": shown, **ends, "has_more": len(items) > len(shown)}
 
     def delete(self, caller: str, name: str) -> Json:
         self._store.delete(caller, name)
@@ -72,7 +97,9 @@ class ResponsesEndpoint:
         made = {**response_object(body, answer, status), "output": items, "usage": responses_usage_object(answer.usage)}
         made |= warnings_object(answer)
         if body.store is not False:
-            self._store.put(caller, made, [*before, *body.turns(), *output_turns(items)])
+            asked = [*before, *body.turns()]
+            turns = [*asked, *output_turns(answer)]
+            self._store.put(caller, StoredResponse(made, turns, asked=len(asked), tools=body.called_tools()))
         return made
 
     async def _events(
@@ -88,7 +115,7 @@ class ResponsesEndpoint:
             async with aclosing(pieces):
                 for kind in ("response.created", "response.in_progress"):
                     yield tell({"type": kind, "response": response_object(body, answer, "in_progress")})
-                output = OutputItems(answer)
+                output = OutputItems(answer, body.called_tools())
                 async for piece in pieces:
                     for each in output.feed(piece):
                         yield tell(each)
@@ -112,6 +139,16 @@ def _router(service: GenerationService) -> APIRouter:
     @router.get(f"{_PATH}/{{name}}")
     async def one_response(name: str, request: Request) -> Json:
         return endpoint.read(caller_name(request.scope), name)
+
+    @router.get(f"{_PATH}/{{name}}/input_items")
+    async def response_input_items(
+        name: str,
+        request: Request,
+        after: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
+        order: Literal["asc", "desc"] = "desc",
+    ) -> Json:
+        return endpoint.input_items(caller_name(request.scope), name, ItemPage(after, limit, order))
 
     @router.delete(f"{_PATH}/{{name}}")
     async def delete_response(name: str, request: Request) -> Json:

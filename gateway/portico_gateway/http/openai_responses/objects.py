@@ -6,14 +6,18 @@ One builder makes items and events, so that a stream adds up to the response. It
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from portico_engine import Usage
 from portico_gateway.http.generation.answer import ArgumentsPiece, CallPiece, GeneratedAnswer, Piece, TextPiece, ThoughtPiece
 from portico_gateway.http.generation.request import ToolCall, Turn
-from portico_gateway.http.openai_responses.body import ResponsesRequest, add_call
+from portico_gateway.http.generation.text_calls import CalledText
+from portico_gateway.http.openai_responses.body import ResponsesRequest
+from portico_gateway.http.openai_responses.items import add_call
+from portico_gateway.http.openai_responses.response_store import StoredResponse
+from portico_gateway.http.openai_responses.tools import CalledTool, function_call_item, tool_object
 from portico_gateway.http.openai_shared.objects import logprob_object, openai_call_id
 from portico_gateway.http.wire import Json
 
@@ -40,9 +44,9 @@ def response_object(body: ResponsesRequest, answer: GeneratedAnswer, status: str
         "temperature": sampling.temperature,
         "text": {"format": _format(body)},
         "tool_choice": body.model_dump(include={"tool_choice"})["tool_choice"] or "auto",
-        "tools": [{"strict": None, **tool.model_dump()} for tool in body.tools or []],
+        "tools": [tool_object(tool) for tool in body.tools or []],
         "top_p": sampling.top_p,
-        "truncation": "disabled",
+        "truncation": body.truncation or "disabled",
         "usage": None,
     }
 
@@ -64,12 +68,15 @@ def responses_usage_object(usage: Usage) -> Json:
 
 @dataclass(slots=True)
 class OutputItems:
-    """The items so far; the last one may be open. `feed` takes the pieces of an answer."""
+    """The items so far; the last one may be open. `feed` takes the pieces of an answer; `tools` are those of the request, by
+    the names that the model calls them by."""
 
     answer: GeneratedAnswer
+    tools: Mapping[str, CalledTool]
     items: list[Json] = field(default_factory=list)
     _open: str | None = None  # what the last item is: text, reasoning, or a call's place
     _told: int = 0  # log-probabilities that a delta had
+    _text: CalledText | None = None  # of the open item, where it is a call that takes a text
 
     def feed(self, piece: Piece) -> Iterator[Json]:
         """The events of one piece."""
@@ -86,8 +93,15 @@ class OutputItems:
                 self.items[-1]["content"][0]["text"] += text
                 yield self._event("reasoning_text.delta", delta=text, content_index=0)
             case CallPiece(index, identity, name):
-                item = {"type": "function_call", "id": _new("fc"), "call_id": openai_call_id(identity), "name": name}
-                yield from self._inside(f"call {index}", {**item, "arguments": ""}, None)
+                called = self.tools[name].call_item("")
+                self._text = CalledText() if "input" in called else None
+                identities = {"id": _new("ctc" if self._text else "fc"), "call_id": openai_call_id(identity)}
+                yield from self._inside(f"call {index}", {**called, **identities}, None)
+            case ArgumentsPiece(_, arguments) if self._text is not None:
+                text = self._text.feed(arguments)
+                self.items[-1]["input"] += text
+                if text:
+                    yield self._event("custom_tool_call_input.delta", delta=text)
             case ArgumentsPiece(_, text):
                 self.items[-1]["arguments"] += text
                 yield self._event("function_call_arguments.delta", delta=text)
@@ -116,7 +130,9 @@ class OutputItems:
             return
         kind, self._open = self._open, None
         item = self.items[-1]
-        if kind.startswith("call"):
+        if kind.startswith("call") and "input" in item:
+            yield self._event("custom_tool_call_input.done", input=item["input"])
+        elif kind.startswith("call"):
             yield self._event("function_call_arguments.done", arguments=item["arguments"], name=item["name"])
         else:
             (part,) = item["content"]
@@ -139,9 +155,9 @@ class OutputItems:
         return [logprob_object(entry) for entry in fresh]
 
 
-def output_items(answer: GeneratedAnswer) -> list[Json]:
+def output_items(answer: GeneratedAnswer, tools: Mapping[str, CalledTool]) -> list[Json]:
     """The items of a finished answer."""
-    output = OutputItems(answer)
+    output = OutputItems(answer, tools)
     for piece in _pieces(answer):
         for _ in output.feed(piece):
             pass
@@ -160,15 +176,31 @@ def _pieces(answer: GeneratedAnswer) -> Iterator[Piece]:
         yield ArgumentsPiece(index, call.arguments)
 
 
-def output_turns(items: Sequence[Json]) -> list[Turn]:
+def output_turns(answer: GeneratedAnswer) -> list[Turn]:
     """The output as turns of a conversation."""
-    turns: list[Turn] = []
-    for item in items:
-        if item["type"] == "message":
-            turns.append(Turn("assistant", item["content"][0]["text"]))
-        elif item["type"] == "function_call":
-            add_call(turns, ToolCall(item["call_id"], item["name"], item["arguments"]))
+    turns = [Turn("assistant", answer.text)] if answer.content else []
+    for call in answer.calls:
+        add_call(turns, ToolCall(openai_call_id(call.id), call.name, call.arguments))
     return turns
+
+
+def input_items(stored: StoredResponse) -> list[Json]:
+    """The items that a stored response was made from, oldest first, its instructions left out."""
+    name = stored.response["id"].removeprefix("resp_")
+    items: list[Json] = []
+    for turn in stored.turns[: stored.asked]:
+        if turn.role == "tool":
+            items.append({"type": "function_call_output", "call_id": turn.tool_call_id or "", "output": turn.content})
+        elif turn.content or not turn.tool_calls:
+            kind = "output_text" if turn.role == "assistant" else "input_text"
+            part: Json = {"type": kind, "text": turn.content}
+            part |= {"annotations": [], "logprobs": []} if kind == "output_text" else {}
+            items.append({"type": "message", "role": turn.role, "content": [part]})
+        for call in turn.tool_calls:
+            tool = stored.tools.get(call.name)
+            item = tool.call_item(call.arguments) if tool else function_call_item(call.name, None, call.arguments)
+            items.append({**item, "call_id": call.id})
+    return [{"id": f"item_{name}_{index}", "status": "completed", **item} for index, item in enumerate(items)]
 
 
 def _text_part() -> Json:

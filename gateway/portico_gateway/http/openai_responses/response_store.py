@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.request import Turn
 from portico_gateway.http.json_text import json_text
+from portico_gateway.http.openai_responses.tools import CalledTool
 
 MAX_RESPONSES = 256  # of one caller
 MAX_BYTES = 32 << 20  # of one caller's: what one body may have
@@ -18,11 +20,14 @@ _TURN_BYTES = 200  # of a turn's objects, about
 
 
 class StoredResponse(NamedTuple):
-    """A response object, and the conversation up to its end. `size` is in bytes, about."""
+    """A response object, and the conversation up to its end, of which `asked` turns were its input. `tools` are those of its
+    request by the names that the model calls them by; `size` is in bytes, about."""
 
     response: dict[str, Any]
     turns: Sequence[Turn]
-    size: int
+    size: int = 0
+    asked: int = 0
+    tools: Mapping[str, CalledTool] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -46,10 +51,11 @@ class ResponseStore:
     def __init__(self) -> None:
         self._shelves: dict[str, _Shelf] = {}
 
-    def put(self, caller: str, response: dict[str, Any], turns: Sequence[Turn]) -> None:
-        size = len(json_text(response).encode()) + sum(_size(turn) for turn in turns)
+    def put(self, caller: str, stored: StoredResponse) -> None:
+        """Keep it; its size is worked out here. The tools are in the response too, and count once."""
+        size = len(json_text(stored.response).encode()) + sum(_size(turn) for turn in stored.turns)
         shelf = self._shelves.setdefault(caller, _Shelf())
-        shelf.stored[response["id"]] = StoredResponse(response, turns, size)
+        shelf.stored[stored.response["id"]] = stored._replace(size=size)
         shelf.size += size
         while len(shelf.stored) > MAX_RESPONSES or shelf.size > MAX_BYTES:
             shelf.drop_oldest()

@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from portico_engine import TextInput
 from portico_gateway.http.generation.request import ToolCall, Turn
+from portico_gateway.http.generation.text_calls import text_arguments
 from portico_gateway.http.wire import LenientBody, StrictBody
 
 
@@ -15,10 +17,57 @@ class OpenAIFunctionCall(LenientBody):
     arguments: str = "{}"
 
 
+class OpenAICustomCall(LenientBody):
+    name: str
+    input: str = ""
+
+
 class OpenAIToolCall(LenientBody):
     id: str = ""
     type: Literal["function"] = "function"
     function: OpenAIFunctionCall
+
+    def call(self) -> ToolCall:
+        return ToolCall(self.id, self.function.name, self.function.arguments)
+
+
+class OpenAICustomToolCall(LenientBody):
+    id: str = ""
+    type: Literal["custom"]
+    custom: OpenAICustomCall
+
+    def call(self) -> ToolCall:
+        return ToolCall(self.id, self.custom.name, text_arguments(self.custom.input))
+
+
+class CustomGrammar(LenientBody):
+    """A language of texts."""
+
+    syntax: Literal["lark", "regex"]
+    definition: str
+
+    def text_input(self) -> TextInput:
+        return TextInput(self.syntax, self.definition)
+
+
+class CustomTextFormat(LenientBody):
+    type: Literal["text"]
+
+    def text_input(self) -> TextInput:
+        return TextInput()
+
+
+class AllowedTools(LenientBody):
+    """Some of the tools: a call may name these, and the others stay in the prompt."""
+
+    mode: Literal["auto", "required"] = "auto"
+    tools: list[dict[str, Any]] = Field(min_length=1)
+
+
+def tool_kind(tool: Any) -> str | None:
+    """The tag of a tool's kind, where a union has a place for the kinds that it doesn't know."""
+    kind = tool.get("type") if isinstance(tool, dict) else getattr(tool, "type", None)
+    return kind if kind in ("function", "custom", "namespace") else "other" if isinstance(kind, str) else None
 
 
 class OpenAIMessage(LenientBody):
@@ -27,7 +76,7 @@ class OpenAIMessage(LenientBody):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | None = None
     name: str | None = None
-    tool_calls: list[OpenAIToolCall] | None = None
+    tool_calls: list[OpenAIToolCall | OpenAICustomToolCall] | None = None
     tool_call_id: str | None = None
 
     @field_validator("content", mode="before")
@@ -52,7 +101,7 @@ class OpenAIMessage(LenientBody):
         return self
 
     def turn(self) -> Turn:
-        calls = [ToolCall(call.id, call.function.name, call.function.arguments) for call in self.tool_calls or []]
+        calls = [call.call() for call in self.tool_calls or []]
         role = "system" if self.role == "developer" else self.role
         return Turn(role, self.content or "", self.name, tuple(calls), self.tool_call_id)
 

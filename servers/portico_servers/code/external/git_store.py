@@ -82,6 +82,8 @@ def locate(root: Path, served: Iterable[Path] = ()) -> GitPlaces:
         for home in (own, common):
             if os.path.lexists(home / name):
                 _inside(home / name, bounds, f".git/{name}", root.name)
+    for name in ("refs", "reftable", "logs/refs"):
+        _check_beneath(common / name, bounds, f".git/{name}", root.name)
     return GitPlaces(top, own, common, objects)
 
 
@@ -166,6 +168,15 @@ def _check_objects(objects: Path, bounds: Sequence[Path], name: str, depth: int 
             raise GitError(f"the repository of {name} is not read: its alternates name each other too deep")
         if other.is_dir():
             _check_objects(other, bounds, name, depth + 1)
+
+
+def _check_beneath(folder: Path, bounds: Sequence[Path], what: str, name: str) -> None:
+    """No link in this folder, or in one in it, may lead outside: git would tell another repository's branches."""
+    for parent, folders, files in os.walk(folder):
+        for entry in (*folders, *files):
+            place = os.path.join(parent, entry)
+            if os.path.islink(place):
+                _inside(Path(place), bounds, what, name)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -20,6 +20,10 @@ from portico_servers.db.schema import DatabaseSchema
 
 _VALUE_BYTES = 16_000_000
 _STATEMENT_BYTES = 1_000_000
+# Of all that SQLite holds at once. A statement whose parts name each other twice, 40 times, is expanded while it is compiled,
+# where no clock is looked at: memory ends it, after a second or two.
+_HEAP_BYTES = 256_000_000
+_SCHEMA_SECONDS = 10.0  # for reading what the tables are like
 _STEPS_BETWEEN_CHECKS = 2_000  # virtual machine steps between two looks at the clock
 _MISSING_VALUES = re.compile(r"statement uses (\d+), and there are 0 supplied")
 _REFUSED = (
@@ -114,12 +118,12 @@ class SQLiteEngine:
 
     def schema(self) -> DatabaseSchema:
         """All tables and views but SQLite's own and the shadows of virtual tables."""
-        self._deadline = time.monotonic() + 10.0
+        self._deadline = time.monotonic() + _SCHEMA_SECONDS
         self._refresh()
         try:
-            return sqlite_schema.read(self._connection)
-        except sqlite3.Error as exc:
-            raise translated(exc, 10.0) from None
+            return sqlite_schema.read(self._connection, self._out_of_time)
+        except (sqlite3.Error, MemoryError) as exc:
+            raise translated(exc, _SCHEMA_SECONDS) from None
 
     def schema_version(self) -> str:
         self._deadline = time.monotonic() + 1.0
@@ -142,8 +146,10 @@ class SQLiteEngine:
             rows, truncated = collect(columns, cursor, limits)
         except (sqlite3.Error, sqlite3.Warning) as exc:
             raise translated(exc, limits.seconds) from None
-        except (OverflowError, MemoryError) as exc:
+        except OverflowError as exc:
             raise LimitError(f"a value is out of bounds: {exc}") from None
+        except MemoryError:
+            raise LimitError(f"the statement takes more than {_HEAP_BYTES // 1_000_000} MB of memory") from None
         except ValueError as exc:  # NUL or a lone surrogate in the text
             raise StatementError(f"the statement can't be read: {exc}") from None
         finally:
@@ -173,7 +179,13 @@ class SQLiteEngine:
 def _connect(uri: str) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, timeout=1.0, isolation_level=None, check_same_thread=False)
     try:
+        connection.execute(
+            f"PRAGMA hard_heap_limit = {_HEAP_BYTES}"
+        )  # of the whole process; before anything of the file counts
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except MemoryError:
+        connection.close()
+        raise sqlite3.OperationalError("its schema is larger than allowed") from None
     except sqlite3.DatabaseError as exc:
         connection.close()
         if isinstance(exc, sqlite3.OperationalError):
@@ -197,7 +209,7 @@ def _touch(connection: sqlite3.Connection, name: str) -> None:
     quoted = '"' + name.replace('"', '""') + '"'
     try:
         connection.execute(f"SELECT 1 FROM {quoted} LIMIT 0").fetchone()
-    except sqlite3.Error:
+    except (sqlite3.Error, MemoryError):
         pass  # its module isn't there: a statement that uses it gets that very error
 
 

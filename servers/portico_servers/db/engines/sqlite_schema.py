@@ -2,31 +2,66 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from portico_servers.db.engines.column_kinds import ISO_DATE, allowed_values, declared_kind
 from portico_servers.db.schema import Column, DatabaseSchema, ForeignKey, Kind, Table
 
+_FAILED = (sqlite3.Error, MemoryError)  # Python's, where SQLite met its limit on memory
+_MODULE = re.compile(r"\bUSING\s+[\"\[`]?(\w+)", re.IGNORECASE)
+_FTS3 = ("content", "segments", "segdir", "docsize", "stat")
+_RTREE = ("node", "rowid", "parent")
+_SHADOWS = {  # by module, the ends of the names of the tables beneath
+    "fts3": _FTS3,
+    "fts4": _FTS3,
+    "fts5": ("data", "idx", "content", "docsize", "config"),
+    "rtree": _RTREE,
+    "rtree_i32": _RTREE,
+    "geopoly": _RTREE,
+}
 _COUNTED = 1_000  # rows of a table that are counted: less than a millisecond
 _SAMPLE = 20  # cells looked at where the declared type says nothing
 
 
-def read(connection: sqlite3.Connection) -> DatabaseSchema:
-    """Tables, then views, each by name as created."""
+def read(connection: sqlite3.Connection, out_of_time: Callable[[], bool] = lambda: False) -> DatabaseSchema:
+    """Tables, then views, each by name as created; a view that there is no time left for has no columns."""
+    shadows = _shadow_tables(connection)
     listed = connection.execute(
-        "SELECT s.name, s.type, s.sql FROM sqlite_schema AS s"
-        " JOIN pragma_table_list AS l ON l.name = s.name AND l.schema = 'main' AND l.type <> 'shadow'"
-        " WHERE s.type IN ('table', 'view') AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY s.type, s.rowid"
+        "SELECT name, type, sql FROM sqlite_schema"
+        " WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY type, rowid"
     ).fetchall()
     estimates = _estimates(connection)
-    return DatabaseSchema(tuple(_table(connection, name, kind == "view", sql or "", estimates) for name, kind, sql in listed))
+    tables = []
+    for name, kind, sql in listed:
+        if name in shadows:
+            continue
+        if kind == "view" and out_of_time():
+            tables.append(Table(name, None, name, view=True, columns=()))
+        else:
+            tables.append(_table(connection, name, kind == "view", sql or "", estimates))
+    return DatabaseSchema(tuple(tables))
 
 
 def virtual_tables(connection: sqlite3.Connection) -> list[str]:
-    return [
-        row[0] for row in connection.execute("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual'")
-    ]
+    """By name."""
+    return [name for name, _ in _virtual_tables(connection)]
+
+
+def _virtual_tables(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Name and module. Not by PRAGMA table_list, which expands every view, and views may be made to cost much."""
+    rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%'")
+    found = []
+    for name, sql in rows.fetchall():
+        module = _MODULE.search(sql)
+        found.append((name, module[1].lower() if module else ""))
+    return found
+
+
+def _shadow_tables(connection: sqlite3.Connection) -> set[str]:
+    """What virtual tables keep their data in."""
+    return {f"{name}_{part}" for name, module in _virtual_tables(connection) for part in _SHADOWS.get(module, ())}
 
 
 def _table(connection: sqlite3.Connection, name: str, view: bool, sql: str, estimates: dict[str, int]) -> Table:
@@ -34,7 +69,7 @@ def _table(connection: sqlite3.Connection, name: str, view: bool, sql: str, esti
     columns = []
     try:
         found = connection.execute('SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?)', (name,)).fetchall()
-    except sqlite3.OperationalError:
+    except _FAILED:
         found = []  # a view on something that is gone, or a virtual table whose module is missing
     for column, declared, not_null, key, hidden in found:
         if hidden == 1:
@@ -81,7 +116,7 @@ def _sample(connection: sqlite3.Connection, table: str, column: str) -> list[obj
                 f"SELECT {c} FROM (SELECT {c} FROM {t} LIMIT 1000) WHERE {c} IS NOT NULL LIMIT {_SAMPLE}"
             )
         ]
-    except sqlite3.Error:
+    except _FAILED:
         return []
 
 
@@ -125,7 +160,7 @@ def _estimates(connection: sqlite3.Connection) -> dict[str, int]:
     found: dict[str, int] = {}
     try:
         rows = connection.execute("SELECT tbl, stat FROM sqlite_stat1").fetchall()
-    except sqlite3.Error:
+    except _FAILED:
         return found
     for table, stat in rows:
         first = str(stat).split(" ", 1)[0]
@@ -139,7 +174,7 @@ def _row_estimate(connection: sqlite3.Connection, table: str, estimates: dict[st
     rowid: ids may be sparse, and begin anywhere."""
     try:
         row = connection.execute(f"SELECT count(*) FROM (SELECT 1 FROM {quoted(table)} LIMIT {_COUNTED + 1})").fetchone()
-    except sqlite3.Error:
+    except _FAILED:
         return None  # a virtual table whose module is missing
     counted = int(row[0])
     return counted if counted <= _COUNTED else estimates.get(table)

@@ -17,12 +17,12 @@ from portico_servers.db.databases.database import Database
 from portico_servers.db.databases.databases import Databases
 from portico_servers.db.errors import DbError
 from portico_servers.db.limits import StatementLimits
-from portico_servers.db.questions.draft import Draft
-from portico_servers.db.questions.names import Embed
+from portico_servers.db.questions.composing.draft import Draft
+from portico_servers.db.questions.language.words import read_words
+from portico_servers.db.questions.linking.names import Embed
+from portico_servers.db.questions.linking.value_index import ValueIndex, build_value_index
+from portico_servers.db.questions.linking.value_probes import with_probes
 from portico_servers.db.questions.reader import QuestionReader
-from portico_servers.db.questions.value_index import ValueIndex, build_value_index
-from portico_servers.db.questions.value_probes import with_probes
-from portico_servers.db.questions.words import read_words
 from portico_servers.db.rows.input_schema import ROOT
 from portico_servers.db.secret_columns import SECRETS
 from portico_servers.db.statements.cancellation import Cancellation

@@ -10,18 +10,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from portico_servers.db.questions.bindings import bind_values
-from portico_servers.db.questions.conditions import add_conditions
-from portico_servers.db.questions.cues import find_cues
-from portico_servers.db.questions.draft import Draft, QuestionParts
-from portico_servers.db.questions.lexicon import PEOPLE
-from portico_servers.db.questions.names import Embed, NameLink, SchemaNames
-from portico_servers.db.questions.projections import use_roles
-from portico_servers.db.questions.reach import Reach
-from portico_servers.db.questions.shapes import add_shape
-from portico_servers.db.questions.times import find_times
-from portico_servers.db.questions.value_index import ValueIndex
-from portico_servers.db.questions.words import name_words, read_words, stem
+from portico_servers.db.questions.composing.conditions import add_conditions
+from portico_servers.db.questions.composing.draft import Draft, QuestionParts
+from portico_servers.db.questions.composing.projections import use_roles
+from portico_servers.db.questions.composing.reach import Reach
+from portico_servers.db.questions.composing.shapes import add_shape
+from portico_servers.db.questions.language.cues import find_cues
+from portico_servers.db.questions.language.lexicon import PEOPLE
+from portico_servers.db.questions.language.superlatives import contrast
+from portico_servers.db.questions.language.times import TimeCondition, find_times
+from portico_servers.db.questions.language.words import QuestionWords, name_words, read_words, stem
+from portico_servers.db.questions.linking.bindings import bind_values
+from portico_servers.db.questions.linking.names import Embed, NameLink, SchemaNames
+from portico_servers.db.questions.linking.value_index import ValueIndex
 from portico_servers.db.rows.column_refs import Join, label_columns
 from portico_servers.db.rows.implied_keys import with_implied_keys
 from portico_servers.db.schema import DatabaseSchema, Table
@@ -55,14 +56,26 @@ class QuestionReader:
         """Everything in the question that stands for something."""
         assert self._names is not None
         read = read_words(question)
-        times = find_times(read)
+        times = [time for time in find_times(read) if not self._is_key(read, time)]
         timed = frozenset().union(*(time.words for time in times)) if times else frozenset()
         first = self._names.links(read, [i for i in range(len(read.words)) if i not in timed])
         values = bind_values(read, index, first, timed)
         valued = frozenset().union(*(value.words for value in values)) if values else frozenset()
         links = self._names.links(read, [i for i in range(len(read.words)) if i not in timed | valued])
         cues = find_cues(read, times, timed | valued)
+        if not cues.superlatives and len(values) > 1 and (one := contrast(read, cues.comparisons)):
+            cues.superlatives, cues.limit, cues.contrast = [one], 1, True
         return QuestionParts(read, cues, tuple(times), tuple(values), tuple(links), index)
+
+    def _is_key(self, read: QuestionWords, time: TimeCondition) -> bool:
+        """ "Loan 1184": a bare number right behind the name of one thing is no year."""
+        at = min(time.words)
+        if time.named or not at or not read.gap(at - 1).isspace():
+            return False
+        assert self._names is not None
+        before = read.words[at - 1]
+        links = self._names.links(read, [at - 1])
+        return not before.low.endswith("s") and any(link.column is None and link.score >= 0.95 for link in links)
 
     def read(self, question: str, index: ValueIndex) -> list[Draft]:
         """The readings, best first; none where no table fits."""
@@ -122,7 +135,8 @@ class QuestionReader:
 
     def _entities(self, parts: QuestionParts) -> Iterator[NameLink | None]:
         """What may be asked for: names behind the word that asks, then others; or nothing that is named."""
-        ranked = sorted(parts.links, key=lambda link: -(_focused(parts, link) + link.score))
+        nouns = (link for link in parts.links if not link.verb)
+        ranked = sorted(nouns, key=lambda link: -(_focused(parts, link) + link.score))
         yield from ranked[:MAX_ENTITIES]
         if parts.cues.who:
             yield from self._people(parts)
@@ -130,16 +144,30 @@ class QuestionReader:
 
     def _people(self, parts: QuestionParts) -> Iterator[NameLink]:
         """Who "who" may be: tables of people, and columns that name one."""
-        who = frozenset(word.index for word in parts.words if word.low in ("who", "whom", "whose"))
+        who = frozenset(word.index for word in parts.words if word.low in ("who", "whom", "whose", "whoever"))
         valued = {option[0].table for value in parts.values for option in value.options}
+        persons = {stem(word) for word in PEOPLE}
+        named = {
+            link.table
+            for link in parts.links
+            if link.score >= 0.8
+            and not link.verb
+            and {stem(word) for word in name_words(self.schema.by_name[link.table].relation)} & persons
+        }
+        doing = {link.table for link in parts.links if link.verb and link.column is None}
         for table in self.schema.tables:
+            if table.name in doing and not _is_link_table(table) and not table.view and label_columns(table):
+                yield NameLink(who, table.name, None, 0.9)
+                continue
+            if named and table.name not in named:
+                continue
             people = {stem(word) for word in name_words(table.relation)} & _PEOPLE
             both = len(label_columns(table)) == 2
             if (people or both) and not _is_link_table(table) and not table.view:
                 said = max(
                     (link.score for link in parts.links if link.table == table.name and link.column is None), default=0.0
                 )
-                yield NameLink(who, table.name, None, 0.55 + 0.2 * both + 0.3 * said)
+                yield NameLink(who, table.name, None, 0.45 + 0.2 * both + 0.5 * said)
             for column in table.columns:
                 words = {stem(word) for word in name_words(column.name)} & _PEOPLE - {stem("name")}
                 if column.kind == "text" and words and not table.is_key(column.name) and not people:

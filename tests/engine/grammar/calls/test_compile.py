@@ -12,7 +12,7 @@ from portico_engine.errors import GrammarError, GrammarTooLarge
 from portico_engine.grammar import compile_schema
 from portico_engine.grammar.bounds import Limits
 from portico_engine.grammar.calls import compile as calls_compile
-from portico_engine.grammar.calls.compile import compile_tool_calls
+from portico_engine.grammar.calls.compile import AnswerSchema, compile_tool_calls
 from portico_engine.grammar.calls.formats import CallFormat, NamedTool, ToolChoice, control_tokens, detect_format, thinks_first
 from portico_engine.grammar.calls.parser import CallFinished, ContentText, ThinkingText, ToolCallParser
 from portico_engine.tool import Tool
@@ -285,10 +285,10 @@ def test_a_multiple_that_must_be_counted_loosens_itself_in_a_catalog_too_large_t
 def test_of_tools_that_are_too_large_together_the_largest_is_degraded(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = calls_compile.enforced_or_looser
 
-    def small(make: Any, limits: Limits, json_rule: str | None = None) -> Any:
+    def small(make: Any, limits: Limits) -> Any:
         if len(make(limits)[0].rules) > 40:
             raise GrammarTooLarge("too large for this test")
-        return whole(make, limits, json_rule)
+        return whole(make, limits)
 
     monkeypatch.setattr(calls_compile, "enforced_or_looser", small)
     wide = {"type": "object", "properties": {f"p{i}": {"type": "boolean"} for i in range(60)}}
@@ -310,3 +310,52 @@ def test_more_symbols_than_the_matcher_has_are_an_error_of_the_compiler() -> Non
         match=r"more than 65,525 symbols; make the schema|characters of the matcher's language",
     ):
         compile_schema(schema, limits=Limits(seconds=60))
+
+
+ANSWER = AnswerSchema({"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]})
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_with_an_answers_schema_the_text_is_a_call_or_json_of_it_and_the_parser_tells_which(format: CallFormat) -> None:
+    lark = compile_tool_calls(TOOLS, choice="auto", answer=ANSWER, format=format).text
+    mark = "" if "<" in ONE[format] or "[TOOL" in ONE[format] else " "
+    for said in ('{"name":"x"}', '{"name":"<tool_call>[TOOL_CALLS]"}'):
+        assert accepts(lark, mark + said), said
+        for size in (1, 3, 100):
+            parser = ToolCallParser(format, constrained=True, structured=True)
+            text = mark + said
+            events = [event for at in range(0, len(text), size) for event in parser.feed(text[at : at + size])]
+            events += parser.finish()
+            assert "".join(event.text for event in events if isinstance(event, ContentText)) == said
+            assert all(isinstance(event, ContentText) for event in events)
+    assert accepts(lark, ONE[format])
+    for bad in ("Sure!", "", mark + "{}", mark + '{"name":1}', ONE[format] + " done", "Sure! " + ONE[format]):
+        assert not accepts(lark, bad), bad
+    parser = ToolCallParser(format, constrained=True, structured=True)
+    events = [event for c in ONE[format] for event in parser.feed(c)] + parser.finish()
+    assert [event.name for event in events if isinstance(event, CallFinished)] == ["code__search"]
+    assert not [event for event in events if isinstance(event, ContentText)]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_two_calls_go_with_an_answers_schema_too(format: CallFormat) -> None:
+    lark = compile_tool_calls(TOOLS, choice="auto", answer=ANSWER, format=format, parallel=(1, 2)).text
+    assert accepts(lark, TWO[format])
+    parser = ToolCallParser(format, constrained=True, structured=True)
+    events = [event for c in TWO[format] for event in parser.feed(c)] + parser.finish()
+    assert [event.name for event in events if isinstance(event, CallFinished)] == ["db__tables", "code__search"]
+
+
+def test_a_tool_named_answer_does_not_meet_the_answers_rules() -> None:
+    tool = Tool("answer", "", {"type": "object", "properties": {"a": {"const": 1}}, "required": ["a"]})
+    lark = compile_tool_calls([tool], choice="auto", answer=ANSWER).text
+    assert accepts(lark, '{"name":"answer","arguments":{"a":1}}')
+    assert accepts(lark, ' {"name":"x"}')
+    assert not accepts(lark, '{"name":"answer","arguments":{"name":"x"}}')
+
+
+@pytest.mark.parametrize("schema", [{"type": "string"}, {"type": "array", "items": {"type": "integer"}}, True])
+def test_an_answer_need_not_be_an_object(schema: Any) -> None:
+    lark = compile_tool_calls(TOOLS, choice="auto", answer=AnswerSchema(schema)).text
+    assert accepts(lark, {"string": ' "a{b"', "array": " [1,2]"}.get(schema["type"] if schema is not True else "", " null"))
+    assert accepts(lark, ONE[CallFormat.GENERIC])

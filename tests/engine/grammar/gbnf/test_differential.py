@@ -49,7 +49,7 @@ def test_a_catalog_printed_for_llama_cpp_is_accepted_by_it_and_means_the_same(bo
         ),
         Tool("tables", "", {"type": "object", "properties": {"like": {"type": "string", "pattern": "^(?!sys)[a-z]+$"}}}),
     ]
-    grammar, _, _ = tool_calls_grammar(tools, parallel=(1, 3))
+    grammar = tool_calls_grammar(tools, parallel=(1, 3)).grammar
     text = to_gbnf(grammar, target="llama.cpp")
     assert "looser in rule" in text
     theirs = LlamaGrammar(both.vocab, text)

@@ -18,6 +18,7 @@ from tests.engine.grammar.oracle import accepts
 from portico_engine import Delta, FinishReason, Request, Tool, Usage
 from portico_engine.text.chat_template import ChatTemplate
 from portico_gateway.agent.events import Event, RunFinished
+from portico_gateway.agent.free.local.local_model import LocalModel
 from portico_gateway.agent.free.loop import FreeAgent
 
 PLAIN = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{{ '\n' }}{% endfor %}<assistant>"
@@ -138,10 +139,11 @@ class Model:
 def ask(model: Model, host: Host | None = None, question: str = "Where is it freed?", **options: Any) -> list[Event]:
     """The events of one question. Options of `ask` are `history` and `max_steps`; others are the agent's."""
     asked = {key: options.pop(key) for key in ("history", "max_steps") if key in options}
+    of_model = {key: options.pop(key) for key in ("sampling", "caller") if key in options}
 
     async def collect() -> list[Event]:
         with anyio.fail_after(20):
-            agent = FreeAgent(model, host or Host(), **options)  # type: ignore[arg-type]
+            agent = FreeAgent(LocalModel(model, **of_model), host or Host(), **options)  # type: ignore[arg-type]
             return [event async for event in agent.ask(question, **asked)]
 
     return anyio.run(collect)

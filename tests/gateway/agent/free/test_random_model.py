@@ -14,6 +14,7 @@ from tests.gateway.agent.free.scripted import HERMES, PLAIN, THINKING, TOOLS, Ho
 from portico_engine import AsyncEngine, SamplingParams, load_engine
 from portico_engine.grammar import check_arguments
 from portico_gateway.agent.free.limits import FreeLimits
+from portico_gateway.agent.free.local.local_model import LocalModel
 from portico_gateway.agent.free.loop import FreeAgent
 from portico_gateway.agent.select import is_guided
 
@@ -36,7 +37,7 @@ async def test_every_call_is_valid_and_every_question_ends(tmp_path: Path, templ
     host = Host()
     async with random_model(tmp_path, template) as engine:
         assert not is_guided(engine.info.parameters, "auto")
-        agent = FreeAgent(engine, host, sampling=SamplingParams(temperature=1.0, seed=seed), limits=LIMITS)
+        agent = FreeAgent(LocalModel(engine, sampling=SamplingParams(temperature=1.0, seed=seed)), host, limits=LIMITS)
         events = [event async for event in agent.ask("Where is it freed?")]
     end = end_of(events)
     for call in end.tool_calls:
@@ -50,7 +51,7 @@ async def test_a_random_model_that_must_call_calls(tmp_path: Path) -> None:
     host = Host()
     async with random_model(tmp_path, PLAIN) as engine:
         bias = tuple((token, -100.0) for token, text in enumerate(engine.tokens.token_bytes) if text[:1] not in (b"[", b'"'))
-        agent = FreeAgent(engine, host, sampling=SamplingParams(temperature=0.0, logit_bias=bias), limits=LIMITS)
+        agent = FreeAgent(LocalModel(engine, sampling=SamplingParams(temperature=0.0, logit_bias=bias)), host, limits=LIMITS)
         end = end_of([event async for event in agent.ask("Where is it freed?")])
     assert host.called
     assert end.limit in ("steps", "tokens", "repeats")

@@ -10,7 +10,7 @@ from tests.gateway.agent.free.scripted import HERMES, PLAIN, Model
 
 from portico_engine.grammar import CallFormat
 from portico_engine.text.chat_template import ChatTemplate
-from portico_gateway.agent.free.tool_form import ToolForm, tool_form, usable_form
+from portico_gateway.agent.free.local.tool_form import ToolForm, tool_form, usable_form
 from portico_gateway.agent.free.turns import ModelTurn, ResultTurn, UserTurn, WrittenCall
 
 CALL = WrittenCall("code__search", {"query": "é"}, "abcdefghi")

@@ -151,6 +151,16 @@ def test_words_of_a_language_that_nothing_found_speaks_are_said_to_be_unused() -
     assert "Speicher" in end.judgement.coverage.unused
 
 
+@pytest.mark.parametrize(
+    ("question", "language"),
+    [("標高が一番低い場所はどこですか？", "Japanese"), ("Wo ist der Gletscher?", "German")],
+)
+def test_a_question_in_another_language_that_gets_no_answer_says_that_no_tool_speaks_it(question: str, language: str) -> None:
+    end = ended(run(FakeEngine(SEARCH_CALL, FOUND), FakeHost(hits(HIT)), question, max_steps=1, weights=DOUBTFUL))
+    assert end.judgement.verdict is Verdict.NO_ANSWER
+    assert f"no tool here speaks {language}" in end.judgement.reasons[0]
+
+
 def test_an_index_that_was_searched_in_part_is_said() -> None:
     partial = types.CallToolResult(
         content=[], structured_content={"hits": [HIT], "complete": False, "note": "3 of 9 files are indexed"}

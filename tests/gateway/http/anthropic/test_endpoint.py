@@ -157,8 +157,8 @@ async def test_the_prompts_tokens_are_counted_without_generating(serve: Any, fak
         ({"max_tokens": None}, "max_tokens: should be a valid integer"),
         ({"messages": []}, "messages: List should have at least 1 item after validation, not 0"),
         (
-            {"messages": [{"role": "system", "content": "x"}]},
-            "messages.0.role: should be 'user' or 'assistant' (is \"system\")",
+            {"messages": [{"role": "tool", "content": "x"}]},
+            "messages.0.role: should be 'user', 'assistant' or 'system' (is \"tool\")",
         ),
         (
             {"messages": [{"role": "user", "content": [{"type": "image"}]}]},
@@ -174,14 +174,14 @@ async def test_the_prompts_tokens_are_counted_without_generating(serve: Any, fak
             {"messages": [*USER, {"role": "assistant", "content": "So"}]},
             "the last message is the assistant's: answers can't be prefilled; end with a message of the user",
         ),
-        ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools.0.type: should be 'custom'"),
+        ({"tools": [{"type": "web_search_20250305"}], "tool_choice": {"type": "any"}}, "tool_choice 'any' needs tools"),
+        ({"mcp_servers": [{"url": "x"}]}, "mcp_servers: this field is not known here; leave it out"),
         ({"tool_choice": {"type": "any"}}, "tool_choice 'any' needs tools"),
         (
             {"tools": [WEATHER], "tool_choice": {"type": "tool", "name": "other"}},
             "tool_choice names 'other', which is not among the tools (get_weather)",
         ),
         ({"tool_choice": {"type": "tool"}}, "tool_choice: a name belongs to the type 'tool', and to no other"),
-        ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "thinking.type: should be 'disabled'"),
         ({"stop_sequence": ["a"]}, "stop_sequence: this field is not known here; did you mean 'stop_sequences'?"),
     ],
 )
@@ -203,3 +203,17 @@ async def test_an_unknown_model_and_an_error_in_mid_stream(serve: Any, fakes: An
     assert events[-1]["type"] == "error"
     assert events[-1]["error"]["type"] == "api_error"
     assert "message_stop" not in [event["type"] for event in events]
+
+
+async def test_with_tools_and_a_format_the_answer_is_a_call_or_fits_the_schema(serve: Any, fakes: Any) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    said = iter([' {"a":1}', ' {"a":2}', CALL])
+    engine = fakes.FakeEngine(script=lambda request: list(next(said)))
+    wanted = {"tools": [WEATHER], "output_config": {"format": {"type": "json_schema", "schema": schema}}, "max_tokens": 50}
+    async with serve(engine) as client:
+        answered = (await post(client, **wanted)).json()
+        streamed = named_events(await post(client, **wanted, stream=True))
+        called = (await post(client, **wanted)).json()
+    assert answered["content"] == [{"type": "text", "text": '{"a":1}'}]
+    assert "".join(event["delta"]["text"] for event in streamed if event["type"] == "content_block_delta") == '{"a":2}'
+    assert (called["content"][0]["type"], called["stop_reason"]) == ("tool_use", "tool_use")

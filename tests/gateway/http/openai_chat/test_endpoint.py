@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from tests.engine.grammar.oracle import accepts
 
 from portico_engine import FinishReason, Request
 
@@ -23,6 +24,11 @@ WEATHER = {
 }
 TIME = {"type": "function", "function": {"name": "get_time"}}
 CALL = '{"name":"get_weather","arguments":{"city":"Paris"}}'
+
+
+def allowed(mode: str, *names: str) -> dict[str, Any]:
+    tools = [{"type": "function", "function": {"name": name}} for name in names]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
 
 
 async def ask(client: httpx2.AsyncClient, **body: Any) -> Any:
@@ -126,23 +132,147 @@ async def test_a_tool_call_comes_back_whole_and_streamed_in_pieces(serve: Any, f
 
 
 @pytest.mark.parametrize(
-    ("choice", "constrained", "names"),
+    ("choice", "names"),
     [
-        ("required", True, {"get_weather", "get_time"}),
-        ({"type": "function", "function": {"name": "get_time"}}, True, {"get_time"}),
-        ("none", False, set()),
+        ("required", {"get_weather", "get_time"}),
+        ({"type": "function", "function": {"name": "get_time"}}, {"get_time"}),
+        ("none", set()),
+        (allowed("required", "get_time"), {"get_time"}),
+        (allowed("auto", "get_time"), {"get_time"}),
     ],
 )
-async def test_tool_choice_decides_what_the_grammar_allows(
-    serve: Any, fakes: Any, choice: Any, constrained: bool, names: set[str]
-) -> None:
-    engine = fakes.FakeEngine(script=lambda request: ['{"name":"get_time","arguments":{}}'] if request.grammar else ["No."])
+async def test_tool_choice_decides_what_the_grammar_allows(serve: Any, fakes: Any, choice: Any, names: set[str]) -> None:
+    said = "No." if choice == "none" else '{"name":"get_time","arguments":{}}'
+    engine = fakes.FakeEngine(script=lambda request: [said])
     async with serve(engine) as client:
         answer = await ask(client, tools=[WEATHER, TIME], tool_choice=choice)
     grammar = engine.requests[0].grammar
-    assert (grammar is not None) is constrained
-    assert {name for name in ("get_weather", "get_time") if grammar is not None and name in grammar.text} == names
-    assert bool(answer["choices"][0]["message"].get("tool_calls")) is constrained
+    assert {name for name in ("get_weather", "get_time") if name in grammar.text} == names
+    assert bool(answer["choices"][0]["message"].get("tool_calls")) is bool(names)
+    assert all(name in engine.rendered[0][0]["content"] for name in ("get_weather", "get_time"))
+
+
+async def test_without_calls_the_prompt_is_the_same_and_no_text_of_a_call_is_allowed(serve: Any, fakes: Any) -> None:
+    engine = fakes.FakeEngine()
+    async with serve(engine) as client:
+        await ask(client, tools=[WEATHER])
+        await ask(client, tools=[WEATHER], tool_choice="none")
+    free, forbidden = engine.requests
+    assert free.prompt == forbidden.prompt
+    assert accepts(free.grammar.text, CALL)
+    assert not accepts(forbidden.grammar.text, CALL)
+    assert accepts(forbidden.grammar.text, "It is sunny.")
+
+
+DATE_FORMAT = {"type": "grammar", "grammar": {"syntax": "lark", "definition": 'start: /[0-9]{4}/ "-\\n" /[0-9]{2}/'}}
+DATE = {"type": "custom", "custom": {"name": "date", "description": "A month.", "format": DATE_FORMAT}}
+DATE_CALL = '{"name":"date","arguments":{"input":"2026-\\n11"}}'
+
+
+async def test_a_custom_tool_takes_a_text_under_its_grammar_whole_and_streamed(serve: Any, fakes: Any) -> None:
+    engine = fakes.FakeEngine(script=lambda request: list(DATE_CALL))
+    said = [
+        {"role": "user", "content": "When?"},
+        {"role": "assistant", "tool_calls": [{"id": "c1", "type": "custom", "custom": {"name": "date", "input": "2025-\n01"}}]},
+        {"role": "tool", "tool_call_id": "c1", "content": "no"},
+    ]
+    async with serve(engine) as client:
+        answer = await ask(client, tools=[WEATHER, DATE], messages=said)
+        chunks = await stream(client, tools=[DATE], tool_choice={"type": "custom", "custom": {"name": "date"}})
+    (call,) = answer["choices"][0]["message"]["tool_calls"]
+    assert (call["type"], call["custom"]) == ("custom", {"name": "date", "input": "2026-\n11"})
+    parts = [part for chunk in chunks for part in chunk["choices"][0]["delta"].get("tool_calls", ())]
+    assert parts[0]["custom"] == {"name": "date", "input": ""}
+    assert "".join(part["custom"]["input"] for part in parts) == "2026-\n11"
+    assert len(parts) > 5
+    grammar = engine.requests[0].grammar.text
+    assert accepts(grammar, DATE_CALL)
+    assert not accepts(grammar, DATE_CALL.replace("2026", "26"))
+    assert '{"name":"date","arguments":{"input":"2025-\\n01"}}' in str([turn["content"] for turn in engine.rendered[0]][2])
+
+
+async def test_a_grammar_that_does_not_compile_leaves_its_tool_free_and_is_named(serve: Any, fakes: Any) -> None:
+    engine = fakes.FakeEngine(script=lambda request: ['{"name":"bad","arguments":{"input":"any text"}}'])
+    bad_format = {"type": "grammar", "grammar": {"syntax": "lark", "definition": "start: nothing"}}
+    bad = {"type": "custom", "custom": {"name": "bad", "format": bad_format}}
+    async with serve(engine) as client:
+        response = await client.post("/v1/chat/completions", json={"model": "fake", "messages": USER, "tools": [bad, DATE]})
+    (warning,) = response.json()["warnings"]
+    assert warning.startswith("bad: /format/definition is not enforced: Lark grammar, line 1: 'nothing' is not defined")
+    assert response.headers["x-portico-warnings"] == warning
+    assert response.json()["choices"][0]["message"]["tool_calls"][0]["custom"]["input"] == "any text"
+    assert not accepts(engine.requests[0].grammar.text, DATE_CALL.replace("2026", "26"))
+
+
+async def test_several_answers_share_their_prompt_and_each_is_a_choice(serve: Any, fakes: Any) -> None:
+    said = iter(["one", "two", "three", "four", "five", "six"])
+    engine = fakes.FakeEngine(script=lambda request: [next(said), "!"])
+    async with serve(engine) as client:
+        answer = await ask(client, n=3, seed=7, temperature=1)
+        chunks = await stream(client, n=3, stream_options={"include_usage": True})
+    assert [choice["index"] for choice in answer["choices"]] == [0, 1, 2]
+    assert [choice["message"]["content"] for choice in answer["choices"]] == ["one!", "two!", "three!"]
+    assert answer["usage"]["completion_tokens"] == 15
+    assert answer["usage"]["prompt_tokens"] == 7
+    first = engine.requests[:3]
+    assert [request.sampling.seed for request in first] == [7, 8, 9]
+    assert len({request.id for request in first}) == 3
+    assert len({request.prompt for request in first}) == 1
+    texts = ["", "", ""]
+    reasons = [None, None, None]
+    for chunk in chunks[:-1]:
+        assert chunk["usage"] is None
+        (choice,) = chunk["choices"]
+        texts[choice["index"]] += choice["delta"].get("content") or ""
+        reasons[choice["index"]] = choice["finish_reason"]
+    assert texts == ["four!", "five!", "six!"]
+    assert reasons == ["stop"] * 3
+    assert (chunks[-1]["choices"], chunks[-1]["usage"]["completion_tokens"]) == ([], 15)
+
+
+async def test_the_others_begin_when_the_first_has_its_prompt(serve: Any, fakes: Any) -> None:
+    left: list[int] = []  # pieces of the first answer that were not made yet when another began
+
+    def script(request: Any) -> list[str]:
+        left.extend(len(pieces) for name, pieces in engine._live.items() if "choice" not in name)
+        return ["a"] * 2000
+
+    engine = fakes.FakeEngine(script=script)
+    async with serve(engine) as client:
+        await ask(client, n=3)
+    assert len(left) == 2
+    assert all(pieces < 2000 for pieces in left)
+
+
+async def test_one_of_several_that_fails_fails_the_request_and_ends_the_others(serve: Any, fakes: Any) -> None:
+    engine = fakes.FakeEngine(script=lambda request: ["a"] * 50 if "choice-1" not in request.id else ["b", RuntimeError("bad")])
+    async with serve(engine) as client:
+        response = await client.post("/v1/chat/completions", json={"model": "fake", "messages": USER, "n": 3})
+    assert response.status_code == 500
+
+
+async def test_what_changes_no_answer_is_passed_over_and_named(serve: Any) -> None:
+    quiet = {"user": "me", "store": False, "service_tier": "auto", "reasoning_effort": "none"}
+    async with serve() as client:
+        response = await client.post(
+            "/v1/chat/completions",
+            json={
+                "model": "fake", "messages": USER, "verbosity": "low", "prompt_cache_key": "k", "client_trace\r\nx": 1,
+                **quiet, "client_tag": {"a": 1}, "tools": [{"type": "web_search"}], "tool_choice": "auto",
+            },
+        )  # fmt: skip
+        assert response.status_code == 400
+        assert response.json()["error"]["message"].endswith("is not known here; leave it out")
+        sent = {"model": "fake", "messages": USER, "verbosity": "low", "client_tag": {"a": 1}, "store": False}
+        response = await client.post(
+            "/v1/chat/completions", json={**sent, "tools": [{"type": "web_search"}], "tool_choice": "auto"}
+        )
+    assert response.json()["warnings"] == [
+        "verbosity has no effect here",
+        "client_tag has no effect here",
+        "the tool of type 'web_search' is left out: it can't be run here",
+    ]
+    assert response.headers["x-portico-warnings"] == "; ".join(response.json()["warnings"])
 
 
 async def test_with_auto_prose_stays_prose(serve: Any, fakes: Any) -> None:

@@ -187,9 +187,14 @@ async def test_what_was_cut_is_incomplete(serve: Any, fakes: Any) -> None:
             {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]},
             "input.0.content: part 0 is of type 'input_image'; this model takes text only",
         ),
-        ({"tools": [{"type": "web_search"}]}, "tools.0.type: should be 'function'"),
+        ({"tools": [{"type": "web_search"}], "tool_choice": "required"}, "tool_choice 'required' needs tools"),
+        ({"conversation": "conv_1"}, "conversation: this field is not known here; leave it out"),
+        (
+            {"tools": [WEATHER], "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"name": "other"}]}},
+            "tool_choice names 'other', which is not among the tools (get_weather)",
+        ),
         ({"tool_choice": "required"}, "tool_choice 'required' needs tools"),
-        ({"truncation": "auto"}, "truncation: should be 'disabled'"),
+        ({"truncation": "middle"}, "truncation: should be 'auto' or 'disabled'"),
         ({"background": True}, "background: should be False"),
         ({"max_tokens": 5}, "max_tokens: this field is not known here; did you mean 'max_output_tokens'?"),
     ],
@@ -207,3 +212,53 @@ async def test_an_error_in_mid_stream_is_a_failed_response(serve: Any, fakes: An
     assert events[-1]["type"] == "response.failed"
     assert events[-1]["response"]["status"] == "failed"
     assert events[-1]["response"]["error"]["code"] == "server_error"
+
+
+async def test_what_a_response_was_made_from_is_listed_in_pages(serve: Any, fakes: Any) -> None:
+    engine = fakes.FakeEngine(script=lambda request: [CALL] if len(engine.requests) == 1 else ["Fine."])
+    output = {"type": "function_call_output", "output": "sunny"}
+    async with serve(engine) as client:
+        first = await ask(client, tools=[WEATHER])
+        call = first["output"][0]
+        second = await ask(client, input=[{**output, "call_id": call["call_id"]}], previous_response_id=first["id"])
+        path = f"/v1/responses/{second['id']}/input_items"
+        listed = (await client.get(path, params={"order": "asc"})).json()
+        newest = (await client.get(path, params={"limit": 1})).json()
+        rest = (await client.get(path, params={"after": newest["last_id"]})).json()
+        refused = [
+            await client.get(path, params=each) for each in ({"limit": 0}, {"limit": 101}, {"after": "x"}, {"order": "x"})
+        ]
+        missing = await client.get("/v1/responses/resp_none/input_items")
+    items = listed["data"]
+    assert [item["type"] for item in items] == ["message", "function_call", "function_call_output"]
+    assert items[0]["content"] == [{"type": "input_text", "text": "Hi"}]
+    assert {key: items[1][key] for key in ("name", "arguments", "call_id")} == {
+        key: call[key] for key in ("name", "arguments", "call_id")
+    }
+    assert items[2]["output"] == "sunny"
+    assert (listed["has_more"], newest["has_more"]) == (False, True)
+    assert newest["data"] == [items[2]]
+    assert rest["data"] == [items[1], items[0]]
+    assert [response.status_code for response in refused] == [400] * 4
+    assert missing.status_code == 404
+
+
+async def test_only_allowed_tools_may_be_called_and_the_prompt_keeps_all(serve: Any, fakes: Any) -> None:
+    engine = fakes.FakeEngine()
+    other = {**WEATHER, "name": "other"}
+    async with serve(engine) as client:
+        await ask(client, tools=[WEATHER, other])
+        allowed = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "other"}]}
+        await ask(client, tools=[WEATHER, other], tool_choice=allowed)
+    free, limited = engine.requests
+    assert free.prompt == limited.prompt
+    assert "get_weather" in free.grammar.text
+    assert "get_weather" not in limited.grammar.text
+
+
+async def test_tools_are_counted_wherever_they_stand(serve: Any) -> None:
+    many = {"type": "namespace", "name": "n", "tools": [{**WEATHER, "name": f"t{each}"} for each in range(600)]}
+    async with serve() as client:
+        response = await post(client, tools=[many, {**many, "name": "m"}])
+    assert response.status_code == 400
+    assert "are at most 1024" in response.json()["error"]["message"]

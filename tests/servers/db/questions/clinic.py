@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any, NamedTuple
+
+from portico_servers.db.databases.databases import Databases
+from portico_servers.db.limits import StatementLimits
+from portico_servers.db.questions.composing.draft import Draft
+from portico_servers.db.questions.linking.value_index import ValueIndex
+from portico_servers.db.questions.reader import QuestionReader
+from portico_servers.db.statements.cancellation import Cancellation
+from portico_servers.db.tools.rows import answer_rows
 
 SCHEMA = """
 CREATE TABLE countries (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
@@ -46,3 +55,29 @@ def write_clinic(folder: Path) -> Path:
     connection.executescript(SCHEMA)
     connection.close()
     return path
+
+
+class Clinic(NamedTuple):
+    path: Path
+    databases: Databases
+    reader: QuestionReader
+    index: ValueIndex
+
+    def best(self, question: str) -> Draft:
+        return self.reader.read(question, self.index)[0]
+
+    def rows(self, draft: Draft) -> list[list[Any]]:
+        answer = answer_rows(self.databases, {"ask": draft.arguments()}, StatementLimits(), Cancellation())
+        found: list[list[Any]] = answer.structured["rows"]
+        return found
+
+    def sql(self, sql: str) -> list[tuple[Any, ...]]:
+        connection = sqlite3.connect(self.path)
+        try:
+            return connection.execute(sql).fetchall()
+        finally:
+            connection.close()
+
+
+def columns(rows: Any) -> list[list[str]]:
+    return [sorted(map(str, column)) for column in zip(*rows, strict=True)]

@@ -3,58 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
-from tests.servers.db.questions.clinic import write_clinic
+from tests.servers.db.questions.clinic import Clinic, columns
 
 from portico_servers.db.databases.databases import Databases
 from portico_servers.db.limits import StatementLimits
-from portico_servers.db.questions.draft import Draft
+from portico_servers.db.questions.linking.value_index import build_value_index
 from portico_servers.db.questions.reader import QuestionReader
-from portico_servers.db.questions.value_index import ValueIndex, build_value_index
 from portico_servers.db.sources import parse_sources
 from portico_servers.db.statements.cancellation import Cancellation
 from portico_servers.db.tools.rows import answer_rows
-
-
-class Clinic(NamedTuple):
-    path: Path
-    databases: Databases
-    reader: QuestionReader
-    index: ValueIndex
-
-    def best(self, question: str) -> Draft:
-        return self.reader.read(question, self.index)[0]
-
-    def rows(self, draft: Draft) -> list[list[Any]]:
-        answer = answer_rows(self.databases, {"ask": draft.arguments()}, StatementLimits(), Cancellation())
-        found: list[list[Any]] = answer.structured["rows"]
-        return found
-
-    def sql(self, sql: str) -> list[tuple[Any, ...]]:
-        connection = sqlite3.connect(self.path)
-        try:
-            return connection.execute(sql).fetchall()
-        finally:
-            connection.close()
-
-
-@pytest.fixture(scope="module")
-def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
-    path = write_clinic(tmp_path_factory.mktemp("clinic"))
-    databases = Databases(parse_sources([str(path)]))
-    databases.snapshot()
-    database = databases.all[0]
-    yield Clinic(path, databases, QuestionReader(database.schema), build_value_index(database, database.schema))
-    databases.close()
-
-
-def columns(rows: Any) -> list[list[str]]:
-    return [sorted(map(str, column)) for column in zip(*rows, strict=True)]
-
 
 QUESTIONS = [
     ("How many patients are there?", "SELECT COUNT(*) FROM patients"),

@@ -1,9 +1,10 @@
-"""The published data sets, each read from its own form to `Example`.
+"""Data sets as examples. Each module names its set, its paper and its licence.
 
-seal_tools.py   questions with gold calls, and schemas to ask plain questions about
-spoken.py       spoken requests whose slots are marked: Sonos, NLU-Home
-intents.py      requests that name no values: CLINC150, MetaTool
-rlla.py         turns with several calls: ToolRL's RLLA
-tool_lists.py   tools/list of MCP servers
-own.py          our own specifications
+own.py         our own tools and questions
+seal_tools.py  Seal-Tools
+intents.py     CLINC150 and MetaTool: which tool, and whether any
+rlla.py        ToolRL's RLLA
+spoken.py      Sonos NLU and NLU-Evaluation-Data: requests with slots
+tool_lists.py  `tools/list` of real MCP servers
+compressed.py  files under xz
 """

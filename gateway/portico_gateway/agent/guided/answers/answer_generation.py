@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from portico_engine import EngineClient, Request, SamplingParams, TextPrior
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answers.candidates import CandidateReader, WeighedCandidate
+from portico_gateway.agent.guided.answers.companions import companions, share, together
 from portico_gateway.agent.guided.answers.quotations import quotation_grammar
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
 from portico_gateway.agent.guided.extraction.rows import is_rows
@@ -26,7 +27,7 @@ REPETITION_PENALTY = 1.1  # on free prose
 
 @dataclass(frozen=True, slots=True)
 class QuotedAnswer:
-    """A candidate that the model chose, and how it stood among the others."""
+    """A candidate that the model chose, with what is printed beside it, and how it stood among the others."""
 
     text: str
     candidate: AnswerCandidate | None
@@ -36,6 +37,8 @@ class QuotedAnswer:
     margin: float = 0.0  # nats, to the best of the others; below 0 where another was better
     file_margin: float = 0.0  # the same, of those in other files; 0 where there are none
     candidates: int = 1
+    passages: int = 0  # of documents that are printed,
+    share: float = 0.0  # and their part of all candidates' odds
 
     @property
     def call(self) -> ToolCallFinished | None:
@@ -91,17 +94,22 @@ class AnswerGenerator:
         if offered:
             text, logprob = await self._chosen(run, await self._request(turns, ranked), offered)
         chosen = candidates.get(text)
+        every = [weighed.candidate for weighed in candidates.values()]
+        beside = companions(chosen.candidate, every) if chosen else []
+        printed = [chosen.candidate, *beside] if chosen and chosen.candidate.features else []
         others = [weight for other, weight in weights.items() if other != text]
         weight = weights.get(text, min(weights.values()))
         return QuotedAnswer(
-            text=text,
-            candidate=chosen.candidate if chosen else None,
-            calls=(*calls[:-1], _citing(calls[-1], chosen.candidate if chosen else None)),
+            text=together(chosen.candidate, beside).text if chosen else text,
+            candidate=together(chosen.candidate, beside) if chosen else None,
+            calls=(*calls[:-1], _citing(calls[-1], [chosen.candidate, *beside] if chosen else ())),
             logprob=logprob,
             weight=weight,
             margin=weight - max(others) if others else 0.0,
             file_margin=_file_margin(candidates, text),
             candidates=len(candidates),
+            passages=len(printed),
+            share=share(printed, every),
         )
 
     async def _chosen(self, run: QuestionRun, request: Request, offered: Mapping[str, float]) -> tuple[str, float]:
@@ -149,12 +157,11 @@ def _file_margin(candidates: Mapping[str, WeighedCandidate], chosen: str) -> flo
     return candidates[chosen].weight - max(others) if others else 0.0
 
 
-def _citing(call: ToolCallFinished, candidate: AnswerCandidate | None) -> ToolCallFinished:
-    """The call, its citations led by the candidate's own place."""
-    if candidate is None or candidate.citation is None:
-        return call
-    others = [citation for citation in call.result.citations if citation.label != candidate.citation.label]
-    return replace(call, result=replace(call.result, citations=(candidate.citation, *others)))
+def _citing(call: ToolCallFinished, candidates: Sequence[AnswerCandidate]) -> ToolCallFinished:
+    """The call, its citations led by the candidates' own places."""
+    own = {c.citation.label: c.citation for c in candidates if c.citation is not None}
+    others = [citation for citation in call.result.citations if citation.label not in own]
+    return replace(call, result=replace(call.result, citations=(*own.values(), *others)))
 
 
 def _are_weighed(candidates: Mapping[str, WeighedCandidate]) -> bool:

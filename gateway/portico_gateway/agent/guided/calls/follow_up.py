@@ -13,9 +13,9 @@ from portico_engine import Tool
 from portico_engine.grammar import check_arguments
 from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
 from portico_gateway.agent.guided.calls.things import Thing, ThingKind, things_in
-from portico_gateway.guidance.copying.span import Span, SpanKind
-from portico_gateway.guidance.copying.spans import read_spans
-from portico_gateway.guidance.copying.written_dates import WrittenDate, read_date
+from portico_gateway.guidance.copying.text.span import Span, SpanKind
+from portico_gateway.guidance.copying.text.spans import read_spans
+from portico_gateway.guidance.copying.text.written_dates import WrittenDate, read_date
 from portico_gateway.guidance.schema_views import variants
 from portico_gateway.guidance.stemming import stems_of
 from portico_gateway.guidance.tool_retrieval import TextEmbedding

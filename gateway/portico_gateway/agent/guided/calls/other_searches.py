@@ -7,16 +7,24 @@ questions where its description shows one. It knows no tool by name, and makes n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from portico_engine import Tool
 from portico_engine.grammar import check_arguments
 from portico_gateway.agent.events import ToolCallFinished, ToolCallStarted
-from portico_gateway.guidance.description_convention import StringRole, shows_question, string_role
+from portico_gateway.guidance.description_convention import ROOM, StringRole, shows_question, string_role
 from portico_gateway.guidance.question import read_question
 
 MAX_OTHERS = 2
+ROOMY = 2_000  # tokens of a search's answer: all of it is read here, and a host's usual share leaves out one answer in fifteen
+_OWNER = re.compile(r"\W*([A-Z]\w+)['’]s\b")
+_CONTRACTED = frozenset("what who where when why how which it that this there here he she let one".split())
+_PRONOUNS = frozenset(
+    f"{some}{thing}" for some in ("some", "any", "every", "no") for thing in ("one", "body", "thing", "where")
+)
 
 
 def in_whole(question: str, call: ToolCallStarted, tools: Sequence[Tool]) -> ToolCallStarted:
@@ -25,7 +33,7 @@ def in_whole(question: str, call: ToolCallStarted, tools: Sequence[Tool]) -> Too
     key = _query_key(tool) if tool is not None and shows_question(tool.description) else None
     if tool is None or key is None:
         return call
-    arguments = {**call.arguments, key: question}
+    arguments = _with_room(tool, {**call.arguments, key: question})
     return call if check_arguments(tool.parameters, arguments) else replace(call, arguments=arguments)
 
 
@@ -53,20 +61,29 @@ def other_searches(
     return found[:MAX_OTHERS]
 
 
-def _queries(question: str, tools: Sequence[Tool]) -> Iterator[tuple[Tool, dict[str, str]]]:
+def _queries(question: str, tools: Sequence[Tool]) -> Iterator[tuple[Tool, dict[str, Any]]]:
     for tool in tools:
         key = _query_key(tool)
         query = question if shows_question(tool.description) else _topic(question)
         if key and not check_arguments(tool.parameters, {key: query}):
-            yield tool, {key: query}
+            yield tool, _with_room(tool, {key: query})
+
+
+def _with_room(tool: Tool, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments, with room for what is read here, where the tool can be told."""
+    roomy = {**arguments, ROOM: ROOMY}
+    known = ROOM in (tool.parameters.get("properties") or {}) and ROOM not in arguments
+    return roomy if known and not check_arguments(tool.parameters, roomy) else arguments
 
 
 def _topic(question: str) -> str:
     """What a search that shows no typical question is told: it may look for exactly that, so a name, or the last word that
-    matters."""
+    matters and stands for no other."""
     read = read_question(question)
-    named = [value.text for value in read.values if value.kinds & {"name", "quoted"}]
-    words = [token.text for token in read.tokens if token.stem is not None]
+    first = _OWNER.match(question)  # a sentence's first word is a name where it owns something
+    named = [first[1]] if first and first[1].lower() not in _CONTRACTED else []
+    named += [value.text for value in read.values if value.kinds & {"name", "quoted"}]
+    words = [token.text for token in read.tokens if token.stem is not None and token.low not in _PRONOUNS]
     return next(iter((*named, *read.identifiers, *reversed(words))), question)
 
 

@@ -21,7 +21,7 @@ from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.agent.tool_host import ToolHost
 from portico_gateway.guidance.argument_priors import ArgumentPriors, LazyPriors
 from portico_gateway.guidance.call_guide import CallGuide, GuidedCall
-from portico_gateway.guidance.copying.spans import read_spans
+from portico_gateway.guidance.copying.text.spans import read_spans
 from portico_gateway.guidance.question import read_question
 from portico_gateway.guidance.tool_choice import change_weights, with_calls
 from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever

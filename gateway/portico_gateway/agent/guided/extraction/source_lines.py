@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from portico_gateway.agent.citations import Citation
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
-from portico_gateway.agent.guided.extraction.source_code.display import PlaceDisplay, cut, in_one_line
+from portico_gateway.agent.guided.extraction.source_code.different import different
+from portico_gateway.agent.guided.extraction.source_code.display import MOST_CHARACTERS, PlaceDisplay, cut, in_one_line
 from portico_gateway.agent.guided.extraction.source_code.expected import expected_code
 from portico_gateway.agent.guided.extraction.source_code.members import members
 from portico_gateway.agent.guided.extraction.source_code.places import ScoredPlace, SourceScorer
@@ -19,6 +20,7 @@ from portico_gateway.agent.guided.extraction.source_code.words import question_t
 from portico_gateway.guidance.weights import SourceWeights
 
 MOST_CANDIDATES = 12
+MOST_SHOWN = 14  # lines of two places
 MOST_TOGETHER = 8  # places that make one list
 
 
@@ -48,14 +50,22 @@ def source_lines(question: str, files: Sequence[SourceFile], scorer: SourceScore
     found = list(_listed(question, trees, by_path, scorer.weights))
     if expected.several:
         found += _together(places, by_path, scorer.weights)
-    told: set[tuple[str, int]] = set()
-    for place in places:
-        if (place.tree.path, place.first) not in told:
-            told.add((place.tree.path, place.first))
-            found.append(_candidate(place, display.text(place), by_path))
-        if len(told) >= MOST_CANDIDATES:
-            break
+    single = [_candidate(p, display.text(p), by_path) for p in different(places, scorer.weights, MOST_CANDIDATES)]
+    found += _close_call(single, scorer.weights)
     return sorted(found, key=lambda candidate: -(candidate.weight or 0.0))
+
+
+def _close_call(found: Sequence[AnswerCandidate], weights: SourceWeights) -> Sequence[AnswerCandidate]:
+    """Where the second best place is hardly worse than the best, both are one answer: nobody could tell them apart."""
+    if len(found) < 2 or (found[0].weight or 0.0) - (found[1].weight or 0.0) > weights.close_call:
+        return found
+    shown, further = ([line.strip() for line in each.text.splitlines()] for each in found[:2])
+    if set(further[1:]) <= set(shown) and len(further) > 1:  # a line of a body whose beginning is shown
+        return [found[0], *found[2:]]
+    text = f"{found[0].text}\n{found[1].text}"
+    if text.count("\n") >= MOST_SHOWN or len(text) > MOST_CHARACTERS:
+        return found
+    return [replace(found[0], text=text), *found[2:]]
 
 
 def _candidate(place: ScoredPlace, text: str, files: Files) -> AnswerCandidate:

@@ -42,6 +42,7 @@ def features_of(
         **words,
         **shape,
         **_of_place(answer.candidate),
+        **_of_passages(answer),
         **_of_text(question, answer),
         **_of_any_text(words, shape, answer),
         "agreed": float(agrees(run.question, answer.call.tool if answer.call else "", answer.text, run.drafts)),
@@ -133,6 +134,11 @@ def _of_place(candidate: AnswerCandidate | None) -> dict[str, float]:
         "first_hits": passage.rank if passage else 0.0,
         "history": passage.history if passage else 0.0,
     }
+
+
+def _of_passages(answer: QuotedAnswer) -> dict[str, float]:
+    """Of the passages of documents that are printed: their part of the odds, and how many they are."""
+    return {"passage_share": answer.share if answer.passages else 0.0, "passages": answer.passages / 3}
 
 
 def _counts_nothing(rows: Sequence[Any]) -> bool:

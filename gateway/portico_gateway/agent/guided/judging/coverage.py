@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from portico_gateway.agent.judgement import Coverage
-from portico_gateway.guidance.description_convention import THE_KEY, Phrase, StringRole, string_role, trigger_phrases
+from portico_gateway.guidance.description_convention import ROOM, THE_KEY, Phrase, StringRole, string_role, trigger_phrases
 from portico_gateway.guidance.question import Question, Token, Value, phrase_at
 from portico_gateway.guidance.stemming import spaced, stems_of
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
@@ -89,7 +89,7 @@ def units(question: Question) -> Iterator[Unit]:
 def _matters(token: Token) -> bool:
     if token.function or token.low in _FILLERS:
         return False
-    return bool(stems_of(token.text)) or not token.text.isascii()
+    return bool(stems_of(token.text)) or not token.text.isascii() or token.text[0].isdigit()  # a version, an address
 
 
 def _said(tokens: Sequence[Token], phrase: Phrase) -> set[int]:
@@ -140,9 +140,9 @@ def _by_sense(words: Sequence[str], text: str, embed: TextEmbedding, least: floa
 
 
 def argument_texts(arguments: Mapping[str, Any]) -> Iterator[str]:
-    """The keys and values of a call that say something of their own: no search's query."""
+    """The keys and values of a call that say something of their own: no search's query, and not how much it may answer."""
     for key, value in arguments.items():
-        if isinstance(value, str) and string_role(key) is StringRole.QUERY:
+        if key == ROOM or (isinstance(value, str) and string_role(key) is StringRole.QUERY):
             continue
         yield key
         yield from _leaves(value)

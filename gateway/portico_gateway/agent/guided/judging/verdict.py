@@ -5,6 +5,7 @@ It decides from what the loop has gathered; it calls nothing and prints nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -20,7 +21,7 @@ from portico_gateway.agent.guided.questions.plan import joined
 from portico_gateway.agent.judgement import Coverage, Judgement, Place, Verdict
 from portico_gateway.agent.question_reading import QuestionReading
 from portico_gateway.agent.question_run import QuestionRun
-from portico_gateway.guidance.copying.spoken_arithmetic import expressions
+from portico_gateway.guidance.copying.text.spoken_arithmetic import expressions
 from portico_gateway.guidance.question import Question, read_question
 from portico_gateway.guidance.stemming import stems_of
 from portico_gateway.guidance.tool_retrieval import TextEmbedding
@@ -28,9 +29,11 @@ from portico_gateway.guidance.weights import DEFAULT_WEIGHTS, Weights
 
 MAX_NEAREST = 3
 SHORT_LINES = 8  # a text of so many is one place,
-OF_THE_KIND = 0.8  # a place's fit from which on it is of the kind that is asked for
-LONGEST_ACRONYM = 5
 AROUND_LINES = 3  # in a longer one, what is so near to a passage stands around it
+OF_THE_KIND = 0.8  # a place's fit from which on it is of the kind that is asked for
+LONGEST_ACRONYM = 5  # letters
+_CODE = re.compile(r"\w_\w|[a-z\d][A-Z]|\w[.:]\w|[A-Za-z]\d")
+_PASSED = re.compile(r"\w\(([^()]*)\)")  # to a function, in an example
 _PLACE_FIELDS = tuple("library path uri title title_trail symbol kind text table sql anchor container".split())
 
 
@@ -58,7 +61,7 @@ def judge(
     coverage = covered(question, evidence, embed, weights.coverage)
     features = features_of(run, question, answer, coverage, others)
     sure = confidence(features, weights.confidence)
-    left = must_be_used(question, coverage, acronyms=not is_source(answer.candidate))
+    left = must_be_used(question, coverage, in_code=is_source(answer.candidate), in_documents=answer.passages > 0)
     reasons = tuple(_reasons(left, run.said, coverage, sure, weights.confidence.threshold))
     return Judgement(
         Verdict.NO_ANSWER if reasons else Verdict.ANSWERED,
@@ -106,6 +109,12 @@ def too_long(words: int, most: int) -> Judgement:
     return Judgement(Verdict.NO_ANSWER, reasons=(reason,))
 
 
+def unspoken(judgement: Judgement, language: str) -> Judgement:
+    """The judgement of a question in another language that got no answer: that comes first, as what a person can change."""
+    reason = f"no tool here speaks {language}: of the question, names, numbers and common words were understood; ask in English"
+    return replace(judgement, reasons=(reason, *judgement.reasons))
+
+
 def reading_of(run: QuestionRun, answer: QuotedAnswer) -> QuestionReading | None:
     """How the server reads the question whose own reading was the last call; None where the model wrote another."""
     call = answer.calls[-1] if answer.calls else None
@@ -124,11 +133,21 @@ def judge_reading(run: QuestionRun, answer: QuotedAnswer, reading: QuestionReadi
     return Judgement(Verdict.ANSWERED, coverage, weights.readings.sure, (), (), incomplete, answer.text)
 
 
-def must_be_used(question: Question, coverage: Coverage, *, acronyms: bool = True) -> list[str]:
-    """The values and names of the question that no call and no place accounts for. `acronyms`: also those that code seldom
-    spells out, the HTTP of a status code."""
-    exact = {unit.text for unit in units(question) if unit.exact and (acronyms or not _is_acronym(unit.text))}
-    return [word for word in coverage.unused if word in exact]
+def must_be_used(question: Question, coverage: Coverage, *, in_code: bool = False, in_documents: bool = False) -> list[str]:
+    """The values and names of the question that no call and no place accounts for. `in_code`: what somebody would pass to
+    code need not stand there, the 42 of dumps(42), nor an acronym; and where the place has a name of the question that is
+    spelled as code is, no other name need: a user's Debian. `in_documents`: nor need a quotation of several words, which is
+    an asker's own example."""
+    exact = {unit.text for unit in units(question) if unit.exact}
+    left = [word for word in coverage.unused if word in exact]
+    if in_documents:
+        own = {value.text for value in question.values if "quoted" in value.kinds and " " in value.text}
+        return [word for word in left if word not in own]
+    if not in_code:
+        return left
+    passed = " ".join(_PASSED.findall(question.text))
+    left = [word for word in left if word not in passed and not _is_acronym(word)]
+    return [word for word in left if _CODE.search(word)] if any(map(_CODE.search, coverage.used)) else left
 
 
 def _is_acronym(word: str) -> bool:

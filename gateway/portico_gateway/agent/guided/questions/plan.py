@@ -30,6 +30,10 @@ _HEAD = re.compile(
 _INTERROGATIVE = re.compile(rf"\W*(?:and\s+)?(?:{_ASKS}|(?:why|is|are|was|were|do|does|did|has|have|had)\b)", re.IGNORECASE)
 _REQUESTS = re.compile(r"\W*(?:please\b|(?:can|could|would|will)\s+you\b)", re.IGNORECASE)
 _SEVERAL = re.compile(r"\b(?:which|what|all|the|list)\s+(?:\w+\s+){0,3}?\w{3,}s\b", re.IGNORECASE)
+_ELLIPTICAL = re.compile(
+    r"\W*(?:and\s+)?how\s+(?:many|much)\s+(?:(?:are|is|were|was|did|do|does|have|has|in|on|of|at|from|by|for|with)\b|['\"‘“]|(?-i:[A-Z]))",
+    re.IGNORECASE,
+)  # of what, the part before it says
 _OF_SEVERAL = re.compile(r"\b(?:them|they|their|those|these)\b", re.IGNORECASE)
 _REFERENCE = re.compile(
     r"""\b(?:
@@ -68,13 +72,20 @@ def parts(question: str) -> list[Part]:
 
 def _one_with(before: Part, part: Part) -> bool:
     """Does one only set the scene for the other, or speak of all that the other lists?"""
+    if _ELLIPTICAL.match(part.text):
+        return True
     if not part.refers:
         return _SEEKS.match(before.text) is not None or not _asks(part.text) or not _asks(before.text)
     return _asks(before.text) and _SEVERAL.search(before.text) is not None and _OF_SEVERAL.search(part.text) is not None
 
 
 def _asks(text: str) -> bool:
-    return re.match(rf"\W*(?:and\s+)?(?:{_ASKS}|{_TELLS}|is\b|are\b|does\b|do\b|can\b)", text, re.IGNORECASE) is not None
+    return (
+        re.match(
+            rf"\W*(?:and\s+)?(?:{_ASKS}|{_TELLS}|(?:the\s+)?number\s+of\b|is\b|are\b|does\b|do\b|can\b)", text, re.IGNORECASE
+        )
+        is not None
+    )
 
 
 def asks_to_know(question: str) -> bool:

@@ -55,7 +55,12 @@ def test_a_question_that_is_no_valid_query_is_not_asked() -> None:
 
 def test_a_search_that_shows_no_questions_is_told_the_name_that_the_question_is_about() -> None:
     plain = Tool("memory__search", "Search nodes.", SEARCHES)
-    for question, query in (("What is Brightline's number?", "Brightline"), ("where is the key to the cabin?", "cabin")):
+    for question, query in (
+        ("What is Brightline's number?", "Brightline"),
+        ("where is the key to the cabin?", "cabin"),
+        ("Ingrid's coming on Saturday; what may she eat?", "Ingrid"),
+        ("what's the gate for somebody?", "gate"),
+    ):
         assert asked(done("code__search", query="x"), question, [SEARCH, plain]) == [
             ToolCallStarted("memory__search", {"query": query})
         ]
@@ -151,3 +156,20 @@ def test_a_search_that_finds_nothing_is_followed_by_the_others_without_the_model
     end = events[-1]
     assert isinstance(end, RunFinished)
     assert end.answer == page["text"]
+
+
+def test_a_search_that_can_be_told_how_much_to_answer_has_room_for_what_is_read_here() -> None:
+    def search(most: int) -> Tool:
+        room = {"type": "integer", "maximum": most}
+        schema = {**SEARCHES, "properties": {"query": QUERY, "max_tokens": room}}
+        return Tool("docs__search", "Search pages. What is the default?", schema)
+
+    roomy, narrow = search(8_000), search(500)
+    assert asked(done("code__search", query="pump"), tools=[SEARCH, roomy]) == [
+        ToolCallStarted("docs__search", {"query": ASKED, "max_tokens": 2_000})
+    ]
+    assert asked(done("code__search", query="pump"), tools=[SEARCH, narrow]) == [
+        ToolCallStarted("docs__search", {"query": ASKED})
+    ]
+    call = in_whole(ASKED, ToolCallStarted("docs__search", {"query": "pump"}), [roomy])
+    assert call.arguments == {"query": ASKED, "max_tokens": 2_000}

@@ -160,3 +160,88 @@ def test_no_words_or_no_files_give_no_candidates() -> None:
 
 def test_an_empty_file_gives_no_candidates() -> None:
     assert asked("default encoding?", {"a.py": ""}) == []
+
+
+LOADER = '''\
+class FolderLoader:
+    """Loads pages."""
+
+    def __init__(
+        self,
+        package_name: str,
+        package_path: str = "pages",
+        encoding: str = "utf-8",
+    ) -> None:
+        self.package_name = package_name
+
+    def find(self, name: str) -> str:
+        raise LookupError(f"there is no folder {name}")
+
+    def export(self, name: str) -> bytes:
+        """Write a page out.
+
+        .. versionadded:: 1.7
+        """
+        if name in self.broken:
+            msg = f"Expected a page or a folder, not {name!r}"
+            log(msg)
+            raise TypeError(msg)
+        return b""
+'''
+TWIN = """\
+class {name}Pool:
+    {head}def close(self) -> None:
+        {call}self.lock.acquire(timeout=30)
+"""
+
+
+def test_a_parameter_is_shown_with_its_function() -> None:
+    [first, *_] = asked("which encoding does FolderLoader assume by default?", {"loader.py": LOADER})
+    assert 'encoding: str = "utf-8"' in first.text
+    assert "def __init__(self, package_name: str" in first.text
+
+
+def test_the_version_that_brought_something_stands_in_its_documentation() -> None:
+    [first, *_] = asked("WHICH RELEASE BROUGHT export", {"loader.py": LOADER})
+    assert "versionadded:: 1.7" in first.text
+
+
+def test_good_lines_near_the_best_one_are_shown_with_it() -> None:
+    [first, *_] = asked(
+        "What error does export raise when it expected a page and was given something broken?", {"loader.py": LOADER}
+    )
+    assert "Expected a page or a folder" in first.text
+    assert "raise TypeError(msg)" in first.text
+
+
+def test_of_two_places_that_nobody_could_tell_apart_both_are_told() -> None:
+    files = {
+        "a.py": "def open_lock(wait):\n    return Lock(seconds=30)\n",
+        "b.py": "def shut_lock(wait):\n    return Lock(seconds=40)\n",
+    }
+    [first, *_] = asked("how many seconds does the lock wait", files)
+    assert "seconds=30" in first.text
+    assert "seconds=40" in first.text
+    [first, *_] = asked("how many seconds does open_lock wait", files)
+    assert "seconds=40" not in first.text
+
+
+def test_no_line_is_told_twice() -> None:
+    [first, *_] = asked("what does drain do with the blocks of the pool", {"pool.py": POOL})
+    lines = [line.strip() for line in first.text.splitlines()]
+    assert len(lines) == len(set(lines))
+
+
+def test_code_that_is_kept_twice_is_one_answer() -> None:
+    twins = {
+        "sync/pool.py": TWIN.format(name="", head="", call=""),
+        "aio/pool.py": TWIN.format(name="Async", head="async ", call="await "),
+    }
+    found = asked("After how many seconds does the timeout of the lock end?", twins)
+    assert sum("acquire(timeout=30)" in candidate.text for candidate in found) == 1
+
+
+def test_a_name_with_a_digit_is_no_figure() -> None:
+    files = {"http11.py": "import h11\n\nh11.start()\n", "pyproject.toml": 'dependencies = [\n    "h11>=0.16",\n]\n'}
+    [first, *_] = asked("It depends on h11 - from which version on?", files)
+    assert "0.16" in first.text

@@ -33,6 +33,10 @@ def alike(texts: Sequence[str]) -> npt.NDArray[np.float32]:
         ("From which size are pages gzipped?", "class GzipPages: size", ()),
         ("How many ports are open?", "portraits that are open", ("ports",)),
         ('Which film is "Blue Sky"?', "a film: blue sky", ()),
+        ("Is it in pump 3.1.0?", "the pump 3.1.0", ()),
+        ("Is it in pump 3.1.0?", "the pump 3.1", ("3.1.0",)),
+        ("Does the pump listen on 127.0.0.1?", "the pump listens on 127.0.0.1", ()),
+        ("Is the pump older, i.e. slower, than I'd like?", "the pump is older and slower", ()),
     ],
 )
 def test_a_word_is_used_where_the_evidence_has_it(question: str, evidence: str, unused: tuple[str, ...]) -> None:
@@ -47,3 +51,7 @@ def test_a_plain_word_may_match_by_sense_and_a_name_may_not() -> None:
 def test_a_query_that_repeats_the_question_accounts_for_nothing() -> None:
     arguments = {"query": "parcels to Oslo", "filters": [{"column": "city", "value": "Bergen"}], "limit": 5}
     assert list(argument_texts(arguments)) == ["filters", "column", "city", "value", "Bergen", "limit", "5"]
+
+
+def test_how_much_a_tool_may_answer_accounts_for_no_word() -> None:
+    assert list(argument_texts({"max_tokens": 2000, "library": "pumps"})) == ["library", "pumps"]

@@ -9,12 +9,13 @@ from portico_gateway.agent.citations import Citation
 from portico_gateway.agent.events import ToolCallFinished
 from portico_gateway.agent.guided.answers.answer_generation import QuotedAnswer
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
-from portico_gateway.agent.guided.judging.verdict import combined, judge, judge_free, surroundings
+from portico_gateway.agent.guided.judging.verdict import combined, judge, judge_free, must_be_used, surroundings
 from portico_gateway.agent.guided.part_run import PartRun
 from portico_gateway.agent.judgement import Coverage, Judgement, Verdict
 from portico_gateway.agent.question_reading import QuestionReading
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.rendered_results import RenderedResult
+from portico_gateway.guidance.question import read_question
 
 ORDER = {"type": "string", "enum": ["asc", "desc"], "description": 'desc: "the highest", "the most"'}
 ROWS = Tool("db__rows", "Rows.", {"type": "object", "properties": {"table": {"type": "string"}, "order": ORDER}})
@@ -52,7 +53,15 @@ def test_a_place_of_the_kind_that_is_asked_for_accounts_for_the_words_that_ask_f
 def test_an_acronym_that_code_does_not_spell_out_is_no_value_that_must_be_there() -> None:
     text = "def is_moved(self): return self.status_code in (301, 308)"
     assert of_code("what HTTP status codes does is_moved look at?", text, 1.0).verdict is Verdict.ANSWERED
-    assert of_code("what status codes does is_moved of Oslo look at?", text, 1.0).verdict is Verdict.NO_ANSWER
+    assert of_code("what status codes does is_gone look at?", text, 1.0).verdict is Verdict.NO_ANSWER
+
+
+def test_a_place_in_code_need_not_hold_what_the_asker_brings_along() -> None:
+    text = "def is_moved(self): raise RangeError(self.status_code)"
+    assert of_code("is_moved(1200): which error?", text, 1.0).verdict is Verdict.ANSWERED
+    assert of_code("My Debian box calls is_moved. Which error?", text, 1.0).verdict is Verdict.ANSWERED
+    assert of_code("is_moved(1200) and is_gone: which error?", text, 1.0).verdict is Verdict.NO_ANSWER
+    assert of_code("Which error does Debian get?", text, 1.0).verdict is Verdict.NO_ANSWER
 
 
 def test_a_value_that_plays_no_part_means_no_answer_however_sure_the_rest_is() -> None:
@@ -118,3 +127,10 @@ def test_a_reading_says_nothing_of_another_call() -> None:
     run, answer = run_of("Which sites are in Oslo?", "Pine Hollow", table="sites")
     run.readings["db__rows"] = QuestionReading({"table": "books"}, {}, ("Oslo", "sites"), ())
     assert judge(run, answer, nothing, {"db__rows": ROWS}, EVER_SO_UNSURE).verdict is Verdict.NO_ANSWER
+
+
+def test_an_askers_own_example_is_nothing_that_a_documentation_must_have() -> None:
+    question = read_question("Why does `sort my dogs` fail with `BadColumn` in 3.1.0?")
+    left = Coverage((), ("sort my dogs", "BadColumn", "3.1.0"))
+    assert must_be_used(question, left) == ["sort my dogs", "BadColumn", "3.1.0"]
+    assert must_be_used(question, left, in_documents=True) == ["BadColumn", "3.1.0"]

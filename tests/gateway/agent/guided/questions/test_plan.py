@@ -19,6 +19,7 @@ from portico_gateway.agent.guided.questions.plan import Part, asks_to_know, head
             ["Who leads the Osprey team", "when was that person hired?"],
         ),
         ("Where is the parser? How many tables are there?", ["Where is the parser?", "How many tables are there?"]),
+        ("number of actors? number of customers?", ["number of actors?", "number of customers?"]),
     ],
 )
 def test_a_question_is_taken_apart_where_it_asks_for_one_thing_after_the_other(question: str, found: list[str]) -> None:
@@ -31,6 +32,8 @@ def test_a_question_is_taken_apart_where_it_asks_for_one_thing_after_the_other(q
         "Find the page about setting up, which option makes a backup?",  # the first sets the scene
         "Which films are longer than 3 hours? Just count them.",  # of all of them
         "I bought 3 tickets at 47.50 each, what is that together?",  # the first asks nothing
+        "How many books are there in French, and how many in Spanish?",  # of what, only the first says
+        "how many orders went to Canada, and how many Portugal?",
         "Tom, Dick and Harry: who is the oldest?",
         "a, which b? " * 400,
     ],

@@ -130,10 +130,8 @@ def place_heading(tree: SourceTree, statement: Statement, line: int) -> str:
 
 
 def _is_head(place: ScoredPlace) -> bool:
-    """Is it a definition's head, whole, rather than a line of it?"""
-    statement = place.statement
-    named = statement.role in (Role.TYPE, Role.FUNCTION)
-    return named and place.first == statement.first and place.last >= statement.last
+    """Is it a definition's head, or a line of one? A parameter says nothing without its function."""
+    return place.statement.role in (Role.TYPE, Role.FUNCTION)
 
 
 def _with_context(tree: SourceTree, first: int, last: int) -> tuple[int, int]:

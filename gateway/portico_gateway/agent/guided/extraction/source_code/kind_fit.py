@@ -79,7 +79,7 @@ class KindFit:
             case CodeKind.CALLS:
                 return float(self._calls(statement, text))
             case _:
-                share = 0.6 if statement.role is Role.TEXT or (head and "\n" in text) else 1.0
+                share = 0.6 if (statement.role is Role.TEXT and kind is not CodeKind.SINCE) or (head and "\n" in text) else 1.0
                 if kind is CodeKind.VALUE:
                     share *= 0.8 + 0.4 * self._assigns(text)
                     share *= ONE_OF_SEVERAL if self.expected.several and not _SEVERAL.search(text) else 1.0

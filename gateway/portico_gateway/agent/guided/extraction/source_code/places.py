@@ -20,7 +20,8 @@ from portico_gateway.agent.guided.extraction.source_code.words import Senses, Te
 from portico_gateway.guidance.tool_retrieval import Floats
 from portico_gateway.guidance.weights import SourceWeights
 
-_FIGURE = re.compile(r"\d|\b[A-Z]{2,}_?[A-Z_]+\b")  # or a constant, which may be one
+_FIGURE = re.compile(r"(?<![A-Za-z_])\d|\b[A-Z]{2,}_?[A-Z_]+\b")  # or a constant, which may be one; h11 is none
+_STRING = re.compile(r"[\"'`][^\"'`\s][^\"'`]*[\"'`]|\b[A-Z]{2,}_[A-Z_]+\b")  # or a constant
 _TESTS = re.compile(r"(^|/)(tests?|testing|benchmarks?|examples?)(/|$)|(^|/)(test_|conftest)|[._]test\.|\.spec\.")
 LONG_TEXT = 6  # lines of a comment
 LONG_STATEMENT = 14  # lines; a longer one is read line by line
@@ -173,15 +174,21 @@ class _FileScores:
         fit, named = self.kind_fit.of(statement, first, last)
         score = weights.coverage * coverage + weights.own * float(own @ self.rarity) / total + weights.fit * fit + prior
         score += weights.named * named
-        if self.expected.number and not _FIGURE.search("\n".join(self.tree.lines[first - 1 : last])):
-            score -= weights.no_figure
+        if self._lacks_value("\n".join(self.tree.lines[first - 1 : last])):
+            score -= weights.no_value
         if not (self.expected.several or named):
             score -= weights.line * max(0, last - first - 2)
-        if statement.role is Role.TEXT:
+        if statement.role is Role.TEXT and CodeKind.SINCE not in self.expected.kinds:
             score -= weights.text
         elif CodeKind.IMPORTS not in self.expected.kinds and is_import(self.tree.lines[statement.first - 1]):
             score -= weights.imports
         return ScoredPlace(self.tree, statement, first, last, score, coverage, fit)
+
+    def _lacks_value(self, text: str) -> bool:
+        """Has it nothing of the type of value that is asked for?"""
+        if self.expected.number:
+            return not _FIGURE.search(text)
+        return self.expected.text and not _STRING.search(text)
 
     def _of_path(self) -> float:
         score = 0.0

@@ -12,18 +12,27 @@ from functools import lru_cache
 
 import numpy as np
 
-from portico_gateway.agent.guided.extraction.source_code.expected import KIND_WORDS
+from portico_gateway.agent.guided.extraction.source_code.expected import KIND_WORDS, one_slip, spelled
 from portico_gateway.guidance.stemming import stems_of
 from portico_gateway.guidance.tool_retrieval import Floats, TextEmbedding
 from portico_gateway.guidance.weights import CodeWordWeights
 
+SHORTEST_SLIP = 5  # letters of a word that may be meant where one of them is wrong
 _WORD = re.compile(r"[^\W_](?:[\w$]*[^\W_])?|\w+")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
-_STOP = frozenset(
-    "a an and any are as at be been but by can could did do does done for from had has have how i if in into is it its me my "
-    "no not of on or our out should so some such than that the their them then there these they this those to us was we were "
-    "what when wich where which while who whom whose why will with would you your please show give am all each use uses used "
-    "using one none don doesn didn isn won t s m re ve ll".split()
+_STOP = frozenset(  # what says nothing of code: closed classes of English, and how people ask
+    "a about above across again ain all already also although always am an and any anybody anyone anything are aren around "
+    "as at back be because been before behind being below beside besides between beyond bit both but by can cannot could "
+    "couldn did didn do does doesn doing don done during each either ever every everybody everyone everything exactly "
+    "except few for from get gets getting give given gives go goes going gonna got had has hasn have haven having he her "
+    "here hers him his how however i if in inside instead into is isn it its itself just kind know let lets like ll lot m "
+    "many may me mean means might mine more most much must my myself need needs neither never no nobody none nor not "
+    "nothing now of often on one only onto or other others otherwise our ours out outside over own per please re really s "
+    "same say says see shall she should shouldn show since so some somebody somehow someone something sort still such sure "
+    "t tell than that the their theirs them themselves then there these they thing things this those though through thus "
+    "till to together too toward try under unless until up upon us use used uses using ve very via want wanted wants was "
+    "wasn way we were weren what whatever when where whether which while who whom whose why will wish with within without "
+    "won wonder would wouldn yet you your yours yourself".split()
 )
 _PATH = re.compile(r"[\w./-]*\w\.[A-Za-z]{1,4}\b")
 _DOTTED = re.compile(r"\b([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\.([A-Za-z_]\w*)\b(?!\.)")
@@ -37,6 +46,7 @@ _IDIOMS = (
 _CONTRACTION = re.compile(r"\b\w+n['’]t\b|(?<=\w)['’](?:s|re|ve|ll|m|d)\b")
 _VERSION = re.compile(r"\b([A-Za-z]+)/(\d+)\.(\d+)\b")  # HTTP/1.1, which code calls http11
 _QUOTED = re.compile(r"[\"'`]([^\"'`]+)[\"'`]")
+_CALLED = re.compile(r"(?:\b([A-Za-z_]\w*)\(|@([A-Za-z_]\w*))")  # get() and @wraps
 # Words that stand for one another in code.
 _GROUPS = (
     "error exception",
@@ -75,18 +85,21 @@ class Term:
 
 def question_terms(question: str) -> list[Term]:
     """The words that matter, in order; an identifier by its parts and as a whole."""
-    question = _CONTRACTION.sub(" ", question)
+    shouted = question.isupper()
+    question = _CONTRACTION.sub(" ", spelled(question))
     question = _VERSION.sub(lambda m: f"{m[1]} {m[1]}{m[2]}{m[3]}", question)
     for idiom, word in _IDIOMS:
         question = idiom.sub(word, question)
     names = {word for quoted in _QUOTED.findall(question) for word in _WORD.findall(quoted)}
+    names |= {name for found in _CALLED.findall(question) for name in found if name}
     paths = _PATH.findall(question)
     names |= {word for path in paths for word in _WORD.findall(path)[:-1]}
     names |= {last for _, last in _DOTTED.findall(question) if not any(path.endswith(f".{last}") for path in paths)}
     found: dict[str, Term] = {}
     for word in _WORD.findall(question):
         parts = _words(word)
-        if (word.lower() in _STOP and word not in names) or not parts:
+        stop = word.lower() in _STOP and word not in names and (shouted or not _is_acronym(word))
+        if stop or not parts:
             continue
         one = len(parts) == 1
         for part, stem in parts.items():
@@ -98,6 +111,11 @@ def question_terms(question: str) -> list[Term]:
         if not one:
             found[_joined(word)] = Term(word, _joined(word), True, False)
     return list(found.values())
+
+
+def _is_acronym(word: str) -> bool:
+    """GET is a method where "get" says nothing."""
+    return len(word) > 1 and word.isupper()
 
 
 @lru_cache(maxsize=50_000)
@@ -157,6 +175,10 @@ class Senses:
                     soft[row, place[stem]] = max(soft[row, place[stem]], weights.same)
             if term.stem in place:
                 soft[row, place[term.stem]] = 1.0
+            elif len(term.stem) >= SHORTEST_SLIP:
+                for stem in vocabulary:
+                    if one_slip(term.stem, stem) and len(stem) >= SHORTEST_SLIP:
+                        soft[row, place[stem]] = max(soft[row, place[stem]], weights.same)
         return np.asarray(soft, np.float32)
 
     def _of(self, words: Sequence[str]) -> Floats:

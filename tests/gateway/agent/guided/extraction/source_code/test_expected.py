@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from portico_gateway.agent.guided.extraction.source_code.expected import CodeKind, expected_code, fits
+from portico_gateway.agent.guided.extraction.source_code.expected import CodeKind, expected_code, fits, one_slip, spelled
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,14 @@ from portico_gateway.agent.guided.extraction.source_code.expected import CodeKin
         ("Which function frees a block?", CodeKind.FUNCTION),
         ("what does free return?", CodeKind.RETURNS),
         ("what path do the blocks get", CodeKind.VALUE),
+        ("Which release brought flush_cache?", CodeKind.SINCE),
+        ("when was flush_cache added", CodeKind.SINCE),
+        ("what happens if the pool is full", CodeKind.RAISES),
+        ("does it crash on a full pool", CodeKind.RAISES),
+        ("name the exeption of a full pool", CodeKind.RAISES),
+        ("which paramters does open_pool need", CodeKind.SIGNATURE),
+        ("flush() without arguments frees how many blocks", CodeKind.VALUE),
+        ("how many blocks, when nobody configured anything?", CodeKind.VALUE),
     ],
 )
 def test_a_question_says_what_kind_of_code_it_is_after(question: str, kind: CodeKind) -> None:
@@ -46,3 +54,41 @@ def test_a_number_fits_a_question_for_a_number_better_than_a_name() -> None:
 
 def test_what_refuses_is_hardly_a_value() -> None:
     assert fits(CodeKind.VALUE, "throw new TypeError('unknown limit')") < fits(CodeKind.VALUE, "limit = 'none'")
+
+
+@pytest.mark.parametrize(
+    ("said", "meant", "slip"),
+    [
+        ("exeption", "exception", True),
+        ("exceptionn", "exception", True),
+        ("agrument", "argument", True),
+        ("defualt", "default", True),
+        ("exception", "exception", False),
+        ("perception", "exception", False),
+        ("exeptoin", "exception", False),
+        ("value", "valueerror", False),
+    ],
+)
+def test_one_slip_of_the_keyboard_is_told_from_another_word(said: str, meant: str, slip: bool) -> None:
+    assert one_slip(said, meant) is slip
+    assert one_slip(meant, said) is slip
+
+
+def test_only_words_that_say_what_is_asked_for_are_spelled_right() -> None:
+    assert spelled("the defualt of my.defualt and defualt()") == "the default of my.defualt and defualt()"
+    assert spelled("returned values of modules") == "returned values of modules"
+
+
+@pytest.mark.parametrize(
+    ("question", "number", "text"),
+    [
+        ("which folder does the loader search?", False, True),
+        ("what do the keys start with", False, True),
+        ("from which version on?", True, False),
+        ("how many letters of prefix", True, False),
+        ("who calls it?", False, False),
+    ],
+)
+def test_a_question_says_whether_a_figure_or_a_string_answers(question: str, number: bool, text: bool) -> None:
+    expected = expected_code(question)
+    assert (expected.number, expected.text) == (number, text)

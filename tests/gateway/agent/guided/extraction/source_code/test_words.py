@@ -36,6 +36,21 @@ def test_what_is_quoted_is_a_name() -> None:
     assert stems("Which function implements the filter 'upper'?")["upper"]
 
 
+def test_what_is_called_or_decorates_is_a_name() -> None:
+    assert stems("flush(42): what error?")["flush"]
+    assert stems("What does @cached answer with?")["cach"]
+    assert not stems("What does a cached page answer with?")["cach"]
+
+
+def test_how_people_ask_says_nothing_of_code() -> None:
+    assert set(stems("Do you know whether I need to tell it anything before it closes?")) == set(stems("closes"))
+
+
+def test_an_acronym_counts_unless_all_is_shouted() -> None:
+    assert "get" in stems("Is a GET retried?")
+    assert "get" not in stems("WHAT DO I GET BACK")
+
+
 def test_how_much_is_said_finds_what_code_calls_it() -> None:
     assert "maximum" in words_in(" ".join(term.text for term in question_terms("how many redirects at most?")))
 
@@ -44,7 +59,6 @@ def test_a_contraction_leaves_no_crumbs() -> None:
     assert {term.text for term in question_terms("what path do cookies get if I don't set it")} == {
         "path",
         "cookies",
-        "get",
         "set",
     }
 
@@ -55,3 +69,11 @@ def test_a_synonym_stands_for_a_word_and_never_for_a_name() -> None:
     vocabulary = words_in("exception")
     assert senses.matches(word, vocabulary)[0, 0] == np.float32(CodeWordWeights().same)
     assert senses.matches(name, vocabulary)[0, 0] == 0.0
+
+
+def test_a_word_with_one_letter_wrong_stands_for_the_right_one() -> None:
+    senses = Senses(no_sense, CodeWordWeights())
+    [slip] = question_terms("redircts")
+    assert senses.matches([slip], ["redirct", "direct"]).tolist() == [[1.0, 0.0]]
+    vocabulary = words_in("redirects, stream")
+    assert senses.matches([slip], vocabulary)[0].tolist() == [np.float32(CodeWordWeights().same), 0.0]

@@ -1,0 +1,166 @@
+"""A query as it is being made of a question's parts: what it asks for, which words it has used, and how good it is.
+
+One draft is of one root table and one reading of what is asked for. It holds and reckons; what goes in, others decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from portico_servers.db.questions.composing.leftovers import leftovers
+from portico_servers.db.questions.composing.reach import Reach, goes_through
+from portico_servers.db.questions.language.cues import Cues
+from portico_servers.db.questions.language.times import TimeCondition
+from portico_servers.db.questions.language.words import QuestionWords, Word
+from portico_servers.db.questions.linking.bindings import BoundValue
+from portico_servers.db.questions.linking.names import NameLink
+from portico_servers.db.questions.linking.value_index import ValueIndex
+from portico_servers.db.rows.column_refs import ColumnRef, Join
+
+UNUSED_WORD = -0.6  # points, for a word that matters and is not accounted for,
+PASSED_OVER = -0.1  # and for one that changes no answer
+UNUSED_VALUE = -2.5
+_HEADS = frozenset(
+    "address number numbers name value code date figure level version id amount field".split()
+)  # say no more than the word before
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionParts:
+    """Everything that was found in one question before any table is chosen."""
+
+    question: QuestionWords
+    cues: Cues
+    times: tuple[TimeCondition, ...]
+    values: tuple[BoundValue, ...]
+    links: tuple[NameLink, ...]
+    index: ValueIndex
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        return self.question.words
+
+    @property
+    def said(self) -> frozenset[str]:
+        return frozenset(word.stem for word in self.words if word.content)
+
+
+@dataclass(slots=True)
+class Draft:
+    """A query of `reach.root`. `entity`: the link of what is asked for; `place`: where that is."""
+
+    parts: QuestionParts
+    reach: Reach
+    entity: NameLink | None
+    place: Join | None
+    aggregate: str = "none"
+    columns: list[ColumnRef] = field(default_factory=list)
+    filters: list[tuple[ColumnRef, str, Any]] = field(default_factory=list)
+    group_by: list[ColumnRef] = field(default_factory=list)
+    order_by: ColumnRef | None = None
+    order: str | None = None
+    limit: int | None = None
+    used: set[int] = field(default_factory=set)
+    score: float = 0.0
+    failed: list[frozenset[int]] = field(default_factory=list)  # words whose meaning finds no place here
+
+    @property
+    def entity_table(self) -> str:
+        return self.place.parent.name if self.place else self.reach.root.name
+
+    def filter(self, ref: ColumnRef, op: str, value: Any) -> None:
+        if (ref, op, value) not in self.filters:
+            self.filters.append((ref, op, value))
+
+    def use(self, words: Sequence[int] | frozenset[int] | set[int], points: float = 0.0) -> None:
+        self.used |= set(words)
+        self.score += points
+
+    def links_of(self, table: str, column: str | None) -> Iterator[NameLink]:
+        return (link for link in self.parts.links if link.table == table and link.column == column)
+
+    def use_names_of(self, ref: ColumnRef, near: int | None = None, reach: int = 4) -> float:
+        """Account for the words that name a column or its table (near a word, if one is said); the best of their scores."""
+        owner = ref.join.parent.name if ref.join else self.reach.root.name
+        best = 0.0
+        for link in (*self.links_of(owner, ref.column.name), *self.links_of(owner, None)):
+            if near is None or min(abs(i - near) for i in link.words) <= reach:
+                best = max(best, link.score * (1.0 if link.column else 0.6))
+                self.used |= link.words
+        return best
+
+    def ref(self, link: NameLink) -> ColumnRef | None:
+        """The column that a link names, at its nearest from here; from what is asked for first."""
+        if link.column is None:
+            return None
+        return self.reach.place(link.table, link.column, self.parts.said, self.place)
+
+    def shown(self, ref: ColumnRef) -> list[ColumnRef]:
+        """A column as people read it: for a key, what it points to is called by."""
+        join = self.reach.key_join(ref) if ref.key and not ref.column.primary_key else None
+        return self.reach.labels(join) if join is not None else [ref]
+
+    def cost(self, ref: ColumnRef) -> float:
+        return self.reach.cost(ref.join, self.parts.said)
+
+    def alternatives(self) -> ColumnRef | None:
+        """The column of which several values are given."""
+        return next((ref for ref, op, _ in self.filters if op == "in"), None)
+
+    def table_of(self, ref: ColumnRef) -> str:
+        return ref.join.parent.name if ref.join else self.reach.root.name
+
+    def unused(self) -> list[Word]:
+        """The words that matter and are not accounted for."""
+        return leftovers(self)
+
+    def finish(self) -> Draft:
+        """Reckon what was left over, and what the root is good for."""
+        self.score -= self._detour()
+        for counted in [ref.children.table.name for ref, _, _ in self.filters if ref.children]:
+            for link in self.links_of(counted, None):
+                self.use(link.words)
+        for word in self.parts.words[1:]:  # "phone number", "email address"
+            if word.low in _HEADS and word.index - 1 in self.used and self.parts.words[word.index - 1].content:
+                self.used.add(word.index)
+        left = self.unused()
+        open_words = sum(word.content and word.index not in self.used for word in self.parts.words)
+        self.score += UNUSED_WORD * len(left) + PASSED_OVER * (open_words - len(left))
+        self.score += UNUSED_VALUE * len(self.failed)
+        return self
+
+    def _refs(self) -> list[ColumnRef]:
+        every = [*self.columns, *self.group_by, *(ref for ref, _, _ in self.filters)]
+        return every + ([self.order_by] if self.order_by else [])
+
+    def _detour(self) -> float:
+        """Points that a root costs which isn't what is asked for; many where it adds nothing, or adds up repeated rows."""
+        refs, cost = self._refs(), 0.0
+        if self.aggregate in ("sum", "avg") and any(ref.join is not None for ref in self.columns):
+            cost += 1.0
+        if self.order_by is not None and self.order_by.join is not None:
+            cost += 0.4
+        if self.place is None:
+            return cost
+        counts_rows = self.aggregate == "count" or (self.aggregate in ("sum", "avg") and bool(self.group_by))
+        adds = counts_rows or any(not goes_through(ref.join, self.place) for ref in refs)
+        return cost + (0.15 if adds else 1.0)
+
+    def arguments(self) -> dict[str, Any]:
+        """As the tool `rows` takes them."""
+        ask: dict[str, Any] = {"table": self.reach.root.name, "aggregate": self.aggregate}
+        if self.columns:
+            ask["columns"] = [ref.path for ref in self.columns]
+        if self.filters:
+            ask["filters"] = [{"column": ref.path, "op": op, "value": value} for ref, op, value in self.filters]
+        if self.group_by:
+            ask["group_by"] = [ref.path for ref in self.group_by] if len(self.group_by) > 1 else self.group_by[0].path
+        if self.order_by is not None:
+            ask["order_by"] = self.order_by.path
+        if self.order is not None:
+            ask["order"] = self.order
+        if self.limit is not None:
+            ask["limit"] = self.limit
+        return ask

@@ -1,0 +1,177 @@
+"""Which of the words that a query leaves out would change its answer. The others only carry on the question.
+
+A word that stands for nothing is passed over where grammar tells that it adds no condition: an adverb, a politeness, a verb
+between two things that the query has brought together, the noun that says of what kind a value is, a sentence that only sets
+the scene. Nouns, adjectives, names, numbers, and verbs that tell of a state are never passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from portico_servers.db.questions.language.lexicon import DISCOURSE, PLAIN_VERBS
+from portico_servers.db.questions.language.verbs import alone_passive, is_state, verbs
+from portico_servers.db.questions.language.words import QuestionWords, Word, number_of, stem
+
+if TYPE_CHECKING:
+    from portico_servers.db.questions.composing.draft import Draft
+
+NAMED = 0.8  # the score of a link from which on a noun is one of the database
+WHOLE = 0.95  # and of one whose name is said as it is
+_PLAIN = frozenset(stem(verb) for verb in PLAIN_VERBS)
+_RESTRICTING = frozenset("early daily weekly monthly yearly hourly quarterly family reply supply recently lately".split())
+_ENDS = frozenset(".?!;:()–—")
+_REFINING = frozenset("only just but not except excluding without and or with".split())
+_INTENTS = frozenset("want wants plan planning going trying like need must should".split())
+_TO_KNOW = frozenset("know see find get learn check hear look ask have find tell count list".split())
+_HAVING = frozenset("with without have has no not".split())
+_IN_PHRASE = frozenset("in of from at by on for with to under within".split())
+
+
+def leftovers(draft: Draft) -> list[Word]:
+    """The words that matter and are not accounted for."""
+    return list(_left(draft)) if draft.used else [word for word in draft.parts.words if word.content]
+
+
+def _left(draft: Draft) -> Iterator[Word]:
+    words = draft.parts.words
+    nouns = set(_nouns(draft))
+    unused = [word for word in words if _matters(word) and word.index not in draft.used]
+    open_words = [word for word in unused if not _is_plain(word) or (word.index in nouns and word.low not in DISCOURSE)]
+    if not open_words:
+        return
+    spans = _spans(draft)
+    arguments = {i for span in spans for i in span}
+    named = arguments | {i for link in draft.parts.links if not link.verb for i in link.words}
+    acting = verbs(draft.parts.question, named)
+    scene = _scenes(draft) | _intentions(draft)
+    for word in open_words:
+        if word.index in scene and not _stands_out(draft, word) and word.index not in named:
+            continue
+        if word.index in acting and not is_state(word) and _joins(draft, word, spans):
+            continue
+        if (
+            _is_of_parent(draft, word, beside=word.index in scene)
+            or _says_what_kind(draft, word)
+            or _counts_values(draft, word)
+        ):
+            continue
+        yield word
+
+
+def _nouns(draft: Draft) -> Iterator[int]:
+    """The words that name a table, and in other words somebody who does something ("writers"), whatever verb they look like."""
+    for link in draft.parts.links:
+        for i in link.words if link.column is None and not link.verb and not link.sense else ():
+            agent = draft.parts.words[i].low.endswith(("er", "ers", "or", "ors"))
+            if link.score >= (NAMED if agent else WHOLE):
+                yield i
+
+
+def _matters(word: Word) -> bool:
+    return word.content or word.low.isdigit()
+
+
+def _is_of_parent(draft: Draft, word: Word, *, beside: bool) -> bool:
+    """ "Alerts from sensors": of a table to which each row points anyway. `beside`: in a clause that asks nothing."""
+    parents = {
+        join.parent.name for ways in draft.reach.joins.values() for join in ways if join is not None and join.via is None
+    }
+    front = {one.low for one in draft.parts.words[max(0, word.index - 2) : word.index]}
+    named = {
+        link.table for link in draft.parts.links if link.words == {word.index} and link.column is None and link.score >= 0.8
+    }
+    return bool(named & parents) and (beside or bool(front & _IN_PHRASE)) and not front & _HAVING
+
+
+def _is_plain(word: Word) -> bool:
+    adverb = word.low.endswith("ly") and len(word.low) > 4 and word.low not in _RESTRICTING
+    return word.stem in _PLAIN or word.low in DISCOURSE or adverb
+
+
+def _spans(draft: Draft) -> list[frozenset[int]]:
+    """The things that the query has brought together: names, values, times, numbers that it used."""
+    parts = draft.parts
+    found = [value.words for value in parts.values] + [time.words for time in parts.times]
+    found += [link.words for link in parts.links if not link.verb] + [one.words for one in parts.cues.comparisons]
+    used = [span for span in found if span <= draft.used]
+    whole = [span for span in dict.fromkeys(used) if not any(span < other for other in used)]
+    return whole
+
+
+def _joins(draft: Draft, word: Word, spans: list[frozenset[int]]) -> bool:
+    """Is it a verb between two things of the query, or behind both?"""
+    if len(spans) < 2 and not (spans and draft.parts.cues.superlatives):
+        return bool(spans) and _pronoun_subject(draft, word)
+    clause = next(clause for clause in _clauses(draft.parts.question) if word in clause)
+    return not alone_passive(draft.parts.question, word.index, {i for span in spans for i in span} & {w.index for w in clause})
+
+
+def _pronoun_subject(draft: Draft, word: Word) -> bool:
+    """ "That we stock", "do you offer": who asks does it, and so with all of them."""
+    before = draft.parts.words[max(0, word.index - 2) : word.index]
+    return any(one.low in ("we", "you", "us", "i") for one in before)
+
+
+def _says_what_kind(draft: Draft, word: Word) -> bool:
+    """ "In the Horror section": a noun right behind a value, within a phrase that only says which."""
+    words, at = draft.parts.words, word.index
+    value = next((one for one in draft.parts.values if one.last == at - 1 and one.words <= draft.used), None)
+    if value is None or draft.entity is None or not draft.parts.question.gap(at - 1).isspace():
+        return False
+    front = [words[i].low for i in range(max(0, value.first - 2), value.first)]
+    return bool(front) and (front[-1] in _IN_PHRASE or (front[-1] in ("the", "our") and front[0] in _IN_PHRASE))
+
+
+def _counts_values(draft: Draft, word: Word) -> bool:
+    """ "Two installation dates: WA-041's and HU-024's"."""
+    return number_of(word) is not None and number_of(word) == len(draft.parts.values)
+
+
+def _clauses(question: QuestionWords) -> Iterator[list[Word]]:
+    """Sentences, and their parts by colons, semicolons, dashes and brackets; what stands behind "if" ends at its comma."""
+    clause: list[Word] = []
+    for word in question.words:
+        clause.append(word)
+        gap = question.gap(word.index)
+        ends = (set(gap) & _ENDS and not gap[-1:].isalnum() and (" " in gap or "(" in gap)) or " - " in gap
+        if ends or ("," in gap and clause[0].low in ("if", "when", "since", "as", "because")):
+            yield clause
+            clause = []
+    if clause:
+        yield clause
+
+
+def _scenes(draft: Draft) -> set[int]:
+    """The words of clauses that ask nothing, where another asks: they tell why, or say it again."""
+    cues, every = draft.parts.cues, list(_clauses(draft.parts.question))
+    if len(every) < 2:
+        return set()
+    asking = next((clause for clause in every if any(w.index == cues.focus - 1 for w in clause)), every[-1])
+    beside = (clause for clause in every if clause is not asking and clause[0].low not in _REFINING)
+    return {word.index for clause in beside for word in clause}
+
+
+def _intentions(draft: Draft) -> set[int]:
+    """What somebody means to do with the answer: "we want to send a gift to whoever ..."."""
+    words, found = draft.parts.words, set[int]()
+    for word in words[:-2]:
+        if word.low in _INTENTS and words[word.index + 1].low == "to" and words[word.index + 2].low not in _TO_KNOW:
+            for i in range(word.index, len(words)):
+                if i in draft.used and words[i].content:
+                    break
+                found.add(i)
+    return found
+
+
+def _stands_out(draft: Draft, word: Word) -> bool:
+    """Is it a name, a number, or quoted?"""
+    quoted = any(word.index in inside for inside in draft.parts.question.quoted)
+    sentence_start = word.index == 0 or bool(set(draft.parts.question.gap(word.index - 1)) & _ENDS)
+    return (
+        quoted
+        or any(c.isdigit() for c in word.text)
+        or word.index in draft.parts.cues.numbers
+        or (word.capital and not sentence_start)
+    )

@@ -1,0 +1,164 @@
+"""Conditions without a value: what is missing or there, what is a flag or its opposite, what is free.
+
+It finds columns by the words that are left when values, times and numbers have theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from portico_servers.db.questions.composing.draft import Draft
+from portico_servers.db.questions.composing.measures import is_flag, measure_by_adjective
+from portico_servers.db.questions.language.lexicon import EMPTY_WORDS, NEGATIVE_PREFIXES
+from portico_servers.db.questions.language.words import name_words, stem
+from portico_servers.db.questions.linking.names import NameLink
+from portico_servers.db.rows.column_refs import ColumnRef
+
+_HAVING = frozenset("have has having with get gets got receive receives received".split())
+
+
+def add_presence(draft: Draft) -> None:
+    """All of them, what is denied first."""
+    for at in draft.parts.cues.negations:
+        if at not in draft.used:
+            _negation(draft, at)
+    _empty(draft)
+    _flags(draft)
+
+
+def _empty(draft: Draft) -> None:
+    """ "Left the phone field blank", "with a missing email": what is said to be there has no value."""
+    for word in draft.parts.words:
+        if word.low not in EMPTY_WORDS or word.index in draft.used:
+            continue
+        near = [
+            (link.score - 0.1 * min(abs(i - word.index) for i in link.words), ref, link)
+            for link in draft.parts.links
+            if link.column is not None and min(abs(i - word.index) for i in link.words) <= 3 and not link.words <= draft.used
+            for ref in [draft.ref(link)]
+            if ref is not None and ref.column.nullable and draft.table_of(ref) == draft.entity_table
+        ]
+        if near:
+            score, column, link = max(near, key=lambda one: one[0])
+            draft.filter(column, "=", None)
+            draft.use({word.index} | link.words, 1.2 + 0.5 * score)
+
+
+def _negation(draft: Draft, at: int) -> None:
+    """What is said to be missing: a value, a parent, all children."""
+    ranked: list[tuple[float, ColumnRef, NameLink]] = []
+    for link in draft.parts.links:
+        apart = link.first - at
+        if not 1 <= apart <= 4 or link.words <= draft.used:
+            continue
+        for ref, score in _absent(draft, link):
+            ranked.append((score - 0.1 * apart, ref, link))
+    if not ranked:
+        draft.failed.append(frozenset({at}))
+        return
+    score, ref, link = max(ranked, key=lambda one: one[0])
+    if ref.children is not None:
+        draft.filter(ref, "=", 0)
+    elif is_flag(draft, ref):
+        draft.filter(ref, "=", False if ref.column.kind == "boolean" else 0)
+    else:
+        draft.filter(ref, "=", None if ref.column.nullable else 0)
+    draft.use(link.words | {at}, 1.2 + 0.5 * score)
+    draft.use_names_of(ref, at, 3)
+
+
+def _absent(draft: Draft, link: NameLink) -> Iterator[tuple[ColumnRef, float]]:
+    if link.column is not None:
+        for ref in draft.reach.counts.get((draft.entity_table, link.table), []):  # "nothing installed": no such row
+            yield ref, link.score - 0.2
+        named = draft.ref(link)
+        if named is None or named.column.primary_key:
+            return
+        number = named.column.kind == "number" and not named.key
+        if named.column.nullable or is_flag(draft, named) or number:
+            own = 0.2 * (draft.table_of(named) == draft.entity_table)
+            own += 0.3 * (named.column.kind == "date" and _is_participle(draft, link))  # "not yet shipped" has no day
+            yield named, link.score - draft.cost(named) + own - 0.2 * (number and not named.column.nullable)
+        return
+    for ref in draft.reach.counts.get((draft.entity_table, link.table), []):
+        yield ref, link.score + 0.1
+    yield from _absent_through(draft, link)
+    for ref in draft.reach.of(draft.place):  # "no advisor": the key that would name one
+        table = draft.reach.schema.by_name[draft.entity_table]
+        if (
+            any(key.parent == link.table and ref.column.name in key.columns for key in table.foreign_keys)
+            and ref.column.nullable
+        ):
+            yield ref, link.score + 0.05
+
+
+def _absent_through(draft: Draft, link: NameLink) -> Iterator[tuple[ColumnRef, float]]:
+    """Rows that lead to a table: tracks that nobody bought are on no line of an invoice."""
+    for (owner, child), refs in draft.reach.counts.items():
+        leads = any(key.parent == link.table for key in draft.reach.schema.by_name[child].foreign_keys)
+        if owner == draft.entity_table and leads and link.table != owner and len(refs) == 1:
+            yield refs[0], link.score - 0.1
+
+
+def _flags(draft: Draft) -> None:
+    """Words that are a flag's name ("discontinued", "inactive"), or say that a date is there ("retired")."""
+    for link in sorted(draft.parts.links, key=lambda link: -link.score):
+        if link.column is None or link.words & draft.used or link.sense or link.score < 0.6:
+            continue
+        ref = draft.ref(link)
+        if ref is None or draft.table_of(ref) != draft.entity_table:
+            continue
+        if is_flag(draft, ref):
+            draft.filter(ref, "=", True if ref.column.kind == "boolean" else 1)
+            draft.use(link.words, 1.0)
+        elif (
+            ref.column.kind == "date"
+            and ref.column.nullable
+            and _is_participle(draft, link)
+            and draft.parts.cues.asked == "count"
+        ):
+            draft.filter(ref, "!=", None)
+            draft.use(link.words, 0.8)
+    _negative_flags(draft)
+    _present(draft)
+    _free(draft)
+
+
+def _present(draft: Draft) -> None:
+    """ "With an email", "get a scholarship": whatever the value."""
+    words = draft.parts.words
+    for link in draft.parts.links:
+        if link.column is None or link.words & draft.used or link.first < 2:
+            continue
+        verb, article = words[link.first - 2], words[link.first - 1]
+        ref = draft.ref(link)
+        if ref is None or not ref.column.nullable or article.low not in ("a", "an", "any") or ref.column.primary_key:
+            continue
+        if verb.low in _HAVING and draft.table_of(ref) == draft.entity_table:
+            draft.filter(ref, "!=", None)
+            draft.use(link.words, 1.2)
+
+
+def _free(draft: Draft) -> None:
+    """What is free costs nothing."""
+    for word in draft.parts.words:
+        if word.low == "free" and word.index not in draft.used and (by := measure_by_adjective(draft, "cheap")):
+            draft.filter(by[0], "=", 0)
+            draft.use({word.index}, by[1])
+
+
+def _is_participle(draft: Draft, link: NameLink) -> bool:
+    return all(draft.parts.words[i].low.endswith(("ed", "en")) for i in link.words)
+
+
+def _negative_flags(draft: Draft) -> None:
+    """ "Inactive", "unexcused": a flag's name with what denies it."""
+    for ref in draft.reach.of(draft.place):
+        if not is_flag(draft, ref):
+            continue
+        stems = {stem(word) for word in name_words(ref.column.name)}
+        for word in draft.parts.words:
+            bare = next((word.low.removeprefix(front) for front in NEGATIVE_PREFIXES if word.low.startswith(front)), "")
+            if word.index not in draft.used and bare and stem(bare) in stems:
+                draft.filter(ref, "=", False if ref.column.kind == "boolean" else 0)
+                draft.use({word.index}, 1.0)

@@ -1,0 +1,225 @@
+"""Superlatives: the row with the most of a measure, the value itself, what has the most rows, or what adds up to most."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from portico_servers.db.questions.composing.draft import Draft
+from portico_servers.db.questions.composing.measures import (
+    is_flag,
+    main_measure,
+    measurable,
+    measure_by_adjective,
+    named_measure,
+    names_nothing,
+)
+from portico_servers.db.questions.composing.projections import add_projections, label_of
+from portico_servers.db.questions.language.lexicon import MONEY_WORDS, NOUNS
+from portico_servers.db.questions.language.superlatives import Superlative
+from portico_servers.db.questions.language.words import stem
+from portico_servers.db.questions.linking.names import NameLink
+from portico_servers.db.rows.column_refs import ColumnRef, parents_of
+
+_COUNTING = frozenset("popular common frequent often rare widespread prevalent".split())
+
+
+def add_ranking(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
+    """The most or least of something; False where nothing here can be compared so."""
+    if one.adjective in _COUNTING:
+        return _most_frequent(draft, one)
+    if one.adjective is None:
+        return _most_of(draft, one, groups)
+    return _by_measure(draft, one)
+
+
+def _by_measure(draft: Draft, one: Superlative) -> bool:
+    assert one.adjective is not None
+    timely = one.adjective in ("old", "young", "early", "late", "new", "recent", "first", "last")
+    by = measure_by_adjective(draft, one.adjective)
+    kinds = ("date", "number") if timely else ("number", "date")
+    if timely and (dated := named_measure(draft, one.last, ("date",), 2)):  # "founded first"
+        _ranked(draft, one, dated[0], dated[1].words, dated[1].score)
+        return True
+    named = named_measure(draft, one.last, kinds, 3, behind=True) or (None if by else named_measure(draft, one.last, kinds, 6))
+    if (
+        named
+        and (named[1].score >= 0.7 or by is None)
+        and not (timely and by and named[0].column.kind != "date" and by[1] > 0.6)
+    ):
+        ref, points, words = named[0], named[1].score, named[1].words
+    elif by is not None:
+        ref, points, words = by[0], by[1], frozenset()
+    elif (main := main_measure(draft)) is not None and not timely:
+        ref, points, words = main, 0.2, _quantities(draft, one) if names_nothing(main) else frozenset()
+    else:
+        return False
+    if ref.column.kind == "date" and one.adjective in ("long", "short"):  # the longest is since the earliest
+        one = replace(one, order="asc" if one.order == "desc" else "desc")
+    _ranked(draft, one, ref, words, points)
+    return True
+
+
+def _quantities(draft: Draft, one: Superlative) -> frozenset[int]:
+    """What a measure that is called "value" is of: "the highest wind speed"."""
+    words = draft.parts.words[one.last + 1 : one.last + 4]
+    return frozenset(word.index for word in words if word.low in NOUNS and word.index not in draft.used)
+
+
+def _ranked(draft: Draft, one: Superlative, ref: ColumnRef, words: frozenset[int], points: float) -> None:
+    """The value itself where only that is asked for, else the rows that have it."""
+    draft.use(one.words | words, 1.0 + points - draft.cost(ref))
+    entity = draft.entity
+    value_asked = (words and (entity is None or entity.words <= words)) or (
+        entity is not None and entity.column is not None and draft.ref(entity) == ref
+    )
+    if value_asked and draft.parts.cues.limit in (None, 1) and not draft.parts.cues.who:
+        draft.aggregate, draft.columns = ("min" if one.order == "asc" else "max"), [ref]
+        return
+    draft.order_by, draft.order, draft.limit = ref, one.order, draft.parts.cues.limit or 1
+    add_projections(draft)
+    if entity is None and not draft.columns:
+        draft.columns = draft.reach.labels(None)
+    if ref.path not in {column.path for column in draft.columns}:
+        draft.columns.append(ref)
+
+
+def _most_frequent(draft: Draft, one: Superlative) -> bool:
+    """ "The most common status", "who visits most often": what most rows of the root have."""
+    entity = draft.entity
+    if entity is None:
+        return False
+    refs = draft.shown(ref) if entity.column is not None and (ref := draft.ref(entity)) else label_of(draft, entity.table)
+    if entity.column is None and draft.place is None:
+        return False
+    if entity.column is not None and draft.place is not None:  # how common a value is, the rows that have it tell
+        draft.score -= 0.6
+    draft.use(entity.words | one.words, 1.5 + entity.score)
+    _count_by(draft, one, refs)
+    return True
+
+
+def _count_by(draft: Draft, one: Superlative, refs: list[ColumnRef]) -> None:
+    draft.aggregate, draft.order, draft.limit = "count", one.order, draft.parts.cues.limit or 1
+    add_projections(draft)
+    near = {draft.reach.root.name, *(join.parent.name for join in parents_of(draft.reach.schema, draft.reach.root, None))}
+    draft.use({i for link in draft.parts.links if link.column is None and link.table in near for i in link.words}, 0.0)
+    apart = draft.place is not None or any(ref.join is not None for ref in refs)  # a root's column would tell its rows apart
+    shown = {item.path for item in refs}
+    extra = [ref for ref in draft.columns if ref.path not in shown and not (apart and ref.join is None)]
+    draft.columns = []
+    draft.group_by = [*extra, *refs, *(key for key in _keys_of(draft, refs) if key not in refs)][:6]
+
+
+def _keys_of(draft: Draft, refs: list[ColumnRef]) -> list[ColumnRef]:
+    """The key beside a name that others may have, too."""
+    named = {label.path for label in draft.reach.labels(draft.place)}
+    return draft.reach.keys(draft.place) if draft.place is not None and {ref.path for ref in refs} <= named else []
+
+
+def _most_of(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
+    """The most pages (a number), the most loans (rows), spent the most (a sum)."""
+    top = any(draft.parts.words[i].low in ("top", "bottom") for i in one.words)
+    if draft.place is not None and (at := _time_spent(draft, one)) and (by := measure_by_adjective(draft, "long")):
+        return _sum_by(draft, one, by[0], frozenset({at}), by[1])
+    behind = named_measure(draft, one.last, behind=True, within=6 if top else 3)
+    counted = _counted(draft, one)
+    if behind and not is_flag(draft, behind[0]) and (counted is None or behind[1].score >= counted.score):
+        if draft.place is None or draft.table_of(behind[0]) == draft.entity_table:
+            _ranked(draft, one, behind[0], behind[1].words, behind[1].score)
+            return True
+        return _sum_by(draft, one, behind[0], behind[1].words, behind[1].score)
+    if counted is not None and draft.place is not None:
+        draft.use(one.words | counted.words, 1.2 + counted.score)
+        return _entity_counts(draft, one)
+    if counted is not None and (groups or draft.entity is not None) and draft.place is None:
+        refs = groups or (draft.shown(ref) if draft.entity and draft.entity.column and (ref := draft.ref(draft.entity)) else [])
+        if refs and draft.entity is not None:
+            draft.use(one.words | counted.words | draft.entity.words, 1.0 + counted.score)
+            _count_by(draft, one, refs)
+            return True
+    return _by_verb(draft, one, groups)
+
+
+def _counted(draft: Draft, one: Superlative) -> NameLink | None:
+    """The rows that are counted, said behind "most" or by the verb before: those of the root."""
+    best: tuple[float, NameLink] | None = None
+    for link in draft.parts.links:
+        if link.column is not None or link.table != draft.reach.root.name:
+            continue
+        own = link.words - (draft.entity.words if draft.entity else frozenset())
+        if own and not own & one.words:
+            apart = min(own) - one.last
+            score = link.score - (0.1 * apart if apart > 0 else 0.3 - 0.1 * apart)
+            if -3 <= apart <= 4 and (best is None or score > best[0]):
+                best = score, link
+    return best[1] if best else None
+
+
+def _entity_counts(draft: Draft, one: Superlative) -> bool:
+    """Count the root's rows for each of what is asked for."""
+    refs = label_of(draft, draft.entity_table)
+    if draft.entity is not None:
+        if draft.entity.column is not None and (ref := draft.ref(draft.entity)):
+            refs = [ref]
+        draft.use(draft.entity.words, draft.entity.score)
+    _count_by(draft, one, refs)
+    return True
+
+
+def _sum_by(draft: Draft, one: Superlative, ref: ColumnRef, words: frozenset[int], points: float) -> bool:
+    refs = label_of(draft, draft.entity_table)
+    draft.use(one.words | words | (draft.entity.words if draft.entity else set()), 1.0 + points)
+    _count_by(draft, one, refs)
+    draft.aggregate, draft.columns = "sum", [ref]
+    return True
+
+
+def _by_children(draft: Draft, one: Superlative) -> bool:
+    """ "Sold the most": by how many of the rows that belong to each, or how much these add up to."""
+    if draft.place is None or draft.place.depth != 1 or not draft.reach.schema.children.get(draft.entity_table):
+        return False
+    if _names_counted(draft, one):
+        return False
+    quantity = next(
+        (ref for ref in draft.reach.of(None) if ref.summable and stem("quantity") == stem(ref.column.name.lower())), None
+    )
+    draft.use(one.words | (draft.entity.words if draft.entity else set()), 0.6)
+    _count_by(draft, one, label_of(draft, draft.entity_table))
+    if quantity is not None:
+        draft.aggregate, draft.columns = "sum", [quantity]
+        draft.score += 0.3
+    return True
+
+
+def _names_counted(draft: Draft, one: Superlative) -> bool:
+    """Does a table's name stand right behind "most"? Then its rows are counted; "the top customers" are ranked."""
+    top = any(draft.parts.words[i].low in ("top", "bottom") for i in one.words)
+    behind = set(range(one.last + 1, one.last + 4))
+    return not top and any(link.column is None and link.words & behind for link in draft.parts.links)
+
+
+def _time_spent(draft: Draft, one: Superlative) -> int | None:
+    """Where "the most time" says that durations are added up."""
+    after = one.last + 1
+    return after if after < len(draft.parts.words) and draft.parts.words[after].low == "time" else None
+
+
+def _by_verb(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
+    """ "Who paid the most", "which customer spent the most", "the one with the most"."""
+    before = named_measure(draft, min(one.words), ("number",), 4)
+    words = draft.parts.words
+    verbs = {word.index for word in words if word.low in MONEY_WORDS and abs(word.index - one.last) <= 4}
+    if before and measurable(before[0], ("number",)) and not is_flag(draft, before[0]):
+        ref, used, points = before[0], before[1].words, before[1].score
+    elif verbs and (by := measure_by_adjective(draft, "expensive")):
+        ref, used, points = by[0], frozenset(verbs), by[1]
+    elif groups and draft.place is None:
+        draft.use(one.words, 0.8)
+        _count_by(draft, one, groups)
+        return True
+    else:
+        return _by_children(draft, one)
+    if draft.place is not None and draft.table_of(ref) != draft.entity_table:
+        return _sum_by(draft, one, ref, used, points)
+    _ranked(draft, one, ref, used, points)
+    return True

@@ -1,0 +1,171 @@
+"""What a query gives: a count, a sum, the highest, groups, rows. Its conditions are there already, and their words used.
+
+In turn: superlatives, averages, counts, sums, lists; each finds its columns among the words that are left.
+"""
+
+from __future__ import annotations
+
+from portico_servers.db.questions.composing.draft import Draft
+from portico_servers.db.questions.composing.measures import is_flag, main_measure, measure_by_adjective, named_measure
+from portico_servers.db.questions.composing.projections import add_projections, asked_columns, is_person, label_of, use_roles
+from portico_servers.db.questions.composing.rankings import add_ranking
+from portico_servers.db.questions.language.lexicon import MONEY_WORDS, NOUNS
+from portico_servers.db.questions.linking.names import NameLink
+from portico_servers.db.rows.column_refs import ColumnRef
+
+
+def add_shape(draft: Draft) -> None:
+    """Decide what the query gives, and account for the words that say so."""
+    cues = draft.parts.cues
+    draft.use(cues.used)
+    superlative = next(iter(cues.superlatives), None)
+    groups = _groups(draft)
+    if cues.contrast and not groups and (told := draft.alternatives()) is not None and draft.entity is None:
+        groups = [told]
+    if superlative is not None:
+        if add_ranking(draft, superlative, groups):
+            return
+        draft.failed.append(superlative.words)
+    if cues.average:
+        _aggregate(draft, "avg", cues.average, groups)
+    elif cues.asked == "count":
+        _count(draft, groups or _each(draft))
+    elif cues.sum or (cues.how_much and not _asks_a_value(draft)):
+        _aggregate(draft, "sum", cues.sum, groups)
+    elif groups and cues.asked is None:
+        _count(draft, groups)
+    else:
+        add_projections(draft)
+
+
+def _asks_a_value(draft: Draft) -> bool:
+    """ "How much is the Goat Gouda": of one thing, which is named by what it is called."""
+    labels = {label.path for label in draft.reach.labels(draft.place)}
+    costs = any(word.low in ("cost", "costs") for word in draft.parts.words) and not draft.parts.cues.sum
+    return costs or any(ref.path in labels and op == "=" for ref, op, _ in draft.filters)
+
+
+def _groups(draft: Draft) -> list[ColumnRef]:
+    """ "Per city", "by status", "each author": the columns to group by."""
+    for at in draft.parts.cues.groups:
+        best: tuple[float, list[ColumnRef], NameLink] | None = None
+        if part := _time_part(draft, at):
+            return [part]
+        next_to_it = any(at + 1 in link.words for link in draft.parts.links)
+        for link in draft.parts.links:
+            apart = link.first - at
+            if not 1 <= apart <= (1 if next_to_it else 3) or link.words <= draft.used:
+                continue
+            refs = _group_columns(draft, link)
+            score = link.score - 0.2 * apart - (draft.cost(refs[0]) if refs else 0.0)
+            if refs and (best is None or score > best[0]):
+                best = score, refs, link
+        if best is not None:
+            draft.use(best[2].words | {at}, 1.0 + 0.5 * best[0])
+            for ref in best[1]:
+                use_roles(draft, ref.join)
+            return best[1]
+    return []
+
+
+def _each(draft: Draft) -> list[ColumnRef]:
+    """Where the same is asked of several things, the column that tells them apart."""
+    ref = draft.alternatives() if draft.parts.cues.parallel else None
+    if ref is not None and ref.column.kind == "date":
+        ref = draft.reach.refs.get(f"{ref.path}.year")
+    return [ref] if ref is not None else []
+
+
+def _group_columns(draft: Draft, link: NameLink) -> list[ColumnRef]:
+    if link.column is not None:
+        ref = draft.ref(link)
+        if (
+            ref is None
+            or ref.column.primary_key
+            or (draft.parts.cues.superlatives and ref.column.kind == "number" and not ref.key)
+        ):
+            return []
+        return draft.shown(ref)
+    if link.table == draft.reach.root.name and draft.parts.cues.asked != "count":
+        return []
+    return label_of(draft, link.table)
+
+
+def _time_part(draft: Draft, at: int) -> ColumnRef | None:
+    """ "Per year", "each month": of the date that is first, or named."""
+    words = draft.parts.words
+    part = next((word.low for word in words[at + 1 : at + 3] if word.low in ("year", "month")), None)
+    dates = [ref for ref in draft.reach.of(None) if ref.column.kind == "date"]
+    if part is None or not dates:
+        return None
+    named = named_measure(draft, at, ("date",), 6)
+    of = named[0] if named else dates[0]
+    found = draft.reach.refs.get(f"{of.path}.{part}")
+    if found is not None:
+        place = next(word.index for word in words[at + 1 : at + 3] if word.low == part)
+        draft.use({at, place} | (named[1].words if named else set()), 1.2)
+    return found
+
+
+def _count(draft: Draft, groups: list[ColumnRef]) -> None:
+    """Rows of what is asked for; or, where a column is asked for, its sum, or its different values."""
+    draft.use({i for i in draft.parts.cues.sum if draft.parts.words[i].low != "sum"})
+    draft.group_by = groups
+    if draft.entity is not None and draft.entity.column is not None:
+        ref = draft.ref(draft.entity)
+        if ref is not None and not (is_person(ref) and not draft.parts.cues.distinct):
+            draft.columns = [ref]
+            summed = ref.summable and not is_flag(draft, ref)
+            draft.aggregate = "sum" if summed and not draft.parts.cues.distinct else "count_distinct"
+            draft.use(draft.entity.words, 0.6 + draft.entity.score if summed or draft.parts.cues.distinct else 0.3)
+            return
+    draft.aggregate = "count"
+    if draft.entity is not None:
+        draft.use(draft.entity.words, 1.0 + draft.entity.score)
+    if draft.place is not None:
+        keys = draft.reach.keys(draft.place)
+        if len(keys) == 1:
+            draft.aggregate, draft.columns = "count_distinct", keys
+        labels = {label.path for label in draft.reach.labels(draft.place)}
+        draft.score -= 1.1 if any(ref.path in labels and op == "=" for ref, op, _ in draft.filters) else 0.1  # it is one
+    elif draft.parts.cues.distinct and (asked := asked_columns(draft)):
+        draft.aggregate, draft.columns = "count_distinct", asked[:1]
+
+
+def _aggregate(draft: Draft, aggregate: str, words: frozenset[int], groups: list[ColumnRef]) -> None:
+    """An average or a sum of the number that is named; else of the one that the rows are about."""
+    near = max(words) if words else None
+    named = named_measure(draft, near, within=30) if near is not None else named_measure(draft)
+    ref = named[0] if named and not is_flag(draft, named[0]) else None
+    if ref is not None and named is not None:
+        draft.use(named[1].words, 1.0 + named[1].score - draft.cost(ref))
+    else:
+        ref, points = _unnamed_measure(draft, words)
+        draft.score += points
+    if ref is None:
+        draft.failed.append(words or frozenset({0}))
+        return
+    draft.aggregate, draft.columns, draft.group_by = aggregate, [ref], groups
+    draft.use(words, 0.8)
+    draft.use_names_of(ref)
+    draft.use({word.index for word in draft.parts.words if word.low in ("much", "money") and draft.parts.cues.how_much})
+    if draft.entity is not None and draft.entity.column is None:
+        draft.use(draft.entity.words, draft.entity.score * 0.8)
+        draft.score -= 0.3 * (draft.table_of(ref) != draft.entity.table)
+
+
+def _unnamed_measure(draft: Draft, words: frozenset[int]) -> tuple[ColumnRef | None, float]:
+    every = draft.parts.words
+    if (how := draft.parts.cues.how) and (by := measure_by_adjective(draft, how)):
+        draft.use({word.index for word in every if word.low in (how, "take", "takes", "last", "lasts")})
+        return by[0], by[1]
+    for word in every:
+        noun = NOUNS.get(word.low)
+        if noun and word.index not in draft.used and (by := measure_by_adjective(draft, noun)):
+            draft.use({word.index})
+            return by
+    if any(word.low in MONEY_WORDS for word in every):
+        by = measure_by_adjective(draft, "expensive")
+        draft.use({word.index for word in every if word.low in MONEY_WORDS} if by else set())
+        return by or (None, 0.0)
+    return main_measure(draft), 0.3

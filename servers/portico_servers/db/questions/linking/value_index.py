@@ -1,0 +1,166 @@
+"""The value index: which columns have a value that a question spells out. In memory, of this process, and never sent to a host.
+
+Of each text column the different values, within bounds; of each number column whether it is a flag, and its range. Columns
+whose names say that they keep a secret are never read. What has too many values, or takes too long, is left out and named.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from portico_servers.db.databases.database import Database
+from portico_servers.db.errors import DbError
+from portico_servers.db.limits import StatementLimits
+from portico_servers.db.questions.language.words import pieces, stem
+from portico_servers.db.schema import Column, DatabaseSchema, Table
+from portico_servers.db.secret_columns import SECRETS, is_secret
+from portico_servers.db.statements.cancellation import Cancellation
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexBounds:
+    """How much is read and kept."""
+
+    values: int = 20_000  # of a column
+    bytes: int = 32_000_000  # of values, all in all
+    characters: int = 80  # of one value: longer ones are prose
+    seconds: float = 2.0  # of one column
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedValue:
+    """One value of one column, as it stands there; `whole`: all of the value was spelled out."""
+
+    table: str
+    column: str
+    text: str
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NumberRange:
+    """The least and the greatest number of a column; a flag has no other values than 0 and 1."""
+
+    least: float
+    greatest: float
+    flag: bool
+
+
+@dataclass(slots=True)
+class ValueIndex:
+    """The values of one database at one moment."""
+
+    values: dict[tuple[str, ...], list[IndexedValue]] = field(default_factory=dict)  # by folded words
+    stems: dict[tuple[str, ...], list[IndexedValue]] = field(default_factory=dict)  # by stems, where no word is a figure
+    starts: dict[tuple[str, ...], list[IndexedValue]] = field(default_factory=dict)  # by first words, of longer values
+    distinct: dict[tuple[str, str], int] = field(default_factory=dict)  # how many values a text column has
+    ranges: dict[tuple[str, str], NumberRange] = field(default_factory=dict)
+    left_out: list[tuple[str, str]] = field(default_factory=list)  # text columns with too many values
+    probed: Mapping[tuple[str, ...], list[IndexedValue]] = field(
+        default_factory=dict
+    )  # of those, what one question has spelled
+    bytes: int = 0
+
+    def add(self, table: str, column: str, text: str) -> None:
+        words = pieces(text)
+        if not words:
+            return
+        one = IndexedValue(table, column, text)
+        self.values.setdefault(words, []).append(one)
+        if len(words) <= 4 and all(word.isalpha() for word in words):
+            self.stems.setdefault(tuple(map(stem, words)), []).append(one)
+        if len(words) > 1:
+            part = IndexedValue(table, column, text, whole=False)
+            for n in range(1, min(len(words), 4)):
+                self.starts.setdefault(words[:n], []).append(part)
+        self.bytes += len(text.encode("utf-8", "replace")) + 64
+
+    def find(self, words: Sequence[str], stems: Sequence[str]) -> list[IndexedValue]:
+        """The values that these folded words spell, in the plural too."""
+        if found := [*self.values.get(tuple(words), ()), *self.probed.get(tuple(words), ())]:
+            return found
+        alike = self.stems.get(tuple(stems), [])
+        return [one for one in alike if all(map(_is_plural, words, pieces(one.text)))]
+
+
+def _is_plural(word: str, value: str) -> bool:
+    """Is one the other's plural? "Delay" isn't "delayed"."""
+    return word == value or any(
+        long == short + "s" or long == short + "es" or (short.endswith("y") and long == short[:-1] + "ies")
+        for long, short in ((word, value), (value, word))
+    )
+
+
+def build_value_index(
+    database: Database, schema: DatabaseSchema, patterns: Sequence[str] = SECRETS, bounds: IndexBounds | None = None
+) -> ValueIndex:
+    """Read the values of all tables. A column that can't be read is left out."""
+    bounds = bounds or IndexBounds()
+    index = ValueIndex()
+    reader = _Reader(database, bounds)
+    for table in schema.tables:
+        for column in table.columns:
+            if is_secret(column, table, patterns):
+                continue
+            where = table.name, column.name
+            if column.kind == "text" and index.bytes < bounds.bytes:
+                values = reader.texts(table, column)
+                if values is None:
+                    index.left_out.append(where)
+                    continue
+                index.distinct[where] = len(values)
+                for text in values:
+                    index.add(*where, text)
+            elif column.kind == "number" and not table.is_key(column.name) and (found := reader.range(table, column)):
+                index.ranges[where] = found
+    return index
+
+
+class _Reader:
+    def __init__(self, database: Database, bounds: IndexBounds) -> None:
+        self._database, self._bounds = database, bounds
+
+    def texts(self, table: Table, column: Column) -> list[str] | None:
+        """The different values that are no prose; None where there are too many."""
+        quote, most = self._database.dialect.quote, self._bounds.values
+        name = self._database.dialect.text(quote(column.name), column)
+        relation = self._database.dialect.relation(table)
+        rows = self._rows(
+            f"SELECT DISTINCT {name} AS v FROM {relation} WHERE {quote(column.name)} IS NOT NULL LIMIT {most + 1}", most + 1
+        )
+        if rows is None or len(rows) > most:
+            return None
+        texts = [str(row[0]) for row in rows]
+        return [text for text in texts if 0 < len(text) <= self._bounds.characters]
+
+    def range(self, table: Table, column: Column) -> NumberRange | None:
+        quote = self._database.dialect.quote
+        name, relation = self._database.dialect.value(quote(column.name), column), self._database.dialect.relation(table)
+        others = f"SUM(CASE WHEN {name} NOT IN (0, 1) THEN 1 ELSE 0 END)"
+        rows = self._rows(f"SELECT MIN({name}), MAX({name}), {others} FROM {relation}", 1)
+        if not rows or not all(isinstance(value, int | float) for value in rows[0]):
+            return None
+        least, greatest, rest = rows[0]
+        return NumberRange(float(least), float(greatest), not rest)
+
+    def _rows(self, sql: str, most: int) -> list[list[Any]] | None:
+        limits = StatementLimits(most, self._bounds.bytes, self._bounds.seconds)
+        try:
+            found = self._database.run(sql, [], limits, Cancellation())
+        except DbError as exc:
+            logger.info("left out of the value index: %s", exc)
+            return None
+        rows: list[list[Any]] = found["rows"]
+        return rows if not found["truncated"] or len(rows) <= 1 else None
+
+
+def each_span(count: int, longest: int = 7) -> Iterator[tuple[int, int]]:
+    """[start, end) of every run of words, longer ones first."""
+    for size in range(min(longest, count), 0, -1):
+        for start in range(count - size + 1):
+            yield start, start + size

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+from tests.gateway.agent.fakes import SEARCH_CALL, FakeEngine, FakeHost, hits, run
+
+from portico_gateway.agent.events import RunFinished
+from portico_gateway.agent.guided.answers.companions import CHARACTERS, LINES, MOST, NEAR, NUMBERS, companions, share, together
+from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, PassageFeatures
+
+MEASURED = PassageFeatures(*[0.5] * 12)
+
+
+def passage(text: str, weight: float, rank: int = 0) -> AnswerCandidate:
+    return AnswerCandidate(text, focus=text, rank=rank, weight=weight, features=MEASURED)
+
+
+BEST = passage("The pump is blue.", 8.0)
+
+
+def texts(*others: AnswerCandidate, chosen: AnswerCandidate = BEST) -> list[str]:
+    return [one.text for one in companions(chosen, [chosen, *others])]
+
+
+def test_the_next_best_passages_stand_behind_the_chosen_one() -> None:
+    assert texts(passage("Tea is at four.", 6.0), passage("The valve is red.", 7.0)) == ["The valve is red.", "Tea is at four."]
+
+
+def test_what_the_same_section_says_comes_before_another_that_is_as_near() -> None:
+    assert texts(passage("Elsewhere.", 7.5, rank=1), passage("Further on.", 7.0)) == ["Further on.", "Elsewhere."]
+
+
+def test_what_is_told_apart_clearly_is_not_printed() -> None:
+    assert texts(passage("Tea is at four.", 8.0 - NEAR - 0.1)) == []
+
+
+def test_nothing_is_said_twice() -> None:
+    longer = AnswerCandidate("The pump is blue. It hums.", focus="It hums.", weight=7.9, features=MEASURED)
+    assert texts(longer) == []
+
+
+def test_all_of_it_stays_short() -> None:
+    many = [passage(f"Line {n}.", 7.0 + n / 10) for n in range(9)]
+    assert len(texts(*many)) == MOST - 1
+    assert texts(passage("x" * CHARACTERS, 7.0), passage("Short.", 6.0)) == ["Short."]
+    assert texts(passage("a\n" * LINES + "b", 7.0)) == []
+    assert texts(passage(" ".join(map(str, range(NUMBERS + 1))), 7.0)) == []
+
+
+def test_what_is_no_passage_of_a_document_stands_alone() -> None:
+    line = AnswerCandidate("exit_code = 2", weight=8.0)
+    assert companions(line, [line, BEST]) == []
+    assert together(line, []) is line
+
+
+@pytest.mark.parametrize(("other", "expected"), [(8.0, 0.5), (-90.0, 1.0)])
+def test_the_share_of_the_odds_says_how_clearly_it_is_told_apart(other: float, expected: float) -> None:
+    assert share([BEST], [BEST, passage("Tea is at four.", other)]) == pytest.approx(expected)
+
+
+def test_an_answer_from_documents_has_the_next_best_passages_beside_it() -> None:
+    pages = [
+        {"path": f"{name}.md", "anchor": name, "line": 1, "title_trail": ["Pump"], "text": text}
+        for name, text in (("a", "The valve of the pump opens at 5 bar."), ("b", "A valve opens in 2 seconds."))
+    ]
+    engine = FakeEngine(SEARCH_CALL, "The valve of the pump opens at 5 bar.")
+    end = run(engine, FakeHost(hits(*pages)), "At which pressure does the valve of the pump open?")[-1]
+    assert isinstance(end, RunFinished)
+    assert end.judgement.draft == "The valve of the pump opens at 5 bar.\n\nA valve opens in 2 seconds."
