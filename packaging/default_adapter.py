@@ -1,6 +1,6 @@
 """The default adapter from its data sets to its files: `make adapter`, on one GPU.
 
-usage: python packaging/default_adapter.py data  --sources DIR --work DIR [--workers N] [--scale 1.0]
+usage: python packaging/default_adapter.py data  --sources DIR --work DIR [--workers N] [--scale 1.0] [--without FILE]
        python packaging/default_adapter.py train --work DIR --out DIR [--device cuda] [--minutes 8] [--epochs 3] [--rate 1e-3]
 
 `data` renders rows over several processes and writes token ids; `train` goes on from its last checkpoint where it was killed,
@@ -24,6 +24,7 @@ from pathlib import Path
 from portico_engine import Tool, find_model
 from portico_engine.tune.data.kept import kept_rows
 from portico_engine.tune.data.mixture import Sources, default_rows
+from portico_engine.tune.data.overlap import Overlap
 from portico_engine.tune.data.row_checks import RowChecks
 from portico_engine.tune.data.sources.own import own_examples
 from portico_engine.tune.rendering import ChatRenderer, TokenRow, load_rows, save_rows
@@ -45,6 +46,7 @@ def main() -> None:
     data.add_argument("--work", type=Path, required=True)
     data.add_argument("--workers", type=int, default=1)
     data.add_argument("--scale", type=float, default=1.0)
+    data.add_argument("--without", type=Path, help="questions of evaluations, a line each: rows like them are left out")
     train = steps.add_parser("train")
     train.add_argument("--work", type=Path, required=True)
     train.add_argument("--out", type=Path, required=True)
@@ -72,7 +74,7 @@ def ask_system(tools: Sequence[Tool]) -> str:
 
 def build_data(args: argparse.Namespace) -> None:
     began = time.monotonic()
-    jobs = [(args.sources, args.work, args.scale / args.workers, SEED + at, at) for at in range(args.workers)]
+    jobs = [(args.sources, args.work, args.scale / args.workers, SEED + at, at, args.without) for at in range(args.workers)]
     if args.workers == 1:
         found = [part(*jobs[0])]
     else:
@@ -84,14 +86,17 @@ def build_data(args: argparse.Namespace) -> None:
     print(json.dumps(about), flush=True)
 
 
-def part(folder: Path, work: Path, scale: float, seed: int, at: int) -> Counter[str]:
+def part(folder: Path, work: Path, scale: float, seed: int, at: int, without: Path | None) -> Counter[str]:
     """One worker's share, with a seed of its own, as token ids; what it holds by origin and kind of answer."""
     sources = Sources(folder / "training", folder / "seal-tools", folder / "mcp-tools")
     renderer = ChatRenderer(find_model())
     counts: Counter[str] = Counter()
     lines = []
     checks = RowChecks()
+    known = Overlap(without.read_text(encoding="utf-8").splitlines() if without else ())
     for row in checks.sound(default_rows(sources, [serve_system, ask_system], [0.9, 0.1], seed=seed, scale=scale)):
+        if known.found(row.prompt[-1]["content"]) is not None:
+            continue
         kind = "several" if row.completion.startswith("[{") else "one" if row.completion.startswith("{") else "none"
         counts[f"{row.origin}: {kind}"] += 1
         lines.append(row.as_json())

@@ -68,9 +68,11 @@ class AdaptedEngine:
     def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         return self._engine.generate(request if request.adapter is not None else replace(request, adapter=self._adapter))
 
-    async def score(self, prompt: Sequence[int], continuations: Sequence[Sequence[int]]) -> list[list[float]]:
+    async def score(
+        self, prompt: Sequence[int], continuations: Sequence[Sequence[int]], salt: bytes = b""
+    ) -> list[list[float]]:
         """By the base: what is compared by scores was fitted with those."""
-        return await self._engine.score(prompt, continuations)
+        return await self._engine.score(prompt, continuations, salt)
 
     async def load_adapter(self, name: str, path: Path) -> AdapterInfo:
         return await self._engine.load_adapter(name, path)
