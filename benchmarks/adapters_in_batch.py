@@ -86,7 +86,8 @@ async def ask(http: httpx2.AsyncClient, case: Case, model: str, limit: anyio.Cap
         answer = await http.post(
             "/v1/chat/completions", json=body | {"tool_choice": "required", "max_tokens": 128}, timeout=600
         )
-    tokens.append(answer.raise_for_status().json()["usage"]["completion_tokens"])
+    if answer.status_code == 200:  # a few of BFCL's tools are refused: with any adapter alike
+        tokens.append(answer.json()["usage"]["completion_tokens"])
 
 
 if __name__ == "__main__":

@@ -332,6 +332,13 @@ class StrengthWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class TunedWeights:
+    """A model under an adapter that has learned to make calls."""
+
+    call: float = -2.0  # nats, on making a call where the answer may also say that no tool fits
+
+
+@dataclass(frozen=True, slots=True)
 class Weights:
     """All of them."""
 
@@ -350,6 +357,7 @@ class Weights:
     coverage: CoverageWeights = CoverageWeights()
     confidence: ConfidenceWeights = ConfidenceWeights()
     strength: StrengthWeights = StrengthWeights()
+    tuned: TunedWeights = TunedWeights()
 
 
 DEFAULT_WEIGHTS = Weights()

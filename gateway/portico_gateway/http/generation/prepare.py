@@ -117,14 +117,19 @@ async def prepare(
 
 
 async def _guided(generation: GenerationRequest, engine: EngineClient, guide: CallGuide | None) -> GuidedCall | None:
-    """What is said about the calls, where the model is one that needs it. Whether to call at all stays the model's choice."""
+    """What is said about the calls, where the model is one that needs it."""
     asked = [at for at, turn in enumerate(generation.turns) if turn.role == "user" and turn.content.strip()]
     if guide is None or not generation.may_call or not asked or not guide.guides(engine.info.parameters):
         return None
     question = generation.turns[asked[-1]].content
     found = "\n".join(turn.content for turn in generation.turns[asked[-1] :] if turn.role == "tool")
     return await asyncio.to_thread(
-        guide.guide, generation.callable_tools, question, found, several=generation.parallel_tool_calls is True
+        guide.guide,
+        generation.callable_tools,
+        question,
+        found,
+        several=generation.parallel_tool_calls is True,
+        tuned=generation.prompts == EXPLAINED,
     )
 
 
