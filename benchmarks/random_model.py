@@ -29,6 +29,20 @@ LLAMA_8B = DecoderConfig(
     rope=RopeConfig(500_000.0),
     permuted_rotary=True,
 )
+SMOLLM2_135M = DecoderConfig(
+    architecture="llama",
+    n_layers=30,
+    hidden=576,
+    feed_forward=1536,
+    n_heads=9,
+    n_kv_heads=3,
+    head_dim=64,
+    vocab_size=49152,
+    context_length=8192,
+    norm_eps=1e-5,
+    rope=RopeConfig(100_000.0),
+    permuted_rotary=True,
+)
 QWEN3_0_6B = DecoderConfig(
     architecture="qwen3",
     n_layers=28,

@@ -1,12 +1,14 @@
 """Kernels for NVIDIA GPUs, each beside its plain torch twin: the same arithmetic on any device.
 
-    reference.py         the twins: norms, rotary embedding, SwiGLU, storing keys and values, attention over blocks
+    reference.py         the twins: norms, rotary embedding, SwiGLU, storing keys and values, attention over blocks, argmax
     fused.py             the elementwise ones as Triton kernels
     paged_attention.py   attention of single tokens over paged KV as a Triton kernel
     quantized_layout.py  a quantized matrix in the tiles that the CUDA kernels read, and back
     quantized_matmul.py  products with such matrices, and their rows: choice of kernel, launches
+    decode_step.py       a decoder layer in five kernels, for a step of few tokens: launches
+    sampling.py          the likeliest allowed tokens of logits
     cuda_module.py       CUDA C++ (its sources are in cuda/) compiled by NVRTC when it is first needed
 
 They know block tables and quantized matrices; they know neither layers nor requests. `fused`, `paged_attention`,
-`quantized_matmul` and `cuda_module` are imported on a GPU only.
+`quantized_matmul`, `decode_step`, `sampling` and `cuda_module` are imported on a GPU only.
 """

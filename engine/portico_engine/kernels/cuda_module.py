@@ -15,7 +15,9 @@ import torch
 from cuda.bindings import driver, nvrtc
 from torch import Tensor
 
+CUDA_SOURCES = Path(__file__).with_name("cuda")
 _Argument = Tensor | int | None
+_SHARED_BYTES = 48 << 10  # that a kernel may have without being allowed to
 
 
 class CUDAModule:
@@ -26,20 +28,63 @@ class CUDAModule:
         options = ["--std=c++17", f"--gpu-architecture=sm_{major}{minor}", f"--include-path={path.parent}"]
         options += [f"-D{name}={value}" for name, value in defines.items()]
         self._library = _checked(driver.cuLibraryLoadData(_compile(path, options), [], [], 0, [], [], 0))
-        self._kernels: dict[str, Any] = {}
+        self._device = device
+        self._kernels: dict[str, tuple[Any, Any]] = {}
+        self._allowed: dict[str, int] = {}  # bytes of shared memory, by kernel, where more than any may have
 
-    def launch(self, name: str, grid: tuple[int, int, int], threads: int, *arguments: _Argument) -> None:
-        """Start a kernel: tensors are passed by address, None as a null pointer, integers as int."""
-        if name not in self._kernels:
-            kernel = _checked(driver.cuLibraryGetKernel(self._library, name.encode()))
-            self._kernels[name] = driver.CUfunction(int(kernel))
+    def launch(
+        self,
+        name: str,
+        grid: tuple[int, int, int],
+        threads: int,
+        *arguments: _Argument,
+        shared_bytes: int = 0,
+        overlap: bool = False,
+    ) -> None:
+        """Start a kernel: tensors are passed by address, None as a null pointer, integers as int.
+
+        With `overlap` it may start while the kernel before it is at work: it waits itself (cuda/launch_overlap.cuh).
+        """
+        kernel = self._kernel(name, shared_bytes)
         # By hand: the binding's own packing of arguments is slower.
         count = len(arguments)
         values = (ctypes.c_uint64 * count)(*[a.data_ptr() if isinstance(a, Tensor) else a or 0 for a in arguments])
         first = ctypes.addressof(values)
         addresses = (ctypes.c_uint64 * count)(*range(first, first + 8 * count, 8))
+        at = ctypes.addressof(addresses)
         stream = torch.cuda.current_stream().cuda_stream
-        _checked(driver.cuLaunchKernel(self._kernels[name], *grid, threads, 1, 1, 0, stream, ctypes.addressof(addresses), 0))
+        if overlap:
+            _checked(driver.cuLaunchKernelEx(_overlapping(grid, threads, shared_bytes, stream), kernel, at, 0))
+        else:
+            _checked(driver.cuLaunchKernel(kernel, *grid, threads, 1, 1, shared_bytes, stream, at, 0))
+
+    def _kernel(self, name: str, shared_bytes: int) -> Any:
+        if name not in self._kernels:
+            kernel = _checked(driver.cuLibraryGetKernel(self._library, name.encode()))
+            self._kernels[name] = kernel, driver.CUfunction(int(kernel))
+        kernel, function = self._kernels[name]
+        if shared_bytes > self._allowed.get(name, _SHARED_BYTES):
+            attribute = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+            index = self._device.index
+            device = _checked(driver.cuDeviceGet(torch.cuda.current_device() if index is None else index))
+            _checked(driver.cuKernelSetAttribute(attribute, shared_bytes, kernel, device))
+            self._allowed[name] = shared_bytes
+        return function
+
+
+def _overlapping(grid: tuple[int, int, int], threads: int, shared_bytes: int, stream: int) -> Any:
+    """A launch that does not wait for the kernel before it to end (programmatic dependent launch)."""
+    attribute = driver.CUlaunchAttribute()
+    attribute.id = driver.CUlaunchAttributeID.CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
+    attribute.value.programmaticStreamSerializationAllowed = 1
+    config = driver.CUlaunchConfig()
+    config.gridDimX, config.gridDimY, config.gridDimZ = grid
+    config.blockDimX, config.blockDimY, config.blockDimZ = threads, 1, 1
+    config.sharedMemBytes = shared_bytes
+    config.hStream = driver.CUstream(stream)
+    config.attrs = [attribute]
+    config.numAttrs = 1
+    return config
 
 
 @cache

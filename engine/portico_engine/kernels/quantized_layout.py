@@ -42,6 +42,11 @@ class TiledMatrix:
         return self.scales.shape[4] == 2
 
     @property
+    def tile_bytes(self) -> int:
+        """Of one tile, codes and scales."""
+        return self.n_bytes // (self.low.shape[0] * self.low.shape[1])
+
+    @property
     def n_bytes(self) -> int:
         return self.low.nbytes + self.scales.nbytes + (0 if self.high is None else self.high.nbytes)
 

@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from portico_engine.kernels.cuda_module import CUDAModule
+from portico_engine.kernels.cuda_module import CUDA_SOURCES, CUDAModule
 from portico_engine.kernels.quantized_layout import TILE_COLUMNS, TILE_ROWS, TiledMatrix
 
-_CUDA = Path(__file__).with_name("cuda")
 _THREADS = 256
 _BLOCKS_PER_PROCESSOR = 2  # of many_tokens.cu, which its registers allow
 _LEAST_SPAN = 8  # tiles of columns: adding up costs more than it gains below
@@ -62,7 +60,7 @@ def matmul(x: Tensor, matrix: TiledMatrix, out: Tensor, bias: Tensor | None = No
 def precompile(matrices: Iterable[tuple[TiledMatrix, torch.dtype]]) -> None:
     """Compile what products with these in this type need, side by side: one after another it takes seconds."""
     settings = {
-        (source, _format(matrix), config, dtype, matrix.low.device)
+        (source, matrix_format(matrix), config, dtype, matrix.low.device)
         for matrix, dtype in matrices
         for source, configs in (("few_tokens.cu", _FEW.values()), ("many_tokens.cu", _MANY.values()), ("rows.cu", [None]))
         for config in configs
@@ -75,7 +73,7 @@ def precompile(matrices: Iterable[tuple[TiledMatrix, torch.dtype]]) -> None:
 def _few_tokens(config: FewTokensConfig, x: Tensor, matrix: TiledMatrix, out: Tensor, bias: Tensor | None) -> None:
     n, n_in = x.shape
     blocks = -(-matrix.n_out // (TILE_ROWS * config.rows)), -(-n // (8 * config.tokens)), 1
-    _module("few_tokens.cu", _format(matrix), config, out.dtype, x.device).launch(
+    _module("few_tokens.cu", matrix_format(matrix), config, out.dtype, x.device).launch(
         "few_tokens", blocks, 32 * config.warps,
         x, matrix.low, matrix.high, matrix.scales, bias, out, n, n_in, matrix.n_out, out.stride(0),
     )  # fmt: skip
@@ -86,7 +84,7 @@ def _many_tokens(config: ManyTokensConfig, x: Tensor, matrix: TiledMatrix, out: 
     blocks = -(-matrix.n_out // (TILE_ROWS * config.rows * config.warps)), -(-n // (8 * config.tokens))
     span, n_parts = _division(-(-n_in // TILE_COLUMNS), blocks[0] * blocks[1], x.device)
     parts = torch.empty(n_parts, n, matrix.n_out, dtype=torch.float32, device=x.device) if n_parts > 1 else None
-    module = _module("many_tokens.cu", _format(matrix), config, out.dtype, x.device)
+    module = _module("many_tokens.cu", matrix_format(matrix), config, out.dtype, x.device)
     module.launch(
         "many_tokens", (*blocks, n_parts), 32 * config.warps,
         x, matrix.low, matrix.high, matrix.scales, bias, out, parts, n, n_in, matrix.n_out, out.stride(0), span,
@@ -120,14 +118,14 @@ def dequantize_rows(matrix: TiledMatrix, first: int, n: int) -> Tensor:
 def _rows(matrix: TiledMatrix, indices: Tensor | None, first: int, n: int) -> Tensor:
     out = torch.empty(n, matrix.n_in, dtype=torch.bfloat16, device=matrix.low.device)
     threads = n * -(-matrix.n_in // TILE_COLUMNS) * 16
-    _module("rows.cu", _format(matrix), None, out.dtype, out.device).launch(
+    _module("rows.cu", matrix_format(matrix), None, out.dtype, out.device).launch(
         "rows", (-(-threads // _THREADS), 1, 1), _THREADS,
         matrix.low, matrix.high, matrix.scales, indices, out, first, n, matrix.n_in,
     )  # fmt: skip
     return out
 
 
-class _Format(NamedTuple):
+class MatrixFormat(NamedTuple):
     high: int
     zero: int
     offset: bool
@@ -135,13 +133,19 @@ class _Format(NamedTuple):
     ragged: bool
 
 
-def _format(matrix: TiledMatrix) -> _Format:
-    return _Format(matrix.bits - 4, matrix.zero_point, matrix.has_offsets, matrix.group_size, matrix.n_in % TILE_COLUMNS != 0)
+def matrix_format(matrix: TiledMatrix) -> MatrixFormat:
+    return MatrixFormat(
+        matrix.bits - 4, matrix.zero_point, matrix.has_offsets, matrix.group_size, matrix.n_in % TILE_COLUMNS != 0
+    )
 
 
 @cache
 def _module(
-    source: str, format_: _Format, config: FewTokensConfig | ManyTokensConfig | None, dtype: torch.dtype, device: torch.device
+    source: str,
+    format_: MatrixFormat,
+    config: FewTokensConfig | ManyTokensConfig | None,
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> CUDAModule:
     settings = format_._asdict() | ({} if config is None else config._asdict()) | {"wide": dtype == torch.float32}
-    return CUDAModule(_CUDA / source, {name.upper(): int(value) for name, value in settings.items()}, device)
+    return CUDAModule(CUDA_SOURCES / source, {name.upper(): int(value) for name, value in settings.items()}, device)

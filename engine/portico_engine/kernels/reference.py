@@ -11,7 +11,7 @@ from torch import Tensor
 
 from portico_engine.plan import BLOCK_TOKENS
 
-_EXACT = 32  # likeliest tokens whose logits are exact
+_WORD = 32  # bits
 
 
 def add_norm(x: Tensor, delta: Tensor | None, weight: Tensor, eps: Tensor) -> Tensor:
@@ -37,6 +37,21 @@ def swiglu(gate_up: Tensor) -> Tensor:
     """gate_up bf16 [n, 2 feed_forward] -> silu(gate) * up, bf16 [n, feed_forward] (Shazeer 2020)."""
     gate, up = gate_up.chunk(2, dim=-1)
     return F.silu(gate) * up
+
+
+def masked_argmax(logits: Tensor, masks: Tensor | None, *, write: bool) -> Tensor:
+    """Of each row of logits float32 [n, vocab_size] the likeliest token that its mask allows, and its logit: float64 [2, n].
+
+    masks int32 [n, 1 + words]: is the row masked? then a bit a token; tokens beyond the last word are refused. The logit is no
+    number where any allowed one is none, and -inf where none is allowed. `write` leaves -inf in place of what is refused.
+    """
+    if masks is not None:
+        bits = (masks[:, 1:].unsqueeze(-1) >> torch.arange(_WORD, dtype=torch.int32, device=masks.device)) & 1
+        refused = bits.flatten(1)[:, : logits.shape[1]] == 0
+        refused = F.pad(refused, (0, logits.shape[1] - refused.shape[1]), value=True) & (masks[:, :1] != 0)
+        logits = logits.masked_fill_(refused, float("-inf")) if write else logits.masked_fill(refused, float("-inf"))
+    best, tokens = logits.max(dim=-1)
+    return torch.stack([tokens.double(), best.double()])
 
 
 def store(kv: Tensor, keys_values: Tensor, positions: Tensor, rows: Tensor, tables: Tensor) -> None:

@@ -54,11 +54,11 @@ class CUDALinear:
 class CUDAQuantizedLinear:
     """`Linear` with matrices stacked by rows, each in its own format; with a copy in bfloat16 where memory allows."""
 
-    __slots__ = ("_bias", "_copy", "_kernel_rows", "_places", "parts")
+    __slots__ = ("_copy", "_kernel_rows", "_places", "bias", "parts")
 
     def __init__(self, parts: Sequence[TiledMatrix], bias: Tensor | None = None, *, copy: bool = False) -> None:
         self.parts = tuple(parts)
-        self._bias = bias
+        self.bias = bias
         ends = [sum(part.n_out for part in parts[: i + 1]) for i in range(len(parts))]
         self._places = [slice(end - part.n_out, end) for part, end in zip(parts, ends, strict=True)]
         self._copy: CUDALinear | None = None
@@ -99,7 +99,7 @@ class CUDAQuantizedLinear:
         out = torch.empty(x.shape[0], self._places[-1].stop, dtype=dtype, device=x.device)
         run = quantized_matmul.matmul if x.shape[0] <= self._kernel_rows else _by_slices
         for part, place in zip(self.parts, self._places, strict=True):
-            run(x, part, out[:, place], None if self._bias is None else self._bias[place])
+            run(x, part, out[:, place], None if self.bias is None else self.bias[place])
         return out
 
 

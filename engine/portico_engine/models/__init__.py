@@ -6,6 +6,7 @@
     cpu_weight_loader.py   their form on a CPU
     cuda_weight_loader.py  their form on a GPU
     decoder.py             tokens in, logits out
+    decode_layers.py       its layers for a step of few tokens on a GPU, in five kernels each
     rotary.py              rotary embedding as tables
     rotary_order.py        the order of query and key rows that the decoder has, from a file's
     lora_weights.py        a decoder's weights with room for adapters beside its matrices

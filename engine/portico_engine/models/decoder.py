@@ -46,31 +46,33 @@ class Decoder:
         self.weights = weights
         self._ops = ops
         device = weights.norm.device
-        self._eps = torch.tensor(config.norm_eps, device=device)
+        self.eps = torch.tensor(config.norm_eps, device=device)
         long = config.rope.long_beyond is not None and context_length > config.rope.long_beyond
         # What of a load's options keys and values depend on: part of every executor's numerics id.
         self.numerics = "-longrope" if long else ""
         cos, sin = rotary_tables(config, weights.long_rope_factors if long else weights.rope_factors, context_length)
-        self._cos, self._sin = cos.to(device), sin.to(device)
+        self.rotary = cos.to(device), sin.to(device)  # of all positions
 
     def hidden(self, tokens: Tensor, positions: Tensor, attend: Attention) -> Tensor:
         """tokens, positions int64 [n] -> the residual stream after the last layer, float32 [n, hidden]."""
-        x = self.weights.embedding.rows(tokens).float()
-        scales = self.config.scales
-        if scales.embedding != 1:
-            x *= scales.embedding
-        cos, sin = self._cos[positions], self._sin[positions]
+        x = self.embedded(tokens)
+        cos, sin = (table[positions] for table in self.rotary)
         delta: Tensor | None = None
         for i, layer in enumerate(self.weights.layers):
-            delta = self._attention(i, layer, self._ops.add_norm(x, delta, layer.attention_norm, self._eps), cos, sin, attend)
+            delta = self._attention(i, layer, self._ops.add_norm(x, delta, layer.attention_norm, self.eps), cos, sin, attend)
             delta = self._residual(delta)
-            delta = self._feed_forward(layer.feed_forward, self._ops.add_norm(x, delta, layer.ffn_norm, self._eps))
+            delta = self._feed_forward(layer.feed_forward, self._ops.add_norm(x, delta, layer.ffn_norm, self.eps))
             delta = self._residual(delta)
         return x if delta is None else x.add_(delta)
 
+    def embedded(self, tokens: Tensor) -> Tensor:
+        """What the first layer takes: float32 [n, hidden]."""
+        x = self.weights.embedding.rows(tokens).float()
+        return x if self.config.scales.embedding == 1 else x.mul_(self.config.scales.embedding)
+
     def logits(self, hidden: Tensor, targets: Tensor | None = None) -> Tensor:
         """hidden float32 [n, hidden] -> float32 [n, vocab_size], exact for the likeliest tokens and `targets` int64 [n, 1]."""
-        x = self._ops.add_norm(hidden, None, self.weights.norm, self._eps)
+        x = self._ops.add_norm(hidden, None, self.weights.norm, self.eps)
         logits = self.weights.head.logits(x, targets)
         return logits if self.config.scales.logits == 1 else logits.mul_(self.config.scales.logits)
 

@@ -335,7 +335,8 @@ class StrengthWeights:
 class TunedWeights:
     """A model under an adapter that has learned to make calls."""
 
-    call: float = -2.0  # nats, on making a call where the answer may also say that no tool fits
+    call: float = -2.0  # nats, on making a call where the answer may also say that no tool fits. Fitted on the questions of odd
+    # numbers of BFCL's irrelevance and simple_python; on the others 81% are refused and 93% called for (60 and 97% without)
 
 
 @dataclass(frozen=True, slots=True)

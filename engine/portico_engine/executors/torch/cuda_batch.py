@@ -18,6 +18,7 @@ from portico_engine.plan import Row
 
 ADDRESSES = 4  # numbers a token
 NO_ADAPTER = -1  # as a kernel sees it
+_PADDING = np.array([[0], [-1], [0], [NO_ADAPTER]], np.int32)
 
 
 class RaggedBatch(NamedTuple):
@@ -67,11 +68,18 @@ class BlockTables:
 
 def addresses(rows: Sequence[Row], out: npt.NDArray[np.int32]) -> None:
     """Fill int32 [4, n] (see `RaggedBatch`) with the rows' tokens, and what is left with padding."""
+    total = sum(len(row.tokens) for row in rows)
+    out[:, total:] = _PADDING
+    if total == len(rows):  # decodes: a step of one takes as long as all its arrays take to be made
+        out[:, :total] = list(zip(*[(row.tokens[0], row.start, row.slot, _place(row)) for row in rows], strict=True))
+        return
     counts = np.array([len(row.tokens) for row in rows])
-    total = int(counts.sum())
     first = np.repeat(np.cumsum(counts) - counts, counts)  # of each token: where its row begins
     out[0, :total] = list(chain.from_iterable(row.tokens for row in rows))
     out[1, :total] = np.repeat([row.start for row in rows], counts) + np.arange(total) - first
     out[2, :total] = np.repeat([row.slot for row in rows], counts)
-    out[3, :total] = np.repeat([NO_ADAPTER if row.adapter is None else row.adapter for row in rows], counts)
-    out[0, total:], out[1, total:], out[2, total:], out[3, total:] = 0, -1, 0, NO_ADAPTER
+    out[3, :total] = np.repeat([_place(row) for row in rows], counts)
+
+
+def _place(row: Row) -> int:
+    return NO_ADAPTER if row.adapter is None else row.adapter

@@ -27,8 +27,10 @@ from portico_engine.executors.torch.device_faults import named_faults
 from portico_engine.executors.torch.lora_places import CUDALoraPlaces
 from portico_engine.fallbacks import Fallbacks
 from portico_engine.kernels import fused
+from portico_engine.kernels.decode_step import MEASURED, DecodeTuning
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.models.cuda_weight_loader import CUDAWeightLoader
+from portico_engine.models.decode_layers import DecodeLayers, unfit
 from portico_engine.models.decoder import Decoder
 from portico_engine.models.weight_loader import Progress
 from portico_engine.plan import BLOCK_TOKENS, Row, StepPlan, blocks_for
@@ -53,6 +55,7 @@ class TorchCUDAExecutor:
         adapters: CUDALoraPlaces | None = None,
         progress: Progress | None = None,
         fallbacks: Fallbacks | None = None,
+        tuning: DecodeTuning | None = MEASURED,
     ) -> None:
         """`vocab_size` is the tokenizer's where the embeddings are padded beyond it. Without graphs where none can be captured,
         which `fallbacks` hears. `adapters` are beside the decoder's weights; None takes none.
@@ -79,7 +82,7 @@ class TorchCUDAExecutor:
         self._graphs: StepGraphs | None = None
         if graphs:
             with torch.inference_mode():
-                self._graphs = self._captured(sizes.max_rows, progress, fallbacks or Fallbacks())
+                self._graphs = self._captured(sizes.max_rows, progress, fallbacks or Fallbacks(), tuning)
 
     @classmethod
     def load(
@@ -164,16 +167,31 @@ class TorchCUDAExecutor:
         self._graphs = None
         torch.cuda.empty_cache()
 
-    def _captured(self, max_rows: int, progress: Progress | None, fallbacks: Fallbacks) -> StepGraphs | None:
+    def _captured(
+        self, max_rows: int, progress: Progress | None, fallbacks: Fallbacks, tuning: DecodeTuning | None
+    ) -> StepGraphs | None:
         """None where a step can't be captured and the device is well otherwise. Raises where memory did not suffice."""
         try:
-            return StepGraphs(self._decoder, self._kv.tensor, self._tables.tensor, max_rows, progress, self._adapters)
+            layers = self._decode_layers(fallbacks, tuning)
+            return StepGraphs(self._decoder, self._kv.tensor, self._tables.tensor, max_rows, progress, self._adapters, layers)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
             torch.cuda.synchronize(self._device)
             fallbacks.record("graphs", f"a step can't be captured ({str(error).splitlines()[0]})")
             return None
+
+    def _decode_layers(self, fallbacks: Fallbacks, tuning: DecodeTuning | None) -> DecodeLayers | None:
+        if tuning is None:
+            return None
+        reason = unfit(self._decoder)
+        if reason is None:
+            try:
+                return DecodeLayers(self._decoder, tuning)
+            except RuntimeError as error:
+                reason = f"their kernels can't be compiled ({str(error).splitlines()[0]})"
+        fallbacks.record("layers", reason)
+        return None
 
     def _logits(self, rows: Sequence[Row]) -> Tensor:
         """In the rows' order, whatever the parts that they are computed in."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from torch import Tensor
 from portico_engine.executors.torch.cuda_attention import PagedAttention
 from portico_engine.executors.torch.cuda_batch import ADDRESSES, NO_ADAPTER, RaggedBatch, addresses
 from portico_engine.executors.torch.lora_places import CUDALoraPlaces
+from portico_engine.kernels.decode_step import MOST_TOKENS, Places
+from portico_engine.models.decode_layers import DecodeLayers
 from portico_engine.models.decoder import Decoder
 from portico_engine.models.weight_loader import Progress
 from portico_engine.plan import Row
@@ -36,12 +39,15 @@ class StepGraphs:
         max_logits: int,
         progress: Progress | None = None,
         adapters: CUDALoraPlaces | None = None,
+        decode_layers: DecodeLayers | None = None,
     ) -> None:
         """`tables`: see `BlockTables`. Captures for up to `max_logits` logits; what wants more gets them without a graph. With
-        `adapters` each graph of layers computes them for all its tokens.
+        `adapters` each graph of layers computes them for all its tokens. Steps of few tokens go through `decode_layers` where
+        there are such.
         """
         self._decoder = decoder
         self._adapters = adapters
+        self._decode_layers = decode_layers
         self._heads_for = [size for size in SIZES if size < max_logits] + [max_logits]
         self._batch = torch.zeros(
             max_logits + ADDRESSES * SIZES[-1], dtype=torch.int32, device=kv.device
@@ -88,6 +94,8 @@ class StepGraphs:
         batch.addresses.zero_()
         batch.positions.fill_(-1)  # all of it is padding
         batch.adapters.fill_(NO_ADAPTER)
+        if self._decode_layers is not None and size <= MOST_TOKENS:
+            return self._captured(partial(self._run_decode_layers, self._decode_layers, batch, kv))
         attend = PagedAttention(kv, batch)
 
         def layers() -> None:
@@ -97,8 +105,16 @@ class StepGraphs:
 
         return self._captured(layers)
 
+    def _run_decode_layers(self, decode_layers: DecodeLayers, batch: RaggedBatch, kv: Tensor) -> None:
+        x = self._hidden[: len(batch.tokens)]
+        x.copy_(self._decoder.embedded(batch.tokens))
+        decode_layers.run(x, Places(batch.positions, batch.slots, batch.tables), kv)
+
     def _captured_head(self, size: int) -> Any:
         wanted = self._wanted[:size]
+        layers = self._decode_layers
+        if layers is not None and layers.has_head and size <= MOST_TOKENS:
+            return self._captured(partial(layers.logits, self._hidden, wanted, self._logits[:size]))
         return self._captured(lambda: self._logits[:size].copy_(self._decoder.logits(self._hidden.index_select(0, wanted))))
 
     def _captured(self, run: Callable[[], object]) -> Any:

@@ -13,12 +13,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from portico_engine.kernels import reference
 from portico_engine.sampling import SampledToken, SamplingState, TopLogprobs, uniform
-
-_WORD = 32
 
 
 class SampleRequest(NamedTuple):
@@ -33,14 +31,15 @@ def sample_batch(logits: Tensor, requests: Sequence[SampleRequest]) -> list[Samp
     """`sampling.sample` for each row of logits float32 [n, vocab_size], which are overwritten."""
     _bias(logits, requests)
     _penalize(logits, requests)
-    _mask(logits, requests)
-    top, chosen = logits.max(dim=-1)
     drawn = [i for i, request in enumerate(requests) if not request.state.params.is_greedy]
+    read_again = bool(drawn) or any(request.state.params.logprobs is not None for request in requests)
+    found = _argmax(logits, _masks(requests, logits.device), write=read_again)
     if drawn:
         where = torch.tensor(drawn, device=logits.device)
-        chosen[where] = _draw(logits[where], top[where], [requests[i].state for i in drawn])
-    tokens, tops = torch.stack([chosen.double(), top.double()]).tolist()
-    details = _logprobs(logits, chosen, requests)
+        best = found[:, where]
+        found[0, where] = _draw(logits[where], best[1].float(), [requests[i].state for i in drawn]).double()
+    tokens, tops = found.tolist()
+    details = _logprobs(logits, found[0].long(), requests) if read_again else {}
     return [
         SampledToken(int(token), *details.get(i, (0.0, ()))) if math.isfinite(best) else None
         for i, (token, best) in enumerate(zip(tokens, tops, strict=True))
@@ -78,19 +77,26 @@ def _penalize(logits: Tensor, requests: Sequence[SampleRequest]) -> None:
             logits[i, tokens] -= params.frequency_penalty * counts + params.presence_penalty
 
 
-def _mask(logits: Tensor, requests: Sequence[SampleRequest]) -> None:
-    masked = [i for i, request in enumerate(requests) if request.mask is not None]
-    if not masked:
-        return
-    words = torch.from_numpy(np.stack([request.mask for request in requests if request.mask is not None])).to(logits.device)
-    bits = (words.unsqueeze(-1) >> torch.arange(_WORD, dtype=torch.int32, device=logits.device)) & 1
-    refused = bits.flatten(1)[:, : logits.shape[1]] == 0
-    refused = F.pad(refused, (0, logits.shape[1] - refused.shape[1]), value=True)
-    if len(masked) == len(requests):
-        logits.masked_fill_(refused, float("-inf"))
-    else:
-        where = torch.tensor(masked, device=logits.device)
-        logits[where] = logits[where].masked_fill_(refused, float("-inf"))
+def _argmax(logits: Tensor, masks: Tensor | None, *, write: bool) -> Tensor:
+    """See `reference.masked_argmax`."""
+    if not logits.is_cuda:
+        return reference.masked_argmax(logits, masks, write=write)
+    from portico_engine.kernels.sampling import masked_argmax  # what it needs comes with a GPU
+
+    return masked_argmax(logits, masks, write=write)
+
+
+def _masks(requests: Sequence[SampleRequest], device: torch.device) -> Tensor | None:
+    """As `reference.masked_argmax` takes them, in one transfer; None where no row has any."""
+    words = max((len(request.mask) for request in requests if request.mask is not None), default=None)
+    if words is None:
+        return None
+    host = np.zeros((len(requests), 1 + words), np.int32)
+    for line, request in zip(host, requests, strict=True):
+        if request.mask is not None:
+            line[0] = 1
+            line[1 : 1 + len(request.mask)] = request.mask
+    return torch.from_numpy(host).to(device)
 
 
 def _draw(logits: Tensor, top: Tensor, states: Sequence[SamplingState]) -> Tensor:

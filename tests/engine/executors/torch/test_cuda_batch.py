@@ -19,6 +19,12 @@ def test_addresses_are_tokens_positions_slots_and_adapters_row_by_row_then_paddi
     ]
 
 
+def test_addresses_of_decodes_are_a_row_each() -> None:
+    out = np.full((4, 4), 99, np.int32)
+    addresses((Row(2, (7,), 4, (0,)), Row(5, (3,), 40, (1,), adapter=1), Row(0, (1,), 30, (2, 3))), out)
+    assert out.tolist() == [[7, 3, 1, 0], [4, 40, 30, -1], [2, 5, 0, 0], [-1, 1, -1, -1]]
+
+
 def test_a_slot_has_its_rows_table() -> None:
     tables = BlockTables(4, 3, "cpu")
     tables.update((Row(1, (0,), 0, (5, 6)), Row(3, (0,), 0, (9,))))
