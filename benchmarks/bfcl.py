@@ -18,8 +18,9 @@ import logging
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -29,7 +30,7 @@ from bfcl_cases import CATEGORIES, Case, cases, judge
 from report import RESULTS, percentile, table, write
 
 GUIDANCE = ("off", "names", "copies", "auto")
-LOAD_SECONDS = 120.0
+LOAD_SECONDS = 300.0
 BASE = "http://127.0.0.1:8630"
 
 
@@ -111,10 +112,17 @@ async def ask(http: httpx2.AsyncClient, case: Case, args: argparse.Namespace) ->
 
 
 @asynccontextmanager
-async def client(guidance: str, model: str) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of the application over the model, once it is loaded."""
+async def client(
+    guidance: str,
+    model: str,
+    *,
+    adapters: Mapping[str, Path] | None = None,
+    rows: int | None = None,
+    kv_tokens: int | None = None,
+) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of the application over the model, with adapters by name. `rows` and `kv_tokens` as [engine] has them."""
     from portico_gateway.agent.upstream_tool_host import embedder
-    from portico_gateway.config.sections import ModelConfig
+    from portico_gateway.config.sections import EngineConfig, ModelConfig
     from portico_gateway.guidance.call_guide import CallGuide
     from portico_gateway.http.app import create_app
     from portico_gateway.mcp.server import GatewayServer
@@ -124,7 +132,8 @@ async def client(guidance: str, model: str) -> AsyncIterator[httpx2.AsyncClient]
 
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     upstreams = Upstreams([])
-    served = model_host(ModelConfig(name=model, kv_disk_gib=0), on_end=lambda _: None)
+    engine = EngineConfig(max_rows=rows, kv_tokens=kv_tokens)
+    served = model_host(ModelConfig(name=model, kv_disk_gib=0, adapters=dict(adapters or {})), engine, on_end=lambda _: None)
     guide = CallGuide(embedder().embed, names=guidance in ("auto", "names"), copies=guidance in ("auto", "copies"))
     app = create_app(
         upstreams, GatewayServer(upstreams), served, security=security("127.0.0.1", 8630), load_timeout=LOAD_SECONDS,

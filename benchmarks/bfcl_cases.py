@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from grammar_inputs import as_json_schema
 
-CATEGORIES = ("simple_python", "multiple", "live_simple", "live_multiple")
+CATEGORIES = ("simple_python", "multiple", "live_simple", "live_multiple")  # one call each
+SEVERAL, NONE = "parallel", "irrelevance"  # several calls; no tool fits
 
 
 class Case(NamedTuple):
@@ -44,7 +45,8 @@ class Verdict(NamedTuple):
 
 def cases(category: str, first: int, count: int) -> list[Case]:
     """So many of a category's questions, in the package's order."""
-    accepted = {row["id"]: row["ground_truth"] for row in _rows(f"possible_answer/BFCL_v4_{category}.json")}
+    known = () if category == NONE else _rows(f"possible_answer/BFCL_v4_{category}.json")
+    accepted = {row["id"]: row["ground_truth"] for row in known}
     found = []
     for row in _rows(f"BFCL_v4_{category}.json")[first : first + count]:
         functions = row["function"]
@@ -52,7 +54,7 @@ def cases(category: str, first: int, count: int) -> list[Case]:
             {"type": "function", "function": {**function, "parameters": as_json_schema(function["parameters"])}}
             for function in functions
         ]
-        found.append(Case(row["id"], category, row["question"][0], functions, tools, accepted[row["id"]]))
+        found.append(Case(row["id"], category, row["question"][0], functions, tools, accepted.get(row["id"], [])))
     return found
 
 

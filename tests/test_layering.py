@@ -73,6 +73,7 @@ TABLES = {
         loading         errors fallbacks quantization weights request plan linear text models adapters executors kv engine
         front           errors tool grammar request adapters client engine loading
         process         errors priors tool grammar request text adapters client engine loading front
+        tune            errors tool weights text models adapters
     """,
     "portico_engine.executors": """
         protocol

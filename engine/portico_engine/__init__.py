@@ -39,6 +39,7 @@ Rooms, each with a map of its own:
     quantization/      quantized matrices as values
     front/             the engine for asyncio, on a thread of this process
     process/           the engine in a child process
+    tune/              adapters of one's own; nothing else imports it
 
 Importing it loads no model library: what needs one is imported when it is first used.
 """
@@ -77,6 +78,7 @@ from portico_engine.tool import TEXT_PARAMETER, TextInput, Tool, text_tool
 
 if TYPE_CHECKING:
     from portico_engine.adapters.adapter import AdapterInfo
+    from portico_engine.adapters.default_adapter import default_adapter
     from portico_engine.client import EngineClient, VocabularyView
     from portico_engine.engine import Engine
     from portico_engine.front.async_engine import AsyncEngine
@@ -94,6 +96,7 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "AdapterInfo": "portico_engine.adapters.adapter",
+    "default_adapter": "portico_engine.adapters.default_adapter",
     "AsyncEngine": "portico_engine.front.async_engine",
     "Engine": "portico_engine.engine",
     "EngineClient": "portico_engine.client",
@@ -155,6 +158,7 @@ __all__ = [
     "Unsatisfiable",
     "Usage",
     "VocabularyView",
+    "default_adapter",
     "engine_loader",
     "find_model",
     "foresee",

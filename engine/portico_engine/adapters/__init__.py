@@ -5,6 +5,7 @@
     gguf_adapter.py      a GGUF file of the type "adapter", as llama.cpp's converter writes it
     fit.py               whether an adapter is for this model, and its rows in the decoder's order
     read_adapter.py      from a path to a fitted adapter, whichever form it has
+    default_adapter.py   where the package's own lies
     adapter_registry.py  which are loaded under which names, and who still uses them
 
 The products are `portico_engine.linear.lora`'s. Nothing here knows torch, requests or KV.

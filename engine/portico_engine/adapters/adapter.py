@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 Matrix = npt.NDArray[np.float32]
+PROMPTS = "portico.prompts"  # the key of a file's metadata that says which prompts it was trained on
 
 
 class LowRank(NamedTuple):
@@ -39,6 +40,7 @@ class StoredAdapter:
     matrices: Mapping[str, LowRank]
     labels: Mapping[str, str]
     interleaves_rotary: bool  # are rows of families with interleaved rotary pairs stored for those?
+    prompts: str = ""  # which prompts it was trained on, as whoever made both calls them; most files don't say
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Adapter:
     path: Path
     base: str
     matrices: Mapping[str, LowRank]
+    prompts: str = ""
 
     @property
     def rank(self) -> int:
@@ -76,10 +79,11 @@ class AdapterLimits:
 
 @dataclass(frozen=True, slots=True)
 class AdapterInfo:
-    """What is told of a loaded adapter. `base` is the model that its file names."""
+    """What is told of a loaded adapter. `base` is the model that its file names, `prompts` those that it was trained on."""
 
     name: str
     path: Path
     base: str
     rank: int
     digest: str
+    prompts: str = ""

@@ -69,7 +69,7 @@ class AdapterRegistry:
         except BaseException:
             self._free.append(place)
             raise
-        info = AdapterInfo(name, adapter.path, adapter.base, adapter.rank, adapter.digest.hex())
+        info = AdapterInfo(name, adapter.path, adapter.base, adapter.rank, adapter.digest.hex(), adapter.prompts)
         self._loaded[name] = LoadedAdapter(info, adapter.digest, place)
         return info
 

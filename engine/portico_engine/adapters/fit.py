@@ -37,7 +37,7 @@ def fit(stored: StoredAdapter, config: DecoderConfig, most_rank: int) -> Adapter
             shape = _shape(stored, name, part, config, shapes)
             _check(stored, name, matrix, shape, most_rank)
             out[part] = LowRank(matrix.a, _in_order(matrix.b, shape, config, stored))
-    return Adapter(stored.path, stored.base, out)
+    return Adapter(stored.path, stored.base, out, stored.prompts)
 
 
 def check_size(path: Path, tensor: str, shape: tuple[int, ...], config: DecoderConfig, most_rank: int) -> None:

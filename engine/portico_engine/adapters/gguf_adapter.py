@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from portico_engine.adapters.adapter import LowRank, Matrix, StoredAdapter
+from portico_engine.adapters.adapter import PROMPTS, LowRank, Matrix, StoredAdapter
 from portico_engine.adapters.fit import check_size
 from portico_engine.errors import AdapterError, ModelError
 from portico_engine.models.config import DecoderConfig
@@ -29,6 +29,7 @@ def read_gguf_adapter(path: Path, config: DecoderConfig, most_rank: int) -> Stor
         base = file.get("general.base_model.0.name", str, "")
         _check_kind(file, config)
         alpha = file.get("adapter.lora.alpha", float)
+        prompts = file.get(PROMPTS, str, "")
         pairs = _pairs(file, config, most_rank)
     except AdapterError:
         raise
@@ -39,7 +40,8 @@ def read_gguf_adapter(path: Path, config: DecoderConfig, most_rank: int) -> Stor
             f"{path}: the metadata key adapter.lora.alpha is {alpha}; it must be a number, of at most {_LARGEST:g}"
         )
     matrices = {name: LowRank(a, b * np.float32(alpha / a.shape[0] if alpha else 1.0)) for name, (a, b) in pairs.items()}
-    return StoredAdapter(path, base, matrices, {name: f"{name}.weight" for name in pairs}, interleaves_rotary=True)
+    labels = {name: f"{name}.weight" for name in pairs}
+    return StoredAdapter(path, base, matrices, labels, interleaves_rotary=True, prompts=prompts)
 
 
 def _check_kind(file: GGUFFile, config: DecoderConfig) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import gguf
 import numpy as np
 
-from portico_engine.adapters.adapter import LowRank, Matrix, StoredAdapter
+from portico_engine.adapters.adapter import PROMPTS, LowRank, Matrix, StoredAdapter
 from portico_engine.adapters.fit import check_size
 from portico_engine.errors import AdapterError, ModelError
 from portico_engine.models.config import DecoderConfig
@@ -69,7 +69,8 @@ def read_peft_folder(path: Path, config: DecoderConfig, most_rank: int) -> Store
         name: LowRank(a, b * np.float32(_scale(path, about, module, a.shape[0]))) for name, (module, a, b) in found.items()
     }
     labels = {name: module for name, (module, _, _) in found.items()}
-    return StoredAdapter(path, base, matrices, labels, interleaves_rotary=False)
+    prompts = str(file.metadata.get(PROMPTS, ""))
+    return StoredAdapter(path, base, matrices, labels, interleaves_rotary=False, prompts=prompts)
 
 
 def _check_kind(path: Path, about: Mapping[str, Any]) -> None:

@@ -23,6 +23,11 @@ class TokenTexts:
         return dict(ids)
 
     @cached_property
+    def opening(self) -> Sequence[int]:
+        """Tokens that begin an object or an array."""
+        return [i for i, text in enumerate(self.texts) if text.lstrip().startswith(("{", "["))]
+
+    @cached_property
     def with_quote(self) -> Sequence[int]:
         """Tokens whose text has a quotation mark."""
         return [i for i, text in enumerate(self.texts) if '"' in text]

@@ -39,7 +39,7 @@ from portico_engine.priors.protocol import TokenPrior
 from portico_engine.priors.token_texts import TokenTexts
 
 OPEN_STRING = 256  # more allowed tokens than this: free text, not a choice between names
-MORE = -9.0  # nats for an array's every item but the first, and for an empty array
+MORE = -9.0  # nats for every item but the first of an array of values, and for an empty array
 EMPTY_STRING = -20.0  # nats for leaving a free string empty
 NO_PHRASE = "\x00"  # leads away from every phrase: JSON strings can't have it as it is
 LONGEST_TOKEN = 32  # characters
@@ -51,13 +51,17 @@ class ToolCallPrior:
     """Implements `Prior` for texts like `{"name":"TOOL","arguments":{...}}`, alone or in an array.
 
     `names` weighs tools; `calls`: what is believed about each one's arguments. Past `patience` characters a free string is
-    hurried to its end. `strength` scales all weights: the weaker the model, the more its caller's opinion counts.
+    hurried to its end. `strength` scales all weights: the weaker the model, the more its caller's opinion counts; but for
+    `call`, the nats for making a call where the answer may also be a text, which are added as they are.
+    `own_values`: arrays and strings are as long as the model makes them.
     """
 
     names: Mapping[str, float]
     calls: Mapping[str, CallPrior]
     patience: int = 64
     strength: float = 1.0
+    call: float = 0.0
+    own_values: bool = False
 
     def bind(self, vocabulary: TokenTexts) -> TokenPrior:
         """See `Prior`."""
@@ -73,6 +77,9 @@ class _ToolCallBias:
         self._calls = prior.calls
         self._patience = prior.patience
         self._strength = prior.strength
+        self._call = prior.call
+        self._own_values = prior.own_values
+        self._more = 0.0 if prior.own_values else MORE
         self._seen: tuple[str, JsonState] = ("", JsonState())
 
     def bias(self, text: str, allowed: npt.NDArray[np.int64]) -> npt.NDArray[np.float32] | None:
@@ -82,7 +89,9 @@ class _ToolCallBias:
         if len(allowed) <= OPEN_STRING:
             after = [self._potential(self._feed(state, self._vocabulary.texts[token])) for token in allowed.tolist()]
             return self._strength * (np.asarray(after, np.float32) - np.float32(before))
-        if state.string is None or state.is_key:
+        if self._call and not text.strip():
+            return np.where(np.isin(allowed, self._vocabulary.opening), np.float32(self._call), np.float32(0.0))
+        if state.string is None or state.is_key or self._own_values:
             return None
         return self._bias_free_string(state, before, allowed)
 
@@ -136,7 +145,7 @@ class _ToolCallBias:
             total = state.total + keys_of(level).get(said, 0.0)
             level = replace(level, key=said, expects="value")
         elif level.kind == "[":
-            total = state.total + (self._values(state).get(said, 0.0) if said not in level.items else MORE)
+            total = state.total + (self._values(state).get(said, 0.0) if said not in level.items else self._more)
             level = replace(level, items=level.items | {said}, filled=True, expects="end")
         else:
             total = state.total + self._values(state).get(said, 0.0) - self._peak(state)
@@ -164,9 +173,10 @@ class _ToolCallBias:
             outer = levels[:-1]
             if outer and outer[-1].kind == "{":
                 outer = (*outer[:-1], replace(outer[-1], expects="end"))
-            return replace(state, levels=outer, total=state.total + (MORE if empty else 0.0))
+            return replace(state, levels=outer, total=state.total + (self._more if empty else 0.0))
         if char == "," and top is not None:
-            more = MORE if top.kind == "[" and top.commas + 1 >= max(wanted_items(top), 1) else 0.0
+            values = top.kind == "[" and top.path != ""  # an array at the root is several calls
+            more = self._more if values and top.commas + 1 >= max(wanted_items(top), 1) else 0.0
             top = replace(top, expects="key", commas=top.commas + 1)
             return replace(state, levels=(*levels[:-1], top), total=state.total + more)
         if char != ":" and top is not None and (top.kind == "[" or top.expects == "value"):

@@ -25,7 +25,7 @@ TYPES = {"F32": (Q.F32, 4), "F16": (Q.F16, 2), "BF16": (Q.BF16, 2)}  # and bytes
 
 
 class SafetensorsFile:
-    """An open file. `stored` is the header: dtype, shape and data_offsets by tensor."""
+    """An open file. `stored` is the header: dtype, shape and data_offsets by tensor; `metadata` what else it says."""
 
     def __init__(self, path: Path) -> None:
         """Map the file and read its header. Raises ModelError naming the file and what is wrong with it."""
@@ -36,7 +36,8 @@ class SafetensorsFile:
         if not 2 <= length <= _MAX_HEADER or self.header_bytes > len(self.data):
             raise ModelError(f"{path} is cut short or no safetensors file: its header doesn't fit in it; download it again")
         header = json_object(self.data[_LENGTH.size : self.header_bytes], f"the header of {path}")
-        header.pop("__metadata__", None)
+        about = header.pop("__metadata__", None)
+        self.metadata: dict[str, Any] = about if isinstance(about, dict) else {}
         self.stored: dict[str, Any] = header
 
     @property

@@ -14,6 +14,7 @@ from portico_gateway.guidance.schema_views import MAX_DEPTH, variants
 
 TOOLS_SHARE = 3  # the tools' text may fill a third of the context
 MAX_ENUM = 10  # values of an enum that a signature spells out
+MAX_ABOUT = 160  # characters of a description in an explained signature
 
 
 class CatalogText(NamedTuple):
@@ -28,6 +29,13 @@ class CatalogText(NamedTuple):
 def signature(tool: Tool) -> str:
     """`name(query: string, limit?: integer) - First sentence of the description.`"""
     return f"{tool.name}({_parameters(tool.parameters)}) - {one_liner(tool)}"
+
+
+def explained_signature(tool: Tool) -> str:
+    """A signature that also says what each parameter is, for models that have learned to read it:
+    `name(city: string "City and state, e.g. Boston, MA", days?: integer "Defaults to 3.") - What the tool does.`
+    """
+    return f"{tool.name}({_parameters(tool.parameters, explained=True)}) - {one_liner(tool, MAX_ABOUT)}"
 
 
 def one_liner(tool: Tool, limit: int = 120) -> str:
@@ -54,22 +62,35 @@ async def catalog_text(tools: Sequence[Tool], *, fits: Callable[[str], Awaitable
     return CatalogText(f"{lines}\n\nMost useful here:\n{chosen}", lines, tuple(best), True)
 
 
-def _parameters(schema: Mapping[str, Any]) -> str:
-    return _properties([view for view in variants(schema, schema) if view.get("properties")], schema)
+def _parameters(schema: Mapping[str, Any], *, explained: bool = False) -> str:
+    views = [view for view in variants(schema, schema) if view.get("properties")]
+    return _properties(views, schema, explained=explained)
 
 
-def _properties(views: Sequence[Mapping[str, Any]], root: Mapping[str, Any], depth: int = 0) -> str:
+def _properties(views: Sequence[Mapping[str, Any]], root: Mapping[str, Any], depth: int = 0, *, explained: bool = False) -> str:
     """All properties of all variants, each with everything that some variant allows for it; `?` unless all require it."""
     names = dict.fromkeys(name for view in views for name in view["properties"])
     parts = []
     for name in names:
         found = [view["properties"][name] for view in views if name in view["properties"]]
         required = all(name in (view.get("required") or ()) for view in views)
-        parts.append(f"{name}{'' if required else '?'}: {_type(found, root, depth + 1)}")
+        about = _explanation(found) if explained else ""
+        parts.append(f"{name}{'' if required else '?'}: {_type(found, root, depth + 1, explained=explained)}{about}")
     return ", ".join(parts)
 
 
-def _type(schemas: Sequence[Any], root: Mapping[str, Any], depth: int = 0) -> str:
+def _explanation(schemas: Sequence[Any]) -> str:
+    """What a parameter is, and what it is where it isn't given: of the first schema that says so."""
+    about = next((s for s in schemas if isinstance(s, Mapping) and (s.get("description") or s.get("default") is not None)), {})
+    text = " ".join(str(about.get("description") or "").split())
+    text = text if len(text) <= MAX_ABOUT else text[: MAX_ABOUT - 1].rstrip() + "…"
+    default = about.get("default")
+    if isinstance(default, str | int | float) and default != "" and "default" not in text.lower():
+        text = f"{text} Default: {json.dumps(default, ensure_ascii=False)}".strip()
+    return f' "{text}"' if text else ""
+
+
+def _type(schemas: Sequence[Any], root: Mapping[str, Any], depth: int = 0, *, explained: bool = False) -> str:
     """What a value may be that any of `schemas` allows: literals, type names, `[items]`, `{properties}`, joined by `|`."""
     if depth > MAX_DEPTH:
         return "any"
@@ -88,9 +109,9 @@ def _type(schemas: Sequence[Any], root: Mapping[str, Any], depth: int = 0) -> st
     literals = list(dict.fromkeys(literals))
     parts = literals[:MAX_ENUM] + (["…"] if len(literals) > MAX_ENUM else []) + list(dict.fromkeys(map(str, kinds)))
     if items:
-        parts.append(f"[{_type(items, root, depth + 1)}]")
+        parts.append(f"[{_type(items, root, depth + 1, explained=explained)}]")
     if objects:
-        parts.append("{" + _properties(objects, root, depth) + "}")
+        parts.append("{" + _properties(objects, root, depth, explained=explained) + "}")
     return "|".join(parts) or "any"
 
 

@@ -135,13 +135,14 @@ async def _load(
 
 async def _start(config: PorticoConfig, update: Update) -> tuple[EngineClient, str]:
     """This machine's own engine, and its model's name."""
+    from portico_gateway.model.chosen_adapter import with_chosen_adapter
     from portico_gateway.model.start import start_engine
 
     def report(stage: str, fraction: float) -> None:
         update("model", f"{stage} {fraction:.0%}")
 
     path = await anyio.to_thread.run_sync(_find_model, config.model.name)
-    engine = await start_engine(path, load_options(config.model), report)
+    engine = await with_chosen_adapter(await start_engine(path, load_options(config.model), report), config.model)
     return engine, engine.info.name
 
 

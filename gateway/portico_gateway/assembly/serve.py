@@ -22,6 +22,7 @@ from portico_gateway.errors import ConfigError, GatewayError
 from portico_gateway.http.app import create_app
 from portico_gateway.http.limits import RUNNING_OF_A_KEY, RUNNING_WITHOUT_KEYS, CallerLimits
 from portico_gateway.http.server.server import HttpServer
+from portico_gateway.model.chosen_adapter import AdaptedEngine
 from portico_gateway.model.host import LoadStatus, ModelHost, model_host
 from portico_gateway.safe_output.inert import inert
 from portico_servers.common.transport import bind, security
@@ -160,7 +161,7 @@ async def _loaded_engine(model: ModelHost, timeout: float) -> EngineClient:
     engine = await model.engine(timeout)
     if engine is None:
         raise GatewayError(f"the model is still {model.status.state} after {timeout:g} s; ask again in a moment")
-    return engine
+    return engine if model.adapter is None else AdaptedEngine(engine, model.adapter)
 
 
 def _say(text: str) -> None:

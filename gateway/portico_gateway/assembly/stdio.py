@@ -11,7 +11,6 @@ from portico_gateway.config.workspace import ConfigSource
 from portico_gateway.errors import ConfigError
 from portico_gateway.model.installed import missing_libraries
 from portico_gateway.model.lazy_engine import LazyEngine
-from portico_gateway.model.options import load_options
 from portico_gateway.upstreams.wire.child_process import gateway_depth
 from portico_servers.common.transport import serve_stdio
 
@@ -28,7 +27,7 @@ async def serve_stdio_gateway(
     """
     if gateway_depth() >= MAX_GATEWAY_DEPTH:
         raise ConfigError("portico was started by portico again and again: does its configuration name portico itself?")
-    engine = LazyEngine(config.model.name, load_options(config.model))
+    engine = LazyEngine(config.model)
     get_engine = None if missing_libraries() else engine.get
     with open_gateway(config, specs, get_engine=get_engine, source=source, beside=beside) as gateway:
 

@@ -21,6 +21,7 @@ OwnServer = Literal["code", "docs", "db"]
 Scope = Literal["chat", "mcp", "metrics", "admin"]
 
 
+DEFAULT_ADAPTER = "default"  # the name of the package's own
 _ADAPTER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _NAME_PATTERN = re.compile(r"[A-Za-z0-9_*?\[\]!-]+")  # gateway names are of letters, digits, - and _
 _URI_PATTERN = re.compile(r"portico://\S*")  # and resources have their URI behind the gateway's own scheme
@@ -82,6 +83,19 @@ class ModelConfig(ConfigSection):
         max_length=32,
         description="LoRA adapters by name, each a PEFT folder or a GGUF file; `serve` answers as MODEL:NAME with it",
     )
+    adapter: str = Field(
+        default="none",
+        description="the adapter that answers where a request names none: default (Portico's own), one of `adapters`, or none",
+    )
+
+    @model_validator(mode="after")
+    def _adapter_is_there(self) -> ModelConfig:
+        if taken := {"none", DEFAULT_ADAPTER} & set(self.adapters):
+            raise ValueError(f"an adapter can't be called {taken.pop()!r}: adapter means something else by it")
+        if self.adapter not in ("none", DEFAULT_ADAPTER, *self.adapters):
+            known = ", ".join(["none", DEFAULT_ADAPTER, *self.adapters])
+            raise ValueError(f"there is no adapter {self.adapter!r}; adapter may be {known}")
+        return self
 
 
 class EngineConfig(ConfigSection):

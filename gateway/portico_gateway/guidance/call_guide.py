@@ -7,7 +7,7 @@ prior. It knows tools as names, descriptions and schemas, and a conversation as 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from portico_engine import CallPrior, Tool, ToolCallPrior
@@ -58,15 +58,20 @@ class CallGuide:
         """Is a model of so many parameters one that needs it?"""
         return self.weights.strength.is_small(parameters)
 
-    def guide(self, tools: Sequence[Tool], question: str, earlier: str = "") -> GuidedCall:
+    def guide(
+        self, tools: Sequence[Tool], question: str, earlier: str = "", *, several: bool = False, tuned: bool = False
+    ) -> GuidedCall:
         """What is said about the call that answers a question, with the tools in their own order. `earlier`: what was found
-        for it already, which values may be copied from, too."""
+        for it already, which values may be copied from, too. `several`: an answer may have several calls, of which each takes
+        its own part of the question: what is believed of one call's values would be the same for all, and is not said.
+        `tuned`: the model has learned to fill in values, and is left to it; whether it calls at all is weighed."""
         near = self._nearness(tools, question)
         best = sorted(tools, key=lambda tool: -near[tool.name])[: self.weights.copies.most_tools]
         narrowed = self.narrowed(best, question, earlier=earlier)
         names = with_calls(near, narrowed, read_spans(question), self.weights.retrieval)
-        if not self._copies:
-            return GuidedCall(tuple(tools), ToolCallPrior(names, {}, strength=self.weights.strength.small))
+        if several or tuned or not self._copies:
+            named = ToolCallPrior(names if self._names else {}, {}, strength=self.weights.strength.small)
+            return GuidedCall(tuple(tools), replace(named, call=self.weights.tuned.call, own_values=True) if tuned else named)
         calls = {name: of.prior for name, of in narrowed.items()}
         prior = ToolCallPrior(names if self._names else {}, calls, strength=self.weights.strength.small)
         kept = tuple(narrowed[tool.name].tool if tool.name in narrowed else tool for tool in tools)

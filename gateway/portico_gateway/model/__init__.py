@@ -2,6 +2,7 @@
 
     installed.py     is the extra `engine` there?
     options.py       the configuration as `load_engine`'s options
+    chosen_adapter.py  the adapters that are loaded, and the one that answers
     machine.py       which machine this is
     bench_record.py  what `portico bench` found on it, and the executor that speaks for
     start.py         an engine in a thread, or in a process where that is safer

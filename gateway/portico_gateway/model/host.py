@@ -19,6 +19,7 @@ from portico_engine.errors import EngineDied, EngineError, ModelError
 from portico_engine.request import TEMPLATE_PROBLEM
 from portico_gateway.config.sections import EngineConfig, ModelConfig
 from portico_gateway.model.bench_record import follow_bench
+from portico_gateway.model.chosen_adapter import adapter_places, chosen_adapter
 from portico_gateway.model.installed import INSTALL_ENGINE
 from portico_gateway.model.options import load_options
 
@@ -59,10 +60,12 @@ class ModelHost:
         start: Start,
         *,
         on_end: Callable[[LoadStatus], None] | None = None,
+        adapter: str | None = None,
         first_delay: float = FIRST_DELAY,
         pause: float = PAUSE,
     ) -> None:
-        """`name` is the model's id in the API. `start(progress)` raises EngineError where the model can't be loaded.
+        """`name` is the model's id in the API, `adapter` the one that answers where a request names none.
+        `start(progress)` raises EngineError where the model can't be loaded.
 
         `on_end` hears when the first loading is over, one way or the other.
         """
@@ -71,6 +74,7 @@ class ModelHost:
         self.status = LoadStatus("loading")
         self._start = start
         self._on_end = on_end
+        self.adapter = adapter
         self._first_delay = first_delay
         self._pause = pause
         self._engine: EngineClient | None = None
@@ -188,19 +192,20 @@ def model_host(config: ModelConfig, engine: EngineConfig, *, on_end: Callable[[L
     from portico_engine import EngineProcess, engine_loader, find_model
 
     path = find_model(config.name)
+    places = adapter_places(config)
     load = engine_loader(path, **follow_bench(path, load_options(config, engine)))
 
     async def start(progress: LoadProgress) -> EngineClient:
         process = await EngineProcess.open(load, progress)
         try:
-            for adapter, place in config.adapters.items():
-                await process.load_adapter(adapter, place.expanduser())
+            for adapter, place in places.items():
+                await process.load_adapter(adapter, place)
         except BaseException:
             await process.aclose()
             raise
         return process
 
-    return ModelHost(model_id(config.name, path), start, on_end=on_end)
+    return ModelHost(model_id(config.name, path), start, on_end=on_end, adapter=chosen_adapter(config))
 
 
 def model_id(name: str, path: Path) -> str:

@@ -5,13 +5,16 @@ It owns that one late start and the engine's end. It does not start an engine ag
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
 
+from portico_gateway.config.sections import ModelConfig
 from portico_gateway.errors import GatewayError
+from portico_gateway.model.chosen_adapter import with_chosen_adapter
+from portico_gateway.model.options import load_options
 from portico_gateway.model.start import start_engine
 
 if TYPE_CHECKING:
@@ -23,10 +26,8 @@ GetEngine: TypeAlias = Callable[[], Awaitable["EngineClient"]]  # raises Gateway
 class LazyEngine:
     """Loads the model when it is first asked for, once; closing it ends what runs."""
 
-    def __init__(self, model: str, options: Mapping[str, Any] | None = None) -> None:
-        """`options` are `load_engine`'s."""
-        self._model = model
-        self._options = dict(options or {})
+    def __init__(self, config: ModelConfig) -> None:
+        self._config = config
         self._lock = anyio.Lock()
         self._engine: EngineClient | None = None
         self._stack = AsyncExitStack()
@@ -42,7 +43,8 @@ class LazyEngine:
         from portico_engine import EngineError, find_model
 
         try:
-            engine = await start_engine(find_model(self._model), self._options)
+            engine = await start_engine(find_model(self._config.name), load_options(self._config))
+            engine = await with_chosen_adapter(engine, self._config)
         except EngineError as error:
             raise GatewayError(f"the model can't be loaded: {error}") from None
         self._stack.push_async_callback(engine.aclose)

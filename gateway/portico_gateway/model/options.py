@@ -18,8 +18,9 @@ def load_options(config: ModelConfig, engine: EngineConfig | None = None) -> dic
     options: dict[str, Any] = {"executor": config.executor, "context": config.context}
     if engine is not None:
         options |= {"memory": engine.memory, "max_rows": engine.max_rows, "kv_tokens": engine.kv_tokens}
-        if config.adapters:
-            options |= {"adapters": len(config.adapters), "adapter_rank": engine.adapter_rank}
+    loaded = {config.adapter} - {"none"} | (set(config.adapters) if engine is not None else set())  # clients may name any
+    if loaded:
+        options |= {"adapters": len(loaded), "adapter_rank": (engine or EngineConfig()).adapter_rank}
     if config.kv_disk_gib:
         options |= {"kv_dir": kv_folder(), "kv_dir_bytes": max(1, int(config.kv_disk_gib * 2**30))}
     return options

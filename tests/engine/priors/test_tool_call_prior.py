@@ -79,6 +79,12 @@ def test_an_array_does_not_repeat_itself_nor_stay_empty() -> None:
     assert bias(OPEN + '"colours":["blue"', ",", "]") == [pytest.approx(MORE + 1.0), 0.0]
 
 
+def test_another_call_is_no_other_item_of_an_array_of_values() -> None:
+    done = f'[{OPEN}"query":"x"}}}}'
+    more, end = bias(done, ",", "]")
+    assert more == end
+
+
 def test_a_token_that_opens_another_item_counts_only_items_that_are_not_there_yet() -> None:
     assert bias(OPEN + '"colours":["blue', '","', '"') == [pytest.approx(MORE + 1.0), 0.0]
 
@@ -175,3 +181,30 @@ def test_calls_are_read_as_every_family_writes_them(written: str) -> None:
     added = prior.bias(written, np.asarray([0, 1]))
     assert added is not None
     assert added[0] > added[1]
+
+
+ANY = [*TEXTS, "None", '{"', " [", "["]
+
+
+def opening(prior: ToolCallPrior, text: str = "") -> dict[str, float] | None:
+    found = prior.bind(TokenTexts(ANY)).bias(text, np.arange(len(ANY)))
+    return None if found is None else dict(zip(ANY, map(float, found), strict=True))
+
+
+def test_whether_to_call_at_all_is_weighed_where_the_answer_may_be_a_text() -> None:
+    weighed = opening(ToolCallPrior(NAMES, {}, strength=3.0, call=-2.0))
+    assert weighed is not None
+    assert {text for text, weight in weighed.items() if weight == -2.0} == {"{", '{"', "[", " ["}
+    assert set(weighed.values()) == {-2.0, 0.0}
+    assert opening(ToolCallPrior(NAMES, {}, call=-2.0), "None of") is None, "at its beginning alone"
+
+
+def test_values_of_a_model_that_has_learned_them_are_its_own() -> None:
+    inside = '{"name":"code__search","arguments":{"colours":["blue"'
+    for own, more in ((True, 0.0), (False, MORE)):
+        prior = ToolCallPrior(NAMES, {}, own_values=own).bind(TokenTexts(TEXTS))
+        found = prior.bias(inside, np.array([TEXTS.index(","), TEXTS.index("]")]))
+        assert found is not None
+        assert found[0] - found[1] == more
+        free = prior.bias('{"name":"code__search","arguments":{"query":"', np.arange(len(TEXTS)))
+        assert (free is None) == own

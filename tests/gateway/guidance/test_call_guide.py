@@ -53,6 +53,23 @@ def test_tools_keep_their_order_and_what_satisfies_them_satisfies_the_caller_s(g
     assert narrowed["allOf"] == [{"properties": {"city": {"enum": ["Oslo"]}}}]
 
 
+def test_where_several_calls_may_be_made_nothing_is_said_of_the_values_of_one(guide: CallGuide) -> None:
+    guided = guide.guide([READ, WEATHER], "How warm is it in Oslo and in Rome?", several=True)
+    assert guided.tools == (READ, WEATHER)
+    assert guided.prior is not None
+    assert not guided.prior.calls
+    assert best(dict(guided.prior.names)) == "get_weather"
+
+
+def test_a_model_that_has_learned_to_call_is_told_of_tools_and_weighed_whether_it_calls(guide: CallGuide) -> None:
+    guided = guide.guide([READ, WEATHER], "How warm is it in Oslo?", tuned=True)
+    assert guided.tools == (READ, WEATHER)
+    assert guided.prior is not None
+    assert (guided.prior.calls, guided.prior.own_values) == ({}, True)
+    assert guided.prior.call == guide.weights.tuned.call < 0
+    assert best(dict(guided.prior.names)) == "get_weather"
+
+
 def test_either_half_can_be_switched_off(guide: CallGuide) -> None:
     names = CallGuide(embedder().embed, copies=False).guide([READ, WEATHER], "How warm is it in Oslo?")
     assert names.tools == (READ, WEATHER)

@@ -38,17 +38,17 @@ Serve = Callable[..., AbstractAsyncContextManager[httpx2.AsyncClient]]
 @pytest.fixture
 def serve(fakes: Any) -> Serve:
     """`async with serve(engine) as client:`; `load` replaces how the model is loaded, None serves without one; `start` how its
-    engine is started."""
+    engine is started; `adapter` is the one that the configuration chose."""
 
     @asynccontextmanager
     async def running(
-        engine: Any = None, *, load: Any = ..., start: Any = None, load_timeout: float = 10.0
+        engine: Any = None, *, load: Any = ..., start: Any = None, load_timeout: float = 10.0, adapter: str | None = None
     ) -> AsyncIterator[httpx2.AsyncClient]:
         upstreams = Upstreams([])
         if load is ...:
             load = lambda progress: engine or fakes.FakeEngine()  # noqa: E731
         start = start or (load and partial(AsyncEngine.open, load))
-        model = ModelHost("fake", start, first_delay=0.0) if start else None
+        model = ModelHost("fake", start, first_delay=0.0, adapter=adapter) if start else None
         app = create_app(
             upstreams, GatewayServer(upstreams), model, security=security("127.0.0.1", 8630), load_timeout=load_timeout
         )

@@ -41,6 +41,26 @@ async def test_an_adapter_is_named_in_the_model_or_in_a_field(
 
 
 @paths
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"model": "fake"}, "poet"),
+        ({"model": "fake:sql"}, "sql"),
+        ({"model": "fake:none"}, None),
+        ({"model": "fake", "adapter": "none"}, None),
+    ],
+)
+async def test_the_chosen_adapter_answers_where_a_request_names_none(
+    serve: Any, fakes: Any, path: str, asked: dict[str, str], expected: str | None
+) -> None:
+    engine = fakes.FakeEngine(loaded_adapters=["sql", "poet"])
+    async with serve(engine, adapter="poet") as client:
+        response = await client.post(path, json={**BODIES[path], **asked})
+    assert response.status_code == 200
+    assert [request.adapter for request in engine.requests] == [expected]
+
+
+@paths
 @pytest.mark.parametrize("asked", [{"model": "fake:nosuch"}, {"model": "fake", "adapter": "nosuch"}])
 async def test_an_unknown_adapter_is_a_404_naming_those_that_exist(
     serve: Any, fakes: Any, path: str, asked: dict[str, str]

@@ -12,6 +12,7 @@ from portico_gateway.agent.events import RunFinished, RunMetrics, ToolCallFinish
 from portico_gateway.agent.judgement import Judgement, Verdict
 from portico_gateway.agent.rendered_results import RenderedResult
 from portico_gateway.cli.main import run
+from portico_gateway.config.sections import ModelConfig
 from portico_gateway.errors import GatewayError
 from portico_gateway.mcp.ask_tool import TOOL, _result, ask_tool
 from portico_gateway.model.lazy_engine import LazyEngine
@@ -49,11 +50,11 @@ def test_not_found_says_what_was_searched_and_what_failed() -> None:
 def test_a_model_that_is_not_there_is_an_error_of_the_tool(tmp_path: Path) -> None:
     missing = str(tmp_path / "none.gguf")
     with pytest.raises(GatewayError, match=r"none\.gguf"):
-        anyio.run(LazyEngine(missing).get)
+        anyio.run(LazyEngine(ModelConfig(name=missing)).get)
 
 
 def test_an_empty_question_is_refused_before_anything_is_loaded() -> None:
-    own = ask_tool(ToolCalls(Upstreams([])), LazyEngine("smollm2").get)
+    own = ask_tool(ToolCalls(Upstreams([])), LazyEngine(ModelConfig()).get)
     with pytest.raises(GatewayError, match="question"):
         anyio.run(own.call, {"question": "  "}, None)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from portico_engine.grammar import (
     control_tokens,
     detect_format,
 )
-from portico_gateway.agent.tool_signatures import TOOLS_SHARE, one_liner, signature
+from portico_gateway.agent.tool_signatures import TOOLS_SHARE, explained_signature, one_liner, signature
 from portico_gateway.guidance.call_guide import CallGuide, GuidedCall
 from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.request import GenerationRequest, SamplingOptions, Turn
@@ -117,13 +117,20 @@ async def prepare(
 
 
 async def _guided(generation: GenerationRequest, engine: EngineClient, guide: CallGuide | None) -> GuidedCall | None:
-    """What is said about the calls, where the model is one that needs it. Whether to call at all stays the model's choice."""
+    """What is said about the calls, where the model is one that needs it."""
     asked = [at for at, turn in enumerate(generation.turns) if turn.role == "user" and turn.content.strip()]
     if guide is None or not generation.may_call or not asked or not guide.guides(engine.info.parameters):
         return None
     question = generation.turns[asked[-1]].content
     found = "\n".join(turn.content for turn in generation.turns[asked[-1] :] if turn.role == "tool")
-    return await asyncio.to_thread(guide.guide, generation.callable_tools, question, found)
+    return await asyncio.to_thread(
+        guide.guide,
+        generation.callable_tools,
+        question,
+        found,
+        several=generation.parallel_tool_calls is True,
+        tuned=generation.prompts == EXPLAINED,
+    )
 
 
 def _check_logit_bias(generation: GenerationRequest, vocab_size: int) -> None:
@@ -192,6 +199,7 @@ def _sampling(asked: SamplingOptions, vocab_size: int, *, structured: bool) -> S
 _KEPT_CATALOGS = 64  # of clients, whose signatures are kept
 _SHORT_TOOLS = 1 << 16  # characters of JSON: longer ones are read beside the event loop
 PROMPT_VERSION = 1  # of these texts and of tools' signatures: adapters are trained on them, and name it
+EXPLAINED = "serve, parameters explained"  # what adapters are called that read what each parameter's description says
 _INTRODUCTION = "You can call these tools:\n"
 _CALL_FORM = '\n\nA call is JSON: {"name":"TOOL","arguments":{...}}'
 
@@ -211,7 +219,7 @@ async def _prompt(generation: GenerationRequest, engine: EngineClient, template:
     while True:
         messages = _messages(turns, keeps_calls="tool_calls" in template)
         if tools and not taught:
-            messages = await _with_tools(messages, tools, engine)
+            messages = await _with_tools(messages, tools, engine, explained=generation.prompts == EXPLAINED)
         try:
             return await engine.render_chat(messages, tools if taught else None)
         except ChatTemplateError:
@@ -258,21 +266,34 @@ def _messages(turns: Sequence[Turn], *, keeps_calls: bool) -> list[dict[str, Any
     return out
 
 
-async def _with_tools(messages: list[dict[str, Any]], tools: Sequence[Tool], engine: EngineClient) -> list[dict[str, Any]]:
+async def _with_tools(
+    messages: list[dict[str, Any]], tools: Sequence[Tool], engine: EngineClient, *, explained: bool
+) -> list[dict[str, Any]]:
     """The turns with the tools' signatures in the system message: first, so that they stay in the prefix cache."""
     made_from = json.dumps([(tool.name, tool.description, tool.parameters) for tool in tools])
-    text = _signatures(made_from) if len(made_from) < _SHORT_TOOLS else await asyncio.to_thread(_signatures, made_from)
     budget = engine.info.context_length // TOOLS_SHARE
-    if len(text.encode()) >= budget and len(await engine.tokenize(text)) > budget:  # a token has a byte at least
-        text = "\n".join(f"{tool.name} - {one_liner(tool, 60)}" for tool in tools)
-    note = _INTRODUCTION + text + _CALL_FORM
+    text = ""
+    for form in (explained_signature, signature, _name_and_purpose) if explained else (signature, _name_and_purpose):
+        text = _lines(form, made_from) if len(made_from) < _SHORT_TOOLS else await asyncio.to_thread(_lines, form, made_from)
+        if len(text.encode()) < budget or len(await engine.tokenize(text)) <= budget:  # a token has a byte at least
+            break
+    note = tools_note(text)
     if messages[0]["role"] == "system":
         said = messages[0]["content"]
         return [{"role": "system", "content": f"{note}\n\n{said}" if said else note}, *messages[1:]]
     return [{"role": "system", "content": note}, *messages]
 
 
+def tools_note(lines: str) -> str:
+    """What is said of the tools, a line each."""
+    return _INTRODUCTION + lines + _CALL_FORM
+
+
+def _name_and_purpose(tool: Tool) -> str:
+    return f"{tool.name} - {one_liner(tool, 60)}"
+
+
 @lru_cache(_KEPT_CATALOGS)
-def _signatures(made_from: str) -> str:
+def _lines(form: Callable[[Tool], str], made_from: str) -> str:
     """By the tools' JSON, since the same come with every request."""
-    return "\n".join(signature(Tool(*parts)) for parts in json.loads(made_from))
+    return "\n".join(form(Tool(*parts)) for parts in json.loads(made_from))

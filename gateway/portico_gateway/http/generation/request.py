@@ -90,6 +90,7 @@ class GenerationRequest:
     fields: FieldNames
     prompt: str | tuple[int, ...] | None = None  # a text or tokens to go on from, in place of turns
     adapter: str | None = None  # one of the model's; it may also be named in `model`, as MODEL:ADAPTER
+    prompts: str = ""  # those that the adapter was trained on
     # what may come out
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice | None = None

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 WARNINGS_HEADER = "x-portico-warnings"
 _LONGEST_HEADER = 2000  # characters; proxies take 4,000 to 8,000 of all headers together
 _HUNG_UP = 499  # as nginx logs it; nobody is there to read it
+NO_ADAPTER = "none"  # a request's word for the model by itself, where the configuration has an adapter for all
 
 
 class GenerationService:
@@ -118,7 +119,8 @@ class GenerationService:
         model, adapter = self.named(generation.model)
         if None not in (adapter, generation.adapter) and adapter != generation.adapter:
             raise ApiError(400, f"adapter is {generation.adapter!r}, but model names {adapter!r}; give one", param="adapter")
-        return model, adapter or generation.adapter
+        named = adapter or generation.adapter or model.adapter
+        return model, None if named == NO_ADAPTER else named
 
     async def _engine(self, model: ModelHost) -> EngineClient:
         try:
@@ -154,11 +156,11 @@ async def adapter_names(engine: EngineClient) -> list[str]:
 async def _with_adapter(generation: GenerationRequest, adapter: str | None, engine: EngineClient) -> GenerationRequest:
     """Raises ApiError naming the adapters that exist where it is none of them: before a prompt is made for nothing."""
     if adapter is None:
-        return generation
+        return replace(generation, adapter=None)
     try:
-        known = await adapter_names(engine)
+        known = {info.name: info for info in await engine.adapters()}
         if adapter not in known:
-            raise UnknownAdapter(adapter, known)
+            raise UnknownAdapter(adapter, list(known))
     except EngineError as error:
         raise generation.api_error(error) from error
-    return replace(generation, adapter=adapter)
+    return replace(generation, adapter=adapter, prompts=known[adapter].prompts)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from portico_engine import AsyncEngine, Tool
-from portico_gateway.http.generation.prepare import PROMPT_VERSION, prepare
+from portico_gateway.guidance.call_guide import GuidedCall
+from portico_gateway.http.generation.prepare import EXPLAINED, PROMPT_VERSION, prepare
 from portico_gateway.http.generation.request import FieldNames, GenerationRequest, ToolCall, Turn
 
 pytestmark = pytest.mark.anyio
@@ -39,3 +40,40 @@ async def test_another_text_is_another_version(fakes: Any) -> None:
         await engine.aclose()
     said = json.dumps([dict(message) for message in fake.rendered[-1]])
     assert (PROMPT_VERSION, hashlib.sha256(said.encode()).hexdigest()[:16]) == (1, "342a2ca676d88918")
+
+
+class Guide:
+    """Guides every model, and remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, bool] = {}
+
+    def guides(self, parameters: int) -> bool:
+        return True
+
+    def guide(self, tools: Any, question: str, earlier: str = "", **told: bool) -> GuidedCall:
+        self.told = told
+        return GuidedCall(tuple(tools), None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({}, {"several": False, "tuned": False}),
+        ({"parallel_tool_calls": True}, {"several": True, "tuned": False}),
+        ({"prompts": EXPLAINED}, {"several": False, "tuned": True}),
+        ({"prompts": "another's"}, {"several": False, "tuned": False}),
+    ],
+)
+async def test_guidance_is_told_of_several_calls_and_of_an_adapter_that_has_learned_to_call(
+    fakes: Any, asked: dict[str, Any], told: dict[str, bool]
+) -> None:
+    engine = await AsyncEngine.open(lambda progress: fakes.FakeEngine())
+    guide = Guide()
+    tools = (Tool("t", "Does it.", {"type": "object", "properties": {}}),)
+    try:
+        asked_for = GenerationRequest("fake", (Turn("user", "Why?"),), FIELDS, tools=tools, tool_choice="auto", **asked)
+        await prepare(asked_for, engine, guide=guide)  # type: ignore[arg-type]
+    finally:
+        await engine.aclose()
+    assert guide.told == told

@@ -1,0 +1,18 @@
+"""Training rows: a question, the tools beside it, and the calls that answer it, or none.
+
+    mixture.py           how much of each source, and in which form
+    sources/             published sets and our own, as examples
+    example.py           what every source yields: a question and the calls that answer it
+    changes/             what is changed in an example, so that a model learns what counts
+    rows.py              an example among other tools, as a row
+    kept.py              turns on which a model shall stay as it was
+    row_checks.py        rows that are left out, and sets that are refused
+    overlap.py           is an evaluation's question among them?
+
+What our own questions are made of:
+
+    spec_file.py         the notation of own/: a tool and its questions
+    schema_questions.py  plain questions for any tool, from its schema
+    value_kinds.py       values, each with how people write it
+    word_lists.py        the words that values are drawn from
+"""

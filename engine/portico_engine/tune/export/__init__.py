@@ -1,0 +1,5 @@
+"""A trained adapter as others read it.
+
+peft_folder.py   adapter_config.json and adapter_model.safetensors
+gguf_file.py     llama.cpp's GGUF adapter
+"""

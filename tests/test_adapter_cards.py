@@ -1,0 +1,65 @@
+"""The cards of the default adapter say what its making left behind, and no more."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from portico_engine.tune.data.sources.own import own_examples
+
+ROOT = Path(__file__).resolve().parents[1]
+TRAINING: dict[str, Any] = {
+    "settings": {"rank": 4, "alpha": 8.0, "seed": 1, "learning_rate": 0.001},
+    "history": {"steps": 1373, "tokens": 46_808_544, "seconds": 300.1},
+    "held_out_loss": [1.399, 0.0208],
+    "rows": 120_507,
+    "prompt_version": 1,
+    "command": "python packaging/default_adapter.py train",
+    "device": "a GPU",
+    "torch": "2",
+}
+
+
+@pytest.fixture(scope="module")
+def cards() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("adapter_cards", ROOT / "packaging" / "adapter_cards.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_data_card_counts_rows_by_source_and_kind(cards: ModuleType) -> None:
+    card = cards.data_card({"rows": 1400, "by_origin": {"MetaTool: one": 1200, "portico: kept": 150, "portico: one": 50}})
+    assert card.startswith("# The training rows of the default adapter: 1,400\n")
+    assert "| MIT | 1,200 |  |  |  |" in card
+    assert "| Apache-2.0 | 50 |  |  | 150 |" in card
+
+
+def test_rows_of_a_source_that_is_not_described_are_no_card(cards: ModuleType) -> None:
+    with pytest.raises(KeyError, match="somewhere"):
+        cards.data_card({"rows": 1, "by_origin": {"somewhere: one": 1}})
+
+
+def test_what_our_own_rows_name_as_origin_and_licence_is_described_so(cards: ModuleType) -> None:
+    example = next(own_examples(random.Random(1), 1, 0))
+    assert cards.SOURCES[example.origin][1] == example.licence
+
+
+def test_the_model_card_has_the_digest_the_losses_and_every_figure_with_its_interval(cards: ModuleType) -> None:
+    figures = {
+        "command": "c",
+        "figures": {"tuned auto": {"multiple": {"questions": 200, "call": 64.5, "interval": "57.7-70.8"}}},
+    }
+    kept = {"kl": 0.0123, "same_top_token": 0.987}
+    card = cards.model_card(TRAINING | {"kept": kept}, "abc123", figures)
+    for said in ("sha256 `abc123`", "rank 4", "1.399 before, 0.0208 after", "98.7%", "0.012 nats", "1,373 steps"):
+        assert said in card
+    assert "| tuned auto | multiple | 200 | 64.5% | 57.7-70.8 |" in card
+    assert "tuned auto" not in cards.model_card(TRAINING, "abc123", None)
