@@ -27,6 +27,7 @@ from portico_gateway.http.openai_shared.body import (
     JsonObjectFormat,
     NamedSchema,
     OpenAIMessage,
+    StreamOptions,
     TextFormat,
     tool_kind,
 )
@@ -139,10 +140,6 @@ class ChatJsonSchemaFormat(StrictBody):
 ChatResponseFormat = Annotated[TextFormat | JsonObjectFormat | ChatJsonSchemaFormat, Field(discriminator="type")]
 
 
-class ChatStreamOptions(LenientBody):
-    include_usage: bool = False
-
-
 class ChatCompletionRequest(ApiBody):
     """A chat completion to make. None is "not given": the default then depends on what is asked."""
 
@@ -179,7 +176,7 @@ class ChatCompletionRequest(ApiBody):
     n: Choices | None = None
     # how it is sent
     stream: bool | None = None
-    stream_options: ChatStreamOptions | None = None
+    stream_options: StreamOptions | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> ChatCompletionRequest:

@@ -8,13 +8,13 @@ from typing import Annotated, TypeAlias
 from pydantic import Field, model_validator
 
 from portico_gateway.http.generation.request import FieldNames, GenerationRequest, SamplingOptions
+from portico_gateway.http.openai_shared.body import StreamOptions
 from portico_gateway.http.wire import (
     MAX_CHOICES,
     AdapterName,
     ApiBody,
     Choices,
     FrequencyPenalty,
-    LenientBody,
     LogitBias,
     MaxTokens,
     MinP,
@@ -31,10 +31,6 @@ from portico_gateway.http.wire import (
 _FIELDS = FieldNames(messages="prompt", max_tokens="max_tokens", response_format="response_format")
 _DEFAULT_TOKENS = 16  # OpenAI's
 _Tokens: TypeAlias = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
-
-
-class CompletionStreamOptions(LenientBody):
-    include_usage: bool = False
 
 
 class CompletionRequest(ApiBody):
@@ -62,7 +58,7 @@ class CompletionRequest(ApiBody):
     best_of: Choices | None = None
     echo: bool = False
     stream: bool | None = None
-    stream_options: CompletionStreamOptions | None = None
+    stream_options: StreamOptions | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> CompletionRequest:

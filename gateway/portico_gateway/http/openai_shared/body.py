@@ -106,6 +106,12 @@ class OpenAIMessage(LenientBody):
         return Turn(role, self.content or "", self.name, tuple(calls), self.tool_call_id)
 
 
+class StreamOptions(LenientBody):
+    """How chunks are sent, where the API has chunks of one shape."""
+
+    include_usage: bool = False
+
+
 class TextFormat(StrictBody):
     type: Literal["text"]
 
