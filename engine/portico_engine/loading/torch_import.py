@@ -71,6 +71,8 @@ class _LateFinder(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         assert isinstance(module, _LateModule)
+        if module.__name__ == "torch._meta_registrations":
+            _allow_generators()
         module.late_finder = self  # from here on it can be loaded
 
     def load(self, late: ModuleType) -> ModuleType:
@@ -83,6 +85,12 @@ class _LateFinder(MetaPathFinder, Loader):
         parent, _, child = name.rpartition(".")
         setattr(sys.modules[parent], child, real)
         return real
+
+
+def _allow_generators() -> None:
+    """Let `torch.Generator` be made: torch 2.13 refuses until a module that the registrations import gave it its metaclass."""
+    if set_metaclass := getattr(sys.modules["torch._C"], "_set_generator_metaclass", None):
+        set_metaclass(importlib.import_module("torch._opaque_base").OpaqueBaseMeta)
 
 
 class _LateModule(ModuleType):

@@ -28,6 +28,11 @@ def test_a_lean_torch_computes_without_its_compiler_s_registrations() -> None:
     assert run(code) == "12.0 []"
 
 
+@pytest.mark.parametrize("used", ["torch.Generator()", "torch.manual_seed(1); torch.randn(2)", "torch.get_rng_state()"])
+def test_a_lean_torch_has_random_numbers(used: str) -> None:
+    assert run(LEAN + used + "; print('drawn')") == "drawn"
+
+
 @pytest.mark.parametrize(
     ("used", "shown"),
     [
