@@ -45,8 +45,13 @@ _MANY = {32: ManyTokensConfig(4, 2, 4), 64: ManyTokensConfig(8, 2, 4)}
 
 
 def matmul(x: Tensor, matrix: TiledMatrix, out: Tensor, bias: Tensor | None = None) -> None:
-    """out = x W^T (+ bias): x bf16 [n, in]; out bf16 or float32 [n, out], whose rows may be part of wider ones."""
+    """out = x W^T (+ bias): x bf16 [n, in]; out bf16 or float32 [n, out], whose rows may be part of wider ones.
+
+    Inputs are gathered first where the matrix has its columns in another order, as in all functions here.
+    """
     n, n_in = x.shape
+    if matrix.order is not None:
+        x = x.index_select(1, matrix.order)
     assert x.is_contiguous()
     assert (n, n_in, out.stride(1)) == (out.shape[0], matrix.n_in, 1)
     if n == 0:
@@ -107,12 +112,16 @@ def _room(device: torch.device) -> int:
 
 def gather_rows(matrix: TiledMatrix, indices: Tensor) -> Tensor:
     """Rows of the matrix, in bf16 [n, in]; indices int32 [n]."""
-    return _rows(matrix, indices, 0, len(indices))
+    return _in_order(matrix, _rows(matrix, indices, 0, len(indices)))
 
 
 def dequantize_rows(matrix: TiledMatrix, first: int, n: int) -> Tensor:
     """Consecutive rows, in bf16 [n, in]."""
-    return _rows(matrix, None, first, n)
+    return _in_order(matrix, _rows(matrix, None, first, n))
+
+
+def _in_order(matrix: TiledMatrix, rows: Tensor) -> Tensor:
+    return rows if matrix.order is None else torch.empty_like(rows).index_copy_(1, matrix.order, rows)
 
 
 def _rows(matrix: TiledMatrix, indices: Tensor | None, first: int, n: int) -> Tensor:
@@ -126,16 +135,37 @@ def _rows(matrix: TiledMatrix, indices: Tensor | None, first: int, n: int) -> Te
 
 
 class MatrixFormat(NamedTuple):
+    """What quantized.cuh is compiled for."""
+
     high: int
     zero: int
     offset: bool
     group: int
     ragged: bool
+    table: tuple[float, ...] | None
+
+    def settings(self) -> dict[str, int]:
+        """By the names that it says."""
+        flags = {name.upper(): int(value) for name, value in self._asdict().items() if name != "table"}
+        if self.table is None:
+            return flags | {"TABLE": 0}
+        halves = torch.tensor(self.table).bfloat16().view(torch.uint8).view(-1, 2).T.contiguous().view(torch.int32)
+        parts = {
+            f"TABLE_{name}{i}": int(word) & 0xFFFFFFFF
+            for name, words in zip(("LOW", "HIGH"), halves.tolist(), strict=True)
+            for i, word in enumerate(words)
+        }
+        return flags | {"TABLE": 1} | parts
 
 
 def matrix_format(matrix: TiledMatrix) -> MatrixFormat:
     return MatrixFormat(
-        matrix.bits - 4, matrix.zero_point, matrix.has_offsets, matrix.group_size, matrix.n_in % TILE_COLUMNS != 0
+        matrix.bits - 4,
+        matrix.zero_point,
+        matrix.has_offsets,
+        matrix.group_size,
+        matrix.n_in % TILE_COLUMNS != 0,
+        matrix.table,
     )
 
 
@@ -147,5 +177,6 @@ def _module(
     dtype: torch.dtype,
     device: torch.device,
 ) -> CUDAModule:
-    settings = format_._asdict() | ({} if config is None else config._asdict()) | {"wide": dtype == torch.float32}
-    return CUDAModule(CUDA_SOURCES / source, {name.upper(): int(value) for name, value in settings.items()}, device)
+    settings = ({} if config is None else config._asdict()) | {"wide": dtype == torch.float32}
+    defines = format_.settings() | {name.upper(): int(value) for name, value in settings.items()}
+    return CUDAModule(CUDA_SOURCES / source, defines, device)

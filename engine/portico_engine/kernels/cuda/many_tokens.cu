@@ -75,7 +75,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) many_tokens(
       for (int r = 0; r < ROWS; r++)
 #pragma unroll
         for (int half = 0; half < 2; half++) {
-          const int group = GROUP == 16 ? group32 * 2 + half : group32;
+          const int group = GROUP_OF(group32, half);
           const Scale scale[2] = {scale_of(now[r].scales[0], group), scale_of(now[r].scales[1], group)};
 #pragma unroll
           for (int i = 0; i < 4; i++)
@@ -85,7 +85,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) many_tokens(
       for (int m = 0; m < TOKENS; m++) {
         const uint4* of = inputs + m * 8 * CHUNKS;
         uint2 b[2];
-        if (GROUP == 32) {
+        if (GROUP != 16) {
           const uint4 both = of[permuted(lane / 4, group32 * 4 + quarter)];
           b[0] = make_uint2(both.x, both.y);
           b[1] = make_uint2(both.z, both.w);
