@@ -75,6 +75,73 @@ def precompile(matrices: Iterable[tuple[TiledMatrix, torch.dtype]]) -> None:
             pass
 
 
+class ExpertGroups(NamedTuple):
+    """Pairs of a token and one of its experts, by expert (cuda/expert_groups.cu)."""
+
+    pairs: Tensor  # int32 [pairs]: token times experts a token, plus which of those
+    groups: Tensor  # int32 [groups, 4]: expert, first of `pairs`, count
+    ends: Tensor  # int32 [experts]: where each one's pairs end
+    config: FewTokensConfig | ManyTokensConfig  # for groups of this size
+
+
+def group_by_expert(chosen: Tensor, positions: Tensor | None, tokens: Tensor) -> ExpertGroups:
+    """chosen int64 [n, used]; positions int32 [n], negative ones are padding and have no part. tokens int64 [experts] counts."""
+    n_pairs, n_experts = chosen.numel(), tokens.numel()
+    configs = _FEW | _MANY
+    most = min((most for most in configs if n_pairs <= most * n_experts), default=max(configs))
+    n_groups = min(n_pairs, n_pairs // most + n_experts)
+    pairs, groups, ends = (
+        torch.empty(*shape, dtype=torch.int32, device=chosen.device) for shape in ((n_pairs,), (n_groups, 4), (n_experts,))
+    )
+    threads = max(_THREADS, 1 << (n_experts - 1).bit_length())
+    _grouping(n_experts, threads, chosen.device).launch(
+        "expert_groups", (1, 1, 1), threads,
+        chosen, positions, pairs, groups, ends, tokens, n_pairs, chosen.shape[1], most, n_groups,
+    )  # fmt: skip
+    return ExpertGroups(pairs, groups, ends, configs[most])
+
+
+@cache
+def _grouping(n_experts: int, threads: int, device: torch.device) -> CUDAModule:
+    return CUDAModule(CUDA_SOURCES / "expert_groups.cu", {"EXPERTS": n_experts, "THREADS": threads}, device)
+
+
+def expert_matmul(
+    x: Tensor, matrix: TiledMatrix, n_experts: int, groups: ExpertGroups, used: int, out: Tensor, bias: Tensor | None = None
+) -> None:
+    """out[pair] = x[pair / used] W^T (+ bias) with the W of the pair's expert: the matrix has all experts' rows, one expert
+    after the other, each a multiple of 16. x bf16 [n, in]; out bf16 or float32 [pairs, out of one expert]. Padding's rows stay
+    as they are.
+    """
+    n_out, config = matrix.n_out // n_experts, groups.config
+    rows = TILE_ROWS * config.rows * (config.warps if isinstance(config, ManyTokensConfig) else 1)
+    blocks = -(-n_out // rows), groups.groups.shape[0], 1
+    arguments = (x, matrix.low, matrix.high, matrix.scales, bias, out)
+    sizes = (out.shape[0], matrix.n_in, n_out, out.stride(0))
+    experts = (groups.pairs, groups.groups, used)
+    if isinstance(config, FewTokensConfig):
+        module = _module("few_tokens.cu", matrix_format(matrix), config, out.dtype, x.device, experts=True)
+        module.launch("few_tokens", blocks, 32 * config.warps, *arguments, *sizes, *experts)
+        return
+    columns = -(-matrix.n_in // TILE_COLUMNS)
+    module = _module("many_tokens.cu", matrix_format(matrix), config, out.dtype, x.device, experts=True)
+    module.launch("many_tokens", blocks, 32 * config.warps, *arguments, None, *sizes, columns, *experts)
+
+
+def precompile_experts(matrices: Iterable[tuple[TiledMatrix, torch.dtype]]) -> None:
+    """As `precompile`, for `expert_matmul`."""
+    settings = {
+        (source, matrix_format(matrix), config, dtype, x)
+        for matrix, dtype in matrices
+        for x in [torch.device("cuda", torch.cuda.current_device())]
+        for source, configs in (("few_tokens.cu", _FEW.values()), ("many_tokens.cu", _MANY.values()))
+        for config in configs
+    }
+    with ThreadPoolExecutor() as pool:
+        for _ in pool.map(lambda each: _module(*each, experts=True), settings):
+            pass
+
+
 def _few_tokens(config: FewTokensConfig, x: Tensor, matrix: TiledMatrix, out: Tensor, bias: Tensor | None) -> None:
     n, n_in = x.shape
     blocks = -(-matrix.n_out // (TILE_ROWS * config.rows)), -(-n // (8 * config.tokens)), 1
@@ -176,7 +243,9 @@ def _module(
     config: FewTokensConfig | ManyTokensConfig | None,
     dtype: torch.dtype,
     device: torch.device,
+    *,
+    experts: bool = False,
 ) -> CUDAModule:
-    settings = ({} if config is None else config._asdict()) | {"wide": dtype == torch.float32}
+    settings = ({} if config is None else config._asdict()) | {"wide": dtype == torch.float32, "experts": experts}
     defines = format_.settings() | {name.upper(): int(value) for name, value in settings.items()}
     return CUDAModule(CUDA_SOURCES / source, defines, device)

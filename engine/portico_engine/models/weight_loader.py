@@ -18,7 +18,13 @@ from torch import Tensor
 from portico_engine.errors import ModelError
 from portico_engine.linear.protocol import Linear
 from portico_engine.models.config import DecoderConfig, ExpertsConfig
-from portico_engine.models.decoder_weights import DecoderWeights, ExpertsWeights, GatedWeights, LayerWeights
+from portico_engine.models.decoder_weights import (
+    DecoderWeights,
+    ExpertsWeights,
+    GatedWeights,
+    LayerWeights,
+    StackedExperts,
+)
 from portico_engine.models.rotary_order import rotary_order
 from portico_engine.quantization.block_formats import FORMATS, is_quantized, unpack_blocks
 from portico_engine.quantization.packed_formats import dequantize_rows, unpack_matrix
@@ -156,12 +162,17 @@ class WeightLoader(ABC):
             ),
             out=self.linear(StackedMatrix(f"{at}.attn_output", config.hidden), n_in=q),
             ffn_norm=self._vector(f"{at}.ffn_norm.weight", config.hidden),
-            feed_forward=self._experts(at, config.experts) if config.experts else self._gated(at, "", config.feed_forward),
+            feed_forward=self._experts(at, config.experts) if config.experts else self.gated(at, "", config.feed_forward),
             query_norm=self._head_norm(f"{at}.attn_q_norm.weight") if has_norms else None,
             key_norm=self._head_norm(f"{at}.attn_k_norm.weight") if has_norms else None,
         )
 
-    def _gated(self, at: str, suffix: str, size: int) -> GatedWeights:
+    def experts(self, at: str, experts: ExpertsConfig) -> tuple[GatedWeights, ...] | StackedExperts:
+        """A layer's mixture, whose names begin with `at`."""
+        return tuple(self.gated(at, f".{i}", experts.feed_forward) for i in range(experts.count))
+
+    def gated(self, at: str, suffix: str, size: int) -> GatedWeights:
+        """A feed-forward of `size`; `suffix` tells several of a layer apart."""
         gate, up, down = (f"{at}.ffn_{name}{suffix}" for name in ("gate", "up", "down"))
         hidden = self.config.hidden
         return GatedWeights(
@@ -172,8 +183,9 @@ class WeightLoader(ABC):
     def _experts(self, at: str, experts: ExpertsConfig) -> ExpertsWeights:
         return ExpertsWeights(
             router=self._vector(f"{at}.ffn_gate_inp.weight", experts.count, self.config.hidden),
-            experts=tuple(self._gated(at, f".{i}", experts.feed_forward) for i in range(experts.count)),
-            shared=self._gated(at, "_shexp", experts.shared_feed_forward) if experts.shared_feed_forward else None,
+            experts=self.experts(at, experts),
+            tokens=torch.zeros(experts.count, dtype=torch.int64, device=self.device),
+            shared=self.gated(at, "_shexp", experts.shared_feed_forward) if experts.shared_feed_forward else None,
             shared_gate=self._optional(f"{at}.ffn_gate_inp_shexp.weight", self.config.hidden),
         )
 

@@ -10,6 +10,7 @@
 //            TABLE_LOW<i>, of their upper halves TABLE_HIGH<i>; ZERO, OFFSET and HIGH are 0 then
 //   RAGGED   1 where the columns are no multiple of 128
 //   WIDE     1 for a result in float32, else bfloat16
+//   EXPERTS  1 where the rows are those of several experts, one after the other, each multiplied with its own tokens only
 
 #include "tensor_cores.cuh"
 
@@ -126,6 +127,13 @@ __device__ __forceinline__ void put(Out& to, float value) {
 __device__ __forceinline__ float bias_of(const u16* bias, int row) {
   return bias ? widened(bias[row]) : 0.0f;
 }
+
+#if EXPERTS
+// Pairs of a token and an expert that a block computes: expert_groups.cu makes them. `used` pairs have one row of inputs.
+#define EXPERT_ARGUMENTS , const int* __restrict__ pairs, const int4* __restrict__ groups, int used
+#else
+#define EXPERT_ARGUMENTS
+#endif
 
 struct Scale {
   float scale, offset;
