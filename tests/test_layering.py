@@ -47,7 +47,7 @@ TABLES = {
         priors
         quantization
         tool
-        weights         errors
+        weights         errors quantization
         grammar         errors tool
         request         priors grammar
         sampling        errors request

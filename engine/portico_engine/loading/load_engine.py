@@ -31,7 +31,7 @@ from portico_engine.request import FALLBACKS, MAX_ROWS, MEMORY, TEMPLATE_PROBLEM
 from portico_engine.text.tokenizer import Tokenizer
 from portico_engine.text.tokenizer_json import read_tokenizer
 from portico_engine.weights.gguf_file import GGUFFile
-from portico_engine.weights.hugging_face import HuggingFaceFolder
+from portico_engine.weights.hugging_face import PACKING, HuggingFaceFolder
 from portico_engine.weights.model_file import ModelFile
 
 _log = logging.getLogger(__name__)
@@ -263,6 +263,7 @@ def _executor(device: Device, second: bool, fallbacks: Fallbacks) -> Callable[..
 
 def _info(file: ModelFile, caps: Capabilities, executor: str) -> ModelInfo:
     arch = file.get("general.architecture", str)
+    packing = file.metadata.get(PACKING)
     try:
         quantization = gguf.LlamaFileType(int(file.metadata.get("general.file_type", -1))).name.removeprefix("MOSTLY_")
     except ValueError:
@@ -273,7 +274,7 @@ def _info(file: ModelFile, caps: Capabilities, executor: str) -> ModelInfo:
         context_length=caps.context_length,
         vocab_size=caps.vocab_size,
         parameters=n_parameters(file),
-        quantization=quantization.removeprefix("ALL_"),
+        quantization=packing or quantization.removeprefix("ALL_"),
         bytes_on_disk=file.size,
         executor=executor,
         numerics_id=caps.numerics_id,
