@@ -24,7 +24,7 @@ from portico_engine.executors.llama_cpp.library import has_llama_cpp, kv_bytes_p
 from portico_engine.executors.protocol import Capabilities, Executor, Sizes, SizesFor
 from portico_engine.fallbacks import Fallbacks
 from portico_engine.loading.device import Device, choose_device, has_nvidia_gpu, memory_bytes
-from portico_engine.loading.fitting import fitting_context, smaller_context
+from portico_engine.loading.fitting import USABLE, smaller_context
 from portico_engine.loading.memory_plan import MemoryPlan, describe_host, fits, n_parameters, scratch_bytes, weight_bytes
 from portico_engine.loading.options import MIN_CONTEXT, MOST_ROWS, LoadOptions, LoadProgress, choose_sizes, fill_memory
 from portico_engine.loading.torch_import import import_torch
@@ -185,6 +185,8 @@ class _Loading:
             self.fallbacks.record("device", device.obstacle, expected=not has_nvidia_gpu())
         sizes = self._torch_sizes(config, device)
         second = fits(self._path, config, self.file, device)
+        if isinstance(sizes, Sizes) and not device.cuda:
+            self._check_kv(sizes, weight_bytes(self.file, device)[0], config.kv_bytes_per_token, device.memory)
         if not device.cuda:
             codes = self._has_fast_codes(second)
             weights = sum(weight_bytes(self.file, device)[: 1 + codes])
@@ -213,7 +215,6 @@ class _Loading:
             sizes = choose_sizes(
                 options, longest=longest, kv_bytes_per_token=per_token, memory=device.memory, contexts=_KV_CONTEXTS
             )
-            self._check_kv(sizes, weight_bytes(self.file, device)[0], per_token, device.memory)
             return sizes
 
         def fill(weights: int) -> Sizes:
@@ -234,9 +235,9 @@ class _Loading:
 
     def _check_kv(self, sizes: Sizes, weights: int, per_token: int, memory: int) -> None:
         """Raises RequestError where the user asks for more KV than there is memory for, saying how much there is."""
-        asked = "kv_tokens" if self.options.kv_tokens else "context"
-        if (self.options.context or self.options.kv_tokens) and sizes.kv_tokens > fitting_context(weights, per_token, memory):
-            raise RequestError(f"{asked}: {smaller_context(weights, per_token, memory, sizes.kv_tokens)}")
+        name, asked = ("kv_tokens", self.options.kv_tokens) if self.options.kv_tokens else ("context", self.options.context)
+        if asked and weights + sizes.kv_tokens * per_token > memory * USABLE:
+            raise RequestError(f"{name} is {asked}: {smaller_context(weights, per_token, memory, sizes.kv_tokens)}")
 
     def _llama_cpp(self) -> Executor:
         if self._path.is_dir():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -46,9 +47,5 @@ def pull(
         paths = []
         for file in choice.files:
             target = into / file.name
-            paths.append(
-                download(
-                    client, repository.url(where, file), file, target, lambda there, every, f=file: report(f.name, there, every)
-                )
-            )
+            paths.append(download(client, repository.url(where, file), file, target, partial(report, file.name)))
     return Pulled(repository, choice, paths[0] if choice.kind == "gguf" else into)

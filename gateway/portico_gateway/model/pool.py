@@ -132,7 +132,14 @@ class ModelPool:
                 return False
             oldest = min(idle, key=lambda each: self._uses[each.name].last)
             log.info("the model %s makes room", oldest.name)
-            await oldest.stop()
+            await self._stop_idle(oldest)
+
+    async def _stop_idle(self, host: ModelHost) -> None:
+        """Unless somebody has come meanwhile."""
+        use = self._uses[host.name]
+        async with use.lock:
+            if not use.users:
+                await host.stop()
 
     async def _needed(self, host: ModelHost) -> int:
         try:
@@ -152,7 +159,7 @@ class ModelPool:
                 left = use.last + host.keep_alive - now
                 if left <= 0:
                     log.info("the model %s is unloaded: nobody has used it for %g s", host.name, host.keep_alive)
-                    await host.stop()
+                    await self._stop_idle(host)
                 else:
                     waits.append(left)
             async with self._changed:

@@ -64,7 +64,7 @@ def test_an_existing_file_is_not_written_over_and_a_failure_leaves_nothing(tmp_p
     with pytest.raises(ModelError, match="is there already"):
         convert_folder(folder, tmp_path / "there.gguf")
     (folder / "tokenizer.json").unlink()
-    with pytest.raises(ModelError, match="tokenizer.json is missing"):
+    with pytest.raises(ModelError, match=r"tokenizer.json is missing"):
         convert_folder(folder, tmp_path / "made.gguf")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "there.gguf"]
 
@@ -81,9 +81,9 @@ def test_a_file_is_quantized_by_llama_cpp(tmp_path: Path) -> None:
 def test_what_llama_cpp_refuses_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF" + bytes(40))
-    with pytest.raises(ModelError, match="llama.cpp can't quantize it as Q8_0"):
+    with pytest.raises(ModelError, match=r"llama.cpp can't quantize it as Q8_0"):
         requantize(broken, tmp_path / "made.gguf", "Q8_0")
-    with pytest.raises(ModelError, match="no quantization is called 'Q9'; there are .*Q4_K_M"):
+    with pytest.raises(ModelError, match=r"no quantization is called 'Q9'; there are .*Q4_K_M"):
         requantize(broken, tmp_path / "made.gguf", "Q9")
     assert [path.name for path in tmp_path.iterdir()] == ["broken.gguf"]
     assert {"Q4_K_M", "Q8_0", "IQ4_XS", "BF16"} <= quantization_types().keys()

@@ -25,7 +25,7 @@ REPO = "owner/model-GGUF"
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with running_hub() as hub:
-        hub.files[REPO] = {"README.md": b"hello", "model-Q4_K_M.gguf": Q4, "model-Q8_0.gguf": Q8, "mmproj-model-f16.gguf": b"no"}
+        hub.files[REPO] = {"README.md": b"hello", "model-Q4_K_M.gguf": Q4, "model-Q8_0.gguf": Q8, "mmproj-f16.gguf": b"no"}
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         monkeypatch.delenv("HF_TOKEN", raising=False)
         monkeypatch.setattr(download_module, "_CHUNK", 1 << 12)
@@ -100,7 +100,7 @@ def test_a_transfer_that_breaks_off_goes_on_where_it_stopped(hub: Hub, tmp_path:
 def test_the_next_run_goes_on_with_what_a_broken_one_left(hub: Hub, tmp_path: Path) -> None:
     hub.cut_after, hub.cuts = 0, 99
     folder = tmp_path / REPO
-    with pytest.raises(HubError, match="can't be reached|broke off"):
+    with pytest.raises(HubError, match=r"can't be reached|broke off"):
         pull(REPO, tmp_path, memory=MEMORY)
     (part,) = folder.glob("*.part")
     part.write_bytes(Q4[:70_000])
@@ -129,7 +129,7 @@ def test_other_bytes_than_the_hub_says_are_deleted_and_both_checksums_named(hub:
     hub.tampered = True
     hub.files = {REPO: {"model-Q4_K_M.gguf": Q4}, "o/f": {"config.json": b'{"a": 1}', "model.safetensors": bytes(4)}}
     asked, kind = (REPO, "SHA-256") if name.endswith("gguf") else ("o/f", "git id")
-    with pytest.raises(HubError, match=rf"{name} is not what the hub says it is: its {kind} is [0-9a-f]+ and must be [0-9a-f]+"):
+    with pytest.raises(HubError, match=rf"{name} is not what the hub says it is: its {kind} is \w{{40,}} and must be \w{{40}}"):
         pull(asked, tmp_path, memory=MEMORY)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
@@ -167,7 +167,7 @@ def test_a_refusal_says_what_to_do(hub: Hub, tmp_path: Path, status: int, said: 
 
 def test_redirects_in_a_circle_end(hub: Hub, tmp_path: Path) -> None:
     hub.circles = True
-    with pytest.raises(HubError, match="can't be reached .*redirects"):
+    with pytest.raises(HubError, match=r"can't be reached .*redirects"):
         pull(REPO, tmp_path, memory=MEMORY)
 
 
@@ -175,7 +175,7 @@ def test_without_a_network_it_says_so(tmp_path: Path, monkeypatch: pytest.Monkey
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{unused.getsockname()[1]}")
-        with pytest.raises(HubError, match="can't be reached .*is this machine online"):
+        with pytest.raises(HubError, match=r"can't be reached .*is this machine online"):
             pull(REPO, tmp_path, memory=MEMORY)
 
 
@@ -193,13 +193,13 @@ def test_a_file_that_would_lie_elsewhere_is_refused(hub: Hub, tmp_path: Path) ->
 
 def test_two_processes_do_not_write_one_file(hub: Hub, tmp_path: Path) -> None:
     file = HubFile("f.gguf", 4, "ab" * 32, None)
-    with download_module._locked(tmp_path / f"f.gguf.{'ab' * 6}.part"), open_client() as client:
-        with pytest.raises(HubError, match="another process is fetching f.gguf"):
-            download(client, hub.url, file, tmp_path / "f.gguf")
+    held = download_module._locked(tmp_path / f"f.gguf.{'ab' * 6}.part")
+    with held, open_client() as client, pytest.raises(HubError, match="another process is fetching"):
+        download(client, hub.url, file, tmp_path / "f.gguf")
 
 
 def test_a_disk_without_room_is_told_before_anything_comes(hub: Hub, tmp_path: Path) -> None:
     file = HubFile("f.gguf", 1 << 60, "ab" * 32, None)
-    with httpx2.Client() as client, pytest.raises(HubError, match="needs .* GB more, and the disk"):
+    with httpx2.Client() as client, pytest.raises(HubError, match=r"needs .* GB more, and the disk"):
         download(client, hub.url, file, tmp_path / "f.gguf")
     assert hub.asked == []
