@@ -57,6 +57,8 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any]) -> Tokenizer:
     types = keys.types(len(tokens))
     pre = keys.text("pre", "default")
     bos, unknown = keys.token_id("bos_token_id", kind.bos), keys.token_id("unknown_token_id", kind.unknown)
+    if unknown is not None and name in ("t5", "bert"):
+        types[unknown] = UNKNOWN  # BERT's is a control token by its file: then it would be left out of a text
     separator = keys.token_id("seperator_token_id", kind.separator)  # spelt so in GGUF
     eos = _eos(keys, kind, tokens, types, separator)
     prefix: SpacePrefix | None = "always" if keys.flag("add_space_prefix", kind.space_prefix) and name != "gpt2" else None
@@ -183,6 +185,7 @@ def _merger(
             unknown=unknown,
             charsmap=b"" if charsmap is None else charsmap.astype(np.uint8).tobytes(),
             add_space_prefix=add_space_prefix,
+            hidden={token for token, kind in zip(tokens, types, strict=True) if kind in (CONTROL, UNUSED)},
             remove_extra_spaces=keys.flag("remove_extra_whitespaces", False),
         )
     if name == "bert":

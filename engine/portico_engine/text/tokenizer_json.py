@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from portico_engine.errors import ModelError
 from portico_engine.text.bpe import merger_from_spec
 from portico_engine.text.tokenizer import BYTE, CONTROL, NORMAL, SPACE, UNKNOWN, UNUSED, USER_DEFINED, SpacePrefix, Tokenizer
-from portico_engine.text.unigram import from_word_piece
+from portico_engine.text.unigram import from_word_piece, hide
 from portico_engine.weights.json_file import read_json, read_optional_json
 
 _BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
@@ -60,6 +60,10 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     )
     added = [_added_token(entry, path) for entry in spec.get("added_tokens") or []]
     tokens, types = _vocabulary(model, added, path)
+    if kind == "Unigram":
+        added_ids = {extra.id for extra in added}
+        pieces = [[hide(i), score] if i in added_ids else [piece, score] for i, (piece, score) in enumerate(model["vocab"])]
+        model = {**model, "vocab": pieces}
     bare: dict[str, Any] = {
         "added_tokens": [],
         "normalizer": cutting.normalizer,

@@ -6,7 +6,7 @@ It owns their normalization, which GGUF says in a few keys. It knows neither spe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 import tokenizers
 from tokenizers import Regex, normalizers, pre_tokenizers
@@ -16,6 +16,14 @@ from portico_engine.errors import ModelError
 
 SPACE = "\u2581"  # SentencePiece's visible space
 CONTINUES = "##"  # before a piece that goes on with a word, in tokenizer.json; GGUF marks the others, by a visible space
+# What llama.cpp makes of a text before WordPiece: accents and control characters go, punctuation, ASCII's symbols and Chinese
+# characters stand alone.
+_BLANKS = rf"[\s{SPACE}]+"
+_LEFT_OUT = r"[\p{M}\x{FFFD}&&[^\s]]|[\p{Cc}\p{Cf}\p{Co}\p{Cs}&&[^\s]]"
+_ALONE = (
+    r"[\p{P}$+<=>^`|~\x{4E00}-\x{9FFF}\x{3400}-\x{4DBF}\x{20000}-\x{2A6DF}\x{2A700}-\x{2B81F}\x{2B920}-\x{2CEAF}\x{F900}-\x{FAFF}"
+    r"\x{2F800}-\x{2FA1F}]"
+)
 _LONGEST_WORD = 1 << 20  # characters: llama.cpp has no bound
 
 
@@ -27,18 +35,23 @@ def unigram_merger(
     charsmap: bytes = b"",
     add_space_prefix: bool,
     remove_extra_spaces: bool,
+    hidden: Set[str] = frozenset(),
 ) -> tokenizers.Tokenizer:
     """The likeliest pieces of the whole text. `charsmap` is SentencePiece's compiled normalization. Raises ModelError where the
     vocabulary or the map can't be taken.
+
+    Pieces whose texts are in `hidden` are never made of a text.
     """
+    tokens = [hide(i) if token in hidden else token for i, token in enumerate(tokens)]
     try:
         out = tokenizers.Tokenizer(Unigram(list(zip(tokens, scores, strict=True)), unk_id=unknown, byte_fallback=False))
         steps: list[normalizers.Normalizer] = [normalizers.Precompiled(charsmap)] if charsmap else []
         if remove_extra_spaces:
             steps += [normalizers.Replace(Regex(" {2,}"), " "), normalizers.Strip(left=True, right=True)]
+        steps.append(normalizers.Replace(" ", SPACE))
+        if add_space_prefix:  # before spaces too, unlike the library's Metaspace, but not before nothing else
+            steps.append(normalizers.Replace(Regex(f"\\A(?={SPACE}*[^{SPACE}])"), SPACE))
         out.normalizer = normalizers.Sequence(steps)
-        scheme = "always" if add_space_prefix else "never"
-        out.pre_tokenizer = pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme=scheme, split=False)
     except Exception as error:  # noqa: BLE001 - the library raises bare Exception
         raise ModelError(f"the vocabulary can't be used: {error}") from None
     return out
@@ -46,18 +59,25 @@ def unigram_merger(
 
 def word_piece_merger(tokens: Sequence[str], *, unknown: str, plain: Mapping[int, bool]) -> tokenizers.Tokenizer:
     """The longest pieces of each word, left to right; `plain` says which ids are pieces and not special. `tokens` are in GGUF's
-    form. BERT's normalization: lower case, no accents, Chinese characters by themselves, as llama.cpp has it for all.
+    form. Normalized as llama.cpp has it for all: lower case, no accents, Chinese characters by themselves.
     """
     vocabulary = {to_word_piece(token) if plain.get(i, True) else token: i for i, token in enumerate(tokens)}
     try:
         out = tokenizers.Tokenizer(WordPiece(vocabulary, unk_token=unknown, max_input_chars_per_word=_LONGEST_WORD))
-        out.normalizer = normalizers.BertNormalizer(
-            clean_text=True, handle_chinese_chars=True, strip_accents=True, lowercase=True
+        steps = [normalizers.NFD(), normalizers.Replace(Regex(_LEFT_OUT), ""), normalizers.Lowercase()]
+        out.normalizer = normalizers.Sequence(steps)
+        cuts = [(_BLANKS, "removed"), (_ALONE, "isolated")]
+        out.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Split(Regex(pattern), behavior=behavior) for pattern, behavior in cuts]
         )
-        out.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     except Exception as error:  # noqa: BLE001 - the library raises bare Exception
         raise ModelError(f"the vocabulary can't be used: {error}") from None
     return out
+
+
+def hide(token: int) -> str:
+    """A piece that no text holds, in the place of one that texts must not make: noncharacters around its id."""
+    return f"\ufffe{token}\uffff"
 
 
 def to_word_piece(token: str) -> str:
