@@ -7,6 +7,7 @@
     │   ├── ToolDenied          the policy forbids it
     │   ├── ConsentRequired     a person has to approve it first; carries the approval's id where one can be given later
     │   └── ConsentRefused      a person was asked and did not approve it
+    ├── HubError                a model that can't be fetched: no network, no such one, no room, or not what it should be
     ├── ModelServerError        the model server of [engine] can't be reached, or answers with something else
     └── UpstreamError           an MCP server behind the gateway; names the server
         ├── UpstreamUnavailable it isn't up: still starting, failed to start, or its circuit is open
@@ -76,6 +77,10 @@ class ConsentRefused(PolicyError):
 
     def __init__(self, tool: str) -> None:
         super().__init__(f"the user did not allow this call of {tool}")
+
+
+class HubError(GatewayError):
+    """A model can't be fetched from the hub."""
 
 
 class ModelServerError(GatewayError):

@@ -32,6 +32,7 @@ from portico_gateway.http.middleware.mcp_streams import McpStreamMiddleware
 from portico_gateway.http.middleware.metrics import CONTENT_TYPE, Metrics, MetricsMiddleware
 from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.model.host import ModelHost
+from portico_gateway.model.pool import ModelPool
 from portico_gateway.policy.approvals import Approvals
 from portico_gateway.upstreams.upstreams import Upstreams
 
@@ -39,7 +40,7 @@ from portico_gateway.upstreams.upstreams import Upstreams
 def create_app(
     upstreams: Upstreams,
     gateway: GatewayServer,
-    model: ModelHost | None,
+    models: ModelPool | ModelHost | None,
     *,
     security: TransportSecuritySettings,
     load_timeout: float = 60.0,
@@ -55,14 +56,15 @@ def create_app(
     the port is served. How the servers and the model are, health tells only those whom `may_see_details` names.
     """
     oauth = oauth or OAuthConfig()
+    pool = models if isinstance(models, ModelPool) else ModelPool(models)
+    model = pool.default
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(app.state.bodies.aclose)
             await stack.enter_async_context(upstreams)
-            if model is not None:
-                await stack.enter_async_context(model.running())
+            await stack.enter_async_context(pool.running())
             await stack.enter_async_context(gateway.server.session_manager.run())
             beside = asyncio.create_task(gateway.run(), name="gateway")
             try:
@@ -86,7 +88,7 @@ def create_app(
     app.add_middleware(MetricsMiddleware, metrics=metrics)
     app.router.routes.extend(gateway.server.streamable_http_app(transport_security=security).routes)
     app.router.routes.extend(metadata_routes(oauth))
-    service = GenerationService(model, load_timeout=load_timeout, limits=limits, guide=guide)
+    service = GenerationService(pool, load_timeout=load_timeout, limits=limits, guide=guide)
     for api in APIS:
         app.include_router(api.router(service))
     if approvals is not None:
@@ -95,6 +97,8 @@ def create_app(
     @app.get("/healthz")
     async def healthz(request: Request) -> dict[str, Any]:
         about = await health(upstreams, model)
+        if pool.others:
+            about["models"] = [{"id": each.name, **dataclasses.asdict(each.status)} for each in pool.others]
         return about if may_see_details(request.scope, keys_needed=keys_needed) else {"status": about["status"]}
 
     @app.get("/metrics")
