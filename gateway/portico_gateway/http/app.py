@@ -7,12 +7,10 @@ It owns the order of the middleware, and life: upstreams and the model start wit
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from fastapi.responses import Response
 from mcp.server.transport_security import TransportSecuritySettings
 
@@ -23,9 +21,10 @@ from portico_gateway.http.approvals import approvals_router
 from portico_gateway.http.bodies.worker import BodyWorker
 from portico_gateway.http.error_handlers import add_error_handlers
 from portico_gateway.http.generation.service import GenerationService
+from portico_gateway.http.health import health_router
 from portico_gateway.http.json_text import StrictJsonResponse
 from portico_gateway.http.limits import CallerLimits
-from portico_gateway.http.middleware.auth import AuthMiddleware, may_see_details, metadata_routes
+from portico_gateway.http.middleware.auth import AuthMiddleware, metadata_routes
 from portico_gateway.http.middleware.body import BodyMiddleware
 from portico_gateway.http.middleware.host_origin import HostOriginMiddleware
 from portico_gateway.http.middleware.mcp_streams import McpStreamMiddleware
@@ -92,34 +91,10 @@ def create_app(
     if approvals is not None:
         app.include_router(approvals_router(approvals))
 
-    @app.get("/healthz")
-    async def healthz(request: Request) -> dict[str, Any]:
-        about = await health(upstreams, model)
-        return about if may_see_details(request.scope, keys_needed=keys_needed) else {"status": about["status"]}
+    app.include_router(health_router(upstreams, model, keys_needed=keys_needed))
 
     @app.get("/metrics")
     async def all_metrics() -> Response:
         return Response(await metrics.text(), media_type=CONTENT_TYPE)
 
     return app
-
-
-async def health(upstreams: Upstreams, model: ModelHost | None) -> dict[str, Any]:
-    """Answers while everything is still starting; `status` is "ok" once the model is ready and every server is."""
-    servers = [dataclasses.asdict(status) for status in upstreams.status()]
-    states = {server["state"] for server in servers}
-    if model is not None and model.status.state != "ready":
-        status: str = model.status.state
-    elif states <= {"ready"}:
-        status = "ok"
-    else:
-        status = "starting" if states <= {"ready", "starting"} else "degraded"
-    about: dict[str, Any] = {"status": status, "servers": servers, "model": None}
-    if model is not None:
-        about["model"] = {"id": model.name, **dataclasses.asdict(model.status)}
-        if model.loaded is not None:
-            info = model.loaded.info
-            about["model"] |= {"executor": info.executor, "memory": info.memory_plan, "fallbacks": dict(info.fallbacks)}
-        if (stats := await model.stats()) is not None:
-            about["model"]["stats"] = stats
-    return about
