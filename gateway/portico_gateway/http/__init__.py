@@ -13,6 +13,7 @@ metrics.
     ranking/           POST /v1/rerank; /v1/embeddings, which says what is missing
     decisions/         POST /v1/decisions and /v1/systemone
     generation/        the request and the answer behind all of them, in no API's words
+    server_tools/      the gateway's own tools behind OpenAI's APIs: tools of type "mcp"
     approvals.py       /v1/approvals
     health.py          /healthz, /readyz
     middleware/        what every request goes through

@@ -31,7 +31,7 @@ from portico_gateway.http.middleware.mcp_streams import McpStreamMiddleware
 from portico_gateway.http.middleware.metrics import CONTENT_TYPE, Metrics, MetricsMiddleware
 from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.model.host import ModelHost
-from portico_gateway.policy.approvals import Approvals
+from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.upstreams import Upstreams
 
 
@@ -42,13 +42,14 @@ def create_app(
     *,
     security: TransportSecuritySettings,
     load_timeout: float = 60.0,
-    approvals: Approvals | None = None,
+    tool_calls: ToolCalls | None = None,
     keys: Mapping[str, KeyConfig] | None = None,
     oauth: OAuthConfig | None = None,
     limits: CallerLimits | None = None,
     guide: CallGuide | None = None,
 ) -> FastAPI:
-    """The application over these parts, which it starts and ends. `security` says which Host and Origin are answered.
+    """The application over these parts, which it starts and ends. `security` says which Host and Origin are answered. With
+    `tool_calls` APIs may call the gateway's own tools, and pending consents are decided.
 
     With `keys` or `oauth` every request but health needs a token; `keys` may change while it runs. Without them whoever reaches
     the port is served. How the servers and the model are, health tells only those whom `may_see_details` names.
@@ -85,11 +86,11 @@ def create_app(
     app.add_middleware(MetricsMiddleware, metrics=metrics)
     app.router.routes.extend(gateway.server.streamable_http_app(transport_security=security).routes)
     app.router.routes.extend(metadata_routes(oauth))
-    service = GenerationService(model, load_timeout=load_timeout, limits=limits, guide=guide)
+    service = GenerationService(model, load_timeout=load_timeout, limits=limits, guide=guide, tool_calls=tool_calls)
     for api in APIS:
         app.include_router(api.router(service))
-    if approvals is not None:
-        app.include_router(approvals_router(approvals))
+    if tool_calls is not None:
+        app.include_router(approvals_router(tool_calls.approvals))
 
     app.include_router(health_router(upstreams, model, keys_needed=keys_needed))
 
