@@ -48,6 +48,7 @@ class Caller:
     ask: AskHost | None = None  # raises MCPError where the host answers with an error
     consent: AskConsent | None = None
     channel: ConsentChannel = "elicitation"  # how `consent` asks
+    careful: frozenset[str] = frozenset()  # tools that it wants a person asked about, whatever the policy lets it
 
 
 def principal(scope: Mapping[str, Any] | None) -> str:

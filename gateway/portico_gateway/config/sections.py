@@ -238,6 +238,14 @@ class BackgroundConfig(ConfigSection):
     idle_minutes: float = Field(default=10.0, gt=0, description="minutes without a question after which it ends")
 
 
+def _checked_address(pattern: str) -> str:
+    """A pattern over URLs. Raises ValueError where it can match none."""
+    parts = urlsplit(pattern)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise ValueError('it must be a URL, as "https://mcp.example.com/*": its host and its path may have * and ?')
+    return pattern
+
+
 class PolicyConfig(ConfigSection):
     """[policy]: which tool calls run, which need a person's consent. Patterns are over gateway names, e.g. "files__write_*".
 
@@ -261,6 +269,11 @@ class PolicyConfig(ConfigSection):
         description="consent for a call that isn't read-only, once its caller has read something untrusted",
     )
     trusted: list[ToolPattern] = Field(default=[], description="tools whose results count as trusted, for ask_after_read")
+    request_servers: list[Annotated[str, AfterValidator(_checked_address)]] = Field(
+        default=[],
+        description="MCP servers that a request over HTTP may bring along, as patterns over their URLs, e.g. "
+        '"https://mcp.example.com/*"',
+    )
     approval_seconds: float = Field(default=300.0, gt=0, description="how long a consent is waited for, and is good for")
     local_sampling: bool = Field(
         default=True, description="the local model answers a server's sampling request where the host can't"

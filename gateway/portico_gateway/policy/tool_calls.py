@@ -83,6 +83,13 @@ class ToolCalls:
         """The same servers and the same log under other rules, by callers who have read and consented to nothing yet."""
         return ToolCalls(self.upstreams, policy=policy, audit=self._audit)
 
+    def over(self, upstreams: Upstreams) -> ToolCalls:
+        """The same rules, consents and log over other servers: those that one request brought along. What was read there counts
+        here."""
+        other = ToolCalls(upstreams, policy=self.policy, audit=self._audit, takes_approvals=self._takes_approvals)
+        other.approvals, other._readers, other._consented = self.approvals, self._readers, self._consented
+        return other
+
     # -- what a caller may see
 
     def is_visible(self, entry: CatalogTool) -> bool:
@@ -99,9 +106,12 @@ class ToolCalls:
 
     def ruling(self, entry: CatalogTool, caller: Caller) -> Ruling:
         """What becomes of a call of the tool by this caller."""
-        return self.policy.ruling(
+        ruling = self.policy.ruling(
             entry.name, entry.tool, read_untrusted=caller.name in self._readers, changed=self._is_changed(entry, caller)
         )
+        if ruling.verdict is Verdict.ALLOW and entry.name in caller.careful:
+            return Ruling(Verdict.ASK, "the request wants a person asked")
+        return ruling
 
     def _is_changed(self, entry: CatalogTool, caller: Caller) -> bool:
         return entry.changed and (caller.name, entry.name, entry.digest) not in self._consented
