@@ -135,15 +135,19 @@ TABLES = {
         asking              exit_codes screen view
         ask_background      exit_codes asking
         background_list
-        doctor_checks       background_list
+        doctor_check
+        doctor_places       doctor_check
+        doctor_checks       background_list doctor_check doctor_places
+        launch_clients
+        launch_server       launch_clients
         server_edits
         top_snapshot
         top_view            top_snapshot
         background_process  exit_codes screen asking ask_background background_list
         main                exit_codes
-        commands            doctor_checks exit_codes grammar_input interrupt options process_start screen trust_prompt asking
-                            ask_background background_list background_process server_edits top_snapshot
-                            top_view
+        commands            doctor_check doctor_checks exit_codes grammar_input interrupt launch_clients launch_server
+                            options process_start screen trust_prompt asking ask_background background_list
+                            background_process server_edits top_snapshot top_view
     """,
     "portico_gateway.http": """
         errors
@@ -156,6 +160,7 @@ TABLES = {
         validation        errors
         bodies            errors validation
         approvals         errors identity bodies
+        feedback          errors identity bodies
         generation        errors identity limits sse
         api               errors wire generation
         openai_shared     errors wire generation api
@@ -170,7 +175,7 @@ TABLES = {
                           openai_responses
         error_handlers    errors json_text apis
         middleware        errors identity json_text limits bodies apis
-        app               json_text limits bodies approvals generation apis error_handlers middleware
+        app               json_text limits bodies approvals feedback generation apis error_handlers middleware
     """,
     "portico_gateway.agent.guided": """
         questions

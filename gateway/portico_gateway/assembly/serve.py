@@ -85,7 +85,7 @@ def run_server(
             model,
             security=rules,
             load_timeout=config.serve.load_timeout,
-            approvals=gateway.tool_calls.approvals,
+            tool_calls=gateway.tool_calls,
             keys=keys,
             oauth=config.oauth,
             limits=_limits(config),

@@ -24,7 +24,8 @@ SUMMARIES = {
     "serve": "Serve the model under OpenAI's and Anthropic's API, and MCP, over HTTP.",
     "stdio": "Be an MCP server on stdin and stdout, with all tools of all servers.",
     "server": "Run one of Portico's own MCP servers.",
-    "config": "Print the entry that adds Portico to an MCP host.",
+    "config": "Print the entry that adds Portico to an MCP host, put it into the host's file, or take it out.",
+    "launch": "Start Codex, Claude Code or opencode on the local model; ARGUMENTS go to the client as they are.",
     "background": "Show and stop the processes that answer questions at once.",
     "add": "Add an MCP server to portico.toml, and leave the rest of the file as it is.",
     "remove": "Take an MCP server out of portico.toml, and leave the rest of the file as it is.",
@@ -36,7 +37,7 @@ SUMMARIES = {
     "grammar": "Show the grammar that tools, a schema or a GBNF file compile to.",
     "bench": "Measure the model on this machine, by executor: prefill, decode, tool calls, reuse of a prefix.",
     "top": "Watch a running `portico serve`: requests, speed, KV blocks, where the time of steps goes.",
-    "doctor": "Check this machine: Python, libraries, model, servers.",
+    "doctor": "Check this machine: Python, libraries, model, configuration, hosts' files, port, permissions, servers.",
 }
 
 

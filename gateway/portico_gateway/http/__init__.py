@@ -13,6 +13,7 @@ metrics.
     ranking/           POST /v1/rerank; /v1/embeddings, which says what is missing
     generation/        the request and the answer behind all of them, in no API's words
     approvals.py       /v1/approvals
+    feedback.py        /v1/feedback
     middleware/        what every request goes through
     bodies/            from a body's bytes to its wire schema's object, within bounds
     server/            uvicorn, with what one client's connections may take

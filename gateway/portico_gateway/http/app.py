@@ -22,6 +22,7 @@ from portico_gateway.http.apis import APIS
 from portico_gateway.http.approvals import approvals_router
 from portico_gateway.http.bodies.worker import BodyWorker
 from portico_gateway.http.error_handlers import add_error_handlers
+from portico_gateway.http.feedback import feedback_router
 from portico_gateway.http.generation.service import GenerationService
 from portico_gateway.http.json_text import StrictJsonResponse
 from portico_gateway.http.limits import CallerLimits
@@ -32,7 +33,7 @@ from portico_gateway.http.middleware.mcp_streams import McpStreamMiddleware
 from portico_gateway.http.middleware.metrics import CONTENT_TYPE, Metrics, MetricsMiddleware
 from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.model.host import ModelHost
-from portico_gateway.policy.approvals import Approvals
+from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.upstreams import Upstreams
 
 
@@ -43,13 +44,14 @@ def create_app(
     *,
     security: TransportSecuritySettings,
     load_timeout: float = 60.0,
-    approvals: Approvals | None = None,
+    tool_calls: ToolCalls | None = None,
     keys: Mapping[str, KeyConfig] | None = None,
     oauth: OAuthConfig | None = None,
     limits: CallerLimits | None = None,
     guide: CallGuide | None = None,
 ) -> FastAPI:
-    """The application over these parts, which it starts and ends. `security` says which Host and Origin are answered.
+    """The application over these parts, which it starts and ends. `security` says which Host and Origin are answered; with
+    `tool_calls` there are approvals and feedback.
 
     With `keys` or `oauth` every request but health needs a token; `keys` may change while it runs. Without them whoever reaches
     the port is served. How the servers and the model are, health tells only those whom `may_see_details` names.
@@ -89,8 +91,9 @@ def create_app(
     service = GenerationService(model, load_timeout=load_timeout, limits=limits, guide=guide)
     for api in APIS:
         app.include_router(api.router(service))
-    if approvals is not None:
-        app.include_router(approvals_router(approvals))
+    if tool_calls is not None:
+        app.include_router(approvals_router(tool_calls))
+        app.include_router(feedback_router(tool_calls))
 
     @app.get("/healthz")
     async def healthz(request: Request) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import mcp_types
 import pytest
 
 from portico_gateway.config.sections import PolicyConfig
-from portico_gateway.policy.rules import Policy, Verdict
+from portico_gateway.policy.rules import Circumstances, Policy, Verdict
 
 
 def tool(read_only: bool | None) -> mcp_types.Tool:
@@ -41,9 +41,14 @@ def test_the_most_careful_rule_that_fits_decides(config: dict[str, object], read
 def test_after_an_untrusted_read_even_an_allowed_write_needs_consent_if_the_owner_wants_that() -> None:
     careful = Policy(PolicyConfig(allow=["s__*"], ask_after_read=True))
     assert careful.ruling("s__t", tool(False)).verdict is Verdict.ALLOW
-    assert careful.ruling("s__t", tool(False), read_untrusted=True).verdict is Verdict.ASK
-    assert careful.ruling("s__t", tool(True), read_untrusted=True).verdict is Verdict.ALLOW
-    assert Policy(PolicyConfig(allow=["s__*"])).ruling("s__t", tool(False), read_untrusted=True).verdict is Verdict.ALLOW
+    assert careful.ruling("s__t", tool(False), circumstances=Circumstances(read_untrusted=True)).verdict is Verdict.ASK
+    assert careful.ruling("s__t", tool(True), circumstances=Circumstances(read_untrusted=True)).verdict is Verdict.ALLOW
+    assert (
+        Policy(PolicyConfig(allow=["s__*"]))
+        .ruling("s__t", tool(False), circumstances=Circumstances(read_untrusted=True))
+        .verdict
+        is Verdict.ALLOW
+    )
 
 
 def test_the_version_is_the_rules() -> None:

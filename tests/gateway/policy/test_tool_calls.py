@@ -174,13 +174,10 @@ async def test_at_a_terminal_a_person_decides(
 ) -> None:
     asked: list[ConsentRequest] = []
 
-    def confirm(text: str, **options: object) -> bool:
-        asked.append(text)
-        return typed
-
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    monkeypatch.setattr("click.confirm", confirm)
+    monkeypatch.setattr("click.echo", lambda text, **options: asked.append(text))
+    monkeypatch.setattr("click.prompt", lambda text, **options: "y" if typed else options["default"])
     made = calls(upstreams)
     arguments = {"text": "harmless\x1b[2K"}
     if allowed:

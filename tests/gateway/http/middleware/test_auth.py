@@ -48,7 +48,7 @@ async def served(
         GatewayServer(upstreams, tool_calls=calls),
         None,
         security=security("127.0.0.1", 8630),
-        approvals=calls.approvals,
+        tool_calls=calls,
         keys=KEYS if keys is None else keys,
         oauth=oauth,
     )
