@@ -79,6 +79,11 @@ def call_digest(tool: str, arguments: Mapping[str, Any], policy_version: str, de
     return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def same_arguments(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """As JSON, in which 1 and true differ."""
+    return json.dumps(one, sort_keys=True, default=str) == json.dumps(other, sort_keys=True, default=str)
+
+
 def check_edit(schema: Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> None:
     """Raises InvalidEdit where a tool of this schema can't take the arguments, or nothing is known of what it takes."""
     from portico_engine.grammar import check_arguments
@@ -139,7 +144,7 @@ class Approvals:
         stays."""
         record = self.get(identity)
         if record.state is ApprovalState.PENDING:
-            if approve and arguments is not None and arguments != record.arguments:
+            if approve and arguments is not None and not same_arguments(arguments, record.arguments):
                 check_edit(record.schema, arguments)
                 record.edited = dict(arguments)
             record.state = ApprovalState.APPROVED if approve else ApprovalState.DENIED

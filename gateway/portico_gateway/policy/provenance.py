@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -25,6 +25,8 @@ _EDGE = re.compile(r"^\W+|\W+$")
 _NAMES = re.compile(r"[\w.+-]+@[\w.-]*\w|https?://[^\s\"'<>)]+|(?=[\w-]*\d)\w[\w-]{6,}\w")  # addresses, accounts, numbers
 _RUN = 8  # words
 _MOST_PIECES = 200
+_MAX_OWN = 1000
+_BLOCKS = ("text", "image", "audio", "resource", "resource_link")
 _URL = re.compile(r"https?://", re.IGNORECASE)
 
 
@@ -45,6 +47,9 @@ class _Read:
 
     texts: deque[tuple[str, str]] = field(default_factory=deque)
     size: int = 0
+    own: deque[str] = field(
+        default_factory=lambda: deque(maxlen=_MAX_OWN)
+    )  # arguments that were not copied when they were first used
 
     def add(self, source: str, text: str) -> None:
         self.texts.append((source, text))
@@ -64,18 +69,28 @@ class Provenance:
         text = _plain("\n".join(_texts(result.model_dump(mode="json", by_alias=True, exclude_none=True))))
         if not text:
             return
+        self._of(caller).add(source, text[-MAX_TEXT:])
+
+    def used(self, caller: str, arguments: Mapping[str, Any], copied: Collection[str] = ()) -> None:
+        """A call with these arguments is made. Those that were not `copied` are the caller's own from here on: a result that
+        repeats them makes them nobody else's."""
+        own = self._of(caller).own
+        own.extend(_plain(value) for pointer, value in _leaves(arguments, "") if pointer not in copied)
+
+    def _of(self, caller: str) -> _Read:
         read = self._read.setdefault(caller, _Read())
-        read.add(source, text[-MAX_TEXT:])
         self._read.move_to_end(caller)
         if len(self._read) > MAX_CALLERS:
             self._read.popitem(last=False)
+        return read
 
     def copied(self, caller: str, arguments: Mapping[str, Any], said: str = "") -> tuple[Copied, ...]:
-        """The arguments that stand in what the caller has read, and not in what the person `said`."""
+        """The arguments that stand in what the caller has read, and neither in what the person `said` nor in its own earlier
+        arguments."""
         read = self._read.get(caller)
-        if read is None:
+        if read is None or not read.texts:
             return ()
-        own = _plain(said)
+        own = "\0".join((_plain(said), *read.own))
         found: list[Copied] = []
         for pointer, value in _leaves(arguments, ""):
             pieces = [piece for piece in _pieces(_plain(value)) if len(piece) >= SHORTEST and piece not in own]
@@ -113,9 +128,10 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, int | float):
         yield str(value)
     elif isinstance(value, dict):
-        binary = ("data", "blob") if "mimeType" in value else ()
+        beside = {"_meta"} | ({"data", "blob", "mimeType"} if "mimeType" in value else set())
+        beside |= {"type"} if value.get("type") in _BLOCKS else set()
         for key, item in value.items():
-            if key != "_meta" and key not in binary:
+            if key not in beside:
                 yield from _texts(item)
     elif isinstance(value, list):
         for item in value:

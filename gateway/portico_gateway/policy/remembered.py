@@ -20,6 +20,7 @@ from typing import Any
 import platformdirs
 
 from portico_gateway.errors import UnknownName
+from portico_gateway.policy.approvals import same_arguments
 from portico_gateway.safe_output.private_files import private_folder, private_opener
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Choice:
     def covers(self, caller: str, tool: str, definition: str, arguments: Mapping[str, Any]) -> bool:
         """Is a call of this kind?"""
         same = (self.caller, self.tool, self.definition) == (caller, tool, definition)
-        return same and (self.arguments is None or self.arguments == dict(arguments))
+        return same and (self.arguments is None or same_arguments(self.arguments, arguments))
 
 
 def choices_file() -> Path:
@@ -85,8 +86,7 @@ class RememberedChoices:
         now = self._clock()
         kept = None if arguments is None else dict(arguments)
         choice = Choice(secrets.token_hex(4), caller, tool, definition, kept, allow, now, now + min(seconds, MAX_SECONDS))
-        same = (caller, tool, definition, kept)
-        others = [each for each in self.all() if (each.caller, each.tool, each.definition, each.arguments) != same]
+        others = [each for each in self.all() if not _same_calls(each, choice)]
         self._save(sorted([*others, choice], key=lambda each: each.expires)[-MAX_CHOICES:])
         return choice
 
@@ -137,3 +137,12 @@ class RememberedChoices:
             self._seen = about.st_mtime_ns, about.st_size, about.st_ino
         except OSError as error:
             log.warning("a choice can't be kept in %s: %s", self._path, error.strerror or error)
+
+
+def _same_calls(one: Choice, other: Choice) -> bool:
+    """Are both for the very same calls?"""
+    if (one.caller, one.tool, one.definition) != (other.caller, other.tool, other.definition):
+        return False
+    if one.arguments is None or other.arguments is None:
+        return one.arguments is other.arguments
+    return same_arguments(one.arguments, other.arguments)

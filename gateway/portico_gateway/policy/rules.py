@@ -19,6 +19,7 @@ from portico_gateway.caller import Caller
 from portico_gateway.config.sections import CallerRules, PolicyConfig
 from portico_gateway.policy.quotas import Quota
 
+_CLIENT = "client:"
 _CAREFUL = ("deny", "ask", "allow")  # the most careful first
 
 
@@ -161,12 +162,12 @@ class Policy:
 
     def _of(self, caller: Caller) -> list[tuple[str, CallerRules]]:
         """The further rules for this caller, by the pattern that names it."""
-        names = (caller.name, f"client:{caller.client}") if caller.client else (caller.name,)
-        return [
-            (pattern, rules)
-            for pattern, rules in self.config.callers.items()
-            if any(fnmatchcase(name, pattern) for name in names if name.startswith("client:") == pattern.startswith("client:"))
-        ]
+        found = []
+        for pattern, rules in self.config.callers.items():
+            name = f"{_CLIENT}{caller.client}" if pattern.startswith(_CLIENT) else caller.name
+            if fnmatchcase(name, pattern):
+                found.append((pattern, rules))
+        return found
 
     def _lists(self, verdict: str, caller: Caller) -> Iterator[tuple[str, Sequence[str]]]:
         """The lists of one verdict that count for this caller, and their names."""
@@ -177,7 +178,7 @@ class Policy:
     def _others(self, caller: Caller) -> str:
         """What becomes of others: what names the caller goes before what holds for all, the most careful of several first."""
         given = [rules.others for _, rules in self._of(caller) if rules.others is not None]
-        by_client = [rules.others for pattern, rules in self._of(caller) if pattern.startswith("client:") and rules.others]
+        by_client = [rules.others for pattern, rules in self._of(caller) if pattern.startswith(_CLIENT) and rules.others]
         own = [each for each in given if each not in by_client]
         base = [min(own, key=_CAREFUL.index)] if own else [self.config.others]
         return min([*base, *by_client], key=_CAREFUL.index)

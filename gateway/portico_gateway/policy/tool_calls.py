@@ -146,6 +146,8 @@ class ToolCalls:
         async def call(allowed: Mapping[str, Any]) -> mcp_types.CallToolResult:
             return await self.upstreams.call_tool(name, dict(allowed), progress=progress, definition=entry.digest)
 
+        if self.policy.config.provenance:
+            self._provenance.used(caller.name, arguments, {mark.partition(" ")[0] for mark in now.copied})
         untrusted = not self.policy.is_trusted(name)
         result, decision = await self._under_policy(use, caller, ruling, call, untrusted=untrusted)
         if entry.changed and decision.approval is not None:
