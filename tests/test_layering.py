@@ -121,7 +121,7 @@ TABLES = {
         mcp          caller errors model upstreams policy agent
         http         caller guidance errors config model upstreams policy agent mcp
         assembly     caller guidance safe_output errors config model upstreams policy agent mcp http
-        cli          safe_output errors config model bench background upstreams policy agent http assembly
+        cli          caller safe_output errors config model bench background upstreams policy agent http assembly
     """,
     "portico_gateway.cli": """
         exit_codes
@@ -135,15 +135,21 @@ TABLES = {
         asking              exit_codes screen view
         ask_background      exit_codes asking
         background_list
-        doctor_checks       background_list
+        audit_replay
+        doctor_check
+        doctor_places       doctor_check
+        doctor_checks       background_list doctor_check doctor_places
+        launch_clients
+        launch_server       launch_clients
         server_edits
         top_snapshot
         top_view            top_snapshot
+        chat                asking view
         background_process  exit_codes screen asking ask_background background_list
         main                exit_codes
-        commands            doctor_checks exit_codes grammar_input interrupt options process_start screen trust_prompt asking
-                            ask_background background_list background_process server_edits top_snapshot
-                            top_view
+        commands            audit_replay chat doctor_check doctor_checks exit_codes grammar_input interrupt launch_clients
+                            launch_server options process_start screen trust_prompt asking ask_background background_list
+                            background_process server_edits top_snapshot top_view
     """,
     "portico_gateway.http": """
         errors
@@ -156,6 +162,7 @@ TABLES = {
         validation        errors
         bodies            errors validation
         approvals         errors identity bodies
+        feedback          errors identity bodies
         generation        errors identity limits sse
         api               errors wire generation
         openai_shared     errors wire generation api
@@ -173,7 +180,7 @@ TABLES = {
         error_handlers    errors json_text apis
         middleware        errors identity json_text limits bodies apis
         health            json_text middleware
-        app               json_text limits bodies approvals generation apis error_handlers middleware health
+        app               json_text limits bodies approvals feedback generation apis error_handlers middleware health
     """,
     "portico_gateway.agent.guided": """
         questions

@@ -20,6 +20,7 @@ from portico_gateway.http.apis import APIS
 from portico_gateway.http.approvals import approvals_router
 from portico_gateway.http.bodies.worker import BodyWorker
 from portico_gateway.http.error_handlers import add_error_handlers
+from portico_gateway.http.feedback import feedback_router
 from portico_gateway.http.generation.service import GenerationService
 from portico_gateway.http.health import health_router
 from portico_gateway.http.json_text import StrictJsonResponse
@@ -50,7 +51,7 @@ def create_app(
     guide: CallGuide | None = None,
 ) -> FastAPI:
     """The application over these parts, which it starts and ends. `security` says which Host and Origin are answered. With
-    `tool_calls` APIs may call the gateway's own tools, and pending consents are decided.
+    `tool_calls` APIs may call the gateway's own tools, pending consents are decided, and there is feedback.
 
     With `keys` or `oauth` every request but health needs a token; `keys` may change while it runs. Without them whoever reaches
     the port is served. How the servers and the model are, health tells only those whom `may_see_details` names.
@@ -92,7 +93,8 @@ def create_app(
     for api in APIS:
         app.include_router(api.router(service))
     if tool_calls is not None:
-        app.include_router(approvals_router(tool_calls.approvals))
+        app.include_router(approvals_router(tool_calls))
+        app.include_router(feedback_router(tool_calls))
 
     app.include_router(health_router(upstreams, pool, keys_needed=keys_needed))
 
