@@ -21,13 +21,13 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     if value is None:
         return None
-    if span := re.fullmatch(r"(\d{1,6})([mhd])", value):
-        moment = datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
-    else:
-        try:
+    try:
+        if span := re.fullmatch(r"([0-9]{1,6})([mhd])", value):
+            moment = datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
+        else:
             moment = datetime.fromisoformat(value).astimezone(UTC)
-        except ValueError:
-            raise click.BadParameter("give a span such as 30m, 12h or 7d, or a date such as 2026-11-25") from None
+    except (ValueError, OverflowError):
+        raise click.BadParameter("give a span such as 30m, 12h or 7d, or a date such as 2026-11-25") from None
     return moment.isoformat(timespec="milliseconds")
 
 
@@ -38,7 +38,9 @@ def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> str
 @click.option("--caller", help="Only calls of this key's holder, or of this client.")
 @click.option("--outcome", help='Only calls that ended so: "ok", "tool_error" or an error\'s name.')
 @click.option("--since", callback=_since, metavar="SPAN|DATE", help="Only calls since then: 30m, 12h, 7d, or a date.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="The latest calls, at most so many.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="The latest calls, at most so many."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, and nothing else.")
 def command(
     config: Path | None,
