@@ -124,10 +124,7 @@ class ToolCalls:
 
     def ruling(self, entry: CatalogTool, caller: Caller, arguments: Mapping[str, Any] | None = None) -> Ruling:
         """What becomes of a call of the tool by this caller; without arguments, of one whose arguments are the caller's own."""
-        ruling = self.policy.ruling(entry.name, entry.tool, caller, self.circumstances(entry, caller, arguments or {}))
-        if ruling.verdict is Verdict.ALLOW and entry.name in caller.careful:
-            return Ruling(Verdict.ASK, "the request wants a person asked")
-        return ruling
+        return self.policy.ruling(entry.name, entry.tool, caller, self.circumstances(entry, caller, arguments or {}))
 
     def circumstances(self, entry: CatalogTool, caller: Caller, arguments: Mapping[str, Any]) -> Circumstances:
         """What the policy is told of a call beside the tool."""

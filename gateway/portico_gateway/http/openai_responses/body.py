@@ -186,10 +186,8 @@ class ResponsesRequest(ApiBody):
         match self.tool_choice:
             case ResponsesNamedToolChoice(name=name, namespace=namespace):
                 return NamedTool(called_name(name, namespace))
-            case ResponsesMcpToolChoice(name=None):
-                return "required"
-            case ResponsesMcpToolChoice(server_label=label, name=str(name)):
-                return NamedTool(name if label == EVERY_SERVER else namespaced(label, name))
+            case ResponsesMcpToolChoice(server_label=label, name=name):
+                return "required" if name is None else NamedTool(name if label == EVERY_SERVER else namespaced(label, name))
             case ResponsesAllowedToolsChoice(mode=mode):
                 return mode
             case choice:
