@@ -8,7 +8,7 @@ anything while all text is Unicode: what goes out is encoded once, here.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeAlias
 
 import mcp_types
@@ -35,20 +35,24 @@ def mended(failure: Exception) -> SessionMessage | mcp_types.JSONRPCError | Exce
     errors = failure.errors(include_url=False)
     line = errors[0]["input"]
     if errors[0]["type"] != "json_invalid" or not isinstance(line, str):
-        return _invalid(errors[0]["input"])
+        return _invalid(errors)
     if not line.strip():
         return failure
     try:
         return SessionMessage(mcp_types.jsonrpc_message_adapter.validate_json(plain_json(line), by_name=False))
     except ValidationError as still:
-        first = still.errors(include_url=False)[0]
+        errors = still.errors(include_url=False)
+        first = errors[0]
         if first["type"] != "json_invalid":
-            return _invalid(first["input"])
+            return _invalid(errors)
         return _error(None, mcp_types.PARSE_ERROR, f"not a JSON-RPC message: {str(first['msg'])[:_SHOWN]}")
 
 
-def _invalid(message: Any) -> mcp_types.JSONRPCError:
-    given = message.get("id") if isinstance(message, dict) else None
+def _invalid(errors: Sequence[Any]) -> mcp_types.JSONRPCError:
+    """Of a message that is JSON. The one that lacks what another kind of message has is told as a whole, the others by part."""
+    messages = [each["input"] for each in errors if isinstance(each["input"], dict) and "id" in each["input"]]
+    messages.sort(key=lambda message: "jsonrpc" not in message)  # what lies in one may have an id too
+    given = messages[0]["id"] if messages else None
     known = given if isinstance(given, str | int) and not isinstance(given, bool) else None
     return _error(known, mcp_types.INVALID_REQUEST, "not a JSON-RPC 2.0 request, notification or response")
 
