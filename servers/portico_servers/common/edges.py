@@ -7,6 +7,7 @@ anything while all text is Unicode: what goes out is encoded once, here.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeAlias
@@ -24,6 +25,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Scope: TypeAlias = MutableMapping[str, Any]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 MAX_MENDED_BYTES = 4_000_000  # of a request's body; the SDK takes no larger ones
+BODY_SECONDS = 30.0  # for the next piece of a body
 _SHOWN = 200  # characters of what is wrong with a line
 
 
@@ -114,7 +116,12 @@ class HttpEdge:
             return
         headers = [(name, value) for name, value in scope["headers"] if name != b"last-event-id"]
         if scope["method"] == "POST":
-            receive, length = await _plain_receive(receive)
+            try:
+                receive, length = await _plain_receive(receive)
+            except TimeoutError:
+                await send({"type": "http.response.start", "status": 408, "headers": [(b"connection", b"close")]})
+                await send({"type": "http.response.body", "body": b"the body did not come in time"})
+                return
             if length is not None:
                 headers = [(name, b"%d" % length if name == b"content-length" else value) for name, value in headers]
         await self._app({**scope, "headers": headers}, receive, send)
@@ -122,11 +129,11 @@ class HttpEdge:
 
 async def _plain_receive(receive: Receive) -> tuple[Receive, int | None]:
     """`receive` with the whole body as its first message, made plain, and its length if that is another now; beyond the bound
-    with the body's parts as they come."""
+    with the body's parts as they come. Raises TimeoutError."""
     parts: list[Message] = []
     size = 0
     while size <= MAX_MENDED_BYTES:
-        message = await receive()
+        message = await asyncio.wait_for(receive(), BODY_SECONDS)
         parts.append(message)
         size += len(message.get("body", b""))
         if message["type"] != "http.request" or not message.get("more_body", False):
