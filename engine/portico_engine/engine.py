@@ -30,8 +30,8 @@ from portico_engine.kv.hashing import root_key
 from portico_engine.kv.offloader import Offloader, open_tier
 from portico_engine.plan import Row
 from portico_engine.priors.token_texts import TokenTexts
-from portico_engine.request import Delta, FinishReason, ModelInfo, Request
-from portico_engine.request_checks import check_budget, check_request
+from portico_engine.request import Delta, Embeddings, FinishReason, ModelInfo, Pooling, Request
+from portico_engine.request_checks import check_budget, check_request, check_tokens
 from portico_engine.sampling import SampledToken, resolve_seed
 from portico_engine.scheduler import Scheduler
 from portico_engine.scoring import Scorer
@@ -64,9 +64,11 @@ class Engine:
         kv_dir: Path | None = None,
         kv_dir_bytes: int = DEFAULT_MAX_BYTES,
         read_adapter: Callable[[Path], Adapter] | None = None,
+        pooling: Pooling | None = None,
     ) -> None:
         """`check` asserts all invariants whenever the engine falls idle. `kv_dir` and `kv_dir_bytes`: see `LoadOptions`.
-        `read_adapter` makes an adapter for this model of a path; None takes none.
+        `read_adapter` makes an adapter for this model of a path; None takes none. `pooling` is of embeddings, where they don't
+        say.
         """
         self.info = info
         self.tokenizer = tokenizer
@@ -74,6 +76,7 @@ class Engine:
         self._template_source = chat_template
         self._given_grammars = grammars
         self._check = check
+        self._pooling = pooling
         root = root_key(info.name, str(info.bytes_on_disk), info.fingerprint, executor.caps.numerics_id)
         tier = open_tier(executor, kv_dir, root, kv_dir_bytes)
         self._kv = KVCache(BlockPool(executor.caps.blocks, policy=CostAware(), tier=tier), root)
@@ -307,6 +310,20 @@ class Engine:
         except BaseException as error:
             self.fail_all(f"the executor failed while scoring ({type(error).__name__}: {error})")
             raise
+
+    def embed(self, texts: Seq[str | Seq[int]], pooling: Pooling | None = None) -> Embeddings:
+        """One vector a text, or tokens that are one, between two steps. Text gets the tokens around it that the model was made
+        for. Raises RequestError (ContextOverflow) for one that is empty, too long or no text of this vocabulary, and where the
+        model makes no embeddings.
+        """
+        caps = self._executor.caps
+        if not caps.embedding_size:
+            raise RequestError(f"{self.info.name} makes no embeddings")
+        tokens = [self.tokenizer.encode_whole(text) if isinstance(text, str) else list(text) for text in texts]
+        for each in tokens:
+            check_tokens(each, caps)
+        vectors = self._executor.embed(tokens, pooling or self._pooling)
+        return Embeddings(vectors, tuple(map(len, tokens)))
 
     def fail_all(self, message: str) -> None:
         """End every request with ERROR; the deltas come from the next `step`. Cached blocks are forgotten: a step may have died

@@ -1,9 +1,9 @@
 """The JSON lines between a command and the process that answers for it: one object a line, UTF-8, one question a connection.
 
-    client: {"ask": {"question": {...}, "terminal": {...}}, "version": ...}   then {"confirmed": true|false} for each question
+    client: {"ask": {"question": {...}, "terminal": {...}}, "version": ...}   then {"confirmed": answer} for each question
             {"status": true} or {"stop": true}
-    server: {"stdout": text}, {"stderr": text}, {"confirm": text}, and at last {"exit": code}; {"refused": why} instead of all;
-            {"status": {...}}
+    server: {"stdout": text}, {"stderr": text}, {"confirm": question}, and at last {"exit": code}; {"refused": why} instead of
+            all; {"status": {...}}
 
 The client hanging up cancels its question. The process writes what the command would have written itself, so that whatever an
 answer shows, here and in later versions, passes through unchanged.

@@ -26,22 +26,25 @@ _SIZE = re.compile("[0-9]{1,5}")  # of a terminal
 # The one-liners of `portico --help`, kept here so that help imports no command. A test holds them against the commands' own.
 SUMMARIES = {
     "ask": "Answer QUESTION (or stdin) about code, documents and databases, with sources.",
+    "chat": "Talk with the local model about code, documents and databases; calls are approved or edited as they come.",
     "serve": "Serve the model under OpenAI's and Anthropic's API, and MCP, over HTTP.",
     "stdio": "Be an MCP server on stdin and stdout, with all tools of all servers.",
     "server": "Run one of Portico's own MCP servers.",
-    "config": "Print the entry that adds Portico to an MCP host.",
+    "config": "Print the entry that adds Portico to an MCP host, put it into the host's file, or take it out.",
+    "launch": "Start Codex, Claude Code or opencode on the local model; ARGUMENTS go to the client as they are.",
     "background": "Show and stop the processes that answer questions at once.",
     "add": "Add an MCP server to portico.toml, and leave the rest of the file as it is.",
     "remove": "Take an MCP server out of portico.toml, and leave the rest of the file as it is.",
     "tools": "List the tools of all servers, or of NAME: read-only or not, whether a call asks first, what they do.",
     "trust": "Trust a workspace's portico.toml, or show and revoke what is trusted.",
     "model": "Show or install the default model.",
-    "audit": "Show the log of tool calls.",
+    "audit": "Show the log of tool calls, follow it, or make a call of it again.",
+    "policy": "Say why a call runs, asks or is denied; show and forget remembered answers.",
     "key": "Make keys for the HTTP side.",
     "grammar": "Show the grammar that tools, a schema or a GBNF file compile to.",
     "bench": "Measure the model on this machine, by executor: prefill, decode, tool calls, reuse of a prefix.",
     "top": "Watch a running `portico serve`: requests, speed, KV blocks, where the time of steps goes.",
-    "doctor": "Check this machine: Python, libraries, model, servers.",
+    "doctor": "Check this machine: Python, libraries, model, configuration, hosts' files, port, permissions, servers.",
 }
 
 
