@@ -53,13 +53,12 @@ class Load:
 KVOp = Copy | Drop | Save | Load
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One sequence's part in a step: `tokens` at positions `start`, `start + 1`, ... over `block_table`.
 
     `logits_indices` are indices into `tokens` after which logits are needed: for the next token, sampled by `sampling`, or,
     with `targets` (one an index), for the log-probability of that token. `adapter` is the place of the one that its tokens are
-    computed with.
+    computed with. A named tuple: there is one for every row of every step, and a frozen dataclass takes four times as long to make.
     """
 
     slot: int

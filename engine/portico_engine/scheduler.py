@@ -46,6 +46,7 @@ class Scheduler:
         self._paused: dict[int, Sequence] = {}  # by arrival
         self._in_order = True
         self._rows: Counter[str] = Counter()  # running sequences by caller
+        self._accounts: Counter[tuple[int, str]] = Counter()  # the same by rank and caller
         self._slots = list(range(caps.rows - 1, -1, -1))
         self._step = 0
         self._shared = -_LATELY  # the last step in which there were several callers
@@ -116,9 +117,10 @@ class Scheduler:
         budget = self._budget()
         preemptions = self.preemptions
         takes_part = self._takes_part()
-        heads = self._queue.heads().values() if self._slots else ()
-        turns = Turns(self._running, heads, self._caps.light_tokens, budget)
-        short = {seq.arrival: turns.tokens(seq) for seq in self._running if seq.pending <= _SHORT and takes_part(seq)}
+        heads = [*self._queue.heads().values()] if self._slots else []
+        turns = Turns(self._running, heads, self._caps.light_tokens, budget) if self._is_shared(heads) else None
+        most = turns.tokens if turns is not None else _at_once  # of a sequence in this step
+        short = {seq.arrival: most(seq) for seq in self._running if seq.pending <= _SHORT and takes_part(seq)}
         reserved = sum(short.values())
         shares = self._shares(budget - reserved)
         for seq in list(self._running):
@@ -130,7 +132,7 @@ class Scheduler:
             elif not takes_part(seq):
                 continue  # not its turn
             else:
-                count = min(turns.tokens(seq), budget - reserved, shares.get(seq.request.caller, budget))
+                count = min(most(seq), budget - reserved, shares.get(seq.request.caller, budget))
             if count > 0 and self._make_room(seq, count):
                 rows.append(self._row(seq, count))
                 planned.append(seq)
@@ -142,7 +144,7 @@ class Scheduler:
             if first is None or not self._fits(first):
                 break
             self._admit(first)
-            count = min(turns.tokens(first), budget) if takes_part(first) else 0
+            count = min(most(first), budget) if takes_part(first) else 0
             if count <= 0:
                 continue  # it runs, and its turn comes
             if not self._make_room(first, count):
@@ -154,8 +156,9 @@ class Scheduler:
 
     def computed(self, seq: Sequence, count: int) -> None:
         """A step computed `count` more tokens of a sequence."""
-        assert seq.table is not None
-        self._kv.commit(seq.table, seq.tokens, seq.table.computed + count)
+        table = seq.table
+        assert table is not None
+        self._kv.commit(table, seq.tokens, table.computed + count)
         self._queue.charge(seq, count)
 
     def preempt_last(self) -> bool:
@@ -221,11 +224,17 @@ class Scheduler:
         """Which sequences may have a part in this step: those whose grammars have settled what comes next; where an executor
         can't mix adapters, of these the ones with the adapter of who waits longest for a step.
         """
-        settled = [seq for seq in self._running if seq.unsettled is None]
+        if self._caps.mixed_adapters:
+            return _is_settled
+        settled = filter(_is_settled, self._running)
         first = min(settled, key=lambda seq: seq.planned, default=None) or self._queue.first()
-        if self._caps.mixed_adapters or first is None:
-            return lambda seq: seq.unsettled is None
+        if first is None:
+            return _is_settled
         return lambda seq: seq.unsettled is None and seq.place == first.place
+
+    def _is_shared(self, heads: Iterable[Sequence]) -> bool:
+        """Are several callers, or ranks, in this step?"""
+        return len(self._accounts.keys() | {(seq.rank, seq.request.caller) for seq in heads}) > 1
 
     def _fits(self, seq: Sequence) -> bool:
         """Is there memory for all that it has so far?"""
@@ -272,6 +281,7 @@ class Scheduler:
         seq.state = SequenceState.RUNNING
         self._running.append(seq)
         self._rows[seq.request.caller] += 1
+        self._accounts[seq.rank, seq.request.caller] += 1
         self._in_order = False
 
     def _make_room(self, seq: Sequence, count: int) -> bool:
@@ -298,22 +308,21 @@ class Scheduler:
         self._rows[seq.request.caller] -= 1
         if not self._rows[seq.request.caller]:
             del self._rows[seq.request.caller]
+        account = seq.rank, seq.request.caller
+        self._accounts[account] -= 1
+        if not self._accounts[account]:
+            del self._accounts[account]
 
     def _row(self, seq: Sequence, count: int) -> Row:
-        assert seq.table is not None
-        assert seq.slot is not None
+        table, slot = seq.table, seq.slot
+        assert table is not None
+        assert slot is not None
         seq.planned = self._step
-        start = seq.table.computed
-        last = start + count == len(seq.tokens)
-        return Row(
-            slot=seq.slot,
-            tokens=tuple(seq.tokens[start : start + count]),
-            start=start,
-            block_table=seq.table.numbers,
-            logits_indices=(count - 1,) if last else (),
-            sampling=seq.sampling_state() if last else None,
-            adapter=seq.place,
-        )
+        start, stop = table.computed, table.computed + count
+        tokens = tuple(seq.tokens[start:stop])
+        if stop < len(seq.tokens):
+            return Row(slot, tokens, start, table.numbers, adapter=seq.place)
+        return Row(slot, tokens, start, table.numbers, (count - 1,), seq.sampling_state(), adapter=seq.place)
 
     def check_integrity(self) -> None:
         """Assert that queues, slots and tables agree."""
@@ -323,8 +332,17 @@ class Scheduler:
         assert all(seq.state is SequenceState.WAITING for seq in self._queue)
         assert all(seq.state is SequenceState.PAUSED for seq in self._paused.values())
         assert self._rows == Counter(seq.request.caller for seq in self._running)
+        assert self._accounts == Counter((seq.rank, seq.request.caller) for seq in self._running)
         assert all(
             (s.table is not None) == (s.slot is not None) == (s.state is SequenceState.RUNNING) for s in self.sequences()
         )
         slots = [s.slot for s in self._running if s.slot is not None]
         assert sorted([*slots, *self._slots]) == list(range(self._caps.rows))
+
+
+def _is_settled(seq: Sequence) -> bool:
+    return seq.unsettled is None
+
+
+def _at_once(seq: Sequence) -> int:
+    return seq.at_once

@@ -119,7 +119,7 @@ class Sequence:
         something else from a warm prefix than from a cold one.
         """
         whole = self.pending
-        return whole - 1 if self.request.sampling.is_seeded and self.sampled == 0 and whole > 1 else whole
+        return whole - 1 if whole > 1 and self.sampled == 0 and self.request.sampling.is_seeded else whole
 
     def sampling_state(self) -> SamplingState:
         """How to sample the next token."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from portico_engine.executors.protocol import Executor
@@ -133,9 +133,9 @@ class _Batch:
         cut = min(len(row.tokens) // 2, min(row.logits_indices, default=len(row.tokens)))
         if cut < 1:
             return None
-        first = replace(row, tokens=row.tokens[:cut], logits_indices=(), sampling=None)
+        first = row._replace(tokens=row.tokens[:cut], logits_indices=(), sampling=None)
         moved = tuple(at - cut for at in row.logits_indices)
-        second = replace(row, tokens=row.tokens[cut:], start=row.start + cut, logits_indices=moved)
+        second = row._replace(tokens=row.tokens[cut:], start=row.start + cut, logits_indices=moved)
         for piece in (first, second):
             found: StepResult | BaseException | None = self._submit([(i, piece)])
             if isinstance(found, MemoryError):

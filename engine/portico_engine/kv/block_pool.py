@@ -68,6 +68,10 @@ class BlockPool:
         """Does nobody hold the block, though it has content?"""
         return block in self._policy
 
+    def count_cached(self, blocks: Iterable[int]) -> int:
+        """How many of these nobody holds, though they have content."""
+        return sum(not self._refs[block] for block in blocks)
+
     def take_ops(self) -> tuple[KVOp, ...]:
         """What the executor must do before the next rows, in order."""
         ops = tuple(self._ops)
@@ -87,21 +91,25 @@ class BlockPool:
         self._refs[block] = 1
         return block
 
-    def hold(self, block: int) -> None:
-        """One more reference to a held or cached block."""
-        if self._refs[block] == 0:
-            self._policy.remove(block)
-        self._refs[block] += 1
+    def hold(self, *blocks: int) -> None:
+        """One more reference to each of these held or cached blocks."""
+        refs = self._refs
+        for block in blocks:
+            if not refs[block]:
+                self._policy.remove(block)
+            refs[block] += 1
 
-    def release(self, block: int) -> None:
-        """One reference less. The last one leaves the block cached where it is indexed, else free."""
-        assert self._refs[block] > 0, f"block {block} has no references"
-        self._refs[block] -= 1
-        if self._refs[block] == 0:
-            if block in self.index:
-                self._policy.add(block, self._cost(block), self.retained.until(block))
-            else:
-                self._set_free(block)
+    def release(self, *blocks: int) -> None:
+        """One reference less for each. The last one leaves a block cached where it is indexed, else free."""
+        refs = self._refs
+        for block in blocks:
+            assert refs[block] > 0, f"block {block} has no references"
+            refs[block] -= 1
+            if not refs[block]:
+                if block in self.index:
+                    self._policy.add(block, self._cost(block), self.retained.until(block))
+                else:
+                    self._set_free(block)
 
     def reuse(self, blocks: Sequence[int], tokens: Sequence[int]) -> list[int]:
         """Held blocks, full of the first of `tokens`, serve a further sequence; how many each has served so far. Who waited for

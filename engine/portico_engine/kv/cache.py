@@ -48,6 +48,7 @@ class KVCache:
     def __init__(self, pool: BlockPool, root: bytes) -> None:
         self.pool = pool
         self._root = root
+        self._block_tokens = pool.block_tokens
         self._tables: set[BlockTable] = set()
         self._matched: tuple[tuple[BlockKeys, int, int, int], PrefixMatch] | None = None  # the last question and its answer
         self.queried_tokens = 0
@@ -61,9 +62,9 @@ class KVCache:
     def can_allocate(self, tokens: Sequence[int], names: BlockKeys | None = None) -> bool:
         """Would a sequence with all these tokens, and one more, find room now?"""
         hit = self._match(names or self.block_keys(), tokens)
-        revived = sum(self.pool.is_cached(block) for block in hit.blocks)
         needed = self._blocks_for(len(tokens) + 1) - len(hit.blocks)
-        return needed + revived <= self.pool.available
+        room = self.pool.available - needed  # known blocks that nobody holds are available too, and would be no more
+        return room >= len(hit.blocks) or room >= self.pool.count_cached(hit.blocks)
 
     def allocate(self, tokens: Sequence[int], names: BlockKeys | None = None) -> BlockTable:
         """A table that starts with whatever is known of `tokens` but the last one, which must be computed to be answered.
@@ -75,8 +76,7 @@ class KVCache:
         loaded = 0
         while True:
             hit = self._match(table.names, tokens, len(table.keys))
-            for block in hit.blocks:
-                self.pool.hold(block)
+            self.pool.hold(*hit.blocks)
             table.blocks += hit.blocks
             table.keys += hit.keys
             table.computed += len(hit.blocks) * self.pool.block_tokens
@@ -146,8 +146,7 @@ class KVCache:
                 return None
             self.pool.copy(table.blocks[full], own, rest)
         child = BlockTable(table.names.forked(full), table.blocks[:full], table.keys[:full], length)
-        for block in child.blocks:
-            self.pool.hold(block)
+        self.pool.hold(*child.blocks)
         if own is not None:
             child.blocks.append(own)
         self._tables.add(child)
@@ -155,7 +154,7 @@ class KVCache:
 
     def reserve(self, table: BlockTable, n_tokens: int) -> bool:
         """Room for `n_tokens` positions in all; False where the pool is exhausted (what was gained so far is kept)."""
-        while len(table.blocks) < self._blocks_for(n_tokens):
+        while len(table.blocks) * self._block_tokens < n_tokens:
             block = self.pool.allocate(table.blocks[-1] if table.blocks else None)
             if block is None:
                 return False
@@ -164,9 +163,9 @@ class KVCache:
 
     def commit(self, table: BlockTable, tokens: Sequence[int], computed: int) -> None:
         """Positions up to `computed` hold `tokens` now."""
-        assert table.computed <= computed <= len(table.blocks) * self.pool.block_tokens
+        size = self._block_tokens
+        assert table.computed <= computed <= len(table.blocks) * size
         table.computed = computed
-        size = self.pool.block_tokens
         while (len(table.keys) + 1) * size <= computed:
             i = len(table.keys)
             key = table.names.key(i, tokens)
@@ -239,8 +238,7 @@ class KVCache:
         if rest:
             piece = tuple(tokens[full * self.pool.block_tokens : table.computed])
             self.pool.index.add_tail(table.blocks[full], table.parent, piece)
-        for block in reversed(table.blocks):
-            self.pool.release(block)
+        self.pool.release(*reversed(table.blocks))
         table.blocks.clear()
 
     def reset(self) -> None:

@@ -61,24 +61,23 @@ class PrefixIndex:
         """The longest known prefix of `tokens[:limit]` from block number `first` on, by the sequence's own keys. Token ids are
         compared, so that no collision serves another's KV.
         """
-        size = self._block_tokens
+        size, by_key, entries, key_of, parent_of = self._block_tokens, self._by_key, self._entries, keys.key, keys.parent
         blocks: list[int] = []
         found: list[bytes] = []
         at = first
         while (at + 1) * size <= limit:
-            key = keys.key(at, tokens)
-            block = self._by_key.get(key)
-            if block is None or not self._holds(block, keys.parent(at), keys.piece(at, tokens)):
+            key = key_of(at, tokens)
+            block = by_key.get(key)
+            if block is None:
+                break
+            entry = entries[block]
+            if entry.parent != parent_of(at) or entry.tokens != tuple(tokens[at * size : (at + 1) * size]):
                 break
             blocks.append(block)
             found.append(key)
             at += 1
         tail, tail_tokens = self._best_child(keys.parent(at), tokens, at * size, limit)
         return PrefixMatch(tuple(blocks), tuple(found), tail, tail_tokens)
-
-    def _holds(self, block: int, parent: bytes, tokens: tuple[int, ...]) -> bool:
-        entry = self._entries[block]
-        return entry.tokens == tokens and entry.parent == parent
 
     def _best_child(self, parent: bytes, tokens: Sequence[int], at: int, limit: int) -> tuple[int | None, int]:
         best, best_tokens = None, 0
