@@ -1,18 +1,25 @@
 """What scheduler, block pool and prefix index cost a step, beside an executor that computes nothing.
 
-usage: python benchmarks/scheduler_steps.py [--rows 64] [--context 8192] [--steps 3000] [--answer 64] [--no-write]
+usage: python benchmarks/scheduler_steps.py [--rows 64] [--context 8192] [--steps 3000] [--answer 64] [--before TREE]
 
 So many sequences decode at once, each behind a context that is half shared with all others and half its own. Where an answer
 ends, another sequence comes with the same context and a new question, so that admission, release and the index have their part.
 A prompt's blocks are hashed before it is counted: that is paid once for each sixteen tokens, whoever schedules them. Steps in
-which nobody comes or goes are shown apart from those in which somebody does.
+which nobody comes or goes are shown apart from those in which somebody does. Time is the thread's own on a
+processor, so that a busy machine counts less. With `--before` the same load then runs over another checkout of the engine, in a
+process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import random
 import statistics
+import subprocess
+import sys
+from pathlib import Path
 from time import thread_time_ns
 from typing import Any
 
@@ -93,13 +100,38 @@ def main() -> None:
     parser.add_argument("--context", type=int, default=8192, help="tokens of each sequence")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--answer", type=int, default=64, help="tokens of each answer")
+    parser.add_argument("--before", type=Path, help="another checkout, to be measured too")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and write nothing")
     parser.add_argument("--no-write", action="store_true", help="write no results")
     args = parser.parse_args()
     figures = measure(args.rows, args.context, args.steps, args.answer)
-    table(["us a step", "steps", "p50", "mean", "p99"], [[part, *values.values()] for part, values in figures["parts"].items()])
-    print(f"{args.rows} rows at {args.context} tokens; a prompt's blocks are hashed in {figures['hashing_us']} us")
+    if args.json:
+        print(json.dumps(figures))
+        return
+    _show(figures)
+    if args.before:
+        figures["before"] = _measured_in(args.before, args)
+        print(f"\nbefore ({args.before.name})")
+        _show(figures["before"])
+    print(f"{args.rows} rows at {args.context} tokens")
     if not args.no_write:
-        write("scheduler_steps", {**vars(args), **figures})
+        loads = {name: getattr(args, name) for name in ("rows", "context", "steps", "answer")}
+        write("scheduler_steps", {**loads, **figures})
+
+
+def _measured_in(tree: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """The same figures of the engine in another checkout."""
+    load = [f"--{name}={getattr(args, name)}" for name in ("rows", "context", "steps", "answer")]
+    environment = {**os.environ, "PYTHONPATH": str((tree / "engine").resolve())}
+    command = [sys.executable, __file__, *load, "--json"]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _show(figures: dict[str, Any]) -> None:
+    table(["us a step", "steps", "p50", "mean", "p99"], [[part, *values.values()] for part, values in figures["parts"].items()])
+    print(f"a prompt's blocks are hashed in {figures['hashing_us']} us")
 
 
 def measure(rows: int, context: int, steps: int, answer: int) -> dict[str, Any]:

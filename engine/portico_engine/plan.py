@@ -58,7 +58,7 @@ class Row(NamedTuple):
 
     `logits_indices` are indices into `tokens` after which logits are needed: for the next token, sampled by `sampling`, or,
     with `targets` (one an index), for the log-probability of that token. `adapter` is the place of the one that its tokens are
-    computed with. A named tuple: there is one for every row of every step, and a frozen dataclass takes four times as long to make.
+    computed with. A named tuple, because every step makes one a row and a frozen dataclass takes longer to make.
     """
 
     slot: int

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import gc
+import random
+from collections import Counter
+
 import pytest
 from tests.engine.fake_executor import FakeExecutor
-from tests.engine.fakes import EOS, ScriptMatcher, fake_engine, run, script, solitary, tiny_tokenizer, tokens_of
+from tests.engine.fakes import EOS, INFO, ScriptMatcher, fake_engine, run, script, solitary, tiny_tokenizer, tokens_of
 from tests.engine.faulty_executor import FaultyExecutor
 
 from portico_engine import FinishReason, Request, RequestError, SamplingParams
+from portico_engine.kv.cache import BlockTable
+from portico_engine.kv.hashing import BlockKeys
+from portico_engine.sequence import Sequence
 
 
 def test_a_request_ends_with_length_and_says_what_it_cost() -> None:
@@ -160,3 +167,32 @@ def test_closing_cancels_and_closes_the_executor() -> None:
     engine.close()
     assert executor.closed
     assert [d.finish_reason for d in engine.step()] == [FinishReason.CANCELLED]
+
+
+def test_requests_that_end_leave_no_block_held_and_nothing_of_themselves() -> None:
+    executor = FakeExecutor(blocks=24, rows=4, vocab_size=INFO.vocab_size)
+    engine = fake_engine(executor)
+    rng = random.Random(5)
+    kept: Counter[type] | None = None  # after the first ones: what is known of the last prompt looked up, say
+    for batch in range(60):
+        for i in range(6):
+            prompt = (*range(3, 20 + 8 * (i % 3)), *(rng.randrange(3, 200) for _ in range(rng.randrange(1, 12))))
+            engine.submit(Request(f"{batch}:{i}", prompt, max_tokens=rng.randrange(1, 6), pin=30.0 if i == 2 else 0.0))
+        engine.step()
+        engine.abort(f"{batch}:{rng.randrange(6)}")
+        while engine.has_work:
+            engine.step()
+        executor.steps.clear()
+        stats = engine.stats()
+        assert stats["blocks_held"] == 0
+        assert stats["blocks_free"] + stats["blocks_cached"] == 24
+        kept = kept or _objects()
+    assert stats["evictions"] > 0
+    assert _objects() == kept
+    assert kept.total() <= 1
+
+
+def _objects() -> Counter[type]:
+    """What of requests is still alive, by type."""
+    gc.collect()
+    return Counter(type(found) for found in gc.get_objects() if isinstance(found, Sequence | BlockTable | BlockKeys))
