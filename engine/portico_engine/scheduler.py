@@ -120,7 +120,8 @@ class Scheduler:
         heads = [*self._queue.heads().values()] if self._slots else []
         turns = Turns(self._running, heads, self._caps.light_tokens, budget) if self._is_shared(heads) else None
         most = turns.tokens if turns is not None else _at_once  # of a sequence in this step
-        short = {seq.arrival: most(seq) for seq in self._running if seq.pending <= _SHORT and takes_part(seq)}
+        pending = ((seq, seq.pending) for seq in self._running if takes_part(seq))
+        short = {seq.arrival: n if n == 1 and turns is None else most(seq) for seq, n in pending if n <= _SHORT}
         reserved = sum(short.values())
         shares = self._shares(budget - reserved)
         for seq in list(self._running):
@@ -322,7 +323,7 @@ class Scheduler:
         tokens = tuple(seq.tokens[start:stop])
         if stop < len(seq.tokens):
             return Row(slot, tokens, start, table.numbers, adapter=seq.place)
-        return Row(slot, tokens, start, table.numbers, (count - 1,), seq.sampling_state(), adapter=seq.place)
+        return Row(slot, tokens, start, table.numbers, (count - 1,), seq.sampling_state(), (), seq.place)
 
     def check_integrity(self) -> None:
         """Assert that queues, slots and tables agree."""

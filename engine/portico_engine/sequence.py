@@ -123,7 +123,8 @@ class Sequence:
 
     def sampling_state(self) -> SamplingState:
         """How to sample the next token."""
-        return SamplingState(self.request.sampling, self.seed, self.n_new, self._counts, self._seen)
+        request = self.request
+        return SamplingState(request.sampling, self.seed, len(self.tokens) - len(request.prompt), self._counts, self._seen)
 
     def append(self, sampled: SampledToken, *, forced: bool) -> None:
         """One more token of the answer."""
