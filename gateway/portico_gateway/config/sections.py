@@ -155,6 +155,15 @@ class GatewayConfig(ConfigSection):
     list_timeout: float = Field(
         default=10.0, ge=0, description="seconds that tools/list waits for servers that are still starting"
     )
+    expose: Literal["all", "search"] = Field(
+        default="all", description="what hosts are listed: all tools, or two that find and call them, for large catalogs"
+    )
+    schema_tokens: int | None = Field(
+        default=None,
+        gt=0,
+        description="tokens of a prompt that tools may fill before the model is told of two that find and call them instead; "
+        "default: a third of the context",
+    )
     own_servers: list[OwnServer] = Field(
         default=["code", "docs", "db"], description="which of Portico's own servers there are beside those of the file"
     )

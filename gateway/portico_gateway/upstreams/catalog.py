@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import mcp_types
 
 from portico_gateway.errors import UnknownName
+from portico_gateway.upstreams.cross_references import shadowed_tools
 from portico_gateway.upstreams.definitions import FirstDefinitions, Standing
 from portico_gateway.upstreams.names import inward_uri, namespaced, outward_uri
 
@@ -27,7 +28,8 @@ _Entry = TypeVar("_Entry", "CatalogTool", "CatalogPrompt")
 class CatalogTool:
     """One tool. `name` is the gateway's, `tool.name` the server's own. `local_schema`: what the built-in model decodes by.
     `question_reader`: where its server reads a question for that model, as arguments of the tool. `digest` is of its
-    definition; `changed`: that is another one than when the tool was first seen."""
+    definition; `changed`: that is another one than when the tool was first seen. `shadows`: the tool of another server that its
+    definition speaks of."""
 
     name: str
     server: str
@@ -36,6 +38,12 @@ class CatalogTool:
     question_reader: str | None = None
     digest: str = ""
     changed: bool = False
+    shadows: str | None = None
+
+    @property
+    def is_held_back(self) -> bool:
+        """Must a person have seen it before its words count?"""
+        return self.changed or self.shadows is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +182,9 @@ class Catalog:
         servers = [name for name in self.order if name in self._listings]
         servers += [name for name in self._listings if name not in self.order]
         pairs = [(server, self._listings[server]) for server in servers]
-        self.tools = tuple(self._entry(server, lst, tool) for server, lst in pairs for tool in lst.tools)
+        tools = [self._entry(server, lst, tool) for server, lst in pairs for tool in lst.tools]
+        shadows = shadowed_tools((entry.server, entry.name, entry.tool) for entry in tools)
+        self.tools = tuple(replace(entry, shadows=shadows[entry.name]) if entry.name in shadows else entry for entry in tools)
         self.prompts = tuple(CatalogPrompt(namespaced(server, p.name), server, p) for server, lst in pairs for p in lst.prompts)
         self.resources = tuple(
             CatalogResource(outward_uri(server, r.uri), server, r) for server, lst in pairs for r in lst.resources
