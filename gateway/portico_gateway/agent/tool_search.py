@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import mcp_types
@@ -23,6 +23,7 @@ FIND_TOOLS = "find_tools"
 CALL_TOOL = "call_tool"
 FOUND = 5  # tools that a search shows unless more are asked for
 MOST_FOUND = 20
+_ABOUT = 70  # characters that are said of a found tool
 _MAX_SERVERS = 40  # that the description of `find_tools` names
 _MAX_VIEWS = 8  # of the catalog, by caller, that are kept ready
 _FIND_SCHEMA: dict[str, Any] = {
@@ -80,12 +81,13 @@ def read_call(arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return name, inner
 
 
-def found_result(found: Sequence[Tool], *, by_name: bool) -> mcp_types.CallToolResult:
-    """What a search shows: a signature a tool where the grammar knows the schemas, else the schemas."""
+def found_result(found: Sequence[Tool], *, by_name: bool, known: Collection[str] = ()) -> mcp_types.CallToolResult:
+    """What a search shows: a signature a tool where the grammar knows the schemas, else the schemas. Of tools that are
+    `known`, since an earlier search has shown them, names alone."""
     if not found:
         text = "No tool was found; say in other words what is to be done."
     elif by_name:
-        text = "\n".join(signature(tool) for tool in found)
+        text = "\n".join(f"{tool.name}, as above" if tool.name in known else signature(tool, _ABOUT) for tool in found)
     else:
         text = json.dumps([_as_json(tool) for tool in found], ensure_ascii=False, separators=(",", ":"))
     return mcp_types.CallToolResult(

@@ -20,7 +20,6 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.subscriptions import (
     InMemorySubscriptionBus,
-    ListenHandler,
     PromptsListChanged,
     ResourcesListChanged,
     ToolsListChanged,
@@ -32,13 +31,14 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from portico_gateway.agent.tool_search import CALL_TOOL, FIND_TOOLS, read_call
 from portico_gateway.caller import Caller
 from portico_gateway.errors import GatewayError, PolicyError, UnknownName, UpstreamError
-from portico_gateway.mcp.host_caller import Operation, caller_of, with_caller
+from portico_gateway.mcp.host_caller import Operation, caller_of, note_log_level, with_caller
 from portico_gateway.mcp.input_required import PendingOperations
 from portico_gateway.mcp.outward import as_servers_sent_it, for_version, outward_content
 from portico_gateway.mcp.outward import outward_result as _outward_result
 from portico_gateway.mcp.search_tools import SearchTools
+from portico_gateway.mcp.subscriptions import ResourceSubscriptions
 from portico_gateway.policy.tool_calls import OWN_SERVER, ToolCalls, resource_name
-from portico_gateway.upstreams.catalog import CatalogPrompt, CatalogTool, ListKind
+from portico_gateway.upstreams.catalog import APP_SCHEME, CatalogPrompt, CatalogTool, ListKind
 from portico_gateway.upstreams.names import outward_uri
 from portico_gateway.upstreams.upstreams import Upstreams
 from portico_servers.common.version import package_version
@@ -86,6 +86,9 @@ class GatewayServer:
         self._search = SearchTools(self._tool_calls) if expose == "search" else None
         self._list_timeout = list_timeout
         self._subscriptions = InMemorySubscriptionBus()
+        self._resources = ResourceSubscriptions(upstreams, self._subscriptions, self._refuse_unreadable)
+        self._updated: set[str] = set()
+        self._catalog.subscribe_updates(self._on_update)
         self._handshake_connections: weakref.WeakSet[Connection] = weakref.WeakSet()  # open connections of the handshake eras
         self._changed: set[ListKind] = set()
         self._change = anyio.Event()
@@ -104,8 +107,12 @@ class GatewayServer:
             on_list_resource_templates=self._list_templates,
             on_read_resource=self._read_resource,
             on_completion=self._complete,
-            on_subscriptions_listen=ListenHandler(self._subscriptions),
+            on_subscriptions_listen=self._resources.listen,
+            on_subscribe_resource=self._subscribe,
+            on_unsubscribe_resource=self._resources.unsubscribe,
         )
+        # Deprecated since 2026-07-28, and alive in hosts: the constructor's own argument for it warns whoever starts a gateway.
+        self.server.add_request_handler("logging/setLevel", mcp_types.SetLevelRequestParams, self._set_log_level)
         self.server.middleware.append(self._track_handshakes)
         self.server.middleware.append(as_servers_sent_it)
 
@@ -126,11 +133,32 @@ class GatewayServer:
         self._changed |= kinds
         self._change.set()
 
+    def _on_update(self, uri: str) -> None:
+        self._updated.add(uri)
+        self._change.set()
+
+    def _refuse_unreadable(self, ctx: Context, uri: str) -> None:
+        """Raises MCPError where there is no such resource, or this host may not see it."""
+        with _protocol_errors(ctx, uri):
+            if not self._tool_calls.is_readable(uri, resource_name(*self._catalog.resource_owner(uri)), caller=caller_of(ctx)):
+                raise UnknownName("resource", uri)
+
+    async def _subscribe(self, ctx: Context, params: mcp_types.SubscribeRequestParams) -> mcp_types.EmptyResult:
+        await self._upstreams.ready(self._list_timeout)
+        return await self._resources.subscribe(ctx, params)
+
+    async def _set_log_level(self, ctx: Context, params: mcp_types.SetLevelRequestParams) -> mcp_types.EmptyResult:
+        await self._upstreams.set_log_level(note_log_level(ctx, params.level))
+        return mcp_types.EmptyResult()
+
     async def _announce_changes(self) -> None:
         while True:
             await self._change.wait()
             await anyio.sleep(_COALESCE_SECONDS)
             kinds, self._changed, self._change = self._changed, set(), anyio.Event()
+            updated, self._updated = self._updated, set()
+            for uri in updated:
+                await self._resources.updated(uri)
             for connection in list(self._handshake_connections):
                 if "tools" in kinds:
                     await connection.send_tool_list_changed()
@@ -269,7 +297,10 @@ class GatewayServer:
 
             async def read(caller: Caller, progress: ProgressFnT) -> mcp_types.ReadResourceResult:
                 result = await self._tool_calls.read_resource(params.uri, caller)
-                contents = [part.model_copy(update={"uri": outward_uri(server, part.uri)}) for part in result.contents]
+                kept = params.uri.startswith(APP_SCHEME)  # an app's resource keeps its name
+                contents = [
+                    part if kept else part.model_copy(update={"uri": outward_uri(server, part.uri)}) for part in result.contents
+                ]
                 return result.model_copy(update={"contents": contents})
 
             return await self._with_caller(ctx, params, read)

@@ -6,6 +6,7 @@
     wire/               its connection: processes, HTTP, messages, and answers that are mended on their way in
     circuit_breaker.py  calls fail at once for a while, after failures in a row
     listing.py          everything that it lists, all pages
+    resource_watches.py  which resources hosts want to hear of
     list_updates.py     when that is read anew
     catalog.py          what all of them list, under the gateway's names
     definitions.py      what tools said of themselves when they were first seen

@@ -89,8 +89,9 @@ class SearchedTools:
         tools = list(self._all.values())
         search = partial(self._searches.search, str(id(self._host)), tools, self._servers, query, limit)
         found = await anyio.to_thread.run_sync(search)
+        shown = found_result(found, by_name=self._by_name, known=self._revealed.keys())
         self._revealed |= {tool.name: tool for tool in found}
-        return found_result(found, by_name=self._by_name)
+        return shown
 
     def reads_questions(self, tool: str) -> bool:
         return tool != FIND_TOOLS and self._host.reads_questions(tool)
