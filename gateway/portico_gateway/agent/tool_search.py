@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import mcp_types
@@ -24,6 +25,7 @@ CALL_TOOL = "call_tool"
 FOUND = 5  # tools that a search shows unless more are asked for
 MOST_FOUND = 20
 _ABOUT = 70  # characters that are said of a found tool
+_MAX_OPTIONAL = 4  # of its parameters that are told
 _MAX_SERVERS = 40  # that the description of `find_tools` names
 _MAX_VIEWS = 8  # of the catalog, by caller, that are kept ready
 _FIND_SCHEMA: dict[str, Any] = {
@@ -87,13 +89,25 @@ def found_result(found: Sequence[Tool], *, by_name: bool, known: Collection[str]
     if not found:
         text = "No tool was found; say in other words what is to be done."
     elif by_name:
-        text = "\n".join(f"{tool.name}, as above" if tool.name in known else signature(tool, _ABOUT) for tool in found)
+        text = "\n".join(f"{tool.name}, as above" if tool.name in known else _brief(tool) for tool in found)
     else:
         text = json.dumps([_as_json(tool) for tool in found], ensure_ascii=False, separators=(",", ":"))
     return mcp_types.CallToolResult(
         content=[mcp_types.TextContent(type="text", text=text)],
         structured_content=None if by_name else {"tools": [_as_json(tool) for tool in found]},
     )
+
+
+def _brief(tool: Tool) -> str:
+    """A signature with what is required and the first of what isn't; the grammar knows the rest."""
+    properties, required = tool.parameters.get("properties"), tool.parameters.get("required", [])
+    if not isinstance(properties, Mapping) or not isinstance(required, list):
+        return signature(tool, _ABOUT)
+    optional = [name for name in properties if name not in required]
+    gone = set(optional[_MAX_OPTIONAL:])
+    kept = {name: schema for name, schema in properties.items() if name not in gone}
+    said = signature(replace(tool, parameters={**tool.parameters, "properties": kept}), _ABOUT)
+    return said.replace(") - ", f", and {len(gone)} optional more) - ", 1) if gone else said
 
 
 def _as_json(tool: Tool) -> dict[str, Any]:

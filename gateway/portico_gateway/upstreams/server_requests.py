@@ -106,7 +106,7 @@ class ServerRequests:
         is_page = isinstance(params, mcp_types.ElicitRequestURLParams) and params.elicitation_id is not None
         if call is not None and call.caller is not None and is_page:
             assert isinstance(params, mcp_types.ElicitRequestURLParams)
-            self._sent_to_pages[params.elicitation_id] = call.caller
+            self._sent_to_pages[str(params.elicitation_id)] = call.caller
             if len(self._sent_to_pages) > _MAX_PAGES:
                 del self._sent_to_pages[next(iter(self._sent_to_pages))]
         if call is None or call.caller is None or not supports_elicitation(call.caller.capabilities, params.mode):
