@@ -47,7 +47,7 @@ TABLES = {
         priors
         quantization
         tool
-        weights         errors
+        weights         errors quantization
         grammar         errors tool
         request         priors grammar
         sampling        errors request
@@ -167,17 +167,20 @@ TABLES = {
         api               errors wire generation
         openai_shared     errors wire generation api
         anthropic         errors json_text wire sse bodies generation api
-        ollama            errors json_text wire sse bodies generation api
+        ollama            errors json_text wire sse bodies generation api openai_shared
+        decisions         errors identity json_text wire bodies generation api openai_shared
         ranking           errors identity json_text wire bodies generation api openai_shared
         tokens            errors json_text wire bodies generation api openai_shared
-        openai_chat       errors json_text wire sse bodies generation api openai_shared
+        server_tools      errors identity wire sse generation
+        openai_chat       errors json_text wire sse bodies generation api openai_shared server_tools
         openai_completions  errors json_text wire sse bodies generation api openai_shared
-        openai_responses  errors identity json_text wire sse bodies generation api openai_shared
-        apis              errors wire api openai_shared anthropic ollama ranking tokens openai_chat openai_completions
+        openai_responses  errors identity json_text wire sse bodies generation api openai_shared server_tools
+        apis              errors wire api openai_shared anthropic ollama decisions ranking tokens openai_chat openai_completions
                           openai_responses
         error_handlers    errors json_text apis
         middleware        errors identity json_text limits bodies apis
-        app               json_text limits bodies approvals feedback generation apis error_handlers middleware
+        health            json_text middleware
+        app               json_text limits bodies approvals feedback generation apis error_handlers middleware health
     """,
     "portico_gateway.agent.guided": """
         questions

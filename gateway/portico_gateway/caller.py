@@ -87,6 +87,7 @@ class Caller:
     tell: TellHost | None = None  # takes a server's notification that belongs to the call
     log_level: mcp_types.LoggingLevel | None = None  # from which on the host wants that; None: as the server sees fit
     channel: ConsentChannel = "elicitation"  # how `consent` asks
+    careful: frozenset[str] = frozenset()  # tools that it wants a person asked about, whatever the policy lets it
     said: str = ""  # what the person wrote, where that is known: what stands in it is theirs, wherever else it stands
 
 

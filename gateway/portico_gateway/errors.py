@@ -9,6 +9,7 @@
     │   ├── ConsentRefused      a person was asked and did not approve it
     │   └── QuotaExceeded       the caller has made as many calls as it may for now
     ├── InvalidEdit             arguments that a person gave instead of a call's own, and that its tool can't take
+    ├── HubError                a model that can't be fetched: no network, no such one, no room, or not what it should be
     ├── ModelServerError        the model server of [engine] can't be reached, or answers with something else
     └── UpstreamError           an MCP server behind the gateway; names the server
         ├── UpstreamUnavailable it isn't up: still starting, failed to start, or its circuit is open
@@ -78,6 +79,10 @@ class ConsentRefused(PolicyError):
 
     def __init__(self, tool: str) -> None:
         super().__init__(f"the user did not allow this call of {tool}")
+
+
+class HubError(GatewayError):
+    """A model can't be fetched from the hub."""
 
 
 class QuotaExceeded(PolicyError):

@@ -63,7 +63,8 @@ def approvals_router(tool_calls: ToolCalls) -> APIRouter:
 
     @router.post("/{identity}")
     async def decide(identity: str, body: DecisionRequest, request: Request) -> dict[str, Any]:
-        remember = None if body.remember is None else Remember(body.remember.seconds, body.remember.arguments)
+        wanted = body.remember
+        remember = None if wanted is None else Remember(wanted.seconds, wanted.arguments)
         answer = ConsentAnswer(body.decision == "approve", body.arguments, remember)
         try:
             return approval_object(tool_calls.decide(identity, answer, channel="http", by=caller_name(request.scope)))

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
+
 from portico_gateway.caller import ConsentChannel
 from portico_gateway.errors import InvalidEdit, UnknownName
 
@@ -110,6 +112,7 @@ class Approvals:
         self._on_decision = on_decision
         self._records: dict[str, Approval] = {}
         self._by_caller: dict[str, dict[str, Approval]] = {}  # the same ones, oldest first
+        self._waiting: dict[str, list[anyio.Event]] = {}  # for the decision on a record, by its id
 
     def ask(self, caller: str, call: CallAsked, *, fresh: bool = False) -> Approval:
         """The record of this call: a decided one, else a pending one (not if `fresh`), else a new one."""
@@ -150,9 +153,27 @@ class Approvals:
             record.state = ApprovalState.APPROVED if approve else ApprovalState.DENIED
             record.channel = channel
             record.decided_by = by
+            for event in self._waiting.pop(identity, ()):
+                event.set()
             if self._on_decision is not None:
                 self._on_decision(record)
         return record
+
+    async def decided(self, record: Approval) -> ApprovalState:
+        """How it is decided, waited for as long as the record lives; PENDING where nobody did."""
+        if record.state is ApprovalState.PENDING and record.id in self._records:
+            event = anyio.Event()
+            self._waiting.setdefault(record.id, []).append(event)
+            try:
+                with anyio.move_on_after(max(0.0, record.expires - self._clock())):
+                    await event.wait()
+            finally:
+                waiting = self._waiting.get(record.id, [])
+                if event in waiting:
+                    waiting.remove(event)
+                if not waiting:
+                    self._waiting.pop(record.id, None)
+        return record.state
 
     def use(self, record: Approval) -> bool:
         """Take a decided record out, which counts for one call; whether it allows that call."""

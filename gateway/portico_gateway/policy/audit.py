@@ -29,7 +29,7 @@ import platformdirs
 
 from portico_gateway.config.sections import AuditConfig
 from portico_gateway.safe_output.private_files import private_folder
-from portico_gateway.safe_output.redaction import redacted, without_known_values
+from portico_gateway.safe_output.redaction import redacted, redacted_value
 
 log = logging.getLogger(__name__)
 
@@ -100,9 +100,9 @@ class AuditRecord:
             "caller": self.caller,
             "client": self.client,
             "server": self.server,
-            "tool": self.tool,
+            "tool": redacted(self.tool),  # a resource's is its URI
             "arguments_sha256": hashlib.sha256(arguments.encode()).hexdigest(),
-            "arguments": without_known_values(arguments) if with_arguments else None,
+            "arguments": _json(redacted_value(self.arguments)) if with_arguments else None,
             "decision": self.decision,
             "approval": self.approval,
             "outcome": outcome,

@@ -115,6 +115,9 @@ class Policy:
             applied.append(rule)
             if rule.ruling is not None:
                 break
+        if rule.ruling is not None and rule.ruling.verdict is Verdict.ALLOW and name in caller.careful:
+            asks = Ruling(Verdict.ASK, "the request wants a person asked")
+            applied.append(Rule("does the request want a person asked?", asks))
         return applied
 
     def ruling_of_read(self, *names: str, caller: Caller = ANYBODY) -> Ruling:

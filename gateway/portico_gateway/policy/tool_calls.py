@@ -98,6 +98,16 @@ class ToolCalls:
         """The same servers and the same log under other rules, by callers who have read and consented to nothing yet."""
         return ToolCalls(self.upstreams, policy=policy, audit=self._audit, choices=self.choices)
 
+    def over(self, upstreams: Upstreams) -> ToolCalls:
+        """The same rules, consents and log over other servers: those that one request brought along. What was read there counts
+        here."""
+        other = ToolCalls(
+            upstreams, policy=self.policy, audit=self._audit, takes_approvals=self._takes_approvals, choices=self.choices
+        )
+        other.approvals, other._readers, other._consented = self.approvals, self._readers, self._consented
+        other._quotas, other._provenance = self._quotas, self._provenance
+        return other
+
     # -- what a caller may see
 
     def is_visible(self, entry: CatalogTool, caller: Caller) -> bool:

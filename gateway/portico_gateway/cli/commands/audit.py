@@ -33,13 +33,13 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     if value is None:
         return None
-    if span := re.fullmatch(r"(\d{1,6})([mhd])", value):
-        moment = datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
-    else:
-        try:
+    try:
+        if span := re.fullmatch(r"([0-9]{1,6})([mhd])", value):
+            moment = datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
+        else:
             moment = datetime.fromisoformat(value).astimezone(UTC)
-        except ValueError:
-            raise click.BadParameter("give a span such as 30m, 12h or 7d, or a date such as 2026-11-25") from None
+    except (ValueError, OverflowError):
+        raise click.BadParameter("give a span such as 30m, 12h or 7d, or a date such as 2026-11-25") from None
     return moment.isoformat(timespec="milliseconds")
 
 
@@ -56,8 +56,10 @@ def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> str
 @click.option("--good", "rating", flag_value="good", help="Only calls that a person called good, with what they said.")
 @click.option("--bad", "rating", flag_value="bad", help="Only calls that a person called bad.")
 @click.option("--follow", is_flag=True, help="Go on showing calls as they are made, until interrupted.")
-@click.option("--replay", type=click.IntRange(1), metavar="ID", help="Make the call of this row again, and compare.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="The latest calls, at most so many.")
+@click.option("--replay", type=click.IntRange(1, 2**63 - 1), metavar="ID", help="Make the call of this row again, and compare.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="The latest calls, at most so many."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, and nothing else.")
 def command(
     config: Path | None,
