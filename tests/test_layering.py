@@ -102,6 +102,7 @@ TABLES = {
         llguidance       bounds cache ir compiled notation protocol regular rule_order closing
         lark             ir ecma gbnf shortest_length
         backend          bounds ir compiled protocol llguidance
+        accept           compiled protocol backend
         compile          bounds ir compiled shortest_length gbnf schema backend
         calls            bounds cache ir compiled regular schema lark compile
         isolated         bounds cache ir compiled closing backend compile calls
@@ -163,7 +164,7 @@ TABLES = {
         ollama            errors json_text wire sse bodies generation api openai_shared
         decisions         errors identity json_text wire bodies generation api openai_shared
         ranking           errors identity json_text wire bodies generation api openai_shared
-        tokens            errors json_text wire bodies generation api openai_shared
+        tokens            errors identity json_text wire bodies generation api openai_shared
         server_tools      errors identity wire sse generation
         openai_chat       errors json_text wire sse bodies generation api openai_shared server_tools
         openai_completions  errors json_text wire sse bodies generation api openai_shared

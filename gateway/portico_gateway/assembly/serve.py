@@ -7,7 +7,7 @@ import ipaddress
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,7 +23,8 @@ from portico_gateway.http.app import create_app
 from portico_gateway.http.limits import RUNNING_OF_A_KEY, RUNNING_WITHOUT_KEYS, CallerLimits
 from portico_gateway.http.server.server import HttpServer
 from portico_gateway.model.chosen_adapter import AdaptedEngine
-from portico_gateway.model.host import LoadStatus, ModelHost, model_host
+from portico_gateway.model.host import LoadStatus, ModelHost, model_host, remote_host
+from portico_gateway.model.remote.errors import ModelServerFault
 from portico_gateway.safe_output.inert import inert
 from portico_servers.common.transport import bind, security
 
@@ -65,7 +66,7 @@ def run_server(
                 gc.freeze()  # all that stands by now stays: streams would pause while it is looked through for garbage
                 _say(f"model {model.name if model else ''} ready after {status.seconds:.1f} s")
 
-        model = model_host(config.model, config.engine, on_end=on_end) if with_model else None
+        model = _model(config, on_end) if with_model else None
         get_engine = partial(_loaded_engine, model, config.serve.load_timeout) if model else None
         keys = dict(config.keys)
         parts = open_gateway(
@@ -100,6 +101,16 @@ def run_server(
             server.run(sockets=[sock])
     if ended and ended[0].state == "failed":
         raise ServeFailed(f"the model can't be loaded: {ended[0].error}")
+
+
+def _model(config: PorticoConfig, on_end: Callable[[LoadStatus], None]) -> ModelHost:
+    """This machine's own, or the one behind the configured servers. Raises ModelError, ServeFailed."""
+    if not config.engine.urls:
+        return model_host(config.model, config.engine, on_end=on_end)
+    try:
+        return remote_host(config.engine, on_end=on_end)
+    except ModelServerFault as error:
+        raise ServeFailed(str(error)) from None
 
 
 def _has_keys(config: PorticoConfig) -> bool:

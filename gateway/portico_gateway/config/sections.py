@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from portico_gateway.config.server_spec import UpstreamSpec
 
@@ -54,16 +54,24 @@ class ConfigSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _not_local(url: str) -> str | None:
-    """Why a model server's URL can't be used: what is asked and found must not leave this machine."""
+def _urls(given: str | list[str]) -> tuple[str, ...]:
+    parts = given.split(",") if isinstance(given, str) else given
+    return tuple(dict.fromkeys(url.strip() for url in parts if url.strip()))
+
+
+def _not_usable(url: str, *, elsewhere: bool) -> str | None:
+    """Why a model server's URL can't be used: what is asked and found must not leave this machine, unless it is meant to."""
     try:
         host = urlsplit(url).hostname or ""
-        local = host == "localhost" or ip_address(host).is_loopback
+        allowed = bool(host) and (elsewhere or host == "localhost" or ip_address(host).is_loopback)
     except ValueError:
-        local = False
-    if local and url.startswith(("http://", "https://")):
+        allowed = False
+    if allowed and url.startswith(("http://", "https://")):
         return None
-    return "url must be a server of this machine, as in http://127.0.0.1:8080/v1: what is asked and found does not leave it"
+    return (
+        "url must be a server of this machine, as in http://127.0.0.1:8080/v1: what is asked and found does not leave it "
+        "(elsewhere = true says that it may)"
+    )
 
 
 class ModelConfig(ConfigSection):
@@ -99,14 +107,19 @@ class ModelConfig(ConfigSection):
 
 
 class EngineConfig(ConfigSection):
-    """[engine]: what `portico serve` takes of the machine for its model; or whose model answers `portico ask` in its place."""
+    """[engine]: what `portico serve` takes of the machine for its model; or the servers whose model answers in its place."""
 
-    url: str = Field(
+    elsewhere: bool = Field(default=False, description="url may name other machines: what is asked and found goes there")
+    url: str | list[str] = Field(
         default="",
-        description="an OpenAI-compatible server on this machine whose model answers `portico ask`, e.g. "
-        "http://127.0.0.1:8080/v1; it must be one for tools, of a billion parameters or more",
+        description="OpenAI-compatible servers whose model answers `portico ask` and `portico serve`, one or a list, e.g. "
+        "http://127.0.0.1:8080/v1; for `ask` it must be a model for tools, of a billion parameters or more",
     )
-    key: str = Field(default="", description="the bearer key that this server wants")
+    key: str = Field(default="", description="the bearer key that these servers want")
+    grammar_as: Literal["auto", "grammar", "structured_outputs", "ebnf", "response_format", "none"] = Field(
+        default="auto", description="how these servers take a grammar; auto: as each says what it is"
+    )
+    timeout: float = Field(default=120.0, gt=0, description="seconds that such a server may say nothing")
     memory: float = Field(
         default=0.9, gt=0, le=1, description="share of a GPU's free memory to fill: weights, steps, and KV with the rest"
     )
@@ -120,11 +133,17 @@ class EngineConfig(ConfigSection):
         default=64, gt=0, le=512, description="the largest rank of an adapter; on a GPU, memory for it is taken for each one"
     )
 
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The servers in order; a text may hold several, between commas, as a variable of the environment does."""
+        return _urls(self.url)
+
     @field_validator("url")
     @classmethod
-    def _of_this_machine(cls, url: str) -> str:
-        if url and (problem := _not_local(url)):
-            raise ValueError(problem)
+    def _addresses(cls, url: str | list[str], info: ValidationInfo) -> str | list[str]:
+        for each in _urls(url):
+            if problem := _not_usable(each, elsewhere=bool(info.data.get("elsewhere"))):
+                raise ValueError(problem)
         return url
 
 

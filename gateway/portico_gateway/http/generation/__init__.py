@@ -4,6 +4,7 @@
     prepare.py     PreparedRequest: the engine's own request, with its prompt's tokens and its grammar
     answer.py      GeneratedAnswer: text, thoughts, calls and log-probabilities, and the pieces of a stream
     text_calls.py  the text of a call whose tool takes one text, whole or as it grows
+    unheeded.py    what another server's answer shows of a grammar that it did not keep to
     stream.py      from a prepared request to the answer, whole (collect) or piece by piece (start_stream)
     choices.py     several answers to one prompt, or to several
     scores.py      CallerScores: log-probabilities of given continuations

@@ -22,6 +22,7 @@ from portico_gateway.http.identity import caller_name
 from portico_gateway.http.limits import CallerLimits
 from portico_gateway.http.sse import EventStream, until_hung_up
 from portico_gateway.model.host import ModelHost
+from portico_gateway.model.remote.engine import REMOTE
 from portico_gateway.policy.tool_calls import ToolCalls
 
 if TYPE_CHECKING:
@@ -108,6 +109,21 @@ class GenerationService:
             return await until_hung_up(request, work())
         except ClientDisconnect:
             return Response(status_code=_HUNG_UP)
+
+    async def with_own_engine(
+        self, model: ModelHost, request: Request, make: Callable[[EngineClient], Awaitable[Response]]
+    ) -> Response:
+        """As `with_engine`, for what needs the model's tokens. Raises ApiError where another server has them."""
+
+        async def of_own(engine: EngineClient) -> Response:
+            if engine.info.executor == REMOTE:
+                message = (
+                    "the model runs on another server, whose tokens and scores are not known here; ask that server for them"
+                )
+                raise ApiError(400, message, param="model", code="not_of_a_remote_model")
+            return await make(engine)
+
+        return await self.with_engine(model, request, of_own)
 
     def only(self, name: str | None) -> ModelHost:
         """The model of this name, or the one that there is, where none is named. Raises ApiError."""

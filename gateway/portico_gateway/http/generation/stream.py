@@ -28,7 +28,7 @@ async def collect(prepared: PreparedRequest) -> GeneratedAnswer:
     if (wrong := answer.violation()) is not None:
         answer = await _once(await _again(prepared, answer, wrong))
     if (wrong := answer.violation()) is not None:
-        raise _invalid(wrong)
+        raise _invalid(wrong, prepared)
     return answer
 
 
@@ -72,7 +72,7 @@ async def _checked_pieces(answer: GeneratedAnswer, deltas: AsyncIterator[Delta])
         async with aclosing(_deltas(answer.prepared)) as others:
             pieces = [piece async for delta in others for piece in answer.feed(delta)]
         if (wrong := answer.violation()) is not None:
-            raise _invalid(wrong)
+            raise _invalid(wrong, answer.prepared)
     return pieces
 
 
@@ -120,5 +120,11 @@ async def _again(prepared: PreparedRequest, refused: GeneratedAnswer, wrong: str
     return replace(prepared, request=request)
 
 
-def _invalid(wrong: str) -> ApiError:
+def _invalid(wrong: str, prepared: PreparedRequest) -> ApiError:
+    if prepared.is_remote:
+        message = (
+            f"the model server did not keep to the grammar, twice: {wrong}; if it takes grammars in another form than it says, "
+            "set grammar_as under [engine]"
+        )
+        return ApiError(502, message, kind="server_error", code="grammar_not_enforced")
     return ApiError(500, f"the model's answer is not valid: {wrong}", kind="server_error", code="invalid_answer")

@@ -186,9 +186,9 @@ class ResponsesRequest(ApiBody):
         match self.tool_choice:
             case ResponsesNamedToolChoice(name=name, namespace=namespace):
                 return NamedTool(called_name(name, namespace))
-            case ResponsesMcpToolChoice(name=None):
-                return "required"
-            case ResponsesMcpToolChoice(server_label=label, name=str(name)):
+            case ResponsesMcpToolChoice(server_label=label, name=name):
+                if name is None:
+                    return "required"
                 return NamedTool(name if label == EVERY_SERVER else namespaced(label, name))
             case ResponsesAllowedToolsChoice(mode=mode):
                 return mode

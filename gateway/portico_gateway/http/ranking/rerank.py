@@ -66,7 +66,7 @@ def _router(service: GenerationService, path: str) -> APIRouter:
             add_warnings(response, body.passed_over())
             return response
 
-        return await service.with_engine(model, request, work)
+        return await service.with_own_engine(model, request, work)
 
     return router
 
