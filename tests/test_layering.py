@@ -112,16 +112,17 @@ TABLES = {
         guidance
         safe_output
         errors       safe_output
-        config       safe_output errors
+        tracing      errors
+        config       safe_output errors tracing
         model        safe_output errors config
         bench        errors model
         background   safe_output errors config
         upstreams    caller safe_output errors config
-        policy       caller safe_output errors config upstreams
+        policy       caller safe_output errors tracing config upstreams
         agent        caller guidance errors model upstreams policy
         mcp          caller errors model upstreams policy agent
-        http         caller guidance errors config model upstreams policy agent mcp
-        assembly     caller guidance safe_output errors config model upstreams policy agent mcp http
+        http         caller guidance safe_output errors tracing config model upstreams policy agent mcp
+        assembly     caller guidance safe_output errors tracing config model upstreams policy agent mcp http
         cli          safe_output errors config model bench background upstreams policy agent http assembly
     """,
     "portico_gateway.cli": """
@@ -150,14 +151,16 @@ TABLES = {
         errors
         identity
         json_text
-        server
+        draining          errors
+        server            draining
         wire
-        limits            errors
+        quotas            errors
+        limits            errors quotas
         sse               json_text
         validation        errors
         bodies            errors validation
         approvals         errors identity bodies
-        generation        errors identity limits sse
+        generation        draining errors identity limits sse
         api               errors wire generation
         openai_shared     errors wire generation api
         anthropic         errors json_text wire sse bodies generation api
@@ -172,9 +175,9 @@ TABLES = {
         apis              errors wire api openai_shared anthropic ollama decisions ranking tokens openai_chat openai_completions
                           openai_responses
         error_handlers    errors json_text apis
-        middleware        errors identity json_text limits bodies apis
-        health            json_text middleware
-        app               json_text limits bodies approvals generation apis error_handlers middleware health
+        middleware        draining errors identity json_text limits bodies apis
+        health            draining json_text middleware
+        app               draining json_text limits bodies approvals generation apis error_handlers middleware health
     """,
     "portico_gateway.agent.guided": """
         questions

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
@@ -147,6 +148,14 @@ class EngineConfig(ConfigSection):
         return url
 
 
+def _checked_origin(origin: str) -> str:
+    """An origin, whole. Raises ValueError."""
+    parts = urlsplit(origin)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "*" in origin or parts.path not in ("", "/"):
+        raise ValueError('an origin is a scheme, a host and a port, as "https://app.example.com"; name each one, there is no *')
+    return origin.rstrip("/")
+
+
 class ServeConfig(ConfigSection):
     """[serve]: the HTTP side."""
 
@@ -155,7 +164,18 @@ class ServeConfig(ConfigSection):
     allowed_hosts: list[str] = Field(
         default=[], description="Host headers to accept beside the address itself, e.g. portico.lan:8630"
     )
-    allowed_origins: list[str] = Field(default=[], description="Origin headers to accept beside the address itself")
+    allowed_origins: list[Annotated[str, AfterValidator(_checked_origin)]] = Field(
+        default=[],
+        description="Origin headers to accept beside the address itself; pages of theirs may read the answers (CORS)",
+    )
+    socket: Path | None = Field(default=None, description="a Unix socket to listen on, in place of host and port")
+    tls_cert: Path | None = Field(default=None, description="certificate chain (PEM), for https; with tls_key")
+    tls_key: Path | None = Field(default=None, description="its private key (PEM)")
+    drain_seconds: float = Field(
+        default=10.0,
+        ge=0,
+        description="that requests under way get when the server is told to end; then streams end with an error",
+    )
     load_timeout: float = Field(default=60.0, gt=0, description="seconds a request waits for the model to load before 503")
     without_keys: bool = Field(
         default=False, description="serve whoever reaches an address beyond this machine, although there are no keys"
@@ -166,6 +186,14 @@ class ServeConfig(ConfigSection):
     waiting_per_key: int = Field(
         default=256, ge=0, description="requests of one key that wait for those; more are refused with 429"
     )
+
+    @model_validator(mode="after")
+    def _both_of_tls(self) -> ServeConfig:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key go together: give both, or neither")
+        if self.socket is not None and self.tls_cert is not None:
+            raise ValueError("a Unix socket needs no TLS: leave out socket, or tls_cert and tls_key")
+        return self
 
 
 class GatewayConfig(ConfigSection):
@@ -243,6 +271,21 @@ class KeyConfig(ConfigSection):
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="the key's SHA-256, in hex; the key itself is kept nowhere")
     scopes: list[Scope] = Field(default=["chat", "mcp"], min_length=1, description="what it opens; admin opens everything")
+    expires: datetime | None = Field(default=None, description="when it stops opening anything, e.g. 2027-01-31T00:00:00Z")
+    running: int | None = Field(default=None, gt=0, description="its requests at a time; default: running_per_key")
+    waiting: int | None = Field(default=None, ge=0, description="its requests that wait; default: waiting_per_key")
+    seconds: float | None = Field(default=None, gt=0, description="that one of its answers may take")
+    requests_per_day: int | None = Field(default=None, ge=0, description="to the model, by UTC; 0 refuses all")
+    tokens_per_day: int | None = Field(default=None, ge=0, description="of prompts and answers, by UTC; 0 refuses all")
+
+    @field_validator("expires")
+    @classmethod
+    def _of_a_zone(cls, expires: datetime | None) -> datetime | None:
+        return expires if expires is None or expires.tzinfo is not None else expires.replace(tzinfo=UTC)
+
+    def is_over(self, now: datetime) -> bool:
+        """Has it expired?"""
+        return self.expires is not None and self.expires <= now
 
 
 class OAuthConfig(ConfigSection):
@@ -270,6 +313,12 @@ class LogConfig(ConfigSection):
 
     dir: Path | None = None
     level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = Field(
+        default="text", description="of the log file: lines for people, or an object a line"
+    )
+    traces: str = Field(
+        default="", description="OTLP/HTTP address that traces go to, e.g. http://127.0.0.1:4318; needs the extra otel"
+    )
 
 
 class ServerConfig(ConfigSection):

@@ -20,6 +20,8 @@ metrics.
     bodies/            from a body's bytes to its wire schema's object, within bounds
     server/            uvicorn, with what one client's connections may take
     identity.py        who asks, by name
+    quotas.py          what each key may use a day, and has used
+    draining.py        how a server ends: no new requests, time for the others, a proper end for streams
     limits.py          how many requests of one caller run and wait
     api.py             what an API tells of itself
     wire.py            what the wire schemas are made of; the engine's ranges of sampling parameters

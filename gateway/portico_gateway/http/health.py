@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
+from portico_gateway.http.draining import Drain
 from portico_gateway.http.json_text import StrictJsonResponse
 from portico_gateway.http.middleware.auth import may_see_details
 from portico_gateway.model.host import ModelHost
@@ -20,7 +21,7 @@ from portico_gateway.upstreams.upstreams import Upstreams
 _RUNNING = "Portico is running"  # what asks `/`, as Ollama's command does, wants a 200
 
 
-def health_router(upstreams: Upstreams, model: ModelHost | None, *, keys_needed: bool) -> APIRouter:
+def health_router(upstreams: Upstreams, model: ModelHost | None, drain: Drain, *, keys_needed: bool) -> APIRouter:
     """The paths that say how this server is. How the parts are, `/healthz` tells only those whom `may_see_details` names."""
     router = APIRouter()
 
@@ -31,7 +32,7 @@ def health_router(upstreams: Upstreams, model: ModelHost | None, *, keys_needed:
 
     @router.get("/readyz", response_model=None)
     async def readyz() -> Response:
-        reason = not_ready(model)
+        reason = "the server is shutting down" if drain.begun else not_ready(model)
         body = {"status": "ready"} if reason is None else {"status": "not ready", "reason": reason}
         return StrictJsonResponse(body, 200 if reason is None else 503)
 

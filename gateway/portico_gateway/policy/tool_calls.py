@@ -22,6 +22,7 @@ from portico_gateway.errors import ConsentRefused, ConsentRequired, GatewayError
 from portico_gateway.policy.approvals import Approval, Approvals, ApprovalState, call_digest
 from portico_gateway.policy.audit import AuditKind, AuditLog, AuditRecord
 from portico_gateway.policy.rules import Policy, Ruling, Verdict
+from portico_gateway.tracing import call_span
 from portico_gateway.upstreams.catalog import CatalogTool
 from portico_gateway.upstreams.definitions import definition_digest
 from portico_gateway.upstreams.names import SEPARATOR
@@ -181,13 +182,15 @@ class ToolCalls:
         result: _Result | None = None
         failure: BaseException | None = None
         try:
-            decision = await self._permit(use, caller, ruling)
-            with on_behalf_of(caller):
-                try:
-                    result = await operation()
-                finally:
-                    if untrusted:
-                        self.note_untrusted(caller)
+            with call_span(use.name, use.server) as span:
+                decision = await self._permit(use, caller, ruling)
+                span.set_attribute("portico.decision", decision.verdict)
+                with on_behalf_of(caller):
+                    try:
+                        result = await operation()
+                    finally:
+                        if untrusted:
+                            self.note_untrusted(caller)
             return result, decision
         except BaseException as error:
             failure = error
