@@ -177,7 +177,8 @@ TABLES = {
         error_handlers    errors json_text apis
         middleware        draining errors identity json_text limits bodies apis
         health            draining json_text middleware
-        app               draining json_text limits bodies approvals generation apis error_handlers middleware health
+        openapi           wire
+        app               draining json_text limits bodies approvals generation apis error_handlers middleware health openapi
     """,
     "portico_gateway.agent.guided": """
         questions

@@ -27,6 +27,7 @@ metrics.
     wire.py            what the wire schemas are made of; the engine's ranges of sampling parameters
     validation.py      what pydantic minds in a body, as an error that names the client's field
     errors.py          ApiError, and the engine's errors as one
+    openapi.py         /openapi.json, with every status that there is
     error_handlers.py  errors in the shape of the API that was called
     json_text.py       values as JSON that every parser takes
     sse.py             server-sent events, and work that ends where the client hangs up

@@ -32,6 +32,7 @@ from portico_gateway.http.middleware.host_origin import HostOriginMiddleware
 from portico_gateway.http.middleware.mcp_streams import McpStreamMiddleware
 from portico_gateway.http.middleware.metrics import CONTENT_TYPE, Metrics, MetricsMiddleware
 from portico_gateway.http.middleware.requests import HEADER, RequestMiddleware
+from portico_gateway.http.openapi import document_statuses
 from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.model.host import ModelHost
 from portico_gateway.policy.tool_calls import ToolCalls
@@ -115,4 +116,5 @@ def create_app(
     async def all_metrics() -> Response:
         return Response(await metrics.text(), media_type=CONTENT_TYPE)
 
+    document_statuses(app)
     return app

@@ -41,9 +41,10 @@ def may_see_details(scope: Scope, *, keys_needed: bool) -> bool:
     if keys_needed:
         credentials = scope.get("auth")
         return credentials is not None and bool(_DETAILS & set(credentials.scopes))
-    if scope.get("client") is None:
-        return True  # over a Unix socket
-    host = scope["client"][0]
+    server = scope.get("server")
+    if server is not None and server[1] is None:
+        return True  # a Unix socket, which has a path and no port
+    host = (scope.get("client") or ("",))[0]
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
