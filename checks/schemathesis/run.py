@@ -10,12 +10,14 @@ nothing was found.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,6 +69,18 @@ def portico(folder: Path) -> Iterator[str]:
             process.stderr.read()
 
 
+def document(address: str, folder: Path) -> Path:
+    """The server's own, with the one model that there is for every field `model`: else nearly all requests were for none."""
+    with urllib.request.urlopen(f"{address}/openapi.json", timeout=60) as answer:
+        found = json.load(answer)
+    for schema in found["components"]["schemas"].values():
+        if "model" in schema.get("properties", {}):
+            schema["properties"]["model"] = {"const": "tiny"}
+    path = folder / "openapi.json"
+    path.write_text(json.dumps(found))
+    return path
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--max-examples", type=int, default=60)
@@ -75,7 +89,17 @@ def main() -> int:
     given = parser.parse_args()
     command = schemathesis()
     with tempfile.TemporaryDirectory() as folder, portico(Path(folder)) as address:
-        asked = [command, "run", f"{address}/openapi.json", "--checks", CHECKS, "--seed", str(given.seed)]
+        asked = [
+            command,
+            "run",
+            document(address, Path(folder)),
+            "--url",
+            address,
+            "--checks",
+            CHECKS,
+            "--seed",
+            str(given.seed),
+        ]
         asked += [
             "--max-examples",
             str(given.max_examples),
