@@ -47,7 +47,7 @@ TABLES = {
         priors
         quantization
         tool
-        weights         errors
+        weights         errors quantization
         grammar         errors tool
         request         priors grammar
         sampling        errors request
@@ -123,7 +123,7 @@ TABLES = {
         mcp          caller errors model upstreams policy agent
         http         caller guidance safe_output errors tracing config model upstreams policy agent mcp
         assembly     caller guidance safe_output errors tracing config model upstreams policy agent mcp http
-        cli          safe_output errors config model bench background upstreams policy agent http assembly
+        cli          caller safe_output errors config model bench background upstreams policy agent http assembly
     """,
     "portico_gateway.cli": """
         exit_codes
@@ -137,15 +137,21 @@ TABLES = {
         asking              exit_codes screen view
         ask_background      exit_codes asking
         background_list
-        doctor_checks       background_list
+        audit_replay
+        doctor_check
+        doctor_places       doctor_check
+        doctor_checks       background_list doctor_check doctor_places
+        launch_clients
+        launch_server       launch_clients
         server_edits
         top_snapshot
         top_view            top_snapshot
+        chat                asking view
         background_process  exit_codes screen asking ask_background background_list
         main                exit_codes
-        commands            doctor_checks exit_codes grammar_input interrupt options process_start screen trust_prompt asking
-                            ask_background background_list background_process server_edits top_snapshot
-                            top_view
+        commands            audit_replay chat doctor_check doctor_checks exit_codes grammar_input interrupt launch_clients
+                            launch_server options process_start screen trust_prompt asking ask_background background_list
+                            background_process server_edits top_snapshot top_view
     """,
     "portico_gateway.http": """
         errors
@@ -160,6 +166,7 @@ TABLES = {
         validation        errors
         bodies            errors validation
         approvals         errors identity bodies
+        feedback          errors identity bodies
         generation        draining errors identity limits sse
         api               errors wire generation
         openai_shared     errors wire generation api
@@ -178,7 +185,8 @@ TABLES = {
         middleware        draining errors identity json_text limits bodies apis
         health            draining json_text middleware
         openapi           wire
-        app               draining json_text limits bodies approvals generation apis error_handlers middleware health openapi
+        app               draining json_text limits bodies approvals feedback generation apis error_handlers middleware health
+                          openapi
     """,
     "portico_gateway.agent.guided": """
         questions

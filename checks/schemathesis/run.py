@@ -85,6 +85,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--max-examples", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--include-path", action="append", default=[])
     given = parser.parse_args()
     command = schemathesis()
@@ -109,6 +110,7 @@ def main() -> int:
             "--generation-database",
             "none",
         ]
+        asked += ["--workers", str(given.workers)]
         for path in given.include_path:
             asked += ["--include-path", path]
         return subprocess.run(asked, check=False, cwd=folder).returncode

@@ -29,7 +29,8 @@ from portico_gateway.http.limits import RUNNING_OF_A_KEY, RUNNING_WITHOUT_KEYS, 
 from portico_gateway.http.quotas import Quotas
 from portico_gateway.http.server.server import HttpServer
 from portico_gateway.model.chosen_adapter import AdaptedEngine
-from portico_gateway.model.host import LoadStatus, ModelHost, model_host, remote_host
+from portico_gateway.model.host import LoadStatus, ModelHost, model_host, model_on_demand, remote_host
+from portico_gateway.model.pool import ModelPool
 from portico_gateway.model.remote.errors import ModelServerFault
 from portico_gateway.safe_output.inert import inert
 from portico_gateway.tracing import send_traces
@@ -38,6 +39,9 @@ from portico_servers.common.transport import security
 if TYPE_CHECKING:
     from portico_engine import EngineClient
     from portico_gateway.guidance.call_guide import CallGuide
+
+
+_MODELS_SHARE = 0.6  # of the machine's memory that models on demand may take together, where nothing is said
 
 
 class ServeFailed(GatewayError):
@@ -94,7 +98,7 @@ def run_server(
         app = create_app(
             gateway.upstreams,
             gateway.server,
-            model,
+            _pool(model, config) if with_model else None,
             security=rules,
             load_timeout=config.serve.load_timeout,
             tool_calls=gateway.tool_calls,
@@ -125,6 +129,15 @@ def _model(config: PorticoConfig, on_end: Callable[[LoadStatus], None]) -> Model
         return remote_host(config.engine, on_end=on_end)
     except ModelServerFault as error:
         raise ServeFailed(str(error)) from None
+
+
+def _pool(model: ModelHost | None, config: PorticoConfig) -> ModelPool:
+    """The default model, and those of [models] within their bound."""
+    from portico_engine import memory_bytes
+
+    others = [model_on_demand(name, entry, config.engine) for name, entry in config.models.items()]
+    bound = config.engine.models_gib * 2**30 if config.engine.models_gib else _MODELS_SHARE * memory_bytes()
+    return ModelPool(model, others, memory=int(bound))
 
 
 def _has_keys(config: PorticoConfig) -> bool:

@@ -14,9 +14,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Annotated, Any, get_origin
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from portico_gateway.config.config_file import ConfigFile, find_config
 from portico_gateway.config.mcp_servers_json import read_host_json
@@ -30,6 +30,7 @@ from portico_gateway.config.sections import (
     KeyConfig,
     LogConfig,
     ModelConfig,
+    NamedModelConfig,
     OAuthConfig,
     PolicyConfig,
     ServeConfig,
@@ -41,6 +42,7 @@ from portico_gateway.config.variables import VariableError, Variables
 from portico_gateway.errors import ConfigError
 
 _PREFIX = "PORTICO_"
+_MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,95}$"
 
 
 class PorticoConfig(ConfigSection):
@@ -50,6 +52,9 @@ class PorticoConfig(ConfigSection):
         default=None, description="NAME=VALUE lines for ${NAME} in this file; the environment goes before"
     )
     model: ModelConfig = ModelConfig()
+    models: dict[Annotated[str, Field(pattern=_MODEL_NAME)], NamedModelConfig] = Field(
+        default={}, max_length=32, description="models beside [model], each loaded when a request names it"
+    )
     engine: EngineConfig = EngineConfig()
     serve: ServeConfig = ServeConfig()
     gateway: GatewayConfig = GatewayConfig()
@@ -60,6 +65,16 @@ class PorticoConfig(ConfigSection):
     log: LogConfig = LogConfig()
     keys: dict[str, KeyConfig] = Field(default={})
     servers: dict[str, ServerConfig] = Field(default={})
+
+    @model_validator(mode="after")
+    def _one_model_a_name(self) -> PorticoConfig:
+        taken = {self.model.name: "[model]"}
+        for name, entry in self.models.items():
+            for each in (name, *entry.aliases):
+                if each in taken and taken[each] != f"[models.{name}]":
+                    raise ValueError(f"models.{name}: the name {each!r} is {taken[each]}'s already")
+                taken[each] = f"[models.{name}]"
+        return self
 
     def specs(self) -> tuple[UpstreamSpec, ...]:
         """The enabled servers, in order; one that can't be used says why and is never started."""

@@ -16,6 +16,7 @@ metrics.
     server_tools/      the gateway's own tools behind OpenAI's APIs: tools of type "mcp"
     approvals.py       /v1/approvals
     health.py          /healthz, /readyz
+    feedback.py        /v1/feedback
     middleware/        what every request goes through
     bodies/            from a body's bytes to its wire schema's object, within bounds
     server/            uvicorn, with what one client's connections may take

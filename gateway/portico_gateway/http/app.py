@@ -22,6 +22,7 @@ from portico_gateway.http.approvals import approvals_router
 from portico_gateway.http.bodies.worker import BodyWorker
 from portico_gateway.http.draining import Drain
 from portico_gateway.http.error_handlers import add_error_handlers
+from portico_gateway.http.feedback import feedback_router
 from portico_gateway.http.generation.service import WARNINGS_HEADER, GenerationService
 from portico_gateway.http.health import health_router
 from portico_gateway.http.json_text import StrictJsonResponse
@@ -35,6 +36,7 @@ from portico_gateway.http.middleware.requests import HEADER, RequestMiddleware
 from portico_gateway.http.openapi import document_statuses
 from portico_gateway.mcp.server import GatewayServer
 from portico_gateway.model.host import ModelHost
+from portico_gateway.model.pool import ModelPool
 from portico_gateway.policy.tool_calls import ToolCalls
 from portico_gateway.upstreams.upstreams import Upstreams
 
@@ -42,7 +44,7 @@ from portico_gateway.upstreams.upstreams import Upstreams
 def create_app(
     upstreams: Upstreams,
     gateway: GatewayServer,
-    model: ModelHost | None,
+    models: ModelPool | ModelHost | None,
     *,
     security: TransportSecuritySettings,
     load_timeout: float = 60.0,
@@ -55,21 +57,22 @@ def create_app(
     origins: Sequence[str] = (),
 ) -> FastAPI:
     """The application over these parts, which it starts and ends. `security` says which Host and Origin are answered. With
-    `tool_calls` APIs may call the gateway's own tools, and pending consents are decided. Pages of `origins` may read the
-    answers (CORS, without credentials); `drain` says when the server ends.
+    `tool_calls` APIs may call the gateway's own tools, pending consents are decided, and there is feedback. Pages of `origins`
+    may read the answers (CORS, without credentials); `drain` says when the server ends.
 
     With `keys` or `oauth` every request but health needs a token; `keys` may change while it runs. Without them whoever reaches
     the port is served. How the servers and the model are, health tells only those whom `may_see_details` names.
     """
     oauth, drain = oauth or OAuthConfig(), drain or Drain()
+    pool = models if isinstance(models, ModelPool) else ModelPool(models)
+    model = pool.default
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(app.state.bodies.aclose)
             await stack.enter_async_context(upstreams)
-            if model is not None:
-                await stack.enter_async_context(model.running())
+            await stack.enter_async_context(pool.running())
             await stack.enter_async_context(gateway.server.session_manager.run())
             beside = asyncio.create_task(gateway.run(), name="gateway")
             try:
@@ -102,15 +105,14 @@ def create_app(
     app.add_middleware(RequestMiddleware, drain=drain)
     app.router.routes.extend(gateway.server.streamable_http_app(transport_security=security).routes)
     app.router.routes.extend(metadata_routes(oauth))
-    service = GenerationService(
-        model, load_timeout=load_timeout, limits=limits, guide=guide, tool_calls=tool_calls, drain=drain
-    )
+    service = GenerationService(pool, load_timeout=load_timeout, limits=limits, guide=guide, tool_calls=tool_calls, drain=drain)
     for api in APIS:
         app.include_router(api.router(service))
     if tool_calls is not None:
-        app.include_router(approvals_router(tool_calls.approvals))
+        app.include_router(approvals_router(tool_calls))
+        app.include_router(feedback_router(tool_calls))
 
-    app.include_router(health_router(upstreams, model, drain, keys_needed=keys_needed))
+    app.include_router(health_router(upstreams, pool, drain, keys_needed=keys_needed))
 
     @app.get("/metrics")
     async def all_metrics() -> Response:

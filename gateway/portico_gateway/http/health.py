@@ -15,24 +15,27 @@ from portico_gateway.http.draining import Drain
 from portico_gateway.http.json_text import StrictJsonResponse
 from portico_gateway.http.middleware.auth import may_see_details
 from portico_gateway.model.host import ModelHost
+from portico_gateway.model.pool import ModelPool
 from portico_gateway.model.remote.engine import RemoteEngine
 from portico_gateway.upstreams.upstreams import Upstreams
 
 _RUNNING = "Portico is running"  # what asks `/`, as Ollama's command does, wants a 200
 
 
-def health_router(upstreams: Upstreams, model: ModelHost | None, drain: Drain, *, keys_needed: bool) -> APIRouter:
+def health_router(upstreams: Upstreams, models: ModelPool, drain: Drain, *, keys_needed: bool) -> APIRouter:
     """The paths that say how this server is. How the parts are, `/healthz` tells only those whom `may_see_details` names."""
     router = APIRouter()
 
     @router.get("/healthz")
     async def healthz(request: Request) -> dict[str, Any]:
-        about = await health(upstreams, model)
+        about = await health(upstreams, models.default)
+        if models.others:
+            about["models"] = [{"id": each.name, **dataclasses.asdict(each.status)} for each in models.others]
         return about if may_see_details(request.scope, keys_needed=keys_needed) else {"status": about["status"]}
 
     @router.get("/readyz", response_model=None)
     async def readyz() -> Response:
-        reason = "the server is shutting down" if drain.begun else not_ready(model)
+        reason = "the server is shutting down" if drain.begun else not_ready(models.default)
         body = {"status": "ready"} if reason is None else {"status": "not ready", "reason": reason}
         return StrictJsonResponse(body, 200 if reason is None else 503)
 

@@ -9,6 +9,7 @@
     lazy_engine.py   one that is started for the first question: `portico stdio`
     remote/          another server's model in the engine's place
     host.py          one that is served: loaded in the background, started again when it ends: `portico serve`
+    pool.py          several that are: the others than the default one loaded on demand, within a bound on memory
 
 Neither tools nor protocols are known here.
 """

@@ -228,6 +228,7 @@ async def test_an_answer_that_breaks_off_in_the_middle_ends_with_an_error(remote
         ("/tokenize", {"messages": USER}),
         ("/detokenize", {"tokens": [1]}),
         ("/v1/rerank", {"query": "a", "documents": ["b"]}),
+        ("/v1/embeddings", {"model": "fake", "input": "x"}),
         ("/v1/decisions", {"model": "fake", "input": "x", "questions": [{"type": "predicate", "instructions": "y"}]}),
         ("/v1/chat/completions", {"model": "fake", "messages": USER, "logprobs": True}),
         ("/v1/completions", {"model": "fake", "prompt": [1, 2]}),

@@ -90,9 +90,9 @@ def list_keys(config: Path | None) -> None:
 def revoke(name: str, workspace: bool, config: Path | None) -> int:
     """Take the key NAME out of portico.toml. A running `portico serve` refuses it once it has read the file again."""
     from portico_gateway.cli.server_edits import edit
-    from portico_gateway.config.edit import without_key
+    from portico_gateway.config.edit import without_server
 
-    path = edit(config, workspace, lambda text, path: without_key(text, name, path))
+    path = edit(config, workspace, lambda text, path: without_server(text, name, path, table="keys"))
     click.echo(inert(f"{name} is out of {path}"), err=True)
     return exit_codes.OK
 

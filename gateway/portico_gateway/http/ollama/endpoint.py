@@ -59,12 +59,11 @@ def _router(service: GenerationService) -> APIRouter:
 
     @router.get("/tags")
     async def tags() -> Json:
-        return {"models": [tag_object(service.model)] if service.model is not None else []}
+        return {"models": [tag_object(model) for model in service.models.hosts]}
 
     @router.get("/ps")
     async def running() -> Json:
-        loaded = service.model is not None and service.model.loaded is not None
-        return {"models": [running_object(service.model)] if service.model is not None and loaded else []}
+        return {"models": [running_object(model) for model in service.models.hosts if model.loaded is not None]}
 
     @router.get("/version")
     async def running_version() -> Json:

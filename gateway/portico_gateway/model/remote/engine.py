@@ -16,6 +16,7 @@ from typing import Any
 import httpx2
 
 from portico_engine import AdapterInfo, Delta, FinishReason, ModelInfo, Request, Tool, Usage
+from portico_engine.request import Embeddings, Pooling
 from portico_engine.errors import AdapterError, RequestError, UnknownAdapter
 from portico_gateway.model.remote.dialect import GrammarForm, grammar_fields
 from portico_gateway.model.remote.errors import ModelServerFault, ServerTimeout, ServerUnreachable
@@ -166,6 +167,9 @@ class RemoteEngine:
         self, prompt: Sequence[int], continuations: Sequence[Sequence[int]], salt: bytes = b""
     ) -> list[list[float]]:
         raise RequestError(f"the score of a text {_ONLY_HERE}")
+
+    async def embed(self, texts: Sequence[str | Sequence[int]], pooling: Pooling | None = None) -> Embeddings:
+        raise RequestError(f"the embedding of a text {_ONLY_HERE}")
 
     async def load_adapter(self, name: str, path: Path) -> AdapterInfo:
         raise AdapterError(f"the adapter {name!r} can't be loaded into a model behind another server")

@@ -53,10 +53,3 @@ async def test_bad_input_is_named(serve: Any, body: dict[str, Any], message: str
         response = await client.post("/v1/rerank", json=body)
     assert response.status_code == 400
     assert response.json()["error"]["message"].startswith(message)
-
-
-async def test_embeddings_say_what_is_missing(serve: Any) -> None:
-    async with serve() as client:
-        response = await client.post("/v1/embeddings", json={"model": "fake", "input": "x"})
-    assert (response.status_code, response.json()["error"]["code"]) == (404, "embeddings_unavailable")
-    assert "no pooled hidden states" in response.json()["error"]["message"]
