@@ -16,8 +16,8 @@ from typing import Any
 import httpx2
 
 from portico_engine import AdapterInfo, Delta, FinishReason, ModelInfo, Request, Tool, Usage
-from portico_engine.request import Embeddings, Pooling
 from portico_engine.errors import AdapterError, RequestError, UnknownAdapter
+from portico_engine.request import Embeddings, Pooling
 from portico_gateway.model.remote.dialect import GrammarForm, grammar_fields
 from portico_gateway.model.remote.errors import ModelServerFault, ServerTimeout, ServerUnreachable
 from portico_gateway.model.remote.pool import ServerPool
