@@ -104,6 +104,7 @@ TABLES = {
         llguidance       bounds cache ir compiled notation protocol regular rule_order work_slice closing
         lark             ir ecma gbnf shortest_length
         backend          bounds ir compiled protocol llguidance
+        accept           compiled protocol backend
         compile          bounds ir compiled shortest_length gbnf schema backend
         calls            bounds cache ir compiled regular schema lark compile
         isolated         bounds cache ir compiled closing backend compile calls
@@ -113,16 +114,17 @@ TABLES = {
         guidance
         safe_output
         errors       safe_output
-        config       safe_output errors
+        tracing      errors
+        config       safe_output errors tracing
         model        safe_output errors config
         bench        errors model
         background   safe_output errors config
         upstreams    caller safe_output errors config
-        policy       caller safe_output errors config upstreams
+        policy       caller safe_output errors tracing config upstreams
         agent        caller guidance errors model upstreams policy
         mcp          caller errors model upstreams policy agent
-        http         caller guidance errors config model upstreams policy agent mcp
-        assembly     caller guidance safe_output errors config model upstreams policy agent mcp http
+        http         caller guidance safe_output errors tracing config model upstreams policy agent mcp
+        assembly     caller guidance safe_output errors tracing config model upstreams policy agent mcp http
         cli          caller safe_output errors config model bench background upstreams policy agent http assembly
     """,
     "portico_gateway.cli": """
@@ -157,22 +159,24 @@ TABLES = {
         errors
         identity
         json_text
-        server
+        draining          errors
+        server            draining
         wire
-        limits            errors
+        quotas            errors
+        limits            errors quotas
         sse               json_text
         validation        errors
         bodies            errors validation
         approvals         errors identity bodies
         feedback          errors identity bodies
-        generation        errors identity limits sse
+        generation        draining errors identity limits sse
         api               errors wire generation
         openai_shared     errors wire generation api
         anthropic         errors json_text wire sse bodies generation api
         ollama            errors json_text wire sse bodies generation api openai_shared
         decisions         errors identity json_text wire bodies generation api openai_shared
         ranking           errors identity json_text wire bodies generation api openai_shared
-        tokens            errors json_text wire bodies generation api openai_shared
+        tokens            errors identity json_text wire bodies generation api openai_shared
         server_tools      errors identity wire sse generation
         openai_chat       errors json_text wire sse bodies generation api openai_shared server_tools
         openai_completions  errors json_text wire sse bodies generation api openai_shared
@@ -180,9 +184,11 @@ TABLES = {
         apis              errors wire api openai_shared anthropic ollama decisions ranking tokens openai_chat openai_completions
                           openai_responses
         error_handlers    errors json_text apis
-        middleware        errors identity json_text limits bodies apis
-        health            json_text middleware
-        app               json_text limits bodies approvals feedback generation apis error_handlers middleware health
+        middleware        draining errors identity json_text limits bodies apis
+        health            draining json_text middleware
+        openapi           wire
+        app               draining json_text limits bodies approvals feedback generation apis error_handlers middleware health
+                          openapi
     """,
     "portico_gateway.agent.guided": """
         questions

@@ -120,6 +120,15 @@ def test_a_model_server_elsewhere_is_refused_because_questions_and_results_would
         load(tmp_path, f'[engine]\nurl = "{url}"\n')
 
 
+def test_model_servers_elsewhere_are_taken_where_it_says_so(tmp_path: Path) -> None:
+    text = '[engine]\nelsewhere = true\nurl = ["http://10.0.0.7:8000/v1", "https://api.example.com/v1"]\n'
+    assert load(tmp_path, text).engine.urls == ("http://10.0.0.7:8000/v1", "https://api.example.com/v1")
+    environ = {"PORTICO_ENGINE_URL": "http://127.0.0.1:1/v1, http://127.0.0.1:2/v1"}
+    assert load(tmp_path, "", environ=environ).engine.urls == ("http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1")
+    with pytest.raises(ConfigError, match=r"engine\.url"):
+        load(tmp_path, '[engine]\nelsewhere = true\nurl = "ftp://10.0.0.7/v1"\n')
+
+
 def test_an_error_from_the_environment_or_a_flag_names_its_origin(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"environment variable PORTICO_SERVE_PORT: serve.port: .* \(is 'x'\)"):
         load(tmp_path, "", environ={"PORTICO_SERVE_PORT": "x"})

@@ -18,6 +18,7 @@ from portico_gateway.safe_output.inert import inert
 )
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on; 0 picks a free one.  [default: 8630]")
+@click.option("--socket", type=click.Path(path_type=Path), help="Unix socket to listen on, in place of host and port.")
 @model_option
 @click.option("--no-model", is_flag=True, help="Serve MCP only.")
 @click.option("--context", type=int, help="Context length in tokens; default: the model's own.")
@@ -30,6 +31,7 @@ from portico_gateway.safe_output.inert import inert
 def command(
     host: str | None,
     port: int | None,
+    socket: Path | None,
     model: str | None,
     no_model: bool,
     context: int | None,
@@ -61,6 +63,7 @@ def command(
     flags = {
         "serve.host": host,
         "serve.port": port,
+        "serve.socket": socket,
         "serve.allowed_hosts": list(allow_host) or None,
         "serve.without_keys": without_keys or None,
         "model.name": model,

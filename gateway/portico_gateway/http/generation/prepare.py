@@ -19,6 +19,7 @@ from portico_engine.grammar import (
     AnswerSchema,
     CallFormat,
     CompiledGrammar,
+    NamedTool,
     compile_gbnf_isolated,
     compile_schema_isolated,
     compile_tool_calls_isolated,
@@ -31,6 +32,7 @@ from portico_gateway.http.errors import ApiError
 from portico_gateway.http.generation.request import GenerationRequest, SamplingOptions, Turn
 from portico_gateway.http.identity import LOCAL
 from portico_gateway.model.options import WAIT_SECONDS
+from portico_gateway.model.remote.engine import REMOTE
 from portico_servers.common.unicode_text import plain_json
 
 if TYPE_CHECKING:
@@ -59,6 +61,11 @@ class PreparedRequest:
     def tools(self) -> tuple[Tool, ...]:
         """Those that the answer may call."""
         return self.generation.callable_tools if self.generation.may_call else ()
+
+    @property
+    def is_remote(self) -> bool:
+        """Does another server's model answer? Then nothing of the grammar is enforced here."""
+        return self.engine.info.executor == REMOTE
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -93,6 +100,8 @@ async def prepare(
         control = control_tokens(format, engine.tokens)
         guided = await _guided(generation, engine, guide)
         grammar = await _grammar(generation, guided.tools if guided else generation.callable_tools, format, control)
+        if grammar is not None and engine.info.executor == REMOTE:
+            grammar = replace(grammar, schema=_as_schema(generation))
         prompt = await _prompt(generation, engine, template)
         room = engine.info.context_length - len(prompt)
         if room < 1:
@@ -163,6 +172,24 @@ async def _grammar(
     if tools:  # they stay in the prompt, so that its prefix does; the grammar leaves no call
         return await compile_tool_calls_isolated(tools, choice="none", format=format)
     return None
+
+
+def _as_schema(generation: GenerationRequest) -> dict[str, Any] | bool | None:
+    """The whole answer as JSON Schema, for a server that takes no grammar; None where it is no JSON."""
+    wanted = generation.response_format
+    if generation.grammar is None and not generation.may_call and wanted is not None:
+        return {"type": "object"} if wanted.schema is None else wanted.schema
+    choice = generation.tool_choice
+    if generation.may_call and (choice == "required" or isinstance(choice, NamedTool)):
+        named = [tool for tool in generation.callable_tools if not isinstance(choice, NamedTool) or tool.name == choice.name]
+        return {"anyOf": [_call_schema(tool) for tool in named]}
+    return None
+
+
+def _call_schema(tool: Tool) -> dict[str, Any]:
+    """A call as we have it written, by its parts."""
+    parts = {"name": {"const": tool.name}, "arguments": dict(tool.parameters)}
+    return {"type": "object", "properties": parts, "required": [*parts], "additionalProperties": False}
 
 
 def _is_structured(generation: GenerationRequest) -> bool:

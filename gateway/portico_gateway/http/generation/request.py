@@ -15,6 +15,7 @@ from typing import Any, Literal
 from portico_engine import EngineError, TextInput, Tool, text_tool
 from portico_engine.grammar import NamedTool, ToolChoice
 from portico_gateway.http.errors import ApiError, to_api_error
+from portico_gateway.http.generation.terms import Terms
 
 Role = Literal["system", "user", "assistant", "tool"]
 _SHOWN = 20  # names of tools that an error lists
@@ -104,6 +105,7 @@ class GenerationRequest:
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()  # what of the request was passed over
+    terms: Terms = field(default_factory=Terms, compare=False)  # its caller's
 
     def __post_init__(self) -> None:
         if not self.turns and self.prompt is None:
