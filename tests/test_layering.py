@@ -45,6 +45,7 @@ TABLES = {
         fallbacks
         faults          errors
         priors
+        stores          errors
         quantization
         tool
         weights         errors
@@ -59,7 +60,8 @@ TABLES = {
         models          errors fallbacks quantization weights kernels linear
         adapters        errors weights models
         client          tool request adapters
-        executors       errors fallbacks weights grammar sampling plan kernels linear models adapters
+        executors       errors fallbacks weights grammar request sampling plan kernels linear models adapters
+        conversion      errors weights text models executors
         kv              faults plan executors
         step_runner     faults grammar request sampling plan step_timing executors kv
         scoring         errors plan executors kv step_runner
@@ -70,7 +72,8 @@ TABLES = {
         constraints     faults grammar sampling plan sequence scheduler
         engine          errors faults priors tool grammar request sampling plan step_timing text adapters executors kv
                         step_runner scoring request_checks sequence scheduler constraints
-        loading         errors fallbacks quantization weights request plan linear text models adapters executors kv engine
+        loading         errors fallbacks stores quantization weights request plan linear text models adapters executors kv
+                        engine
         front           errors tool grammar request adapters client engine loading
         process         errors priors tool grammar request text adapters client engine loading front
         tune            errors tool weights text models adapters
@@ -112,6 +115,7 @@ TABLES = {
         safe_output
         errors       safe_output
         config       safe_output errors
+        hub          errors
         model        safe_output errors config
         bench        errors model
         background   safe_output errors config
@@ -121,7 +125,7 @@ TABLES = {
         mcp          caller errors model upstreams policy agent
         http         caller guidance errors config model upstreams policy agent mcp
         assembly     caller guidance safe_output errors config model upstreams policy agent mcp http
-        cli          safe_output errors config model bench background upstreams policy agent http assembly
+        cli          safe_output errors config hub model bench background upstreams policy agent http assembly
     """,
     "portico_gateway.cli": """
         exit_codes
@@ -135,15 +139,17 @@ TABLES = {
         asking              exit_codes screen view
         ask_background      exit_codes asking
         background_list
+        download_line
+        models_view
         doctor_checks       background_list
         server_edits
         top_snapshot
         top_view            top_snapshot
         background_process  exit_codes screen asking ask_background background_list
         main                exit_codes
-        commands            doctor_checks exit_codes grammar_input interrupt options process_start screen trust_prompt asking
-                            ask_background background_list background_process server_edits top_snapshot
-                            top_view
+        commands            download_line models_view doctor_checks exit_codes grammar_input interrupt options process_start
+                            screen trust_prompt asking ask_background background_list background_process server_edits
+                            top_snapshot top_view
     """,
     "portico_gateway.http": """
         errors

@@ -133,10 +133,17 @@ class Engine:
         return self._scheduler.has_work or bool(self._ended) or self._offloader.has_work
 
     def render_chat(
-        self, messages: Seq[Mapping[str, Any]], tools: Seq[Tool] | None = None, *, add_generation_prompt: bool = True
+        self,
+        messages: Seq[Mapping[str, Any]],
+        tools: Seq[Tool] | None = None,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        add_generation_prompt: bool = True,
     ) -> tuple[int, ...]:
-        """The prompt's tokens for these turns. Raises ChatTemplateError."""
-        rendered = self._template.render_disguised(messages, tools, add_generation_prompt=add_generation_prompt)
+        """The prompt's tokens for these turns; `variables` are further ones of the template's. Raises ChatTemplateError."""
+        rendered = self._template.render_disguised(
+            messages, tools, add_generation_prompt=add_generation_prompt, variables=variables
+        )
         return tuple(self._prompts.encode(rendered))
 
     @cached_property

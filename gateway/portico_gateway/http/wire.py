@@ -26,6 +26,7 @@ MAX_STOPS = 16
 MAX_TOOLS = 1024  # OpenAI's takes 128; a grammar of as many compiles in a third of a second
 _LONGEST_NAME = 80  # characters of a client's name that a warning repeats
 _MOST_NAMED = 20  # fields that warnings name
+MAX_TEMPLATE_VARIABLES = 32
 MAX_CHOICES = 16  # answers to one request
 MAX_BIAS = 100.0  # OpenAI's reference; logits are sums of 32 bits, which 1e308 is not
 Stops = TypeVar("Stops", bound="str | list[str]")

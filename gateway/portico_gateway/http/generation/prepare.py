@@ -221,7 +221,7 @@ async def _prompt(generation: GenerationRequest, engine: EngineClient, template:
         if tools and not taught:
             messages = await _with_tools(messages, tools, engine, explained=generation.prompts == EXPLAINED)
         try:
-            return await engine.render_chat(messages, tools if taught else None)
+            return await engine.render_chat(messages, tools if taught else None, generation.template_variables)
         except ChatTemplateError:
             folded = _without_late_system_turns(turns)
             if folded == turns:

@@ -90,6 +90,7 @@ class GenerationRequest:
     fields: FieldNames
     prompt: str | tuple[int, ...] | None = None  # a text or tokens to go on from, in place of turns
     adapter: str | None = None  # one of the model's; it may also be named in `model`, as MODEL:ADAPTER
+    template_variables: Mapping[str, Any] | None = None  # further ones that the model's template knows
     prompts: str = ""  # those that the adapter was trained on
     # what may come out
     tools: tuple[Tool, ...] = ()

@@ -32,6 +32,7 @@ from portico_gateway.http.openai_shared.body import (
     tool_kind,
 )
 from portico_gateway.http.wire import (
+    MAX_TEMPLATE_VARIABLES,
     AdapterName,
     ApiBody,
     Choices,
@@ -157,6 +158,11 @@ class ChatCompletionRequest(ApiBody):
     parallel_tool_calls: bool | None = None
     response_format: ChatResponseFormat | None = None
     grammar: str | None = Field(default=None, description="GBNF text that the answer follows")
+    chat_template_kwargs: dict[str, Any] | None = Field(
+        default=None,
+        max_length=MAX_TEMPLATE_VARIABLES,
+        description="variables of the model's chat template, e.g. enable_thinking",
+    )
     # how it is picked
     temperature: Temperature | None = None
     top_p: TopP | None = None
@@ -205,6 +211,7 @@ class ChatCompletionRequest(ApiBody):
             parallel_tool_calls=self.parallel_tool_calls,
             response_format=self._response_format(),
             grammar=self.grammar,
+            template_variables=self.chat_template_kwargs,
             sampling=SamplingOptions(
                 temperature=self.temperature,
                 top_p=self.top_p,
