@@ -51,6 +51,7 @@ TABLES = {
         weights         errors
         grammar         errors tool
         request         priors grammar
+        repetition      request
         sampling        errors request
         plan            sampling
         step_timing     request
@@ -69,9 +70,9 @@ TABLES = {
         sequence        priors grammar request sampling plan text adapters kv
         fairness        sequence
         scheduler       plan executors kv sequence fairness
-        constraints     faults grammar sampling plan sequence scheduler
-        engine          errors faults priors tool grammar request sampling plan step_timing text adapters executors kv
-                        step_runner scoring request_checks sequence scheduler constraints
+        constraints     faults grammar repetition sampling plan sequence scheduler
+        engine          errors faults priors tool grammar request repetition sampling plan step_timing text adapters executors
+                        kv step_runner scoring request_checks sequence scheduler constraints
         loading         errors fallbacks stores quantization weights request plan linear text models adapters executors kv
                         engine
         front           errors tool grammar request adapters client engine loading
@@ -141,15 +142,16 @@ TABLES = {
         background_list
         download_line
         models_view
+        tokens_view
         doctor_checks       background_list
         server_edits
         top_snapshot
         top_view            top_snapshot
         background_process  exit_codes screen asking ask_background background_list
         main                exit_codes
-        commands            download_line models_view doctor_checks exit_codes grammar_input interrupt options process_start
-                            screen trust_prompt asking ask_background background_list background_process server_edits
-                            top_snapshot top_view
+        commands            download_line models_view tokens_view doctor_checks exit_codes grammar_input interrupt
+                            options process_start screen trust_prompt asking ask_background background_list
+                            background_process server_edits top_snapshot top_view
     """,
     "portico_gateway.http": """
         errors

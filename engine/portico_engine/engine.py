@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as Seq
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ from portico_engine.kv.hashing import root_key
 from portico_engine.kv.offloader import Offloader, open_tier
 from portico_engine.plan import Row
 from portico_engine.priors.token_texts import TokenTexts
-from portico_engine.request import Delta, Embeddings, FinishReason, ModelInfo, Pooling, Request
+from portico_engine.repetition import DEFAULT_BREAKERS
+from portico_engine.request import Delta, Embeddings, FinishReason, ModelInfo, Pooling, Request, SamplingParams
 from portico_engine.request_checks import check_budget, check_request, check_tokens
 from portico_engine.sampling import SampledToken, resolve_seed
 from portico_engine.scheduler import Scheduler
@@ -45,6 +46,7 @@ from portico_engine.text.untrusted import clean_text
 from portico_engine.tool import Tool
 
 _MOST_RESTARTS = 2
+_KEPT_BREAKERS = 16  # lists of texts whose tokens are kept
 
 
 class Engine:
@@ -88,6 +90,7 @@ class Engine:
         self._arrivals = 0
         self._steps = 0
         self._timing = StepTiming()
+        self._breakers = lru_cache(_KEPT_BREAKERS)(self._find_breakers)
         self._generated = 0
         self._forced = 0
 
@@ -122,6 +125,11 @@ class Engine:
     def prepare_grammar(self, grammar: CompiledGrammar) -> None:
         """Make it ready, on any thread: a request with it is then accepted at once. Raises GrammarError."""
         self.grammars.prepare(grammar)
+
+    def _find_breakers(self, texts: tuple[str, ...] | None) -> frozenset[int]:
+        """Tokens that hold one of these texts."""
+        known = DEFAULT_BREAKERS if texts is None else tuple(text for text in texts if text)
+        return frozenset(i for i, token in enumerate(self.tokenizer.token_texts) if any(text in token for text in known))
 
     @cached_property
     def _token_texts(self) -> TokenTexts:
@@ -198,12 +206,19 @@ class Engine:
             matcher=matcher,
             prior=None if request.prior is None else request.prior.bind(self._token_texts),
             adapter=None if request.adapter is None else self._adapters.acquire(request.adapter),
+            ends=self._ends(request.sampling),
+            breakers=self._breakers(request.sampling.dry_sequence_breakers) if request.sampling.dry_multiplier else frozenset(),
         )
         self._arrivals += 1
         self._live[request.id] = seq
         self._scheduler.add(seq)
         self._accept(seq)
         self._collect(seq, self._ended, only_finished=True)
+
+    def _ends(self, sampling: SamplingParams) -> frozenset[int]:
+        """Tokens that end an answer."""
+        own = frozenset() if sampling.ignore_eos else frozenset(self.tokenizer.end_token_ids)
+        return own | frozenset(sampling.stop_token_ids)
 
     def abort(self, request_id: str) -> None:
         """End a request with CANCELLED; no effect on one that ended already."""
@@ -381,7 +396,7 @@ class Engine:
         seq.append(sampled, forced=forced)
         self._generated += 1
         self._forced += forced
-        if sampled.token in self.tokenizer.end_token_ids:
+        if sampled.token in seq.ends:
             self._end(seq, FinishReason.STOP)
             return False
         seq.append_text(seq.detokenizer.add(sampled.token))

@@ -47,6 +47,8 @@ class Sequence:
     matcher: Matcher | None = None
     prior: TokenPrior | None = None
     adapter: LoadedAdapter | None = None
+    ends: frozenset[int] = frozenset()  # tokens that end the answer
+    breakers: frozenset[int] = frozenset()  # tokens that no repetition goes past
     tokens: list[int] = field(default_factory=list)
     # these are set by the scheduler
     state: SequenceState = SequenceState.WAITING
@@ -98,6 +100,11 @@ class Sequence:
     def n_new(self) -> int:
         """Tokens of the answer so far."""
         return len(self.tokens) - len(self.request.prompt)
+
+    @property
+    def too_short(self) -> bool:
+        """May the answer not end yet?"""
+        return self.n_new < self.request.sampling.min_tokens
 
     @property
     def remaining(self) -> int:

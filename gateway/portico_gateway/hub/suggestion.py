@@ -24,16 +24,17 @@ def better_model(*, memory: int | None = None) -> Recommended | None:
 
     gpu = gpu_memory()
     if gpu is not None:
-        return best_fit(gpu, from_codes=True)
-    return best_fit(memory or memory_bytes(), from_codes=importlib.util.find_spec("llama_cpp") is not None)
+        return best_fit(gpu, from_codes=True, on_gpu=True)
+    from_codes = importlib.util.find_spec("llama_cpp") is not None
+    return best_fit(memory or memory_bytes(), from_codes=from_codes, on_gpu=False)
 
 
-def suggest_once(model: str) -> str | None:
+def suggest_once(model: str | None) -> str | None:
     """What to say, the first time that the default model is used and no other one is there; None else."""
     from portico_engine import DEFAULT_MODEL, stored_models
 
     note = platformdirs.user_state_path("portico", appauthor=False) / _NOTE
-    if model != DEFAULT_MODEL or note.exists() or any(each.kind != "adapter" for each in stored_models()):
+    if model not in (None, DEFAULT_MODEL) or note.exists() or any(each.kind != "adapter" for each in stored_models()):
         return None
     found = better_model()
     if found is None or not _keep(note):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,6 +85,7 @@ def command(
         click.echo(f"portico: the engine is not installed ({', '.join(missing)}): {INSTALL_ENGINE}", err=True)
         return exit_codes.NO_MODEL
     interruptible()
+    _suggest(model)
     if not no_background:
         from portico_gateway.cli.ask_background import ask_background
 
@@ -94,6 +96,15 @@ def command(
 
     with collector_paused():  # it is soon answered, and the process ends then
         return _ask_here(asked, options)
+
+
+def _suggest(model: str | None) -> None:
+    """A better model, once, where the default one is all there is."""
+    if model is None and sys.stderr.isatty():
+        from portico_gateway.hub.suggestion import suggest_once
+
+        if said := suggest_once(os.environ.get("PORTICO_MODEL") or None):
+            click.echo(inert(f"portico: {said}"), err=True)
 
 
 def _ask_trust(found: WorkspaceConfig) -> bool:

@@ -34,7 +34,6 @@ from portico_gateway.http.openai_shared.body import (
 from portico_gateway.http.wire import (
     MAX_TEMPLATE_VARIABLES,
     AdapterName,
-    ApiBody,
     Choices,
     FrequencyPenalty,
     LenientBody,
@@ -43,6 +42,7 @@ from portico_gateway.http.wire import (
     MinP,
     PresencePenalty,
     RepetitionPenalty,
+    SamplingBody,
     Seed,
     StopString,
     StrictBody,
@@ -141,7 +141,7 @@ class ChatJsonSchemaFormat(StrictBody):
 ChatResponseFormat = Annotated[TextFormat | JsonObjectFormat | ChatJsonSchemaFormat, Field(discriminator="type")]
 
 
-class ChatCompletionRequest(ApiBody):
+class ChatCompletionRequest(SamplingBody):
     """A chat completion to make. None is "not given": the default then depends on what is asked."""
 
     WITHOUT_EFFECT = frozenset(
@@ -222,6 +222,7 @@ class ChatCompletionRequest(ApiBody):
                 presence_penalty=self.presence_penalty,
                 repetition_penalty=self.repetition_penalty,
                 logit_bias=tuple((self.logit_bias or {}).items()),
+                **self.more_sampling(),
                 logprobs=(self.top_logprobs or 0) if self.logprobs else None,
             ),
             max_tokens=self.max_completion_tokens if by_new_name else self.max_tokens,
