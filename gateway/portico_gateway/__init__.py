@@ -4,6 +4,7 @@
     errors.py     everything that the gateway raises for bad input or a bad neighbour
     caller.py     who calls, and how that side is asked something
     config/       what the user configured
+    hub/          models from Hugging Face's hub, when a person asks for one
     background/   a process that stays behind a command and answers its next questions
     upstreams/    the MCP servers behind the gateway
     policy/       which tool calls run, which a person has to allow; their log

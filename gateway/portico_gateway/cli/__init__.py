@@ -17,5 +17,8 @@ view.py                how a person watches a question being answered: `portico 
 grammar_input.py       what `portico grammar` reads
 top_snapshot.py        what `portico top` reads of a running server
 top_view.py            how it is shown
+models_view.py         models as lines: `portico models`
+tokens_view.py         how a text is cut: `portico tokens`
+download_line.py       the progress of a download
 doctor_checks.py       what `portico doctor` looks at
 """
