@@ -52,6 +52,7 @@ TABLES = {
         grammar         errors tool
         request         priors grammar
         repetition      request
+        speculation
         sampling        errors request
         plan            sampling
         step_timing     request
@@ -67,14 +68,14 @@ TABLES = {
         step_runner     faults grammar request sampling plan step_timing executors kv
         scoring         errors plan executors kv step_runner
         request_checks  errors grammar request sampling executors
-        sequence        priors grammar request sampling plan text adapters kv
+        sequence        priors grammar request speculation sampling plan text adapters kv
         fairness        sequence
         scheduler       plan executors kv sequence fairness
         constraints     faults grammar repetition sampling plan sequence scheduler
-        engine          errors faults priors tool grammar request repetition sampling plan step_timing text adapters executors
-                        kv step_runner scoring request_checks sequence scheduler constraints
-        loading         errors fallbacks stores quantization weights request plan linear text models adapters executors kv
-                        engine
+        engine          errors faults priors tool grammar request repetition speculation sampling plan step_timing text adapters
+                        executors kv step_runner scoring request_checks sequence scheduler constraints
+        loading         errors fallbacks stores quantization weights request speculation plan linear text models adapters
+                        executors kv engine
         front           errors tool grammar request adapters client engine loading
         process         errors priors tool grammar request text adapters client engine loading front
         tune            errors tool weights text models adapters

@@ -17,6 +17,7 @@ The loop, which sees tokens and never a tensor:
     plan.py            one step's work as values: what an executor is asked for and answers
     step_runner.py     a step's rows on the executor, where some of them fail
     constraints.py     a step's token masks, and what priors add
+    speculation.py     tokens that are guessed from the text before
     repetition.py      penalties on what would repeat
     sampling.py        tokens from logits: the reference of every executor's sampler
     faults.py          one request's fault, and how it is said

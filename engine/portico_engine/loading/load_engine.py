@@ -65,6 +65,7 @@ def load_with_options(path: Path, options: LoadOptions, progress: LoadProgress) 
         kv_dir_bytes=options.kv_dir_bytes,
         read_adapter=loading.read_adapter() if options.adapters else None,
         pooling=options.pooling or loading.own_pooling,
+        speculation=options.speculation,
     )
     engine.info.extra.update({MAX_ROWS: made.caps.rows, FALLBACKS: loading.fallbacks.described()})
     engine.info.extra.update({EMBEDDING_SIZE: made.caps.embedding_size, GENERATES: made.caps.generates})

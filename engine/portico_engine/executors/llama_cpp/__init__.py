@@ -5,5 +5,6 @@
     embedding.py  contexts that pool, and LlamaEmbeddingExecutor for models that write no text
     library.py    what is C: a model, a context, batches, return codes and the log
 
-Nothing outside of `library` and `embedding` calls llama.cpp. A crash in there ends the process, so an engine with it runs in a child process.
+Nothing outside of `library` and `embedding` calls llama.cpp. A crash in there ends the process, so an engine with it runs in a
+child process.
 """
