@@ -48,7 +48,7 @@ TABLES = {
         stores          errors
         quantization
         tool
-        weights         errors
+        weights         errors quantization
         grammar         errors tool
         request         priors grammar
         repetition      request
@@ -127,7 +127,7 @@ TABLES = {
         mcp          caller errors model upstreams policy agent
         http         caller guidance errors config model upstreams policy agent mcp
         assembly     caller guidance safe_output errors config model upstreams policy agent mcp http
-        cli          safe_output errors config hub model bench background upstreams policy agent http assembly
+        cli          caller safe_output errors config hub model bench background upstreams policy agent http assembly
     """,
     "portico_gateway.cli": """
         exit_codes
@@ -144,14 +144,21 @@ TABLES = {
         download_line
         models_view
         tokens_view
-        doctor_checks       background_list
+        audit_replay
+        doctor_check
+        doctor_places       doctor_check
+        doctor_checks       background_list doctor_check doctor_places
+        launch_clients
+        launch_server       launch_clients
         server_edits
         top_snapshot
         top_view            top_snapshot
+        chat                asking view
         background_process  exit_codes screen asking ask_background background_list
         main                exit_codes
-        commands            download_line models_view tokens_view doctor_checks exit_codes grammar_input interrupt
-                            options process_start screen trust_prompt asking ask_background background_list
+        commands            audit_replay chat download_line models_view tokens_view doctor_check doctor_checks exit_codes
+                            grammar_input interrupt launch_clients launch_server options process_start screen
+                            trust_prompt asking ask_background background_list
                             background_process server_edits top_snapshot top_view
     """,
     "portico_gateway.http": """
@@ -165,21 +172,25 @@ TABLES = {
         validation        errors
         bodies            errors validation
         approvals         errors identity bodies
+        feedback          errors identity bodies
         generation        errors identity limits sse
         api               errors wire generation
         openai_shared     errors wire generation api
         anthropic         errors json_text wire sse bodies generation api
-        ollama            errors json_text wire sse bodies generation api
+        ollama            errors json_text wire sse bodies generation api openai_shared
+        decisions         errors identity json_text wire bodies generation api openai_shared
         ranking           errors identity json_text wire bodies generation api openai_shared
         tokens            errors json_text wire bodies generation api openai_shared
-        openai_chat       errors json_text wire sse bodies generation api openai_shared
+        server_tools      errors identity wire sse generation
+        openai_chat       errors json_text wire sse bodies generation api openai_shared server_tools
         openai_completions  errors json_text wire sse bodies generation api openai_shared
-        openai_responses  errors identity json_text wire sse bodies generation api openai_shared
-        apis              errors wire api openai_shared anthropic ollama ranking tokens openai_chat openai_completions
+        openai_responses  errors identity json_text wire sse bodies generation api openai_shared server_tools
+        apis              errors wire api openai_shared anthropic ollama decisions ranking tokens openai_chat openai_completions
                           openai_responses
         error_handlers    errors json_text apis
         middleware        errors identity json_text limits bodies apis
-        app               json_text limits bodies approvals generation apis error_handlers middleware
+        health            json_text middleware
+        app               json_text limits bodies approvals feedback generation apis error_handlers middleware health
     """,
     "portico_gateway.agent.guided": """
         questions

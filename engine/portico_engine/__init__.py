@@ -14,6 +14,7 @@ The loop, which sees tokens and never a tensor:
     scheduler.py       who runs in the next step
     fairness/          several callers: who of the waiting goes first, whose turn it is in a step
     sequence.py        one request under way
+    settlement.py      requests whose grammars have more to find out than fits into a step
     plan.py            one step's work as values: what an executor is asked for and answers
     step_runner.py     a step's rows on the executor, where some of them fail
     constraints.py     a step's token masks, and what priors add

@@ -22,7 +22,8 @@ from portico_engine.errors import ChatTemplateError, EngineError, RequestError
 from portico_engine.executors.protocol import Executor
 from portico_engine.faults import describe_fault
 from portico_engine.grammar.compiled import CompiledGrammar
-from portico_engine.grammar.protocol import MatcherFactory
+from portico_engine.grammar.protocol import Matcher, MatcherFactory
+from portico_engine.grammar.work_slice import WorkSlice
 from portico_engine.kv.block_pool import BlockPool
 from portico_engine.kv.cache import KVCache
 from portico_engine.kv.disk import DEFAULT_MAX_BYTES
@@ -38,6 +39,7 @@ from portico_engine.sampling import SampledToken, TopLogprobs, resolve_seed
 from portico_engine.scheduler import Scheduler
 from portico_engine.scoring import Scorer
 from portico_engine.sequence import Sequence, SequenceState
+from portico_engine.settlement import Settlement
 from portico_engine.speculation import PromptLookup
 from portico_engine.step_runner import StepOutcome, StepRunner
 from portico_engine.step_timing import StepTiming
@@ -93,6 +95,8 @@ class Engine:
         self._adapters = AdapterRegistry(executor, executor.caps.adapters, read_adapter)
         self._live: dict[str, Sequence] = {}
         self._ended: list[Delta] = []  # deltas of requests that ended outside of a step
+        self._settlement = Settlement()
+        self._slice = WorkSlice()
         self._arrivals = 0
         self._steps = 0
         self._timing = StepTiming()
@@ -252,6 +256,12 @@ class Engine:
         """Run one step of whatever waits; what happened in it. Empty where there is nothing to do."""
         deltas, self._ended = self._ended, []
         self._timing.start()
+        self._slice = WorkSlice()
+        for seq in self._settlement.in_turn():
+            if self._slice.is_over:
+                break
+            self._settle(seq)
+            self._collect(seq, deltas)
         planned = self._scheduler.schedule()
         if planned is None:
             if not deltas and self._offloader.has_work:
@@ -421,18 +431,38 @@ class Engine:
         request's own, and ends it.
         """
         try:
-            if sampled is None or self._take(seq, sampled, forced=False):
-                self._take_forced(seq)
+            if (sampled is None or self._take(seq, sampled, forced=False)) and seq.matcher is not None:
+                seq.unsettled = "run"
         except BaseException as error:  # noqa: BLE001 - see `describe_fault`
-            fault = describe_fault("its grammar" if seq.matcher is not None else "its text", error)
-            if seq.finish is None:
-                self._end(seq, FinishReason.ERROR, fault)
+            self._fail(seq, error)
+        self._settle(seq)
 
-    def _take_forced(self, seq: Sequence) -> None:
-        if seq.matcher is not None and seq.finish is None and seq.remaining > 0:
-            for token in seq.matcher.forced_tokens(seq.remaining):
-                if not self._take(seq, SampledToken(token, 0.0, ((token, 0.0),)), forced=True):
-                    return
+    def _settle(self, seq: Sequence) -> None:
+        """Have the grammar force what it forces here, and prepare the mask behind it, as far as this step's share of work goes:
+        until then the sequence has no part in a step.
+        """
+        try:
+            while (what := seq.unsettled) is not None and seq.finish is None and seq.remaining > 0:
+                assert seq.matcher is not None
+                if not seq.matcher.prepare(what, seq.remaining, self._slice):
+                    break
+                seq.unsettled = "mask" if what == "run" and self._take_forced(seq, seq.matcher) else None
+        except BaseException as error:  # noqa: BLE001 - see `describe_fault`
+            self._fail(seq, error)
+        self._settlement.note(seq)
+
+    def _fail(self, seq: Sequence, error: BaseException) -> None:
+        """Its grammar, or its text, is what failed."""
+        fault = describe_fault("its grammar" if seq.matcher is not None else "its text", error)
+        if seq.finish is None:
+            self._end(seq, FinishReason.ERROR, fault)
+
+    def _take_forced(self, seq: Sequence, matcher: Matcher) -> bool:
+        """The run that the grammar forces here. Does the answer go on?"""
+        return all(
+            self._take(seq, SampledToken(token, 0.0, ((token, 0.0),)), forced=True)
+            for token in matcher.forced_tokens(seq.remaining)
+        )
 
     def _take(self, seq: Sequence, sampled: SampledToken, *, forced: bool) -> bool:
         """One token, however it came: grammar, text, stop checks, length. Does the answer go on?"""

@@ -33,7 +33,7 @@ from portico_engine.request import EMBEDDING_SIZE, FALLBACKS, GENERATES, MAX_ROW
 from portico_engine.text.tokenizer import Tokenizer
 from portico_engine.text.tokenizer_json import read_tokenizer
 from portico_engine.weights.gguf_file import GGUFFile
-from portico_engine.weights.hugging_face import HuggingFaceFolder
+from portico_engine.weights.hugging_face import PACKING, HuggingFaceFolder
 from portico_engine.weights.model_file import ModelFile
 
 _log = logging.getLogger(__name__)
@@ -306,7 +306,9 @@ def _read_tokenizer(file: ModelFile) -> Tokenizer:
 
 
 def quantization_name(file: ModelFile) -> str:
-    """llama.cpp's name for the type of the whole file; "unknown" where it doesn't say."""
+    """llama.cpp's name for the type of the whole file, or the packing of a folder's weights; "unknown" where it doesn't say."""
+    if packing := file.metadata.get(PACKING):
+        return str(packing)
     try:
         name: str = gguf.LlamaFileType(int(file.metadata.get("general.file_type", -1))).name
     except (ValueError, TypeError):

@@ -89,7 +89,7 @@ def run_server(
             _pool(model, config) if with_model else None,
             security=rules,
             load_timeout=config.serve.load_timeout,
-            approvals=gateway.tool_calls.approvals,
+            tool_calls=gateway.tool_calls,
             keys=keys,
             oauth=config.oauth,
             limits=_limits(config),

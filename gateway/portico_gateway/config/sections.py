@@ -247,6 +247,28 @@ class BackgroundConfig(ConfigSection):
     idle_minutes: float = Field(default=10.0, gt=0, description="minutes without a question after which it ends")
 
 
+def _checked_address(pattern: str) -> str:
+    """A pattern over URLs. Raises ValueError where it can match none."""
+    parts = urlsplit(pattern)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise ValueError('it must be a URL, as "https://mcp.example.com/*": its host and its path may have * and ?')
+    return pattern
+
+
+class CallerRules(ConfigSection):
+    """[policy.callers.PATTERN]: further rules for the callers that the pattern names: keys, "local", or "client:NAME" for what
+    a host calls itself, which can be anything and so may only be narrowed."""
+
+    allow: list[ToolPattern] = Field(default=[], description="tools that run without consent")
+    ask: list[ToolPattern] = Field(default=[], description="tools that need consent at every call")
+    deny: list[ToolPattern] = Field(default=[], description="tools that these callers neither see nor call")
+    others: Literal["allow", "ask", "deny"] | None = Field(
+        default=None, description="what becomes of a tool that is not read-only and that no list names; default: as for all"
+    )
+    calls_per_minute: int | None = Field(default=None, ge=0, description="calls of one caller at most; 0: none at all")
+    calls_per_day: int | None = Field(default=None, ge=0, description="calls of one caller at most; 0: none at all")
+
+
 class PolicyConfig(ConfigSection):
     """[policy]: which tool calls run, which need a person's consent. Patterns are over gateway names, e.g. "files__write_*".
 
@@ -269,11 +291,35 @@ class PolicyConfig(ConfigSection):
         default=False,
         description="consent for a call that isn't read-only, once its caller has read something untrusted",
     )
-    trusted: list[ToolPattern] = Field(default=[], description="tools whose results count as trusted, for ask_after_read")
+    request_servers: list[Annotated[str, AfterValidator(_checked_address)]] = Field(
+        default=[],
+        description="MCP servers that a request over HTTP may bring along, as patterns over their URLs, e.g. "
+        '"https://mcp.example.com/*"',
+    )
+    provenance: bool = Field(
+        default=True,
+        description="consent for a call that isn't read-only, or leaves this machine, with an argument from untrusted text",
+    )
+    trusted: list[ToolPattern] = Field(
+        default=[], description="tools whose results count as trusted, for ask_after_read and provenance"
+    )
+    egress: list[ToolPattern] = Field(
+        default=[], description="tools that send their arguments elsewhere, whatever their server says"
+    )
+    callers: dict[str, CallerRules] = Field(default={})
     approval_seconds: float = Field(default=300.0, gt=0, description="how long a consent is waited for, and is good for")
     local_sampling: bool = Field(
         default=True, description="the local model answers a server's sampling request where the host can't"
     )
+
+    @model_validator(mode="after")
+    def _clients_narrow_only(self) -> PolicyConfig:
+        for name, rules in self.callers.items():
+            if name.startswith("client:") and (rules.allow or rules.others == "allow"):
+                raise ValueError(
+                    f"callers.{name} allows something, and a host can call itself anything: name a key, or leave out allow"
+                )
+        return self
 
 
 class AuditConfig(ConfigSection):

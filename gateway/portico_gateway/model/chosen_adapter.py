@@ -48,6 +48,11 @@ class AdaptedEngine:
         self._adapter = adapter
 
     @property
+    def base(self) -> EngineClient:
+        """The engine itself, whose requests are under no adapter."""
+        return self._engine
+
+    @property
     def info(self) -> ModelInfo:
         return self._engine.info
 

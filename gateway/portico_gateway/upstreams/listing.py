@@ -59,7 +59,7 @@ async def _local_schema(client: Client, tool: mcp_types.Tool) -> LocalSchema | N
         result = await client.read_resource(uri)
         text = "".join(block.text for block in result.contents if isinstance(block, mcp_types.TextResourceContents))
         schema = json.loads(text)
-    except (MCPError, ValueError) as error:
+    except (MCPError, ValueError, RecursionError) as error:
         log.warning("the local input schema of %s can't be read: %s", tool.name, error)
         return None
     return LocalSchema(uri, schema) if isinstance(schema, dict) else None

@@ -104,9 +104,11 @@ class TorchCUDAExecutor:
         adapters: AdapterLimits | None = None,
         progress: Progress | None = None,
         fallbacks: Fallbacks | None = None,
+        host_layers: int = 0,
     ) -> TorchCUDAExecutor:
         """Read a model onto the GPU: quantized matrices as codes unless told otherwise, with copies in bfloat16 if asked for.
-        The memory of `adapters` is taken before KV gets the rest.
+        The memory of `adapters` is taken before KV gets the rest. Experts of the last `host_layers` stay in this machine's
+        memory.
 
         Raises ModelError where it doesn't fit.
         """
@@ -114,7 +116,9 @@ class TorchCUDAExecutor:
         free, _ = torch.cuda.mem_get_info(device)
         try:
             with torch.inference_mode():
-                loader = CUDAWeightLoader(file, config, codes=codes, copies=copies, device=device, fallbacks=fallbacks)
+                loader = CUDAWeightLoader(
+                    file, config, codes=codes, copies=copies, device=device, fallbacks=fallbacks, host_layers=host_layers
+                )
                 weights = loader.weights(progress)
                 places = CUDALoraPlaces(weights, config, adapters) if adapters else None
                 weights = places.weights if places else weights

@@ -17,6 +17,11 @@ def pointer(at: str, keyword: str) -> str:
     return f"{at}/{escape(keyword)}"
 
 
+def is_index(step: str) -> bool:
+    """Is a step of a JSON pointer one of a list, as RFC 6901 writes it?"""
+    return step.isascii() and step.isdigit() and len(step) < 10
+
+
 def escape(key: str | int) -> str:
     """One step of a JSON pointer."""
     return str(key).replace("~", "~0").replace("/", "~1")

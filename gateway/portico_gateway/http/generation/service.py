@@ -23,6 +23,7 @@ from portico_gateway.http.limits import CallerLimits
 from portico_gateway.http.sse import EventStream, until_hung_up
 from portico_gateway.model.host import ModelHost
 from portico_gateway.model.pool import ModelPool, NoRoom
+from portico_gateway.policy.tool_calls import ToolCalls
 
 if TYPE_CHECKING:
     from portico_engine import EngineClient
@@ -43,11 +44,13 @@ class GenerationService:
         load_timeout: float,
         limits: CallerLimits | None = None,
         guide: CallGuide | None = None,
+        tool_calls: ToolCalls | None = None,
     ) -> None:
         """`limits` holds the requests of one caller back; by default everybody's are one caller's. `guide` helps a small model
-        with its calls; None leaves it to itself."""
+        with its calls; None leaves it to itself. `tool_calls` is the way to the gateway's own tools."""
         self.models = models if isinstance(models, ModelPool) else ModelPool(models)
-        self._guide = guide
+        self.guide = guide
+        self.tool_calls = tool_calls
         self._load_timeout = load_timeout
         self._limits = limits or CallerLimits()
 
@@ -70,15 +73,27 @@ class GenerationService:
         make: Callable[[Sequence[PreparedRequest]], Awaitable[Response]],
     ) -> Response:
         """As `respond`, for several requests to one model that are answered as one."""
-        model, adapter = self._chosen(generations[0])
         caller = caller_name(request.scope)
 
-        async def answer(engine: EngineClient) -> Response:
-            meant = [await _with_adapter(each, adapter, engine) for each in generations]
-            prepared = [await prepare(each, engine, caller=caller, guide=self._guide) for each in meant]
+        async def answer(meant: Sequence[GenerationRequest], engine: EngineClient) -> Response:
+            prepared = [await prepare(each, engine, caller=caller, guide=self.guide) for each in meant]
             response = await make(prepared)
             add_warnings(response, tuple(dict.fromkeys(warning for each in prepared for warning in each.warnings)))
             return response
+
+        return await self.with_meant(generations, request, answer)
+
+    async def with_meant(
+        self,
+        generations: Sequence[GenerationRequest],
+        request: Request,
+        make: Callable[[Sequence[GenerationRequest], EngineClient], Awaitable[Response]],
+    ) -> Response:
+        """What `make` makes of the requests to one model, their adapter looked up, and of its engine, likewise."""
+        model, adapter = self._chosen(generations[0])
+
+        async def answer(engine: EngineClient) -> Response:
+            return await make([await _with_adapter(each, adapter, engine) for each in generations], engine)
 
         return await self.with_engine(model, request, answer)
 
