@@ -113,9 +113,10 @@ def test_what_is_recommended_follows_the_memory_and_the_device() -> None:
 def test_a_better_model_is_suggested_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suggestion, "gpu_memory", lambda: 8 << 30)
     assert suggestion.suggest_once("other.gguf") is None
-    said = suggestion.suggest_once(None)
+    said = suggestion.suggest_once("smollm2")
     assert said is not None
     assert "qwen3-8b (5.0 GB, Apache-2.0)" in said
+    assert suggestion.was_suggested()
     assert suggestion.suggest_once("smollm2") is None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,7 +86,7 @@ def command(
         click.echo(f"portico: the engine is not installed ({', '.join(missing)}): {INSTALL_ENGINE}", err=True)
         return exit_codes.NO_MODEL
     interruptible()
-    _suggest(model)
+    _suggest(options)
     if not no_background:
         from portico_gateway.cli.ask_background import ask_background
 
@@ -100,13 +99,17 @@ def command(
         return _ask_here(asked, options)
 
 
-def _suggest(model: str | None) -> None:
+def _suggest(options: AskOptions) -> None:
     """A better model, once, where the default one is all there is."""
-    if model is None and sys.stderr.isatty():
-        from portico_gateway.hub.suggestion import suggest_once
+    from portico_gateway.hub.suggestion import suggest_once, was_suggested
 
-        if said := suggest_once(os.environ.get("PORTICO_MODEL") or None):
-            click.echo(inert(f"portico: {said}"), err=True)
+    if options.model is not None or not sys.stderr.isatty() or was_suggested():
+        return
+    from portico_gateway.config.portico_config import parse_config
+
+    config = parse_config(options.config)
+    if not config.engine.url and (said := suggest_once(config.model.name)):
+        click.echo(inert(f"portico: {said}"), err=True)
 
 
 def _ask_trust(found: WorkspaceConfig) -> bool:
