@@ -70,10 +70,12 @@ TABLES = {
         request_checks  errors grammar request sampling executors
         sequence        priors grammar request speculation sampling plan text adapters kv
         fairness        sequence
+        settlement      sequence
         scheduler       plan executors kv sequence fairness
         constraints     faults grammar repetition sampling plan sequence scheduler
         engine          errors faults priors tool grammar request repetition speculation sampling plan step_timing text adapters
-                        executors kv step_runner scoring request_checks sequence scheduler constraints
+                        executors kv step_runner scoring request_checks sequence settlement scheduler
+                        constraints
         loading         errors fallbacks stores quantization weights request speculation plan linear text models adapters
                         executors kv engine
         front           errors tool grammar request adapters client engine loading
@@ -94,17 +96,18 @@ TABLES = {
         ir
         compiled         ir
         notation         ir
-        protocol         compiled
+        work_slice
+        protocol         compiled work_slice
         regular          ir
         rule_order       ir
         ecma             ir regular
         sample           ir regular
         shortest_length  bounds ir
         gbnf             ir notation regular
-        closing          bounds ir compiled protocol regular rule_order
+        closing          bounds ir compiled protocol regular rule_order work_slice
         schema           bounds cache ir compiled regular ecma shortest_length
         check            ecma schema
-        llguidance       bounds cache ir compiled notation protocol regular rule_order closing
+        llguidance       bounds cache ir compiled notation protocol regular rule_order work_slice closing
         lark             ir ecma gbnf shortest_length
         backend          bounds ir compiled protocol llguidance
         compile          bounds ir compiled shortest_length gbnf schema backend

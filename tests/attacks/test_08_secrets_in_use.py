@@ -1,4 +1,4 @@
-"""What a server was given to prove itself, and what a call carries, is in no audit row, metric or log of a gateway that runs."""
+"""What a server was given to prove itself, and what a call carries, is in no audit row, metric or log of a gateway."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ for line in sys.stdin:
         answer = {{"protocolVersion": asked["params"]["protocolVersion"], "capabilities": {{"tools": {{}}, "resources": {{}}}},
                   "serverInfo": {{"name": "s", "version": "1"}}}}
     elif method == "tools/list":
-        answer = {{"tools": [{{"name": "fetch", "inputSchema": {{"type": "object"}}, "annotations": {{"readOnlyHint": True}}}}]}}
+        hints = {{"readOnlyHint": True}}
+        answer = {{"tools": [{{"name": "fetch", "inputSchema": {{"type": "object"}}, "annotations": hints}}]}}
     elif method == "resources/list":
         answer = {{"resources": [{{"uri": URI, "name": "doc"}}]}}
     elif method == "resources/read":

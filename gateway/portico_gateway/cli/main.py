@@ -118,7 +118,7 @@ def run(args: list[str]) -> int:
     except GatewayError as error:
         click.echo(f"portico: {inert(str(error))}", err=True)
         return exit_codes.of_error(error)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the outermost: no stack trace reaches a user
         click.echo(f"portico: {inert(str(error) if _is_engine_error(error) else _unexpected(error))}", err=True)
         return exit_codes.FAILED
     return result if isinstance(result, int) else exit_codes.OK

@@ -42,6 +42,7 @@ from portico_gateway.config.variables import VariableError, Variables
 from portico_gateway.errors import ConfigError
 
 _PREFIX = "PORTICO_"
+_MAX_DEPTH = 100  # tables and lists in one another; no key is five deep
 _MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,95}$"
 
 
@@ -158,13 +159,27 @@ def read_document(file: ConfigFile) -> dict[str, Any]:
     if file.is_json:
         return {"servers": read_host_json(file.text, file.path).entries}
     try:
-        return tomllib.loads(file.text)
+        document = tomllib.loads(file.text)
+        if _depth(document) > _MAX_DEPTH:  # dotted keys need no brackets for it
+            raise RecursionError
+        return document
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"at line (\d+)", str(error))
         line = int(found[1]) if found else file.text.count("\n") + 1
         raise ConfigError(f"this is not valid TOML: {error}", path=file.path, line=line) from None
     except RecursionError:
         raise ConfigError("this nests too deeply for a configuration", path=file.path) from None
+    except ValueError as error:  # a number of thousands of digits
+        raise ConfigError(f"this can't be read: {error}", path=file.path) from None
+
+
+def _depth(document: Any) -> int:
+    """How many tables and lists lie in one another."""
+    depth, level = 0, [document]
+    while level := [each for each in level if isinstance(each, dict | list)]:
+        depth += 1
+        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
+    return depth
 
 
 def _read(file: ConfigFile, environ: Mapping[str, str]) -> _Given:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from portico_gateway.config.server_spec import UpstreamSpec
 
@@ -51,7 +51,15 @@ ToolPattern = Annotated[str, AfterValidator(checked_pattern)]
 class ConfigSection(BaseModel):
     """A table of portico.toml: unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        AnyHttpUrl(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _not_local(url: str) -> str | None:
@@ -328,8 +336,8 @@ class AuditConfig(ConfigSection):
     enabled: bool = True
     file: Path | None = Field(default=None, description="default: audit.db in the user's data folder")
     arguments: bool = Field(default=False, description="keep the arguments of calls, not only their digest")
-    max_rows: int = Field(default=100_000, gt=0, description="the oldest rows go when there are more")
-    max_days: float = Field(default=90.0, gt=0, description="rows older than this go")
+    max_rows: int = Field(default=100_000, gt=0, le=10**12, description="the oldest rows go when there are more")
+    max_days: float = Field(default=90.0, gt=0, le=36_500, description="rows older than this go")
 
 
 class KeyConfig(ConfigSection):
@@ -356,6 +364,8 @@ class OAuthConfig(ConfigSection):
             raise ValueError(f"OAuth needs {' and '.join(missing)} too")
         if wrong := next((k for k, v in needed.items() if v and not v.startswith(("https://", "http://"))), None):
             raise ValueError(f"{wrong} must be a URL that starts with https:// (or http:// on this machine)")
+        if wrong := next((k for k, v in needed.items() if v and not _is_url(v)), None):
+            raise ValueError(f"{wrong} is no URL")
         return self
 
 

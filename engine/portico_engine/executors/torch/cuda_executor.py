@@ -228,7 +228,7 @@ class TorchCUDAExecutor:
         total = 0
         for row in (row for part, _ in parts for row in part):
             places[row.slot] = range(total, total := total + len(row.logits_indices))
-        order = torch.tensor([at for row in rows for at in places[row.slot]], device=self._device)
+        order = torch.tensor([at for row in rows for at in places[row.slot]], dtype=torch.long, device=self._device)
         return torch.cat([logits for _, logits in parts])[order]
 
     def _parts(self, rows: Sequence[Row]) -> Iterator[tuple[list[Row], bool]]:

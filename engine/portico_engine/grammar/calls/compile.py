@@ -151,13 +151,14 @@ def _enforced(join: Callable[..., CallGrammar], limits: Limits, too_large: dict[
     found = attempt(too_large)
     if not isinstance(found, GrammarTooLarge):
         return found
+    limits = replace(limits, residues=0)  # counting has been tried without
     largest = sorted((name for name in sizes if name not in too_large), key=lambda name: -sizes[name])
     return _fewest(lambda count: attempt({**too_large, **dict.fromkeys(largest[:count], str(found))}), len(largest), found)
 
 
 def _fewest(attempt: Callable[[int], Enforced | GrammarTooLarge], most: int, refused: GrammarTooLarge) -> Enforced:
-    """What the least number does it with, by doubling and halving: each attempt joins all tools anew. Raises what the last
-    attempt met, where not even `most` do; `refused` is what none met."""
+    """What the least number does it with, or an eighth more, by doubling and halving: each attempt joins all tools anew. Raises
+    what the last attempt met, where not even `most` do; `refused` is what none met."""
     low, high = 0, min(1, most)
     found: Enforced | GrammarTooLarge = refused
     while isinstance(found, GrammarTooLarge):
@@ -166,7 +167,7 @@ def _fewest(attempt: Callable[[int], Enforced | GrammarTooLarge], most: int, ref
         found = attempt(high)
         if isinstance(found, GrammarTooLarge):
             low, high = high, min(2 * high, most)
-    while high - low > 1:
+    while high - low > max(1, high // 8):
         middle = (low + high) // 2
         fewer = attempt(middle)
         if isinstance(fewer, GrammarTooLarge):

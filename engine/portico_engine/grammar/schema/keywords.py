@@ -29,7 +29,8 @@ def escape(key: str | int) -> str:
 
 def count(at: str, keyword: str, value: Any) -> int:
     """A whole number of 0 or more (`2.0` is one)."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value or value < 0 or value != int(value):
+    whole = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value == int(value)
+    if not whole or value < 0:
         raise InvalidSchema(pointer(at, keyword), f"{keyword} must be a whole number of 0 or more, not {short_repr(value)}")
     return min(int(value), MAX_COUNT)
 
