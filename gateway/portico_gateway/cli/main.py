@@ -38,6 +38,8 @@ SUMMARIES = {
     "tools": "List the tools of all servers, or of NAME: read-only or not, whether a call asks first, what they do.",
     "trust": "Trust a workspace's portico.toml, or show and revoke what is trusted.",
     "model": "Show or install the default model.",
+    "models": "List, describe, fetch, convert and delete models.",
+    "tokens": "Show how TEXT (a text, a file's name, or stdin) is cut into tokens, by several models side by side.",
     "audit": "Show the log of tool calls, follow it, or make a call of it again.",
     "policy": "Say why a call runs, asks or is denied; show and forget remembered answers.",
     "key": "Make keys for the HTTP side.",

@@ -120,6 +120,13 @@ class ModelConfig(ConfigSection):
         default=None, description="how /v1/embeddings makes one vector of a text's; default: the model's own, or mean"
     )
 
+    speculation: int = Field(
+        default=0,
+        ge=0,
+        le=16,
+        description="tokens of a greedy answer that are guessed from the text before and checked in one step",
+    )
+
     @model_validator(mode="after")
     def _adapter_is_there(self) -> ModelConfig:
         if taken := {"none", DEFAULT_ADAPTER} & set(self.adapters):
@@ -150,6 +157,7 @@ class NamedModelConfig(ConfigSection):
     pooling: Literal["mean", "last", "cls"] | None = Field(
         default=None, description="how /v1/embeddings makes one vector of a text's; default: the model's own, or mean"
     )
+    speculation: int = Field(default=0, ge=0, le=16, description="see [model]")
     adapters: dict[Annotated[str, Field(pattern=_ADAPTER_NAME)], Path] = Field(default={}, max_length=32)
 
     @field_validator("keep_alive")
@@ -173,6 +181,7 @@ class NamedModelConfig(ConfigSection):
             kv_disk_gib=self.kv_disk_gib,
             chat_template=self.chat_template,
             pooling=self.pooling,
+            speculation=self.speculation,
             adapters=self.adapters,
         )
 
