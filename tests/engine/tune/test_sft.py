@@ -23,13 +23,14 @@ from portico_engine.plan import Row, StepPlan
 from portico_engine.tune.export.gguf_file import save_gguf
 from portico_engine.tune.export.peft_folder import save_peft
 from portico_engine.tune.rendering import TokenRow
-from portico_engine.tune.sft.batches import Batch, batches, collate
-from portico_engine.tune.sft.train import Diverged, Settings, Trainer, schedule
+from portico_engine.tune.training.batches import batches, collate
+from portico_engine.tune.sft import Trainer
+from portico_engine.tune.training.loop import Diverged, Settings, schedule
 from portico_engine.weights.gguf_file import GGUFFile
 
 pytest.importorskip("transformers")
 
-from portico_engine.tune.sft.base_model import load_base
+from portico_engine.tune.training.base_model import load_base
 
 TOKENS = tuple(range(20, 52))
 LIMITS = AdapterLimits(1, 16)
@@ -100,6 +101,7 @@ def test_a_run_learns_and_its_adapter_says_the_same_in_the_engine_from_both_file
         same(trained_logits(base), engine_logits(model_path, path))
 
 
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # what PEFT asks of transformers
 def test_peft_reads_the_folder_and_says_the_same(tmp_path: Path, model_path: Path, base: Any) -> None:
     peft = pytest.importorskip("peft")
     trainer = Trainer(base, rows(), SETTINGS, say=lambda line: None)
@@ -148,14 +150,14 @@ def test_a_run_that_was_killed_goes_on_from_its_checkpoint_and_ends_the_same(tmp
 def test_a_run_whose_loss_is_no_number_stops_and_its_last_checkpoint_is_a_good_one(tmp_path: Path, base: Any) -> None:
     settings = Settings(rank=4, alpha=8.0, epochs=30, batch_tokens=256, checkpoint_seconds=0.0)
     trainer = Trainer(base, rows(), settings, folder=tmp_path, say=lambda line: None)
-    step = trainer._step
+    step = trainer.loop._step
 
-    def spoilt(batch: Batch) -> torch.Tensor:
+    def spoilt(batch: list[TokenRow]) -> torch.Tensor:
         if trainer.history.steps == 14:
             next(iter(trainer.adapter.values())).b.data.fill_(math.nan)
         return step(batch)
 
-    trainer._step = spoilt  # type: ignore[method-assign]
+    trainer.loop._step = spoilt  # type: ignore[method-assign]
     with pytest.raises(Diverged, match="the loss is no number at step"):
         trainer.run()
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
