@@ -28,7 +28,7 @@ from typing import Any
 
 SECTIONS = ("simple_python", "multiple", "live_simple", "live_multiple", "irrelevance")
 SEED = 20261130
-HELD_OUT, VALIDATION = 600, 200  # pairs
+HELD_OUT, VALIDATION = 400, 150  # pairs
 
 
 def main() -> None:
@@ -142,7 +142,7 @@ def run(args: argparse.Namespace) -> None:
     start = args.start or default_adapter()
     budget.tell(device=torch.cuda.get_device_name() if cuda else "cpu", torch=torch.__version__, questions=len(tasks))
     caller.use_file(start)
-    log = list(simulated_log(caller, tasks, rows, 2))
+    log = list(simulated_log(caller, tasks, rows, 3))
     kept = [row for kind, row in log if kind == "kept"]
     pairs = [row for kind, row in log if kind == "edited"]
     random.Random(SEED).shuffle(pairs)
@@ -274,7 +274,7 @@ class World:
         seconds = max(30.0, min(150.0, self.budget.left() - 45))
         steps = replace(settings, epochs=1.0, learning_rate=1e-4, batch_tokens=49_152 if self.args.device == "cuda" else 12_000, warmup=0.1, most_seconds=seconds)
         trainer = GRPOTrainer(
-            self.base(), self.tasks[: 6 if small else None], steps, start=stored, caller=self.caller, scorer=reward, group=4 if small else 8
+            self.base(), self.tasks[: 6 if small else None], steps, start=stored, caller=self.caller, scorer=reward if self.train else None, group=4 if small else 8
         )
         history = trainer.run()
         folder = self.save("grpo", trainer.adapter, settings.rank)

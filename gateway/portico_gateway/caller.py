@@ -48,6 +48,7 @@ class Caller:
     ask: AskHost | None = None  # raises MCPError where the host answers with an error
     consent: AskConsent | None = None
     channel: ConsentChannel = "elicitation"  # how `consent` asks
+    question: str = ""  # what a person asked that the call is for, where it is known
 
 
 def principal(scope: Mapping[str, Any] | None) -> str:

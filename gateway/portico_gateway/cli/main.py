@@ -31,6 +31,7 @@ SUMMARIES = {
     "tools": "List the tools of all servers, or of NAME: read-only or not, whether a call asks first, what they do.",
     "trust": "Trust a workspace's portico.toml, or show and revoke what is trusted.",
     "model": "Show or install the default model.",
+    "tune": "Train an adapter on your own tools or your own log: data, training, evaluation, export.",
     "audit": "Show the log of tool calls.",
     "key": "Make keys for the HTTP side.",
     "grammar": "Show the grammar that tools, a schema or a GBNF file compile to.",

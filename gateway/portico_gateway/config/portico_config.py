@@ -34,6 +34,7 @@ from portico_gateway.config.sections import (
     PolicyConfig,
     ServeConfig,
     ServerConfig,
+    TuneConfig,
 )
 from portico_gateway.config.server_spec import UpstreamSpec
 from portico_gateway.config.trust import AskTrust, say_left_out
@@ -56,6 +57,7 @@ class PorticoConfig(ConfigSection):
     background: BackgroundConfig = BackgroundConfig()
     policy: PolicyConfig = PolicyConfig()
     audit: AuditConfig = AuditConfig()
+    tune: TuneConfig = TuneConfig()
     oauth: OAuthConfig = OAuthConfig()
     log: LogConfig = LogConfig()
     keys: dict[str, KeyConfig] = Field(default={})

@@ -51,8 +51,9 @@ COLUMNS: dict[str, type] = {
     "bytes": int,
     "kind": str,
     "decided_by": str,  # the key that gave the consent
+    "question": str,  # what a person asked that the call is for, where [tune] use_log has it kept
 }
-AuditKind: TypeAlias = Literal["tool", "own tool", "resource", "prompt", "decision"]
+AuditKind: TypeAlias = Literal["tool", "own tool", "resource", "prompt", "decision", "rating"]
 _MAX_WAITING = 10_000  # records that may wait for the writer; more are lost, with a warning
 _MAX_OF_CALLER = 2_000  # of them, one caller's once half of the room is taken: a flood costs its own records, not others'
 _MAX_BYTES_OF_CALLER = 32 << 20  # of the results that these hold
@@ -83,8 +84,9 @@ class AuditRecord:
     kind: AuditKind = "tool"
     decided_by: str = ""
     outcome: str = ""
+    question: str = ""
 
-    def row(self, *, with_arguments: bool) -> dict[str, Any]:
+    def row(self, *, with_arguments: bool, with_question: bool = False) -> dict[str, Any]:
         """The row of this call."""
         arguments = _json(self.arguments)
         outcome, error, size = self._ending()
@@ -104,6 +106,7 @@ class AuditRecord:
             "bytes": size,
             "kind": self.kind,
             "decided_by": self.decided_by or None,
+            "question": (without_known_values(_encodable(self.question)) or None) if with_question else None,
         }
 
     @property
@@ -156,8 +159,10 @@ class _Waiting:
 class AuditLog:
     """Writes records behind the caller's back. `close` waits a moment for what is still to be written."""
 
-    def __init__(self, config: AuditConfig | None = None) -> None:
+    def __init__(self, config: AuditConfig | None = None, *, for_training: bool = False) -> None:
+        """`for_training`: calls are kept with their arguments and what was asked."""
         self._config = config or AuditConfig()
+        self._for_training = for_training
         self._path = audit_file(self._config)
         self._queue: queue.Queue[AuditRecord | None] = queue.Queue(_MAX_WAITING)
         self._waiting: dict[str, _Waiting] = {}  # by caller
@@ -217,7 +222,8 @@ class AuditLog:
                     del self._waiting[record.caller]
 
     def _write(self, records: list[AuditRecord]) -> None:
-        rows = [record.row(with_arguments=self._config.arguments) for record in records]
+        kept = self._for_training
+        rows = [record.row(with_arguments=kept or self._config.arguments, with_question=kept) for record in records]
         private_folder(self._path.parent)
         # SQLite gives its journal files the permissions of the file itself, so this one is made first, for its owner alone.
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -244,12 +250,12 @@ class AuditLog:
 
 
 @contextmanager
-def audit_log(config: AuditConfig) -> Iterator[AuditLog | None]:
-    """The configured log, closed at the end of the block; None where it is switched off."""
+def audit_log(config: AuditConfig, *, for_training: bool = False) -> Iterator[AuditLog | None]:
+    """The configured log, closed at the end of the block; None where it is switched off. `for_training`: see `AuditLog`."""
     if not config.enabled:
         yield None
         return
-    log_ = AuditLog(config)
+    log_ = AuditLog(config, for_training=for_training)
     try:
         yield log_
     finally:

@@ -254,6 +254,7 @@ class ToolCalls:
                 failure=failure,
                 kind=use.kind,
                 decided_by=decision.by,
+                question=caller.question,
             )
         )
 

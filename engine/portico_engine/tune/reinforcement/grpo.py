@@ -25,7 +25,7 @@ from portico_engine.tune.reinforcement.masks import allowed_tokens
 from portico_engine.tune.rendering import TokenRow
 from portico_engine.tune.training.batches import collate, grouped, planned
 from portico_engine.tune.training.likelihood import learned_logits
-from portico_engine.tune.training.loop import History, Loop, Settings
+from portico_engine.tune.training.loop import Diverged, History, Loop, Settings
 from portico_engine.tune.training.low_rank import with_adapter
 from portico_engine.tune.training.start import begin_at, digest
 
@@ -108,7 +108,10 @@ class GRPOTrainer:
         spread = rewards.std(1, keepdim=True)
         advantages = ((rewards - rewards.mean(1, keepdim=True)) / (spread + 1e-4)).flatten()
         flat = [(task, answer) for task, of in zip(tasks, answers, strict=True) for answer in of]
-        return self._policy_loss([row for of in rows for row in of], flat, advantages)
+        loss = self._policy_loss([row for of in rows for row in of], flat, advantages)
+        if not bool(loss.isfinite()):  # the next rollouts would be by an adapter of numbers that are none
+            raise Diverged(f"the loss is no number at step {self.loop.history.steps + 1}; the last checkpoint is from before")
+        return loss
 
     def _rewards(self, tasks: Sequence[Task], answers: Sequence[Sequence[Answer]], rows: Sequence[Sequence[TokenRow]]) -> Tensor:
         """float32 [tasks, group]."""

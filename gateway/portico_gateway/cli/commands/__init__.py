@@ -11,6 +11,7 @@
     tools.py    what the servers offer
     trust.py    which workspaces' configurations count
     model.py    the default model
+    tune.py     an adapter of one's own
     audit.py    the log of tool calls
     grammar.py  what tools or a schema compile to
     bench.py    how fast the model is here, by executor
