@@ -5,12 +5,12 @@ usage: python benchmarks/tune_methods.py prepare --tools DIR --work DIR [--quest
        python benchmarks/tune_methods.py memory  --out DIR
        python benchmarks/tune_methods.py report  --out DIR
 
-`prepare` makes questions over the tool lists of a folder, as prompts of `serve`, and takes BFCL's besides; everything that `run`
-needs lies in `--work` then. `run` has the default adapter answer the questions (temperature 1, under the grammar): what it did
-rightly the user kept, what it did wrongly the user denied and put right. That log is what SFT, then DPO, IPO and KTO, then a
-reward model and GRPO train on. Held-out pairs are of other questions. `memory` takes the peaks of training an 8B-shaped model of
-random weights in full, with LoRA over bfloat16, and over NF4. `report` judges BFCL's answers and writes the figures.
-What is known is written as it comes, so that a run that is cut short has shown something.
+`prepare` makes questions over the tool lists of a folder, as prompts of `serve`, and takes BFCL's besides; everything that
+`run` needs lies in `--work` then. `run` has the default adapter answer the questions (temperature 1, under the grammar):
+what it did rightly the user kept, what it did wrongly the user denied and put right. That log is what SFT, then DPO, IPO
+and KTO, then a reward model and GRPO train on. Held-out pairs are of other questions. `memory` takes the peaks of training
+an 8B-shaped model of random weights in full, with LoRA over bfloat16, and over NF4. `report` judges BFCL's answers and
+writes the figures. What is known is written as it comes, so that a run that is cut short has shown something.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ from typing import Any
 
 SECTIONS = ("simple_python", "multiple", "live_simple", "live_multiple", "irrelevance")
 SEED = 20261130
+OF_8B = {
+    "vocab_size": 128_256, "hidden_size": 4096, "intermediate_size": 14_336, "num_hidden_layers": 32, "num_attention_heads": 32,
+}  # fmt: skip
+SMALL = {"vocab_size": 512, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
 HELD_OUT, VALIDATION = 400, 150  # pairs
 
 
@@ -62,7 +66,6 @@ def main() -> None:
 
 def prepare(args: argparse.Namespace) -> None:
     from bfcl_cases import cases
-
     from portico_engine import Tool
     from portico_engine.tune.data.overlap import Overlap
     from portico_engine.tune.data.row_checks import RowChecks
@@ -75,18 +78,38 @@ def prepare(args: argparse.Namespace) -> None:
     evaluated = {section: cases(section, 0, args.bfcl) for section in SECTIONS}
     asked = [case.messages[-1]["content"] for found in evaluated.values() for case in found]
     overlap, checks = Overlap(asked), RowChecks()
-    made = questions_over(list(listed_tools(args.tools)), serve_system, args.questions, seed=SEED, origin=Origin("tools/list of MCP servers", "MIT"))
+    made = questions_over(
+        list(listed_tools(args.tools)),
+        serve_system,
+        args.questions,
+        seed=SEED,
+        origin=Origin("tools/list of MCP servers", "MIT"),
+    )
     rows = [row for row in checks.sound(made) if overlap.found(row.question) is None]
     print(f"{len(rows)} rows; faulty: {dict(checks.faults)}")
     write_rows(args.work / "rows.jsonl", rows)
     lines = []
     for section, found in evaluated.items():
         for case in found:
-            tools = [Tool(t["function"]["name"], t["function"].get("description") or "", t["function"]["parameters"]) for t in case.tools]
+            tools = [
+                Tool(t["function"]["name"], t["function"].get("description") or "", t["function"]["parameters"])
+                for t in case.tools
+            ]
             note = serve_system(tools)
             first, *rest = case.messages
-            messages = [first | {"content": f"{note}\n\n{first['content']}"}, *rest] if first["role"] == "system" else [{"role": "system", "content": note}, *case.messages]
-            lines.append({"id": case.id, "section": section, "messages": messages, "tools": [[t.name, t.description, t.parameters] for t in tools]})
+            messages = (
+                [first | {"content": f"{note}\n\n{first['content']}"}, *rest]
+                if first["role"] == "system"
+                else [{"role": "system", "content": note}, *case.messages]
+            )
+            lines.append(
+                {
+                    "id": case.id,
+                    "section": section,
+                    "messages": messages,
+                    "tools": [[t.name, t.description, t.parameters] for t in tools],
+                }
+            )
     with gzip.open(args.work / "bfcl.json.gz", "wt", encoding="utf-8") as file:
         json.dump(lines, file)
     print(f"{len(lines)} questions of BFCL")
@@ -134,8 +157,8 @@ def run(args: argparse.Namespace) -> None:
         rows = rows[:24]
     config = decoder_config(args.model)
     engine = load_engine(
-        args.model, executor="torch-cuda" if cuda else "torch-cpu", context=2 * args.longest + 248, max_rows=128 if cuda else 16,
-        kv_tokens=262_144 if cuda else 16_384, adapters=1, adapter_rank=64,
+        args.model, executor="torch-cuda" if cuda else "torch-cpu", context=2 * args.longest + 248,
+        max_rows=128 if cuda else 16, kv_tokens=262_144 if cuda else 16_384, adapters=1, adapter_rank=64,
     )  # fmt: skip
     caller = ToolCaller(engine, config, max_tokens=args.answer)
     tasks = list(tasks_of(rows, engine, longest=args.longest))
@@ -182,7 +205,14 @@ class World:
     """What all methods of a run share."""
 
     def __init__(self, args: argparse.Namespace, renderer: Any, config: Any, dtype: Any, budget: Budget, caller: Any) -> None:
-        self.args, self.renderer, self.config, self.dtype, self.budget, self.caller = args, renderer, config, dtype, budget, caller
+        self.args, self.renderer, self.config, self.dtype, self.budget, self.caller = (
+            args,
+            renderer,
+            config,
+            dtype,
+            budget,
+            caller,
+        )
         self.cases = json.loads(gzip.decompress((args.work / "bfcl.json.gz").read_bytes()))[:: 100 if args.small else 1]
         self.answers: dict[str, Any] = {}
 
@@ -193,7 +223,10 @@ class World:
         n_held, n_tried = (4, 2) if self.args.small else (HELD_OUT, VALIDATION)
         held_questions = {pair.question for pair in pairs[:n_held]}
         tried_questions = {pair.question for pair in pairs[n_held : n_held + n_tried]} - held_questions
-        tokens = [(pair, TokenPair(self.renderer.row(pair.prompt, pair.chosen), self.renderer.row(pair.prompt, pair.rejected))) for pair in pairs]
+        tokens = [
+            (pair, TokenPair(self.renderer.row(pair.prompt, pair.chosen), self.renderer.row(pair.prompt, pair.rejected)))
+            for pair in pairs
+        ]
         self.held = [made for pair, made in tokens if pair.question in held_questions]
         self.tried = [made for pair, made in tokens if pair.question in tried_questions]
         unseen = held_questions | tried_questions
@@ -204,7 +237,9 @@ class World:
         self.good = list(dict.fromkeys(self.good))
         self.tasks = [task for task in tasks if task.question not in unseen]
         self.held_tasks = [task for task in tasks if task.question in held_questions]
-        self.budget.tell(pairs={"train": len(self.train), "validation": len(self.tried), "held_out": len(self.held)}, sft_rows=len(self.good))
+        self.budget.tell(
+            pairs={"train": len(self.train), "validation": len(self.tried), "held_out": len(self.held)}, sft_rows=len(self.good)
+        )
 
     def base(self) -> Any:
         from portico_engine.tune.training.base_model import load_base
@@ -249,14 +284,17 @@ class World:
         from portico_engine.tune.training.likelihood import likelihoods
 
         device = next(model.parameters()).device
-        chosen, rejected = (likelihoods(model, [pair[side] for pair in self.held], device, settings.batch_tokens).per_token for side in (0, 1))
+        chosen, rejected = (
+            likelihoods(model, [pair[side] for pair in self.held], device, settings.batch_tokens).per_token for side in (0, 1)
+        )
         self.caller.use_file(folder)
         answers = [one[0] for one in self.caller.ask(self.held_tasks)]
         found = {
             "preferred": round(100 * float((chosen > rejected).float().mean()), 1),
             "log_p_chosen": round(float(chosen.mean()), 4), "log_p_rejected": round(float(rejected.mean()), 4),
             "held_out_calls": {kind: one._asdict() for kind, one in figures(self.held_tasks, answers).items()},
-            "seconds": round(history.seconds, 1), "steps": history.steps, "points": history.points[:: max(1, len(history.points) // 40)],
+            "seconds": round(history.seconds, 1), "steps": history.steps,
+            "points": history.points[:: max(1, len(history.points) // 40)],
             "settings": asdict(settings) | {"most_seconds": None}, **more,
         }  # fmt: skip
         self.budget.tell(**{name: found})
@@ -270,11 +308,26 @@ class World:
         small = self.args.small
         reward = RewardModel(self.base(), replace(settings, epochs=1.0, learning_rate=1e-4), stored)
         history = reward.train(self.train)
-        self.budget.tell(reward_model={"held_out_right": round(100 * reward.share_right(self.held), 1), "seconds": round(history.seconds, 1)})
+        self.budget.tell(
+            reward_model={"held_out_right": round(100 * reward.share_right(self.held), 1), "seconds": round(history.seconds, 1)}
+        )
         seconds = max(30.0, min(150.0, self.budget.left() - 45))
-        steps = replace(settings, epochs=1.0, learning_rate=1e-4, batch_tokens=49_152 if self.args.device == "cuda" else 12_000, warmup=0.1, most_seconds=seconds)
+        steps = replace(
+            settings,
+            epochs=1.0,
+            learning_rate=1e-4,
+            batch_tokens=49_152 if self.args.device == "cuda" else 12_000,
+            warmup=0.1,
+            most_seconds=seconds,
+        )
         trainer = GRPOTrainer(
-            self.base(), self.tasks[: 6 if small else None], steps, start=stored, caller=self.caller, scorer=reward if self.train else None, group=4 if small else 8
+            self.base(),
+            self.tasks[: 6 if small else None],
+            steps,
+            start=stored,
+            caller=self.caller,
+            scorer=reward if self.train else None,
+            group=4 if small else 8,
         )
         history = trainer.run()
         folder = self.save("grpo", trainer.adapter, settings.rank)
@@ -304,7 +357,9 @@ class World:
         self.answers[name] = {at: [list(call) for call in one[0].calls or ()] for at, one in zip(ids, answers, strict=True)}
         with gzip.open(self.args.out / "bfcl-answers.json.gz", "wt", encoding="utf-8") as file:
             json.dump(self.answers, file)
-        self.budget.tell(**{f"bfcl_{name}": {"asked": len(ids), "no_call": sum(not calls for calls in self.answers[name].values())}})
+        self.budget.tell(
+            **{f"bfcl_{name}": {"asked": len(ids), "no_call": sum(not calls for calls in self.answers[name].values())}}
+        )
 
 
 # -- memory
@@ -361,9 +416,10 @@ def one_step(kind: str, *, small: bool) -> dict[str, Any]:
     if not small:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    shape = {"vocab_size": 512, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4} if small else {
-        "vocab_size": 128_256, "hidden_size": 4096, "intermediate_size": 14_336, "num_hidden_layers": 32, "num_attention_heads": 32}  # fmt: skip
-    config = LlamaConfig(**shape, num_key_value_heads=2 if small else 8, max_position_embeddings=8192, tie_word_embeddings=False)
+    shape = SMALL if small else OF_8B
+    config = LlamaConfig(
+        **shape, num_key_value_heads=2 if small else 8, max_position_embeddings=8192, tie_word_embeddings=False
+    )
     began = time.monotonic()
     torch.manual_seed(0)
     torch.set_default_dtype(torch.float32 if kind == "full" else torch.bfloat16)
@@ -390,7 +446,11 @@ def one_step(kind: str, *, small: bool) -> dict[str, Any]:
     losses = []
     for _ in range(2):
         with torch.autocast("cuda", torch.bfloat16, enabled=kind == "full" and not small):
-            hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, -65:-1] if not small else model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
+            hidden = (
+                model.model(input_ids=ids, use_cache=False).last_hidden_state[:, -65:-1]
+                if not small
+                else model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
+            )
             logits = model.lm_head(hidden).float()
         targets = ids[:, -64:] if not small else ids[:, 1:]
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
@@ -399,7 +459,12 @@ def one_step(kind: str, *, small: bool) -> dict[str, Any]:
         optimizer.zero_grad(set_to_none=True)
         losses.append(round(float(loss), 4))
     peak = None if small else round(torch.cuda.max_memory_allocated() / 2**30, 2)
-    return {"peak_gib": peak, "losses": losses, "trained": sum(p.numel() for p in parameters), "seconds": round(time.monotonic() - began, 1)}
+    return {
+        "peak_gib": peak,
+        "losses": losses,
+        "trained": sum(p.numel() for p in parameters),
+        "seconds": round(time.monotonic() - began, 1),
+    }
 
 
 def filled(model: Any, device: str, *, nf4: bool, quantize: Any) -> Any:
@@ -439,8 +504,15 @@ def judge_all(args: argparse.Namespace) -> None:
         bfcl[name] = {}
         for section in SECTIONS:
             of = [(known[at], calls) for at, calls in answers.items() if known[at].category == section]
-            right = sum(not calls if section == "irrelevance" else judge(case, [tuple(call) for call in calls]).call for case, calls in of)
-            bfcl[name][section] = {"questions": len(of), "call": round(100 * right / len(of), 1), "interval": interval(right, len(of))}
+            right = sum(
+                not calls if section == "irrelevance" else judge(case, [tuple(call) for call in calls]).call
+                for case, calls in of
+            )
+            bfcl[name][section] = {
+                "questions": len(of),
+                "call": round(100 * right / len(of), 1),
+                "interval": interval(right, len(of)),
+            }
         bfcl[name]["mean"] = round(sum(bfcl[name][section]["call"] for section in SECTIONS) / len(SECTIONS), 2)
     table(["", *SECTIONS, "mean"], [[name, *(of[s]["call"] for s in SECTIONS), of["mean"]] for name, of in bfcl.items()])
     memory = args.out / "memory" / "figures.json"

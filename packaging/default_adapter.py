@@ -106,8 +106,8 @@ def run(args: argparse.Namespace) -> None:
     from portico_engine.models.config import read_config
     from portico_engine.tune.export.gguf_file import save_gguf
     from portico_engine.tune.export.peft_folder import save_peft
-    from portico_engine.tune.training.base_model import load_base
     from portico_engine.tune.sft import Trainer
+    from portico_engine.tune.training.base_model import load_base
     from portico_engine.tune.training.loop import Settings
     from portico_engine.weights.gguf_file import GGUFFile
 

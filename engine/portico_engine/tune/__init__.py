@@ -1,4 +1,4 @@
-"""Adapters of one's own: data, training, evaluation, export. Nothing else of the engine imports it; training needs the extra `tune`.
+"""Adapters of one's own: data, training, evaluation, export. Nothing else of the engine imports it; it needs the extra `tune`.
 
 data/           questions with their calls, from many sources, to rows in the shapes that TRL takes
 rendering.py    rows to token ids, exactly as `serve` and `ask` render them, and which of them are the assistant's

@@ -1,4 +1,4 @@
-"""The click options that several commands share: the workspace, the model and its adapter, the level of the log. It gives them no meaning."""
+"""The click options that several commands share: workspace, model, adapter, level of the log. It gives them no meaning."""
 
 from __future__ import annotations
 

@@ -52,7 +52,9 @@ def with_adapter(text: str, name: str, place: str, path: Path) -> str:
         raise ConfigError(f"there is an adapter {name!r} already; give another name, or take that line out", path=path)
     line = f"{_value(name)} = {_value(place)}\n"
     lines = text.splitlines(keepends=True)
-    header = next((at for at, each in enumerate(lines) if (m := _HEADER.match(each)) and _path_of(m[1]) == ["model", "adapters"]), None)
+    header = next(
+        (at for at, each in enumerate(lines) if (m := _HEADER.match(each)) and _path_of(m[1]) == ["model", "adapters"]), None
+    )
     if header is None:
         added = text.rstrip("\n") + ("\n\n" if text.strip() else "") + f"[model.adapters]\n{line}"
     else:

@@ -211,7 +211,7 @@ class TuneConfig(ConfigSection):
 
     use_log: bool = Field(
         default=False,
-        description="the audit log keeps questions and arguments with their calls, and `portico tune data --log` makes rows of them",
+        description="the audit log keeps questions and arguments with calls; `portico tune data --log` makes rows of them",
     )
 
 

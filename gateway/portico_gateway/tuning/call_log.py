@@ -55,7 +55,7 @@ def refuse_without_consent(use_log: bool) -> None:
 
 
 def read_calls(log: Path) -> tuple[list[LoggedCall], Counter[str]]:
-    """The calls, oldest first, and how many others are passed over, and why. Raises ConfigError for a log that can't be read."""
+    """The calls, oldest first, and how many others are passed over, and why. Raises ConfigError for an unreadable log."""
     if not log.exists():
         raise ConfigError("there is no such log yet: ask something first (portico ask)", path=log)
     try:
@@ -93,7 +93,7 @@ def _call(row: dict[str, Any], fate: Fate) -> LoggedCall:
 
 
 def corrections(calls: Sequence[LoggedCall]) -> list[CorrectedCall]:
-    """Each refused call that a kept one of the same tool, with other arguments, followed for the same caller's same question."""
+    """Each refused call that was followed by a kept one of the same tool, for the same question, with other arguments."""
     found = []
     for at, call in enumerate(calls):
         if call.fate != "refused":

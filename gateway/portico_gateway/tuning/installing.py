@@ -7,8 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
-from portico_gateway.config.edit import with_adapter, write
 from portico_gateway.config.config_file import user_file
+from portico_gateway.config.edit import with_adapter, write
 from portico_gateway.errors import ConfigError
 
 

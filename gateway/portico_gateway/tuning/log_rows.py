@@ -85,7 +85,9 @@ def _masked(call: LoggedCall, masking: Masking) -> LoggedCall:
     return replace(call, question=masking.text(call.question), arguments=arguments)
 
 
-def _pair(correction: CorrectedCall, tools: dict[str, Tool], messages: list[dict[str, str]], offered: tuple[Tool, ...]) -> PairRow:
+def _pair(
+    correction: CorrectedCall, tools: dict[str, Tool], messages: list[dict[str, str]], offered: tuple[Tool, ...]
+) -> PairRow:
     return PairRow(messages, _text(correction.kept, tools), _text(correction.refused, tools), ORIGIN, LICENCE, offered)
 
 

@@ -1,7 +1,7 @@
-"""Secrets and personal data in what people asked: personal values become others of their kind, a text with a secret is told apart.
+"""Secrets and personal data in what people asked: personal values become others of their kind, secrets are told of.
 
-It owns the rules. A value becomes the same stand-in wherever it stands, so that a call still says what its question says. A rule
-can't know a name: whoever writes the rows is shown them first.
+It owns the rules. A value becomes the same stand-in wherever it stands, so that a call still says what its question says. A
+rule can't know a name: whoever writes the rows is shown them first.
 """
 
 from __future__ import annotations
@@ -43,17 +43,23 @@ def _is_iban(text: str) -> bool:
 
 
 def _is_phone(text: str) -> bool:
-    return 8 <= len(_digits(text)) <= 15
+    """By its length, unless it is a date."""
+    return 8 <= len(_digits(text)) <= 15 and not re.fullmatch(r"\d{4}-\d{2}-\d{2}|\d{2}[-/]\d{2}[-/]\d{4}", text)
+
+
+_IBAN = re.compile(r"\b[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,4})?\b")
+_PHONE = re.compile(
+    r"(?<![\w.-])(?:\+\d{1,3}[ -]?)?(?:\(\d{1,5}\)[ -]?)?\d{2,5}(?:[ /-]\d{2,5}){1,4}(?![\w-])|(?<!\w)\+\d{8,15}\b"
+)
 
 
 _RULES = (
     _Rule("e-mail address", re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"), "user{}@example.com"),
-    _Rule("IBAN", re.compile(r"\b[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,4})?\b"), "IBAN-{}", holds=_is_iban),
+    _Rule("IBAN", _IBAN, "IBAN-{}", holds=_is_iban),
     _Rule("card number", re.compile(r"\b\d(?:[ -]?\d){12,18}\b"), "card-{}", holds=_is_card),
     _Rule("social security number", re.compile(r"\b\d{3}-\d{2}-\d{4}\b"), "000-00-{:04d}"),
     _Rule("IP address", re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b"), "192.0.2.{}"),
-    _Rule("phone number", re.compile(r"(?<![\w.-])(?:\+\d{1,3}[ -]?)?(?:\(\d{1,5}\)[ -]?)?\d{2,5}(?:[ /-]\d{2,5}){1,4}(?![\w-])|\+\d{8,15}\b"),
-          "+1 555 010 {:04d}", holds=lambda text: _is_phone(text) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text)),
+    _Rule("phone number", _PHONE, "+1 555 010 {:04d}", holds=_is_phone),
     _Rule("name of a home folder", re.compile(r"(?:/home/|/Users/|C:\\Users\\)([^/\\\s\"']{1,64})"), "user{}", group=1),
 )  # fmt: skip
 

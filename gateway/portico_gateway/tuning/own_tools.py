@@ -41,7 +41,7 @@ def listed_tools(path: Path) -> list[Tool]:
         raise ConfigError(f"this file can't be read: {error.strerror or error}", path=path) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ConfigError(
-            'this is no answer to tools/list; it must be {"tools": [{"name": ..., "description": ..., "inputSchema": {...}}, ...]}',
+            'this is no answer to tools/list; it must be {"tools": [{"name": ..., "description": ..., "inputSchema": ...}]}',
             path=path,
         ) from None
     if not found:

@@ -114,7 +114,9 @@ def test_a_mismatched_answer_is_another_question_s() -> None:
         assert answer.mismatched.ids[answer.row.learned :] in others
 
 
-def test_a_run_goes_on_from_its_checkpoint_alone_where_it_is_the_same_run(model_path: Path, start: Path, tmp_path: Path) -> None:
+def test_a_run_goes_on_from_its_checkpoint_alone_where_it_is_the_same_run(
+    model_path: Path, start: Path, tmp_path: Path
+) -> None:
     trainer(model_path, start, made_from="this").run("dpo", 0.1, folder=tmp_path)
     again = trainer(model_path, start, made_from="this").run("dpo", 0.1, folder=tmp_path)
     assert again.steps > 0
@@ -137,7 +139,9 @@ def test_out_of_memory_says_which_batch_fits(model_path: Path, start: Path) -> N
         return whole(batch, *rest)
 
     made._pair_loss = short  # type: ignore[method-assign]
-    with pytest.raises(OutOfMemory, match=r"a batch of 1,536 tokens does not fit into memory; 384 do: go on with --batch-tokens 384"):
+    with pytest.raises(
+        OutOfMemory, match=r"a batch of 1,536 tokens does not fit into memory; 384 do: go on with --batch-tokens 384"
+    ):
         made.run("dpo", 0.1)
 
 

@@ -25,7 +25,6 @@ from portico_engine.tune.data.rows import Row
 from portico_engine.tune.data.said_calls import SaidCall
 from portico_engine.tune.reinforcement.masks import allowed_tokens
 from portico_engine.tune.training.loop import Settings
-from portico_engine.tune.training.start import read_start
 from portico_engine.weights.gguf_file import GGUFFile
 
 pytest.importorskip("transformers")

@@ -23,8 +23,8 @@ from portico_engine.plan import Row, StepPlan
 from portico_engine.tune.export.gguf_file import save_gguf
 from portico_engine.tune.export.peft_folder import save_peft
 from portico_engine.tune.rendering import TokenRow
-from portico_engine.tune.training.batches import batches, collate
 from portico_engine.tune.sft import Trainer
+from portico_engine.tune.training.batches import batches, collate
 from portico_engine.tune.training.loop import Diverged, Settings, schedule
 from portico_engine.weights.gguf_file import GGUFFile
 

@@ -7,6 +7,7 @@ worth, others say.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,12 +88,8 @@ class ToolCaller:
                 name = f"{at}-{number}-{self._asked}"
                 places[name], told[name] = at, []
                 sampling = SamplingParams(temperature=temperature, seed=seed * 1_000_003 + at * each + number, logprobs=0)
-                self.engine.submit(
-                    Request(
-                        name, task.prompt, sampling, max_tokens=self._max_tokens, grammar=task.grammar, adapter=self.adapter,
-                        whole=True,
-                    )  # fmt: skip
-                )
+                request = Request(name, task.prompt, sampling, max_tokens=self._max_tokens, grammar=task.grammar, whole=True)
+                self.engine.submit(replace(request, adapter=self.adapter))
         left = len(places)
         while left:
             for delta in self.engine.step():

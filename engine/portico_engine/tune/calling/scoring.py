@@ -21,8 +21,8 @@ def names_right(task: Task, answer: Answer) -> bool:
 
 
 def verified_reward(task: Task, answer: Answer) -> float:
-    """From -1 to 1: 1 for the very calls; -1 for what is cut or no valid call; 0 for calling where nothing fits, or the reverse,
-    or other tools; between, the right tool and the share of right values.
+    """From -1 to 1: 1 for the very calls; -1 for what is cut or no valid call; 0 for calling where nothing fits, or the
+    reverse, or other tools; between, the right tool and the share of right values.
     """
     schemas = {tool.name: tool.parameters for tool in task.tools}
     calls = answer.calls

@@ -97,9 +97,12 @@ def _fault_of_pair(pair: PairRow) -> str | None:
     if pair.chosen == pair.rejected:
         return "a pair of the same answer"
     chosen, rejected = (read_calls(answer) if answer.startswith(("{", "[")) else [] for answer in (pair.chosen, pair.rejected))
-    assert not isinstance(chosen, str) and not isinstance(rejected, str), "looked at before"
+    if isinstance(chosen, str) or isinstance(rejected, str):
+        return "no call"
     if not chosen or not rejected:  # a call or none: that is a choice
-        return None if chosen or rejected or set(words(pair.chosen)) & set(words(pair.rejected)) else "a pair of unrelated answers"
+        return (
+            None if chosen or rejected or set(words(pair.chosen)) & set(words(pair.rejected)) else "a pair of unrelated answers"
+        )
     same_tool = {call.name for call in chosen} & {call.name for call in rejected}
     return None if same_tool or _value_words(chosen) & _value_words(rejected) else "a pair of unrelated answers"
 

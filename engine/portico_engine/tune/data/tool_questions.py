@@ -1,4 +1,4 @@
-"""Rows over somebody's own tools: plain questions from their schemas, with the others of them beside, and some that none answers."""
+"""Rows over somebody's own tools: plain questions from their schemas, the other tools beside, and some that none answers."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def rated(answers: Sequence[tuple[TokenRow, bool]], seed: int) -> list[RatedAnsw
     """Each with an answer that was given to another question."""
     others = list(range(len(answers)))
     random.Random(seed).shuffle(others)
-    after = {one: other for one, other in zip(others, [*others[1:], others[0]], strict=True)} if others else {}
+    after = dict(zip(others, [*others[1:], *others[:1]], strict=True))
     return [RatedAnswer(row, good, _with_answer(row, answers[after[at]][0])) for at, (row, good) in enumerate(answers)]
 
 

@@ -1,7 +1,7 @@
 """Which beta: three are tried for a part of the run, and judged by pairs that are not trained on.
 
-A beta that was tuned on other data says nothing of these: too small a one unlearns how calls are written, too large a one learns
-nothing.
+A beta that was tuned on other data says nothing of these: too small a one unlearns how calls are written, too large a one
+learns nothing.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """GRPO (Shao et al. 2024): a group of answers to a question, each moved towards or away from by how much better it is than its
 group. Answers are sampled by the engine, under the grammar, with the adapter as it stands.
 
-Each group of answers is used for one step, so that the policy that is trained is the one that was sampled and no ratio has to be
-clipped. Tokens count alike over the batch (Yu et al. 2025); what the grammar forced carries no loss, and a token's probability
-is among those that it allowed. The distance from where the run began is held small by the k3 estimator (Schulman 2020).
+Each group of answers is used for one step, so that the policy that is trained is the one that was sampled, and no ratio has to
+be clipped. Tokens count alike over the batch (Yu et al. 2025); what the grammar forced carries no loss, and a token's
+probability is among those that it allowed. The distance from where the run began is held small by the k3 estimator (Schulman 2020).
 """
 
 from __future__ import annotations
@@ -113,7 +113,9 @@ class GRPOTrainer:
             raise Diverged(f"the loss is no number at step {self.loop.history.steps + 1}; the last checkpoint is from before")
         return loss
 
-    def _rewards(self, tasks: Sequence[Task], answers: Sequence[Sequence[Answer]], rows: Sequence[Sequence[TokenRow]]) -> Tensor:
+    def _rewards(
+        self, tasks: Sequence[Task], answers: Sequence[Sequence[Answer]], rows: Sequence[Sequence[TokenRow]]
+    ) -> Tensor:
         """float32 [tasks, group]."""
         checked = torch.tensor([[verified_reward(task, one) for one in of] for task, of in zip(tasks, answers, strict=True)])
         right = torch.tensor([[is_right(task, one) for one in of] for task, of in zip(tasks, answers, strict=True)])

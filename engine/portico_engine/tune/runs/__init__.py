@@ -6,5 +6,6 @@ run_folder.py    what lies in a run's folder: adapter, checkpoint, report, pictu
 supervised.py    sft
 preferences.py   dpo, ipo and kto
 reinforced.py    rlhf: the reward model, then GRPO
+exporting.py     an adapter, or a checkpoint, in the form that is wanted
 evaluation.py    before and after, through the engine; what an adapter forgot
 """

@@ -19,7 +19,7 @@ from portico_engine.loading.load_engine import load_engine
 from portico_engine.request import Request, SamplingParams
 from portico_engine.tune.calling.caller import ToolCaller
 from portico_engine.tune.calling.figures import Figure, figures
-from portico_engine.tune.calling.task import Task, tasks_of
+from portico_engine.tune.calling.task import tasks_of
 from portico_engine.tune.data.rows import Row
 from portico_engine.tune.rendering import TokenRow
 from portico_engine.tune.training.base_model import decoder_config, load_base
@@ -66,7 +66,8 @@ class Comparison:
         found = []
         if after.perplexity > MOST_PERPLEXITY * before.perplexity:
             found.append(
-                f"perplexity of plain text rose from {before.perplexity:.1f} to {after.perplexity:.1f} (at most {MOST_PERPLEXITY:g} times)"
+                f"perplexity of plain text rose from {before.perplexity:.1f} to {after.perplexity:.1f} "
+                f"(at most {MOST_PERPLEXITY:g} times)"
             )
         same = before.same(after)
         if same < LEAST_SAME:
@@ -86,9 +87,11 @@ class Comparison:
 
 
 class Evaluator:
-    """Over one model, loaded twice: as it serves, for calls and conversations, and as it is trained, for what it says of texts."""
+    """Over one model, loaded twice: as it serves, for calls and conversations, and as it is trained, for plain text."""
 
-    def __init__(self, model: Path, *, device: str, texts: Sequence[str], conversations: Sequence[str], longest: int = 2048) -> None:
+    def __init__(
+        self, model: Path, *, device: str, texts: Sequence[str], conversations: Sequence[str], longest: int = 2048
+    ) -> None:
         self._config = decoder_config(model)
         self._engine = load_engine(
             model, executor="torch-cuda" if device == "cuda" else "torch-cpu",

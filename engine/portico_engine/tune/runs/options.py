@@ -65,3 +65,12 @@ class RunOptions:
                 "calls first (portico tune sft), then give that adapter with --start"
             )
         return self.start
+
+
+def choose_device(wanted: str) -> str:
+    """ "auto": the GPU where torch has one. Raises RefusedRun where one is wanted that isn't there."""
+    import torch
+
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise RefusedRun("there is no NVIDIA GPU here that torch can use (--device cuda)")
+    return wanted if wanted != "auto" else "cuda" if torch.cuda.is_available() else "cpu"

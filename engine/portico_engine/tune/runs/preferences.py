@@ -24,7 +24,7 @@ _TRIED = "betas.json"
 
 
 def run_preference(method: Method, options: RunOptions) -> Path:
-    """The folder of the adapter. Raises EngineError for what can't be trained with, RefusedRun for what would come to nothing."""
+    """The folder of the adapter. Raises EngineError for what can't be trained with, or would come to nothing."""
     start = options.needs_start(method)
     settings = options.settings(epochs=1.0, learning_rate=5e-5)
     stored = read_start(start, decoder_config(options.model))
@@ -46,7 +46,9 @@ def run_preference(method: Method, options: RunOptions) -> Path:
     measured: dict[str, Any] = {"pairs": len(pairs), "rated": len(alone), "beta": beta, "tried": tried}
     if before is not None:
         after = trainer.preferred_share(held_out)
-        options.say(f"the better answer is preferred in {before:.1%} of {len(held_out)} held-out pairs before, {after:.1%} after")
+        options.say(
+            f"the better answer is preferred in {before:.1%} of {len(held_out)} held-out pairs before, {after:.1%} after"
+        )
         measured |= {"held_out": len(held_out), "preferred": [before, after]}
     return finish_run(options, method, trainer.adapter, trainer.settings, history, measured)
 

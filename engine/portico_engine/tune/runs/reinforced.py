@@ -27,7 +27,7 @@ _ROLLOUTS_AT_ONCE = {"cuda": 128, "cpu": 16}
 
 
 def run_rlhf(options: RunOptions, *, group: int = 8) -> Path:
-    """The folder of the adapter. Raises EngineError for what can't be trained with, RefusedRun for what would come to nothing."""
+    """The folder of the adapter. Raises EngineError for what can't be trained with, or would come to nothing."""
     start = options.needs_start("rlhf")
     settings = options.settings(epochs=1.0, learning_rate=1e-4)
     config = decoder_config(options.model)
@@ -54,7 +54,9 @@ def run_rlhf(options: RunOptions, *, group: int = 8) -> Path:
         memory=0.3 if options.device == "cuda" else None, adapters=1, adapter_rank=max(64, settings.rank),
     )  # fmt: skip
     try:
-        tasks, held_out = (list(tasks_of(_asked(part), engine, longest=options.longest)) for part in (data.train, data.held_out))
+        tasks, held_out = (
+            list(tasks_of(_asked(part), engine, longest=options.longest)) for part in (data.train, data.held_out)
+        )
         if not tasks:
             raise UnfitData(f"{options.data} holds no rows whose right calls are known; rlhf needs some to be rewarded for")
         caller = ToolCaller(engine, config, max_tokens=_ANSWER)
@@ -68,7 +70,10 @@ def run_rlhf(options: RunOptions, *, group: int = 8) -> Path:
             before = figures(held_out, [one[0] for one in caller.ask(held_out)])["all"]
             caller.use(trainer.matrices(), settings.alpha / settings.rank)
             after = figures(held_out, [one[0] for one in caller.ask(held_out)])["all"]
-            options.say(f"calls that are right, of {len(held_out)} held-out questions: {before.call:.1f}% before, {after.call:.1f}% after")
+            options.say(
+                f"calls that are right, of {len(held_out)} held-out questions: {before.call:.1f}% before, "
+                f"{after.call:.1f}% after"
+            )
             measured |= {"held_out": len(held_out), "right": [before.call, after.call]}
     finally:
         engine.close()

@@ -71,7 +71,9 @@ class TokenRows:
 
     def answers(self, rows: Sequence[Row]) -> list[TokenRow]:
         """Of supervised rows."""
-        return self._fitting([self._renderer.row(row.prompt, row.completion, row.given) for row in rows], lambda row: len(row.ids))
+        return self._fitting(
+            [self._renderer.row(row.prompt, row.completion, row.given) for row in rows], lambda row: len(row.ids)
+        )
 
     def pairs(self, rows: Sequence[PairRow]) -> list[TokenPair]:
         """Of pairs."""

@@ -1,9 +1,10 @@
-"""What lies in a run's folder: the adapter as PEFT reads it, the checkpoint to go on from, the report, the picture of the loss."""
+"""What lies in a run's folder: the adapter as PEFT reads it, the checkpoint, the report, the loss as a picture."""
 
 from __future__ import annotations
 
 import json
 import math
+import pickle
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -59,7 +60,7 @@ def saved_matrices(run: Path) -> tuple[dict[str, tuple[Tensor, Tensor]], Setting
         state = torch.load(path, map_location="cpu", weights_only=True)
         settings = Settings(**json.loads(state["settings"]))
         return {str(name): (a, b) for name, (a, b) in state["adapter"].items()}, settings
-    except Exception as error:  # torch has no class for what is wrong with a file
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise RefusedRun(f"{path} is no checkpoint, or cut short: {str(error).splitlines()[0][:200]}") from None
 
 

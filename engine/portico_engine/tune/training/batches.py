@@ -38,7 +38,7 @@ def batches(rows: Sequence[TokenRow], budget: int, seed: int) -> list[list[Token
 
 
 def grouped(items: Sequence[ItemT], budget: int, rng: random.Random, length: Callable[[ItemT], int]) -> list[list[ItemT]]:
-    """All items once, groups of at most `budget` tokens. Lengths are sorted within chunks: who stands beside whom still varies."""
+    """All items once, in groups of at most `budget` tokens. Lengths are sorted within chunks: who stands beside whom varies."""
     shuffled = list(items)
     rng.shuffle(shuffled)
     out: list[list[ItemT]] = []

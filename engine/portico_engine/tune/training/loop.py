@@ -1,7 +1,7 @@
 """The training loop: cosine schedule, clipped AdamW, checkpoints to go on from, loss and speed as it goes.
 
-It owns the loop's state and what ends a run: its plan, its time, a loss that goes astray, memory that is too small. What a batch
-is and what its loss is, the methods say.
+It owns the loop's state and what ends a run: its plan, its time, a loss that goes astray, memory that is too small. What a
+batch is and what its loss is, the methods say.
 """
 
 from __future__ import annotations
@@ -227,7 +227,9 @@ class Loop(Generic[BatchT]):
             what = ", ".join(f"{name} {settings.get(name)} (now {own[name]})" for name in other)
             raise OtherRun(f"{path} is of a run with {what}: give the same, or another folder")
         if made_from != self._made_from:
-            raise OtherRun(f"{path} is of a run over other data, another base or another adapter to begin with: give another folder")
+            raise OtherRun(
+                f"{path} is of a run over other data, another base or another adapter to begin with: give another folder"
+            )
 
 
 def _optimizer(parameters: Sequence[torch.nn.Parameter], settings: Settings, *, paged: bool) -> torch.optim.Optimizer:

@@ -31,7 +31,9 @@ def read_start(path: Path, config: DecoderConfig) -> StoredAdapter:
     fit(stored, config, MOST_RANK)
     ranks = sorted({matrix.rank for matrix in stored.matrices.values()})
     if len(ranks) > 1:
-        raise AdapterError(f"{path} has matrices of the ranks {', '.join(map(str, ranks))}; training goes on from one of one rank")
+        raise AdapterError(
+            f"{path} has matrices of the ranks {', '.join(map(str, ranks))}; training goes on from one of one rank"
+        )
     return stored
 
 
@@ -59,4 +61,3 @@ def digest(*parts: str | bytes | Iterable[str]) -> str:
             found.update(piece if isinstance(piece, bytes) else piece.encode())
             found.update(b"\0")
     return found.hexdigest()
-

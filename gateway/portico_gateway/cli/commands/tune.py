@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 INSTALL = 'training needs more libraries: pip install "portico-mcp[tune]"'
 _PATH = click.Path(path_type=Path)
-_EPILOG = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 no such model, 4 a server could not be started."
+_EPILOG = (
+    "Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 no such model, 4 a server could not be started."
+)
 _DEFAULT = "default"
 _SEED = click.option("--seed", type=int, default=1, show_default=True, help="Of everything that is drawn.")
 
@@ -102,13 +104,9 @@ def _adapter(given: str) -> Path:
 
 
 def _device(given: str) -> str:
-    import torch
+    from portico_engine.tune.runs.options import choose_device
 
-    if given == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if given == "cuda" and not torch.cuda.is_available():
-        raise click.UsageError("--device cuda: there is no NVIDIA GPU here that torch can use")
-    return given
+    return choose_device(given)
 
 
 def _options(**given: Any) -> RunOptions:
@@ -136,7 +134,9 @@ def _data_options(work: Callable[..., int]) -> Callable[..., int]:
         click.option("--log", is_flag=True, help="Calls of the audit log ([tune] use_log = true), with what became of them."),
         click.option("--rows", type=click.IntRange(1, 1_000_000), default=3000, show_default=True, help="Made of tool lists."),
         click.option("--licence", default="yours", show_default=True, help="What rows made of tool lists stand under."),
-        click.option("--without", type=_PATH, multiple=True, help="Questions of an evaluation, a line each; rows like them go."),
+        click.option(
+            "--without", type=_PATH, multiple=True, help="Questions of an evaluation, a line each; rows like them go."
+        ),
         click.option("--small", is_flag=True, help="Fewer than 500 rows are meant."),
         click.option("--yes", is_flag=True, help="Write without asking."),
         _SEED,
@@ -355,23 +355,28 @@ def _judged(
 
 @command.command("export", epilog=_EPILOG)
 @click.argument("source", type=_PATH, metavar="DIR")
-@click.option("--to", "form", type=click.Choice(["peft", "gguf", "merged"]), required=True, help="merged: a whole model in GGUF.")
+@click.option(
+    "--to", "form", type=click.Choice(["peft", "gguf", "merged"]), required=True, help="merged: a whole model in GGUF."
+)
 @click.option("--out", type=_PATH, required=True, help="A folder for peft, a file for gguf and merged.")
 @model_option
 def export(source: Path, form: str, out: Path, model: str | None) -> int:
     """An adapter (or a stopped run's last checkpoint) as PEFT or llama.cpp reads it, or merged into the model."""
     _needs_libraries()
-    from portico_gateway.tuning.exporting import export_adapter
+    from portico_engine.tune.runs.exporting import export_adapter
+    from portico_gateway.tuning.prompts import TRAINED_ON
 
     place, base = _model(model)
-    export_adapter(source, form, out, place, base, _say)
+    export_adapter(source, form, out, model=place, base=base, prompts=TRAINED_ON, say=_say)
     click.echo(out)
     return exit_codes.OK
 
 
 @command.command("catalog", epilog=_EPILOG)
 @click.option("--out", type=_PATH, required=True, help="The run's folder; a run that was killed goes on from there.")
-@click.option("--tools", type=_PATH, multiple=True, help="Files with answers to tools/list, instead of this workspace's servers.")
+@click.option(
+    "--tools", type=_PATH, multiple=True, help="Files with answers to tools/list, instead of this workspace's servers."
+)
 @click.option("--rows", type=click.IntRange(600, 200_000), default=4000, show_default=True, help="Questions that are made.")
 @click.option("--start", default=_DEFAULT, show_default=True, metavar="DIR|default|none", help="The adapter to go on from.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), default=math.inf, help="The training ends then.")

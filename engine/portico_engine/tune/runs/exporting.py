@@ -1,4 +1,4 @@
-"""`portico tune export`: an adapter, or a stopped run's last checkpoint, in the form that is wanted."""
+"""`export`: an adapter, or a stopped run's last checkpoint, in the form that is wanted."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from portico_engine.tune.export.peft_folder import save_peft
 from portico_engine.tune.runs.run_folder import ADAPTER, saved_matrices
 from portico_engine.tune.training.base_model import decoder_config
 from portico_engine.tune.training.start import rank_of, read_start
-from portico_gateway.tuning.prompts import TRAINED_ON
 
 _WEIGHTS = "adapter_model.safetensors"
 
 
-def export_adapter(source: Path, form: str, out: Path, model: Path, base: str, say: Callable[[str], None]) -> None:
-    """`form`: peft, gguf or merged. Raises EngineError for what is no adapter of this model."""
+def export_adapter(
+    source: Path, form: str, out: Path, *, model: Path, base: str, prompts: str, say: Callable[[str], None] = print
+) -> None:
+    """`form`: peft, gguf or merged; `base` and `prompts` as `RunOptions`. Raises EngineError for no adapter of this model."""
     if out.exists():
         raise AdapterError(f"{out} is there already; give another name")
     out.parent.mkdir(parents=True, exist_ok=True)
     place = source / ADAPTER if (source / ADAPTER / _WEIGHTS).exists() else source
     if not (place / _WEIGHTS).exists():
-        place = _from_checkpoint(source, out, base, say)
+        place = _from_checkpoint(source, out, base, prompts, say)
     config = decoder_config(model)
     stored = read_start(place, config)
     if form == "peft":
@@ -42,10 +43,10 @@ def export_adapter(source: Path, form: str, out: Path, model: Path, base: str, s
         shutil.rmtree(place)
 
 
-def _from_checkpoint(run: Path, out: Path, base: str, say: Callable[[str], None]) -> Path:
+def _from_checkpoint(run: Path, out: Path, base: str, prompts: str, say: Callable[[str], None]) -> Path:
     """As a PEFT folder beside what is written."""
     matrices, settings = saved_matrices(run)
     say(f"{run} has no finished adapter: its last checkpoint is taken")
     place = out.with_name(f"{out.name}.peft")
-    save_peft(place, matrices, rank=settings.rank, alpha=settings.alpha, base=base, prompts=TRAINED_ON)
+    save_peft(place, matrices, rank=settings.rank, alpha=settings.alpha, base=base, prompts=prompts)
     return place
