@@ -41,8 +41,8 @@ def questions_over(
     maker = RowMaker(Neighbours(list(tools)), [system], [1.0], seed, renamed=renamed)
     for at, example in enumerate(examples):
         draw = rng.random()
-        if draw < _UNANSWERED and len(tools) > 1:
-            yield maker.unanswered(example)
+        if draw < _UNANSWERED and (unanswered := maker.unanswered(example)).tools:
+            yield unanswered
         elif draw < _UNANSWERED + _NEARLY and (row := maker.nearly(example)) is not None:
             yield row
         elif draw > 1 - _JOINED and at:

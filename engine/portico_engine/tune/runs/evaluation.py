@@ -62,18 +62,18 @@ class Comparison:
     @property
     def losses(self) -> list[str]:
         """What the adapter lost more of than it may."""
-        before, after = self.capability
+        base, adapted = self.capability
         found = []
-        if after.perplexity > MOST_PERPLEXITY * before.perplexity:
+        if adapted.perplexity > MOST_PERPLEXITY * base.perplexity:
             found.append(
-                f"perplexity of plain text rose from {before.perplexity:.1f} to {after.perplexity:.1f} "
+                f"perplexity of plain text rose from {base.perplexity:.1f} to {adapted.perplexity:.1f} "
                 f"(at most {MOST_PERPLEXITY:g} times)"
             )
-        same = before.same(after)
+        same = base.same(adapted)
         if same < LEAST_SAME:
             found.append(f"{same:.0%} of conversations are answered as before (at least {LEAST_SAME:.0%})")
-        if "all" in before and after["all"].high < before["all"].low:
-            found.append(f"right calls fell from {before['all'].call:.1f}% to {after['all'].call:.1f}%")
+        if "all" in self.before and self.after["all"].high < self.before["all"].low:
+            found.append(f"right calls fell from {self.before['all'].call:.1f}% to {self.after['all'].call:.1f}%")
         return found
 
     def as_json(self) -> dict[str, Any]:

@@ -42,7 +42,6 @@ class RunOptions:
     checkpoint_seconds: float = 60.0
     seed: int = 1
     beta: float | None = None
-    without_sft: bool = False
     say: Say = field(default=print)
 
     def settings(self, *, epochs: float, learning_rate: float) -> Settings:
