@@ -9,7 +9,8 @@ from typing import Any
 
 import gguf
 import pytest
-from tests.engine.tiny_model import write_tiny_llama
+from tests.engine.tiny_folder import write_folder
+from tests.engine.tiny_model import random_tensors, vocabulary, write_tiny_llama
 
 from portico_engine import Tool
 from portico_engine.errors import AdapterError, EngineError
@@ -33,7 +34,7 @@ from portico_engine.tune.training.base_model import decoder_config
 LIGHT = Tool("light", "Switches.", {"type": "object", "properties": {"on": {"type": "boolean"}}, "required": ["on"]})
 OVEN = Tool("oven", "Heats.", {"type": "object", "properties": {"heat": {"type": "integer"}}})
 HEAT = '{"name":"oven","arguments":{"heat":7}}'
-ON, OFF = ('{"name":"light","arguments":{"on":%s}}' % word for word in ("true", "false"))
+ON, OFF = '{"name":"light","arguments":{"on":true}}', '{"name":"light","arguments":{"on":false}}'
 
 
 def prompt(number: int) -> list[dict[str, str]]:
@@ -119,7 +120,9 @@ def test_rlhf_trains_a_reward_model_and_then_by_both_rewards(options: RunOptions
 
 
 def test_an_evaluation_says_what_was_gained_and_what_was_forgotten(options: RunOptions, sft: Path) -> None:
-    evaluator = Evaluator(options.model, device="cpu", texts=("Plain words, and more of them.",), conversations=("Hello",), longest=200)
+    evaluator = Evaluator(
+        options.model, device="cpu", texts=("Plain words, and more of them.",), conversations=("Hello",), longest=200
+    )
     found = evaluator.compare(supervised(4), sft)
     evaluator.close()
     assert found.before["all"].tasks == 4
@@ -161,7 +164,9 @@ def test_a_merged_model_says_what_the_base_says_with_the_adapter(options: RunOpt
     from portico_engine.tune.training.low_rank import with_adapter
     from portico_engine.tune.training.start import begin_at, read_start
 
-    export_adapter(options.out, "merged", tmp_path / "m.gguf", model=options.model, base="b", prompts="p", say=lambda line: None)
+    export_adapter(
+        options.out, "merged", tmp_path / "m.gguf", model=options.model, base="b", prompts="p", say=lambda line: None
+    )
     base, merged = (load_base(path, "cpu", torch.float32) for path in (options.model, tmp_path / "m.gguf"))
     begin_at(with_adapter(base, 4, 8.0, 1), read_start(sft, decoder_config(options.model)))
     ids = torch.arange(20, 60)[None]
@@ -187,6 +192,13 @@ def test_preferences_without_a_supervised_start_are_refused_with_the_reason(opti
     for run in (lambda: run_preference("dpo", own), lambda: run_rlhf(own)):
         with pytest.raises(RefusedRun, match=r"can't teach it to call: train it on calls first \(portico tune sft\)"):
             run()
+
+
+def test_a_hugging_face_folder_is_a_base_as_well(options: RunOptions, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "model", random_tensors(), {"model_type": "llama", "vocab_size": len(vocabulary())})
+    data = replace(options, model=folder, out=tmp_path / "run", epochs=2)
+    adapter = run_sft(data)
+    assert read_adapter(adapter, decoder_config(folder), AdapterLimits(1, 8)).rank == 4
 
 
 def test_a_start_for_another_model_is_refused_by_name(options: RunOptions, sft: Path, tmp_path: Path) -> None:

@@ -27,17 +27,19 @@ MAIL = Tool("mail__send", "Send a mail.", {"type": "object", "properties": {"to"
 OK = types.CallToolResult(content=[])
 
 
-def record(question: str, arguments: dict[str, Any], *, tool: str = "code__search", failure: BaseException | None = None) -> AuditRecord:
+def record(
+    question: str, arguments: dict[str, Any], *, tool: str = "code__search", failure: BaseException | None = None
+) -> AuditRecord:
     return AuditRecord(
-        started=time.time(), caller="local", client="portico ask", server="code", tool=tool, arguments=arguments, decision="allow",
-        approval=None, seconds=0.1, result=None if failure else OK, failure=failure, question=question,
+        started=time.time(), caller="local", client="portico ask", server="code", tool=tool, arguments=arguments,
+        decision="allow", approval=None, seconds=0.1, result=None if failure else OK, failure=failure, question=question,
     )  # fmt: skip
 
 
 def rating(of: int, said: str) -> AuditRecord:
     return AuditRecord(
-        started=time.time(), caller="local", client="", server="", tool="", arguments={}, decision="", approval=str(of), seconds=0.0,
-        result=None, failure=None, kind="rating", outcome=said,
+        started=time.time(), caller="local", client="", server="", tool="", arguments={}, decision="", approval=str(of),
+        seconds=0.0, result=None, failure=None, kind="rating", outcome=said,
     )  # fmt: skip
 
 

@@ -63,9 +63,11 @@ def test_rows_are_made_of_a_tool_list_and_shown_before_they_are_written(
     assert any(answer.startswith("[{") for answer in answers)
     assert len({tool["function"]["name"] for row in rows for tool in row["tools"]}) > 9, "some go by other names"
     assert all(len(row["tools"]) >= 1 for row in rows)
-    optional = [row for row, answer in zip(rows, answers, strict=True) if "\"limit\"" in answer]
+    optional = [row for row, answer in zip(rows, answers, strict=True) if '"limit"' in answer]
     assert optional
-    assert all("limit" in row["prompt"][-1]["content"] or any(c.isdigit() for c in row["prompt"][-1]["content"]) for row in optional)
+    assert all(
+        "limit" in row["prompt"][-1]["content"] or any(c.isdigit() for c in row["prompt"][-1]["content"]) for row in optional
+    )
 
 
 def test_the_same_seed_makes_the_same_rows(tools: Path, tmp_path: Path) -> None:
@@ -75,7 +77,9 @@ def test_the_same_seed_makes_the_same_rows(tools: Path, tmp_path: Path) -> None:
     assert read["a"] == read["b"] != read["c"]
 
 
-def test_rows_like_an_evaluation_s_questions_are_left_out(tools: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_like_an_evaluation_s_questions_are_left_out(
+    tools: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     args = ["tune", "data", "--tools", str(tools), "--rows", "600", "--yes"]
     run([*args, "--out", "all"])
     rows = [json.loads(line) for line in (tmp_path / "all" / "sft.jsonl").read_text(encoding="utf-8").splitlines()]

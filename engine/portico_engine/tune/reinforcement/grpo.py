@@ -3,7 +3,8 @@ group. Answers are sampled by the engine, under the grammar, with the adapter as
 
 Each group of answers is used for one step, so that the policy that is trained is the one that was sampled, and no ratio has to
 be clipped. Tokens count alike over the batch (Yu et al. 2025); what the grammar forced carries no loss, and a token's
-probability is among those that it allowed. The distance from where the run began is held small by the k3 estimator (Schulman 2020).
+probability is among those that it allowed. The distance from where the run began is held small by the k3
+estimator (Schulman 2020).
 """
 
 from __future__ import annotations

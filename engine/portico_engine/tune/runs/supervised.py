@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from portico_engine.loading.model_digest import model_digest
 from portico_engine.tune.data.row_checks import UnfitData
 from portico_engine.tune.data.rows import Row
 from portico_engine.tune.runs.options import RunOptions
@@ -58,4 +59,4 @@ def load_for(options: RunOptions, settings: Settings) -> torch.nn.Module:
 def made_from(options: RunOptions, data: str) -> str:
     """What pins a run: data, base, start."""
     start = "" if options.start is None else adapter_digest(options.start)
-    return digest(data, options.base, str(options.model.stat().st_size), start, str(options.qlora))
+    return digest(data, options.base, model_digest(options.model), start, str(options.qlora))

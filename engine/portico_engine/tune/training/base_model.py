@@ -83,8 +83,8 @@ def _from_folder(path: Path, dtype: torch.dtype) -> Any:
 
     try:
         return AutoModelForCausalLM.from_pretrained(path, dtype=dtype, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} can't be trained beside: {error}") from None
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{path} can't be trained beside: {str(error).splitlines()[0]}") from None
 
 
 def _from_gguf(path: Path) -> Any:

@@ -114,9 +114,20 @@ def _rate(audit: AuditConfig, path: Path, up: int | None, down: int | None) -> i
     for of, outcome in said.items():
         log.put(
             AuditRecord(
-                started=time.time(), caller="", client="", server=found[of]["server"], tool=found[of]["tool"], arguments={},
-                decision="rated", approval=str(of), seconds=0.0, result=None, failure=None, kind="rating", outcome=outcome,
-            )  # fmt: skip
+                started=time.time(),
+                caller="",
+                client="",
+                server=found[of]["server"],
+                tool=found[of]["tool"],
+                arguments={},
+                decision="rated",
+                approval=str(of),
+                seconds=0.0,
+                result=None,
+                failure=None,
+                kind="rating",
+                outcome=outcome,
+            )
         )
     log.close()
     return exit_codes.OK
