@@ -64,6 +64,8 @@ def main() -> None:
     parser.add_argument("--without", action="append", default=[], choices=answers_parts.PARTS, help="leave out; repeatable")
     parser.add_argument("--ablation", action="store_true", help="with everything, then without each part in turn")
     args = parser.parse_args()
+    if args.cli and args.adapter and "=" in args.adapter:
+        parser.error("--cli asks the real command, which knows adapters of portico.toml and `default`; leave out --cli")
     bring(lambda text: print(text, file=sys.stderr))
     if args.check:
         raise SystemExit(check())
@@ -86,7 +88,7 @@ def main() -> None:
     }
     table(["", "questions", *OUTCOMES], table_rows(figures["outcomes"]))
     if args.cli:
-        figures["cli"] = through_cli(chosen, rows, args.cli, args.model)  # with the configuration's adapter
+        figures["cli"] = through_cli(chosen, rows, args.cli, args.model, args.adapter)
     print(f"a question, everything started: {figures['wall']}; in all {figures['seconds']} s")
     if not args.only and args.limit is None and not args.without:
         by_question = (
@@ -226,7 +228,9 @@ async def until_indexed(session: Any) -> None:
                     await anyio.sleep(0.2)
 
 
-def through_cli(questions: Sequence[Question], rows: Sequence[dict[str, Any]], count: int, model: str | None) -> dict[str, Any]:
+def through_cli(
+    questions: Sequence[Question], rows: Sequence[dict[str, Any]], count: int, model: str | None, adapter: str | None
+) -> dict[str, Any]:
     """So many questions, chosen by their ids, through the command: wall times, and whether the outcome is the same."""
     expected = {row["id"]: row["outcome"] for row in rows}
     seconds, same = [], 0
@@ -234,7 +238,15 @@ def through_cli(questions: Sequence[Question], rows: Sequence[dict[str, Any]], c
     portico = str(Path(sys.executable).parent / "portico")
     for question in chosen:
         place = workspace(question["workspace"])
-        command = [portico, "ask", question["question"], *place.options, "--json", *(["--model", model] if model else [])]
+        command = [
+            portico,
+            "ask",
+            question["question"],
+            *place.options,
+            "--json",
+            *(["--model", model] if model else []),
+            *(["--adapter", adapter] if adapter else []),
+        ]
         started = time.perf_counter()
         done = subprocess.run(command, cwd=place.root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         seconds.append(time.perf_counter() - started)

@@ -7,16 +7,20 @@ import time
 from pathlib import Path
 from typing import Any
 
+import anyio
 import mcp_types as types
 import pytest
 
 from portico_engine import Tool
+from portico_gateway.agent.upstream_tool_host import UpstreamToolHost
+from portico_gateway.caller import Caller
 from portico_gateway.config.sections import AuditConfig
 from portico_gateway.errors import ConfigError, ConsentRefused
 from portico_gateway.policy.audit import AuditLog, AuditRecord
 from portico_gateway.tuning.call_log import NoConsent, read_calls, refuse_without_consent
 from portico_gateway.tuning.log_rows import LogRows, log_rows
 from portico_gateway.tuning.masking import Masking, holds_secret, shortened
+from portico_gateway.upstreams.upstreams import Upstreams
 
 SEARCH = Tool(
     "code__search",
@@ -140,3 +144,18 @@ def test_a_log_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.db").write_bytes(b"not a database, but long enough to be read as one" * 20)
     with pytest.raises(ConfigError, match="the audit log can't be read"):
         read_calls(tmp_path / "broken.db")
+
+
+def test_a_call_of_ask_carries_its_question_to_the_log(tmp_path: Path) -> None:
+    class Calls:
+        caller: Caller
+
+        async def call_tool(self, name: str, arguments: dict[str, Any], caller: Caller) -> types.CallToolResult:
+            self.caller = caller
+            return OK
+
+    calls = Calls()
+    host = UpstreamToolHost(Upstreams([]), tool_calls=calls, caller=Caller(name="me"))  # type: ignore[arg-type]
+    host.question = "Where is it?"
+    anyio.run(host.call_tool, "code__search", {"query": "it"})
+    assert (calls.caller.name, calls.caller.question) == ("me", "Where is it?")
