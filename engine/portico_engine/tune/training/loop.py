@@ -23,6 +23,7 @@ from portico_engine.tune.training.low_rank import LowRankLinear
 
 CHECKPOINT = "checkpoint.pt"
 _STRAYED = 3.0  # times the first loss, and over it by one: whatever it was, it does not come back
+_SILENCE = 10.0  # seconds of ten steps, from which on each ten are told of
 _MAY_CHANGE = ("most_seconds", "checkpoint_seconds")  # of the settings, between a run and its going on
 
 BatchT = TypeVar("BatchT", bound=Sequence[Any])
@@ -176,7 +177,7 @@ class Loop(Generic[BatchT]):
         measures = {name: round(float(value), 4) for name, value in self._measures().items()}
         point = {"step": step, "loss": round(middle, 4), "seconds": round(self.history.seconds, 1)} | measures
         self.history.points.append(point)
-        if step % 50 == 0 or step in (10, steps) or measures:
+        if step % 50 == 0 or step in (10, steps) or measures or seconds > _SILENCE:
             more = "".join(f"  {name} {value:.3f}" for name, value in measures.items())
             self._say(
                 f"step {step}/{steps}  loss {point['loss']:.4f}{more}  {tokens / max(seconds, 1e-9):,.0f} tokens/s  "
