@@ -26,6 +26,8 @@ from portico_engine.tune.rendering import TokenRow
 from portico_engine.tune.sft import Trainer
 from portico_engine.tune.training.batches import batches, collate
 from portico_engine.tune.training.loop import Diverged, Settings, schedule
+from portico_engine.tune.training.loss_plot import terminal_plot
+from portico_engine.tune.training.low_rank import with_adapter
 from portico_engine.weights.gguf_file import GGUFFile
 
 pytest.importorskip("transformers")
@@ -193,3 +195,56 @@ def test_another_architecture_is_refused_by_name(tmp_path: Path) -> None:
     path = write_tiny_llama(tmp_path / "qwen.gguf", architecture="qwen2")
     with pytest.raises(ModelError, match="is of the architecture 'qwen2'; adapters are trained for 'llama'"):
         load_base(path, "cpu", torch.float32)
+
+
+def test_beside_a_quantized_layer_the_adapter_adds_the_same_as_within_a_whole_one() -> None:
+    plain = torch.nn.Sequential()
+    plain.add_module("q_proj", torch.nn.Linear(16, 8, bias=False))
+    quantized = torch.nn.Sequential()
+    quantized.add_module("q_proj", torch.nn.Linear(16, 8, bias=False))
+    quantized.q_proj.weight.data.copy_(plain.q_proj.weight.data)
+    quantized.q_proj.weight.quant_state = "as bitsandbytes has it"
+    x = torch.randn(3, 16, generator=torch.Generator().manual_seed(1))
+    said = []
+    for model in (plain, quantized):
+        adapter = with_adapter(model, 4, 8.0, seed=3)["q_proj"]
+        torch.nn.init.normal_(adapter.b, generator=torch.Generator().manual_seed(2))
+        if said:
+            adapter.a.data.copy_(said[0][1].a.data)
+        out = model(x)
+        out.square().sum().backward()
+        said.append((out.detach(), adapter))
+    torch.testing.assert_close(said[0][0], said[1][0])
+    torch.testing.assert_close(said[0][1].a.grad, said[1][1].a.grad)
+    torch.testing.assert_close(said[0][1].b.grad, said[1][1].b.grad)
+    assert type(said[0][1]) is not type(said[1][1])
+
+
+def test_an_nf4_base_without_a_gpu_is_refused(model_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"an NF4 base \(--qlora\) needs an NVIDIA GPU"):
+        load_base(model_path, "cpu", torch.float32, nf4=True)
+
+
+def test_a_loss_that_rises_to_three_times_what_it_was_stops_the_run(tmp_path: Path, base: Any) -> None:
+    settings = Settings(rank=4, alpha=8.0, epochs=30, batch_tokens=256, checkpoint_seconds=0.0)
+    trainer = Trainer(base, rows(), settings, folder=tmp_path, say=lambda line: None)
+    step = trainer.loop._step
+
+    def rising(batch: list[TokenRow]) -> torch.Tensor:
+        return step(batch) + (100 if trainer.history.steps >= 20 else 0)
+
+    trainer.loop._step = rising  # type: ignore[method-assign]
+    with pytest.raises(
+        Diverged, match=r"the loss has risen from [\d.]+ to 1\d\d[\d.]* at step 30; the last checkpoint in .* is from before"
+    ):
+        trainer.run()
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["history"]["steps"] == 20
+
+
+def test_a_loss_is_drawn_in_the_terminal() -> None:
+    points = [{"step": 10.0 * at, "loss": 10.0 - at} for at in range(1, 9)]
+    lines = terminal_plot(points).split("\n")
+    assert lines[0].startswith("        9 |█")
+    assert lines[-1].endswith("step 80")
+    assert len({len(line) for line in lines[:-1]}) == 1
+    assert terminal_plot(points[:1]) == ""

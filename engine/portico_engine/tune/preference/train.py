@@ -91,9 +91,10 @@ class PreferenceTrainer:
         reference = self._of_reference(rows)
         chosen, rejected = said.per_token.detach().chunk(2)
         self._preferred.append((chosen > rejected).float().mean())
-        if method == "ipo":
-            return ipo_loss(*(said.per_token - reference.per_token).chunk(2), beta)
-        return dpo_loss(*(said.log_p - reference.log_p).chunk(2), beta)
+        per_token = method == "ipo"
+        ratios = said.per_token - reference.per_token if per_token else said.log_p - reference.log_p
+        better, worse = ratios.chunk(2)
+        return ipo_loss(better, worse, beta) if per_token else dpo_loss(better, worse, beta)
 
     def _kto(self, answers: Sequence[RatedAnswer], beta: float, good_weight: float, bad_weight: float) -> Tensor:
         rows, mismatched = [answer.row for answer in answers], [answer.mismatched for answer in answers]

@@ -87,4 +87,5 @@ class RewardModel:
         ids = collate(rows).ids.to(self._device)
         last = torch.tensor([len(row.ids) - 1 for row in rows], device=self._device)
         hidden = self.model.model(input_ids=ids, use_cache=False).last_hidden_state
-        return (hidden[torch.arange(len(rows), device=self._device), last].float() @ self.head.T)[:, 0]
+        scores: Tensor = (hidden[torch.arange(len(rows), device=self._device), last].float() @ self.head.T)[:, 0]
+        return scores
