@@ -10,7 +10,8 @@ usage: python benchmarks/tune_methods.py prepare --tools DIR --work DIR [--quest
 what it did rightly the user kept, what it did wrongly the user denied and put right. That log is what SFT, then DPO, IPO
 and KTO, then a reward model and GRPO train on. Held-out pairs are of other questions. `memory` takes the peaks of training
 an 8B-shaped model of random weights in full, with LoRA over bfloat16, and over NF4. `report` judges BFCL's answers and
-writes the figures. What is known is written as it comes, so that a run that is cut short has shown something.
+writes the figures. What is known is written as it comes; a run that was cut short goes on from the log and
+the SFT adapter in `--work`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import argparse
 import gzip
 import json
 import random
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -164,24 +166,42 @@ def run(args: argparse.Namespace) -> None:
     tasks = list(tasks_of(rows, engine, longest=args.longest))
     start = args.start or default_adapter()
     budget.tell(device=torch.cuda.get_device_name() if cuda else "cpu", torch=torch.__version__, questions=len(tasks))
-    caller.use_file(start)
-    log = list(simulated_log(caller, tasks, rows, 3))
-    kept = [row for kind, row in log if kind == "kept"]
-    pairs = [row for kind, row in log if kind == "edited"]
-    random.Random(SEED).shuffle(pairs)
+    kept, pairs = the_log(args.work, caller, start, tasks, rows)
     budget.tell(log={"kept": len(kept), "edited": len(pairs)})
     world = World(args, renderer, config, dtype, budget, caller)
     world.divide(kept, pairs, tasks)
-    world.bfcl("default", start)
     settings = Settings(rank=32, alpha=64.0, epochs=2, batch_tokens=16_384 if cuda else 4096, learning_rate=2e-4, seed=1)
-    sft = world.sft(start, settings)
+    sft = args.work / "sft"
+    if not (sft / "adapter_model.safetensors").exists():
+        sft = world.sft(start, settings)
+    else:
+        world.known("sft", sft, settings)
     world.bfcl("sft", sft)
-    for method in ("dpo", "ipo", "kto"):
+    for method in ("dpo", "kto", "ipo"):
         if budget.left() > 60:
             world.bfcl(method, world.preference(method, sft, replace(settings, epochs=1.0, learning_rate=5e-5)))
     if budget.left() > 60:
         world.bfcl("grpo", world.grpo(sft, settings))
+    if budget.left() > 60:
+        world.bfcl("default", start)
     budget.tell(done=True)
+
+
+def the_log(work: Path, caller: Any, start: Path, tasks: Sequence[Any], rows: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Rows that were kept and pairs that were put right: of the run before where it left them, since they take long."""
+    from portico_engine.tune.data.row_file import read_rows, write_rows
+
+    files = work / "kept.jsonl", work / "edited.jsonl"
+    if all(file.exists() for file in files):
+        return list(read_rows(files[0])), list(read_rows(files[1]))
+    caller.use_file(start)
+    log = list(simulated_log(caller, tasks, rows, 3))
+    kept, pairs = ([row for kind, row in log if kind == wanted] for wanted in ("kept", "edited"))
+    random.Random(SEED).shuffle(pairs)
+    for file, found in zip(files, (kept, pairs), strict=True):
+        if found:
+            write_rows(file, found)
+    return kept, pairs
 
 
 def simulated_log(caller: Any, tasks: Sequence[Any], rows: Sequence[Any], each: int) -> Iterator[tuple[str, Any]]:
@@ -263,8 +283,19 @@ class World:
         begin_at(trainer.adapter, read_start(start, self.config))
         history = trainer.run()
         folder = self.save("sft", trainer.adapter, settings.rank)
+        shutil.copytree(folder, self.args.work / "sft", dirs_exist_ok=True)
         self.measure("sft", trainer.model, folder, history, settings)
         return folder
+
+    def known(self, name: str, folder: Path, settings: Any) -> None:
+        """What an adapter of the run before is worth."""
+        from portico_engine.tune.training.loop import History
+        from portico_engine.tune.training.low_rank import with_adapter
+        from portico_engine.tune.training.start import begin_at, read_start
+
+        model = self.base()
+        begin_at(with_adapter(model, settings.rank, settings.alpha, 1), read_start(folder, self.config))
+        self.measure(name, model, folder, History(), settings)
 
     def preference(self, method: Any, start: Path, settings: Any) -> Path:
         from portico_engine.tune.preference.beta_sweep import DEFAULT_BETA, sweep

@@ -29,6 +29,7 @@ def train_catalog(
     device: str,
     minutes: float,
     batch_tokens: int,
+    longest: int,
     seed: int,
     say: Callable[[str], None],
 ) -> tuple[Path, list[Row]]:
@@ -45,6 +46,6 @@ def train_catalog(
     say(f"{len(made.supervised)} questions about {len(tools)} tools")
     options = RunOptions(
         data=data, out=out, model=model, base=base, prompts=TRAINED_ON, start=start, device=device, epochs=_EPOCHS,
-        batch_tokens=batch_tokens, minutes=minutes, seed=seed, say=say,
+        batch_tokens=batch_tokens, minutes=minutes, longest=longest, seed=seed, say=say,
     )  # fmt: skip
     return run_sft(options), rows_to_ask(data, everything=False)

@@ -37,6 +37,7 @@ def run_sft(options: RunOptions) -> Path:
     )  # fmt: skip
     if stored is not None:
         begin_at(trainer.adapter, stored)
+    options.say(f"first the loss on {len(held_out)} held-out rows, then {len(rows)} rows are trained on")
     before = trainer.held_out_loss()
     history = trainer.run()
     after = trainer.held_out_loss()

@@ -380,9 +380,10 @@ def export(source: Path, form: str, out: Path, model: str | None) -> int:
 @click.option("--rows", type=click.IntRange(600, 200_000), default=4000, show_default=True, help="Questions that are made.")
 @click.option("--start", default=_DEFAULT, show_default=True, metavar="DIR|default|none", help="The adapter to go on from.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), default=math.inf, help="The training ends then.")
-@click.option("--install", metavar="NAME", help="If it has gained and not lost too much, name it so in portico.toml.")
+@click.option("--install", metavar="NAME", help="If it has not lost too much, name it so in portico.toml.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--batch-tokens", type=click.IntRange(64), default=8192, show_default=True)
+@click.option("--longest", type=click.IntRange(16), default=1280, show_default=True, help="Tokens of a row.")
 @click.option("--limit", type=click.IntRange(1), default=200, show_default=True, help="Held-out questions that are asked.")
 @model_option
 @_SEED
@@ -400,7 +401,9 @@ def catalog(**given: Any) -> int:
     device = _device(given["device"])
     adapter, rows = train_catalog(
         tools, given["out"], rows=given["rows"], start=start, model=model, base=base, device=device, minutes=given["minutes"],
-        batch_tokens=given["batch_tokens"], seed=given["seed"], say=_say,
+        batch_tokens=given["batch_tokens"], longest=given["longest"], seed=given["seed"], say=_say,
     )  # fmt: skip
     names = ("the base" if start is None else given["start"], "this catalog's")
-    return _judged(rows[: given["limit"]], adapter, start, model, device, 1536, names, given["install"], False, given["config"])
+    return _judged(
+        rows[: given["limit"]], adapter, start, model, device, given["longest"], names, given["install"], False, given["config"]
+    )
