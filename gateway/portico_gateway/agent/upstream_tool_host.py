@@ -25,6 +25,8 @@ from portico_gateway.upstreams.upstreams import Upstreams
 
 log = logging.getLogger(__name__)
 
+_MAX_SAID = 100_000  # characters
+
 
 class UpstreamToolHost:
     """See `ToolHost`. Tools are in the catalog's order, which is the configuration's."""
@@ -49,6 +51,10 @@ class UpstreamToolHost:
         self._caller = caller or Caller(client="portico ask")
         self.question = ""  # what is asked now: the log keeps it with the calls where the user wants that
         self._place = {name: i for i, name in enumerate(order or ())}
+
+    def person_said(self, text: str) -> None:
+        """What the person asked, who this model works for: what stands in it is theirs, wherever else the model reads it."""
+        self._caller = replace(self._caller, said=f"{self._caller.said}\n{text}"[-_MAX_SAID:])
 
     def tools(self) -> Sequence[Tool]:
         entries = [

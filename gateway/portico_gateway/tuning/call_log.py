@@ -17,7 +17,7 @@ from portico_gateway.errors import ConfigError, GatewayError
 from portico_gateway.policy.audit import open_read_only
 
 Fate = Literal["kept", "refused"]
-UP, DOWN = "up", "down"  # outcomes of a rating
+_BAD = "bad"  # what feedback says of a call
 _REFUSED = ("ConsentRefused", "ConsentRequired")  # a person said no, or was asked and let it be
 
 
@@ -61,26 +61,25 @@ def read_calls(log: Path) -> tuple[list[LoggedCall], Counter[str]]:
     try:
         with open_read_only(log) as connection:
             columns = {row["name"] for row in connection.execute("pragma table_info(calls)")}
-            question = "question" if "question" in columns else "null as question"
-            wanted = f"id, caller, tool, arguments, decision, approval, outcome, kind, {question}"
+            later = ", ".join(name if name in columns else f"null as {name}" for name in ("call", "question"))
+            wanted = f"id, caller, tool, arguments, outcome, kind, {later}"
             rows = [dict(row) for row in connection.execute(f"select {wanted} from calls order by id")]
     except sqlite3.Error as error:
         raise ConfigError(f"the audit log can't be read: {error}", path=log) from None
-    ratings = {row["approval"]: row["outcome"] for row in rows if row["kind"] == "rating"}  # the last one counts
+    feedback = {row["call"]: row["outcome"] for row in rows if row["kind"] == "feedback"}  # the last word counts
     passed_over: Counter[str] = Counter()
-    return list(_calls(rows, ratings, passed_over)), passed_over
+    return list(_calls(rows, feedback, passed_over)), passed_over
 
 
-def _calls(rows: Sequence[dict[str, Any]], ratings: dict[str, str], passed_over: Counter[str]) -> Iterator[LoggedCall]:
+def _calls(rows: Sequence[dict[str, Any]], feedback: dict[str, str], passed_over: Counter[str]) -> Iterator[LoggedCall]:
     for row in rows:
         if row["kind"] != "tool":
             continue
-        rating = ratings.get(str(row["id"]))
         if not row["question"]:
             passed_over["without its question"] += 1
         elif not row["arguments"]:
             passed_over["without its arguments"] += 1
-        elif row["outcome"] in _REFUSED or rating == DOWN:
+        elif row["outcome"] in _REFUSED or feedback.get(row["call"]) == _BAD:
             yield _call(row, "refused")
         elif row["outcome"] == "ok":
             yield _call(row, "kept")

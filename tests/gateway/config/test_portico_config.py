@@ -152,5 +152,6 @@ def test_the_schema_for_editors_forbids_unknown_keys() -> None:
             "log",
             "keys",
             "servers",
+            "models",
         )
     }

@@ -32,18 +32,24 @@ OK = types.CallToolResult(content=[])
 
 
 def record(
-    question: str, arguments: dict[str, Any], *, tool: str = "code__search", failure: BaseException | None = None
+    question: str,
+    arguments: dict[str, Any],
+    *,
+    tool: str = "code__search",
+    failure: BaseException | None = None,
+    call: str = "",
 ) -> AuditRecord:
     return AuditRecord(
         started=time.time(), caller="local", client="portico ask", server="code", tool=tool, arguments=arguments,
         decision="allow", approval=None, seconds=0.1, result=None if failure else OK, failure=failure, question=question,
+        call=call,
     )  # fmt: skip
 
 
-def rating(of: int, said: str) -> AuditRecord:
+def feedback(of: str, said: str) -> AuditRecord:
     return AuditRecord(
-        started=time.time(), caller="local", client="", server="", tool="", arguments={}, decision="", approval=str(of),
-        seconds=0.0, result=None, failure=None, kind="rating", outcome=said,
+        started=time.time(), caller="local", client="", server="", tool="", arguments={}, decision="", approval=None, call=of,
+        seconds=0.0, result=None, failure=None, kind="feedback", outcome=said,
     )  # fmt: skip
 
 
@@ -82,8 +88,8 @@ def test_kept_refused_and_corrected_calls_become_rows_of_their_shapes(tmp_path: 
         record("Where is the parser?", {"query": "parse"}, failure=REFUSED),
         record("Where is the parser?", {"query": "parser"}),
         record("What failed?", {"query": "x"}, failure=RuntimeError("down")),
-        record("Who wrote it?", {"query": "author", "limit": 3}),
-        rating(4, "down"),
+        record("Who wrote it?", {"query": "author", "limit": 3}, call="call-4"),
+        feedback("call-4", "bad"),
     )
     made = rows_of(path)
     assert [row.completion for row in made.supervised] == ['{"name":"code__search","arguments":{"query":"parser"}}']

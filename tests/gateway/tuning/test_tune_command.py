@@ -109,18 +109,6 @@ def test_the_log_is_used_with_consent_alone(tools: Path, tmp_path: Path, capsys:
     assert card["by_origin"]["your audit log (yours)"] == 4
 
 
-def test_a_call_is_thumbed_down_and_counts_as_refused(tools: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    log = written(tmp_path / "audit.db", record("Which invoice is 12?", {"name": "12"}, tool="find_invoice"))
-    (tmp_path / "portico.toml").write_text(f'[tune]\nuse_log = true\n[audit]\nfile = "{log}"\n', encoding="utf-8")
-    assert run(["audit", "--config", "portico.toml", "--down", "1"]) == 0
-    assert run(["audit", "--config", "portico.toml", "--down", "77"]) == 2
-    assert "no tool call has the id 77" in capsys.readouterr().err
-    args = ["tune", "data", "--log", "--tools", str(tools), "--out", "rows", "--rows", "1", "--small", "--yes"]
-    assert run([*args, "--config", "portico.toml"]) == 0
-    (row,) = [json.loads(line) for line in (tmp_path / "rows" / "rated.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert row["label"] is False
-
-
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
