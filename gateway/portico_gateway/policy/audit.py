@@ -54,6 +54,7 @@ COLUMNS: dict[str, type] = {
     "call": str,  # its id, as the result's `_meta` and feedback name it
     "result_sha256": str,
     "marks": str,  # where arguments were copied from, one a line
+    "asked": str,  # the arguments before a person edited them, likewise
     "question": str,  # what was asked that the call is for, where [tune] use_log has it kept
 }
 AuditKind: TypeAlias = Literal["tool", "own tool", "resource", "prompt", "decision", "feedback"]
@@ -91,6 +92,7 @@ class AuditRecord:
     marks: tuple[str, ...] = ()
     note: str = ""  # of feedback
     question: str = ""
+    asked: Mapping[str, Any] | None = None  # the arguments before a person edited them
 
     def row(self, *, with_arguments: bool, with_question: bool = False) -> dict[str, Any]:
         """The row of this call."""
@@ -116,6 +118,7 @@ class AuditRecord:
             "call": self.call or None,
             "result_sha256": content,
             "marks": "\n".join(self.marks) or None,
+            "asked": _json(redacted_value(self.asked)) if with_question and self.asked is not None else None,
             "question": (redacted(_encodable(self.question)) or None) if with_question else None,
         }
 

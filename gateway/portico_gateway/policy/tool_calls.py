@@ -369,6 +369,7 @@ class ToolCalls:
                 call=use.id,
                 marks=use.marks,
                 question=caller.question,
+                asked=None if decision.edited is None else use.arguments,
             )
         )
 

@@ -9,7 +9,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,7 +61,7 @@ def read_calls(log: Path) -> tuple[list[LoggedCall], Counter[str]]:
     try:
         with open_read_only(log) as connection:
             columns = {row["name"] for row in connection.execute("pragma table_info(calls)")}
-            later = ", ".join(name if name in columns else f"null as {name}" for name in ("call", "question"))
+            later = ", ".join(name if name in columns else f"null as {name}" for name in ("call", "question", "asked"))
             wanted = f"id, caller, tool, arguments, outcome, kind, {later}"
             rows = [dict(row) for row in connection.execute(f"select {wanted} from calls order by id")]
     except sqlite3.Error as error:
@@ -82,6 +82,8 @@ def _calls(rows: Sequence[dict[str, Any]], feedback: dict[str, str], passed_over
         elif row["outcome"] in _REFUSED or feedback.get(row["call"]) == _BAD:
             yield _call(row, "refused")
         elif row["outcome"] == "ok":
+            if row["asked"]:
+                yield replace(_call(row, "refused"), arguments=json.loads(row["asked"]))
             yield _call(row, "kept")
         else:
             passed_over["that failed"] += 1
@@ -92,7 +94,8 @@ def _call(row: dict[str, Any], fate: Fate) -> LoggedCall:
 
 
 def corrections(calls: Sequence[LoggedCall]) -> list[CorrectedCall]:
-    """Each refused call that was followed by a kept one of the same tool, for the same question, with other arguments."""
+    """Each refused call that was followed by a kept one of the same tool, for the same question, with other arguments; one that
+    a person edited before it ran is such a pair."""
     found = []
     for at, call in enumerate(calls):
         if call.fate != "refused":

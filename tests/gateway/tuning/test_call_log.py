@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,17 @@ def test_kept_refused_and_corrected_calls_become_rows_of_their_shapes(tmp_path: 
     assert [row.good for row in made.rated] == [False, True, False]
     assert all("code__search(query: string" in row.prompt[0]["content"] for row in made.rated)
     assert read_calls(path)[1] == {"that failed": 1}
+
+
+def test_what_a_person_made_of_a_call_before_it_ran_is_the_better_of_a_pair(tmp_path: Path) -> None:
+    edited = replace(record("Where is the parser?", {"query": "parser"}), asked={"query": "where"}, decision="terminal, edited")
+    made = rows_of(written(tmp_path / "audit.db", edited))
+    (pair,) = made.pairs
+    assert (pair.chosen, pair.rejected) == tuple(
+        f'{{"name":"code__search","arguments":{{"query":"{query}"}}}}' for query in ("parser", "where")
+    )
+    assert [row.good for row in made.rated] == [False, True]
+    assert len(made.supervised) == 1
 
 
 def test_personal_values_become_the_same_stand_in_in_question_and_call_and_a_secret_leaves_the_call_out(tmp_path: Path) -> None:
