@@ -40,6 +40,7 @@ SUMMARIES = {
     "model": "Show or install the default model.",
     "models": "List, describe, fetch, convert and delete models.",
     "tokens": "Show how TEXT (a text, a file's name, or stdin) is cut into tokens, by several models side by side.",
+    "tune": "Train an adapter on your own tools or your own log: data, training, evaluation, export.",
     "audit": "Show the log of tool calls, follow it, or make a call of it again.",
     "policy": "Say why a call runs, asks or is denied; show and forget remembered answers.",
     "key": "Make keys for the HTTP side.",

@@ -406,6 +406,15 @@ class AuditConfig(ConfigSection):
     max_days: float = Field(default=90.0, gt=0, le=36_500, description="rows older than this go")
 
 
+class TuneConfig(ConfigSection):
+    """[tune]: whether what is asked may be trained on, on this machine."""
+
+    use_log: bool = Field(
+        default=False,
+        description="the audit log keeps questions and arguments with calls; `portico tune data --log` makes rows of them",
+    )
+
+
 class KeyConfig(ConfigSection):
     """[keys.NAME]: one bearer key of the HTTP side. `portico key new NAME` makes it."""
 

@@ -382,6 +382,8 @@ class ToolCalls:
                 decided_by=decision.by,
                 call=use.id,
                 marks=use.marks,
+                question=caller.question,
+                asked=None if decision.edited is None else use.arguments,
             )
         )
 

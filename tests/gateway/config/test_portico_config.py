@@ -157,6 +157,7 @@ def test_the_schema_for_editors_forbids_unknown_keys() -> None:
             "background",
             "policy",
             "audit",
+            "tune",
             "oauth",
             "log",
             "keys",
