@@ -5,6 +5,7 @@
     tracing.py    which request is being worked on: its id, and its spans
     caller.py     who calls, and how that side is asked something
     config/       what the user configured
+    hub/          models from Hugging Face's hub, when a person asks for one
     background/   a process that stays behind a command and answers its next questions
     upstreams/    the MCP servers behind the gateway
     policy/       which tool calls run, which a person has to allow; their log

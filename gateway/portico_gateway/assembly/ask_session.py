@@ -44,6 +44,7 @@ class AskParts:
     tool_calls: ToolCalls
     engine: EngineClient | RemoteModel
     guidance: Guidance = "auto"
+    schema_tokens: int | None = None  # that tools may fill of a prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def ask_session(parts: AskParts, caller: Caller | None = None) -> AskSession:
     host = UpstreamToolHost(parts.tool_calls.upstreams, tool_calls=parts.tool_calls, caller=caller)
     retriever = retriever_of(host)
     engine = parts.engine
-    agent = select_agent(engine, host, guidance=parts.guidance, retriever=retriever)
+    agent = select_agent(engine, host, guidance=parts.guidance, retriever=retriever, schema_tokens=parts.schema_tokens)
     name = engine.name if isinstance(engine, RemoteModel) else engine.info.name
     return AskSession(agent, host, parts.tool_calls.upstreams, engine, retriever, name)
 
@@ -103,7 +104,7 @@ async def open_ask_parts(config: PorticoConfig, specs: Sequence[UpstreamSpec], u
             if loading.failure is not None:
                 raise loading.failure
             assert loading.engine is not None
-            yield AskParts(tool_calls, loading.engine, config.model.guidance)
+            yield AskParts(tool_calls, loading.engine, config.model.guidance, config.gateway.schema_tokens)
 
 
 @dataclass(slots=True)

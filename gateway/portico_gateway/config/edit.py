@@ -1,4 +1,5 @@
-"""Adds servers and keys to the text of a portico.toml and takes them out, and leaves everything else as a person wrote it.
+"""Adds servers, keys and adapters to the text of a portico.toml, takes servers and keys out, and leaves everything else as a
+person wrote it.
 
 Text is edited, and the edit is proven: the document that comes out must be the one that went in but for that table. Where a
 table is written in a way that this doesn't cut out cleanly, it is refused, with its line.
@@ -47,6 +48,28 @@ def with_server(text: str, name: str, entry: Mapping[str, Value], path: Path, *,
     after = _added_document(added, name, path)
     if after.get(table, {}).pop(name, None) is None or _without_empty(after, table) != _without_empty(before, table):
         raise ConfigError(f"{name!r} can't be added to what is written there; add it by hand", path=path)
+    return added
+
+
+def with_adapter(text: str, name: str, place: str, path: Path) -> str:
+    """The text with NAME in `[model.adapters]`. Raises ConfigError where there is one, or where it can't be written there."""
+    before = toml_document(text, path)
+    adapters = before.get("model", {}).get("adapters", {})
+    if name in adapters:
+        raise ConfigError(f"there is an adapter {name!r} already; give another name, or take that line out", path=path)
+    line = f"{_value(name)} = {_value(place)}\n"
+    lines = text.splitlines(keepends=True)
+    header = next(
+        (at for at, each in enumerate(lines) if (m := _HEADER.match(each)) and _path_of(m[1]) == ["model", "adapters"]), None
+    )
+    if header is None:
+        added = text.rstrip("\n") + ("\n\n" if text.strip() else "") + f"[model.adapters]\n{line}"
+    else:
+        lines[header] = lines[header].rstrip("\n") + "\n"
+        added = "".join([*lines[: header + 1], line, *lines[header + 1 :]])
+    wanted = {**before, "model": {**before.get("model", {}), "adapters": {**adapters, name: place}}}
+    if not _is_document(added, wanted, "servers"):
+        raise ConfigError(f"{name!r} can't be added to what is written there; add it by hand: {line.strip()}", path=path)
     return added
 
 

@@ -120,6 +120,13 @@ class ModelConfig(ConfigSection):
         default=None, description="how /v1/embeddings makes one vector of a text's; default: the model's own, or mean"
     )
 
+    speculation: int = Field(
+        default=0,
+        ge=0,
+        le=16,
+        description="tokens of a greedy answer that are guessed from the text before and checked in one step",
+    )
+
     @model_validator(mode="after")
     def _adapter_is_there(self) -> ModelConfig:
         if taken := {"none", DEFAULT_ADAPTER} & set(self.adapters):
@@ -150,6 +157,7 @@ class NamedModelConfig(ConfigSection):
     pooling: Literal["mean", "last", "cls"] | None = Field(
         default=None, description="how /v1/embeddings makes one vector of a text's; default: the model's own, or mean"
     )
+    speculation: int = Field(default=0, ge=0, le=16, description="see [model]")
     adapters: dict[Annotated[str, Field(pattern=_ADAPTER_NAME)], Path] = Field(default={}, max_length=32)
 
     @field_validator("keep_alive")
@@ -173,6 +181,7 @@ class NamedModelConfig(ConfigSection):
             kv_disk_gib=self.kv_disk_gib,
             chat_template=self.chat_template,
             pooling=self.pooling,
+            speculation=self.speculation,
             adapters=self.adapters,
         )
 
@@ -291,6 +300,15 @@ class GatewayConfig(ConfigSection):
     list_timeout: float = Field(
         default=10.0, ge=0, description="seconds that tools/list waits for servers that are still starting"
     )
+    expose: Literal["all", "search"] = Field(
+        default="all", description="what hosts are listed: all tools, or two that find and call them, for large catalogs"
+    )
+    schema_tokens: int | None = Field(
+        default=None,
+        gt=0,
+        description="tokens of a prompt that tools may fill before the model is told of two that find and call them instead; "
+        "default: a third of the context",
+    )
     own_servers: list[OwnServer] = Field(
         default=["code", "docs", "db"], description="which of Portico's own servers there are beside those of the file"
     )
@@ -386,6 +404,15 @@ class AuditConfig(ConfigSection):
     arguments: bool = Field(default=False, description="keep the arguments of calls, not only their digest")
     max_rows: int = Field(default=100_000, gt=0, le=10**12, description="the oldest rows go when there are more")
     max_days: float = Field(default=90.0, gt=0, le=36_500, description="rows older than this go")
+
+
+class TuneConfig(ConfigSection):
+    """[tune]: whether what is asked may be trained on, on this machine."""
+
+    use_log: bool = Field(
+        default=False,
+        description="the audit log keeps questions and arguments with calls; `portico tune data --log` makes rows of them",
+    )
 
 
 class KeyConfig(ConfigSection):

@@ -59,6 +59,7 @@ def command(
     from portico_gateway.config.config_file import find_config
     from portico_gateway.config.portico_config import parse_config
     from portico_gateway.config.workspace import config_source, workspace_specs
+    from portico_gateway.hub.suggestion import suggest_once
 
     flags = {
         "serve.host": host,
@@ -78,6 +79,8 @@ def command(
     answers = loaded.background.enabled and context is None  # else its model is not the one that `ask` would load
     about = AskOptions(file, root, docs, db, model)
     beside = partial(listen_beside, about, "serve", guidance=loaded.model.guidance) if answers else None
+    if not no_model and (said := suggest_once(loaded.model.name)):
+        click.echo(inert(f"portico: {said}"), err=True)
     try:
         run_server(loaded, specs, with_model=not no_model, source=source, beside=beside)
     except (ModelError, ServeFailed) as error:

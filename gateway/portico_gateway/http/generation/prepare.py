@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from portico_engine import Request, SamplingParams, Tool
+from portico_engine import PRESETS, Request, SamplingParams, Tool
 from portico_engine.errors import ChatTemplateError, ContextOverflow, EngineError
 from portico_engine.grammar import (
     AnswerSchema,
@@ -38,12 +38,12 @@ from portico_servers.common.unicode_text import plain_json
 if TYPE_CHECKING:
     from portico_engine import EngineClient
 
+_PASSED_ON = (  # where they are given; the engine's defaults count else
+    *("dry_multiplier", "dry_base", "dry_allowed_length", "dry_penalty_last_n", "dry_sequence_breakers"),
+    *("xtc_probability", "xtc_threshold"),
+)
 MOST_CALLS = 8  # in one answer, where several are wanted
 _FOR_SEVERAL = (CallFormat.HERMES, CallFormat.MISTRAL, CallFormat.MISTRAL_ARGS)
-
-# (temperature, top_p, min_p) where the request leaves them open
-_CONVERSATION = (0.7, 0.9, 0.05)
-_STRUCTURED = (0.1, 0.95, 0.01)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ def _parallel(asked: bool | None, format: CallFormat) -> tuple[int, int]:
 
 
 def _sampling(asked: SamplingOptions, vocab_size: int, *, structured: bool) -> SamplingParams:
-    temperature, top_p, min_p = _STRUCTURED if structured else _CONVERSATION
+    temperature, top_p, min_p = PRESETS[asked.preset or ("structured" if structured else "conversation")]
     if asked.temperature is not None:  # a client that sets the temperature means the plain distribution otherwise
         temperature, top_p, min_p = asked.temperature, 1.0, 0.0
     return SamplingParams(
@@ -218,6 +218,10 @@ def _sampling(asked: SamplingOptions, vocab_size: int, *, structured: bool) -> S
         presence_penalty=asked.presence_penalty or 0.0,
         logprobs=asked.logprobs,
         logit_bias=asked.logit_bias,
+        min_tokens=asked.min_tokens or 0,
+        ignore_eos=asked.ignore_eos,
+        stop_token_ids=asked.stop_token_ids,
+        **{name: value for name in _PASSED_ON if (value := getattr(asked, name)) is not None},
     )
 
 
@@ -248,7 +252,7 @@ async def _prompt(generation: GenerationRequest, engine: EngineClient, template:
         if tools and not taught:
             messages = await _with_tools(messages, tools, engine, explained=generation.prompts == EXPLAINED)
         try:
-            return await engine.render_chat(messages, tools if taught else None)
+            return await engine.render_chat(messages, tools if taught else None, generation.template_variables)
         except ChatTemplateError:
             folded = _without_late_system_turns(turns)
             if folded == turns:

@@ -80,6 +80,17 @@ class SamplingOptions:
     repetition_penalty: float | None = None
     logit_bias: tuple[tuple[int, float], ...] = ()
     logprobs: int | None = None
+    preset: str | None = None  # one of PRESETS, for what is not said
+    min_tokens: int | None = None
+    ignore_eos: bool = False
+    stop_token_ids: tuple[int, ...] = ()
+    dry_multiplier: float | None = None
+    dry_base: float | None = None
+    dry_allowed_length: int | None = None
+    dry_penalty_last_n: int | None = None
+    dry_sequence_breakers: tuple[str, ...] | None = None
+    xtc_probability: float | None = None
+    xtc_threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +102,7 @@ class GenerationRequest:
     fields: FieldNames
     prompt: str | tuple[int, ...] | None = None  # a text or tokens to go on from, in place of turns
     adapter: str | None = None  # one of the model's; it may also be named in `model`, as MODEL:ADAPTER
+    template_variables: Mapping[str, Any] | None = None  # further ones that the model's template knows
     prompts: str = ""  # those that the adapter was trained on
     # what may come out
     tools: tuple[Tool, ...] = ()

@@ -70,6 +70,15 @@ class RemoteModel:
         """As the server says it."""
         return self._context_length
 
+    @property
+    def calls_by_name(self) -> bool:
+        """See `TurnModel`: other servers take calls of the tools alone that they were given."""
+        return False
+
+    async def tool_tokens(self, tools: Sequence[Tool]) -> int:
+        """See `TurnModel`."""
+        return sum(len(tool.description) + len(json.dumps(tool.parameters)) for tool in tools) // CHARACTERS_A_TOKEN
+
     async def writer(self, tools: Sequence[Tool], limits: FreeLimits) -> TurnWriter:
         """See `TurnModel`."""
         return _RemoteWriter(self, tools, limits)
