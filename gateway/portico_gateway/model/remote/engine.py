@@ -107,8 +107,14 @@ class RemoteEngine:
         """It has no place for tools: they stand in the instructions, so that every server reads the same."""
         return ""
 
-    async def render_chat(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool] | None = None) -> tuple[int, ...]:
-        return RemotePrompt.of_messages(messages)
+    async def render_chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Tool] | None = None,
+        variables: Mapping[str, Any] | None = None,
+    ) -> tuple[int, ...]:
+        """`variables` are for the server's own template."""
+        return RemotePrompt.of_messages(messages, variables)
 
     async def tokenize(self, text: str) -> tuple[int, ...]:
         return RemotePrompt.of_text(text)
@@ -148,6 +154,7 @@ class RemoteEngine:
             raise UnknownAdapter(request.adapter, [])
         body: dict[str, Any] = {"temperature": sampling.temperature, "top_p": sampling.top_p}
         body |= {"messages": list(prompt.messages)} if prompt.messages else {"prompt": prompt.text}
+        body |= {"chat_template_kwargs": prompt.variables} if prompt.variables else {}
         if request.max_tokens < self.info.context_length - len(prompt):
             body["max_tokens"] = request.max_tokens  # else: to the end of the context, which the server knows better
         optional = {

@@ -17,18 +17,19 @@ class RemotePrompt(tuple[int, ...]):
     on from has none."""
 
     messages: tuple[Mapping[str, Any], ...]
+    variables: dict[str, Any]  # for the template of the server
     text: str
 
     @classmethod
-    def of_messages(cls, messages: Sequence[Mapping[str, Any]]) -> RemotePrompt:
+    def of_messages(cls, messages: Sequence[Mapping[str, Any]], variables: Mapping[str, Any] | None = None) -> RemotePrompt:
         made = cls(_zeros(sum(len(str(message.get("content") or "")) for message in messages)))
-        made.messages, made.text = tuple(messages), ""
+        made.messages, made.variables, made.text = tuple(messages), dict(variables or {}), ""
         return made
 
     @classmethod
     def of_text(cls, text: str) -> RemotePrompt:
         made = cls(_zeros(len(text)))
-        made.messages, made.text = (), text
+        made.messages, made.variables, made.text = (), {}, text
         return made
 
     @property
