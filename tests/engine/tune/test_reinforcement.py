@@ -10,7 +10,7 @@ import gguf
 import pytest
 import torch
 from tests.engine.tiny_model import write_tiny_llama
-from tests.engine.tune.test_preference import pairs
+from tests.engine.tune.preference_pairs import pairs
 
 from portico_engine import Tool, load_engine
 from portico_engine.adapters.adapter import LowRank, StoredAdapter

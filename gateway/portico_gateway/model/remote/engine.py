@@ -113,6 +113,7 @@ class RemoteEngine:
         tools: Sequence[Tool] | None = None,
         variables: Mapping[str, Any] | None = None,
     ) -> tuple[int, ...]:
+        """`variables` are for the server's own template."""
         return RemotePrompt.of_messages(messages, variables)
 
     async def tokenize(self, text: str) -> tuple[int, ...]:
@@ -153,6 +154,7 @@ class RemoteEngine:
             raise UnknownAdapter(request.adapter, [])
         body: dict[str, Any] = {"temperature": sampling.temperature, "top_p": sampling.top_p}
         body |= {"messages": list(prompt.messages)} if prompt.messages else {"prompt": prompt.text}
+        body |= {"chat_template_kwargs": prompt.variables} if prompt.variables else {}
         if request.max_tokens < self.info.context_length - len(prompt):
             body["max_tokens"] = request.max_tokens  # else: to the end of the context, which the server knows better
         optional = {
@@ -167,7 +169,6 @@ class RemoteEngine:
             "min_tokens": sampling.min_tokens or None,
             "ignore_eos": sampling.ignore_eos or None,
             "stop_token_ids": list(sampling.stop_token_ids) or None,
-            "chat_template_kwargs": dict(prompt.variables) or None,
         }
         if sampling.dry_multiplier:
             breakers = sampling.dry_sequence_breakers

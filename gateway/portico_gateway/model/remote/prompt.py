@@ -13,17 +13,17 @@ _CHARACTERS_A_TOKEN = 5
 
 
 class RemotePrompt(tuple[int, ...]):
-    """As long as the conversation is in tokens, about; its entries mean nothing. `messages` is the conversation, `variables` are
-    its template's; a text to go on from has neither."""
+    """As long as the conversation is in tokens, about; its entries mean nothing. `messages` is the conversation; a text to go on
+    from has none."""
 
     messages: tuple[Mapping[str, Any], ...]
-    variables: Mapping[str, Any]
+    variables: dict[str, Any]  # for the template of the server
     text: str
 
     @classmethod
     def of_messages(cls, messages: Sequence[Mapping[str, Any]], variables: Mapping[str, Any] | None = None) -> RemotePrompt:
         made = cls(_zeros(sum(len(str(message.get("content") or "")) for message in messages)))
-        made.messages, made.variables, made.text = tuple(messages), variables or {}, ""
+        made.messages, made.variables, made.text = tuple(messages), dict(variables or {}), ""
         return made
 
     @classmethod
