@@ -88,6 +88,7 @@ class Caller:
     log_level: mcp_types.LoggingLevel | None = None  # from which on the host wants that; None: as the server sees fit
     channel: ConsentChannel = "elicitation"  # how `consent` asks
     careful: frozenset[str] = frozenset()  # tools that it wants a person asked about, whatever the policy lets it
+    question: str = ""  # what is asked that the call is for, where it is known; it need not be a person who asks
     said: str = ""  # what the person wrote, where that is known: what stands in it is theirs, wherever else it stands
 
 

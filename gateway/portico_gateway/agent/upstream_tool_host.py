@@ -49,6 +49,7 @@ class UpstreamToolHost:
         self._read_only = read_only
         self._tool_calls = tool_calls or ToolCalls(upstreams)
         self._caller = caller or Caller(client="portico ask")
+        self.question = ""  # what is asked now: the log keeps it with the calls where the user wants that
         self._place = {name: i for i, name in enumerate(order or ())}
 
     def person_said(self, text: str) -> None:
@@ -102,7 +103,7 @@ class UpstreamToolHost:
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
         try:
-            return await self._tool_calls.call_tool(name, dict(arguments), self._caller)
+            return await self._tool_calls.call_tool(name, dict(arguments), replace(self._caller, question=self.question))
         except MCPError as error:
             raise UpstreamFault(self.server_of(name), f"answered with an error: {error}") from None
 

@@ -123,7 +123,7 @@ async def _load(
     from portico_engine.errors import EngineError
 
     try:
-        loading.engine, name = await (_connect(config) if config.engine.url else _start(config, update))
+        loading.engine, name = await (_connect(config) if config.engine.urls else _start(config, update))
     except (EngineError, ModelServerError) as error:
         loading.failure = error
         waiting.cancel()
@@ -148,11 +148,19 @@ async def _start(config: PorticoConfig, update: Update) -> tuple[EngineClient, s
 
 
 async def _connect(config: PorticoConfig) -> tuple[RemoteModel, str]:
-    """The model of the server that the configuration names, and its name."""
+    """The model of the first server that answers, and its name. Raises ModelServerError."""
     from portico_gateway.agent.free.remote.remote_model import RemoteModel
 
-    model = await RemoteModel.open(config.engine.url, config.engine.key)
-    return model, model.name
+    failure: ModelServerError | None = None
+    for url in config.engine.urls:
+        try:
+            model = await RemoteModel.open(url, config.engine.key)
+        except ModelServerError as error:
+            failure = failure or error
+        else:
+            return model, model.name
+    assert failure is not None, "without a url nothing is connected to"
+    raise failure
 
 
 def _find_model(name: str) -> Path:

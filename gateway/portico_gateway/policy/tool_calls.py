@@ -26,6 +26,7 @@ from portico_gateway.policy.provenance import Provenance, names_url
 from portico_gateway.policy.quotas import Quotas
 from portico_gateway.policy.remembered import RememberedChoices
 from portico_gateway.policy.rules import Circumstances, Policy, Ruling, Verdict
+from portico_gateway.tracing import call_span
 from portico_gateway.upstreams.catalog import CatalogTool
 from portico_gateway.upstreams.definitions import definition_digest, without_words
 from portico_gateway.upstreams.names import SEPARATOR
@@ -228,15 +229,17 @@ class ToolCalls:
         result: _Result | None = None
         failure: BaseException | None = None
         try:
-            if ruling.verdict is not Verdict.DENY:
-                self._quotas.count(caller.name, self.policy.quota(caller))
-            decision = await self._permit(use, caller, ruling)
-            with on_behalf_of(caller):
-                try:
-                    result = await operation(use.arguments if decision.edited is None else decision.edited)
-                finally:
-                    if untrusted:
-                        self.note_untrusted(caller)
+            with call_span(use.name, use.server) as span:
+                if ruling.verdict is not Verdict.DENY:
+                    self._quotas.count(caller.name, self.policy.quota(caller))
+                decision = await self._permit(use, caller, ruling)
+                span.set_attribute("portico.decision", decision.verdict)
+                with on_behalf_of(caller):
+                    try:
+                        result = await operation(use.arguments if decision.edited is None else decision.edited)
+                    finally:
+                        if untrusted:
+                            self.note_untrusted(caller)
             if untrusted and self.policy.config.provenance:
                 self._provenance.note(caller.name, use.name, result)
             return result, decision
@@ -379,6 +382,8 @@ class ToolCalls:
                 decided_by=decision.by,
                 call=use.id,
                 marks=use.marks,
+                question=caller.question,
+                asked=None if decision.edited is None else use.arguments,
             )
         )
 
