@@ -43,7 +43,7 @@ SUMMARIES = {
     "tune": "Train an adapter on your own tools or your own log: data, training, evaluation, export.",
     "audit": "Show the log of tool calls, follow it, or make a call of it again.",
     "policy": "Say why a call runs, asks or is denied; show and forget remembered answers.",
-    "key": "Make keys for the HTTP side.",
+    "key": "Keys for the HTTP side: make, list, rotate and revoke them.",
     "grammar": "Show the grammar that tools, a schema or a GBNF file compile to.",
     "bench": "Measure the model on this machine, by executor: prefill, decode, tool calls, reuse of a prefix.",
     "top": "Watch a running `portico serve`: requests, speed, KV blocks, where the time of steps goes.",

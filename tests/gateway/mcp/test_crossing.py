@@ -32,7 +32,7 @@ from portico_gateway.upstreams.upstreams import Upstreams
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")]
 CROSSING = Path(__file__).parents[1] / "crossing_server.py"
-PATIENCE = 8.0
+PATIENCE = 60.0
 HOSTS = [f"{era}-{wire}" for era in ("auto", "legacy") for wire in ("stdio", "http")]
 SERVERS = [f"{wire}-{era}" for wire in ("stdio", "http") for era in ("modern", "legacy")]
 
