@@ -176,7 +176,6 @@ class SourceWeights:
     imports: float = 1.5  # less for an import that is not asked for
     line: float = 0.2  # less for each line beyond the third
     beside_best: float = 2.5  # within which a place near a better one is shown with it
-    close_call: float = 1.5  # within which the second best place is shown, too
     together: float = 3.0  # within which places alike are one list
     list_bonus: float = 0.5  # for such a list, where one is asked for
     members: float = 26.0  # for a class's or a file's members, counted, where the question names it as it is written
@@ -243,6 +242,9 @@ class ConfidenceWeights:
     passage_pairs: float = 0.13  # share of the question's neighbouring words that stand together in it,
     passage_share: float = 0.00  # of the odds of all passages of documents, those that are printed have,
     passages: float = 0.00  # so many of them, in threes
+    source_share: float = 0.00  # of the odds of all places in source code, those that are printed have,
+    places: float = 0.00  # so many of them, in threes
+    both_told: float = 0.00  # what another tool found is told, too
     absent_words: float = -0.40  # there are words that the place leaves out and that nothing of what was searched has
     history: float = 0.00  # a document's passage that tells what changed in a version, where nobody asks for that
     agreed: float = 0.29  # the answer of another tool has a name or a number of it that the question does not say
