@@ -10,10 +10,12 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
 
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, is_source
 
-MOST = 3  # passages or places in all,
+MOST = 3  # passages or places in all, of one kind,
+MOST_MIXED = 4  # of two;
 LINES = 12  # of so many lines together,
 NUMBERS = 9  # and numbers: a reader shall see at once which is meant
 SAME_HIT = 1.0  # nats more for what the section of the chosen one says further
@@ -60,17 +62,16 @@ def _behind(other: AnswerCandidate) -> AnswerCandidate:
 
 
 def mixed(own: Sequence[AnswerCandidate], other: Sequence[AnswerCandidate]) -> list[AnswerCandidate]:
-    """The first of either kind, then what else of the first kind has room; empty where they are of one kind or there is
-    no room for both."""
+    """The first of either kind, the own one short where it takes all the room, then what else of both has room, in turns; empty
+    where they are of one kind or there is no room for both."""
     if not own or not other or bounds_of(own[0]) is bounds_of(other[0]):
         return []
     room = max(OF_DOCUMENTS.characters, OF_CODE.characters)
-    kept = [own[0], _behind(other[0])]
-    if not _is_short(kept, room):
-        return []
-    for one in own[1:]:
-        if len(kept) < MOST and _is_short([*kept, one], room):
-            kept.append(one)
+    pairs = ([first, _behind(other[0])] for first in (own[0], _behind(own[0])))
+    kept = next((pair for pair in pairs if _is_short(pair, room)), [])
+    for one in chain.from_iterable(zip_longest(own[1:], other[1:])) if kept else ():
+        if one is not None and len(kept) < MOST_MIXED and not _said(one, kept) and _is_short([*kept, _behind(one)], room):
+            kept.append(_behind(one))
     return kept
 
 
