@@ -5,9 +5,10 @@ usage: python benchmarks/answers.py --rows ROWS && python benchmarks/answers_cal
 
 A logistic model with a ridge penalty, fitted by Newton's method. Every figure is cross-validated: a row's confidence comes from
 a model that has not seen its fold. With --of-searches only what places in code and passages of documents are measured by is
-fitted, on those, and everything else stays as it is: a workspace is a fold then. Shown are the expected calibration error, and for each threshold the share of questions that
-are useful, and wrong with exit 0; chosen is the lowest threshold with at most SHARE wrong. The fields of `ConfidenceWeights`
-in gateway/portico_gateway/guidance/weights.py are printed, and with --write put there.
+fitted, on those, and everything else stays as it is: a workspace is a fold then. Shown are the expected calibration error, and
+for each threshold the share of questions that are useful, and wrong with exit 0; chosen is the lowest threshold with at most
+SHARE wrong. The fields of `ConfidenceWeights` in gateway/portico_gateway/guidance/weights.py are printed, and with --write put
+there.
 """
 
 from __future__ import annotations

@@ -41,8 +41,13 @@ class QuotedAnswer:
     share: float = 0.0  # and their part of all candidates' odds
 
     parts: tuple[AnswerCandidate, ...] = ()  # what is printed, best first
-    own_text: str = ""  # without what another tool found, where that is told, too
+    alone: str = ""  # the text without what another tool found, where that is told, too
     beside: tuple[ToolCallFinished, ...] = ()  # the calls that found the latter
+
+    @property
+    def own_text(self) -> str:
+        """What its own calls found."""
+        return self.alone or self.text
 
     @property
     def passages(self) -> int:
@@ -101,7 +106,7 @@ class AnswerGenerator:
             return None
         if len(candidates) == 1 and is_rows(calls[-1].result):  # nothing to choose, and maybe more than a model may write
             [(text, weighed)] = candidates.items()
-            return QuotedAnswer(text, weighed.candidate, tuple(calls), weight=weighed.weight, own_text=text)
+            return QuotedAnswer(text, weighed.candidate, tuple(calls), weight=weighed.weight)
         weights = {text: weighed.weight for text, weighed in candidates.items()}
         offered = await self._writable(self._nearly_best(weights) if _are_weighed(candidates) else weights)
         text, logprob = max(weights, key=lambda each: weights[each]), 0.0
@@ -159,7 +164,6 @@ def quoted_answer(
     weight = weights.get(text, min(weights.values()))
     return QuotedAnswer(
         text=whole.text if whole else text,
-        own_text=whole.text if whole else text,
         parts=tuple(printed),
         candidate=whole,
         calls=(*calls[:-1], _citing(calls[-1], [chosen.candidate, *beside] if chosen else ())),
@@ -183,7 +187,7 @@ def with_other(answer: QuotedAnswer, other: QuotedAnswer) -> QuotedAnswer | None
         return None
     behind = _citing(other.call, other.parts[:1])
     whole = replace(answer.candidate, text=together(parts[0], parts[1:]).text)
-    return replace(answer, text=whole.text, candidate=whole, parts=tuple(parts), beside=(behind,))
+    return replace(answer, text=whole.text, alone=answer.text, candidate=whole, parts=tuple(parts), beside=(behind,))
 
 
 def _file_margin(candidates: Mapping[str, WeighedCandidate], chosen: str) -> float:
