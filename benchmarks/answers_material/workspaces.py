@@ -105,10 +105,7 @@ def config_file(name: str) -> Path:
 
 def bring(say: Callable[[str], None] = lambda _: None) -> None:
     """Bring whatever is not there yet. Raises SystemExit where a digest is not the pinned one."""
-    for name in TREES:
-        if not tree_folder(name).is_dir():
-            say(f"bringing {name}")
-            _bring_tree(name)
+    bring_trees(say)
     for name, (write, digest) in DATABASES.items():
         path = CACHE / "outside" / "bikes.db" if name == "bikes" else CACHE / "databases" / name / f"{name}.db"
         if not path.is_file() or _dump_digest(path) != digest:
@@ -118,6 +115,14 @@ def bring(say: Callable[[str], None] = lambda _: None) -> None:
                 raise SystemExit(f"{path}: the digest of the dump is {found}, and should be {digest}")
     servers = _bring_servers(say)
     _write_outside(servers)
+
+
+def bring_trees(say: Callable[[str], None] = lambda _: None) -> None:
+    """The source trees and documentations alone."""
+    for name in TREES:
+        if not tree_folder(name).is_dir():
+            say(f"bringing {name}")
+            _bring_tree(name)
 
 
 def _bring_tree(name: str) -> None:

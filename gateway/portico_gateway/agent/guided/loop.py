@@ -195,8 +195,10 @@ class Agent:
     async def _asking_others(
         self, part: PartRun, done: ToolCallFinished, turns: Sequence[Message], steps: int
     ) -> AsyncIterator[Event]:
-        """Where a call leads to no sure answer, searches are asked the whole question, too: the surest answer is kept."""
-        if (part.judgement.confidence or 0.0) >= self._retriever.weights.confidence.sure:
+        """Where a call leads to no sure answer, searches are asked the whole question, too: the surest answer is kept. What a
+        search of code or of documents has found is never sure before the other was asked."""
+        found = part.answer is not None and bool(part.answer.parts)
+        if not found and (part.judgement.confidence or 0.0) >= self._retriever.weights.confidence.sure:
             return
         tools = [r.tool for r in self.tool_calls.rank(part.run.question) if self._host.is_read_only(r.tool.name)]
         for call in other_searches(part.run.question, done, tools, self._host.server_of):

@@ -45,11 +45,12 @@ def features_of(
         **_of_passages(answer),
         **_of_text(question, answer),
         **_of_any_text(words, shape, answer),
-        "agreed": float(agrees(run.question, answer.call.tool if answer.call else "", answer.text, run.drafts)),
+        "agreed": float(agrees(run.question, answer.call.tool if answer.call else "", answer.own_text, run.drafts)),
         "absent_words": float(_absent(run.tool_calls or answer.calls, coverage)),
         "rows_unused": shape["rows"] * (1.0 - coverage.share),
         **of_words(question, answer, coverage, run.tool_calls),
         **of_others(question, answer, others),
+        "both_told": float(bool(answer.beside)),
         "asked_unused": float(bool(asked_words(question) & {word.lower() for word in coverage.unused})),
     }
 
@@ -137,8 +138,13 @@ def _of_place(candidate: AnswerCandidate | None) -> dict[str, float]:
 
 
 def _of_passages(answer: QuotedAnswer) -> dict[str, float]:
-    """Of the passages of documents that are printed: their part of the odds, and how many they are."""
-    return {"passage_share": answer.share if answer.passages else 0.0, "passages": answer.passages / 3}
+    """Of the passages of documents, or the places in code, that are printed: their part of the odds, and how many they are."""
+    return {
+        "passage_share": answer.share if answer.passages else 0.0,
+        "passages": answer.passages / 3,
+        "source_share": answer.share if answer.places else 0.0,
+        "places": answer.places / 3,
+    }
 
 
 def _counts_nothing(rows: Sequence[Any]) -> bool:

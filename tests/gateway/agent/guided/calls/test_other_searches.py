@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
+import mcp_types as types
 import pytest
 from tests.gateway.agent.fakes import EVER_SO_UNSURE, LIST, SEARCH, SEARCH_CALL, FakeEngine, FakeHost, hits, run
 
@@ -129,16 +130,25 @@ def test_the_surest_answer_of_several_searches_is_given() -> None:
     assert host.called == [("code__search", {"query": "free"}), ("docs__search", {"query": ASKED})]
     end = events[-1]
     assert isinstance(end, RunFinished)
-    assert end.answer == page["text"]
+    assert end.answer == f"{page['text']}\n\na.py:3: free\ndef free(self):"  # the other one's best is told behind it
+
+
+EASILY_SURE = replace(EVER_SO_UNSURE, confidence=replace(EVER_SO_UNSURE.confidence, sure=0.1))
+DOCS_CALL = json.dumps({"name": "docs__search", "arguments": {"query": "pump"}})
 
 
 def test_a_search_with_a_sure_answer_is_enough() -> None:
-    page = {"path": "pump.md", "anchor": "pump", "line": 1, "title_trail": ["Pump"], "text": "The default of the pump is `5`."}
-    host = TwoSearches(hits(page))
-    call = json.dumps({"name": "docs__search", "arguments": {"query": "pump"}})
-    easily_sure = replace(EVER_SO_UNSURE, confidence=replace(EVER_SO_UNSURE.confidence, sure=0.1))
-    run(FakeEngine(call, page["text"]), host, ASKED, weights=easily_sure)
+    text = types.TextContent(type="text", text="The default of the pump is 5 bar.")
+    host = TwoSearches(types.CallToolResult(content=[text]))
+    run(FakeEngine(DOCS_CALL, text.text), host, ASKED, weights=EASILY_SURE)
     assert [name for name, _ in host.called] == ["docs__search"]
+
+
+def test_an_answer_of_documents_is_never_sure_before_the_search_of_code_was_asked() -> None:
+    page = {"path": "pump.md", "anchor": "pump", "line": 1, "title_trail": ["Pump"], "text": "The default of the pump is `5`."}
+    host = TwoSearches(hits(page), hits())
+    run(FakeEngine(DOCS_CALL, page["text"]), host, ASKED, weights=EASILY_SURE)
+    assert [name for name, _ in host.called] == ["docs__search", "code__search"]
 
 
 class AskableSearches(TwoSearches):
