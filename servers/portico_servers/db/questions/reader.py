@@ -16,7 +16,7 @@ from portico_servers.db.questions.composing.projections import use_roles
 from portico_servers.db.questions.composing.reach import Reach
 from portico_servers.db.questions.composing.shapes import add_shape
 from portico_servers.db.questions.language.cues import find_cues
-from portico_servers.db.questions.language.lexicon import PEOPLE
+from portico_servers.db.questions.language.lexicon import ANYBODY, PEOPLE, PERSON_WORDS
 from portico_servers.db.questions.language.superlatives import contrast
 from portico_servers.db.questions.language.times import TimeCondition, find_times
 from portico_servers.db.questions.language.words import QuestionWords, name_words, read_words, stem
@@ -62,7 +62,8 @@ class QuestionReader:
         values = bind_values(read, index, first, timed)
         valued = frozenset().union(*(value.words for value in values)) if values else frozenset()
         links = self._names.links(read, [i for i in range(len(read.words)) if i not in timed | valued])
-        cues = find_cues(read, times, timed | valued)
+        columns = (link.words for link in links if link.column is not None and link.score >= 0.8 and not link.sense)
+        cues = find_cues(read, times, timed | valued, frozenset().union(*columns))
         if not cues.superlatives and len(values) > 1 and (one := contrast(read, cues.comparisons)):
             cues.superlatives, cues.limit, cues.contrast = [one], 1, True
         return QuestionParts(read, cues, tuple(times), tuple(values), tuple(links), index)
@@ -100,6 +101,8 @@ class QuestionReader:
         if entity is not None:
             draft.score += _focused(parts, entity)
             draft.score -= 0.25 * (entity.sense)
+        if entity is None and (first := _value_asked_for(parts)) is not None:
+            draft.score += FOCUS * any(ref.join is None and (op, given) == ("=", first) for ref, op, given in draft.filters)
         if entity is not None and _is_link_table(self.schema.by_name[entity.table]):
             draft.score -= 1.0
         use_roles(draft, place)
@@ -138,13 +141,14 @@ class QuestionReader:
         nouns = (link for link in parts.links if not link.verb)
         ranked = sorted(nouns, key=lambda link: -(_focused(parts, link) + link.score))
         yield from ranked[:MAX_ENTITIES]
-        if parts.cues.who:
+        if parts.cues.who or any(word.low in ANYBODY for word in parts.words):
             yield from self._people(parts)
         yield None
 
     def _people(self, parts: QuestionParts) -> Iterator[NameLink]:
         """Who "who" may be: tables of people, and columns that name one."""
-        who = frozenset(word.index for word in parts.words if word.low in ("who", "whom", "whose", "whoever"))
+        asking = PERSON_WORDS if parts.cues.who else ANYBODY
+        who = frozenset(word.index for word in parts.words if word.low in asking)
         valued = {option[0].table for value in parts.values for option in value.options}
         persons = {stem(word) for word in PEOPLE}
         named = {
@@ -190,6 +194,14 @@ def _focused(parts: QuestionParts, link: NameLink) -> float:
     return max(0.0, FOCUS - FURTHER * between - 0.3 * prepositions) + 0.1 * (link.column is None)
 
 
+def _value_asked_for(parts: QuestionParts) -> str | None:
+    """ "How many developers are in ...": the value that is said where a name would tell what is asked for."""
+    first = next((w.index for w in parts.words[parts.cues.focus :] if w.content or any(w.index in v.words for v in parts.values)), None)
+    value = next((one for one in parts.values if first is not None and one.first == first), None)
+    alone = value is not None and value.last + 1 < len(parts.words) and not parts.words[value.last + 1].content
+    return value.options[0][0].text if value is not None and alone and parts.cues.asked == "count" else None
+
+
 _PREPOSITIONS = frozenset("in on of at by to for from with that which who and is are was were does did do".split())
 
 
@@ -208,7 +220,7 @@ def _is_link_table(table: Table) -> bool:
 
 
 def _refs(draft: Draft) -> list[Any]:
-    every = [*draft.columns, *draft.group_by, *(ref for ref, _, _ in draft.filters)]
+    every = [*draft.columns, *draft.group_by, *(ref for ref, _, _ in (*draft.filters, *draft.whole))]
     return every + ([draft.order_by] if draft.order_by else [])
 
 

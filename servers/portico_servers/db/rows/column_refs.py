@@ -169,6 +169,13 @@ def label_columns(table: Table) -> tuple[Column, ...]:
         ("givenname", "familyname"),
         ("givenname", "surname"),
         ("forename", "surname"),
+        ("fname", "lname"),
+        ("vorname", "nachname"),
+        ("prenom", "nom"),
+        ("nombre", "apellido"),
+        ("nombre", "apellidos"),
+        ("nome", "cognome"),
+        ("voornaam", "achternaam"),
     ):
         if first in texts and last in texts:
             return texts[first], texts[last]

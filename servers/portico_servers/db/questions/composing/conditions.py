@@ -67,7 +67,7 @@ def _value(draft: Draft, value: BoundValue) -> None:
         if one.whole and not negated and _or_another(draft, ref, one.text, value.first):
             continue
         op = "!=" if negated else "=" if one.whole else "starts with"
-        draft.filter(ref, op, one.text)
+        draft.filter(ref, op, one.text, value.first)
         draft.use_names_of(ref, value.first, 3 + len(value.words))
     if negated:
         draft.use({i for i in (value.first - 1, value.first - 2) if i in draft.parts.cues.negations})
@@ -137,7 +137,7 @@ def _time(draft: Draft, time: TimeCondition) -> None:
         if len(values) == 1 and values[0][0] == "=" and _or_another(draft, ref, values[0][1], middle):
             continue
         for one in values:
-            draft.filter(ref, *one)
+            draft.filter(ref, *one, middle)
     draft.use_names_of(ref, middle, 6)
     draft.use(time.words, 1.2 + best[0] * 0.5)
 
@@ -187,7 +187,7 @@ def _comparison(draft: Draft, comparison: Comparison) -> None:
     unit = words[comparison.last + 1].low if comparison.last + 1 < len(words) else ""
     if (counted := _counted_children(draft, comparison)) is not None:
         ref, link = counted
-        draft.filter(ref, comparison.op, _plain(comparison.number))
+        draft.filter(ref, comparison.op, _plain(comparison.number), comparison.first)
         draft.use(comparison.words | link.words, 1.2 + link.score * 0.5)
         return
     found = _compared(draft, comparison)
@@ -196,10 +196,10 @@ def _comparison(draft: Draft, comparison: Comparison) -> None:
         return
     ref, used, score = found
     if comparison.average:
-        draft.filter(ref, comparison.op, {"aggregate": "avg", "column": ref.path})
+        draft.filter(ref, comparison.op, {"aggregate": "avg", "column": ref.path}, comparison.first)
     else:
         number = in_unit_of(draft, ref, comparison.number, unit)
-        draft.filter(ref, comparison.op, _plain(number))
+        draft.filter(ref, comparison.op, _plain(number), comparison.first)
         used = used | ({comparison.last + 1} if unit and number != comparison.number else set())
     draft.use(comparison.words | used, 1.0 + 0.5 * score)
 
@@ -223,20 +223,33 @@ def _compared(draft: Draft, comparison: Comparison) -> tuple[ColumnRef, frozense
 
 
 def _counted_children(draft: Draft, comparison: Comparison) -> tuple[ColumnRef, NameLink] | None:
-    """ "More than 5 orders": the rows of a child table, of what is asked for."""
-    best: tuple[ColumnRef, NameLink] | None = None
+    """ "More than 5 orders": the rows of a child table, of what is asked for; "in more than one club": those that lead to a
+    table; "rented more than 3 times": those that the verb tells of."""
+    best: tuple[float, ColumnRef, NameLink] | None = None
+    words = draft.parts.words
+    times = comparison.last + 1 < len(words) and words[comparison.last + 1].low in ("time", "times")
     for link in draft.parts.links:
-        if link.column is None and comparison.last < link.first <= comparison.last + 2 and link.score >= 0.6:
-            refs = draft.reach.counts.get((draft.entity_table, link.table), [])
-            if refs and (best is None or link.score > best[1].score):
-                best = refs[0], link
-    return best
+        behind = comparison.last < link.first <= comparison.last + 2
+        before = times and comparison.first - 4 <= link.first < comparison.first
+        if link.column is not None or not (behind or before) or link.score < 0.6:
+            continue
+        refs, less = draft.reach.counts.get((draft.entity_table, link.table), []), 0.0
+        if not refs:
+            refs, less = draft.reach.counts_through(draft.entity_table, link.table), 0.1
+        if refs and (best is None or link.score - less > best[0]):
+            best = link.score - less, refs[0], link
+    if best is not None and times:
+        draft.use({comparison.last + 1})
+    return best[1:] if best else None
 
 
 def _number(draft: Draft, at: int, number: int) -> None:
     """ "Grade 9", "3 runways", "order 10250": what stands right beside a number is numbered by it."""
     words = draft.parts.words
-    front = at - 1 - (at > 1 and words[at - 1].low in _NUMBERED)  # "alert number 63"
+    front = at - 1 - (at > 1 and words[at - 1].low in (*_NUMBERED, "of"))  # "alert number 63", "a score of 1"
+    if at + 1 < len(words) and words[at + 1].low in ("numbers", "figures", "values", "names", "things"):  # so many answers
+        draft.use({at, at + 1})
+        return
     behind = at + 1 + (at + 2 < len(words) and words[at + 1].low in ("in", "on", "of"))  # "zero in stock"
     beside = [link for link in draft.parts.links if {front, behind} & link.words and not link.sense]
     ranked: list[tuple[float, ColumnRef, NameLink]] = []
@@ -250,7 +263,7 @@ def _number(draft: Draft, at: int, number: int) -> None:
     if not ranked:
         return
     score, ref, link = max(ranked, key=lambda one: one[0])
-    draft.filter(ref, "=", number)
+    draft.filter(ref, "=", number, at)
     draft.use(link.words | {at, *range(front + 1, at)}, 1.2 + 0.5 * score)
 
 

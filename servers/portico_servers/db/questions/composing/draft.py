@@ -22,6 +22,7 @@ from portico_servers.db.rows.column_refs import ColumnRef, Join
 UNUSED_WORD = -0.6  # points, for a word that matters and is not accounted for,
 PASSED_OVER = -0.1  # and for one that changes no answer
 UNUSED_VALUE = -2.5
+IMPOSSIBLE = -5.0  # for a condition that no row can meet: to have none of what it is itself
 _HEADS = frozenset(
     "address number numbers name value code date figure level version id amount field".split()
 )  # say no more than the word before
@@ -58,21 +59,26 @@ class Draft:
     aggregate: str = "none"
     columns: list[ColumnRef] = field(default_factory=list)
     filters: list[tuple[ColumnRef, str, Any]] = field(default_factory=list)
+    whole: list[tuple[ColumnRef, str, Any]] = field(default_factory=list)  # of a percentage: the conditions of all
     group_by: list[ColumnRef] = field(default_factory=list)
     order_by: ColumnRef | None = None
     order: str | None = None
     limit: int | None = None
     used: set[int] = field(default_factory=set)
     score: float = 0.0
+    said_at: dict[str, int] = field(default_factory=dict)  # by the path that is compared, where the question does
     failed: list[frozenset[int]] = field(default_factory=list)  # words whose meaning finds no place here
 
     @property
     def entity_table(self) -> str:
         return self.place.parent.name if self.place else self.reach.root.name
 
-    def filter(self, ref: ColumnRef, op: str, value: Any) -> None:
+    def filter(self, ref: ColumnRef, op: str, value: Any, at: int | None = None) -> None:
+        """A condition; `at`: the first of the words that say it."""
         if (ref, op, value) not in self.filters:
             self.filters.append((ref, op, value))
+            if at is not None:
+                self.said_at[ref.path] = min(at, self.said_at.get(ref.path, at))
 
     def use(self, words: Sequence[int] | frozenset[int] | set[int], points: float = 0.0) -> None:
         self.used |= set(words)
@@ -119,6 +125,10 @@ class Draft:
     def finish(self) -> Draft:
         """Reckon what was left over, and what the root is good for."""
         self.score -= self._detour()
+        self.score += IMPOSSIBLE * any(
+            ref.children and ref.children.table.name == self.reach.root.name and (op, value) == ("=", 0)
+            for ref, op, value in self.filters
+        )
         for counted in [ref.children.table.name for ref, _, _ in self.filters if ref.children]:
             for link in self.links_of(counted, None):
                 self.use(link.words)
@@ -132,7 +142,7 @@ class Draft:
         return self
 
     def _refs(self) -> list[ColumnRef]:
-        every = [*self.columns, *self.group_by, *(ref for ref, _, _ in self.filters)]
+        every = [*self.columns, *self.group_by, *(ref for ref, _, _ in (*self.filters, *self.whole))]
         return every + ([self.order_by] if self.order_by else [])
 
     def _detour(self) -> float:
@@ -153,8 +163,9 @@ class Draft:
         ask: dict[str, Any] = {"table": self.reach.root.name, "aggregate": self.aggregate}
         if self.columns:
             ask["columns"] = [ref.path for ref in self.columns]
-        if self.filters:
-            ask["filters"] = [{"column": ref.path, "op": op, "value": value} for ref, op, value in self.filters]
+        for key, conditions in (("filters", self.filters), ("of", self.whole)):
+            if conditions:
+                ask[key] = [{"column": ref.path, "op": op, "value": value} for ref, op, value in conditions]
         if self.group_by:
             ask["group_by"] = [ref.path for ref in self.group_by] if len(self.group_by) > 1 else self.group_by[0].path
         if self.order_by is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from portico_servers.db.questions.language.lexicon import DISCOURSE, PLAIN_VERBS
 from portico_servers.db.questions.language.verbs import alone_passive, is_state, verbs
-from portico_servers.db.questions.language.words import QuestionWords, Word, number_of, stem
+from portico_servers.db.questions.language.words import QuestionWords, Word, name_words, names_nothing, number_of, stem
 
 if TYPE_CHECKING:
     from portico_servers.db.questions.composing.draft import Draft
@@ -37,24 +37,31 @@ def leftovers(draft: Draft) -> list[Word]:
 def _left(draft: Draft) -> Iterator[Word]:
     words = draft.parts.words
     nouns = set(_nouns(draft))
-    unused = [word for word in words if _matters(word) and word.index not in draft.used]
+    unused = [
+        word
+        for word in words
+        if _matters(word) and word.index not in draft.used and not names_nothing(draft.parts.question, word.index)
+    ]
     open_words = [word for word in unused if not _is_plain(word) or (word.index in nouns and word.low not in DISCOURSE)]
     if not open_words:
         return
     spans = _spans(draft)
     arguments = {i for span in spans for i in span}
-    named = arguments | {i for link in draft.parts.links if not link.verb for i in link.words}
+    named = arguments | {i for link in draft.parts.links if not link.verb and not link.sense for i in link.words}
     acting = verbs(draft.parts.question, named)
     scene = _scenes(draft) | _intentions(draft)
     for word in open_words:
         if word.index in scene and not _stands_out(draft, word) and word.index not in named:
             continue
-        if word.index in acting and not is_state(word) and _joins(draft, word, spans):
+        if word.index in acting and (
+            (not is_state(word) and _joins(draft, word, spans)) or _tells_of_absence(draft, word)
+        ):
             continue
         if (
             _is_of_parent(draft, word, beside=word.index in scene)
             or _says_what_kind(draft, word)
             or _counts_values(draft, word)
+            or _calls_rows(draft, word)
         ):
             continue
         yield word
@@ -106,6 +113,26 @@ def _joins(draft: Draft, word: Word, spans: list[frozenset[int]]) -> bool:
         return bool(spans) and _pronoun_subject(draft, word)
     clause = next(clause for clause in _clauses(draft.parts.question) if word in clause)
     return not alone_passive(draft.parts.question, word.index, {i for span in spans for i in span} & {w.index for w in clause})
+
+
+def _tells_of_absence(draft: Draft, word: Word) -> bool:
+    """ "Never opened a ticket", "not used for an appointment": what those do of which there are none; but not where a column
+    tells of it, too: "never paid an invoice"."""
+    absent = [ref.children.table for ref, op, value in draft.filters if ref.children and op == "=" and value == 0]
+    before = {w.index for w in draft.parts.words[max(0, word.index - 3) : word.index]}
+    if not absent or not before & set(draft.parts.cues.negations):
+        return False
+    stems = {stem(part) for table in absent for column in table.columns for part in name_words(column.name)}
+    return word.stem not in stems
+
+
+def _calls_rows(draft: Draft, word: Word) -> bool:
+    """ "R-rated titles": what each row is called stands for the rows."""
+    labels = {ref.path for ref in draft.reach.labels(draft.place)}
+    return word.low.endswith("s") and any(
+        link.words == {word.index} and link.column is not None and (ref := draft.ref(link)) is not None and ref.path in labels
+        for link in draft.parts.links
+    )
 
 
 def _pronoun_subject(draft: Draft, word: Word) -> bool:
@@ -172,6 +199,6 @@ def _stands_out(draft: Draft, word: Word) -> bool:
     return (
         quoted
         or any(c.isdigit() for c in word.text)
-        or word.index in draft.parts.cues.numbers
+        or (word.index in draft.parts.cues.numbers and word.low.isdigit())
         or (word.capital and not sentence_start)
     )

@@ -19,8 +19,18 @@ def measurable(ref: ColumnRef, kinds: Sequence[str]) -> bool:
 
 
 def is_flag(draft: Draft, ref: ColumnRef) -> bool:
-    known = draft.parts.index.ranges.get((draft.table_of(ref), ref.column.name))
-    return ref.column.kind == "boolean" or (known is not None and known.flag and ref.column.kind == "number")
+    where = draft.table_of(ref), ref.column.name
+    known = draft.parts.index.ranges.get(where)
+    told = where in draft.parts.index.flags or (known is not None and known.flag and ref.column.kind == "number")
+    return ref.children is None and (ref.column.kind == "boolean" or told)
+
+
+def flag_value(draft: Draft, ref: ColumnRef, on: bool) -> bool | int | str:
+    """What a flag's column has for yes, or for no."""
+    if ref.column.kind == "boolean":
+        return on
+    words = draft.parts.index.flags.get((draft.table_of(ref), ref.column.name))
+    return int(on) if words is None else words[not on]
 
 
 def named_measure(

@@ -90,6 +90,16 @@ class Reach:
             if (ref := self.refs.get(f"{front}{column.name}")) is not None:
                 yield ref
 
+    def counts_through(self, owner: str, table: str) -> list[ColumnRef]:
+        """The counts of rows that lead from one table to another: of an order's lines, for its products."""
+        if owner == table:
+            return []
+        return [
+            refs[0]
+            for (of, child), refs in self.counts.items()
+            if of == owner and len(refs) == 1 and any(key.parent == table for key in self.schema.by_name[child].foreign_keys)
+        ]
+
     def key_join(self, ref: ColumnRef) -> Join | None:
         """The way on from a column that is a foreign key of its own."""
         for join in parents_of(self.schema, self.root, ref.join):

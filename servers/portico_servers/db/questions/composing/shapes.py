@@ -6,7 +6,7 @@ In turn: superlatives, averages, counts, sums, lists; each finds its columns amo
 from __future__ import annotations
 
 from portico_servers.db.questions.composing.draft import Draft
-from portico_servers.db.questions.composing.measures import is_flag, main_measure, measure_by_adjective, named_measure
+from portico_servers.db.questions.composing.measures import is_flag, is_year, main_measure, measure_by_adjective, named_measure
 from portico_servers.db.questions.composing.projections import add_projections, asked_columns, is_person, label_of, use_roles
 from portico_servers.db.questions.composing.rankings import add_ranking
 from portico_servers.db.questions.language.lexicon import MONEY_WORDS, NOUNS
@@ -14,10 +14,16 @@ from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef
 
 
+_BE_OR_HAVE = frozenset("is are was were be been has have had do does did got get gets came come comes".split())
+
+
 def add_shape(draft: Draft) -> None:
     """Decide what the query gives, and account for the words that say so."""
     cues = draft.parts.cues
     draft.use(cues.used)
+    if cues.percent:
+        _percent(draft)
+        return
     superlative = next(iter(cues.superlatives), None)
     groups = _groups(draft)
     if cues.contrast and not groups and (told := draft.alternatives()) is not None and draft.entity is None:
@@ -36,6 +42,24 @@ def add_shape(draft: Draft) -> None:
         _count(draft, groups)
     else:
         add_projections(draft)
+
+
+def _percent(draft: Draft) -> None:
+    """What part of the rows of what is asked for meets the conditions. What is said before the verb, or right before what is
+    asked for, tells of which rows: "of the urgent tickets, what share was escalated?"."""
+    entity = draft.entity
+    if entity is None or entity.column is not None or draft.place is not None or not draft.filters:
+        draft.failed.append(draft.parts.cues.percent)
+        return
+    draft.use(draft.parts.cues.percent | entity.words, 1.0 + entity.score)
+    verb = next((w.index for w in draft.parts.words if w.index > entity.first and w.low in _BE_OR_HAVE), entity.first + 1)
+    paths = {ref.path for ref, _, _ in draft.filters}
+    whole = {path for path in paths if draft.said_at.get(path, verb) < verb}
+    if whole == paths:  # "the share of urgent tickets": of all tickets
+        whole = set()
+    draft.aggregate = "percent"
+    draft.whole = [one for one in draft.filters if one[0].path in whole]
+    draft.filters = [one for one in draft.filters if one[0].path not in whole]
 
 
 def _asks_a_value(draft: Draft) -> bool:
@@ -115,7 +139,7 @@ def _count(draft: Draft, groups: list[ColumnRef]) -> None:
         ref = draft.ref(draft.entity)
         if ref is not None and not (is_person(ref) and not draft.parts.cues.distinct):
             draft.columns = [ref]
-            summed = ref.summable and not is_flag(draft, ref)
+            summed = ref.summable and not is_flag(draft, ref) and not is_year(draft, ref)
             draft.aggregate = "sum" if summed and not draft.parts.cues.distinct else "count_distinct"
             draft.use(draft.entity.words, 0.6 + draft.entity.score if summed or draft.parts.cues.distinct else 0.3)
             return

@@ -19,6 +19,7 @@ from portico_servers.db.questions.language.lexicon import (
     MEASURES,
     NEGATIONS,
     NOT_YET,
+    PERCENT_WORDS,
     SUM_WORDS,
 )
 from portico_servers.db.questions.language.superlatives import RANKED, Superlative, find_superlatives
@@ -29,6 +30,7 @@ _SPEAKERS = frozenset("i we you they it that does did do to would".split())  # "
 _ALONE = frozenset("the a in all just only please".split())
 _COUNTED = frozenset("count number tally total".split()) | _ALONE
 _TIES = frozenset("tie tied ties share shares sharing joint jointly equal equally level draw drawn".split())
+_ASKS_SHARE = frozenset("what which the".split())
 _COMPARING = frozenset("compare compared comparing comparison versus vs respectively".split())
 _NO_MEASURE = frozenset(
     "old young often good bad popular common full".split()
@@ -46,6 +48,7 @@ class Cues:
     parallel: bool = False  # the same is asked of several things, each for itself
     average: frozenset[int] = frozenset()
     sum: frozenset[int] = frozenset()
+    percent: frozenset[int] = frozenset()
     superlatives: list[Superlative] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
     numbers: dict[int, int] = field(default_factory=dict)  # not yet spoken for, by place
@@ -60,8 +63,10 @@ class Cues:
     used: set[int] = field(default_factory=set)
 
 
-def find_cues(question: QuestionWords, times: Sequence[TimeCondition], taken: frozenset[int]) -> Cues:
-    """`taken`: words that are values, or say when."""
+def find_cues(
+    question: QuestionWords, times: Sequence[TimeCondition], taken: frozenset[int], named: frozenset[int] = frozenset()
+) -> Cues:
+    """`taken`: words that are values, or say when; `named`: those that name columns."""
     cues, words = Cues(), question.words
     _asked(cues, question, taken)
     cues.comparisons = list(find_comparisons(question, taken))
@@ -82,6 +87,7 @@ def find_cues(question: QuestionWords, times: Sequence[TimeCondition], taken: fr
             cues.used |= {i, i + 1} if word.low != "awaiting" else {i}
         elif word.low in GROUP_WORDS or word.low == "by":
             cues.groups.append(i)
+    cues.percent = _percent(cues, question, compared | named)
     cues.superlatives = list(find_superlatives(question, compared))
     numbers = ((word.index, number_of(word)) for word in words if word.index not in compared and word.low != "one")
     cues.numbers = {i: number for i, number in numbers if number is not None}
@@ -96,6 +102,20 @@ def _parallel(cues: Cues, lows: Sequence[str]) -> None:
     cues.parallel = len(again) > 1 or bool(compared)
     if cues.parallel:
         cues.used |= compared | {i for at in again for i in (at, at + 1)}
+
+
+def _percent(cues: Cues, question: QuestionWords, taken: frozenset[int]) -> frozenset[int]:
+    """ "What percentage of ...", "the share of ... in percent", but no tied rivals who share a place."""
+    words = question.words
+    found = {i for i, word in enumerate(words) if i not in taken and word.low in PERCENT_WORDS}
+    of = [i for i in found if i + 1 < len(words) and words[i + 1].low == "of"]
+    asked = [i for i in found if words[i].low in ("percent", "percentage", "pct") or (i and words[i - 1].low in _ASKS_SHARE)]
+    if not found or not (of or asked) or any(number_of(words[i - 1]) is not None for i in found if i):  # "5 percent"
+        return frozenset()
+    if of:
+        cues.focus = min(of) + 2
+    cues.asked = None
+    return frozenset(found)
 
 
 def _count_at_end(question: QuestionWords, taken: frozenset[int]) -> set[int]:

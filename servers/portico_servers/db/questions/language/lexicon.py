@@ -99,6 +99,7 @@ COUNT_PHRASES = tuple(
     )
 )  # fmt: skip
 SUM_WORDS = frozenset("total sum altogether overall together combined earn earned earnings revenue turnover".split())
+PERCENT_WORDS = frozenset("percent percentage pct share proportion fraction portion ratio".split())
 AVERAGE_WORDS = frozenset("average mean avg typical typically".split())
 LIST_WORDS = frozenset("list show give name find tell display return fetch see what which who whose when where get".split())
 GROUP_WORDS = frozenset("per each every".split())
@@ -129,7 +130,8 @@ DISTINCT_WORDS = frozenset("different distinct unique".split())
 MONEY_WORDS = frozenset(
     "cost costs price spent spend spends paid pay pays earn earns earned money revenue expensive worth".split()
 )
-PERSON_WORDS = frozenset("who whom whose".split())
+PERSON_WORDS = frozenset("who whom whose whoever".split())
+ANYBODY = frozenset("people persons folks anyone anybody someone somebody everyone everybody".split())
 TIME_UNITS: Mapping[str, float] = {
     "millisecond": 0.001, "ms": 0.001, "second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 3600, "day": 86400,
     "week": 604800,

@@ -14,7 +14,7 @@ from portico_servers.db.questions.language.words import stem
 _NOUNS = """
 movie film picture flick feature
 song track tune piece number
-album record disc disk lp release
+album record disc disk lp
 artist band musician singer performer act group
 composer songwriter
 playlist mix mixtape
@@ -52,7 +52,7 @@ building house wing block
 shop store outlet branch
 branch office library location
 warehouse stock inventory depot
-copy item inventory
+copy item inventory disc dvd
 category genre kind type sort class style
 kind type sort variety
 subject topic field genre theme
@@ -79,7 +79,7 @@ revenue turnover income sales earnings
 purchase order
 order purchase sale
 bill invoice receipt
-sale sold order purchase
+sale order purchase
 rental hire lease loan
 loan borrowing lending checkout
 reservation hold
