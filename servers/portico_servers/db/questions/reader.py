@@ -101,8 +101,9 @@ class QuestionReader:
         if entity is not None:
             draft.score += _focused(parts, entity)
             draft.score -= 0.25 * (entity.sense)
-        if entity is None and (first := _value_asked_for(parts)) is not None:
-            draft.score += FOCUS * any(ref.join is None and (op, given) == ("=", first) for ref, op, given in draft.filters)
+        if (first := _value_asked_for(parts)) is not None:
+            own = any(ref.join is None and (op, given) == ("=", first) for ref, op, given in draft.filters)
+            draft.score += FOCUS * own if entity is None else -1.5 * FOCUS
         if entity is not None and _is_link_table(self.schema.by_name[entity.table]):
             draft.score -= 1.0
         use_roles(draft, place)
@@ -141,7 +142,7 @@ class QuestionReader:
         nouns = (link for link in parts.links if not link.verb)
         ranked = sorted(nouns, key=lambda link: -(_focused(parts, link) + link.score))
         yield from ranked[:MAX_ENTITIES]
-        if parts.cues.who or any(word.low in ANYBODY for word in parts.words):
+        if parts.cues.who or _counts_anybody(parts):
             yield from self._people(parts)
         yield None
 
@@ -158,7 +159,15 @@ class QuestionReader:
             and not link.verb
             and {stem(word) for word in name_words(self.schema.by_name[link.table].relation)} & persons
         }
-        doing = {link.table for link in parts.links if link.verb and link.column is None}
+        doing = {
+            link.table
+            for link in parts.links
+            if link.column is None and (link.verb or (link.score >= 0.7 and {link.first - 1} & who and not parts.cues.asked == "count"))
+        }
+        for link in parts.links:  # "who does she report to": whom a key of that name points to
+            table = self.schema.by_name[link.table]
+            if link.verb and link.column is not None and any(key.columns == (link.column,) for key in table.foreign_keys):
+                yield NameLink(who | link.words, link.table, link.column, 0.9)
         for table in self.schema.tables:
             if table.name in doing and not _is_link_table(table) and not table.view and label_columns(table):
                 yield NameLink(who, table.name, None, 0.9)
@@ -187,11 +196,19 @@ def _focused(parts: QuestionParts, link: NameLink) -> float:
     behind = link.first - parts.cues.focus
     if behind < 0:
         return -0.3
+    if any(one.adjective is None and 0 < link.first - one.last <= 3 for one in parts.cues.superlatives):
+        return 0.0  # "the largest number of films": these are counted
     between = sum(
         1 for i in range(parts.cues.focus, link.first) if parts.words[i].content and not any(i in v.words for v in parts.values)
     )
     prepositions = sum(parts.words[i].low in _PREPOSITIONS for i in range(parts.cues.focus, link.first))
     return max(0.0, FOCUS - FURTHER * between - 0.3 * prepositions) + 0.1 * (link.column is None)
+
+
+def _counts_anybody(parts: QuestionParts) -> bool:
+    """ "How many people work ..."."""
+    asked = parts.words[parts.cues.focus] if parts.cues.focus < len(parts.words) else None
+    return parts.cues.asked == "count" and asked is not None and asked.low in ANYBODY
 
 
 def _value_asked_for(parts: QuestionParts) -> str | None:

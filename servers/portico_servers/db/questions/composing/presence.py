@@ -91,7 +91,7 @@ def _absent(draft: Draft, link: NameLink) -> Iterator[tuple[ColumnRef, float]]:
             any(key.parent == link.table and ref.column.name in key.columns for key in table.foreign_keys)
             and ref.column.nullable
         ):
-            yield ref, link.score + 0.05
+            yield ref, link.score + 0.05 - 0.4 * _is_participle(draft, link)
 
 
 def _absent_through(draft: Draft, link: NameLink) -> Iterator[tuple[ColumnRef, float]]:

@@ -103,7 +103,7 @@ def _count_by(draft: Draft, one: Superlative, refs: list[ColumnRef]) -> None:
     add_projections(draft)
     near = {draft.reach.root.name, *(join.parent.name for join in parents_of(draft.reach.schema, draft.reach.root, None))}
     draft.use({i for link in draft.parts.links if link.column is None and link.table in near for i in link.words}, 0.0)
-    apart = draft.place is not None or any(ref.join is not None for ref in refs)  # a root's column would tell its rows apart
+    apart = draft.place is not None or any(ref.join is not None or ref.part for ref in refs)  # a root's column would tell its rows apart
     shown = {item.path for item in refs}
     extra = [ref for ref in draft.columns if ref.path not in shown and not (apart and ref.join is None)]
     draft.columns = []

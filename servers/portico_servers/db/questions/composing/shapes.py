@@ -10,6 +10,7 @@ from portico_servers.db.questions.composing.measures import is_flag, is_year, ma
 from portico_servers.db.questions.composing.projections import add_projections, asked_columns, is_person, label_of, use_roles
 from portico_servers.db.questions.composing.rankings import add_ranking
 from portico_servers.db.questions.language.lexicon import MONEY_WORDS, NOUNS
+from portico_servers.db.questions.language.superlatives import Superlative
 from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef
 
@@ -28,6 +29,8 @@ def add_shape(draft: Draft) -> None:
     groups = _groups(draft)
     if cues.contrast and not groups and (told := draft.alternatives()) is not None and draft.entity is None:
         groups = [told]
+    if superlative is not None and cues.average and _best_average(draft, superlative, groups):
+        return
     if superlative is not None:
         if add_ranking(draft, superlative, groups):
             return
@@ -42,6 +45,21 @@ def add_shape(draft: Draft) -> None:
         _count(draft, groups)
     else:
         add_projections(draft)
+
+
+def _best_average(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
+    """ "Which department has the highest average salary?": of each of what is asked for, and the best of them first."""
+    entity = draft.entity
+    if not groups and entity is not None:
+        ref = draft.ref(entity)
+        groups = draft.shown(ref) if ref is not None else label_of(draft, entity.table) if draft.place is not None else []
+        groups = [] if ref is not None and ref.column.kind == "number" and not ref.key else groups
+    if not groups:
+        return False
+    draft.use(one.words | (entity.words if entity is not None else set()), 1.0)
+    _aggregate(draft, "avg", draft.parts.cues.average, groups)
+    draft.order, draft.limit = one.order, draft.parts.cues.limit or 1
+    return bool(draft.columns)
 
 
 def _percent(draft: Draft) -> None:
@@ -71,10 +89,15 @@ def _asks_a_value(draft: Draft) -> bool:
 
 def _groups(draft: Draft) -> list[ColumnRef]:
     """ "Per city", "by status", "each author": the columns to group by."""
+    asked = [i for i, word in enumerate(draft.parts.words) if word.low in ("which", "what")] if draft.parts.cues.superlatives else []
+    if part := next((found for at in asked if (found := _time_part(draft, at))), None):
+        return [part]  # "in which month were the most rentals made?"
     for at in draft.parts.cues.groups:
         best: tuple[float, list[ColumnRef], NameLink] | None = None
         if part := _time_part(draft, at):
             return [part]
+        if at + 1 < len(draft.parts.words) and draft.parts.words[at + 1].low in ("number", "count", "amount", "numbers"):
+            continue  # "by number of members": that is measured
         next_to_it = any(at + 1 in link.words for link in draft.parts.links)
         for link in draft.parts.links:
             apart = link.first - at

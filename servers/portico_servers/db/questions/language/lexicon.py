@@ -30,6 +30,7 @@ _DATE = ("date", "number")
 
 MEASURES: Mapping[str, Measure] = {
     "cheap": Measure(tuple(MONEY), "asc"), "expensive": Measure(tuple(MONEY), "desc"), "costly": Measure(tuple(MONEY), "desc"),
+    "dear": Measure(tuple(MONEY), "desc"), "empty": Measure(("battery", "charge", "level", "fill", "stock"), "asc"),
     "pricey": Measure(tuple(MONEY), "desc"), "rich": Measure(("salary", "budget", "income"), "desc"),
     "long": Measure(tuple(LENGTH), "desc"), "short": Measure(tuple(LENGTH), "asc"),
     "high": Measure(tuple(HEIGHT), "desc"), "tall": Measure(tuple(HEIGHT), "desc"), "low": Measure(tuple(HEIGHT), "asc"),
