@@ -19,11 +19,11 @@ from portico_servers.db.questions.language.cues import find_cues
 from portico_servers.db.questions.language.lexicon import ANYBODY, PEOPLE, PERSON_WORDS
 from portico_servers.db.questions.language.superlatives import contrast
 from portico_servers.db.questions.language.times import TimeCondition, find_times
-from portico_servers.db.questions.language.words import QuestionWords, name_words, read_words, stem
+from portico_servers.db.questions.language.words import OWNS, QuestionWords, name_words, read_words, stem
 from portico_servers.db.questions.linking.bindings import bind_values
 from portico_servers.db.questions.linking.names import Embed, NameLink, SchemaNames
 from portico_servers.db.questions.linking.value_index import ValueIndex
-from portico_servers.db.rows.column_refs import Join, label_columns
+from portico_servers.db.rows.column_refs import Join, is_link_table, label_columns
 from portico_servers.db.rows.implied_keys import with_implied_keys
 from portico_servers.db.schema import DatabaseSchema, Table
 
@@ -104,7 +104,7 @@ class QuestionReader:
         if (first := _value_asked_for(parts)) is not None:
             own = any(ref.join is None and (op, given) == ("=", first) for ref, op, given in draft.filters)
             draft.score += FOCUS * own if entity is None else -1.5 * FOCUS
-        if entity is not None and _is_link_table(self.schema.by_name[entity.table]):
+        if entity is not None and is_link_table(self.schema.by_name[entity.table]):
             draft.score -= 1.0
         use_roles(draft, place)
         add_conditions(draft)
@@ -169,14 +169,14 @@ class QuestionReader:
             if link.verb and link.column is not None and any(key.columns == (link.column,) for key in table.foreign_keys):
                 yield NameLink(who | link.words, link.table, link.column, 0.9)
         for table in self.schema.tables:
-            if table.name in doing and not _is_link_table(table) and not table.view and label_columns(table):
+            if table.name in doing and not is_link_table(table) and not table.view and label_columns(table):
                 yield NameLink(who, table.name, None, 0.9)
                 continue
             if named and table.name not in named:
                 continue
             people = {stem(word) for word in name_words(table.relation)} & _PEOPLE
             both = len(label_columns(table)) == 2
-            if (people or both) and not _is_link_table(table) and not table.view:
+            if (people or both) and not is_link_table(table) and not table.view:
                 said = max(
                     (link.score for link in parts.links if link.table == table.name and link.column is None), default=0.0
                 )
@@ -193,6 +193,8 @@ class QuestionReader:
 
 def _focused(parts: QuestionParts, link: NameLink) -> float:
     """How likely it is that a name is what is asked for, by where it stands."""
+    if link.first and OWNS in parts.question.gap(link.first - 1) and any(one.last == link.first - 1 for one in parts.values):
+        return FOCUS + 0.2  # "Ada's orders"
     behind = link.first - parts.cues.focus
     if behind < 0:
         return -0.3
@@ -229,11 +231,6 @@ def _by_key(reach: Reach, entity: NameLink, said: frozenset[str]) -> Join | None
     """Where a key leads that is asked for by its own name: `leader_id`."""
     ref = reach.place(entity.table, entity.column, said) if entity.column else None
     return reach.key_join(ref) if ref is not None and ref.key and not ref.column.primary_key else None
-
-
-def _is_link_table(table: Table) -> bool:
-    """Does it only connect others?"""
-    return len(table.foreign_keys) > 1 and all(table.is_key(column.name) for column in table.columns)
 
 
 def _refs(draft: Draft) -> list[Any]:

@@ -31,7 +31,7 @@ _INTERROGATIVE = re.compile(rf"\W*(?:and\s+)?(?:{_ASKS}|(?:why|is|are|was|were|d
 _REQUESTS = re.compile(r"\W*(?:please\b|(?:can|could|would|will)\s+you\b)", re.IGNORECASE)
 _SEVERAL = re.compile(r"\b(?:which|what|all|the|list)\s+(?:\w+\s+){0,3}?\w{3,}s\b", re.IGNORECASE)
 _ELLIPTICAL = re.compile(
-    r"\W*(?:and\s+)?how\s+(?:many|much)\s+(?:(?:are|is|were|was|did|do|does|have|has|in|on|of|at|from|by|for|with)\b|['\"‘“]|(?-i:[A-Z]))",
+    r"\W*(?:and\s+)?how\s+(?:many|much)\s+(?:(?:are|is|were|was|did|do|does|have|has|in|on|of(?!\s+(?:its|their|his|her|them)\b)|at|from|by|for|with)\b|['\"‘“]|(?-i:[A-Z]))",
     re.IGNORECASE,
 )  # of what, the part before it says
 _OF_SEVERAL = re.compile(r"\b(?:them|they|their|those|these)\b", re.IGNORECASE)

@@ -258,6 +258,9 @@ def _number(draft: Draft, at: int, number: int) -> None:
         ref = draft.ref(link) if link.column else _key_of(draft, link.table) if before else None
         if ref is None or ref.column.kind != "number" or (ref.key and link.column is not None and not before):
             continue
+        known = draft.parts.index.ranges.get((draft.table_of(ref), ref.column.name))
+        if known is not None and not known.least <= number <= known.greatest and not ref.key:
+            continue
         own = draft.table_of(ref) == draft.entity_table
         ranked.append((link.score - draft.cost(ref) + 0.2 * before - 0.1 * ref.key + 0.3 * own, ref, link))
     if not ranked:

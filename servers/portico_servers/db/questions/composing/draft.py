@@ -48,6 +48,14 @@ class QuestionParts:
         return frozenset(word.stem for word in self.words if word.content)
 
 
+def _first_key(ref: ColumnRef) -> str | None:
+    """The root's column by which a column is reached; None for the root's own."""
+    join = ref.join
+    while join is not None and join.via is not None:
+        join = join.via
+    return join.key.columns[0] if join is not None else None
+
+
 @dataclass(slots=True)
 class Draft:
     """A query of `reach.root`. `entity`: the link of what is asked for; `place`: where that is."""
@@ -129,6 +137,8 @@ class Draft:
             ref.children and ref.children.table.name == self.reach.root.name and (op, value) == ("=", 0)
             for ref, op, value in self.filters
         )
+        missing = {ref.path for ref, op, value in self.filters if ref.key and (op, value) == ("=", None)}
+        self.score += IMPOSSIBLE * any(_first_key(ref) in missing for ref in self.columns)
         for counted in [ref.children.table.name for ref, _, _ in self.filters if ref.children]:
             for link in self.links_of(counted, None):
                 self.use(link.words)

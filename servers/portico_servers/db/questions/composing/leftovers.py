@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from portico_servers.db.questions.language.lemmas import IRREGULAR
 from portico_servers.db.questions.language.lexicon import DISCOURSE, PLAIN_VERBS
 from portico_servers.db.questions.language.verbs import alone_passive, is_state, verbs
 from portico_servers.db.questions.language.words import QuestionWords, Word, name_words, names_nothing, number_of, stem
@@ -53,15 +54,14 @@ def _left(draft: Draft) -> Iterator[Word]:
     for word in open_words:
         if word.index in scene and not _stands_out(draft, word) and word.index not in named:
             continue
-        if word.index in acting and (
-            (not is_state(word) and _joins(draft, word, spans)) or _tells_of_absence(draft, word)
-        ):
+        if (word.index in acting and not is_state(word) and _joins(draft, word, spans)) or _tells_of_absence(draft, word):
             continue
         if (
             _is_of_parent(draft, word, beside=word.index in scene)
             or _says_what_kind(draft, word)
             or _counts_values(draft, word)
             or _calls_rows(draft, word)
+            or _is_shortened(draft, word)
         ):
             continue
         yield word
@@ -120,10 +120,23 @@ def _tells_of_absence(draft: Draft, word: Word) -> bool:
     tells of it, too: "never paid an invoice"."""
     absent = [ref.children.table for ref, op, value in draft.filters if ref.children and op == "=" and value == 0]
     before = {w.index for w in draft.parts.words[max(0, word.index - 3) : word.index]}
-    if not absent or not before & set(draft.parts.cues.negations):
+    done = word.low.endswith("ed") or word.low in IRREGULAR
+    if not absent or not done or not before & set(draft.parts.cues.negations):
         return False
     stems = {stem(part) for table in absent for column in table.columns for part in name_words(column.name)}
     return word.stem not in stems
+
+
+def _is_shortened(draft: Draft, word: Word) -> bool:
+    """ "Satisfaction score" of `satScore`: what is said beside the rest of a name begins with what the name has of it."""
+    for link in draft.parts.links:
+        if link.column is None or not link.words <= draft.used or not {word.index - 1, word.index + 1} & link.words:
+            continue
+        said = {draft.parts.words[i].stem for i in link.words}
+        rest = {part for part in name_words(link.column) if stem(part) not in said}
+        if any(len(part) >= 3 and word.low.startswith(part) for part in rest):
+            return True
+    return False
 
 
 def _calls_rows(draft: Draft, word: Word) -> bool:

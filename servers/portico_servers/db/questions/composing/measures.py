@@ -68,7 +68,7 @@ def measure_by_adjective(draft: Draft, name: str) -> tuple[ColumnRef, float] | N
 def _by_words(draft: Draft, measure: Measure) -> Iterator[tuple[ColumnRef, float]]:
     wanted = [stem(word) for word in measure.words]
     own = draft.place is not None and measure.kinds != ("number",) and measure.words[0] not in ("date", "time")  # an age
-    for place, less in dict.fromkeys(((draft.place, 0.0), (None, 0.6 if own else 0.15))):
+    for place, less in [(draft.place, 0.0)] if own else dict.fromkeys(((draft.place, 0.0), (None, 0.15))):
         for at, ref in enumerate(draft.reach.of(place)):
             if not measurable(ref, measure.kinds) or is_flag(draft, ref) or not _fits_kind(draft, ref, measure):
                 continue

@@ -18,8 +18,9 @@ from portico_servers.db.questions.language.lexicon import MONEY_WORDS, NOUNS
 from portico_servers.db.questions.language.superlatives import Superlative
 from portico_servers.db.questions.language.words import stem
 from portico_servers.db.questions.linking.names import NameLink
-from portico_servers.db.rows.column_refs import ColumnRef, parents_of
+from portico_servers.db.rows.column_refs import ColumnRef, is_link_table, parents_of
 
+_OF_SIZE = frozenset("big large small great".split())
 _COUNTING = frozenset("popular common frequent often rare widespread prevalent".split())
 
 
@@ -29,7 +30,16 @@ def add_ranking(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool
         return _most_frequent(draft, one)
     if one.adjective is None:
         return _most_of(draft, one, groups)
-    return _by_measure(draft, one)
+    return _by_measure(draft, one) or (one.adjective in _OF_SIZE and _by_size(draft, one))
+
+
+def _by_size(draft: Draft, one: Superlative) -> bool:
+    """ "The biggest playlist", where no column tells a size: what has the most rows, if it has rows of one kind alone."""
+    children = draft.reach.schema.children.get(draft.entity_table, ())
+    if draft.entity is None or draft.entity.column is not None or len(children) != 1 or children[0].name != draft.reach.root.name:
+        return False
+    draft.use(one.words, 0.8)
+    return _entity_counts(draft, one)
 
 
 def _by_measure(draft: Draft, one: Superlative) -> bool:
@@ -122,6 +132,10 @@ def _most_of(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
     if draft.place is not None and (at := _time_spent(draft, one)) and (by := measure_by_adjective(draft, "long")):
         return _sum_by(draft, one, by[0], frozenset({at}), by[1])
     behind = named_measure(draft, one.last, behind=True, within=6 if top else 3)
+    by = next((i for i in draft.parts.cues.groups if draft.parts.words[i].low == "by" and i < one.last), None) if top else None
+    if behind is None and by is not None:  # "rank them by price and give me the top three"
+        behind = named_measure(draft, by, behind=True, within=3)
+        draft.use({by} if behind else set())
     counted = _counted(draft, one)
     if behind and not is_flag(draft, behind[0]) and (counted is None or behind[1].score >= counted.score):
         if draft.place is None or draft.table_of(behind[0]) == draft.entity_table:
@@ -143,8 +157,11 @@ def _most_of(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
 def _counted(draft: Draft, one: Superlative) -> NameLink | None:
     """The rows that are counted, said behind "most" or by the verb before: those of the root."""
     best: tuple[float, NameLink] | None = None
+    counted = {draft.reach.root.name}
+    if draft.place is not None and is_link_table(draft.reach.root):  # it tells of each pair: "the author of the most books"
+        counted |= {key.parent for key in draft.reach.root.foreign_keys} - {draft.entity_table}
     for link in draft.parts.links:
-        if link.column is not None or link.table != draft.reach.root.name:
+        if link.column is not None or link.table not in counted:
             continue
         own = link.words - (draft.entity.words if draft.entity else frozenset())
         if own and not own & one.words:

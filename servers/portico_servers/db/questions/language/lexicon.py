@@ -77,7 +77,7 @@ def adjective(word: str, ending: str) -> str | None:
     if not word.endswith(ending):
         return None
     base = word[: -len(ending)]
-    return next((one for one in (base, base + "e", base[:-1]) if one in MEASURES), None)
+    return next((one for one in (base, base + "e", base[:-1], base[:-1] + "y") if one in MEASURES), None)
 
 
 COMPARISONS: tuple[tuple[tuple[str, ...], str], ...] = tuple(

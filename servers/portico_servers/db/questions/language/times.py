@@ -83,7 +83,7 @@ def _condition(question: QuestionWords, at: int, moment: _Moment, today: Today) 
 
 def _front(words: tuple[Word, ...], at: int) -> int | None:
     """The word that says how: "before", behind fillings such as "the year"."""
-    for i in range(at - 1, max(-1, at - 4), -1):
+    for i in range(at - 1, max(-1, at - 6), -1):
         if words[i].low in _OPS or words[i].low in ("in", "during", "on", "between", "for"):
             if (i and words[i].low == "than") or (words[i].low == "by" and words[i - 1].low in ("more", "less")):
                 return None
