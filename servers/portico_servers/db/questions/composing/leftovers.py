@@ -27,6 +27,7 @@ _REFINING = frozenset("only just but not except excluding without and or with".s
 _INTENTS = frozenset("want wants plan planning going trying like need must should".split())
 _TO_KNOW = frozenset("know see find get learn check hear look ask have find tell count list".split())
 _HAVING = frozenset("with without have has no not".split())
+_ASKING = frozenset("which what whose".split())
 _IN_PHRASE = frozenset("in of from at by on for with to under within".split())
 
 
@@ -89,7 +90,7 @@ def _is_of_parent(draft: Draft, word: Word, *, beside: bool) -> bool:
     named = {
         link.table for link in draft.parts.links if link.words == {word.index} and link.column is None and link.score >= 0.8
     }
-    return bool(named & parents) and (beside or bool(front & _IN_PHRASE)) and not front & _HAVING
+    return bool(named & parents) and (beside or bool(front & _IN_PHRASE)) and not front & (_HAVING | _ASKING)
 
 
 def _is_plain(word: Word) -> bool:

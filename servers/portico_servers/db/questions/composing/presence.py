@@ -66,6 +66,7 @@ def _negation(draft: Draft, at: int) -> None:
     else:
         draft.filter(ref, "=", None if ref.column.nullable else 0, at)
     draft.use(link.words | {at}, 1.2 + 0.5 * score)
+    draft.compared |= link.words if link.column is not None else set()
     draft.use_names_of(ref, at, 3)
 
 

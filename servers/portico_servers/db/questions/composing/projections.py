@@ -73,7 +73,7 @@ def add_projections(draft: Draft) -> None:
         draft.use({w.index for w in draft.parts.words if w.low == cues.how}, by[1])
     entity = draft.entity
     if entity is not None and entity.column is None:
-        draft.use(entity.words, 0.1 if entity.words <= draft.used else 0.6 + entity.score)
+        draft.use(entity.words, -0.6 if entity.words <= draft.compared else 0.6 + entity.score)
         draft.score -= draft.reach.cost(draft.place, draft.parts.said) * 0.5
     columns = asked_columns(draft)
     shown += [ref for ref in columns if ref.path not in {item.path for item in shown}]

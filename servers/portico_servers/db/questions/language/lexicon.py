@@ -46,7 +46,7 @@ MEASURES: Mapping[str, Measure] = {
     "bad": Measure(("grade", "score", "rating", "points", "result"), "asc"),
     "old": Measure(tuple(BEGIN), "asc", _DATE), "young": Measure(tuple(BEGIN), "desc", _DATE),
     "early": Measure(tuple(TIME), "asc", _DATE), "late": Measure(tuple(TIME), "desc", _DATE),
-    "new": Measure(tuple(TIME), "desc", _DATE), "recent": Measure(tuple(TIME), "desc", _DATE),
+    "new": Measure((*BEGIN, *TIME), "desc", _DATE), "recent": Measure(tuple(TIME), "desc", _DATE),
     "first": Measure(tuple(TIME), "asc", _DATE), "last": Measure(tuple(TIME), "desc", _DATE),
     "full": Measure(("total",), "desc"), "popular": Measure((), "desc"), "common": Measure((), "desc"),
     "widespread": Measure((), "desc"), "prevalent": Measure((), "desc"),
