@@ -18,6 +18,7 @@ from portico_gateway.guidance.weights import RetrievalWeights
 
 _READERS = frozenset("read open show view describe".split())
 _SEARCHES = frozenset("search find".split())
+_NO_IDENTIFIERS = (SpanKind.DATE, SpanKind.TIME, SpanKind.ZONE)
 _SHARES: Mapping[SpanKind, float] = {
     SpanKind.PHRASE: 0.0, SpanKind.CLAUSE: 0.0, SpanKind.NAME: 0.5, SpanKind.NUMBER: 0.5,
 }  # fmt: skip
@@ -91,14 +92,15 @@ def _looks_like(span: Span, used: UsedSpan) -> bool:
 
 def _misused(used: UsedSpan) -> bool:
     """Is it several words, a name or an identifier without a slash or a dot, where a path is needed; a name of several words
-    where an identifier is; a file's path where none is?"""
+    or a time where an identifier is; a file's path where none is?"""
     asked, text = used.parameter.asked_shape, used.span.text
     if not used.parameter.required:
         return False
     if asked is not SpanKind.PATH:
         file = used.span.kind is SpanKind.PATH and "." in text.rsplit("/", 1)[-1]
         return (file and string_role(used.parameter.keys[-1]) is not StringRole.QUERY) or (
-            asked is SpanKind.IDENTIFIER and used.span.kind is SpanKind.NAME and " " in text
+            asked is SpanKind.IDENTIFIER
+            and (used.span.kind in _NO_IDENTIFIERS or (used.span.kind is SpanKind.NAME and " " in text))
         )
     unlike = used.span.kind in (SpanKind.NAME, SpanKind.IDENTIFIER) or " " in used.span.text
     return unlike and not re.search(r"[./\\]", used.span.text)

@@ -30,8 +30,8 @@ from portico_gateway.guidance.stemming import stems_of
 from portico_gateway.guidance.weights import CopyWeights
 
 _MARKS = frozenset(",;:.!?()[]")
-_BEFORE_BARE = frozenset("in of from on at into for".split())
-_AFTER_BARE = frozenset("and or please which who that what how when where is was to for with by from".split())
+_BEFORE_BARE = frozenset("in of from on at into for does do did has is was".split())
+_AFTER_BARE = frozenset("and or please which who that what how when where is was to for with by from have has had contain".split())
 _MEMBER = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?:\(\))?|\w+\(\)")
 _REACH = 8  # tokens
 _MATCHES = 3  # words that may speak for one pair
@@ -196,6 +196,8 @@ class SpanFit:
         """Is it one word behind a preposition, without an article, and the end of its clause: "in tally"?"""
         first, last = place
         if span.kind is not SpanKind.PHRASE or first != last or not first:
+            return False
+        if set(stems_of(span.text)) <= self._about:  # "one file's edit"
             return False
         if self.text[span.end : span.end + 2] in ("'s", "’s"):
             return True

@@ -14,14 +14,20 @@ from portico_gateway.agent.guided.answers.candidates import CandidateReader, Wei
 from portico_gateway.agent.guided.answers.companions import companions, share, together
 from portico_gateway.agent.guided.answers.quotations import quotation_grammar
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate
+from portico_gateway.agent.guided.extraction.records import told_together
 from portico_gateway.agent.guided.extraction.rows import is_rows
+from portico_gateway.agent.guided.extraction.structured import structured_value
 from portico_gateway.agent.prompts import Message
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.agent.tool_host import ToolHost
+from portico_gateway.guidance.question import read_question
 from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 
 MAX_ANSWER_TOKENS = 384
+SHORT_LINES = 12  # of a text that is told whole,
+SHORT_CHARACTERS = 700
+SURE_MARGIN = 3.0  # nats: what is counted stands beside nothing
 REPETITION_PENALTY = 1.1  # on free prose
 
 
@@ -61,6 +67,7 @@ class AnswerGenerator:
     ) -> None:
         strength = retriever.weights.strength
         self._engine = engine
+        self._host = host
         self._candidates = CandidateReader(host, retriever.embed, retriever.weights)
         self._requests = requests
         self._sampling = sampling
@@ -111,6 +118,24 @@ class AnswerGenerator:
             passages=len(printed),
             share=share(printed, every),
         )
+
+    def together(self, question: str, calls: Sequence[ToolCallFinished]) -> QuotedAnswer | None:
+        """All records of the last call's result that the question counts or asks for; None where it has no such."""
+        tool = next((tool for tool in self._host.tools() if tool.name == calls[-1].tool), None)
+        result = calls[-1].result
+        if tool is None or result.citations or (text := told_together(read_question(question), result, tool)) is None:
+            return None
+        return QuotedAnswer(text, AnswerCandidate(text), tuple(calls), margin=SURE_MARGIN)
+
+    @staticmethod
+    def whole(calls: Sequence[ToolCallFinished]) -> QuotedAnswer | None:
+        """All of the last call's result, where it is a short text: whoever has asked for a note by its name can read it."""
+        text = calls[-1].result.text.strip()
+        lines = [line for line in text.splitlines() if line.strip()]
+        short = 1 < len(lines) <= SHORT_LINES and len(text) <= SHORT_CHARACTERS
+        if not short or calls[-1].result.citations or structured_value(text, calls[-1].result.data) is not None:
+            return None
+        return QuotedAnswer(text, AnswerCandidate(text), tuple(calls))
 
     async def _chosen(self, run: QuestionRun, request: Request, offered: Mapping[str, float]) -> tuple[str, float]:
         """The one that the model writes, and the log-probability of its choices."""

@@ -64,7 +64,8 @@ def _negation(draft: Draft, at: int) -> None:
     elif is_flag(draft, ref):
         draft.filter(ref, "=", flag_value(draft, ref, False), at)
     else:
-        draft.filter(ref, "=", None if ref.column.nullable else 0, at)
+        used_up = draft.parts.words[at].low == "out" and ref.column.kind == "number"  # "out of stock"
+        draft.filter(ref, "=", None if ref.column.nullable and not used_up else 0, at)
     draft.use(link.words | {at}, 1.2 + 0.5 * score)
     draft.compared |= link.words if link.column is not None else set()
     draft.use_names_of(ref, at, 3)

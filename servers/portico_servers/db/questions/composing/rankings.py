@@ -138,6 +138,11 @@ def _most_of(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
         draft.use({by} if behind else set())
     counted = _counted(draft, one)
     if behind and not is_flag(draft, behind[0]) and (counted is None or behind[1].score >= counted.score):
+        if (kind := _category(draft)) is not None:  # "the countries with the most revenue": of each all together
+            draft.use(one.words | behind[1].words | (draft.entity.words if draft.entity else set()), 1.0 + behind[1].score)
+            _count_by(draft, one, [kind])
+            draft.aggregate, draft.columns = "sum", [behind[0]]
+            return True
         if draft.place is None or draft.table_of(behind[0]) == draft.entity_table:
             _ranked(draft, one, behind[0], behind[1].words, behind[1].score)
             return True
@@ -152,6 +157,14 @@ def _most_of(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
             _count_by(draft, one, refs)
             return True
     return _by_verb(draft, one, groups)
+
+
+def _category(draft: Draft) -> ColumnRef | None:
+    """The root's own column that is asked for, where several rows share a value of it."""
+    ref = draft.ref(draft.entity) if draft.entity is not None and draft.entity.column is not None else None
+    if ref is None or ref.join is not None or ref.key or ref.column.kind != "text":
+        return None
+    return None if ref.path in {label.path for label in draft.reach.labels(None)} else ref
 
 
 def _counted(draft: Draft, one: Superlative) -> NameLink | None:

@@ -11,7 +11,7 @@ from portico_servers.db.schema import DatabaseSchema, Table
 
 HOP = 0.25  # of a score, for each foreign key on the way
 _LABELS = frozenset(
-    stem(word) for word in "name title label code subject username login handle description email number".split()
+    stem(word) for word in "name title model label code subject username login handle description email number".split()
 )
 SAID_ROLE = 0.5  # more where the question says by which key: "the origin airport"
 

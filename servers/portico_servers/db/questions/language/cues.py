@@ -27,6 +27,8 @@ from portico_servers.db.questions.language.times import TimeCondition
 from portico_servers.db.questions.language.words import QuestionWords, Word, number_of
 
 _SPEAKERS = frozenset("i we you they it that does did do to would".split())  # "I mean"
+_ABOUT = frozenset("about around roughly approximately circa some".split())
+_GUESSING = frozenset("right true correct think believe guess heard reckon suppose".split())
 _ALONE = frozenset("the a in all just only please".split())
 _COUNTED = frozenset("count number tally total".split()) | _ALONE
 _TIES = frozenset("tie tied ties share shares sharing joint jointly equal equally level draw drawn".split())
@@ -91,6 +93,10 @@ def find_cues(
     cues.superlatives = list(find_superlatives(question, compared))
     numbers = ((word.index, number_of(word)) for word in words if word.index not in compared and word.low != "one")
     cues.numbers = {i: number for i, number in numbers if number is not None}
+    for i in list(cues.numbers):  # "is it right that it is about 140?": a guess
+        if i and words[i - 1].low in _ABOUT and any(word.low in _GUESSING for word in words[:i]):
+            del cues.numbers[i]
+            cues.used |= {i}
     _limit(cues, words)
     return cues
 

@@ -31,6 +31,7 @@ _WRITTEN_OUT = (
     (re.compile(r"(?:\b(?:no|nr|num)\.?\s*|#\s*)(?=\d)", re.IGNORECASE), "number "),
     (re.compile(r"\b(?:take|takes|took|taken|taking) place\b", re.IGNORECASE), "happen"),
     (re.compile(r"\bno[ -]one\b", re.IGNORECASE), "nobody"),
+    (re.compile(r"\bsold[ -]out\b", re.IGNORECASE), "out of stock"),
     (re.compile(r"\b(?:running|playing) (?:times?|length)\b", re.IGNORECASE), "runtime"),
     (re.compile(r"\b(?:any|some)(?:body|one) above (?:them|him|her)\b", re.IGNORECASE), "a boss"),
     (re.compile(r"\bnobody above (?:them|him|her)\b", re.IGNORECASE), "no boss"),

@@ -1,0 +1,120 @@
+"""Several records of one result taken together: how many there are, and all those that a question is about.
+
+A list of objects, groups of `Key: value` lines and a list of short lines are records; which of them are meant, the names and the
+times of the question tell. Whether these are what is counted, the tool's own words tell. It knows no tool by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from portico_engine import Tool
+from portico_gateway.agent.guided.extraction.plain_text import line_records
+from portico_gateway.agent.guided.extraction.structured import said, structured_value
+from portico_gateway.agent.rendered_results import RenderedResult
+from portico_gateway.guidance.copying.text.span import SpanKind
+from portico_gateway.guidance.copying.text.spans import read_spans
+from portico_gateway.guidance.copying.text.written_dates import WrittenDate, read_date
+from portico_gateway.guidance.question import Question
+from portico_gateway.guidance.stemming import content_words, spaced, stems_of
+
+MOST_LISTED = 10  # records that are told
+LONGEST_LINE = 100  # characters of one in a list of lines
+LONGEST = 900  # characters of all that are told
+_COUNTS = re.compile(r"\b(?:how many|number of|count(?: of)?(?: the)?|wie viele)\s+(?P<noun>(?:[\w'’-]+\s*){1,4})", re.IGNORECASE)
+_SEVERAL = re.compile(
+    r"\b(?:list|show|name|which|what|all|give me)\s+(?:me\s+)?(?:all\s+)?(?:of\s+)?(?:the\s+)?(?:[\w-]+\s+){0,2}?[\w-]{3,}s\b|^\W*[\w-]{3,}s\s+(?:in|of|by|from|with|on)\b",
+    re.IGNORECASE,
+)
+_DATED = re.compile(r"\d{4}-\d\d-\d\d")
+_HEADING = re.compile(r"^\s*(?:#{1,6}\s|[\w ]+:$)")
+
+
+def told_together(question: Question, result: RenderedResult, tool: Tool) -> str | None:
+    """The number of the records that the question counts, with them where they are few; or those that it asks for, where it
+    asks for several. None where the result has no records, or the question is about something else in them."""
+    records = _records(result)
+    if len(records) < 2:
+        return None
+    meant = [record for record in records if _is_meant(question, record, records)]
+    counted = _COUNTS.search(question.text)
+    if counted is not None:
+        return _counted(meant, len(records)) if _are_these(counted["noun"], records, tool) else None
+    if _SEVERAL.search(question.text) and 1 < len(meant) <= MOST_LISTED:
+        text = "\n".join(f"- {line}" for line in _told(question, meant))
+        return text if len(text) <= LONGEST else None
+    return None
+
+
+def _records(result: RenderedResult) -> list[Mapping[str, Any] | str]:
+    value = structured_value(result.text, result.data)
+    while isinstance(value, Mapping) and len(value) == 1:
+        value = next(iter(value.values()))
+    if isinstance(value, list):
+        return [item for item in value if isinstance(item, Mapping | str) and item]
+    if value is not None:
+        return []
+    lines = [line for line in result.text.splitlines() if line.strip()]
+    if records := line_records(lines):
+        return list(records)
+    if any(_HEADING.match(line) or len(line) > LONGEST_LINE for line in lines):
+        return []
+    return [line.strip(" *-•") for line in lines]
+
+
+def _is_meant(question: Question, record: Mapping[str, Any] | str, every: Sequence[Mapping[str, Any] | str]) -> bool:
+    """Has it each name and time of the question that some records have?"""
+    text = _text(record)
+    texts = [_text(other) for other in every]
+    named = {value.text.lower() for value in question.values if value.kinds & {"name", "quoted"}}
+    named |= {part for name in named for part in [name.removesuffix("'s").removesuffix("’s")]}
+    for name in named:
+        if any(name in other for other in texts) and name not in text:
+            return False
+    for date in _dates(question.text):
+        written = f"{date.year:04}-{date.month:02}" + (f"-{date.day:02}" if date.day else "") if date.month else f"{date.year:04}"
+        if any(_DATED.search(other) for other in texts) and written not in text:
+            return False
+    return True
+
+
+def _dates(text: str) -> list[WrittenDate]:
+    found = (read_date(span.text) for span in read_spans(text) if span.kind is SpanKind.DATE)
+    return [date for date in found if date is not None and date.year]
+
+
+def _are_these(noun: str, records: Sequence[Mapping[str, Any] | str], tool: Tool) -> bool:
+    """Are the records of the kind that is counted? The tool says so in its name or description, or each by a key."""
+    asked = {stem for word in content_words(noun)[:2] for stem in stems_of(word)}
+    known = {*stems_of(spaced(tool.name.rpartition("__")[2])), *stems_of(tool.description)}
+    keys = {stem for record in records if isinstance(record, Mapping) for key in record for stem in stems_of(spaced(str(key)))}
+    return bool(asked & (known | keys))
+
+
+def _counted(meant: Sequence[Mapping[str, Any] | str], of: int) -> str:
+    lines = [f"- {_line(record)}" for record in meant]
+    shown = "\n".join(lines) if 0 < len(lines) <= MOST_LISTED else ""
+    head = f"{len(meant)}" if len(meant) == of else f"{len(meant)} of {of}"
+    return f"{head}:\n{shown}" if shown and len(shown) <= LONGEST else head
+
+
+def _told(question: Question, records: Sequence[Mapping[str, Any] | str]) -> list[str]:
+    """A line each: of objects the fields that the question names, where it names some."""
+    asked = {stem for token in question.tokens for stem in stems_of(token.text)}
+    lines = []
+    for record in records:
+        own = {key: value for key, value in record.items() if set(stems_of(spaced(str(key)))) & asked} if isinstance(record, Mapping) else {}
+        lines.append(_line(own or record))
+    return list(dict.fromkeys(lines))
+
+
+def _line(record: Mapping[str, Any] | str) -> str:
+    if isinstance(record, str):
+        return record
+    return "; ".join(f"{spaced(str(key))}: {said(value)}" for key, value in record.items())
+
+
+def _text(record: Mapping[str, Any] | str) -> str:
+    return _line(record).lower().replace("_", " ") + " " + _line(record).lower()
