@@ -28,6 +28,7 @@ class RetrievalWeights:
     shape: float = 2.0  # for one whose required value is just of the shape that it asks for: a path, a formula, a time zone
     misused: float = -4.0  # for one whose path or identifier is words that look like none, or that takes a path for a name
     unsaid: float = -1.0  # for each required value that its schema lists, where none of them is said
+    silent: float = -2.0  # for a tool whose call takes nothing of a question that spells out something
     used: float = 0.5  # for each thing that the question spells out and the tool's call takes
     server_word: float = 1.6  # for each nat of evidence (idf) that a word is of this server
     tool_word: float = 0.5  # for each of the question's words that the tool's own definition has

@@ -149,6 +149,10 @@ class SpanFit:
         member of something (`Session.get`) is no path."""
         if span.kind is SpanKind.QUOTED:
             return " " in span.text and asked is not SpanKind.FORMULA
+        if span.kind is SpanKind.IDENTIFIER and asked in _OF_TIME:
+            return True
+        if span.kind is SpanKind.NAME and asked is SpanKind.IDENTIFIER:
+            return " " in span.text
         if span.kind is SpanKind.IDENTIFIER and asked is SpanKind.PATH:
             return _MEMBER.fullmatch(span.text) is not None
         return span.kind is not SpanKind.IDENTIFIER and asked is not SpanKind.IDENTIFIER

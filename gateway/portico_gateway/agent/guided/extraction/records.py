@@ -21,6 +21,7 @@ from portico_gateway.guidance.question import Question
 from portico_gateway.guidance.stemming import content_words, spaced, stems_of
 
 MOST_LISTED = 10  # records that are told
+LONGEST_RECORD = 280  # characters of a single one: its fields say little without each other
 LONGEST_LINE = 100  # characters of one in a list of lines
 LONGEST = 900  # characters of all that are told
 _COUNTS = re.compile(r"\b(?:how many|number of|count(?: of)?(?: the)?|wie viele)\s+(?P<noun>(?:[\w'’-]+\s*){1,4})", re.IGNORECASE)
@@ -33,9 +34,12 @@ _HEADING = re.compile(r"^\s*(?:#{1,6}\s|[\w ]+:$)")
 
 
 def told_together(question: Question, result: RenderedResult, tool: Tool) -> str | None:
-    """The number of the records that the question counts, with them where they are few; or those that it asks for, where it
-    asks for several. None where the result has no records, or the question is about something else in them."""
+    """The number of the records that the question counts, with them where they are few; those that it asks for, where it asks
+    for several; one record whole. None where the result has no records, or the question is about something else in them."""
     records = _records(result)
+    if len(records) == 1 and isinstance(records[0], Mapping):
+        line = _line(records[0])
+        return line if len(records[0]) > 1 and len(line) <= LONGEST_RECORD else None
     if len(records) < 2:
         return None
     meant = [record for record in records if _is_meant(question, record, records)]
@@ -50,8 +54,11 @@ def told_together(question: Question, result: RenderedResult, tool: Tool) -> str
 
 def _records(result: RenderedResult) -> list[Mapping[str, Any] | str]:
     value = structured_value(result.text, result.data)
-    while isinstance(value, Mapping) and len(value) == 1:
-        value = next(iter(value.values()))
+    while isinstance(value, Mapping) and value:
+        lists = [inner for inner in value.values() if isinstance(inner, list) and inner]
+        if len(value) > 1 and (len(lists) != 1 or not isinstance(lists[0][0], Mapping)):
+            return [value] if all(not isinstance(inner, Mapping) and not _has_objects(inner) for inner in value.values()) else []
+        value = lists[0] if len(value) > 1 else next(iter(value.values()))
     if isinstance(value, list):
         return [item for item in value if isinstance(item, Mapping | str) and item]
     if value is not None:
@@ -62,6 +69,10 @@ def _records(result: RenderedResult) -> list[Mapping[str, Any] | str]:
     if any(_HEADING.match(line) or len(line) > LONGEST_LINE for line in lines):
         return []
     return [line.strip(" *-•") for line in lines]
+
+
+def _has_objects(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(item, Mapping) for item in value)
 
 
 def _is_meant(question: Question, record: Mapping[str, Any] | str, every: Sequence[Mapping[str, Any] | str]) -> bool:

@@ -34,6 +34,9 @@ _ELLIPTICAL = re.compile(
     r"\W*(?:and\s+)?how\s+(?:many|much)\s+(?:(?:are|is|were|was|did|do|does|have|has|in|on|of(?!\s+(?:its|their|his|her|them)\b)|at|from|by|for|with)\b|['\"‘“]|(?-i:[A-Z]))",
     re.IGNORECASE,
 )  # of what, the part before it says
+_AGAIN = re.compile(  # says what is asked for once more
+    rf"\W*(?:please\s+)?{_TELLS}(?:\s+(?:me|us))?(?:\s+(?:it|them|that|those|him|her|which))?(?:\s+please)?\W*", re.IGNORECASE
+)
 _ELLIPSIS = re.compile(r"^\W*and\s+(the\s[^?]*\?)$", re.IGNORECASE)
 _OF_SEVERAL = re.compile(r"\b(?:them|they|their|those|these)\b", re.IGNORECASE)
 _REFERENCE = re.compile(
@@ -60,6 +63,7 @@ def parts(question: str) -> list[Part]:
     if len(question) > MAX_CHARACTERS:
         return [Part(question)]
     texts = [_asked_whole(text) for piece in _JOINT.split(question) if (text := piece.strip(" ,;"))]
+    texts = [texts[0], *(text for text in texts[1:] if not _AGAIN.fullmatch(text))] if texts else []
     if not 1 < len(texts) <= MAX_PARTS or not all(map(content_words, texts)):
         return [Part(question)]
     if not (_asks(texts[0]) or _SEEKS.match(texts[0])):
