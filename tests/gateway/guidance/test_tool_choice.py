@@ -36,7 +36,7 @@ def test_a_symbol_is_not_told_in_plain_words() -> None:
 
 def test_a_call_that_takes_what_the_question_spells_out_goes_before_one_that_does_not() -> None:
     found = weighed("What is in notes.txt?", tool("contents", "path"), Tool("folders", "", {"type": "object"}))
-    assert found == {"contents": 0.0, "folders": -3.0}
+    assert found == {"contents": 0.0, "folders": -5.0}  # it says nothing of it, too
 
 
 def test_a_file_is_no_name_of_anything_else() -> None:

@@ -30,8 +30,9 @@ from portico_gateway.guidance.stemming import stems_of
 from portico_gateway.guidance.weights import CopyWeights
 
 _MARKS = frozenset(",;:.!?()[]")
-_BEFORE_BARE = frozenset("in of from on at into for does do did has is was".split())
-_AFTER_BARE = frozenset("and or please which who that what how when where is was to for with by from have has had contain".split())
+_BEFORE_BARE = frozenset("in of from on at into for".split())
+_AFTER_BARE = frozenset("and or please which who that what how when where is was to for with by from".split())
+_HAVING = frozenset("have has contain contains".split())  # "does tally have", as its owner
 _MEMBER = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?:\(\))?|\w+\(\)")
 _REACH = 8  # tokens
 _MATCHES = 3  # words that may speak for one pair
@@ -206,6 +207,8 @@ class SpanFit:
         if self.text[span.end : span.end + 2] in ("'s", "’s"):
             return True
         before, after = self.tokens[first - 1].low, self.tokens[last + 1].low if last + 1 < len(self.tokens) else "?"
+        if before in ("does", "did") and after in _HAVING:
+            return True
         return (before in _BEFORE_BARE or self.tokens[first - 1].stem in HOLDERS) and (after in _MARKS or after in _AFTER_BARE)
 
     def _near(self, parameter: Parameter, span: Span, place: tuple[int, int]) -> float:

@@ -30,6 +30,7 @@ from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.questions.linking.value_index import IndexedValue
 from portico_servers.db.rows.column_refs import ColumnRef
 
+OUT_OF_RANGE = -1.0  # for a comparison that no value of the column can meet
 VALUE = 1.5  # points for a value that found its column
 EPOCH_YEARS = range(1970, 2100)
 _NUMBERED = frozenset("number id code key".split())
@@ -59,8 +60,12 @@ def _value(draft: Draft, value: BoundValue) -> None:
         return
     fit, n = ranked[0]
     negated = bool({value.first - 1, value.first - 2} & set(draft.parts.cues.negations)) or (
-        value.first and draft.parts.words[value.first - 1].low in ("except", "excluding")
+        value.first and draft.parts.words[value.first - 1].low in ("except", "excluding", "besides")
     )
+    aside = tuple(word.low for word in draft.parts.words[max(0, value.first - 2) : value.first])
+    if aside in (("other", "than"), ("apart", "from"), ("not", "counting"), ("aside", "from")):
+        negated = True
+        draft.use({value.first - 1, value.first - 2})
     for one in value.options[n]:
         ref = draft.reach.place(one.table, one.column, draft.parts.said, draft.place)
         assert ref is not None
@@ -195,13 +200,36 @@ def _comparison(draft: Draft, comparison: Comparison) -> None:
         draft.failed.append(comparison.words)
         return
     ref, used, score = found
+    if ref.column.kind == "date" and not comparison.average:
+        _age(draft, comparison, ref)
+        return
     if comparison.average:
         draft.filter(ref, comparison.op, {"aggregate": "avg", "column": ref.path}, comparison.first)
     else:
         number = in_unit_of(draft, ref, comparison.number, unit)
+        known = draft.parts.index.ranges.get((draft.table_of(ref), ref.column.name))
+        if known is not None and (
+            (comparison.op == ">" and number >= known.greatest) or (comparison.op == "<" and number <= known.least)
+        ):
+            draft.score += OUT_OF_RANGE
         draft.filter(ref, comparison.op, _plain(number), comparison.first)
         used = used | ({comparison.last + 1} if unit and number != comparison.number else set())
     draft.use(comparison.words | used, 1.0 + 0.5 * score)
+
+
+def _age(draft: Draft, comparison: Comparison, ref: ColumnRef) -> None:
+    """ "Older than 15": born more than so many years ago."""
+    if comparison.adjective not in ("old", "young") or not 0 < comparison.number < 200:
+        draft.failed.append(comparison.words)
+        return
+    today, years = datetime.date.today(), int(comparison.number)
+    try:
+        day = today.replace(year=today.year - years)
+    except ValueError:  # the 29th of February
+        day = today.replace(year=today.year - years, day=28)
+    draft.filter(ref, comparison.op, day.isoformat(), comparison.first)
+    follows = draft.parts.words[comparison.last + 1 : comparison.last + 2]
+    draft.use(comparison.words | {word.index for word in follows if word.low in ("year", "years")}, 1.3)
 
 
 def _compared(draft: Draft, comparison: Comparison) -> tuple[ColumnRef, frozenset[int] | set[int], float] | None:

@@ -26,8 +26,6 @@ _ENDS = frozenset(".?!;:()–—")
 _REFINING = frozenset("only just but not except excluding without and or with".split())
 _INTENTS = frozenset("want wants plan planning going trying like need must should".split())
 _TO_KNOW = frozenset("know see find get learn check hear look ask have find tell count list".split())
-_WISHES = frozenset("wants needs wanted needed".split())
-_ASKERS = frozenset("which what who whose how many that".split())
 _HAVING = frozenset("with without have has no not".split())
 _ASKING = frozenset("which what whose".split())
 _IN_PHRASE = frozenset("in of from at by on for with to under within".split())
@@ -53,11 +51,8 @@ def _left(draft: Draft) -> Iterator[Word]:
     arguments = {i for span in spans for i in span}
     named = arguments | {i for link in draft.parts.links if not link.verb and not link.sense for i in link.words}
     acting = verbs(draft.parts.question, named)
-    wishing = _wishing(draft)
     scene = _scenes(draft) | _intentions(draft)
     for word in open_words:
-        if word.index in wishing and not _stands_out(draft, word):
-            continue
         if word.index in scene and not _stands_out(draft, word) and word.index not in named:
             continue
         if (word.index in acting and not is_state(word) and _joins(draft, word, spans)) or _tells_of_absence(draft, word):
@@ -208,19 +203,6 @@ def _intentions(draft: Draft) -> set[int]:
                 if i in draft.used and words[i].content:
                     break
                 found.add(i)
-    return found
-
-
-def _wishing(draft: Draft) -> set[int]:
-    """ "A customer wants a bell", "my boss asks for the total": who wants it changes nothing."""
-    found: set[int] = set()
-    for clause in _clauses(draft.parts.question):
-        for at, word in enumerate(clause[1:-1], 1):
-            before = clause[:at]
-            asks = word.low in _WISHES or (word.low in ("asks", "asked", "looking") and clause[at + 1].low == "for")
-            if asks and len(before) <= 4 and not any(w.low in _ASKERS for w in before):
-                found |= {w.index for w in (*before, word)}
-                break
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from portico_servers.db.questions.composing.draft import Draft
-from portico_servers.db.questions.language.lexicon import GENERIC_MEASURES, MEASURES, TIME_UNITS, Measure
+from portico_servers.db.questions.language.lexicon import CURRENCIES, GENERIC_MEASURES, MEASURES, TIME_UNITS, Measure
 from portico_servers.db.questions.language.words import name_words, stem
 from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef
@@ -118,7 +118,13 @@ def names_nothing(ref: ColumnRef) -> bool:
 
 
 def in_unit_of(draft: Draft, ref: ColumnRef, number: float, unit: str) -> float:
-    """A duration in the column's unit: by its name, else the one in which the number is among the column's."""
+    """A duration in the column's unit: by its name, else the one in which the number is among the column's; an amount in
+    cents where the column has these."""
+    cents = bool({"cent", "cents", "pence", "centimes", "centavos"} & set(name_words(ref.column.name)))
+    if cents and unit.rstrip("s") not in ("cent", "pence"):
+        known = draft.parts.index.ranges.get((draft.table_of(ref), ref.column.name))
+        if unit.rstrip("s") in CURRENCIES or (known is not None and number < known.least <= number * 100):
+            return number * 100
     seconds = TIME_UNITS.get(unit) or TIME_UNITS.get(unit.rstrip("s"))
     if seconds is None:
         return number

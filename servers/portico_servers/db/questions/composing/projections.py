@@ -34,8 +34,13 @@ def asked_columns(draft: Draft) -> list[ColumnRef]:
     ]
     found: dict[str, ColumnRef] = {}
     taken: set[int] = set()
+    names = {word.index for word in draft.parts.words if word.low in ("name", "names")}
     for link in sorted(links, key=lambda link: (-_worth(draft, link), link.first)):
         ref = draft.ref(link)
+        if ref is not None and link.words <= names and draft.entity is not None and draft.entity.column is None:
+            if draft.table_of(ref) != draft.entity_table:  # "the names of the students" are what these are called
+                draft.use(link.words, 0.3)
+                continue
         if ref is None or link.words & taken or ref.path in found or _worth(draft, link) < 0.4:
             continue
         taken |= link.words
@@ -93,8 +98,8 @@ def add_projections(draft: Draft) -> None:
     )
     if cues.who and not doer and not any(is_person(ref) for ref in draft.columns):
         draft.failed.append(frozenset(word.index for word in draft.parts.words if word.low in ("who", "whom", "whose")))
-    if cues.asked == "list" and _repeats(draft):
-        draft.failed.append(frozenset(word.index for word in draft.parts.words if word.low in LIST_WORDS))
+    if cues.asked != "count" and _repeats(draft):
+        draft.failed.append(frozenset(word.index for word in draft.parts.words if word.low in LIST_WORDS) or frozenset({0}))
     if _different(draft):
         draft.aggregate = "distinct"
 

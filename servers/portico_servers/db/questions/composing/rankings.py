@@ -156,7 +156,26 @@ def _most_of(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
             draft.use(one.words | counted.words | draft.entity.words, 1.0 + counted.score)
             _count_by(draft, one, refs)
             return True
+    if draft.place is not None and _different_of(draft, one):
+        return True
     return _by_verb(draft, one, groups)
+
+
+def _different_of(draft: Draft, one: Superlative) -> bool:
+    """ "Which doctor treats the most patients": of each, how many others the root's rows bring together with it."""
+    assert draft.place is not None
+    for link in draft.parts.links:
+        behind = one.last < link.first <= one.last + 3
+        if link.column is not None or not behind or link.score < 0.8 or link.table == draft.entity_table:
+            continue
+        for join in parents_of(draft.reach.schema, draft.reach.root, None):
+            keys = draft.reach.keys(join) if join.parent.name == link.table and draft.place.depth == 1 else []
+            if len(keys) == 1:
+                draft.use(one.words | link.words, 1.0 + link.score)
+                _entity_counts(draft, one)
+                draft.aggregate, draft.columns = "count_distinct", keys
+                return True
+    return False
 
 
 def _category(draft: Draft) -> ColumnRef | None:
@@ -197,7 +216,8 @@ def _entity_counts(draft: Draft, one: Superlative) -> bool:
 
 
 def _sum_by(draft: Draft, one: Superlative, ref: ColumnRef, words: frozenset[int], points: float) -> bool:
-    refs = label_of(draft, draft.entity_table)
+    asked = draft.ref(draft.entity) if draft.entity is not None and draft.entity.column is not None else None
+    refs = draft.shown(asked) if asked is not None else label_of(draft, draft.entity_table)
     draft.use(one.words | words | (draft.entity.words if draft.entity else set()), 1.0 + points)
     _count_by(draft, one, refs)
     draft.aggregate, draft.columns = "sum", [ref]

@@ -137,6 +137,7 @@ TIME_UNITS: Mapping[str, float] = {
     "millisecond": 0.001, "ms": 0.001, "second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 3600, "day": 86400,
     "week": 604800,
 }  # fmt: skip  # seconds
+CURRENCIES = frozenset("euro eur dollar usd buck pound gbp franc chf kroner krone peso real".split())
 GENERIC_MEASURES = "amount total value price quantity score".split()
 PREPOSITIONS = frozenset(  # that FUNCTION has not; those that compare are comparisons
     "aboard about according across against along alongside amid among amongst around as aside at behind beneath beside "

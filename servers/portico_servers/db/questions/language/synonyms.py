@@ -134,7 +134,9 @@ rental rent hire
 order buy buys bought purchase place
 invoice buy bought bill
 purchase buy bought
-sale sell sold
+sale sell sold bought buy
+invoice sold sell bought buy purchased
+line sold sell
 payment pay paid
 supplier supply provide deliver source
 shipper ship carry deliver dispatch transport

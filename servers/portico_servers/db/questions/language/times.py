@@ -23,6 +23,7 @@ _OPS = {
 }  # fmt: skip
 _QUANTITIES = frozenset("above below under exceeding over least most exactly about around roughly".split())  # of a number, not of a year
 _UNITS = frozenset("m km cm mm kg g mg l ml euros euro dollars cents pages meters metres feet miles minutes hours days times".split())
+_BEFORE_DAYS = frozenset("on since before after until till from by between and to the am dated".split())
 _FILLING = frozenset("the year of month in than calendar whole entire full".split())
 Today = Callable[[], datetime.date]
 
@@ -196,6 +197,8 @@ def _numeric_day(question: QuestionWords, words: tuple[Word, ...], at: int, toda
     match = re.match(r"(\d{1,2})([./])(\d{1,2})\2(\d{4})(?![\w./]\d)", question.text[words[at].start :])
     if match is None or (words[at].start and question.text[words[at].start - 1] in "./"):
         return None
+    if not at or words[at - 1].low not in _BEFORE_DAYS:
+        return None  # it may be a version
     first, second = int(match[1]), int(match[3])
     day, month = (first, second) if match[2] == "." or first > 12 else (second, first)
     if match[2] == "/" and first <= 12 and second <= 12 and first != second:

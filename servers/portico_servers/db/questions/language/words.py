@@ -22,7 +22,13 @@ _REMARK = re.compile(  # how exact a number shall be: "(two decimals)", "one dec
     (?:\safter\sthe\s(?:point|comma))? (?:,?\s(?:is|are|will\sbe)\s(?:enough|fine|ok))? (?:,?\splease)? \)?""",
     re.IGNORECASE | re.VERBOSE,
 )
+_WISH = re.compile(  # "a customer wants the price of ...": who wants it changes nothing
+    r"^\W*(?:(?:hi|hello|hey)\W+)?(?:(?:a|an|the|my|our|some)\s+)?\w+\s+(?:wants|needs|asks\s+for|is\s+(?:asking|looking)\s+for)"
+    r"\s+(?=(?:the|a|an|all|to know)\b)",
+    re.IGNORECASE,
+)
 _WRITTEN_OUT = (
+    (_WISH, "give me "),
     (re.compile(r"\b(can|won|shan)['’]?t\b", re.IGNORECASE), r"\1 not"),
     (re.compile(r"\b(do|does|did|is|are|was|were|have|has|had|could|should|would|must)nt\b", re.IGNORECASE), r"\1 not"),
     (re.compile(r"\b(what|who|where|when|how|that|there)s\b", re.IGNORECASE), r"\1"),

@@ -12,6 +12,10 @@ from portico_servers.db.questions.linking.value_index import IndexedValue, Value
 
 FEW_VALUES = 200  # of a column: its values are categories, which people write in lower case
 COMMON = frozenset("company firm people person thing time year day name number order office world system".split())  # no value
+_SEXES = {
+    **dict.fromkeys(("female", "females", "women", "woman", "girls"), ("f", "w", "female")),
+    **dict.fromkeys(("male", "males", "men", "man", "boys"), ("m", "male")),
+}
 OPTIONS = 12  # places that are considered for one value
 
 
@@ -48,6 +52,7 @@ def bind_values(
         inside = words[start:end]
         quoted = any(span <= marks for marks in question.quoted)
         values = index.find([word.low for word in inside], [word.stem for word in inside])
+        values += _of_sex(inside, index)
         values += [one for country in _countries(inside) for one in index.find(pieces(country), ())]
         values = [one for one in values if _may_be(inside, one, index, span, exact_names, quoted)]
         if values:
@@ -55,6 +60,13 @@ def bind_values(
             found.append(BoundValue(frozenset(span), tuple((one,) for one in values[:OPTIONS]), quoted))
     found += _beginnings(question, index, used)
     return _people(sorted(found, key=lambda one: one.first), index)
+
+
+def _of_sex(words: Sequence[Word], index: ValueIndex) -> list[IndexedValue]:
+    """What stands for female or male in a column of few letters: "f", "w"."""
+    letters = _SEXES.get(words[0].low, ()) if len(words) == 1 else ()
+    found = (one for letter in letters for one in index.find((letter,), ()))
+    return [one for one in found if {"sex", "gender"} & set(name_words(one.column)) and one.whole]
 
 
 def _countries(words: Sequence[Word]) -> Sequence[str]:
