@@ -16,14 +16,14 @@ from portico_servers.db.questions.composing.projections import use_roles
 from portico_servers.db.questions.composing.reach import Reach
 from portico_servers.db.questions.composing.shapes import add_shape
 from portico_servers.db.questions.language.cues import find_cues
-from portico_servers.db.questions.language.lexicon import ANYBODY, PEOPLE, PERSON_WORDS
+from portico_servers.db.questions.language.lexicon import ANYBODY, PEOPLE, PERSON_WORDS, REPORTING
 from portico_servers.db.questions.language.superlatives import contrast
 from portico_servers.db.questions.language.times import TimeCondition, find_times
 from portico_servers.db.questions.language.words import OWNS, QuestionWords, name_words, read_words, stem
 from portico_servers.db.questions.linking.bindings import bind_values
 from portico_servers.db.questions.linking.names import Embed, NameLink, SchemaNames
 from portico_servers.db.questions.linking.value_index import ValueIndex
-from portico_servers.db.rows.column_refs import Join, is_link_table, label_columns
+from portico_servers.db.rows.column_refs import Join, is_link_table, label_columns, parents_of
 from portico_servers.db.rows.implied_keys import with_implied_keys
 from portico_servers.db.schema import DatabaseSchema, Table
 
@@ -93,7 +93,11 @@ class QuestionReader:
         reach = self.reach(root)
         if entity is not None and entity.table not in reach.joins:
             return None
+        if entity is not None and _says_whose(parts, entity) and _points_to_itself(self.schema.by_name[entity.table], entity.column):
+            return None  # "how many report to Ada": these are asked for, and not to whom
         place = reach.nearest(entity.table, parts.said) if entity is not None else None
+        if place is not None and place.parent.name == root.name and self._says_whose_rows(parts, root):
+            place = None
         if entity is not None and (join := _by_key(reach, entity, parts.said)) is not None:
             entity, place = NameLink(entity.words, join.parent.name, None, entity.score), join
         draft = Draft(parts, reach, entity, place)
@@ -107,6 +111,7 @@ class QuestionReader:
         if entity is not None and is_link_table(self.schema.by_name[entity.table]):
             draft.score -= 1.0
         use_roles(draft, place)
+        draft.above = self._above(parts, draft)
         add_conditions(draft)
         if entity is not None and entity.column is not None and draft.ref(entity) in [ref for ref, _, _ in draft.filters]:
             return None  # what is compared or given isn't asked for
@@ -115,6 +120,27 @@ class QuestionReader:
             if link.column is None and link.table in {draft.table_of(ref) for ref in _refs(draft)}:
                 draft.use(link.words - draft.used, 0.3 * link.score if not link.words <= draft.used else 0.0)
         return draft.finish()
+
+    def _says_whose_rows(self, parts: QuestionParts, table: Table) -> bool:
+        own = (link for link in parts.links if link.table == table.name and _points_to_itself(table, link.column))
+        return any(_says_whose(parts, link) for link in own)
+
+    def _above(self, parts: QuestionParts, draft: Draft) -> Join | None:
+        """The way to a row's own superior, where the value is said to be that: "who reports to Ada", "departments under IT"."""
+        table = draft.reach.root
+        own = [key for key in table.foreign_keys if key.parent == table.name and len(key.columns) == 1]
+        value = next((one for one in parts.values if any(o[0].table == table.name for o in one.options)), None)
+        if len(own) != 1 or value is None or draft.place is not None or draft.entity is None:
+            return None
+        words = parts.words
+        before = {word.low for word in words[max(0, value.first - 2) : value.first]}
+        named = (link for link in parts.links if link.column == own[0].columns[0] and link.table == table.name)
+        said = [link for link in named if link.verb or words[link.first].low in REPORTING]
+        told = [link for link in said if _says_whose(parts, link)]
+        if not told and not before & _BENEATH:
+            return None
+        draft.use({i for link in told for i in link.words} | {w.index for w in words if w.low in _BENEATH})
+        return next((join for join in parents_of(self.schema, table, None) if join.key is own[0]), None)
 
     def reach(self, root: Table) -> Reach:
         if root.name not in self._reaches:
@@ -166,8 +192,10 @@ class QuestionReader:
         }
         for link in parts.links:  # "who does she report to": whom a key of that name points to
             table = self.schema.by_name[link.table]
-            if link.verb and link.column is not None and any(key.columns == (link.column,) for key in table.foreign_keys):
-                yield NameLink(who | link.words, link.table, link.column, 0.9)
+            verb = link.verb or parts.words[link.first].low in REPORTING
+            if verb and link.column is not None and any(key.columns == (link.column,) for key in table.foreign_keys):
+                own = link.first - 1 in who and _points_to_itself(table, link.column)  # "who reports to Ada"
+                yield NameLink(who if own else who | link.words, link.table, None if own else link.column, 0.9)
         for table in self.schema.tables:
             if table.name in doing and not is_link_table(table) and not table.view and label_columns(table):
                 yield NameLink(who, table.name, None, 0.9)
@@ -207,6 +235,19 @@ def _focused(parts: QuestionParts, link: NameLink) -> float:
     return max(0.0, FOCUS - FURTHER * between - 0.3 * prepositions) + 0.1 * (link.column is None)
 
 
+def _says_whose(parts: QuestionParts, link: NameLink) -> bool:
+    """ "Reports to Ada", but not "does Ada report to"."""
+    words, at = parts.words, max(link.words)
+    if words[link.first].low not in REPORTING:
+        return False
+    behind = any(at < value.first <= at + 4 for value in parts.values)
+    return behind and not any(word.low in _ASKS_DOER for word in words[: link.first])
+
+
+def _points_to_itself(table: Table, column: str | None) -> bool:
+    return any(key.columns == (column,) and key.parent == table.name for key in table.foreign_keys)
+
+
 def _counts_anybody(parts: QuestionParts) -> bool:
     """ "How many people work ..."."""
     asked = parts.words[parts.cues.focus] if parts.cues.focus < len(parts.words) else None
@@ -221,6 +262,8 @@ def _value_asked_for(parts: QuestionParts) -> str | None:
     return value.options[0][0].text if value is not None and alone and parts.cues.asked == "count" else None
 
 
+_BENEATH = frozenset("under below beneath underneath".split())
+_ASKS_DOER = frozenset("does do did whom".split())
 _PREPOSITIONS = frozenset("in on of at by to for from with that which who and is are was were does did do".split())
 
 

@@ -67,7 +67,7 @@ def _value(draft: Draft, value: BoundValue) -> None:
         negated = True
         draft.use({value.first - 1, value.first - 2})
     for one in value.options[n]:
-        ref = draft.reach.place(one.table, one.column, draft.parts.said, draft.place)
+        ref = _place(draft, one)
         assert ref is not None
         if one.whole and not negated and _or_another(draft, ref, one.text, value.first):
             continue
@@ -77,6 +77,13 @@ def _value(draft: Draft, value: BoundValue) -> None:
     if negated:
         draft.use({i for i in (value.first - 1, value.first - 2) if i in draft.parts.cues.negations})
     draft.use(value.words, VALUE + 0.15 * len(value.words) + fit)
+
+
+def _place(draft: Draft, one: IndexedValue) -> ColumnRef | None:
+    """The column that has a value: of the row above, where that is meant."""
+    if draft.above is not None and one.table == draft.reach.root.name:
+        return draft.reach.refs.get(f"{draft.above.prefix}.{one.column}")
+    return draft.reach.place(one.table, one.column, draft.parts.said, draft.place)
 
 
 def _or_another(draft: Draft, ref: ColumnRef, value: str | int, at: int) -> bool:
@@ -93,7 +100,7 @@ def _fit(draft: Draft, value: BoundValue, option: Sequence[IndexedValue]) -> flo
     """How well values stand at their columns; -10 where these can't be reached."""
     total = 0.0
     for one in option:
-        ref = draft.reach.place(one.table, one.column, draft.parts.said, draft.place)
+        ref = _place(draft, one)
         if ref is None:
             return -10.0
         near = _beside(draft, ref, value)

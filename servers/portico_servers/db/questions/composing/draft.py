@@ -74,6 +74,7 @@ class Draft:
     limit: int | None = None
     used: set[int] = field(default_factory=set)
     score: float = 0.0
+    above: Join | None = None  # the way to the row of the same table whose values are given: somebody's superior
     compared: set[int] = field(default_factory=set)  # words that name what is denied or numbered, and no table
     said_at: dict[str, int] = field(default_factory=dict)  # by the path that is compared, where the question does
     failed: list[frozenset[int]] = field(default_factory=list)  # words whose meaning finds no place here

@@ -16,6 +16,7 @@ _NUMBERED = frozenset("number numbers id ids identifier identifiers".split())
 _PLACE = frozenset(stem(word) for word in "place city town site location address country room building branch region".split())
 _LEAST = 0.55  # of a link that is shown
 MOST_COLUMNS = 8
+SAME_NAMES = 0.5  # (share of rows) fewer different names than that tell no rows apart
 
 
 def label_of(draft: Draft, table: str) -> list[ColumnRef]:
@@ -89,7 +90,7 @@ def add_projections(draft: Draft) -> None:
         if cues.where and not shown:
             shown = _where(draft)
     elif not shown or _labels_too(draft, columns):
-        shown = [*draft.reach.labels(draft.place), *shown]
+        shown = [*_told_apart(draft), *shown]
     draft.columns = list({ref.path: ref for ref in shown}.values())[:MOST_COLUMNS]
     if cues.how_much:
         _price(draft)
@@ -102,6 +103,17 @@ def add_projections(draft: Draft) -> None:
         draft.failed.append(frozenset(word.index for word in draft.parts.words if word.low in LIST_WORDS) or frozenset({0}))
     if _different(draft):
         draft.aggregate = "distinct"
+
+
+def _told_apart(draft: Draft) -> list[ColumnRef]:
+    """What rows are called by, with their key where many are called the same."""
+    labels = draft.reach.labels(draft.place)
+    table = draft.reach.schema.by_name[draft.entity_table]
+    if len(labels) != 1 or labels[0].column.primary_key or not table.row_estimate:
+        return labels
+    known = draft.parts.index.distinct.get((table.name, labels[0].column.name))
+    alike = known is not None and known < SAME_NAMES * table.row_estimate
+    return [*(key for key in draft.reach.keys(draft.place) if alike), *labels]
 
 
 def _repeats(draft: Draft) -> bool:

@@ -132,6 +132,7 @@ MONEY_WORDS = frozenset(
     "cost costs price spent spend spends paid pay pays earn earns earned money revenue expensive worth".split()
 )
 PERSON_WORDS = frozenset("who whom whose whoever".split())
+REPORTING = frozenset("report reports reporting reported answer answers answering answered".split())  # to a superior
 ANYBODY = frozenset("people persons folks anyone anybody someone somebody everyone everybody".split())
 TIME_UNITS: Mapping[str, float] = {
     "millisecond": 0.001, "ms": 0.001, "second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 3600, "day": 86400,

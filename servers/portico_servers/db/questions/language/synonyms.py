@@ -178,6 +178,10 @@ death died die dead deceased
 born birth
 paid pay settled settle
 reports report answer
+boss report answer
+manager report answer
+superior report answer
+supervisor report answer
 live reside home city country
 salary earn make paid
 cost price charge

@@ -55,11 +55,25 @@ def bind_values(
         values += _of_sex(inside, index)
         values += [one for country in _countries(inside) for one in index.find(pieces(country), ())]
         values = [one for one in values if _may_be(inside, one, index, span, exact_names, quoted)]
-        if values:
+        options = [*_whole_names(inside, index), *((one,) for one in values)]
+        if options:
             used |= span
-            found.append(BoundValue(frozenset(span), tuple((one,) for one in values[:OPTIONS]), quoted))
+            found.append(BoundValue(frozenset(span), tuple(options[:OPTIONS]), quoted))
     found += _beginnings(question, index, used)
     return _people(sorted(found, key=lambda one: one.first), index)
+
+
+def _whole_names(words: Sequence[Word], index: ValueIndex) -> Iterator[tuple[IndexedValue, ...]]:
+    """A first and a last name that are somebody's."""
+    if len(words) != 2 or not all(word.capital for word in words):
+        return
+    firsts, lasts = (index.find([word.low], ()) for word in words)
+    for (table, first, last), people in index.people.items():
+        for a in firsts:
+            for b in lasts:
+                here = (a.table, a.column, b.table, b.column) == (table, first, table, last)
+                if here and a.whole and b.whole and (a.text, b.text) in people:
+                    yield a, b
 
 
 def _of_sex(words: Sequence[Word], index: ValueIndex) -> list[IndexedValue]:
