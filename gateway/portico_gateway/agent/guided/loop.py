@@ -132,6 +132,9 @@ class Agent:
             if call is again and finished.result.found:
                 part.tried.add(call.tool)  # where it found nothing, the same tool may have to be called otherwise
             again = None
+            if not finished.result.found and (none := self.answers.none_of(part.run, finished)) is not None:
+                part.consider(none, partial(self._judge, part.run))
+                break
             if not finished.result.found and (again := self._with_fewer_words(part, finished)) is not None:
                 chain = []
                 continue

@@ -128,6 +128,17 @@ class AnswerGenerator:
         return QuotedAnswer(text, AnswerCandidate(text), tuple(calls), margin=SURE_MARGIN)
 
     @staticmethod
+    def none_of(run: QuestionRun, call: ToolCallFinished) -> QuotedAnswer | None:
+        """That there is none, where the server that has read the question, and accounts for all of it, says that this answers."""
+        reading = run.readings.get(call.tool)
+        if reading is None or not reading.empty or reading.unused or dict(reading.arguments) != call.arguments:
+            return None
+        data = call.result.data or {}
+        if call.denied or call.error or data.get("rows") != [] or data.get("note"):  # a note tells of a value that is not there
+            return None
+        return QuotedAnswer(f"none: {call.result.text}", AnswerCandidate(call.result.text), (call,))
+
+    @staticmethod
     def whole(calls: Sequence[ToolCallFinished]) -> QuotedAnswer | None:
         """All of the last call's result, where it is a short text: whoever has asked for a note by its name can read it."""
         text = calls[-1].result.text.strip()

@@ -170,6 +170,12 @@ class Draft:
         adds = counts_rows or any(not goes_through(ref.join, self.place) for ref in refs)
         return cost + (0.15 if adds else 1.0)
 
+    @property
+    def may_be_empty(self) -> bool:
+        """Is there being no rows an answer: where what is asked for is missing, compared or dated, and not only named?"""
+        named = sum(op == "=" and isinstance(value, str) and ref.column.kind == "text" for ref, op, value in self.filters)
+        return self.aggregate in ("none", "distinct") and named < len(self.filters) and named <= 1
+
     def arguments(self) -> dict[str, Any]:
         """As the tool `rows` takes them."""
         ask: dict[str, Any] = {"table": self.reach.root.name, "aggregate": self.aggregate}

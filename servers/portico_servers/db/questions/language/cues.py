@@ -79,7 +79,8 @@ def find_cues(
         if word.low in AVERAGE_WORDS and not (word.low == "mean" and i and words[i - 1].low in _SPEAKERS):
             cues.average |= {i}
         elif word.low in SUM_WORDS:
-            cues.sum |= {i}
+            compared_by = word.low.startswith("earn") and any(one.first - i in (1, 2) for one in cues.comparisons)
+            cues.sum |= set() if compared_by else {i}  # "who earn more than 5" compares
         elif word.low in DISTINCT_WORDS:
             cues.distinct, cues.used = True, cues.used | {i}
         elif word.low in NEGATIONS or (word.low == "out" and i + 1 < len(words) and words[i + 1].low == "of"):
@@ -143,7 +144,8 @@ def _asked(cues: Cues, question: QuestionWords, taken: frozenset[int]) -> None:
     lows = [word.low for word in words]
     for phrase in COUNT_PHRASES:
         places = (i for i in range(len(lows)) if tuple(lows[i : i + len(phrase)]) == phrase and i not in taken)
-        at = next((i for i in places if not (i and lows[i - 1] in RANKED)), None)  # "the largest number of" ranks
+        ranked = RANKED | {"total"} if phrase[0] == "amount" else RANKED  # "the largest number of" ranks, a total adds up
+        at = next((i for i in places if not (i and lows[i - 1] in ranked)), None)
         if at is not None:
             cues.asked, cues.focus, cues.used = "count", at + len(phrase), cues.used | set(range(at, at + len(phrase)))
             if phrase[-1] == "them" or not any(word.content for word in words[cues.focus :]):
