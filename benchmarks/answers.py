@@ -49,9 +49,7 @@ HANGS = 600  # seconds; a question that takes longer is broken, not slow
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="prove the evidence of all questions, and ask none")
-    parser.add_argument(
-        "--part", choices=answers_questions.PARTS, default="tuning", help="of closed ones, figures only"
-    )
+    parser.add_argument("--part", choices=answers_questions.PARTS, default="tuning", help="of closed ones, figures only")
     parser.add_argument(
         "--only", action="append", default=[], metavar="WHAT", help="an area, kind, workspace or id; repeatable"
     )

@@ -141,7 +141,10 @@ def digests_hold() -> bool:
     """Are the readable files what DIGESTS says?"""
     for folder in (DATA, VOICES, BREADTH):
         for name, digest in _digests(folder / "DIGESTS").items():
-            if name not in (HELD_BACK, VALIDATION, BREADTH_CLOSED) and hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+            if (
+                name not in (HELD_BACK, VALIDATION, BREADTH_CLOSED)
+                and hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest
+            ):
                 return False
     return True
 

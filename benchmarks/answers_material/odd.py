@@ -1,7 +1,8 @@
 """Two databases unlike the others in how they are named and what their cells mean: a helpdesk and a doctors' practice.
 
-The helpdesk's tables have prefixes and its columns camel case; points in time are seconds since 1970, amounts are cents, and what
-is yes or no is 0 or 1 here, Y or N there. The practice speaks German. Both refer to themselves and have keys of two columns.
+The helpdesk's tables have prefixes and its columns camel case; points in time are seconds since 1970, amounts are cents, and
+what is yes or no is 0 or 1 here, Y or N there. The practice speaks German. Both refer to themselves, and have
+keys of two columns.
 """
 
 from __future__ import annotations
@@ -77,7 +78,13 @@ def helpdesk(db: sqlite3.Connection) -> None:
         closed = _seconds(later(day, draw.randrange(1, 25)), draw.randrange(7, 20)) if draw.random() < 0.93 else None
         worker = draw.randrange(6, 60) if draw.random() < 0.95 else None
         score = draw.choices([1, 2, 3, 4, 5], [5, 8, 17, 35, 35])[0] if closed and draw.random() < 0.6 else None
-        row = (7000 + i, draw.randrange(1, 52), worker, draw.choice(subjects), draw.weighted(["email", "phone", "chat"], [5, 2, 3]))
+        row = (
+            7000 + i,
+            draw.randrange(1, 52),
+            worker,
+            draw.choice(subjects),
+            draw.weighted(["email", "phone", "chat"], [5, 2, 3]),
+        )
         priority = draw.weighted(["low", "normal", "high", "urgent"], [25, 45, 20, 10])
         rest = (priority, created, closed, int(draw.random() < 0.12), score)
         db.execute("INSERT INTO tbl_ticket VALUES (?,?,?,?,?,?,?,?,?,?)", (*row, *rest))
@@ -126,8 +133,13 @@ def practice(db: sqlite3.Connection) -> None:
         CREATE VIEW v_offene_rechnung AS SELECT rechnung_nr, nachname, betrag_cent FROM rechnung JOIN patient USING (patient_nr)
             WHERE bezahlt = 'N';
     """)
-    funds = [("Nordkasse", "gesetzlich"), ("Volkskasse Mitte", "gesetzlich"), ("Alpina", "privat"), ("Handwerkerkasse", "gesetzlich"),
-             ("Concordia Leben", "privat")]  # fmt: skip
+    funds = [
+        ("Nordkasse", "gesetzlich"),
+        ("Volkskasse Mitte", "gesetzlich"),
+        ("Alpina", "privat"),
+        ("Handwerkerkasse", "gesetzlich"),
+        ("Concordia Leben", "privat"),
+    ]
     db.executemany("INSERT INTO krankenkasse VALUES (?,?,?)", [(i, *fund) for i, fund in enumerate(funds, 1)])
     fields = ["Kardiologie", "Dermatologie", "Pädiatrie", "Orthopädie"]
     for i in range(1, 15):
@@ -144,7 +156,13 @@ def practice(db: sqlite3.Connection) -> None:
         phone = f"0{draw.randrange(200, 999)} {draw.randrange(10_000, 99_999)}" if draw.random() < 0.85 else None
         fund = draw.randrange(1, 5) if draw.random() < 0.94 else None
         allergy = draw.choice(["Penicillin", "Nüsse", "Latex", "Pollen"]) if draw.random() < 0.25 else None
-        row = (i, *person, draw.day("1932-01-01", "2022-12-31"), draw.weighted(["w", "m", "d"], [52, 46, 2]), draw.choice(towns))
+        row = (
+            i,
+            *person,
+            draw.day("1932-01-01", "2022-12-31"),
+            draw.weighted(["w", "m", "d"], [52, 46, 2]),
+            draw.choice(towns),
+        )
         db.execute("INSERT INTO patient VALUES (?,?,?,?,?,?,?,?,?)", (*row, phone, fund, allergy))
     for i in range(1, 9):
         db.execute("INSERT INTO raum VALUES (?,?,?)", (f"R{i}", i % 3, draw.randrange(9, 42)))
@@ -152,7 +170,14 @@ def practice(db: sqlite3.Connection) -> None:
         day, hour = draw.day("2024-01-02", "2025-06-30"), draw.randrange(8, 18)
         room = f"R{draw.randrange(1, 8)}" if draw.random() < 0.92 else None
         state = draw.weighted(["erledigt", "abgesagt", "geplant"], [80, 12, 8])
-        row = (i, draw.randrange(1, 251), draw.randrange(1, 14), room, day, f"{hour:02}:{draw.choice(['00', '15', '30', '45'])}")
+        row = (
+            i,
+            draw.randrange(1, 251),
+            draw.randrange(1, 14),
+            room,
+            day,
+            f"{hour:02}:{draw.choice(['00', '15', '30', '45'])}",
+        )
         db.execute("INSERT INTO termin VALUES (?,?,?,?,?,?,?,?)", (*row, draw.choice([10, 15, 20, 30, 45, 60]), state))
     codes = [("I10", "Bluthochdruck", 1), ("E11", "Diabetes", 1), ("J06", "Erkältung", 0), ("L20", "Neurodermitis", 1),
              ("M54", "Rückenschmerzen", 0), ("S93", "Verstauchung", 0), ("B05", "Masern", 0)]  # fmt: skip

@@ -1,7 +1,7 @@
-"""A climbing hall's MCP server, which nothing was tuned on: JSON objects, JSON lists, plain text and lines, and two tools that change.
+"""A climbing hall's MCP server, made for the questions: JSON objects and lists, plain text and lines, and two tools that change.
 
-`python studio_server.py` serves it over stdio. Its answers are fixed; `book_hall` and `cancel_booking` must never be called by a
-question that only asks, and refuse in any case.
+`python studio_server.py` serves it over stdio. Its answers are fixed; no question that only asks may lead to `book_hall` or
+`cancel_booking`, which refuse in any case.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from mcp.server.mcpserver import MCPServer
 from mcp_types import ToolAnnotations
 
 READS, CHANGES = ToolAnnotations(read_only_hint=True), ToolAnnotations(read_only_hint=False, destructive_hint=True)
+_KEYS = ("id", "name", "plan", "validUntil", "paid", "belayCertificate")
 MEMBERS = [
-    {"id": "M-1001", "name": "Wanda Sato", "plan": "yearly", "validUntil": "2026-02-28", "paid": True, "belayCertificate": True},
-    {"id": "M-1003", "name": "Nils Okafor", "plan": "monthly", "validUntil": "2025-12-31", "paid": True, "belayCertificate": False},
-    {"id": "M-1007", "name": "Imran Weiss", "plan": "ten visits", "validUntil": "2025-09-30", "paid": False,
-     "belayCertificate": True},
-    {"id": "M-1012", "name": "Freya Galli", "plan": "yearly", "validUntil": "2026-05-31", "paid": True, "belayCertificate": True},
-]  # fmt: skip
+    dict(zip(_KEYS, row, strict=True))
+    for row in (
+        ("M-1001", "Wanda Sato", "yearly", "2026-02-28", True, True),
+        ("M-1003", "Nils Okafor", "monthly", "2025-12-31", True, False),
+        ("M-1007", "Imran Weiss", "ten visits", "2025-09-30", False, True),
+        ("M-1012", "Freya Galli", "yearly", "2026-05-31", True, True),
+    )
+]
 HALLS = {
     "Granite": {"weekdays": "07:00-23:00", "saturday": "09:00-21:00", "sunday": "09:00-20:00"},
     "Quartz": {"weekdays": "12:00-22:00", "saturday": "10:00-20:00", "sunday": "10:00-18:00"},
@@ -86,7 +89,9 @@ def get_member(member_id: str) -> str:
 @server.tool(annotations=READS)
 def list_bookings(hall: str, day: str) -> str:
     """Bookings of a hall on a day (YYYY-MM-DD): who, and from when."""
-    lines = [f"#{b['number']} {b['from']} {_name_of(str(b['member']))}" for b in BOOKINGS if (b["hall"], b["day"]) == (hall, day)]
+    lines = [
+        f"#{b['number']} {b['from']} {_name_of(str(b['member']))}" for b in BOOKINGS if (b["hall"], b["day"]) == (hall, day)
+    ]
     return "\n".join(lines) or "no bookings"
 
 

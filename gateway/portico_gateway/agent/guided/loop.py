@@ -226,8 +226,9 @@ class Agent:
             return
         told = [*turns, *finished_call(chain[-1], question)]
         part.consider(await self.answers.quote(part.run, told, self.tool_calls.rank(question), chain), judge)
-        if not part.judgement.answered and (len(chain) > 1 or _is_named(question, chain[-1])):
-            part.consider(self.answers.whole(chain), judge)
+        named = _is_named(question, chain[-1])
+        if not part.judgement.answered and (len(chain) > 1 or named):
+            part.consider(self.answers.whole(chain, named=named), judge)
 
     def _judge(self, run: QuestionRun, answer: QuotedAnswer | None, others: Sequence[QuotedAnswer] = ()) -> Judgement:
         return judge(run, answer, self._retriever.embed, self._called(run), self._retriever.weights, others)

@@ -54,8 +54,8 @@ class QuestionProposals:
         self._lock = threading.Lock()
 
     def propose(self, question: str) -> dict[str, Any]:
-        """JSON-ready: `arguments`, the narrowed `schema`, `used` and `unused` words, and whether no rows are an answer (`empty`);
-        nothing where no table fits."""
+        """JSON-ready: `arguments`, the narrowed `schema`, `used` and `unused` words, and whether there being no rows is an
+        answer (`empty`); nothing where no table fits."""
         ranked: list[tuple[float, str, Draft]] = []
         with self._lock:
             self._databases.snapshot()

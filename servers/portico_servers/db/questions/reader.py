@@ -93,7 +93,11 @@ class QuestionReader:
         reach = self.reach(root)
         if entity is not None and entity.table not in reach.joins:
             return None
-        if entity is not None and _says_whose(parts, entity) and _points_to_itself(self.schema.by_name[entity.table], entity.column):
+        if (
+            entity is not None
+            and _says_whose(parts, entity)
+            and _points_to_itself(self.schema.by_name[entity.table], entity.column)
+        ):
             return None  # "how many report to Ada": these are asked for, and not to whom
         place = reach.nearest(entity.table, parts.said) if entity is not None else None
         if place is not None and place.parent.name == root.name and self._says_whose_rows(parts, root):
@@ -188,7 +192,8 @@ class QuestionReader:
         doing = {
             link.table
             for link in parts.links
-            if link.column is None and (link.verb or (link.score >= 0.7 and {link.first - 1} & who and not parts.cues.asked == "count"))
+            if link.column is None
+            and (link.verb or (link.score >= 0.7 and {link.first - 1} & who and parts.cues.asked != "count"))
         }
         for link in parts.links:  # "who does she report to": whom a key of that name points to
             table = self.schema.by_name[link.table]
@@ -256,7 +261,9 @@ def _counts_anybody(parts: QuestionParts) -> bool:
 
 def _value_asked_for(parts: QuestionParts) -> str | None:
     """ "How many developers are in ...": the value that is said where a name would tell what is asked for."""
-    first = next((w.index for w in parts.words[parts.cues.focus :] if w.content or any(w.index in v.words for v in parts.values)), None)
+    first = next(
+        (w.index for w in parts.words[parts.cues.focus :] if w.content or any(w.index in v.words for v in parts.values)), None
+    )
     value = next((one for one in parts.values if first is not None and one.first == first), None)
     alone = value is not None and value.last + 1 < len(parts.words) and not parts.words[value.last + 1].content
     return value.options[0][0].text if value is not None and alone and parts.cues.asked == "count" else None

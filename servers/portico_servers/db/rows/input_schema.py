@@ -120,7 +120,10 @@ def table_schema(name: str, found: Sequence[ColumnRef]) -> JSON:
         ask["properties"]["group_by"] = {"anyOf": [names, {"type": "array", "items": names, "maxItems": MAX_GROUPS}]}
         shared["ask"]["properties"]["group_by"].pop("type")
     distinct = {"properties": {"aggregate": {"const": "distinct"}, "group_by": _NEVER}, "required": ["columns"]}
-    percent = {"properties": {"aggregate": {"const": "percent"}, "columns": _NEVER, "group_by": _NEVER}, "required": ["filters"]}
+    percent = {
+        "properties": {"aggregate": {"const": "percent"}, "columns": _NEVER, "group_by": _NEVER},
+        "required": ["filters"],
+    }
     shared["plain"]["anyOf"] += [distinct, percent]
     if "filters" in ask["properties"]:
         ask["properties"]["of"] = ask["properties"]["filters"]

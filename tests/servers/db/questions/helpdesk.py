@@ -28,8 +28,10 @@ INSERT INTO tbl_person VALUES
   (4, 'Ada', 'Moreau', 'Agent', 2, 2, 1609459200, NULL, 300000, 'N', '1999-05-01');
 INSERT INTO tbl_client VALUES (1, 'Vogel Hotels', 'free'), (2, 'Sato Optics', 'team'), (3, 'Ricci Bakery', 'team');
 INSERT INTO tbl_ticket VALUES
-  (7001, 1, 2, 'App crashes', 'urgent', 1709251200, 1709424000, 1, 4), (7002, 1, 2, 'App crashes', 'low', 1711929600, NULL, 0, NULL),
-  (7003, 2, 4, 'Sync stopped', 'urgent', 1735689600, 1736000000, 0, 2), (7004, 1, NULL, 'Invoice', 'low', 1738368000, NULL, 0, NULL);
+  (7001, 1, 2, 'App crashes', 'urgent', 1709251200, 1709424000, 1, 4),
+  (7002, 1, 2, 'App crashes', 'low', 1711929600, NULL, 0, NULL),
+  (7003, 2, 4, 'Sync stopped', 'urgent', 1735689600, 1736000000, 0, 2),
+  (7004, 1, NULL, 'Invoice', 'low', 1738368000, NULL, 0, NULL);
 INSERT INTO tbl_tag VALUES (1, 'billing'), (2, 'vip'), (3, 'privacy');
 INSERT INTO tbl_ticket_tag VALUES (7001, 1), (7001, 2), (7003, 2);
 INSERT INTO rechnung VALUES (1, 1, '2024-03-01', 12500, 'J'), (2, 1, '2024-04-01', 2500, 'N'), (3, 2, '2025-01-01', 900, 'N');

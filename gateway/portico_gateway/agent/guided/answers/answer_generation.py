@@ -45,6 +45,8 @@ class QuotedAnswer:
     candidates: int = 1
     passages: int = 0  # of documents that are printed,
     share: float = 0.0  # and their part of all candidates' odds
+    several: bool = False  # it counts or lists records of a result
+    whole: bool = False  # it is all of a text that the question names
 
     @property
     def call(self) -> ToolCallFinished | None:
@@ -125,11 +127,13 @@ class AnswerGenerator:
         result = calls[-1].result
         if tool is None or result.citations or (text := told_together(read_question(question), result, tool)) is None:
             return None
-        return QuotedAnswer(text, AnswerCandidate(text), tuple(calls), margin=SURE_MARGIN)
+        return QuotedAnswer(
+            text, AnswerCandidate(text), tuple(calls), margin=SURE_MARGIN, several="\n" in text or text[0].isdigit()
+        )
 
     @staticmethod
     def none_of(run: QuestionRun, call: ToolCallFinished) -> QuotedAnswer | None:
-        """That there is none, where the server that has read the question, and accounts for all of it, says that this answers."""
+        """That there is none, where the server that reads all of the question says that this answers it."""
         reading = run.readings.get(call.tool)
         if reading is None or not reading.empty or reading.unused or dict(reading.arguments) != call.arguments:
             return None
@@ -139,14 +143,14 @@ class AnswerGenerator:
         return QuotedAnswer(f"none: {call.result.text}", AnswerCandidate(call.result.text), (call,))
 
     @staticmethod
-    def whole(calls: Sequence[ToolCallFinished]) -> QuotedAnswer | None:
+    def whole(calls: Sequence[ToolCallFinished], *, named: bool) -> QuotedAnswer | None:
         """All of the last call's result, where it is a short text: whoever has asked for a note by its name can read it."""
         text = calls[-1].result.text.strip()
         lines = [line for line in text.splitlines() if line.strip()]
         short = 1 < len(lines) <= SHORT_LINES and len(text) <= SHORT_CHARACTERS
         if not short or calls[-1].result.citations or structured_value(text, calls[-1].result.data) is not None:
             return None
-        return QuotedAnswer(text, AnswerCandidate(text), tuple(calls))
+        return QuotedAnswer(text, AnswerCandidate(text), tuple(calls), whole=named)
 
     async def _chosen(self, run: QuestionRun, request: Request, offered: Mapping[str, float]) -> tuple[str, float]:
         """The one that the model writes, and the log-probability of its choices."""

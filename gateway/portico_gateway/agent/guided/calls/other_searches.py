@@ -101,9 +101,7 @@ def search_instead(call: ToolCallFinished, tools: Sequence[Tool], server_of: Cal
     return None
 
 
-def narrower_search(
-    call: ToolCallFinished, tool: Tool, made: Sequence[ToolCallFinished]
-) -> ToolCallStarted | None:
+def narrower_search(call: ToolCallFinished, tool: Tool, made: Sequence[ToolCallFinished]) -> ToolCallStarted | None:
     """A search that found nothing, once more with fewer words: many look for all of them at once. Without those that only speak
     of the search itself ("the newsletter", "say"), else with the last two; None where that leaves what was asked."""
     key = _query_key(tool)

@@ -1,7 +1,7 @@
 """Several records of one result taken together: how many there are, and all those that a question is about.
 
-A list of objects, groups of `Key: value` lines and a list of short lines are records; which of them are meant, the names and the
-times of the question tell. Whether these are what is counted, the tool's own words tell. It knows no tool by name.
+A list of objects, groups of `Key: value` lines and a list of short lines are records; the names and the times of the question
+tell which of them are meant, and the tool's own words whether they are what is counted. It knows no tool by name.
 """
 
 from __future__ import annotations
@@ -24,10 +24,13 @@ MOST_LISTED = 10  # records that are told
 LONGEST_RECORD = 280  # characters of a single one: its fields say little without each other
 LONGEST_LINE = 100  # characters of one in a list of lines
 LONGEST = 900  # characters of all that are told
-_COUNTS = re.compile(r"\b(?:how many|number of|count(?: of)?(?: the)?|wie viele)\s+(?P<noun>(?:[\w'’-]+\s*){1,4})", re.IGNORECASE)
+_COUNTS = re.compile(
+    r"\b(?:how many|number of|count(?: of)?(?: the)?|wie viele)\s+(?P<noun>(?:[\w'’-]+\s*){1,4})", re.IGNORECASE
+)
 _SEVERAL = re.compile(
-    r"\b(?:list|show|name|which|what|all|give me)\s+(?:me\s+)?(?:all\s+)?(?:of\s+)?(?:the\s+)?(?:[\w-]+\s+){0,2}?[\w-]{3,}s\b|^\W*[\w-]{3,}s\s+(?:in|of|by|from|with|on)\b",
-    re.IGNORECASE,
+    r"""\b(?:list|show|name|which|what|all|give\ me)\s+(?:me\s+)?(?:all\s+)?(?:of\s+)?(?:the\s+)?(?:[\w-]+\s+){0,2}?[\w-]{3,}s\b
+    | ^\W*[\w-]{3,}s\s+(?:in|of|by|from|with|on)\b""",
+    re.IGNORECASE | re.VERBOSE,
 )
 _DATED = re.compile(r"\d{4}-\d\d-\d\d")
 _HEADING = re.compile(r"^\s*(?:#{1,6}\s|[\w ]+:$)")
@@ -57,7 +60,9 @@ def _records(result: RenderedResult) -> list[Mapping[str, Any] | str]:
     while isinstance(value, Mapping) and value:
         lists = [inner for inner in value.values() if isinstance(inner, list) and inner]
         if len(value) > 1 and (len(lists) != 1 or not isinstance(lists[0][0], Mapping)):
-            return [value] if all(not isinstance(inner, Mapping) and not _has_objects(inner) for inner in value.values()) else []
+            return (
+                [value] if all(not isinstance(inner, Mapping) and not _has_objects(inner) for inner in value.values()) else []
+            )
         value = lists[0] if len(value) > 1 else next(iter(value.values()))
     if isinstance(value, list):
         return [item for item in value if isinstance(item, Mapping | str) and item]
@@ -85,7 +90,9 @@ def _is_meant(question: Question, record: Mapping[str, Any] | str, every: Sequen
         if any(name in other for other in texts) and name not in text:
             return False
     for date in _dates(question.text):
-        written = f"{date.year:04}-{date.month:02}" + (f"-{date.day:02}" if date.day else "") if date.month else f"{date.year:04}"
+        written = (
+            f"{date.year:04}-{date.month:02}" + (f"-{date.day:02}" if date.day else "") if date.month else f"{date.year:04}"
+        )
         if any(_DATED.search(other) for other in texts) and written not in text:
             return False
     return True
@@ -116,7 +123,11 @@ def _told(question: Question, records: Sequence[Mapping[str, Any] | str]) -> lis
     asked = {stem for token in question.tokens for stem in stems_of(token.text)}
     lines = []
     for record in records:
-        own = {key: value for key, value in record.items() if set(stems_of(spaced(str(key)))) & asked} if isinstance(record, Mapping) else {}
+        own = (
+            {key: value for key, value in record.items() if set(stems_of(spaced(str(key)))) & asked}
+            if isinstance(record, Mapping)
+            else {}
+        )
         lines.append(_line(own or record))
     return list(dict.fromkeys(lines))
 

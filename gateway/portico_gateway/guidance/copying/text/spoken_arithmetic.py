@@ -36,7 +36,8 @@ _IN_WORDS = "|".join(sorted(NUMBER_WORDS, key=len, reverse=True))
 _AMOUNT = rf"{_NUMBER}|{_IN_WORDS}|an?"
 _CONVERTED = (
     re.compile(
-        rf"\bhow many (?P<to>{_UNIT})s (?:are (?:there )?|is |make |fit )?(?:in(?:to)?|up)? ?(?P<n>{_AMOUNT}) (?P<unit>{_UNIT})s?\b",
+        rf"\bhow many (?P<to>{_UNIT})s (?:are (?:there )?|is |make |fit )?(?:in(?:to)?|up)? ?"
+        rf"(?P<n>{_AMOUNT}) (?P<unit>{_UNIT})s?\b",
         re.IGNORECASE,
     ),
     re.compile(rf"\b(?P<n>{_AMOUNT}) (?P<unit>{_UNIT})s?\b[^?!]{{0,80}}?\b(?:in|how many) (?P<to>{_UNIT})s\b", re.IGNORECASE),

@@ -38,10 +38,10 @@ def asked_columns(draft: Draft) -> list[ColumnRef]:
     names = {word.index for word in draft.parts.words if word.low in ("name", "names")}
     for link in sorted(links, key=lambda link: (-_worth(draft, link), link.first)):
         ref = draft.ref(link)
-        if ref is not None and link.words <= names and draft.entity is not None and draft.entity.column is None:
-            if draft.table_of(ref) != draft.entity_table:  # "the names of the students" are what these are called
-                draft.use(link.words, 0.3)
-                continue
+        of_rows = link.words <= names and draft.entity is not None and draft.entity.column is None
+        if ref is not None and of_rows and draft.table_of(ref) != draft.entity_table:
+            draft.use(link.words, 0.3)  # "the names of the students" are what these are called
+            continue
         if ref is None or link.words & taken or ref.path in found or _worth(draft, link) < 0.4:
             continue
         taken |= link.words

@@ -36,7 +36,12 @@ def add_ranking(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool
 def _by_size(draft: Draft, one: Superlative) -> bool:
     """ "The biggest playlist", where no column tells a size: what has the most rows, if it has rows of one kind alone."""
     children = draft.reach.schema.children.get(draft.entity_table, ())
-    if draft.entity is None or draft.entity.column is not None or len(children) != 1 or children[0].name != draft.reach.root.name:
+    if (
+        draft.entity is None
+        or draft.entity.column is not None
+        or len(children) != 1
+        or children[0].name != draft.reach.root.name
+    ):
         return False
     draft.use(one.words, 0.8)
     return _entity_counts(draft, one)
@@ -113,7 +118,9 @@ def _count_by(draft: Draft, one: Superlative, refs: list[ColumnRef]) -> None:
     add_projections(draft)
     near = {draft.reach.root.name, *(join.parent.name for join in parents_of(draft.reach.schema, draft.reach.root, None))}
     draft.use({i for link in draft.parts.links if link.column is None and link.table in near for i in link.words}, 0.0)
-    apart = draft.place is not None or any(ref.join is not None or ref.part for ref in refs)  # a root's column would tell its rows apart
+    apart = draft.place is not None or any(
+        ref.join is not None or ref.part for ref in refs
+    )  # a root's column would tell its rows apart
     shown = {item.path for item in refs}
     extra = [ref for ref in draft.columns if ref.path not in shown and not (apart and ref.join is None)]
     draft.columns = []
@@ -132,10 +139,10 @@ def _most_of(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bool:
     if draft.place is not None and (at := _time_spent(draft, one)) and (by := measure_by_adjective(draft, "long")):
         return _sum_by(draft, one, by[0], frozenset({at}), by[1])
     behind = named_measure(draft, one.last, behind=True, within=6 if top else 3)
-    by = next((i for i in draft.parts.cues.groups if draft.parts.words[i].low == "by" and i < one.last), None) if top else None
-    if behind is None and by is not None:  # "rank them by price and give me the top three"
-        behind = named_measure(draft, by, behind=True, within=3)
-        draft.use({by} if behind else set())
+    ranked_by = (i for i in draft.parts.cues.groups if top and draft.parts.words[i].low == "by" and i < one.last)
+    if behind is None and (at := next(ranked_by, None)) is not None:  # "rank them by price and give me the top three"
+        behind = named_measure(draft, at, behind=True, within=3)
+        draft.use({at} if behind else set())
     counted = _counted(draft, one)
     if behind and not is_flag(draft, behind[0]) and (counted is None or behind[1].score >= counted.score):
         if (kind := _category(draft)) is not None:  # "the countries with the most revenue": of each all together

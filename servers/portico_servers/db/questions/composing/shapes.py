@@ -14,7 +14,6 @@ from portico_servers.db.questions.language.superlatives import Superlative
 from portico_servers.db.questions.linking.names import NameLink
 from portico_servers.db.rows.column_refs import ColumnRef
 
-
 _BE_OR_HAVE = frozenset("is are was were be been has have had do does did got get gets came come comes".split())
 
 
@@ -89,7 +88,11 @@ def _asks_a_value(draft: Draft) -> bool:
 
 def _groups(draft: Draft) -> list[ColumnRef]:
     """ "Per city", "by status", "each author": the columns to group by."""
-    asked = [i for i, word in enumerate(draft.parts.words) if word.low in ("which", "what")] if draft.parts.cues.superlatives else []
+    asked = (
+        [i for i, word in enumerate(draft.parts.words) if word.low in ("which", "what")]
+        if draft.parts.cues.superlatives
+        else []
+    )
     if part := next((found for at in asked if (found := _time_part(draft, at))), None):
         return [part]  # "in which month were the most rentals made?"
     for at in draft.parts.cues.groups:

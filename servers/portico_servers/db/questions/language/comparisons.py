@@ -74,7 +74,6 @@ def find_comparisons(question: QuestionWords, taken: frozenset[int]) -> Iterator
             yield from _exactly(question, at, done)
 
 
-
 def _phrases_at(words: Sequence[Word], at: int) -> Iterator[tuple[Sequence[str], str, str | None]]:
     for phrase, op in COMPARISONS:
         if tuple(word.low for word in words[at : at + len(phrase)]) == phrase:

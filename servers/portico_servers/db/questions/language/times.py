@@ -21,8 +21,12 @@ _OPS = {
     "before": "<", "until": "<=", "till": "<=", "through": "<=", "after": ">", "since": ">=", "from": ">=", "by": "<=",
     "later": ">", "earlier": "<",
 }  # fmt: skip
-_QUANTITIES = frozenset("above below under exceeding over least most exactly about around roughly".split())  # of a number, not of a year
-_UNITS = frozenset("m km cm mm kg g mg l ml euros euro dollars cents pages meters metres feet miles minutes hours days times".split())
+_QUANTITIES = frozenset(
+    "above below under exceeding over least most exactly about around roughly".split()
+)  # of a number, not of a year
+_UNITS = frozenset(
+    "m km cm mm kg g mg l ml euros euro dollars cents pages meters metres feet miles minutes hours days times".split()
+)
 _BEFORE_DAYS = frozenset("on since before after until till from by between and to the am dated".split())
 _FILLING = frozenset("the year of month in than calendar whole entire full".split())
 Today = Callable[[], datetime.date]

@@ -25,7 +25,9 @@ SENSE_SCORE = 0.9  # (factor)
 LEAST = 0.4  # of a link
 FURTHEST = 6  # words between the parts of a name: "units of ... in stock"
 _ABOVE = (stem("boss"), stem("parent"))  # what a row is to those of its table that point to it
-_GENERIC = {stem(word): 0.3 for word in "name date code number description title text value ts timestamp epoch cent cents".split()}
+_GENERIC = {
+    stem(word): 0.3 for word in "name date code number description title text value ts timestamp epoch cent cents".split()
+}
 _LITTLE = frozenset(stem(word) for word in "id in on at of by to the is has no key".split())
 _MAYBE_NAMES = frozenset("name total number first last average count current top list".split())  # said for other things, too
 

@@ -21,7 +21,10 @@ from portico_gateway.agent.guided.questions.plan import Part, asks_to_know, head
         ("Where is the parser? How many tables are there?", ["Where is the parser?", "How many tables are there?"]),
         ("number of actors? number of customers?", ["number of actors?", "number of customers?"]),
         ("Which lamp is oldest, and in which room is it?", ["Which lamp is oldest", "in which room is it?"]),
-        ("What is the height of K2? And the depth of Lake Como?", ["What is the height of K2?", "What is the depth of Lake Como?"]),
+        (
+            "What is the height of K2? And the depth of Lake Como?",
+            ["What is the height of K2?", "What is the depth of Lake Como?"],
+        ),
     ],
 )
 def test_a_question_is_taken_apart_where_it_asks_for_one_thing_after_the_other(question: str, found: list[str]) -> None:
@@ -86,4 +89,7 @@ def test_what_only_asks_once_more_is_no_part() -> None:
 
 
 def test_the_films_of_what_was_found_are_a_part_of_their_own() -> None:
-    assert [part.refers for part in parts("Take the category with the fewest films. How many of its films are new?")] == [False, True]
+    assert [part.refers for part in parts("Take the category with the fewest films. How many of its films are new?")] == [
+        False,
+        True,
+    ]
