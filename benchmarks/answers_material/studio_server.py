@@ -1,4 +1,4 @@
-"""A climbing hall's MCP server, made for the questions: JSON objects and lists, plain text and lines, and two tools that change.
+"""A climbing hall's MCP server, made for the questions: JSON objects and lists, plain text, lines, and two tools that change.
 
 `python studio_server.py` serves it over stdio. Its answers are fixed; no question that only asks may lead to `book_hall` or
 `cancel_booking`, which refuse in any case.

@@ -202,10 +202,8 @@ class SpanFit:
         first, last = place
         if span.kind is not SpanKind.PHRASE or first != last or not first:
             return False
-        if set(stems_of(span.text)) <= self._about:  # "one file's edit"
-            return False
         if self.text[span.end : span.end + 2] in ("'s", "’s"):
-            return True
+            return not set(stems_of(span.text)) <= self._about  # "tally's", but not "one file's edit"
         before, after = self.tokens[first - 1].low, self.tokens[last + 1].low if last + 1 < len(self.tokens) else "?"
         if before in ("does", "did") and after in _HAVING:
             return True

@@ -13,6 +13,7 @@ from typing import Any
 from portico_engine import Tool
 from portico_gateway.agent.guided.extraction.plain_text import line_records
 from portico_gateway.agent.guided.extraction.structured import said, structured_value
+from portico_gateway.agent.guided.questions.answer_type import AnswerType, asked_for, fits
 from portico_gateway.agent.rendered_results import RenderedResult
 from portico_gateway.guidance.copying.text.span import SpanKind
 from portico_gateway.guidance.copying.text.spans import read_spans
@@ -28,8 +29,9 @@ _COUNTS = re.compile(
     r"\b(?:how many|number of|count(?: of)?(?: the)?|wie viele)\s+(?P<noun>(?:[\w'’-]+\s*){1,4})", re.IGNORECASE
 )
 _SEVERAL = re.compile(
-    r"""\b(?:list|show|name|which|what|all|give\ me)\s+(?:me\s+)?(?:all\s+)?(?:of\s+)?(?:the\s+)?(?:[\w-]+\s+){0,2}?[\w-]{3,}s\b
-    | ^\W*[\w-]{3,}s\s+(?:in|of|by|from|with|on)\b""",
+    r"""\b(?:list|show|name|which|what|all|give\ me)\s+(?:me\s+)?(?:all\s+)?(?:of\s+)?(?:the\s+)?
+      (?P<kinds>(?:[\w-]+\s+){0,2}?)(?P<noun>[\w-]{3,}s)\b
+    | ^\W*(?P<first>[\w-]{3,}s)\s+(?:in|of|by|from|with|on)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
 _DATED = re.compile(r"\d{4}-\d\d-\d\d")
@@ -42,14 +44,19 @@ def told_together(question: Question, result: RenderedResult, tool: Tool) -> str
     records = _records(result)
     if len(records) == 1 and isinstance(records[0], Mapping):
         line = _line(records[0])
-        return line if len(records[0]) > 1 and len(line) <= LONGEST_RECORD else None
+        short = len(records[0]) > 1 and len(line) <= LONGEST_RECORD
+        return line if short and _is_about(question, records[0], tool) else None
     if len(records) < 2:
         return None
     meant = [record for record in records if _is_meant(question, record, records)]
     counted = _COUNTS.search(question.text)
     if counted is not None:
         return _counted(meant, len(records)) if _are_these(counted["noun"], records, tool) else None
-    if _SEVERAL.search(question.text) and 1 < len(meant) <= MOST_LISTED:
+    several = _SEVERAL.search(question.text)
+    if several is None or not _are_these(several["noun"] or several["first"], records, tool):
+        return None
+    meant = [record for record in meant if _is_of_kind(several["kinds"] or "", record, tool)]
+    if 1 < len(meant) <= MOST_LISTED:
         text = "\n".join(f"- {line}" for line in _told(question, meant))
         return text if len(text) <= LONGEST else None
     return None
@@ -109,6 +116,22 @@ def _are_these(noun: str, records: Sequence[Mapping[str, Any] | str], tool: Tool
     known = {*stems_of(spaced(tool.name.rpartition("__")[2])), *stems_of(tool.description)}
     keys = {stem for record in records if isinstance(record, Mapping) for key in record for stem in stems_of(spaced(str(key)))}
     return bool(asked & (known | keys))
+
+
+def _is_of_kind(kinds: str, record: Mapping[str, Any] | str, tool: Tool) -> bool:
+    """Has it the words that say which of them are meant: "csv files"? The tool's own words say nothing."""
+    known = {*stems_of(spaced(tool.name)), *stems_of(tool.description)}
+    words = [word.lower() for word in kinds.split() if content_words(word) and not set(stems_of(word)) <= known]
+    return all(word in _text(record) for word in words)
+
+
+def _is_about(question: Question, record: Mapping[str, Any], tool: Tool) -> bool:
+    """Does a single record, or the tool that gave it, have a word that is asked for, or the time that is?"""
+    named = {stem for value in question.values for stem in stems_of(value.text)}
+    asked = {stem for token in question.tokens for stem in stems_of(token.text)} - named
+    line = _line(record)
+    known = {*stems_of(spaced(tool.name.rpartition("__")[2])), *stems_of(line)}
+    return bool(asked & known) or (asked_for(question) is AnswerType.DATE and fits(question, AnswerType.DATE, line))
 
 
 def _counted(meant: Sequence[Mapping[str, Any] | str], of: int) -> str:

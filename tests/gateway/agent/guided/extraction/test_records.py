@@ -57,6 +57,9 @@ def test_records_of_the_kind_that_is_counted_are_counted(question: str, text: st
         ("How many commits are there?", "# Heading\n\nSome prose that says that there are many commits.", LOG),
         ("How many commits are there?", "Commit: 1", LOG),
         ("Who made the first commit?", COMMITS, LOG),
+        ("Which file exists only there?", BOOKINGS, LOG),  # one is asked for, of something else
+        ("What is Ada's shoe size?", json.dumps({"nodes": [{"name": "Ada", "likes": "tea"}]}), READ),
+        ("List all csv files", "notes.txt\nhome\nplan.md", Tool("disk__list", "List the files of a folder.", {})),
     ],
 )
 def test_what_is_no_record_of_the_kind_is_not_counted(question: str, text: str, tool: Tool) -> None:
@@ -65,6 +68,12 @@ def test_what_is_no_record_of_the_kind_is_not_counted(question: str, text: str, 
 
 def test_several_records_are_told_by_the_fields_that_are_asked_for() -> None:
     assert told("List the messages of what Ada Quist has done", COMMITS, LOG) == "- message: Round totals\n- message: Fix"
+
+
+def test_a_kind_that_is_asked_for_picks_the_records_that_have_it() -> None:
+    files = Tool("disk__list", "List the files of a folder.", {})
+    assert told("List all csv files", "a.csv\nnotes.txt\nb.csv", files) == "- a.csv\n- b.csv"
+    assert told("Which files are there?", "a.csv\nnotes.txt", files) == "- a.csv\n- notes.txt"
 
 
 def test_one_record_is_told_whole() -> None:
