@@ -99,3 +99,8 @@ def test_a_percentage_names_what_it_is_of(helpdesk: Clinic) -> None:
 )
 def test_no_rows_are_an_answer_where_more_than_a_name_is_asked_for(helpdesk: Clinic, question: str, empty: bool) -> None:
     assert helpdesk.best(question).may_be_empty is empty
+
+
+def test_what_belongs_to_nobody_is_not_the_most_of_anybody(helpdesk: Clinic) -> None:
+    asked = helpdesk.best("Which person was assigned the most tickets?").arguments()
+    assert [(one["op"], one["value"]) for one in asked["filters"]] == [("!=", None)]

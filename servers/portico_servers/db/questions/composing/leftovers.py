@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from portico_servers.db.questions.language.lemmas import IRREGULAR
-from portico_servers.db.questions.language.lexicon import DISCOURSE, PLAIN_VERBS
+from portico_servers.db.questions.language.lexicon import DISCOURSE, PEOPLE, PLAIN_VERBS
 from portico_servers.db.questions.language.verbs import alone_passive, is_state, verbs
 from portico_servers.db.questions.language.words import QuestionWords, Word, name_words, names_nothing, number_of, stem
 
@@ -63,6 +63,8 @@ def _left(draft: Draft) -> Iterator[Word]:
             or _counts_values(draft, word)
             or _calls_rows(draft, word)
             or _is_shortened(draft, word)
+            or _holds_of_all(draft, word)
+            or _calls_people(draft, word)
         ):
             continue
         yield word
@@ -126,6 +128,18 @@ def _tells_of_absence(draft: Draft, word: Word) -> bool:
         return False
     stems = {stem(part) for table in absent for column in table.columns for part in name_words(column.name)}
     return word.stem not in stems
+
+
+def _holds_of_all(draft: Draft, word: Word) -> bool:
+    """ "Alerts that were raised by ...": all were, since every row has the date."""
+    table = draft.reach.schema.by_name[draft.entity_table]
+    dates = (column for column in table.columns if column.kind == "date" and not column.nullable)
+    return word.low.endswith("ed") and any(word.stem in map(stem, name_words(column.name)) for column in dates)
+
+
+def _calls_people(draft: Draft, word: Word) -> bool:
+    """ "Staff member": somebody, right behind the name of those who are meant."""
+    return draft.entity is not None and word.index - 1 in draft.entity.words and word.low.rstrip("s") in PEOPLE
 
 
 def _is_shortened(draft: Draft, word: Word) -> bool:

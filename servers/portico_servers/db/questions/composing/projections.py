@@ -71,7 +71,10 @@ def add_projections(draft: Draft) -> None:
     cues = draft.parts.cues
     shown: list[ColumnRef] = []
     asked = _asks_when(draft)
-    if cues.when or asked:
+    if (cues.when or asked) and draft.order_by is not None and draft.order_by.column.kind == "date":
+        shown.append(draft.order_by)  # "when did she order last"
+        draft.use(asked)
+    elif cues.when or asked:
         shown += _when(draft)
         draft.use(asked if shown else set())
     if cues.how and not shown and (by := measure_by_adjective(draft, cues.how)):

@@ -43,6 +43,8 @@ def _by_size(draft: Draft, one: Superlative) -> bool:
         or children[0].name != draft.reach.root.name
     ):
         return False
+    if any(measurable(ref, ("number",)) for ref in draft.reach.of(draft.place)):
+        return False  # the size of a room is none of these
     draft.use(one.words, 0.8)
     return _entity_counts(draft, one)
 
@@ -123,8 +125,34 @@ def _count_by(draft: Draft, one: Superlative, refs: list[ColumnRef]) -> None:
     )  # a root's column would tell its rows apart
     shown = {item.path for item in refs}
     extra = [ref for ref in draft.columns if ref.path not in shown and not (apart and ref.join is None)]
+    if _category_of(draft, refs):  # "the kind of sensor with the most alerts": of all of a kind together
+        own = {item.path for item in (*draft.reach.keys(draft.place), *draft.reach.labels(draft.place))}
+        extra = [ref for ref in extra if ref.path not in own]
+    for ref in refs[:1]:
+        if may_lack(draft, ref):
+            draft.filter(ref, "!=", None)  # what belongs to nothing is not the most of anything
     draft.columns = []
     draft.group_by = [*extra, *refs, *(key for key in _keys_of(draft, refs) if key not in refs)][:6]
+
+
+def _category_of(draft: Draft, refs: list[ColumnRef]) -> bool:
+    """Is it asked by a column that tells no row apart?"""
+    entity = draft.entity
+    labels = {item.path for item in draft.reach.labels(draft.place)}
+    return entity is not None and entity.column is not None and not any(ref.key or ref.path in labels for ref in refs)
+
+
+def may_lack(draft: Draft, ref: ColumnRef) -> bool:
+    """May rows of the root have no value there, because it is empty, or a key on the way is?"""
+    join = ref.join
+    if join is None:
+        return ref.column.nullable and ref.part is None
+    while join is not None:
+        holder = join.via.parent if join.via is not None else draft.reach.root
+        if any(holder.by_name[name].nullable for name in join.key.columns):
+            return True
+        join = join.via
+    return False
 
 
 def _keys_of(draft: Draft, refs: list[ColumnRef]) -> list[ColumnRef]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from portico_servers.db.questions.composing.draft import Draft
 from portico_servers.db.questions.composing.measures import is_flag, is_year, main_measure, measure_by_adjective, named_measure
 from portico_servers.db.questions.composing.projections import add_projections, asked_columns, is_person, label_of, use_roles
-from portico_servers.db.questions.composing.rankings import add_ranking
+from portico_servers.db.questions.composing.rankings import add_ranking, may_lack
 from portico_servers.db.questions.language.lexicon import MONEY_WORDS, NOUNS
 from portico_servers.db.questions.language.superlatives import Superlative
 from portico_servers.db.questions.linking.names import NameLink
@@ -57,6 +57,8 @@ def _best_average(draft: Draft, one: Superlative, groups: list[ColumnRef]) -> bo
         return False
     draft.use(one.words | (entity.words if entity is not None else set()), 1.0)
     _aggregate(draft, "avg", draft.parts.cues.average, groups)
+    if may_lack(draft, groups[0]):
+        draft.filter(groups[0], "!=", None)
     draft.order, draft.limit = one.order, draft.parts.cues.limit or 1
     return bool(draft.columns)
 

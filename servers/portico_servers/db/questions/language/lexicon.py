@@ -22,7 +22,7 @@ class Measure(NamedTuple):
 
 MONEY = "price cost amount total fee fare rate paid payment charge salary value revenue spend budget".split()
 LENGTH = "length duration minutes milliseconds seconds hours time runtime distance words".split()
-SIZE = "size amount total area capacity population budget quantity bytes value".split()
+SIZE = "size amount total area capacity seats beds population budget quantity bytes value".split()
 HEIGHT = "height altitude elevation level value total amount".split()
 TIME = "date time on at day created opened founded started hired joined born birth published year".split()
 BEGIN = ["birth", "born", "founded", "opened", "built", "hired", "hire", "started", "joined", "published", "created", "date"]
