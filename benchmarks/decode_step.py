@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine_gpu import decode, read_bandwidth, step_bytes
+from gpu_steps import decode, read_bandwidth, step_bytes
 from portico_engine import find_model
 from portico_engine.executors.protocol import Sizes
 from portico_engine.executors.torch.cuda_attention import CUDAPagedKV, PagedAttention

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from gguf import GGMLQuantizationType as Q
 from torch import Tensor
 
-from engine_gpu import read_bandwidth
+from gpu_steps import read_bandwidth
 from portico_engine.kernels.quantized_layout import TILE_COLUMNS, TILE_ROWS, TiledMatrix
 from portico_engine.kernels.quantized_matmul import matmul
 from portico_engine.quantization.block_formats import FORMATS

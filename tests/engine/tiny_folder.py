@@ -12,6 +12,8 @@ import torch
 from safetensors.torch import save_file
 from tests.engine.tiny_model import CHAT_TEMPLATE, MERGES, SMALL, SPECIAL, Shape, Tensors, vocabulary
 
+from packers import Packer
+
 CONFIG = {
     "model_type": "llama",
     "hidden_act": "silu",
@@ -90,8 +92,11 @@ def write_folder(
     permuted: bool = False,
     dtype: torch.dtype = torch.float32,
     shards: int = 1,
+    pack: Packer | None = None,
 ) -> Path:
-    """`tensors` have GGUF's names; rows of queries and keys are as GGUF's converter leaves them where `permuted`."""
+    """`tensors` have GGUF's names; rows of queries and keys are as GGUF's converter leaves them where `permuted`. `pack` packs
+    the matrices of layers.
+    """
     folder.mkdir(parents=True)
     sizes = {
         "num_hidden_layers": shape.layers,
@@ -105,6 +110,11 @@ def write_folder(
     if str(all_keys["model_type"]) == "phi3":
         named = {name.replace("mlp.up_proj", "mlp.gate_up_proj"): value for name, value in named.items()}
     stored = {name: torch.from_numpy(np.ascontiguousarray(value)).to(dtype) for name, value in named.items()}
+    for name, value in named.items():
+        if pack is not None and is_packable(name, value):
+            del stored[name]
+            arrays = pack(value.astype(np.float64)).arrays
+            stored |= {f"{name.removesuffix('.weight')}.{suffix}": part.contiguous() for suffix, part in arrays.items()}
     write_json(folder / "config.json", all_keys)
     write_json(folder / "tokenizer.json", TOKENIZER)
     write_json(folder / "tokenizer_config.json", {"eos_token": "<|im_end|>", "chat_template": CHAT_TEMPLATE})
@@ -116,6 +126,12 @@ def write_folder(
         save_file({name: stored[name] for name in stored if where[name] == file}, folder / file)
     write_json(folder / "model.safetensors.index.json", {"metadata": {}, "weight_map": where})
     return folder
+
+
+def is_packable(name: str, value: np.ndarray) -> bool:
+    """Is it a matrix of a layer, and no router?"""
+    router = name.endswith((".gate.weight", "shared_expert_gate.weight", "ffn_gate_inp.weight"))
+    return value.ndim == 2 and "layers." in name and not router
 
 
 def write_json(path: Path, value: object) -> None:

@@ -5,10 +5,11 @@
     paged_attention.py   attention of single tokens over paged KV as a Triton kernel
     quantized_layout.py  a quantized matrix in the tiles that the CUDA kernels read, and back
     quantized_matmul.py  products with such matrices, and their rows: choice of kernel, launches
+    float8.py            activations in float8 with their scales
     decode_step.py       a decoder layer in five kernels, for a step of few tokens: launches
     sampling.py          the likeliest allowed tokens of logits
     cuda_module.py       CUDA C++ (its sources are in cuda/) compiled by NVRTC when it is first needed
 
 They know block tables and quantized matrices; they know neither layers nor requests. `fused`, `paged_attention`,
-`quantized_matmul`, `decode_step`, `sampling` and `cuda_module` are imported on a GPU only.
+`quantized_matmul`, `float8`, `decode_step`, `sampling` and `cuda_module` are imported on a GPU only.
 """

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from portico_engine.kernels.cuda_module import CUDA_SOURCES, CUDAModule
 from portico_engine.kernels.quantized_layout import TILE_COLUMNS, TILE_ROWS, TiledMatrix
-from portico_engine.kernels.quantized_matmul import MatrixFormat, matrix_format
+from portico_engine.kernels.quantized_matmul import matrix_format
 from portico_engine.plan import BLOCK_TOKENS
 
 MOST_TOKENS = 16
@@ -233,7 +233,7 @@ class DecodeStep:
         if not narrow and 2 * stage_bytes > tuning.ring_bytes:
             chunk, stage_bytes = warps, stage_bytes // 2
         chunks = -(-columns // chunk) * self._units(part)
-        return _format_settings(matrix_format(part)) | {
+        return matrix_format(part).settings() | {
             "TOKENS": 1 if few else 2, "ROWS": rows, "WARPS": warps, "SCALE_FIRST": int(not few), "WIDE": 0,
             "CHUNK": chunk, "STAGES": max(1, min(chunks, tuning.ring_bytes // stage_bytes)),
             "NORM": int(normed), "HIDDEN": self._hidden if normed else 0, "PREFETCH": int(tuning.prefetch),
@@ -268,10 +268,6 @@ def _rows(bias: Tensor | None, first: int, part: TiledMatrix) -> Tensor | None:
 
 def _head_settings(shape: HeadShape) -> dict[str, int]:
     return {"HEAD_DIM": shape.dim, "HEADS": shape.heads, "KV_HEADS": shape.kv_heads, "BLOCK": BLOCK_TOKENS}
-
-
-def _format_settings(form: MatrixFormat) -> dict[str, int]:
-    return {name.upper(): int(value) for name, value in form._asdict().items()}
 
 
 @cache

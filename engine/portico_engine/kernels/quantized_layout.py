@@ -27,11 +27,13 @@ class TiledMatrix:
 
     low: Tensor  # int32 [tiles, tiles, 2, 8, 4, 4]: side, row, quarter, group of 32
     high: Tensor | None  # int32 [tiles, tiles, 2, 8, 4, bits - 4]
-    scales: Tensor  # float16 [tiles, tiles, 16, groups, 1 or 2]: scale, then offset
+    scales: Tensor  # float16 [tiles, tiles, 16, groups, 1 or 2]: scale, then offset; groups of 16, 32, 64 or 128
     n_out: int
     n_in: int
     bits: int
     zero_point: int
+    table: tuple[float, ...] | None = None  # see `QuantizedMatrix`
+    order: Tensor | None = None
 
     @property
     def group_size(self) -> int:
@@ -52,12 +54,17 @@ class TiledMatrix:
 
 
 def pack_tiles(matrix: QuantizedMatrix) -> TiledMatrix:
-    """Into tiles. Scales are rounded to float16."""
+    """Into tiles. Scales are rounded to float16, a table to bfloat16. Groups of 128 get offsets: so they fill a word."""
+    if matrix.group_size == TILE_COLUMNS and matrix.offset is None:
+        if matrix.table is None:
+            matrix = matrix._replace(offset=matrix.scale * -matrix.zero_point, zero_point=0)
+        else:
+            matrix = matrix.regrouped(TILE_COLUMNS // 2)
     n_out, n_in = matrix.codes.shape
     tiles = -(-n_out // TILE_ROWS), -(-n_in // TILE_COLUMNS)
     padded = _padded(matrix.codes, tiles[0] * TILE_ROWS, tiles[1] * TILE_COLUMNS)
     at = (tiles[0], 2, 8, tiles[1], 4)  # row = side 8 + g; column = tile 128 + group 32 + ...
-    if matrix.group_size == 32:  # ... quarter 8 + 2 pair + second
+    if matrix.group_size != 16:  # ... quarter 8 + 2 pair + second
         split = padded.view(*at, 4, 8).permute(0, 3, 1, 2, 5, 4, 6)
     else:  # ... half 16 + quarter 4 + 2 (pair mod 2) + second
         split = padded.view(*at, 2, 4, 4).permute(0, 3, 1, 2, 6, 4, 5, 7)
@@ -74,6 +81,8 @@ def pack_tiles(matrix: QuantizedMatrix) -> TiledMatrix:
         n_in,
         matrix.bits,
         matrix.zero_point,
+        None if matrix.table is None else tuple(matrix.table.bfloat16().tolist()),
+        matrix.order,
     )
 
 
@@ -83,7 +92,7 @@ def unpack_tiles(packed: TiledMatrix) -> QuantizedMatrix:
     lanes = _from_planes(packed.low, 4)
     if packed.high is not None:
         lanes |= _from_planes(packed.high, packed.bits - 4) << 4
-    if packed.group_size == 32:
+    if packed.group_size != 16:
         split = lanes.view(rows, columns, 2, 8, 4, 4, 8).permute(0, 2, 3, 1, 5, 4, 6)
     else:
         split = lanes.view(rows, columns, 2, 8, 4, 4, 2, 4).permute(0, 2, 3, 1, 5, 6, 4, 7)
@@ -91,7 +100,8 @@ def unpack_tiles(packed: TiledMatrix) -> QuantizedMatrix:
     wide = packed.scales.transpose(1, 2).float()  # tiles, 16, tiles, groups, numbers
     numbers = wide.reshape(rows * TILE_ROWS, -1, wide.shape[-1])[: packed.n_out, : packed.n_in // packed.group_size]
     scale, offset = numbers[..., 0], numbers[..., 1] if packed.has_offsets else None
-    return QuantizedMatrix(codes.contiguous(), scale, offset, packed.bits, packed.zero_point)
+    table = None if packed.table is None else torch.tensor(packed.table, device=codes.device)
+    return QuantizedMatrix(codes.contiguous(), scale, offset, packed.bits, packed.zero_point, table, packed.order)
 
 
 def _padded(rows: Tensor, n_rows: int, n_columns: int) -> Tensor:

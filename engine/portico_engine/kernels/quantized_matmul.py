@@ -45,8 +45,13 @@ _MANY = {32: ManyTokensConfig(4, 2, 4), 64: ManyTokensConfig(8, 2, 4)}
 
 
 def matmul(x: Tensor, matrix: TiledMatrix, out: Tensor, bias: Tensor | None = None) -> None:
-    """out = x W^T (+ bias): x bf16 [n, in]; out bf16 or float32 [n, out], whose rows may be part of wider ones."""
+    """out = x W^T (+ bias): x bf16 [n, in]; out bf16 or float32 [n, out], whose rows may be part of wider ones.
+
+    Inputs are gathered first where the matrix has its columns in another order, as in all functions here.
+    """
     n, n_in = x.shape
+    if matrix.order is not None:
+        x = x.index_select(1, matrix.order)
     assert x.is_contiguous()
     assert (n, n_in, out.stride(1)) == (out.shape[0], matrix.n_in, 1)
     if n == 0:
@@ -67,6 +72,74 @@ def precompile(matrices: Iterable[tuple[TiledMatrix, torch.dtype]]) -> None:
     }
     with ThreadPoolExecutor() as pool:
         for _ in pool.map(lambda each: _module(*each), settings):
+            pass
+
+
+class ExpertGroups(NamedTuple):
+    """Pairs of a token and one of its experts, by expert (cuda/expert_groups.cu)."""
+
+    pairs: Tensor  # int32 [pairs]: token times experts a token, plus which of those
+    groups: Tensor  # int32 [groups, 4]: expert, first of `pairs`, count
+    ends: Tensor  # int32 [experts]: where each one's pairs end
+    config: FewTokensConfig | ManyTokensConfig  # for groups of this size
+
+
+def group_by_expert(chosen: Tensor, positions: Tensor | None, tokens: Tensor) -> ExpertGroups:
+    """chosen int64 [n, used]; positions int32 [n], negative ones are padding and have no part. tokens int64
+    [experts] counts."""
+    n_pairs, n_experts = chosen.numel(), tokens.numel()
+    configs = _FEW | _MANY
+    most = min((most for most in configs if n_pairs <= most * n_experts), default=max(configs))
+    n_groups = min(n_pairs, n_pairs // most + n_experts)
+    pairs, groups, ends = (
+        torch.empty(*shape, dtype=torch.int32, device=chosen.device) for shape in ((n_pairs,), (n_groups, 4), (n_experts,))
+    )
+    threads = max(_THREADS, 1 << (n_experts - 1).bit_length())
+    _grouping(n_experts, threads, chosen.device).launch(
+        "expert_groups", (1, 1, 1), threads,
+        chosen, positions, pairs, groups, ends, tokens, n_pairs, chosen.shape[1], most, n_groups,
+    )  # fmt: skip
+    return ExpertGroups(pairs, groups, ends, configs[most])
+
+
+@cache
+def _grouping(n_experts: int, threads: int, device: torch.device) -> CUDAModule:
+    return CUDAModule(CUDA_SOURCES / "expert_groups.cu", {"EXPERTS": n_experts, "THREADS": threads}, device)
+
+
+def expert_matmul(
+    x: Tensor, matrix: TiledMatrix, n_experts: int, groups: ExpertGroups, used: int, out: Tensor, bias: Tensor | None = None
+) -> None:
+    """out[pair] = x[pair / used] W^T (+ bias) with the W of the pair's expert: the matrix has all experts' rows, one expert
+    after the other, each a multiple of 16. x bf16 [n, in]; out bf16 or float32 [pairs, out of one expert]. Padding's rows stay
+    as they are.
+    """
+    n_out, config = matrix.n_out // n_experts, groups.config
+    rows = TILE_ROWS * config.rows * (config.warps if isinstance(config, ManyTokensConfig) else 1)
+    blocks = -(-n_out // rows), groups.groups.shape[0], 1
+    arguments = (x, matrix.low, matrix.high, matrix.scales, bias, out)
+    sizes = (out.shape[0], matrix.n_in, n_out, out.stride(0))
+    experts = (groups.pairs, groups.groups, used)
+    if isinstance(config, FewTokensConfig):
+        module = _module("few_tokens.cu", matrix_format(matrix), config, out.dtype, x.device, experts=True)
+        module.launch("few_tokens", blocks, 32 * config.warps, *arguments, *sizes, *experts)
+        return
+    columns = -(-matrix.n_in // TILE_COLUMNS)
+    module = _module("many_tokens.cu", matrix_format(matrix), config, out.dtype, x.device, experts=True)
+    module.launch("many_tokens", blocks, 32 * config.warps, *arguments, None, *sizes, columns, *experts)
+
+
+def precompile_experts(matrices: Iterable[tuple[TiledMatrix, torch.dtype]]) -> None:
+    """As `precompile`, for `expert_matmul`."""
+    settings = {
+        (source, matrix_format(matrix), config, dtype, x)
+        for matrix, dtype in matrices
+        for x in [torch.device("cuda", torch.cuda.current_device())]
+        for source, configs in (("few_tokens.cu", _FEW.values()), ("many_tokens.cu", _MANY.values()))
+        for config in configs
+    }
+    with ThreadPoolExecutor() as pool:
+        for _ in pool.map(lambda each: _module(*each, experts=True), settings):
             pass
 
 
@@ -107,12 +180,16 @@ def _room(device: torch.device) -> int:
 
 def gather_rows(matrix: TiledMatrix, indices: Tensor) -> Tensor:
     """Rows of the matrix, in bf16 [n, in]; indices int32 [n]."""
-    return _rows(matrix, indices, 0, len(indices))
+    return _in_order(matrix, _rows(matrix, indices, 0, len(indices)))
 
 
 def dequantize_rows(matrix: TiledMatrix, first: int, n: int) -> Tensor:
     """Consecutive rows, in bf16 [n, in]."""
-    return _rows(matrix, None, first, n)
+    return _in_order(matrix, _rows(matrix, None, first, n))
+
+
+def _in_order(matrix: TiledMatrix, rows: Tensor) -> Tensor:
+    return rows if matrix.order is None else torch.empty_like(rows).index_copy_(1, matrix.order, rows)
 
 
 def _rows(matrix: TiledMatrix, indices: Tensor | None, first: int, n: int) -> Tensor:
@@ -126,16 +203,37 @@ def _rows(matrix: TiledMatrix, indices: Tensor | None, first: int, n: int) -> Te
 
 
 class MatrixFormat(NamedTuple):
+    """What quantized.cuh is compiled for."""
+
     high: int
     zero: int
     offset: bool
     group: int
     ragged: bool
+    table: tuple[float, ...] | None
+
+    def settings(self) -> dict[str, int]:
+        """By the names that it says."""
+        flags = {name.upper(): int(value) for name, value in self._asdict().items() if name != "table"}
+        if self.table is None:
+            return flags | {"TABLE": 0}
+        halves = torch.tensor(self.table).bfloat16().view(torch.uint8).view(-1, 2).T.contiguous().view(torch.int32)
+        parts = {
+            f"TABLE_{name}{i}": int(word) & 0xFFFFFFFF
+            for name, words in zip(("LOW", "HIGH"), halves.tolist(), strict=True)
+            for i, word in enumerate(words)
+        }
+        return flags | {"TABLE": 1} | parts
 
 
 def matrix_format(matrix: TiledMatrix) -> MatrixFormat:
     return MatrixFormat(
-        matrix.bits - 4, matrix.zero_point, matrix.has_offsets, matrix.group_size, matrix.n_in % TILE_COLUMNS != 0
+        matrix.bits - 4,
+        matrix.zero_point,
+        matrix.has_offsets,
+        matrix.group_size,
+        matrix.n_in % TILE_COLUMNS != 0,
+        matrix.table,
     )
 
 
@@ -146,6 +244,9 @@ def _module(
     config: FewTokensConfig | ManyTokensConfig | None,
     dtype: torch.dtype,
     device: torch.device,
+    *,
+    experts: bool = False,
 ) -> CUDAModule:
-    settings = format_._asdict() | ({} if config is None else config._asdict()) | {"wide": dtype == torch.float32}
-    return CUDAModule(CUDA_SOURCES / source, {name.upper(): int(value) for name, value in settings.items()}, device)
+    settings = ({} if config is None else config._asdict()) | {"wide": dtype == torch.float32, "experts": experts}
+    defines = format_.settings() | {name.upper(): int(value) for name, value in settings.items()}
+    return CUDAModule(CUDA_SOURCES / source, defines, device)

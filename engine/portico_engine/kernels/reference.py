@@ -12,6 +12,7 @@ from torch import Tensor
 from portico_engine.plan import BLOCK_TOKENS
 
 _WORD = 32  # bits
+FLOAT8_LARGEST = 448.0  # number of float8_e4m3fn
 
 
 def add_norm(x: Tensor, delta: Tensor | None, weight: Tensor, eps: Tensor) -> Tensor:
@@ -85,3 +86,13 @@ def paged_attention(queries: Tensor, kv: Tensor, positions: Tensor, rows: Tensor
         scores = grouped @ keys.transpose(1, 2) * dim**-0.5
         out[token] = (scores.softmax(-1) @ values).view(heads, dim).to(queries.dtype)
     return out.view(n, -1)
+
+
+def quantize_float8(x: Tensor, group: int) -> tuple[Tensor, Tensor]:
+    """x bf16 [n, in] as float8_e4m3fn, and float32 [n, groups] of `group` columns that it is to be multiplied with: the largest
+    of each becomes 448. Scales lie with all rows of a group together, as torch's product by blocks takes them.
+    """
+    groups = F.pad(x.float(), (0, -x.shape[1] % group)).unflatten(1, (-1, group))
+    scales = groups.abs().amax(-1).clamp_min(1e-12) / FLOAT8_LARGEST
+    values = (groups / scales.unsqueeze(-1)).flatten(1)[:, : x.shape[1]]
+    return values.to(torch.float8_e4m3fn), scales.T.contiguous().T

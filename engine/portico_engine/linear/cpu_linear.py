@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from portico_engine.linear.int4 import Int4Matrix
-from portico_engine.quantization.quantized_matrix import GROUP_SIZE
 
 # Up to so many rows the product over 4-bit codes is faster than the bfloat16 one, by the number of terms.
 _INT4_ROWS = {1: 12, 2: 4}
@@ -28,14 +27,21 @@ class CPULinear:
     bfloat16 does.
     """
 
-    __slots__ = ("_int4_rows", "_int4_terms", "bias", "weight")
+    __slots__ = ("_int4_rows", "_int4_terms", "_order", "bias", "weight")
 
-    def __init__(self, weight: Tensor, bias: Tensor | None = None, int4: Iterable[Int4Matrix] = ()) -> None:
-        """`int4` is packed one term after another: let it be an iterator where memory counts."""
+    def __init__(
+        self, weight: Tensor, bias: Tensor | None = None, int4: Iterable[Int4Matrix] = (), order: Tensor | None = None
+    ) -> None:
+        """`int4` is packed one term after another: let it be an iterator where memory counts. `order` int64 [in]: the inputs
+        that its columns multiply, where they are not in the weight's order.
+        """
         self.weight = weight
         self.bias = bias
+        self._order = order
         pack = torch.ops.aten._convert_weight_to_int4pack_for_cpu
-        self._int4_terms = tuple((pack(codes.to(torch.int32), 1), scales.to(torch.bfloat16)) for codes, scales in int4)
+        self._int4_terms = tuple(
+            (pack(term.codes.to(torch.int32), 1), term.scales.to(torch.bfloat16), term.group_size) for term in int4
+        )
         self._int4_rows = _INT4_ROWS.get(len(self._int4_terms), 0)
         if self._int4_terms and not self._agrees():
             self._int4_terms, self._int4_rows = (), 0
@@ -53,15 +59,17 @@ class CPULinear:
 
     @property
     def n_bytes(self) -> int:
-        tensors = [self.weight, *(tensor for term in self._int4_terms for tensor in term)]
+        tensors = [self.weight, *(tensor for packed, scales, _ in self._int4_terms for tensor in (packed, scales))]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
     def __call__(self, x: Tensor) -> Tensor:
         if x.shape[0] > self._int4_rows:
             return F.linear(x, self.weight, self.bias)
         y: Tensor | None = self.bias
-        for packed, scales in self._int4_terms:
-            part: Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(x, packed, GROUP_SIZE, scales)
+        if self._order is not None:
+            x = x[:, self._order]
+        for packed, scales, group_size in self._int4_terms:
+            part: Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(x, packed, group_size, scales)
             y = part if y is None else part + y
         assert y is not None
         return y

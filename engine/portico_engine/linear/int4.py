@@ -11,19 +11,25 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from portico_engine.quantization.quantized_matrix import GROUP_SIZE, QuantizedMatrix
+from portico_engine.quantization.quantized_matrix import QuantizedMatrix
+
+INT4_GROUPS = (32, 64, 128, 256)  # columns with one scale that torch's product takes
 
 
 class Int4Matrix(NamedTuple):
-    """4-bit codes with a scale and an offset a group of 32: w = (code - 8) scale + offset."""
+    """4-bit codes with a scale and an offset a group, of a size in INT4_GROUPS: w = (code - 8) scale + offset."""
 
     codes: Tensor  # uint8 [out, in], 0..15
-    scales: Tensor  # [in / 32, out, 2]: scale, offset
+    scales: Tensor  # [groups, out, 2]: scale, offset
+
+    @property
+    def group_size(self) -> int:
+        return self.codes.shape[1] // self.scales.shape[0]
 
     @classmethod
-    def zeros(cls, n_out: int, n_in: int, device: str) -> Int4Matrix:
+    def zeros(cls, n_out: int, n_in: int, n_groups: int, device: str) -> Int4Matrix:
         codes = torch.full((n_out, n_in), 8, dtype=torch.uint8, device=device)
-        return cls(codes, torch.zeros(n_in // GROUP_SIZE, n_out, 2, device=device))
+        return cls(codes, torch.zeros(n_groups, n_out, 2, device=device))
 
 
 def cpu_capability() -> str:
@@ -37,9 +43,13 @@ def int4_supported() -> bool:
 
 
 def int4_terms(matrix: QuantizedMatrix) -> Iterator[Int4Matrix]:
-    """The matrix, whose groups are of 32, as a sum of 4-bit ones, exact but for the rounding of scales."""
-    codes, scale, offset, bits, zero_point = matrix
-    assert matrix.group_size == GROUP_SIZE
+    """The matrix as a sum of 4-bit ones, exact but for the rounding of scales. Its table, if it has one, is rounded to 8 bits,
+    and its columns stay in their order.
+    """
+    if matrix.table is not None:
+        matrix = matrix.in_8bit()
+    codes, scale, offset, bits, zero_point = matrix[:5]
+    assert matrix.group_size in INT4_GROUPS
     none = torch.zeros_like(scale)
     offset = (none if offset is None else offset) - zero_point * scale
     if bits == 4:

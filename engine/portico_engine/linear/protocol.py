@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from portico_engine.kernels.quantized_matmul import ExpertGroups
 
 
 class Linear(Protocol):
@@ -34,4 +38,18 @@ class Linear(Protocol):
 
     def rows(self, indices: Tensor) -> Tensor:
         """Rows of W, bf16 [*indices.shape, in]."""
+        ...
+
+
+class ExpertsLinear(Protocol):
+    """y = x W^T (+ b), with W [out, in] of each row's own expert."""
+
+    @property
+    def has_codes(self) -> bool: ...
+
+    @property
+    def n_bytes(self) -> int: ...
+
+    def __call__(self, x: Tensor, groups: ExpertGroups, used: int, dtype: torch.dtype = torch.bfloat16) -> Tensor:
+        """x bf16 [pairs / used, in] -> [pairs, out] of the dtype; rows of padding hold anything."""
         ...

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from portico_engine.errors import ModelError, UnsupportedModel
 from portico_engine.weights.model_file import ModelFile
+
+Routing: TypeAlias = Literal["softmax", "sigmoid", "softmax of chosen"]
 
 
 class _Family(NamedTuple):
@@ -62,13 +64,18 @@ class RopeConfig:
 
 @dataclass(frozen=True, slots=True)
 class ExpertsConfig:
-    """A mixture of experts in place of each feed-forward (Shazeer et al. 2017): softmax routing to the likeliest `used`."""
+    """A mixture of experts in place of each feed-forward (Shazeer et al. 2017), of which a token takes the likeliest `used`."""
 
     count: int
     used: int
     feed_forward: int
     normalized: bool
     shared_feed_forward: int = 0  # of an expert that every token takes
+    routing: Routing = "softmax"
+    scale: float = 1.0  # of the experts' shares
+    groups: int = 1  # of experts, of which only `groups_used` are chosen from
+    groups_used: int = 1
+    dense_layers: int = 0  # the first so many have a feed-forward
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,17 @@ It owns the form of linear layers there. `weight_loader` reads the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 import torch
 
 from portico_engine.linear.cpu_linear import CPULinear
-from portico_engine.linear.int4 import Int4Matrix, int4_terms
+from portico_engine.linear.int4 import INT4_GROUPS, Int4Matrix, int4_terms
 from portico_engine.linear.protocol import Linear
 from portico_engine.models.config import DecoderConfig
 from portico_engine.models.weight_loader import StackedMatrix, WeightLoader, permute_rows
-from portico_engine.quantization.quantized_matrix import GROUP_SIZE
+from portico_engine.quantization.quantized_matrix import QuantizedMatrix, quantize_8bit
 from portico_engine.weights.model_file import ModelFile
 
 
@@ -26,21 +26,41 @@ class CPUWeightLoader(WeightLoader):
         super().__init__(file, config, codes=codes, device="cpu")
 
     def linear(self, *parts: StackedMatrix, n_in: int) -> Linear:
-        return CPULinear(self.stacked(parts, n_in), self.biases(parts), self._int4_terms(parts, n_in))
+        weight, bias = self.stacked(parts, n_in), self.biases(parts)
+        if not self.codes or not self.all_quantized(parts) or any(part.n_out % 16 for part in parts):
+            return CPULinear(weight, bias)
+        matrices = _alike([self.quantized(f"{part.name}.weight", group_sizes=INT4_GROUPS) for part in parts])
+        return CPULinear(weight, bias, self._int4_terms(parts, matrices, n_in), matrices[0].order)
 
     def embedding(self, name: str, n_out: int, n_in: int) -> Linear:
         return CPULinear(self.matrix(f"{name}.weight", n_out, n_in))
 
-    def _int4_terms(self, parts: tuple[StackedMatrix, ...], n_in: int) -> Iterator[Int4Matrix]:
-        if not self.codes or not self.all_quantized(parts) or any(part.n_out % 16 for part in parts):
-            return
-        for together in zip_longest(*(self._terms_of(part) for part in parts)):
+    def _int4_terms(
+        self, parts: tuple[StackedMatrix, ...], matrices: Sequence[QuantizedMatrix], n_in: int
+    ) -> Iterator[Int4Matrix]:
+        n_groups = matrices[0].scale.shape[1]
+        terms = (_terms_of(part, matrix) for part, matrix in zip(parts, matrices, strict=True))
+        for together in zip_longest(*terms):
             made = [
-                Int4Matrix.zeros(part.n_out, n_in, self.device) if one is None else one
+                Int4Matrix.zeros(part.n_out, n_in, n_groups, self.device) if one is None else one
                 for one, part in zip(together, parts, strict=True)
             ]
             yield Int4Matrix(torch.cat([codes for codes, _ in made]), torch.cat([scales for _, scales in made], 1))
 
-    def _terms_of(self, part: StackedMatrix) -> Iterator[Int4Matrix]:
-        for codes, scales in int4_terms(self.quantized(f"{part.name}.weight", group_sizes=(GROUP_SIZE,))):
-            yield Int4Matrix(permute_rows(codes, part.order), scales if part.order is None else scales[:, part.order])
+
+def _terms_of(part: StackedMatrix, matrix: QuantizedMatrix) -> Iterator[Int4Matrix]:
+    for codes, scales in int4_terms(matrix):
+        yield Int4Matrix(permute_rows(codes, part.order), scales if part.order is None else scales[:, part.order])
+
+
+def _alike(matrices: Sequence[QuantizedMatrix]) -> list[QuantizedMatrix]:
+    """With one order of columns and one size of groups, as one product takes them."""
+    first = matrices[0].order
+    same = all(
+        (m.order is None) == (first is None) and (first is None or m.order is None or torch.equal(m.order, first))
+        for m in matrices
+    )
+    if not same:
+        return _alike([m if m.order is None else quantize_8bit(m.dequantize()) for m in matrices])
+    group_size = min(matrix.group_size for matrix in matrices)
+    return [matrix.regrouped(group_size) for matrix in matrices]

@@ -102,6 +102,8 @@ def _layer_obstacles(layer: LayerWeights) -> Iterator[str]:
     for name, linear in linears.items():
         if not isinstance(linear, CUDAQuantizedLinear):
             yield f"{name} has no codes, or adapters beside them"
+        elif any(part.order is not None for part in linear.parts):
+            yield f"{name} has its columns in another order"
     gate_up = layer.feed_forward.gate_up
     if isinstance(gate_up, CUDAQuantizedLinear) and len(gate_up.parts) > 1:
         yield "gate and up have different formats"

@@ -61,7 +61,7 @@ class Decoder:
         for i, layer in enumerate(self.weights.layers):
             delta = self._attention(i, layer, self._ops.add_norm(x, delta, layer.attention_norm, self.eps), cos, sin, attend)
             delta = self._residual(delta)
-            delta = self._feed_forward(layer.feed_forward, self._ops.add_norm(x, delta, layer.ffn_norm, self.eps))
+            delta = self._feed_forward(layer.feed_forward, self._ops.add_norm(x, delta, layer.ffn_norm, self.eps), positions)
             delta = self._residual(delta)
         return x if delta is None else x.add_(delta)
 
@@ -79,11 +79,11 @@ class Decoder:
     def _residual(self, delta: Tensor) -> Tensor:
         return delta if self.config.scales.residual == 1 else delta.mul_(self.config.scales.residual)
 
-    def _feed_forward(self, weights: GatedWeights | ExpertsWeights, x: Tensor) -> Tensor:
+    def _feed_forward(self, weights: GatedWeights | ExpertsWeights, x: Tensor, positions: Tensor) -> Tensor:
         if isinstance(weights, GatedWeights):
             return self._gated(weights, x)
         assert self.config.experts is not None
-        return mixture_of_experts(x, weights, self.config.experts, self._gated, every=x.is_cuda)
+        return mixture_of_experts(x, weights, self.config.experts, self._gated, self._ops.swiglu, positions)
 
     def _gated(self, weights: GatedWeights, x: Tensor) -> Tensor:
         return weights.down(self._ops.swiglu(weights.gate_up(x)))

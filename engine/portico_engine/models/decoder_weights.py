@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from portico_engine.linear.protocol import Linear
+from portico_engine.linear.protocol import ExpertsLinear, Linear
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +25,31 @@ class GatedWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class StackedExperts:
+    """All experts of a mixture in one form, on a GPU."""
+
+    gate_up: ExpertsLinear
+    down: ExpertsLinear
+
+
+@dataclass(frozen=True, slots=True)
 class ExpertsWeights:
-    """A mixture of experts. The router is float32 [experts, hidden], the shared expert's gate [hidden]."""
+    """A mixture of experts. The router is float32 [experts, hidden], the shared expert's gate [hidden]; `tokens` int64
+    [experts] counts those that each expert took.
+    """
 
     router: Tensor
-    experts: tuple[GatedWeights, ...]
+    experts: tuple[GatedWeights, ...] | StackedExperts
+    tokens: Tensor
     shared: GatedWeights | None = None
     shared_gate: Tensor | None = None
+    router_bias: Tensor | None = None  # [experts]
+    correction: Tensor | None = None  # [experts], of scores where experts are chosen, not of their shares
 
     def linears(self) -> Iterator[Linear]:
-        for expert in (*self.experts, *([self.shared] if self.shared else [])):
+        """Those that stand alone."""
+        alone = self.experts if isinstance(self.experts, tuple) else ()
+        for expert in (*alone, *([self.shared] if self.shared else [])):
             yield from expert.linears()
 
 

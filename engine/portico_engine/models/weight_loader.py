@@ -7,7 +7,8 @@ form that weights have on a device is a subclass's. It knows neither KV nor batc
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -17,15 +18,27 @@ from torch import Tensor
 from portico_engine.errors import ModelError
 from portico_engine.linear.protocol import Linear
 from portico_engine.models.config import DecoderConfig, ExpertsConfig
-from portico_engine.models.decoder_weights import DecoderWeights, ExpertsWeights, GatedWeights, LayerWeights
+from portico_engine.models.decoder_weights import (
+    DecoderWeights,
+    ExpertsWeights,
+    GatedWeights,
+    LayerWeights,
+    StackedExperts,
+)
 from portico_engine.models.rotary_order import rotary_order
 from portico_engine.quantization.block_formats import FORMATS, is_quantized, unpack_blocks
+from portico_engine.quantization.packed_formats import dequantize_rows, unpack_matrix
+from portico_engine.quantization.packing import Packing
 from portico_engine.quantization.quantized_matrix import QuantizedMatrix, quantize_8bit
 from portico_engine.weights.model_file import ModelFile
 
 Progress = Callable[[str, float], None]
 _AT_ONCE = 1 << 22  # elements converted at a time
 _ALL = slice(None)
+_DTYPES = {
+    "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64, "I32": torch.int32,
+    "I8": torch.int8, "U8": torch.uint8, "F8_E4M3": torch.float8_e4m3fn,
+}  # fmt: skip
 
 
 class StackedMatrix(NamedTuple):
@@ -93,17 +106,26 @@ class WeightLoader(ABC):
         """bf16 [n_out, n_in], converted some rows at a time: float32 copies of whole matrices would double the peak."""
         self.expect(name, (n_out, n_in))
         out = torch.empty(n_out, n_in, dtype=torch.bfloat16, device=self.device)
+        read = self._float_rows(name)
         for rows in _spans(n_out, n_in):
-            out[rows] = self._float_rows(name, rows)
+            out[rows] = read(rows)
         self.check_finite(name, out)
         return out
 
-    def quantized(self, name: str, group_sizes: Iterable[int]) -> QuantizedMatrix:
-        """A quantized matrix as codes with scales; in 8 bits where its format has none or groups of another size."""
+    def quantized(self, name: str, group_sizes: Collection[int]) -> QuantizedMatrix:
+        """A quantized matrix as codes with scales, one for the largest of `group_sizes` that it can have; in 8 bits where its
+        format has no codes, or groups of no such size.
+        """
         info = self.file.tensors[name]
-        if info.type in FORMATS and FORMATS[info.type].group_size in group_sizes:
+        if isinstance(info.type, Packing):
+            matrix = self._unpacked(name)
+            fitting = [size for size in group_sizes if matrix.group_size % size == 0]
+            if fitting:
+                return matrix.regrouped(max(fitting))
+        elif info.type in FORMATS and FORMATS[info.type].group_size in group_sizes:
             return unpack_blocks(self._raw(name), info.type)
-        spans = [quantize_8bit(self._float_rows(name, rows)) for rows in _spans(*info.shape)]
+        read = self._float_rows(name)
+        spans = [quantize_8bit(read(rows)) for rows in _spans(*info.shape)]
         return spans[0]._replace(
             codes=torch.cat([span.codes for span in spans]), scale=torch.cat([span.scale for span in spans])
         )
@@ -140,12 +162,17 @@ class WeightLoader(ABC):
             ),
             out=self.linear(StackedMatrix(f"{at}.attn_output", config.hidden), n_in=q),
             ffn_norm=self._vector(f"{at}.ffn_norm.weight", config.hidden),
-            feed_forward=self._experts(at, config.experts) if config.experts else self._gated(at, "", config.feed_forward),
+            feed_forward=self._experts(at, config.experts) if config.experts else self.gated(at, "", config.feed_forward),
             query_norm=self._head_norm(f"{at}.attn_q_norm.weight") if has_norms else None,
             key_norm=self._head_norm(f"{at}.attn_k_norm.weight") if has_norms else None,
         )
 
-    def _gated(self, at: str, suffix: str, size: int) -> GatedWeights:
+    def experts(self, at: str, experts: ExpertsConfig) -> tuple[GatedWeights, ...] | StackedExperts:
+        """A layer's mixture, whose names begin with `at`."""
+        return tuple(self.gated(at, f".{i}", experts.feed_forward) for i in range(experts.count))
+
+    def gated(self, at: str, suffix: str, size: int) -> GatedWeights:
+        """A feed-forward of `size`; `suffix` tells several of a layer apart."""
         gate, up, down = (f"{at}.ffn_{name}{suffix}" for name in ("gate", "up", "down"))
         hidden = self.config.hidden
         return GatedWeights(
@@ -156,8 +183,9 @@ class WeightLoader(ABC):
     def _experts(self, at: str, experts: ExpertsConfig) -> ExpertsWeights:
         return ExpertsWeights(
             router=self._vector(f"{at}.ffn_gate_inp.weight", experts.count, self.config.hidden),
-            experts=tuple(self._gated(at, f".{i}", experts.feed_forward) for i in range(experts.count)),
-            shared=self._gated(at, "_shexp", experts.shared_feed_forward) if experts.shared_feed_forward else None,
+            experts=self.experts(at, experts),
+            tokens=torch.zeros(experts.count, dtype=torch.int64, device=self.device),
+            shared=self.gated(at, "_shexp", experts.shared_feed_forward) if experts.shared_feed_forward else None,
             shared_gate=self._optional(f"{at}.ffn_gate_inp_shexp.weight", self.config.hidden),
         )
 
@@ -181,12 +209,50 @@ class WeightLoader(ABC):
     def _head_norm(self, name: str) -> Tensor:
         return permute_rows(self._vector(name, self.config.head_dim), self._rotary_order(1))
 
-    def _float_rows(self, name: str, rows: slice) -> Tensor:
-        """float32 [rows, in]."""
-        kind = self.file.tensors[name].type
+    def _float_rows(self, name: str) -> Callable[[slice], Tensor]:
+        """What reads some rows of a matrix, float32 [rows, in]."""
+        info = self.file.tensors[name]
+        kind = info.type
+        if info.packed is not None and isinstance(kind, Packing):
+            arrays, whole, taken = self.arrays(name), info.packed.shape, range(info.packed.shape[0])[info.packed.rows]
+
+            def unpack(rows: slice) -> Tensor:
+                own = taken[rows]
+                with self._packed(name):
+                    return dequantize_rows(arrays, kind, whole, slice(own.start, own.stop, own.step))
+
+            return unpack
         if kind in FORMATS:
-            return unpack_blocks(self._raw(name, rows), kind).dequantize()
-        return torch.from_numpy(np.array(self.file.dequantize(name, rows))).to(self.device)
+            return lambda rows: unpack_blocks(self._raw(name, rows), kind).dequantize()
+        return lambda rows: torch.from_numpy(np.array(self.file.dequantize(name, rows))).to(self.device)
+
+    def _unpacked(self, name: str) -> QuantizedMatrix:
+        info = self.file.tensors[name]
+        assert info.packed is not None
+        assert isinstance(info.type, Packing)
+        with self._packed(name):
+            return unpack_matrix(self.arrays(name), info.type, info.packed.shape, info.packed.rows)
+
+    def arrays(self, name: str) -> dict[str, Tensor]:
+        """Of a packed matrix, on the device."""
+        return {
+            key: torch.from_numpy(raw.copy()).view(_DTYPES[kind]).view(shape).to(self.device)
+            for key, (kind, shape, raw) in self.file.packed(name).items()
+        }
+
+    @contextmanager
+    def _packed(self, name: str) -> Iterator[None]:
+        """Raises ModelError where a packed matrix's arrays are of shapes that don't fit together."""
+        try:
+            yield
+        except (ValueError, RuntimeError, IndexError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            what = self.file.tensors[name]
+            raise ModelError(
+                f"{self.file.path}: the matrix {name}, packed as {what.type.name}, does not fit together "
+                f"({str(error).splitlines()[0]}); download it again"
+            ) from None
 
     def _raw(self, name: str, rows: slice = _ALL) -> Tensor:
         return torch.from_numpy(self.file.raw(name, rows).copy()).to(self.device)

@@ -14,6 +14,7 @@ from gguf import GGML_QUANT_SIZES
 from gguf import GGMLQuantizationType as Q
 from torch import Tensor
 
+from portico_engine.quantization.packing import Packing
 from portico_engine.quantization.quantized_matrix import GROUP_SIZE, QuantizedMatrix
 
 
@@ -41,13 +42,17 @@ def unpack_blocks(raw: Tensor, kind: Q) -> QuantizedMatrix:
     )
 
 
-def is_quantized(kind: Q) -> bool:
+def is_quantized(kind: Q | Packing) -> bool:
     """Are its weights codes with scales?"""
+    if isinstance(kind, Packing):
+        return kind.has_codes
     return kind not in (Q.F64, Q.F32, Q.F16, Q.BF16)
 
 
-def bits_per_weight(kind: Q) -> float:
+def bits_per_weight(kind: Q | Packing) -> float:
     """What a weight takes where codes are all that is kept, with scales and offsets in float16."""
+    if isinstance(kind, Packing):
+        return kind.bits_per_weight
     if not is_quantized(kind):
         return 16
     if kind not in FORMATS:

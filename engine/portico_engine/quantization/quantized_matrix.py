@@ -10,29 +10,61 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-GROUP_SIZE = 32  # columns with one scale, in all formats but Q6_K
+GROUP_SIZE = 32  # columns with one scale, in most formats of GGUF
+_UNITS = (1.0, 0.5, 0.125)  # of which the numbers of tables are multiples
 
 
 class QuantizedMatrix(NamedTuple):
-    """w = (code - zero_point) scale + offset, with a scale, and an offset in some formats, for each group of columns."""
+    """w = (code - zero_point) scale + offset, or table[code] scale, with a scale, and an offset in some formats, for each group
+    of columns.
+    """
 
     codes: Tensor  # uint8 [rows, in], each below 2**bits
     scale: Tensor  # float32 [rows, groups]
     offset: Tensor | None  # like scale
     bits: int  # 4, 5, 6 or 8
     zero_point: int
+    table: Tensor | None = None  # float32 [16], of 4 bits
+    order: Tensor | None = None  # int64 [in]: the input that each column multiplies; None: the one in its place
 
     @property
     def group_size(self) -> int:
-        """Columns with one scale: 16 or 32."""
+        """Columns with one scale."""
         return self.codes.shape[1] // self.scale.shape[1]
 
     def dequantize(self) -> Tensor:
-        """float32 [rows, in]."""
-        wide = self.codes.view(*self.scale.shape, -1).float().sub_(self.zero_point).mul_(self.scale.unsqueeze(-1))
+        """float32 [rows, in], columns in the inputs' order."""
+        if self.table is None:
+            wide = self.codes.float().sub_(self.zero_point)
+        else:
+            wide = self.table[self.codes.int()]
+        wide = wide.view(*self.scale.shape, -1).mul_(self.scale.unsqueeze(-1))
         if self.offset is not None:
             wide += self.offset.unsqueeze(-1)
-        return wide.view(self.codes.shape)
+        wide = wide.view(self.codes.shape)
+        return wide if self.order is None else torch.empty_like(wide).index_copy_(1, self.order, wide)
+
+    def in_8bit(self) -> QuantizedMatrix:
+        """Codes of a table as numbers of 8 bits: exact where the table's are multiples of some unit, else off by 1/254 of the
+        largest at most.
+        """
+        assert self.table is not None
+        largest = float(self.table.abs().max())
+        unit = next((unit for unit in _UNITS if _whole(self.table / unit)), largest / 127)
+        values = (self.table / unit).round() + 128
+        return QuantizedMatrix(values.to(torch.uint8)[self.codes.int()], self.scale * unit, None, 8, 128, order=self.order)
+
+    def regrouped(self, group_size: int) -> QuantizedMatrix:
+        """The same with a scale for each `group_size` columns, of which its own groups are multiples."""
+        times = self.group_size // group_size
+        if times == 1:
+            return self
+        offset = None if self.offset is None else self.offset.repeat_interleave(times, 1)
+        return self._replace(scale=self.scale.repeat_interleave(times, 1), offset=offset)
+
+
+def _whole(values: Tensor) -> bool:
+    return bool((values == values.round()).all()) and float(values.abs().max()) <= 127
 
 
 def quantize_8bit(values: Tensor) -> QuantizedMatrix:

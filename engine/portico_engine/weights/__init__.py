@@ -4,6 +4,8 @@
     gguf_file.py            a GGUF file, or several that hold one model
     hugging_face.py         a Hugging Face folder: its files and its tensors' names
     hugging_face_config.py  its config.json under GGUF's keys
+    quantization_config.py  how a folder's packed matrices are stored
+    packed_tensors.py       matrices of several arrays, presented as one tensor
     safetensors_file.py     one safetensors file
     json_file.py            JSON objects, read or refused by name
     regular_file.py         files are opened, pipes are not

@@ -15,9 +15,12 @@ from typing import Any
 import gguf
 
 from portico_engine.errors import ModelError
+from portico_engine.quantization.packing import Packing
 from portico_engine.weights.hugging_face_config import Factors, translate
 from portico_engine.weights.json_file import read_json, read_optional_json
 from portico_engine.weights.model_file import ModelFile, TensorInfo
+from portico_engine.weights.packed_tensors import PackedModule, is_unread, packed_info, packed_modules
+from portico_engine.weights.quantization_config import read_packing
 from portico_engine.weights.safetensors_file import SafetensorsFile
 from portico_engine.weights.split_tensors import split_tensors
 
@@ -25,6 +28,7 @@ _INDEX, _WHOLE = "model.safetensors.index.json", "model.safetensors"
 _EXPERT = re.compile(r"(.+\.experts)\.(\d+)(\..+)")
 _STACKED = re.compile(r"(.+)_exps(\.\w+)")
 _MAX_LAYERS = 1000
+PACKING = "portico.packing"  # metadata: how the folder's matrices are packed, where they are
 _FILE_TYPES = {
     gguf.GGMLQuantizationType.F32: gguf.LlamaFileType.ALL_F32,
     gguf.GGMLQuantizationType.F16: gguf.LlamaFileType.MOSTLY_F16,
@@ -46,16 +50,14 @@ class HuggingFaceFolder(ModelFile):
         self._shards = [SafetensorsFile(path / name) for name in _shard_names(path)]
         self.buffers += [shard.data for shard in self._shards]
         self.size = sum(len(shard.data) for shard in self._shards)
-        tensors: dict[str, TensorInfo] = {}
-        for i, shard in enumerate(self._shards):
-            for stored in shard.stored:
-                name = names.gguf(stored)
-                if name is not None:
-                    tensors[name] = _squeezed(shard.info(stored, name, i))
+        packing = read_packing(config, path)
+        tensors = self._tensors(names, packing)
         tensors |= self._computed(factors)
         self._tie(config, tensors)
         self.tensors = split_tensors(tensors, self.metadata)
         self.metadata |= {"general.name": path.resolve().name, "general.file_type": self._file_type()}
+        if packing is not None:
+            self.metadata[PACKING] = packing.name
         template = _chat_template(path)
         if template is not None:
             self.metadata["tokenizer.chat_template"] = template
@@ -65,6 +67,29 @@ class HuggingFaceFolder(ModelFile):
 
     def _files(self) -> Sequence[Path]:
         return [shard.path for shard in self._shards]
+
+    def _tensors(self, names: _Names, packing: Packing | None) -> dict[str, TensorInfo]:
+        """Under GGUF's names."""
+        shard_of = {stored: i for i, shard in enumerate(self._shards) for stored in shard.stored}
+        out: dict[str, TensorInfo] = {}
+        packed = packed_modules(shard_of, packing) if packing is not None else []
+        for module in packed:
+            name = names.gguf(f"{module.module}.weight")
+            if name is not None:
+                out[name] = self._packed_info(name, module, packing, shard_of)
+        in_modules = {array for module in packed for array in module.arrays.values()}
+        for stored, i in shard_of.items():
+            name = None if stored in in_modules or (packing is not None and is_unread(stored)) else names.gguf(stored)
+            if name is not None:
+                out[name] = _squeezed(self._shards[i].info(stored, name, i))
+        return out
+
+    def _packed_info(self, name: str, module: PackedModule, packing: Packing | None, shard_of: Mapping[str, int]) -> TensorInfo:
+        assert packing is not None
+        arrays = {
+            suffix: self._shards[shard_of[stored]].array(stored, shard_of[stored]) for suffix, stored in module.arrays.items()
+        }
+        return packed_info(name, arrays, packing, self.buffers, f"{self.path}: the matrix {module.module}")
 
     def _computed(self, factors: Factors) -> dict[str, TensorInfo]:
         out: dict[str, TensorInfo] = {}
@@ -85,7 +110,8 @@ class HuggingFaceFolder(ModelFile):
 
     def _file_type(self) -> int:
         embedding = self.tensors.get("token_embd.weight")
-        return int(_FILE_TYPES[embedding.type] if embedding else gguf.LlamaFileType.GUESSED)
+        kind = None if embedding is None or isinstance(embedding.type, Packing) else embedding.type
+        return int(gguf.LlamaFileType.GUESSED if kind is None else _FILE_TYPES[kind])
 
 
 class _Names:

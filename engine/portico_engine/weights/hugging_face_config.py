@@ -79,13 +79,6 @@ def translate(config: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], Fa
 
 
 def _architecture(config: Mapping[str, Any], path: Path) -> str:
-    quantization = config.get("quantization_config")
-    if quantization:
-        method = quantization.get("quant_method", "?") if isinstance(quantization, dict) else "?"
-        raise ModelError(
-            f"{path} is quantized as {str(method).upper()} (quantization_config in config.json), which is not supported: "
-            "take the model's original weights, or a GGUF file"
-        )
     kind = config.get("model_type")
     if not isinstance(kind, str) or kind not in ARCHITECTURES:
         raise ModelError(

@@ -9,33 +9,66 @@ from __future__ import annotations
 import hashlib
 import mmap
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import gguf
 import numpy as np
 import numpy.typing as npt
 
 from portico_engine.errors import ModelError
+from portico_engine.quantization.packing import Packing
 
 T = TypeVar("T")
 _ALL = slice(None)
 _SAMPLE = 4096
 
 
+class StoredArray(NamedTuple):
+    """The place of one array of a packed matrix. `dtype` is safetensors' name."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+    n_bytes: int
+    buffer: int
+
+
+class PackedArrays(NamedTuple):
+    """What a matrix is made of that is stored as several arrays: all of its rows, and which of them are the tensor's."""
+
+    arrays: Mapping[str, StoredArray]
+    shape: tuple[int, int]
+    rows: slice = _ALL
+
+
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """One tensor's place. `shape` is in numpy's order: rows first, the contiguous dimension last."""
+    """One tensor's place. `shape` is in numpy's order: rows first, the contiguous dimension last.
+
+    Of a packed matrix the place is that of its codes, and `packed` says the rest.
+    """
 
     name: str
     shape: tuple[int, ...]
-    type: gguf.GGMLQuantizationType
+    type: gguf.GGMLQuantizationType | Packing
     offset: int  # bytes from the start of its buffer
     n_bytes: int
     buffer: int = 0  # which of the model's buffers: a file has one, a folder several
+    packed: PackedArrays | None = None
+
+    def part(self, name: str, first: int, count: int) -> TensorInfo:
+        """Some of the rows, or of whatever the first dimension counts, as a tensor of its own."""
+        shape = (count, *self.shape[1:])
+        if self.packed is not None:
+            assert self.packed.rows == _ALL, "no part of a part"
+            return replace(self, name=name, shape=shape, packed=self.packed._replace(rows=slice(first, first + count)))
+        row_bytes = self.n_bytes // self.shape[0]
+        offset, n_bytes = self.offset + first * row_bytes, count * row_bytes
+        return replace(self, name=name, shape=shape, offset=offset, n_bytes=n_bytes)
 
 
 class ModelFile(ABC):
@@ -93,9 +126,22 @@ class ModelFile(ABC):
         flat = np.frombuffer(self.buffers[info.buffer], dtype=np.uint8, count=info.n_bytes, offset=info.offset)
         return flat.reshape(prod(info.shape[:-1]), -1)[rows]
 
+    def packed(self, name: str) -> dict[str, tuple[str, tuple[int, ...], npt.NDArray[np.uint8]]]:
+        """The arrays of a packed matrix, without a copy: type as safetensors calls it, shape, bytes."""
+        packed = self._info(name).packed
+        assert packed is not None, f"{name} is no packed matrix"
+        return {
+            key: (a.dtype, a.shape, np.frombuffer(self.buffers[a.buffer], np.uint8, a.n_bytes, a.offset))
+            for key, a in packed.arrays.items()
+        }
+
     def dequantize(self, name: str, rows: slice = _ALL) -> npt.NDArray[np.float32]:
-        """The tensor, or some rows of its first dimension where it has two, in float32."""
+        """The tensor, or some rows of its first dimension where it has two, in float32. None that is packed."""
         info = self._info(name)
+        if isinstance(info.type, Packing):
+            raise ModelError(
+                f"{self.path}: the tensor {name} is packed as {info.type.name}, which only matrices of layers can be"
+            )
         flat = self.raw(name, rows)
         if info.type == gguf.GGMLQuantizationType.F32:
             return flat.view(np.float32).reshape(-1, *info.shape[1:])

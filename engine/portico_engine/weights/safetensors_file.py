@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+from collections.abc import Container
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,22 @@ from gguf import GGMLQuantizationType as Q
 
 from portico_engine.errors import ModelError
 from portico_engine.weights.json_file import json_object
-from portico_engine.weights.model_file import TensorInfo
+from portico_engine.weights.model_file import StoredArray, TensorInfo
 from portico_engine.weights.regular_file import open_regular
 
 _LENGTH = struct.Struct("<Q")
 _MAX_HEADER = 100_000_000  # bytes, as the format limits it
-TYPES = {"F32": (Q.F32, 4), "F16": (Q.F16, 2), "BF16": (Q.BF16, 2)}  # and bytes of one number
+TYPES = {"F32": Q.F32, "F16": Q.F16, "BF16": Q.BF16}
+_BYTES = {
+    "F32": 4,
+    "F16": 2,
+    "BF16": 2,
+    "I64": 8,
+    "I32": 4,
+    "I8": 1,
+    "U8": 1,
+    "F8_E4M3": 1,
+}  # of one number, packed arrays' too
 
 
 class SafetensorsFile:
@@ -46,15 +57,19 @@ class SafetensorsFile:
 
     def info(self, stored_name: str, name: str, buffer: int) -> TensorInfo:
         """A tensor's place, under another name. Raises ModelError where its type isn't one of `TYPES` or its place is none."""
+        array = self.array(stored_name, buffer, TYPES)
+        return TensorInfo(name, array.shape, TYPES[array.dtype], array.offset, array.n_bytes, buffer)
+
+    def array(self, stored_name: str, buffer: int, types: Container[str] = _BYTES) -> StoredArray:
+        """An array's place. Raises ModelError where its type isn't one of `types` or its place is none."""
         entry = self.stored[stored_name]
         kind, shape, (first, last) = _entry(entry, f"{self.path}: the tensor {stored_name}")
-        if kind not in TYPES:
+        if kind not in types or kind not in _BYTES:
             raise ModelError(
                 f"{self.path}: the tensor {stored_name} is of type {kind}; {', '.join(TYPES)} are supported: "
                 "take the model's original weights, or a GGUF file"
             )
-        type_, item = TYPES[kind]
-        n_bytes = prod(shape) * item
+        n_bytes = prod(shape) * _BYTES[kind]
         offset = self.header_bytes + first
         if last - first != n_bytes:
             raise ModelError(f"{self.path} is damaged: the tensor {stored_name} of shape {shape} has {last - first} bytes")
@@ -63,7 +78,7 @@ class SafetensorsFile:
                 f"{self.path} is cut short: the tensor {stored_name} ends at byte {offset + n_bytes}, "
                 f"but the file has {len(self.data)}; download it again"
             )
-        return TensorInfo(name, shape, type_, offset, n_bytes, buffer)
+        return StoredArray(kind, shape, offset, n_bytes, buffer)
 
 
 def _entry(entry: object, what: str) -> tuple[str, tuple[int, ...], tuple[int, int]]:

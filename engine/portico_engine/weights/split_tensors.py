@@ -38,19 +38,19 @@ def split_tensors(tensors: Mapping[str, TensorInfo], metadata: Mapping[str, Any]
 def _parts(info: TensorInfo, tensors: Mapping[str, TensorInfo], n_heads: object, n_kv_heads: object) -> Iterator[TensorInfo]:
     if (match := _STACKED.fullmatch(info.name)) and len(info.shape) == 3:
         for i in range(info.shape[0]):
-            part = _rows(info, i, 1, f"{match[1]}.{i}.weight")
+            part = info.part(f"{match[1]}.{i}.weight", i, 1)
             yield replace(part, shape=part.shape[1:])
     elif (match := _QKV.fullmatch(info.name)) and (head := _head_dim(info, n_heads, n_kv_heads)):
         at, kind = match.groups()
         first = 0
         for name, heads in (("attn_q", n_heads), ("attn_k", n_kv_heads), ("attn_v", n_kv_heads)):
             assert isinstance(heads, int)
-            yield _rows(info, first, head * heads, f"{at}.{name}.{kind}")
+            yield info.part(f"{at}.{name}.{kind}", first, head * heads)
             first += head * heads
     elif (match := _UP.fullmatch(info.name)) and _holds_gate(info, tensors.get(f"{match[1]}.ffn_down.weight")):
         half = info.shape[0] // 2
-        yield _rows(info, 0, half, f"{match[1]}.ffn_gate.weight")
-        yield _rows(info, half, half, info.name)
+        yield info.part(f"{match[1]}.ffn_gate.weight", 0, half)
+        yield info.part(info.name, half, half)
     else:
         yield info
 
@@ -65,14 +65,3 @@ def _head_dim(qkv: TensorInfo, n_heads: object, n_kv_heads: object) -> int:
 
 def _holds_gate(up: TensorInfo, down: TensorInfo | None) -> bool:
     return down is not None and len(up.shape) == len(down.shape) == 2 and up.shape[0] == 2 * down.shape[1]
-
-
-def _rows(whole: TensorInfo, first: int, count: int, name: str) -> TensorInfo:
-    row_bytes = whole.n_bytes // whole.shape[0]
-    return replace(
-        whole,
-        name=name,
-        shape=(count, *whole.shape[1:]),
-        offset=whole.offset + first * row_bytes,
-        n_bytes=count * row_bytes,
-    )

@@ -7,6 +7,7 @@ import torch
 
 from portico_engine.kernels.quantized_layout import pack_tiles, unpack_tiles
 from portico_engine.quantization.block_formats import FORMATS, bits_per_weight
+from portico_engine.quantization.packed_formats import E2M1
 from portico_engine.quantization.quantized_matrix import QuantizedMatrix
 
 
@@ -16,6 +17,36 @@ def random_matrix(bits: int, zero: int, group: int, *, offsets: bool, n_out: int
     codes = torch.randint(0, 1 << bits, (n_out, n_in), generator=generator, dtype=torch.uint8)
     scale, offset = (torch.rand(2, n_out, n_in // group, generator=generator) + 0.5).half().float()
     return QuantizedMatrix(codes, scale, offset if offsets else None, bits, zero)
+
+
+def packed_forms(n_out: int, n_in: int) -> dict[str, QuantizedMatrix]:
+    """What packed folders hold: wider groups, tables, columns in another order."""
+    order = torch.randperm(n_in, generator=torch.Generator().manual_seed(1))
+    forms = {
+        "4 bits, 128": random_matrix(4, 8, 128, offsets=False, n_out=n_out, n_in=n_in),
+        "4 bits, 128, offsets": random_matrix(4, 0, 128, offsets=True, n_out=n_out, n_in=n_in),
+        "4 bits, 64, offsets": random_matrix(4, 0, 64, offsets=True, n_out=n_out, n_in=n_in),
+        "8 bits, 128": random_matrix(8, 128, 128, offsets=False, n_out=n_out, n_in=n_in),
+        "4 bits, 128, another order": random_matrix(4, 0, 128, offsets=True, n_out=n_out, n_in=n_in)._replace(order=order),
+        "table, 32": random_matrix(4, 0, 32, offsets=False, n_out=n_out, n_in=n_in)._replace(table=torch.tensor(E2M1)),
+        "table, 16": random_matrix(4, 0, 16, offsets=False, n_out=n_out, n_in=n_in)._replace(table=TABLE),
+        "table, 64": random_matrix(4, 0, 64, offsets=False, n_out=n_out, n_in=n_in)._replace(table=TABLE),
+        "table, 128": random_matrix(4, 0, 128, offsets=False, n_out=n_out, n_in=n_in)._replace(table=TABLE),
+    }
+    return forms
+
+
+TABLE = torch.tensor([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113]).float()
+PACKED_FORMS = tuple(packed_forms(16, 128))
+
+
+@pytest.mark.parametrize("name", PACKED_FORMS)
+@pytest.mark.parametrize(("n_out", "n_in"), [(32, 256), (17, 384)])
+def test_packed_forms_come_back(name: str, n_out: int, n_in: int) -> None:
+    matrix = packed_forms(n_out, n_in)[name]
+    back = unpack_tiles(pack_tiles(matrix))
+    assert torch.equal(back.codes, matrix.codes)
+    torch.testing.assert_close(back.dequantize(), matrix.dequantize(), rtol=1e-3, atol=0.05)
 
 
 @pytest.mark.parametrize("kind", sorted(FORMATS), ids=lambda kind: kind.name)

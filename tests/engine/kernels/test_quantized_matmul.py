@@ -7,7 +7,7 @@ import torch
 
 pytest.importorskip("cuda.bindings")
 
-from tests.engine.kernels.test_quantized_layout import random_matrix
+from tests.engine.kernels.test_quantized_layout import PACKED_FORMS, packed_forms, random_matrix
 
 from portico_engine.kernels import quantized_matmul
 from portico_engine.kernels.quantized_layout import TiledMatrix, pack_tiles, unpack_tiles
@@ -19,16 +19,23 @@ BF16 = torch.bfloat16
 SHAPES = ((48, 64), (65, 1536), (960, 576), (4096, 512))  # rows and columns that fill no tile, and few of them
 
 
-def packed_matrix(kind: int, n_out: int, n_in: int) -> TiledMatrix:
-    form = FORMATS[kind]
-    matrix = random_matrix(form.bits, form.zero_point, form.group_size, offsets=form.has_offsets, n_out=n_out, n_in=n_in)
+KINDS = [*sorted(FORMATS), *PACKED_FORMS]
+
+
+def packed_matrix(kind: int | str, n_out: int, n_in: int) -> TiledMatrix:
+    if isinstance(kind, str):
+        matrix = packed_forms(n_out, -(-n_in // 128) * 128)[kind]
+    else:
+        form = FORMATS[kind]
+        matrix = random_matrix(form.bits, form.zero_point, form.group_size, offsets=form.has_offsets, n_out=n_out, n_in=n_in)
     return pack_tiles(type(matrix)(*(part.to(DEVICE) if isinstance(part, torch.Tensor) else part for part in matrix)))
 
 
-@pytest.mark.parametrize("kind", sorted(FORMATS), ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: getattr(kind, "name", kind))
 @pytest.mark.parametrize(("n_out", "n_in"), SHAPES)
-def test_a_product_is_that_of_the_matrix(kind: int, n_out: int, n_in: int) -> None:
+def test_a_product_is_that_of_the_matrix(kind: int | str, n_out: int, n_in: int) -> None:
     packed = packed_matrix(kind, n_out, n_in)
+    n_in = packed.n_in
     matrix = unpack_tiles(packed).dequantize()
     bias = torch.randn(n_out, device=DEVICE).to(BF16)
     for n in (1, 2, 8, 9, 16, 17, 33, 64, 65, 130):
@@ -42,9 +49,9 @@ def test_a_product_is_that_of_the_matrix(kind: int, n_out: int, n_in: int) -> No
             assert (wider[:, -8:] == 7).all()
 
 
-@pytest.mark.parametrize("kind", sorted(FORMATS), ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: getattr(kind, "name", kind))
 @pytest.mark.parametrize(("n_out", "n_in"), SHAPES)
-def test_rows_are_those_of_the_matrix(kind: int, n_out: int, n_in: int) -> None:
+def test_rows_are_those_of_the_matrix(kind: int | str, n_out: int, n_in: int) -> None:
     packed = packed_matrix(kind, n_out, n_in)
     matrix = unpack_tiles(packed).dequantize().to(BF16)
     indices = torch.tensor([n_out - 1, 0, 17, 17], dtype=torch.int32, device=DEVICE)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -24,6 +25,7 @@ from portico_engine.executors.torch.cuda_batch import ADDRESSES, BlockTables, Ra
 from portico_engine.executors.torch.cuda_graphs import SIZES, StepGraphs
 from portico_engine.executors.torch.cuda_step import CUDAStep
 from portico_engine.executors.torch.device_faults import named_faults
+from portico_engine.executors.torch.embedding import embed_texts
 from portico_engine.executors.torch.lora_places import CUDALoraPlaces
 from portico_engine.fallbacks import Fallbacks
 from portico_engine.kernels import fused
@@ -34,6 +36,7 @@ from portico_engine.models.decode_layers import DecodeLayers, unfit
 from portico_engine.models.decoder import Decoder
 from portico_engine.models.weight_loader import Progress
 from portico_engine.plan import BLOCK_TOKENS, Row, StepPlan, blocks_for
+from portico_engine.request import Pooling
 from portico_engine.weights.model_file import ModelFile
 
 _PAIRS = 1 << 17  # of a row's tokens and those that they read: up to so many a graph is faster than launching a prefill
@@ -77,6 +80,7 @@ class TorchCUDAExecutor:
             block_bytes=decoder.config.kv_bytes_per_token * BLOCK_TOKENS,
             adapters=adapters.limits.count if adapters else 0,
             adapter_rank=adapters.limits.rank if adapters else 0,
+            embedding_size=decoder.config.hidden,
         )
         self._tables = BlockTables(sizes.max_rows, blocks_for(sizes.context_length), device)
         self._graphs: StepGraphs | None = None
@@ -99,9 +103,11 @@ class TorchCUDAExecutor:
         adapters: AdapterLimits | None = None,
         progress: Progress | None = None,
         fallbacks: Fallbacks | None = None,
+        host_layers: int = 0,
     ) -> TorchCUDAExecutor:
         """Read a model onto the GPU: quantized matrices as codes unless told otherwise, with copies in bfloat16 if asked for.
-        The memory of `adapters` is taken before KV gets the rest.
+        The memory of `adapters` is taken before KV gets the rest. Experts of the last `host_layers` stay in this machine's
+        memory.
 
         Raises ModelError where it doesn't fit.
         """
@@ -109,7 +115,9 @@ class TorchCUDAExecutor:
         free, _ = torch.cuda.mem_get_info(device)
         try:
             with torch.inference_mode():
-                loader = CUDAWeightLoader(file, config, codes=codes, copies=copies, device=device, fallbacks=fallbacks)
+                loader = CUDAWeightLoader(
+                    file, config, codes=codes, copies=copies, device=device, fallbacks=fallbacks, host_layers=host_layers
+                )
                 weights = loader.weights(progress)
                 places = CUDALoraPlaces(weights, config, adapters) if adapters else None
                 weights = places.weights if places else weights
@@ -149,6 +157,14 @@ class TorchCUDAExecutor:
                 return CUDAStep(plan, torch.empty(0, self.caps.vocab_size, device=self._device))
             self._tables.update(plan.rows)
             return CUDAStep(plan, self._logits(plan.rows)[:, : self.caps.vocab_size])
+
+    @torch.inference_mode()
+    def embed(self, texts: Sequence[Sequence[int]], pooling: Pooling | None = None) -> npt.NDArray[np.float32]:
+        """See `Executor.embed`."""
+        with named_faults(self._device):
+            if self._adapters is not None:
+                self._adapters.begin(None)
+            return embed_texts(self._decoder, texts, pooling or "mean")
 
     def load_adapter(self, place: int, adapter: Adapter) -> None:
         """See `Executor.load_adapter`."""
@@ -211,7 +227,7 @@ class TorchCUDAExecutor:
         total = 0
         for row in (row for part, _ in parts for row in part):
             places[row.slot] = range(total, total := total + len(row.logits_indices))
-        order = torch.tensor([at for row in rows for at in places[row.slot]], device=self._device)
+        order = torch.tensor([at for row in rows for at in places[row.slot]], dtype=torch.long, device=self._device)
         return torch.cat([logits for _, logits in parts])[order]
 
     def _parts(self, rows: Sequence[Row]) -> Iterator[tuple[list[Row], bool]]:

@@ -22,7 +22,7 @@ struct TileInputs {
       for (int group32 = 0; group32 < 4; group32++) {
         const int column = first_column + group32 * 32;
         const bool inside = !RAGGED || column < n_in;
-        if (GROUP == 32) {
+        if (GROUP != 16) {
           const uint4 both = inside ? *(const uint4*)(from[m] + column) : make_uint4(0, 0, 0, 0);
           at[m][group32][0] = make_uint2(both.x, both.y);
           at[m][group32][1] = make_uint2(both.z, both.w);
@@ -35,26 +35,36 @@ struct TileInputs {
   }
 };
 
+__device__ __forceinline__ constexpr bool starts_group(int group32, int half) {
+  return GROUP == 16 || (half == 0 && group32 * 32 % GROUP == 0);
+}
+
+__device__ __forceinline__ constexpr bool ends_group(int group32, int half) {
+  return GROUP == 16 || (half == 1 && (group32 + 1) * 32 % GROUP == 0);
+}
+
 // total += a tile of each of ROWS rows of tiles times the inputs.
 __device__ __forceinline__ void accumulate(Sums (&total)[ROWS][TOKENS], const Tile (&tiles)[ROWS], const TileInputs& inputs) {
+  Sums sums[TOKENS][2];  // of the tokens' inputs in a group: in each half of 32 columns where those are groups, else in the first
+  Sums group_sums[ROWS][TOKENS];
 #pragma unroll
   for (int group32 = 0; group32 < 4; group32++) {
-    Sums sums[TOKENS][2];  // of the tokens' inputs
 #pragma unroll
     for (int m = 0; m < TOKENS; m++) {
       const u32 ones[4] = {ONE, ONE, ONE, ONE};
 #pragma unroll
       for (int half = 0; half < 2; half++)
-        if (NEEDS_SUMS)
-          sums[m][half] = multiply(ones, inputs.at[m][group32][half], half && GROUP == 32 ? sums[m][0] : Sums());
+        if (NEEDS_SUMS) {
+          Sums& sum = sums[m][GROUP == 16 ? half : 0];
+          sum = multiply(ones, inputs.at[m][group32][half], starts_group(group32, half) ? Sums() : sum);
+        }
     }
 #pragma unroll
     for (int r = 0; r < ROWS; r++) {
       const Tile& tile = tiles[r];
-      Sums group_sums[TOKENS];
 #pragma unroll
       for (int half = 0; half < 2; half++) {
-        const int group = GROUP == 16 ? group32 * 2 + half : group32;
+        const int group = GROUP_OF(group32, half);
         const Scale scale[2] = {scale_of(tile.scales[0], group), scale_of(tile.scales[1], group)};
         u32 a[4];
 #pragma unroll
@@ -69,12 +79,13 @@ __device__ __forceinline__ void accumulate(Sums (&total)[ROWS][TOKENS], const Ti
             total[r][m] = multiply(a, inputs.at[m][group32][half], total[r][m]);
             continue;
           }
-          group_sums[m] = multiply(a, inputs.at[m][group32][half], half && GROUP == 32 ? group_sums[m] : Sums());
-          if (half == 0 && GROUP == 32) continue;
+          Sums& sum = group_sums[r][m];
+          sum = multiply(a, inputs.at[m][group32][half], starts_group(group32, half) ? Sums() : sum);
+          if (!ends_group(group32, half)) continue;
 #pragma unroll
           for (int i = 0; i < 4; i++) {
-            total[r][m].at[i] += scale[i / 2].scale * group_sums[m].at[i];
-            if (NEEDS_SUMS) total[r][m].at[i] += scale[i / 2].offset * sums[m][half].at[i % 2];
+            total[r][m].at[i] += scale[i / 2].scale * sum.at[i];
+            if (NEEDS_SUMS) total[r][m].at[i] += scale[i / 2].offset * sums[m][GROUP == 16 ? half : 0].at[i % 2];
           }
         }
       }

@@ -17,11 +17,26 @@ __device__ __forceinline__ void copy_later(void* to, const void* from, int bytes
 extern "C" __global__ void __launch_bounds__(32 * WARPS) many_tokens(
     const u16* __restrict__ x, const u32* __restrict__ low, const u32* __restrict__ high, const u32* __restrict__ scales,
     const u16* __restrict__ bias, Out* __restrict__ y, float* __restrict__ parts, int n, int n_in, int n_out, int y_stride,
-    int span) {
+    int span EXPERT_ARGUMENTS) {
   __shared__ uint4 staged[STAGES][TOKENS * 8][CHUNKS];
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, quarter = lane % 4;
   const int columns = (n_in + TILE_COLUMNS - 1) / TILE_COLUMNS, tiles = (n_out + 15) / 16;
-  const int first_token = blockIdx.y * TOKENS * 8, first_tile = (blockIdx.x * WARPS + warp) * ROWS;
+  const int first_tile = (blockIdx.x * WARPS + warp) * ROWS;
+#if EXPERTS
+  const int4 group = groups[blockIdx.y];
+  if (group.z == 0) return;
+  n = group.z;
+  const int first_token = 0;
+  const long skipped = (long)group.x * tiles;  // rows of tiles, of experts before this one
+  if (bias) bias += (long)group.x * n_out;
+  const auto input_row = [&](int token) { return pairs[group.y + token] / used; };
+  const auto output_row = [&](int token) { return pairs[group.y + token]; };
+#else
+  const int first_token = blockIdx.y * TOKENS * 8;
+  const long skipped = 0;
+  const auto input_row = [](int token) { return token; };
+  const auto output_row = [](int token) { return token; };
+#endif
   const int begin = blockIdx.z * span, end = min(begin + span, columns);
 
   // Chunks are permuted so that the lanes of a warp find theirs in different banks.
@@ -31,7 +46,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) many_tokens(
   const u16* copied_from[copies];
 #pragma unroll
   for (int i = 0; i < copies; i++)
-    copied_from[i] = x + (long)min(first_token + token + i * apart, n - 1) * n_in + begin * TILE_COLUMNS + chunk * 8;
+    copied_from[i] = x + (long)input_row(min(first_token + token + i * apart, n - 1)) * n_in + begin * TILE_COLUMNS + chunk * 8;
   const auto stage = [&](int column) {
     if (column < end) {
       const int bytes = !RAGGED || column * TILE_COLUMNS + chunk * 8 < n_in ? 16 : 0;
@@ -47,7 +62,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) many_tokens(
   Cursor cursors[ROWS];
 #pragma unroll
   for (int r = 0; r < ROWS; r++)
-    cursors[r].start(low, high, scales, (long)min(first_tile + r, tiles - 1) * columns + begin, lane);
+    cursors[r].start(low, high, scales, (skipped + min(first_tile + r, tiles - 1)) * columns + begin, lane);
   Tile next[ROWS];
   const auto fetch = [&]() {
 #pragma unroll
@@ -75,7 +90,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) many_tokens(
       for (int r = 0; r < ROWS; r++)
 #pragma unroll
         for (int half = 0; half < 2; half++) {
-          const int group = GROUP == 16 ? group32 * 2 + half : group32;
+          const int group = GROUP_OF(group32, half);
           const Scale scale[2] = {scale_of(now[r].scales[0], group), scale_of(now[r].scales[1], group)};
 #pragma unroll
           for (int i = 0; i < 4; i++)
@@ -85,7 +100,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) many_tokens(
       for (int m = 0; m < TOKENS; m++) {
         const uint4* of = inputs + m * 8 * CHUNKS;
         uint2 b[2];
-        if (GROUP == 32) {
+        if (GROUP != 16) {
           const uint4 both = of[permuted(lane / 4, group32 * 4 + quarter)];
           b[0] = make_uint2(both.x, both.y);
           b[1] = make_uint2(both.z, both.w);
@@ -114,7 +129,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) many_tokens(
         if (parts)
           parts[((long)blockIdx.z * n + token) * n_out + row] = sum;
         else
-          put(y[(long)token * y_stride + row], sum + bias_of(bias, row));
+          put(y[(long)output_row(token) * y_stride + row], sum + bias_of(bias, row));
       }
 }
 

@@ -5,22 +5,27 @@
 //   HIGH     bits of a code above its lower 4: 0, 1, 2 or 4
 //   ZERO     what is subtracted from a code
 //   OFFSET   1 where each group has an offset beside its scale
-//   GROUP    columns with one scale, 16 or 32
+//   GROUP    columns with one scale, 16, 32, 64 or 128
+//   TABLE    1 where codes of 4 bits stand for the numbers of a table, in bfloat16: bytes 4 i to 4 i + 3 of their lower halves are
+//            TABLE_LOW<i>, of their upper halves TABLE_HIGH<i>; ZERO, OFFSET and HIGH are 0 then
 //   RAGGED   1 where the columns are no multiple of 128
 //   WIDE     1 for a result in float32, else bfloat16
+//   EXPERTS  1 where the rows are those of several experts, one after the other, each multiplied with its own tokens only
 
 #include "tensor_cores.cuh"
 
 #define TILE_COLUMNS 128
 #define ONE 0x3F803F80  // in bfloat16, twice
 // A lane's 8 columns of a group of 32 are neighbours where they share a scale, else 4 and 4: the distances of lanes and halves.
-#define LANE_COLUMNS (GROUP == 32 ? 8 : 4)
-#define HALF_COLUMNS (GROUP == 32 ? 4 : 16)
+#define LANE_COLUMNS (GROUP == 16 ? 4 : 8)
+#define HALF_COLUMNS (GROUP == 16 ? 16 : 4)
 #define GROUPS (TILE_COLUMNS / GROUP)
 #define SCALE_WORDS (GROUPS * (1 + OFFSET) / 2)
 #define HIGH_WORDS (HIGH ? HIGH : 1)
 // Codes of 4 bits become 128 + code by their bits alone; what is too much is taken from the offset.
-#define BIASED (HIGH == 0)
+#define BIASED (HIGH == 0 && !TABLE)
+// The group of half a 32 of columns.
+#define GROUP_OF(group32, half) (GROUP == 16 ? (group32) * 2 + (half) : (group32) * 32 / GROUP)
 
 #if WIDE
 typedef float Out;
@@ -34,7 +39,10 @@ struct Tile {  // what one lane has of 16 rows x 128 columns: rows lane / 4 and 
 
 template <int N>
 __device__ __forceinline__ void stream(u32 (&to)[N], const u32* from) {  // each weight is read once: not into the L1 cache
-  if constexpr (N == 4)
+  if constexpr (N == 8) {
+    stream((u32(&)[4])to[0], from);
+    stream((u32(&)[4])to[4], from + 4);
+  } else if constexpr (N == 4)
     asm("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
         : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3]) : "l"(from));
   else if constexpr (N == 2)
@@ -71,8 +79,32 @@ __device__ __forceinline__ float half_at(const u32* words, int i) {
   return out;
 }
 
+#if TABLE
+// The table's bytes, four of them, for the codes in the lower four nibbles.
+__device__ __forceinline__ u32 bytes_of(u32 codes, u32 t0, u32 t1, u32 t2, u32 t3) {
+  const u32 at = codes & 0x7777;
+  return __byte_perm(__byte_perm(t0, t1, at), __byte_perm(t2, t3, at), 0x3210 | (codes & 0x8888) >> 1);
+}
+
+// The table's numbers for a word of codes: those at places `pair` and `pair + 4`.
+__device__ __forceinline__ u32 numbers_of(u32 codes, int pair) {
+  u32 both[2];
+#pragma unroll
+  for (int second = 0; second < 2; second++) {
+    const u32 four = codes >> (16 * second);
+    const u32 low = bytes_of(four, TABLE_LOW0, TABLE_LOW1, TABLE_LOW2, TABLE_LOW3);
+    const u32 high = bytes_of(four, TABLE_HIGH0, TABLE_HIGH1, TABLE_HIGH2, TABLE_HIGH3);
+    both[second] = __byte_perm(low, high, pair < 2 ? 0x5140 : 0x7362);  // of two pairs
+  }
+  return __byte_perm(both[0], both[1], pair % 2 ? 0x7632 : 0x5410);
+}
+#endif
+
 // Two neighbouring codes of a lane's 8 in a group of 32 columns, as bfloat16, less ZERO unless BIASED: the pair is 0 to 3.
 __device__ __forceinline__ u32 codes_of(const u32 (&low)[4], const u32 (&high)[HIGH_WORDS], int group32, int pair) {
+#if TABLE
+  return numbers_of(low[group32], pair);
+#endif
   u32 code = ((low[group32] >> (4 * pair)) & 0x000F000F) | 0x43004300;  // 128 + the lower 4 bits
 #if HIGH
   const u32 mask = ((1 << HIGH) - 1) * 0x00010001;
@@ -95,6 +127,13 @@ __device__ __forceinline__ void put(Out& to, float value) {
 __device__ __forceinline__ float bias_of(const u16* bias, int row) {
   return bias ? widened(bias[row]) : 0.0f;
 }
+
+#if EXPERTS
+// Pairs of a token and an expert that a block computes: expert_groups.cu makes them. `used` pairs have one row of inputs.
+#define EXPERT_ARGUMENTS , const int* __restrict__ pairs, const int4* __restrict__ groups, int used
+#else
+#define EXPERT_ARGUMENTS
+#endif
 
 struct Scale {
   float scale, offset;

@@ -18,12 +18,16 @@ extern "C" __global__ void rows(
   const u32* scale = scales + (tile * 16 + row % 16) * SCALE_WORDS;
 #pragma unroll
   for (int half = 0; half < 2; half++) {
-    const int group = GROUP == 16 ? group32 * 2 + half : group32;
+    const int group = GROUP_OF(group32, half);
     const float s = half_at(scale, OFFSET ? 2 * group : group), o = OFFSET ? half_at(scale, 2 * group + 1) : 0.0f;
     u16 out[4];
 #pragma unroll
     for (int k = 0; k < 4; k++) {
       const int pair = half * 2 + k / 2, side = 16 * (k % 2);
+#if TABLE
+      out[k] = rounded(s * widened(numbers_of(codes, pair) >> side));
+      continue;
+#endif
       int code = codes >> (4 * pair + side) & 15;
       if (HIGH) code += (above >> (HIGH * pair + side) & ((1 << HIGH) - 1)) << 4;
       out[k] = rounded(s * (code - ZERO) + o);

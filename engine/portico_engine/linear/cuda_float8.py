@@ -1,0 +1,82 @@
+"""Linear layers with float8 weights on a GPU, by the tensor cores' float8 product.
+
+Activations are rounded to float8 too, each token with scales of its own: one, or one for each 128 columns where the weights
+have theirs by blocks. It knows neither layers nor files.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from portico_engine.kernels.float8 import quantize_float8
+
+_BLOCK = 128
+_AGREEMENT = 0.08  # relative; rounding activations makes some 0.03
+_TRIED_ROWS = 16
+
+
+class CUDAFloat8Linear:
+    """`Linear` with W [out, in] in float8_e4m3fn, times `scale`: float32 [out, 1], or [out / 128, in / 128]."""
+
+    __slots__ = ("_group", "_scale", "bias", "weight")
+
+    def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None = None, *, by_blocks: bool = False) -> None:
+        """Raises RuntimeError where this GPU, or this torch, has no such product, or another one."""
+        n_out, n_in = weight.shape
+        self.weight = weight
+        self.bias = bias
+        self._group = _BLOCK if by_blocks else n_in
+        self._scale = _outer_first(scale.T) if by_blocks else scale.reshape(1, n_out).contiguous()
+        self._check(scale, by_blocks=by_blocks)
+
+    def _check(self, scale: Tensor, *, by_blocks: bool) -> None:
+        n_out, n_in = self.weight.shape
+        random = torch.Generator(self.weight.device).manual_seed(n_in)
+        x = torch.randn(_TRIED_ROWS, n_in, generator=random, device=self.weight.device).bfloat16()
+        rows = min(n_out, 4 * _BLOCK)
+        factors = scale.repeat_interleave(_BLOCK, 0).repeat_interleave(_BLOCK, 1)[:, :n_in] if by_blocks else scale
+        exact = x.float() @ (self.weight[:rows].float() * factors[:rows]).T
+        off = (self._product(x)[:, :rows].float() - exact).norm()
+        if not bool(off <= _AGREEMENT * exact.norm()):
+            raise RuntimeError(f"the float8 product is off by {float(off / exact.norm()):.0%}")
+
+    @property
+    def has_codes(self) -> bool:
+        return True
+
+    @property
+    def n_bytes(self) -> int:
+        return self.weight.nbytes + self._scale.nbytes
+
+    def __call__(self, x: Tensor) -> Tensor:
+        y = self._product(x)
+        return y if self.bias is None else y.add_(self.bias)
+
+    def _product(self, x: Tensor) -> Tensor:
+        values, scales = quantize_float8(x, self._group)
+        out: Tensor = torch._scaled_mm(
+            values,
+            self.weight.T,
+            scale_a=scales,
+            scale_b=self._scale,
+            out_dtype=torch.bfloat16,
+            use_fast_accum=self._group > _BLOCK,
+        )
+        return out
+
+    def logits(self, x: Tensor, targets: Tensor | None = None) -> Tensor:
+        """Rounded to bfloat16 as all products are here."""
+        return self(x).float()
+
+    def rows(self, indices: Tensor) -> Tensor:
+        """Without their scales there are none: a decoder's embedding is not float8."""
+        raise NotImplementedError("rows of a float8 matrix")
+
+
+def _outer_first(scale: Tensor) -> Tensor:
+    """[in / 128, out / 128] with the first dimension contiguous, and its stride a multiple of 4: what cuBLAS takes."""
+    rows, columns = scale.shape
+    padded = F.pad(scale, (0, 0, 0, -rows % 4))
+    return padded.T.contiguous().T[:rows, :columns]
