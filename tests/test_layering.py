@@ -205,7 +205,7 @@ TABLES = {
     """,
     "portico_gateway.agent.guided": """
         questions
-        extraction
+        extraction  questions
         answers     extraction
         calls       questions answers
         part_run    questions answers

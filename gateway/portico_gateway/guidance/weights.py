@@ -28,6 +28,7 @@ class RetrievalWeights:
     shape: float = 2.0  # for one whose required value is just of the shape that it asks for: a path, a formula, a time zone
     misused: float = -4.0  # for one whose path or identifier is words that look like none, or that takes a path for a name
     unsaid: float = -1.0  # for each required value that its schema lists, where none of them is said
+    silent: float = -2.0  # for a tool whose call takes nothing of a question that spells out something
     used: float = 0.5  # for each thing that the question spells out and the tool's call takes
     server_word: float = 1.6  # for each nat of evidence (idf) that a word is of this server
     tool_word: float = 0.5  # for each of the question's words that the tool's own definition has
@@ -255,6 +256,9 @@ class ConfidenceWeights:
     file_margin: float = 0.50  # of the candidate to the best in another file, in fives of nats
     disagreed: float = -0.44  # another tool has an answer, and names no such figure or identifier
     first_hits: float = 0.03  # 1 in the first hit, less for each further
+    several: float = 0.60  # it counts or lists records of a result (this and the next two are set: few questions have them)
+    whole: float = 0.90  # it is all of a short text that the question names
+    computed: float = 2.50  # it is what a formula gives in which all numbers of the question are
     has_type: float = 0.32  # the answer has the kind of thing that is asked for,
     lacks_type: float = 0.43  # or has not
     says_words: float = 0.28  # share of the question's words in the answer itself

@@ -13,8 +13,8 @@ _CHARACTERS_A_TOKEN = 5
 
 
 class RemotePrompt(tuple[int, ...]):
-    """As long as the conversation is in tokens, about; its entries mean nothing. `messages` is the conversation; a text to go on
-    from has none."""
+    """As long as the conversation is in tokens, about; its entries mean nothing. `messages` is the conversation; a text to go
+    on from has none."""
 
     messages: tuple[Mapping[str, Any], ...]
     variables: dict[str, Any]  # for the template of the server

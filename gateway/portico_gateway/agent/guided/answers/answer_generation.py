@@ -14,14 +14,20 @@ from portico_gateway.agent.guided.answers.candidates import CandidateReader, Wei
 from portico_gateway.agent.guided.answers.companions import bounds_of, companions, mixed, share, together
 from portico_gateway.agent.guided.answers.quotations import quotation_grammar
 from portico_gateway.agent.guided.extraction.candidate import AnswerCandidate, is_source
+from portico_gateway.agent.guided.extraction.records import told_together
 from portico_gateway.agent.guided.extraction.rows import is_rows
+from portico_gateway.agent.guided.extraction.structured import structured_value
 from portico_gateway.agent.prompts import Message
 from portico_gateway.agent.question_run import QuestionRun
 from portico_gateway.agent.request_builder import RequestBuilder
 from portico_gateway.agent.tool_host import ToolHost
+from portico_gateway.guidance.question import read_question
 from portico_gateway.guidance.tool_retrieval import RankedTool, ToolRetriever
 
 MAX_ANSWER_TOKENS = 384
+SHORT_LINES = 12  # of a text that is told whole,
+SHORT_CHARACTERS = 700
+SURE_MARGIN = 3.0  # nats: what is counted stands beside nothing
 REPETITION_PENALTY = 1.1  # on free prose
 
 
@@ -39,6 +45,8 @@ class QuotedAnswer:
     candidates: int = 1
     printed: int = 0  # passages of documents, or places in code, that are told,
     share: float = 0.0  # and their part of all candidates' odds
+    several: bool = False  # it counts or lists records of a result
+    whole: bool = False  # it is all of a text that the question names
 
     parts: tuple[AnswerCandidate, ...] = ()  # what is printed, best first
     alone: str = ""  # the text without what another tool found, where that is told, too
@@ -80,6 +88,7 @@ class AnswerGenerator:
     ) -> None:
         strength = retriever.weights.strength
         self._engine = engine
+        self._host = host
         self._candidates = CandidateReader(host, retriever.embed, retriever.weights)
         self._requests = requests
         self._sampling = sampling
@@ -113,6 +122,37 @@ class AnswerGenerator:
         if offered:
             text, logprob = await self._chosen(run, await self._request(turns, ranked), offered)
         return quoted_answer(candidates, text, calls, logprob)
+
+    def together(self, question: str, calls: Sequence[ToolCallFinished]) -> QuotedAnswer | None:
+        """All records of the last call's result that the question counts or asks for; None where it has no such."""
+        tool = next((tool for tool in self._host.tools() if tool.name == calls[-1].tool), None)
+        result = calls[-1].result
+        if tool is None or result.citations or (text := told_together(read_question(question), result, tool)) is None:
+            return None
+        return QuotedAnswer(
+            text, AnswerCandidate(text), tuple(calls), margin=SURE_MARGIN, several="\n" in text or text[0].isdigit()
+        )
+
+    @staticmethod
+    def none_of(run: QuestionRun, call: ToolCallFinished) -> QuotedAnswer | None:
+        """That there is none, where the server that reads all of the question says that this answers it."""
+        reading = run.readings.get(call.tool)
+        if reading is None or not reading.empty or reading.unused or dict(reading.arguments) != call.arguments:
+            return None
+        data = call.result.data or {}
+        if call.denied or call.error or data.get("rows") != [] or data.get("note"):  # a note tells of a value that is not there
+            return None
+        return QuotedAnswer(f"none: {call.result.text}", AnswerCandidate(call.result.text), (call,))
+
+    @staticmethod
+    def whole(calls: Sequence[ToolCallFinished], *, named: bool) -> QuotedAnswer | None:
+        """All of the last call's result, where it is a short text: whoever has asked for a note by its name can read it."""
+        text = calls[-1].result.text.strip()
+        lines = [line for line in text.splitlines() if line.strip()]
+        short = 1 < len(lines) <= SHORT_LINES and len(text) <= SHORT_CHARACTERS
+        if not short or calls[-1].result.citations or structured_value(text, calls[-1].result.data) is not None:
+            return None
+        return QuotedAnswer(text, AnswerCandidate(text), tuple(calls), whole=named)
 
     async def _chosen(self, run: QuestionRun, request: Request, offered: Mapping[str, float]) -> tuple[str, float]:
         """The one that the model writes, and the log-probability of its choices."""

@@ -10,7 +10,7 @@ from tests.gateway.agent.fakes import EVER_SO_UNSURE, LIST, SEARCH, SEARCH_CALL,
 
 from portico_engine import Tool
 from portico_gateway.agent.events import RunFinished, ToolCallFinished, ToolCallStarted
-from portico_gateway.agent.guided.calls.other_searches import in_whole, other_searches, search_instead
+from portico_gateway.agent.guided.calls.other_searches import in_whole, narrower_search, other_searches, search_instead
 from portico_gateway.agent.rendered_results import RenderedResult
 
 QUERY = {"type": "string", "maxLength": 60}
@@ -183,3 +183,20 @@ def test_a_search_that_can_be_told_how_much_to_answer_has_room_for_what_is_read_
     ]
     call = in_whole(ASKED, ToolCallStarted("docs__search", {"query": "pump"}), [roomy])
     assert call.arguments == {"query": ASKED, "max_tokens": 2_000}
+
+
+def test_a_search_that_found_nothing_is_made_again_with_fewer_words_as_long_as_there_are_some() -> None:
+    search = Tool("club__search_newsletter", "Full-text search in the newsletter.", SEARCHES)
+    made = [done(search.name, query="newsletter says about boulder cup")]
+    again = narrower_search(made[-1], search, made)
+    assert again == ToolCallStarted(search.name, {"query": "boulder cup"})
+    made.append(done(search.name, query="boulder cup"))
+    again = narrower_search(made[-1], search, made)
+    assert again == ToolCallStarted(search.name, {"query": "cup"})
+    made.append(done(search.name, query="cup"))
+    assert narrower_search(made[-1], search, made) is None
+
+
+def test_a_search_that_takes_questions_is_told_the_whole_one_and_no_less() -> None:
+    made = [done("docs__search", query="pump of the default")]
+    assert narrower_search(made[0], DOCS, made) is None
