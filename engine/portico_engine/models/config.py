@@ -14,6 +14,9 @@ from portico_engine.errors import ModelError, UnsupportedModel
 from portico_engine.weights.model_file import ModelFile
 
 Routing: TypeAlias = Literal["softmax", "sigmoid", "softmax of chosen"]
+Activation: TypeAlias = Literal["silu", "gelu", "clamped"]  # of gates: SwiGLU, GeGLU (both Shazeer 2020), gpt-oss's own
+NORM_OFFSET = "portico.norm_offset"  # metadata: what a folder's norms lack
+_MOST_LAYERS = 1000
 
 
 class _Family(NamedTuple):
@@ -22,6 +25,12 @@ class _Family(NamedTuple):
     permuted: bool = False  # GGUF's converter stores query and key rows for interleaved rotary pairs
     normalized_experts: bool = True  # the chosen experts' weights add up to 1
     unrotated_every: int = 0  # 4: the fourth layer, the eighth, ... have no rotary embedding
+    full_every: int = 0  # where there is a window of attention: 6: the sixth layer, the twelfth, ... see everything
+    activation: Activation = "silu"
+    scaled_embedding: bool = False  # by the root of its size
+    local_base: float | None = None  # of rotary embedding in layers with a window
+    routing: Routing = "softmax"
+    whole_yarn: bool = False  # its bounds are no whole pairs of dimensions
 
 
 _FAMILIES = {
@@ -37,7 +46,11 @@ _FAMILIES = {
     "internlm2": _Family(permuted=True),
     "ernie4_5": _Family(permuted=True),
     "exaone": _Family(),
+    "gemma3": _Family(full_every=6, activation="gelu", scaled_embedding=True, local_base=10_000.0),
+    "gpt-oss": _Family(full_every=2, activation="clamped", routing="softmax of chosen", whole_yarn=True),
+    "mistral3": _Family(permuted=True),
 }
+_GEMMA3_27B = 62  # layers; it alone scales queries by the hidden size a head
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,7 @@ class YarnConfig:
     original_context: int
     beta_fast: float = 32.0
     beta_slow: float = 1.0
+    whole: bool = True  # the bounds are rounded to whole pairs of dimensions
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +100,7 @@ class Scales:
     residual: float = 1.0  # of what a layer adds
     logits: float = 1.0
     queries: float = 1.0  # beside 1 / sqrt(head_dim)
+    long_queries: tuple[float, int] | None = None  # b, n: times 1 + b ln(1 + position // n), Llama 4's temperature
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +122,10 @@ class DecoderConfig:
     experts: ExpertsConfig | None = None
     scales: Scales = Scales()
     unrotated_every: int = 0
+    windows: tuple[int, ...] = ()  # by layer: how many positions a token sees, its own the last; 0: all. Empty: all of them 0
+    local_rope: RopeConfig | None = None  # of layers with a window, where they have another
+    activation: Activation = "silu"
+    norm_offset: float = 0.0  # what is to be added to the file's norms
 
     @property
     def group(self) -> int:
@@ -127,6 +146,15 @@ class DecoderConfig:
     def interleaves_rotary(self) -> bool:
         """Do GGUF files of this family, adapters among them, store query and key rows for interleaved rotary pairs?"""
         return _FAMILIES[self.architecture].permuted
+
+    def window(self, layer: int) -> int:
+        """Positions that a token sees in this layer, its own among them; 0: all."""
+        return self.windows[layer] if self.windows else 0
+
+    @property
+    def widest_window(self) -> int:
+        """Of positions that are further away no layer sees anything; 0 where one sees all."""
+        return max(self.windows) if self.windows and all(self.windows) else 0
 
     def rotates(self, layer: int) -> bool:
         """Has this layer a rotary embedding?"""
@@ -159,17 +187,42 @@ def read_config(file: ModelFile) -> DecoderConfig:
         vocab_size=embedding.shape[0],
         context_length=file.get(f"{arch}.context_length", int),
         norm_eps=file.get(f"{arch}.attention.layer_norm_rms_epsilon", float),
-        rope=_read_rope(file, arch),
+        rope=_read_rope(file, arch, family),
         permuted_rotary=family.permuted and file.interleaves_rotary,
         experts=_read_experts(file, arch, family),
         scales=_read_scales(file, arch, head_dim),
         unrotated_every=family.unrotated_every,
+        windows=_read_windows(file, arch, family),
+        local_rope=_local_rope(file, arch, family),
+        activation=family.activation,
+        norm_offset=file.get(NORM_OFFSET, float, 0.0),
     )
     _check(file, config)
     return config
 
 
-def _read_rope(file: ModelFile, arch: str) -> RopeConfig:
+def _read_windows(file: ModelFile, arch: str, family: _Family) -> tuple[int, ...]:
+    window = file.get(f"{arch}.attention.sliding_window", int, 0)
+    layers = file.get(f"{arch}.block_count", int)
+    if not window or not 0 < layers <= _MOST_LAYERS:
+        return ()
+    if window < 0:
+        raise ModelError(f"{file.path}: the metadata key {arch}.attention.sliding_window is {window}; it must be positive")
+    key = f"{arch}.attention.sliding_window_pattern"
+    pattern = file.metadata.get(key, family.full_every)
+    if isinstance(pattern, int):
+        return tuple(0 if pattern and (i + 1) % pattern == 0 else window for i in range(layers))
+    if len(pattern) != layers:
+        raise ModelError(f"{file.path}: the metadata key {key} is of {len(pattern)} layers, not {layers}")
+    return tuple(window if one else 0 for one in pattern)
+
+
+def _local_rope(file: ModelFile, arch: str, family: _Family) -> RopeConfig | None:
+    base = file.get(f"{arch}.rope.freq_base_swa", float, family.local_base or 0.0)
+    return RopeConfig(base, dimensions=file.get(f"{arch}.rope.dimension_count", int, 0) or None) if base > 1 else None
+
+
+def _read_rope(file: ModelFile, arch: str, family: _Family) -> RopeConfig:
     base = file.get(f"{arch}.rope.freq_base", float, 10_000.0)
     dimensions = file.get(f"{arch}.rope.dimension_count", int, 0) or None
     at = f"{arch}.rope.scaling"
@@ -184,7 +237,7 @@ def _read_rope(file: ModelFile, arch: str) -> RopeConfig:
         if not 1 <= factor < math.inf:
             raise ModelError(f"{file.path}: the metadata key {at}.factor is {factor}; yarn stretches by 1 or more")
         magnitude *= 1 + 0.1 * math.log(factor)
-        yarn = YarnConfig(factor, original, fast, slow)
+        yarn = YarnConfig(factor, original, fast, slow, whole=not family.whole_yarn)
         return RopeConfig(base, dimensions=dimensions, yarn=yarn, magnitude=magnitude)
     if kind == "longrope":
         return RopeConfig(base, dimensions=dimensions, magnitude=magnitude, long_beyond=original)
@@ -206,16 +259,22 @@ def _read_experts(file: ModelFile, arch: str, family: _Family) -> ExpertsConfig 
     feed_forward = file.get(f"{arch}.expert_feed_forward_length", int, file.get(f"{arch}.feed_forward_length", int))
     shared = file.get(f"{arch}.expert_shared_feed_forward_length", int, 0)
     normalized = file.get(f"{arch}.expert_weights_norm", bool, family.normalized_experts)
-    return ExpertsConfig(count, used, feed_forward, normalized, shared)
+    return ExpertsConfig(count, used, feed_forward, normalized, shared, routing=family.routing)
 
 
 def _read_scales(file: ModelFile, arch: str, head_dim: int) -> Scales:
     attention = file.get(f"{arch}.attention.scale", float, 0.0)
+    hidden = file.get(f"{arch}.embedding_length", int)
+    if arch == "gemma3" and not attention and file.get(f"{arch}.block_count", int) == _GEMMA3_27B:
+        attention = math.sqrt(file.get(f"{arch}.attention.head_count", int) / max(hidden, 1))
+    scaled = math.sqrt(max(hidden, 1)) if _FAMILIES[arch].scaled_embedding else 1.0
+    beta = file.get(f"{arch}.attention.temperature_scale", float, 0.0)
     scales = Scales(
-        embedding=file.get(f"{arch}.embedding_scale", float, 1.0),
+        embedding=file.get(f"{arch}.embedding_scale", float, scaled),
         residual=file.get(f"{arch}.residual_scale", float, 1.0),
         logits=1 / (file.get(f"{arch}.logit_scale", float, 1.0) or math.nan),
         queries=attention * math.sqrt(max(head_dim, 1)) if attention else 1.0,
+        long_queries=(beta, max(file.get(f"{arch}.rope.scaling.original_context_length", int, 1), 1)) if beta else None,
     )
     if not all(0 < value < math.inf for value in (scales.embedding, scales.residual, scales.logits, scales.queries)):
         raise ModelError(f"{file.path}: one of the scales of {arch} is not a positive number: {scales}")

@@ -64,6 +64,9 @@ class LayerWeights:
     feed_forward: GatedWeights | ExpertsWeights
     query_norm: Tensor | None = None  # [head_dim], Qwen3
     key_norm: Tensor | None = None
+    sinks: Tensor | None = None  # float32 [heads]: a score beside those of all positions that says nothing, gpt-oss
+    attention_post_norm: Tensor | None = None  # of what attention adds, Gemma
+    ffn_post_norm: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,11 @@ class WeightLoader(ABC):
         config, at = self.config, f"blk.{i}"
         q, kv = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
         has_norms = f"{at}.attn_q_norm.weight" in self.file.tensors
+        # gpt-oss calls the norm before its feed-forward by the name that others have for one behind attention.
+        ffn_norm, post_norm = "ffn_norm", f"{at}.post_attention_norm.weight"
+        if f"{at}.ffn_norm.weight" not in self.file.tensors and post_norm in self.file.tensors:
+            ffn_norm, post_norm = "post_attention_norm", ""
+        sinks = self._optional(f"{at}.attn_sinks.weight", config.n_heads)
         return LayerWeights(
             attention_norm=self._vector(f"{at}.attn_norm.weight", config.hidden),
             qkv=self.linear(
@@ -161,8 +166,11 @@ class WeightLoader(ABC):
                 n_in=config.hidden,
             ),
             out=self.linear(StackedMatrix(f"{at}.attn_output", config.hidden), n_in=q),
-            ffn_norm=self._vector(f"{at}.ffn_norm.weight", config.hidden),
+            ffn_norm=self._vector(f"{at}.{ffn_norm}.weight", config.hidden),
             feed_forward=self._experts(at, config.experts) if config.experts else self.gated(at, "", config.feed_forward),
+            sinks=sinks,
+            attention_post_norm=self._optional(post_norm, config.hidden),
+            ffn_post_norm=self._optional(f"{at}.post_ffw_norm.weight", config.hidden),
             query_norm=self._head_norm(f"{at}.attn_q_norm.weight") if has_norms else None,
             key_norm=self._head_norm(f"{at}.attn_k_norm.weight") if has_norms else None,
         )
@@ -187,6 +195,8 @@ class WeightLoader(ABC):
             tokens=torch.zeros(experts.count, dtype=torch.int64, device=self.device),
             shared=self.gated(at, "_shexp", experts.shared_feed_forward) if experts.shared_feed_forward else None,
             shared_gate=self._optional(f"{at}.ffn_gate_inp_shexp.weight", self.config.hidden),
+            router_bias=self._optional(f"{at}.ffn_gate_inp.bias", experts.count),
+            correction=self._optional(f"{at}.exp_probs_b.bias", experts.count),
         )
 
     def _rope_factors(self) -> tuple[Tensor | None, Tensor | None]:
@@ -202,9 +212,12 @@ class WeightLoader(ABC):
     def _vector(self, name: str, *shape: int) -> Tensor:
         """float32, of one dimension or more."""
         self.expect(name, shape)
-        values = torch.from_numpy(np.array(self.file.dequantize(name))).to(self.device)
+        if self.file.tensors[name].packed is not None:
+            values = self._float_rows(name)(_ALL).reshape(shape)
+        else:
+            values = torch.from_numpy(np.array(self.file.dequantize(name))).to(self.device)
         self.check_finite(name, values)
-        return values
+        return values + self.config.norm_offset if name.endswith("norm.weight") else values
 
     def _head_norm(self, name: str) -> Tensor:
         return permute_rows(self._vector(name, self.config.head_dim), self._rotary_order(1))

@@ -54,22 +54,24 @@ class CUDAPagedKV:
 class PagedAttention:
     """`decoder.Attention` for tokens that each read the cache for themselves."""
 
-    def __init__(self, kv: Tensor, batch: RaggedBatch) -> None:
+    def __init__(self, config: DecoderConfig, kv: Tensor, batch: RaggedBatch) -> None:
+        self._config = config
         self._kv = kv
         self._batch = batch
 
-    def __call__(self, layer: int, queries: Tensor, keys_values: Tensor) -> Tensor:
+    def __call__(self, layer: int, queries: Tensor, keys_values: Tensor, sinks: Tensor | None = None) -> Tensor:
         (_, positions, slots, _), tables = self._batch
         kv = self._kv[layer]
         store(kv, keys_values, positions, slots, tables)
-        return paged_attention(queries, kv, positions, slots, tables)
+        return paged_attention(queries, kv, positions, slots, tables, self._config.window(layer), sinks)
 
 
 class MixedAttention:
     """`decoder.Attention` for a step with prefills: their rows go through FlashAttention (Dao 2023), all in one call; short
     ones through the paged kernel."""
 
-    def __init__(self, kv: Tensor, batch: RaggedBatch, rows: Sequence[Row]) -> None:
+    def __init__(self, config: DecoderConfig, kv: Tensor, batch: RaggedBatch, rows: Sequence[Row]) -> None:
+        self._config = config
         self._kv = kv
         self._batch = batch
         long = [row for row in rows if len(row.tokens) > SHORT]
@@ -87,24 +89,28 @@ class MixedAttention:
         self._short = on_device([at for at, is_short in enumerate(short) if is_short])
         self._short_addresses = batch.addresses[:, self._short]
 
-    def __call__(self, layer: int, queries: Tensor, keys_values: Tensor) -> Tensor:
+    def __call__(self, layer: int, queries: Tensor, keys_values: Tensor, sinks: Tensor | None = None) -> Tensor:
         (_, positions, slots, _), tables = self._batch
-        kv = self._kv[layer]
+        kv, window = self._kv[layer], self._config.window(layer)
         store(kv, keys_values, positions, slots, tables)
         if not len(self._short):
-            return self._prefill(kv, queries)
+            return self._prefill(kv, queries, window, sinks)
         out = torch.empty(queries.shape[0], queries.shape[1] * queries.shape[2], dtype=queries.dtype, device=queries.device)
-        out[self._long] = self._prefill(kv, queries[self._long])
+        out[self._long] = self._prefill(kv, queries[self._long], window, sinks)
         _, positions, slots, _ = self._short_addresses
-        out[self._short] = paged_attention(queries[self._short], kv, positions, slots, tables)
+        out[self._short] = paged_attention(queries[self._short], kv, positions, slots, tables, window, sinks)
         return out
 
-    def _prefill(self, kv: Tensor, queries: Tensor) -> Tensor:
+    def _prefill(self, kv: Tensor, queries: Tensor, window: int, sinks: Tensor | None) -> Tensor:
         gathered = kv[:, self._slots].transpose(0, 1)  # [seen, 2 kv_heads, head_dim]
         keys, values = gathered.chunk(2, dim=1)
-        out: Tensor = torch.ops.aten._flash_attention_forward(
-            queries, keys, values, *self._starts, *self._longest, 0.0, True, False
-        )[0]
+        windows = {"window_size_left": window - 1, "window_size_right": 0} if window else {}
+        out: Tensor
+        out, total, *_ = torch.ops.aten._flash_attention_forward(
+            queries, keys, values, *self._starts, *self._longest, 0.0, True, False, **windows
+        )
+        if sinks is not None:  # total is the logarithm of the sum of exponentials, [heads, tokens]
+            out = out * torch.sigmoid(total.T - sinks).unsqueeze(-1).to(out.dtype)
         return out.reshape(queries.shape[0], -1)
 
 

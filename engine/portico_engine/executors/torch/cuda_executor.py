@@ -243,7 +243,8 @@ class TorchCUDAExecutor:
         batch = RaggedBatch(torch.from_numpy(host).to(self._device), self._tables.tensor)
         kv = self._kv.tensor
         prefills = any(len(row.tokens) > SHORT for row in rows)
-        attend = MixedAttention(kv, batch, rows) if prefills else PagedAttention(kv, batch)
+        config = self._decoder.config
+        attend = MixedAttention(config, kv, batch, rows) if prefills else PagedAttention(config, kv, batch)
         if self._adapters is not None:
             self._adapters.begin(batch.adapters if any(row.adapter is not None for row in rows) else None)
         hidden = self._decoder.hidden(batch.tokens, batch.positions, attend)

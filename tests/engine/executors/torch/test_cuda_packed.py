@@ -22,7 +22,7 @@ from portico_engine.weights.model_file import ModelFile
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
 PROMPT = tuple(int(t) for t in np.random.default_rng(1).integers(3, 260, 70))
-EVEN = Shape(hidden=128, feed_forward=256)
+EVEN = Shape(hidden=128, kv_heads=4, feed_forward=256)
 CHUNKS = pytest.mark.parametrize("chunks", [[70], [1] * 70], ids=["whole", "single"])
 
 

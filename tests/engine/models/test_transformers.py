@@ -1,0 +1,119 @@
+"""Families that transformers knows, in float32, beside logits that it computed: as a folder, and as a GGUF file of the same
+weights. Where transformers is installed, what was recorded is computed again."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import pytest
+import torch
+from checks import family_logits
+from checks.family_logits import FAMILIES, RECORDS, TOKENS, weight
+from safetensors.torch import save_file
+from tests.engine.models.parity import divergence
+from tests.engine.models.wide import wide_logits
+from torch import Tensor
+
+from portico_engine.executors.protocol import Sizes
+from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
+from portico_engine.models.config import read_config
+from portico_engine.plan import Row, StepPlan
+from portico_engine.weights.gguf_file import GGUFFile
+from portico_engine.weights.hugging_face import HuggingFaceFolder
+from portico_engine.weights.model_file import ModelFile
+
+
+def recorded(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((RECORDS / f"{name.replace(', ', '-')}.json").read_text())
+    return found
+
+
+def logits_of(record: dict[str, Any]) -> Tensor:
+    raw = np.frombuffer(base64.b64decode(record["logits"]), "<f4")
+    return torch.from_numpy(raw.reshape(len(TOKENS), -1).copy())
+
+
+def folder(path: Path, name: str) -> HuggingFaceFolder:
+    record = recorded(name)
+    path.mkdir()
+    save_file({key: weight(key, tuple(shape)) for key, shape in record["shapes"].items()}, path / "model.safetensors")
+    (path / "config.json").write_text(json.dumps(record["config"]))
+    return HuggingFaceFolder(path)
+
+
+def as_gguf(path: Path, source: HuggingFaceFolder) -> GGUFFile:
+    """The same numbers as GGUF's converter writes them: rows for interleaved pairs, norms with what they lack."""
+    config = read_config(source)
+    arch = config.architecture
+    writer = gguf.GGUFWriter(path, arch)
+    for key, value in source.metadata.items():
+        if not key.startswith(f"{arch}."):
+            continue
+        if isinstance(value, bool):
+            writer.add_bool(key, value)
+        elif isinstance(value, int):
+            writer.add_uint32(key, value)
+        elif isinstance(value, float):
+            writer.add_float32(key, value)
+        elif isinstance(value, str):
+            writer.add_string(key, value)
+        else:
+            writer.add_array(key, value)
+    for name, info in source.tensors.items():
+        values = numbers(source, name).reshape(info.shape)
+        if config.interleaves_rotary and name.rpartition(".")[0].endswith(("attn_q", "attn_k")):
+            heads = config.n_heads if ".attn_q." in name else config.n_kv_heads
+            values = values.reshape(heads, 2, -1, *values.shape[1:]).swapaxes(1, 2).reshape(values.shape)
+        if name.endswith("norm.weight"):
+            values = values + config.norm_offset
+        writer.add_tensor(name, np.ascontiguousarray(values, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return GGUFFile(path)
+
+
+def numbers(file: ModelFile, name: str) -> np.ndarray:
+    from tests.engine.models.wide import WideLoader
+
+    rows: np.ndarray = WideLoader(file, read_config(file), codes=False)._float_rows(name)(slice(None)).numpy()
+    return rows
+
+
+@pytest.mark.parametrize("form", ["folder", "gguf"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_says_what_transformers_says(tmp_path: Path, name: str, form: str) -> None:
+    file: ModelFile = folder(tmp_path / "model", name)
+    if form == "gguf":
+        file = as_gguf(tmp_path / "model.gguf", file)  # type: ignore[arg-type]
+    expected, got = logits_of(recorded(name)), wide_logits(file, TOKENS)
+    assert float((got - expected).norm() / expected.norm()) < 1e-4
+    assert float((got - expected).abs().max() / expected.abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize("chunks", [[40], [17, 1, 1, 5, 16]], ids=["whole", "ragged"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_blocks_windows_and_sinks_change_nothing_but_rounding(tmp_path: Path, name: str, chunks: list[int]) -> None:
+    executor = TorchCPUExecutor.load(folder(tmp_path / "model", name), Sizes(64, 128), int4=False)
+    table, parts, at = (5, 2, 7), [], 0
+    for count in chunks:
+        piece = TOKENS[at : at + count]
+        row = Row(0, piece, at, table, logits_indices=tuple(range(count)), targets=piece)
+        parts.append(torch.from_numpy(executor.submit(StepPlan((row,))).logits.copy()))
+        at += count
+    expected = logits_of(recorded(name)).log_softmax(-1)
+    assert divergence(expected, torch.cat(parts).log_softmax(-1)) < 0.02
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_was_recorded_is_what_transformers_says(name: str) -> None:
+    pytest.importorskip("transformers")
+    again, before = family_logits.record(name), recorded(name)
+    assert again["shapes"] == before["shapes"]
+    torch.testing.assert_close(logits_of(again), logits_of(before), rtol=1e-5, atol=1e-4)
