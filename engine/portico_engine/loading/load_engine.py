@@ -23,7 +23,15 @@ from portico_engine.executors.llama_cpp.library import has_llama_cpp, kv_bytes_p
 from portico_engine.executors.protocol import Capabilities, Executor, Sizes, SizesFor
 from portico_engine.fallbacks import Fallbacks
 from portico_engine.loading.device import Device, choose_device, has_nvidia_gpu, memory_bytes
-from portico_engine.loading.memory_plan import MemoryPlan, describe_host, fits, n_parameters, scratch_bytes, weight_bytes
+from portico_engine.loading.memory_plan import (
+    MemoryPlan,
+    Placement,
+    describe_host,
+    n_parameters,
+    placement,
+    scratch_bytes,
+    weight_bytes,
+)
 from portico_engine.loading.options import MIN_CONTEXT, MOST_ROWS, LoadOptions, LoadProgress, choose_sizes, fill_memory
 from portico_engine.loading.torch_import import import_torch
 from portico_engine.models.config import DecoderConfig, read_config
@@ -88,12 +96,12 @@ class Outlook(NamedTuple):
 
 
 class _Torch(NamedTuple):
-    """What torch's executor is to be made for. `second` allows a second form of the weights."""
+    """What torch's executor is to be made for."""
 
     config: DecoderConfig
     device: Device
     sizes: Sizes | SizesFor
-    second: bool
+    placed: Placement
 
 
 class _Loading:
@@ -135,9 +143,9 @@ class _Loading:
         device = "this machine"
         if name != "llama_cpp":
             try:
-                _, found, sizes, second = self._plan_torch(name)
+                _, found, sizes, placed = self._plan_torch(name)
                 if not isinstance(sizes, Sizes):
-                    sizes(sum(weight_bytes(self.file, found)[: 1 + second]))
+                    sizes(sum(weight_bytes(self.file, found)[: 1 + placed.second]))
                 kind = "torch-cuda" if found.cuda else "torch-cpu"
                 return Outlook(kind, found.name, self.plan, self.fallbacks.described())
             except UnsupportedModel as error:
@@ -151,9 +159,9 @@ class _Loading:
         self.fallbacks.record("executor", str(error))
 
     def _torch(self, name: str) -> Executor:
-        config, device, sizes, second = self._plan_torch(name)
+        config, device, sizes, placed = self._plan_torch(name)
         self._report("weights", 0.0)
-        return _executor(device, second, self.fallbacks)(
+        return _executor(device, placed, self.fallbacks)(
             self.file,
             sizes,
             config=config,
@@ -172,13 +180,17 @@ class _Loading:
         if device.obstacle is not None:
             self.fallbacks.record("device", device.obstacle, expected=not has_nvidia_gpu())
         sizes = self._torch_sizes(config, device)
-        second = fits(self._path, config, self.file, device)
+        placed = placement(self._path, config, self.file, device, memory_bytes())
+        if placed.host_layers:
+            self.fallbacks.record(
+                "experts", f"{device.name} has no memory for those of {placed.host_layers} of {config.n_layers} layers"
+            )
         if not device.cuda:
-            codes = self._has_fast_codes(second)
+            codes = self._has_fast_codes(placed.second)
             weights = sum(weight_bytes(self.file, device)[: 1 + codes])
             assert isinstance(sizes, Sizes), "a CPU's memory is not filled"
             self.plan = describe_host(device.memory, weights, sizes, config.kv_bytes_per_token)
-        return _Torch(config, device, sizes, second)
+        return _Torch(config, device, sizes, placed)
 
     def _has_fast_codes(self, second: bool) -> bool:
         """Will a CPU compute with the file's codes? Says why not where it could have been."""
@@ -250,15 +262,15 @@ def _open(path: Path) -> ModelFile:
     return HuggingFaceFolder(path) if path.is_dir() else GGUFFile(path)
 
 
-def _executor(device: Device, second: bool, fallbacks: Fallbacks) -> Callable[..., Executor]:
-    """The loader of the executor for this device; `second` allows a second form of the weights."""
+def _executor(device: Device, placed: Placement, fallbacks: Fallbacks) -> Callable[..., Executor]:
+    """The loader of the executor for this device."""
     if device.cuda:
         from portico_engine.executors.torch.cuda_executor import TorchCUDAExecutor
 
-        return partial(TorchCUDAExecutor.load, copies=second, fallbacks=fallbacks)
+        return partial(TorchCUDAExecutor.load, copies=placed.second, fallbacks=fallbacks, host_layers=placed.host_layers)
     from portico_engine.executors.torch.cpu_executor import TorchCPUExecutor
 
-    return partial(TorchCPUExecutor.load, int4=None if second else False)
+    return partial(TorchCPUExecutor.load, int4=None if placed.second else False)
 
 
 def _info(file: ModelFile, caps: Capabilities, executor: str) -> ModelInfo:

@@ -85,6 +85,11 @@ class DecoderWeights:
         """Are there products straight from quantized codes?"""
         return any(layer.out.has_codes for layer in self.layers)
 
+    def expert_tokens(self) -> dict[int, list[int]]:
+        """How many tokens each expert took, by layer."""
+        mixtures = {i: layer.feed_forward for i, layer in enumerate(self.layers)}
+        return {i: mixture.tokens.tolist() for i, mixture in mixtures.items() if isinstance(mixture, ExpertsWeights)}
+
     def linears(self) -> Iterator[Linear]:
         """Every matrix that a token may be multiplied with."""
         for layer in self.layers:

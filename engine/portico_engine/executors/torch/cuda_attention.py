@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -76,14 +76,17 @@ class MixedAttention:
         self._batch = batch
         long = [row for row in rows if len(row.tokens) > SHORT]
         counts = [len(row.tokens) for row in long]
-        seen = [row.start + count for row, count in zip(long, counts, strict=True)]
 
         def on_device(values: Any, dtype: torch.dtype = torch.int64) -> Tensor:
             return torch.as_tensor(values, dtype=dtype, device=kv.device)
 
-        self._slots = on_device(np.concatenate([_slots(row, n) for row, n in zip(long, seen, strict=True)]))
-        self._starts = [on_device([0, *accumulate(sizes)], torch.int32) for sizes in (counts, seen)]
-        self._longest = max(counts), max(seen)
+        starts = on_device([0, *accumulate(counts)], torch.int32)
+        self._seen: dict[int, _Seen] = {}  # by the layer's window
+        for window in set(config.windows) or {0}:
+            slots = [_slots(row, max(0, row.start + 1 - window) if window else 0) for row in long]
+            sizes = [len(one) for one in slots]
+            ends = on_device([0, *accumulate(sizes)], torch.int32)
+            self._seen[window] = _Seen(on_device(np.concatenate(slots)), (starts, ends), (max(counts), max(sizes)))
         short = [len(row.tokens) <= SHORT for row in rows for _ in row.tokens]
         self._long = on_device([at for at, is_short in enumerate(short) if not is_short])
         self._short = on_device([at for at, is_short in enumerate(short) if is_short])
@@ -102,19 +105,29 @@ class MixedAttention:
         return out
 
     def _prefill(self, kv: Tensor, queries: Tensor, window: int, sinks: Tensor | None) -> Tensor:
-        gathered = kv[:, self._slots].transpose(0, 1)  # [seen, 2 kv_heads, head_dim]
+        slots, starts, longest = self._seen[window]
+        gathered = kv[:, slots].transpose(0, 1)  # [seen, 2 kv_heads, head_dim]
         keys, values = gathered.chunk(2, dim=1)
         windows = {"window_size_left": window - 1, "window_size_right": 0} if window else {}
         out: Tensor
         out, total, *_ = torch.ops.aten._flash_attention_forward(
-            queries, keys, values, *self._starts, *self._longest, 0.0, True, False, **windows
+            queries, keys, values, *starts, *longest, 0.0, True, False, **windows
         )
         if sinks is not None:  # total is the logarithm of the sum of exponentials, [heads, tokens]
             out = out * torch.sigmoid(total.T - sinks).unsqueeze(-1).to(out.dtype)
         return out.reshape(queries.shape[0], -1)
 
 
-def _slots(row: Row, seen: int) -> np.ndarray:
-    """Where the first `seen` positions are, int64 [seen]."""
-    blocks = np.array(row.block_table[: blocks_for(seen)], np.int64)
-    return (blocks[:, None] * BLOCK_TOKENS + np.arange(BLOCK_TOKENS)).reshape(-1)[:seen]
+class _Seen(NamedTuple):
+    """What a prefill's rows read, one row behind the other."""
+
+    slots: Tensor  # int64
+    starts: tuple[Tensor, Tensor]  # int32 [rows + 1]: where each row's tokens begin, and what it reads
+    longest: tuple[int, int]
+
+
+def _slots(row: Row, begin: int) -> np.ndarray:
+    """Where the positions from `begin` on are, up to the row's last, int64."""
+    end = row.start + len(row.tokens)
+    blocks = np.array(row.block_table[: blocks_for(end)], np.int64)
+    return (blocks[:, None] * BLOCK_TOKENS + np.arange(BLOCK_TOKENS)).reshape(-1)[begin:end]

@@ -8,7 +8,7 @@ beyond their bitmasks. One step at a time: its logits are overwritten by the nex
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -75,6 +75,7 @@ class TorchCUDAExecutor:
             context_length=sizes.context_length,
             numerics_id=f"torch-{torch.__version__}-cuda-{card}-bf16{codes}{decoder.numerics}",
             block_bytes=decoder.config.kv_bytes_per_token * BLOCK_TOKENS,
+            window=decoder.config.widest_window,
             adapters=adapters.limits.count if adapters else 0,
             adapter_rank=adapters.limits.rank if adapters else 0,
         )
@@ -165,6 +166,10 @@ class TorchCUDAExecutor:
         assert self._adapters is not None
         with named_faults(self._device):
             self._adapters.unload(place)
+
+    def expert_tokens(self) -> Mapping[int, Sequence[int]]:
+        """See `Executor.expert_tokens`."""
+        return self._decoder.weights.expert_tokens()
 
     def close(self) -> None:
         """Let go of graphs and memory that torch keeps for itself."""
