@@ -11,12 +11,14 @@ from __future__ import annotations
 import argparse
 import base64
 import json
+import tempfile
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 RECORDS = Path(__file__).parents[1] / "tests" / "engine" / "models" / "transformers_logits"
@@ -29,6 +31,11 @@ _SMALL = {
 }  # fmt: skip
 _EXPERTS = {"num_local_experts": 4, "num_experts_per_tok": 2, "hidden_size": 64}
 _YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 8.0, "original_max_position_embeddings": 32}
+_LATENT = {
+    "head_dim": 8, "kv_lora_rank": 32, "qk_nope_head_dim": 16, "qk_rope_head_dim": 8, "v_head_dim": 12,
+    "num_key_value_heads": 4, "n_routed_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 24,
+    "n_shared_experts": 2, "first_k_dense_replace": 1,
+}  # fmt: skip
 FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {  # transformers' configuration class, and what it is given
     "gemma3": (
         "Gemma3TextConfig",
@@ -50,6 +57,17 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {  # transformers' configurati
         "Ministral3Config",
         {"rope_parameters": _YARN | {"mscale": 1.0, "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.3}},
     ),
+    "deepseek_v2": (
+        "DeepseekV2Config",
+        _LATENT | {
+            "q_lora_rank": None, "topk_method": "group_limited_greedy", "n_group": 2, "topk_group": 1,
+            "routed_scaling_factor": 1.5, "rope_parameters": _YARN | {"mscale": 0.7, "mscale_all_dim": 0.7},
+        },
+    ),
+    "deepseek_v3": ("DeepseekV3Config", _LATENT | {"q_lora_rank": 24, "n_group": 2, "topk_group": 1}),
+    "qwen3_moe": (
+        "Qwen3MoeConfig", {"num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "norm_topk_prob": True},
+    ),
 }  # fmt: skip
 
 
@@ -68,16 +86,14 @@ def record(name: str) -> dict[str, Any]:
 
     kind, given = FAMILIES[name]
     config = getattr(transformers, kind)(**_SMALL | given, attn_implementation="eager")
-    torch.manual_seed(0)
-    model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
-    state = model.state_dict()
-    shapes = {key: list(value.shape) for key, value in state.items()}
-    if config.tie_word_embeddings:
-        shapes.pop("lm_head.weight", None)
-    model.load_state_dict({key: weight(key, tuple(shape)) for key, shape in shapes.items()}, strict=False)
-    model.tie_weights()
-    with torch.inference_mode():
-        logits = model(torch.tensor([TOKENS])).logits[0].float()
+    with tempfile.TemporaryDirectory() as folder:  # names and shapes are those of its files, not of its modules
+        transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
+        file = Path(folder) / "model.safetensors"
+        shapes = {key: list(value.shape) for key, value in load_file(file).items()}
+        save_file({key: weight(key, tuple(shape)) for key, shape in shapes.items()}, file, {"format": "pt"})
+        model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+        with torch.inference_mode():
+            logits = model.eval()(torch.tensor([TOKENS])).logits[0].float()
     kept = {key: value for key, value in config.to_dict().items() if key not in ("transformers_version", "dtype")}
     return {
         "transformers": transformers.__version__,

@@ -179,6 +179,10 @@ class _Loading:
         device = choose_device(name)
         if device.obstacle is not None:
             self.fallbacks.record("device", device.obstacle, expected=not has_nvidia_gpu())
+        if device.cuda and config.latent is not None:
+            raise UnsupportedModel(
+                f"{self._path}: torch computes latent attention on a CPU only (executor torch-cpu), and llama.cpp from a GGUF file"
+            )
         sizes = self._torch_sizes(config, device)
         placed = placement(self._path, config, self.file, device, memory_bytes())
         if placed.host_layers:

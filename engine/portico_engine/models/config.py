@@ -49,7 +49,9 @@ _FAMILIES = {
     "gemma3": _Family(full_every=6, activation="gelu", scaled_embedding=True, local_base=10_000.0),
     "gpt-oss": _Family(full_every=2, activation="clamped", routing="softmax of chosen", whole_yarn=True),
     "mistral3": _Family(permuted=True),
+    "deepseek2": _Family(normalized_experts=False),
 }
+_GATING: dict[int, Routing] = {1: "softmax", 2: "sigmoid", 3: "softmax of chosen"}  # GGUF's numbers
 _GEMMA3_27B = 62  # layers; it alone scales queries by the hidden size a head
 
 
@@ -93,6 +95,17 @@ class ExpertsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class LatentConfig:
+    """Multi-head latent attention: sizes of the latent vectors, and of the parts of a head."""
+
+    query_rank: int  # 0: queries have no latent vector
+    kv_rank: int
+    plain: int  # of a head's keys, not rotated
+    rope: int  # of all heads' one key, rotated
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class Scales:
     """Constant factors of Granite."""
 
@@ -126,6 +139,7 @@ class DecoderConfig:
     local_rope: RopeConfig | None = None  # of layers with a window, where they have another
     activation: Activation = "silu"
     norm_offset: float = 0.0  # what is to be added to the file's norms
+    latent: LatentConfig | None = None  # then one key/value head is cached, of head_dim kv_rank + rope
 
     @property
     def group(self) -> int:
@@ -176,13 +190,16 @@ def read_config(file: ModelFile) -> DecoderConfig:
     n_heads = file.get(f"{arch}.attention.head_count", int)
     hidden = file.get(f"{arch}.embedding_length", int)
     head_dim = file.get(f"{arch}.attention.key_length", int, hidden // max(n_heads, 1))
+    latent = _read_latent(file, arch)
+    if latent is not None:
+        head_dim = latent.kv_rank + latent.rope
     config = DecoderConfig(
         architecture=arch,
         n_layers=file.get(f"{arch}.block_count", int),
         hidden=hidden,
         feed_forward=file.get(f"{arch}.feed_forward_length", int),
         n_heads=n_heads,
-        n_kv_heads=file.get(f"{arch}.attention.head_count_kv", int, n_heads),
+        n_kv_heads=1 if latent else file.get(f"{arch}.attention.head_count_kv", int, n_heads),
         head_dim=head_dim,
         vocab_size=embedding.shape[0],
         context_length=file.get(f"{arch}.context_length", int),
@@ -190,15 +207,29 @@ def read_config(file: ModelFile) -> DecoderConfig:
         rope=_read_rope(file, arch, family),
         permuted_rotary=family.permuted and file.interleaves_rotary,
         experts=_read_experts(file, arch, family),
-        scales=_read_scales(file, arch, head_dim),
+        scales=_read_scales(file, arch, head_dim, latent),
         unrotated_every=family.unrotated_every,
         windows=_read_windows(file, arch, family),
         local_rope=_local_rope(file, arch, family),
         activation=family.activation,
         norm_offset=file.get(NORM_OFFSET, float, 0.0),
+        latent=latent,
     )
     _check(file, config)
     return config
+
+
+def _read_latent(file: ModelFile, arch: str) -> LatentConfig | None:
+    rank = file.get(f"{arch}.attention.kv_lora_rank", int, 0)
+    if not rank:
+        return None
+    at = f"{arch}.attention"
+    rope = file.get(f"{arch}.rope.dimension_count", int)
+    key = file.get(f"{at}.key_length_mla", int, file.get(f"{at}.key_length", int, 0))
+    value = file.get(f"{at}.value_length_mla", int, file.get(f"{at}.value_length", int, 0))
+    if not 0 < rope < key or rope % 2 or value <= 0 or rank < 0:
+        raise ModelError(f"{file.path}: heads of {key} with {rope} rotated, values of {value} make no sense")
+    return LatentConfig(file.get(f"{at}.q_lora_rank", int, 0), rank, key - rope, rope, value)
 
 
 def _read_windows(file: ModelFile, arch: str, family: _Family) -> tuple[int, ...]:
@@ -259,14 +290,35 @@ def _read_experts(file: ModelFile, arch: str, family: _Family) -> ExpertsConfig 
     feed_forward = file.get(f"{arch}.expert_feed_forward_length", int, file.get(f"{arch}.feed_forward_length", int))
     shared = file.get(f"{arch}.expert_shared_feed_forward_length", int, 0)
     normalized = file.get(f"{arch}.expert_weights_norm", bool, family.normalized_experts)
-    return ExpertsConfig(count, used, feed_forward, normalized, shared, routing=family.routing)
+    shared = shared or feed_forward * file.get(f"{arch}.expert_shared_count", int, 0)
+    gating = file.get(f"{arch}.expert_gating_func", int, 0)
+    groups, groups_used = file.get(f"{arch}.expert_group_count", int, 1), file.get(f"{arch}.expert_group_used_count", int, 1)
+    if groups < 1 or count % groups or not 1 <= groups_used <= groups:
+        raise ModelError(f"{file.path}: {groups_used} of {groups} groups of {count} experts can't be chosen from")
+    return ExpertsConfig(
+        count,
+        used,
+        feed_forward,
+        normalized,
+        shared,
+        routing=_GATING.get(gating, family.routing),
+        scale=file.get(f"{arch}.expert_weights_scale", float, 1.0) or 1.0,
+        groups=groups,
+        groups_used=groups_used,
+        dense_layers=file.get(f"{arch}.leading_dense_block_count", int, 0),
+    )
 
 
-def _read_scales(file: ModelFile, arch: str, head_dim: int) -> Scales:
+def _read_scales(file: ModelFile, arch: str, head_dim: int, latent: LatentConfig | None) -> Scales:
     attention = file.get(f"{arch}.attention.scale", float, 0.0)
     hidden = file.get(f"{arch}.embedding_length", int)
     if arch == "gemma3" and not attention and file.get(f"{arch}.block_count", int) == _GEMMA3_27B:
         attention = math.sqrt(file.get(f"{arch}.attention.head_count", int) / max(hidden, 1))
+    if latent is not None:
+        # GGUF keeps 0.1 times the scale of logarithms; both scores' factors have it.
+        stretch = file.get(f"{arch}.rope.scaling.factor", float, 1.0)
+        times = 1 + file.get(f"{arch}.rope.scaling.yarn_log_multiplier", float, 0.0) * math.log(max(stretch, 1.0))
+        attention = (latent.plain + latent.rope) ** -0.5 * times * times
     scaled = math.sqrt(max(hidden, 1)) if _FAMILIES[arch].scaled_embedding else 1.0
     beta = file.get(f"{arch}.attention.temperature_scale", float, 0.0)
     scales = Scales(
@@ -302,7 +354,7 @@ def _check(file: ModelFile, config: DecoderConfig) -> None:
         raise ModelError(
             f"{file.path}: rotary embedding over {config.rotary_dim} of {config.head_dim} dimensions makes no sense"
         )
-    if file.get(f"{arch}.attention.value_length", int, config.head_dim) != config.head_dim:
+    if config.latent is None and file.get(f"{arch}.attention.value_length", int, config.head_dim) != config.head_dim:
         raise UnsupportedModel(f"{file.path}: keys and values of different sizes are not supported")
     _check_rope(file, arch, config.rope)
 

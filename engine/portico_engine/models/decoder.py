@@ -17,6 +17,7 @@ from portico_engine.kernels import reference
 from portico_engine.models.config import DecoderConfig
 from portico_engine.models.decoder_weights import DecoderWeights, ExpertsWeights, GatedWeights, LayerWeights
 from portico_engine.models.experts import mixture_of_experts
+from portico_engine.models.latent_attention import latent_attention
 from portico_engine.models.rotary import rotary_tables
 
 
@@ -124,6 +125,21 @@ class Decoder:
 
     def _attention(self, i: int, layer: LayerWeights, x: Tensor, rotary: _Rotary, attend: Attention) -> Tensor:
         config = self.config
+        if layer.latent is not None and config.latent is not None:
+
+            def rotate(heads: Tensor) -> None:
+                self._ops.rotate(heads, *rotary.whole)
+
+            said = latent_attention(
+                layer.qkv(x),
+                layer.latent,
+                config.latent,
+                lambda values, weight: self._ops.add_norm(values.float(), None, weight, self.eps),
+                rotate,
+                lambda queries, keys_values: attend(i, queries, keys_values),
+                config.scales.queries,
+            )
+            return layer.out(said)
         qkv = layer.qkv(x).view(x.shape[0], -1, config.head_dim)
         queries, keys = qkv[:, : config.n_heads], qkv[:, config.n_heads : config.n_heads + config.n_kv_heads]
         if layer.query_norm is not None and layer.key_norm is not None:

@@ -54,6 +54,17 @@ class ExpertsWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class LatentWeights:
+    """Of latent attention; the layer's qkv is the queries, or their latent vector, and the keys' and values'."""
+
+    kv_norm: Tensor  # float32 [kv_rank]
+    keys: Tensor  # [heads, plain, kv_rank], as products take them
+    values: Tensor  # [heads, value, kv_rank]
+    query_norm: Tensor | None = None  # float32 [query_rank]
+    query_b: Linear | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LayerWeights:
     """One decoder layer. Norms are float32 [hidden]; qkv is fused along its rows."""
 
@@ -67,6 +78,7 @@ class LayerWeights:
     sinks: Tensor | None = None  # float32 [heads]: a score beside those of all positions that says nothing, gpt-oss
     attention_post_norm: Tensor | None = None  # of what attention adds, Gemma
     ffn_post_norm: Tensor | None = None
+    latent: LatentWeights | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,4 +106,6 @@ class DecoderWeights:
         """Every matrix that a token may be multiplied with."""
         for layer in self.layers:
             yield from (layer.qkv, layer.out, *layer.feed_forward.linears())
+            if layer.latent is not None and layer.latent.query_b is not None:
+                yield layer.latent.query_b
         yield self.head

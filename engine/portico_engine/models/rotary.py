@@ -23,8 +23,9 @@ def rotary_tables(
     are the last of each half.
     """
     rope = rope or config.rope
+    head_dim = config.latent.rope if config.latent else config.head_dim
     angles = torch.outer(torch.arange(context_length, dtype=torch.float64), _frequencies(rope, config.rotary_dim, factors))
-    still = (0, (config.head_dim - config.rotary_dim) // 2)
+    still = (0, (head_dim - config.rotary_dim) // 2)
     cos = F.pad(angles.cos() * rope.magnitude, still, value=1.0)
     sin = F.pad(angles.sin() * rope.magnitude, still)
     return torch.cat([cos, cos], -1).float().unsqueeze(1), torch.cat([-sin, sin], -1).float().unsqueeze(1)

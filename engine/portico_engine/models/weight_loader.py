@@ -17,11 +17,12 @@ from torch import Tensor
 
 from portico_engine.errors import ModelError
 from portico_engine.linear.protocol import Linear
-from portico_engine.models.config import DecoderConfig, ExpertsConfig
+from portico_engine.models.config import DecoderConfig, ExpertsConfig, LatentConfig
 from portico_engine.models.decoder_weights import (
     DecoderWeights,
     ExpertsWeights,
     GatedWeights,
+    LatentWeights,
     LayerWeights,
     StackedExperts,
 )
@@ -58,6 +59,8 @@ class WeightLoader(ABC):
         self.config = config
         self.codes = codes
         self.device = device
+
+    dense_dtype = torch.bfloat16
 
     @abstractmethod
     def linear(self, *parts: StackedMatrix, n_in: int) -> Linear:
@@ -157,23 +160,62 @@ class WeightLoader(ABC):
         if f"{at}.ffn_norm.weight" not in self.file.tensors and post_norm in self.file.tensors:
             ffn_norm, post_norm = "post_attention_norm", ""
         sinks = self._optional(f"{at}.attn_sinks.weight", config.n_heads)
-        return LayerWeights(
-            attention_norm=self._vector(f"{at}.attn_norm.weight", config.hidden),
-            qkv=self.linear(
+        latent = None
+        if config.latent is not None:
+            q = config.n_heads * config.latent.value
+            stacked, latent = self._latent(at, config.latent)
+        else:
+            stacked = [
                 StackedMatrix(f"{at}.attn_q", q, self._rotary_order(config.n_heads)),
                 StackedMatrix(f"{at}.attn_k", kv, self._rotary_order(config.n_kv_heads)),
                 StackedMatrix(f"{at}.attn_v", kv),
-                n_in=config.hidden,
-            ),
+            ]
+        mixture = config.experts if config.experts is not None and i >= config.experts.dense_layers else None
+        return LayerWeights(
+            attention_norm=self._vector(f"{at}.attn_norm.weight", config.hidden),
+            qkv=self.linear(*stacked, n_in=config.hidden),
             out=self.linear(StackedMatrix(f"{at}.attn_output", config.hidden), n_in=q),
             ffn_norm=self._vector(f"{at}.{ffn_norm}.weight", config.hidden),
-            feed_forward=self._experts(at, config.experts) if config.experts else self.gated(at, "", config.feed_forward),
+            feed_forward=self._experts(at, mixture) if mixture else self.gated(at, "", config.feed_forward),
             sinks=sinks,
+            latent=latent,
             attention_post_norm=self._optional(post_norm, config.hidden),
             ffn_post_norm=self._optional(f"{at}.post_ffw_norm.weight", config.hidden),
             query_norm=self._head_norm(f"{at}.attn_q_norm.weight") if has_norms else None,
             key_norm=self._head_norm(f"{at}.attn_k_norm.weight") if has_norms else None,
         )
+
+    def _latent(self, at: str, config: LatentConfig) -> tuple[list[StackedMatrix], LatentWeights]:
+        """What is stacked into the layer's first product, and the rest."""
+        heads, head = self.config.n_heads, config.plain + config.rope
+        order, n_latent = _halved(heads, head, config.rope), config.kv_rank + config.rope
+        keys = StackedMatrix(f"{at}.attn_kv_a_mqa", n_latent, _halved(1, n_latent, config.rope))
+        kv_norm = self._vector(f"{at}.attn_kv_a_norm.weight", config.kv_rank)
+        by_head = self._latent_heads(at, config)
+        if not config.query_rank:
+            return [StackedMatrix(f"{at}.attn_q", heads * head, order), keys], LatentWeights(kv_norm, *by_head)
+        query_norm = self._vector(f"{at}.attn_q_a_norm.weight", config.query_rank)
+        query_b = self.linear(StackedMatrix(f"{at}.attn_q_b", heads * head, order), n_in=config.query_rank)
+        return [StackedMatrix(f"{at}.attn_q_a", config.query_rank), keys], LatentWeights(kv_norm, *by_head, query_norm, query_b)
+
+    def _latent_heads(self, at: str, config: LatentConfig) -> tuple[Tensor, Tensor]:
+        """Keys [heads, plain, kv_rank] and values [heads, value, kv_rank] of the latent vector: in one matrix, or in two, the
+        keys transposed.
+        """
+        heads, rank = self.config.n_heads, config.kv_rank
+        if f"{at}.attn_kv_b.weight" in self.file.tensors:
+            both = self.dense(f"{at}.attn_kv_b.weight", heads * (config.plain + config.value), rank)
+            both = both.view(heads, config.plain + config.value, rank)
+            return both[:, : config.plain].contiguous(), both[:, config.plain :].contiguous()
+        self.expect(f"{at}.attn_k_b.weight", (heads, rank, config.plain))
+        self.expect(f"{at}.attn_v_b.weight", (heads, config.value, rank))
+        keys, values = (self._float_rows(f"{at}.attn_{which}_b.weight")(_ALL) for which in "kv")
+        keys, values = keys.view(heads, rank, config.plain).transpose(1, 2), values.view(heads, config.value, rank)
+        return keys.to(self.dense_dtype).contiguous(), values.to(self.dense_dtype)
+
+    def dense(self, name: str, n_out: int, n_in: int) -> Tensor:
+        """A matrix that is multiplied as it is, in `dense_dtype`."""
+        return self.matrix(name, n_out, n_in).to(self.dense_dtype)
 
     def experts(self, at: str, experts: ExpertsConfig) -> tuple[GatedWeights, ...] | StackedExperts:
         """A layer's mixture, whose names begin with `at`."""
@@ -278,6 +320,13 @@ class WeightLoader(ABC):
 def permute_rows(rows: Tensor, order: Tensor | None) -> Tensor:
     """Rows in this order."""
     return rows if order is None else rows[order]
+
+
+def _halved(heads: int, head: int, rope: int) -> Tensor:
+    """Rows of heads whose last `rope` are rotary pairs of neighbours, with those in halves."""
+    order = torch.arange(head)
+    order[head - rope :] = head - rope + torch.arange(rope).view(-1, 2).T.reshape(-1)
+    return (torch.arange(heads).unsqueeze(1) * head + order).reshape(-1)
 
 
 def _spans(n_out: int, n_in: int) -> Iterable[slice]:

@@ -135,6 +135,7 @@ class _Names:
         stored = _TEXT.sub("model.", stored) if not stored.endswith("lm_head.weight") else "lm_head.weight"
         if stored.endswith(".sinks"):
             stored += ".weight"
+        stored = stored.replace("e_score_correction_bias", "e_score_correction.bias")
         expert = _EXPERT.fullmatch(stored)
         name: str | None = self._map.get_name(expert[1] + expert[3] if expert else stored, (".weight", ".bias"))
         if expert is None or name is None:

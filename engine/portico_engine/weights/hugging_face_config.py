@@ -33,6 +33,8 @@ ARCHITECTURES = {  # model_type -> GGUF's name
     "ministral": "mistral3",
     "ministral3": "mistral3",
     "mistral3": "mistral3",
+    "deepseek_v2": "deepseek2",
+    "deepseek_v3": "deepseek2",
 }
 _LEFT = {  # model_type -> what it has that torch's decoder hasn't
     "gemma3n": "per-layer embeddings",
@@ -68,6 +70,13 @@ _KEYS = {
     "residual_multiplier": "residual_scale",
     "attention_multiplier": "attention.scale",
     "logits_scaling": "logit_scale",
+    "kv_lora_rank": "attention.kv_lora_rank",
+    "q_lora_rank": "attention.q_lora_rank",
+    "v_head_dim": "attention.value_length_mla",
+    "n_routed_experts": "expert_count",
+    "n_shared_experts": "expert_shared_count",
+    "first_k_dense_replace": "leading_dense_block_count",
+    "routed_scaling_factor": "expert_weights_scale",
 }
 _ROPE_KEYS = {
     "factor": "factor",
@@ -108,6 +117,8 @@ def translate(config: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], Fa
         metadata["portico.norm_offset"] = 1.0
         head = config.get("query_pre_attn_scalar", config.get("head_dim"))
         metadata[f"{arch}.attention.scale"] = _number(head, "query_pre_attn_scalar", path) ** -0.5
+    if arch == "deepseek2":
+        config = _deepseek(config, metadata, path)
     factors = _rope(config, arch, metadata, path)
     if arch == "smollm3" and config.get("no_rope_layers") not in (None, _every_fourth(config)):
         raise ModelError(f"{path}: no_rope_layers in config.json is not every fourth layer, which is not supported")
@@ -144,6 +155,34 @@ def _windows(config: Mapping[str, Any], arch: str, metadata: dict[str, Any], pat
         metadata[f"{at}_pattern"] = [i >= config["max_window_layers"] for i in range(layers)]  # Qwen 2
     elif isinstance(config.get("sliding_window_pattern"), int):
         metadata[f"{at}_pattern"] = config["sliding_window_pattern"]
+
+
+def _deepseek(config: Mapping[str, Any], metadata: dict[str, Any], path: Path) -> Mapping[str, Any]:
+    """What is said otherwise; the configuration with the size of what is rotated for that of a head."""
+    sizes = [config.get(key) for key in ("qk_nope_head_dim", "qk_rope_head_dim")]
+    if not all(isinstance(size, int) and size > 0 for size in sizes):
+        raise ModelError(f"{path}: qk_nope_head_dim and qk_rope_head_dim in config.json are {sizes}, not positive numbers")
+    if config.get("moe_layer_freq", 1) != 1:
+        raise ModelError(f"{path}: moe_layer_freq in config.json is {config['moe_layer_freq']!r}; only 1 is supported")
+    sigmoid = config.get("model_type") == "deepseek_v3"
+    metadata |= {
+        "deepseek2.attention.key_length_mla": sum(sizes),
+        "deepseek2.attention.key_length": sum(sizes),
+        "deepseek2.expert_gating_func": 2 if sigmoid else 1,
+    }
+    if not sigmoid:
+        metadata["deepseek2.expert_weights_norm"] = False  # as its own code has it, whatever norm_topk_prob says
+    if config.get("topk_method", "noaux_tc" if sigmoid else "greedy") != "greedy" and config.get("n_group"):
+        metadata |= {
+            "deepseek2.expert_group_count": config["n_group"],
+            "deepseek2.expert_group_used_count": config.get("topk_group") or 1,
+        }
+    scaling = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    if isinstance(scaling, dict) and scaling.get("mscale_all_dim"):
+        metadata["deepseek2.rope.scaling.yarn_log_multiplier"] = 0.1 * _number(
+            scaling["mscale_all_dim"], "mscale_all_dim", path
+        )
+    return {**config, "head_dim": sizes[1], "partial_rotary_factor": None}
 
 
 def _every_fourth(config: Mapping[str, Any]) -> list[int]:

@@ -8,15 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from checks.family_logits import TOKENS, weight
 from safetensors.torch import load_file, save_file
 from tests.engine.models.families import CLOSE
 from tests.engine.models.parity import divergence, our_logits
+from tests.engine.models.test_transformers import recorded
+from tests.engine.models.wide import wide_logits
 from tests.engine.tiny_folder import is_packable, write_folder, write_json
 from tests.engine.tiny_model import Shape, Tensors, random_tensors
 
-from packers import FORMATS
+from packers import FORMATS, mxfp4
 from portico_engine import ModelError, load_engine
 from portico_engine.linear.int4 import int4_supported
+from portico_engine.weights.hugging_face import HuggingFaceFolder
 
 EVEN = Shape(feed_forward=128)
 
@@ -122,3 +127,28 @@ def test_a_broken_packed_folder_is_one_clear_error(
     damage(folder)
     with pytest.raises(ModelError, match=message):
         load_engine(folder, executor="torch-cpu")
+
+
+@pytest.fixture
+def gpt_oss(tmp_path: Path) -> tuple[Path, Path]:
+    """A folder with experts as MXFP4 blocks, and one with the numbers that those stand for."""
+    record = recorded("gpt_oss")
+    stored = {key: weight(key, tuple(shape)) for key, shape in record["shapes"].items()}
+    packed, plain = dict(stored), dict(stored)
+    for key in [key for key in stored if key.endswith(("experts.gate_up_proj", "experts.down_proj"))]:
+        made = [mxfp4(expert.T.double().numpy()) for expert in packed.pop(key)]
+        packed[f"{key}_blocks"] = torch.stack([torch.from_numpy(one[0].reshape(len(one[0]), -1, 16)) for one in made])
+        packed[f"{key}_scales"] = torch.stack([torch.from_numpy(one[1]) for one in made])
+        plain[key] = torch.stack([torch.from_numpy(one[2].T.copy()).float() for one in made])
+    mxfp4_config = {"quantization_config": {"quant_method": "mxfp4", "modules_to_not_convert": ["lm_head"]}}
+    for name, tensors, more in (("packed", packed, mxfp4_config), ("plain", plain, {})):
+        (tmp_path / name).mkdir()
+        save_file(tensors, tmp_path / name / "model.safetensors")
+        write_json(tmp_path / name / "config.json", record["config"] | more)
+    return tmp_path / "packed", tmp_path / "plain"
+
+
+def test_gpt_oss_says_from_its_blocks_what_their_numbers_say(gpt_oss: tuple[Path, Path]) -> None:
+    packed, plain = (HuggingFaceFolder(path) for path in gpt_oss)
+    assert {packed.tensors[f"blk.0.ffn_{which}.3.weight"].type.name for which in ("gate", "up", "down")} == {"MXFP4"}
+    torch.testing.assert_close(wide_logits(packed, TOKENS), wide_logits(plain, TOKENS), rtol=1e-5, atol=1e-5)

@@ -21,6 +21,12 @@ from portico_engine.weights.model_file import ModelFile
 class WideLoader(CPUWeightLoader):
     """Matrices of the file in float32."""
 
+    dense_dtype = torch.float32
+
+    def dense(self, name: str, n_out: int, n_in: int) -> Tensor:
+        self.expect(name, (n_out, n_in))
+        return self._float_rows(name)(slice(None)).clone()
+
     def linear(self, *parts: StackedMatrix, n_in: int) -> Linear:
         weight = torch.cat([permute_rows(self._wide(name, n_out, n_in), order) for name, n_out, order in parts])
         return CPULinear(weight, self._wide_bias(parts))
