@@ -34,6 +34,7 @@ from portico_engine.loading.memory_plan import (
 )
 from portico_engine.loading.options import MIN_CONTEXT, MOST_ROWS, LoadOptions, LoadProgress, choose_sizes, fill_memory
 from portico_engine.loading.torch_import import import_torch
+from portico_engine.loading.weight_forms import describe_weights
 from portico_engine.models.config import DecoderConfig, read_config
 from portico_engine.request import FALLBACKS, MAX_ROWS, MEMORY, TEMPLATE_PROBLEM, ModelInfo
 from portico_engine.text.tokenizer import Tokenizer
@@ -87,12 +88,15 @@ def foresee(path: Path, **options: Any) -> Outlook:
 
 
 class Outlook(NamedTuple):
-    """What will run a model, on what. `memory`: see `ModelInfo.memory_plan`; `fallbacks`: see `ModelInfo.fallbacks`."""
+    """What will run a model, on what. `memory`: see `ModelInfo.memory_plan`; `fallbacks`: see `ModelInfo.fallbacks`; `weights`:
+    see `describe_weights`.
+    """
 
     executor: str
     device: str
     memory: str | None
     fallbacks: Mapping[str, str]
+    weights: str | None = None
 
 
 class _Torch(NamedTuple):
@@ -110,6 +114,7 @@ class _Loading:
     def __init__(self, path: Path, options: LoadOptions, report: LoadProgress, *, quiet: bool = False) -> None:
         self._path, self.options, self._report = path, options, report
         self.plan: str | None = None  # of memory, by torch's executors
+        self.weights: str | None = None  # what they are stored as and computed from, by torch's executors
         self.fallbacks = Fallbacks(quiet=quiet)
         report("reading", 0.0)
         self.file = _open(path)
@@ -147,7 +152,7 @@ class _Loading:
                 if not isinstance(sizes, Sizes):
                     sizes(sum(weight_bytes(self.file, found)[: 1 + placed.second]))
                 kind = "torch-cuda" if found.cuda else "torch-cpu"
-                return Outlook(kind, found.name, self.plan, self.fallbacks.described())
+                return Outlook(kind, found.name, self.plan, self.fallbacks.described(), self.weights)
             except UnsupportedModel as error:
                 self._leave_to_llama_cpp(name, error)
         return Outlook("llama_cpp", device, None, self.fallbacks.described())
@@ -160,6 +165,7 @@ class _Loading:
 
     def _torch(self, name: str) -> Executor:
         config, device, sizes, placed = self._plan_torch(name)
+        _log.info("weights of %s: %s", self._path.name, self.weights)
         self._report("weights", 0.0)
         return _executor(device, placed, self.fallbacks)(
             self.file,
@@ -181,7 +187,7 @@ class _Loading:
             self.fallbacks.record("device", device.obstacle, expected=not has_nvidia_gpu())
         if device.cuda and config.latent is not None:
             raise UnsupportedModel(
-                f"{self._path}: torch computes latent attention on a CPU only (executor torch-cpu), and llama.cpp from a GGUF file"
+                f"{self._path}: torch computes latent attention on a CPU only (executor torch-cpu), llama.cpp from a GGUF file"
             )
         sizes = self._torch_sizes(config, device)
         placed = placement(self._path, config, self.file, device, memory_bytes())
@@ -189,8 +195,9 @@ class _Loading:
             self.fallbacks.record(
                 "experts", f"{device.name} has no memory for those of {placed.host_layers} of {config.n_layers} layers"
             )
+        codes = device.cuda or self._has_fast_codes(placed.second)
+        self.weights = describe_weights(self.file, cuda=device.cuda, codes=codes, copies=placed.second)
         if not device.cuda:
-            codes = self._has_fast_codes(placed.second)
             weights = sum(weight_bytes(self.file, device)[: 1 + codes])
             assert isinstance(sizes, Sizes), "a CPU's memory is not filled"
             self.plan = describe_host(device.memory, weights, sizes, config.kv_bytes_per_token)

@@ -159,15 +159,17 @@ def _windows(config: Mapping[str, Any], arch: str, metadata: dict[str, Any], pat
 
 def _deepseek(config: Mapping[str, Any], metadata: dict[str, Any], path: Path) -> Mapping[str, Any]:
     """What is said otherwise; the configuration with the size of what is rotated for that of a head."""
-    sizes = [config.get(key) for key in ("qk_nope_head_dim", "qk_rope_head_dim")]
-    if not all(isinstance(size, int) and size > 0 for size in sizes):
-        raise ModelError(f"{path}: qk_nope_head_dim and qk_rope_head_dim in config.json are {sizes}, not positive numbers")
+    plain, rope = (config.get(key) for key in ("qk_nope_head_dim", "qk_rope_head_dim"))
+    if not isinstance(plain, int) or not isinstance(rope, int) or plain < 1 or rope < 1:
+        raise ModelError(
+            f"{path}: qk_nope_head_dim and qk_rope_head_dim in config.json are {plain!r} and {rope!r}, not positive"
+        )
     if config.get("moe_layer_freq", 1) != 1:
         raise ModelError(f"{path}: moe_layer_freq in config.json is {config['moe_layer_freq']!r}; only 1 is supported")
     sigmoid = config.get("model_type") == "deepseek_v3"
     metadata |= {
-        "deepseek2.attention.key_length_mla": sum(sizes),
-        "deepseek2.attention.key_length": sum(sizes),
+        "deepseek2.attention.key_length_mla": plain + rope,
+        "deepseek2.attention.key_length": plain + rope,
         "deepseek2.expert_gating_func": 2 if sigmoid else 1,
     }
     if not sigmoid:
@@ -182,7 +184,7 @@ def _deepseek(config: Mapping[str, Any], metadata: dict[str, Any], path: Path) -
         metadata["deepseek2.rope.scaling.yarn_log_multiplier"] = 0.1 * _number(
             scaling["mscale_all_dim"], "mscale_all_dim", path
         )
-    return {**config, "head_dim": sizes[1], "partial_rotary_factor": None}
+    return {**config, "head_dim": rope, "partial_rotary_factor": None}
 
 
 def _every_fourth(config: Mapping[str, Any]) -> list[int]:

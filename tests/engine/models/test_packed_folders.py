@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from tests.engine.tiny_model import Shape, Tensors, random_tensors
 from packers import FORMATS, mxfp4
 from portico_engine import ModelError, load_engine
 from portico_engine.linear.int4 import int4_supported
+from portico_engine.loading.load_engine import foresee
 from portico_engine.weights.hugging_face import HuggingFaceFolder
 
 EVEN = Shape(feed_forward=128)
@@ -152,3 +155,20 @@ def test_gpt_oss_says_from_its_blocks_what_their_numbers_say(gpt_oss: tuple[Path
     packed, plain = (HuggingFaceFolder(path) for path in gpt_oss)
     assert {packed.tensors[f"blk.0.ffn_{which}.3.weight"].type.name for which in ("gate", "up", "down")} == {"MXFP4"}
     torch.testing.assert_close(wide_logits(packed, TOKENS), wide_logits(plain, TOKENS), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("gptq", r"GPTQ \d+%, F32 \d+%; computed from codes, and for many tokens from bfloat16; bfloat16"),
+        ("float8, channel", r"FP8 \d+%, F32 \d+%; computed from bfloat16"),
+    ],
+)
+@pytest.mark.skipif(not int4_supported(), reason="this CPU has no fast 4-bit product")
+def test_what_runs_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, said: str) -> None:
+    packer, config = FORMATS[name]
+    folder = write_folder(tmp_path / "m", random_tensors(EVEN), {"quantization_config": config}, shape=EVEN, pack=packer)
+    assert re.fullmatch(said, str(foresee(folder, executor="torch-cpu").weights))
+    with caplog.at_level(logging.INFO):
+        load_engine(folder, executor="torch-cpu")
+    assert re.search(f"weights of m: {said}", caplog.text)
