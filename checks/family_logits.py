@@ -65,6 +65,10 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {  # transformers' configurati
         },
     ),
     "deepseek_v3": ("DeepseekV3Config", _LATENT | {"q_lora_rank": 24, "n_group": 2, "topk_group": 1}),
+    "lfm2": (
+        "Lfm2Config",
+        {"layer_types": ["conv", "full_attention", "conv"], "block_ff_dim": 96, "block_multiple_of": 8, "hidden_size": 80},
+    ),
     "qwen3_moe": (
         "Qwen3MoeConfig", {"num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "norm_topk_prob": True},
     ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal, NamedTuple, TypeAlias
 
 from portico_engine.errors import ModelError, UnsupportedModel
@@ -50,6 +51,7 @@ _FAMILIES = {
     "gpt-oss": _Family(full_every=2, activation="clamped", routing="softmax of chosen", whole_yarn=True),
     "mistral3": _Family(permuted=True),
     "deepseek2": _Family(normalized_experts=False),
+    "lfm2": _Family(),
 }
 _GATING: dict[int, Routing] = {1: "softmax", 2: "sigmoid", 3: "softmax of chosen"}  # GGUF's numbers
 _GEMMA3_27B = 62  # layers; it alone scales queries by the hidden size a head
@@ -140,6 +142,8 @@ class DecoderConfig:
     activation: Activation = "silu"
     norm_offset: float = 0.0  # what is to be added to the file's norms
     latent: LatentConfig | None = None  # then one key/value head is cached, of head_dim kv_rank + rope
+    conv_layers: tuple[bool, ...] = ()  # which layers have a short convolution in place of attention; empty: none
+    conv_length: int = 0  # of its kernel
 
     @property
     def group(self) -> int:
@@ -154,7 +158,16 @@ class DecoderConfig:
     @property
     def kv_bytes_per_token(self) -> int:
         """Bytes of bf16 keys and values of one position over all layers."""
-        return self.n_layers * 2 * self.n_kv_heads * self.head_dim * 2
+        return self.kv_places[-1] * 2 * self.n_kv_heads * self.head_dim * 2
+
+    @property
+    def kv_places(self) -> tuple[int, ...]:
+        """Where each layer's keys and values begin, in layers of keys and values, and where the last one's end. A convolution's
+        inputs take as many as hold them.
+        """
+        of_conv = -(-self.hidden // (2 * self.n_kv_heads * self.head_dim))
+        sizes = (of_conv if conv else 1 for conv in self.conv_layers or (False,) * self.n_layers)
+        return tuple(accumulate(sizes, initial=0))
 
     @property
     def interleaves_rotary(self) -> bool:
@@ -189,6 +202,7 @@ def read_config(file: ModelFile) -> DecoderConfig:
         raise ModelError(f"{file.path} holds a vocabulary but no weights (token_embd.weight is missing)")
     n_heads = file.get(f"{arch}.attention.head_count", int)
     hidden = file.get(f"{arch}.embedding_length", int)
+    kv_heads = _read_kv_heads(file, arch, n_heads)
     head_dim = file.get(f"{arch}.attention.key_length", int, hidden // max(n_heads, 1))
     latent = _read_latent(file, arch)
     if latent is not None:
@@ -199,7 +213,7 @@ def read_config(file: ModelFile) -> DecoderConfig:
         hidden=hidden,
         feed_forward=file.get(f"{arch}.feed_forward_length", int),
         n_heads=n_heads,
-        n_kv_heads=1 if latent else file.get(f"{arch}.attention.head_count_kv", int, n_heads),
+        n_kv_heads=1 if latent else max(kv_heads),
         head_dim=head_dim,
         vocab_size=embedding.shape[0],
         context_length=file.get(f"{arch}.context_length", int),
@@ -214,9 +228,25 @@ def read_config(file: ModelFile) -> DecoderConfig:
         activation=family.activation,
         norm_offset=file.get(NORM_OFFSET, float, 0.0),
         latent=latent,
+        conv_layers=tuple(n == 0 for n in kv_heads) if 0 in kv_heads and len(kv_heads) > 1 else (),
+        conv_length=file.get(f"{arch}.shortconv.l_cache", int, 0),
     )
     _check(file, config)
     return config
+
+
+def _read_kv_heads(file: ModelFile, arch: str, n_heads: int) -> tuple[int, ...]:
+    """Of all layers, or of each: 0 of those without attention."""
+    key = f"{arch}.attention.head_count_kv"
+    value = file.metadata.get(key)
+    if value is None or isinstance(value, int | str | float):
+        return (file.get(key, int, n_heads),)
+    heads = tuple(int(n) for n in value)
+    if len(heads) != file.get(f"{arch}.block_count", int) or len(set(heads) - {0}) != 1:
+        raise UnsupportedModel(f"{file.path}: {key} is {list(heads)}; one number for all layers with attention is supported")
+    if 0 in heads and file.get(f"{arch}.shortconv.l_cache", int, 0) < 1:
+        raise UnsupportedModel(f"{file.path}: {arch} has layers without attention, and no short convolution in them")
+    return heads
 
 
 def _read_latent(file: ModelFile, arch: str) -> LatentConfig | None:

@@ -88,8 +88,8 @@ def _obstacles(decoder: Decoder) -> Iterator[str]:
         yield "what a layer adds, or its queries, are scaled"
     if config.feed_forward % TILE_ROWS:
         yield f"the feed-forward's {config.feed_forward} rows are no multiple of {TILE_ROWS}"
-    if any(config.windows) or config.activation != "silu" or config.scales.long_queries is not None:
-        yield "it has windows of attention, another activation than silu, or scaled queries"
+    if config.conv_layers or any(config.windows) or config.activation != "silu" or config.scales.long_queries is not None:
+        yield "it has convolutions, windows of attention, another activation than silu, or scaled queries"
     for layer in decoder.weights.layers:
         yield from _layer_obstacles(layer)
 

@@ -31,6 +31,12 @@ class Attention(Protocol):
         """
         ...
 
+    def recent(self, layer: int, values: Tensor, count: int) -> Tensor:
+        """Stores values [n, hidden] of a layer without keys, and returns those of each token's last `count` positions, the
+        oldest first, zeros before the first: [n, count, hidden].
+        """
+        ...
+
 
 class FusedOps(Protocol):
     """What is done between linear layers; `kernels.reference` says each function's contract."""
@@ -125,6 +131,11 @@ class Decoder:
 
     def _attention(self, i: int, layer: LayerWeights, x: Tensor, rotary: _Rotary, attend: Attention) -> Tensor:
         config = self.config
+        if layer.kernel is not None:
+            before, after, values = layer.qkv(x).chunk(3, -1)
+            seen = attend.recent(i, before * values, config.conv_length)
+            mixed = torch.einsum("nlh,hl->nh", seen.float(), layer.kernel)
+            return layer.out((after * mixed).to(x.dtype))
         if layer.latent is not None and config.latent is not None:
 
             def rotate(heads: Tensor) -> None:

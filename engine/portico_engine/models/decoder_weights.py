@@ -79,6 +79,7 @@ class LayerWeights:
     attention_post_norm: Tensor | None = None  # of what attention adds, Gemma
     ffn_post_norm: Tensor | None = None
     latent: LatentWeights | None = None
+    kernel: Tensor | None = None  # float32 [hidden, length]: a short convolution in place of attention, LFM2; qkv is its gates'
 
 
 @dataclass(frozen=True, slots=True)

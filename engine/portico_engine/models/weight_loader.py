@@ -84,7 +84,9 @@ class WeightLoader(ABC):
         tied = "output.weight" not in self.file.tensors
         head = self.linear(StackedMatrix("token_embd" if tied else "output", config.vocab_size), n_in=config.hidden)
         embedding = head if tied else self.embedding("token_embd", config.vocab_size, config.hidden)
-        norm = self._vector("output_norm.weight", config.hidden)
+        # LFM2 calls its last norm by the embedding's name.
+        last = "output_norm" if "output_norm.weight" in self.file.tensors else "token_embd_norm"
+        norm = self._vector(f"{last}.weight" if f"{last}.weight" in self.file.tensors else "output_norm.weight", config.hidden)
         weights = DecoderWeights(embedding, tuple(layers), norm, head, *self._rope_factors())
         if progress:
             progress("weights", 1.0)
@@ -160,8 +162,14 @@ class WeightLoader(ABC):
         if f"{at}.ffn_norm.weight" not in self.file.tensors and post_norm in self.file.tensors:
             ffn_norm, post_norm = "post_attention_norm", ""
         sinks = self._optional(f"{at}.attn_sinks.weight", config.n_heads)
-        latent = None
-        if config.latent is not None:
+        latent, kernel, out = None, None, f"{at}.attn_output"
+        if config.conv_layers and config.conv_layers[i]:
+            q, out = config.hidden, f"{at}.shortconv.out_proj"
+            stacked = [StackedMatrix(f"{at}.shortconv.in_proj", 3 * config.hidden)]
+            kernel = self._vector(f"{at}.shortconv.conv.weight", config.hidden, config.conv_length)
+            if f"{at}.shortconv.conv.bias" in self.file.tensors:
+                raise ModelError(f"{self.file.path}: biases of short convolutions are not supported")
+        elif config.latent is not None:
             q = config.n_heads * config.latent.value
             stacked, latent = self._latent(at, config.latent)
         else:
@@ -174,7 +182,8 @@ class WeightLoader(ABC):
         return LayerWeights(
             attention_norm=self._vector(f"{at}.attn_norm.weight", config.hidden),
             qkv=self.linear(*stacked, n_in=config.hidden),
-            out=self.linear(StackedMatrix(f"{at}.attn_output", config.hidden), n_in=q),
+            out=self.linear(StackedMatrix(out, config.hidden), n_in=q),
+            kernel=kernel,
             ffn_norm=self._vector(f"{at}.{ffn_norm}.weight", config.hidden),
             feed_forward=self._experts(at, mixture) if mixture else self.gated(at, "", config.feed_forward),
             sinks=sinks,

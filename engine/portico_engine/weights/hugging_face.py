@@ -145,7 +145,9 @@ class _Names:
 
 
 def _squeezed(info: TensorInfo) -> TensorInfo:
-    """The shared expert's gate is a vector in GGUF, a matrix of one row here."""
+    """The shared expert's gate is a vector in GGUF, a matrix of one row here; there kernels have no middle dimension."""
+    if info.name.endswith("shortconv.conv.weight") and len(info.shape) == 3:
+        return replace(info, shape=(info.shape[0], info.shape[2]))
     return replace(info, shape=info.shape[1:]) if info.name.endswith("ffn_gate_inp_shexp.weight") else info
 
 

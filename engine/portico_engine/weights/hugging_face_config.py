@@ -35,6 +35,7 @@ ARCHITECTURES = {  # model_type -> GGUF's name
     "mistral3": "mistral3",
     "deepseek_v2": "deepseek2",
     "deepseek_v3": "deepseek2",
+    "lfm2": "lfm2",
 }
 _LEFT = {  # model_type -> what it has that torch's decoder hasn't
     "gemma3n": "per-layer embeddings",
@@ -77,6 +78,8 @@ _KEYS = {
     "n_shared_experts": "expert_shared_count",
     "first_k_dense_replace": "leading_dense_block_count",
     "routed_scaling_factor": "expert_weights_scale",
+    "norm_eps": "attention.layer_norm_rms_epsilon",
+    "conv_L_cache": "shortconv.l_cache",
 }
 _ROPE_KEYS = {
     "factor": "factor",
@@ -117,6 +120,8 @@ def translate(config: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], Fa
         metadata["portico.norm_offset"] = 1.0
         head = config.get("query_pre_attn_scalar", config.get("head_dim"))
         metadata[f"{arch}.attention.scale"] = _number(head, "query_pre_attn_scalar", path) ** -0.5
+    if arch == "lfm2":
+        _lfm2(config, metadata, path)
     if arch == "deepseek2":
         config = _deepseek(config, metadata, path)
     factors = _rope(config, arch, metadata, path)
@@ -155,6 +160,24 @@ def _windows(config: Mapping[str, Any], arch: str, metadata: dict[str, Any], pat
         metadata[f"{at}_pattern"] = [i >= config["max_window_layers"] for i in range(layers)]  # Qwen 2
     elif isinstance(config.get("sliding_window_pattern"), int):
         metadata[f"{at}_pattern"] = config["sliding_window_pattern"]
+
+
+def _lfm2(config: Mapping[str, Any], metadata: dict[str, Any], path: Path) -> None:
+    """Which layers convolve, and how wide a feed-forward is."""
+    kinds, heads = config.get("layer_types"), config.get("num_key_value_heads")
+    if not isinstance(kinds, list) or not set(kinds) <= {"conv", "full_attention"} or not isinstance(heads, int):
+        raise ModelError(
+            f"{path}: layer_types in config.json is {str(kinds)[:80]}; a list of 'conv' and 'full_attention' is supported"
+        )
+    metadata["lfm2.attention.head_count_kv"] = [0 if kind == "conv" else heads for kind in kinds]
+    size = config.get("block_ff_dim", config.get("intermediate_size"))
+    if config.get("block_auto_adjust_ff_dim", True):
+        size = int(2 * _number(size, "intermediate_size", path) / 3)
+        if config.get("block_ffn_dim_multiplier") is not None:
+            multiple = int(_number(config.get("block_multiple_of", 256), "block_multiple_of", path))
+            size = int(_number(config["block_ffn_dim_multiplier"], "block_ffn_dim_multiplier", path) * size)
+            size = multiple * -(-size // multiple)
+    metadata["lfm2.feed_forward_length"] = size
 
 
 def _deepseek(config: Mapping[str, Any], metadata: dict[str, Any], path: Path) -> Mapping[str, Any]:

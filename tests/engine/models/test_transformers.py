@@ -15,6 +15,7 @@ import torch
 from checks import family_logits
 from checks.family_logits import FAMILIES, RECORDS, TOKENS, weight
 from safetensors.torch import save_file
+from tests.engine.models.families import CLOSE
 from tests.engine.models.parity import divergence
 from tests.engine.models.wide import wide_logits
 from torch import Tensor
@@ -26,6 +27,8 @@ from portico_engine.plan import Row, StepPlan
 from portico_engine.weights.gguf_file import GGUFFile
 from portico_engine.weights.hugging_face import HuggingFaceFolder
 from portico_engine.weights.model_file import ModelFile
+
+BY_LLAMA_CPP = tuple(name for name in FAMILIES if name != "mistral, window")  # which it computes without
 
 
 def recorded(name: str) -> dict[str, Any]:
@@ -54,6 +57,8 @@ def as_gguf(path: Path, source: HuggingFaceFolder) -> GGUFFile:
     for key, value in source.metadata.items():
         if not key.startswith(f"{arch}."):
             continue
+        if key.endswith("sliding_window_pattern") and arch in ("gemma3", "gpt-oss"):
+            continue  # as in published files, whose architecture says it
         if isinstance(value, bool):
             writer.add_bool(key, value)
         elif isinstance(value, int):
@@ -72,6 +77,12 @@ def as_gguf(path: Path, source: HuggingFaceFolder) -> GGUFFile:
         if name.endswith("norm.weight"):
             values = values + config.norm_offset
         writer.add_tensor(name, np.ascontiguousarray(values, np.float32))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("smollm")
+    writer.add_token_list([f"<{i}>" for i in range(config.vocab_size)])
+    writer.add_token_types([1] * config.vocab_size)
+    writer.add_token_merges(["a b"])
+    writer.add_eos_token_id(2)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -95,6 +106,19 @@ def test_a_family_says_what_transformers_says(tmp_path: Path, name: str, form: s
     expected, got = logits_of(recorded(name)), wide_logits(file, TOKENS)
     assert float((got - expected).norm() / expected.norm()) < 1e-4
     assert float((got - expected).abs().max() / expected.abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize("name", BY_LLAMA_CPP)
+def test_the_gguf_file_says_to_llama_cpp_what_it_says_to_us(tmp_path: Path, name: str) -> None:
+    from llama_reference import LlamaCpp  # not where a GPU's tests run
+
+    file = as_gguf(tmp_path / "model.gguf", folder(tmp_path / "model", name))
+    llama = LlamaCpp(file.path, context=64, threads=1)
+    try:
+        theirs = torch.from_numpy(llama.eval(TOKENS, 0, want_all=True)).log_softmax(-1)
+    finally:
+        llama.close()
+    assert divergence(theirs, wide_logits(file, TOKENS).log_softmax(-1)) < CLOSE
 
 
 @pytest.mark.parametrize("chunks", [[40], [17, 1, 1, 5, 16]], ids=["whole", "ragged"])

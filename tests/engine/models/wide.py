@@ -86,6 +86,9 @@ class WideAttention:
             scores = torch.cat([scores, sinks.view(heads, 1, 1).expand(heads, n, 1)], -1)
         return (scores.softmax(-1)[..., :n] @ values).transpose(0, 1).reshape(n, -1)
 
+    def recent(self, _layer: int, values: Tensor, count: int) -> Tensor:
+        return F.pad(values, (0, 0, count - 1, 0)).unfold(0, count, 1).transpose(1, 2)
+
 
 def wide_logits(file: ModelFile, tokens: Sequence[int], context: int = 256) -> Tensor:
     """float32 [tokens, vocab_size]."""

@@ -36,7 +36,7 @@ class CPUPagedKV:
 
     def __init__(self, config: DecoderConfig, n_blocks: int) -> None:
         self._config = config
-        shape = (config.n_layers, 2 * config.n_kv_heads, n_blocks * BLOCK_TOKENS, config.head_dim)
+        shape = (config.kv_places[-1], 2 * config.n_kv_heads, n_blocks * BLOCK_TOKENS, config.head_dim)
         self._kv = torch.empty(shape, dtype=torch.bfloat16)
 
     def copy(self, op: Copy) -> None:
@@ -73,24 +73,47 @@ class CPUPagedKV:
         ]
         windows = set(self._config.windows) or {0}
         spans = {window: _spans(rows, window, self._config.group) for window in windows}
-        return CPUPagedAttention(self._config, self._kv, torch.tensor(slots), spans)
+        recent = _recent(rows, self._config.conv_length) if self._config.conv_layers else None
+        return CPUPagedAttention(self._config, self._kv, torch.tensor(slots), spans, recent)
 
 
 class CPUPagedAttention:
     """`decoder.Attention` for the rows of one step."""
 
-    def __init__(self, config: DecoderConfig, kv: Tensor, slots: Tensor, spans: Mapping[int, Sequence[_Span]]) -> None:
-        """`spans` by the layer's window."""
+    def __init__(
+        self,
+        config: DecoderConfig,
+        kv: Tensor,
+        slots: Tensor,
+        spans: Mapping[int, Sequence[_Span]],
+        recent: Tensor | None = None,
+    ) -> None:
+        """`spans` by the layer's window; `recent` int64 [n, count]: slots of each token's last positions, -1 where there is
+        none.
+        """
+        self._places = config.kv_places
+        self._recent = recent
         self._config = config
         self._kv = kv
         self._slots = slots
         self._spans = spans
 
     def __call__(self, layer: int, queries: Tensor, keys_values: Tensor, sinks: Tensor | None = None) -> Tensor:
-        kv = self._kv[layer]
+        kv = self._kv[self._places[layer]]
         kv.index_copy_(1, self._slots, keys_values.transpose(0, 1))
         outs = [self._span(kv, queries, span, sinks) for span in self._spans[self._config.window(layer)]]
         return outs[0] if len(outs) == 1 else torch.cat(outs)
+
+    def recent(self, layer: int, values: Tensor, count: int) -> Tensor:
+        """See `decoder.Attention`."""
+        assert self._recent is not None
+        kv = self._kv[self._places[layer] : self._places[layer + 1]].flatten(0, 1)  # [pieces, slots, head_dim]
+        n, hidden = values.shape
+        padded = F.pad(values, (0, kv.shape[0] * kv.shape[2] - hidden)).view(n, kv.shape[0], -1)
+        kv.index_copy_(1, self._slots, padded.transpose(0, 1).to(kv.dtype))
+        seen = kv[:, self._recent.clamp_min(0)]  # [pieces, n, count, head_dim]
+        seen = seen.permute(1, 2, 0, 3).reshape(n, count, -1)[..., :hidden]
+        return seen.masked_fill((self._recent < 0).unsqueeze(-1), 0.0)
 
     def _span(self, kv: Tensor, queries: Tensor, span: _Span, sinks: Tensor | None) -> Tensor:
         """Grouped heads become query rows: torch's own grouped path is four times slower at one token in bf16."""
@@ -115,6 +138,20 @@ class CPUPagedAttention:
         if count == 1:
             return out.reshape(1, -1)
         return out.view(heads, group, count, dim).permute(2, 0, 1, 3).reshape(count, -1)
+
+
+def _recent(rows: Sequence[Row], count: int) -> Tensor:
+    """Slots of each token's last `count` positions, the oldest first, int64 [n, count]; -1 before the first position."""
+    return torch.tensor(
+        [
+            [
+                row.block_table[p // BLOCK_TOKENS] * BLOCK_TOKENS + p % BLOCK_TOKENS if p >= 0 else -1
+                for p in range(position + 1 - count, position + 1)
+            ]
+            for row in rows
+            for position in range(row.start, row.start + len(row.tokens))
+        ]
+    )
 
 
 def _spans(rows: Sequence[Row], window: int, group: int) -> list[_Span]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from portico_engine.executors.torch.cuda_batch import RaggedBatch
@@ -27,7 +28,7 @@ class CUDAPagedKV:
     """Keys and values of all layers in blocks of BLOCK_TOKENS positions, bf16 [layers, 2 kv_heads, slots, head_dim]."""
 
     def __init__(self, config: DecoderConfig, n_blocks: int, device: str) -> None:
-        shape = (config.n_layers, 2 * config.n_kv_heads, n_blocks * BLOCK_TOKENS, config.head_dim)
+        shape = (config.kv_places[-1], 2 * config.n_kv_heads, n_blocks * BLOCK_TOKENS, config.head_dim)
         self.tensor = torch.empty(shape, dtype=torch.bfloat16, device=device)
 
     def copy(self, op: Copy) -> None:
@@ -56,12 +57,17 @@ class PagedAttention:
 
     def __init__(self, config: DecoderConfig, kv: Tensor, batch: RaggedBatch) -> None:
         self._config = config
+        self._places = config.kv_places
         self._kv = kv
         self._batch = batch
 
+    def recent(self, layer: int, values: Tensor, count: int) -> Tensor:
+        """See `decoder.Attention`."""
+        return _recent(self._kv[self._places[layer] : self._places[layer + 1]], self._batch, values, count)
+
     def __call__(self, layer: int, queries: Tensor, keys_values: Tensor, sinks: Tensor | None = None) -> Tensor:
         (_, positions, slots, _), tables = self._batch
-        kv = self._kv[layer]
+        kv = self._kv[self._places[layer]]
         store(kv, keys_values, positions, slots, tables)
         return paged_attention(queries, kv, positions, slots, tables, self._config.window(layer), sinks)
 
@@ -72,6 +78,7 @@ class MixedAttention:
 
     def __init__(self, config: DecoderConfig, kv: Tensor, batch: RaggedBatch, rows: Sequence[Row]) -> None:
         self._config = config
+        self._places = config.kv_places
         self._kv = kv
         self._batch = batch
         long = [row for row in rows if len(row.tokens) > SHORT]
@@ -94,7 +101,7 @@ class MixedAttention:
 
     def __call__(self, layer: int, queries: Tensor, keys_values: Tensor, sinks: Tensor | None = None) -> Tensor:
         (_, positions, slots, _), tables = self._batch
-        kv, window = self._kv[layer], self._config.window(layer)
+        kv, window = self._kv[self._places[layer]], self._config.window(layer)
         store(kv, keys_values, positions, slots, tables)
         if not len(self._short):
             return self._prefill(kv, queries, window, sinks)
@@ -103,6 +110,10 @@ class MixedAttention:
         _, positions, slots, _ = self._short_addresses
         out[self._short] = paged_attention(queries[self._short], kv, positions, slots, tables, window, sinks)
         return out
+
+    def recent(self, layer: int, values: Tensor, count: int) -> Tensor:
+        """See `decoder.Attention`."""
+        return _recent(self._kv[self._places[layer] : self._places[layer + 1]], self._batch, values, count)
 
     def _prefill(self, kv: Tensor, queries: Tensor, window: int, sinks: Tensor | None) -> Tensor:
         slots, starts, longest = self._seen[window]
@@ -116,6 +127,20 @@ class MixedAttention:
         if sinks is not None:  # total is the logarithm of the sum of exponentials, [heads, tokens]
             out = out * torch.sigmoid(total.T - sinks).unsqueeze(-1).to(out.dtype)
         return out.reshape(queries.shape[0], -1)
+
+
+def _recent(kv: Tensor, batch: RaggedBatch, values: Tensor, count: int) -> Tensor:
+    """`decoder.Attention.recent` over a layer's part of the cache [places, 2 kv_heads, slots, head_dim]."""
+    (_, positions, rows, _), tables = batch
+    pieces = kv.flatten(0, 1)
+    n, hidden = values.shape
+    padded = F.pad(values, (0, pieces.shape[0] * pieces.shape[2] - hidden)).view(n, pieces.shape[0], -1)
+    store(pieces, padded, positions, rows, tables)
+    at = positions.long().unsqueeze(1) + torch.arange(1 - count, 1, device=kv.device)
+    inside = at.clamp_min(0)
+    slots = tables[rows.long().unsqueeze(1), inside // BLOCK_TOKENS].long() * BLOCK_TOKENS + inside % BLOCK_TOKENS
+    seen = pieces[:, slots].permute(1, 2, 0, 3).reshape(n, count, -1)[..., :hidden]
+    return seen.masked_fill((at < 0).unsqueeze(-1), 0.0)
 
 
 class _Seen(NamedTuple):
