@@ -40,7 +40,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {  # transformers' configurati
     "gemma3": (
         "Gemma3TextConfig",
         {
-            "num_hidden_layers": 7, "sliding_window": 8, "query_pre_attn_scalar": 24, "tie_word_embeddings": True,
+            "num_hidden_layers": 7, "sliding_window": 8, "query_pre_attn_scalar": 16, "tie_word_embeddings": True,
             "rope_parameters": {
                 "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
                 "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
@@ -67,7 +67,10 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {  # transformers' configurati
     "deepseek_v3": ("DeepseekV3Config", _LATENT | {"q_lora_rank": 24, "n_group": 2, "topk_group": 1}),
     "lfm2": (
         "Lfm2Config",
-        {"layer_types": ["conv", "full_attention", "conv"], "block_ff_dim": 96, "block_multiple_of": 8, "hidden_size": 80},
+        {
+            "layer_types": ["conv", "full_attention", "conv"], "block_ff_dim": 96, "block_multiple_of": 8, "hidden_size": 80,
+            "num_attention_heads": 5, "num_key_value_heads": 1,
+        },
     ),
     "qwen3_moe": (
         "Qwen3MoeConfig", {"num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "norm_topk_prob": True},
