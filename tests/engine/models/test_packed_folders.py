@@ -27,6 +27,7 @@ from portico_engine.loading.load_engine import foresee
 from portico_engine.weights.hugging_face import HuggingFaceFolder
 
 EVEN = Shape(feed_forward=128)
+FROM_CODES = ("gptq, act-order", "gptq, 2 bits", "awq", "int4, channel", "int8", "nf4, nested")  # each another way
 
 
 def unpacked(tensors: Tensors, name: str) -> Tensors:
@@ -46,7 +47,7 @@ def test_a_packed_folder_says_what_its_numbers_say(tmp_path: Path, name: str) ->
     folder = write_folder(tmp_path / "packed", tensors, {"quantization_config": config}, shape=EVEN, pack=packer)
     plain = our_logits(write_folder(tmp_path / "plain", unpacked(tensors, name), {}, shape=EVEN), [70], int4=False)
     assert divergence(plain, our_logits(folder, [70], int4=False)) < 1e-5
-    if int4_supported():
+    if int4_supported() and name in FROM_CODES:
         rounded = CLOSE if name.startswith("nf4") else 4e-3  # its table is rounded to 8 bits there
         assert divergence(plain, our_logits(folder, [4] * 17 + [2], int4=True)) < rounded
 

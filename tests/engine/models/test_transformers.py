@@ -162,12 +162,11 @@ def test_the_gguf_file_says_to_llama_cpp_what_it_says_to_us(tmp_path: Path, name
     assert divergence(theirs, wide_logits(file, TOKENS).log_softmax(-1)) < CLOSE
 
 
-@pytest.mark.parametrize("chunks", [[40], [17, 1, 1, 5, 16]], ids=["whole", "ragged"])
 @pytest.mark.parametrize("name", FAMILIES)
-def test_blocks_windows_and_sinks_change_nothing_but_rounding(tmp_path: Path, name: str, chunks: list[int]) -> None:
+def test_blocks_windows_and_sinks_change_nothing_but_rounding(tmp_path: Path, name: str) -> None:
     executor = TorchCPUExecutor.load(folder(tmp_path / "model", name), Sizes(64, 128), int4=False)
     table, parts, at = (5, 2, 7), [], 0
-    for count in chunks:
+    for count in (17, 1, 1, 5, 16):
         piece = TOKENS[at : at + count]
         row = Row(0, piece, at, table, logits_indices=tuple(range(count)), targets=piece)
         parts.append(torch.from_numpy(executor.submit(StepPlan((row,))).logits.copy()))
